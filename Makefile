@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
-CHECKED := rmtoolkit tests data/lab data/field
+CHECKED := rmtoolkit tests deploy data/lab data/field
 
 .PHONY: help install demo test check mypy pyright notebooks bench bench-leaks bench-limits frozen mutants corpus corpus-field
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+
+from rmtoolkit._tables import run_starts
 
 #: Signals that layers are made of; of the first five, from the lowest layer up, the first one that was ever scraped
 #: says which instant is shown.
@@ -26,6 +29,8 @@ PARTS: Final = (
 _LOWEST: Final = PARTS[:5]
 #: What was scraped longer before that instant is no part of it.
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
+#: What was scraped longer before the last sample is not shown at all.
+_RECENT_MS: Final = 24 * 3_600_000
 
 
 def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
@@ -89,14 +94,19 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
         )
         return apart(found, "container_id", "layers_time")
-    recent = samples.select("container_id", "time", *names).filter(
-        pl.col("container_id").is_in(containers.implode())
-        & (pl.col("time") > pl.col("time").last().over("container_id") - 24 * _SAME_INSTANT)
-    )
-    instant = pl.coalesce(lowest)
-    then = (pl.col("time") <= instant) & (pl.col("time") >= instant - _SAME_INSTANT)
-    found = recent.group_by("container_id", maintain_order=True).agg(
-        instant.alias("layers_time"), *(pl.col(name).filter(then).drop_nulls().last() for name in names)
+    first = run_starts(samples["container_id"])
+    length = np.diff(first, append=samples.height)
+    time = samples["time"].to_physical().to_numpy()
+    age = np.repeat(time[first + length - 1], length) - time
+    recent = samples.select("container_id", "time", *names).filter(age < _RECENT_MS)
+    instants = recent.group_by("container_id").agg(layers_time=pl.coalesce(lowest))
+    found = (
+        recent.lazy()
+        .join(instants.lazy(), on="container_id", maintain_order="left")
+        .filter(pl.col("time").is_between(pl.col("layers_time") - _SAME_INSTANT, "layers_time"))
+        .group_by("container_id", maintain_order=True)
+        .agg(pl.col("layers_time").first(), pl.col(names).last(ignore_nulls=True))
+        .collect()
     )
     missing = set(PARTS).difference(names)
     found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)

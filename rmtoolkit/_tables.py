@@ -129,7 +129,7 @@ def _as_signal(name: str, frame: pl.DataFrame, value: pl.Expr) -> pl.Expr:
 def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
     """Sort by container and time; one row per instant, a later value wins over an earlier one."""
     if _is_ordered(samples):
-        return conform(samples, SAMPLES), 0, 0
+        return _marked(samples), 0, 0
     same = pl.col("container_id") == pl.col("container_id").shift()
     rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
     if not samples.select(rises.all()).item():
@@ -139,7 +139,7 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
         repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)
     )
     if not doubled["again"].any():
-        return conform(samples, SAMPLES), 0, 0
+        return _marked(samples), 0, 0
     # Two sources may give different signals for one instant: only a value said twice is a double.
     present = [name for name in SIGNALS if name in samples.columns]
     twice = samples.filter(doubled["repeated"])
@@ -154,7 +154,12 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
         differing.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).sum() for name in present))).item()
     )
     samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
-    return conform(_sort(samples), SAMPLES), int(given - kept) - contradictions, contradictions
+    return _marked(_sort(samples)), int(given - kept) - contradictions, contradictions
+
+
+def _marked(samples: pl.DataFrame) -> pl.DataFrame:
+    """Tell polars that containers stand one after the other: it then groups without hashing."""
+    return conform(samples, SAMPLES).with_columns(pl.col("container_id").set_sorted())
 
 
 def _sort(samples: pl.DataFrame) -> pl.DataFrame:

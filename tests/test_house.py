@@ -128,11 +128,12 @@ def test_what_computes_draws_nothing(path: Path) -> None:
     assert {name.split(".")[0] for name in imports(path)} & PICTURES == set()
 
 
-#: What writes and decides nothing: patches, names of places in code, spans of time.
+#: What writes and decides nothing: patches, names of places in code, spans of time, PromQL.
 WRITES: Final = {
     "rmtoolkit.limits.patches": {"documents", "fragment", "obstacle", "patches_yaml"},
     "rmtoolkit.analysis.heap_answers": {"spans"},
     "rmtoolkit.analysis.heap_reading": {"place"},
+    "rmtoolkit.analysis.queries": {"alerts", "quoted"},
 }
 #: Views that ask analysis or limits themselves. A heap profile is answered where it is given: to Triage, or to its own
 #: page; and LimitExplorer asks for limits that no Assessment has: those of the slider.

@@ -1,9 +1,11 @@
-"""PromQL that shows in Grafana what a verdict rests on."""
+"""PromQL that shows in Grafana what a verdict rests on, and that watches for what would change it."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
@@ -40,6 +42,9 @@ _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\
 _WEEK_SECONDS: Final = 604_800
 _SHORTEST_SECONDS: Final = 300
 _LAST_CONTROL: Final = 0x20
+_DAY_SECONDS: Final = 86_400
+#: Between the two lows that an alert compares: a day, as nights differ from days; of short histories a third.
+_LAG_SECONDS: Final = (3_600, _DAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,26 @@ class Query:
     shows: str
     #: The expression, to be pasted into Grafana or Prometheus.
     promql: str
+
+
+class Watched(StrEnum):
+    """What an alert rule watches for."""
+
+    GROWTH = "MemoryGrows"
+    LIMIT = "MemoryReachesLimit"
+    KILL = "MemoryOomKilled"
+    GAUGES = "AllocatorGaugesOutOfOrder"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One rule: what is true of a workload when it fires, and how long it has to be."""
+
+    watched: Watched
+    promql: str
+    wait_seconds: int
+    #: The shortest history in which it can fire.
+    needs_seconds: int
 
 
 def quoted(text: str) -> str:
@@ -112,6 +137,46 @@ def _share_of_limit(names: _Names) -> str:
     return f"{by} ({names.signal(Signal.WORKING_SET)}) / {by} ({limit})"
 
 
+def alerts(stored: Mapping[str, object]) -> Iterator[Alert]:
+    """Write the rules that watch a stored verdict: each gives one number for the whole workload, or nothing."""
+    row = VerdictRow.stored(stored)
+    names, evidence, floor = _Names(row), row.by_statistic, row.detection_floor_bytes_per_day
+    if not names.matches:
+        return
+    held = names.highest(row.signal or Signal.WORKING_SET)
+    start, end = stored.get("window_start"), stored.get("window_end")
+    if floor and isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
+        low, high = _LAG_SECONDS
+        lag = 60 * round(min(max((end - start).total_seconds() / 3, low), high) / 60)
+        rate = _risen(held, lag)
+        # A step, a release or a cache that fills is over before that: the older low has passed it.
+        wait = 60 * round(lag * 1.25 / 60)
+        yield Alert(Watched.GROWTH, f"max({rate}) > {floor:.0f}", wait, lag + lag // 4 + wait)
+        if names.in_kubernetes:
+            room = f"({names.limit()} - {names.highest(Signal.WORKING_SET)})"
+            yield Alert(
+                Watched.LIMIT, f"min({room} / ({rate} > {floor:.0f})) * 24 < 24", lag // 2, lag + lag // 4 + lag // 2
+            )
+    killed = f"increase(container_oom_events_total{names.container()}[1h]) > 0"
+    if names.in_kubernetes:
+        restarts = f"max by ({names.by}) (increase(kube_pod_container_status_restarts_total{names.pods()}[1h])) > 0"
+        reason = "kube_pod_container_status_last_terminated_reason" + names.pods('reason="OOMKilled"')
+        killed = f"({restarts} and max by ({names.by}) ({reason}) == 1) or {killed}"
+    yield Alert(Watched.KILL, f"max({killed})", 0, 0)
+    if row.signal == Signal.ALLOCATED or {Statistic.KEPT, Statistic.SLACK, Statistic.LIVE_HEAP} & evidence.keys():
+        kinds = (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT)
+        allocated, active, resident = (names.highest(kind) for kind in kinds)
+        yield Alert(Watched.GAUGES, f"max({allocated} > {active} or {active} > {resident})", 900, 900)
+
+
+def _risen(held: str, lag_seconds: int) -> str:
+    """Bytes a day by which the low of a quarter lies above the low of the quarter a lag earlier."""
+    quarter, step = lag_seconds // 4, max(lag_seconds // 96, 15)
+    window = f"{held}[{quarter}s:{step}s]"
+    days = lag_seconds / _DAY_SECONDS
+    return f"((min_over_time({window}) - min_over_time({window} offset {lag_seconds}s)) / {days:.6g})"
+
+
 class _Names:
     """Label matchers of one workload container."""
 
@@ -127,6 +192,9 @@ class _Names:
         self.in_kubernetes = bool(self._places)
         self._container = row.container
         self._name = workload
+        #: Without a name a query would ask for everything that there is.
+        self.matches = self.in_kubernetes or row.container is not None or workload is not None
+        self.by = "namespace, pod" if self.in_kubernetes else "name"
 
     def container(self) -> str:
         """For the metrics of cAdvisor: without a name, all containers but the sums over a pod."""
@@ -157,6 +225,16 @@ class _Names:
             pattern = f"(.+_)?jemalloc_(.+_)?{kind}(_bytes)?"
             return self.process(f"__name__=~{quoted(pattern)}")
         return "container_memory_working_set_bytes" + self.container()
+
+    def highest(self, signal: str) -> str:
+        """The metric of a signal, once for each pod: exporters and scrapes may tell it several times."""
+        return f"max by ({self.by}) ({self.signal(signal)})"
+
+    def limit(self) -> str:
+        """The limit of each pod, from kube-state-metrics or else from cAdvisor."""
+        limits = "kube_pod_container_resource_limits" + self.pods('resource="memory"')
+        spec = f"container_spec_memory_limit_bytes{self.container()} > 0"
+        return f"(max by ({self.by}) ({limits}) or max by ({self.by}) ({spec}))"
 
 
 def _braces(matchers: list[str]) -> str:

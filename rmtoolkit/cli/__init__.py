@@ -12,7 +12,7 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.cli._sources import BAD_INPUT, DONE
+from rmtoolkit.cli._sources import BAD_INPUT, DONE, is_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +24,12 @@ _COMMANDS: Final = {
     "classify": "print a verdict for every workload",
     "limits": "recommend requests and limits, by their risk",
     "report": "write one self-contained HTML page",
+    "alerts": "write alert rules for Prometheus, from verdicts and limits",
     "heap": "say what grows in a heap profile, and in which code",
     "dashboard": "serve the dashboards on this machine",
     "record": "sample what runs now into a file",
     "pull": "keep a lake current from a Prometheus server",
-    "demo": "judge the sample recordings in data/samples",
+    "demo": "judge the sample recordings that come with it",
 }
 
 
@@ -134,7 +135,7 @@ class _Version(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="rmtoolkit",
+        prog="kubectl rmtoolkit" if is_plugin() else "rmtoolkit",
         description="Does a Rust service leak, why is its memory high, and when does it reach its limit?",
         epilog="Exit status: 0 done, 1 findings that --fail-on asked for, 2 bad input or usage.",
         allow_abbrev=False,

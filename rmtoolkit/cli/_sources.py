@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import shutil
 import sys
 import tempfile
@@ -45,7 +46,7 @@ SERVER_OPTIONS: Final = {
 #: What files are told apart by, or cannot say themselves.
 _FILE_OPTIONS: Final = {
     "timezone": ("ZONE", "of times that do not say theirs, such as Europe/Berlin or +01:00"),
-    "time": ("TIME", "when the first of several snapshots without times was taken"),
+    "time": ("TIME", "when the first of several snapshots without times was taken; of dmesg, when the machine started"),
     "interval": ("DURATION", "between snapshots without times, such as 15s"),
     "timeout": ("SECONDS", "the longest silence of a server; default 60"),
 }
@@ -66,6 +67,11 @@ _HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
     "are pictures in the order in which they were taken"
 )
+
+
+def is_plugin() -> bool:
+    """Tell whether kubectl started us, as its command `kubectl rmtoolkit`."""
+    return Path(sys.argv[0]).name.startswith("kubectl-rmtoolkit") or bool(os.environ.get("RMTOOLKIT_PLUGIN"))
 
 
 def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, scheduler: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The demo: judge the sample recordings of this repository, print the table, write the page."""
+"""The demo: judge sample recordings, those of a clone or those in the wheel; print the table, write the page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rmtoolkit.cli import _sources
 if TYPE_CHECKING:
     import argparse
 
+#: In a clone; a wheel has some of them beside its modules.
 SAMPLES: Final = "data/samples"
 PAGE: Final = "out/demo.html"
 
@@ -32,11 +33,16 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
     from rmtoolkit.exceptions import RmtoolkitError, quote_path
     from rmtoolkit.views import report, terminal
 
-    root = next((root for root in (Path(), Path(__file__).parents[2]) if (root / SAMPLES).is_dir()), Path())
-    folder = root / SAMPLES if folder is None else folder
+    clone, root = Path(__file__).parents[2], Path()
+    if (clone / SAMPLES).is_dir() and (clone / "pyproject.toml").is_file():
+        root = Path() if Path().samefile(clone) else clone
+        samples = root / SAMPLES
+    else:
+        samples = Path(__file__).parents[1] / "samples"
+    folder = samples if folder is None else folder
     target = root / PAGE if target is None else target
     if not folder.is_dir():
-        msg = f"There are no samples in {quote_path(folder)}. They come with a clone of the repository."
+        msg = f"There are no samples in {quote_path(folder)}: this installation lacks a part. Hint: install it again."
         raise RmtoolkitError(msg)
     found = rm.assess(rm.read(folder))
     sys.stdout.write(

@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.cli._sources import is_plugin
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
@@ -54,6 +56,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Record, and say what was recorded."""
+    if is_plugin() and options.pid is None and not (options.cgroup or options.command):
+        options.kubectl = True
     _check(options)
     with _stopped_by_kill():
         recording = _of_cluster(options) if options.kubectl else _of_this_machine(options)

@@ -71,8 +71,13 @@ class Outcome:
     need: Need
     settled_bytes: float | None
     running_bytes: float | None
+    #: How high each recorded start went; of those that were OOM-killed, at least.
     startups: Floats
     pod: int
+    #: What each recorded kill needed at least.
+    killed: Floats
+    #: The highest of them that was a start; None where no start was killed.
+    killed_start_bytes: float | None = None
 
     @property
     def startup_leads(self) -> bool:
@@ -168,16 +173,22 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
     """Say what a workload container would need after a change."""
     used, settled, moved = _changed(past, wanted)
     if not used.size:
-        return Outcome(used, need, None, None, np.zeros(0), 0)
+        return Outcome(used, need, None, None, np.zeros(0), 0, np.zeros(past.killed.height))
     peaks = past.pod_peaks(used)
     hot = int(used[peaks].argmax())
-    after = need if wanted.nothing else _needed(past, need, used, moved, wanted, peaks)
+    killed, at = _killed(past, used, moved, wanted)
+    of_now = killed[past.killed["now"].to_numpy()]
+    worst = float(of_now.max()) if of_now.size else None
+    after = need if wanted.nothing else _needed(past, need, used, worst, peaks)
     begins = past.begins
     starting = past.starting
     # Of a changed past, a startup is where it was, and where it is spread to.
     high = used.copy()
     high[~starting] = -1.0
     tops = np.maximum.reduceat(high, begins)
+    fell = (at >= 0) & starting[at]
+    # A start that a limit killed needed more: a byte at least.
+    np.maximum.at(tops, past.life[at[fell]], killed[fell] + 1)
     levels = settled[begins]
     running = used[~starting]
     return Outcome(
@@ -187,14 +198,15 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
         running_bytes=float(running.max()) if running.size else None,
         startups=tops[tops >= 0],
         pod=hot,
+        killed=killed,
+        killed_start_bytes=float(killed[fell].max()) if fell.any() else None,
     )
 
 
-def _needed(past: Past, need: Need, used: Floats, moved: Floats, wanted: Change, peaks: NDArray[np.int64]) -> Need:
+def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: NDArray[np.int64]) -> Need:
     """Give what `gather` would, as far as limits and risk depend on the change."""
     history = describe(past.block_peaks(used), past.history_seconds)
     base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
-    killed = _killed(past, used, moved, wanted)
     top = int(peaks[used[peaks].argmax()])
     rank = min(int(np.ceil(_BUSY * (used.size - 1))), used.size - 1)
     return replace(
@@ -214,27 +226,37 @@ def _needed(past: Past, need: Need, used: Floats, moved: Floats, wanted: Change,
     )
 
 
-def _killed(past: Past, used: Floats, moved: Floats, wanted: Change) -> float | None:
-    """Move the limits that killed by what moved the sample before: the need was above them, and moves as it did."""
-    found = []
+def _killed(past: Past, used: Floats, moved: Floats, wanted: Change) -> tuple[Floats, NDArray[np.int64]]:
+    """Move the limits that killed by what moved the sample before: the need was above them, and moves as it did.
+
+    Beside them the row of that sample; -1 where there is none.
+    """
+    found = past.killed["limit_bytes"].cast(pl.Float64).to_numpy().copy()
+    rows = np.full(found.size, -1)
     ends = np.append(past.first[1:], used.size)
-    for pod, time, limit in past.killed.drop_nulls().iter_rows():
+    for number, (pod, time) in enumerate(past.killed.select("pod", "time").iter_rows()):
+        if pod >= past.first.size:
+            continue
         low, high = int(past.first[pod]), int(ends[pod])
-        at = max(low + int(np.searchsorted(past.times[low:high], time, side="right")) - 1, low)
-        then = limit + moved[at]
-        if past.starting[at]:
-            level = past.settled[at] + moved[at]
-            then = level + max(then - level, 0.0) * _eased(past, used, moved, wanted, at)
-        found.append(then)
-    return max(found, default=None)
+        at = low + int(np.searchsorted(past.times[low:high], time, side="left")) - 1
+        rows[number] = at if at >= low else -1
+        if not wanted.nothing:
+            found[number] = _moved(past, used, moved, wanted, max(at, low), found[number])
+    return found, rows
 
 
-def _eased(past: Past, used: Floats, moved: Floats, wanted: Change, at: int) -> float:
-    """Say how high the startup of a sample's life is, as a share of what it was."""
-    same = (past.life == past.life[at]) & past.starting
-    before = float((past.used[same] - past.settled[same]).max())
-    after = float((used[same] - past.settled[same] - moved[same]).max())
-    return max(after, 0.0) / before if before > 0 else wanted.startup_scale
+def _moved(past: Past, used: Floats, moved: Floats, wanted: Change, at: int, limit: float) -> float:
+    """Move a limit that killed after a sample: as that sample moved, and by how high its startup is of what it was."""
+    then, level = float(limit + moved[at]), float(past.settled[at] + moved[at])
+    if not past.starting[at] or not math.isfinite(level):
+        return then
+    life = int(past.life[at])
+    mine = slice(int(past.begins[life]), int(past.begins[life + 1]) if life + 1 < past.begins.size else None)
+    same = past.starting[mine]
+    before = float((past.used[mine] - past.settled[mine])[same].max())
+    after = float((used[mine] - past.settled[mine] - moved[mine])[same].max())
+    eased = max(after, 0.0) / before if before > 0 else wanted.startup_scale
+    return level + max(then - level, 0.0) * eased
 
 
 _MIB: Final = 2**20
@@ -389,7 +411,7 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
         one.memory_per_month,
         one.incidents_per_month,
         one.total_per_month,
-        known.past.kills(known.found.used, limit_bytes),
+        known.past.kills(known.found.used, limit_bytes, known.found.killed),
         int((known.found.startups > limit_bytes).sum()),
         *days,
     )

@@ -13,7 +13,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import BLOCKS, PEAKS, kept_by_allocator, kills_of_now, usage, workloads
+from rmtoolkit.limits.history import BLOCKS, PEAKS, kept_by_allocator, kills, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS
 
@@ -141,6 +141,9 @@ def what_if(
         changed = changed.then(lambda known: startup_scaled(known, startup_scale))
     if startup_spread_seconds:
         changed = changed.then(lambda known: startup_spread(known, startup_spread_seconds))
+    if changed.assumptions and "oom_kill" in changed.recording.events["kind"]:
+        said = "Recorded OOM kills stay as they were, each at the limit in force then."
+        changed = replace(changed, assumptions=(*changed.assumptions, said))
     return changed
 
 
@@ -297,6 +300,7 @@ KILLS: Final = pl.Schema(
         "phase": pl.String(),
         "used_bytes": pl.Int64(),
         "limit_bytes": pl.Int64(),
+        "recorded": pl.Boolean(),
     }
 )
 
@@ -317,9 +321,15 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         A row per kill, sorted by workload and time: `cluster` … `container`, `pod`, `time`, `phase` (`startup`: in the
         first ten minutes of a process whose start was seen, else `running`), `used_bytes` (highest of the episode),
-        `limit_bytes`. A stretch above the limit is one kill, until use was ten minutes below it: what a killed process
-        would have done next is not in the record. A peak between two scrapes is not in it either, so the true number
-        may be higher.
+        `limit_bytes`, `recorded` (an OOM kill is in the record: `used_bytes` is then at least the limit in force, and
+        the need was higher). A stretch above the limit is one kill, until use was ten minutes below it or the process
+        was killed: what a killed process would have done next is not in the record.
+
+    Notes
+    -----
+    What was OOM-killed at this limit or a higher one is killed again, also where the last sample lay below it. Peaks
+    between two scrapes that killed nothing, and kills at lower or unknown limits whose need nobody saw, are not
+    counted: the true number may be higher.
 
     Raises
     ------
@@ -349,13 +359,18 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
     if about.height and not bool((about["limit_bytes"] > 0).all()):
         msg = "A limit must be above zero bytes."
         raise RmtoolkitError(msg)
+    tried = about.select("workload_row", *WORKLOAD, pl.col("limit_bytes").cast(pl.Int64))
+    again = pl.col("recorded") & (pl.col("used_bytes") == pl.col("limit_bytes"))
     above = (
-        usage(recording)
-        .join(about.select("workload_row", *WORKLOAD, pl.col("limit_bytes").cast(pl.Int64)), on="workload_row")
-        .filter(pl.col("used_bytes") > pl.col("limit_bytes"))
-        .sort("container_id", "time")
+        pl.concat(
+            [_instants(usage(recording), "used_bytes"), _instants(kills(recording), "limit_bytes", recorded=True)]
+        )
+        .join(tried, on="workload_row")
+        .filter((pl.col("used_bytes") > pl.col("limit_bytes")) | again)
+        .sort("container_id", "time", "recorded")
     )
-    fresh = (pl.col("time").diff().over("container_id") > EPISODE_GAP).fill_null(value=True)
+    ended = pl.col("recorded").shift().over("container_id")
+    fresh = ((pl.col("time").diff().over("container_id") > EPISODE_GAP) | ended).fill_null(value=True)
     begun = recording.events.filter(pl.col("kind").is_in(["start", "release"])).select(
         "container_id", "time", begun=pl.col("time")
     )
@@ -363,9 +378,23 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
     return (
         above.with_columns(episode=fresh.cum_sum())
         .group_by("episode", "container_id", *WORKLOAD, maintain_order=True)
-        .agg(pl.col("time").first(), pl.col("used_bytes").max(), pl.col("limit_bytes").first())
-        .sort("time")
-        .join_asof(begun.sort("time"), on="time", by="container_id", strategy="backward", check_sortedness=False)
+        .agg(
+            pl.col("time").first(),
+            pl.col("used_bytes").max(),
+            pl.col("limit_bytes").first(),
+            pl.col("recorded").any(),
+            # A kill is told together with the start that follows it: it ended the life before.
+            asked=pl.col("time").first() - pl.duration(milliseconds=pl.col("recorded").first().cast(pl.Int64)),
+        )
+        .sort("asked")
+        .join_asof(
+            begun.sort("time"),
+            left_on="asked",
+            right_on="time",
+            by="container_id",
+            strategy="backward",
+            check_sortedness=False,
+        )
         .join(pods, on="container_id", how="left", maintain_order="left")
         .with_columns(
             phase=pl.when((pl.col("time") - pl.col("begun")) <= STARTUP)
@@ -376,6 +405,12 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
         .select(KILLS.names())
         .cast(KILLS)
     )
+
+
+def _instants(found: pl.DataFrame, value: str, *, recorded: bool = False) -> pl.DataFrame:
+    """Say of instants what was used then at least."""
+    columns = ("workload_row", "container_id", "time", pl.col(value).cast(pl.Int64).alias("used_bytes"))
+    return found.select(*columns, recorded=pl.lit(recorded)).drop_nulls("used_bytes")
 
 
 _GAP_MS: Final = EPISODE_GAP.total_seconds() * 1000
@@ -399,6 +434,7 @@ class Past:
     cadence: Floats
     pods: tuple[str | None, ...]
     begun: tuple[Whole, ...]
+    #: Recorded OOM kills with the limit in force; `now`: of the version that runs now.
     killed: pl.DataFrame
     history_seconds: float
 
@@ -428,18 +464,39 @@ class Past:
         found = [low + int(used[low:high].argmax()) for low, high in zip(self.first, ends, strict=True)]
         return np.array(found, dtype=np.int64)
 
-    def kills(self, used: Floats, limit_bytes: float) -> pl.DataFrame:
-        """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster."""
+    def kills(self, used: Floats, limit_bytes: float, needed: Floats | None = None) -> pl.DataFrame:
+        """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster.
+
+        `needed` is what each recorded kill needed at least, where the past was changed.
+        """
         above = np.flatnonzero(used > limit_bytes)
-        pod, time = self.pod[above], self.times[above]
-        fresh = np.ones(above.size, dtype=np.bool_)
-        fresh[1:] = (np.diff(pod) != 0) | (np.diff(time) > _GAP_MS)
+        pod, time, most = self.pod[above], self.times[above], used[above]
+        recorded = np.zeros(above.size, dtype=np.bool_)
+        bound = self.killed["limit_bytes"].cast(pl.Float64).to_numpy() if needed is None else needed
+        if (again := np.flatnonzero(bound >= limit_bytes)).size:
+            pod = np.append(pod, self.killed["pod"].to_numpy()[again])
+            time = np.append(time, self.killed["time"].to_numpy()[again])
+            most = np.append(most, bound[again])
+            recorded = np.append(recorded, np.ones(again.size, dtype=np.bool_))
+            order = np.lexsort((recorded, time, pod))
+            pod, time, most, recorded = pod[order], time[order], most[order], recorded[order]
+        fresh = np.ones(pod.size, dtype=np.bool_)
+        fresh[1:] = (np.diff(pod) != 0) | (np.diff(time) > _GAP_MS) | recorded[:-1]
         at = np.flatnonzero(fresh)
-        highest = np.maximum.reduceat(used[above], at) if at.size else np.zeros(0)
-        starting = [_just_begun(self.begun[number], when) for number, when in zip(pod[at], time[at], strict=True)]
+        highest = np.maximum.reduceat(most, at) if at.size else np.zeros(0)
+        killed = np.logical_or.reduceat(recorded, at) if at.size else recorded
+        # A kill is told together with the start that follows it: it ended the life before.
+        asked = time[at] - recorded[at]
+        starting = [_just_begun(self.begun[number], when) for number, when in zip(pod[at], asked, strict=True)]
         return pl.DataFrame(
-            {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting},
-            schema={"pod": pl.Int64, "time": pl.Int64, "used_bytes": pl.Float64, "starting": pl.Boolean},
+            {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting, "recorded": killed},
+            schema={
+                "pod": pl.Int64,
+                "time": pl.Int64,
+                "used_bytes": pl.Float64,
+                "starting": pl.Boolean,
+                "recorded": pl.Boolean,
+            },
         )
 
 
@@ -463,8 +520,12 @@ def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
     begun = mine.events.filter(pl.col("kind").is_in(["start", "release"])).sort("time")
     begin = int(times.min()) if times.size else 0
     span = int(times.max()) - begin + 1 if times.size else 1
+    killed = kills(mine).drop_nulls("limit_bytes")
+    now = killed.join(kills_of_now(mine), on=["container_id", "time"], how="semi").select("container_id", "time")
+    killed = killed.join(now.unique().with_columns(now=True), on=["container_id", "time"], how="left")
+    # Killed before anybody sampled it: pods of their own, behind those that have samples.
+    ids = np.append(ids, np.setdiff1d(killed["container_id"].to_numpy(), ids))
     number = {int(container): at for at, container in enumerate(ids)}
-    killed = kills_of_now(mine).filter(pl.col("container_id").is_in(ids.tolist()))
     return Past(
         times=times,
         used=used["used_bytes"].to_numpy().astype(np.float64),
@@ -485,6 +546,7 @@ def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
             pod=pl.col("container_id").replace_strict(number, return_dtype=pl.Int64) if number else pl.lit(0),
             time=pl.col("time").to_physical(),
             limit_bytes=pl.col("limit_bytes"),
+            now=pl.col("now").fill_null(value=False),
         ),
         history_seconds=(span - 1) / 1000,
     )

@@ -303,10 +303,11 @@ READERS: Final = (
     ),
     Reader(
         Form.CSV,
-        lambda file: _files.columns_of(file.text) is not None,
+        lambda file: _files.head_of(file.text) is not None,
         ("loaders.tables", "read_table"),
         "any table in CSV",
-        "a first line with the names of a time and at least one memory column",
+        "a first line with the names of a time and at least one memory column, or what Grafana, Datadog or CloudWatch "
+        "put there",
     ),
     Reader(
         Form.KERNEL,

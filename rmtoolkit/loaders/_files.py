@@ -12,7 +12,7 @@ import os
 import re
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import msgspec
 import polars as pl
@@ -508,23 +508,56 @@ def _heads(line: str, found: tuple[Stamp, str]) -> bool:
 DELIMITERS: Final = ",;\t|"
 #: Longer heads of one column are prose.
 _LONGEST_HEAD: Final = 2000
+#: The console of CloudWatch says in lines of their own what each column is; these are looked at.
+_LINES_OF_HEAD: Final = 20
+_TITLES: Final = ("full label", "label", "metricname", "metric name", "metric")
 
 
-def columns_of(text: str) -> tuple[str, list[str]] | None:
-    """Read the first line of a text as the header of a table: names with a time among them, and rows that fit below."""
-    lines = re.sub(r"^\s*sep=.\n", "", text.lstrip()).split("\n", 2)[:2]
+class Head(NamedTuple):
+    """What stands above the rows of a table; a column without a name is no column."""
+
+    delimiter: str
+    columns: list[str]
+    lines: int = 1
+
+
+def head_of(text: str) -> Head | None:
+    """Read the beginning of a text as the head of a table: names with a time among them, and rows that fit below."""
+    lines = re.sub(r"^\s*sep=.\n", "", text.lstrip("\ufeff \t\n")).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
     for delimiter in DELIMITERS:
         try:
-            columns, *rows = ([cell.strip(" \t\"'") for cell in row] for row in csv.reader(lines, delimiter=delimiter))
+            rows = [
+                [cell.strip(" \t\"'") for cell in row]
+                for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+            ]
         except csv.Error:  # a cell longer than any name
             continue
+        columns, first = rows[0], rows[1] if len(rows) > 1 else []
+        if columns[:1] == [""] and first and find(first[0]) is not None:
+            # What pandas writes of a table whose index is the time.
+            columns = ["time", *columns[1:]]
         meanings = [column_of(name) for name in columns]
-        is_head = len(columns) > 1 and all(map(_is_name, columns)) and any(m and m[0] == "time" for m in meanings)
+        # Its own count of the rows has no name.
+        named = columns[not columns[0] :] if columns else []
+        is_head = len(columns) > 1 and all(map(_is_name, named)) and any(m and m[0] == "time" for m in meanings)
         # awk makes such of `kubectl top`, which prints CPU beside memory.
         is_top = any(re.match(r"(?i)cpu\b|cpu_|mem(ory)?\(bytes\)", name) for name in columns)
-        if is_head and not is_top and all(len(row) == len(columns) for row in rows if row):
-            return delimiter, columns
+        if is_head and not is_top and len(first) in (0, len(columns)):
+            return Head(delimiter, columns)
+        if (several := _of_lines(rows)) is not None:
+            return Head(delimiter, *several)
     return None
+
+
+def _of_lines(rows: list[list[str]]) -> tuple[list[str], int] | None:
+    """Put the lines above the first time together: what a column is called, and its unit where one says it."""
+    count = next((at for at, row in enumerate(rows) if row and find(row[0]) is not None), 0)
+    said = {row[0].lower(): row for row in reversed(rows[:count]) if row}
+    titles = next((said[name] for name in _TITLES if name in said), None)
+    if titles is None or len(titles) < 2 or any(len(row) != len(rows[count]) for row in said.values()):  # noqa: PLR2004
+        return None
+    units = [f" ({unit})" if unit else "" for unit in said.get("unit", [""] * len(titles))]
+    return ["time", *(title + unit for title, unit in zip(titles[1:], units[1:], strict=True))], count
 
 
 def _is_name(cell: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +19,7 @@ from rmtoolkit.loaders._files import counted, read_text
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
-from rmtoolkit.text import memory
+from rmtoolkit.text import hours, memory
 
 if TYPE_CHECKING:
     import os
@@ -37,13 +39,19 @@ _LINE: Final = re.compile(
     r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
 )
 _NOT_SAID: Final = "kills without a word about whose limit it was"
+_TIMELESS: Final = "kills in seconds since the machine started, and nothing says when that was"
 _OF_CGROUP: Final = "CONSTRAINT_MEMCG"
 _PLACE: Final = re.compile(r",(oom_memcg|task_memcg)=([^,\n]*)")
 #: What journald and syslog put before the message, and what the kernel itself does: seconds since it started.
 _HOST: Final = re.compile(r"(?P<stamp>.*?)\s(?P<host>\S+) kernel:")
-_UPTIME: Final = re.compile(r"^\s*(?:<\d+>)?\[ *\d+\.\d+\]\s*")
+_UPTIME: Final = re.compile(r"^\s*(?:<\d+>)?\[ *(\d{1,10}\.\d{1,9})\]\s*")
+#: Lines in which the kernel tells both clocks: audit's, and when it set its own by that of the board.
+_CLOCKS: Final = re.compile(r"\baudit\((\d{9,10}\.\d{3}):\d+\)|\bsetting system clock to [^(]{1,60}\((\d{9,10})\)")
 _POD: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
 _CONTAINER: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
+_WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24 08:00:00'."
+#: A clock that was told so long before is that of the kill.
+_SOON_SECONDS: Final = 60
 #: A reason is told by others a little later than the kernel did it.
 _SAME_KILL: Final = dt.timedelta(minutes=5)
 
@@ -54,6 +62,8 @@ class _Kill:
 
     line: int = 0
     text: str = ""
+    #: Seconds since 1970 and since the machine started, in the last line that told both.
+    clocks: tuple[float, float] | None = None
     host: str | None = None
     constraint: str | None = None
     limit_bytes: int | None = None
@@ -135,32 +145,36 @@ def read_kernel(
     """Read OOM kills from what `dmesg` or `journalctl` printed.
 
     A kill at the container's own limit is an `oom_kill`, with the limit in force; one at the limit of several
-    containers or of the machine is a `node_oom`. What was resident is a sample and the event's detail.
+    containers or of the machine is a `node_oom`. What was resident is a sample and the event's detail. Where times are
+    seconds since the machine started, a line of the kernel that has both clocks says when that was, else `time`.
     """
     asked = Asked.of(path, time, None, timezone)
     text, notes = read_text(path, expected=_EXPECTED)
     found = list(_kills(text))
     kills = [kill for kill in found if kill.kind is not None]
+    left_out = Counter({_NOT_SAID: len(found) - len(kills)})
     if not kills:
         raise ReadError.at(path, found=counted(len(found), _NOT_SAID), expected=_EXPECTED)
-    times, axis = _times(kills, asked)
+    kills, times, axis = _times(kills, asked)
+    left_out[_TIMELESS] = len(found) - len(kills) - left_out[_NOT_SAID]
     told = list(enumerate(zip(kills, times, strict=True)))
     rows = pl.DataFrame(
         [{"container_id": number, "time": time, **kill.row()} for number, (kill, time) in told],
         schema_overrides={**CONTAINERS, **SAMPLES, "time": pl.Int64()},
     )
     events = [(number, *kill.event(time)) for number, (kill, time) in told]
-    lost = len(found) - len(kills)
-    if lost:
-        warn(f"{quote_path(path)}: left out {counted(lost, _NOT_SAID)}.")
-    left_out = {_NOT_SAID: lost} if lost else {}
+    left_out = +left_out
+    if left_out:
+        warn(f"{quote_path(path)}: left out {', '.join(counted(lost, why) for why, lost in left_out.items())}.")
     report = Report((str(path),), found=("OOM kills of the kernel",), left_out=left_out, warnings=notes, time_axis=axis)
     return normalise(rows, rows, pl.DataFrame(events, schema=EVENTS, orient="row"), report)
 
 
 def _kills(text: str) -> Iterator[_Kill]:
-    kill = _Kill()
+    kill, both = _Kill(), None
     for number, line in enumerate(_plain(text), 1):
+        if (clocks := _CLOCKS.search(line)) and (uptime := _UPTIME.match(line)):
+            both = float(clocks[1] or clocks[2]), float(uptime[1])
         said = _LINE.search(line)
         if said is None:
             continue
@@ -171,6 +185,7 @@ def _kills(text: str) -> Iterator[_Kill]:
         kill.hear(said)
         if said["task"] is not None:
             kill.add(said, number, line[: said.start()])
+            kill.clocks = both
     if kill.tasks:
         yield kill
 
@@ -189,54 +204,92 @@ def _plain(text: str) -> Iterator[str]:
             yield line
 
 
-def _times(kills: list[_Kill], asked: Asked) -> tuple[list[int], str]:
+def _times(kills: list[_Kill], asked: Asked) -> tuple[list[_Kill], list[int], str]:
+    """Tell which kills have an instant, and it."""
     stamps = [_timestamps.find(_UPTIME.sub("", kill.text).strip(" [](){}")) for kill in kills]
-    for kill, stamp in zip(kills, stamps, strict=True):
-        if stamp is None:
-            hint = "Print it with dmesg --time-format iso, or journalctl -k -o short-iso."
-            found = kill.text.strip() or "a line without a time"
-            raise ReadError.at(asked.path, found=found, expected="the time of day", line=kill.line, hint=hint)
-    known = [stamp[0] for stamp in stamps if stamp is not None]
-    return _timestamps.instants(known, (kills[0].line, kills[0].text), asked)
+    dated = [(kill, stamp[0]) for kill, stamp in zip(kills, stamps, strict=True) if stamp is not None]
+    times: dict[int, int] = {}
+    axes: list[str] = []
+    if dated:
+        first = dated[0][0]
+        instants, axis = _timestamps.instants([stamp for _, stamp in dated], (first.line, first.text), asked)
+        times |= {kill.line: instant for (kill, _), instant in zip(dated, instants, strict=True)}
+        axes.append(axis)
+    start = asked.start()
+    old = 0.0
+    for kill in kills:
+        uptime = _UPTIME.match(kill.text)
+        clocks = kill.clocks if start is None else (start.timestamp(), 0.0)
+        if kill.line not in times and uptime is not None and clocks is not None:
+            at, then = float(uptime[1]), clocks[0] - clocks[1]
+            times[kill.line] = round((then + at) * 1000)
+            old = max(old, at - clocks[1]) if start is None else 0.0
+            says = "as asked" if start is not None else "as the kernel says"
+            began = _timestamps.as_datetime(round(then * 1000))
+            axes.append(f"seconds since the machine started, {began:%Y-%m-%d %H:%M:%S} UTC {says}")
+    if old > _SOON_SECONDS:
+        warn(
+            f"{quote_path(asked.path)}: kills have the time of a clock that the kernel told {hours(old / 3600)} before."
+            f" If it was set since, or the machine slept, {_WHEN}"
+        )
+    if not times:
+        hint = f"Print it with dmesg --time-format iso, or journalctl -k -o short-iso; or {_WHEN}"
+        found = kills[0].text.strip() or "a line without a time"
+        raise ReadError.at(asked.path, found=found, expected="the time of day", line=kills[0].line, hint=hint)
+    known = [kill for kill in kills if kill.line in times]
+    return known, [times[kill.line] for kill in known], "; ".join(dict.fromkeys(axes))
+
+
+#: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
+_RANKS: Final = (
+    pl.col("limit_bytes") == pl.col("limit_bytes_right"),
+    pl.col("workload") == pl.col("container_right"),
+)
 
 
 def joined(recording: Recording) -> Recording:
     """Give kills to the containers of other sources that they name by the pod's uid or the container's id."""
-    rows = recording.containers.to_dicts()
-    others = [row for row in rows if row["source"] != SOURCE and row["pod_uid"] is not None]
-    place: dict[int, int] = {}
-    for row in rows:
-        if row["source"] != SOURCE or row["pod_uid"] is None:
-            continue
-        same = [other for other in others if other["pod_uid"] == row["pod_uid"]]
-        for narrower in (
-            [other for other in same if row["limit_known"] and other["limit_bytes"] == row["limit_bytes"]],
-            [other for other in same if other["container"] == row["workload"]],
-        ):
-            same = narrower if len(same) > 1 and narrower else same
-        if len(same) == 1:
-            place[row["container_id"]] = same[0]["container_id"]
-        elif same:
-            # One of the containers of a pod that is known.
-            row |= {name: same[0][name] for name in ("cluster", "namespace", "pod", "workload", "workload_kind")}
-    ours = {row["container_id"] for row in rows if row["source"] == SOURCE}
-    told = recording.events.to_dicts()
-    events = [event for event in told if event["container_id"] not in ours]
-    theirs = [event for event in events if event["kind"] in ("oom_kill", "node_oom")]
-    for event in (event for event in told if event["container_id"] in ours):
-        event["container_id"] = place.get(event["container_id"], event["container_id"])
-        near = [one for one in events if one["container_id"] == event["container_id"]]
-        near = [one for one in near if abs(one["time"] - event["time"]) <= _SAME_KILL]
-        # What kube-state-metrics told of it, or another copy of the same lines.
-        known = next((one for one in near if one in theirs or one["detail"] == event["detail"]), None)
-        if known is None:
-            events.append(event)
-        elif known in theirs:
-            theirs.remove(known)
-            known["detail"] = event["detail"]
+    about = recording.containers
+    ours, others = about.filter(source=SOURCE), about.filter(pl.col("source") != SOURCE)
+    same = ours.join(others, on="pod_uid", maintain_order="left_right")
+    for is_it in _RANKS:
+        found = is_it.fill_null(value=False)
+        same = same.filter(found | ~found.any().over("container_id"))
+    place = same.filter(pl.len().over("container_id") == 1).select("container_id", to="container_id_right")
+    # One of the containers of a pod that is known.
+    pods = same.join(place, on="container_id", how="anti").unique("container_id", keep="first", maintain_order=True)
+    names = ("cluster", "namespace", "pod", "workload", "workload_kind")
+    pods = pods.select("container_id", pl.lit(value=True).alias("known"), *(f"{name}_right" for name in names))
+    about = about.join(pods, on="container_id", how="left", maintain_order="left").with_columns(
+        pl.when("known").then(f"{name}_right").otherwise(name).alias(name) for name in names
+    )
+    events = recording.events.join(place, on="container_id", how="left", maintain_order="left").with_columns(
+        is_ours=pl.col("container_id").is_in(ours["container_id"].implode()),
+        container_id=pl.coalesce("to", "container_id"),
+    )
+    is_kill = pl.col("is_ours") | pl.col("kind").is_in(["oom_kill", "node_oom"])
+    by_container = events.filter(is_kill).sort("time", maintain_order=True).partition_by("container_id")
+    kills = [kill for some in by_container for kill in _told_once(some.to_dicts())]
     return normalise(
-        pl.DataFrame([row for row in rows if row["container_id"] not in place], schema=CONTAINERS),
-        recording.samples.filter(~pl.col("container_id").is_in(list(place))),
-        pl.DataFrame(events, schema=EVENTS),
+        about.join(place, on="container_id", how="anti").select(*CONTAINERS),
+        recording.samples.join(place, on="container_id", how="anti"),
+        pl.concat([events.filter(~is_kill).select(*EVENTS), pl.DataFrame(kills, schema=EVENTS)]),
         recording.report,
     )
+
+
+def _told_once(kills: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put what the kernel says beside the same kill as others told it; leave out other copies of its lines."""
+    told = [kill for kill in kills if not kill["is_ours"]]
+    times = [kill["time"] for kill in told]
+    for kill in (kill for kill in kills if kill["is_ours"]):
+        near = slice(bisect_left(times, kill["time"] - _SAME_KILL), bisect_right(times, kill["time"] + _SAME_KILL))
+        # What kube-state-metrics told of it, or another copy of the same lines.
+        known = next((one for one in told[near] if not one["is_ours"] or one["detail"] == kill["detail"]), None)
+        if known is not None:
+            known |= {"detail": kill["detail"], "is_ours": True}
+            continue
+        at = bisect_right(times, kill["time"])
+        told.insert(at, kill)
+        times.insert(at, kill["time"])
+    return told

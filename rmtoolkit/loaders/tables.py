@@ -6,7 +6,7 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -40,6 +40,8 @@ _UNITS: Final = {
 #: The head of a series of Grafana, in which the labels stand as Prometheus writes them; and one of them.
 _SERIES: Final = re.compile(r"\s*+([a-zA-Z_:][\w:.]*+)?\s*+\{(.*)\}\s*")
 _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)"')
+#: The same of CloudWatch, with the unit that stood above it; and which of several of one name it is.
+_WITH_UNIT: Final = re.compile(r"^(.*?)(?: \((Bytes|Kilobytes|Megabytes|Gigabytes)\))?( \(\d+\))?$", re.DOTALL)
 
 
 def read_table(
@@ -60,8 +62,8 @@ def read_table(
             text, more = _files.as_text(data, path, expected=_EXPECTED)
             notes += more
             table = _csv(text, path)
-            if (series := _of_series(table)) and not set(metrics or {}) & set(table.columns):
-                return _read_series(table, series, path, metrics, labels, timezone, workload_pattern)
+            if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
+                return _read_series(table, series, path, notes, metrics, labels, timezone, workload_pattern)
         told = {**(labels or {}), **(metrics or {})}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
@@ -92,19 +94,21 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
     # Spreadsheets, and Grafana for them, say in a line of its own what separates the cells.
     text = re.sub(r"^\s*sep=.\n", "", text).lstrip()
-    found = _files.columns_of(text)
+    found = _files.head_of(text)
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
-    delimiter, columns = found
+    columns = found.columns
     columns = [name if name not in columns[:at] else f"{name} ({at + 1})" for at, name in enumerate(columns)]
     table = pl.read_csv(
         io.StringIO(text),
-        separator=delimiter,
+        has_header=False,
+        skip_lines=found.lines,
+        separator=found.delimiter,
         new_columns=columns,
         infer_schema=False,
         truncate_ragged_lines=True,
     ).with_columns(pl.all().str.strip_chars())
-    return table.with_columns(pl.when(pl.all() != "").then(pl.all()))
+    return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
 def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
@@ -181,34 +185,102 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 
-def _of_series(table: pl.DataFrame) -> dict[str, dict[str, str]]:
-    """Find the columns whose heads are series of Prometheus."""
-    found: dict[str, dict[str, str]] = {}
+class _Series(NamedTuple):
+    """A column whose head says whose it is, and how many bytes one of its numbers is."""
+
+    labels: dict[str, str]
+    bytes_each: int = 1
+
+
+def _of_series(table: pl.DataFrame) -> dict[str, _Series]:
+    """Find the columns whose heads are series of Prometheus, Datadog or CloudWatch; or a metric stands in each row."""
+    from rmtoolkit.loaders.prometheus._forms import of_cloudwatch, of_datadog  # noqa: PLC0415
+    from rmtoolkit.loaders.prometheus._metrics import is_known  # noqa: PLC0415 - few tables are such
+
+    found: dict[str, _Series] = {}
     for head in table.columns:
-        if match := _SERIES.fullmatch(head):
+        if (match := _SERIES.fullmatch(head)) and ('"' in match[2] or not match[2].strip()):
             name = {"__name__": match[1]} if match[1] else {}
-            found[head] = {**name, **dict(_LABEL.findall(match[2]))}
+            found[head] = _Series({**name, **dict(_LABEL.findall(match[2]))})
+        elif column_of(head) is not None:
+            continue
+        elif (labels := of_datadog(head)) is not None:
+            if "{" in head or "__name__" not in labels or is_known(labels["__name__"].replace(".", "_"), {}):
+                found[head] = _Series(labels)
+        else:
+            label, unit, again = _WITH_UNIT.findall(head)[0]
+            labels, factor = of_cloudwatch(label + again, unit or None)
+            if is_known(labels["__name__"], {}):
+                found[head] = _Series(labels, factor)
+    by_row = [head for head in table.columns if head.lower() == "value"]
+    if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
+        found[by_row[0]] = _Series({})
     return found
+
+
+#: Columns of text that say whose a row is: which metric, and tags of Datadog.
+_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query")
+_TAG_HEADS: Final = ("scope", "tags", "group", "groups", "tag_set")
+
+
+def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
+    """Read what the columns of text say of some rows."""
+    from rmtoolkit.loaders.prometheus._forms import of_datadog  # noqa: PLC0415 - few tables are such
+
+    labels: dict[str, str] = {}
+    for head, text in texts.items():
+        if text is None:
+            continue
+        if head.lower() in _METRIC_HEADS:
+            labels |= of_datadog(text) or {"__name__": text}
+        elif head.lower() in _TAG_HEADS and (tags := of_datadog(text)):
+            labels |= tags
+        else:
+            labels[head] = text
+    return labels
 
 
 def _read_series(
     table: pl.DataFrame,
-    series: Mapping[str, Mapping[str, str]],
+    series: Mapping[str, _Series],
     path: str | os.PathLike[str],
+    notes: tuple[str, ...],
     metrics: Mapping[str, str] | None,
     labels: Mapping[str, str] | None,
     timezone: Any,  # noqa: ANN401 - as `read_table` takes it
     workload_pattern: str | None,
 ) -> Recording:
-    """Read a table with a column a series, as Grafana exports it, the way an answer of Prometheus is read."""
-    from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415 - few tables are such
+    """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
+    from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
+    from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
     times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
     read = _times(table[times], Asked.of(path, None, None, timezone))
-    instants = read.to_frame().select(as_time(pl.col(times), read.dtype).to_physical()).to_series()
+    instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
+    lost, values = 0, {}
     columns: list[tuple[dict[str, str], np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
-    for head, said in series.items():
-        values = _amounts(table[head])[0]
-        there = values.is_not_null() & instants.is_not_null()
-        columns.append((dict(said), instants.filter(there).to_numpy(), values.filter(there).to_numpy()))
-    return read_series(columns, Path(path), metrics=metrics, labels=labels, workload_pattern=workload_pattern)
+    for head, one in series.items():
+        numbers, said, wrong = _amounts(table[head])
+        lost += wrong
+        notes += (f"column {head!r}: {said}",) if said else ()
+        values[head] = numbers * one.bytes_each
+    texts = [head for head in table.columns if head not in series and head != times and not _is_amount(table[head])]
+    rows = table.select(*texts, *values.values(), **{"": instants}).drop_nulls("")
+    for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
+        told = _of_row(dict(zip(texts, key, strict=True)))
+        for head, one in series.items():
+            named = {**told, **one.labels}
+            if "." in named.get("__name__", ""):
+                named = of_one(named)
+            if named.keys() <= {"__name__"}:
+                named["container"] = Path(path).name.partition(".")[0]
+            there = part.select("", head).drop_nulls()
+            columns.append((named, there[""].to_numpy(), there[head].to_numpy()))
+    recording = read_series(columns, Path(path), metrics=metrics, labels=labels, workload_pattern=workload_pattern)
+    extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes)
+    return replace(recording, report=recording.report.joined(extra))
+
+
+def _is_amount(texts: pl.Series) -> bool:
+    """Tell numbers from the names of things."""
+    return texts.cast(pl.Float64, strict=False).null_count() == texts.null_count()

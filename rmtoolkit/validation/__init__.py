@@ -8,7 +8,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import conform
+from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, TIME, empty
 
@@ -82,26 +82,28 @@ _STALE_MOVE_SHARE: Final = 0.1
 _RISES: Final = 10
 
 
+def _steps(samples: pl.DataFrame, signal: str) -> pl.LazyFrame:
+    """Give the values of a signal, each with the one before it in its container."""
+    same = pl.col("container_id") == pl.col("container_id").shift()
+    return (
+        samples.lazy()
+        .select("container_id", "time", value=signal)
+        .drop_nulls("value")
+        .with_columns(before=pl.when(same).then(pl.col("value").shift()))
+    )
+
+
 def stale(samples: pl.DataFrame) -> pl.DataFrame:
     """Find allocator gauges that all stand still while the memory of the process moves."""
-    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ("container_id", *ALLOCATOR))
-    runs = (
-        samples.lazy()
-        .select("container_id", "time", *ALLOCATOR)
-        .filter(pl.any_horizontal(pl.col(name).is_not_null() for name in ALLOCATOR))
-        .with_columns(run=changed.cum_sum())
-        .filter(pl.len().over("run") >= STALE_SAMPLES)
-        .group_by("run")
-        .agg(
-            *(pl.col(name).first() for name in ("container_id", "time", *ALLOCATOR)),
-            end=pl.col("time").last(),
-            samples=pl.len(),
-        )
-        .sort("run")
-        .collect()
-    )
+    gauges = [name for name in ALLOCATOR if samples[name].count()]
+    known = samples.select("container_id", "time", *gauges).filter(pl.any_horizontal(pl.col(gauges).is_not_null()))
+    changed = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in ("container_id", *gauges))
+    length = pl.col("run").shift(-1, fill_value=known.height) - pl.col("run")
+    runs = known.with_row_index("run").filter(changed).with_columns(samples=length)
+    runs = runs.filter(pl.col("samples") >= STALE_SAMPLES)
     if not runs.height:
         return empty(FOUND)
+    runs = runs.with_columns(end=known["time"].gather(runs["run"] + runs["samples"] - 1))
     moved = (
         samples.select("container_id", "time", "moving")
         .drop_nulls("moving")
@@ -113,7 +115,7 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
         .agg(low=pl.col("moving").min(), high=pl.col("moving").max())
     )
     enough = pl.max_horizontal(pl.col("high") * _STALE_MOVE_SHARE, pl.lit(_STALE_MOVE_BYTES))
-    total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in ALLOCATOR)
+    total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in gauges)
     still = (
         runs.join(moved.filter(pl.col("high") - pl.col("low") >= enough), on="run")
         .join(total, on="container_id")
@@ -133,17 +135,20 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
             high=pl.col("high").max(),
             rejected=pl.col("samples").sum() >= pl.col(f"{name}_n").first() / 2,
         )
-        for name in ALLOCATOR
+        for name in gauges
     )
 
 
 def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     """Find gauges to which an exporter adds their own value at every scrape."""
     found = [_rises(samples, name) for name in ALLOCATOR if samples[name].count()]
-    if not found:
+    rising = pl.concat(found).filter("only_rises").select("container_id").unique() if found else empty(FOUND)
+    if not rising.height:
         return empty(FOUND)
-    beside = samples.group_by("container_id").agg(
-        usual=pl.col("footprint").median(), most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES
+    beside = (
+        samples.join(rising, on="container_id", how="semi")
+        .group_by("container_id")
+        .agg(usual=pl.col("footprint").median(), most=pl.col("footprint").max() * (1 + ABOVE_SHARE) + ABOVE_BYTES)
     )
     passes = (pl.col("high") > pl.col("most")) & pl.col("low").is_between(pl.col("usual") / 20, pl.col("most"))
     own_size = pl.col("only_rises") & pl.col("low").is_between(pl.col("start") / 3, pl.col("start") * 3)
@@ -162,29 +167,24 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
 
 def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
     step = pl.col("value") - pl.col("before")
-    # Down to less than half is a restart, not a gauge that fell.
-    falls = (step < 0) & (pl.col("value") >= pl.col("before") / 2)
-    up = (step > 0).sum()
-    return (
-        samples.lazy()
-        .select("container_id", "time", value=signal)
-        .drop_nulls("value")
-        .with_columns(
-            before=pl.when(pl.col("container_id") == pl.col("container_id").shift()).then(pl.col("value").shift())
-        )
-        .group_by("container_id")
-        .agg(
-            signal=pl.lit(signal),
-            count=up,
-            first=pl.col("time").first(),
-            last=pl.col("time").last(),
-            low=step.filter(step > 0).median(),
-            high=pl.col("value").max(),
-            start=pl.col("value").first(),
-            only_rises=~falls.any() & (up >= _RISES) & (up >= pl.len() / 2),
-        )
-        .collect()
+    steps = _steps(samples, signal).with_columns(
+        up=step > 0,
+        # Down to less than half is a restart, not a gauge that fell.
+        falls=(step < 0) & (pl.col("value") >= pl.col("before") / 2),
     )
+    count = pl.col("up").sum()
+    found = steps.group_by("container_id").agg(
+        signal=pl.lit(signal),
+        count=count,
+        first=pl.col("time").first(),
+        last=pl.col("time").last(),
+        high=pl.col("value").max(),
+        start=pl.col("value").first(),
+        only_rises=~pl.col("falls").any() & (count >= _RISES) & (count >= pl.len() / 2),
+    )
+    rising = steps.filter("up").join(found.filter("only_rises"), on="container_id", how="semi")
+    usual = rising.group_by("container_id").agg(low=step.median())
+    return found.join(usual, on="container_id", how="left").collect()
 
 
 class _Order(NamedTuple):
@@ -244,13 +244,15 @@ def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]
 def with_references(recording: Recording) -> pl.DataFrame:
     """Add to the samples what gauges are compared with."""
     samples = recording.samples
-    has = samples.group_by("container_id").agg(pl.col(name).count() > 0 for name in FOOTPRINTS)
+    told = [name for name in FOOTPRINTS if samples[name].count()]
+    has = samples.group_by("container_id").agg(pl.col(name).count() > 0 for name in told)
 
     def first_of(*names: str) -> pl.Expr:
         chosen = pl.lit(None, dtype=pl.Int64)
-        for name in reversed(names):
-            ids = has.filter(name)["container_id"].implode()
-            chosen = pl.when(pl.col("container_id").is_in(ids)).then(pl.col(name)).otherwise(chosen)
+        for name in (name for name in reversed(names) if name in told):
+            ids = has.filter(name)["container_id"]
+            own = pl.when(pl.col("container_id").is_in(ids.implode())).then(pl.col(name)).otherwise(chosen)
+            chosen = pl.col(name) if ids.len() == has.height else own
         return chosen
 
     samples = samples.with_columns(
@@ -382,8 +384,14 @@ def _least(name: str) -> int:
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find amounts that are whole numbers of MB, where Kubernetes and kubectl count in MiB."""
+    begun = recording.samples[run_starts(recording.samples["container_id"])]
     for name in FOOTPRINTS:
-        found = _values(recording.samples, name, "decimal_units", whole_megabytes(name))
+        # All values must be: a first one that is not clears its container.
+        doubtful = begun.filter(pl.col(name).is_null() | whole_megabytes(name)).select("container_id")
+        if _is_unknown(recording.samples, name) or not doubtful.height:
+            continue
+        samples = recording.samples.select("container_id", "time", name).join(doubtful, on="container_id", how="semi")
+        found = _values(samples, name, "decimal_units", whole_megabytes(name))
         every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
         if found.height:
             yield found.filter(every).with_columns(rejected=pl.lit(value=False))
@@ -403,17 +411,9 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in FOOTPRINTS:
         if _is_unknown(recording.samples, name):
             continue
-        changed = pl.any_horizontal(
-            pl.col(column).ne_missing(pl.col(column).shift()) for column in ("container_id", "value")
-        )
-        rows = (
-            recording.samples.lazy()
-            .select("container_id", "time", value=name)
-            .drop_nulls("value")
-            .join(exact.lazy(), on="container_id", how="semi")
-            .with_columns(changed=changed)
-        )
-        often = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
+        rows = _steps(recording.samples, name).with_columns(changed=pl.col("value").ne_missing(pl.col("before")))
+        still = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
+        often = still.join(exact.lazy(), on="container_id", how="semi").collect().lazy()
         # The window cuts the first and the last run.
         inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
         yield (
@@ -460,14 +460,9 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in COUNTERS:
         if _is_unknown(recording.samples, name):
             continue
-        same = pl.col("container_id") == pl.col("container_id").shift()
         falls = (
-            recording.samples.lazy()
-            .select("container_id", "time", value=name)
-            .drop_nulls("value")
-            .with_columns(
-                before=pl.when(same).then(pl.col("value").shift()), gap=pl.when(same).then(pl.col("time").diff())
-            )
+            _steps(recording.samples, name)
+            .with_columns(gap=pl.col("time").diff())
             .filter(pl.col("value") < pl.col("before"))
             .collect()
             .join_asof(marks, on="time", by="container_id", strategy="nearest", check_sortedness=False)

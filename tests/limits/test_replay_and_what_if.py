@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import polars as pl
 import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from tests.limits.conftest import MIB, samples, steady
+from rmtoolkit.limits import explore
+from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.what_if import of_workload
+from tests.limits.conftest import MIB, gather, samples, steady
 
 
 def spiky() -> pl.DataFrame:
@@ -165,3 +170,54 @@ def test_a_startup_is_averaged_over_the_time_it_is_spread_over() -> None:
     """200 Mi above the level for four minutes are 40 over twenty."""
     changed = rm.what_if(spiky(), startup_spread_seconds=1200).recording.samples["working_set_bytes"].to_numpy() / MIB
     assert changed[1441:1461].max() == pytest.approx(240)
+
+
+def killed_below() -> pl.DataFrame:
+    """A process that a limit of 400 MiB kills twice within seven minutes, with a last sample of 300 MiB before each."""
+    values = np.full(600, 200.0 * MIB)
+    values[300] = values[307] = 300 * MIB
+    times = np.arange(600)
+    return samples(values, step=60).with_columns(
+        restarts_total=pl.Series((times > 300).astype(np.int64) + (times > 307)),
+        oom_kills_total=pl.Series((times > 300).astype(np.int64) + (times > 307)),
+        limit_bytes=pl.lit(400 * MIB),
+    )
+
+
+@pytest.mark.parametrize(("limit", "kills"), [(500, 0), (400, 2), (350, 2), (250, 2), (201, 2), (150, 3)])
+def test_what_was_killed_is_killed_again(limit: int, kills: int) -> None:
+    """A limit at or below the one that killed did kill, wherever the last sample lay; the explorer says so too."""
+    recording = rm.Recording.from_frame(killed_below())
+    slow = rm.replay(recording, limit * MIB)
+    assert slow.height == kills
+    assert slow.filter("recorded").height == (2 if limit <= 400 else 0)
+    assert slow.filter("recorded")["used_bytes"].to_list() == [400 * MIB] * slow.filter("recorded").height
+    fast = of_workload(recording, (None, "shop", "api", "app"))
+    found = fast.kills(fast.used, limit * MIB)
+    assert found["time"].to_list() == slow["time"].to_physical().to_list()
+    assert found["used_bytes"].to_list() == slow["used_bytes"].to_list()
+    assert found["recorded"].to_list() == slow["recorded"].to_list()
+    # The second came six minutes after the first; the third, of what came after it, again.
+    assert slow["phase"].to_list() == ["running", "startup", "startup"][:kills]
+    assert found["starting"].to_list() == (slow["phase"] == "startup").to_list()
+
+
+def test_a_kill_that_no_sample_saw_is_one() -> None:
+    """A pod that died before its first scrape was killed by its limit all the same; at a higher one nobody knows."""
+    recording = rm.Recording.from_frame(killed_below())
+    blind = dataclasses.replace(recording, samples=recording.samples.clear())
+    beside = rm.concat([blind, rm.Recording.from_frame(samples(steady(1), pod="other"))])
+    assert rm.replay(beside, 400 * MIB)["recorded"].to_list() == [True, True]
+    assert rm.replay(beside, 401 * MIB).height == 0
+    past = of_workload(beside, (None, "shop", "api", "app"))
+    assert past.kills(past.used, 400 * MIB).height == 2
+    need = as_need(gather(beside).row(0, named=True))
+    assert (
+        explore.choose(explore.scene(past, need, explore.Change(), rm.Margins.shipped()), 400 * MIB).kills.height == 2
+    )
+
+
+def test_a_changed_past_says_that_its_kills_are_as_recorded() -> None:
+    """What moves is told, and what does not."""
+    assert "OOM kills stay" in rm.what_if(killed_below(), traffic=0.5).assumptions[-1]
+    assert rm.what_if(killed_below()).assumptions == ()

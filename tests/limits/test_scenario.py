@@ -116,6 +116,12 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
     assert halved.need.killed_limit_bytes == pytest.approx(350 * MIB, rel=0.02)
     assert (halved.need.base_bytes or math.inf) < 360 * MIB
     assert rm.what_if(recording, startup_scale=0.5).recording.samples["working_set_bytes"].max() < 350 * MIB  # type: ignore[operator]
+    scene = scenario.scene(one, need, scenario.Change(), MARGINS)
+    at = scenario.choose(scene, 500 * MIB)
+    assert (at.kills.height, at.starts_above) == (1, 1)
+    assert scenario.choose(scene, 501 * MIB).kills.height == 0
+    eased = scenario.scene(one, need, scenario.Change(startup_scale=0.5), MARGINS)
+    assert [scenario.choose(eased, limit * MIB).kills["recorded"].sum() for limit in (340, 360)] == [1, 0]
 
 
 def test_unknown_threads_cannot_change() -> None:

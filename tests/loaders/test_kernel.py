@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -74,7 +76,31 @@ def journal(time: dt.datetime, text: str) -> str:
     return json.dumps(said)
 
 
+BEGAN = dt.datetime(2026, 11, 28, 14, 49, 45, 755_240, dt.UTC)
+
+
+def uptime(time: dt.datetime, text: str) -> str:
+    """As `dmesg` prints it: seconds since the machine started."""
+    return f"[{(time - BEGAN).total_seconds():12.6f}] {text}"
+
+
+BOOT = "[    0.244760] "
+OLD_CLOCK = "the time of a clock that the kernel told 49 min before.*time="
 FORMS: dict[str, tuple[str, dict[str, str]]] = {
+    "dmesg, audit tells both clocks": (
+        f"{BOOT}audit: type=2000 audit({BEGAN.timestamp() + 0.24476:.3f}:1): state=initialized\n" + written(uptime),
+        {},
+    ),
+    "dmesg, the clock of the board": (
+        f"{BOOT}rtc_cmos: setting system clock to 2026-11-28T14:49:46 UTC ({BEGAN.timestamp() + 0.25:.0f})\n"
+        + written(uptime),
+        {},
+    ),
+    "dmesg, the user tells": (written(uptime), {"time": BEGAN.isoformat()}),
+    "journalctl -o short-monotonic": (
+        written(lambda time, text: uptime(time, f"node-1 kernel: {text}")),
+        {"time": BEGAN.isoformat()},
+    ),
     "journalctl -o short-iso": (written(lambda time, text: f"{time:%Y-%m-%dT%H:%M:%S+0000} node-1 kernel: {text}"), {}),
     "journalctl -o short-unix": (written(lambda time, text: f"{time.timestamp():.6f} node-1 kernel: {text}"), {}),
     "journalctl -o short-full": (
@@ -92,7 +118,8 @@ FORMS: dict[str, tuple[str, dict[str, str]]] = {
 def test_every_program_that_prints_them(tmp_path: Path, name: str) -> None:
     """The same kills at the same second, and the node where it is said."""
     text, options = FORMS[name]
-    recording = read(tmp_path, text, **options)
+    with pytest.warns(RmtoolkitWarning, match=OLD_CLOCK) if BOOT in text else nullcontext():
+        recording = read(tmp_path, text, **options)
     assert recording.events["kind"].to_list() == ["oom_kill", "node_oom"]
     assert recording.events["detail"].to_list() == rm.read(DATA).events["detail"].to_list()
     seconds = [dt.datetime.fromisoformat(line[:19]) for line in REAL.split("\n") if "Killed process" in line]
@@ -100,10 +127,65 @@ def test_every_program_that_prints_them(tmp_path: Path, name: str) -> None:
     assert recording.containers["node"].to_list() == [None if "dmesg" in name else "node-1"]
 
 
+def test_after_a_sleep_the_last_line_with_both_clocks_counts(tmp_path: Path) -> None:
+    """The kernel's seconds stand still while a machine sleeps; audit tells both clocks again and again."""
+    before, after = (f"[  100.000000] audit: type=1 audit({second}.000:7): x\n" for second in (1795800100, 1795900100))
+    text = before + "".join(f"[  100.000001] {line}\n" for line in (OWN.format(id=ID, oom="/a", task="/a"), KILLED))
+    recording = read(
+        tmp_path, text + after.replace("100.0", "101.0", 1) + text.partition("\n")[2].replace("100.0", "102.0")
+    )
+    assert recording.events["time"].dt.epoch("s").to_list() == [1795800100, 1795900101]
+    assert "seconds since the machine started" in recording.report.time_axis
+
+
+def test_kills_without_an_instant_are_counted(tmp_path: Path) -> None:
+    """Beside others they are left out with a warning."""
+    bare = written(uptime)
+    with pytest.warns(
+        RmtoolkitWarning, match="left out 2 kills in seconds since the machine started, and nothing says"
+    ):
+        recording = read(tmp_path, REAL + bare)
+    assert recording.events["kind"].to_list() == ["oom_kill", "node_oom"]
+    assert sum(recording.report.left_out.values()) == 2
+
+
+def test_many_kills_beside_a_recording_are_joined_at_once(tmp_path: Path) -> None:
+    """A node on which something is killed every minute for weeks: each kill finds its own, in seconds."""
+    at = dt.datetime(2026, 11, 28, 14, 59, tzinfo=dt.UTC)
+    minutes = [at + dt.timedelta(minutes=number) for number in range(20_000)]
+    kills = pl.DataFrame(
+        {
+            "time": minutes,
+            "pod": "api-0",
+            "container": "app",
+            "kind": "oom_kill",
+            "value_bytes": 64 * MIB,
+            "detail": "x",
+        }
+    )
+    said = "".join(
+        f"{time + dt.timedelta(seconds=2):%Y-%m-%dT%H:%M:%S}+00:00 {line}\n"
+        for time in minutes
+        for line in (
+            OWN.format(id=ID, oom=f"{POD}/a", task=f"{POD}/a"),
+            KILLED.replace("process 7", f"process {time:%j%H%M}"),
+        )
+    )
+    begun = monotonic()
+    recording = beside(tmp_path, measured(), said, kills)
+    told = recording.events.filter(kind="oom_kill")
+    assert told.height == len(minutes)
+    assert told["detail"].str.starts_with("api (pid ").all()
+    assert monotonic() - begun < 30
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (written(lambda _, text: f"[ 4217.123456] {text}"), r"expected the time of day.*dmesg --time-format iso"),
+        (
+            written(lambda _, text: f"[ 4217.123456] {text}"),
+            r"expected the time of day.*dmesg --time-format iso.*time=",
+        ),
         (written(lambda time, text: f"[{time:%a %b %d %H:%M:%S %Y}] {text}"), "timezone="),
         (
             lines("Killed process 7 (api) total-vm:9kB, anon-rss:2kB, file-rss:1kB"),
@@ -301,6 +383,7 @@ def test_other_lines_of_the_kernel_are_no_recording(tmp_path: Path) -> None:
     assert recognise(tmp_path / "kern.log")[0] is Form.OTHER
 
 
+@pytest.mark.filterwarnings("ignore:.*the time of a clock")
 @given(share=st.floats(0, 1), name=st.sampled_from(sorted(FORMS)))
 def test_lines_that_are_cut_tell_no_other_kill(
     tmp_path_factory: pytest.TempPathFactory, share: float, name: str

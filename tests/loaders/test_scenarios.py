@@ -453,7 +453,93 @@ SHEETS = {
         "anon_bytes",
         {"metrics": {"Value": "anon_bytes"}},
     ),
+    "pandas, the time is the index": Sheet(",rss_bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
+    "pandas, rows are counted": Sheet(",time,rss_bytes", lambda t, b: f"{(t - T0) // STEP},{iso(t)},{b}", "rss_bytes"),
+    "Datadog, a query a column": Sheet(
+        'Time,"avg:kubernetes.memory.working_set{pod_name:db-0,kube_namespace:shop}.rollup(avg, 30)"',
+        lambda t, b: f"{iso(t)},{b}",
+        "working_set_bytes",
+    ),
+    "Datadog, units in cells": Sheet(
+        'timestamp,"kubernetes.memory.usage{pod_name:db-0}"', lambda t, b: f"{t}000,{b >> 20} MiB", "usage_bytes"
+    ),
+    "Datadog, tags a column": Sheet(
+        ',date,metric,"pod_name:db-0,kube_namespace:shop"',
+        lambda t, b: f"{(t - T0) // STEP},{iso(t)[:19].replace('T', ' ')},kubernetes.memory.rss (avg),{float(b)}",
+        "anon_bytes",
+    ),
+    "Datadog, a row a sample": Sheet(
+        "timestamp,metric,pod_name,value", lambda t, b: f"{iso(t)},kubernetes.memory.usage,db-0,{b}", "usage_bytes"
+    ),
+    "Datadog, tags in a cell": Sheet(
+        "time,scope,query,value",
+        lambda t, b: f'{iso(t)},"pod_name:db-0,kube_namespace:shop",avg:kubernetes.memory.usage{{*}},{b}',
+        "usage_bytes",
+    ),
+    "Datadog, tags in columns": Sheet(
+        "time,pod_name,kube_namespace,avg:kubernetes.memory.usage{*} by {pod_name}",
+        lambda t, b: f"{iso(t)},db-0,shop,{b}",
+        "usage_bytes",
+    ),
+    "Datadog, a mean over pods": Sheet(
+        'Time,"avg:kubernetes.memory.usage{*}"',
+        lambda t, b: f"{iso(t)},{b}",
+        ("of several containers", "without a use"),
+    ),
+    "Datadog, a share": Sheet(
+        'Time,"kubernetes.memory.usage_pct{pod_name:db-0}"',
+        lambda t, b: f"{iso(t)},{b / 2**40}",
+        ("usage_pct", "without a use"),
+    ),
+    "Datadog, arithmetic": Sheet(
+        'Time,"kubernetes.memory.usage{pod_name:db-0} / 2"',
+        lambda t, b: f"{iso(t)},{b}",
+        ("no memory column", "metrics={"),
+    ),
+    "CloudWatch, of ECS": Sheet(
+        "Full label,MemoryUtilized web\nLabel,MemoryUtilized\nUnit,Megabytes\nStatistic,Maximum\nPeriod,60",
+        lambda t, b: f"{iso(t)[:19].replace('-', '/').replace('T', ' ')},{b >> 20}",
+        "working_set_bytes",
+    ),
+    "CloudWatch, of EKS": Sheet(
+        '"Label","pod_memory_working_set db-0"\n"Id","m1"', lambda t, b: f'"{iso(t)}","{b}"', "working_set_bytes"
+    ),
+    "CloudWatch, kilobytes": Sheet(
+        "Label,pod_memory_working_set\nUnit,Kilobytes", lambda t, b: f"{iso(t)},{b >> 10}", "working_set_bytes"
+    ),
+    "CloudWatch, one line of head": Sheet(
+        "Timestamp,MemoryUtilized", lambda t, b: f"{iso(t)},{b >> 20}", "working_set_bytes"
+    ),
+    "CloudWatch, percents": Sheet(
+        "Label,MemoryUtilization\nUnit,Percent", lambda t, b: f"{iso(t)},{b / 2**30}", ("no memory column", "metrics={")
+    ),
 }
+
+WIDE = {
+    "Grafana": ('container_memory_rss{{pod=""{pod}""}}', 1),
+    "Datadog": ("kubernetes.memory.rss{{pod_name:{pod}}}", 1),
+    "Datadog, tags": ("pod_name:{pod}", 1),
+    "CloudWatch": ("MemoryUtilized {pod}", MIB),
+    "CloudWatch, without names": ("MemoryUtilized", MIB),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_column_is_a_container(tmp_path: Path, name: str) -> None:
+    """Two series side by side: a leak and a flat one, each with the name that its head gives it."""
+    head, unit = WIDE[name]
+    heads = ",".join(f'"{head.format(pod=pod)}"' for pod in ("db-0", "db-1"))
+    rows = [
+        f"{iso(T0 + STEP * at)},kubernetes.memory.rss,{one // unit},{other // unit}"
+        for at, (one, other) in enumerate(zip(FLAT, LEAK, strict=True))
+    ]
+    (tmp_path / "week.csv").write_text("\n".join([f"Time,metric,{heads}", *rows]))
+    recording = rm.read(tmp_path)
+    signal = "working_set_bytes" if unit > 1 else "anon_bytes"
+    assert levels(recording, signal) == [FLAT, LEAK]
+    if "without" not in name:
+        column = "pod" if unit == 1 else "container"
+        assert recording.containers[column].to_list() == ["db-0", "db-1"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -192,11 +192,15 @@ def _unescaped(text: str) -> str:
 #: What JSON has that Grafana's Inspector, Datadog or CloudWatch give away.
 _OTHER_JSON: Final = re.compile(r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints)"\s*+:')
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
-_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
+CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
 
 #: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
-_OF_ONE: Final = {"pod_name", "container_name", "kube_container_name", "container_id", "task_arn", "docker_name"}
+_OF_ONE: Final = {
+    *("pod", "pod_name", "container", "container_name", "kube_container_name", "container_id", "task_arn"),
+    "docker_name",
+}
+_OF_ECS: Final = "MemoryUtilized"
 
 
 #: What may happen where a document has something else than it should.
@@ -251,8 +255,7 @@ def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
         yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
     elif isinstance(points := node.get("pointlist"), list):
         tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
-        several = " of several containers" if _OF_ONE.isdisjoint(tags) else ""
-        yield _Found({"__name__": f"{node.get('metric')}{several}", **tags}, *_columns(points))
+        yield _Found(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(points))
     elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
         for one, values in zip(series, node.get("values") or (), strict=False):
             yield _Found(_tags(mapping(one).get("group_tags")), times, values)
@@ -264,20 +267,52 @@ def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
 
 
 def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Found:
-    """Read the answer of `get-metric-data` or `get-metric-statistics`; its label begins with the metric's name."""
-    name, _, container = str(node.get("Label")).partition(" ")
-    is_ecs = name == "MemoryUtilized"
-    known = "container_memory_working_set_bytes" if is_ecs else f"{name}_bytes"
-    labels = {
-        "__name__": known if is_known(known, {}) else name,
-        "container": container or str(node.get("Id", _stem(asked))),
-    }
-    if isinstance(times := node.get("Timestamps"), list):
-        return _Found(labels, times, node.get("Values"), _UNITS["Megabytes"] if is_ecs else 1)
+    """Read the answer of `get-metric-data` or `get-metric-statistics`."""
     points = [mapping(point) for point in node.get("Datapoints") or ()]
-    points = [point for point in points if point.get("Unit", "Bytes") in _UNITS]
-    times, values = _columns([(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points])
-    return _Found(labels, times, values, max((_UNITS[one.get("Unit", "Bytes")] for one in points), default=1))
+    points = [point for point in points if point.get("Unit", "Bytes") in CLOUDWATCH_UNITS]
+    unit = max((str(one.get("Unit", "Bytes")) for one in points), key=CLOUDWATCH_UNITS.__getitem__, default=None)
+    labels, factor = of_cloudwatch(str(node.get("Label")), unit)
+    labels = {"container": str(node.get("Id", _stem(asked))), **labels}
+    if isinstance(times := node.get("Timestamps"), list):
+        return _Found(labels, times, node.get("Values"), factor)
+    return _Found(
+        labels, *_columns([(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points]), factor
+    )
+
+
+def of_cloudwatch(label: str, unit: str | None) -> tuple[dict[str, str], int]:
+    """Read what CloudWatch calls a series: a word is its metric, the others say of what; and how many bytes one is."""
+    words = label.split()
+    metrics = {_OF_ECS: "container_memory_working_set_bytes"}
+    metrics |= {word: f"{word}_bytes" for word in words if is_known(f"{word}_bytes", {})}
+    at = next((at for at, word in enumerate(words) if word in metrics), 0)
+    name = metrics.get(words[at], words[at]) if words else ""
+    rest = " ".join(words[:at] + words[at + 1 :]).strip(" ,·-")
+    factor = CLOUDWATCH_UNITS[unit or ("Megabytes" if _OF_ECS in words else "Bytes")]
+    return {"__name__": name, **({"container": rest} if rest else {})}, factor
+
+
+#: A query of Datadog, as it stands above its values: the metric, and in braces what all of it has.
+_DATADOG: Final = re.compile(
+    r"(?:[a-z]\w*+:)?([a-zA-Z]\w*+(?:\.\w++)++)(?: \(\w++\))?(?:\s*+\{([^{}\"]*+)\})?"
+    r"(?:\s*+by\s*+\{[^{}]*+\})?(?:\.(?:rollup|fill)\([^()]*+\))*+"
+)
+_TAG: Final = r"[a-zA-Z][\w.\-/]*+:[^,{}\s]++"
+_SCOPE: Final = re.compile(rf"{_TAG}(?:,\s*+{_TAG})*+")
+
+
+def of_datadog(text: str) -> dict[str, str] | None:
+    """Read what Datadog calls a series: a query, a metric with its tags, or tags alone."""
+    if _SCOPE.fullmatch(text) and not is_known(text.partition(":")[2].replace(".", "_"), {}):
+        return _tags(re.split(r",\s*", text))
+    found = _DATADOG.fullmatch(text.strip())
+    return {"__name__": found[1], **_tags(re.split(r",\s*", found[2] or ""))} if found else None
+
+
+def of_one(labels: Mapping[str, str]) -> dict[str, str]:
+    """Rename a metric of Datadog that nothing names one container of: it is a mean over several."""
+    several = "" if labels.keys() & _OF_ONE else " of several containers"
+    return {**labels, "__name__": f"{labels['__name__']}{several}"}
 
 
 def _columns(pairs: Sequence[Sequence[Any]]) -> tuple[list[Any], list[Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit.views import _plot
@@ -279,17 +280,25 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
 
 
 def _kills(plot: _plot.Plot, chosen: Chosen, base: Ground, height: float) -> None:
-    mine = chosen.kills.filter(chosen.kills["pod"] == base.pod).select("time", "used_bytes").head(_DRAWN).rows()
+    slack = (base.end - base.start) // 100
+    mine = chosen.kills.filter(
+        pl.col("pod") == base.pod, pl.col("time").is_between(base.start - slack, base.end + slack)
+    ).head(_DRAWN)
     y = plot.y.at(height)
-    for time, _ in mine:
+    for time in mine["time"]:
         x = plot.x.at(time)
         plot.add(_plot.Point("kill", time, height, _plot.Shape.CROSS, 5))
         plot.take(_plot.Box(x - 6, y - 6, x + 6, y + 6))
-    for time, used in sorted(mine, key=lambda kill: -kill[1])[:_NAMED_KILLS]:
-        x = plot.x.at(time)
+    for kill in mine.sort("used_bytes", descending=True).head(_NAMED_KILLS).iter_rows(named=True):
+        x = plot.x.at(kill["time"])
         places: list[_plot.Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
         places += [(x + 9, y + 17, "start"), (x - 9, y + 17, "end")]
-        plot.label(places, f"killed, needed {text.memory(used)}", "alarm")
+        plot.label(places, f"killed, needed {_needed(kill)}", "alarm")
+
+
+def _needed(kill: dict[str, Any]) -> str:
+    """Write what a killed process needed: where the kill is in the record, it was more than anybody saw."""
+    return f"{'more than ' if kill['recorded'] else ''}{text.memory(kill['used_bytes'])}"
 
 
 def _level(plot: _plot.Plot, scene: Scene) -> None:
@@ -311,9 +320,8 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
         said += f", {starting:,} while starting"
         first = kills.sort("time").head(_LISTED)
         said += ": " + ", ".join(text.moment(_plot.instant(time)) for time in first["time"])
-        said += (
-            f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {text.memory(max(kills['used_bytes']))}"
-        )
+        highest = kills.sort("used_bytes", "recorded").row(-1, named=True)
+        said += f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {_needed(highest)}"
     return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
 
 

@@ -1,0 +1,75 @@
+"""Build what a release has into dist/: sdist, wheel, krew's archive and its manifest.
+
+``python deploy/release.py https://github.com/OWNER/rmtoolkit``, from a clone; CONTRIBUTING.md has the steps around it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Build everything, and name it with its checksum."""
+    parser = argparse.ArgumentParser(description="Build what a release has.")
+    parser.add_argument(
+        "home", metavar="URL", help="where the project lives, such as https://github.com/OWNER/rmtoolkit"
+    )
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "dist", metavar="FOLDER")
+    options = parser.parse_args()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    options.output.mkdir(parents=True, exist_ok=True)
+    folder = options.output.resolve()
+    build = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    subprocess.run([*build, "-t", "sdist"], cwd=ROOT, check=True, stdout=sys.stderr)
+    sdist = folder / f"rmtoolkit-{version}.tar.gz"
+    # The wheel is built from the sdist: what that lacks shows here, not at a user's.
+    with tempfile.TemporaryDirectory() as source:
+        with tarfile.open(sdist) as packed:
+            packed.extractall(source, filter="data")
+        subprocess.run([*build, "-t", "wheel"], cwd=Path(source, sdist.name[:-7]), check=True, stdout=sys.stderr)
+    words = {"@VERSION@": version, "@HOME@": options.home.rstrip("/")}
+    files = {"kubectl-rmtoolkit": _filled("kubectl-rmtoolkit", words), "LICENSE": (ROOT / "LICENSE").read_bytes()}
+    plugin = folder / f"kubectl-rmtoolkit-{version}.tar.gz"
+    plugin.write_bytes(_packed(files))
+    manifest = folder / "rmtoolkit.yaml"
+    manifest.write_bytes(_filled("rmtoolkit.yaml", {**words, "@SHA256@": _sha256(plugin)}))
+    for path in (sdist, folder / f"rmtoolkit-{version}-py3-none-any.whl", plugin, manifest):
+        print(f"{_sha256(path)}  {path.name}")
+
+
+def _filled(name: str, words: dict[str, str]) -> bytes:
+    text = (ROOT / "deploy" / "krew" / name).read_text("utf-8")
+    for mark, word in words.items():
+        text = text.replace(mark, word)
+    return text.encode()
+
+
+def _packed(files: dict[str, bytes]) -> bytes:
+    """Pack files so that the same files give the same bytes."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as zipped, tarfile.open(fileobj=zipped, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()

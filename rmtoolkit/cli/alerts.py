@@ -1,0 +1,60 @@
+"""`rmtoolkit alerts`: rules for Prometheus that watch what was judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.cli import _sources
+
+if TYPE_CHECKING:
+    import argparse
+
+_YAML: Final = (".yaml", ".yml")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands."""
+    _sources.add_sources(command, fail_on=False)
+    command.add_argument("-o", "--output", metavar="FILE", required=True, help="the rules: .yaml; - writes to stdout")
+    tests = "also write what was recorded, and what must fire on it, for promtool test rules: .yaml"
+    command.add_argument("--tests", metavar="FILE", help=tests)
+    command.add_argument(
+        "--dashboard", metavar="FILE", help="also write a Grafana dashboard of the same queries: .json"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the rules, and what was asked for beside them."""
+    import os
+
+    from rmtoolkit._io import check_target, write_whole
+    from rmtoolkit._parallel import connected
+    from rmtoolkit.assessment import assess
+    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.views import alerts
+
+    streamed = options.output == "-"
+    if streamed and options.tests:
+        msg = "--tests names the file of the rules. Hint: -o rules.yaml."
+        raise RmtoolkitError(msg)
+    wanted = ((None if streamed else options.output, _YAML), (options.tests, _YAML), (options.dashboard, (".json",)))
+    for path, endings in wanted:
+        if path:
+            check_target(path, endings)
+    with connected(options.scheduler) as client:
+        found = assess(_sources.read(options), client=client)
+    rules = alerts.rules(found).encode()
+    if streamed:
+        _sources.stream(rules)
+    else:
+        print(f"Rules: {write_whole(options.output, rules, _YAML)}")
+    if options.tests:
+        beside = os.path.relpath(options.output, Path(options.tests).parent)
+        print(f"Tests: {write_whole(options.tests, alerts.rule_tests(found, beside).encode(), _YAML)}")
+    if options.dashboard:
+        made = alerts.dashboard(found).encode()
+        written = write_whole(options.dashboard, made, (".json",))
+        if not streamed:
+            print(f"Dashboard: {written}")
+    return _sources.DONE

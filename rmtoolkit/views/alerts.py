@@ -1,0 +1,234 @@
+"""What watches a fleet after a verdict: Prometheus rules, tests of them for promtool, a Grafana dashboard."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+import yaml
+
+from rmtoolkit import text
+from rmtoolkit.analysis.queries import Watched, alerts, quoted
+from rmtoolkit.schema import Signal, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rmtoolkit.analysis.queries import Alert
+    from rmtoolkit.assessment import Assessment
+
+    Row = dict[str, Any]
+
+_SEVERITY: Final = {
+    Watched.GROWTH: "warning",
+    Watched.LIMIT: "critical",
+    Watched.KILL: "critical",
+    Watched.GAUGES: "info",
+}
+_SUMMARY: Final = {
+    Watched.GROWTH: "Memory of {name} grows by {{{{ $value | humanize1024 }}}}B a day",
+    Watched.LIMIT: "Memory of {name} reaches its limit in {{{{ $value | humanize }}}} h",
+    Watched.KILL: "{name} was OOM-killed within the last hour",
+    Watched.GAUGES: "Allocator gauges of {name} cannot be true",
+}
+_MEANS: Final = {
+    Watched.GROWTH: "The lowest use of some hours lies above that of the same stretch before, by more than the {floor} "
+    "that this service moves by itself, for longer than a release or a cache that fills takes.",
+    Watched.LIMIT: "At the rate of the last hours memory meets the limit within a day; then the kernel kills.",
+    Watched.KILL: "The container needed more than its limit. A restart frees the memory and cures nothing.",
+    Watched.GAUGES: "More bytes are allocated than pages are active, or more are active than resident: the gauges are "
+    "stale or swapped. No verdict may rest on them.",
+}
+_DO: Final = {
+    Watched.GROWTH: "Record or pull the last days and ask: rmtoolkit classify SOURCE. A heap profile names the code.",
+    Watched.LIMIT: "Restart one pod at a quiet time, or raise the limit to buy time; then find what grows.",
+    Watched.KILL: "rmtoolkit limits SOURCE tells the limit that holds, or that none would because it leaks.",
+    Watched.GAUGES: "jemalloc renews its statistics only when `epoch` is advanced: do so before each scrape.",
+}
+_NAMED: Final = ("cluster", "namespace", "workload", "container")
+#: Workloads on one dashboard: Grafana draws no more in a sitting.
+_DRAWN: Final = 40
+_SOON_HOURS: Final = 12
+_METRICS: Final = {
+    Signal.WORKING_SET: "container_memory_working_set_bytes",
+    Signal.ANON: "container_memory_rss",
+    Signal.USAGE: "container_memory_usage_bytes",
+    Signal.RSS: "process_resident_memory_bytes",
+    Signal.ALLOCATED: "jemalloc_allocated_bytes",
+    Signal.ACTIVE: "jemalloc_active_bytes",
+    Signal.RESIDENT: "jemalloc_resident_bytes",
+}
+
+
+def rules(found: Assessment) -> str:
+    """Write the rules of every workload that nobody accepts as it is, a group for each."""
+    groups = [
+        {"name": f"rmtoolkit {row['anchor']}", "rules": [_rule(row, alert) for alert in watching]}
+        for row, watching in _watched(found)
+    ]
+    return _yaml({"groups": groups})
+
+
+def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
+    for row in found.workloads.filter(~pl.col("accepted")).iter_rows(named=True):
+        # Pods come and go: those of a workload that has a name are asked for by it.
+        if watching := list(alerts(row if row["workload"] is None else {**row, "pod": None})):
+            yield row, watching
+
+
+def _rule(row: Row, alert: Alert) -> dict[str, Any]:
+    name = _plain(text.named(row))
+    words = {"name": name, "floor": text.rate(row["detection_floor_bytes_per_day"])}
+    last = f"At {text.moment(row['window_end'])} UTC: {row['why']} Next: {row['next_step']}"
+    return {
+        "alert": str(alert.watched),
+        "expr": alert.promql,
+        **({"for": f"{alert.wait_seconds}s"} if alert.wait_seconds else {}),
+        "labels": {"severity": _SEVERITY[alert.watched], **{key: _plain(value) for key, value in _labels(row).items()}},
+        "annotations": {
+            "summary": _SUMMARY[alert.watched].format(**words),
+            "description": _MEANS[alert.watched].format(**words),
+            "runbook": f"{_DO[alert.watched]} {_plain(last)}",
+        },
+    }
+
+
+def _labels(row: Row) -> dict[str, str]:
+    """Name a workload as its alerts do."""
+    return {name: text.printable(row[name]) for name in _NAMED if row[name] is not None}
+
+
+def _plain(said: str) -> str:
+    """Keep Prometheus from running foreign text as a template."""
+    return text.printable(said).replace("{{", '{{"{{"}}')
+
+
+def _yaml(document: object) -> str:
+    return yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+
+
+def rule_tests(found: Assessment, rules_file: str) -> str:
+    """Write for promtool what was recorded, and which rules must have fired on it and which must not.
+
+    A leak that was watched for long enough fires, a kill does, and nothing does on what is not a leak.
+    """
+    tests = []
+    for row, watching in _watched(found):
+        series, minutes, step = _series(found, row)
+        claims = [claim for alert in watching if (claim := _claim(row, alert, minutes)) is not None]
+        if series and claims:
+            named = {"interval": f"{step}m", "input_series": series, "promql_expr_test": claims}
+            tests.append({"name": text.printable(text.named(row)), **named})
+    return _yaml({"rule_files": [rules_file], "evaluation_interval": "15m", "tests": tests})
+
+
+def _claim(row: Row, alert: Alert, minutes: int) -> dict[str, Any] | None:
+    """Say whether a rule fires on a recording; None where the verdict does not tell."""
+    healthy = row["verdict"] == Verdict.NOT_LEAK
+    # A kill sets memory back; a rule that looks back for longer than a recording lasts cannot fire on it.
+    grows = row["verdict"] == Verdict.LEAK and not row["kills"] and minutes * 60 > alert.needs_seconds * 1.1
+    match alert.watched:
+        case Watched.GROWTH:
+            fires = True if grows else False if healthy else None
+        case Watched.LIMIT:
+            soon = grows and row["hours_to_limit_high"] is not None and row["hours_to_limit_high"] < _SOON_HOURS
+            fires = True if soon else False if healthy else None
+        case Watched.KILL:
+            fires = row["kills"] > 0
+        case Watched.GAUGES:
+            fires = False
+    if fires is None:
+        return None
+    labels = _labels(row) | {"alertname": str(alert.watched), "alertstate": "firing"}
+    matchers = ",".join(f"{key}={quoted(value)}" for key, value in labels.items())
+    return {
+        "expr": f"count(max_over_time(ALERTS{{{matchers}}}[{minutes}m]))",
+        "eval_time": f"{minutes}m",
+        "exp_samples": [{"value": 1}] if fires else [],
+    }
+
+
+def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int]:
+    """Give what was recorded of a workload as promtool writes series, its length in minutes, and their step."""
+    own = pl.all_horizontal(pl.col(name).eq_missing(row[name]) for name in _NAMED)
+    containers = found.recording.containers.filter(own)
+    samples = found.recording.samples.join(containers.select("container_id"), on="container_id", how="semi")
+    first = row["window_start"]
+    length = int((row["window_end"] - first).total_seconds() // 60)
+    step = max(1, length // 400)
+    series: list[dict[str, str]] = []
+    if not length:
+        return series, 0, step
+    grid = pl.DataFrame({"at": range(0, length + 1, step)})
+    at = ((pl.col("time") - first).dt.total_seconds() // (60 * step) * step).alias("at")
+    kills = found.events.filter(pl.col("kind") == "oom_kill").select("container_id", at)
+    for container in containers.iter_rows(named=True):
+        labels = {name: container[name] for name in ("cluster", "namespace", "pod", "container") if container[name]}
+        if row["namespace"] is None:
+            labels = {"name": row["container"] or row["workload"], **labels}
+        alone = pl.col("container_id") == container["container_id"]
+        mine = samples.filter(alone).group_by(at).agg(pl.col(list(_METRICS)).last())
+        laid = grid.join(mine, on="at", how="left", maintain_order="left")
+        for signal, metric in _METRICS.items():
+            if laid[signal].null_count() < laid.height:
+                series.append(_one(metric, labels, laid[signal].to_list()))
+        ended = kills.filter(alone)["at"].to_list()
+        if container["limit_bytes"] is not None:
+            limit = [container["limit_bytes"]] * laid.height
+            series.append(_one("kube_pod_container_resource_limits", {**labels, "resource": "memory"}, limit))
+        counted = [sum(end <= minute for end in ended) for minute in laid["at"]]
+        series.append(_one("kube_pod_container_status_restarts_total", labels, counted))
+        reason = [1 if number else None for number in counted]
+        if any(reason):
+            metric = "kube_pod_container_status_last_terminated_reason"
+            series.append(_one(metric, {**labels, "reason": "OOMKilled"}, reason))
+    return series, length, step
+
+
+def _one(metric: str, labels: dict[str, str], values: list[int | None]) -> dict[str, str]:
+    told = ",".join(f"{key}={quoted(value)}" for key, value in labels.items())
+    return {"series": f"{metric}{{{told}}}", "values": " ".join("_" if one is None else str(one) for one in values)}
+
+
+def dashboard(found: Assessment) -> str:
+    """Write a Grafana dashboard: a row for each of the most urgent workloads, with the queries of its verdict."""
+    rows = found.workloads.filter(~pl.col("accepted")).head(_DRAWN)
+    panels: list[dict[str, Any]] = []
+    top = 0
+    for row in rows.iter_rows(named=True):
+        queries = found.queries.filter(pl.col("workload_id") == row["workload_id"])
+        panels.append(_panel(len(panels), "row", _title(f"{text.named(row)}: {row['headline']}"), (0, top, 24, 1)))
+        for number, (_, shows, promql) in enumerate(queries.iter_rows()):
+            place = (number % 3 * 8, top + 1 + number // 3 * 7, 8, 7)
+            target = {"refId": "A", "expr": _inert(promql), "legendFormat": "{{pod}}"}
+            panels.append(_panel(len(panels), "timeseries", _title(shows), place) | {"targets": [target]})
+        top += 1 + -(-queries.height // 3) * 7
+    left = found.workloads.height - rows.height
+    source = {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"}
+    document = {
+        "title": "Memory, by rmtoolkit",
+        "description": f"{text.count(left, 'workload')} more have no panels here." if left else "",
+        "tags": ["rmtoolkit"],
+        "schemaVersion": 39,
+        "editable": True,
+        "time": {"from": "now-7d", "to": "now"},
+        "templating": {"list": [source]},
+        "panels": panels,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+
+
+def _panel(number: int, kind: str, title: str, place: tuple[int, int, int, int]) -> dict[str, Any]:
+    source = {"type": "prometheus", "uid": "${datasource}"}
+    panel = {"id": number + 1, "type": kind, "title": title, "gridPos": dict(zip("xywh", place, strict=True))}
+    return panel if kind == "row" else panel | {"datasource": source}
+
+
+def _inert(promql: str) -> str:
+    """Keep Grafana from putting variables into a query: `$` and `[[` stand only in strings there."""
+    return promql.replace("$", r"\x24").replace("[[", r"[\x5b")
+
+
+def _title(said: str) -> str:
+    return text.shortened(text.printable(said), 160).replace("$", "$\u200b").replace("[[", "[\u200b[")
