@@ -156,7 +156,8 @@ class Stored:
         times, amounts = pl.col("time").is_between(*CALENDAR), pl.col(BYTE_SIGNALS).is_between(0, ABSURD_BYTES)
         if not found.select(pl.all_horizontal(times.all(), amounts.all())).item():
             raise ReadError.at(self.path, found="times or amounts that cannot be", expected=expected)
-        return found.with_columns(pl.col("container_id").set_sorted())
+        # A file's row groups would be put together anew by everybody who takes a column as an array.
+        return found.with_columns(pl.col("container_id").set_sorted()).rechunk()
 
 
 @contextmanager

@@ -253,14 +253,14 @@ def krr_memory(recording: AnyRecording, *, use_oom: bool = False) -> pl.DataFram
 
 def _subquery(used: pl.DataFrame) -> pl.DataFrame:
     """Find of each container the highest sample that a subquery sees, and at how many instants it sees one."""
+    if not used.height:
+        return used.select("workload_row", "used_bytes", points=pl.lit(0, dtype=pl.Int64))
+    last, step = used.select(pl.col("time").max().to_physical()).item(), _KRR_STEP_MILLISECONDS
+    oldest = last - int(_KRR_HISTORY.total_seconds() * 1000)
+    used = used.filter(pl.col("time").to_physical() > oldest - _LOOKBACK_MILLISECONDS)
     begin = run_starts(used["container_id"])
     rows = used[begin].select("workload_row")
-    if not used.height:
-        return rows.with_columns(used_bytes=pl.lit(None, dtype=pl.Int64), points=pl.lit(0, dtype=pl.Int64))
     time = used["time"].to_physical().to_numpy()
-    last = int(time.max())
-    step = _KRR_STEP_MILLISECONDS
-    oldest = last - int(_KRR_HISTORY.total_seconds() * 1000)
     following = np.append(time[1:], 0)
     following[np.append(begin[1:], used.height) - 1] = last + _LOOKBACK_MILLISECONDS
     until = np.minimum(np.minimum(following, time + _LOOKBACK_MILLISECONDS), last + 1)

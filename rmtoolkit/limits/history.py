@@ -86,14 +86,16 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
     if not run.size:
         return pl.DataFrame(schema=PEAKS)
     # Every second stretch lies between two blocks: outside, or empty.
-    stretches, padded = np.column_stack([begin, stop]).ravel(), np.append(values, 0)
+    stretches = np.column_stack([begin, stop]).ravel()
+    # The last one ends where the samples do.
+    stretches = stretches[: -1 if stretches[-1] == values.size else None]
     return (
         pl.DataFrame(
             {
                 "workload_row": number[run],
                 "block": block,
-                "peak_bytes": np.maximum.reduceat(padded, stretches)[::2],
-                "mean_bytes": np.add.reduceat(padded, stretches)[::2] / (stop - begin),
+                "peak_bytes": np.maximum.reduceat(values, stretches)[::2],
+                "mean_bytes": np.add.reduceat(values, stretches)[::2] / (stop - begin),
                 "samples": stop - begin,
             },
             schema=PEAKS,

@@ -244,15 +244,15 @@ def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]
 def with_references(recording: Recording) -> pl.DataFrame:
     """Add to the samples what gauges are compared with."""
     samples = recording.samples
-    told = [name for name in FOOTPRINTS if samples[name].count()]
-    has = samples.group_by("container_id").agg(pl.col(name).count() > 0 for name in told)
 
     def first_of(*names: str) -> pl.Expr:
         chosen = pl.lit(None, dtype=pl.Int64)
-        for name in (name for name in reversed(names) if name in told):
-            ids = has.filter(name)["container_id"]
-            own = pl.when(pl.col("container_id").is_in(ids.implode())).then(pl.col(name)).otherwise(chosen)
-            chosen = pl.col(name) if ids.len() == has.height else own
+        for name in reversed(names):
+            if not samples[name].null_count():
+                chosen = pl.col(name)
+            elif not _is_unknown(samples, name):
+                ids = samples["container_id"].filter(samples[name].is_not_null()).unique()
+                chosen = pl.when(pl.col("container_id").is_in(ids.implode())).then(pl.col(name)).otherwise(chosen)
         return chosen
 
     samples = samples.with_columns(
@@ -261,17 +261,16 @@ def with_references(recording: Recording) -> pl.DataFrame:
         fullness=first_of(*FULLNESS),
     )
     changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", "time", limit="value_bytes")
-    if changes.height:
-        samples = samples.join_asof(changes, on="time", by="container_id", check_sortedness=False)
-    else:
-        samples = samples.with_columns(limit=pl.lit(None, dtype=pl.Int64))
     # Before its first change a limit is unknown: the one on record is that of the window's end.
-    only = recording.containers.select("container_id", only="limit_bytes").join(
-        changes.select("container_id").unique(), on="container_id", how="anti"
-    )
-    return samples.join(only, on="container_id", how="left", maintain_order="left").with_columns(
-        limit=pl.coalesce("limit", "only")
-    )
+    only = recording.containers.select("container_id", only="limit_bytes").drop_nulls()
+    only = only.join(changes, on="container_id", how="anti")
+    limit = samples.select("container_id", "time", limit=pl.lit(None, dtype=pl.Int64))
+    if changes.height:
+        limit = limit.drop("limit").join_asof(changes, on="time", by="container_id", check_sortedness=False)
+    if only.height:
+        limit = limit.join(only, on="container_id", how="left", maintain_order="left")
+        limit = limit.select(limit=pl.coalesce("limit", "only"))
+    return samples.with_columns(limit["limit"])
 
 
 def _near(samples: pl.DataFrame, signal: str, *, largest: bool) -> pl.DataFrame:
