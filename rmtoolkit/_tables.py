@@ -783,8 +783,8 @@ def search_runs(
     return low
 
 
-def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime) -> pl.DataFrame:
-    """Give containers the limits and requests they had at an instant."""
+def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime | pl.Expr) -> pl.DataFrame:
+    """Give containers the limits and requests they had at an instant, or each at its own, a column of the events."""
     for kind in ("limit", "request"):
         column = f"{kind}_bytes"
         changes = events.filter(pl.col("kind") == kind)

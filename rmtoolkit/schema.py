@@ -190,6 +190,16 @@ class Action(StrEnum):
     NONE = "none"
 
 
+class Alarm(StrEnum):
+    """Why a workload is named first; the order is that of urgency."""
+
+    KILLED = "killed"
+    WILL_BE_KILLED = "will_be_killed"
+    LEAK = "leak"
+    ABOVE_TARGET = "above_target"
+    TOO_LITTLE_DATA = "too_little_data"
+
+
 #: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
 ABSURD_BYTES: Final = 1 << 52
 

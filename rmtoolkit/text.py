@@ -285,6 +285,11 @@ def moment(time: dt.datetime, *, seconds: bool = False) -> str:
     return f"{day(time)} {clock(time, seconds=seconds)}"
 
 
+def instant(at: dt.datetime, hours_left: float) -> str:
+    """Write when something comes, and in which time counted from the last sample."""
+    return f"{moment(at, seconds=hours_left < 1 / 6)} UTC (in {hours(hours_left)})"
+
+
 def stamp(time: dt.datetime, *, seconds: bool = False) -> str:
     """Write an instant in UTC as it can be typed, such as ``2026-11-25 09:00``."""
     return time.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
@@ -335,6 +340,11 @@ def and_more(amount: int, shown: int) -> str:
 def times(amount: int) -> str:
     """Write how often something happened."""
     return {0: "never", 1: "once", 2: "twice"}.get(amount, f"{amount:,} times")
+
+
+def runs_killed(killed: int, runs: int) -> str:
+    """Write how many runs of a workload its limit ended."""
+    return f"{killed:,} of {count(runs, 'run')} {'was' if killed == 1 else 'were'} OOM-killed"
 
 
 def printable(text: object) -> str:

@@ -148,7 +148,7 @@ def test_what_is_accepted_is_out_of_the_headline(leaks: report.Contents) -> None
     found = _with(known)
     assert (leaks.found.fleet.leak, found.found.fleet.leak) == (2, 1)
     page = report.page(found)
-    assert found.found.fleet.sentence.startswith("1 of 1 workload leaks. It reaches its limit within 7 days.")
+    assert found.found.fleet.sentence.startswith("1 of 1 workload leaks. It will hit its limit this week.")
     shown = page[: page.index('id="section-all"')]
     assert "shop/api" in shown
     assert "shop/cache" not in shown

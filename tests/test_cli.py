@@ -54,7 +54,7 @@ def test_classify_prints_a_table(calm: Path, leaking: Path, capsys: pytest.Captu
     """Several sources make one table, the worst first; a pipe gets no colour."""
     assert cli.main(["classify", str(calm), str(leaking)]) == 0
     printed = capsys.readouterr().out
-    sentence = "1 of 2 workloads leaks. It reaches its limit within 7 days. 1 exceeds the 5 % OOM target."
+    sentence = "1 of 2 workloads leaks. It will hit its limit this week."
     assert printed.startswith(f"{sentence}\n")
     assert printed.index("shop/leaking") < printed.index("shop/calm")
     assert "\x1b" not in printed
@@ -87,7 +87,7 @@ def test_report_writes_a_page(leaking: Path, tmp_path: Path, capsys: pytest.Capt
     """`report` writes the page and says where."""
     target = tmp_path / "week.html"
     assert cli.main(["report", str(leaking), "-o", str(target), "--title", "Week 48"]) == 0
-    sentence = "1 of 1 workload leaks. It reaches its limit within 7 days. 1 exceeds the 5 % OOM target."
+    sentence = "1 of 1 workload leaks. It will hit its limit this week."
     assert capsys.readouterr().out == f"Report: {target}\nCovers 1 of 1 workloads. {sentence}\n"
     assert "Week 48" in target.read_text(encoding="utf-8")
 

@@ -65,10 +65,10 @@ def answer(heap: HeapProfile) -> HeapAnswer:
 
 def _headline(reading: HeapReading) -> str:
     if reading.kind == HeapKind.BLIND:
-        return "This profile is blind: the memory of the program is not in it."
+        return "The heap profile missed the program's allocations."
     if reading.kind == HeapKind.PICTURE:
         most = f" {reading.largest} holds most." if reading.largest else ""
-        return f"One picture of the heap tells what is held, not what grows.{most}"
+        return f"A single snapshot shows what is held, not what grows.{most}"
     if reading.suspects:
         first = reading.suspects[0]
         rate = reading.growth_bytes_per_second

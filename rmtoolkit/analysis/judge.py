@@ -180,7 +180,9 @@ def verdict_row(
         rejected=rejected,
         lasts=lasts,
         capped=outlook.capped,
+        runs=sum(1 for _ in facts.lives(containers)),
         kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
+        end=max((life.end for life in facts.lives(containers)), default=None),
     )
     row.evidence = words.evidence(situation)
     row.headline = words.headline(situation)

@@ -144,7 +144,7 @@ def watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
     yield Advice(
         f"Nothing to do: the kernel takes page cache{amount} back before it kills; watch anonymous memory instead",
         setting="container_memory_rss",
-        expected="the line that an OOM kill follows; the working set counts active page cache as well",
+        expected="this metric predicts OOM kills; the working set also counts active page cache",
         because=Pattern.PAGE_CACHE,
     )
 
@@ -464,7 +464,7 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     yield Advice(
         "Find the threads that are never joined: count thread names twice, an hour apart",
         setting="cat /proc/PID/task/*/comm | sort | uniq -c | sort -rn | head",
-        expected="the name whose count rises is the pool or the spawn that never ends",
+        expected="the thread name whose count rises is the culprit",
         because=Statistic.THREADS_RISE,
     )
     each = f"each thread costs {memory(stack.estimate)} here" if stack is not None else "each thread has a stack"
@@ -569,7 +569,7 @@ def _time(row: VerdictRow) -> Iterator[Advice]:
         return
     more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
     yield Advice(
-        "If it must live until the cure, raise the limit: this buys time, not a cure",
+        "If it must survive until the fix, raise the limit: this only delays the kill",
         setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
         expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
         because="hours_to_limit",
@@ -607,14 +607,14 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
         yield from _on_heap(evidence)
     elif kind == OpenKind.IDLE:
         yield Advice(
-            "Send it traffic, or look again after a busy hour: at rest nothing that a request leaks would show",
+            "Send it traffic, or look again after a busy hour: while it is idle, a per-request leak would not show",
             expected="growth for each unit of work, with its interval",
             because=OpenKind.IDLE.statistic,
         )
     if piece is not None and piece.estimate is not None and piece.unit == Unit.HOURS:
         yield _wait(piece, kind, gauge=Statistic.NO_LIVE_HEAP in evidence)
     elif kind == OpenKind.REJECTED:
-        yield Advice("Mend the exporter or its query: no figure of it can be used", because=kind.statistic)
+        yield Advice("Fix the exporter or its query: no figure of it can be used", because=kind.statistic)
     elif kind == OpenKind.TOO_FEW:
         yield Advice(
             "Record for longer: at least 24 samples of one life, better 200", because=OpenKind.TOO_FEW.statistic
@@ -733,16 +733,16 @@ def files_in_memory(amount: float | None) -> Advice:
 #: By the check that rejected a gauge: what to do, and how.
 _MENDING: Final = {
     rejected("stale_allocator"): (
-        "Mend the exporter: jemalloc's figures stand still until its epoch is advanced",
+        "Fix the exporter: jemalloc's figures stand still until its epoch is advanced",
         "tikv_jemalloc_ctl::epoch::advance() before each read",
     ),
     rejected("self_incrementing"): (
-        "Mend the exporter: it adds the value to the gauge at each scrape instead of setting it",
+        "Fix the exporter: it adds the value to the gauge at each scrape instead of setting it",
         "gauge.set(value), not gauge.increment(value)",
     ),
     **{
         rejected(check): (
-            "Mend the exporter: figures of one allocator are to be read together, in bytes, after one epoch",
+            "Fix the exporter: advance the epoch once, then read all gauges, in bytes",
             "tikv_jemalloc_ctl::epoch::advance() once, then allocated, active, resident",
         )
         for check in (

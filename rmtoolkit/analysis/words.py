@@ -36,12 +36,14 @@ from rmtoolkit.text import (
     configured,
     count,
     hours,
+    instant,
     memory,
     moment,
     number,
     printable,
     rate,
     rate_with_range,
+    runs_killed,
     share,
     small_memory,
 )
@@ -71,8 +73,11 @@ class Situation:
     lasts: Exposure = ENDLESS
     #: Whether restarts end a life before it is at the limit.
     capped: bool = False
-    #: Lives that an OOM kill ended, of all pods.
+    #: Lives of all pods, and those that an OOM kill ended.
+    runs: int = 0
     kills: int = 0
+    #: The last sample of all pods: what is to come is counted from it.
+    end: dt.datetime | None = None
 
     @property
     def main(self) -> Opinion | None:
@@ -94,7 +99,7 @@ def open_question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: S
         return _too_few(pool, rejected)
     row = main.reading
     if pattern == Pattern.AT_LIMIT:
-        return Open(OpenKind.AT_LIMIT, "what it would need above the limit is hidden", None)
+        return Open(OpenKind.AT_LIMIT, "we cannot see how much it would use without the limit", None)
     if main.restarts_unknown:
         return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be restarts, which the source does not report", None)
     if (beside := main.beside) is not None:
@@ -105,7 +110,7 @@ def open_question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: S
         return Open(OpenKind.HEAP_RESTS, "the heap does not: the allocator keeps it, or it lies outside the heap", None)
     work = main.levels.get(Signal.WORK)
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
-        return Open(OpenKind.IDLE, "no work was done meanwhile, so a leak for each request would not show", None)
+        return Open(OpenKind.IDLE, "it was idle, so a per-request leak would not show", None)
     if pool.young_release:
         return _young_release(pool, main)
     return _shape(pool, main, row)
@@ -199,7 +204,7 @@ _OPEN: Final = {
     OpenKind.RESTARTS_UNKNOWN: "the falls may be restarts that hide a leak, or a sawtooth",
     **{OpenKind(layer): f"{beside.grows}, the rest does not" for layer, beside in BESIDE.items()},
     OpenKind.OUTSIDE: "memory outside the allocator grows while the live heap does not",
-    OpenKind.IDLE: "it rested, and a leak for each request would not show at rest",
+    OpenKind.IDLE: "it was idle, so a per-request leak would not show",
     OpenKind.YOUNG_RELEASE: "its last release has not run for long enough",
     OpenKind.FEW_TEETH: "it rose and fell too few times to know its floor",
     OpenKind.HALF_WAVE: "a daily cycle and a leak fit what was seen equally well",
@@ -243,7 +248,7 @@ def _at_worst(situation: Situation) -> str:
     if span > th.FAR_HOURS:
         return ""
     when = moment(main.life.end + dt.timedelta(hours=span), seconds=span * 60 < 10)
-    return f" At worst it reaches its {configured(row.limit_bytes)} limit on {when} UTC."
+    return f" At worst it hits its {configured(row.limit_bytes)} limit on {when} UTC."
 
 
 def _leak_headline(situation: Situation, subject: str) -> str:
@@ -262,7 +267,10 @@ def _leak_headline(situation: Situation, subject: str) -> str:
             return f"{begin}; restarts end every life before its {limit} limit, {hours(row.hours_to_limit)} away."
         if row.hours_to_limit <= 0:
             return f"{begin} and has reached its {limit} limit."
-        return f"{begin} and reaches its {limit} limit in about {hours(row.hours_to_limit)}."
+        if situation.end is None:
+            return f"{begin} and will hit its {limit} limit in {hours(row.hours_to_limit)}."
+        at = situation.end + dt.timedelta(milliseconds=round(row.hours_to_limit * 3_600_000))
+        return f"{begin} and will hit its {limit} limit on {instant(at, row.hours_to_limit)}."
     if row.limit_bytes is None:
         return f"{begin} and has no limit." if row.limit_known else f"{begin}; its limit is unknown."
     return f"{begin}."
@@ -283,26 +291,33 @@ def reason(situation: Situation) -> str:
     if main is None or main.reading is None:
         if situation.kills:
             longest = max((opinion.life.hours for opinion in pool.opinions), default=0.0)
-            lives = count(situation.kills, "life", "lives")
-            return f"{lives} ended in an OOM kill, the longest after {hours(longest)}."
+            return f"{runs_killed(situation.kills, situation.runs)}, the longest after {hours(longest)}."
         why = situation.question.why
         return why[:1].upper() + why[1:] + "."
     signal = SIGNAL_WORDS.get(main.reading.signal, main.reading.signal)
     span = hours(main.life.hours)
     floor = rate(row.detection_floor_bytes_per_day, digits=2)
     if row.verdict == Verdict.LEAK:
-        return f"{_why_leak(situation, main, signal, span)}; growth below {floor} would not show."
+        return f"{_why_leak(situation, main, signal, span)}; we would notice growth above {floor}."
     if row.verdict == Verdict.INCONCLUSIVE:
         return _why_open_reason(situation, main, main.reading, signal, span)
     entry = PATTERNS[row.pattern]
     if entry.made_around and main.growing_layer is not None:
-        around = f"The {signal} is flat over {span} while the memory around it grows by itself"
-        return f"{around}; growth of it above {floor} would have shown."
+        around = f"The {signal} is flat over {span}, but {_AROUND[row.pattern]} around it grows"
+        return f"{around}; growth above {floor} would be visible."
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
     if situation.judged > 1:
         where = f"on {situation.judged} pods over {span}"
-    killed = f", though {count(situation.kills, 'life', 'lives')} ended in an OOM kill" if situation.kills else ""
-    return f"The {signal} {entry.reason} {where}{killed}; growth above {floor} would have shown."
+    killed = f", though {runs_killed(situation.kills, situation.runs)}" if situation.kills else ""
+    return f"The {signal} {entry.reason} {where}{killed}; growth above {floor} would be visible."
+
+
+#: What grows around a signal that rests.
+_AROUND: Final = {
+    Pattern.RETENTION: "what the allocator keeps",
+    Pattern.FRAGMENTATION: "fragmentation",
+    Pattern.PAGE_CACHE: "page cache",
+}
 
 
 def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> str:
@@ -324,7 +339,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     if pool.leaking_code is not None:
         text += ", and a heap profile shows the same growth"
     if situation.kills:
-        text += f", and {count(situation.kills, 'life', 'lives')} ended in an OOM kill"
+        text += f", and {runs_killed(situation.kills, situation.runs)}"
     longest = situation.lasts.longest_hours
     if situation.capped and longest is not None:
         text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
@@ -341,7 +356,7 @@ def _on_pods(situation: Situation) -> str:
 
 def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, signal: str, span: str) -> str:
     question, pool = situation.question, situation.pool
-    shows = f"growth of it above {rate(situation.row.detection_floor_bytes_per_day, digits=2)} would show"
+    shows = f"growth above {rate(situation.row.detection_floor_bytes_per_day, digits=2)} would be visible"
     if question.kind == OpenKind.AT_LIMIT:
         held = " under memory pressure" if main.pressure else ""
         return f"The {signal} lies flat near the limit{held} over {span}; {question.why}."
@@ -456,8 +471,8 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
     killed = row.by_statistic.get(Statistic.OOM_KILLS)
     # Lives too short to be judged have no such evidence.
     if kills := pool.kills if killed is None else round(killed.estimate or 0):
-        lives = count(kills, "life", "lives")
-        return Answer("yes", "concern", f"{lives} ended in an OOM kill at {configured(limit)}")
+        runs = f"{count(kills, 'run')} {'was' if kills == 1 else 'were'}"
+        return Answer("yes", "concern", f"{runs} OOM-killed at {configured(limit)}")
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
     return Answer("yes", "concern", text) if share > th.CLOSE_TO_LIMIT else Answer("no", "fine", text)
@@ -540,16 +555,16 @@ def heap_rows(pool: Pool) -> list[Evidence]:
         text = f"The heap profile fills up, ever more slowly, and is not at a bound yet: {heap.suspects[0].place}"
         return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
     if heap.kind == HeapKind.SHORT:
-        text = "The heap profile is too short: what was recorded would hardly show in it"
+        text = "The heap profile is too short to show growth like this"
         if heap.seconds is None:
-            text = "The heap profiles know no time: whether what was recorded would show in them is not known"
+            text = "The heap profiles have no times: we cannot tell whether growth like this would be visible in them"
         return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
     if heap.kind == HeapKind.PICTURE:
-        text = "One heap profile tells what is held, not what grows" + (
+        text = "A single snapshot shows what is held, not what grows" + (
             f"; most is held by {heap.largest}" if heap.largest else ""
         )
         return [row(Says.NOT_MEASURED, text, f"{memory(heap.held_bytes)} held", 0, Statistic.HEAP_PICTURE)]
-    text = f"The heap profile is blind: {heap.why}"
+    text = f"The heap profile missed the program's allocations: {heap.why}"
     return [row(Says.NOT_MEASURED, text, "not used", 0, Statistic.HEAP_BLIND)]
 
 
@@ -673,7 +688,7 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
 #: What was seen of growth that a model found.
 _HALTS: Final = {
     Halt.FLOOR_STAYS: "Only the tops rise: the floor stays",
-    Halt.ENDED: "What rose stands still in the last third of the window",
+    Halt.ENDED: "What rose has been flat for the last third of the window",
     Halt.SLOWING: "The rise slows down towards the end of the window",
 }
 
@@ -731,7 +746,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
 
 def _settling(question: Open, main: Opinion) -> Evidence:
     say = partial(Evidence.of, main)
-    text, since = f"What keeps it open: {question.why}", main.life.end
+    text, since = f"Undecided because {question.why}", main.life.end
     statistic = question.kind.statistic
     if question.until is None:
         return say(Says.NOT_MEASURED, 1, statistic, text, "time alone does not help")
@@ -777,8 +792,8 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if situation.judged > 1:
         yield _pods(situation, main)
     if situation.kills:
-        text = "Lives that ended in an OOM kill"
-        yield say(Says.FOR, 1, Statistic.OOM_KILLS, text, f"{situation.kills}", situation.kills, Unit.COUNT)
+        text, value = "Runs that were OOM-killed", f"{situation.kills:,} of {situation.runs:,}"
+        yield say(Says.FOR, 1, Statistic.OOM_KILLS, text, value, situation.kills, Unit.COUNT)
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
         text = "Ended by the node (eviction, node out of memory): says nothing about this limit"

@@ -102,6 +102,10 @@ class Assessment:
         `limit_bytes` the limit that was in force.
     settings
         Limits and requests, a row for as long as one value was set; a null `start` or `end` is open.
+    kills
+        A row per OOM kill; of the newest three of each container what was said a day before it, or half-way through a
+        run of less than two days: `said_time`, `said_verdict`, `said_kill_time` with its 80 % interval, and all of it
+        as a `sentence`.
     needs
         What the limits were decided from, so that they can be decided anew with other margins, target or prices.
     oom_probability, prices
@@ -137,6 +141,7 @@ class Assessment:
     completeness: pl.DataFrame
     events: pl.DataFrame
     settings: pl.DataFrame
+    kills: pl.DataFrame
     needs: pl.DataFrame
     oom_probability: float
     margins: Margins
@@ -233,6 +238,8 @@ def assess(
     rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
     rows = _rows.with_alarms(rows, oom_probability)
+    kills = _totals.kills_of(frames["kills"])
+    rows = _rows.with_foretold(rows, kills, about.containers)
     rows, changes = _totals.compare(_rows.complete(_rows.named(_rows.with_words(rows))), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
     ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
@@ -265,6 +272,7 @@ def assess(
         completeness=by_container(judgement.completeness),
         events=by_container(_totals.events_of(about, judgement.lives, settings)),
         settings=by_container(settings),
+        kills=by_container(kills),
         needs=needs,
         oom_probability=oom_probability,
         margins=chosen,
@@ -601,13 +609,14 @@ def _alone(
 
 def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
     """Reduce a part to what limits are decided from, and to what happened."""
-    from rmtoolkit.limits.backtest import rivals  # noqa: PLC0415 - as in `assess`
+    from rmtoolkit.limits.backtest import foretold, rivals  # noqa: PLC0415 - as in `assess`
 
     found = paired(part, end)
     return {
         **recommend.also(part, verdicts),
         **found,
         "rivals": rivals(part, found["pairs"]),
+        "kills": foretold(part),
         "windows": _rows.windows(part, verdicts),
     }
 

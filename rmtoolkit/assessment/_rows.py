@@ -18,7 +18,7 @@ from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice
 from rmtoolkit.limits.history import GROWS, Ahead, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, lookup, per_month
-from rmtoolkit.schema import TIME, Action, Cause, Ending, Pattern, Verdict
+from rmtoolkit.schema import TIME, Action, Alarm, Cause, Ending, Pattern, Verdict
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -126,6 +126,7 @@ WORKLOADS: Final = pl.Schema(
         "kills_7d": _COUNT,
         "kills_since": _COUNT,
         "last_kill": TIME,
+        "foretold": _TEXT,
         "killed_limit_bytes": _BYTES,
         "runs": _COUNT,
         "runs_killed": _COUNT,
@@ -145,6 +146,8 @@ WORKLOADS: Final = pl.Schema(
         "oom_probability_7d": _SHARE,
         "oom_probability_30d": _SHARE,
         "above_target": pl.Boolean(),
+        "alarm": _TEXT,
+        "alarm_text": _TEXT,
         "oom_probability_7d_low": _SHARE,
         "oom_probability_7d_high": _SHARE,
         "risk_basis": _TEXT,
@@ -235,9 +238,9 @@ _ELSEWHERE: Final = (
 _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
 #: What each level of evidence rests on.
 _LEVELS: Final = {
-    1: "one resident series",
-    2: "restarts, limits or versions as well",
-    3: "work or sibling pods as well",
+    1: "memory usage only",
+    2: "usage plus restarts and limits",
+    3: "plus work done or sibling pods",
     4: "live-heap gauge",
     5: "heap profile",
 }
@@ -246,8 +249,10 @@ _STARTUP: Final = 1.25
 _SETS_PEAK: Final = 0.9
 _KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
 #: More likely than not within a week.
-_WILL_BE_KILLED: Final = 0.499
+WILL_BE_KILLED: Final = 0.499
 _WEEK_HOURS: Final = 168.0
+_DAY_SECONDS: Final = 86_400 / 1.02
+_WEEK_SECONDS: Final = 7 * _DAY_SECONDS
 
 
 def joined(
@@ -430,16 +435,32 @@ def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
 
 
 def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
-    """Say what is above the target, and what meets its limit within a week."""
-    return rows.with_columns(
+    """Say what is above the target, what meets its limit within a week, and why a workload is named first."""
+    rows = rows.with_columns(
         above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= _WEEK_HOURS
+    )
+    leaks, likely = pl.col("verdict") == Verdict.LEAK, pl.col("oom_probability_7d") >= WILL_BE_KILLED
+    history = pl.col("history_seconds").fill_null(0.0)
+    # A day that comes near the limit is a forecast; what less than a week leaves open otherwise is none.
+    guessed = (history < pl.when(likely).then(_DAY_SECONDS).otherwise(_WEEK_SECONDS)) & leaks.not_()
+    alarms = {
+        Alarm.KILLED: pl.col("kills_7d") > 0,
+        Alarm.WILL_BE_KILLED: likely & guessed.not_(),
+        Alarm.LEAK: leaks,
+        Alarm.TOO_LITTLE_DATA: pl.col("above_target") & guessed,
+        Alarm.ABOVE_TARGET: pl.col("above_target"),
+    }
+    return rows.with_columns(
+        alarm=pl.coalesce(
+            pl.when(holds.fill_null(value=False)).then(pl.lit(str(name))) for name, holds in alarms.items()
+        )
     )
 
 
 def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     """Put first what is or will be killed, then leaks, what is above the target, what is open, the rest."""
     chance, hours = pl.col("oom_probability_7d").fill_null(0.0), pl.col("hours_to_limit")
-    dies = (chance >= _WILL_BE_KILLED) | (hours <= _WEEK_HOURS).fill_null(value=False)
+    dies = (chance >= WILL_BE_KILLED) | (hours <= _WEEK_HOURS).fill_null(value=False)
     accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
     rank = (
         pl.when(accepted)
@@ -534,6 +555,17 @@ def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame)
         .agg(**of_runs())
     )
     return rows.join(runs, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+
+
+def with_foretold(rows: pl.DataFrame, kills: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
+    """Say of the last kill what was said before it."""
+    told = (
+        kills.sort("time")
+        .join(containers.select("container_id", *WORKLOAD), on="container_id", how="left", maintain_order="left")
+        .unique(WORKLOAD, keep="last")
+        .select(*WORKLOAD, foretold="sentence")
+    )
+    return rows.join(told, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
 
 
 def with_growth(rows: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
@@ -651,6 +683,7 @@ _WORDS: Final = {
     "undecided_until": TIME,
     "worst_until_then": pl.String(),
     "limit_because": pl.String(),
+    "alarm_text": pl.String(),
 }
 
 
@@ -682,12 +715,20 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
                 until,
                 _worst(row),
                 _limit_because(row),
+                _alarm_text(row),
             )
         )
     return rows.with_columns(pl.DataFrame(said, schema=_WORDS, orient="row"))
 
 
 _SAID_FROM: Final = (
+    "alarm",
+    "kills_7d",
+    "last_kill",
+    "limit_at",
+    "hours_to_limit",
+    "limit_known",
+    "oom_probability_30d",
     "verdict",
     "growing",
     "growth_bytes_per_day",
@@ -734,6 +775,43 @@ def _limit_because(row: Row) -> str | None:
     return f"needs up to {text.memory(row['need_bytes'])}"
 
 
+def _alarm_text(row: Row) -> str | None:
+    """Say what is wrong, with the instant, for a list of what to do."""
+    if row.get("alarm") is None:
+        return None
+    limit, soon = text.configured(row["limit_bytes"]), _soon(row)
+    kill = f"{text.chance(row['oom_probability_7d'])} chance of an OOM kill this week at {limit}"
+    match Alarm(row["alarm"]):
+        case Alarm.KILLED:
+            at = "" if row["killed_limit_bytes"] is None else f" at {text.configured(row['killed_limit_bytes'])}"
+            last = f"{'last ' if row['kills_7d'] > 1 else ''}{text.moment(row['last_kill'])} UTC"
+            said = [f"OOM-killed {text.times(row['kills_7d'])}{at}, {last}", soon]
+        case Alarm.LEAK:
+            known = "no limit is set" if row["limit_known"] else "its limit is unknown"
+            far = known if row["limit_bytes"] is None else f"its {limit} limit is far away"
+            said = [f"leaks {text.rate(row['growth_bytes_per_day'])}", soon or far]
+        case Alarm.TOO_LITTLE_DATA:
+            seen, chance = text.hours((row["history_seconds"] or 0.0) / 3600), text.chance(row["oom_probability_7d"])
+            said = [f"only {seen} of data: an OOM kill this week cannot be ruled out ({chance})"]
+        case Alarm.WILL_BE_KILLED:
+            said = [soon or kill]
+        case Alarm.ABOVE_TARGET:
+            said = [kill, soon]
+    return "; ".join(filter(None, said))
+
+
+def _soon(row: Row) -> str:
+    """Say when the limit is hit, where that is in sight."""
+    if row["limit_at"] is None or row["limit_bytes"] is None or row["hours_to_limit"] > th.FAR_HOURS:
+        return ""
+    its = f"its {text.configured(row['limit_bytes'])} limit"
+    if row["hours_to_limit"] <= 0:
+        return f"has reached {its}"
+    chance = row["oom_probability_30d"] if row["hours_to_limit"] > _WEEK_HOURS else row["oom_probability_7d"]
+    when = text.instant(row["limit_at"], row["hours_to_limit"])
+    return f"{'will' if (chance or 0.0) >= WILL_BE_KILLED else 'may'} hit {its} on {when}"
+
+
 _VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}
 NOTHING: Final = "Nothing to do."
 _OTHERWISE: Final = {
@@ -741,7 +819,7 @@ _OTHERWISE: Final = {
     Action.FIX_LEAK: "Take a heap profile: what was not freed names the code.",
     Action.TUNE_ALLOCATOR: "Let the allocator return freed pages.",
     Action.REDUCE_STARTUP: "Fill caches when they are first used, instead of all at once at the start.",
-    Action.FIX_EXPORTER: "Mend the exporter: its figures cannot be.",
+    Action.FIX_EXPORTER: "Fix the exporter: its values are impossible.",
 }
 
 

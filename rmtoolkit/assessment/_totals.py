@@ -16,12 +16,12 @@ from rmtoolkit._io import read_parquet
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
-from rmtoolkit.assessment._rows import NOTHING, WORKLOADS, names_limit
+from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
-from rmtoolkit.schema import EVENTS, TIME, Action, Ending, Outlook, Pattern, Verdict
+from rmtoolkit.schema import EVENTS, TIME, Action, Alarm, Ending, Outlook, Pattern, Verdict
 
 if TYPE_CHECKING:
     import os
@@ -53,13 +53,17 @@ class Totals:
     #: Workloads that were OOM-killed in the last seven days, and how often.
     killed: int
     kills: int
-    #: Workloads that meet their limit within seven days; leaks among them; leaks of which that is not known.
+    #: Workloads that may meet their limit within seven days; leaks that will; leaks of which that is not known.
     reaching: int
     leaks_reaching: int
     leaks_unknown: int
     #: Above `target`; None where no chance is known.
     above_target: int | None
     target: float
+    #: Workloads by why they are named first, each counted once.
+    alarms: tuple[tuple[str, int], ...]
+    #: What will be killed without leaking.
+    dying_otherwise: int
     #: What is set aside above the advised requests, in how many workloads; None: unknown.
     waste_bytes: int | None
     waste_workloads: int
@@ -99,28 +103,39 @@ class Totals:
         if self.leak:
             said = f"{self.leak:,} of {total} {'leaks' if self.leak == 1 else 'leak'}. {self._when()}"
         elif self.inconclusive == self.judged:
-            said = f"None of {total} can be decided yet."
+            said = f"No verdict yet: {total} need{'s' if self.judged == 1 else ''} more data."
         else:
             said = f"No leak found in {total}."
-            said += f" {self.inconclusive:,} cannot be decided yet." if self.inconclusive else ""
+            said += (
+                f" {self.inconclusive:,} need{'s' if self.inconclusive == 1 else ''} more data."
+                if self.inconclusive
+                else ""
+            )
         return " ".join((said, *self._risks()))
 
     def _when(self) -> str:
         if self.leaks_reaching:
             who = "It" if self.leak == 1 else f"{self.leaks_reaching:,}"
-            reach = "reaches its" if self.leaks_reaching == 1 else "reach their"
-            return f"{who} {reach} limit within 7 days."
+            return f"{who} will hit {'its' if self.leaks_reaching == 1 else 'their'} limit this week."
         if self.leaks_unknown:
             return f"When {'it' if self.leak == 1 else 'they'} would reach a limit is not known."
-        return f"{'It does not reach its' if self.leak == 1 else 'None reaches its'} limit within 7 days."
+        return f"{'It will not' if self.leak == 1 else 'None will'} hit its limit this week."
 
     def _risks(self) -> list[str]:
         said = []
         if self.killed:
             said.append(f"{self.killed:,} {'was' if self.killed == 1 else 'were'} OOM-killed in the last 7 days.")
-        if self.above_target:
-            verb = "exceeds" if self.above_target == 1 else "exceed"
-            said.append(f"{self.above_target:,} {verb} the {text.share(self.target)} OOM target.")
+        alarms = dict(self.alarms)
+        if self.dying_otherwise:
+            said.append(f"{self.dying_otherwise:,} more will probably be.")
+            if not self.killed:
+                said[-1] = f"{self.dying_otherwise:,} will probably be OOM-killed this week."
+        if above := alarms.get(Alarm.ABOVE_TARGET):
+            said.append(
+                f"{above:,} more {'is' if above == 1 else 'are'} above the {text.share(self.target)} OOM target."
+            )
+        if short := alarms.get(Alarm.TOO_LITTLE_DATA):
+            said.append(f"{short:,} {'has' if short == 1 else 'have'} too little data to rule an OOM kill out.")
         return said
 
 
@@ -156,10 +171,12 @@ def totals_of(
         killed=awake.filter(pl.col("kills_7d") > 0).height,
         kills=int(awake["kills_7d"].sum()),
         reaching=awake.filter(reaching).height,
-        leaks_reaching=leaks.filter(reaching).height,
+        leaks_reaching=leaks.filter(reaching, pl.col("oom_probability_7d") >= WILL_BE_KILLED).height,
         leaks_unknown=leaks["hours_to_limit"].null_count(),
         above_target=int((chances > target).sum()) if chances.len() else None,
         target=target,
+        alarms=tuple((str(name), int((awake["alarm"] == name).sum())) for name in Alarm),
+        dying_otherwise=awake.filter(alarm=Alarm.WILL_BE_KILLED).filter(pl.col("verdict") != Verdict.LEAK).height,
         waste_bytes=_sum(awake, "waste_bytes"),
         waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
         waste_per_month=_sum(awake, "waste_per_month"),
@@ -215,7 +232,7 @@ def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
 
 def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
-        cure = "a higher limit only buys time"
+        cure = "raising the limit only delays the kill"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
             return f"{text.hours(row['hours_to_limit'])} to its limit; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
@@ -709,7 +726,7 @@ def _killed(row: Row, last: Row) -> tuple[Change, str] | None:
 
 
 def _leak_or_not(row: Row) -> str:
-    return "it does not leak" if row["verdict"] == "not_leak" else "whether it leaks is not decided"
+    return "it does not leak" if row["verdict"] == "not_leak" else "whether it leaks is undecided"
 
 
 def _crossed(row: Row, last: Row) -> tuple[Change, str] | None:
@@ -777,6 +794,35 @@ def settings_of(recording: Recording) -> pl.DataFrame:
     )
     found = pl.concat([changed, constant.select(SETTINGS.names())]).filter(pl.col("value_bytes").is_not_null())
     return found.cast(SETTINGS).sort("container_id", "kind", "start")
+
+
+def kills_of(foretold: pl.DataFrame) -> pl.DataFrame:
+    """Say of each OOM kill what was said before it, and what came."""
+    return foretold.with_columns(
+        sentence=pl.Series([_foretold(row) for row in foretold.iter_rows(named=True)], dtype=pl.String)
+    )
+
+
+def _foretold(row: Row) -> str:
+    killed, said, foreseen = row["time"], row["said_time"], row["said_kill_time"]
+    if said is None:
+        return f"Killed on {text.moment(killed)} UTC."
+    fine = killed - said < dt.timedelta(minutes=10)
+
+    def when(time: dt.datetime) -> str:
+        same = time.astimezone(dt.UTC).date() == said.astimezone(dt.UTC).date()
+        return text.clock(time, seconds=fine) if same else text.moment(time, seconds=fine)
+
+    begin, came = f"On {text.moment(said, seconds=fine)} UTC", f"it was killed at {when(killed)}"
+    if foreseen is not None:
+        low, high = row["said_kill_time_low"], row["said_kill_time_high"]
+        span = f" (80 %: {when(low)} to {when(high)})" if None not in (low, high) else ""
+        return f"{begin} the data said {when(foreseen)}{span}; {came}."
+    if row["said_pattern"] == Pattern.INSUFFICIENT_DATA:
+        return f"{begin} there were too few samples to tell; {came}."
+    if row["said_verdict"] == Verdict.NOT_LEAK:
+        return f"{begin} the data showed no growth towards the limit; {came}."
+    return f"{begin} it could not be said when; {came}."
 
 
 #: Events that explain why a new life begins.

@@ -1,20 +1,22 @@
-"""Would the recommended limits have held? Weeks of the past, each judged by what came before it, beside every rival."""
+"""Would it have held, was it foretold? Weeks and kills of the past, judged by what came before, beside every rival."""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import parse_duration
+from rmtoolkit._tables import parse_duration, settings_at_time
+from rmtoolkit.analysis.judge import assess_block, read
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines
-from rmtoolkit.limits.history import needs, usage, workloads
+from rmtoolkit.limits.history import kills, needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
 from rmtoolkit.limits.risk import (
     CENSORED,
@@ -30,6 +32,7 @@ from rmtoolkit.limits.risk import (
     with_own,
 )
 from rmtoolkit.recording import as_recording
+from rmtoolkit.schema import TIME, Ending
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import count
 
@@ -215,6 +218,88 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: Margins, promised: flo
     worst = by_week.sort(pl.col("limit_bytes") / pl.col("n")).row(-1)
     sums = killed.select(pl.col(limits).sum()).row(0)
     return Record(promised, by_week.height, killed.height, sums[0], (worst[1], worst[2]), sums[1], sums[2])
+
+
+#: The newest kills of a container are looked back on.
+_LOOKED_BACK: Final = 3
+#: So long before, or half of the run where it was shorter than twice that.
+_BEFORE: Final = dt.timedelta(days=1)
+#: An OOM kill, and what was said of that container from its samples up to `said_time`; null where nobody looked.
+FORETOLD: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "time": TIME,
+        "limit_bytes": pl.Int64(),
+        "said_time": TIME,
+        "said_verdict": pl.String(),
+        "said_pattern": pl.String(),
+        "said_kill_time": TIME,
+        "said_kill_time_low": TIME,
+        "said_kill_time_high": TIME,
+    }
+)
+_SAID: Final = tuple(name for name in FORETOLD if name.startswith("said_"))
+
+
+def foretold(part: Recording) -> pl.DataFrame:
+    """List OOM kills, and what the samples of a day before each say, or of the first half of a short run."""
+    found = kills(part).select("container_id", "time", "limit_bytes")
+    killed = pl.col("container_id").is_in(found["container_id"].implode())
+    part = replace(
+        part,
+        containers=part.containers.filter(killed),
+        samples=part.samples.filter(killed),
+        events=part.events.filter(killed),
+    )
+    if not part.samples.height:
+        return found.with_columns(pl.lit(None, FORETOLD[name]).alias(name) for name in _SAID).select(FORETOLD.names())
+    runs = split(part).table.filter(pl.col("ended") == Ending.OOM_KILL).select("container_id", "start", "end")
+    found = found.sort("time").join_asof(
+        runs.sort("end"), left_on="time", right_on="end", by="container_id", strategy="backward", check_sortedness=False
+    )
+    half = pl.col("start") + (pl.col("time") - pl.col("start")) / 2
+    newest = pl.col("time").rank("ordinal", descending=True).over("container_id")
+    found = found.with_columns(
+        # Of a kill that two events tell of the later one has no run of its own.
+        said_time=pl.when(pl.struct("container_id", "end").is_first_distinct()).then(
+            pl.max_horizontal("time" - pl.lit(_BEFORE), half).dt.truncate("1s").cast(TIME)
+        )
+    ).with_columns(newest=newest)
+    told = [
+        _said_at(part, found.filter(newest=at).drop_nulls("said_time").select("container_id", "time", "said_time"))
+        for at in range(1, _LOOKED_BACK + 1)
+    ]
+    looked = found.select("container_id", "time", "limit_bytes").join(
+        pl.concat(told), on=["container_id", "time"], how="left", maintain_order="left"
+    )
+    return looked.select(FORETOLD.names()).cast(FORETOLD).sort("container_id", "time")
+
+
+def _said_at(part: Recording, ends: pl.DataFrame) -> pl.DataFrame:
+    """Judge each container by itself from what was there at an instant of its own."""
+    until = ends.select("container_id", end="said_time")
+    seen = part.samples.join(until, on="container_id", how="inner", maintain_order="left")
+    seen = seen.filter(pl.col("time") <= pl.col("end")).drop("end")
+    there = part.containers.filter(pl.col("container_id").is_in(seen["container_id"].unique().implode()))
+    happened = part.events.join(until, on="container_id", how="inner", maintain_order="left")
+    then = replace(
+        part,
+        containers=settings_at_time(there, happened, pl.col("end")),
+        samples=seen,
+        events=happened.filter(pl.col("time") <= pl.col("end")).drop("end"),
+    )
+    last = dict(seen.group_by("container_id").agg(pl.col("time").max()).iter_rows())
+    rows = []
+    if seen.height:
+        block = assess_block(read(then), restarts_known=True)
+        for container, time, said_time in ends.iter_rows():
+            if container in last:
+                row = block.instance(container)
+                hours = (row.hours_to_limit, row.hours_to_limit_low, row.hours_to_limit_high)
+                times = (None if left is None else last[container] + dt.timedelta(hours=left) for left in hours)
+                rows.append((container, time, said_time, row.verdict, row.pattern, *times))
+    schema = {name: FORETOLD[name] for name in ("container_id", "time", *_SAID)}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def backtest(

@@ -100,7 +100,7 @@ def patches_yaml(workloads: pl.DataFrame) -> str:
     """Write the advised limits as strategic merge patches, one YAML document per workload."""
     wanted = changes(workloads)
     kept = workloads.height - len(wanted)
-    said = f"# {kept} without a patch: the limit is to stay, or no plain limit would hold.\n" if kept else ""
+    said = f"# {kept} without a patch: the limit stays, or no limit is safe while it grows.\n" if kept else ""
     return documents(wanted) + said
 
 

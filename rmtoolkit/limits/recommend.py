@@ -96,7 +96,7 @@ def _sentences(why: Why) -> tuple[str, ...]:
         else "",
         _limit_reasons(why),
         # Nothing at or below what killed is named.
-        f"Once the allocator gives kept pages back, {configured(why.purged)} would do."
+        f"Once the allocator gives kept pages back, {configured(why.purged)} would be enough."
         if why.purged is not None and why.limit is not None and why.purged < why.limit
         else "",
     )
@@ -144,20 +144,19 @@ def _killed(why: Why) -> str:
             f"{said}, at a limit that the data do not name: it needs {memory(risk.at_least(need))} or more. "
             "Export kube_pod_container_resource_limits first."
         )
-    return f"{said}, at {configured(need.killed_at_bytes)}: it needed more, nobody knows how much."
+    return f"{said}, at {configured(need.killed_at_bytes)}: its real need was higher and is unknown."
 
 
 def _length(why: Why) -> str:
     seconds = why.need.history_seconds or 0.0
     if seconds < risk.SHORTEST.total_seconds():
         return (
-            f"It rests on {seconds / 60:.0f} minutes, counted as an hour: no day, no release and no quiet hour is in "
-            "them, so take it as a first guess and ask again after a day."
+            f"Only {hours(seconds / 3600)} of data, counted as an hour: this is a first guess, ask again after a day."
         )
     if why.week_limit is not None and why.limit is not None and why.week_limit < why.limit:
         return (
-            f"It rests on {hours(seconds / 3600)}, which say little of a week, so the margin is wide: "
-            f"after a week like this, {configured(why.week_limit)} would do."
+            f"Only {hours(seconds / 3600)} of data, so the margin is wide. With a full week of similar data: "
+            f"{configured(why.week_limit)}."
         )
     if why.need.need_of != "kernel peak" and (cadence := why.need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
         coarse = f"It is sampled every {hours(cadence / 3600)}: what is shorter is not seen."
@@ -171,7 +170,7 @@ def _climb(need: history.Need) -> str:
     if not need.climbing or not need.base_bytes or not need.need_bytes:
         return ""
     a_month = max(need.base_bytes / need.need_bytes, 1.0) ** (30 / 7) - 1
-    said = f"Its peaks rise {share(a_month)} a month, and the limit goes on with them for a week."
+    said = f"Peaks rise {share(a_month)} a month; the limit includes that trend for a week."
     return said if a_month >= _SMALL else ""
 
 
@@ -207,9 +206,9 @@ def _of_growth(why: Why) -> str:
     killed = f" {_killed(why)}" if need.kills_now else ""
     if need.growth_bytes_per_day is None:
         return f"It grows at a rate that is not known.{killed}"
-    said = f"It grows by {rate(need.growth_bytes_per_day)}: no limit holds for long."
+    said = f"No safe limit: it keeps growing, by {rate(need.growth_bytes_per_day)}."
     if not leaks:
-        said = f"It grew by {rate(need.growth_bytes_per_day)}, and it is not decided whether it goes on."
+        said = f"It grew by {rate(need.growth_bytes_per_day)}; whether that goes on is undecided."
     if bought.to_bytes is None or bought.days is None:
         return f"{said}{killed} {'Fix the growth first.' if leaks else 'Wait for what decides it.'}"
     low, high = (None if days is None else 24 * days for days in (bought.days_low, bought.days_high))
@@ -225,7 +224,7 @@ def _of_waiting(why: Why) -> str:  # noqa: PLR0911 - one sentence for each cause
         grows = rate(why.need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
     if why.need.need_bytes == 0:
-        return "Every sample is zero, and no process needs nothing: mend the exporter first."
+        return "Every sample is zero, which no process can be: fix the exporter first."
     if why.need.spread is None and (length := (why.need.history_seconds or 0.0) / 3600) > _GAPS_HOURS:
         return f"Most of its {hours(length)} have no samples: fill the gaps, or come back with a longer history."
     if why.need.spread is None or not why.pairs:
@@ -237,8 +236,8 @@ def _of_waiting(why: Why) -> str:  # noqa: PLR0911 - one sentence for each cause
             "killed before it was seen. Accept a higher chance, or come back with a longer history."
         )
     return (
-        f"{text_count(why.pairs, 'pair')} of weeks cannot certify {_one_in(why.chance)}: the smallest chance they can "
-        f"tell is {_one_in(smallest)}. Accept that, or learn margins from more workloads or weeks."
+        f"{text_count(why.pairs, 'week-to-week comparison')} cannot certify {_one_in(why.chance)}: the smallest chance "
+        f"they can tell is {_one_in(smallest)}. Accept that, or learn margins from more workloads or weeks."
     )
 
 

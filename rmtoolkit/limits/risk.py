@@ -699,7 +699,11 @@ def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     low, high = wilson(chance, 1 / (scores.swing + 1 / max(scores.workloads, 1)))
     low, high = min(low, chance), max(high, chance)
     certified = above > 0
-    because = "counted in past pairs of weeks" if above else "no pair went so high: the chance may be anything below"
+    because = (
+        "based on past week-to-week comparisons"
+        if above
+        else "no comparison went so high: the chance may be anything below"
+    )
     if (need.history_seconds or 0.0) < SHORTEST.total_seconds():
         because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
         certified, high = False, 1.0

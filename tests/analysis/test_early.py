@@ -105,7 +105,7 @@ def test_an_early_verdict_says_until_when_and_the_worst() -> None:
     row = row_of(record(t, {"rss_bytes": (200 + 12 * t + ar1(rng, 40, 0.3, 0.6)) * MI}, limit_bytes=GI // 2))
     said = re.fullmatch(
         r"api is undecided until about (.*) UTC: a warm-up and a leak look alike so far\. "
-        r"At worst it reaches its 512 Mi limit on (.*) UTC\.",
+        r"At worst it hits its 512 Mi limit on (.*) UTC\.",
         row["headline"],
     )
     assert said
@@ -143,7 +143,7 @@ def test_time_to_the_limit_counts_all_that_grows_against_it() -> None:
 def test_after_a_pause_the_worst_is_that_what_rose_goes_on() -> None:
     """60 Mi a day that rest for the last tenth: 14.5 days to the limit, not the months of the slope at the end."""
     for row in rows(100 + 60 * np.minimum(U, 0.9)):
-        assert re.search(r"At worst it reaches its 1,024 Mi limit on \w+ (30 Nov|[1-4] Dec)", row["explanation"])
+        assert re.search(r"At worst it hits its 1,024 Mi limit on \w+ (30 Nov|[1-4] Dec)", row["explanation"])
 
 
 def test_a_pod_alone_is_no_surer_than_a_workload_of_one_pod() -> None:

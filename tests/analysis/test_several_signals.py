@@ -107,7 +107,7 @@ def test_rest_without_work_is_open() -> None:
     """Nothing was asked of it: that it rested says nothing about a leak for each request."""
     row = judged({"rss_bytes": noisy(200 * MI * FLAT, 3), "work_total": 500 * FLAT})
     assert row["verdict"] == "inconclusive"
-    assert "no work was done" in row["explanation"]
+    assert "it was idle" in row["explanation"]
     assert "traffic" in row["next_step"]
 
 
@@ -227,7 +227,7 @@ def test_the_node_says_nothing_about_the_limit() -> None:
     assert chance_of(record(T, signals, limit_bytes=GI, **ended)) == pytest.approx(quiet, abs=1e-3)
     assert node["by"]["node_events"]["weight"] == 0
     assert chance_of(record(T, signals, limit_bytes=GI, **killed)) > 0.9
-    assert "OOM kill" in own["explanation"]
+    assert "OOM-killed" in own["explanation"]
     assert "between two samples" in own["next_step"]
 
 
@@ -247,7 +247,7 @@ def test_broken_exporters_are_named_and_not_used(name: str) -> None:
     assert row["signal"] == "rss_bytes"
     assert row["verdict"] == "leak"
     assert row["evidence_level"] < 4
-    assert row["next_step"].startswith("Mend the exporter")
+    assert row["next_step"].startswith("Fix the exporter")
     assert row["by"]["no_live_heap"]["value"] == "its exporter is broken"
     rejected = [item["text"] for item in row["evidence"] if item["statistic"].startswith("rejected_")]
     assert rejected

@@ -473,9 +473,11 @@ def the_headline_names_the_growth(row: Row) -> bool:
 
 @rule
 def the_headline_names_the_time_to_the_limit(row: Row) -> bool:
-    """A headline's time is the column's."""
+    """A headline's instant and the time to it are the columns', and so are those of the list of what to do."""
     return all(
-        told == text.hours(row["hours_to_limit"]) for told in _told(row, "headline", r"limit in about ([\d.,]+ \w+)")
+        told == text.instant(row["limit_at"], row["hours_to_limit"])
+        for sentence in ("headline", "alarm_text")
+        for told in _told(row, sentence, r"(?:will|may) hit its .* limit on (.* UTC \(in [\d.,]+ \w+\))")
     )
 
 
@@ -519,7 +521,7 @@ def the_reasons_count_the_kills(row: Row) -> bool:
         for sentence, pattern in (
             ("headline", r"OOM-killed (\d+) time"),
             ("limit_reason", r"OOM-killed (\d+) time"),
-            ("why", r"(\d+) (?:life|lives) ended in an OOM kill"),
+            ("why", r"(\d+) of \d+ runs? (?:was|were) OOM-killed"),
         )
         for told in _told(row, sentence, pattern)
     )

@@ -25,24 +25,30 @@ def fleet() -> Totals:
     ("counted", "sentence"),
     [
         ({"not_leak": 0}, "There is no workload to judge."),
-        ({"leak": 2, "leaks_reaching": 1, "not_leak": 4}, "2 of 6 workloads leak. 1 reaches its limit within 7 days."),
-        ({"leak": 3, "leaks_reaching": 2, "not_leak": 3}, "3 of 6 workloads leak. 2 reach their limit within 7 days."),
+        ({"leak": 2, "leaks_reaching": 1, "not_leak": 4}, "2 of 6 workloads leak. 1 will hit its limit this week."),
+        ({"leak": 3, "leaks_reaching": 2, "not_leak": 3}, "3 of 6 workloads leak. 2 will hit their limit this week."),
         (
             {"leak": 1, "leaks_reaching": 1, "not_leak": 0},
-            "1 of 1 workload leaks. It reaches its limit within 7 days.",
+            "1 of 1 workload leaks. It will hit its limit this week.",
         ),
-        ({"leak": 1, "not_leak": 2}, "1 of 3 workloads leaks. It does not reach its limit within 7 days."),
-        ({"leak": 2, "not_leak": 1}, "2 of 3 workloads leak. None reaches its limit within 7 days."),
+        ({"leak": 1, "not_leak": 2}, "1 of 3 workloads leaks. It will not hit its limit this week."),
+        ({"leak": 2, "not_leak": 1}, "2 of 3 workloads leak. None will hit its limit this week."),
         (
             {"leak": 1, "leaks_unknown": 1, "not_leak": 2},
             "1 of 3 workloads leaks. When it would reach a limit is not known.",
         ),
-        ({"inconclusive": 1, "not_leak": 3}, "No leak found in 4 workloads. 1 cannot be decided yet."),
+        ({"inconclusive": 1, "not_leak": 3}, "No leak found in 4 workloads. 1 needs more data."),
         ({"not_leak": 4}, "No leak found in 4 workloads."),
-        ({"inconclusive": 2, "not_leak": 0}, "None of 2 workloads can be decided yet."),
+        ({"inconclusive": 2, "not_leak": 0}, "No verdict yet: 2 workloads need more data."),
         (
-            {"not_leak": 4, "killed": 1, "above_target": 2},
-            "No leak found in 4 workloads. 1 was OOM-killed in the last 7 days. 2 exceed the 5 % OOM target.",
+            {"not_leak": 9, "killed": 1, "dying_otherwise": 2, "alarms": (("above_target", 2), ("too_little_data", 1))},
+            "No leak found in 9 workloads. 1 was OOM-killed in the last 7 days. 2 more will probably be. 2 more are "
+            "above the 5 % OOM target. 1 has too little data to rule an OOM kill out.",
+        ),
+        (
+            {"not_leak": 9, "dying_otherwise": 1, "alarms": (("above_target", 1), ("too_little_data", 2))},
+            "No leak found in 9 workloads. 1 will probably be OOM-killed this week. 1 more is above the 5 % OOM "
+            "target. 2 have too little data to rule an OOM kill out.",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -112,7 +112,7 @@ def test_it_opens_from_a_file_and_asks_for_nothing(opened: _Opened, path: Path) 
     _open_all(opened)
     assert opened.requests == [path.as_uri()]
     assert opened.complaints == []
-    assert "4 reach their limit within 7 days." in opened.page.locator("h1").inner_text()
+    assert "4 will hit their limit this week." in opened.page.locator("h1").inner_text()
 
 
 @WIDE_AND_NARROW

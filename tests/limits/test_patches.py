@@ -227,7 +227,7 @@ def test_what_has_no_limit_is_counted_not_written() -> None:
     """A leak has none."""
     text = patches_yaml(of({}, {"workload": "leak", "action": "fix_leak", "advised_limit_bytes": None}))
     assert "api" in text
-    assert "# 1 without a patch: the limit is to stay, or no plain limit would hold." in text
+    assert "# 1 without a patch: the limit stays, or no limit is safe while it grows." in text
     assert "leak" not in text
 
 

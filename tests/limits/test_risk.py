@@ -63,7 +63,7 @@ def test_a_limit_that_past_weeks_went_above_is_counted(fleet: rm.Recording) -> N
     """An ordinary history: the chance, its interval and its reason are those of the pairs, and they are certified."""
     margins = rm.learn_margins(fleet)
     row = rm.limit_risk(fleet.filter(workload="w07"), 137 * MIB, margins).row(0, named=True)
-    assert row["because"] == "counted in past pairs of weeks"
+    assert row["because"] == "based on past week-to-week comparisons"
     assert row["certified"]
     above = round(row["oom_probability"] * (row["pairs"] + 1)) - 1
     assert above > 0

@@ -316,7 +316,7 @@ GROWTH: Final = {
         ),
         "fix_leak",
         None,
-        ("no limit holds for long",),
+        ("No safe limit",),
     ),
     "a leak that restarts hide is refused": Scenario(
         lambda: recorded(restarted(samples(rough(100 + 3 * (hours(14) % 24), 0.003), limit_bytes=512 * MIB), 24)),
@@ -358,7 +358,7 @@ def on_sundays() -> rm.Recording:
 
 LITTLE: Final = {
     "zeros are no need, and no reason to crash": Scenario(
-        zeros, "fix_exporter", None, ("Every sample is zero", "Mend the exporter")
+        zeros, "fix_exporter", None, ("Every sample is zero", "fix the exporter")
     ),
     "five MiB start in sixteen": Scenario(lambda: recorded(samples(steady(14, 5))), "set_limit", (16, 16)),
     "a third of a MiB starts in sixteen": Scenario(lambda: recorded(samples(steady(14, 0.3))), "set_limit", (16, 16)),
@@ -384,7 +384,7 @@ LITTLE: Final = {
         lambda: recorded(samples(steady(1, step=15)[:80], step=15, limit_bytes=1024 * MIB)),
         ("none", "wait"),
         (1024, 1024),
-        ("20 minutes", "first guess"),
+        ("20 min of data", "first guess"),
     ),
     "weekdays are no week, and their margin is wider": Scenario(
         on_sundays, ("lower_limit", "none"), (1.3 * 207, 1024), ("No whole week was seen",)

@@ -206,7 +206,7 @@ def _verdicts(recording: Recording) -> pl.DataFrame:
             settled_bytes=300 * MI,
             peak_bytes=512 * MI,
             coverage=0.993,
-            headline="ledger-api leaks 58 Mi/day and reaches its 512 Mi limit in about 61 hours.",
+            headline="ledger-api leaks 58 Mi/day and will hit its 512 Mi limit on Wed 25 Nov 16:17 UTC (in 61 h).",
             reason="The live heap grows at the same rate in all 9 lives, on all 3 pods and both versions.",
             next_step="Take a heap profile of one pod: `rmtoolkit heap ledger-api.heap` names the call site.",
             evidence=_evidence(
@@ -272,7 +272,7 @@ def _verdicts(recording: Recording) -> pl.DataFrame:
             settled_bytes=290 * MI,
             peak_bytes=531 * MI,
             headline="recommender does not leak: starting needs 531 Mi, running needs 290 Mi.",
-            reason="3 of 4 starts ended in an OOM kill.",
+            reason="3 of 4 starts were OOM-killed.",
             next_step="Raise the limit to 640 Mi.",
             evidence=_evidence(("against", "Memory returns to its level after each start", "290 Mi", 3)),
         ),

@@ -48,11 +48,11 @@ def test_other_readings_have_other_answers() -> None:
     rests = profile({CACHE: resting(40 * MI)})
     assert shown(rests).startswith("Nothing in the heap grows after startup.\n")
     picture = shown(HeapProfile(rests.summary, rests.stacks, rests.frames))
-    assert picture.startswith("One picture of the heap tells what is held, not what grows.")
+    assert picture.startswith("A single snapshot tells what is held, not what grows.")
     assert "GROWTH" not in picture
     assert "Next: take a second one half an hour later" in picture
     blind = shown(profile({CACHE: growing(900)}, rss_bytes=300 * MI))
-    assert blind.startswith("This profile is blind")
+    assert blind.startswith("The heap profile missed")
     assert "▲" not in blind
 
 

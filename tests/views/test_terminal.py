@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_the_table(assessed: Assessment) -> None:
     """One aligned block for each workload: figures, why, next step; the worst first."""
     lines = terminal.table(assessed, source="data/samples").splitlines()
-    assert lines[0].startswith("2 of 7 workloads leak. 1 reaches its limit within 7 days. 2 were OOM-killed in")
+    assert lines[0].startswith("2 of 7 workloads leak. 1 will hit its limit this week. 2 were OOM-killed in")
     assert lines[2].startswith(
         "data/samples: 7 workloads, 7 containers, 16 Nov 03:05 to 23 Nov 2026 03:05 UTC, coverage 9"
     )

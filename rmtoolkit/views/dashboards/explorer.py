@@ -91,7 +91,7 @@ def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
     now = need.limit_bytes
     limit = text.configured(chosen.limit_bytes)
     if chosen.days is None:
-        return [first, "No limit holds for long."]
+        return [first, "No safe limit: it keeps growing."]
     if now is not None and chosen.limit_bytes == now:
         return [first, f"At {limit}, the chance that it gets there in 7 days is {text.chance(chosen.chance)}."]
     if chosen.days <= 0:
@@ -220,7 +220,7 @@ def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
 def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
     found = patch(scene, chosen, kind)
     if found is None:
-        note = "Choose a limit other than the one in force, and its patch stands here."
+        note = "Move the limit to get a patch."
         return el("section", headed("h2", "Patch", ""), el("p", note, class_="note"))
     limit, written = found
     title = f"Patch for {text.configured(limit)}"
@@ -600,7 +600,9 @@ def _about(found: Scene, need: Need) -> Markup:
     said = [
         text.count(need.pods, "pod"),
         text.count(found.past.begins.size, "life", "lives"),
-        f"{pairs:,} pairs of weeks behind the curve" if pairs else "no pairs of weeks behind the curve",
+        f"{pairs:,} week-to-week comparisons behind the curve"
+        if pairs
+        else "no week-to-week comparison behind the curve",
         *(["no limit is set"] if need.limit_bytes is None and need.limit_known else []),
     ]
     return el("p", ", ".join(said), el("br"), "intervals are 80 %, all times UTC")

@@ -152,7 +152,7 @@ def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
 def _says(row: dict[str, Any]) -> str:
     parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
     if row["runs_killed"]:
-        parts.append(f"{row['runs_killed']:,} ended in an OOM kill")
+        parts.append(text.runs_killed(row["runs_killed"], row["runs"]))
     if row["run_peak_low_bytes"] is not None:
         parts.append(
             f"lives peak at {text.memory(row['run_peak_low_bytes'])} to {text.memory(row['run_peak_high_bytes'])}"

@@ -311,7 +311,7 @@ def _footer(written: dt.datetime | None, found: Assessment) -> Markup:
     legend = (
         "Intervals are 80 %. Growth is measured on the most reliable signal available. "
         "Sparks start at 0 and end at the larger of limit and peak; dotted: limit; ✕: OOM kill. The chance of an OOM "
-        "kill is counted in past pairs of weeks; for what grows, it is that of the growth reaching the limit."
+        "kill is based on past week-to-week comparisons; for what grows, it is that of the growth reaching the limit."
     )
     stamp = (
         el("p", f"Written {text.day(written, year=True)} {text.clock(written)} UTC by rmtoolkit.") if written else None

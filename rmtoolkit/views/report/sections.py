@@ -86,7 +86,7 @@ SECTIONS: Final = (
     ),
     Section(
         "allocator",
-        "Bound by their allocator",
+        "Memory kept by the allocator",
         "freed memory that is kept, or cannot be given back",
         lambda row: row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK,
         (columns.SPARK, columns.PATTERN, columns.PEAK, columns.GIVEN_BACK, columns.SETTING),
