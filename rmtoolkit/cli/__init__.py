@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "dashboard": "serve the dashboards on this machine",
     "record": "sample what runs now into a file",
     "pull": "keep a lake current from a Prometheus server",
+    "mcp": "serve agents: judge, limits, explain, heap over the Model Context Protocol",
     "demo": "judge the sample recordings that come with it",
 }
 
