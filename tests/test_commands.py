@@ -109,7 +109,7 @@ def test_dashboards_are_served_from_a_home_of_their_own(
     assert 0 < int(port) < 1 << 16
     environment = {name: value for name, value in one.how["env"].items() if os.environ.get(name) != value}
     assert environment == {
-        "RMTOOLKIT_DASHBOARD": json.dumps({"recording": str(home / "recording.parquet")}),
+        "RMTOOLKIT_DASHBOARD": json.dumps({"judged": str(home / "judged")}),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_PATH": f"{home / 'share'}:/its/own",
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
@@ -118,7 +118,7 @@ def test_dashboards_are_served_from_a_home_of_their_own(
     }
     assert (one.how["stdin"], one.how["stderr"], one.how["start_new_session"], one.mode) == (-3, -2, True, 0o700)
     template = "share/voila/templates/rmtoolkit"
-    assert set(one.files) - {"recording.parquet"} == {
+    assert set(one.files) - {"judged"} == {
         "config/voila.json",
         "dashboard.ipynb",
         "server.log",
@@ -126,7 +126,11 @@ def test_dashboards_are_served_from_a_home_of_their_own(
         f"{template}/index.html.j2",
     }
     assert one.folders == ["config", "runtime", "share", "share/voila", "share/voila/templates", template]
-    assert json.loads(one.files["config/voila.json"]) == {"Voila": {"token": "token of 24"}}
+    heated = {"preheat_kernel": True, "default_pool_size": 1}
+    assert json.loads(one.files["config/voila.json"]) == {
+        "Voila": {"token": "token of 24"},
+        "VoilaConfiguration": heated,
+    }
     assert json.loads(one.files[f"{template}/conf.json"]) == {"base_template": "lab"}
     assert (
         b"replace('https://cdn.jsdelivr.net/npm/@fortawesome/', 'data:text/css,')"
@@ -148,12 +152,12 @@ def test_a_server_that_ends_at_once_says_why(server: Any, capsys: pytest.Capture
     """Its last line is ours; nothing is opened; without a browser none is asked for."""
     server.ends = False
     with pytest.raises(RmtoolkitError, match=r"^The server of the dashboards did not start: it said nothing\.$"):
-        dashboard.serve(fleet.recording(), browser=False)
+        dashboard.serve(b"", browser=False)
     assert server.started[0].done == []
     assert server.calls == []
     assert capsys.readouterr().out == ""
     server.ends = True
-    dashboard.serve(fleet.recording(), browser=False)
+    dashboard.serve(b"", browser=False)
     assert not [call for call in server.calls if call.startswith("browser")]
 
 
@@ -181,10 +185,10 @@ def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(
             RmtoolkitError, match=f"^Could not listen on port {port}: address already in use. Hint: without --port"
         ):
-            dashboard.serve(fleet.recording(), port=port)
+            dashboard.serve(b"", port=port)
     for port in (-1, 1 << 16):
         with pytest.raises(RmtoolkitError, match=f"^A port is a number from 1 to 65535, got {port}.$"):
-            dashboard.serve(fleet.recording(), port=port)
+            dashboard.serve(b"", port=port)
 
 
 def test_pull_hands_over_what_it_was_told(

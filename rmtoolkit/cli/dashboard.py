@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pickle
 import secrets
 import shutil
 import signal
@@ -26,12 +27,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from rmtoolkit.recording import Recording
-
 #: The page is always this; what it shows comes by the environment, never by its text.
 _CELL: Final = "from rmtoolkit.views.dashboards.served import served\n\nserved()"
-#: Voilà's own template asks the network for a font of icons that no dashboard uses. The token is a cookie once the page
-#: is there: it does not stay in the address, which histories and screens keep.
+#: Voilà's own template asks the network for a font of icons that no dashboard uses, counts cells while people wait, and
+#: keeps to one theme: this page follows the system's. The token is a cookie once the page is there: it does not stay in
+#: the address, which histories and screens keep.
 _TEMPLATE: Final = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block html_head_js -%}
 <meta name="referrer" content="no-referrer"/>
@@ -40,10 +40,17 @@ _TEMPLATE: Final = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- endblock html_head_js -%}
 {%- block notebook_css -%}
 {{ super() | replace('https://cdn.jsdelivr.net/npm/@fortawesome/', 'data:text/css,') }}
+<style>CSS</style>
 {%- endblock notebook_css -%}
+{%- block body_header -%}
+{{ super() | replace('Running ...', 'Preparing the dashboards …') }}
+<script type="module">JS</script>
+{%- endblock body_header -%}
 """
 #: What a browser is given to open: only we can read the file, while everybody reads the words of a command.
 _OPEN: Final = "open.html"
+#: A kernel has made its page before somebody asks for it.
+_HEATED: Final = {"preheat_kernel": True, "default_pool_size": 1}
 _NEEDED: Final = ("voila", "ipykernel", "anywidget")
 #: The longest path that a socket can have on every system, without what is put behind it for each kernel.
 _SOCKET_FOLDER: Final = 103 - len("/voila_12345678/kernel-00000000-0000-0000-0000-000000000000-ipc-5")
@@ -56,6 +63,7 @@ _END: Final = 15
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Say what the command understands."""
     _sources.add_sources(command, fail_on=False, scheduler=False)
+    _sources.add_heap(command)
     command.add_argument(
         "--port", type=int, default=0, metavar="N", help="port to listen on; default: one that is free"
     )
@@ -63,11 +71,21 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, and serve."""
+    """Read, judge once, and serve."""
+    from rmtoolkit.assessment import assess
+    from rmtoolkit.heap import read_heap
+
     check()
-    found = _sources.read(options)
-    recording = found if _sources.is_recording(found) else found.recording()
-    return serve(recording, port=options.port, browser=not options.no_browser)
+    given = _sources.profiles(options.heap)
+    heap = (
+        {name: [read_heap(file) for file in files] for name, files in given.items()}
+        if isinstance(given, dict)
+        else ([read_heap(file) for file in given or ()])
+    )
+    source = _sources.read(options)
+    recording = source if _sources.is_recording(source) else source.recording()
+    found = assess(recording, heap=heap or None)
+    return serve(pickle.dumps((found, heap or None, recording)), port=options.port, browser=not options.no_browser)
 
 
 def check() -> None:
@@ -81,8 +99,8 @@ def check() -> None:
         raise RmtoolkitError(msg)
 
 
-def serve(recording: Recording, *, port: int = 0, browser: bool = True) -> int:
-    """Serve the dashboards of a recording until the process is told to stop."""
+def serve(judged: bytes, *, port: int = 0, browser: bool = True) -> int:
+    """Serve the dashboards of what was judged until the process is told to stop."""
     check()
     port = _free(port)
     token = secrets.token_urlsafe(24)
@@ -91,7 +109,7 @@ def serve(recording: Recording, *, port: int = 0, browser: bool = True) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="rmtoolkit-", ignore_cleanup_errors=True) as folder:
             home = Path(folder)
-            recording.write(home / "recording.parquet")
+            (home / "judged").write_bytes(judged)
             address = f"http://{_HOST}:{port}/"
             _write_home(home, token, address)
             with _runtime(home) as runtime, (home / "server.log").open("wb") as log:
@@ -213,7 +231,7 @@ def _environment(home: Path, runtime: Path) -> dict[str, str]:
     """Give the server a home of its own; secrets of ours are not for kernels."""
     paths = os.environ.get("JUPYTER_PATH")
     return {
-        SERVED: json.dumps({"recording": str(home / "recording.parquet")}),
+        SERVED: json.dumps({"judged": str(home / "judged")}),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_PATH": os.pathsep.join([str(home / "share"), *([paths] if paths else [])]),
         "JUPYTER_RUNTIME_DIR": str(runtime),
@@ -224,6 +242,9 @@ def _environment(home: Path, runtime: Path) -> dict[str, str]:
 
 def _write_home(home: Path, token: str, address: str) -> None:
     """Write the notebook, the server's settings and its template; only we can read them."""
+    from rmtoolkit.views import style
+    from rmtoolkit.views.assets import asset
+
     cell: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
@@ -236,13 +257,15 @@ def _write_home(home: Path, token: str, address: str) -> None:
     files = {
         "dashboard.ipynb": json.dumps(notebook),
         # Not among the words of the command: others on this machine can read those.
-        "config/voila.json": json.dumps({"Voila": {"token": token}}),
+        "config/voila.json": json.dumps({"Voila": {"token": token}, "VoilaConfiguration": _HEATED}),
         _OPEN: (
             '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Dashboards</title>'
             f'<meta http-equiv="refresh" content="0;url={address}?token={token}">'
         ),
         "share/voila/templates/rmtoolkit/conf.json": json.dumps({"base_template": "lab"}),
-        "share/voila/templates/rmtoolkit/index.html.j2": _TEMPLATE,
+        "share/voila/templates/rmtoolkit/index.html.j2": _TEMPLATE.replace("CSS", style.SERVED).replace(
+            "JS", asset("served.js")
+        ),
     }
     for name, content in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)

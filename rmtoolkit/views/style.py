@@ -44,6 +44,8 @@ DASHBOARD: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css") + CH
 FLEET: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "fleet.css") + CHARTS)
 EXPLORER: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "explorer.css") + CHARTS)
 
+#: What is around the dashboards of a served page.
+SERVED: Final = Markup(_of_system("body") + asset("served.css"))
 #: The weekly page.
 REPORT: Final = Markup(
     f"{_of_system('.rm')}{asset('report.css')}{CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"

@@ -73,14 +73,30 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
     board.get_by_role("combobox", name="Sort by").select_option("growth")
     expect(rows.first).to_contain_text("leaky-150")
     assert opened.serious(".rm-dashboard") == []
+    assert opened.outside == opened.complaints == []
+
+
+def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+    """By keys alone: Enter on a name, the buttons above, Escape; the workload goes along."""
+    opened = new()
+    host.open(opened, CELLS)
+    page = opened.page
+    board = page.locator(".rm-dashboard").first
+    rows = board.locator("tbody tr")
+    expect(rows.first).to_contain_text("leaky-150", timeout=180_000)
+    board.get_by_role("textbox", name="Search").fill("leaky")
+    expect(rows).to_have_count(2)
     name = board.get_by_role("button", name="leaky-50")
     name.focus()
     page.keyboard.press("Enter")
     triage = page.locator(".rm-dashboard .rm-dashboard")
     expect(triage.get_by_role("status").first).to_contain_text("leaky-50 leaks", timeout=180_000)
     expect(board.locator("table.rm-fleet")).to_be_hidden()
-    back = board.get_by_role("button", name="Back to the fleet")
-    back.press("Enter")
+    show = board.get_by_role("group", name="Show")
+    expect(show.get_by_role("button", name="Triage")).to_be_focused()
+    show.get_by_role("button", name="Limits").press("Enter")
+    expect(board.get_by_role("combobox", name=re.compile("Workload"))).to_have_value("shop/leaky-50", timeout=60_000)
+    page.keyboard.press("Escape")
     expect(rows).to_have_count(2)
     expect(triage).to_have_count(0)
     assert opened.outside == []

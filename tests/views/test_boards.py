@@ -15,16 +15,15 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.dashboards import _base as live_chart
+from rmtoolkit.views.dashboards import live_chart
 from rmtoolkit.views.dashboards._base import Wiring
-from rmtoolkit.views.dashboards.served import Dashboards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rmtoolkit.views.dashboards._base import Board
 
-BOARDS: Final[list[type[Board]]] = [rm.Triage, rm.LimitExplorer, rm.Fleet, Dashboards]
+BOARDS: Final[list[type[Board]]] = [rm.Triage, rm.LimitExplorer, rm.Fleet]
 NOTHING: Final = pl.DataFrame(schema={"time": pl.Int64, "rss_bytes": pl.Int64})
 TABLE: Final = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": 50 << 20})
 
@@ -48,7 +47,6 @@ REFUSED: Final = {
     "Triage of nothing": lambda: rm.Triage(NOTHING),
     "LimitExplorer of nothing": lambda: rm.LimitExplorer(NOTHING),
     "Fleet of nothing": lambda: rm.Fleet(NOTHING),
-    "Dashboards of nothing": lambda: Dashboards(rm.Recording.from_frame(NOTHING)),
     "Triage of another workload": lambda: rm.Triage(TABLE, workload="db"),
     "LimitExplorer of another workload": lambda: rm.LimitExplorer(TABLE, "db"),
     "LimitExplorer with a certain kill": lambda: rm.LimitExplorer(TABLE, oom_probability=2.0),
@@ -71,7 +69,7 @@ def test_what_could_not_be_made_leaves_nothing(make: Callable[[], Any], unheard:
 
 def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch, unheard: list[str]) -> None:
     """Whoever lacks the extra is told what to install; what was made until then is gone."""
-    live_chart._bundle.cache_clear()
+    live_chart.bundle.cache_clear()
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     before = _widgets()
     with pytest.raises(RmtoolkitError, match="pip install"):
@@ -80,7 +78,7 @@ def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPa
     assert unheard == []
 
 
-@pytest.mark.parametrize("board", BOARDS[:3])
+@pytest.mark.parametrize("board", BOARDS)
 def test_a_path_is_told_how_to_be_read(board: Callable[[Any], Board]) -> None:
     """Dashboards read no files; the error names what does."""
     with pytest.raises(RmtoolkitError, match=r"got str\. Hint: rm\.read\('shop\.lake'\) reads"):
@@ -100,15 +98,15 @@ def test_what_never_was_can_be_closed(board: type[Board], unheard: list[str]) ->
 
 
 def test_all_of_a_page_of_dashboards_is_closed() -> None:
-    """Also those that are not shown, and the workload that is open in one of them."""
+    """Also those that are not shown."""
     before = _widgets()
-    boards = Dashboards(RECORDING)
-    boards.board.opened = "api"
-    for name in ("triage", "limits"):
-        boards.shown = name
-    boards.close()
+    fleet = rm.Fleet(RECORDING)
+    fleet.opened = "api"
+    for name in ("limits", "triage", "fleet"):
+        fleet.view = name
+    fleet.close()
     assert _widgets() - before == set()
-    boards.close()
+    fleet.close()
 
 
 def test_actions_of_two_threads_come_one_after_the_other() -> None:

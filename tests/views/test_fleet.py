@@ -143,13 +143,13 @@ def test_a_row_opens_triage_in_its_place(fleet: rm.Fleet) -> None:
     press(fleet, "open 1")
     assert fleet.opened == "shop/leaky-50"
     assert heard == ["shop/leaky-50"]
-    opened = fleet.triage
-    assert opened is not None
+    opened = fleet.board
+    assert isinstance(opened, rm.Triage)
     assert opened.picture.row["workload"] == "leaky-50"
     assert opened.picture.row["verdict"] == "leak"
     assert fleet._list.layout.display == "none"
     fleet._page_widget._handle_custom_msg({"kind": "escape", "value": ""}, [])
-    assert fleet.triage is None
+    assert fleet.board is None
     assert fleet._list.layout.display is None
     assert fleet.sort == "name"
     fleet.opened = "calm-07"

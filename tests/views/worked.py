@@ -34,7 +34,6 @@ from rmtoolkit.views import (
     timeline_altair,
     timeline_svg,
 )
-from rmtoolkit.views.dashboards.served import Dashboards
 from rmtoolkit.views.report import files
 from tests import fleet
 from tests.analysis.curves import BEGIN, MI
@@ -228,8 +227,8 @@ def boards() -> dict[str, list[Any]]:
     }
     told |= {f"explorer: {name}": lines for name, lines in _changed(explorer, steps).items()}
     explorer.close()
-    both = Dashboards(fleet.recording().filter(workload=["few-samples", "quick-flutter"]))
-    steps = {name: sets(both, shown=name) for name in ("triage", "limits", "fleet")}
+    both = rm.Fleet(fleet.recording().filter(workload=["few-samples", "quick-flutter"]))
+    steps = {name: sets(both, view=name) for name in ("triage", "limits", "fleet")}
     told |= {f"all: {name}": lines[::4] for name, lines in _changed(both, steps).items()}
     both.close()
     return told

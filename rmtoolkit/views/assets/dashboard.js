@@ -92,6 +92,11 @@ async function copy(text) {
   }
 }
 
+function lost(root) {
+  const active = document.activeElement;
+  return active === document.body || (root.contains(active) && !active.checkVisibility());
+}
+
 function render({ model, el }) {
   const style = document.createElement("style");
   style.textContent = model.get("css");
@@ -111,8 +116,10 @@ function render({ model, el }) {
   };
   const changes = new MutationObserver(() => {
     arrive();
-    if (pressed === null || document.activeElement !== document.body) return;
+    if (pressed === null || !lost(root)) return;
     root.querySelector(`[data-rm-send="${CSS.escape(pressed)}"]:not(:disabled)`)?.focus();
+    // Something took the place of all that was there: its button has the focus, so that keys go on from there.
+    if (lost(root)) root.querySelector(":scope > .rm-views .mod-active")?.focus();
   });
 
   const click = async event => {

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anywidget
 import ipywidgets
 import traitlets
-from altair.jupyter.jupyter_chart import JupyterChart
 
 from rmtoolkit import text
 from rmtoolkit._html import el
@@ -20,8 +18,6 @@ from rmtoolkit.views.style import DASHBOARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import altair as alt
 
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -246,55 +242,3 @@ class Page(anywidget.AnyWidget):
 
     _esm = asset("zoom.js") + asset("dashboard.js")
     css = traitlets.Unicode(DASHBOARD).tag(sync=True)
-
-
-@cache
-def _bundle() -> str:
-    """Script and Vega in one: 0.9 MB, made once."""
-    try:
-        import vl_convert  # noqa: PLC0415 - half a second, and only in the extra for notebooks
-    except ModuleNotFoundError as error:
-        msg = "Charts in a notebook need the package vl-convert-python: pip install 'rmtoolkit[notebook]'."
-        raise RmtoolkitError(msg) from error
-    newest = vl_convert.get_vegalite_versions()[-1]
-    return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version=newest))
-
-
-class LiveChart(JupyterChart):
-    """An Altair chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`."""
-
-    #: Columns for each data set, and values of the chart's parameters.
-    rows = traitlets.Dict().tag(sync=True)
-    axes = traitlets.Dict().tag(sync=True)
-    #: Ends of the time axis that Home and a double click go back to; nobody gets beyond them.
-    home = traitlets.Dict({"x0": 0.0, "x1": 1.0}).tag(sync=True)
-    #: ms between samples: nobody zooms in further than two of them.
-    step = traitlets.Float(1000.0).tag(sync=True)
-    #: What dragging does; with Shift the other.
-    drag = traitlets.Enum(("zoom", "judge"), "zoom").tag(sync=True)
-    #: First and last ms since 1970 of what is looked at, and of what was selected: the browser sets them.
-    shown = traitlets.List(trait=traitlets.Int()).tag(sync=True)
-    selection = traitlets.List(trait=traitlets.Int()).tag(sync=True)
-    says = traitlets.Unicode("").tag(sync=True)
-    #: Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it.
-    serial = traitlets.Int(0).tag(sync=True)
-
-    def __init__(self, chart: alt.LayerChart, **traits: Any) -> None:  # noqa: ANN401 - of a widget
-        self._esm = _bundle()
-        super().__init__(chart, embed_options={"actions": False, "renderer": "svg"}, **traits)
-
-    def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
-        """Replace everything at once."""
-        with self.hold_sync():
-            self.home = {"x0": axes["x0"], "x1": axes["x1"]}
-            self.rows, self.says, self.step = rows, says, step_ms
-            self.serial += 1
-            # Equal axes are set again too: somebody may have moved away from them.
-            self.axes = axes | {"serial": float(self.serial)}
-            self.shown = []
-
-    def redraw(self, rows: dict[str, Any]) -> None:
-        """Replace the rows and leave the axes as the user has moved them."""
-        with self.hold_sync():
-            self.rows = rows
-            self.serial += 1

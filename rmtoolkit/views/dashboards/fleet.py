@@ -1,4 +1,4 @@
-"""`rm.Fleet`: all workloads of a fleet, sorted, filtered, opened."""
+"""`rm.Fleet`: all workloads of a fleet, sorted, filtered, opened in Triage and LimitExplorer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rmtoolkit.views import charts
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
-from rmtoolkit.views.dashboards.triage import Triage
 from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.page import contents
 from rmtoolkit.views.style import FLEET
@@ -26,8 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.risk import Margins
+    from rmtoolkit.views.dashboards.explorer import LimitExplorer
+    from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.report.columns import Column, Row
 
 
@@ -225,6 +227,7 @@ def _step(word: str, *, off: bool) -> Markup:
 
 
 _ALL: Final = ""
+_VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
 
 class Fleet(Board):
@@ -234,6 +237,8 @@ class Fleet(Board):
     ----------
     source
         A recording, a frame that can become one, a lake, or an Assessment, of which nothing is worked out again.
+    heap
+        Heap profiles, as for `assess`: Triage shows the code.
     samples_from
         Beside an Assessment of a large file, which has only the samples that charts show: the recording itself.
     oom_probability, margins
@@ -255,8 +260,10 @@ class Fleet(Board):
         Whether the order is turned around.
     page
         From 0 on.
+    view
+        ``fleet`` (the table), ``triage`` or ``limits`` (of the workload that is open).
     opened
-        Name of the workload that is open below; empty: none. Observe it to do something else.
+        Name of the workload that is open; empty: none. Observe it to do something else.
 
     Raises
     ------
@@ -266,7 +273,7 @@ class Fleet(Board):
     Notes
     -----
     Only one page of rows is drawn at a time, so a fleet of thousands stays quick. A row opens `rmtoolkit.Triage` in
-    place of the table.
+    place of the table; from there it is one click to `rmtoolkit.LimitExplorer` of the same workload, and back.
 
     Examples
     --------
@@ -285,11 +292,13 @@ class Fleet(Board):
     sort = traitlets.Enum(tuple(SORTS), "worst")
     turned = traitlets.Bool(default_value=False)
     page = traitlets.Int(0, min=0)
+    view = traitlets.Enum(tuple(name for _, name in _VIEWS), "fleet")
     opened = traitlets.Unicode()
 
     def __init__(
         self,
         source: Source | Assessment,
+        heap: Heap | Mapping[str, Heap] | None = None,
         *,
         samples_from: Recording | None = None,
         oom_probability: float = 0.05,
@@ -300,6 +309,7 @@ class Fleet(Board):
         self._samples_from = source if isinstance(source, Recording) else samples_from
         made = contents(
             source,
+            heap=heap,
             oom_probability=oom_probability,
             margins=margins,
             price_per_gib_hour=price_per_gib_hour,
@@ -309,7 +319,10 @@ class Fleet(Board):
         self._by_name = {row["name"]: row for row in self._rows}
         super().__init__()
         self._wiring = Wiring()
-        self._triage: Triage | None = None
+        self._heap = heap
+        #: Dashboards that were shown, by view.
+        self._boards: dict[str, Triage | LimitExplorer] = {}
+        self._last = self._rows[0]["name"]
         self._sparks: dict[int, Any] = {}
         self._head = ""
         self._found: list[Row] = []
@@ -324,9 +337,9 @@ class Fleet(Board):
         return [row["name"] for row in self._found[self.page * PAGE : (self.page + 1) * PAGE]]
 
     @property
-    def triage(self) -> Triage | None:
+    def board(self) -> Triage | LimitExplorer | None:
         """The dashboard of the open workload; None while the table is shown."""
-        return self._triage
+        return self._boards[self.view] if self._place.children else None
 
     def _build(self) -> None:
         self._page_widget = Page(css=FLEET)
@@ -344,12 +357,11 @@ class Fleet(Board):
         self._table = _base.html("", "rm-scroll")
         self._pager = _base.html("")
         row = _base.controls(self._search_box, self._spaces, self._verdicts, self._order, self._said)
-        self._back = _base.button("Back to the fleet")
-        self._back.add_class("rm-opened")
-        self._beside = (self._back,)
+        self._views = _base.choice("Show", _VIEWS, "fleet")
+        self._views.add_class("rm-views")
         self._list = ipywidgets.VBox([self._top, self._tiles, row, self._table, self._pager])
         self._place = ipywidgets.VBox([])
-        self.children = (self._page_widget, self._wiring.alert, self._list, self._place)
+        self.children = (self._page_widget, self._views, self._wiring.alert, self._list, self._place)
 
     def _connect(self) -> None:
         watch = self._wiring.watch
@@ -360,8 +372,9 @@ class Fleet(Board):
         for name in ("search", "namespace", "tile", "sort", "turned"):
             watch(self, name, lambda _: self._filtered())
         watch(self, "page", lambda _: self._show())
-        watch(self, "opened", lambda change: self._open(change.new))
-        self._wiring.press(self._back, self.back)
+        watch(self._views, "value", lambda change: self.set_trait("view", change.new))
+        watch(self, "view", lambda change: self._open(change.new, self.opened or self._last))
+        watch(self, "opened", lambda change: self._open(self._opens() if change.new else "fleet", change.new))
         self._wiring.hear(self._page_widget, self._heard)
 
     def _set(self, **traits: str | bool) -> None:
@@ -422,24 +435,51 @@ class Fleet(Board):
         for row in missing:
             self._sparks[row["workload_id"]] = drawn.of(row["container_id"])
 
-    def _open(self, name: str) -> None:
-        """Show Triage of one workload in place of the table; of none, the table again."""
-        self._place.children = ()
-        if self._triage is not None:
-            self._triage.close()
-            self._triage = None
-        if not name:
-            self._list.layout.display = None
-            return
-        found = _base.find(name, list(self._by_name))
-        if found != name:
-            self.opened = found
-            return
-        self._said.value = el("p", f"Opening {text.printable(name)} …")
-        self._triage = Triage(self._assessed, workload=name, samples_from=self._samples_from)
-        self._place.children = (self._back, self._triage)
+    def _opens(self) -> str:
+        """Name the view that a workload is opened in."""
+        return "triage" if self.view == "fleet" else self.view
+
+    def _open(self, view: str, name: str) -> None:
+        """Show a workload in place of the table, or the table again."""
+        try:
+            if view != "fleet":
+                name = _base.find(name, list(self._by_name))
+                self._said.value = el("p", f"Opening {text.printable(name)} …")
+                self._show_board(view, name)
+        except Exception:
+            view = "fleet"
+            raise
+        finally:
+            self._settle(view, "" if view == "fleet" else name)
+
+    def _show_board(self, view: str, name: str) -> None:
+        board = self._boards.get(view)
+        if board is None:
+            # Each takes a second to load, and the table none.
+            if view == "triage":
+                from rmtoolkit.views.dashboards.triage import Triage  # noqa: PLC0415
+
+                board = Triage(self._assessed, self._heap, workload=name, samples_from=self._samples_from)
+            else:
+                from rmtoolkit.views.dashboards.explorer import LimitExplorer  # noqa: PLC0415
+
+                board = LimitExplorer(self._assessed, name, samples_from=self._samples_from)
+            self._boards[view] = board
+            self._beside = tuple(self._boards.values())
+            self._wiring.watch(board, "workload", lambda change: self._settle(self.view, change.new))
+        with self._wiring.quiet():
+            board.workload = name
+        self._place.children = (board,)
+
+    def _settle(self, view: str, name: str) -> None:
+        """Let traits and controls say what is shown."""
+        with self._wiring.quiet():
+            self.view = self._views.value = view
+            self.opened, self._last = name, name or self._last
+        if view == "fleet":
+            self._place.children = ()
+        self._list.layout.display = None if view == "fleet" else "none"
         self._tell()
-        self._list.layout.display = "none"
 
     def back(self) -> None:
         """Close the open workload and show the table again.

@@ -24,7 +24,8 @@ from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_tick
 from rmtoolkit.views._plot_svg import picture as plot_svg_picture
 from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
-from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
+from rmtoolkit.views.dashboards._base import Board, Page, Wiring
+from rmtoolkit.views.dashboards.live_chart import LiveChart
 from rmtoolkit.views.timeline import Timelines, ahead, ms
 
 if TYPE_CHECKING:
