@@ -174,10 +174,11 @@ def _theil_sen(levels: Numbers) -> Numbers:
 def usage(recording: AnyRecording) -> pl.DataFrame:
     """Take from a recording what a limit is held against and cannot be taken back."""
     recording = as_recording(recording)
-    made = _need(recording.samples)
-    if made is None:
-        return footprint(recording, allocator=True)
-    return _placed(recording, made["need_bytes"])
+    return _usage(recording, _need(recording.samples))
+
+
+def _usage(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
+    return footprint(recording, allocator=True) if made is None else _placed(recording, made["need_bytes"])
 
 
 def _told(samples: pl.DataFrame) -> set[str]:
@@ -189,7 +190,10 @@ def _told(samples: pl.DataFrame) -> set[str]:
 
 def need_of(recording: Recording) -> pl.DataFrame:
     """Say of each container what its need was made of, and whether its highest was seen by the kernel alone."""
-    made = _need(recording.samples)
+    return _need_of(recording, _need(recording.samples))
+
+
+def _need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     ids = recording.samples["container_id"]
     if made is None:
         every = any(not recording.samples[name].null_count() for name in FOOTPRINTS)
@@ -208,7 +212,15 @@ def need_of(recording: Recording) -> pl.DataFrame:
         made.with_columns(ids)
         .group_by("container_id", maintain_order=True)
         .agg(
-            pl.col("need_of").first(),
+            need_of=pl.when(pl.col("pressed").any())
+            .then(pl.lit(PRESSED))
+            .when(pl.col("by_sum").first())
+            .then(pl.lit("anon+kernel+shmem"))
+            .when(pl.col("by_files").first())
+            .then(pl.lit("working set less files"))
+            .when(pl.col("told").any())
+            .then(pl.lit(WHOLE))
+            .otherwise(pl.lit(ALLOCATOR)),
             kernel_peak=(pl.col("peak_part") > _MATERIAL_USAGE * pl.col("need_bytes"))
             .filter(pl.col("need_bytes") == pl.col("need_bytes").max())
             .any()
@@ -241,13 +253,11 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
         if name not in part.columns:
             part = part.with_columns(pl.lit(None, dtype=pl.Int64).alias(name))
     # What is scraped at other instants is taken as it was last; the anonymous memory and the whole are not.
-    beside = [name for name in known - {"anon_bytes", "peak_bytes"} if samples[name].null_count() > 0]
+    beside = [name for name in known - {"anon_bytes"} if samples[name].null_count() > 0]
     part = part.with_columns(pl.col(name).forward_fill().over("container_id") for name in beside)
     part = part.with_columns(samples.select("container_id", whole=_one_footprint(samples, allocator=True))["whole"])
-    has = {name: pl.col(name).is_not_null().any().over("container_id") for name in _PARTS if name in known}
-    nothing = pl.lit(value=False)
-    anon, files = has.get("anon_bytes", nothing), has.get("file_bytes", nothing)
-    kernel, shmem = has.get("kernel_bytes", nothing), has.get("shmem_bytes", nothing)
+    told_parts = ("anon_bytes", "file_bytes", "kernel_bytes", "shmem_bytes")
+    anon, files, kernel, shmem = (_ever(samples, name) for name in told_parts)
     counted = pl.col("anon_bytes") + pl.col("kernel_bytes").fill_null(0) + pl.col("shmem_bytes").fill_null(0)
     # The working set has no inactive files in it.
     inactive = pl.col("inactive_file_bytes") if samples["working_set_bytes"].count() else pl.lit(0)
@@ -255,38 +265,42 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     by_files = pl.max_horizontal(counted, pl.col("whole") - active)
     by_sum = anon & kernel & shmem
     told_here = pl.when(by_sum).then(counted).when(anon & files).then(by_files).otherwise(pl.col("whole"))
-    part = part.with_columns(_pressed(samples).alias("pressed"))
+    part = part.with_columns(samples.select(pressed=_pressed()))
     # A gap in one part is no fall of the need; what was swapped out would come back into memory.
-    part = part.with_columns(
-        told=pl.when("pressed").then(pl.max_horizontal(told_here, "whole")).otherwise(told_here)
-        + pl.col("swap_bytes").fill_null(0),
-        need_of=pl.when(pl.col("pressed").any().over("container_id"))
-        .then(pl.lit(PRESSED))
-        .when(by_sum)
-        .then(pl.lit("anon+kernel+shmem"))
-        .when(anon & files)
-        .then(pl.lit("working set less files"))
-        .when(pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any().over("container_id")))
-        .then(pl.lit(WHOLE))
-        .otherwise(pl.lit(ALLOCATOR)),
-    )
-    peak = pl.col("peak_bytes")
-    if "peak_bytes" not in known:
-        return part.select("need_of", need_bytes="told", peak_part=pl.lit(0, dtype=pl.Int64))
+    need = pl.when("pressed").then(pl.max_horizontal(told_here, "whole")).otherwise(told_here)
     # The kernel keeps its own peak: where it rises, memory was that much above what this scrape saw.
-    risen = peak > peak.forward_fill().shift().over("container_id").fill_null(0)
+    peak = pl.col("peak_bytes")
+    risen = peak > pl.when(_AGAIN).then(peak.shift()).fill_null(0)
     seen = pl.max_horizontal("whole", "usage_bytes")
     above = pl.when(risen).then((peak - seen).clip(0)).fill_null(0)
-    return part.with_columns(above=above).select(
-        "need_of", need_bytes=pl.col("told") + pl.col("above"), peak_part="above"
+    return part.select(
+        "pressed",
+        by_sum=by_sum,
+        by_files=anon & files,
+        told=pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null()),
+        need_bytes=need + pl.col("swap_bytes").fill_null(0) + above,
+        peak_part=above,
     )
 
 
-def _pressed(samples: pl.DataFrame) -> pl.Series:
+#: Whether a sample is of the same container as the one before.
+_AGAIN: Final = pl.col("container_id") == pl.col("container_id").shift()
+
+
+def _ever(samples: pl.DataFrame, name: str) -> pl.Expr:
+    """Tell of every sample whether its container has a signal at all."""
+    if samples[name].null_count() in (0, samples.height):
+        return pl.lit(value=not samples[name].null_count())
+    first = run_starts(samples["container_id"])
+    ever = np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first)
+    return pl.lit(pl.Series(np.repeat(ever, np.diff(first, append=samples.height))))
+
+
+def _pressed() -> pl.Expr:
     """Tell in which samples tasks had waited for memory since the one before."""
-    waited, passed = (pl.col(name).diff().over("container_id") for name in ("psi_some_seconds", "time"))
-    pressed = waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000
-    return samples.select(pressed.fill_null(value=False)).to_series()
+    waited, passed = pl.col("psi_some_seconds").diff(), pl.col("time").diff()
+    pressed = _AGAIN & (waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000)
+    return pressed.fill_null(value=False)
 
 
 def footprint(recording: AnyRecording, *, allocator: bool = False) -> pl.DataFrame:
@@ -564,14 +578,15 @@ _SCRAPES_NOW: Final = 2
 
 
 def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
-    whole_past = usage(recording)
+    made_of = _need(recording.samples)
+    whole_past = _usage(recording, made_of)
     used, since = _since(whole_past, recording)
     about = workloads(recording)
     value = pl.col("used_bytes")
     by_pod = _tops(used)
-    peaks = _tops(footprint(recording, allocator=True) if _told(recording.samples) else whole_past)
+    peaks = _tops(whole_past if made_of is None else footprint(recording, allocator=True))
     names = recording.containers.select("container_id", "pod")
-    made = need_of(recording)
+    made = _need_of(recording, made_of)
     pods = (
         by_pod.join(names, on="container_id", how="left", maintain_order="left")
         .join(made, on="container_id", how="left", maintain_order="left")
