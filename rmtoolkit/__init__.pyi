@@ -20,6 +20,7 @@ from rmtoolkit.heap.formats import read_massif as read_massif
 from rmtoolkit.heap.formats import read_pprof as read_pprof
 from rmtoolkit.heap.heaptrack import read_heaptrack as read_heaptrack
 from rmtoolkit.heap.profile import HeapProfile as HeapProfile
+from rmtoolkit.heap.pyroscope import read_pyroscope as read_pyroscope
 from rmtoolkit.heap.suspects import diff as diff
 from rmtoolkit.heap.suspects import suspects as suspects
 from rmtoolkit.lake import Lake as Lake
@@ -38,12 +39,12 @@ from rmtoolkit.loaders.allocators import read_malloc_text as read_malloc_text
 from rmtoolkit.loaders.docker import read_docker_stats as read_docker_stats
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top as read_kubectl_top
 from rmtoolkit.loaders.linux import read_procfs as read_procfs
-from rmtoolkit.loaders.prometheus._client import ServerError as ServerError
 from rmtoolkit.loaders.prometheus.live import Prometheus as Prometheus
 from rmtoolkit.loaders.prometheus.saved import read_prometheus as read_prometheus
 from rmtoolkit.loaders.pull import pull as pull
 from rmtoolkit.loaders.record import record as record
 from rmtoolkit.loaders.record_kubectl import record_kubectl as record_kubectl
+from rmtoolkit.loaders.server import ServerError as ServerError
 from rmtoolkit.recording import Recording as Recording
 from rmtoolkit.recording import concat as concat
 from rmtoolkit.recording import read_recording as read_recording

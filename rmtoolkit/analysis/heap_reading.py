@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import polars as pl
+
+from rmtoolkit._io import is_url
 from rmtoolkit.analysis.records import WORKLOAD, HeapKind, HeapReading, Suspect
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap import read_heap
@@ -14,10 +17,11 @@ from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import blind, suspects
+from rmtoolkit.recording import Recording
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
-    import polars as pl
+    from rmtoolkit._parallel import Parted
 
 
 #: One profile, or several of one program in the order in which they were taken.
@@ -26,6 +30,8 @@ Key: TypeAlias = tuple[str | None, ...]
 
 #: So many functions are named.
 _NAMED: Final = 3
+#: Pods that a Pyroscope server is asked for.
+_PODS: Final = 5
 _HINT: Final = "heap=rm.read_heap(PATH), a list of them, or {'WORKLOAD': rm.read_heap(PATH)}"
 
 
@@ -76,13 +82,14 @@ def place(row: dict[str, Any]) -> str:
     return f"{name} ({printable(PurePosixPath(row['file']).name)}{line})"
 
 
-def by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapReading]:
+def by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapReading]:
     """Read heap profiles, and find the workload that each belongs to."""
-    return {key: read_profile(profile) for key, profile in profiles_by_workload(heap, containers).items()}
+    return {key: read_profile(profile) for key, profile in profiles_by_workload(heap, source).items()}
 
 
-def profiles_by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFrame) -> dict[Key, HeapProfile]:
-    """Find the workload that each heap profile belongs to."""
+def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapProfile]:
+    """Find the workload that each heap profile belongs to; of a Pyroscope server, what it kept in the same time."""
+    containers = source.containers if isinstance(source, Recording) else source.containers()
     keys = containers.select(*WORKLOAD).unique(maintain_order=True).rows()
     names = {key: _names(key) for key in keys}
     if not isinstance(heap, Mapping):
@@ -94,14 +101,37 @@ def profiles_by_workload(heap: Heap | Mapping[str, Heap], containers: pl.DataFra
                 msg = "A heap profile is of one process, and the recording has several without a name."
             msg += f" Hint: heap={{{quote(full[0])}: PROFILE}}, or --heap {printable(full[0])}=FILE."
             raise RmtoolkitError(msg)
-        return {keys[0]: _profile(heap)}
+        return {keys[0]: _found(heap, keys[0], source, containers)}
     found = {}
     for wanted, given in heap.items():
         fitting = [key for key, said in names.items() if wanted in said]
         if len(fitting) != 1:
             raise UnknownWorkloadError.named(wanted, [said[-1] for said in names.values()])
-        found[fitting[0]] = _profile(given)
+        found[fitting[0]] = _found(given, fitting[0], source, containers)
     return found
+
+
+def _found(given: object, key: Key, source: Recording | Parted, containers: pl.DataFrame) -> HeapProfile:
+    """Read a profile; of a Pyroscope server, by the labels of the workload's pods and in the time of the recording."""
+    url = given[0] if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 1 else given
+    if not is_url(url):
+        return _profile(given)
+    from rmtoolkit.heap.pyroscope import read_pyroscope  # noqa: PLC0415 - few ask a server
+
+    is_mine = [pl.col(name).eq_missing(one) for name, one in zip(WORKLOAD, key, strict=True)]
+    mine = containers.filter(*is_mine)
+    window: dict[str, Any] = {}
+    if isinstance(source, Recording):
+        samples = source.samples.filter(pl.col("container_id").is_in(mine["container_id"].implode()))
+        window = {"start": samples["time"].min(), "end": samples["time"].max()}
+        # The pod that was seen longest has grown longest.
+        seen = samples["container_id"].value_counts(sort=True).select("container_id")
+        mine = seen.join(mine, on="container_id", maintain_order="left")
+    rows = mine.head(_PODS).select("namespace", "pod", "container").rows(named=True)
+    full = [{name: value for name, value in row.items() if value is not None} for row in rows if row["pod"] is not None]
+    choices: list[dict[str, str]] = [*full, *({k: v for k, v in one.items() if k != "container"} for one in full)]
+    choices += [{"service_name": name} for name in dict.fromkeys((key[2], key[3])) if name is not None]
+    return read_pyroscope(str(url), choices, **window)
 
 
 def _names(key: Key) -> tuple[str, ...]:

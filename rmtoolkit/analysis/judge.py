@@ -494,7 +494,7 @@ def _spread(
     if heap is not None:
         from rmtoolkit.analysis.heap_reading import by_workload  # noqa: PLC0415 - few have a profile
 
-        heaps = by_workload(heap, source.containers if isinstance(source, Recording) else source.containers())
+        heaps = by_workload(heap, source)
     frames, about = parallel_map(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
     _warn_of_units(frames["findings"])
     return frames, about

@@ -65,7 +65,8 @@ _FAIL_HELP: Final = (
 )
 _HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
-    "are pictures in the order in which they were taken"
+    "are pictures in the order in which they were taken; or the address of a Pyroscope server, asked for what it "
+    "kept of the workload's pods in the time of the recording"
 )
 
 
@@ -221,7 +222,7 @@ def shown(sources: Sequence[str]) -> str:
 
     if not any(map(is_url, sources)):
         return " ".join(sources)
-    from rmtoolkit.loaders.prometheus.live import shown_url
+    from rmtoolkit.loaders.server import shown_url
 
     return " ".join(shown_url(source) if is_url(source) else source for source in sources)
 

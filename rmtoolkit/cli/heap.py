@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 #: Who asks, as of Prometheus.
 _SERVED: Final = ("token_file", "tenant", "ca_file")
+_WINDOW: Final = ("last", "start", "end")
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 
@@ -28,11 +29,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Say what the command understands."""
     command.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
         help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
         "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
-        "glibc or tcmalloc; - is stdin; or the address at which a service serves its profile (http://…/debug/pprof/heap)",
+        "glibc or tcmalloc; - is stdin; or the address at which a service serves it (http://…/debug/pprof/heap), "
+        "in a cluster pod/NAME:PORT/debug/pprof/heap, svc/… or deploy/…, which kubectl forwards",
     )
     add_symbols(command)
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
@@ -45,7 +47,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     served = command.add_argument_group("of an address")
     served.add_argument("--every", metavar="DURATION", help="how long to wait between two profiles, such as 30m")
-    served.add_argument("--count", type=int, metavar="N", help="how many to fetch and compare; default 2 with --every")
+    said = "how many to fetch and compare; default 2 with --every, 24 of Pyroscope"
+    served.add_argument("--count", type=int, metavar="N", help=said)
+    served.add_argument("-n", "--namespace", metavar="NAME", help="of the pod; default that of the context")
+    served.add_argument("--context", metavar="NAME", help="of kubectl; default the current one")
+    kept = command.add_argument_group("of Pyroscope")
+    kept.add_argument("--pyroscope", metavar="URL", help="read the heap profiles that this server has kept")
+    kept.add_argument("--labels", metavar="NAME=VALUE,…", help="of the process, such as service_name=api,pod=api-0")
+    for name in _WINDOW:
+        kept.add_argument(f"--{name}", metavar=_sources.SERVER_OPTIONS[name][0], help=_sources.SERVER_OPTIONS[name][1])
     for name in _SERVED:
         metavar, said = _sources.SERVER_OPTIONS[name]
         served.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=said)
@@ -68,15 +78,20 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit._io import check_target, is_url
     from rmtoolkit.analysis import heap_answers
     from rmtoolkit.exceptions import RmtoolkitError, quote
+    from rmtoolkit.heap import IN_CLUSTER
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.views import heap_terminal
 
-    source = _sources.shown(options.files)
-    files = _fetched(options) if any(map(is_url, options.files)) else options.files
+    if (options.pyroscope is None) == (not options.files):
+        msg = "Expected a FILE or an address, or --pyroscope URL --labels NAME=VALUE,…"
+        raise RmtoolkitError(msg)
+    source = _sources.shown(options.files or [options.pyroscope])
+    is_served = any(is_url(one) or IN_CLUSTER.fullmatch(one) for one in options.files)
+    files = _fetched(options) if is_served else options.files
     if options.output:
         check_target(options.output, FORMATS)
     unicode = text.has_unicode(sys.stdout)
-    heap = _read(files, options)
+    heap = _read(files, options) if files else _kept(options)
     if not isinstance(heap, HeapProfile):
         return _allocator(heap, options, source=source, unicode=unicode)
     if options.diff is not None:
@@ -107,7 +122,7 @@ def _fetched(options: argparse.Namespace) -> list[str]:
     is_folder = options.output and Path(options.output).suffix.lower() not in FORMATS
     folder = options.output if is_folder else "heap-profiles"
     options.output = None if is_folder else options.output
-    asked = {name: getattr(options, name) for name in _SERVED}
+    asked = {name: getattr(options, name) for name in (*_SERVED, "namespace", "context")}
     found: list[str] = []
     for file in fetch(options.files[0], folder, every=options.every, count=options.count, **asked):
         found.append(str(file))
@@ -116,6 +131,20 @@ def _fetched(options: argparse.Namespace) -> list[str]:
         sys.stdout.write(f"Kept: {file}\n")
         sys.stdout.flush()
     return found
+
+
+def _kept(options: argparse.Namespace) -> HeapProfile:
+    """Read what a Pyroscope server has."""
+    from rmtoolkit.exceptions import RmtoolkitError, quote
+    from rmtoolkit.heap.pyroscope import read_pyroscope
+
+    pairs = [pair.partition("=") for pair in (options.labels or "").split(",")]
+    if not all(name and equals for name, equals, _ in pairs):
+        msg = f"--labels {quote(options.labels or '')}: expected NAME=VALUE,… such as service_name=api,pod=api-0."
+        raise RmtoolkitError(msg)
+    asked = {name: getattr(options, name) for name in (*_SERVED, *_WINDOW, "binary", "debug")}
+    asked |= {} if options.count is None else {"profiles": options.count}
+    return read_pyroscope(options.pyroscope, {name: value for name, _, value in pairs}, **asked)
 
 
 def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Allocator:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 UNDERSTOOD: Final = (
     "a heap profile: heaptrack, jemalloc's or gperftools' heap (jeprof), pprof, DHAT or massif, also packed"
 )
+#: A port of a pod, or of one that a service or a workload has, and the path there.
+IN_CLUSTER: Final = re.compile(
+    r"((?:po|pods?|svc|services?|deploy|deployments?|sts|statefulsets?|ds|daemonsets?|rs|replicasets?)/[a-z0-9.-]+)"
+    r":(\d{1,5}|[a-z][a-z0-9-]{0,14})(/\S*)"
+)
 _HEAD: Final = 1 << 16
 #: Most of what is taken through a pipe of a recording, which may be packed; of other profiles less.
 _PIPED_BYTES: Final = 128 << 20

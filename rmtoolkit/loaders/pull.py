@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit import _lake_files
 from rmtoolkit._tables import asked_window, ends_early, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
-from rmtoolkit.loaders.prometheus._client import NothingThereError
+from rmtoolkit.loaders.server import NothingThereError
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import IDENTITY, TIME
 

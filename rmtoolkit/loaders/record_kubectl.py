@@ -122,7 +122,7 @@ class Kubectl(NamedTuple):
                 _kill(process)
                 raise
         if process.returncode != 0:
-            raise _error(shown, complaints.decode("utf-8", "replace").splitlines(), process.returncode)
+            raise kubectl_error(shown, complaints.decode("utf-8", "replace").splitlines(), process.returncode)
         return printed
 
 
@@ -133,7 +133,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.kill()
 
 
-def _error(command: str, lines: Sequence[str], status: int) -> KubectlError:
+def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlError:
     """Find the line that says what is wrong: kubectl's own, not what its libraries log before."""
     plain = [line.strip() for line in lines if line.strip() and not _KLOG.match(line)]
     told = [found[0] for line in plain if (found := failure(line))]

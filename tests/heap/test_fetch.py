@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
 import subprocess
+import sys
 import threading
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -17,10 +21,10 @@ from rmtoolkit.cli import main
 from rmtoolkit.heap.fetch import fetch
 from tests.heap import makers
 from tests.heap.conftest import library, needed
+from tests.live.api_server import Cluster, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.heap.conftest import Workshop
 
@@ -78,9 +82,97 @@ def test_what_is_no_profile(
         assert TOKEN not in text
         assert "Prometheus" not in text
     assert main(["heap", "http://127.0.0.1:9/debug/pprof/heap", *folder]) == 2
-    assert "kubectl port-forward pod/NAME" in capsys.readouterr().err
+    assert "rmtoolkit heap pod/NAME" in capsys.readouterr().err
     assert main(["heap", f"{address}/debug/pprof/heap", "--count", "2", *folder[:2]]) == 2
     assert "how long to wait in between" in capsys.readouterr().err
+
+
+#: What `kubectl port-forward` does, as far as one sees it: it listens, says where, and goes on until it is ended.
+KUBECTL: Final = """#!{python}
+import os, pathlib, signal, socket, sys, threading
+pathlib.Path({told!r}).open("a").write(f"{{os.getpid()}} {{' '.join(sys.argv[1:])}}\\n")
+listener = socket.create_server(("127.0.0.1", 0))
+print(f"Forwarding from 127.0.0.1:{{listener.getsockname()[1]}} -> 6060", flush=True)
+def carry(one, other):
+    while data := one.recv(65536):
+        other.sendall(data)
+    other.shutdown(socket.SHUT_WR)
+while True:
+    here, _ = listener.accept()
+    there = socket.create_connection(("127.0.0.1", {port}))
+    for pair in ((here, there), (there, here)):
+        threading.Thread(target=carry, args=pair, daemon=True).start()
+"""
+
+
+def gone(process: int) -> bool:
+    """Wait for the end of a process that is no child of ours."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_port_of_a_pod_is_forwarded_and_let_go(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each profile through a kubectl of its own, in the namespace that was said; none of them is left over."""
+    told, program = tmp_path / "told", tmp_path / "bin" / "kubectl"
+    program.parent.mkdir()
+    program.write_text(KUBECTL.format(python=sys.executable, told=str(told), port=address.rpartition(":")[2]))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("RMTOOLKIT_TOKEN", TOKEN)
+    kept = str(tmp_path / "kept")
+    words = ["heap", "pod/api-7d9f8b6c5d-x2x4z:6060/debug/pprof/heap", "-n", "shop", "--context", "prod", "-o", kept]
+    assert main([*words, "--every", "500ms"]) == 0
+    assert capsys.readouterr().out.count("Kept: ") == 2
+    started = [line.split(maxsplit=1) for line in told.read_text().splitlines()]
+    asked = "--context=prod port-forward --address=127.0.0.1 --namespace=shop pod/api-7d9f8b6c5d-x2x4z :6060"
+    assert [said for _, said in started] == [asked, asked]
+    assert all(gone(int(process)) for process, _ in started)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a process that was killed")
+def test_kubectl_ends_with_us_even_when_we_are_killed(tmp_path: Path) -> None:
+    """A kill that nobody can catch, while an answer is waited for, leaves no forwarded port behind."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    silent.settimeout(60)
+    told, program = tmp_path / "told", tmp_path / "kubectl"
+    program.write_text(KUBECTL.format(python=sys.executable, told=str(told), port=silent.getsockname()[1]))
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    words = [sys.executable, "-m", "rmtoolkit", "heap", "svc/api:http/debug/pprof/heap", "-o", str(tmp_path / "kept")]
+    with subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL) as ours:
+        asking, _ = silent.accept()
+        process = int(told.read_text().split()[0])
+        ours.kill()
+    assert gone(process)
+    asking.close()
+    silent.close()
+
+
+def test_what_kubectl_says_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real kubectl against a server that has no such pod, and no kubectl at all."""
+    needed("kubectl")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["heap", "pod/nobody:6060/debug/pprof/heap", "-o", str(tmp_path / "kept")]
+    with serving(Cluster(), tmp_path) as file:
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "kubectl port-forward --address=127.0.0.1 pod/nobody :6060 failed" in said
+    assert "could not find the requested resource" in said
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(words) == 2
+    assert "There is no program 'kubectl'" in capsys.readouterr().err
 
 
 def test_from_python(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

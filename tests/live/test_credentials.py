@@ -12,7 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus._client import ServerError
+from rmtoolkit.loaders.server import ServerError
 from tests.live.conftest import instant, pull
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen

@@ -12,7 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus._client import ServerError, TooMuchError
+from rmtoolkit.loaders.server import ServerError, TooMuchError
 from tests.live.conftest import pull
 from tests.live.proxy import Proxy
 from tests.live.servers import T0, Prometheus, free_port
@@ -115,7 +115,7 @@ def test_an_answer_that_unpacks_to_too_much_is_not_unpacked(
     server: Prometheus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few bytes that become very many are read only as far as is allowed, then asked for in less."""
-    monkeypatch.setattr("rmtoolkit.loaders.prometheus._client.MOST_BYTES", 1 << 20)
+    monkeypatch.setattr("rmtoolkit.loaders.server.MOST_BYTES", 1 << 20)
     seen: list[int] = []
     write = io.BytesIO.write
 
@@ -124,7 +124,7 @@ def test_an_answer_that_unpacks_to_too_much_is_not_unpacked(
             seen.append(self.tell() + len(piece))
             return write(self, piece)
 
-    monkeypatch.setattr("rmtoolkit.loaders.prometheus._client.io.BytesIO", Counting)
+    monkeypatch.setattr("rmtoolkit.loaders.server.io.BytesIO", Counting)
     bomb = (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(64 << 20)))
     said = "its answer has more than 1,048,576 bytes"
     with Proxy(server.url, answer=lambda _: bomb) as proxy, pytest.raises(TooMuchError, match=said):

@@ -14,7 +14,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitWarning
-from rmtoolkit.loaders.prometheus._client import ServerError, TooMuchError
+from rmtoolkit.loaders.server import ServerError, TooMuchError
 from tests.benchmarks.faulted_fetches import GOOD, Fetch, fetched, outcomes, planned
 from tests.live.conftest import instant, pull
 from tests.live.history import END

@@ -444,7 +444,7 @@ def test_a_namespace_without_pods_says_so(kubeconfig: Path, tmp_path: Path) -> N
 def test_a_secret_in_a_complaint_is_not_repeated() -> None:
     """A credential helper may print what it should not."""
     said = "error: getting credentials: exec: token=abc.def Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.x failed"
-    error = kubectl_client._error("top", [said], 1)
+    error = kubectl_client.kubectl_error("top", [said], 1)
     assert "abc" not in str(error)
     assert "eyJ" not in str(error)
 

@@ -20,8 +20,8 @@ import rmtoolkit as rm
 from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders import pull as pull_module
-from rmtoolkit.loaders.prometheus._client import ServerError
 from rmtoolkit.loaders.pull import Pulled, pull
+from rmtoolkit.loaders.server import ServerError
 from rmtoolkit.schema import IDENTITY, SIGNALS
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen

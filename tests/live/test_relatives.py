@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rmtoolkit.exceptions import RmtoolkitWarning
-from rmtoolkit.loaders.prometheus._client import ServerError
+from rmtoolkit.loaders.server import ServerError
 from tests.live.conftest import pull
 from tests.live.proxy import Proxy, Seen
 

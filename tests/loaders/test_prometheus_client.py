@@ -10,7 +10,7 @@ from requests import exceptions as requests
 from urllib3 import exceptions as urllib3
 from urllib3.connection import HTTPConnection
 
-from rmtoolkit.loaders.prometheus._client import Failure, failure_of, is_same_server, wait_of
+from rmtoolkit.loaders.server import Failure, failure_of, is_same_server, wait_of
 
 HERE = HTTPConnection("here")
 

@@ -11,16 +11,16 @@ import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.prometheus._client import TooMuchError
 from rmtoolkit.loaders.prometheus._metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of, role_of
+from rmtoolkit.loaders.server import TooMuchError
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from rmtoolkit.loaders.prometheus._client import Client
     from rmtoolkit.loaders.prometheus._decode import Decoded
     from rmtoolkit.loaders.prometheus._fetch import Fetcher
+    from rmtoolkit.loaders.server import Client
 
 
 #: The window is looked at in that many instants.

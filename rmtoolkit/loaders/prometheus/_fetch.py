@@ -19,7 +19,6 @@ import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
-from rmtoolkit.loaders.prometheus._client import Client, DamagedError, ServerError, TooMuchError
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import (
     HEADERS,
@@ -28,6 +27,7 @@ from rmtoolkit.loaders.prometheus._remote_read import (
     UNKNOWN_CHUNKS,
     request_body,
 )
+from rmtoolkit.loaders.server import Client, DamagedError, ServerError, TooMuchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

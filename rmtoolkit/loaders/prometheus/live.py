@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import inspect
 import math
-import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -15,15 +14,16 @@ from rmtoolkit import _workloads
 from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, warn
 from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.prometheus._client import Address, Client, NothingThereError, Patience, Secrets, TooMuchError
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._metrics import check_overrides, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
+from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, who_asks
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from prometheus_api_client import PrometheusConnect
@@ -452,22 +452,6 @@ def _chosen(recording: Recording, wanted: Wanted) -> Recording:
     return recording.filter(pl.col("container_id").is_in(kept["container_id"].implode()))
 
 
-#: Where credentials come from that must stand in no command line, and in no notebook.
-VARIABLES: Final = {
-    "token": "RMTOOLKIT_TOKEN",
-    "token_file": "RMTOOLKIT_TOKEN_FILE",
-    "username": "RMTOOLKIT_USERNAME",
-    "password": "RMTOOLKIT_PASSWORD",
-    "tenant": "RMTOOLKIT_TENANT",
-    "ca_file": "RMTOOLKIT_CA_FILE",
-}
-
-
-def shown_url(url: str) -> str:
-    """Take user, password and parameters out of an address."""
-    return Address(url, Secrets()).url
-
-
 def server_at(
     url: str,
     *,
@@ -478,20 +462,8 @@ def server_at(
     timeout_seconds: float = 60.0,
 ) -> Prometheus:
     """Make a connection; who asks is said by the environment."""
-    told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
-    if token_file is not None:
-        told["token"] = told["username"] = told["password"] = None
-    return Prometheus(
-        url,
-        token=told["token"],
-        token_file=token_file if token_file is not None else told["token_file"],
-        username=told["username"],
-        password=told["password"],
-        tenant=tenant if tenant is not None else told["tenant"],
-        verify=ca_file or told["ca_file"] or True,
-        remote_read=remote_read,
-        timeout_seconds=timeout_seconds,
-    )
+    told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
+    return Prometheus(url, remote_read=remote_read, timeout_seconds=timeout_seconds, **told)
 
 
 def read_url(url: str, **options: Any) -> Recording:  # noqa: ANN401 - as `server_at` and `Prometheus.recording` take them

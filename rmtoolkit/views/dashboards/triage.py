@@ -182,7 +182,7 @@ class Case:
     ) -> None:
         self.found = found
         self._recording = samples_from or found.recording
-        self._heaps = {} if heap is None else profiles_by_workload(heap, found.recording.containers)
+        self._heaps = {} if heap is None else profiles_by_workload(heap, found.recording)
         self.names = found.workloads["name"].to_list()
         self._at = {name: at for at, name in enumerate(self.names)}
         self.timelines = Timelines(found, samples_from=samples_from)

@@ -1,9 +1,10 @@
-"""Requests to a Prometheus server: credentials, TLS, retries, bounds, and failures in words that hold no secret."""
+"""Requests to a server: credentials, TLS, retries, bounds, and failures in words that hold no secret."""
 
 from __future__ import annotations
 
 import io
 import logging
+import os
 import random
 import re
 import ssl
@@ -26,7 +27,6 @@ import msgspec
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import UnionType
 
@@ -417,6 +417,8 @@ class Client:
         verify: bool | str = True,
         certificate: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
+        near: str = "",
+        web_page: str = "",
     ) -> None:
         self.secrets = Secrets()
         self.address = Address(url, self.secrets)
@@ -446,7 +448,7 @@ class Client:
         self._connect: PrometheusConnect | None = None
         self.requests = 0
         #: What is told of a server that is not found, and of one that answers with a web page.
-        self.near, self.web_page = _NEAR, _WEB_PAGE
+        self._near, self._web_page = near or _NEAR, web_page or _WEB_PAGE
         self.stop = threading.Event()
         guard_logs(self.secrets)
 
@@ -539,9 +541,9 @@ class Client:
                 raise ServerError(self.fault("the pull was stopped"))
         raise AssertionError  # the last attempt returns or raises
 
-    def get(self, near: str, web_page: str) -> bytes:
-        """Fetch what stands at the address itself; what is told of failures is another than of Prometheus."""
-        self.near, self.web_page, self._learnt.method = near, web_page, "GET"
+    def get(self) -> bytes:
+        """Fetch what stands at the address itself."""
+        self._learnt.method = "GET"
         return self.ask("", {}, bytes)
 
     def fault(self, said: str, hint: str = "") -> str:
@@ -556,7 +558,7 @@ class Client:
 
     def _told(self, failed: PassingError) -> str:
         hints = {
-            "connect": "Is it running, and the address right? In a cluster: " + self.near,
+            "connect": "Is it running, and the address right? In a cluster: " + self._near,
             "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
             "limit": "It asks for patience: try later, or with less in parallel (parallel=1).",
         }
@@ -582,7 +584,7 @@ class Client:
         head = answer.body[:512].lstrip()
         # A frame of a remote read may begin with any byte.
         if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
-            self._fail("it answered with a web page", self.web_page, _OK)
+            self._fail("it answered with a web page", self._web_page, _OK)
         if data is None and b'"status":"error"' in head.replace(b" ", b""):
             self._refuse(answer)
         return answer.body
@@ -749,3 +751,39 @@ def own_authority(retries: Retry) -> HTTPAdapter:
             return manager
 
     return OwnAuthority(max_retries=retries)
+
+
+#: Where credentials come from that must stand in no command line, and in no notebook.
+VARIABLES: Final = {
+    "token": "RMTOOLKIT_TOKEN",
+    "token_file": "RMTOOLKIT_TOKEN_FILE",
+    "username": "RMTOOLKIT_USERNAME",
+    "password": "RMTOOLKIT_PASSWORD",
+    "tenant": "RMTOOLKIT_TENANT",
+    "ca_file": "RMTOOLKIT_CA_FILE",
+}
+
+
+def who_asks(
+    *,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+) -> dict[str, Any]:
+    """Give what `Client` takes of who asks: what is not said here is said by the environment."""
+    told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
+    if token_file is not None:
+        told["token"] = told["username"] = told["password"] = None
+    return {
+        "token": told["token"],
+        "token_file": token_file if token_file is not None else told["token_file"],
+        "username": told["username"],
+        "password": told["password"],
+        "tenant": tenant if tenant is not None else told["tenant"],
+        "verify": ca_file or told["ca_file"] or True,
+    }
+
+
+def shown_url(url: str) -> str:
+    """Take user, password and parameters out of an address."""
+    return Address(url, Secrets()).url

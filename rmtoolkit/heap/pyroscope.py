@@ -1,0 +1,295 @@
+"""`rm.read_pyroscope`: what a Pyroscope server has kept of a service's heap, as one profile that knows time."""
+
+from __future__ import annotations
+
+import math
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from rmtoolkit._tables import asked_window
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
+from rmtoolkit.loaders._wire import field
+from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, who_asks
+from rmtoolkit.text import and_more, count, printable
+
+if TYPE_CHECKING:
+    import datetime as dt
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from rmtoolkit.heap.profile import HeapProfile
+    from rmtoolkit.heap.symbols import Paths
+
+
+_NEAR: Final = "kubectl port-forward svc/pyroscope 4040, then http://127.0.0.1:4040."
+_WEB_PAGE: Final = "That is no Pyroscope: a login page looks like this (token=, username=), or the path is wrong."
+_SERVICE: Final = "/querier.v1.QuerierService/"
+#: What is live, as jemalloc, Go and others call it.
+_LIVE: Final = "inuse_space"
+#: Agents send a profile every 10 or 15 seconds; of a long window so many steps are looked at.
+_LEAST_STEP_SECONDS: Final = 15
+_MOST_STEPS: Final = 1000
+_NAMED: Final = 5
+_PLAIN: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+#: A label that says what was measured, not of what.
+_OF_PROFILES: Final = ("__", "pyroscope_", "profile_id")
+#: The shares of a sum that is one profile, or several, differ by chance no more than that.
+_CLOSE: Final = 0.02
+
+
+class _Kind(msgspec.Struct, rename={"kind": "ID", "sample": "sampleType"}):
+    kind: str = ""
+    name: str = ""
+    sample: str = ""
+
+
+class _Kinds(msgspec.Struct, rename={"kinds": "profileTypes"}):
+    kinds: list[_Kind] = []
+
+
+class _Label(msgspec.Struct):
+    name: str = ""
+    value: str = ""
+
+
+class _Labels(msgspec.Struct):
+    labels: list[_Label] = []
+
+
+class _Found(msgspec.Struct, rename={"sets": "labelsSet"}):
+    sets: list[_Labels] = []
+
+
+class _Point(msgspec.Struct):
+    value: float = 0.0
+    timestamp: int | str = 0
+
+
+class _Series(msgspec.Struct):
+    points: list[_Point] = []
+
+
+class _Curves(msgspec.Struct):
+    series: list[_Series] = []
+
+
+def read_pyroscope(
+    url: str,
+    labels: Mapping[str, str] | Sequence[Mapping[str, str]],
+    *,
+    last: str | dt.timedelta | None = None,
+    start: str | dt.datetime | None = None,
+    end: str | dt.datetime | None = None,
+    profiles: int = 24,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+    timeout_seconds: float = 60.0,
+) -> HeapProfile:
+    """Read what a Pyroscope server has kept of the heap of one process.
+
+    Parameters
+    ----------
+    url
+        Address of the server, such as ``http://pyroscope:4040``.
+    labels
+        Labels of the process, such as ``{"service_name": "api", "pod": "api-7d9f8b6c5d-x2x4z"}``. Of several such
+        mappings the first that names a process is taken.
+    last, start, end
+        As for `rm.Prometheus.recording`.
+    profiles
+        How many to fetch, evenly over the window.
+    binary, debug
+        As for `rm.read_heap`.
+    token_file, tenant, ca_file, timeout_seconds
+        As for `rm.Prometheus`; what is not said here, the environment says (``RMTOOLKIT_TOKEN`` and so on).
+
+    Returns
+    -------
+    HeapProfile
+        A series of profiles with their times: `rm.suspects` tells what grew. Numbers are estimates.
+
+    Raises
+    ------
+    ServerError
+        The server cannot be reached, or has no heap profile of such a process.
+    RmtoolkitError
+        The labels name several processes: the message says what tells them apart.
+
+    Examples
+    --------
+    >>> read_pyroscope("http://127.0.0.1:9", {"service_name": "api"}, last="1h")
+    Traceback (most recent call last):
+    rmtoolkit.loaders.server.ServerError: Could not read http://127.0.0.1:9: the connection was refused. Is it \
+running, and the address right? In a cluster: kubectl port-forward svc/pyroscope 4040, then http://127.0.0.1:4040.
+    """
+    if profiles < 1:
+        msg = f"profiles={profiles}: at least one is expected."
+        raise RmtoolkitError(msg)
+    begin, stop = asked_window(last, start, end)
+    told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
+    client = Client(url, patience=Patience(timeout_seconds, 2, 0.5), near=_NEAR, web_page=_WEB_PAGE, **told)
+    try:
+        store = _Store(client, math.floor(begin.timestamp() * 1000), math.ceil(stop.timestamp() * 1000))
+        choices = [labels] if hasattr(labels, "keys") else list(labels)
+        heap = store.read(choices, profiles)  # type: ignore[arg-type]
+    finally:
+        client.close()
+    if heap.modules:
+        from rmtoolkit.heap.symbols import symbolised  # noqa: PLC0415 - few profiles need it
+
+        heap = symbolised(heap, binary, debug)
+    return heap
+
+
+class _Store:
+    """A server, and the window that is asked for."""
+
+    def __init__(self, client: Client, begin_ms: int, end_ms: int) -> None:
+        self.client, self.begin_ms, self.end_ms = client, begin_ms, end_ms
+
+    def _ask(self, method: str, body: Mapping[str, Any], form: type[Any]) -> Any:  # noqa: ANN401 - as `form` is
+        def read(answer: bytes) -> Any:  # noqa: ANN401
+            try:
+                return msgspec.json.decode(answer, type=form)
+            except msgspec.MsgspecError as error:
+                raise DamagedError(str(error)) from None
+
+        return self.client.ask(
+            f"{_SERVICE}{method}",
+            {},
+            read,
+            data=msgspec.json.encode({"start": self.begin_ms, "end": self.end_ms, **body}),
+            headers={"Content-Type": "application/json"},
+        )
+
+    def read(self, choices: Sequence[Mapping[str, str]], profiles: int) -> HeapProfile:
+        kind = self._kind()
+        labels = self._chosen(kind, choices)
+        points = self._points(kind, labels)
+        places = np.unique(np.linspace(0, len(points) - 1, min(profiles, len(points))).round().astype(int))
+        step_ms = self._step_seconds() * 1000
+        found, times, several = [], [], 0
+        for place in places:
+            time_ms, average = points[place]
+            heap = self._profile(kind, labels, time_ms - step_ms + 1, time_ms)
+            held = heap.summary.live_at_end_bytes or 0
+            # A server adds up the profiles of a stretch; the average of what they hold tells how many there are.
+            many = round(held / average) if average > 0 else 1
+            if many > 1 and abs(held / average - many) < _CLOSE * many:
+                several += 1
+                heap = _divided(heap, many)
+            found.append(heap)
+            times.append(time_ms / 1000)
+        heap = join(found, [time - times[0] for time in times])
+        shown = ", ".join(f"{name}={quote(value)}" for name, value in labels.items())
+        notes = (f"{count(several, 'picture')} are the mean of several profiles",) if several else ()
+        report = replace(
+            heap.report,
+            sources=(self.client.address.url,),
+            asked=f"{kind} of {shown}",
+            time_axis="when the server received the profiles",
+            warnings=(*heap.report.warnings, *notes),
+        )
+        return replace(heap, report=report)
+
+    def _kind(self) -> str:
+        kinds = self._ask("ProfileTypes", {}, _Kinds).kinds
+        live = sorted((kind.name != "memory", kind.kind) for kind in kinds if kind.sample == _LIVE)
+        if not live:
+            there = sorted({printable(kind.kind) for kind in kinds})
+            has = f"; it has {', '.join(there[:_NAMED])}{and_more(len(there), _NAMED)}" if there else ""
+            hint = "Rust services send it with jemalloc's profiler (pyroscope-rs or Alloy, type memory)."
+            raise NothingThereError(self.client.fault(f"it has no profiles of live memory ({_LIVE}) then{has}", hint))
+        return str(live[0][1])
+
+    def _chosen(self, kind: str, choices: Sequence[Mapping[str, str]]) -> dict[str, str]:
+        """Find the one process that is meant, with the labels that name it."""
+        sets: list[dict[str, str]] = []
+        for labels in choices:
+            asked = {"matchers": [_selector({"__profile_type__": kind, **labels})], "labelNames": []}
+            found = [{one.name: one.value for one in item.labels} for item in self._ask("Series", asked, _Found).sets]
+            sets = [{name: value for name, value in one.items() if not name.startswith(_OF_PROFILES)} for one in found]
+            sets = [dict(one) for one in dict.fromkeys(tuple(sorted(one.items())) for one in sets)]
+            if len(sets) == 1:
+                return dict(labels) or sets[0]
+            if sets:
+                break
+        wanted = " or ".join(_selector(labels) for labels in choices)
+        if not sets:
+            raise NothingThereError(
+                self.client.fault(f"it has no heap profiles of {quote(wanted)} then", "Are labels and time right?")
+            )
+        names = sorted({name for one in sets for name in one})
+        apart = next((name for name in names if len({one.get(name) for one in sets}) == len(sets)), names[0])
+        values = sorted({printable(one.get(apart, "")) for one in sets})
+        raise NothingThereError(
+            self.client.fault(
+                f"{quote(wanted)} means {len(sets)} processes, and a heap profile is of one",
+                f"Add one {apart} of: {', '.join(values[:_NAMED])}{and_more(len(values), _NAMED)}.",
+            )
+        )
+
+    def _step_seconds(self) -> int:
+        return max(_LEAST_STEP_SECONDS, math.ceil((self.end_ms - self.begin_ms) / 1000 / _MOST_STEPS))
+
+    def _points(self, kind: str, labels: Mapping[str, str]) -> list[tuple[int, float]]:
+        """Tell when there are profiles, and how much each holds."""
+        asked = {
+            "profileTypeID": kind,
+            "labelSelector": _selector(labels),
+            "step": self._step_seconds(),
+            "aggregation": "TIME_SERIES_AGGREGATION_TYPE_AVERAGE",
+        }
+        curves = self._ask("SelectSeries", asked, _Curves).series
+        points = [(int(point.timestamp), point.value) for one in curves for point in one.points if point.value > 0]
+        if not points:
+            raise NothingThereError(self.client.fault(f"it has no heap profiles of {quote(_selector(labels))} then"))
+        return sorted(points)
+
+    def _profile(self, kind: str, labels: Mapping[str, str], begin_ms: int, end_ms: int) -> HeapProfile:
+        """Fetch one as pprof: the service speaks protobuf too."""
+        asked = field(1, kind.encode()) + field(2, _selector(labels).encode()) + field(3, begin_ms) + field(4, end_ms)
+        data = self.client.ask(
+            f"{_SERVICE}SelectMergeProfile", {}, bytes, data=asked, headers={"Content-Type": "application/proto"}
+        )
+        with tempfile.TemporaryDirectory(prefix="rmtoolkit-") as folder:
+            file = Path(folder, "heap.pb")
+            file.write_bytes(data)
+            try:
+                return read_one_pprof(file)
+            except ReadError as error:
+                fault = self.client.fault("its answer is no pprof profile", f"Expected {PPROF_EXPECTED}.")
+                raise RmtoolkitError(fault) from error
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    """Write labels as the server selects them; names and values are hostile."""
+    # A text of JSON is a quoted one there too.
+    parts = [
+        (name, msgspec.json.encode(name).decode(), msgspec.json.encode(value).decode())
+        for name, value in labels.items()
+    ]
+    return f"{{{', '.join(f'{name if _PLAIN.fullmatch(name) else quoted}={value}' for name, quoted, value in parts)}}}"
+
+
+def _divided(heap: HeapProfile, many: int) -> HeapProfile:
+    """Take the mean of several profiles that were added up."""
+    names = [name for name, kind in heap.stacks.schema.items() if kind == pl.Int64()]
+    live, blocks = heap.summary.live_at_end_bytes, heap.summary.live_at_end_blocks
+    summary = replace(
+        heap.summary,
+        live_at_end_bytes=None if live is None else live // many,
+        live_at_end_blocks=None if blocks is None else blocks // many,
+    )
+    return replace(heap, stacks=heap.stacks.with_columns(pl.col(names) // many), summary=summary)
