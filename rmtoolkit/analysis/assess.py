@@ -31,6 +31,7 @@ def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others
     _hold_to_end(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
     _doubt_faint(opinion, row)
+    _lay_flat(opinion, row)
 
 
 def _weigh_heap(opinion: Opinion, row: Reading) -> None:
@@ -171,12 +172,25 @@ def _doubt_faint(opinion: Opinion, row: Reading) -> None:
         opinion.bounded, opinion.unresolved = opinion.bounded - faint, opinion.unresolved + faint
 
 
+def _lay_flat(opinion: Opinion, row: Reading) -> None:
+    """What rested for most of the window and gained nothing but noise is at rest, whatever its start looked like."""
+    flat = row.growth_per_day < row.floor_per_day and row.mean_rise < th.FAINT_SHARE * row.settled
+    if flat and row.rest >= th.MOSTLY_REST and row.teeth < th.TEETH and not row.on_stairs:
+        growing, unresolved = ((1 - th.FORCED_REST) * part for part in (opinion.growing, opinion.unresolved))
+        opinion.growing, opinion.unresolved, opinion.bounded = growing, unresolved, 1 - growing - unresolved
+
+
 def doubt_rest(opinion: Opinion) -> None:
     """Open again, in place, the rest that was forced or that nothing disturbed: it is no sign of health."""
     if opinion.pattern == Pattern.AT_LIMIT and opinion.signal != Signal.ALLOCATED:
         _reopen(opinion)
     work = opinion.levels.get(Signal.WORK)
     if work is not None and work.end_level - work.first_level <= 0:
+        _reopen(opinion)
+    whole, limit = opinion.footprint, opinion.life.limit_bytes
+    fell = whole is not None and whole.repeats >= th.TAKES_BACK
+    if whole is not None and fell and limit and whole.late_peak >= th.AT_PEAK * limit:
+        # What climbed up to its limit and fell may have lost a child to the kernel: the container lives on.
         _reopen(opinion)
 
 

@@ -218,6 +218,8 @@ OUTLASTS: Final = 0.9
 FIRST_REST: Final = 0.7
 #: Growth that has ended is at rest where the last rest fills this share of the window, and outlasts those before.
 LONG_REST: Final = 0.21
+#: ... and is at rest whatever fits, where it fills this share and what it gained is too little to be seen.
+MOSTLY_REST: Final = 0.7
 DOUBLES: Final = 2.2
 STEPS_GROW: Final = 1.3
 #: Movement inside a rest: so many deviations, this share of the level, and of the whole range.

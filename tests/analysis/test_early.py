@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.schema import SIGNALS
 from rmtoolkit.text import moment
 from tests.analysis.curves import GI, MI, ar1, hours, record, when
 from tests.analysis.verdicts import row_of
@@ -17,6 +21,9 @@ from tests.analysis.verdicts import row_of
 if TYPE_CHECKING:
     from tests.analysis.curves import Array
 
+DATA: Final = Path(__file__).parents[2] / "data"
+ALL: Final = tuple(SIGNALS)
+ONE: Final = ("working_set_bytes",)
 SEEDS: Final = range(3)
 T: Final = hours(24, 300)
 U: Final = T / 24
@@ -154,3 +161,20 @@ def test_a_pod_alone_is_no_surer_than_a_workload_of_one_pod() -> None:
     assert rm.classify(two)["leak_probability"].item() > 0.8
     assert rm.classify(two, by="instance")["leak_probability"].to_list() == [pytest.approx(0.8)] * 2
     assert rm.assess(two).instances["leak_probability"].to_list() == [pytest.approx(0.8)] * 2
+
+
+def test_what_climbed_to_its_limit_and_fell_three_times_is_not_cleared() -> None:
+    """A child that leaks is killed at the limit and begun anew: the container lives on, and no restart is reported."""
+    saw = 100 + 900 * (3.4 * U % 1)
+    assert "not_leak" not in verdicts(saw)
+    lower = 100 + 600 * (3.4 * U % 1)
+    assert verdicts(lower) == {"not_leak"}
+
+
+@pytest.mark.parametrize(("corpus", "workload", "seen"), [("field", "plain-lark", ALL), ("corpus", "silver-lark", ONE)])
+def test_a_start_opens_no_flat_rest(corpus: str, workload: str, seen: tuple[str, ...]) -> None:
+    """Two recorded programs that start high and then gain nothing: a step and a line fit a hair better than rest."""
+    recording = rm.read_recording(DATA / corpus / "dev.parquet").filter(workload=[workload])
+    hidden = [pl.lit(None, recording.samples.schema[name]).alias(name) for name in SIGNALS if name not in seen]
+    known = replace(recording, samples=recording.samples.with_columns(hidden))
+    assert rm.classify(known)["verdict"].to_list() == ["not_leak"]
