@@ -1,4 +1,4 @@
-"""Build what a release has into dist/: sdist, wheel, krew's archive and its manifest.
+"""Build what a release has into dist/: sdist, wheel, krew's archive and its manifest, and the lock of the image.
 
 ``python deploy/release.py https://github.com/OWNER/rmtoolkit``, from a clone; CONTRIBUTING.md has the steps around it.
 """
@@ -9,13 +9,18 @@ import argparse
 import gzip
 import hashlib
 import io
+import re
 import subprocess
 import sys
 import tarfile
 import tempfile
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -45,8 +50,29 @@ def main() -> None:
     plugin.write_bytes(_packed(files))
     manifest = folder / "rmtoolkit.yaml"
     manifest.write_bytes(_filled("rmtoolkit.yaml", {**words, "@SHA256@": _sha256(plugin)}))
+    (folder / "image.lock").write_text(_lock("fleet", "mcp"), "utf-8")
     for path in (sdist, folder / f"rmtoolkit-{version}-py3-none-any.whl", plugin, manifest):
         print(f"{_sha256(path)}  {path.name}")
+
+
+def _lock(*extras: str) -> str:
+    """Take from the lock what an image needs: of all that is pinned, what rmtoolkit and these extras ask for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    asked = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
+    waiting, wanted = [Requirement(one) for one in asked], set()
+    while waiting:
+        one = waiting.pop()
+        name = canonicalize_name(one.name)
+        if name not in wanted:
+            wanted.add(name)
+            needs = map(Requirement, requires(name) or ())
+            waiting += [need for need in needs if not need.marker or any(map(need.marker.evaluate, _asked(one.extras)))]
+    blocks = re.split(r"^(?=[a-z0-9])", (ROOT / "requirements.lock").read_text("utf-8"), flags=re.MULTILINE)[1:]
+    return "".join(block for block in blocks if block.split("==")[0] in wanted)
+
+
+def _asked(extras: set[str]) -> list[dict[str, str]]:
+    return [{"extra": extra} for extra in extras or {""}]
 
 
 def _filled(name: str, words: dict[str, str]) -> bytes:

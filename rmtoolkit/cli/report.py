@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmtoolkit.cli import _sources
@@ -19,7 +21,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--pdf", metavar="FILE", help="print the page to this file as well")
     command.add_argument(
-        "--previous", metavar="FILE", help="verdicts.parquet of last week's report, or its folder: names what changed"
+        "--previous",
+        metavar="FILE",
+        help="verdicts.parquet of last week's report, or its folder: names what changed; the folder of --beside may be "
+        "empty the first time",
     )
     command.add_argument(
         "--beside", metavar="FOLDER", help="also write verdicts, limits, limits.yaml and summary.md there"
@@ -48,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         found = report.contents(
             _sources.read(options),
             heap=_sources.profiles(options.heap),
-            previous=options.previous,
+            previous=_previous(options),
             acknowledged=options.acknowledged,
             title=options.title,
             oom_probability=options.oom_probability,
@@ -68,6 +73,14 @@ def run(options: argparse.Namespace) -> int:
     if (lost := missing(found.found)) is not None:
         print(f"Not complete: {lost}")
     return _sources.status(fleet, options.fail_on)
+
+
+def _previous(options: argparse.Namespace) -> str | None:
+    """Say what to compare with; the folder that is written to each week has nothing the first time."""
+    last: str | None = options.previous
+    if last and options.beside and os.path.realpath(last) == os.path.realpath(options.beside):
+        return last if Path(last, "verdicts.parquet").exists() else None
+    return last
 
 
 def _date(asked: str | None) -> dt.datetime | None:

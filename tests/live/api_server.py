@@ -37,6 +37,8 @@ class Cluster:
         Ki of each container: by namespace, pod and container.
     window
         Seconds between two samples of metrics-server.
+    more
+        Kinds that the server has besides, by group and version.
     hook
         Is given each path, and may give another answer; called in the server's threads.
     """
@@ -48,6 +50,7 @@ class Cluster:
         self.paths: list[str] = []
         self.hook: Callable[[str], Answer | None] = lambda _: None
         self.version: str | None = "v1beta1"
+        self.more: dict[str, list[tuple[str, str, bool]]] = {}
         self.grows: Callable[[], None] = lambda: None
 
     def metrics(self, namespace: str | None) -> list[dict[str, Any]]:
@@ -76,11 +79,12 @@ class Cluster:
         known: dict[tuple[str, ...], Any] = {
             ("api",): {"kind": "APIVersions", "versions": ["v1"]},
             ("apis",): {"kind": "APIGroupList", "apiVersion": "v1", "groups": [self._group(name) for name in groups]},
-            ("api", "v1"): _resources("v1", _CORE),
+            ("api", "v1"): _resources("v1", [*_CORE, *self.more.get("v1", ())]),
         }
         for name, (version, resources) in groups.items():
             known["apis", name] = self._group(name)
-            known["apis", name, version] = _resources(f"{name}/{version}", resources)
+            full = f"{name}/{version}"
+            known["apis", name, version] = _resources(full, [*resources, *self.more.get(full, ())])
         if tuple(parts) in known:
             return known[tuple(parts)]
         depth = 2 if parts[0] == "api" else 3
@@ -102,7 +106,8 @@ class Cluster:
         return {**about, "kind": f"{kind}List", "metadata": {"resourceVersion": "7"}, "items": items}
 
     def _groups(self) -> dict[str, tuple[str, list[tuple[str, str, bool]]]]:
-        groups = dict(_GROUPS)
+        named = (name.split("/") for name in self.more if "/" in name)
+        groups = {**{group: (version, []) for group, version in named}, **_GROUPS}
         if self.version is None:
             del groups["metrics.k8s.io"]
         else:
