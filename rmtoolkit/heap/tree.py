@@ -606,7 +606,8 @@ _PATHS: Final = 64
 #: Callers with this share of a helper's growth grow; together they must have so much of it ...
 _GROWS: Final = 0.15
 _TOGETHER: Final = 0.8
-#: ... and the callers that do not grow must be so many, hold this share, or make this share of the allocations.
+#: ... and the callers that do not grow must be so many (one is enough where who grows is itself called by own code:
+#: that it all comes from main says nothing), hold this share, or make this share of the allocations.
 _OTHERS: Final = 2
 _OTHERS_HOLD: Final = 0.2
 _OTHERS_ALLOCATE: Final = 0.5
@@ -701,10 +702,12 @@ def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence
     has_name = np.array([branch is not None for branch in branches])
     grows = (growth > 0) & (growth >= _GROWS * whole) & has_name
     held, made = said.held, np.array([allocations[part].sum() for part in parts])
+    growing = [row for part, one in zip(parts, grows, strict=True) if one for row in part]
+    is_inside = all(len(paths[row]) > depth + 1 for row in growing)
     others = max(
         held[~grows].sum() / max(held.sum(), 1.0) / _OTHERS_HOLD,
         made[~grows].sum() / max(made.sum(), 1.0) / _OTHERS_ALLOCATE,
-        (~grows).sum() / _OTHERS,
+        (~grows).sum() / (1 if is_inside else _OTHERS),
     )
     if not grows.any() or growth[grows].sum() < _TOGETHER * whole or others < 1:
         return {}

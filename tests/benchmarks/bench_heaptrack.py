@@ -1,4 +1,4 @@
-"""Measure how fast heaptrack recordings of 10 and 30 million events are read, beside heaptrack_print on the same file.
+"""Measure how fast heaptrack recordings of 1 to 30 million events are read, beside heaptrack_print on the same file.
 
 The whole profile is read each time: totals, stacks, timeline, sizes and the growth of every stack. Runs take turns, so
 that what else the machine does hits all of them; the least of each counts. CPU seconds say how much work it is: the
@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from tests.benchmarks.heaptrack_recording import write
 
-EVENTS: Final = (10_000_000, 30_000_000)
+EVENTS: Final = (1_000_000, 10_000_000, 30_000_000)
 ROUNDS: Final = 3
 MI: Final = 1 << 20
 #: Reads once the small file, so that everything is imported, then the large one.

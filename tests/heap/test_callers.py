@@ -70,6 +70,15 @@ def test_the_caller_of_a_helper_is_named_where_only_it_grows(between: tuple[str,
     assert heap.stack(first["stack_id"])["function"].to_list()[-2] == "api::cache"
 
 
+@pytest.mark.parametrize(
+    ("inner", "named"), [(("parse", "run"), "api::parse"), ((), "api::intern")], ids=["called by own code", "main"]
+)
+def test_one_other_caller_is_enough_within_a_program(inner: tuple[str, ...], named: str) -> None:
+    """An interner that grows through one of two callers is theirs; where that is main, nothing is said by it."""
+    heap = profile({("intern", *inner, "main"): (grows, 2400), ("intern", "header", "main"): (lambda _: 200, 8)})
+    assert rm.suspects(heap)["function"][0] == named
+
+
 def test_a_function_that_keeps_for_all_its_callers_is_itself_the_suspect() -> None:
     """An insert that is called from three handlers, and grows through each, is named, and not the handlers."""
     heap = profile({("insert", f"handler_{letter}", "main"): (grows, 100) for letter in "abc"})
