@@ -10,7 +10,8 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,10 +22,10 @@ from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_ev
 from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
 from rmtoolkit.recording import ENDINGS, Recording, Stored, as_parquet, concat, has, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
+from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from rmtoolkit._io import Remote
 
@@ -424,34 +425,90 @@ FILE: Final = "pulls.json"
 Span = tuple[dt.datetime, dt.datetime]
 
 
-def read(lake: Path) -> dict[str, list[Span]]:
+class Pulls(NamedTuple):
+    """Of one source: what was asked for, and what of it has come."""
+
+    asked: Sequence[Span] = ()
+    pulled: Sequence[Span] = ()
+
+    @property
+    def owed(self) -> list[Span]:
+        """What is still to come."""
+        return [span for asked in self.asked for span in missing(asked, self.pulled, dt.timedelta(0))]
+
+
+def read(lake: Place) -> dict[str, Pulls]:
     """Read what was pulled."""
     file = lake / FILE
     try:
-        told = as_json(read_told(file) if not file.exists() or file.is_file() else "")
-        spans = {
-            source: [(dt.datetime.fromisoformat(start), dt.datetime.fromisoformat(end)) for start, end in stretches]
-            for source, stretches in told.items()
-        }
-        return {source: union(stretches) for source, stretches in spans.items()}
+        if isinstance(file, Path):
+            told = as_json(read_told(file) if not file.exists() or file.is_file() else "")
+        else:
+            told = as_json(file.read_text("utf-8"))
+        return {source: _pulls(said) for source, said in told.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, TypeError, AttributeError):
-        warn(f"{quote_path(file)} cannot be read: what was pulled before is pulled again.")
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        warn(f"{quote_path(file)} cannot be read: nobody knows what is missing, and all is pulled again.")
         return {}
 
 
-def add(lake: Path, source: str, span: Span) -> None:
-    """Add a stretch; nobody else may be writing."""
+def _pulls(said: Any) -> Pulls:  # noqa: ANN401 - JSON
+    # Earlier versions noted only what had come.
+    asked, pulled = ([], said) if isinstance(said, list) else (said["asked"], said["pulled"])
+    instant = dt.datetime.fromisoformat
+    return Pulls(*(union((instant(start), instant(end)) for start, end in spans) for spans in (asked, pulled)))
+
+
+def note(lake: Path, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
+    """Add a stretch that was asked for, or has come; nobody else may be writing."""
     known = read(lake)
-    known[source] = union([*known.get(source, []), span])
+    mine = known.get(source, Pulls())
+    # What was asked for before, and has come, is settled.
+    known[source] = Pulls(
+        union([*mine.owed, asked]) if asked else mine.asked, union([*mine.pulled, pulled]) if pulled else mine.pulled
+    )
     told = {
-        name: [[start.isoformat(), end.isoformat()] for start, end in spans] for name, spans in sorted(known.items())
+        name: {what: [[start.isoformat(), end.isoformat()] for start, end in spans] for what, spans in one.items()}
+        for name, one in sorted((name, pulls._asdict()) for name, pulls in known.items())
     }
     with replacing(lake / FILE) as part, part.open("w", encoding="utf-8") as stream:
         json.dump(told, stream, indent=1)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def owed_lines(lake: Place, view: View) -> tuple[str, ...]:
+    """Say what pulls still owe of what is looked at."""
+    pulls = read(lake)
+    lines = []
+    for source, mine in pulls.items():
+        told = _told(source)
+        # The same from another address stands for it.
+        same = [one.pulled for name, one in pulls.items() if {**_told(name), "url": None} == {**told, "url": None}]
+        come = union(span for spans in same for span in spans)
+        owed = [span for asked in mine.asked for span in missing(asked, come, dt.timedelta(0))]
+        owed = [
+            (start, end)
+            for start, end in owed
+            if (view.end is None or start < view.end) and (view.start is None or end > view.start)
+        ]
+        if owed:
+            stretches = ", ".join(f"{stamp(start)} to {stamp(end)}" for start, end in owed[:_STRETCHES])
+            more = f" and {len(owed) - _STRETCHES} more stretches" if len(owed) > _STRETCHES else ""
+            lines.append(f"the pull from {told.get('url', source)} lacks {stretches}{more} UTC; run it again")
+    return tuple(lines)
+
+
+_STRETCHES: Final = 3
+
+
+def _told(source: str) -> dict[str, Any]:
+    try:
+        told = json.loads(source)
+    except ValueError:
+        told = None
+    return told if isinstance(told, dict) else {"source": source}
 
 
 def union(spans: Iterable[Span]) -> list[Span]:

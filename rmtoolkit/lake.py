@@ -275,12 +275,24 @@ class Lake(Parted):
 
     def pulled(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
         """Tell which stretches of time of a source, whatever tells one pull from another, are in the lake."""
-        return _lake_files.read(self.path).get(source, [])
+        return [*self._pulls(source).pulled]
+
+    def owed(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
+        """Tell which stretches of time of a source were asked for, and have not come."""
+        return self._pulls(source).owed
+
+    def _pulls(self, source: str) -> _lake_files.Pulls:
+        return _lake_files.read(self.path).get(source, _lake_files.Pulls())
+
+    def note_asked(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
+        """Note that a pull of everything of a source from one instant to another has begun."""
+        with self._locked():
+            _lake_files.note(self.path, source, asked=(start, end))
 
     def note_pulled(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
         """Note that everything of a source from one instant to another has been appended."""
         with self._locked():
-            _lake_files.add(self.path, source, (start, end))
+            _lake_files.note(self.path, source, pulled=(start, end))
 
     def recording(
         self,
@@ -315,7 +327,17 @@ class Lake(Parted):
         asked = self
         if start is not None or end is not None or last is not None:
             asked = asked.window(start, end, last=last)
-        return _looked_at(asked.filter(*predicates, **equal) if predicates or equal else asked)
+        asked = asked.filter(*predicates, **equal) if predicates or equal else asked
+        found = _looked_at(asked)
+        return replace(found, report=_unfinished(asked, found.report))
+
+    def there(self, start: dt.datetime, end: dt.datetime) -> Recording:
+        """Read a stretch as it is, in the midst of a pull."""
+        return _looked_at(self.window(start, end))
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Say what pulls still owe of what is looked at."""
+        return _lake_files.owed_lines(self.path, self.view)
 
     def partitions(self) -> pl.DataFrame:
         """List the files.
@@ -410,6 +432,7 @@ class Lake(Parted):
             report = _without(report, failed)
             total = sum(len(files) for group in groups for files in group)
             warn(f"{len(failed):,} of {total:,} files of {self!r} could not be read; the first: {failed[0]}")
+        report = _unfinished(self, report)
         return frames, Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
 
     @contextmanager
@@ -554,6 +577,13 @@ def _looked_at(lake: Lake) -> Recording:
         lost = {**whole.report.left_out, "files that could not be read": len(failed)}
         whole = replace(whole, report=replace(whole.report, left_out=lost))
     return whole
+
+
+def _unfinished(lake: Lake, report: Report) -> Report:
+    lines = lake.unfinished()
+    if lines:
+        warn(f"{lake!r} is not complete: {'; '.join(lines)}.")
+    return replace(report, partial=(*report.partial, *lines))
 
 
 def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:

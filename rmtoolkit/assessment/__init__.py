@@ -6,10 +6,11 @@ import datetime as dt
 import os
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
+from rmtoolkit import text
 from rmtoolkit._parallel import Parted, as_source, partition
 from rmtoolkit.analysis.judge import judge, verdicts_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
@@ -50,6 +51,9 @@ __all__ = [
     "lives",
     "recommend_limits",
 ]
+
+
+_SHOWN_PARTIAL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,18 @@ class Assessment:
         """First and last sample; None without any."""
         first, last = self.completeness.select(pl.col("first").min(), pl.col("last").max()).row(0)
         return None if first is None else (first, last)
+
+    @property
+    def incomplete(self) -> str | None:
+        """What could not be read, or has not come yet; None where nothing is known to be missing."""
+        report = self.recording.report
+        lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
+        said = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
+        if lost:
+            where = "it" if lost == 1 else "them"
+            said.insert(0, f"{text.count(lost, 'file')} could not be read: workloads in {where} may be missing")
+        more = text.and_more(len(report.partial), _SHOWN_PARTIAL)
+        return f"{'; '.join([*said, *([more.strip()] if more else [])])}." if said else None
 
 
 def assess(

@@ -55,9 +55,10 @@ def run(options: argparse.Namespace) -> int:
         remote_read=bool(options.remote_read),
         **waiting,
     ) as server:
+        lake = Lake(options.output)
         done = pull(
             server,
-            Lake(options.output),
+            lake,
             last=options.last,
             start=options.start,
             end=options.end,
@@ -74,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     span = f"{stamp(done.start)} to {stamp(done.end)} UTC"
     amounts = f"{count(done.samples, 'sample')} fetched, {count(done.files, 'file')} written"
     print(f"Pulled: {options.output} ({span}; {amounts})")
+    for line in lake.unfinished():
+        print(f"Not complete: {line}.")
     return 0
 
 

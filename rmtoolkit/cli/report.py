@@ -43,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit._parallel import connected
     from rmtoolkit.views import report
     from rmtoolkit.views.report.files import write_beside
-    from rmtoolkit.views.report.sections import missing
 
     for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
         if path is not None:
@@ -70,8 +69,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"Files: {write_beside(found, options.beside)}")
     fleet = found.found.fleet
     print(f"Covers {fleet.workloads:,} of {fleet.workloads:,} workloads. {fleet.sentence}")
-    if (lost := missing(found.found)) is not None:
-        print(f"Not complete: {lost}")
+    if found.found.incomplete is not None:
+        print(f"Not complete: {found.found.incomplete}")
     return _sources.status(fleet, options.fail_on)
 
 

@@ -97,7 +97,8 @@ def pull(
     -----
     It goes forward in pieces of at most about two million samples, so that memory stays bounded. A piece is noted as
     pulled only once all of it is in the lake; a piece of which the server gave a part only is appended, and fetched
-    again next time. Where a pair of servers scrapes the same containers, the overlap keeps to the one it had.
+    again next time. Until all that was asked for has come, whoever reads the lake is told what it lacks, and the next
+    pull goes on with it. Where a pair of servers scrapes the same containers, the overlap keeps to the one it had.
 
     Examples
     --------
@@ -124,9 +125,11 @@ def pull(
     told = {"url": server.url, "step_seconds": steps, **asked}
     source = json.dumps({name: value for name, value in told.items() if value is not None}, sort_keys=True)
     known = [] if again else lake.pulled(source)
-    work = _Work(server, lake, source, asked, step, again_for, grain, progress, _FIRST)
-    for stretch in _lake_files.missing(wanted, known, again_for):
-        work.fetch(stretch, fresh=not any(begin < stretch[0] <= until for begin, until in known))
+    work = _Work(server, lake, source, asked, wanted, step, again_for, grain, progress, _FIRST)
+    # What an earlier pull owes is gone on with, whatever is asked for now.
+    for each in _lake_files.union([wanted, *lake.owed(source)]):
+        for stretch in _lake_files.missing(each, known, again_for):
+            work.fetch(stretch, fresh=not any(begin < stretch[0] <= until for begin, until in known))
     if work.nothing is not None and not work.samples:
         raise work.nothing
     return Pulled(*wanted, work.samples, work.files, work.pieces)
@@ -138,6 +141,7 @@ class _Work:
     lake: Lake
     source: str
     asked: dict[str, Any]
+    wanted: _lake_files.Span
     step: str | dt.timedelta | None
     overlap: dt.timedelta
     grain: dt.timedelta
@@ -165,6 +169,9 @@ class _Work:
             context = max(begin if first else begin - self.overlap, _EPOCH)
             recording = self._piece(context, until)
             whole = recording is None or not recording.report.partial
+            if not self.pieces:
+                # From here on the lake is not complete until all has come.
+                self.lake.note_asked(self.source, *self.wanted)
             if recording is not None:
                 # Near the beginning of what was fetched, the server told less than it had before.
                 sure = begin if first else begin - self.overlap / 2
@@ -203,7 +210,7 @@ class _Work:
 
     def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
         try:
-            return _instants(self.lake.recording(start=max(start, _EPOCH), end=end), start)
+            return _instants(self.lake.there(max(start, _EPOCH), end), start)
         except RmtoolkitError:
             return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String()), "time": TIME})
 

@@ -16,12 +16,20 @@ from rmtoolkit.views import charts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rmtoolkit.assessment import Assessment
+
     Row = dict[str, Any]
     Column = tuple[str, str, Callable[[Row], object]]
 
 
 #: A longer name is cut, and whole in the title of its element.
 SHOWN_NAME: Final = 160
+
+
+def incomplete(found: Assessment) -> Markup:
+    """Say before anything else that something is missing."""
+    said = found.incomplete
+    return el("p", el("b", "Not complete: "), said, class_="warned", role="alert") if said is not None else Markup()
 
 
 def answer(

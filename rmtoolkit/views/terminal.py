@@ -32,6 +32,7 @@ def table(
     rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
     pen = _Pen(colour=colour, unicode=unicode)
     lines = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, text.WIDTH)]
+    lines += textwrap.wrap(f"Not complete: {found.incomplete}", text.WIDTH) if found.incomplete else []
     if rows.height:
         lines += [*textwrap.wrap(about(found, source), text.WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
     body = "\n".join(lines) + "\n"
@@ -138,6 +139,7 @@ def limits_table(found: Assessment, *, unicode: bool = True) -> str:
         f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most "
         f"{text.chance(found.oom_probability)} chance of an OOM kill in 7 days."
     ]
+    lines += [f"Not complete: {found.incomplete}"] if found.incomplete else []
     # Where the margins come from is said once, not in every row.
     lines += [f"Margins: {origin}." for origin in found.workloads["margins"].unique(maintain_order=True).drop_nulls()]
     lines += [f"{found.record.sentence}."] if found.record else []

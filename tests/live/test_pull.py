@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import ipywidgets
 import polars as pl
 import pytest
 
@@ -26,6 +29,7 @@ from rmtoolkit.schema import IDENTITY, SIGNALS
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
 from tests.live.servers import T0, Prometheus
+from tests.views.test_triage_dashboard import inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +134,7 @@ def test_a_lake_grows_with_each_pull(server: Prometheus, lake: rm.Lake) -> None:
         pulled(server, lake, start=instant(T0 + start), end=instant(min(T0 + end, STOP)))
     assert_same_samples(lake.recording(), at_once(server))
     spans = json.loads((lake.path / "pulls.json").read_text())
-    assert [len(stretches) for stretches in spans.values()] == [1]
+    assert [len(one["pulled"]) for one in spans.values()] == [1]
 
 
 @pytest.mark.usefixtures("pieces")
@@ -161,6 +165,65 @@ def test_a_server_that_fails_in_between_costs_only_time(server: Prometheus, lake
             pull(source, lake, start=instant(T0), end=instant(STOP))
     pulled(server, lake)
     assert_same_samples(lake.recording(), at_once(server))
+
+
+#: What every command and page says of a lake whose pull was ended after 40 minutes.
+UNFINISHED: Final = r"lacks 2023-11-14 22:53 to 2023-11-15 00:13 UTC; run it again"
+
+
+@pytest.fixture
+def unfinished(server: Prometheus, lake: rm.Lake, pieces: None) -> rm.Lake:  # noqa: ARG001 - the length of pieces
+    """A lake whose pull was ended by its server after two pieces of seven."""
+    done = 0
+
+    def ends(_: dt.datetime, samples: int) -> None:
+        nonlocal done
+        done += samples > 0
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pulled(server, lake, progress=ends)
+    return lake
+
+
+def test_a_lake_says_what_a_pull_still_owes(
+    server: Prometheus, unfinished: rm.Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command and every page; the next pull goes on, whatever it is asked for, and then nothing is missing."""
+    with pytest.warns(RmtoolkitWarning, match=f"is not complete: the pull from {server.url} {UNFINISHED}"):
+        assert re.search(UNFINISHED, " ".join(unfinished.recording().report.partial))
+    source = str(unfinished.path)
+    for words in (["classify", source], ["limits", source], ["report", source, "-o", str(tmp_path / "a.html")]):
+        assert main([*words, "--beside", str(tmp_path / "out")] if "report" in words else words) == 0
+        out, err = capsys.readouterr()
+        assert re.search(r"Not complete:.*lacks", out), words
+        assert re.search(UNFINISHED, " ".join(out.split())), words
+        assert "is not complete" in err
+    for file in (tmp_path / "a.html", tmp_path / "out" / "summary.md"):
+        assert re.search(r"Not complete:.*lacks 2023-11-14 22:53", file.read_text()), file
+    with pytest.warns(RmtoolkitWarning, match="is not complete"):
+        found = rm.assess(unfinished)
+    assert re.search(UNFINISHED, found.incomplete or "")
+    for board in (rm.Fleet(found), rm.Triage(found), rm.LimitExplorer(found)):
+        texts = [one.value for one in inside(board) if isinstance(one, ipywidgets.HTML)]
+        assert any(re.search(UNFINISHED, text) for text in texts), type(board)
+
+    pulled(server, unfinished, start=instant(STOP - 60))
+    assert_same_samples(unfinished.recording(), at_once(server))
+    assert rm.assess(unfinished).incomplete is None
+
+
+def test_a_part_of_a_lake_owes_only_its_own(unfinished: rm.Lake) -> None:
+    """What is looked at was there before the pull was ended."""
+    assert unfinished.window(end=instant(T0 + 1200)).recording().report.partial == ()
+
+
+def test_another_address_of_the_same_server_settles_what_is_owed(server: Prometheus, unfinished: rm.Lake) -> None:
+    """Servers move: what came from the new address with the same filter has come."""
+    with Proxy(server.url) as between:
+        pulled(between, unfinished)
+    assert unfinished.unfinished() == ()
 
 
 @pytest.mark.parametrize("minutes", [5, 6, 9, 10, 13, 45])
@@ -250,8 +313,14 @@ def test_killed_at_any_moment_and_run_again(server: Prometheus, lake: rm.Lake) -
             killed += process.poll() is None
             process.send_signal(signal.SIGKILL)
         if lake.path.exists() and list(lake.path.glob("bucket=*/*.parquet")):
-            found = lake.recording()
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                found = lake.recording()
             rows = named(found, found.samples)
+            if rows.height < wanted.height - 500:
+                # Of a pair of servers only one is kept.
+                assert "is not complete" in str(said[0].message)
+                assert found.report.partial
             assert rows.select(*IDENTITY, "time").is_duplicated().sum() == 0
             ours = rows.filter(pl.col("namespace") != "ha")
             assert ours.join(wanted, on=rows.columns, how="anti", nulls_equal=True).is_empty()

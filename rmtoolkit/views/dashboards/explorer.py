@@ -24,6 +24,7 @@ from rmtoolkit.limits.recommend import qos
 from rmtoolkit.limits.risk import USUAL, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
+from rmtoolkit.views import _tables
 from rmtoolkit.views.dashboards import _base, limit_charts
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.limit_charts import Ground, amount, named
@@ -562,7 +563,9 @@ class LimitExplorer(Board):
         what = "Chance that the growth gets there in 7 days" if scene.growing else "Chance of an OOM kill in 7 days"
         said = assumptions(scene)
         assumed = el("ul", *(el("li", one) for one in said), class_="rm-assumed") if said else None
-        self._words.value = join(answer(scene, chosen, self.workload, self._ours, currency), assumed)
+        self._words.value = join(
+            _tables.incomplete(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed
+        )
         pair = el(
             "div",
             el("section", headed("h2", what, "by limit"), limit_charts.risk_chart(scene, chosen)),

@@ -12,7 +12,7 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.recording import Recording
 from rmtoolkit.text import shortened
-from rmtoolkit.views import charts
+from rmtoolkit.views import _tables, charts
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
@@ -102,7 +102,8 @@ def headline(found: Assessment) -> Markup:
     fleet = found.fleet
     note = [text.period(fleet.window_start, fleet.window_end)] if fleet.window_start and fleet.window_end else []
     note += [f"coverage {text.share(fleet.coverage)}"] if fleet.coverage is not None else []
-    return Markup(el("p", fleet.sentence, class_="headline") + el("p", ", ".join(note), class_="note"))
+    said = el("p", fleet.sentence, class_="headline") + _tables.incomplete(found)
+    return Markup(said + el("p", ", ".join(note), class_="note"))
 
 
 def tiles(found: Assessment, wanted: Fleet) -> Markup:

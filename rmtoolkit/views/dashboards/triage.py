@@ -362,7 +362,7 @@ def picture(case: Case, state: State) -> Picture:
         drawn = timeline(judged, row, home)
     return Picture(
         aside=_aside(case, state, row),
-        answer=_answer(row, state.workload, case.found.oom_probability),
+        answer=join(_tables.incomplete(case.found), _answer(row, state.workload, case.found.oom_probability)),
         judged=_judged(state),
         heading=_heading(whole, row),
         drawn=drawn,

@@ -16,7 +16,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
 from rmtoolkit.views.exports import escaped
-from rmtoolkit.views.report.sections import SECTIONS, figures, missing, told
+from rmtoolkit.views.report.sections import SECTIONS, figures, told
 
 if TYPE_CHECKING:
     from rmtoolkit.views.report.columns import Row
@@ -91,8 +91,8 @@ def markdown(contents: Contents) -> str:
     span = found.span
     period = f" {text.period(*span)}." if span is not None else ""
     lines += [f"{where}{escaped(fleet.start_because)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
-    if (lost := missing(found)) is not None:
-        lines += [f"**Not complete:** {escaped(lost)}", ""]
+    if found.incomplete is not None:
+        lines += [f"**Not complete:** {escaped(found.incomplete)}", ""]
     for figure, _, label, note in figures(found):
         lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
     lines += _changes(contents)

@@ -112,7 +112,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         sections.top(found, contents.title),
         sections.heading(found),
         sections.start(found, rows),
-        sections.incomplete(found),
+        _tables.incomplete(found),
         sections.raised_again(rows),
         sections.tiles(found),
         _overview(chosen, contents),

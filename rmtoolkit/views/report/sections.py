@@ -128,7 +128,6 @@ _WORDS: Final = {
 _SHOWN_CHANGES: Final = 60
 _SHOWN_NAMES: Final = 12
 _SHOWN_CAPACITY: Final = 60
-_SHOWN_PARTIAL: Final = 3
 
 
 def told(found: Assessment, awake: Iterable[Row]) -> list[tuple[Row, str, str]]:
@@ -282,27 +281,6 @@ def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Marku
     if not cells:
         return el("section", el("h2", "Known and accepted", id="section-accepted"), after)
     return _plain("accepted", "Known and accepted", note, heads, cells, after)
-
-
-def incomplete(found: Assessment) -> Markup | None:
-    """Say before anything else that something could not be read."""
-    said = missing(found)
-    return None if said is None else el("p", el("b", "Not complete: "), said, class_="warned", role="alert")
-
-
-def missing(found: Assessment) -> str | None:
-    """Say what could not be read."""
-    report = found.recording.report
-    lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
-    if not lost and not report.partial:
-        return None
-    lines = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
-    more = text.and_more(len(report.partial), _SHOWN_PARTIAL)
-    head = [
-        f"{text.count(lost, 'file')} could not be read: workloads in {'it' if lost == 1 else 'them'} may be missing"
-    ]
-    tail = [f"{more.strip()}, under Data quality"] if more else []
-    return f"{'; '.join([*(head if lost else []), *lines, *tail])}."
 
 
 def raised_again(rows: Iterable[Row]) -> Markup | None:
