@@ -547,7 +547,8 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     current, older, short = _running_version(usable)
     pool = _combine(current)
     _unmask(pool, current)
-    _weigh_endings(pool, current)
+    version = current[-1].life.version
+    _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
     pool.moved_bytes = _moved(current, older)
@@ -724,22 +725,25 @@ def _hold_one_rise(pool: Pool) -> Pool:
     return replace(pool, growing=growing, unresolved=unresolved, surest=surest, rise_samples=seen)
 
 
-def _weigh_endings(pool: Pool, opinions: Sequence[Opinion]) -> None:
+def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life]) -> None:
     """A climb into the limit that comes again is a leak whatever its shape; no rest is known after one kill."""
     killed = [opinion for opinion in opinions if opinion.life.ended == Ending.OOM_KILL]
     outlived = [opinion for opinion in killed if opinion.life.samples >= th.FEW_SAMPLES]
     climbs = [opinion for opinion in outlived if _climbed(opinion) >= th.CLIMBED]
-    longest = max(opinion.life.samples for opinion in opinions)
-    failed = [opinion for opinion in opinions if opinion.life.ended == Ending.ERROR]
-    if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2:
+    longest = max(opinion.life.seconds for opinion in opinions)
+    kills = [life for life in lives if life.ended == Ending.OOM_KILL]
+    # A leak climbs anew after each kill. What is killed again at once needs more than it may have, at that hour.
+    at_once = sum(life.seconds < th.SHORT * longest for life in kills) > max(len(kills) / 2, 1)
+    brief = max(opinion.life.samples for opinion in opinions) < th.FEW_SAMPLES
+    failed = sum(life.ended == Ending.ERROR for life in lives)
+    errors = failed > len(lives) / 2 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES
+    if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2 and not at_once:
         more = max(th.CLIMBS_LEAK - pool.growing, 0.0)
         rest = max(pool.bounded + pool.unresolved, 1e-9)
         pool.growing += more
         pool.bounded, pool.unresolved = (part * (1 - more / rest) for part in (pool.bounded, pool.unresolved))
         pool.masked = True
-    elif (killed and longest < th.FEW_SAMPLES) or (
-        len(failed) > len(opinions) / 2 and not killed and longest < th.ONE_RISE_SAMPLES
-    ):
+    elif at_once or (killed and brief) or errors:
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
         over = max(pool.growing - th.ONE_RISE_EARLY, 0.0)
         pool.growing, pool.unresolved = pool.growing - over, pool.unresolved + over

@@ -171,18 +171,19 @@ def verdict_row(
         ahead=None if course is None else ahead(course, lasts, watched_hours),
     )
     rejected = facts.rejected.get(about.container_id, ())
+    end = max((life.end for life in facts.lives(containers)), default=None)
     situation = Situation(
         row,
         pool,
         growing,
         judged,
-        words.open_question(pool, pattern, cause, rejected),
+        words.open_question(pool, pattern, cause, rejected, end),
         rejected=rejected,
         lasts=lasts,
         capped=outlook.capped,
         runs=sum(1 for _ in facts.lives(containers)),
         kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
-        end=max((life.end for life in facts.lives(containers)), default=None),
+        end=end,
     )
     row.evidence = words.evidence(situation)
     row.headline = words.headline(situation)

@@ -92,8 +92,22 @@ _PATIENCE: Final = 8.0
 _DAY_HOURS: Final = 24.0
 
 
-def open_question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected] = ()) -> Open:
-    """Find what keeps the verdict open: the doubt that weighs most first."""
+def open_question(
+    pool: Pool,
+    pattern: Pattern,
+    cause: Cause | None,
+    rejected: Sequence[Rejected] = (),
+    end: dt.datetime | None = None,
+) -> Open:
+    """Find what keeps the verdict open: the doubt that weighs most first; `end` is that of all that was seen."""
+    found, main = _question(pool, pattern, cause, rejected), pool.main
+    if found.until is None or end is None or main is None or found.until > end:
+        return found
+    # The life that it was read off is over: another one must last as long, from now on.
+    return replace(found, until=end + (found.until - main.life.start))
+
+
+def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected]) -> Open:
     main = pool.main
     if main is None or main.reading is None:
         return _too_few(pool, rejected)
@@ -247,7 +261,7 @@ def _at_worst(situation: Situation) -> str:
     span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest
     if span > th.FAR_HOURS:
         return ""
-    when = moment(main.life.end + dt.timedelta(hours=span), seconds=span * 60 < 10)
+    when = moment((situation.end or main.life.end) + dt.timedelta(hours=span), seconds=span * 60 < 10)
     return f" At worst it hits its {configured(row.limit_bytes)} limit on {when} UTC."
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from rmtoolkit.analysis.judge import judge
-from tests.analysis.curves import GI, MI, record, saturate, small_noise, together
+from tests.analysis.curves import BEGIN, GI, MI, record, saturate, small_noise, together
 from tests.analysis.verdicts import row_of
 
 if TYPE_CHECKING:
@@ -141,3 +143,28 @@ def test_a_life_of_bins_with_one_sample_is_judged() -> None:
     """A late rise after a short rest leaves a single bin to compare it with: judged without a warning."""
     values = np.concatenate([np.full(4, 100.0), 100 + 9 * np.arange(8)]) * MI
     assert judge(record(minutes(12), {"rss_bytes": values}, limit_bytes=GI))[0].verdicts.height == 1
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["each run climbs alike", "most are killed at once"])
+def test_what_is_killed_again_at_once_needs_more_and_leaks_no_more_than_others(short: bool) -> None:
+    """Six climbs into the limit are a leak, unless a fresh process is there within minutes: then it may be the load."""
+    climb, loop = 100 + 400 * np.arange(90) / 90, np.array([120.0, 350.0, 480.0])
+    day = [climb, *(loop,) * 5] if short else [climb]
+    runs = day * 6
+    values = np.concatenate(runs)
+    values = (values + small_noise(np.random.default_rng(4), values)) * MI
+    ends = np.cumsum([len(run) for run in runs]) / 60
+    events = [(end - 0.5 / 60, "oom_kill", None) for end in ends]
+    events += [(end - 0.2 / 60, "start", None) for end in ends[:-1]]
+    table = record(minutes(len(values)), {"working_set_bytes": values}, events=events, limit_bytes=512 * MI)
+    row = row_of(table)
+    assert row["verdict"] == ("inconclusive" if short else "leak")
+    if short:
+        # The life that it was read off is long over: what is to come is counted from now.
+        times = re.findall(r"(?:on|about) \w{3} (\d+ \w{3} \d\d:\d\d) UTC", row["headline"])
+        ends_at = BEGIN + dt.timedelta(minutes=len(values) - 1)
+        until = [
+            dt.datetime.strptime(f"{time} 2026", "%d %b %H:%M %Y").replace(tzinfo=dt.UTC) for time in times if time
+        ]
+        assert all(time > ends_at for time in until)
+        assert until or "cannot be decided" in row["headline"]
