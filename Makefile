@@ -4,9 +4,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
-CHECKED := rmtoolkit tests deploy data/lab data/field
+CHECKED := rmtoolkit tests deploy docs data/lab data/field
 
-.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks bench-limits frozen mutants corpus corpus-field
+.PHONY: help install demo test check mypy pyright notebooks docs bench bench-leaks bench-limits frozen mutants corpus corpus-field
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ pyright: $(STAMP)
 
 notebooks: $(STAMP) ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
+
+docs: $(STAMP) ## Build the site, offline: out/docs/html/index.html
+	@$(BIN)/python docs/build.py
 
 bench: $(STAMP) ## Run and print every benchmark
 	@for bench in tests/benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
