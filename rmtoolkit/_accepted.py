@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit._io import read_told
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, quote, system_words
 from rmtoolkit.schema import ABSURD_BYTES
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_acknowledgements(path: str | os.PathLike[str]) -> tuple[Acknowledgement
     try:
         text = read_told(Path(path), _LARGEST)
     except OSError as error:
-        raise ReadError.at(path, found=(error.strerror or str(error)).lower(), expected="a TOML file") from error
+        raise ReadError.at(path, found=system_words(error), expected="a TOML file") from error
     except UnicodeDecodeError as error:
         raise ReadError.at(path, found="bytes that are not UTF-8", expected="a TOML file") from error
     except ValueError as error:

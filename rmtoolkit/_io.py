@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,7 +102,7 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
         refuse_links(path)
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"Could not make the folder {quote_path(path)}: {(error.strerror or str(error)).lower()}."
+        msg = f"Could not make the folder {quote_path(path)}: {system_words(error)}."
         raise RmtoolkitError(msg) from error
     return Path(path)
 

@@ -19,7 +19,7 @@ import polars as pl
 from rmtoolkit._io import as_json, for_polars, read_told, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
-from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, warn
+from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, system_words, warn
 from rmtoolkit.recording import ENDINGS, Recording, Stored, as_parquet, concat, has, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
@@ -418,7 +418,7 @@ def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
     """Name the file in what the system said."""
     if isinstance(error, ReadError):
         return error
-    return ReadError.at(file, found=(error.strerror or str(error)).lower(), expected="a partition of a lake")
+    return ReadError.at(file, found=system_words(error), expected="a partition of a lake")
 
 
 FILE: Final = "pulls.json"

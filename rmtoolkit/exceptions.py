@@ -105,6 +105,11 @@ class ColumnError(RmtoolkitError):
         return cls(f"The column {name!r} holds {found}, expected {expected}.")
 
 
+def system_words(error: OSError) -> str:
+    """Say in the system's own words what it refused."""
+    return (error.strerror or str(error)).lower()
+
+
 def _closest(name: object, names: Iterable[str]) -> str | None:
     import difflib  # noqa: PLC0415 - only errors need it
 

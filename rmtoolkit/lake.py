@@ -32,7 +32,7 @@ from rmtoolkit._io import (
 from rmtoolkit._lake_files import View, as_read_error, bucket_parts, group_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
 from rmtoolkit.text import stamp
@@ -460,7 +460,7 @@ class Lake(Parted):
         except RmtoolkitError:
             raise
         except OSError as error:
-            msg = f"Could not write to the lake {quote_path(self.path)}: {(error.strerror or str(error)).lower()}."
+            msg = f"Could not write to the lake {quote_path(self.path)}: {system_words(error)}."
             raise RmtoolkitError(msg) from error
 
 

@@ -17,7 +17,7 @@ from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
 from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit
-from rmtoolkit.exceptions import ReadError
+from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
@@ -567,7 +567,7 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
             raise ReadError.at(file, found="no such file or directory", expected=expected)
         return read_parquet(file, file, expected) if "verdict" in pl.read_parquet_schema(file) else None
     except OSError as error:
-        raise ReadError.at(file, found=(error.strerror or str(error)).lower(), expected=expected) from error
+        raise ReadError.at(file, found=system_words(error), expected=expected) from error
     except pl.exceptions.PolarsError as error:
         raise ReadError.at(file, found=str(error).splitlines()[0], expected=expected) from error
 

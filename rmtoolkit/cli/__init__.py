@@ -90,10 +90,10 @@ def _as_flags(message: str) -> str:
 
 
 def _what_the_system_said(error: OSError) -> str:
-    from rmtoolkit.exceptions import quote_path
+    from rmtoolkit.exceptions import quote_path, system_words
 
     place = f" {quote_path(error.filename)}" if error.filename is not None else ""
-    return f"Could not read or write{place}: {(error.strerror or str(error)).lower()}."
+    return f"Could not read or write{place}: {system_words(error)}."
 
 
 def _show_warnings_as_lines() -> None:

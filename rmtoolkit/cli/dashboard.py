@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit.cli import _sources
-from rmtoolkit.exceptions import RmtoolkitError, quote_path
+from rmtoolkit.exceptions import RmtoolkitError, quote_path, system_words
 from rmtoolkit.views.dashboards import SERVED
 
 if TYPE_CHECKING:
@@ -207,8 +207,7 @@ def _free(port: int) -> int:
         try:
             tried.bind((_HOST, port))
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
-            msg = f"Could not listen on port {port}: {why}. Hint: without --port a free one is taken."
+            msg = f"Could not listen on port {port}: {system_words(error)}. Hint: without --port a free one is taken."
             raise RmtoolkitError(msg) from error
         return int(tried.getsockname()[1])
 

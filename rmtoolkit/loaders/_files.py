@@ -19,7 +19,7 @@ import polars as pl
 
 from rmtoolkit._io import is_lake
 from rmtoolkit._tables import column_of
-from rmtoolkit.exceptions import ReadError, quote_path, warn
+from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import SIGNALS
 from rmtoolkit.text import count
@@ -118,8 +118,7 @@ def unreadable(path: PathLike, error: OSError | ReadError) -> ReadError:
     """Say in the words of people why a file cannot be opened; what a reader says stays."""
     if isinstance(error, ReadError):
         return error
-    why = (error.strerror or str(error)).lower()
-    return ReadError(f"{quote_path(path)} cannot be read: {why}.")
+    return ReadError(f"{quote_path(path)} cannot be read: {system_words(error)}.")
 
 
 def shown(paths: Sequence[object]) -> str:

@@ -17,7 +17,7 @@ import polars as pl
 import psutil
 
 from rmtoolkit._workloads import Event
-from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.loaders import linux
 from rmtoolkit.loaders.linux import cgroup_place, pairs
 from rmtoolkit.recording import Recording, normalise
@@ -190,7 +190,7 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(words)  # noqa: S603 - the command that the user gave
     except (OSError, ValueError) as error:
-        why = (getattr(error, "strerror", None) or str(error)).lower()
+        why = system_words(error) if isinstance(error, OSError) else str(error)
         msg = f"Could not start {quote(words[0])}: {why}."
         raise RmtoolkitError(msg) from error
 

@@ -19,7 +19,7 @@ import msgspec
 
 from rmtoolkit._io import check_target, refuse_links
 from rmtoolkit._tables import parse_duration
-from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
+from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.loaders._kubectl_rows import failure
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top
 from rmtoolkit.loaders.kubernetes import items, trimmed
@@ -472,8 +472,7 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
                     stream.write(b"\n")
             yield stream
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        msg = f"Could not write {quote_path(path)}: {why}. What was recorded before is in it."
+        msg = f"Could not write {quote_path(path)}: {system_words(error)}. What was recorded before is in it."
         raise RmtoolkitError(msg) from error
     finally:
         if path.exists() and not path.stat().st_size:

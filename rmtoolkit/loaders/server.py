@@ -24,7 +24,7 @@ from weakref import WeakSet
 
 import msgspec
 
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, system_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -327,7 +327,7 @@ class Bearer:
             try:
                 text = Path(self._file).read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                why = error.strerror if isinstance(error, OSError) else "it is no text"
+                why = system_words(error) if isinstance(error, OSError) else "it is no text"
                 msg = f"The token file {quote(self._file)} cannot be read: {why}."
                 raise RmtoolkitError(msg) from None
         else:
