@@ -430,3 +430,50 @@ def test_a_limit_that_was_lower_before_counts() -> None:
         },
     )
     assert "usage_above_limit" in validate(table)["check"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("check", "signal", "just", "beyond", "beside"),
+    [
+        ("active_above_resident", "active_bytes", 409 * MI, 410 * MI, {"resident_bytes": 400 * MI}),
+        ("working_set_above_usage", "working_set_bytes", 421 * MI, 422 * MI, {"usage_bytes": 400 * MI}),
+        ("anon_above_usage", "anon_bytes", 424 * MI, 425 * MI, {"usage_bytes": 400 * MI}),
+        ("usage_above_limit", "usage_bytes", 441 * MI, 442 * MI, {"limit_bytes": 400 * MI}),
+        ("allocator_above_footprint", "allocated_bytes", 516 * MI, 517 * MI, {"rss_bytes": 400 * MI}),
+        ("absurd_value", "metadata_bytes", (1 << 46) - 1, 1 << 46, {"rss_bytes": 400 * MI}),
+        ("absurd_value", "request_bytes", (1 << 46) - 1, 1 << 46, {"rss_bytes": 400 * MI}),
+        ("absurd_value", "threads", 1 << 22, (1 << 22) + 1, {"rss_bytes": 400 * MI}),
+        ("absurd_value", "limit_bytes", MI, MI - 1, {"rss_bytes": 400 * MI}),
+        ("tiny_value", "rss_bytes", 65_536, 65_535, {}),
+        ("tiny_value", "allocated_bytes", 1, 0, {"rss_bytes": 400 * MI}),
+    ],
+)
+def test_each_bound_is_where_it_is(check: str, signal: str, just: int, beyond: int, beside: dict[str, int]) -> None:
+    """What lies just at a bound is silent, and the next amount is found, so that no bound moves unseen."""
+    assert check not in {found for found, _ in keys(recorded(**{signal: just}, **beside))}
+    found = rm.validate(recorded(**{signal: beyond}, **beside))
+    assert check in found["check"]
+    # In words, not in names of columns.
+    assert not found["detail"].str.contains("_").any()
+
+
+@pytest.mark.parametrize(
+    ("signals", "check", "told"),
+    [
+        ({"rss_bytes": [100_000_000 + 1_000_000 * row for row in range(5)]}, "decimal_units", True),
+        ({"rss_bytes": [100_000_000 + 1_000_000 * row for row in range(4)]}, "decimal_units", False),
+        ({"rss_bytes": [100_000_000] * 5}, "decimal_units", False),
+        ({"rss_bytes": [*(100_000_000 + 1_000_000 * row for row in range(9)), 5_000_001]}, "decimal_units", False),
+        ({"allocated_bytes": [90 * MI] * 20, "rss_bytes": [(100 + row) * MI for row in range(20)]}, "stale", True),
+        ({"allocated_bytes": [90 * MI] * 19, "rss_bytes": [(100 + row) * MI for row in range(19)]}, "stale", False),
+        ({"allocated_bytes": [9 * MI] * 20, "rss_bytes": [20 * MI] * 19 + [28 * MI]}, "stale", True),
+        ({"allocated_bytes": [9 * MI] * 20, "rss_bytes": [20 * MI] * 19 + [28 * MI - 1]}, "stale", False),
+        ({"allocated_bytes": [90 * MI] * 20, "rss_bytes": [180 * MI] * 19 + [200 * MI]}, "stale", True),
+        ({"allocated_bytes": [90 * MI] * 20, "rss_bytes": [181 * MI] * 19 + [200 * MI]}, "stale", False),
+        ({"rss_bytes": [(100 + row // 3) * MI + 1 for row in range(36)]}, "repeated", True),
+        ({"rss_bytes": [(100 + row // 3) * MI + 1 for row in range(33)]}, "repeated", False),
+    ],
+)
+def test_a_habit_needs_enough_of_it(signals: dict[str, list[int]], check: str, told: bool) -> None:
+    """One value fewer, or a little less movement beside it, and nothing is said."""
+    assert any(found.startswith(check) for found, _ in keys(recorded(**signals))) is told

@@ -116,14 +116,10 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
     )
     enough = pl.max_horizontal(pl.col("high") * _STALE_MOVE_SHARE, pl.lit(_STALE_MOVE_BYTES))
     total = samples.group_by("container_id").agg(pl.col(name).count().alias(f"{name}_n") for name in gauges)
-    still = (
-        runs.join(moved.filter(pl.col("high") - pl.col("low") >= enough), on="run")
-        .join(total, on="container_id")
-        .sort("run")
-    )
+    still = runs.join(moved.filter(pl.col("high") - pl.col("low") >= enough), on="run").join(total, on="container_id")
     return pl.concat(
         still.filter(pl.col(name).is_not_null())
-        .group_by("container_id", maintain_order=True)
+        .group_by("container_id")
         .agg(
             check=pl.lit("stale_allocator"),
             signal=pl.lit(name),
@@ -345,8 +341,8 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
 
 
 #: No machine has this much memory, no kernel this many threads; no container runs in so little.
-ABSURD_BYTES: Final = 1 << 46
-ABSURD_THREADS: Final = 1 << 22
+_NO_MACHINE_BYTES: Final = 1 << 46
+_NO_KERNEL_THREADS: Final = 1 << 22
 LEAST_LIMIT_BYTES: Final = MI
 LEAST_FOOTPRINT_BYTES: Final = 64 << 10
 DECIMAL: Final = 1_000_000
@@ -364,10 +360,10 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find amounts that no machine has, and settings in which nothing runs."""
     samples = recording.samples
     for name in BYTE_SIGNALS:
-        yield _values(samples, name, "absurd_value", pl.col(name) >= ABSURD_BYTES)
-    yield _values(samples, "threads", "absurd_value", pl.col("threads") > ABSURD_THREADS)
+        yield _values(samples, name, "absurd_value", pl.col(name) >= _NO_MACHINE_BYTES)
+    yield _values(samples, "threads", "absurd_value", pl.col("threads") > _NO_KERNEL_THREADS)
     for name in ("limit_bytes", "request_bytes"):
-        wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= ABSURD_BYTES)
+        wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= _NO_MACHINE_BYTES)
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
     for name in (*FOOTPRINTS, "allocated_bytes"):
         tiny = _values(samples, name, "tiny_value", pl.col(name) < _least(name))
