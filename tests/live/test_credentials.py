@@ -100,7 +100,7 @@ def test_a_token_file_is_read_again_at_each_request(server: Prometheus, tmp_path
     with pytest.raises(RmtoolkitError, match="There is no token in the file") as caught:
         pull(server, options={"token_file": file})
     assert "two words" not in str(caught.value)
-    with pytest.raises(RmtoolkitError, match="cannot be read: No such file"):
+    with pytest.raises(RmtoolkitError, match="cannot be read: no such file"):
         pull(server, options={"token_file": tmp_path / "none"})
 
 
