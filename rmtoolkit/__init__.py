@@ -43,6 +43,7 @@ _NAMES: Final = {
     "views.explanation": "Explanation explain",
     "views.exports": "patches",
     "views.heap": "report_heap",
+    "views.plots": "plot_fleet plot_heap plot_lives plot_memory plot_risk",
     "views.report": "report",
 }
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -56,6 +56,11 @@ from rmtoolkit.views.explanation import Explanation as Explanation
 from rmtoolkit.views.explanation import explain as explain
 from rmtoolkit.views.exports import patches as patches
 from rmtoolkit.views.heap import report_heap as report_heap
+from rmtoolkit.views.plots import plot_fleet as plot_fleet
+from rmtoolkit.views.plots import plot_heap as plot_heap
+from rmtoolkit.views.plots import plot_lives as plot_lives
+from rmtoolkit.views.plots import plot_memory as plot_memory
+from rmtoolkit.views.plots import plot_risk as plot_risk
 from rmtoolkit.views.report import report as report
 
 __version__: str

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.backtest import Record
+    from rmtoolkit.limits.explore import Chosen, Scene
     from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.limits.risk import Margins, Prices
 
@@ -643,3 +644,17 @@ def _gathered_alone(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | 
 
 def _decided(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
     return {**recommend.also(part, verdicts), **paired(part, end)}
+
+
+def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:
+    """Say of a row of `workloads` what every limit means, and the one in force; the advised one where none is set."""
+    from rmtoolkit.limits.explore import Change, choose, scene  # noqa: PLC0415 - for explorers alone
+    from rmtoolkit.limits.history import as_need  # noqa: PLC0415
+    from rmtoolkit.limits.what_if import of_workload  # noqa: PLC0415
+
+    wanted = [pl.col(part).eq_missing(pl.lit(row[part], pl.String)) for part in WORKLOAD]
+    need = as_need(found.needs.filter(wanted).row(0, named=True))
+    past = of_workload(found.recording, need.names)
+    known = scene(past, need, Change(), found.margins, found.oom_probability, found.prices or USUAL)
+    limit = row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
+    return known, choose(known, limit)

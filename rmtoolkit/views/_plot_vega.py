@@ -1,17 +1,19 @@
-"""Marks as rows of an Altair chart whose form is fixed: it is made once, and rows are replaced."""
+"""Marks as an Altair chart: with its data inside, or of a fixed form that is made once and whose rows are replaced."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.views._plot import LOOKS, TYPES, Area, Bar, Line, Point, Rule, Shape, Text, text_width
+from rmtoolkit.views import theme
+from rmtoolkit.views._plot import LOOKS, PX, TYPES, Area, Bar, Grows, Line, Point, Rule, Shape, Text, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rmtoolkit.views._plot import Mark, Plot
+    from rmtoolkit.views._plot import Mark, Plot, Scale
 
 Rows = dict[str, list[Any]]
 
@@ -58,16 +60,18 @@ class Slot:
         """Its columns."""
         return _COLUMNS[self.kind]
 
-    def layer(self, x: Any, y: Any, tokens: Mapping[str, str]) -> Any:  # noqa: ANN401 - channels and a chart
-        """Make the layer that draws it."""
+    def layer(self, x: Any, y: Any, tokens: Mapping[str, str], data: Any = None) -> Any:  # noqa: ANN401 - channels, charts
+        """Make the layer that draws it, with `data` inside or those of its name."""
         alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
-        rows = alt.Chart(alt.NamedData(self.name))
+        rows = alt.Chart(alt.NamedData(self.name) if data is None else data)
         look = LOOKS[self.looks[0]]
         colour = alt.Color("c:N", scale=None)
         place: dict[str, Any] = {"x": x, "y": y}
         words = {"description": "w:N", "tooltip": "w:N"} if self.told else {}
         if self.kind is Area:
             paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width} if look.stroke else {}
+            if look.opacity < 1:
+                paint["opacity"] = look.opacity
             if look.fades:
                 paint["color"] = _fading(tokens[look.fill])
             drawn = rows.mark_area(clip=True, aria=False, **paint).encode(**place, y2="v2:Q", detail="p:N")
@@ -95,37 +99,50 @@ class Slot:
             row
             for mark in plot.marks
             if type(mark) is self.kind and mark.look in self.looks
-            for row in _rows(mark, tokens)
+            for row in _rows(mark, tokens, *(_digits(scale) for scale in (plot.x, plot.y)))
         ]
 
 
-def _rows(mark: Mark, tokens: Mapping[str, str]) -> Iterable[tuple[Any, ...]]:
+def _digits(scale: Scale) -> int | None:
+    """Bytes and ms are whole; of shares, seconds and px there are parts."""
+    return None if scale.high - scale.low >= _WHOLE else 5
+
+
+_WHOLE: Final = 10_000
+
+
+def _rows(
+    mark: Mark, tokens: Mapping[str, str], across: int | None = None, up: int | None = None
+) -> Iterable[tuple[Any, ...]]:
     look = LOOKS.get(mark.look)
     stroke = tokens[look.stroke] if look and look.stroke else "transparent"
     fill = tokens[look.fill] if look and look.fill else "transparent"
     match mark:
         case Area():
             for at, (x, low, high) in enumerate(mark.columns()):
-                for t, upper, lower in zip(x.tolist(), _whole(high), _whole(low), strict=True):
+                for t, upper, lower in zip(x.tolist(), _rounded(high, up), _rounded(low, up), strict=True):
                     yield t, upper, lower, fill, f"{mark.look}{at}"
         case Line():
             for at, (x, y) in enumerate(mark.pieces):
-                for t, v in zip(x.tolist(), _whole(y), strict=True):
+                for t, v in zip(x.tolist(), _rounded(y, up), strict=True):
                     yield t, v, at
-        case Bar():
-            yield round(mark.x), round(mark.x2), round(mark.y), round(mark.y2), fill, mark.says
         case Rule():
-            ends = (round(mark.x), round(mark.x2), round(mark.y), round(mark.y2))
-            yield *ends, stroke, look.width if look else 1, int(bool(look and look.dash)), mark.says
+            ends = (round(mark.x, across), round(mark.x2, across), round(mark.y, up), round(mark.y2, up))
+            if isinstance(mark, Bar):
+                yield *ends, fill, mark.says
+            else:
+                yield *ends, stroke, look.width if look else 1, int(bool(look and look.dash)), mark.says
         case Point():
             size = (2 * mark.size) ** 2
             shape = _SHAPES.get(mark.shape, str(mark.shape))
-            yield round(mark.x), round(mark.y), shape, size, stroke, fill, look.width if look else 1, mark.says
+            place = (round(mark.x, across), round(mark.y, up))
+            yield *place, shape, size, stroke, fill, look.width if look else 1, mark.says
 
 
-def _whole(values: Any) -> list[int]:  # noqa: ANN401 - an array
-    found: list[int] = values.round().astype("int64").tolist()
-    return found
+def _rounded(values: Any, digits: int | None) -> list[float]:  # noqa: ANN401 - an array
+    found = values.round(digits or 0)
+    rounded: list[float] = (found if digits else found.astype("int64")).tolist()
+    return rounded
 
 
 def text_rows(plots: Sequence[Plot], tokens: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
@@ -190,11 +207,15 @@ def text_layers(x: Any, px: Any) -> list[Any]:  # noqa: ANN401 - channels and ch
 
 
 def _fading(colour: str) -> dict[str, Any]:
-    stops = [
-        {"offset": offset, "color": f"color-mix(in srgb,{colour} {share}%,transparent)"}
-        for offset, share in ((0, 40), (1, 10))
-    ]
+    stops = [{"offset": offset, "color": _thinned(colour, share)} for offset, share in ((0, 40), (1, 10))]
     return {"gradient": "linear", "x1": 0, "y1": 0, "x2": 1, "y2": 0, "stops": stops}
+
+
+def _thinned(colour: str, share: int) -> str:
+    """Let so much of a colour through; what draws pictures without a browser knows hex alone."""
+    if colour.startswith("#"):
+        return f"{colour}{round(share * 2.55):02x}"
+    return f"color-mix(in srgb,{colour} {share}%,transparent)"
 
 
 def columns(names: Mapping[str, tuple[str, ...]], rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, Rows]:
@@ -205,3 +226,84 @@ def columns(names: Mapping[str, tuple[str, ...]], rows: Mapping[str, Sequence[tu
         else {column: [] for column in wanted}
         for name, wanted in names.items()
     }
+
+
+def chart(width: float, height: float, *plots: Plot, says: str, tokens: Mapping[str, str], timed: bool = False) -> Any:  # noqa: ANN401 - of Altair
+    """Draw plots as one Altair chart with its data inside: in px of the picture, on the scales of the plots.
+
+    Nothing is configured and no parameter is set, so it can be layered with others.
+    """
+    alt: Any = import_module("altair")
+    layers = []
+    for plot in plots:
+        x, y = _channel(alt.X, "t", plot.x, timed=timed), _channel(alt.Y, "v", plot.y)
+        drawn = [mark for mark in plot.painted() if not isinstance(mark, Text)]
+        for (kind, look), _ in groupby(drawn, lambda mark: (type(mark), mark.look)):
+            slot = Slot(look, kind, (look,), told=kind in (Rule, Point, Bar))
+            rows = alt.InlineData([dict(zip(slot.columns, row, strict=True)) for row in slot.rows(plot, tokens)])
+            layers.append(slot.layer(x, y, tokens, rows))
+    made = alt.layer(*layers, *_written(alt, plots, tokens))
+    made = made.properties(width=width, height=height, description=says, view=alt.ViewBackground(stroke=None))
+    # A background of one's own keeps a chart from standing inside others: white is there anyway.
+    return made if tokens == theme.LIGHT else made.properties(background=tokens["surface"])
+
+
+def _channel(channel: Any, field: str, scale: Scale, *, timed: bool = False) -> Any:  # noqa: ANN401 - of Altair
+    """Give a scale of a plot to a channel; what is px already stays."""
+    alt: Any = import_module("altair")
+    more: dict[str, Any] = {"stack": None} if field == "v" else {}
+    if scale == PX:
+        return channel(f"{field}:Q", scale=None, axis=_silent(alt), **more)
+    kind = "utc" if timed else _SCALES[scale.grows]
+    ends, px = [scale.low, scale.high], [scale.first, scale.last]
+    return channel(
+        f"{field}:{'T' if timed else 'Q'}",
+        scale=alt.Scale(type=kind, domain=ends, range=px, nice=False, zero=False),
+        axis=_silent(alt),
+        **more,
+    )
+
+
+def _silent(alt: Any) -> Any:  # noqa: ANN401 - altair and an axis
+    """Show nothing: the ticks are texts. No axis at all could not be layered with a chart that has one."""
+    return alt.Axis(title=None, labels=False, ticks=False, domain=False, grid=False)
+
+
+_SCALES: Final = {Grows.EVENLY: "linear", Grows.AS_ROOT: "sqrt", Grows.AS_LOG: "log"}
+
+
+def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list[Any]:  # noqa: ANN401 - altair, charts
+    """Write the texts of plots where they stand, over a halo; small squares before those that have one."""
+    labels = [mark for plot in plots for mark in plot.marks if isinstance(mark, Text)]
+    place = {"x": alt.X("x:Q", scale=None, axis=_silent(alt)), "y": alt.Y("y:Q", scale=None, axis=_silent(alt))}
+    squares = [{"x": one.x + 5, "y": one.y - 4, "c": tokens[LOOKS[one.swatch].fill]} for one in labels if one.swatch]
+    found: list[Any] = []
+    if squares:
+        square = alt.Chart(alt.InlineData(squares)).mark_point(shape="square", size=100, filled=True, opacity=1)
+        found.append(square.encode(**place, color=alt.Color("c:N", scale=None)))
+    rows = [
+        {
+            "x": one.x + (_INDENT if one.swatch else 0),
+            "y": one.y,
+            "w": one.written,
+            "a": _ANCHORS[one.anchor],
+            "b": int(TYPES[one.look].bold),
+            "c": tokens[TYPES[one.look].colour],
+            "h": tokens[TYPES[one.look].halo] if TYPES[one.look].halo else "transparent",
+        }
+        for one in labels
+    ]
+    if not rows:
+        return found
+    look = {
+        "align": alt.ExprRef("datum.a"),
+        "fontWeight": alt.ExprRef("datum.b?600:400"),
+        "baseline": "alphabetic",
+        "font": theme.FAMILY,
+        "fontSize": 12,
+    }
+    base = alt.Chart(alt.InlineData(rows))
+    halo = base.mark_text(**look, strokeWidth=4, strokeJoin="round", aria=False)
+    paint = {"stroke": alt.Stroke("h:N", scale=None), "fill": alt.Fill("h:N", scale=None)}
+    words = base.mark_text(**look).encode(**place, text="w:N", color=alt.Color("c:N", scale=None), description="w:N")
+    return [*found, halo.encode(**place, text="w:N", **paint), words]

@@ -58,10 +58,20 @@ _FEWEST: Final = 2
 
 def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> Picture:
     """Draw what the heap holds over time, stacked by the functions that hold it; what grows stands at the bottom."""
-    table = over_time(heap)
-    if not table.height:
+    found = plot_over_time(heap, suspects)
+    if found is None:
         says = "This profile knows no time"
         return Picture(note(WIDTH, 40, says), says)
+    plot, says = found
+    style = "max-width:100%;height:auto;display:block"
+    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says, (plot.x.low, plot.x.high))
+
+
+def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> tuple[_plot.Plot, str] | None:
+    """Plot the same, and say it; None where the profile knows no time."""
+    table = over_time(heap)
+    if not table.height:
+        return None
     names = table["function"].unique(maintain_order=True).to_list()
     levels = np.array([table.filter(function=name)["live_bytes"].to_numpy() for name in names], dtype=np.float64)
     first = table.filter(function=names[0])
@@ -94,9 +104,7 @@ def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> P
     _name(plot, names, looks, levels, resident)
     if timed:
         _peak(plot, heap)
-    says = _says(names, levels, grows, heap)
-    style = "max-width:100%;height:auto;display:block"
-    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says, (begin, end))
+    return plot, _says(names, levels, grows, heap)
 
 
 def _growing(suspects: pl.DataFrame | None) -> set[str]:

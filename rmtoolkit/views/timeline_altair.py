@@ -128,17 +128,3 @@ def rows(
 def says(timeline: Timeline, row: dict[str, Any]) -> str:
     """Say in words what the chart shows."""
     return f"Memory over time. {describe(timeline, row)}"
-
-
-def chart(timeline: Timeline, row: dict[str, Any], tokens: Mapping[str, str] = theme.LIGHT) -> LayerChart:
-    """Make the whole chart, with its data inside, to show, change or save."""
-    whole: Any = form(tokens).properties(description=says(timeline, row))
-    whole.datasets = {
-        name: [dict(zip(found, values, strict=True)) for values in zip(*found.values(), strict=True)]
-        for name, found in rows(timeline, row, tokens).items()
-    }
-    ends = {"x0": timeline.start, "x1": timeline.until, "top": Chart(timeline, row).y.high}
-    for parameter in whole.params:
-        parameter.value = float(ends[parameter.name])
-    made: LayerChart = whole
-    return made

@@ -53,10 +53,7 @@ _ROOM: Final = 24
 
 def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
     """Draw memory over time as SVG; `ident` is unlike any other in the page, `name` says whose memory it is."""
-    chart = Chart(timeline, row).compose()
-    chart.left_axis(_plot.memory_ticks(chart.y.high))
-    chart.bottom_axis(_plot.time_ticks(timeline.start, timeline.until, RIGHT - LEFT), right=WIDTH)
-    chart.strip.add(_plot.Bar("panel", chart.x.low, chart.x.high, STRIP, STRIP_END))
+    chart = Chart(timeline, row).compose(axes=True)
     title = el("title", f"Memory of {name}", id=f"{ident}-t")
     told = el("desc", describe(timeline, row), id=f"{ident}-d")
     return picture(
@@ -95,7 +92,7 @@ class Chart(_plot.Plot):
         self.now = x.at(timeline.now)
         self.days = timeline.until - timeline.start > 36 * 3_600_000
 
-    def compose(self) -> Chart:
+    def compose(self, *, axes: bool = False) -> Chart:
         """Add everything. Labels are placed by importance: the less important gives way."""
         self._lines()
         self._now()
@@ -107,6 +104,10 @@ class Chart(_plot.Plot):
         self._name_fits()
         self._name_lines()
         self._events()
+        if axes:
+            self.left_axis(_plot.memory_ticks(self.y.high))
+            self.bottom_axis(_plot.time_ticks(self.t.start, self.t.until, RIGHT - LEFT), right=WIDTH)
+            self.strip.add(_plot.Bar("panel", self.x.low, self.x.high, STRIP, STRIP_END))
         return self
 
     def moment(self, time: int) -> str:

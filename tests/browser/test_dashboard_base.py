@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 
 BOARD = """
 import ipywidgets
+from rmtoolkit.views import plots
 from rmtoolkit.views.dashboards import _base as controls
 from rmtoolkit.views.dashboards._base import Page
 from rmtoolkit.views.dashboards._base import Wiring
@@ -31,7 +32,7 @@ copy = controls.html(el("button", "Copy", type="button", class_="rm-button", dat
 heard = []
 
 def show(_):
-    found = controls.find(find.value, find.options)
+    found = plots.find(find.value, find.options)
     answer.value = el("p", f"{found}, {window.value}, limit {limit.slider.value:.0f} Mi, heard {' '.join(heard)}")
 
 def hear(kind, value):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
@@ -205,18 +204,6 @@ def test_the_same_state_is_the_same_picture(case: Case) -> None:
     """Nothing but case and state goes in."""
     state = State("iris/noble-newt", last_ms=3_600_000)
     assert markup(picture(case, state)) == markup(picture(case, state))
-
-
-@pytest.mark.parametrize("name", ["aster/tidy-grouse", "iris/noble-newt", "aster/amber-kestrel"])
-def test_the_chart_is_a_chart_of_altair(case: Case, name: str) -> None:
-    """With its data inside it is valid Vega-Lite, draws, and says in words what it shows."""
-    found = picture(case, State(name))
-    made = timeline_chart.chart(found.drawn, found.row).to_dict()
-    svg = vl_convert.vegalite_to_svg(made, vl_version=vl_convert.get_vegalite_versions()[-1])
-    assert "limit" in svg
-    assert made["description"].startswith("Memory over time. 24 Nov ")
-    assert set(timeline_chart.COLUMNS) <= set(made["datasets"])
-    assert not any("http" in str(value) for value in made["datasets"].values())
 
 
 def test_rows_have_the_columns_that_the_chart_reads(case: Case) -> None:

@@ -12,7 +12,7 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import el
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.style import DASHBOARD
 
@@ -170,26 +170,6 @@ def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobo
     )
     box.add_class("rm-wide")
     return box
-
-
-def find(typed: str, options: Sequence[str]) -> str:
-    """Find what somebody meant who typed a part of a name."""
-    if typed in options:
-        return typed
-    wanted = typed.strip().casefold()
-    folded = [option.casefold() for option in options]
-    # A whole name between the slashes is meant more likely than a part of one.
-    tests = (
-        lambda name: name == wanted,
-        lambda name: wanted in name.split("/"),
-        lambda name: name.startswith(wanted),
-        lambda name: wanted in name,
-    )
-    found = (option for test in tests for option, name in zip(options, folded, strict=True) if wanted and test(name))
-    meant = next(found, None)
-    if meant is None:
-        raise UnknownWorkloadError.named(typed, options)
-    return meant
 
 
 def choice(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:

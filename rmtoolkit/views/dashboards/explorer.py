@@ -24,7 +24,7 @@ from rmtoolkit.limits.recommend import qos
 from rmtoolkit.limits.risk import USUAL, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import _tables
+from rmtoolkit.views import _tables, plots
 from rmtoolkit.views.dashboards import _base, limit_charts
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.dashboards.limit_charts import Ground, amount, named
@@ -331,7 +331,7 @@ class LimitExplorer(Board):
         self._scene: Scene | None = None
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
-        first = _base.find(workload, self._names) if workload is not None else self._names[0]
+        first = plots.find(workload, self._names) if workload is not None else self._names[0]
         self.price_per_gib_hour, self.price_per_incident = price_per_gib_hour, price_per_incident
         super().__init__()
         self._wiring = Wiring()
@@ -412,7 +412,7 @@ class LimitExplorer(Board):
 
     def _searched(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         if change.new:
-            self.workload = _base.find(change.new, self._names)
+            self.workload = plots.find(change.new, self._names)
 
     def _moved(self, name: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         """Follow a slider."""
@@ -424,7 +424,7 @@ class LimitExplorer(Board):
 
     def _switched(self) -> None:
         if self.workload not in self._needs:
-            self.workload = _base.find(self.workload, self._names)
+            self.workload = plots.find(self.workload, self._names)
             return
         self.reset()
 

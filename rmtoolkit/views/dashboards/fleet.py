@@ -12,7 +12,7 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.recording import Recording
 from rmtoolkit.text import shortened
-from rmtoolkit.views import _tables, charts
+from rmtoolkit.views import _tables, charts, plots
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
@@ -444,7 +444,7 @@ class Fleet(Board):
         """Show a workload in place of the table, or the table again."""
         try:
             if view != "fleet":
-                name = _base.find(name, list(self._by_name))
+                name = plots.find(name, list(self._by_name))
                 self._said.value = el("p", f"Opening {text.printable(name)} …")
                 self._show_board(view, name)
         except Exception:

@@ -327,13 +327,18 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
 
 def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
     """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
+    plot, says = risk_plot(scene, chosen)
+    return picture(WIDTH, HEIGHT, plot, says=says)
+
+
+def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
+    """Plot the same, and say it."""
     plot = limit_plot(scene, 1.0, _plot.Grows.AS_ROOT)
     plot.left_axis(_plot.chance_ticks())
     known = scene.curve.drop_nulls("oom_probability")
     if not known.height:
-        return _picture(
-            plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}", "unknown: the history is too short"
-        )
+        plot.write((_LEFT + _RIGHT) / 2, 110, "middle", "unknown: the history is too short")
+        return plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}"
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     if known["oom_probability_low"].null_count() == 0:
         low, high = (known[f"oom_probability_{side}"].to_numpy() for side in ("low", "high"))
@@ -356,7 +361,7 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
         figure = f": {text.chance(chance)}" if ours else ""
         shown = f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}{figure}"
         plot.name(spot, shown, "ours" if ours else "")
-    return _picture(plot, _risk_words(scene, chosen, chances))
+    return plot, _risk_words(scene, chosen, chances)
 
 
 def between(chosen: Chosen) -> str:

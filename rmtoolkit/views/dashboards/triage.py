@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import polars as pl
 import traitlets
 
@@ -19,9 +18,8 @@ from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
-from rmtoolkit.views import _tables, icicle, theme, timeline_altair, timeline_svg
-from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, instant, memory_ticks, thin
-from rmtoolkit.views._plot_svg import picture as plot_svg_picture
+from rmtoolkit.views import _tables, icicle, lives, plots, timeline_altair, timeline_svg
+from rmtoolkit.views._plot import instant
 from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
@@ -32,136 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import altair as alt
-    from numpy.typing import NDArray
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.recording import Recording
-    from rmtoolkit.views._plot import Piece, Place
-    from rmtoolkit.views.timeline import Parts, Timeline
-
-
-WIDTH: Final = 400
-HEIGHT: Final = 232
-_LEFT, _RIGHT, _TOP, _BASE = 58, WIDTH - 10, 14, HEIGHT - 40
-_BINS: Final = 130
-#: So many lives are drawn, the newest ones.
-SHOWN: Final = 40
-_LONGER_THAN_USUAL: Final = 4
-_ENDS: Final = {
-    "running": "running",
-    "oom_kill": "OOM kill",
-    "restart": "restarted",
-    "release": "ended by release",
-    "end": "ended",
-    "gap": "lost from sight",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Life:
-    """One container lifetime: ms since its start and bytes, how and when (ms since 1970) it ended."""
-
-    ages: NDArray[np.int64]
-    values: NDArray[np.float64]
-    ended: str
-    end: int
-
-
-def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
-    """Cut a signal into lives, in the order in which they ended; those without a value are left out."""
-    found: list[Life] = []
-    for row in lives.iter_rows(named=True):
-        frame = samples.get(row["container_id"])
-        if frame is None or signal not in frame.columns:
-            continue
-        start, end = ms(row["start"]), ms(row["end"])
-        times = frame["time"].to_physical().to_numpy()
-        first, last = np.searchsorted(times, [start, end + 1])
-        part = frame[int(first) : int(last)].select("time", signal).drop_nulls()
-        if part.height:
-            ages = part["time"].to_physical().to_numpy() - start
-            values = part[signal].to_numpy().astype(np.float64)
-            found.append(Life(ages, values, row["ended"], end))
-    return sorted(found, key=lambda life: life.end)
-
-
-def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
-    """Draw lives by age; `name` says whose they are."""
-    shown = lives[-SHOWN:]
-    end = _reach(shown)
-    curves = [_inside(life, end) for life in shown]
-    highest = max((float(values.max()) for _, values in curves), default=1.0)
-    limit = row["limit_bytes"]
-    near = limit is not None and limit <= 2 * highest
-    top = max(1.12 * highest, 1.1 * limit if limit is not None and near else 0, 1.0)
-    plot = Plot(Scale(0, end, _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(_LEFT, 0, WIDTH, _BASE))
-    plot.left_axis(memory_ticks(top))
-    unit, ticks = age_ticks(end)
-    plot.bottom_axis(ticks)
-    plot.write(_RIGHT, _BASE + 34, "end", f"{unit} since start", "note")
-    if limit is not None and near:
-        y = plot.rule("limit", limit)
-        plot.label([(_LEFT + 4, y - 6, "start")], f"limit {text.configured(limit)}", "strong")
-    newest = _newest(shown)
-    for at, (life, curve) in enumerate(zip(shown, curves, strict=True)):
-        plot.add(Line("newest" if at == newest else "life", (curve,)))
-        last = float(curve[0][-1]), float(curve[1][-1])
-        if life.ages[-1] <= end and life.ended == "oom_kill":
-            plot.add(Point("kill", *last, Shape.CROSS))
-        elif life.ages[-1] <= end and at == newest:
-            plot.add(Point("live", *last))
-    _names(plot, shown, curves)
-    title, says = f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", _says(row)
-    before = (el("title", title), el("desc", says))
-    return plot_svg_picture(WIDTH, HEIGHT, plot, says=f"{title}. {says}", also="ages", before=before, sized=False)
-
-
-def _reach(lives: list[Life]) -> int:
-    """How far the axis goes: to the longest life, unless it is much longer than the rest."""
-    lengths = sorted(int(life.ages[-1]) for life in lives) or [1]
-    usual = lengths[len(lengths) // 2]
-    return max(lengths[-1] if lengths[-1] <= _LONGER_THAN_USUAL * usual else 2 * usual, 1)
-
-
-def _inside(life: Life, end: int) -> Piece:
-    kept = max(int(np.searchsorted(life.ages, end, side="right")), 1)
-    return thin(life.ages[:kept], life.values[:kept], 0, max(end, 1), _BINS)
-
-
-def _newest(lives: list[Life]) -> int:
-    """Find the running life, else the one that ended last."""
-    running = [at for at, life in enumerate(lives) if life.ended == "running"]
-    return (running or list(range(len(lives))) or [0])[-1]
-
-
-def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
-    groups: dict[str, list[int]] = {}
-    for at, life in enumerate(lives):
-        groups.setdefault(life.ended, []).append(at)
-    for ended in sorted(groups, key=lambda name: (name != "running", name != "oom_kill")):
-        members = groups[ended]
-        words = _ENDS.get(ended, ended.replace("_", " "))
-        places: list[Place] = []
-        for at in reversed(members):
-            x, y = plot.x.at(curves[at][0][-1]), plot.y.at(curves[at][1][-1])
-            places += [(x, y + down, "end") for down in (-9, 18, -24, 34)]
-        kind = {"oom_kill": "alarm", "running": "strong"}.get(ended, "")
-        plot.label(places, words if len(members) == 1 else f"{words} ({len(members):,})", kind)
-
-
-def _says(row: dict[str, Any]) -> str:
-    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
-    if row["runs_killed"]:
-        parts.append(text.runs_killed(row["runs_killed"], row["runs"]))
-    if row["run_peak_low_bytes"] is not None:
-        parts.append(
-            f"lives peak at {text.memory(row['run_peak_low_bytes'])} to {text.memory(row['run_peak_high_bytes'])}"
-        )
-    if row["runs"] > SHOWN:
-        parts.append(f"the newest {SHOWN} are drawn")
-    said = ", ".join(parts)
-    return f"{said[:1].upper()}{said[1:]}."
+    from rmtoolkit.views.timeline import Timeline
 
 
 #: Judgements of selected windows that are kept, so that going back is quick.
@@ -455,13 +328,13 @@ def _heading(whole: Timeline, row: dict[str, Any]) -> Markup:
 def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
     ids = [row["container_id"]] if state.pod else judged.instances(state.workload)["container_id"].to_list()
     signal = row["signal"] or "working_set_bytes"
-    found = collect(judged.timelines.samples, judged.lives(ids), signal)
+    found = lives.collect(judged.timelines.samples, judged.lives(ids), signal)
     count = row["runs"]
     title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
     heading = el("h2", title, el("span", text.SIGNAL_WORDS.get(signal, signal), class_="note"))
     if not found:
         return join(el("h2", "Lives by age"), el("p", "There is no sample to draw.", class_="note"))
-    return join(heading, draw(found, row, state.workload))
+    return join(heading, lives.draw(found, row, state.workload))
 
 
 _COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
@@ -538,7 +411,7 @@ class Triage(Board):
         samples_from: Recording | None = None,
     ) -> None:
         self._case = Case(assess(source, heap=heap), heap, samples_from=samples_from)
-        first = _base.find(workload, self._case.names) if workload is not None else self._case.names[0]
+        first = plots.find(workload, self._case.names) if workload is not None else self._case.names[0]
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
@@ -582,7 +455,7 @@ class Triage(Board):
     @property
     def chart(self) -> alt.LayerChart:
         """The chart that is shown, with its data inside: to change, or ``triage.chart.save("memory.svg")``."""
-        return timeline_altair.chart(self._picture.drawn, self._picture.row, theme.LIGHT)
+        return plots.of_timeline(self._picture.drawn, self._picture.row)
 
     def __repr__(self) -> str:
         """Say the verdict."""
@@ -639,7 +512,7 @@ class Triage(Board):
         self.set_trait(trait, change.new)
 
     def _searched(self, typed: str) -> None:
-        found = _base.find(typed, self._case.names)
+        found = plots.find(typed, self._case.names)
         self.workload = found
         with self._wiring.quiet():
             self._search.value = found
@@ -684,7 +557,7 @@ class Triage(Board):
         wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.function)
         if wanted.workload != before.workload:
             # Pods, windows, functions and what was selected belong to the workload before.
-            wanted = State(_base.find(wanted.workload, self._case.names))
+            wanted = State(plots.find(wanted.workload, self._case.names))
         elif wanted.pod != before.pod:
             wanted = replace(wanted, judged=None)
         self._state = wanted
