@@ -49,7 +49,7 @@ _UPTIME: Final = re.compile(r"^\s*(?:<\d+>)?\[ *(\d{1,10}\.\d{1,9})\]\s*")
 _CLOCKS: Final = re.compile(r"\baudit\((\d{9,10}\.\d{3}):\d+\)|\bsetting system clock to [^(]{1,60}\((\d{9,10})\)")
 _POD: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
 _CONTAINER: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
-_WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24 08:00:00'."
+_WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24T08:00:00'."
 #: A clock that was told so long before is that of the kill.
 _SOON_SECONDS: Final = 60
 #: A reason is told by others a little later than the kernel did it.
