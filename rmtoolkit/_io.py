@@ -321,6 +321,9 @@ def read_parquet(source: Path | bytes, place: object, expected: str) -> pl.DataF
         table = pl.read_parquet(opened, columns=kept)
     except pa.ArrowException as error:
         raise ReadError.at(place, found=str(error).splitlines()[0], expected=expected) from error
+    # A panic is no Exception.
+    except pl.exceptions.PanicException as error:
+        raise ReadError.at(place, found="a damaged file", expected=expected) from error
     texts = table.select(pl.col(pl.String).str.len_bytes().max())
     for name, longest in texts.row(0, named=True).items() if texts.width else ():
         if longest is not None and longest > _LONGEST_TEXT:

@@ -104,7 +104,7 @@ def extent(files: Sequence[Path | Remote]) -> tuple[dt.datetime, dt.datetime] | 
     """Find the first and the last sample of some files."""
     found = []
     for file in files:
-        with suppress(pl.exceptions.PolarsError, OSError):
+        with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
             time = pl.col("time")
             found.append(pl.scan_parquet(for_polars(file)).select(first=time.min(), last=time.max()).collect())
     if not found:

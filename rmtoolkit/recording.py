@@ -173,6 +173,9 @@ def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
     ) as error:
         found = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ReadError.at(path, found=found, expected=_EXPECTED) from error
+    # A panic is no Exception.
+    except pl.exceptions.PanicException as error:
+        raise ReadError.at(path, found="a damaged file", expected=_EXPECTED) from error
 
 
 def _stamp(path: Path | Remote) -> tuple[int, int]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
+import re
 import textwrap
+import unicodedata
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -347,12 +349,46 @@ def runs_killed(killed: int, runs: int) -> str:
     return f"{killed:,} of {count(runs, 'run')} {'was' if killed == 1 else 'were'} OOM-killed"
 
 
+#: Letters that nobody sees: fillers, joiners and the choice of a form.
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+#: Letters that look like one of ASCII: of Cyrillic, of Greek, of Armenian and Latin.
+_ALIKE: Final = re.compile(
+    "[\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u0410"
+    "\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0425\u0423"
+    "\u03bf\u03b1\u03c1\u03bd\u03c5\u03b9\u03ba\u0391\u0392\u0395\u0396\u0397"
+    "\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u0585\u057d\u053c\u0131\u0251\u0261\u2113]"
+)
+_WORD: Final = re.compile(r"\w+")
+
+
 def printable(text: object) -> str:
-    r"""Make foreign text safe for one line of a terminal or an attribute."""
+    r"""Make foreign text safe for one line: what is unseen is a dot, what is not the letter it looks like is named."""
     if text is None:
         return NOT_APPLICABLE
     said = str(text)
-    return said if said.isprintable() else "".join(letter if letter.isprintable() else "·" for letter in said)
+    if said.isascii() and said.isprintable():
+        return said
+    said = "".join(letter if letter.isprintable() else "·" for letter in _UNSEEN.sub("·", said))
+    return _WORD.sub(_told_apart, said)
+
+
+def _told_apart(word: re.Match[str]) -> str:
+    """Name the letters of a word that without them would be one in ASCII; other words are of their own alphabet."""
+    named = "".join(f"<U+{ord(letter):04X}>" if _looks_ascii(letter) else letter for letter in word[0])
+    return named if named.isascii() else word[0]
+
+
+def _looks_ascii(letter: str) -> bool:
+    if letter.isascii():
+        return False
+    wide = (
+        (letter.isalpha() or letter.isdecimal())
+        and len(form := unicodedata.normalize("NFKC", letter)) == 1
+        and form.isascii()
+    )
+    return wide or _ALIKE.match(letter) is not None
 
 
 WIDTH: Final = 100

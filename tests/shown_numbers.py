@@ -20,7 +20,7 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.cli import main
-from rmtoolkit.limits.patches import kubectl_lines
+from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.limits.risk import USUAL
 
@@ -660,9 +660,7 @@ def _of_patches(fleet: Fleet, patches: str) -> Iterator[Seen]:
 
 def kubectl(fleet: Fleet) -> Iterator[Seen]:
     """Read the lines for kubectl."""
-    for line in kubectl_lines(rm.assess(fleet.recording).workloads):
-        if line.startswith("#"):
-            continue
+    for line in re.findall(r"^# (kubectl .*)$", patches_yaml(rm.assess(fleet.recording).workloads), re.MULTILINE):
         said = dict(re.findall(r"--(namespace |containers=|requests=memory=|limits=memory=)(\S+)", line))
         found = re.search(r"resources \w+/(\S+)", line)
         assert found is not None, line

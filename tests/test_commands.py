@@ -39,7 +39,7 @@ class _Server:
 
     def __init__(self, words: list[str], **how: Any) -> None:
         self.words, self.how = words, how
-        home = Path(how["cwd"])
+        home = Path(words[3])
         self.files = {
             path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()
         }
@@ -86,24 +86,23 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[_Server]:
 def test_dashboards_are_served_from_a_home_of_their_own(
     server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Words, environment, files and settings of the server; the address is printed and opened; a kill ends it all."""
+    """Words, environment, files and settings of the server; a page that leads there is opened; a kill ends it all."""
     source = fleet.recording().filter(workload="few-samples").write(tmp_path / "few.parquet")
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert cli.main(["dashboard", str(source)]) == 0
     (one,) = server.started
-    port = one.words[5].removeprefix("--port=")
-    address = f"http://127.0.0.1:{port}/"
-    home = one.how["cwd"]
-    assert one.words == [
-        sys.executable,
-        "-m",
-        "voila",
-        str(home / "dashboard.ipynb"),
+    *words, folder, runtime, port = one.words
+    address, home = f"http://127.0.0.1:{port}/", Path(folder)
+    assert words == [sys.executable, "-m", "rmtoolkit.cli.dashboard"]
+    assert runtime == folder
+    assert dashboard._words(int(port), home) == [
         "--no-browser",
         f"--port={port}",
+        f"--Voila.connection_dir_root={folder}",
         "--Voila.port_retries=0",
         "--Voila.ip=127.0.0.1",
         "--template=rmtoolkit",
+        "--KernelManager.transport=ipc",
         "--VoilaConfiguration.file_allowlist=[]",
     ]
     assert 0 < int(port) < 1 << 16
@@ -112,20 +111,21 @@ def test_dashboards_are_served_from_a_home_of_their_own(
         "RMTOOLKIT_DASHBOARD": json.dumps({"judged": str(home / "judged")}),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_PATH": f"{home / 'share'}:/its/own",
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTER_RUNTIME_DIR": folder,
         "RMTOOLKIT_TOKEN": "",
         "RMTOOLKIT_PASSWORD": "",
     }
-    assert (one.how["stdin"], one.how["stderr"], one.how["start_new_session"], one.mode) == (-3, -2, True, 0o700)
+    assert (one.how["stdin"], one.how["stderr"], one.how["start_new_session"], one.mode) == (-1, -2, True, 0o700)
     template = "share/voila/templates/rmtoolkit"
     assert set(one.files) - {"judged"} == {
         "config/voila.json",
         "dashboard.ipynb",
+        "open.html",
         "server.log",
         f"{template}/conf.json",
         f"{template}/index.html.j2",
     }
-    assert one.folders == ["config", "runtime", "share", "share/voila", "share/voila/templates", template]
+    assert one.folders == ["config", "share", "share/voila", "share/voila/templates", template]
     heated = {"preheat_kernel": True, "default_pool_size": 1}
     assert json.loads(one.files["config/voila.json"]) == {
         "Voila": {"token": "token of 24"},
@@ -139,10 +139,12 @@ def test_dashboards_are_served_from_a_home_of_their_own(
     notebook = json.loads(one.files["dashboard.ipynb"])
     assert notebook["cells"][0]["source"] == "from rmtoolkit.views.dashboards.served import served\n\nserved()"
     assert (notebook["nbformat"], notebook["metadata"]["kernelspec"]["name"]) == (4, "python3")
-    assert server.calls == [*[f"{address}voila/static/none 5"] * 3, f"browser {address}?token=token of 24"]
+    assert f'url={address}?token=token of 24"'.encode() in one.files["open.html"]
+    page = (home / "open.html").as_uri()
+    assert server.calls == [*[f"{address}voila/static/none 5"] * 3, f"browser {page}"]
     assert one.done == ["waited None", "terminated", "waited 15"]
     said = "Only this machine can reach them, and only with this address. Ctrl-C stops."
-    assert capsys.readouterr().out == f"Dashboards: {address}?token=token of 24\n{said}\n\n"
+    assert capsys.readouterr().out == f"Dashboards: {page}\n{said}\n\n"
     assert not home.exists()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert set(one.handled) == set(before)

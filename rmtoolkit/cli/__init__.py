@@ -9,14 +9,17 @@ import os
 import re
 import sys
 import warnings
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit.cli._sources import BAD_INPUT, DONE, is_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+_STDERR: Final = 2
 #: New objects after which the collector looks for garbage: some hundred thousand are made of a small file.
 _OBJECTS: Final = 100_000
 #: Each command is a module of its name, with add_arguments and run; only the one that is asked for is imported.
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from rmtoolkit.exceptions import RmtoolkitError
 
     try:
-        with warnings.catch_warnings():
+        with _own_words(options.run.__module__), warnings.catch_warnings():
             _show_warnings_as_lines()
             return int(options.run(options))
     except RmtoolkitError as error:
@@ -65,6 +68,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Not 1: a script must never take a fault of ours for a leak.
         found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         return _fail(f"internal error, {found} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)")
+
+
+@contextmanager
+def _own_words(module: str) -> Iterator[None]:
+    """Keep off the terminal what libraries write past Python, such as pages of a panic: we say it, in one line."""
+    own = sys.stderr
+    # A command that is recorded writes for itself.
+    runs = module.endswith((".record", ".dashboard"))
+    try:
+        if runs or os.environ.get("RMTOOLKIT_TRACEBACK") or own.fileno() != _STDERR:
+            raise OSError  # noqa: TRY301 - as where it is no file
+        kept = os.dup(_STDERR)
+    except (OSError, ValueError, AttributeError):
+        yield
+        return
+    own.flush()
+    words = os.fdopen(kept, "w", 1, encoding=own.encoding, errors=own.errors)
+    with words, Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), _STDERR)
+        sys.stderr = words
+        try:
+            yield
+        finally:
+            words.flush()
+            os.dup2(kept, _STDERR)
+            sys.stderr = own
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> int:

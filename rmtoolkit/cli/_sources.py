@@ -121,6 +121,13 @@ def stream_format(options: argparse.Namespace) -> str | None:
     return None
 
 
+def say(what: str, path: object) -> None:
+    """Name a file that was written; its name may hold what a terminal obeys."""
+    from rmtoolkit.text import printable
+
+    print(f"{what}: {printable(path)}")
+
+
 def stream(made: bytes) -> None:
     """Write to stdout, as it is."""
     sys.stdout.flush()

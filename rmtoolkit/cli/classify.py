@@ -50,5 +50,5 @@ def run(options: argparse.Namespace) -> int:
         )
     )
     if options.output:
-        print(f"Verdicts: {exports.write(classify(found, by=options.by), options.output)}")
+        _sources.say("Verdicts", exports.write(classify(found, by=options.by), options.output))
     return _sources.status(found.fleet, options.fail_on)

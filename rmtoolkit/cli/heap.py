@@ -128,7 +128,7 @@ def _fetched(options: argparse.Namespace) -> list[str]:
         found.append(str(file))
         # What is no profile is said before anybody waits.
         _read(found[-1:], options)
-        sys.stdout.write(f"Kept: {file}\n")
+        _sources.say("Kept", file)
         sys.stdout.flush()
     return found
 
@@ -196,4 +196,4 @@ def _write(
 
     is_page = Path(path).suffix.lower() in heap_page.ENDINGS
     written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
-    sys.stdout.write(f"{'Page' if is_page else what}: {written}\n")
+    _sources.say("Page" if is_page else what, written)

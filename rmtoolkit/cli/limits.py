@@ -42,5 +42,5 @@ def run(options: argparse.Namespace) -> int:
         return _sources.DONE
     sys.stdout.write(terminal.limits_table(found, unicode=text.has_unicode(sys.stdout)))
     if options.output:
-        print(f"Limits: {terminal.write(found, options.output)}")
+        _sources.say("Limits", terminal.write(found, options.output))
     return _sources.DONE

@@ -74,9 +74,9 @@ def run(options: argparse.Namespace) -> int:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     span = f"{stamp(done.start)} to {stamp(done.end)} UTC"
     amounts = f"{count(done.samples, 'sample')} fetched, {count(done.files, 'file')} written"
-    print(f"Pulled: {options.output} ({span}; {amounts})")
+    _sources.say("Pulled", f"{options.output} ({span}; {amounts})")
     for line in lake.unfinished():
-        print(f"Not complete: {line}.")
+        _sources.say("Not complete", f"{line}.")
     return 0
 
 

@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> int:
             client=client,
             now=date,
         )
-    print(f"Report: {report.write(found, options.output, date=date)}")
+    _sources.say("Report", report.write(found, options.output, date=date))
     if options.pdf:
-        print(f"PDF: {report.write(found, options.pdf, date=date)}")
+        _sources.say("PDF", report.write(found, options.pdf, date=date))
     if options.beside:
-        print(f"Files: {write_beside(found, options.beside)}")
+        _sources.say("Files", write_beside(found, options.beside))
     fleet = found.found.fleet
     print(f"Covers {fleet.workloads:,} of {fleet.workloads:,} workloads. {fleet.sentence}")
     if found.found.incomplete is not None:

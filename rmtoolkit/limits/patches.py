@@ -202,39 +202,9 @@ def fragment(one: Resources) -> str:
     return f"resources:\n{asked}  limits:\n    memory: {quantity(one.limit_bytes)}\n"
 
 
-def kubectl_lines(workloads: pl.DataFrame) -> list[str]:
-    """Write the advised limits as `kubectl set resources` lines, and as comments what it cannot set."""
-    lines, left_out = [], []
-    for one in changes(workloads):
-        reason = obstacle(one) or _KINDS[(one.kind or "").lower()].but
-        if reason is None:
-            lines.append(_line(one))
-        else:
-            left_out.append(f"# {_called(one)} left out: {reason}; {_wanted(one)}")
-    return lines + left_out
-
-
 def _line(one: Resources) -> str:
     words = ["kubectl", "--namespace", one.namespace or "default", "set", "resources"]
     words += [f"{(one.kind or '').lower()}/{one.workload}", f"--containers={one.container}"]
     if one.request_bytes is not None:
         words.append(f"--requests=memory={quantity(one.request_bytes)}")
     return shlex.join([*words, f"--limits=memory={quantity(one.limit_bytes)}"])
-
-
-def resize_lines(workloads: pl.DataFrame, pods: pl.DataFrame) -> list[str]:
-    """Write lines that resize running pods in place, without a restart (Kubernetes 1.33 or later)."""
-    wanted = {(one.namespace, one.workload, one.container): one for one in changes(workloads)}
-    lines = []
-    for namespace, workload, container, pod in pods.select("namespace", "workload", "container", "pod").iter_rows():
-        one = wanted.get((namespace, workload, container))
-        named = one is not None and _is_label(namespace or "default") and _is_label(container or "")
-        if one is None or not named or not _is_name(pod or ""):
-            continue
-        resources = {"limits": {"memory": quantity(one.limit_bytes)}}
-        if one.request_bytes is not None:
-            resources["requests"] = {"memory": quantity(one.request_bytes)}
-        patch = {"spec": {"containers": [{"name": container, "resources": resources}]}}
-        words = ["kubectl", "--namespace", namespace or "default", "patch", "pod", pod]
-        lines.append(shlex.join([*words, "--subresource", "resize", "--patch", json.dumps(patch)]))
-    return lines

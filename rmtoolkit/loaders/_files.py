@@ -22,7 +22,7 @@ from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import SIGNALS
-from rmtoolkit.text import count
+from rmtoolkit.text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -118,7 +118,8 @@ def unreadable(path: PathLike, error: OSError | ReadError) -> ReadError:
     """Say in the words of people why a file cannot be opened; what a reader says stays."""
     if isinstance(error, ReadError):
         return error
-    return ReadError(f"{quote_path(path)} cannot be read: {system_words(error)}.")
+    why = printable(" ".join(system_words(error).rstrip(".").split()))
+    return ReadError(f"{quote_path(path)} cannot be read: {why}.")
 
 
 def shown(paths: Sequence[object]) -> str:
@@ -282,7 +283,15 @@ def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[s
         )
     if not text.strip():
         raise ReadError.at(path, found="only blanks", expected=expected)
+    # Half of a letter beyond 16 bits is none: nothing can be made of a text that holds it.
+    text = _HALVES.sub(r"\\ufffd", text) if "\\ud" in text or "\\uD" in text else text
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
+
+
+#: As JSON and YAML write the first or the second half alone.
+_HALVES: Final = re.compile(
+    r"(?i)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})"
+)
 
 
 def read_text(path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:

@@ -24,7 +24,9 @@ FORMATS: Final = (".parquet", ".csv", ".json")
 MARKDOWN: Final = ".md"
 
 #: A spreadsheet runs a cell that begins with one of these as a formula.
-_FORMULA: Final = r"^[=+\-@\t\r]"
+_FORMULA: Final = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
+#: Where others separate cells by something else than a comma, one begins behind it; quotes hide nothing there.
+_INNER: Final = r"([;\t\n\r|]\s*[\"']*\s*)([=+\-@＝＋－＠])"
 
 
 def check_format(path: str | os.PathLike[str]) -> str:
@@ -88,6 +90,11 @@ def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
 
 #: What Markdown, its tables or a chat would take for more than text.
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#!|~@&$])")
+#: What becomes a link in many places, escaped or not, unless something stands between: an address, somebody's name, the
+#: number of an issue or of what else GitHub and GitLab number.
+_LINKS: Final = re.compile(
+    r"(?i)(?:https?|ftp|mailto|xmpp)(?=:)|www(?=\.)|@|#|gh-(?=\d)|(?:!|\$|%|~|&|\^|\[vulnerability:)(?=[\w\"])"
+)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9./ -]+")
 
 
@@ -95,9 +102,7 @@ def escaped(words: object) -> str:
     r"""Write foreign text so that Markdown shows it as it is."""
     said = text.printable(words)
     said = said if _PLAIN.fullmatch(said) else _SPECIAL.sub(r"\\\1", said)
-    # An address that is written out becomes a link in many places, escaped or not.
-    said = re.sub(r"(?i)\b(https?|ftp)(?=:)", "\\1\u200b", said)
-    said = re.sub(r"(?i)\bwww\.", "www\u200b.", said)
+    said = _LINKS.sub("\\g<0>\u200b", said)
     return re.sub(r"^(\s*\d*)([-+=]|(?<=\d)[.)](?=\s|$))", r"\1\\\2", said)
 
 
@@ -111,6 +116,7 @@ def for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
         elif dtype.is_nested():
             continue
         if dtype == pl.String:
+            column = column.str.replace_all(_INNER, "${1}'${2}")
             column = pl.when(column.str.contains(_FORMULA)).then("'" + column).otherwise(column).alias(name)
         kept.append(column)
     return frame.select(kept)

@@ -141,7 +141,10 @@ def limits_table(found: Assessment, *, unicode: bool = True) -> str:
     ]
     lines += [f"Not complete: {found.incomplete}"] if found.incomplete else []
     # Where the margins come from is said once, not in every row.
-    lines += [f"Margins: {origin}." for origin in found.workloads["margins"].unique(maintain_order=True).drop_nulls()]
+    lines += [
+        f"Margins: {text.printable(origin)}."
+        for origin in found.workloads["margins"].unique(maintain_order=True).drop_nulls()
+    ]
     lines += [f"{found.record.sentence}."] if found.record else []
     for row in rows:
         lines += ["", *_block(row)]

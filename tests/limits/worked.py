@@ -99,10 +99,7 @@ def advice() -> dict[str, list[Any]]:
     told["krr that knows of kills"] = _rows(baselines.krr_memory(found, use_oom=True).drop_nulls())
     told["max + 12.5 %"] = _rows(baselines.max_plus(found, 12.5))
     workloads = fleet.before().workloads
-    pods = found.containers.select("namespace", "workload", "container", "pod")
     told["patches"] = patches.patches_yaml(workloads).splitlines()
-    told["kubectl"] = patches.kubectl_lines(workloads)
-    told["resized"] = patches.resize_lines(workloads, pods)
     return told
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
 
 
-HOSTILE = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\tx", "\rx", "plain"]
+HOSTILE = ['=HYPERLINK("http://x")', "+1", "-1", "@SUM(1)", "\tx", "\rx", " =1", "＝1+1", "＠SUM(1)", "\n=1", "plain"]
 
 
 def test_csv_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_csv_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
     exports.write(frame, tmp_path / "a.csv")
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["workload"][0] for row in rows] == ["'"] * 6 + ["p"]
+    assert [row["workload"][0] for row in rows] == ["'"] * (len(HOSTILE) - 1) + ["p"]
     assert {row["growth_bytes_per_day"] for row in rows} == {"-1.5"}
 
 
@@ -36,7 +36,22 @@ def test_csv_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
 def test_no_cell_begins_a_formula(texts: list[str]) -> None:
     """Whatever the text, no cell begins with a character that starts a formula."""
     safe = exports.for_spreadsheets(pl.DataFrame({"a": texts, "b": [[text] for text in texts]}))
-    assert not any(str(value).startswith(tuple("=+-@\t\r")) for row in safe.iter_rows() for value in row)
+    assert not any(
+        str(value).lstrip(" ").startswith(tuple("=+-@＝＋－＠\t\r\n")) for row in safe.iter_rows() for value in row
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("lead", ["", " ", '"', "'"])
+def test_no_separator_of_any_locale_begins_a_formula(separator: str, lead: str, tmp_path: Path) -> None:
+    """Where a spreadsheet cuts a line at semicolons, tabs or bars, no piece of a name begins a formula there either."""
+    names = [f"a{cut}{lead}{sign}cmd|' /C calc'!A0" for cut in (";", "\t", "|", "\n", "\r") for sign in "=+-@＝＋－＠"]
+    exports.write(pl.DataFrame({"workload": names, "pods": 1}), tmp_path / "a.csv")
+    written = (tmp_path / "a.csv").read_text("utf-8")
+    assert len(written.splitlines()) > len(names)
+    for row in csv.reader(written.splitlines(), delimiter=separator, quoting=csv.QUOTE_NONE):
+        for cell in row:
+            assert cell.strip(' "')[:1] not in tuple("=+-@＝＋－＠"), cell
 
 
 def test_parquet_keeps_everything(assessed: Assessment, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import re
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import mistune
 import polars as pl
@@ -164,6 +164,29 @@ def test_a_label_in_markdown_is_its_own_text(name: str) -> None:
     found = _rendered(escaped(name))
     assert found.tags <= {"p"}
     assert found.text.strip().replace("\u200b", "") == shown.strip()
+
+
+#: What GitHub, GitLab or a chat takes for a link, somebody's name, or a number of theirs, wherever it stands.
+LINKS: Final = re.compile(
+    r"(?i)(?:https?|ftp|mailto|xmpp):|www\.|@[a-z0-9]|#\d|\bGH-\d|(?:!|\$|%|~|&|\^)[\w\"]|\[vulnerability:\d"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("_http://evil.com", "xhttps://evil.com", "*ftp://evil.com", "mailto:a@evil.com", "xmpp:a@evil.com"),
+        *("_www.evil.com", "WWW.evil.com", "a@evil.com", r"a\@evil.com", "@octocat", "@org/team", "#1", "org/repo#1"),
+        *("GH-1", "gh-1", "!1", "$1", "%1", '%"plan"', "~label", "&1", "^alert#1", "[vulnerability:1]", "a@0a1b2c3d"),
+    ],
+)
+def test_nothing_in_markdown_becomes_a_link_or_calls_somebody(name: str) -> None:
+    """What is left when a renderer has taken the backslashes away names nobody and leads nowhere."""
+    for around in ("{}", "a {} b", "a/{}/b", "({})"):
+        found = _rendered(escaped(around.format(name)))
+        assert "a" not in found.tags
+        assert LINKS.search(found.text) is None, ascii(found.text)
+        assert found.text.replace("\u200b", "").strip() == around.format(name)
 
 
 def test_the_page_shows_labels_as_text(told: report.Contents) -> None:
