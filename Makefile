@@ -7,6 +7,7 @@ PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests deploy docs data/lab data/field
 
 .PHONY: help install demo test check mypy pyright notebooks docs bench bench-leaks bench-limits frozen mutants corpus corpus-field
+.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks bench-limits frozen mutants fuzz audit corpus corpus-field
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,13 @@ frozen: $(STAMP) ## Compare what is said of the samples and the dev part with wh
 
 mutants: $(STAMP) ## Change the package in 200 places, one at a time, and tell which no test notices (an hour; goes on)
 	@$(BIN)/python -m tests.benchmarks.mutants --jobs 2
+
+fuzz: $(STAMP) ## Try 300,000 broken inputs on every reader (hours; N= how many, SEED= others; goes on where it stopped)
+	@$(BIN)/python -m tests.benchmarks.fuzz --jobs 2 --inputs $(or $(N),300000) --seed $(or $(SEED),1)
+
+audit: $(STAMP) ## Hold the lock against published advisories: FILE= a file, folder or zip in the OSV format
+	@test -n "$(FILE)" || { echo "make audit FILE=all.zip: name a file, a folder or a zip in the OSV format" >&2; exit 1; }
+	@$(BIN)/python -m tests.benchmarks.audit $(FILE)
 
 corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; goes on where it stopped) into out/corpus
 	@mkdir -p out/corpus/raw out/corpus/new

@@ -283,7 +283,7 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_documents_name_only_what_exists(document: str) -> None:
     """Every make target, file and public name that a document mentions is there."""
     text = (ROOT / document).read_text("utf-8")

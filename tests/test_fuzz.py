@@ -1,0 +1,69 @@
+"""The fast part of `make fuzz`: some inputs of each kind, and that what goes wrong is noticed."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rmtoolkit.exceptions import ReadError
+from tests.benchmarks import fuzz
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: Of inputs that once ended in a traceback, seed and number.
+ONCE = [
+    (1, 19),
+    (1, 81),
+    (1, 319),
+    (7, 485),
+    (7, 554),
+    (7, 1265),
+    (7, 5933),
+    (7, 6125),
+    (8, 6271),
+    (8, 7195),
+    (8, 8425),
+]
+
+
+def test_some_inputs_of_each_kind_are_handled() -> None:
+    """A recording or one clear error, in bounded time and memory, in a process of their own."""
+    assert list(fuzz._block(2026, 0, 12 * len(fuzz.KINDS))) == []
+
+
+@pytest.mark.parametrize(("seed", "number"), ONCE)
+def test_what_was_not_handled_once_is_now(seed: int, number: int, tmp_path: Path) -> None:
+    """Inputs that ended in an internal error are refused, or read."""
+    assert fuzz.attempt(seed, number, tmp_path / "in") is None
+
+
+def broken(reader: Callable[[], object]) -> fuzz.Input:
+    """An input that a reader does not handle."""
+    return fuzz.Input(["classify"], reader)
+
+
+def test_what_is_not_handled_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of another kind, a warning of a library, two lines, a status of 1, and time that passes."""
+
+    def warns() -> None:
+        warnings.warn("a library", UserWarning, stacklevel=1)
+
+    def lines() -> None:
+        msg = "two\nlines"
+        raise ReadError(msg)
+
+    monkeypatch.setattr(fuzz, "SECONDS", 0.01)
+    for reader, said in (
+        (lambda: {}[0], "text: KeyError: 0"),
+        (warns, "text: UserWarning: a library"),
+        (lines, "text: not one line"),
+        (lambda: [*range(3_000_000)], "seconds"),
+    ):
+        monkeypatch.setitem(fuzz.KINDS, "text", lambda *_, reader=reader: broken(reader))
+        assert said in str(fuzz.attempt(1, len(fuzz.KINDS), tmp_path / "in"))
+    monkeypatch.setattr(fuzz, "command", lambda _: 1)
+    assert "status 1" in str(fuzz.attempt(1, 0, tmp_path / "in"))
