@@ -42,7 +42,7 @@ def advisory(name: str, *, versions: tuple[str, ...] = (), **events: str) -> dic
     ],
 )
 def test_an_advisory_is_found_where_it_covers_the_version(told: dict[str, Any], hit: object, tmp_path: Path) -> None:
-    """Bounds are as OSV has them: introduced and last affected are inside, fixed is outside; withdrawn ones count no more."""
+    """Introduced and last affected are inside, fixed is outside; withdrawn ones count no more."""
     (tmp_path / "one.json").write_text(json.dumps(told))
     read, lines = audit.found({"polars": Version("2.1")}, [tmp_path])
     assert (read, bool(lines)) == (1, hit)

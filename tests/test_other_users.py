@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -19,6 +20,7 @@ from rmtoolkit.cli import main
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.heap.fetch import fetch
 from rmtoolkit.loaders.record_kubectl import _appending
+from rmtoolkit.views.dashboards.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,3 +196,20 @@ def test_a_pipe_named_like_a_part_of_a_lake_stops_nothing(name: str, tmp_path: P
     assert rm.classify(lake).height == 1
     with pytest.raises(ReadError, match="found 'a pipe or a device', expected the lock of a lake"):
         lake.append(TABLE)
+
+
+def test_a_dashboard_runs_nothing_that_another_user_can_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the command hands to its kernel is a program: it is loaded from a file that only its owner writes."""
+    target = tmp_path / "runs"
+    for name, mode in (("open", 0o666), ("link", 0o600)):
+        file = tmp_path / name
+        code = f"cbuiltins\nopen\n(V{target}\nVw\ntR.".encode()
+        if name == "link":
+            foreign(file, tmp_path / "open", monkeypatch)
+        else:
+            file.write_bytes(code)
+            file.chmod(mode)
+        monkeypatch.setenv("RMTOOLKIT_DASHBOARD", json.dumps({"judged": str(file)}))
+        with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
+            served()
+    assert not target.exists()

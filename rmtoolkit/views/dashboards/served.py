@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import stat
 import threading
 from pathlib import Path
 
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.views.dashboards import SERVED
 from rmtoolkit.views.dashboards.fleet import Fleet
 
@@ -19,7 +20,17 @@ def served() -> Fleet:
     if told is None:
         msg = f"The environment has no {SERVED}: this page is made by rmtoolkit dashboard."
         raise RmtoolkitError(msg)
-    found, heap, recording = pickle.loads(Path(json.loads(told)["judged"]).read_bytes())  # noqa: S301 - our own
+    file = Path(json.loads(told)["judged"])
+    about = file.lstat()
+    # What is in it runs: nobody else may have written it.
+    if (
+        not stat.S_ISREG(about.st_mode)
+        or about.st_mode & 0o022
+        or (os.name == "posix" and about.st_uid != os.geteuid())
+    ):
+        msg = f"{quote_path(file)} is no file that only you can write: this page is made by rmtoolkit dashboard."
+        raise RmtoolkitError(msg)
+    found, heap, recording = pickle.loads(file.read_bytes())  # noqa: S301 - our own, as seen above
     fleet = Fleet(found, heap, samples_from=recording)
     # Triage takes seconds to load: while somebody reads the table.
     threading.Thread(target=_warm, daemon=True).start()
