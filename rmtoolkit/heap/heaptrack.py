@@ -39,6 +39,9 @@ NEWEST: Final = 3
 _SIZED: Final = 3
 #: From this form on allocations and frees name an entry of the table of sizes.
 INDEXED: Final = 1
+#: Of a suppression, and how many of them are looked for at once: longer expressions are refused.
+_LONGEST_PATTERN: Final = 1000
+_PATTERNS: Final = 50
 #: No block is larger than what a process can address.
 MOST_BYTES: Final = 1 << 46
 #: A file that has more text than this outside its events is none.
@@ -234,7 +237,7 @@ class Tables:
         # Written with its length in newer forms, and without in older ones; some readers know the old one only.
         if not data.startswith(b"leak:"):
             data = data.partition(b" ")[2]
-        if not data.startswith(b"leak:"):
+        if not data.startswith(b"leak:") or len(data) > _LONGEST_PATTERN:
             raise ValueError(data)
         self.suppressions.append(data.removeprefix(b"leak:").decode("utf-8", "replace").strip())
 
@@ -373,8 +376,10 @@ def matches(patterns: Iterable[str], frames: pl.DataFrame) -> pl.Series:
         for pattern in patterns
         if pattern.strip("^$*")
     ]
-    any_of = pl.lit("(?s)^(?:" + "|".join(expressions) + ")")
-    named = pl.any_horizontal(pl.col("function", "file", "module").str.contains(any_of))
+    named = pl.any_horizontal(
+        pl.col("function", "file", "module").str.contains(f"(?s)^(?:{'|'.join(expressions[at : at + _PATTERNS])})")
+        for at in range(0, len(expressions), _PATTERNS)
+    )
     return frames.filter(named)["frame_id"] if expressions else frames["frame_id"].clear()
 
 
