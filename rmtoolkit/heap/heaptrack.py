@@ -376,11 +376,13 @@ def matches(patterns: Iterable[str], frames: pl.DataFrame) -> pl.Series:
         for pattern in patterns
         if pattern.strip("^$*")
     ]
+    if not expressions:
+        return frames["frame_id"].clear()
     named = pl.any_horizontal(
         pl.col("function", "file", "module").str.contains(f"(?s)^(?:{'|'.join(expressions[at : at + _PATTERNS])})")
         for at in range(0, len(expressions), _PATTERNS)
     )
-    return frames.filter(named)["frame_id"] if expressions else frames["frame_id"].clear()
+    return frames.filter(named)["frame_id"]
 
 
 EXPECTED: Final = "a heaptrack recording"

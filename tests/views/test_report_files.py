@@ -35,8 +35,8 @@ HOSTILE = (
     "+1-2",
     "a\nb\r\nc",
     "x: y\n- z # c",
-    "[a](http://evil.example) ![b](http://evil.example/x.png) **c** | d `e` https://evil.example",
     "# heading",
+    "[a](http://evil.example) ![b](http://evil.example/x.png) **c** | d `e` https://evil.example",
     "1. item",
     "\u202egnp.exe\u200f",
     "${jndi:ldap://x} {{7*7}} %s",
@@ -148,9 +148,8 @@ def _rendered(source: str) -> _Tags:
     return _Tags(str(render(source)))
 
 
-def test_markdown_shows_labels_as_text(told: report.Contents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markdown_shows_labels_as_text(told: report.Contents) -> None:
     """A Markdown renderer finds headings, lists, tables and bold words of ours, and nothing that a label made."""
-    monkeypatch.setattr(files, "_SHOWN", 99)
     found = _rendered(markdown(told))
     assert found.tags <= {"h1", "h2", "p", "ul", "li", "strong", "table", "thead", "tbody", "tr", "th", "td"}
     assert "alert(1)" in found.text
