@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -213,3 +214,24 @@ def test_a_dashboard_runs_nothing_that_another_user_can_write(tmp_path: Path, mo
         with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
             served()
     assert not target.exists()
+
+
+#: Where something is written without `rmtoolkit._io`: folders that are made for it and nobody else's, and lakes, which look
+#: for links first.
+OWN_FOLDERS: Final = {
+    *("cli/__init__.py", "cli/_sources.py", "cli/dashboard.py", "heap/__init__.py", "heap/pyroscope.py", "lake.py"),
+    "views/report/files.py",
+}
+
+
+def test_nothing_is_written_past_the_one_door() -> None:
+    """Every other module writes what `replacing` gives it, and makes folders by `make_folder`."""
+    root = Path(rm.__file__).parent
+    writes = re.compile(r"\.mkdir\(|makedirs\(|write_(?:text|bytes)\(|open\((?:[^)]*, ?)?[\"'][wax]b?\+?[\"']")
+    found = set()
+    for file in root.rglob("*.py"):
+        for line in file.read_text("utf-8").splitlines():
+            is_part = re.search(r"\bpart\.|^\s*(?:>>>|\.\.\.) ", line)
+            if writes.search(line) and not is_part:
+                found.add(file.relative_to(root).as_posix())
+    assert found - {"_io.py"} == OWN_FOLDERS

@@ -30,6 +30,7 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
     """Read the samples, print a verdict for each and write one page about all of them."""
     import rmtoolkit as rm
     from rmtoolkit import text
+    from rmtoolkit._io import make_folder
     from rmtoolkit.exceptions import RmtoolkitError, quote_path
     from rmtoolkit.views import report, terminal
 
@@ -50,7 +51,7 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
             found, source=str(folder), colour=text.wants_colour(sys.stdout), unicode=text.has_unicode(sys.stdout)
         )
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     path = report.report(found, target, title="rmtoolkit demo")
     sys.stdout.write(f"Report: {path}\n")
     return path

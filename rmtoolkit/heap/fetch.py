@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit._io import write_whole
+from rmtoolkit._io import make_folder, write_whole
 from rmtoolkit._tables import parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap import IN_CLUSTER
@@ -52,7 +52,7 @@ def fetch(
         msg = f"count={count} and every={quote(every)}: expected how often, and how long to wait in between."
         raise RmtoolkitError(msg)
     told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     begun = time.monotonic()
     for number in range(count):
         time.sleep(max(begun + number * (waits or 0) - time.monotonic(), 0))
