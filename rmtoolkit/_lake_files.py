@@ -505,7 +505,7 @@ _STRETCHES: Final = 3
 
 def _told(source: str) -> dict[str, Any]:
     try:
-        told = json.loads(source)
+        told = as_json(source)
     except ValueError:
         told = None
     return told if isinstance(told, dict) else {"source": source}
