@@ -216,7 +216,7 @@ def test_a_dashboard_runs_nothing_that_another_user_can_write(tmp_path: Path, mo
     assert not target.exists()
 
 
-#: Where something is written without `rmtoolkit._io`: folders made for it and nobody else's; lakes look for links first.
+#: Where something is written without `rmtoolkit._io`: folders made for it alone; lakes look for links first.
 OWN_FOLDERS: Final = {
     *("cli/__init__.py", "cli/_sources.py", "cli/dashboard.py", "heap/__init__.py", "heap/pyroscope.py", "lake.py"),
     "views/report/files.py",
