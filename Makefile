@@ -6,8 +6,7 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests deploy docs data/lab data/field
 
-.PHONY: help install demo test check mypy pyright notebooks docs bench bench-leaks bench-limits frozen mutants corpus corpus-field
-.PHONY: help install demo test check mypy pyright notebooks bench bench-leaks bench-limits frozen mutants fuzz audit corpus corpus-field
+.PHONY: help install demo test check mypy pyright notebooks docs bench bench-leaks bench-limits frozen mutants fuzz audit corpus corpus-field
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -17,7 +17,7 @@ from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
@@ -244,6 +244,7 @@ def assess(
     chosen = as_margins(margins)
     before = None if previous is None else _totals.up_to_date(_before(previous))
     source = as_source(source)
+    _check_size(source)
     judgement, frames = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
     record = backtest.record_of(frames, chosen, oom_probability)
     chosen = with_own(chosen, frames["pairs"])
@@ -296,6 +297,22 @@ def assess(
         record=record,
         prices=prices,
     )
+
+
+#: Each takes a millisecond and 20 KB.
+_MOST_WORKLOADS: Final = 200_000
+
+
+def _check_size(source: Recording | Parted) -> None:
+    """Refuse at once what would not be done within memory and an hour."""
+    containers = source.containers if isinstance(source, Recording) else source.containers()
+    if containers.height > _MOST_WORKLOADS and (found := containers.select(WORKLOAD).n_unique()) > _MOST_WORKLOADS:
+        whose = ", ".join(map(quote_path, source.report.sources[:3])) if isinstance(source, Recording) else repr(source)
+        msg = (
+            f"{whose or 'What was given'}: {found:,} containers of workloads, and at most {_MOST_WORKLOADS:,} are judged "
+            "at once. Hint: look at a namespace or a cluster at a time, or read fewer files."
+        )
+        raise RmtoolkitError(msg)
 
 
 def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFrame:
