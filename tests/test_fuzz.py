@@ -59,7 +59,7 @@ def test_what_is_not_handled_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(fuzz, "SECONDS", 0.01)
     for reader, said in (
-        (lambda: {}[0], "text: KeyError: 0"),
+        (lambda: dict[int, int]()[0], "text: KeyError: 0"),
         (warns, "text: UserWarning: a library"),
         (lines, "text: not one line"),
         (lambda: [*range(3_000_000)], "seconds"),

@@ -307,10 +307,10 @@ def _check_size(source: Recording | Parted) -> None:
     """Refuse at once what would not be done within memory and an hour."""
     containers = source.containers if isinstance(source, Recording) else source.containers()
     if containers.height > _MOST_WORKLOADS and (found := containers.select(WORKLOAD).n_unique()) > _MOST_WORKLOADS:
-        whose = ", ".join(map(quote_path, source.report.sources[:3])) if isinstance(source, Recording) else repr(source)
+        names = source.report.sources[:3] if isinstance(source, Recording) else ()
         msg = (
-            f"{whose or 'What was given'}: {found:,} containers of workloads, and at most {_MOST_WORKLOADS:,} are judged "
-            "at once. Hint: look at a namespace or a cluster at a time, or read fewer files."
+            f"{', '.join(map(quote_path, names)) or repr(source)}: {found:,} containers of workloads, and at most "
+            f"{_MOST_WORKLOADS:,} are judged at once. Hint: look at a namespace or a cluster at a time, or read less."
         )
         raise RmtoolkitError(msg)
 
