@@ -85,6 +85,15 @@ EVIDENCE: Final = {
     "not_measured": Mark("not measured", "unsure"),
 }
 
+#: Why a workload is named first.
+ALARMS: Final = {
+    "killed": Mark("Killed", "leak"),
+    "will_be_killed": Mark("Will be killed", "leak"),
+    "leak": Mark("Leak", "leak"),
+    "above_target": Mark("At risk", "unsure"),
+    "too_little_data": Mark("Too little data", "unsure"),
+}
+
 READINGS: Final = {
     "fine": Mark("fine", "ok"),
     "concern": Mark("concern", "leak"),

@@ -130,7 +130,7 @@ def test_what_computes_draws_nothing(path: Path) -> None:
 
 #: What writes and decides nothing: patches, names of places in code, spans of time, PromQL.
 WRITES: Final = {
-    "rmtoolkit.limits.patches": {"documents", "fragment", "obstacle", "patches_yaml"},
+    "rmtoolkit.limits.patches": {"documents", "fragment", "obstacle", "patches_yaml", "per_workload"},
     "rmtoolkit.analysis.heap_answers": {"spans"},
     "rmtoolkit.analysis.heap_reading": {"place"},
     "rmtoolkit.analysis.queries": {"alerts", "quoted"},

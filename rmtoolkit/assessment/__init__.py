@@ -111,6 +111,8 @@ class Assessment:
         A row per OOM kill; of the newest three of each container what was said a day before it, or half-way through a
         run of less than two days: `said_time`, `said_verdict`, `said_kill_time` with its 80 % interval, and all of it
         as a `sentence`.
+    groups
+        A row per namespace and owner, the worst first: workloads by `alarm`, and what can be given back.
     needs
         What the limits were decided from, so that they can be decided anew with other margins, target or prices.
     oom_probability, prices
@@ -147,6 +149,7 @@ class Assessment:
     events: pl.DataFrame
     settings: pl.DataFrame
     kills: pl.DataFrame
+    groups: pl.DataFrame
     needs: pl.DataFrame
     oom_probability: float
     margins: Margins
@@ -291,6 +294,7 @@ def assess(
         events=by_container(_totals.events_of(about, judgement.lives, settings)),
         settings=by_container(settings),
         kills=by_container(kills),
+        groups=_totals.groups_of(rows),
         needs=needs,
         oom_probability=oom_probability,
         margins=chosen,

@@ -240,7 +240,7 @@ _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability
 _LEVELS: Final = {
     1: "memory usage only",
     2: "usage plus restarts and limits",
-    3: "plus work done or sibling pods",
+    3: "usage, restarts, and work or sibling pods",
     4: "live-heap gauge",
     5: "heap profile",
 }

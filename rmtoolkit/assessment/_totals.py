@@ -62,6 +62,8 @@ class Totals:
     target: float
     #: Workloads by why they are named first, each counted once.
     alarms: tuple[tuple[str, int], ...]
+    #: Without a verdict, or with too little data to rule a kill out.
+    short_of_data: int
     #: What will be killed without leaking.
     dying_otherwise: int
     #: What is set aside above the advised requests, in how many workloads; None: unknown.
@@ -75,8 +77,10 @@ class Totals:
     currency: str | None
     coverage: float | None
     samples: int
-    #: Of the workload with the oldest data.
+    #: From the newest sample to when it was assessed.
     data_age_seconds: float | None
+    #: Whether that is more than three scrapes.
+    stale: bool
     window_start: dt.datetime | None
     window_end: dt.datetime | None
     #: Against last time; None where nothing is compared.
@@ -93,6 +97,16 @@ class Totals:
     def judged(self) -> int:
         """Workloads that are not accepted."""
         return self.leak + self.inconclusive + self.not_leak
+
+    @property
+    def age_sentence(self) -> str | None:
+        """How old the data are; None where they are not old."""
+        if self.window_end is None or self.data_age_seconds is None or not self.stale:
+            return None
+        end = f"{text.moment(self.window_end)} UTC"
+        return (
+            f"The data end on {end}, {text.hours(self.data_age_seconds / 3600)} ago: every “in 2 h” counts from then."
+        )
 
     @property
     def sentence(self) -> str:
@@ -139,6 +153,10 @@ class Totals:
         return said
 
 
+#: Data whose last sample is more scrapes old than this are told to be.
+_STALE_SCRAPES: Final = 3
+
+
 def totals_of(
     rows: pl.DataFrame,
     completeness: pl.DataFrame,
@@ -176,6 +194,10 @@ def totals_of(
         above_target=int((chances > target).sum()) if chances.len() else None,
         target=target,
         alarms=tuple((str(name), int((awake["alarm"] == name).sum())) for name in Alarm),
+        short_of_data=awake.filter(
+            (pl.col("verdict") == Verdict.INCONCLUSIVE)
+            | (pl.col("alarm") == Alarm.TOO_LITTLE_DATA).fill_null(value=False)
+        ).height,
         dying_otherwise=awake.filter(alarm=Alarm.WILL_BE_KILLED).filter(pl.col("verdict") != Verdict.LEAK).height,
         waste_bytes=_sum(awake, "waste_bytes"),
         waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
@@ -190,6 +212,7 @@ def totals_of(
         else None,
         samples=int(completeness["samples"].sum()),
         data_age_seconds=_lowest(rows["data_age_seconds"]),
+        stale=bool((rows["data_age_seconds"] > _STALE_SCRAPES * rows["cadence_seconds"].fill_null(60.0)).all()),
         window_start=completeness.select(pl.col("first").min()).item(),
         window_end=completeness.select(pl.col("last").max()).item(),
         leaks_new=rows.filter(is_leak & was_leak.fill_null(value=False).not_()).height if compared else None,
@@ -221,8 +244,8 @@ def _sum(rows: pl.DataFrame, name: str) -> Any:  # noqa: ANN401 - of the column'
 
 
 def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
-    names = ("workload_id", "verdict", "action", "kills_7d", "limit_outlook", "hours_to_limit", "growth_bytes_per_day")
-    more = ("oom_probability_7d", "advised_limit_bytes", "advised_oom_probability", "next_text")
+    names = ("workload_id", "verdict", "action", "kills_7d", "limit_outlook", "limit_at", "hours_to_limit")
+    more = ("growth_bytes_per_day", "oom_probability_7d", "advised_limit_bytes", "advised_oom_probability", "next_text")
     acts = awake.filter(pl.col("action") != Action.NONE).select(*names, *more)
     if not acts.height:
         return None, "Nothing to do."
@@ -234,7 +257,7 @@ def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
-            return f"{text.hours(row['hours_to_limit'])} to its limit; {cure}."
+            return f"{_hits(row)}; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
@@ -244,6 +267,46 @@ def _because(row: Row, target: float) -> str:
             said += text.chance(row["advised_oom_probability"])
         return f"{said}."
     return str(row["next_text"])
+
+
+#: What is wrong and what can be saved, a row for each namespace and owner, the worst first.
+GROUPS: Final = pl.Schema(
+    {
+        "namespace": pl.String(),
+        "owner": pl.String(),
+        "workloads": pl.Int64(),
+        **{str(name): pl.Int64() for name in Alarm},
+        "waste_bytes": pl.Int64(),
+        "waste_per_month": pl.Float64(),
+    }
+)
+
+
+def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count what is wrong by namespace and owner; what is accepted counts nowhere."""
+    return (
+        rows.filter(pl.col("accepted").not_())
+        .group_by("namespace", "owner", maintain_order=True)
+        .agg(
+            pl.len().alias("workloads"),
+            *((pl.col("alarm") == name).sum().alias(str(name)) for name in Alarm),
+            *(
+                pl.when(pl.col(of).count() > 0).then(pl.col(of).sum()).alias(of)
+                for of in ("waste_bytes", "waste_per_month")
+            ),
+        )
+        .sort(*map(str, Alarm), "workloads", descending=True, maintain_order=True)
+        .select(GROUPS.names())
+        .cast(GROUPS)
+    )
+
+
+def _hits(row: Row) -> str:
+    left = row["hours_to_limit"]
+    if left <= 0:
+        return "has reached its limit"
+    when = f"in {text.hours(left)}" if row["limit_at"] is None else f"on {text.instant(row['limit_at'], left)}"
+    return f"will hit its limit {when}"
 
 
 #: Higher limits that are tried, as multiples of the one in force; the first is `raise_to_bytes`.
@@ -586,7 +649,7 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
         (pl.col(name).cast(dtype) if name in before.columns else pl.lit(None, dtype=dtype)).alias(name)
         for name, dtype in _COMPARED.items()
     )
-    now = rows.select("workload_id", "evidence", *_COMPARED)
+    now = rows.select("workload_id", "evidence", "limit_at", *_COMPARED)
     both = now.join(
         old.select(*on, pl.struct(pl.all()).alias("before")), on=on, how="left", nulls_equal=True, maintain_order="left"
     )
@@ -670,7 +733,7 @@ def _leaks(row: Row, last: Row | None) -> str:
     elif last is None:
         words += "; it was not there last time"
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
-        words += f": {text.hours(row['hours_to_limit'])} to the limit"
+        words += f"; {_hits(row)}"
     return f"{words}."
 
 
@@ -686,10 +749,10 @@ def _worse(row: Row, last: Row, *, moved: bool) -> str | None:
         said.append(f"leaks {text.rate(rate)}, last time {text.rate(old)}")
     if not moved and _soon(row) and not _soon(last):
         before = text.hours(last["hours_to_limit"]) if last["hours_to_limit"] is not None else "not within sight"
-        said.append(f"reaches its limit in {text.hours(row['hours_to_limit'])}, last time {before}")
+        said.append(f"{_hits(row)}, last time {before}")
     elif said and row["hours_to_limit"] is not None:
         before = f", last time {text.hours(last['hours_to_limit'])}" if last["hours_to_limit"] is not None else ""
-        said.append(f"{text.hours(row['hours_to_limit'])} to the limit{before}")
+        said.append(f"{_hits(row)}{before}")
     return f"{'; '.join(said)}." if said else None
 
 
@@ -764,8 +827,10 @@ def _applied(row: Row, last: Row) -> str:
     if row["verdict"] == "leak":
         if row["limit_bytes"] < last["limit_bytes"]:
             return f"{words}; it leaks."
-        left = f": {text.hours(row['hours_to_limit'])} to it" if row["hours_to_limit"] is not None else ""
-        return f"{words}; that buys time, it still leaks{left}."
+        left = ""
+        if row["hours_to_limit"] is not None:
+            left = f": it {_hits(row)}"
+        return f"{words}; that only delays the kill, it still leaks{left}."
     before, chance = last["oom_probability_7d"], row["oom_probability_7d"]
     if before is not None and chance is not None:
         then, now = text.chance(before), text.chance(chance)

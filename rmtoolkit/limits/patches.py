@@ -73,6 +73,8 @@ class Resources:
     reason: str | None = None
     qos_now: str | None = None
     qos_then: str | None = None
+    #: What a limit that is only provisional rests on.
+    provisional: str | None = None
 
 
 def changes(workloads: pl.DataFrame) -> list[Resources]:
@@ -93,6 +95,14 @@ def _resources(row: Mapping[str, Any]) -> Resources:
         row.get("limit_reason"),
         row.get("qos_now"),
         row.get("qos_then"),
+        _rests_on(row.get("advised_basis")) if row.get("provisional") else None,
+    )
+
+
+def _rests_on(basis: str | None) -> str:
+    """Say what a provisional limit rests on: kills, a forecast, or so many hours of data."""
+    return {None: "a short history", "kills": "what killed it", "forecast": "a forecast"}.get(
+        basis, (basis or "").rpartition(", ")[2]
     )
 
 
@@ -104,17 +114,37 @@ def patches_yaml(workloads: pl.DataFrame) -> str:
     return documents(wanted) + said
 
 
+def per_workload(workloads: pl.DataFrame) -> list[tuple[Resources, str]]:
+    """Give the advised limits, each with the patch of its workload, or as a comment why there is none."""
+    wanted = changes(workloads)
+    groups = _grouped(wanted)
+    return [
+        (one, _document(groups[_object(one)]) if obstacle(one) is None else f"# {_left_out(one)}\n") for one in wanted
+    ]
+
+
+def _object(one: Resources) -> tuple[str | None, ...]:
+    return one.cluster, one.namespace, one.workload, (one.kind or "").lower()
+
+
+def _grouped(wanted: Iterable[Resources]) -> dict[tuple[str | None, ...], list[Resources]]:
+    """Put together what is written in one patch."""
+    groups: dict[tuple[str | None, ...], list[Resources]] = {}
+    for one in wanted:
+        if obstacle(one) is None:
+            groups.setdefault(_object(one), []).append(one)
+    return groups
+
+
+def _left_out(one: Resources) -> str:
+    return f"{_called(one)}: {obstacle(one)}; {_wanted(one)}"
+
+
 def documents(wanted: Iterable[Resources]) -> str:
     """Write a patch per workload, and in comments what none can be written for."""
-    groups: dict[tuple[str | None, ...], list[Resources]] = {}
-    left_out = []
-    for one in wanted:
-        reason = obstacle(one)
-        if reason is None:
-            groups.setdefault((one.cluster, one.namespace, one.workload, (one.kind or "").lower()), []).append(one)
-        else:
-            left_out.append(f"#   {_called(one)}: {reason}; {_wanted(one)}")
-    text = "---\n".join(_document(rows) for rows in groups.values())
+    wanted = list(wanted)
+    left_out = [f"#   {_left_out(one)}" for one in wanted if obstacle(one) is not None]
+    text = "---\n".join(_document(rows) for rows in _grouped(wanted).values())
     if text:
         text = "# Each document is a strategic merge patch: for Kustomize, or by the line of kubectl above it.\n" + text
     if left_out:
@@ -176,6 +206,8 @@ def _document(rows: Sequence[Resources]) -> str:
     lines = [] if first.cluster is None else [f"# Cluster {printable(first.cluster)}."]
     for row in rows:
         lines.append(f"# {printable(row.reason or 'No reason was given.')}")
+        if row.provisional:
+            lines.append(f"# Provisional: it rests on {printable(row.provisional)}.")
         if row.qos_now and row.qos_then and row.qos_now != row.qos_then:
             lines.append(f"# The QoS class becomes {printable(row.qos_then)}; it was {printable(row.qos_now)}.")
     lines += [f"# {kind.but[0].upper()}{kind.but[1:]}."] if kind.but else [f"# {_line(row)}" for row in rows]

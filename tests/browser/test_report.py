@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import report
 from rmtoolkit.views.report import files as pdf
+from tests import fleet
 from tests.browser.hosts import chromium
 
 if TYPE_CHECKING:
@@ -78,6 +80,97 @@ WIDE_AND_NARROW = pytest.mark.parametrize(
     "opened", [{"width": 1280}, {"width": 400}], indirect=True, ids=["1280", "400"]
 )
 WITHOUT_SCRIPTS = pytest.mark.parametrize("opened", [{"scripts": False}], indirect=True, ids=["no script"])
+
+
+@pytest.fixture(scope="module")
+def monday(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page about the worked fleet, with what changed and what memory costs."""
+    path = tmp_path_factory.mktemp("monday") / "week.html"
+    return report.write(report.Contents(fleet.assessed()), path, date=fleet.NOW)
+
+
+_SEEN = """words => [...document.querySelectorAll("h2, a, b, div, span, button, p, dd, th, td")].some(one => {
+  const box = one.getBoundingClientRect();
+  return box.height && box.height < 200 && box.top >= 0 && box.bottom <= innerHeight && one.textContent.includes(words);
+})"""
+
+
+@pytest.mark.parametrize(
+    ("click", "answers"),
+    [
+        (
+            None,
+            ["mail/killed-climbs", "OOM-killed twice at 256 Mi", "will hit its 256 Mi limit on Tue 17 Nov 02:51 UTC"],
+        ),
+        ("OOM-killed this week", ["the data said 17:51 (80 %: 17:08 to 18:55); it was killed at 18:00."]),
+        ("will be killed", ["start-and-bursts", "Raise the limit from 384 Mi to 608 Mi."]),
+        ("leak", ["killed-climbs", "quick-flutter", "release-after-a-gap"]),
+        ("can be given back", ["Limits to lower", "a-step-and-a-slow-rise"]),
+        ("Apply", ["Copy all 6", "provisional"]),
+        ("Changes", ["mail/thread-stacks", "was not there last time"]),
+    ],
+    ids=["first", "killed", "will be", "leaks", "money", "apply", "changed"],
+)
+def test_each_question_of_monday_is_answered_within_a_click(
+    opened: _Opened, monday: Path, click: str | None, answers: list[str]
+) -> None:
+    """What is killed, leaks, is wasted, changed and is to apply stands on one screen, a link away at most."""
+    opened.page.goto(monday.as_uri())
+    opened.page.locator(CONTROLS).wait_for(state="visible")
+    if click is not None:
+        opened.page.get_by_role("link", name=click, exact=True).click()
+        opened.page.wait_for_function("scrollY > 0")
+    assert [words for words in answers if not opened.page.evaluate(_SEEN, words)] == []
+
+
+def test_a_patch_is_copied(opened: _Opened, monday: Path) -> None:
+    """One patch, all of them, and those that are not provisional; each whole, containers of a pod once."""
+    opened.page.goto(monday.as_uri())
+    opened.page.locator(CONTROLS).wait_for(state="visible")
+    opened.page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async it => { window.kept = it; }}})"
+    )
+    texts = {}
+    for name in ("Copy the patch of mail/start-and-bursts", "Copy all 6", "Copy the 5 that are not provisional"):
+        opened.page.evaluate("window.kept = null")
+        opened.page.get_by_role("button", name=name, exact=True).click()
+        opened.page.wait_for_function("window.kept !== null")
+        texts[name] = opened.page.evaluate("window.kept")
+    one, whole, settled = texts.values()
+    assert one in whole
+    assert one in settled
+    assert "memory: 608Mi" in one
+    assert "Provisional" not in settled
+    assert "killed-while-starting" in whole
+    assert opened.page.locator("#copied").inner_text() == "5 patches copied"
+    assert opened.complaints == []
+
+
+@pytest.mark.parametrize("opened", [{"width": 800}, {"width": 1000}, {"width": 1280}], indirect=True, ids=str)
+def test_no_heads_or_cells_lie_on_each_other(opened: _Opened, monday: Path) -> None:
+    """What is written in a table stays in its own cell."""
+    opened.page.goto(monday.as_uri())
+    opened.page.locator(CONTROLS).wait_for(state="visible")
+    found = opened.page.evaluate(
+        "() => [...document.querySelectorAll('.workloads > thead th, .workloads > tbody > .row > *')]"
+        ".filter(cell => cell.offsetParent && cell.scrollWidth > cell.clientWidth + 1 && cell.clientWidth > 1)"
+        ".map(cell => cell.textContent)"
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_axe_finds_nothing(browser: Browser, monday: Path, scheme: Literal["light", "dark"], width: int) -> None:
+    """Contrast, names, landmarks and the order of headings, in both themes, wide and narrow."""
+    # The page allows no script but its own: the checker has to be let in.
+    context = browser.new_context(color_scheme=scheme, bypass_csp=True, viewport={"width": width, "height": 800})
+    page = context.new_page()
+    page.goto(monday.as_uri())
+    page.locator(CONTROLS).wait_for(state="visible")
+    found = Axe().run(page).response["violations"]
+    assert [(violation["id"], violation["nodes"][0]["html"]) for violation in found] == []
+    context.close()
 
 
 #: What everybody waits for: the packed rows are there, and the controls with them.
@@ -159,13 +252,13 @@ def test_a_card_moves_to_the_row_that_asked(opened: _Opened, path: Path) -> None
     opened.page.goto(f"{path.as_uri()}#shop/leak3/app")
     card = opened.page.locator('[id="shop/leak3/app"]')
     card.wait_for(state="visible")
-    assert card.evaluate("fold => fold.closest('section').dataset.key") == "leak"
+    assert card.evaluate("fold => fold.closest('section').dataset.key") == "dying"
     opened.page.locator("section[data-key=all]").get_by_role("button", name="leak3", exact=True).click()
     opened.page.wait_for_function(
         "document.getElementById('shop/leak3/app').closest('section').dataset.key === 'all'",
     )
     assert card.count() == 1
-    first = opened.page.locator("section[data-key=leak] a[data-card='shop/leak3/app']")
+    first = opened.page.locator("section[data-key=dying] a[data-card='shop/leak3/app']")
     assert first.get_attribute("aria-expanded") == "false"
 
 

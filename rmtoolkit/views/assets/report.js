@@ -100,6 +100,46 @@ document.addEventListener("click", async event => {
   else close(link);
   history.replaceState(null, "", on ? `#${link.dataset.card}` : location.pathname + location.search);
 });
+// Patches: one, all, or all that are not provisional. A file on disk may have no clipboard of its own.
+const copied = byId("copied");
+const copy = async text => {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const box = document.createElement("textarea");
+    box.value = text;
+    document.body.append(box);
+    box.select();
+    document.execCommand("copy");
+    box.remove();
+  }
+};
+document.addEventListener("click", async event => {
+  const button = event.target.closest?.("button[data-patch]");
+  if (!button) return;
+  const which = button.dataset.patch;
+  let texts = [button.previousElementSibling?.textContent];
+  if (which !== "beside") {
+    await ready;
+    const chosen = which === "all" ? all.patches : which === "settled" ? all.settled.map(at => all.patches[at]) : null;
+    // Containers of one pod share a patch.
+    texts = [...new Set(chosen || [all.patches[which]])];
+  }
+  await copy(texts.join("---\n"));
+  const words = button.textContent;
+  button.textContent = "Copied";
+  if (copied) copied.textContent = `${texts.length.toLocaleString("en")} ${texts.length === 1 ? "patch" : "patches"} copied`;
+  setTimeout(() => {
+    button.textContent = words;
+  }, 1500);
+});
+document.addEventListener("click", event => {
+  const link = event.target.closest?.("a[data-space]");
+  if (!link || byId("filter").hidden) return;
+  event.preventDefault();
+  space.value = link.dataset.space;
+  filter().then(() => byId("filter").scrollIntoView());
+});
 document.addEventListener("keydown", event => {
   const link = event.target.closest?.("a[data-card]");
   if (link && event.key === " ") {

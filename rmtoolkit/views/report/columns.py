@@ -232,13 +232,8 @@ KILL: Final = _figure(
     "OOM kill 7\u00a0d", "kill", "oom_probability_7d", _chance("oom_probability_7d"), itemgetter("above_target")
 )
 PEAK: Final = _figure("Peak / limit, Mi", "peak", "peak_bytes", _peak)
-LEVEL: Final = Column(
-    "Evidence",
-    "level",
-    lambda _, about: f"level {about['evidence_level']}" if about["evidence_level"] else text.UNKNOWN,
-    itemgetter("evidence_level"),
-)
 NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
+ALARM: Final = Column("What", "next", lambda _, about: _short(text.printable(about["alarm_text"])))
 LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("limit"))
 REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
 RISK: Final = replace(KILL, kind="risk", cell=_risk)

@@ -16,7 +16,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
 from rmtoolkit.views.exports import escaped
-from rmtoolkit.views.report.sections import SECTIONS, figures, told
+from rmtoolkit.views.report.sections import SECTIONS, figures, told, urgent
 
 if TYPE_CHECKING:
     from rmtoolkit.views.report.columns import Row
@@ -93,8 +93,9 @@ def markdown(contents: Contents) -> str:
     lines += [f"{where}{escaped(fleet.start_because)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
     if found.incomplete is not None:
         lines += [f"**Not complete:** {escaped(found.incomplete)}", ""]
-    for figure, _, label, note in figures(found):
+    for figure, _, label, note, _ in figures(found):
         lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
+    lines += _acts(contents)
     lines += _changes(contents)
     for key, heads, cells in _TABLES:
         section = next(section for section in SECTIONS if section.key == key)
@@ -110,6 +111,18 @@ def markdown(contents: Contents) -> str:
 
 def _name(row: Row) -> str:
     return escaped(shortened(row["name"], _NAME))
+
+
+def _acts(contents: Contents) -> list[str]:
+    found = urgent(contents.awake)
+    if not found:
+        return []
+    lines = ["", "## What to do first", ""]
+    for row in found[:_SHOWN]:
+        owner = f", owner {escaped(row['owner'])}" if row["owner"] else ""
+        said = f"{escaped(row['alarm_text'])}. {escaped(row['next_text'])}"
+        lines.append(f"* **{text.ALARMS[row['alarm']].word}** {_name(row)}{owner}: {said}")
+    return lines if len(found) <= _SHOWN else [*lines, f"* and {len(found) - _SHOWN:,} more"]
 
 
 def _changes(contents: Contents) -> list[str]:

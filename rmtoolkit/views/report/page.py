@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, document, el, headed, join, wide
+from rmtoolkit._html import Markup, document, el, folded, headed, join, wide
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views._tables import answer, with_code
 from rmtoolkit.views.assets import asset
@@ -26,10 +28,11 @@ from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
+    from rmtoolkit.limits.patches import Resources
     from rmtoolkit.views.report.columns import Section
 
 
@@ -101,22 +104,29 @@ _CHUNK: Final = 32
 
 def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     """Write the whole page."""
-    drawn = _Drawn(contents)
     found, rows = contents.found, contents.rows
+    patches = per_workload(found.workloads.filter(~pl.col("accepted")))
+    drawn = _Drawn(contents, patches)
     chosen = [(section, mine) for section in sections.SECTIONS if (mine := section.choose(contents.awake))]
     everything = [about for about in rows if about["workload_id"] < _MOST]
     tables = [drawn.section(section, mine, opened=not at) for at, (section, mine) in enumerate(chosen)]
     whole = drawn.section(sections.ALL, everything, opened=not chosen)
+    killed, applied = sections.kills(found, everything), sections.apply(found, patches, rows)
+    beside = {"kills": killed, "apply": applied}
+    there = {*(section.key for section, _ in chosen), *(key for key, made in beside.items() if made)}
     main = el(
         "main",
         sections.top(found, contents.title),
         sections.heading(found),
-        sections.start(found, rows),
         _tables.incomplete(found),
         sections.raised_again(rows),
-        sections.tiles(found),
-        _overview(chosen, contents),
+        sections.tiles(found, there),
+        sections.acts(found, contents.awake),
+        _overview(chosen, contents, there),
         sections.changed(found, contents.awake),
+        killed,
+        applied,
+        sections.groups(found),
         _filter(contents),
         *tables,
         sections.failures(found, contents.awake),
@@ -135,8 +145,10 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
 class _Drawn:
     """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, patches: Sequence[tuple[Resources, str]]) -> None:
         found = contents.found
+        self.patches = patches
+        self.patch = {(one.cluster, one.namespace, one.workload, one.container): patch for one, patch in patches}
         self.found = found
         self.shown = contents.rows[:_MOST]
         charted = self.shown[:_CHARTS]
@@ -215,10 +227,19 @@ class _Drawn:
                 el("div", *beside, questions),
                 class_="halves",
             ),
+            self._patch(about),
             _tables.pods(instances),
             _tables.lives(self.lives.get(at, ()), self.pods if len(instances) > 1 else None, about),
             class_=f"card {text.VERDICTS[about['verdict']].token}",
         )
+
+    def _patch(self, about: Row) -> Markup | None:
+        patch = self.patch.get(tuple(about[name] for name in WORKLOAD))
+        if patch is None:
+            return None
+        note = "provisional" if about["provisional"] else "to apply"
+        button = el("button", "Copy", type="button", data_patch="beside")
+        return folded("Patch", note, el("div", el("pre", el("code", patch)), button, class_="patch"))
 
     def _chart(self, about: Row, ident: str) -> Markup:
         pod = self.pods[about["container_id"]] or about["name"]
@@ -261,6 +282,8 @@ class _Drawn:
         cards = [self.card(about) for about in later]
         # By the dozen, so that unfolding one costs little.
         parts = [cards[begin : begin + _CHUNK] for begin in range(0, len(cards), _CHUNK)]
+        told["patches"] = [patch for _, patch in self.patches]
+        told["settled"] = [at for at, (one, _) in enumerate(self.patches) if one.provisional is None]
         return join(element("rows", told), *(element(f"cards-{number}", part) for number, part in enumerate(parts)))
 
 
@@ -276,8 +299,11 @@ def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
     return found
 
 
-def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents) -> Markup:
-    there = [(section.key, f"{section.title} {len(found):,}") for section, found in chosen]
+def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents, beside: Container[str]) -> Markup:
+    there = [("apply", "Apply")] if "apply" in beside else []
+    there += [("kills", "OOM kills")] if "kills" in beside else []
+    there += [("changed", "Changes")] if contents.found.fleet.gone is not None else []
+    there += [(section.key, f"{section.title} {len(found):,}") for section, found in chosen]
     there += [("capacity", "Capacity")] if contents.found.capacity.height else []
     there += [("all", f"All {len(contents.rows):,}"), ("quality", "Data quality")]
     links = (el("a", words, href=f"#section-{key}") for key, words in there)

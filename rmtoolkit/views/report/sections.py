@@ -9,7 +9,9 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
-from rmtoolkit.schema import Action, Ending, Verdict
+from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.limits.patches import obstacle
+from rmtoolkit.schema import Action, Alarm, Ending, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked
@@ -17,11 +19,12 @@ from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.columns import Section, amount, bounds, link, links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
+    from rmtoolkit.limits.patches import Resources
     from rmtoolkit.views.report.columns import Row
 
 
@@ -43,16 +46,24 @@ def _undecided(row: Row) -> bool:
 
 def _at_risk(row: Row) -> bool:
     """Tell what may be killed and is in no other list."""
-    return row["above_target"] and not any(listed(row) for listed in (_leaks, _to_raise, _to_lower, _undecided))
+    others = (_leaks, _to_raise, _to_lower, _undecided)
+    return row["alarm"] == Alarm.ABOVE_TARGET and not any(listed(row) for listed in others)
 
 
 SECTIONS: Final = (
+    Section(
+        "dying",
+        "Will be killed",
+        "an OOM kill this week is likely, the soonest first",
+        lambda row: row["alarm"] == Alarm.WILL_BE_KILLED,
+        (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
+    ),
     Section(
         "leak",
         "Leaks",
         "fastest to the limit first",
         _leaks,
-        (columns.SPARK, columns.GROWTH, columns.TIME, columns.KILL, columns.PEAK, columns.LEVEL, columns.NEXT),
+        (columns.SPARK, columns.GROWTH, columns.TIME, columns.KILL, columns.PEAK, columns.NEXT),
     ),
     Section(
         "raise",
@@ -92,6 +103,13 @@ SECTIONS: Final = (
         (columns.SPARK, columns.PATTERN, columns.PEAK, columns.GIVEN_BACK, columns.SETTING),
     ),
     Section(
+        "short",
+        "Too little data to rule a kill out",
+        "less than a week was seen",
+        lambda row: row["alarm"] == Alarm.TOO_LITTLE_DATA,
+        (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
+    ),
+    Section(
         "undecided",
         "Needs more data",
         "the next measurement is named for each",
@@ -125,7 +143,8 @@ _WORDS: Final = {
     "better": text.Mark("Better", "ok"),
     "resolved": text.Mark("Resolved", "ok"),
 }
-_SHOWN_CHANGES: Final = 60
+_SHOWN_CHANGES: Final = 10
+_MOST_CHANGES: Final = 100
 _SHOWN_NAMES: Final = 12
 _SHOWN_CAPACITY: Final = 60
 
@@ -142,15 +161,20 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
     if found.fleet.gone is None:
         return None
     changes = told(found, awake)
-    rows = []
-    for row, kind, said in changes[:_SHOWN_CHANGES]:
-        rows.append(el("div", marked(_WORDS[kind], "dt"), el("dd", link(row), " ", text.printable(said))))
-    more = text.and_more(len(changes), _SHOWN_CHANGES)
-    body: Markup = el("dl", *rows, class_="changes") if rows else el("p", "Nothing changed that is clear.")
+    rows = [
+        el("div", marked(_WORDS[kind], "dt"), el("dd", link(row), " ", text.printable(said)))
+        for row, kind, said in changes[:_MOST_CHANGES]
+    ]
+    body: Markup = el("p", "Nothing changed that is clear.")
+    if rows:
+        body = el("dl", *rows[:_SHOWN_CHANGES], class_="changes")
+    more = text.and_more(len(changes), _MOST_CHANGES)
+    rest = rows[_SHOWN_CHANGES:]
     return el(
         "section",
         el("h2", "What changed since last time", id="section-changed"),
         body,
+        folded(f"{len(changes) - _SHOWN_CHANGES:,} more", "", el("dl", *rest, class_="changes")) if rest else None,
         el("p", more.strip(), class_="note") if more else None,
         _came_and_went(found),
     )
@@ -404,17 +428,32 @@ def _name(row: dict[str, Any]) -> str:
 
 #: Less than this is not worth a word.
 _LITTLE_BYTES: Final = 64 << 20
+#: What the first screen has room for.
+_SHOWN_ACTS: Final = 10
+_SHOWN_GROUPS: Final = 10
+#: From so many workloads on they are counted by namespace and owner too.
+_MANY: Final = 30
+_SHOWN_KILLS: Final = 40
 
 
 def top(found: Assessment, title: str) -> Markup:
-    """Write title, clusters and period, and how old the data are."""
+    """Write title, clusters and period, how much of it is there, and how old it is."""
     named = found.recording.containers["cluster"].drop_nulls().unique().sort()
     clusters = [text.printable(name) for name in named]
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
-    span = found.span
-    beside = ", compared with last time" if found.fleet.gone is not None else ""
-    period = None if span is None else el("p", text.period(*span) + beside)
-    return el("header", el("p", el("b", text.printable(title)), where), period, class_="top")
+    fleet, span = found.fleet, found.span
+    words = [text.count(fleet.workloads, "workload"), f"coverage {text.share(fleet.coverage)}"]
+    words = [text.period(*span), *words] if span is not None else words
+    words += [f"{fleet.accepted:,} accepted"] if fleet.accepted else []
+    words += ["compared with last time"] if fleet.gone is not None else []
+    age = fleet.age_sentence
+    return el(
+        "header",
+        el("p", el("b", text.printable(title)), where),
+        el("p", ", ".join(words)),
+        el("p", age, class_="aged", role="status") if age else None,
+        class_="top",
+    )
 
 
 def heading(found: Assessment) -> Markup:
@@ -424,48 +463,92 @@ def heading(found: Assessment) -> Markup:
     return el("h1", *said)
 
 
-def start(found: Assessment, rows: Sequence[Row]) -> Markup:
-    """Say where to start, and what can be given back."""
-    first, why = found.fleet.start_with, found.fleet.start_because
-    spare, waste = "", found.fleet.waste_bytes or 0
+def urgent(awake: Sequence[Row]) -> list[Row]:
+    """Choose what was and will be killed, leaks, and what is at risk, in this order."""
+    return [row for name in Alarm if name != Alarm.TOO_LITTLE_DATA for row in awake if row["alarm"] == name]
+
+
+def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
+    """List what to do first, and what can be saved."""
+    first = urgent(awake)
+    lines = [_act(row) for row in first[:_SHOWN_ACTS]]
+    if not lines:
+        said = text.printable(found.fleet.start_because)
+        named = None if found.fleet.start_with is None else join(link(awake[0]), ": ", said)
+        lines.append(el("li", named or said, class_="act whole"))
+    left = len(first) - _SHOWN_ACTS
+    if left > 0:
+        rest = [Alarm(row["alarm"]) for row in first[_SHOWN_ACTS:]]
+        counted = ", ".join(f"{rest.count(name):,} {text.ALARMS[name].word.lower()}" for name in Alarm if name in rest)
+        lines.append(el("li", f"and {left:,} more: {counted}, in the sections below", class_="act whole"))
+    waste = found.fleet.waste_bytes or 0
     if waste > _LITTLE_BYTES:
-        spare = f" {text.fleet_memory(waste)} can be given back{' elsewhere' if first is not None else ''}."
-    if first is None:
-        return el("p", why if not spare else spare.strip(), class_="start")
-    return el("p", "Start with ", link(rows[first]), f": {text.printable(why)}{spare}", class_="start")
+        money = found.fleet.waste_per_month
+        priced = f", {amount(found, money)} a month" if money is not None else ""
+        from_ = text.count(found.fleet.waste_workloads, "workload")
+        there = any(_to_lower(row) for row in awake)
+        words = f"{text.fleet_memory(waste)} can be given back{priced} in {from_}"
+        lines.append(
+            el(
+                "li",
+                el("span", "Money", class_="marked"),
+                el("a", words, href="#section-lower") if there else words,
+                el("span"),
+                class_="act",
+            )
+        )
+    return el("section", el("h2", "What to do first", id="section-acts"), el("ol", *lines, class_="acts"))
 
 
-def figures(found: Assessment) -> list[tuple[str, str | None, str, str]]:
-    """Gather what the tiles say."""
-    fleet = found.fleet
-    soon = (
-        f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit within 7 days"
+def _act(row: Row) -> Markup:
+    mark, owner = text.ALARMS[row["alarm"]], row["owner"]
+    whose = el("span", f"owner {text.printable(owner)}", class_="small") if owner else None
+    return el(
+        "li",
+        marked(mark),
+        el("div", link(row), el("span", text.printable(row["alarm_text"]), class_="small"), whose),
+        el("div", text.printable(row["next_text"]), class_="do"),
+        class_="act",
     )
+
+
+def figures(found: Assessment) -> list[tuple[str, str | None, str, str, str]]:
+    """Gather what the tiles say, and the section that each leads to."""
+    fleet = found.fleet
+    alarms = dict(fleet.alarms)
     money = None if fleet.waste_per_month is None else f"{amount(found, fleet.waste_per_month)} a month"
     givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
-    covers = f"covers {fleet.workloads:,} of {fleet.workloads:,} workloads"
-    covers += f", {fleet.accepted:,} accepted" if fleet.accepted else ""
+    soon = f"{fleet.leaks_reaching:,} will hit {'its' if fleet.leaks_reaching == 1 else 'their'} limit this week"
+    dying, short, above = (alarms[name] for name in (Alarm.WILL_BE_KILLED, Alarm.TOO_LITTLE_DATA, Alarm.ABOVE_TARGET))
+    over = f"{above:,} more above the {text.share(fleet.target)} target" if above else ""
+    waste = text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes)
+    data = [f"{short:,} to rule a kill out"] if short else []
+    data += [f"{fleet.inconclusive:,} for a verdict"] if fleet.inconclusive else []
+    red = Verdict.LEAK
     return [
         (
-            text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}",
-            None,
-            "above the OOM target",
-            f"more than {text.share(fleet.target)} in 7 days{_more_above(fleet)}",
-        ),
-        (f"{fleet.leak:,}", Verdict.LEAK, "leak", _since(fleet) or (soon if fleet.leak else "")),
-        (
-            text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes),
-            None,
-            "can be given back",
-            ", ".join(filter(None, (money, givers))),
+            f"{fleet.killed:,}",
+            red if fleet.killed else None,
+            "OOM-killed this week",
+            text.count(fleet.kills, "kill"),
+            "kills",
         ),
         (
-            f"{fleet.inconclusive:,}",
+            f"{dying:,}",
+            red if dying else None,
+            "will be killed",
+            "; ".join(filter(None, (over, _more_above(fleet)))),
+            "dying",
+        ),
+        (f"{fleet.leak:,}", red, "leak", _since(fleet) or (soon if fleet.leak else ""), "leak"),
+        (waste, None, "can be given back", ", ".join(filter(None, (money, givers))), "lower"),
+        (
+            f"{fleet.short_of_data:,}",
             Verdict.INCONCLUSIVE,
             "need more data",
-            "next step named for each" if fleet.inconclusive else "",
+            ", ".join(data),
+            "short" if short else "undecided",
         ),
-        (text.share(fleet.coverage), None, "coverage", covers),
     ]
 
 
@@ -474,8 +557,8 @@ def _more_above(fleet: Totals) -> str:
     if now is None or before is None:
         return ""
     if now == before:
-        return "; as many last time"
-    return f"; {abs(now - before):,} {'more' if now > before else 'fewer'} than last time"
+        return "as many above the target as last time"
+    return f"{abs(now - before):,} {'more' if now > before else 'fewer'} above the target than last time"
 
 
 def _since(fleet: Totals) -> str:
@@ -485,19 +568,123 @@ def _since(fleet: Totals) -> str:
     return ", ".join(f"{amount:,} {word}" for amount, word in counted if amount) or "none new"
 
 
-def tiles(found: Assessment) -> Markup:
-    """Write the tiles."""
+def tiles(found: Assessment, there: Container[str]) -> Markup:
+    """Write the tiles; each leads to its rows, where there are any."""
     return el(
         "ul",
         *(
             el(
                 "li",
                 el("div", charts.mark(text.VERDICTS[verdict].shape) if verdict else None, figure, class_="figure"),
-                el("b", label),
+                el("b", el("a", label, href=f"#section-{key if key in there else 'all'}") if figure != "0" else label),
                 el("span", note, class_="note") if note else None,
                 class_=text.VERDICTS[verdict].token if verdict else None,
             )
-            for figure, verdict, label, note in figures(found)
+            for figure, verdict, label, note, key in figures(found)
         ),
         class_="tiles",
     )
+
+
+def groups(found: Assessment) -> Markup | None:
+    """Count a large fleet by namespace and owner, the worst ten."""
+    frame = found.groups
+    if frame.height < 2 or found.fleet.workloads < _MANY:  # noqa: PLR2004
+        return None
+    owned = frame["owner"].count() > 0
+    rows = []
+    for row in frame.head(_SHOWN_GROUPS).iter_rows(named=True):
+        space = text.printable(row["namespace"])
+        back = text.UNKNOWN if row["waste_bytes"] is None else text.gib(row["waste_bytes"])
+        money = text.NOT_APPLICABLE if row["waste_per_month"] is None else amount(found, row["waste_per_month"])
+        named = el("a", shortened(space, SHOWN_NAME), href="#section-acts", data_space=space)
+        owner = [text.printable(row["owner"])] if owned else []
+        rows.append([named, *owner, *(f"{row[name]:,}" for name in ("workloads", *map(str, Alarm))), back, money])
+    heads = (
+        ("Namespace", ""),
+        *([("Owner", "")] if owned else []),
+        ("Workloads", "n"),
+        *((text.ALARMS[name].word, "n") for name in Alarm),
+        ("Can be given back, GiB", "n"),
+        ("a month", "n"),
+    )
+    more = text.and_more(frame.height, _SHOWN_GROUPS)
+    after = el("p", more.strip(), class_="note") if more else None
+    return _plain(
+        "groups", "Where it is worst", "by namespace and owner; a name filters every table", heads, rows, after
+    )
+
+
+def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
+    """Write each OOM kill with what was said before it."""
+    frame = found.kills.sort("time", "container_id", descending=True)
+    known = {row["workload_id"]: row for row in rows}
+    shown = frame.filter(pl.col("workload_id").is_in(list(known))).head(_SHOWN_KILLS)
+    lines = [
+        el(
+            "li",
+            el("b", text.moment(kill["time"])),
+            el("div", link(known[kill["workload_id"]]), " at ", text.configured(kill["limit_bytes"], known=False)),
+            el("div", text.printable(kill["sentence"])),
+            class_="act",
+        )
+        for kill in shown.iter_rows(named=True)
+    ]
+    if not lines:
+        return None
+    more = text.and_more(frame.height, len(lines)).strip()
+    how = "Said from the samples up to a day before, or of half of a shorter run; of each container the newest three."
+    return el(
+        "section",
+        headed(
+            "h2",
+            "OOM kills",
+            f"{text.count(frame.height, 'kill')}, what the data said before, and what came",
+            id="section-kills",
+        ),
+        el("ol", *lines, class_="acts"),
+        el("p", f"{more}. {how}" if more else how, class_="note"),
+    )
+
+
+def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup | None:
+    """Write the panel of patches: one for each workload, one for all; what is provisional is marked."""
+    if not parts:
+        return None
+    known = {tuple(row[name] for name in WORKLOAD): row for row in rows}
+    cells = []
+    for at, (one, _) in enumerate(parts):
+        row = known[one.cluster, one.namespace, one.workload, one.container]
+        missing = obstacle(one)
+        state = el("span", f"no patch: {missing}", class_="small") if missing else None
+        if one.provisional:
+            state = join(el("b", "provisional"), el("span", one.provisional, class_="small"), state)
+        button = el("button", "Copy", type="button", data_patch=at, aria_label=f"Copy the patch of {row['name']}")
+        limit = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
+        limit = f"{limit} → {text.configured(one.limit_bytes)}"
+        cells.append((link(row), limit, columns.RISK.cell(found, row), state or "", button))
+    guesses = sum(one.provisional is not None for one, _ in parts)
+    heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("", ""), ("Patch", ""))
+    settled = len(parts) - guesses
+    buttons = [el("button", f"Copy all {len(parts):,}", type="button", data_patch="all")]
+    if guesses and settled:
+        words = f"Copy the {settled:,} that {'is' if settled == 1 else 'are'} not provisional"
+        buttons.append(el("button", words, type="button", data_patch="settled"))
+    said = el("span", class_="note", role="status", id="copied")
+    listed = table(heads, cells[:_SHOWN_APPLIED], named=True, class_="plain-table apply")
+    rest = cells[_SHOWN_APPLIED:]
+    more = None
+    if rest:
+        hidden = table(heads, rest, named=True, class_="plain-table apply")
+        more = folded(f"{len(rest):,} more", "", wide("More patches", hidden, "wide-list"))
+    note = f"{text.count(len(parts), 'patch', 'patches')}, {guesses:,} provisional; each card shows its own"
+    return el(
+        "section",
+        headed("h2", "Apply", note, id="section-apply"),
+        el("p", *buttons, said, class_="buttons"),
+        wide("Patches", listed, "wide-list"),
+        more,
+    )
+
+
+_SHOWN_APPLIED: Final = 10
