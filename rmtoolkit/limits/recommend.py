@@ -187,7 +187,10 @@ def _limit_reasons(why: Why) -> str:
         if why.then.basis == "kills":
             rests = f"Each 15 % above what killed is taken to halve the chance: the limit is for {target}."
         elif why.need.growing:
-            rests = f"It rises {rises} a month, if that goes on: the limit is for {target} of that."
+            rests = (
+                f"Provisional: whether its growth goes on is undecided. It rises {rises} a month, and the limit is for "
+                f"{target} of that."
+            )
         else:
             rests = f"The margin is for {target} ({why.margins})."
         return rests
