@@ -17,6 +17,7 @@ from rmtoolkit.analysis.signals import JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Mapping, Sequence
 
     from rmtoolkit.analysis.records import HeapReading, Level, Life, Reading
@@ -630,6 +631,9 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         1.0 if opinion.life.seconds >= longest else th.INDEPENDENCE * opinion.life.seconds / max(longest, 1e-9)
         for opinion in opinions
     ]
+    if opinions[-1].life.seconds >= th.STANDS_FOR_ALL * longest:
+        # What runs now says the most of what is to come.
+        weights[-1] = 1.0
     for index, opinion in enumerate(opinions):
         if opinion.life.seconds < th.SHORT * longest:
             weights[index] = 0.0
@@ -638,18 +642,24 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
     whole = max(sum(weights), 1e-9)
     if whole < 1:
         weights = [weight / whole for weight in weights]
-    grows = sum(weight * _logit(opinion.growing) for weight, opinion in zip(weights, opinions, strict=True))
+    growth = sum(weight * _logit(opinion.growing) for weight, opinion in zip(weights, opinions, strict=True))
     bound = sum(weight * _logit(opinion.bounded) for weight, opinion in zip(weights, opinions, strict=True))
     if len(opinions) == 1:
         only = opinions[0]
         chances = (only.growing, only.bounded, only.unresolved)
     else:
-        growing, bounded = _chance(grows), _chance(bound)
+        growing, bounded = _chance(growth), _chance(bound)
         unresolved = max(0.0, 1 - growing - bounded)
         total = growing + bounded + unresolved
         chances = (growing / total, bounded / total, unresolved / total)
-    main = max(opinions, key=lambda opinion: (opinion.life.seconds >= th.STANDS_FOR_ALL * longest, opinion.life.start))
-    return Pool(list(opinions), *chances, main)
+    grows = chances[0] > th.LIKELY
+
+    def stands_for_all(opinion: Opinion) -> tuple[bool, bool, dt.datetime]:
+        """Growth is told of by a life that grows, else by the last one that is long."""
+        long = opinion.life.seconds >= th.STANDS_FOR_ALL * longest
+        return long and (opinion.growing > th.LIKELY or not grows), long, opinion.life.start
+
+    return Pool(list(opinions), *chances, max(opinions, key=stands_for_all))
 
 
 def _ends_in_jump(opinion: Opinion) -> bool:

@@ -247,3 +247,15 @@ def test_a_restart_of_the_same_version_changes_nothing() -> None:
     row = judged(record(t, signals, version="1.0", limit_bytes=GI, events=[(23.9, "start", None)]))
     assert row["verdict"] == "leak"
     assert "fixed" not in row["explanation"]
+
+
+@pytest.mark.parametrize(("length", "open_"), [(6.5, True), (3.0, False)])
+def test_a_running_life_that_rests_as_long_as_the_one_before_grew(length: float, open_: bool) -> None:
+    """It takes the certainty from the growth before it, unless it is still short; what is told is a life that grows."""
+    pool = pool_lives([life(0, 0.99, 0.0, ended="restart"), life(1, 0.0, 0.92, length=length, ended="running")])
+    assert (pool.growing < 0.75) == open_
+    grown = pool_lives([life(0, 0.99, 0.0), life(1, 0.9, 0.0), life(2, 0.2, 0.3, slope=-50, ended="running")])
+    assert grown.growing > 0.75
+    assert grown.main is not None
+    assert grown.main.reading is not None
+    assert grown.main.reading.growth_per_day > 0
