@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from rmtoolkit.analysis import patterns as remedies
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.heap_reading import read_profile
 from rmtoolkit.analysis.records import HeapKind, HeapReading
@@ -371,6 +370,8 @@ def _next_answer(last: dict[str, int | str | None]) -> str:
             f"TCMALLOC_TRANSFER_NUM_OBJ what waits between them ({memory(transfer)})."  # type: ignore[arg-type]
         )
     if kept >= gaps:
+        from rmtoolkit.analysis import patterns as remedies  # noqa: PLC0415 - of all answers only this one needs them
+
         back = f"about {memory(kept)} less"
         if last["allocator"] == "glibc":
             return remedies.glibc(back, None).sentence

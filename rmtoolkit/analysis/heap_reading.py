@@ -17,11 +17,11 @@ from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import blind, suspects
-from rmtoolkit.recording import Recording
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
     from rmtoolkit._parallel import Parted
+    from rmtoolkit.recording import Recording
 
 
 #: One profile, or several of one program in the order in which they were taken.
@@ -89,6 +89,9 @@ def by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> 
 
 def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapProfile]:
     """Find the workload that each heap profile belongs to; of a Pyroscope server, what it kept in the same time."""
+    from rmtoolkit.recording import Recording  # noqa: PLC0415 - the command that reads a profile alone needs none
+
+    samples = source.samples if isinstance(source, Recording) else None
     containers = source.containers if isinstance(source, Recording) else source.containers()
     keys = containers.select(*WORKLOAD).unique(maintain_order=True).rows()
     names = {key: _names(key) for key in keys}
@@ -101,17 +104,17 @@ def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Pa
                 msg = "A heap profile is of one process, and the recording has several without a name."
             msg += f" Hint: heap={{{quote(full[0])}: PROFILE}}, or --heap {printable(full[0])}=FILE."
             raise RmtoolkitError(msg)
-        return {keys[0]: _found(heap, keys[0], source, containers)}
+        return {keys[0]: _found(heap, keys[0], containers, samples)}
     found = {}
     for wanted, given in heap.items():
         fitting = [key for key, said in names.items() if wanted in said]
         if len(fitting) != 1:
             raise UnknownWorkloadError.named(wanted, [said[-1] for said in names.values()])
-        found[fitting[0]] = _found(given, fitting[0], source, containers)
+        found[fitting[0]] = _found(given, fitting[0], containers, samples)
     return found
 
 
-def _found(given: object, key: Key, source: Recording | Parted, containers: pl.DataFrame) -> HeapProfile:
+def _found(given: object, key: Key, containers: pl.DataFrame, samples: pl.DataFrame | None) -> HeapProfile:
     """Read a profile; of a Pyroscope server, by the labels of the workload's pods and in the time of the recording."""
     url = given[0] if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 1 else given
     if not is_url(url):
@@ -121,8 +124,8 @@ def _found(given: object, key: Key, source: Recording | Parted, containers: pl.D
     is_mine = [pl.col(name).eq_missing(one) for name, one in zip(WORKLOAD, key, strict=True)]
     mine = containers.filter(*is_mine)
     window: dict[str, Any] = {}
-    if isinstance(source, Recording):
-        samples = source.samples.filter(pl.col("container_id").is_in(mine["container_id"].implode()))
+    if samples is not None:
+        samples = samples.filter(pl.col("container_id").is_in(mine["container_id"].implode()))
         window = {"start": samples["time"].min(), "end": samples["time"].max()}
         # The pod that was seen longest has grown longest.
         seen = samples["container_id"].value_counts(sort=True).select("container_id")

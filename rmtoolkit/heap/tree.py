@@ -256,6 +256,9 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
 
 def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Tell whether growth comes often enough, and does not stand still at the end."""
+    if not rises.shape[1]:
+        # All that was done was done at the start.
+        return np.zeros(len(rises), np.bool_)
     often = rises.sum(axis=1)
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)

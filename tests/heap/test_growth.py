@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.heap_answers import answer
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, suspects
-from rmtoolkit.heap.tree import Curves, floors, for_good, read_curves
+from rmtoolkit.heap.tree import READINGS, Curves, floors, for_good, read_curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -227,3 +230,34 @@ def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(tmp_path: Path)
     for name in names:
         shutil.copy(GROWTH_FOLDER / name, tmp_path)
     assert rm.read_heap(tmp_path).timeline.equals(rm.read_heap([GROWTH_FOLDER / name for name in names]).timeline)
+
+
+STEPS: Final = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.01, 1.0, 60.0]), st.sampled_from([0, 1, 7, 5000]), st.integers(-5000, 9000)),
+    min_size=2,
+    max_size=90,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS, st.booleans())
+@example([(0.01, 1, 900), *[(0.01, 7, 0)] * 40, (0.01, 5000, 0)], True)  # noqa: FBT003 - examples are told by place, as what is given
+def test_whatever_a_heap_does_it_is_read(steps: list[tuple[float, int, int]], timed: bool) -> None:
+    """Bursts, pauses, work that is done at once, moments without any: each has a reading, and amounts that can be."""
+    moments, held = [], 0
+    seconds, events = 0.0, 0
+    for gap, done, change in steps:
+        seconds, events, held = seconds + gap, events + done, max(held + change, 0)
+        moments.append((seconds if timed else None, held, held, None, events))
+    timeline = pl.DataFrame(moments, schema=TIMELINE, orient="row")
+    growth = timeline.select(
+        pl.lit(1, pl.UInt32).alias("stack_id"), "time_seconds", "events", "live_bytes", pl.lit(1).alias("live_blocks")
+    ).cast(GROWTH)
+    table = FrameTable()
+    frame = table.number("api::put", "/app/src/a.rs", 3, "/app/api")
+    stacks, _ = stacks_frame([[frame]], {"live_bytes": [held], "allocations": [1]})
+    heap = HeapProfile(HeapSummary("heaptrack", live_at_end_bytes=held), stacks, table.frame(), timeline, growth)
+    for row in rm.suspects(heap).iter_rows(named=True):
+        assert row["reading"] in READINGS
+        assert 0 <= (row["growth_bytes"] or 0) <= max(live for _, live, *_ in moments)
+    answer(heap)
