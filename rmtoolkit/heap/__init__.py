@@ -85,7 +85,7 @@ def read_heap(
     >>> file = pathlib.Path(tempfile.mkdtemp(), "unnamed")
     >>> _ = file.write_text("v 10500 3\nX ./api\na 10 0\n+ 0\n")
     >>> read_heap(file)
-    <HeapProfile: heaptrack, 1 stack, peak 0.0156 Ki, live at the end 0.0156 Ki>
+    <HeapProfile: heaptrack, 1 stack, peak 16 B, live at the end 16 B>
     """
     from rmtoolkit.heap.formats import read_series  # noqa: PLC0415 - slow to import, and heaptrack needs none of it
 

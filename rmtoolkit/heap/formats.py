@@ -78,7 +78,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     >>> text = json.dumps({"dhatFileVersion": 2, "mode": "rust-heap", "cmd": "api", "pps": [point], "ftbl": table})
     >>> _ = file.write_text(text)
     >>> read_dhat(file)
-    <HeapProfile: dhat, 1 stack, peak 0.00879 Ki, live at the end 0.00879 Ki>
+    <HeapProfile: dhat, 1 stack, peak 9 B, live at the end 9 B>
     """
     data, notes = _files.read_bytes(path, expected=DHAT_EXPECTED, costly=True)
     document = _document(data, path)

@@ -445,7 +445,7 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     >>> _ = file.write_text("\n".join([*lines, "+ 0", "c a", "+ 0"]))
     >>> heap = read_heaptrack(file)
     >>> heap
-    <HeapProfile: heaptrack, 1 stack, peak 0.0312 Ki, live at the end 0.0312 Ki>
+    <HeapProfile: heaptrack, 1 stack, peak 32 B, live at the end 32 B>
     >>> heap.stack(1)["function"].to_list(), heap.summary.allocations
     (['api::insert'], 2)
     """
