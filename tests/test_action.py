@@ -33,9 +33,8 @@ class _GitHub(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _GitHub
-
     def _any(self) -> None:
+        assert isinstance(self.server, _GitHub)
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "null")
         hub, path = self.server, self.path.removeprefix("/repos/team/api")
         answer: Any = {}

@@ -13,7 +13,7 @@ from rmtoolkit.analysis.queries import Watched, alerts, quoted
 from rmtoolkit.schema import Signal, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rmtoolkit.analysis.queries import Alert
     from rmtoolkit.assessment import Assessment
@@ -158,8 +158,9 @@ def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int
     length = int((row["window_end"] - first).total_seconds() // 60)
     step = max(1, length // 400)
     series: list[dict[str, str]] = []
-    if not length:
-        return series, 0, step
+    # Of a lake only what charts show is at hand: without its samples nothing can be claimed of a workload.
+    if not length or samples.is_empty():
+        return series, length, step
     grid = pl.DataFrame({"at": range(0, length + 1, step)})
     at = ((pl.col("time") - first).dt.total_seconds() // (60 * step) * step).alias("at")
     kills = found.events.filter(pl.col("kind") == "oom_kill").select("container_id", at)
@@ -186,7 +187,7 @@ def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int
     return series, length, step
 
 
-def _one(metric: str, labels: dict[str, str], values: list[int | None]) -> dict[str, str]:
+def _one(metric: str, labels: dict[str, str], values: Sequence[int | None]) -> dict[str, str]:
     told = ",".join(f"{key}={quoted(value)}" for key, value in labels.items())
     return {"series": f"{metric}{{{told}}}", "values": " ".join("_" if one is None else str(one) for one in values)}
 

@@ -16,7 +16,7 @@ from tests.benchmarks.fleet import write, write_lake
 
 TEN_MINUTES_MS = 600_000
 SAMPLES = 7 * 24 * 6
-SAMPLES_AT_A_MINUTE = 7 * 24 * 60
+WEEK_MINUTES = 7 * 24 * 60
 RUNS = 5
 
 
@@ -76,9 +76,11 @@ def one(lake: str, page: str) -> None:
     print(json.dumps(took))
 
 
-def of_lake(containers: int, folder: Path) -> None:
-    """Write a lake of a week at a minute, and its report in a fresh process."""
-    lake = write_lake(folder / "lake", containers, SAMPLES_AT_A_MINUTE)
+def of_lake(containers: int, folder: Path, every: int) -> None:
+    """Write a lake of a week piece by piece, and its report in a fresh process."""
+    samples, buckets = WEEK_MINUTES // every, max(64, containers // 150)
+    lake = write_lake(folder / "lake", containers, samples, cadence_ms=60_000 * every, buckets=buckets)
+    generated = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     done = subprocess.run(
         [sys.executable, __file__, "--one", str(getattr(lake, "path", folder / "lake")), str(folder / "lake.html")],
         check=True,
@@ -87,9 +89,10 @@ def of_lake(containers: int, folder: Path) -> None:
     )
     took = json.loads(done.stdout)
     print(
-        f"lake to report    {containers:,} containers × {SAMPLES_AT_A_MINUTE:,} samples: {took['seconds']:.1f} s "
+        f"lake to report    {containers:,} containers × {samples:,} samples: {took['seconds']:.1f} s "
         f"(CPU {took['cpu']:.1f} s; to judge and recommend {took['judged']:.1f} s, CPU {took['judged_cpu']:.1f} s), "
-        f"peak {took['peak_gib']:.2f} GiB, {took['rows']:,} workloads, page {took['megabytes']:.1f} MB"
+        f"peak {took['peak_gib']:.2f} GiB ({generated:.2f} to generate), {took['rows']:,} workloads, "
+        f"page {took['megabytes']:.1f} MB"
     )
 
 
@@ -98,6 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", type=int, default=2000)
     parser.add_argument("--lake", type=int, default=0, help="containers of a lake instead: 10000 is a large fleet")
+    parser.add_argument("--every", type=int, default=1, metavar="MINUTES", help="between two samples of such a lake")
     parser.add_argument("--one", nargs=2, metavar=("LAKE", "PAGE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -105,7 +109,7 @@ def main() -> None:
         return
     if options.lake:
         with tempfile.TemporaryDirectory() as folder:
-            of_lake(options.lake, Path(folder))
+            of_lake(options.lake, Path(folder), options.every)
         return
     import rmtoolkit as rm
     from rmtoolkit.views import report
