@@ -16,7 +16,7 @@ from typing import Final
 from sphinx.cmd.build import main as sphinx
 
 import rmtoolkit as rm
-from rmtoolkit.loaders import READERS
+from rmtoolkit.loaders import READERS, Form
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _GROUPS: Final = {
@@ -28,6 +28,7 @@ _CONF: Final = """
 project, author, html_title = "rmtoolkit", "rmtoolkit", "rmtoolkit"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme, html_show_sphinx, html_copy_source, html_show_search_summary = "furo", False, False, False
+html_show_copyright = False
 html_theme_options = {"top_of_page_buttons": []}
 default_role, highlight_language = "code", "none"
 autodoc_typehints, autodoc_member_order, napoleon_numpy_docstring = "none", "bysource", True
@@ -92,10 +93,8 @@ def _write(source: Path, folder: str, title: str, about: str, groups: dict[str, 
 
 def _sources() -> dict[str, dict[str, tuple[str, str]]]:
     pages = {}
-    for row in READERS:
-        if not row.source:
-            continue
-        title = f"{row.source[0].upper()}{row.source[1:]}"
+    for row in sorted((row for row in READERS if row.source), key=lambda row: [*Form].index(row.form)):
+        title = row.source.replace("`", "")
         body = [f"# {title}", "", f"{row.how[0].upper()}{row.how[1:]}.", ""]
         if row.reads and row.reads[1] in rm.__all__:
             body += [
