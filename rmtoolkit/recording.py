@@ -198,6 +198,9 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
+        counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values())
+        if not all(0 <= number <= ABSURD_BYTES for number in counts):
+            raise ReadError.at(path, found="a report of absurd numbers", expected=_EXPECTED)
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows

@@ -327,7 +327,7 @@ class _Reader:
     def _json(self, line: int, head: str, text: str) -> bool:
         try:
             value, _ = json.JSONDecoder().raw_decode(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         entry = {key.lower().replace("_", ""): value[key] for key in value} if isinstance(value, dict) else {}
         if "memusage" not in entry:
@@ -387,10 +387,13 @@ class Identities:
         self._known: list[Labels] = []
         self._by_id: dict[str, int] = {}
         self._by_name: dict[str | None, list[int]] = {}
+        #: Who was meant when only a name was said, before others of that name were met.
+        self._meant: dict[Labels, int] = {}
 
     def meet(self, labels: Labels) -> None:
         """Learn of a container; what was said of it first is kept."""
         key = self._find(labels)
+        self._meant.setdefault(labels, len(self._known) if key is None else key)
         if key is None:
             self._by_name.setdefault(labels.name, []).append(len(self._known))
             if labels.id is not None:
@@ -408,10 +411,7 @@ class Identities:
     def key(self, labels: Labels) -> int:
         """Give the number of a container that was met."""
         found = self._find(labels)
-        if found is None:
-            msg = f"{labels} was never met"
-            raise KeyError(msg)
-        return found
+        return self._meant[labels] if found is None else found
 
     def _find(self, labels: Labels) -> int | None:
         if labels.id is not None:
