@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import re
+import subprocess
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -71,3 +75,14 @@ def test_what_is_not_handled_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         assert said in str(fuzz.attempt(1, len(fuzz.KINDS), tmp_path / "in"))
     monkeypatch.setattr(fuzz, "command", lambda _: 1)
     assert "status 1" in str(fuzz.attempt(1, 0, tmp_path / "in"))
+
+
+def test_a_panic_of_a_library_is_one_line(tmp_path: Path) -> None:
+    """What polars writes when it gives up, pages of it, stays off the terminal; the file is named, with status 2."""
+    fuzz.KINDS["Parquet"](random.Random("8/8425"), tmp_path)  # noqa: S311 - one that once did it
+    words = [sys.executable, "-m", "rmtoolkit", "classify", str(tmp_path / "table.parquet")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=fuzz.ROOT)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"rmtoolkit: Could not read '.*table\.parquet': found 'a damaged file', expected .*\n", done.stderr
+    )
