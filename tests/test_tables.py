@@ -341,7 +341,7 @@ def test_a_numeric_or_categorical_name_is_a_name() -> None:
 
 def test_a_small_file_of_many_rows_is_refused_before_they_are_made(tmp_path: Path) -> None:
     """What a Parquet file declares is looked at first: rows that repeat take no room in it, and all of it in memory."""
-    rows = {"time": 0, "pod": "db-0", "rss_bytes": 1 << 20}
+    rows: dict[str, Any] = {"time": 0, "pod": "db-0", "rss_bytes": 1 << 20}
     table = pl.select(pl.repeat(value, 3_000_000).alias(name) for name, value in rows.items())
     table.write_parquet(tmp_path / "rows.parquet")
     assert (tmp_path / "rows.parquet").stat().st_size < 100_000
