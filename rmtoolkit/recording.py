@@ -167,15 +167,15 @@ def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
         yield
     except (FileNotFoundError, RmtoolkitError):
         raise
+    # A panic is no Exception.
+    except pl.exceptions.PanicException as error:
+        raise ReadError.at(path, found="a damaged file", expected=_EXPECTED) from error
     except (
         *(pl.exceptions.PolarsError, msgspec.MsgspecError, OSError),
         *(KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError),
     ) as error:
         found = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ReadError.at(path, found=found, expected=_EXPECTED) from error
-    # A panic is no Exception.
-    except pl.exceptions.PanicException as error:
-        raise ReadError.at(path, found="a damaged file", expected=_EXPECTED) from error
 
 
 def _stamp(path: Path | Remote) -> tuple[int, int]:
