@@ -470,10 +470,12 @@ def test_each_bound_is_where_it_is(check: str, signal: str, just: int, beyond: i
         ({"allocated_bytes": [9 * MI] * 20, "rss_bytes": [20 * MI] * 19 + [28 * MI - 1]}, "stale", False),
         ({"allocated_bytes": [90 * MI] * 20, "rss_bytes": [180 * MI] * 19 + [200 * MI]}, "stale", True),
         ({"allocated_bytes": [90 * MI] * 20, "rss_bytes": [181 * MI] * 19 + [200 * MI]}, "stale", False),
+        ({"allocated_bytes": range(42 * MI, 12 * 42 * MI, 42 * MI), "rss_bytes": wave(40, 1, 11)}, "self", True),
+        ({"allocated_bytes": range(42 * MI, 11 * 42 * MI, 42 * MI), "rss_bytes": wave(40, 1, 10)}, "self", False),
         ({"rss_bytes": [(100 + row // 3) * MI + 1 for row in range(36)]}, "repeated", True),
         ({"rss_bytes": [(100 + row // 3) * MI + 1 for row in range(33)]}, "repeated", False),
     ],
 )
-def test_a_habit_needs_enough_of_it(signals: dict[str, list[int]], check: str, told: bool) -> None:
+def test_a_habit_needs_enough_of_it(signals: dict[str, Any], check: str, told: bool) -> None:
     """One value fewer, or a little less movement beside it, and nothing is said."""
     assert any(found.startswith(check) for found, _ in keys(recorded(**signals))) is told
