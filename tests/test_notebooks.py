@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -95,6 +96,9 @@ def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path) -> Non
     kept = "".join(str(model["state"].get("value")) for model in state.values())
     for part in ("Who calls it", "Chance of an OOM kill in 7 days at", "rm-fleet"):
         assert part in kept
+    page = HTMLExporter().from_notebook_node(document)[0]  # type: ignore[no-untyped-call]
+    for part in ("Memory of warm-jackdaw", "Recorded past at a limit of", "rm-fleet", "leaks::Leak::tick"):
+        assert part in page, "what no kernel and no network can draw has a picture"
     size = saved.stat().st_size
     print(f"A notebook with all dashboards: {size / 1e6:.2f} MB, {len(state):,} widgets.")  # noqa: T201 - seen with -s, or when it fails
     assert size < 3_000_000

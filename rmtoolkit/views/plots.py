@@ -68,6 +68,10 @@ def plot_memory(source: Source | Assessment, workload: str | None = None, *, the
     RmtoolkitError
         There is no memory sample, or no such workload.
 
+    Notes
+    -----
+    Altair asks the network for scripts to show a chart; ``alt.renderers.enable("svg")`` draws it on the spot.
+
     Examples
     --------
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})

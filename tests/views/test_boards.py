@@ -16,7 +16,7 @@ import traitlets
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import live_chart
-from rmtoolkit.views.dashboards._base import Wiring
+from rmtoolkit.views.dashboards._base import Page, Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,3 +123,29 @@ def test_actions_of_two_threads_come_one_after_the_other() -> None:
     wiring.guarded(first)(None)
     other.join()
     assert done == ["first", "second"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_board_leaves_a_picture_that_hides_where_it_lives(board: Callable[[Any], Board]) -> None:
+    """All that is written in it stands in one piece of markup; the style of the live page hides just that piece."""
+    shown: list[dict[str, Any]] = []
+    made = board(RECORDING)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("IPython.display.display", lambda bundle, *, raw: shown.append(bundle) if raw else None)
+        made._ipython_display_()
+        made.pictured = False
+        made._ipython_display_()
+    live, still, again = shown
+    assert set(live) == set(again) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+    assert live["text/plain"] == repr(made)
+    page = next(child for child in made.children if isinstance(child, Page))
+    ident = f"rm-{page.model_id}"
+    assert page.css.endswith(f"#{ident}{{display:none}}")
+    assert f'id="{ident}"' in still["text/html"]
+    assert f"#{ident}" not in still["text/html"]
+    assert "<svg" in still["text/html"]
+    assert len(still["text/html"]) < 120_000
+    for widget in [made, *made.children]:
+        if isinstance(widget, ipywidgets.HTML) and widget.value:
+            assert widget.value in still["text/html"]
+    made.close()

@@ -11,7 +11,7 @@ import ipywidgets
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit._html import el
+from rmtoolkit._html import Markup, el
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.style import DASHBOARD
@@ -25,6 +25,33 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     _wiring: Wiring
     _beside: tuple[ipywidgets.Widget, ...] = ()
+    #: Whether a picture without controls goes along, for where no kernel runs.
+    pictured = True
+
+    def _ipython_display_(self, **_: Any) -> None:  # noqa: ANN401 - as IPython calls it
+        """Show the dashboard, and a picture of it that stays hidden as long as the dashboard is there."""
+        from IPython import display  # noqa: PLC0415 - who has no notebook needs none
+
+        show: Any = display.display
+        page = next((child for child in self.children if isinstance(child, Page)), None)
+        if page is None or not self.pictured:
+            show(self._repr_mimebundle_(), raw=True)
+            return
+        ident = f"rm-{page.model_id}"
+        page.css = f"{page.css}#{ident}{{display:none}}"
+        show(self._repr_mimebundle_(), raw=True)
+        show({"text/html": self.static(ident)}, raw=True)
+
+    def static(self, ident: str = "") -> Markup:
+        """Write what is shown, without its controls."""
+        page = next(child for child in self.children if isinstance(child, Page))
+        return el(
+            "div",
+            el("style", Markup(page.css.split("#rm-", maxsplit=1)[0])),
+            *(_still(child) for child in self.children),
+            id=ident or None,
+            class_=" ".join(["rm-static", *self._dom_classes]),
+        )
 
     def close(self) -> None:
         """Take away every connection, control and picture."""
@@ -32,6 +59,20 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         if hasattr(self, "_wiring"):
             self._wiring.close(*self.children, *self._beside, self.layout)
         super().close()
+
+
+def _still(widget: ipywidgets.Widget) -> Markup | None:
+    """Write what a widget shows: markup as it is, boxes with what is in them, a chart as its picture."""
+    if widget.layout.display == "none":
+        return None
+    classes = " ".join(widget._dom_classes) or None  # noqa: SLF001 - they have no other name
+    if isinstance(widget, ipywidgets.HTML):
+        return el("div", Markup(widget.value), class_=classes) if widget.value else None
+    if isinstance(widget, ipywidgets.Box):
+        inside = [found for found in map(_still, widget.children) if found]
+        return el("div", *inside, class_=classes) if inside else None
+    picture: Callable[[], Markup] | None = getattr(widget, "picture", None)
+    return picture() if picture else None
 
 
 _LEFT_ALONE: Final = "The last good result stays on screen."

@@ -342,6 +342,10 @@ class LimitExplorer(Board):
         self._connect()
         self.reset()
 
+    def __repr__(self) -> str:
+        """Say what is tried."""
+        return f"<LimitExplorer: {text.printable(self.workload)} at {text.configured(self.limit_bytes)}>"
+
     @property
     def scene(self) -> Scene:
         """Everything about the workload that does not depend on the limit."""

@@ -332,6 +332,10 @@ class Fleet(Board):
         self.add_class("rm").add_class("rm-dashboard")
         self._show()
 
+    def __repr__(self) -> str:
+        """Say how the fleet is."""
+        return f"<Fleet: {text.printable(self._assessed.fleet.sentence)}>"
+
     @property
     def shown(self) -> list[str]:
         """Names of the workloads on this page, in order."""

@@ -12,7 +12,11 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.assets import asset
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import altair as alt
+
+    from rmtoolkit._html import Markup
 
 
 @cache
@@ -45,6 +49,9 @@ class LiveChart(JupyterChart):
     says = traitlets.Unicode("").tag(sync=True)
     #: Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it.
     serial = traitlets.Int(0).tag(sync=True)
+
+    #: Draws what it shows where no script runs.
+    picture: Callable[[], Markup] | None = None
 
     def __init__(self, chart: alt.LayerChart, **traits: Any) -> None:  # noqa: ANN401 - of a widget
         self._esm = bundle()

@@ -32,6 +32,7 @@ def served() -> Fleet:
         raise RmtoolkitError(msg)
     found, heap, recording = pickle.loads(file.read_bytes())  # noqa: S301 - our own, as seen above
     fleet = Fleet(found, heap, samples_from=recording)
+    fleet.pictured = False
     # Triage takes seconds to load: while somebody reads the table.
     threading.Thread(target=_warm, daemon=True).start()
     return fleet

@@ -416,6 +416,7 @@ class Triage(Board):
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
         self._chart = LiveChart(timeline_altair.form())
+        self._chart.picture = self._drawn
         self._wiring = Wiring()
         self._page = Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
@@ -456,6 +457,11 @@ class Triage(Board):
     def chart(self) -> alt.LayerChart:
         """The chart that is shown, with its data inside: to change, or ``triage.chart.save("memory.svg")``."""
         return plots.of_timeline(self._picture.drawn, self._picture.row)
+
+    def _drawn(self) -> Markup:
+        found = self._picture
+        name = text.printable(found.row["workload"])
+        return timeline_svg.draw(found.drawn, found.row, f"rm-{self._chart.model_id}", name)
 
     def __repr__(self) -> str:
         """Say the verdict."""
