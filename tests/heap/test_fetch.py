@@ -199,6 +199,6 @@ def test_the_authority_is_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(asked) == 2
     assert "--ca-file" in capsys.readouterr().err
     assert main([*asked, "--ca-file", str(tmp_path / "pem")]) == 0
-    assert "One picture of the heap" in capsys.readouterr().out
+    assert "A single snapshot shows" in capsys.readouterr().out
     server.shutdown()
     server.server_close()
