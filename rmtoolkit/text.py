@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import os
 import re
+import shutil
 import textwrap
 import unicodedata
 from dataclasses import dataclass
@@ -401,6 +402,17 @@ def _looks_ascii(letter: str) -> bool:
 
 
 WIDTH: Final = 100
+_NARROWEST: Final = 60
+_WIDEST: Final = 200
+
+
+def columns(stream: IO[str]) -> int:
+    """Tell how wide a terminal is, within what can be read; a file or a pipe is as wide as ever."""
+    if not stream.isatty():
+        return WIDTH
+    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, _NARROWEST), _WIDEST)
+
+
 #: What words and figures use beyond ASCII, for encodings without it.
 _ASCII: Final = str.maketrans(
     {

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import re
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -131,3 +134,53 @@ def test_foreign_text_becomes_one_printable_line(found: str) -> None:
     shown = text.printable(found)
     assert shown.isprintable()
     assert len(re.sub(r"<U\+[0-9A-F]{4,5}>", "·", shown)) == len(re.sub(r"<U\+[0-9A-F]{4,5}>", "·", found))
+
+
+#: Forms that people stumbled over, and what is said instead.
+_OLD: Final = {
+    "would have shown": "would be visible",
+    "would not show at rest": "it was idle, so a per-request leak would not show",
+    "says most of": "the most reliable signal available",
+    "which say little of": "so the margin is wide",
+    "no start needed": "startup never needed more",
+    "pairs of weeks": "week-to-week comparisons",
+    "no plain limit": "no safe limit",
+    "holds for long": "no safe limit: it keeps growing",
+    "bound by their": "limit set by startup",
+    "ended in an oom kill": "2 of 3 runs were OOM-killed",
+    "grows by itself": "but fragmentation around it grows",
+    "not a cure": "raising the limit only delays the kill",
+    "only buys time": "raising the limit only delays the kill",
+    "spawn that never ends": "the thread name whose count rises is the culprit",
+    "above the limit is hidden": "we cannot see how much it would use without the limit",
+    "what keeps it open": "undecided because",
+    "profile is blind": "the heap profile missed the program's allocations",
+    "one picture of": "a single snapshot",
+    "nobody knows how much": "its real need was higher and is unknown",
+    "others would say": "for comparison",
+    "mend the": "fix the",
+    "the proposals free": "applying these would free",
+    "that an oom kill follows": "this metric predicts OOM kills",
+    "patch stands here": "move the limit to get a patch",
+    "reaches its limit within": "will hit its limit this week",
+    "reach their limit within": "will hit their limit this week",
+    "limit in about": "an instant, and the time to it beside it",
+}
+
+
+def _spoken(path: Path) -> list[str]:
+    """What a module may say: its strings, without docstrings, small, in one line."""
+    tree = ast.parse(path.read_text("utf-8"))
+    bodies = (node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
+    docs = {id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)}
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [" ".join(str(node.value).lower().split()) for node in strings if id(node) not in docs]
+
+
+def test_what_people_stumbled_over_is_not_said_again() -> None:
+    """No string of the package has one of the old forms."""
+    package = Path(text.__file__).parent
+    said = [(path.name, string) for path in sorted(package.rglob("*.py")) for string in _spoken(path)]
+    assert len(said) > 3000
+    found = [(name, string, better) for name, string in said for old, better in _OLD.items() if old in string]
+    assert found == []

@@ -785,14 +785,14 @@ def _alarm_text(row: Row) -> str | None:
         case Alarm.KILLED:
             at = "" if row["killed_limit_bytes"] is None else f" at {text.configured(row['killed_limit_bytes'])}"
             last = f"{'last ' if row['kills_7d'] > 1 else ''}{text.moment(row['last_kill'])} UTC"
-            said = [f"OOM-killed {text.times(row['kills_7d'])}{at}, {last}", soon]
+            said = [soon, f"OOM-killed {text.times(row['kills_7d'])}{at}, {last}"]
         case Alarm.LEAK:
             known = "no limit is set" if row["limit_known"] else "its limit is unknown"
             far = known if row["limit_bytes"] is None else f"its {limit} limit is far away"
             said = [f"leaks {text.rate(row['growth_bytes_per_day'])}", soon or far]
         case Alarm.TOO_LITTLE_DATA:
             seen, chance = text.hours((row["history_seconds"] or 0.0) / 3600), text.chance(row["oom_probability_7d"])
-            said = [f"only {seen} of data: an OOM kill this week cannot be ruled out ({chance})"]
+            said = [f"OOM kill this week not ruled out ({chance}): only {seen} of data"]
         case Alarm.WILL_BE_KILLED:
             said = [soon or kill]
         case Alarm.ABOVE_TARGET:

@@ -556,7 +556,7 @@ def _all(row: Row) -> Iterator[Advice]:
     if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS:
         bought = text.hours(24 * row["buys_days"])
         yield Advice(
-            "If it must live until the cure, raise the limit: this buys time, not a cure",
+            "If it must survive until the fix, raise the limit: this only delays the kill",
             setting=f"resources.limits.memory: {quantity(row['raise_to_bytes'])}",
             expected=f"{bought} more until the limit is met",
             because="hours_to_limit",

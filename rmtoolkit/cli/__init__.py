@@ -25,6 +25,7 @@ _OBJECTS: Final = 100_000
 #: Each command is a module of its name, with add_arguments and run; only the one that is asked for is imported.
 _COMMANDS: Final = {
     "classify": "print a verdict for every workload",
+    "explain": "say all that is known of one workload",
     "limits": "recommend requests and limits, by their risk",
     "report": "write one self-contained HTML page",
     "alerts": "write alert rules for Prometheus, from verdicts and limits",

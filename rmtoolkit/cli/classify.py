@@ -22,6 +22,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     _sources.add_heap(command)
     _sources.add_output(command, "also write the verdicts: .parquet, .csv or .json", "json", "csv", "markdown")
+    command.add_argument(
+        "-v", "--verbose", action="store_true", help="figures, reason and next step of each, not a line"
+    )
     command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
 
 
@@ -47,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
             by=options.by,
             colour=text.wants_colour(sys.stdout) and not options.no_color,
             unicode=text.has_unicode(sys.stdout),
+            details=options.verbose,
+            width=text.columns(sys.stdout),
         )
     )
     if options.output:

@@ -48,7 +48,12 @@ def show(folder: Path | None = None, target: Path | None = None) -> Path:
     found = rm.assess(rm.read(folder))
     sys.stdout.write(
         terminal.table(
-            found, source=str(folder), colour=text.wants_colour(sys.stdout), unicode=text.has_unicode(sys.stdout)
+            found,
+            source=str(folder),
+            colour=text.wants_colour(sys.stdout),
+            unicode=text.has_unicode(sys.stdout),
+            details=False,
+            width=text.columns(sys.stdout),
         )
     )
     make_folder(target.parent)

@@ -105,6 +105,8 @@ class Explanation:
             lines.append(f"Smallest growth that would be found here, nine times in ten: {floor}.")
         if (risk := _risk_words(self.row)) is not None:
             lines.append(risk)
+        if self.row["foretold"] is not None:
+            lines.append(self.row["foretold"])
         for then in self.advice[1:].iter_rows(named=True):
             setting = f" `{then['setting']}`" if then["setting"] else ""
             lines.append(f"Then: {then['text']}{setting}")

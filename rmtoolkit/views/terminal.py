@@ -26,15 +26,27 @@ _GAP: Final = "  "
 
 
 def table(
-    found: Assessment, *, source: str = "", by: str = "workload", colour: bool = False, unicode: bool = True
+    found: Assessment,
+    *,
+    source: str = "",
+    by: str = "workload",
+    colour: bool = False,
+    unicode: bool = True,
+    details: bool = True,
+    width: int = text.WIDTH,
 ) -> str:
-    """Write the answer, then a block of three lines for each workload, the most urgent first."""
+    """Write the answer, then a block for each workload, or a line where no `details` are asked for; the worst first."""
     rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
-    pen = _Pen(colour=colour, unicode=unicode)
-    lines = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, text.WIDTH)]
-    lines += textwrap.wrap(f"Not complete: {found.incomplete}", text.WIDTH) if found.incomplete else []
+    pen = _Pen(colour=colour, unicode=unicode, width=width)
+    answer = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, width)]
+    lines = list(answer)
     if rows.height:
-        lines += [*textwrap.wrap(about(found, source), text.WIDTH), "", *_blocks(rows, pen), *_closing(rows)]
+        lines += [*textwrap.wrap(about(found, source), width), ""]
+        lines += [*_blocks(rows, pen), *_closing(rows, width)] if details else [*_lines(rows, pen), ""]
+        if not details:
+            # What has scrolled away is said once more.
+            lines += answer if rows.height > _ON_SCREEN else []
+            lines += textwrap.wrap("Details: -v. One of them: rmtoolkit explain WORKLOAD SOURCE.", width)
     body = "\n".join(lines) + "\n"
     return body if unicode else text.plain(body)
 
@@ -52,9 +64,10 @@ def about(found: Assessment, source: str) -> str:
 class _Pen:
     """Writes marks and styles, or leaves them out."""
 
-    def __init__(self, *, colour: bool, unicode: bool) -> None:
+    def __init__(self, *, colour: bool, unicode: bool, width: int) -> None:
         self.colour = colour
         self.unicode = unicode
+        self.width = width
 
     def style(self, name: str, written: str) -> str:
         return theme.styled(name, written, colour=self.colour)
@@ -64,13 +77,54 @@ class _Pen:
         return f"{mark.shape if self.unicode else mark.plain} {mark.badge}"
 
 
+#: Rows below which the answer is still on the screen.
+_ON_SCREEN: Final = 12
+#: From this width on there is room for figures.
+_ROOMY: Final = 101
+
+
+def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
+    """Write a line for each row: what it is, whose, and what is wrong or to be done."""
+    dicts = rows.drop("evidence").to_dicts()
+    marks = [_mark(row) for row in dicts]
+    names = [shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
+    heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D") if pen.width >= _ROOMY else ()
+    figures = [_figures(row)[: len(heads)] for row in dicts]
+    first = max(len(mark.word) for mark in marks) + (2 if pen.unicode else 5)
+    second = max(len("WORKLOAD"), *map(len, names))
+    widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
+    lines = []
+    for row, mark, name, cells in zip(dicts, marks, names, figures, strict=True):
+        shown = f"{mark.shape if pen.unicode else mark.plain} {mark.word}"
+        numbers = "".join(cell.rjust(width) + _GAP for cell, width in zip(cells, widths, strict=True))
+        room = pen.width - first - second - len(numbers) - 2
+        what = text.printable(row["alarm_text"] if row["alarm"] and "lives" not in row else _calm(row))
+        what = what if len(what) <= room else f"{what[: max(room - 1, 0)]}…"
+        told = pen.style(mark.token, shown) + " " * (first - len(shown))
+        named = pen.style("bold", name) + " " * (second - len(name))
+        lines.append(f"{told} {named} {numbers}{what}".rstrip())
+    if heads:
+        numbers = "".join(head.rjust(width) + _GAP for head, width in zip(heads, widths, strict=True))
+        lines.insert(0, pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {numbers}".rstrip()))
+    return lines
+
+
+def _mark(row: dict[str, Any]) -> text.Mark:
+    return text.ALARMS[row["alarm"]] if row["alarm"] and "lives" not in row else text.VERDICTS[row["verdict"]]
+
+
+def _calm(row: dict[str, Any]) -> str:
+    pattern = (row["pattern"] or "").replace("_", " ")
+    return f"{pattern}: {_lower_first(row['next_text'].rstrip('.'))}" if pattern else str(row["next_text"])
+
+
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
     first = max(len("VERDICT"), *(len(line) for row in dicts for line in _first_column(row, pen)))
-    room = max(text.WIDTH - first - 1 - sum(width + len(_GAP) for width in widths), len("WORKLOAD"))
+    room = max(pen.width - first - 1 - sum(width + len(_GAP) for width in widths), len("WORKLOAD"))
 
     def numbers(cells: tuple[str, ...]) -> str:
         return "".join(_GAP + cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
@@ -83,18 +137,18 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         column = _first_column(row, pen)
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = shortened(text.named(row), text.WIDTH - first - 1)
+        name = shortened(text.named(row), pen.width - first - 1)
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
         lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers(cells)}"]
-        why = [pen.style("dim", part) for part in _wrapped(row["why"], first)]
-        why += _wrapped(f"Next: {_lower_first(row['next_step'])}", first)
+        why = [pen.style("dim", part) for part in _wrapped(row["why"], pen.width - first - 1)]
+        why += _wrapped(f"Next: {_lower_first(row['next_step'])}", pen.width - first - 1)
         both = zip_longest(column[1:], why, fillvalue="")
         lines += [f"{label.ljust(first)} {part}".rstrip() for label, part in both]
     return lines
 
 
-def _wrapped(sentence: str, first: int) -> list[str]:
-    return text.wrapped(sentence, text.WIDTH - first - 1) if sentence else []
+def _wrapped(sentence: str, room: int) -> list[str]:
+    return text.wrapped(sentence, room) if sentence else []
 
 
 def _lower_first(sentence: str) -> str:
@@ -116,12 +170,12 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _closing(rows: pl.DataFrame) -> list[str]:
+def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     signals = rows["signal"].drop_nulls().unique(maintain_order=True)
     *most, last = [text.SIGNAL_WORDS.get(str(name), str(name)) for name in signals] or ["memory"]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
     words = f"Growth is of {of}. Intervals: -o verdicts.json"
-    return ["", *textwrap.wrap(words, text.WIDTH)]
+    return ["", *textwrap.wrap(words, width)]
 
 
 YAML: Final = (".yaml", ".yml")
@@ -130,7 +184,7 @@ FORMATS: Final = (*exports.FORMATS, *YAML)
 _NAMES_SHOWN: Final = 60
 
 
-def limits_table(found: Assessment, *, unicode: bool = True) -> str:
+def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.WIDTH) -> str:
     """Write what to do, then a block for each workload container, the most urgent first."""
     rows = found.workloads.drop("evidence").to_dicts()
     counted = Counter(row["action"] for row in rows)
@@ -148,16 +202,16 @@ def limits_table(found: Assessment, *, unicode: bool = True) -> str:
     lines += [f"{found.record.sentence}."] if found.record else []
     for row in rows:
         lines += ["", *_block(row)]
-    wrapped = "\n".join(part for line in lines for part in _wrap(line)) + "\n"
+    wrapped = "\n".join(part for line in lines for part in _wrap(line, width)) + "\n"
     return wrapped if unicode else text.plain(wrapped)
 
 
 _COUNTED: Final = {action: words for action, words in text.ACTIONS.items() if action != "none"}
 
 
-def _wrap(line: str) -> list[str]:
+def _wrap(line: str, width: int) -> list[str]:
     indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.wrap(line, text.WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def _block(row: dict[str, Any]) -> list[str]:

@@ -100,7 +100,11 @@ _SEEN = """words => [...document.querySelectorAll("h2, a, b, div, span, button, 
     [
         (
             None,
-            ["mail/killed-climbs", "OOM-killed twice at 256 Mi", "will hit its 256 Mi limit on Tue 17 Nov 02:51 UTC"],
+            [
+                "mail/killed-climbs",
+                "OOM-killed twice at 256 Mi, last Mon 16 Nov 18:00 UTC",
+                "will hit its 256 Mi limit on Tue 17 Nov 02:51 UTC",
+            ],
         ),
         ("OOM-killed this week", ["the data said 17:51 (80 %: 17:08 to 18:55); it was killed at 18:00."]),
         ("will be killed", ["start-and-bursts", "Raise the limit from 384 Mi to 608 Mi."]),

@@ -42,6 +42,27 @@ def test_the_table(assessed: Assessment) -> None:
     )
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_a_line_for_each_is_as_wide_as_the_terminal(assessed: Assessment, width: int) -> None:
+    """Without details each workload takes one line, the worst first, in any width; figures come where there is room."""
+    lines = terminal.table(assessed, details=False, width=width).splitlines()
+    assert max(map(len, lines)) <= width
+    rows = [line for line in lines if line.startswith(("▲", "◆", "●"))]
+    assert len(rows) == assessed.workloads.height
+    names = assessed.workloads["workload"].to_list()
+    assert all(name[:6] in row for name, row in zip(names, rows, strict=True))
+    assert ("OOM KILL 7 D" in "\n".join(lines)) == (width > 100)
+    assert lines[-1].endswith("rmtoolkit explain WORKLOAD SOURCE.")
+
+
+def test_the_answer_is_said_again_below_a_long_list(assessed: Assessment) -> None:
+    """Where the first line has scrolled away, the last ones say it once more."""
+    many = replace(assessed, workloads=pl.concat([assessed.workloads] * 3))
+    answer = terminal.table(assessed, details=False, width=200).splitlines()[0]
+    assert terminal.table(many, details=False, width=200).splitlines().count(answer) == 2
+    assert terminal.table(assessed, details=False, width=200).splitlines().count(answer) == 1
+
+
 def test_figures_are_aligned(assessed: Assessment) -> None:
     """All rows of figures end in the same column."""
     lines = terminal.table(assessed).splitlines()

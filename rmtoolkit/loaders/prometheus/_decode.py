@@ -321,7 +321,7 @@ def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tup
     if answers.refused:
         what = answers.refused[0]
         hint = (
-            "It holds no samples: mend the query and save the answer again."
+            "It holds no samples: fix the query and save the answer again."
             if what.startswith("the error answer")
             else "Save the answer to a query for a metric, such as container_memory_working_set_bytes[1d]."
         )

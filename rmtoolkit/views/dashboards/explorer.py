@@ -105,7 +105,7 @@ def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
     raised = "Raising the limit to" if now is not None else "A limit of"
     return [
         first,
-        el("span", f"{raised} {limit} buys {text.hours(24 * chosen.days)}{between}, not a cure.", class_="rm-ours"),
+        el("span", f"{raised} {limit} buys {text.hours(24 * chosen.days)}{between}, a delay only.", class_="rm-ours"),
     ]
 
 
@@ -170,7 +170,7 @@ def _why(scene: Scene, limit: int, chosen: Chosen) -> str:
     was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
     why = f"{text.chance(scene.at(limit).risk.week)} chance of an OOM kill in 7 days."
     if limit != scene.ours_bytes and scene.growing and chosen.days is not None and chosen.days > 0:
-        why = f"Buys {text.hours(24 * chosen.days)} against the growth, not a cure."
+        why = f"Buys {text.hours(24 * chosen.days)} against the growth, and only delays the kill."
     assumed = "" if scene.change.nothing else "Only after the changes that were assumed. "
     return f"{assumed}{why} {was}"
 

@@ -1,0 +1,32 @@
+"""`rmtoolkit explain`: one workload, with its evidence and what to do."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rmtoolkit.cli import _sources
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands."""
+    told = "its name, namespace/workload, namespace/workload/container, or a pod's name"
+    command.add_argument("of", metavar="WORKLOAD", help=told)
+    _sources.add_sources(command, fail_on=False, scheduler=False)
+    _sources.add_heap(command)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the card of one workload."""
+    from rmtoolkit import text
+    from rmtoolkit.views.explanation import explain
+
+    found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
+    width = text.columns(sys.stdout)
+    lines = [part for line in found.summary().splitlines() for part in text.wrapped(line, width, indent="    ")]
+    body = "\n".join(lines) + "\n"
+    sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
+    return _sources.DONE
