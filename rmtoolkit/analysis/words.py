@@ -152,8 +152,8 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
         why = "its last rest is no longer than the one before it, on lower ground"
         return Open(OpenKind.UNRESTED, why, _at(start, span * (1 + row.unrested), span))
     if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.growing > th.LIKELY:
-        since = "its start" if row.from_start else "a while"
-        why = f"it has risen since {since}, as a cache does that fills"
+        span_words = "since its start" if row.from_start else "for a part of the time only"
+        why = f"it has risen {span_words}, as a cache does that fills"
         needed = row.samples * th.ONE_RISE_SAMPLES / max(pool.rise_samples, 1.0)
         return Open(OpenKind.ONE_RISE, why, _at(start, needed * cadence, span))
     if row.samples < th.FEW_SAMPLES:
