@@ -726,8 +726,8 @@ def _hold_one_rise(pool: Pool) -> Pool:
         # The smaller the rise, the longer it must last: many programs creep for a while.
         climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
         seen = row.samples * min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
-        if main.life.limit_bytes:
-            # The more of the room to the limit is left, the more room is there for a bound.
+        if main.life.limit_bytes and main.life.seconds < th.FEWEST_CYCLES * _DAY_SECONDS:
+            # The more of the room to the limit is left, the more is there for a bound, until days of load went by.
             seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
     surest = th.ONE_RISE if early else 1.0
     over = max(pool.growing - (surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)

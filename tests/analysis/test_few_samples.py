@@ -61,6 +61,11 @@ def test_a_rise_that_leaves_room_for_a_bound_must_last_longer(limit: int | None,
         restarts_total=0,
     )
     assert row_of(recording)["verdict"] == said
+    # The same in eight days, with a sample each hour: days of load went by, and it met no bound.
+    days = record(
+        60 * minutes(200), {"working_set_bytes": recording.samples["working_set_bytes"].to_numpy()}, limit_bytes=limit
+    )
+    assert row_of(days)["verdict"] == "leak"
 
 
 def test_a_rise_near_the_end_is_no_surer_than_one_since_the_start() -> None:
