@@ -248,3 +248,13 @@ def test_prices_have_two_digits_or_none() -> None:
     """Two significant digits below 10, else whole; what is not known says so."""
     prices = [amount(value, "EUR") for value in (53.2, 0.123, None)]
     assert prices == ["53 EUR", "0.12 EUR", "unknown"]
+
+
+def test_prices_are_those_of_the_assessment() -> None:
+    """What the fleet is priced with, the explorer is priced with, unless somebody says otherwise."""
+    table = pl.DataFrame({"time": range(0, 864_000, 600), "workload": "api", "rss_bytes": 100 * MI})
+    found = rm.assess(table, prices=rm.Prices(per_gib_hour=0.02, per_incident=70, currency="EUR"))
+    with_own = rm.LimitExplorer(found, price_per_incident=5.0)
+    assert (with_own.price_per_gib_hour, with_own.price_per_incident, with_own._currency) == (0.02, 5.0, "EUR")
+    assert "EUR" in with_own._charts.value
+    with_own.close()

@@ -250,7 +250,8 @@ class LimitExplorer(Board):
     oom_probability, margins
         As in `rmtoolkit.assess`; an Assessment has its own.
     price_per_gib_hour, price_per_incident
-        What a GiB of reserved memory costs an hour, and what a week with OOM kills costs; attributes too.
+        What a GiB of reserved memory costs an hour, and what a week with OOM kills costs; attributes too. None: those
+        of the Assessment.
     currency
         Of both.
 
@@ -310,15 +311,16 @@ class LimitExplorer(Board):
         samples_from: Source | None = None,
         oom_probability: float = 0.05,
         margins: Margins | str | os.PathLike[str] | None = None,
-        price_per_gib_hour: float = USUAL.per_gib_hour,
-        price_per_incident: float = USUAL.per_incident,
-        currency: str = "USD",
+        price_per_gib_hour: float | None = None,
+        price_per_incident: float | None = None,
+        currency: str | None = None,
     ) -> None:
         found = assess(source, oom_probability=oom_probability, margins=margins)
         whole = found.recording if isinstance(source, Assessment) else source
         self._source = as_source(whole if samples_from is None else samples_from)
         self._found = found
-        self._currency = currency
+        prices = found.prices or USUAL
+        self._currency = prices.currency if currency is None else currency
         known = found.workloads.filter(pl.col("peak_bytes").is_not_null())
         if not known.height:
             msg = "There is no memory sample to explore a limit with."
@@ -332,7 +334,8 @@ class LimitExplorer(Board):
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
         first = plots.find(workload, self._names) if workload is not None else self._names[0]
-        self.price_per_gib_hour, self.price_per_incident = price_per_gib_hour, price_per_incident
+        self.price_per_gib_hour = prices.per_gib_hour if price_per_gib_hour is None else price_per_gib_hour
+        self.price_per_incident = prices.per_incident if price_per_incident is None else price_per_incident
         super().__init__()
         self._wiring = Wiring()
         self._build()
