@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import parse_duration, settings_at_time
-from rmtoolkit.analysis.judge import assess_block, read
+from rmtoolkit.analysis.judge import assess_block, read, verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
@@ -75,6 +75,8 @@ WEEKS: Final = pl.Schema(
         "oom": pl.Boolean(),
         "slack": pl.Float64(),
         "pods": pl.Int64(),
+        "said_kill_time": TIME,
+        "killed_time": TIME,
     }
 )
 
@@ -88,7 +90,8 @@ class Backtest:
     weeks
         A row per workload container, week and rule: the limit that the rule gave from what came before, what the week
         needed, whether that was more (`oom`), and the share of the limit that stayed unused on average (`slack`).
-        `limit_bytes` is null where a rule gave none. Growing workloads are in it, and in nothing else.
+        `limit_bytes` is null where a rule gave none. Growing workloads are in it, and in nothing else. `said_kill_time`
+        is when the week's past said that the limit then in force would be hit, `killed_time` when it killed first.
     arms
         A row per rule over the weeks for which every rule gave a limit (of our own: that at 5 %; at other chances there
         may be fewer), the growing ones left out: `arm`, `weeks`,
@@ -399,7 +402,13 @@ def weeks_of(
     )
     week = workloads(after).join(used, on="workload_row").select(*WORKLOAD, "needed_bytes", "mean_bytes")
     arms: dict[str, pl.DataFrame] = {}
-    known = needs(before)
+    verdicts = verdicts_with(before)["verdicts"]
+    known = needs(before, verdicts)
+    last = before.samples.group_by("container_id").agg(last=pl.col("time").max())
+    hours = pl.duration(milliseconds=(pl.col("hours_to_limit") * 3_600_000).round(), time_unit="ms")
+    said = verdicts.join(last, on="container_id").select(*WORKLOAD, said_kill_time=pl.col("last") + hours)
+    killed = kills(after).group_by("workload_row").agg(killed_time=pl.col("time").min())
+    came = workloads(after).join(killed, on="workload_row").select(*WORKLOAD, "killed_time")
     for chance in promised:
         arms[_name(chance)] = limits_at(known, chance, margins)
     for name, (rule, column) in RIVALS.items():
@@ -410,6 +419,8 @@ def weeks_of(
         )
     arms["hindsight"] = week.select(*WORKLOAD, limit_bytes="needed_bytes")
     whole = week.join(known.select(*WORKLOAD, "growing", "pods"), on=WORKLOAD, nulls_equal=True)
+    for beside in (said, came):
+        whole = whole.join(beside, on=WORKLOAD, nulls_equal=True, how="left")
     rows = [
         whole.join(limits, on=WORKLOAD, nulls_equal=True, how="left").with_columns(arm=pl.lit(name))
         for name, limits in arms.items()

@@ -87,6 +87,14 @@ def test_a_sentence_says_both_and_the_workload_its_last(killed: rm.Recording) ->
     assert "it was killed at" in said[-1]
 
 
+def test_a_backtest_says_when_the_past_said_it_and_when_it_came() -> None:
+    """The week in which a climb of three weeks is killed has that instant, and the one that its past said."""
+    climbs = _climbs(2, 16 * 24 * 60)
+    weeks = rm.backtest(climbs, history="7d").weeks.filter(pl.col("killed_time").is_not_null(), arm="KRR")
+    assert weeks["killed_time"].to_list() == [climbs.events["time"][0]]
+    assert abs(weeks["said_kill_time"][0] - weeks["killed_time"][0]) < dt.timedelta(hours=12)
+
+
 def test_without_kills_there_is_nothing_to_tell() -> None:
     """A calm recording gives no row."""
     table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})

@@ -44,6 +44,8 @@ const foldOf = async anchor => {
     fold.className = "fold";
     fold.id = anchor;
     fold.append(built(cards[place % PER_CHUNK]));
+    const code = fold.querySelector("code[data-of]");
+    if (code) code.textContent = all.patches[code.dataset.of];
     const large = fold.querySelector(".large");
     if (large) {
       large.innerHTML = all.sparks[all.anchors.indexOf(anchor)];

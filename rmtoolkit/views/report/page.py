@@ -148,7 +148,8 @@ class _Drawn:
     def __init__(self, contents: Contents, patches: Sequence[tuple[Resources, str]]) -> None:
         found = contents.found
         self.patches = patches
-        self.patch = {(one.cluster, one.namespace, one.workload, one.container): patch for one, patch in patches}
+        about = (one for one, _ in patches)
+        self.patch = {(one.cluster, one.namespace, one.workload, one.container): at for at, one in enumerate(about)}
         self.found = found
         self.shown = contents.rows[:_MOST]
         charted = self.shown[:_CHARTS]
@@ -234,12 +235,15 @@ class _Drawn:
         )
 
     def _patch(self, about: Row) -> Markup | None:
-        patch = self.patch.get(tuple(about[name] for name in WORKLOAD))
-        if patch is None:
+        at = self.patch.get(tuple(about[name] for name in WORKLOAD))
+        if at is None:
             return None
         note = "provisional" if about["provisional"] else "to apply"
         button = el("button", "Copy", type="button", data_patch="beside")
-        return folded("Patch", note, el("div", el("pre", el("code", patch)), button, class_="patch"))
+        # The page carries each patch once: a packed card is given its own where it is unfolded.
+        stands = about["workload_id"] in self.standing
+        code = el("code", self.patches[at][1]) if stands else el("code", data_of=at)
+        return folded("Patch", note, el("div", el("pre", code), button, class_="patch"))
 
     def _chart(self, about: Row, ident: str) -> Markup:
         pod = self.pods[about["container_id"]] or about["name"]
