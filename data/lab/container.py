@@ -31,8 +31,11 @@ TRUTH = (
     "retained_bytes",
     "metadata_bytes",
     "free_bytes",
+    "tasks",
+    "queued",
+    "series",
 )
-PROCESS = ("rss_bytes", "threads")
+PROCESS = ("rss_bytes", "threads", "descriptors")
 #: A measured row without its time.
 ROW = (*cgroups.SIGNALS, *PROCESS, *TRUTH)
 
@@ -171,8 +174,9 @@ class Container:
         process = _status(life.status)
         if process is None:
             return None
+        descriptors = _descriptors(life.process.pid)
         measured = self._cgroup.read() if self._cgroup else (None,) * len(cgroups.SIGNALS)
-        return (*measured, *process, *(life.truth or (None,) * len(TRUTH)))
+        return (*measured, *process, descriptors, *(life.truth or (None,) * len(TRUTH)))
 
     def _oom_kills(self) -> int:
         return self._cgroup.oom_kills() if self._cgroup else 0
@@ -220,6 +224,14 @@ def _status(file: int) -> tuple[int, int] | None:
         return None
     threads = text.index(b"Threads:")
     return int(text[resident + 6 : resident + 32].split()[0]) * 1024, int(text[threads + 8 : threads + 20].split()[0])
+
+
+def _descriptors(pid: int) -> int | None:
+    """Count the open files and sockets of a process; None when it has just ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        return None
 
 
 def find_library(name: str, kind: str = "so.*") -> Path:

@@ -66,10 +66,22 @@ pub fn lose_outside(bytes: i64) {
     OUTSIDE_DEAD.fetch_add(bytes, Relaxed);
 }
 
+/// Places of what is counted, see [`count`].
+pub const TASKS: usize = 0;
+pub const QUEUED: usize = 1;
+pub const SERIES: usize = 2;
+static COUNTED: [AtomicI64; 3] = [const { AtomicI64::new(-1) }; 3];
+
+/// Says how many of a kind there are now; what no component counts stays unknown.
+pub fn count(kind: usize, number: usize) {
+    COUNTED[kind].store(number as i64, Relaxed);
+}
+
 /// Appends the line of this second: whole numbers in a fixed order, -1 for "not known".
 ///
 /// second, age, live, dead, outside, outside dead, work, load in thousandths, then the
-/// allocator's allocated, active, resident, mapped, retained, metadata and free bytes.
+/// allocator's allocated, active, resident, mapped, retained, metadata and free bytes, then how many tasks,
+/// queued messages and exported series there are.
 pub fn write(line: &mut String, now: &Tick, work_total: u64, gauges: &Gauges) {
     let _ = write!(
         line,
@@ -85,6 +97,9 @@ pub fn write(line: &mut String, now: &Tick, work_total: u64, gauges: &Gauges) {
     );
     for value in gauges.read() {
         let _ = write!(line, " {value}");
+    }
+    for number in &COUNTED {
+        let _ = write!(line, " {}", number.load(Relaxed));
     }
     line.push('\n');
 }

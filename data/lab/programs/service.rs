@@ -19,6 +19,7 @@ mod caches;
 mod child;
 mod cycles;
 mod fragment;
+mod held;
 mod leaks;
 mod ledger;
 mod outside;
@@ -77,6 +78,10 @@ fn component(text: &str, options: &Options) -> Box<dyn Component> {
         "pool" => Box::new(threads::Pool::new(&mut given)),
         "file" => Box::new(outside::File::new(&mut given, &options.directory)),
         "shared" => Box::new(outside::Shared::new(&mut given, &options.shared)),
+        "tasks" => Box::new(held::Tasks::new(&mut given)),
+        "connections" => Box::new(held::Connections::new(&mut given)),
+        "queue" => Box::new(held::Queue::new(&mut given)),
+        "exporter" => Box::new(held::Exporter::new(&mut given)),
         "mmap" => Box::new(outside::Mapping::new(&mut given)),
         "child" => Box::new(child::Child::new(&mut given, options.epoch)),
         "exit" => Box::new(child::Exit::new(&mut given)),
