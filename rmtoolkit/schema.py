@@ -58,6 +58,10 @@ BYTE_SIGNALS: Final = (
     "free_bytes",
 )
 
+#: Numbers of what a process holds one by one: async tasks, open files and sockets, messages that wait in its queues,
+#: series that it exports.
+HELD_SIGNALS: Final = ("tasks", "descriptors", "queued", "series")
+
 #: Counters that only fall when the process restarts.
 COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "refaults_total", "work_total")
 
@@ -67,6 +71,9 @@ SAMPLES: Final = pl.Schema(
     | {name: pl.Int64() for name in BYTE_SIGNALS}
     | {
         "threads": pl.Int64(),
+    }
+    | {name: pl.Int64() for name in HELD_SIGNALS}
+    | {
         "psi_some_seconds": pl.Float64(),
         "psi_full_seconds": pl.Float64(),
         "refaults_total": pl.Float64(),
@@ -102,6 +109,10 @@ class Signal(StrEnum):
     SHMEM = "shmem_bytes"
     KERNEL = "kernel_bytes"
     THREADS = "threads"
+    TASKS = "tasks"
+    DESCRIPTORS = "descriptors"
+    QUEUED = "queued"
+    SERIES = "series"
     FILE = "file_bytes"
     SWAP = "swap_bytes"
     FREE = "free_bytes"
@@ -166,6 +177,10 @@ class Cause(StrEnum):
     STARTUP = "startup"
     TRAFFIC = "traffic"
     RELEASE = "release"
+    TASKS = "tasks"
+    CONNECTIONS = "connections"
+    QUEUE = "queue"
+    EXPORTER = "exporter"
 
 
 class Outlook(StrEnum):

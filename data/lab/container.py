@@ -229,7 +229,7 @@ def _status(file: int) -> tuple[int, int] | None:
 def _descriptors(pid: int) -> int | None:
     """Count the open files and sockets of a process; None when it has just ended."""
     try:
-        return len(os.listdir(f"/proc/{pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
     except (FileNotFoundError, PermissionError, ProcessLookupError):
         return None
 

@@ -25,7 +25,14 @@ _CADVISOR = {
     "container_pressure_memory_waiting_seconds_total": "psi_some_seconds",
     "container_pressure_memory_stalled_seconds_total": "psi_full_seconds",
 }
-_PROCESS = {"process_resident_memory_bytes": "rss_bytes", "process_threads": "threads"}
+_PROCESS = {
+    "process_resident_memory_bytes": "rss_bytes",
+    "process_threads": "threads",
+    "process_open_fds": "descriptors",
+    "tokio_live_tasks_count": "tasks",
+    "queue_depth": "queued",
+    "scrape_samples_scraped": "series",
+}
 _JEMALLOC = {
     f"jemalloc_{name}_bytes": f"{name}_bytes"
     for name in ("allocated", "active", "resident", "mapped", "retained", "metadata")
@@ -96,6 +103,8 @@ def _per_life(run: Recorded, container: dict[str, Any], rows: pl.DataFrame) -> I
 
 
 def _column(metric: str, labels: dict[str, str], part: pl.DataFrame, column: str) -> Iterator[Series]:
+    if column not in part.columns:  # recorded before there was such a column
+        return
     kept = part.select("unix", column).drop_nulls()
     if kept.height:
         yield Series(metric, labels, kept["unix"].to_list(), kept[column].to_list())

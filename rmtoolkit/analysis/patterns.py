@@ -15,7 +15,7 @@ from rmtoolkit.text import MI, configured, hours, memory, moment, number, printa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rmtoolkit.analysis.records import Opinion, Pool, Reading
+    from rmtoolkit.analysis.records import Level, Opinion, Pool, Reading
 
     Clause = Callable[[VerdictRow, Opinion], str]
     Remedy = Callable[[VerdictRow], Iterator[Advice]]
@@ -318,6 +318,104 @@ def _part(layer: Layer, what: str) -> Clause:
     return lambda _, main: f"{memory(main.amount(layer))} of its {memory(main.whole_bytes)} {what}"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One kind of thing that is held."""
+
+    signal: Signal
+    cause: Cause
+    #: How one of them is called, and several.
+    one: str
+    many: str
+    #: How the headline of a leak goes on.
+    leaks: str
+    #: Bytes that one can hold at most.
+    most_bytes: int
+    #: How to find out which they are, and how to bound them: what to do, the setting, what it changes.
+    find: tuple[str, str, str]
+    bound: tuple[str, str, str]
+
+
+#: What explains the others comes first: a connection has its task, a task may have its series.
+HELD: Final = (
+    Held(
+        Signal.QUEUED,
+        Cause.QUEUE,
+        "message",
+        "Messages that wait",
+        "in a queue that nobody empties",
+        th.HELD_MOST,
+        (
+            "Look at the reader of the queue: is it alive, and how many messages a second does it take",
+            'metrics::gauge!("queue_depth").set(receiver.len() as f64), and a counter where a message is taken',
+            "no messages taken: the reader has ended or waits; fewer than come: it is too slow",
+        ),
+        (
+            "Bound the queue, so that who sends has to wait, or drop what is too old",
+            "tokio::sync::mpsc::channel(1024) instead of unbounded_channel(); try_send() where waiting is no choice",
+            "at most 1,024 messages wait",
+        ),
+    ),
+    Held(
+        Signal.DESCRIPTORS,
+        Cause.CONNECTIONS,
+        "open file or socket",
+        "Open files and sockets",
+        "with connections or files that stay open",
+        th.HELD_MOST,
+        (
+            "See what stays open, twice, an hour apart",
+            "ls -l /proc/PID/fd | sed 's/.*-> //; s/[0-9]*]$//' | sort | uniq -c | sort -rn | head; "
+            "ss -tan state close-wait",
+            "CLOSE-WAIT: the peer has gone and the service does not close; a path that repeats names the file",
+        ),
+        (
+            "Close what is idle, and bound how many there are",
+            "hyper: http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(30)); "
+            "socket2: TcpKeepalive::new().with_time(Duration::from_secs(60)); tokio::sync::Semaphore::new(1024)",
+            "at most 1,024 are open, and dead peers go within minutes",
+        ),
+    ),
+    Held(
+        Signal.TASKS,
+        Cause.TASKS,
+        "task",
+        "Tasks alive",
+        "in async tasks that never finish",
+        th.HELD_MOST,
+        (
+            "Find the tasks that never finish, by the line that spawned them",
+            "console_subscriber::init(), built with RUSTFLAGS='--cfg tokio_unstable'; then tokio-console",
+            "the location whose tasks grow old and idle is the culprit",
+        ),
+        (
+            "End what waits for ever: a deadline for each answer, and tasks that end with who started them",
+            "tokio::time::timeout(Duration::from_secs(30), answer).await; tokio::task::JoinSet instead of tokio::spawn",
+            "a task lives 30 seconds at most",
+        ),
+    ),
+    Held(
+        Signal.SERIES,
+        Cause.EXPORTER,
+        "series",
+        "Series that it exports",
+        "in the labels of its own metrics",
+        th.SERIES_MOST,
+        (
+            "Find the metric whose series grow: count them twice, ten minutes apart",
+            "curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
+            "the metric whose count rises has a label with ids, paths or errors in it",
+        ),
+        (
+            "Take that label off, or the route instead of the path; forget series that nothing touches",
+            "axum::extract::MatchedPath as the label; "
+            "PrometheusBuilder::new().idle_timeout(MetricKindMask::ALL, Some(Duration::from_secs(600)))",
+            "the series stay as many as there are routes",
+        ),
+    ),
+)
+BY_CAUSE: Final = {held.cause: held for held in HELD}
+
 PATTERNS: Final = {pattern: _entry(pattern) for pattern in Pattern}
 
 _GROWS_WITH: Final = {
@@ -347,9 +445,13 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
         if main.spikes_early:
             also.append(Pattern.STARTUP_SPIKE)
         cause = Cause.HEAP if row.signal == Signal.ALLOCATED else None
+        if (held := name_held(main)) is not None:
+            cause = held.cause
         return Pattern.LEAK, [name for name in dict.fromkeys(also) if PATTERNS[name].beside_leak], cause
     pattern, cause = main.pattern, main.cause
     faint = main.faint and pattern == Pattern.PLATEAU
+    if verdict == Verdict.INCONCLUSIVE and cause is None and rises(main) and (held := name_held(main)) is not None:
+        cause = held.cause
     if verdict == Verdict.INCONCLUSIVE and not PATTERNS[pattern].named_while_open and not faint:
         if pattern != Pattern.UNEXPLAINED_GROWTH:
             also.insert(0, pattern)
@@ -405,17 +507,70 @@ def _threads_explain(main: Opinion) -> bool:
     return heap.mean_rise < th.THREADS_EXPLAIN * whole.mean_rise
 
 
+def name_held(main: Opinion) -> Held | None:
+    """Name what rises together with the judged signal, by as much as each of it can hold."""
+    return next((held for held in HELD if explains(main, held)), None)
+
+
+def rises(main: Opinion) -> bool:
+    """Whether the judged signal has risen by more than matters."""
+    row = main.reading
+    return row is not None and row.end_level - row.early_level >= th.MATERIAL_SHARE * row.settled
+
+
+def bytes_each(main: Opinion, signal: Signal) -> float | None:
+    """Divide the growth of the judged signal by the things that came with it."""
+    level, row = main.levels.get(signal), main.reading
+    if level is None or row is None or (came := level.end_level - level.early_level) <= 0:
+        return None
+    return (row.end_level - row.early_level) / came
+
+
+def explains(main: Opinion, held: Held) -> bool:
+    """Whether the things rise together with the judged signal, each with as much as it can hold."""
+    level, row, each = main.levels.get(held.signal), main.reading, bytes_each(main, held.signal)
+    if level is None or row is None or each is None:
+        return False
+    came = level.end_level - level.early_level
+    if came < max(th.HELD_RISE, th.HELD_RISE_SHARE * level.early_level):
+        return False
+    if not th.HELD_LEAST <= each <= held.most_bytes:
+        return False
+    return abs(_half_way(level) - _half_way(row)) <= th.HELD_TOGETHER
+
+
+def _half_way(level: Level) -> float:
+    """How much of its rise it had behind it in the middle of the window."""
+    return (level.middle_level - level.early_level) / max(level.end_level - level.early_level, 1e-9)
+
+
 def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Advise on a leak."""
     if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
     else:
         yield from _on_heap(evidence)
+        yield from advise_held(row, evidence)
         if Statistic.HEAP_SUSPECT not in evidence:
             yield from _profile(row, evidence)
-        yield from _usual_suspects(row, evidence)
+        if row.cause not in BY_CAUSE:
+            yield from _usual_suspects(row, evidence)
     yield from _where(evidence)
     yield from _time(row)
+
+
+def advise_held(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """Advise how to find what is held, and how to bound it."""
+    held = BY_CAUSE.get(row.cause) if row.cause is not None else None
+    if held is None:
+        return
+    text, setting, expected = held.find
+    yield Advice(text, setting=setting, expected=expected, because=Statistic.HELD_RISE)
+    text, setting, expected = held.bound
+    each = evidence.get(Statistic.BYTES_EACH)
+    if each is not None and each.estimate and (row.growth_bytes_per_day or 0.0) > 0:
+        expected += f", at {small_memory(each.estimate)} each, and growth of {rate(row.growth_bytes_per_day)} ends"
+    yield Advice(text, setting=setting, expected=expected, because=Statistic.HELD_RISE)
 
 
 def _on_heap(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
@@ -487,7 +642,7 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 
 def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     kept = evidence.get(Statistic.KEPT)
-    if row.cause != Cause.HEAP:
+    if row.cause != Cause.HEAP and not (row.cause in BY_CAUSE and row.signal == Signal.ALLOCATED):
         if not any(piece.rejects for piece in evidence.values()):
             yield Advice(
                 "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
@@ -531,18 +686,25 @@ def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterat
         expected=f"if a cache is the cause, growth of {growth}{of} ends at its bound",
         because=Statistic.GROWTH,
     )
-    yield Advice(
-        "Count tasks that never end: in an async service each holds its future and all it captured",
-        setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
-        expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
-        because=Statistic.GROWTH,
-    )
-    yield Advice(
-        "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
-        setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
-        expected="a metric whose count rises between two looks has an unbounded label",
-        because=Statistic.GROWTH,
-    )
+    apart = {piece.signal for piece in row.evidence if piece.statistic == Statistic.HELD_APART}
+    if Signal.TASKS not in apart:
+        yield _COUNT_TASKS
+    if Signal.SERIES not in apart:
+        yield _COUNT_SERIES
+
+
+_COUNT_TASKS: Final = Advice(
+    "Count tasks that never end: in an async service each holds its future and all it captured",
+    setting="tokio::runtime::Handle::current().metrics().num_alive_tasks() as a gauge, or tokio-console",
+    expected="a count that rises with the memory names spawned tasks as the cause; a flat one clears them",
+    because=Statistic.GROWTH,
+)
+_COUNT_SERIES: Final = Advice(
+    "Count the series that the service exports: a label with user ids, paths or errors in it is kept for ever",
+    setting="curl -s localhost:PORT/metrics | grep -v '^#' | cut -d'{' -f1 | sort | uniq -c | sort -rn | head",
+    expected="a metric whose count rises between two looks has an unbounded label",
+    because=Statistic.GROWTH,
+)
 
 
 def _where(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
@@ -619,6 +781,7 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
         yield Advice(
             "Record for longer: at least 24 samples of one life, better 200", because=OpenKind.TOO_FEW.statistic
         )
+    yield from advise_held(row, evidence)
     if kind != OpenKind.HEAP_RESTS:
         yield from _on_heap(evidence)
     yield from _missing(evidence, kind)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
+from rmtoolkit.text import SIGNAL_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,13 @@ _CGROUP: Final[dict[str, str]] = {
     Signal.THREADS: "container_threads",
 }
 #: Of the process itself, as Prometheus' client libraries name them.
-_PROCESS: Final[dict[str, str]] = {Signal.RSS: "process_resident_memory_bytes"}
+_PROCESS: Final[dict[str, str]] = {
+    Signal.RSS: "process_resident_memory_bytes",
+    Signal.DESCRIPTORS: "process_open_fds",
+    Signal.SERIES: "scrape_samples_scraped",
+}
+#: Nor do those that count tasks.
+_TASKS: Final = "(.+_)?(alive|live)_tasks(_count)?"
 #: No two exporters of jemalloc agree on names: a pattern finds them all.
 _ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
 _WORDS: Final = {
@@ -118,6 +125,10 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
         yield Query("Requests a second (put your own counter here)", f"sum(rate(http_requests_total{matchers}[5m]))")
     if {Statistic.THREADS_RISE, Statistic.THREADS_MANY} & evidence.keys():
         yield Query("Threads", names.signal(Signal.THREADS))
+    held = evidence.get(Statistic.HELD_RISE)
+    if held is not None and held.signal in (Signal.TASKS, Signal.DESCRIPTORS, Signal.SERIES):
+        shown = SIGNAL_WORDS[held.signal]
+        yield Query(f"{shown[:1].upper()}{shown[1:]}", names.signal(held.signal))
     if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
         waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
         yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")
@@ -220,6 +231,8 @@ class _Names:
             return _CGROUP[signal] + self.container()
         if signal in _PROCESS:
             return _PROCESS[signal] + self.process()
+        if signal == Signal.TASKS:
+            return self.process(f"__name__=~{quoted(_TASKS)}")
         kind = signal.removesuffix("_bytes")
         if kind in _ALLOCATOR:
             pattern = f"(.+_)?jemalloc_(.+_)?{kind}(_bytes)?"

@@ -278,6 +278,15 @@ STACK_LEAST: Final = 4 << 10
 STACK_MOST: Final = 8 << 20
 #: Threads explain growth where the live heap shows less than this share of it.
 THREADS_EXPLAIN: Final = 0.5
+#: Tasks, connections, messages or series must rise by so many, and by this share of what they were.
+HELD_RISE: Final = 10
+HELD_RISE_SHARE: Final = 0.2
+#: Half way through the window, what they and the memory have behind them of their rise differs by this at most.
+HELD_TOGETHER: Final = 0.2
+#: Bytes that one of them can hold: at least a counter, at most this; of an exported series at most.
+HELD_LEAST: Final = 8
+HELD_MOST: Final = 512 << 10
+SERIES_MOST: Final = 16 << 10
 #: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
 OUTSIDE_BOUNDED: Final = 0.1
 

@@ -11,7 +11,16 @@ import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
-from rmtoolkit.analysis.patterns import PATTERNS, stack_of_a_thread
+from rmtoolkit.analysis.patterns import (
+    BY_CAUSE,
+    HELD,
+    PATTERNS,
+    bytes_each,
+    explains,
+    name_held,
+    rises,
+    stack_of_a_thread,
+)
 from rmtoolkit.analysis.records import (
     BESIDE,
     ENDLESS,
@@ -271,8 +280,11 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     what = "leaks thread stacks," if row.cause == Cause.THREAD_STACKS else "leaks"
     since = situation.pool.since_version
     begin = f"{subject} {what} {growth}" + (f" since version {printable(since)[:40]}" if since is not None else "")
-    if (code := situation.pool.leaking_code) is not None and row.cause == Cause.HEAP:
+    kind = BY_CAUSE.get(row.cause) if row.cause is not None else None
+    if (code := situation.pool.leaking_code) is not None and (row.cause == Cause.HEAP or kind is not None):
         begin += f" in {printable(code)[:80]}"
+    elif kind is not None:
+        begin += f" {kind.leaks}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
         if row.hours_to_limit > th.FAR_HOURS:
@@ -349,7 +361,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
         parts.append(f"The {signal} grows at a steady rate over {span}")
     if situation.judged > 1:
         parts.append(_on_pods(situation))
-    text = " ".join(parts)
+    text = " ".join(parts) + _rises_with(main, row.cause)
     if pool.leaking_code is not None:
         text += ", and a heap profile shows the same growth"
     if situation.kills:
@@ -358,6 +370,16 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     if situation.capped and longest is not None:
         text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
     return text
+
+
+def _rises_with(main: Opinion, cause: Cause | None) -> str:
+    """Say what rises with the memory, to go on a sentence; nothing where none is known."""
+    kind = BY_CAUSE.get(cause) if cause is not None else None
+    level = main.levels.get(kind.signal) if kind is not None else None
+    if kind is None or level is None:
+        return ""
+    words = kind.many[:1].lower() + kind.many[1:]
+    return f", and the {words} rise with it from {number(round(level.early_level))} to {number(round(level.end_level))}"
 
 
 def _on_pods(situation: Situation) -> str:
@@ -389,7 +411,8 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
         return f"Over {span} the {signal} rises, and {question.why}; {shows}."
     counted = "one life" if pool.lives_judged <= 1 else f"{pool.lives_judged} lives"
     gauge = "" if reading.signal == Signal.ALLOCATED else ", no live-heap gauge"
-    return f"{span} of {signal}, {counted}{gauge}: {question.why}; {shows}."
+    beside = _rises_with(main, situation.row.cause)
+    return f"{span} of {signal}, {counted}{gauge}: {question.why}{beside}; {shows}."
 
 
 #: In the order in which they are asked.
@@ -454,7 +477,7 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
     if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and pool.bounded > th.LIKELY:
         return Answer("yes", "fine", "the heap profile shows nothing that grows")
     if heap is not None:
-        if row.verdict == Verdict.LEAK and row.cause == Cause.HEAP:
+        if row.verdict == Verdict.LEAK and (row.cause == Cause.HEAP or row.cause in BY_CAUSE):
             return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
         if heap.bounded > th.LIKELY:
             return Answer("yes", "fine", f"live heap at {memory(main.live_bytes)} and not growing")
@@ -651,6 +674,28 @@ def threads(main: Opinion) -> Iterator[Evidence]:
         yield say(Says.AGAINST, 0, Statistic.THREADS_MANY, text, value, last, Unit.COUNT, signal=row.signal)
 
 
+def held(main: Opinion) -> Iterator[Evidence]:
+    """Tell what rises with the memory, and what does not; of a memory that rises."""
+    if not rises(main):
+        return
+    say, named = partial(Evidence.of, main), name_held(main)
+    for kind in HELD:
+        level = main.levels.get(kind.signal)
+        if level is None:
+            continue
+        change = f"{number(round(level.early_level))} → {number(round(level.end_level))}"
+        if kind != named and not explains(main, kind):
+            text, statistic = f"{kind.many} do not rise as the memory does", Statistic.HELD_APART
+            yield say(Says.AGAINST, 1, statistic, text, change, level.end_level, Unit.COUNT, signal=kind.signal)
+            continue
+        text = f"{kind.many} rise with the memory"
+        weight = 3 if kind == named else 2
+        yield say(Says.FOR, weight, Statistic.HELD_RISE, text, change, level.end_level, Unit.COUNT, signal=kind.signal)
+        if kind == named and (each := bytes_each(main, kind.signal)) is not None:
+            text, value = f"Growth for each new {kind.one}", f"{small_memory(each)} each"
+            yield say(Says.FOR, 2, Statistic.BYTES_EACH, text, value, each, Unit.BYTES_PER_PIECE, signal=kind.signal)
+
+
 def held_down(main: Opinion) -> Iterator[Evidence]:
     """Tell what says that a flat level is flat because it cannot grow."""
     say = partial(Evidence.of, main)
@@ -753,6 +798,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield from _lives(situation, main)
         yield from layers(main)
         yield from threads(main)
+        yield from held(main)
         yield from held_down(main)
         yield from _doubts(situation, main)
         yield from _missing(situation, main)

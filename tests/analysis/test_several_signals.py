@@ -137,6 +137,89 @@ def test_threads_that_cannot_explain_growth(each: int) -> None:
     assert "threads_rise" in row["by"]
 
 
+# What is held one by one
+
+
+def grown(pieces: Array, each: float, **more: Array) -> dict[str, Array]:
+    """A live heap that gains some bytes with each piece, after 100 Mi."""
+    heap = 100 * MI + each * (pieces - pieces[0])
+    return {"allocated_bytes": noisy(heap, 1), "anon_bytes": noisy(1.1 * heap, 2), **more}
+
+
+@pytest.mark.parametrize(
+    ("signal", "cause", "words"),
+    [
+        ("tasks", "tasks", "in async tasks that never finish"),
+        ("descriptors", "connections", "with connections or files that stay open"),
+        ("queued", "queue", "in a queue that nobody empties"),
+        ("series", "exporter", "in the labels of its own metrics"),
+    ],
+)
+def test_what_rises_with_a_leak_is_its_cause(signal: str, cause: str, words: str) -> None:
+    """2,400 pieces of 12 Ki are what the heap grew by: they are named, counted, and have advice of their own."""
+    pieces = np.floor(50 + 100 * T)
+    row = judged(grown(pieces, 12 * 1024, **{signal: pieces}))
+    assert (row["verdict"], row["pattern"], row["cause"]) == ("leak", "leak", cause)
+    assert words in row["explanation"]
+    assert "rise with it from 5" in row["explanation"]
+    each = row["by"]["bytes_each"]
+    assert (each["signal"], each["unit"]) == (signal, "bytes/piece")
+    assert each["estimate"] == pytest.approx(12 * 1024, rel=0.1)
+    assert row["by"]["held_rise"]["estimate"] == pytest.approx(2_450, rel=0.1)
+    assert "held_apart" not in row["by"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "each", "named"),
+    [
+        pytest.param(50 + 500_000 * T, 12, True, id="least"),
+        pytest.param(50 + 2_000_000 * T, 5, False, id="too_little_each"),
+        pytest.param(50 + 2 * T, 500 * 1024, True, id="most"),
+        pytest.param(50 + 2 * T, 530 * 1024, False, id="too_much_each"),
+        pytest.param(np.minimum(50 + 200 * T, 1_450), None, False, id="ended_early"),
+        pytest.param(50 + 1_000 * np.maximum(T - 18, 0), None, False, id="came_late"),
+        pytest.param(50 + 100 * (T + 2 * np.sin(T)), None, True, id="uneven"),
+        pytest.param(1 + 9 * T / 24, 300 * 1024, False, id="too_few"),
+        pytest.param(10 + 24 * T / 24, 400 * 1024, True, id="enough"),
+        pytest.param(10_000 + 2_000 * T / 24, None, False, id="small_share"),
+        pytest.param(10_000 + 3_000 * T / 24, None, True, id="large_share"),
+        pytest.param(800 + 20 * np.sin(T), None, False, id="flat"),
+    ],
+)
+def test_what_only_rises_beside_a_leak_is_not_its_cause(pieces: Array, each: float | None, *, named: bool) -> None:
+    """Tasks explain a heap that grows as they do, by what a task can hold; else they are said to stand apart."""
+    heap = 50 + 100 * T if each is None else pieces
+    least = max(12 * MI / (heap[-1] - heap[0]), 12 * 1024)
+    row = judged(grown(heap, least if each is None else each, tasks=np.floor(pieces)), limit=64 * GI)
+    if row["verdict"] == "leak":
+        assert (row["cause"] == "tasks") == named
+    assert ("held_rise" in row["by"]) == named
+    assert ("held_apart" in row["by"]) != named
+
+
+def test_a_connection_explains_its_task_and_a_task_its_series() -> None:
+    """Of several that rise together the one that the others hang on is named; all are shown."""
+    pieces = np.floor(50 + 100 * T)
+    row = judged(grown(pieces, 12 * 1024, series=14 * pieces, tasks=pieces, descriptors=pieces))
+    assert row["cause"] == "connections"
+    rising = [item["signal"] for item in row["evidence"] if item["statistic"] == "held_rise"]
+    assert sorted(rising) == ["descriptors", "series", "tasks"]
+
+
+def test_an_exported_series_holds_little() -> None:
+    """16 Ki are too much for a series and nothing for a task: labels do not explain such a leak."""
+    pieces = np.floor(50 + 100 * T)
+    assert judged(grown(pieces, 15 * 1024, series=pieces))["cause"] == "exporter"
+    assert judged(grown(pieces, 18 * 1024, series=pieces))["cause"] == "heap"
+
+
+def test_tasks_say_nothing_of_a_memory_that_rests() -> None:
+    """Many tasks, or more and more of them, are no finding while the memory lies flat."""
+    row = judged({"allocated_bytes": noisy(100 * MI * FLAT, 1), "tasks": np.floor(50 + 100 * T)})
+    assert row["verdict"] == "not_leak"
+    assert not {"held_rise", "held_apart", "bytes_each"} & row["by"].keys()
+
+
 # Layers
 
 

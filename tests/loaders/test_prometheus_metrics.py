@@ -29,6 +29,15 @@ from rmtoolkit.loaders.prometheus._metrics import check_overrides, is_known, mea
         ("kube_pod_init_container_status_restarts_total", "restarts_total"),
         ("process_resident_memory_bytes", "rss_bytes"),
         ("process_num_threads", "threads"),
+        ("process_open_fds", "descriptors"),
+        ("container_file_descriptors", "descriptors"),
+        ("scrape_samples_scraped", "series"),
+        ("tokio_live_tasks_count", "tasks"),
+        ("flags_tokio_alive_tasks", "tasks"),
+        ("nym_node_tokio_runtime_num_alive_tasks", "tasks"),
+        ("num_alive_tasks", "tasks"),
+        ("live_tasks_count", "tasks"),
+        ("tokio_runtime_alive_tasks", "tasks"),
     ],
 )
 def test_known_names(name: str, role: str) -> None:

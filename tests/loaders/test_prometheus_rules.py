@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus._decode import TWICE
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,
@@ -21,6 +22,7 @@ from rmtoolkit.loaders.prometheus._merge import (
     fill_gaps,
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE, POD_LEVEL
+from rmtoolkit.loaders.prometheus.saved import NO_MEMORY
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom
@@ -355,6 +357,26 @@ def test_other_label_sets_of_a_gauge_are_not_summed(prom: Prom) -> None:
     )
     assert recording.samples["allocated_bytes"].to_list() == [1, 2, 3]
     assert recording.report.left_out == {OTHER_LABELS: 2}
+
+
+def test_counts_of_a_target_without_memory_make_no_container(prom: Prom) -> None:
+    """Each target of a scrape has a count of its samples: alone it is no workload, and is said to be left out."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [1, 2, 3], labels=prom.pod()),
+        prom.series("scrape_samples_scraped", [90, 91, 95], labels=prom.pod()),
+        prom.series("tokio_live_tasks_count", [8, 8, 9], labels=prom.pod()),
+        prom.series("scrape_samples_scraped", [4000, 4000], job="kubelet", instance="10.0.0.7:10250"),
+        prom.series("process_open_fds", [40, 41], job="kubelet", instance="10.0.0.7:10250"),
+    )
+    assert recording.containers.height == 1
+    assert recording.samples.select("series", "tasks").rows() == [(90, 8), (91, 8), (95, 9)]
+    assert recording.report.left_out[NO_MEMORY] == 2
+
+
+def test_counts_alone_are_no_recording(prom: Prom) -> None:
+    """An answer that only counts things says that nothing in it is memory."""
+    with pytest.raises(RmtoolkitError, match="memory"):
+        prom.read(prom.series("process_open_fds", [40, 41], labels=prom.pod()))
 
 
 def test_signals_with_different_instants_share_the_frame(prom: Prom) -> None:

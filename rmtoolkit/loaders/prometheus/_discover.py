@@ -11,7 +11,7 @@ import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.prometheus._metrics import ALLOCATOR_NAMES, KNOWN, OWNER_ROLES, meaning_of, role_of
+from rmtoolkit.loaders.prometheus._metrics import KNOWN, OWNER_ROLES, PATTERN_NAMES, meaning_of, role_of
 from rmtoolkit.loaders.server import TooMuchError
 from rmtoolkit.schema import SIGNALS
 
@@ -48,6 +48,7 @@ _USUAL: Final = (
         "container_swap_",
         "container_pressure_memory_",
         "container_threads",
+        "container_file_descriptors",
         "container_start_time_",
     ),
     *("container_oom_", "container_spec_memory_limit_", "pod_memory_", "pod_swap_"),
@@ -188,7 +189,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
     owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
-    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), ALLOCATOR_NAMES]))
+    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), PATTERN_NAMES]))
     memory = _fetch.Matcher("resource", "=~", "memory|")
     told = {identity: label for label, identity in labels.items()}
     own = _Style(told.get("namespace", "namespace"), told.get("pod", "pod"), told.get("container", "container"))

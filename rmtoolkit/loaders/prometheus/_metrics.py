@@ -50,6 +50,9 @@ _NAMES: Final = {
     # process-exporter says by a label which memory it means.
     "rss_bytes": "process_resident_memory_bytes process_memory_usage_bytes namedprocess_namegroup_memory_bytes",
     "threads": "container_threads process_threads process_num_threads namedprocess_namegroup_num_threads",
+    "descriptors": "process_open_fds container_file_descriptors",
+    # What Prometheus itself writes down of each scrape.
+    "series": "scrape_samples_scraped",
     "psi_some_seconds": "container_pressure_memory_waiting_seconds_total",
     "psi_full_seconds": "container_pressure_memory_stalled_seconds_total",
     # Pages that were dropped and had to be read again: memory is short, though it stands still.
@@ -87,7 +90,7 @@ _NAMES: Final = {
 def _family(name: str) -> str:
     if name.startswith(("kube_", "cluster:namespace:pod_memory:", "namespace_workload_pod:")):
         return "kube"
-    return "app" if name.startswith(("process_", "namedprocess_")) else "cgroup"
+    return "app" if name.startswith(("process_", "namedprocess_", "scrape_")) else "cgroup"
 
 
 #: The same by name; what is said of containers is said of init containers as well.
@@ -133,9 +136,12 @@ _NO_TOTAL: Final = re.compile(r"(?:arenas?|threads?|tcache|bins?|extents?|small|
 _BY_LABEL: Final = re.compile(
     rf"{_SHORT}(?:.*(?:allocator|jemalloc).*stats?(?:_bytes)?|(?:.*[_:])?jemalloc(?:_memory)?_bytes)"
 )
+#: Async tasks that were spawned and have not ended: Tokio's own word for them, and that of tokio-metrics.
+_TASKS: Final = re.compile(rf"{_SHORT}(?:.*[_:])?(?:alive|live)_tasks(?:_count)?")
 #: What a server is asked for (RE2); which of these are meant is then told by their whole name.
-ALLOCATOR_NAMES: Final = (
+PATTERN_NAMES: Final = (
     ".*jemalloc.*|.*allocator.*stats?(_bytes)?|memory_(allocated|active|resident|retained|metadata)_bytes"
+    "|(.*_)?(alive|live)_tasks(_count)?"
 )
 _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
 
@@ -187,6 +193,8 @@ def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str
         return Meaning(overrides[name], family, -1)
     if known is not None:
         return known
+    if _TASKS.fullmatch(name):
+        return Meaning("tasks", "app")
     kind = _allocator_kind(name, labels)
     return Meaning(f"{kind}_bytes", "app") if kind else None
 
@@ -199,9 +207,8 @@ def role_of(name: str, overrides: Mapping[str, str]) -> str:
 
 def is_known(name: str, overrides: Mapping[str, str]) -> bool:
     """Tell whether a name alone, as of a file, is that of a metric with a meaning."""
-    return (
-        name in overrides or name in KNOWN or _ALLOCATOR.fullmatch(name) is not None or bool(_BY_LABEL.fullmatch(name))
-    )
+    patterns = (_ALLOCATOR, _BY_LABEL, _TASKS)
+    return name in overrides or name in KNOWN or any(pattern.fullmatch(name) for pattern in patterns)
 
 
 def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:

@@ -30,7 +30,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     spelled,
 )
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SIGNALS, Report
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, EVENTS, HELD_SIGNALS, SIGNALS, Report
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -92,7 +92,10 @@ def to_recording(
     placed = _merge.tell_apart(described.table, decoded, workload_pattern, parting)
     if not placed.containers.height:
         raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
-    table = _grouped(placed.table)
+    table, aside = _with_memory(placed.table)
+    if not table.height:
+        raise NothingUsableError(decoded.left_out + described.left_out + Counter({NO_MEMORY: aside}))
+    table = _grouped(table)
     merged = _merge.merge(table, decoded)
     groups = table.unique("group", keep="first", maintain_order=True).with_columns(count=pl.Series(merged.counts))
     samples, spans = _samples(groups.filter(pl.col("count") > 0), merged)
@@ -107,6 +110,7 @@ def to_recording(
     told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
+    left_out[NO_MEMORY] = aside
     if samples.height:
         left_out[UNSAMPLED] = kept.height - len(spans)
         kept = kept.filter(pl.col("entity").is_in(list(spans)))
@@ -126,6 +130,17 @@ def to_recording(
         ),
         workload_pattern=workload_pattern,
     )
+
+
+NO_MEMORY: Final = "series that count what is held by a container whose memory is not there"
+
+
+def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Leave out what counts tasks, files or series of something without memory: every target of a scrape has some."""
+    counts = pl.col("role").is_in(HELD_SIGNALS)
+    alone = counts & ~pl.col("role").is_in(BYTE_SIGNALS).any().over("entity")
+    kept = table.filter(~alone)
+    return kept, table.height - kept.height
 
 
 def _grouped(table: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,63 @@
+"""Make `data/causes` of its recorded plan: a recording for each run, the truth, and the first of each cause as answers.
+
+Usage: ``python data/lab/causes.py out/causes/raw data/causes``
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import recorded
+from export import prometheus_one_file, recording
+from samples import lost_bytes
+
+COLUMNS = ("recording", "run", "shown", "cause", "signal", "first", "last", "lost_bytes")
+#: What is counted, by the name of a run.
+SIGNALS = {"tasks": "tasks", "connections": "descriptors", "queue": "queued", "exporter": "series"}
+ANSWERS = (
+    *("container_memory_working_set_bytes", "container_memory_rss", "process_resident_memory_bytes"),
+    *("jemalloc_allocated_bytes", "jemalloc_resident_bytes", "kube_pod_container_status_restarts_total"),
+    *("kube_pod_container_resource_limits", "process_open_fds", "tokio_live_tasks_count", "queue_depth"),
+    "scrape_samples_scraped",
+)
+
+
+def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
+    """Export one run; give its row of the truth."""
+    name = line["run"]
+    run = recorded.read(folder, name, time_scale=line["label"]["time_scale"])
+    workload = run.containers[0]["workload"]
+    recording(run).write(target / f"{workload}.parquet")
+    if name.endswith("-1"):
+        prometheus_one_file(run, target / f"{workload}.json", metrics=ANSWERS, every=3)
+    kind = name.partition("-")[0]
+    counted = run.frame[SIGNALS[kind]].drop_nulls()
+    return {
+        "recording": workload,
+        "run": name,
+        "shown": kind,
+        "cause": line["label"]["cause"],
+        "signal": SIGNALS[kind],
+        "first": counted[len(counted) // 5],
+        "last": counted[-1],
+        "lost_bytes": lost_bytes(run.frame),
+    }
+
+
+def main() -> None:
+    """Export every run of the plan."""
+    folder, target = Path(sys.argv[1]), Path(sys.argv[2])
+    plan = [json.loads(line) for line in (target / "plan.jsonl").read_text().splitlines()]
+    rows = [make(folder, line, target) for line in plan]
+    with (target / "truth.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
