@@ -672,11 +672,13 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
         buttons.append(el("button", words, type="button", data_patch="settled"))
     said = el("span", class_="note", role="status", id="copied")
     listed = table(heads, cells[:_SHOWN_APPLIED], named=True, class_="plain-table apply")
-    rest = cells[_SHOWN_APPLIED:]
+    rest = cells[_SHOWN_APPLIED:_MOST_APPLIED]
     more = None
     if rest:
         hidden = table(heads, rest, named=True, class_="plain-table apply")
-        more = folded(f"{len(rest):,} more", "", wide("More patches", hidden, "wide-list"))
+        left = len(cells) - _SHOWN_APPLIED - len(rest)
+        note = f"and {left:,} in their cards" if left else ""
+        more = folded(f"{len(rest):,} more", note, wide("More patches", hidden, "wide-list"))
     note = f"{text.count(len(parts), 'patch', 'patches')}, {guesses:,} provisional; each card shows its own"
     return el(
         "section",
@@ -688,3 +690,4 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
 
 
 _SHOWN_APPLIED: Final = 10
+_MOST_APPLIED: Final = 60
