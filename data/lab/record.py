@@ -57,6 +57,8 @@ class Run:
         ``glibc``, ``jemalloc`` or ``mimalloc`` (preloaded), or ``jemalloc_static``.
     environment
         Settings such as ``MALLOC_CONF``.
+    allocators, environments
+        The same of each release, the first one included, where they change.
     limit_bytes, request_bytes
         Of each container; no limit when null.
     window_seconds
@@ -82,6 +84,8 @@ class Run:
     components: list[str]
     allocator: str = "glibc"
     environment: dict[str, str] = field(default_factory=dict)
+    allocators: list[str] = field(default_factory=list)
+    environments: list[dict[str, str]] = field(default_factory=list)
     limit_bytes: int | None = None
     request_bytes: int | None = None
     window_seconds: int = 600
@@ -153,9 +157,10 @@ class Recording:
     def _container(self, pod: str, replica: int, version: int) -> Container:
         """Make the container of a pod, with the command that it runs."""
         run = self.run
-        environment = dict(run.environment)
-        if run.allocator in ("jemalloc", "mimalloc"):
-            environment["LD_PRELOAD"] = str(find_library(f"lib{run.allocator}"))
+        environment = dict(run.environments[version - 1] if run.environments else run.environment)
+        allocator = run.allocators[version - 1] if run.allocators else run.allocator
+        if allocator in ("jemalloc", "mimalloc"):
+            environment["LD_PRELOAD"] = str(find_library(f"lib{allocator}"))
         options = {
             "seed": run.seed,
             "epoch": self.epoch,

@@ -18,7 +18,7 @@ from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rmtoolkit.analysis.records import HeapReading, Level, Life, Reading
 
@@ -552,7 +552,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
-    pool.moved_bytes = _moved(current, older)
+    _set_moves(pool, current, older)
     before = _combine(older)
     _unmask(before, older)
     if (
@@ -608,10 +608,28 @@ def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     return pool
 
 
-def _moved(current: Sequence[Opinion], older: Sequence[Opinion]) -> float | None:
-    """Settled level now less settled level before, both as the median over their lives."""
-    levels = [[opinion.reading.settled for opinion in part if opinion.reading is not None] for part in (current, older)]
-    return float(np.median(levels[0]) - np.median(levels[1])) if all(levels) else None
+def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion]) -> None:
+    """Set, in place, by how much a release moved the judged signal, the live heap and what lies around it."""
+
+    def moved(level: Callable[[Opinion], float | None]) -> float | None:
+        before, now = ([found for one in part if (found := level(one)) is not None] for part in (older, current))
+        return float(np.median(now) - np.median(before)) if now and before else None
+
+    pool.moved_bytes = moved(lambda one: None if one.reading is None else one.reading.settled)
+    pool.moved_heap_bytes = moved(lambda one: _settled(one, Signal.ALLOCATED))
+    pool.moved_around_bytes = moved(_around)
+
+
+def _settled(opinion: Opinion, signal: Signal) -> float | None:
+    level = opinion.levels.get(signal)
+    return None if level is None else level.settled
+
+
+def _around(opinion: Opinion) -> float | None:
+    """What the process has beside its live heap."""
+    heap = _settled(opinion, Signal.ALLOCATED)
+    whole = _settled(opinion, Signal.ANON) or _settled(opinion, Signal.RSS)
+    return None if heap is None or whole is None else whole - heap
 
 
 def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion], bool]:
@@ -818,11 +836,14 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             bounded=bounded,
             unresolved=max(0.0, 1 - chance - bounded),
             moved_bytes=None,
+            moved_heap_bytes=None,
+            moved_around_bytes=None,
         )
     if young:
         return _just_released(answer, young), len(growing), len(running)
     if older:
-        answer.moved_bytes = _moved(
+        _set_moves(
+            answer,
             [opinion for pool in running for opinion in pool.opinions],
             [opinion for pool in older for opinion in pool.opinions],
         )

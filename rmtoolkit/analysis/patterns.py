@@ -466,9 +466,24 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
             pattern, cause = Pattern.STEP, Cause.RELEASE
         else:
             also.append(Pattern.STEP)
+    if verdict == Verdict.NOT_LEAK and allocator_moved(pool):
+        cause = Cause.ALLOCATOR
+        if pattern == Pattern.PLATEAU:
+            pattern = Pattern.STEP
+        else:
+            also.append(Pattern.STEP)
     if verdict == Verdict.NOT_LEAK and main.spikes_early and pattern != Pattern.STARTUP_SPIKE:
         also.append(Pattern.STARTUP_SPIKE)
     return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
+
+
+def allocator_moved(pool: Pool) -> bool:
+    """Whether a release raised what lies around the live heap, not the heap: another allocator, or other settings."""
+    heap, around = pool.moved_heap_bytes, pool.moved_around_bytes
+    whole = _whole(pool.main) if pool.main is not None else None
+    if heap is None or around is None or whole is None:
+        return False
+    return around > th.MOVED_SHARE * whole.settled and abs(heap) < th.HEAP_STAYED * around
 
 
 def _burst_before(pool: Pool, main: Opinion) -> bool:
@@ -961,6 +976,14 @@ def _mend(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """What the memory is made of, the room under the limit, then what comes and goes."""
     entry, also = PATTERNS[row.pattern], [PATTERNS[name] for name in row.also]
+    if (moved := evidence.get(Statistic.MOVED_AROUND)) is not None:
+        yield Advice(
+            "Compare the allocators of the two releases: its crate, the base image, its settings, huge pages",
+            setting="cargo update -p libmimalloc-sys --precise FORMER (or tikv-jemalloc-sys); the former base image, "
+            "or GLIBC_TUNABLES=glibc.malloc.hugetlb=0; MIMALLOC_*, MALLOC_* and _RJEM_MALLOC_CONF as they were",
+            expected=f"at most {memory(moved.estimate)} less, as before the release; the live heap is no larger",
+            because=Statistic.MOVED_AROUND,
+        )
     for remedy in (*(other.remedy for other in also if other.remedy_beside), entry.remedy):
         if remedy is not None:
             yield from remedy(row)

@@ -138,6 +138,7 @@ class Statistic(StrEnum):
     NODE_EVENTS = "node_events"
     FIXED_VERSION = "fixed_version"
     SINCE_VERSION = "since_version"
+    MOVED_AROUND = "moved_around"
     LIFE_LENGTH = "life_length"
     RESTARTS_UNKNOWN = "restarts_unknown"
     COVERAGE = "coverage"
@@ -752,6 +753,9 @@ class Pool:
     before_version: str | None = None
     #: Settled level of the running version less that of the one before; None where one is unknown.
     moved_bytes: float | None = None
+    #: The same of the live heap, and of what lies around it.
+    moved_heap_bytes: float | None = None
+    moved_around_bytes: float | None = None
     #: Lives that grow, that could be judged, and that ended in an OOM kill.
     lives_rising: int = 0
     lives_judged: int = 0

@@ -341,6 +341,8 @@ STEP_AFTER: Final = 0.08
 STEP_OF_RISE: Final = 0.6
 #: Share of the level that a warm-up rises.
 WARM_UP_RISE: Final = 0.1
+#: The allocator changed with a release that moved what lies around the live heap, and the heap by less than this of it.
+HEAP_STAYED: Final = 0.25
 #: Share of the level that a release moves where it is a step.
 MOVED_SHARE: Final = 0.08
 

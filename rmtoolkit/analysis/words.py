@@ -15,6 +15,7 @@ from rmtoolkit.analysis.patterns import (
     BY_CAUSE,
     HELD,
     PATTERNS,
+    allocator_moved,
     bytes_each,
     explains,
     name_held,
@@ -865,6 +866,11 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
         text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
         yield say(Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
+    if situation.row.verdict == Verdict.NOT_LEAK and allocator_moved(pool):
+        heap, around = pool.moved_heap_bytes or 0.0, pool.moved_around_bytes or 0.0
+        text = "A release moved the memory around the live heap, and not the heap: another allocator, or other settings"
+        shown = f"{memory(around)} more, live heap {memory(abs(heap))} {'more' if heap >= 0 else 'less'}"
+        yield say(Says.AGAINST, 2, Statistic.MOVED_AROUND, text, shown, around, Unit.BYTES)
     if lasts.longest_hours is not None and situation.row.limit_outlook == Outlook.REACHES:
         text = "Restarts begin the growth anew: no life is expected to last longer"
         says, longest = Says.AGAINST if situation.capped else Says.FOR, lasts.longest_hours

@@ -220,6 +220,46 @@ def test_tasks_say_nothing_of_a_memory_that_rests() -> None:
     assert not {"held_rise", "held_apart", "bytes_each"} & row["by"].keys()
 
 
+# The allocator at a release
+
+
+def released(heap_after: float, around_after: float) -> dict[str, Any]:
+    """A day on two versions: the live heap and what lies around it, 80 and 20 Mi at first, then as given."""
+    later = T >= 12
+    heap = noisy(np.where(later, heap_after, 80.0) * MI, 1)
+    whole = heap + noisy(np.where(later, around_after, 20.0) * MI, 2)
+    events = [(0.0, "start", None), (0.0, "release", "1.4.0"), (12.0, "release", "1.5.0"), (12.0, "start", None)]
+    return judged({"allocated_bytes": heap, "anon_bytes": whole}, events=events)
+
+
+@pytest.mark.parametrize(
+    ("heap", "around", "changed"),
+    [
+        pytest.param(80, 70, True, id="allocator"),
+        pytest.param(85, 70, True, id="heap_a_little"),
+        pytest.param(72, 70, True, id="heap_less"),
+        pytest.param(96, 70, False, id="heap_too"),
+        pytest.param(120, 22, False, id="code"),
+        pytest.param(80, 20, False, id="nothing"),
+        pytest.param(80, 24, False, id="too_little"),
+        pytest.param(80, 33, True, id="enough"),
+        pytest.param(60, 20, False, id="less_heap"),
+        pytest.param(80, 8, False, id="less_around"),
+    ],
+)
+def test_a_release_that_moves_only_what_lies_around_the_heap_changed_the_allocator(
+    heap: float, around: float, *, changed: bool
+) -> None:
+    """The same live heap in more memory since a release: its allocator or settings are named, and what to pin."""
+    row = released(heap, around)
+    assert row["verdict"] == "not_leak"
+    assert ("moved_around" in row["by"]) == changed
+    if changed:
+        assert row["cause"] == "allocator"
+        assert "step" in (row["pattern"], *row["also"])
+        assert row["by"]["moved_around"]["estimate"] == pytest.approx((around - 20) * MI, rel=0.15)
+
+
 # Layers
 
 

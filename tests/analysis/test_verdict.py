@@ -90,6 +90,7 @@ FITS: Final = {
 }
 CAUSES: Final = {
     None, "heap", "thread_stacks", "outside_allocator", "allocator", "page_cache", "startup", "traffic", "release",
+    "tasks", "connections", "queue", "exporter",
 }  # fmt: skip
 T: Final = hours(24, 30)
 #: Shapes of a day that leave no doubt, in MiB, and the answer to each.

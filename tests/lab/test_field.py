@@ -85,11 +85,12 @@ def test_readme_counts_the_runs() -> None:
 
 def test_plan_can_be_drawn_again() -> None:
     """The committed plan is what runs.py draws; its names, seeds and programs are in order."""
+    import record
     import runs
     from software import PROGRAMS
 
     drawn = [json.loads(json.dumps(asdict(run))) for run in runs.plan()]
-    assert drawn == list(PLAN.values())
+    assert [record.Run(**run) for run in drawn] == [record.Run(**run) for run in PLAN.values()]
     assert len({run["seed"] for run in drawn}) == len(drawn)
     assert {run["label"]["shape"] for run in drawn} == set(PROGRAMS)
     assert all(run["label"]["part"] == PROGRAMS[run["label"]["shape"]].part for run in drawn)

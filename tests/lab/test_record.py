@@ -19,7 +19,7 @@ import time
 held = []
 for second in range(60):
     held.append(bytearray(1 << 20))
-    print(second, second, len(held) << 20, 0, 0, 0, second, 1000, *[-1] * 7, flush=True)
+    print(second, second, len(held) << 20, 0, 0, 0, second, 1000, *[-1] * 10, flush=True)
     time.sleep(0.2)
 """
 
