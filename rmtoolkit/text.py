@@ -243,7 +243,8 @@ def rate_with_range(growth: float | None, low: float | None, high: float | None)
     if growth is None or low is None or high is None:
         return rate(growth)
     size = max(abs(growth), abs(low), abs(high))
-    factor, unit = (GI, "GiB") if size >= GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
+    # From 10 GiB on as `rate` has it, or one growth would stand in two units on one page.
+    factor, unit = (GI, "GiB") if abs(growth) >= GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
     if size < 1024 / 10:
         factor, unit = 1, "B"
     between = " to " if low < 0 else "–"
@@ -450,9 +451,20 @@ def shortened(name: str, characters: int) -> str:
 
 
 def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
-    """Break foreign text into lines; a word that is longer than a line is cut in its middle."""
-    words = (shortened(word, room - len(indent)) for word in printable(line).split(" "))
-    return textwrap.wrap(" ".join(words), room, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    """Break foreign text into lines; a word longer than a line is cut in its middle, but never code: it is copied."""
+    *parts, last = printable(line).split("`")
+    # An odd part is code; what is after a backtick without its like is none.
+    parts = [part.replace(" ", _JOINED) if at % 2 else part for at, part in enumerate(parts)]
+    words = "`".join([*parts, last.replace(_JOINED, " ")]).split(" ")
+    kept = [word if "`" in word else shortened(word, room - len(indent)) for word in words]
+    lines = textwrap.wrap(
+        " ".join(kept), room, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return [part.replace(_JOINED, " ") for part in lines] or [""]
+
+
+#: Stands for a space at which no line may end; foreign text has none, because it is printable.
+_JOINED: Final = "\0"
 
 
 def wants_colour(stream: IO[str]) -> bool:

@@ -609,7 +609,7 @@ def _on_heap(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
         yield Advice(
             "Take a second profile half an hour later and give both: two of them tell what grows",
             setting="rm.classify(recording, heap=[rm.read_heap(FIRST), rm.read_heap(SECOND)])",
-            expected="the function that grows, at evidence level 5",
+            expected="the function that grows, at evidence level 5 of 5",
             because=Statistic.HEAP_PICTURE,
         )
     if Statistic.HEAP_SHORT in evidence:
@@ -662,7 +662,7 @@ def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advi
             yield Advice(
                 "Export the allocator's live-heap gauge: it tells a leak in the heap from memory outside it",
                 setting=_GAUGE,
-                expected="evidence level 4, and the cause",
+                expected="evidence level 4 of 5, and the cause",
                 because=Statistic.NO_LIVE_HEAP,
             )
         yield Advice(
@@ -746,7 +746,7 @@ def _time(row: VerdictRow) -> Iterator[Advice]:
         return
     more = math.ceil(limit / 2 / (16 * MI)) * 16 * MI
     yield Advice(
-        "If it must survive until the fix, raise the limit: this only delays the kill",
+        "If it must survive until it is fixed, raise the limit: this only delays the kill",
         setting=f"resources.limits.memory: {math.ceil((limit + more) / MI)}Mi",
         expected=f"{hours(left + more / growth * 24)} to the limit instead of {hours(left)}",
         because="hours_to_limit",
@@ -870,21 +870,21 @@ def _missing(evidence: Mapping[str, Evidence], kind: OpenKind) -> Iterator[Advic
         yield Advice(
             "Expose jemalloc's figures: a flat live heap settles it at once",
             setting=_GAUGE,
-            expected="evidence level 4",
+            expected="evidence level 4 of 5",
             because=Statistic.NO_LIVE_HEAP,
         )
     if Statistic.NO_RESTARTS in evidence and kind != OpenKind.RESTARTS_UNKNOWN:
         yield Advice(
             "Add the restart counter: a leak that restarts hide looks like a cycle",
             setting="kube_pod_container_status_restarts_total",
-            expected="evidence level 2",
+            expected="evidence level 2 of 5",
             because=Statistic.NO_RESTARTS,
         )
     if Statistic.NO_WORK in evidence and kind not in _NOT_SEEN:
         yield Advice(
             "Add a counter of the work done: growth for each request does not depend on how busy it was",
             setting='metrics={"http_requests_total": "work_total"} when reading',
-            expected="evidence level 3",
+            expected="evidence level 3 of 5",
             because=Statistic.NO_WORK,
         )
     if Statistic.NO_LIMIT in evidence:

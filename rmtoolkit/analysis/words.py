@@ -825,6 +825,8 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1
     says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
     text, value = f"{_SHAPES[reading.family]} explains the {signal} best", f"weight {number(100 * strength, 2)} %"
+    if says is Says.FOR and reading.family not in GROWTH_FAMILIES:
+        text += ", but its end is not seen yet"
     yield say(says, weight, Statistic.SHAPE, text, value, strength, Unit.SHARE)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:

@@ -555,10 +555,12 @@ def _all(row: Row) -> Iterator[Advice]:
             yield one
     if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS:
         bought = text.hours(24 * row["buys_days"])
+        until = "this is decided" if row["action"] == Action.WAIT else "it is fixed"
+        how = "set a limit" if row["limit_bytes"] is None else "raise the limit"
         yield Advice(
-            "If it must survive until the fix, raise the limit: this only delays the kill",
+            f"If it must survive until {until}, {how}: this only delays the kill",
             setting=f"resources.limits.memory: {quantity(row['raise_to_bytes'])}",
-            expected=f"{bought} more until the limit is met",
+            expected=f"{bought}{' more' if row['limit_bytes'] is not None else ''} until the limit is met",
             because="hours_to_limit",
         )
 

@@ -22,11 +22,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the card of one workload."""
     from rmtoolkit import text
-    from rmtoolkit.views.explanation import explain
+    from rmtoolkit.views.explanation import CODE, explain
 
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
     width = text.columns(sys.stdout)
-    lines = [part for line in found.summary().splitlines() for part in text.wrapped(line, width, indent="    ")]
+    lines = []
+    for line in found.summary().splitlines():
+        # A query with a line break in it, or cut, cannot be copied.
+        lines += [line] if line.startswith(CODE) else text.wrapped(line, width, indent=CODE)
     body = "\n".join(lines) + "\n"
     sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
     return _sources.DONE

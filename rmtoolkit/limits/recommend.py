@@ -103,7 +103,7 @@ def _sentences(why: Why) -> tuple[str, ...]:
 
 
 def _peak(need: history.Need) -> str:
-    when = f" at {moment(need.peak_time)}" if need.peak_time is not None else ""
+    when = f" on {moment(need.peak_time)} UTC" if need.peak_time is not None else ""
     where = f" in pod {need.peak_pod}{when}" if need.peak_pod else when
     if need.peak_bytes is None:
         return "" if need.need_bytes is None else f"The highest need was {memory(need.need_bytes)}."
@@ -112,7 +112,7 @@ def _peak(need: history.Need) -> str:
     if need.need_bytes is None or need.need_of == "above a kill":
         more = ""
     elif need.since is not None:
-        more = f"Since the release of {moment(need.since)} it needed up to {needed}."
+        more = f"Since the release of {moment(need.since)} UTC it needed up to {needed}."
     elif need.need_of == "kernel peak" and need.need_bytes > need.peak_bytes:
         more = f"The kernel recorded a peak between two scrapes: {needed}."
     elif need.need_of == history.PRESSED:
@@ -217,7 +217,10 @@ def _of_growth(why: Why) -> str:
     low, high = (None if days is None else 24 * days for days in (bought.days_low, bought.days_high))
     span = hours_range(low, high)
     between = f" ({span})" if span and hours(low) != hours(high) else ""
-    return f"{said}{killed} Raising to {configured(bought.to_bytes)} buys {hours(24 * bought.days)}{between}."
+    to, lasts = configured(bought.to_bytes), f"{hours(24 * bought.days)}{between}"
+    if need.limit_bytes is None:
+        return f"{said}{killed} A limit of {to} would last {lasts}."
+    return f"{said}{killed} Raising to {to} buys {lasts}."
 
 
 def _of_waiting(why: Why) -> str:  # noqa: PLR0911 - one sentence for each cause

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
+#: Begins a line of a summary that is there to be copied.
+CODE: Final = " " * 4
+
 _HORIZONS: Final = (
     ("24 h", "oom_probability_24h"),
     ("7 days", "oom_probability_7d"),
@@ -108,9 +111,10 @@ class Explanation:
         if self.row["foretold"] is not None:
             lines.append(self.row["foretold"])
         for then in self.advice[1:].iter_rows(named=True):
-            setting = f" `{then['setting']}`" if then["setting"] else ""
-            lines.append(f"Then: {then['text']}{setting}")
-        lines += [f"{shows}: {promql}" for shows, promql in self.queries.iter_rows()]
+            lines.append(f"Then: {then['text']}")
+            lines += [f"{CODE}{then['setting']}"] if then["setting"] else []
+        for shows, promql in self.queries.iter_rows():
+            lines += [f"{shows}:", f"{CODE}{promql}"]
         return "\n".join(text.printable(line) for line in [*lines, f"Next: {self.row['next_step']}"])
 
     def __str__(self) -> str:

@@ -711,3 +711,51 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return one == pytest.approx(other, rel=1e-6)
     return one == other
+
+
+_INSTANT: Final = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d{1,2} \w{3} \d\d:\d\d")
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_each_instant_names_its_zone(found: dict[str, Assessment], fleet: str) -> None:
+    """No sentence, advice or value tells a time of day without its zone."""
+    one, words = found[fleet], pl.selectors.string()
+    told = [
+        said
+        for frame in (one.workloads, one.instances, one.evidence, one.advice, one.kills, one.checklist)
+        for column in frame.select(words)
+        for paragraph in column.drop_nulls()
+        for said in paragraph.split(". ")
+        if _INSTANT.search(said) and "UTC" not in said
+    ]
+    assert not told
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_evidence_that_counts_as_growth_names_no_end_of_it(found: dict[str, Assessment], fleet: str) -> None:
+    """A shape that levels off speaks for a leak only where its end is not seen; the reader is told so."""
+    shapes = found[fleet].evidence.filter(says="for", statistic="shape")["text"]
+    bounded = shapes.filter(shapes.str.contains("levels off|One level|ramp that ends"))
+    assert bounded.str.contains("its end is not seen yet").all()
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_one_growth_has_one_unit(found: dict[str, Assessment], fleet: str) -> None:
+    """The growth among the evidence reads as the growth of the row does."""
+    rates = found[fleet].evidence.filter(statistic="growth").select("value", "estimate").drop_nulls()
+    usual = re.compile(r" (?:Mi|GiB)/day")
+    wrong = [
+        (value, estimate)
+        for value, estimate in rates.iter_rows()
+        if usual.search(value) and usual.search(text.rate(estimate)) and not value.startswith(text.rate(estimate))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_nothing_is_raised_that_is_not_set(found: dict[str, Assessment], fleet: str) -> None:
+    """Where no limit is known, no sentence and no advice raises it."""
+    rows = found[fleet].workloads.filter(pl.col("limit_bytes").is_null())
+    ids = rows["workload_id"].to_list()
+    told = [*rows["limit_reason"].drop_nulls(), *found[fleet].advice.filter(pl.col("workload_id").is_in(ids))["text"]]
+    assert not [said for said in told if re.search(r"[Rr]ais(?:e the limit|ing to)", said)]

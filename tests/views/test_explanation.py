@@ -9,9 +9,12 @@ import polars as pl
 import pytest
 
 from rmtoolkit.assessment import Assessment, assess, classify
+from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.loaders import read
 from rmtoolkit.recording import concat
 from rmtoolkit.views.explanation import Explanation, explain
+from rmtoolkit.views.terminal import table as terminal_table
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours
 
 T = hours(24, 60)
@@ -176,3 +179,17 @@ def test_floor_and_horizons_in_the_summary() -> None:
     assert "nine times in ten" in text
     assert "within 24 h, " in text
     assert " within 30 days." in text
+
+
+@pytest.mark.parametrize("columns", [60, 200])
+def test_code_is_never_cut(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int) -> None:
+    """However narrow the terminal is, each query and setting stands whole on one line: it is there to be copied."""
+    monkeypatch.setattr("rmtoolkit.text.columns", lambda _: columns)
+    found = assess(read("data/samples/noble-newt"))
+    table = terminal_table(found, width=columns).splitlines()
+    assert main(["explain", "noble-newt", "data/samples/noble-newt"]) == 0
+    card, explained = capsys.readouterr().out.splitlines(), explain(found, "noble-newt")
+    for code in (*explained.queries["promql"], *explained.advice["setting"].drop_nulls()):
+        assert any(code in line for line in card), code
+    setting = found.workloads["setting"][0]
+    assert any(setting in line for line in table)

@@ -98,7 +98,7 @@ class Case:
         if part.samples.height < _LEAST:
             msg = (
                 f"There are {text.count(part.samples.height, 'sample')} between {text.moment(first)} and "
-                f"{text.moment(last)}: too few to judge. Select a longer window."
+                f"{text.moment(last)} UTC: too few to judge. Select a longer window."
             )
             raise RmtoolkitError(msg)
         asked = self.found
@@ -317,7 +317,7 @@ def _judged(state: State) -> Markup:
     if state.judged is None:
         return Markup("")
     first, last = map(instant, state.judged)
-    return el("p", el("b", "Judged on "), f"{text.moment(first)} to {text.moment(last)}", " only.", class_="judged")
+    return el("p", el("b", "Judged on "), f"{text.moment(first)} to {text.moment(last)} UTC", " only.", class_="judged")
 
 
 def _heading(whole: Timeline, row: dict[str, Any]) -> Markup:

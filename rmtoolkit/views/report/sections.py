@@ -623,7 +623,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     lines = [
         el(
             "li",
-            el("b", text.moment(kill["time"])),
+            el("b", f"{text.moment(kill['time'])} UTC"),
             el("div", link(known[kill["workload_id"]]), " at ", text.configured(kill["limit_bytes"], known=False)),
             el("div", text.printable(kill["sentence"])),
             class_="act",
