@@ -235,7 +235,16 @@ class ProcessReader:
         if "rss_bytes" not in status:
             # A zombie: dead, and not fetched by its parent.
             return None
-        return status, self._rollup(home)
+        return status | self._descriptors(home), self._rollup(home)
+
+    def _descriptors(self, home: Path) -> dict[str, int]:
+        """Count open files and sockets; only its owner may look."""
+        try:
+            return {"descriptors": sum(1 for _ in (home / "fd").iterdir())}
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                self.notes["open files and sockets may not be counted: the process is another user's"] = None
+            return {}
 
     def _rollup(self, home: Path) -> dict[str, int]:
         if not self._adds_up:
@@ -268,12 +277,14 @@ def together(
     parts = [linux.process_signals(one, rollup) for one, rollup in zip(found, rollups, strict=True)]
     if len(parts) < 2:  # noqa: PLR2004
         return parts[0] if parts else {}
-    threads = {"threads": sum(one.get("threads", 0) for one in found)}
+    counts = {"threads": sum(one.get("threads", 0) for one in found)}
+    if all("descriptors" in one for one in found):
+        counts["descriptors"] = sum(one["descriptors"] for one in found)
     if not all("pss_anon_bytes" in rollup for rollup in rollups):
         notes["several processes: pages that they share are counted for each of them"] = None
         names = ("rss_bytes", "anon_bytes", "file_bytes", "shmem_bytes", "swap_bytes")
         whole = [name for name in names if all(name in part for part in parts)]
-        return {name: sum(part[name] for part in parts) for name in whole} | threads
+        return {name: sum(part[name] for part in parts) for name in whole} | counts
 
     def share(name: str) -> int:
         return sum(rollup.get(name, 0) for rollup in rollups)
@@ -286,7 +297,7 @@ def together(
         "file_bytes": mapped,
         "shmem_bytes": shmem,
         "swap_bytes": share("pss_swap_bytes"),
-        **threads,
+        **counts,
     }
 
 
@@ -340,10 +351,11 @@ def record(
     -------
     Recording
         A row per sample. Of processes: `rss_bytes`, `anon_bytes`, `file_bytes` (mapped files), `shmem_bytes`,
-        `swap_bytes`, `threads` and, of one without children, `peak_bytes`. Of several, pages that they share
-        count once. Of a cgroup: `usage_bytes`, `working_set_bytes`, `anon_bytes`, `file_bytes` (page cache) and the
-        rest of its accounts, pressure, its limit, and `rss_bytes` and `threads` of its processes. Events: `start`,
-        `end` with the exit status, `error`, `oom_kill` when the cgroup's limit killed it, `node_oom` when the
+        `swap_bytes`, `threads`, `descriptors` (open files and sockets) and, of one without children, `peak_bytes`.
+        Of several, pages that they share count once. Of a cgroup: `usage_bytes`, `working_set_bytes`, `anon_bytes`,
+        `file_bytes` (page cache) and the rest of its accounts, pressure, its limit, and `rss_bytes`, `threads` and
+        `descriptors` of its processes. Events: `start`, `end` with the exit status, `error`, `oom_kill` when the
+        cgroup's limit killed it, `node_oom` when the
         machine had no memory left.
 
     Raises
@@ -482,7 +494,7 @@ class Recorder:
         if not alive:
             return {}
         processes = self._reader.read(processes_of(process_ids(folder)))
-        return signals | {key: processes[key] for key in ("rss_bytes", "threads") if key in processes}
+        return signals | {key: processes[key] for key in ("rss_bytes", "threads", "descriptors") if key in processes}
 
     def _tree(self) -> list[psutil.Process]:
         process = self._target.process

@@ -130,6 +130,18 @@ def test_memory_of_children_is_added_and_shared_pages_count_once() -> None:
 
 
 @needs_linux
+def test_open_files_and_sockets_are_counted() -> None:
+    """A process that opens forty pairs of sockets has eighty descriptors more, and as many again in its child."""
+    code = (
+        "import os, socket, time\nheld = [socket.socketpair() for _ in range(40)]\n"
+        "child = os.fork()\ntime.sleep(1.5)\n"
+        "child and os.wait()\n"
+    )
+    samples = rm.record(command=python(code), interval_seconds=0.05).samples
+    assert 160 <= most(samples.filter(threads=2), "descriptors") < 200
+
+
+@needs_linux
 def test_a_process_is_followed_until_it_is_gone() -> None:
     """A process that somebody else started is recorded to its end; its exit status is not ours to know."""
     with subprocess.Popen(python("import time\nheld = bytearray(20 << 20)\ntime.sleep(0.5)")) as process:
@@ -341,6 +353,9 @@ def test_what_may_not_be_read_is_said() -> None:
     notes: dict[str, None] = {}
     one = {"rss_bytes": 10, "anon_bytes": 4, "threads": 1}
     assert together([one, one], [{}, {}], notes) == {"rss_bytes": 20, "anon_bytes": 8, "threads": 2}
+    seen = one | {"descriptors": 5}
+    assert together([seen, seen], [{}, {}], notes)["descriptors"] == 10
+    assert "descriptors" not in together([seen, one], [{}, {}], notes)
     assert any("counted for each" in note for note in notes)
 
 
