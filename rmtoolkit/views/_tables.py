@@ -137,13 +137,18 @@ def with_code(sentence: str) -> Markup:
 
 def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
     """Write what to do, the setting on a line of its own, perhaps with a button, and what it should change."""
-    setting = text.printable(one["setting"]) if one["setting"] else None
-    block = el("code", setting, class_="block") if setting else None
-    if block and copied:
-        button = el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=setting)
-        block = el("div", block, button, class_="copied")
+    block = code(text.printable(one["setting"]), copied=copied) if one["setting"] else None
     expected = f"Expected: {text.printable(one['expected'].rstrip('.'))}." if one["expected"] else None
     return with_code(one["text"]), block, el("span", expected, class_="small") if expected else None
+
+
+def code(line: str, *, copied: bool) -> Markup:
+    """Write a line of code, perhaps with a button that copies it."""
+    block = el("code", line, class_="block")
+    if not copied:
+        return block
+    button = el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=line)
+    return el("div", block, button, class_="copied")
 
 
 @lru_cache(maxsize=64)
@@ -223,6 +228,51 @@ def evidence(row: Row, *, where: bool = False, **attributes: Any) -> Markup:  # 
     if not items:
         return el("p", "No evidence: too few samples.", class_="note")
     return write(_EVIDENCE_SEEN if where else _EVIDENCE, items, class_="evidence", **attributes)
+
+
+def how(row: Row, queries: Sequence[Row], *, copied: bool = False) -> Markup:
+    """Say what each figure of the answer rests on, and write the queries that show the same."""
+    names = ("growth_low_bytes_per_day", "growth_high_bytes_per_day")
+    window = "no samples"
+    if row["window_start"] is not None:
+        window = text.period(row["window_start"], row["window_end"])
+    since, cadence = row["growth_since"], row["cadence_seconds"]
+    risk, limit = row["oom_probability_7d"], row["limit_reason"]
+    rests = {
+        "Window": [
+            window,
+            *([f"a sample every {text.hours(cadence / _HOUR)}"] if cadence is not None else []),
+            f"coverage {text.share(row['coverage'])}",
+            *([text.count(row["runs"], "life", "lives")] if row["runs"] else []),
+        ],
+        f"Growth of {text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')}": [
+            text.growth(row).removeprefix("+"),
+            *([f"80 % interval {span}"] if (span := text.rate_range(*(row[name] for name in names))) else []),
+            *([f"since {text.moment(since)} UTC"] if since is not None else []),
+        ],
+        "OOM kill, 7 days": [text.chance(risk), *([row["risk_because"]] if row["risk_because"] else [])],
+        row["confidence_of"]: [
+            text.chance(row["confidence_share"]),
+            *([f"from {row['evidence_words']}"] if row["evidence_words"] else []),
+        ],
+        "Limit": [limit] if limit else [],
+    }
+    told = [join(el("dt", figure), el("dd", text.printable(", ".join(said)))) for figure, said in rests.items() if said]
+    shown = [
+        join(el("dt", one["shows"]), el("dd", code(text.printable(one["promql"]), copied=copied))) for one in queries
+    ]
+    counted = text.count(len(shown), "query for Grafana", "queries for Grafana") if shown else "no queries"
+    return folded("How this was got", f"{window}, {counted}", el("dl", *told, *shown, class_="queries"))
+
+
+def kills(rows: Sequence[Row]) -> Markup | None:
+    """List OOM kills, the newest first, with what was said before each."""
+    if not rows:
+        return None
+    newest = sorted(rows, key=lambda row: row["time"], reverse=True)
+    lines = [el("li", text.printable(row["sentence"])) for row in newest[:_SHOWN]]
+    note = f"{len(rows):,}, what the data said before, and what came"
+    return folded("OOM kills", note, _cut("newest", len(rows)), el("ul", *lines, class_="plain"))
 
 
 def questions(checklist: Sequence[Row], **attributes: Any) -> Markup:  # noqa: ANN401 - of `table`

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import el, folded, join
+from rmtoolkit._html import el, folded
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views import _tables
@@ -139,10 +139,6 @@ class Explanation:
         )
         risk = _risk_words(row)
         more = [el("li", *action(one)) for one in others]
-        queries = [
-            join(el("dt", shows), el("dd", el("code", promql, class_="block")))
-            for shows, promql in self.queries.iter_rows()
-        ]
         return el(
             "div",
             el("style", STYLE),
@@ -150,13 +146,7 @@ class Explanation:
             el("p", risk, class_="note") if risk else None,
             _tables.evidence(row, where=True, caption="Evidence"),
             folded("What else to do", text.count(len(more), "thing"), el("ol", *more)) if more else None,
-            folded(
-                "The same in Grafana",
-                text.count(len(queries), "query", "queries"),
-                el("dl", *queries, class_="queries"),
-            )
-            if queries
-            else None,
+            _tables.how(row, self.queries.to_dicts()),
             class_=f"rm rm-explanation {mark.token}",
         )
 

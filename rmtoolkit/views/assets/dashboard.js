@@ -42,6 +42,14 @@ function title(details) {
   return details.querySelector("summary")?.firstChild?.textContent.trim() ?? "";
 }
 
+function open(root, wanted) {
+  const details = [...root.querySelectorAll("details")].find(one => title(one) === wanted);
+  if (!details) return;
+  details.open = true;
+  details.querySelector("summary").focus({ preventScroll: true });
+  details.scrollIntoView({ block: "start" });
+}
+
 const level = node => Number(node.getAttribute("aria-level"));
 
 // In a tree parents come first: what is below one is next, and its neighbours are the next of its level.
@@ -123,8 +131,9 @@ function render({ model, el }) {
   });
 
   const click = async event => {
-    const target = event.target.closest("[data-rm-send], [data-rm-copy]");
+    const target = event.target.closest("[data-rm-send], [data-rm-copy], [data-rm-open]");
     if (!target) return;
+    if (target.dataset.rmOpen !== undefined) open(root, target.dataset.rmOpen);
     if (target.dataset.rmSend !== undefined) {
       pressed = target.dataset.rmSend;
       model.send({ kind: "send", value: target.dataset.rmSend });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -81,6 +82,18 @@ class Case:
         """Give the five answers about a workload."""
         return self.found.checklist.filter(workload_id=self._at[name])
 
+    def queries(self, name: str) -> pl.DataFrame:
+        """Give the queries that show what the verdict on a workload rests on."""
+        return self.found.queries.filter(workload_id=self._at[name])
+
+    def kills(self, name: str, pod: str = "") -> list[dict[str, Any]]:
+        """Give the OOM kills of a workload or one of its pods, the newest first."""
+        kills = self.found.kills.filter(workload_id=self._at[name])
+        if pod:
+            mine = self.instances(name).filter(pl.col("pod") == pod)["container_id"].to_list()
+            kills = kills.filter(pl.col("container_id").is_in(mine))
+        return kills.sort("time", descending=True).to_dicts()
+
     def lives(self, containers: Sequence[int]) -> pl.DataFrame:
         """Give the lives of some containers."""
         return self.found.lives.filter(pl.col("container_id").is_in(containers))
@@ -121,15 +134,34 @@ def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = Non
 _SHOWN: Final = 8
 
 
-def heap_part(answer: HeapAnswer | None, function: str = "") -> Markup:
+def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str = "") -> Markup:
     """Show what a heap profile answers."""
     if answer is None and function:
         msg = f"There is no heap profile to show {text.printable(function)!r} in. Load one with heap=."
         raise RmtoolkitError(msg)
     if answer is None:
-        example = 'For example: rm.Triage(recording, heap=rm.read_heap("service.heaptrack.zst"))'
-        return folded("Heap profile", "none loaded; pass heap= to name the call sites", el("p", example, class_="note"))
+        return folded(
+            _HEAP,
+            "none loaded; one names the code",
+            el("p", "Where the service serves profiles, fetch two of them, half an hour apart:", class_="note"),
+            _tables.code(_fetching(row), copied=True),
+            el("p", "Then load them; a file of heaptrack, DHAT or massif does too:", class_="note"),
+            _tables.code('rm.Triage(recording, heap=rm.read_heap("heap-profiles"))', copied=True),
+        )
     return _drawn(answer, function)
+
+
+#: The title of the part about the heap profile, which a button of the answer opens.
+_HEAP: Final = "Heap profile"
+
+
+def _fetching(row: dict[str, Any]) -> str:
+    """Write the command that fetches profiles of the pod that is shown."""
+    served = "PORT/debug/pprof/heap --every 30m"
+    if None in (row["namespace"], row["pod"]):
+        return f"rmtoolkit heap http://HOST:{served}"
+    pod, space = (text.printable(row[name]) for name in ("pod", "namespace"))
+    return f"rmtoolkit heap {shlex.quote(f'pod/{pod}')}:{served} -n {shlex.quote(space)}"
 
 
 @lru_cache(32)
@@ -152,7 +184,7 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
         ("Evidence", "wrap"),
     )
     return folded(
-        "Heap profile",
+        _HEAP,
         text.printable(answer.headline),
         wide("Suspects", table(heads, rows))
         if rows
@@ -210,6 +242,7 @@ class Picture:
     top: float
     ages: Markup
     evidence: Markup
+    how: Markup
     questions: Markup
     heap: Markup
     folded: Markup
@@ -233,9 +266,10 @@ def picture(case: Case, state: State) -> Picture:
         drawn = replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
+    kills, heap = judged.kills(state.workload, state.pod), case.heap(state.workload)
     return Picture(
         aside=_aside(case, state, row),
-        answer=join(_tables.incomplete(case.found), _answer(row, state.workload, case.found.oom_probability)),
+        answer=join(_tables.incomplete(case.found), _answer(case, row, state.workload, kills)),
         judged=_judged(state),
         heading=_heading(whole, row),
         drawn=drawn,
@@ -243,10 +277,11 @@ def picture(case: Case, state: State) -> Picture:
         says=timeline_altair.says(whole if state.judged is None else drawn, row),
         top=timeline_svg.Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
-        evidence=_tables.evidence(row, caption="Evidence"),
+        evidence=_tables.evidence(row, where=True, caption="Evidence"),
+        how=_tables.how(row, judged.queries(state.workload).to_dicts(), copied=True),
         questions=_tables.questions(judged.questions(state.workload).to_dicts(), caption="The five questions"),
-        heap=heap_part(case.heap(state.workload), state.function),
-        folded=_folded(judged, state, row, whole),
+        heap=heap_part(heap, row, state.function),
+        folded=_folded(judged, state, row, whole, kills),
         home=home,
         step_ms=1000 * (row["cadence_seconds"] or 1.0),
     )
@@ -300,14 +335,23 @@ def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
     return join(el("div", first), el("div", f"coverage {text.share(row['coverage'])}, all times UTC"))
 
 
-def _answer(row: dict[str, Any], name: str, target: float) -> Markup:
+def _answer(case: Case, row: dict[str, Any], name: str, kills: list[dict[str, Any]]) -> Markup:
     step, *then = action(row | {"text": row["next_text"]}, copied=True)
+    known = case.heap(name) is not None
+    code = None
+    if known or row["growing"]:
+        words = "Show its code" if known else "Name its code"
+        code = el("button", words, type="button", class_="rm-button small", data_rm_open=_HEAP)
+    said = text.printable(kills[0]["sentence"]) if kills else None
     return _tables.answer(
         row,
         name,
         el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
-        el("div", el("div", el("b", "Next:"), " ", step), *then, class_="next"),
-        target,
+        join(
+            el("div", el("div", el("b", "Next:"), " ", step), *then, code, class_="next"),
+            el("p", el("b", "Last kill:"), " ", said, class_="foretold") if said else None,
+        ),
+        case.found.oom_probability,
         most=_SHOWN_NAME,
         class_=f"answer {text.VERDICTS[row['verdict']].token}",
     )
@@ -340,12 +384,13 @@ def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
 _COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
 
 
-def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline) -> Markup:
+def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, kills: list[dict[str, Any]]) -> Markup:
     instances = judged.instances(state.workload)
     ids = instances["container_id"].to_list()
     names = dict(zip(ids, instances["pod"].to_list(), strict=True))
     findings = judged.found.findings.filter(pl.col("container_id").is_in(ids))
     return join(
+        _tables.kills(kills),
         _tables.pods(instances.to_dicts()),
         _tables.lives(judged.lives(ids).to_dicts(), names, judged.row(state.workload)),
         _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, row["cadence_seconds"]),
@@ -434,12 +479,12 @@ class Triage(Board):
         self._heading = _base.html("")
         self._ages, self._evidence = _base.html("", "rm-ages"), _base.html("", "rm-evidence")
         halves = _base.box(self._ages, self._evidence, classes=["rm-halves"])
-        self._questions, self._heap, self._folded = (_base.html("") for _ in range(3))
+        self._how, self._questions, self._heap, self._folded = (_base.html("") for _ in range(4))
         row = _base.controls(self._search, self._pods, self._windows, self._drags, self._aside)
         super().__init__(
             [
                 *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading, self._chart),
-                *(self._typed, halves, self._questions, self._heap, self._folded),
+                *(self._typed, halves, self._how, self._questions, self._heap, self._folded),
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")
@@ -580,7 +625,7 @@ class Triage(Board):
         """Draw the heap profile alone: the chart stays where somebody has moved it."""
         wanted = replace(self._state, function=self.function)
         try:
-            drawn = heap_part(self._case.heap(wanted.workload), wanted.function)
+            drawn = heap_part(self._case.heap(wanted.workload), self._picture.row, wanted.function)
         except Exception:
             self._settle()
             raise
@@ -609,7 +654,7 @@ class Triage(Board):
         found = self._picture
         # First of all: whoever sees the answer may type into these boxes, and must not be overwritten.
         self._type(found.home)
-        for name in ("aside", "answer", "heading", "ages", "evidence", "questions", "heap", "folded"):
+        for name in ("aside", "answer", "heading", "ages", "evidence", "how", "questions", "heap", "folded"):
             getattr(self, f"_{name}").value = getattr(found, name)
         self._said.value = found.judged
         self._again.layout.display = "flex" if found.judged else "none"
