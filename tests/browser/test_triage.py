@@ -90,7 +90,7 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
     found.get_by_role("button", name="re-judge a window").click()
     expect(found.get_by_role("textbox", name="From, UTC")).to_be_visible()
     drag(page, chart, 0.17, 0.3)
-    judged = found.get_by_text(re.compile(r"Judged on Tue 24 Nov 1\d:\d\d to Tue 24 Nov 1\d:\d\d only"))
+    judged = found.get_by_text(re.compile(r"Judged on Tue 24 Nov 1\d:\d\d to Tue 24 Nov 1\d:\d\d UTC only"))
     expect(judged).to_be_visible()
     expect(found.get_by_role("heading", name="One life by age")).to_be_visible()
     found.get_by_role("button", name="Judge the whole recording again").click()
@@ -105,7 +105,7 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
     expect(found.get_by_role("textbox", name="From, UTC")).to_have_value("2026-11-24 13:00:00")
     expect(found.get_by_role("textbox", name="To, UTC")).to_have_value("2026-11-24 16:00:00")
     found.get_by_role("button", name="Judge this window").press("Enter")
-    expect(found.get_by_text("Judged on Tue 24 Nov 13:00 to Tue 24 Nov 16:00 only")).to_be_visible()
+    expect(found.get_by_text("Judged on Tue 24 Nov 13:00 to Tue 24 Nov 16:00 UTC only")).to_be_visible()
     chart.press("Escape")
     expect(judged).to_be_hidden()
 

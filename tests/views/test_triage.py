@@ -144,7 +144,7 @@ def test_a_window_is_judged_again(case: Case) -> None:
     lives = case.lives([row["container_id"]])
     window = tuple(int(lives[name].to_physical()[0]) for name in ("start", "end"))
     found = picture(case, State("aster/tidy-grouse", judged=(window[0], window[1])))
-    assert re.search(r"Judged on </b>Tue 24 Nov 09:30 to Tue 24 Nov 12:50 only", found.judged)
+    assert re.search(r"Judged on </b>Tue 24 Nov 09:30 to Tue 24 Nov 12:50 UTC only", found.judged)
     assert (found.drawn.start, found.drawn.now) == window
     words = timeline_chart.rows(found.drawn, found.row)["labels"]["w"]
     assert "last sample, Tue 24 Nov 12:50" in words
