@@ -229,7 +229,7 @@ def test_ascii_terminals_get_ascii(calm: Path) -> None:
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         check=True,
     )
-    assert "[ok] NOT A LEAK" in found.stdout
+    assert "[ok] Not a leak" in found.stdout
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,3 +336,41 @@ def test_folders_that_are_links_are_entered(tmp_path: Path) -> None:
     (tmp_path / "week" / "data").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "back").symlink_to(tmp_path / "week")
     assert rm.read(tmp_path / "week").containers["pod"].to_list() == ["db-0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("clasify CALM", "did you mean 'classify'? See: rmtoolkit --help"),
+        ("classify CALM --verbos", "did you mean '--verbose'? See: rmtoolkit classify --help"),
+        ("limits CALM --limit 512mb", "unrecognized arguments: --limit 512mb. See: rmtoolkit limits --help"),
+        ("classify CALM --fail-on leaks", "did you mean 'leak'? See: rmtoolkit classify --help"),
+        ("limits CALM --oom-probability 5", "'5' is no chance between 0 and 1. Write it like 0.05 or 5%."),
+        ("explain CALM calm", "The workload comes first: rmtoolkit explain WORKLOAD SOURCE."),
+        ("classify data/heap/warm-jackdaw.heaptrack.zst", "Hint: `rmtoolkit heap FILE` reads it"),
+        ("classify data/samples/truth.csv", "Hint: the first line of a table names a time and a memory column"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(
+    words: str, told: str, calm: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What people mistype gets one line that says what to write instead, and exit status 2."""
+    arguments = words.replace("CALM", str(calm)).split()
+    try:
+        status = cli.main(arguments)
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
+    said = capsys.readouterr().err
+    assert status == 2
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_a_chance_may_be_a_percentage(calm: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """1% is .01."""
+    written = []
+    for chance in ("0.01", "1%"):
+        assert cli.main(["limits", str(calm), "--oom-probability", chance]) == 0
+        written.append(capsys.readouterr().out)
+    assert written[0] == written[1]
+    assert "at most 1 % chance" in written[0]

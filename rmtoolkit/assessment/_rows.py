@@ -439,10 +439,7 @@ def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
     rows = rows.with_columns(
         above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= _WEEK_HOURS
     )
-    leaks, likely = pl.col("verdict") == Verdict.LEAK, pl.col("oom_probability_7d") >= WILL_BE_KILLED
-    history = pl.col("history_seconds").fill_null(0.0)
-    # A day that comes near the limit is a forecast; what less than a week leaves open otherwise is none.
-    guessed = (history < pl.when(likely).then(_DAY_SECONDS).otherwise(_WEEK_SECONDS)) & leaks.not_()
+    leaks, likely, guessed = pl.col("verdict") == Verdict.LEAK, _likely(), _guessed()
     alarms = {
         Alarm.KILLED: pl.col("kills_7d") > 0,
         Alarm.WILL_BE_KILLED: likely & guessed.not_(),
@@ -457,10 +454,22 @@ def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
     )
 
 
+def _likely() -> pl.Expr:
+    return pl.col("oom_probability_7d") >= WILL_BE_KILLED
+
+
+def _guessed() -> pl.Expr:
+    """Tell a chance that only little data make: a day near the limit is a forecast, less than a week else is none."""
+    enough = pl.when(_likely()).then(_DAY_SECONDS).otherwise(_WEEK_SECONDS)
+    return (pl.col("history_seconds").fill_null(0.0) < enough) & (pl.col("verdict") != Verdict.LEAK)
+
+
 def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     """Put first what is or will be killed, then leaks, what is above the target, what is open, the rest."""
     chance, hours = pl.col("oom_probability_7d").fill_null(0.0), pl.col("hours_to_limit")
     dies = (chance >= WILL_BE_KILLED) | (hours <= _WEEK_HOURS).fill_null(value=False)
+    # What little data cannot rule out stands below what was killed or is foretold.
+    dies &= _guessed().not_() | (pl.col("kills_now") > 0).fill_null(value=False)
     accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
     rank = (
         pl.when(accepted)

@@ -137,11 +137,24 @@ def _show_warnings_as_lines() -> None:
     warnings.showwarning = show
 
 
+_UNKNOWN: Final = re.compile(r"unrecognized arguments: --([\w-]+)")
+_CHOICE: Final = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)")
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        self.exit(_fail(f"{message}. See: {self.prog} --help"))
+        from rmtoolkit.exceptions import did_you_mean
+
+        hint = ""
+        if choice := _CHOICE.search(message):
+            hint = did_you_mean(choice[1], re.split(r"[, ]+", choice[2]))
+        elif unknown := _UNKNOWN.search(message):
+            # With their dashes all options are alike.
+            hint = did_you_mean(unknown[1], [option.lstrip("-") for option in self._option_string_actions])
+            hint = hint.replace("'", "'--", 1)
+        self.exit(_fail(f"{message}. {hint} See: {self.prog} --help"))
 
 
 class _Command(_Parser):
@@ -151,7 +164,10 @@ class _Command(_Parser):
         module = import_module(f"rmtoolkit.cli.{self.prog.split()[-1]}")
         module.add_arguments(self)
         self.set_defaults(run=module.run)
-        return super().parse_known_args(*words, **options)
+        found, unknown = super().parse_known_args(*words, **options)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
 
 class _Version(argparse.Action):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import math
 import os
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
     from typing_extensions import TypeIs
@@ -163,14 +163,25 @@ def add_heap(command: argparse.ArgumentParser) -> None:
     command.add_argument("--heap", action="append", default=[], metavar="[WORKLOAD=]FILE", help=_HEAP_HELP)
 
 
+def _chance(typed: str) -> float:
+    try:
+        chance = float(typed.removesuffix("%")) / (100 if typed.endswith("%") else 1)
+    except ValueError:
+        chance = -1.0
+    if not 0 < chance < 1:
+        msg = f"'{typed}' is no chance between 0 and 1. Write it like 0.05 or 5%"
+        raise argparse.ArgumentTypeError(msg)
+    return chance
+
+
 def add_limits(command: argparse.ArgumentParser) -> None:
     """Add what a recommendation of limits can be told."""
     command.add_argument(
         "--oom-probability",
-        type=float,
+        type=_chance,
         default=0.05,
         metavar="P",
-        help="accepted chance of an OOM kill in 7 days (default 0.05)",
+        help="accepted chance of an OOM kill in 7 days: 0.01 or 1%% (default 0.05)",
     )
     command.add_argument("--margins", metavar="FILE", help="margins that were learnt from your own weeks (JSON)")
     command.add_argument("--price", type=float, metavar="P", help="of a requested GiB for an hour, in any currency")

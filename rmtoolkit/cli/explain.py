@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rmtoolkit.cli import _sources
@@ -22,8 +23,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the card of one workload."""
     from rmtoolkit import text
+    from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.views.explanation import CODE, explain
 
+    if Path(options.of).exists() and not any(Path(source).exists() for source in options.sources):
+        msg = f"{quote(options.of)} is a file or folder. The workload comes first: rmtoolkit explain WORKLOAD SOURCE."
+        raise RmtoolkitError(msg)
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
     width = text.columns(sys.stdout)
     lines = []

@@ -497,6 +497,10 @@ class _SortedOut(NamedTuple):
     failed: list[tuple[Path, Exception]]
 
 
+_A_HEAP: Final = "Hint: `rmtoolkit heap FILE` reads it, in Python `rm.read_heap`."
+_A_TABLE: Final = "Hint: the first line of a table names a time and a memory column, such as `time,rss_bytes`."
+
+
 def _sort_out(found: Sequence[Path]) -> _SortedOut:
     result = _SortedOut({}, [], [])
     for file in found:
@@ -591,7 +595,9 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         msg = f"None of {len(failed):,} files could be read; the first: {failed[0][1]}"
         return ReadError(msg)
     if len(skipped) == 1:
-        return ReadError.at(skipped[0][0], found=skipped[0][1], expected=UNDERSTOOD)
+        file, why = skipped[0]
+        hint = _A_HEAP if why == Form.HEAP else _A_TABLE if file.suffix.lower() in (".csv", ".tsv") else None
+        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=hint)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
 
 

@@ -199,9 +199,9 @@ def explain(
     names: list[str] = []
     rows: list[Row] = []
     for row in found.workloads.iter_rows(named=True):
-        parts = [text.NOT_APPLICABLE if row[part] is None else row[part] for part in _PARTS]
-        names.append("/".join(parts))
-        if workload in (row["workload"], row["name"], "/".join(parts[:2]), names[-1]):
+        written = ["/".join(row[part] for part in parts if row[part] is not None) for parts in (_PARTS[:2], _PARTS)]
+        names.append(written[-1])
+        if workload in (row["workload"], row["name"], *written):
             rows.append(row)
     if not rows:
         rows = found.instances.filter(pod=workload).to_dicts()

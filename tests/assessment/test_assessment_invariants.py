@@ -759,3 +759,11 @@ def test_nothing_is_raised_that_is_not_set(found: dict[str, Assessment], fleet: 
     ids = rows["workload_id"].to_list()
     told = [*rows["limit_reason"].drop_nulls(), *found[fleet].advice.filter(pl.col("workload_id").is_in(ids))["text"]]
     assert not [said for said in told if re.search(r"[Rr]ais(?:e the limit|ing to)", said)]
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_what_little_data_leave_open_stands_below_what_is_foretold(found: dict[str, Assessment], fleet: str) -> None:
+    """Who reads from the top meets every kill and leak before a workload that only has too little data."""
+    alarms = found[fleet].workloads["alarm"].to_list()
+    below = alarms[alarms.index("too_little_data") :] if "too_little_data" in alarms else []
+    assert not {"will_be_killed", "leak"} & set(below)
