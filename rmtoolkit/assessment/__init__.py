@@ -55,6 +55,33 @@ __all__ = [
 
 
 _SHOWN_PARTIAL: Final = 3
+#: In a notebook.
+_SHOWN_WORKLOADS: Final = 30
+_HEADS: Final = (
+    ("Workload", ""),
+    ("Verdict", ""),
+    ("Growth", "n"),
+    ("Peak / limit", "n"),
+    ("Time to limit", "n"),
+    ("OOM kill 7\u00a0d", "n"),
+    ("Next step", ""),
+)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    mark = text.VERDICTS[row["verdict"]]
+    return (
+        text.shortened(row["name"], _LONGEST_NAME),
+        f"{mark.shape} {mark.word}",
+        text.growth(row),
+        text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
+        text.time_to_limit(row),
+        text.chance(row["oom_probability_7d"]),
+        text.printable(row["next_text"]),
+    )
+
+
+_LONGEST_NAME: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +189,23 @@ class Assessment:
         count = self.workloads.height
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts)
         return f"<Assessment: {count:,} workload{'' if count == 1 else 's'}: {said}>"
+
+    def _repr_html_(self) -> str:
+        """Show what to know and to do of the most urgent workloads."""
+        from rmtoolkit._html import el, table  # noqa: PLC0415 - only notebooks show it
+
+        left = self.workloads.height - _SHOWN_WORKLOADS
+        missing = self.incomplete
+        more = f"and {text.count(left, 'more workload')}: all columns and rows are in .workloads"
+        return el(
+            "div",
+            el("div", el("b", text.printable(self.fleet.sentence))),
+            el("p", el("b", "Not complete: "), missing) if missing else None,
+            table(_HEADS, map(_cells, self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)), inline=True),
+            el("p", more) if left > 0 else None,
+            class_="rm-assessment",
+            style="font:14px/1.45 system-ui,sans-serif",
+        )
 
     @property
     def span(self) -> tuple[dt.datetime, dt.datetime] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +333,21 @@ def test_the_age_of_the_data_is_counted_by_the_clock_of_the_run() -> None:
     table = samples(steady(2), limit_bytes=512 * MIB)
     end = dt.datetime.fromtimestamp(int(table["time"].to_numpy().max()), dt.UTC)
     assert row_of(table, now=end + dt.timedelta(hours=5))["data_age_seconds"] == 5 * 3600
+
+
+def test_a_notebook_shows_what_to_know_and_to_do_of_the_most_urgent() -> None:
+    """A row each, in the order of urgency, and the words of the Assessment; more is counted."""
+    named = [f"svc-{number:02}" for number in range(31)] + ["<script>alert(1)</script>"]
+    times = range(0, 6000, 60)
+    level = [pl.DataFrame({"time": times, "workload": name, "rss_bytes": [50 << 20] * 100}) for name in named]
+    rising = [pl.DataFrame({"time": times, "workload": "leaky", "rss_bytes": [(50 + at) << 20 for at in range(100)]})]
+    found = rm.assess(pl.concat(level + rising))
+    shown = found._repr_html_()
+    rows = re.findall("<tr>(.*?)</tr>", shown)[1:]
+    for row, line in zip(found.workloads.head(30).iter_rows(named=True), rows, strict=True):
+        cells = [html.unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", line)]
+        assert (cells[0], cells[-1]) == (row["name"], row["next_text"])
+    assert "leaky" in rows[0]
+    assert found.fleet.sentence in html.unescape(shown)
+    assert "and 3 more workloads" in shown
+    assert "<script" not in shown
