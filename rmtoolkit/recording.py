@@ -613,16 +613,18 @@ class Recording:
         shown = rows.head(_SHOWN_CONTAINERS)
         more = rows.height - shown.height
         notes = [el("li", note) for note in self.report.notes()]
-        return el(
-            "div",
-            el("div", el("b", repr(self)[12:-1])),
-            el("div", f"signals: {signals or 'none'}"),
-            el("div", f"events: {events or 'none'}"),
-            table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
-            el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
-            join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
-            class_="rm-recording",
-            style="font:14px/1.45 system-ui,sans-serif",
+        return str(
+            el(
+                "div",
+                el("div", el("b", repr(self)[12:-1])),
+                el("div", f"signals: {signals or 'none'}"),
+                el("div", f"events: {events or 'none'}"),
+                table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
+                el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
+                join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
+                class_="rm-recording",
+                style="font:14px/1.45 system-ui,sans-serif",
+            )
         )
 
 

@@ -197,14 +197,16 @@ class Assessment:
         left = self.workloads.height - _SHOWN_WORKLOADS
         missing = self.incomplete
         more = f"and {text.count(left, 'more workload')}: all columns and rows are in .workloads"
-        return el(
-            "div",
-            el("div", el("b", text.printable(self.fleet.sentence))),
-            el("p", el("b", "Not complete: "), missing) if missing else None,
-            table(_HEADS, map(_cells, self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)), inline=True),
-            el("p", more) if left > 0 else None,
-            class_="rm-assessment",
-            style="font:14px/1.45 system-ui,sans-serif",
+        return str(
+            el(
+                "div",
+                el("div", el("b", text.printable(self.fleet.sentence))),
+                el("p", el("b", "Not complete: "), missing) if missing else None,
+                table(_HEADS, map(_cells, self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)), inline=True),
+                el("p", more) if left > 0 else None,
+                class_="rm-assessment",
+                style="font:14px/1.45 system-ui,sans-serif",
+            )
         )
 
     @property

@@ -452,7 +452,7 @@ class Allocator:
 
     def _repr_html_(self) -> str:
         shown = table((("", ""), ("", "")), self.lines(), named=True, inline=True)
-        return el("div", shown, class_="rm-allocator", style="font:14px/1.45 system-ui,sans-serif")
+        return str(el("div", shown, class_="rm-allocator", style="font:14px/1.45 system-ui,sans-serif"))
 
 
 def read_allocator(path: str | os.PathLike[str]) -> Allocator:

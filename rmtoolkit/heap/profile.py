@@ -214,13 +214,15 @@ class HeapProfile:
 
     def _repr_html_(self) -> str:
         notes = [el("li", note) for note in self.report.notes()]
-        return el(
-            "div",
-            el("p", el("b", "Heap profile"), f" ({self.summary.format}) of {self.summary.command or UNKNOWN}"),
-            table((("", ""), ("", "")), self.summary.lines(), named=True, inline=True),
-            el("ul", *notes) if notes else None,
-            class_="rm-heap",
-            style="font:14px/1.45 system-ui,sans-serif;max-width:60em",
+        return str(
+            el(
+                "div",
+                el("p", el("b", "Heap profile"), f" ({self.summary.format}) of {self.summary.command or UNKNOWN}"),
+                table((("", ""), ("", "")), self.summary.lines(), named=True, inline=True),
+                el("ul", *notes) if notes else None,
+                class_="rm-heap",
+                style="font:14px/1.45 system-ui,sans-serif;max-width:60em",
+            )
         )
 
 

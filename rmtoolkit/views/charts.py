@@ -185,6 +185,12 @@ class Picture:
         return f"<Picture: {text.printable(self.says)}>"
 
     def _repr_html_(self) -> str:
-        return el(
-            "div", el("style", style.STYLE), self.svg, class_="rm rm-explanation", style="--rm-verdict:var(--rm-line)"
+        return str(
+            el(
+                "div",
+                el("style", style.STYLE),
+                self.svg,
+                class_="rm rm-explanation",
+                style="--rm-verdict:var(--rm-line)",
+            )
         )

@@ -139,15 +139,17 @@ class Explanation:
         )
         risk = _risk_words(row)
         more = [el("li", *action(one)) for one in others]
-        return el(
-            "div",
-            el("style", STYLE),
-            answer,
-            el("p", risk, class_="note") if risk else None,
-            _tables.evidence(row, where=True, caption="Evidence"),
-            folded("What else to do", text.count(len(more), "thing"), el("ol", *more)) if more else None,
-            _tables.how(row, self.queries.to_dicts()),
-            class_=f"rm rm-explanation {mark.token}",
+        return str(
+            el(
+                "div",
+                el("style", STYLE),
+                answer,
+                el("p", risk, class_="note") if risk else None,
+                _tables.evidence(row, where=True, caption="Evidence"),
+                folded("What else to do", text.count(len(more), "thing"), el("ol", *more)) if more else None,
+                _tables.how(row, self.queries.to_dicts()),
+                class_=f"rm rm-explanation {mark.token}",
+            )
         )
 
 

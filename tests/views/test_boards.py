@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import ipywidgets
@@ -149,3 +151,30 @@ def test_a_board_leaves_a_picture_that_hides_where_it_lives(board: Callable[[Any
         if isinstance(widget, ipywidgets.HTML) and widget.value:
             assert widget.value in still["text/html"]
     made.close()
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_marimo_is_shown_the_picture(board: type[Board]) -> None:
+    """It takes no widgets of Jupyter, and no text but what is a str and nothing more."""
+    made = board(RECORDING)
+    kind, shown = made._mime_()
+    assert (kind, type(shown)) == ("text/html", str)
+    assert shown == made.static()
+    assert "<svg" in shown
+    made.close()
+
+
+def test_what_a_notebook_shows_is_plain_text() -> None:
+    """Not a class of our own that looks like it: a notebook that packs strings by their type would show nothing."""
+    found = rm.assess(RECORDING)
+    for shown in (RECORDING, found, rm.explain(found, "api")):
+        assert type(shown._repr_html_()) is str
+    methods = [
+        node
+        for path in Path(rm.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name == "_repr_html_"
+    ]
+    assert len(methods) >= 6
+    ends = [node.value for method in methods for node in ast.walk(method) if isinstance(node, ast.Return)]
+    assert {ast.unparse(end).partition("(")[0] for end in ends if end is not None} == {"str"}

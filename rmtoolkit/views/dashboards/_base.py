@@ -42,6 +42,10 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         show(self._repr_mimebundle_(), raw=True)
         show({"text/html": self.static(ident)}, raw=True)
 
+    def _mime_(self) -> tuple[str, str]:
+        """Show the picture alone in marimo, which takes no widgets of Jupyter."""
+        return "text/html", str(self.static())
+
     def static(self, ident: str = "") -> Markup:
         """Write what is shown, without its controls."""
         page = next(child for child in self.children if isinstance(child, Page))
