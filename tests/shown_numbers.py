@@ -19,7 +19,8 @@ import yaml
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
-from rmtoolkit.cli import main
+from rmtoolkit.cli import _parser, main
+from rmtoolkit.cli.mcp import Tools
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.limits.risk import USUAL
@@ -320,6 +321,10 @@ def always(_: Row) -> bool:
     return True
 
 
+def perhaps(_: Row) -> None:
+    """Tell that a view may leave a workload out."""
+
+
 def calm(row: Row) -> bool | None:
     """Tell whose card has a table of limits; of what grows it may have what a higher limit buys."""
     return None if row["growing"] else True
@@ -377,7 +382,7 @@ _BLOCK: Final = re.compile(r"^[▲◆●] (LEAK|INCONCLUSIVE|NOT A LEAK)\s+(\S+)
 
 def classify_terminal(fleet: Fleet) -> Iterator[Seen]:
     """Read the table of `rmtoolkit classify`."""
-    said = fleet.run("classify")
+    said = fleet.run("classify", "-v")
     for verdict, name, rest in _BLOCK.findall(said):
         one = fleet.names[name]
         _, peak, left, chance = re.split(r"\s{2,}", rest.strip())
@@ -396,11 +401,17 @@ def limits_terminal(fleet: Fleet) -> Iterator[Seen]:
         one, said = fleet.names[name], " ".join(rest.split())
         yield Seen(one, "action", " ".join(verb))
         found = re.match(
-            r"(?:no limit|no safe limit|limit (?P<then>\S+ Mi))(?:, request (?P<request>\S+ Mi))?; "
+            r"(?:no limit(?: yet)?|no safe limit|limit (?P<then>\S+ Mi))(?:, request (?P<request>\S+ Mi))?; "
             r"limit now (?P<now>none|unknown|\S+ Mi)"
             r"(?:, risk now (?P<chance>\S+ %|unknown))?(?:, then (?P<after>\S+ %|unknown))?",
             said,
         )
+        kept = re.match(
+            r"keep the limit of (?P<now>(?P<then>\S+ Mi))(?:, request (?P<request>\S+ Mi))?"
+            r"(?:; risk (?P<chance>(?P<after>\S+ %)))?",
+            said,
+        )
+        found = found or kept
         assert found is not None, said
         yield Seen(one, "limit", found["now"])
         for fact, group in (
@@ -559,6 +570,47 @@ def report_limits(fleet: Fleet) -> Iterator[Seen]:
         yield Seen(one, "advised_chance", after)
         if price := re.match(r"([+−]?[\d,.]+) USD", said["Cost a month"]):
             yield Seen(one, "cost", price[1].removeprefix("+"))
+
+
+def report_apply(fleet: Fleet) -> Iterator[Seen]:
+    """Read the panel of patches to apply of a report."""
+    for listed in _page(fleet).all("table", class_="apply"):
+        for row in listed.all("tr"):
+            cells = [words(cell) for cell in (*row.all("th"), *row.all("td"))]
+            if cells[0] not in fleet.names:
+                continue
+            before, _, then = cells[1].partition(" → ")
+            now, _, after = cells[2].partition(" → ")
+            one = fleet.names[cells[0]]
+            yield Seen(one, "limit", before)
+            yield Seen(one, "advised_limit", then)
+            yield Seen(one, "chance", now)
+            yield Seen(one, "advised_chance", after)
+
+
+def alert_rules(fleet: Fleet) -> Iterator[Seen]:
+    """Read what the annotations of `rmtoolkit alerts` say."""
+    path = fleet.folder / f"{fleet.name}-rules.yaml"
+    fleet.run("alerts", "-o", path)
+    anchors = {f"rmtoolkit {row['anchor']}": one for one, row in fleet.rows.items()}
+    for group in yaml.safe_load(path.read_text("utf-8"))["groups"]:
+        for alert in group["rules"]:
+            yield Seen(anchors[group["name"]], "next_step", alert["annotations"]["runbook"].partition(" Next: ")[2])
+
+
+def agent(tool: str) -> Callable[[Fleet], Iterator[Seen]]:
+    """Read what a tool of `rmtoolkit mcp` answers."""
+
+    def read(fleet: Fleet) -> Iterator[Seen]:
+        tools = Tools(_parser().parse_args(["mcp", str(fleet.path)]))
+        told = getattr(tools, tool)(str(fleet.path), most=1000)
+        assert not told["left_out"]
+        for row in told["workloads"]:
+            for fact, names in {**_COLUMNS, "headline": ("headline",), "limit_at": ("limit_at",)}.items():
+                for name in set(names) & row.keys():
+                    yield Seen(key(row), fact, row[name])
+
+    return read
 
 
 #: Numbers by which the table of all workloads is sorted, in its order.
@@ -730,7 +782,7 @@ def _of_triage(one: Key, board: Any) -> Iterator[Seen]:
     yield from _of_chart(one, board.picture.says)
     for button in following.all("button"):
         if found := re.search(
-            r"limits\.memory: (\S+)|limits:\s+memory: (\S+)", button.attributes["data-rm-copy"] or ""
+            r"limits\.memory: (\S+)|limits:\s+memory: (\S+)", button.attributes.get("data-rm-copy") or ""
         ):
             yield Seen(one, "advised_limit", found[1] or found[2])
 
@@ -1025,6 +1077,57 @@ VIEWS: Final = {
             hours_to_limit=text.time_to_limit,
         ),
         "limit advised_limit advised_request advised_chance action limit_at live kept peak kills waste cost",
+    ),
+    "report apply": _view(
+        report_apply,
+        _shown(
+            limit=Fact(limit, patched),
+            advised_limit=Fact(of("advised_limit_bytes", text.configured), patched),
+            chance=Fact(
+                lambda row: (
+                    text.chance(row["oom_probability_7d"]).removesuffix(" %")
+                    if row["oom_probability_7d"] is not None
+                    else text.NOT_APPLICABLE
+                ),
+                patched,
+            ),
+            advised_chance=Fact(of("advised_oom_probability", text.chance), patched),
+        ),
+        "verdict headline next_step advised_request action hours_to_limit limit_at live kept peak kills waste cost",
+    ),
+    "alerts": _view(
+        alert_rules,
+        _shown(next_step=Fact(of("next_step"), perhaps)),
+        "verdict headline chance limit advised_limit advised_request advised_chance action hours_to_limit limit_at "
+        "live kept peak kills waste cost",
+    ),
+    "mcp judge": _view(
+        agent("judge"),
+        _shown(
+            verdict=of("verdict"),
+            headline=of("headline"),
+            next_step=of("next_step"),
+            chance=of("oom_probability_7d"),
+            limit=of("limit_bytes"),
+            hours_to_limit=of("hours_to_limit"),
+            limit_at=of("limit_at", lambda at: at and at.isoformat()),
+            peak=of("peak_bytes"),
+            kills=of("kills"),
+        ),
+        "advised_limit advised_request advised_chance action live kept waste cost",
+    ),
+    "mcp limits": _view(
+        agent("limits"),
+        _shown(
+            action=of("action"),
+            next_step=of("next_step"),
+            chance=of("oom_probability_7d"),
+            limit=of("limit_bytes"),
+            advised_limit=of("advised_limit_bytes"),
+            advised_request=of("advised_request_bytes"),
+            advised_chance=of("advised_oom_probability"),
+        ),
+        "verdict headline hours_to_limit limit_at live kept peak kills waste cost",
     ),
     "Fleet": _view(fleet_table, _OF_FLEET, _NO_FLEET),
     "Triage": _view(triage, _OF_TRIAGE, _NO_TRIAGE),

@@ -374,3 +374,22 @@ def test_a_chance_may_be_a_percentage(calm: Path, capsys: pytest.CaptureFixture[
         written.append(capsys.readouterr().out)
     assert written[0] == written[1]
     assert "at most 1 % chance" in written[0]
+
+
+@pytest.mark.parametrize("command", ["classify", "limits"])
+def test_who_sits_at_a_terminal_is_told_that_the_data_are_old(
+    command: str, calm: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Data of 1970 are said to be old at a terminal; a pipe gets the same words each day."""
+    assert cli.main([command, str(calm)]) == 0
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main([command, str(calm)]) == 0
+    assert "The data end on Thu 1 Jan 06:39 UTC" in capsys.readouterr().err
+
+
+def test_the_words_for_chat_say_that_the_data_are_old(calm: Path, tmp_path: Path) -> None:
+    """summary.md says it as the page does."""
+    arguments = [str(calm), "-o", str(tmp_path / "week.html"), "--beside", str(tmp_path / "week")]
+    assert cli.main(["report", *arguments]) == 0
+    assert "**The data end on Thu 1 Jan 06:39 UTC" in (tmp_path / "week" / "summary.md").read_text("utf-8")

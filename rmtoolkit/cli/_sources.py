@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeIs
 
+    from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.lake import Lake
     from rmtoolkit.limits.risk import Prices
@@ -126,6 +127,12 @@ def say(what: str, path: object) -> None:
     from rmtoolkit.text import printable
 
     print(f"{what}: {printable(path)}")
+
+
+def warn_of_age(found: Assessment) -> None:
+    """Say to who sits at a terminal that the data are old; what is piped says the same of the same data each time."""
+    if sys.stdout.isatty() and found.fleet.age_sentence is not None:
+        print(f"rmtoolkit: {found.fleet.age_sentence}", file=sys.stderr)
 
 
 def stream(made: bytes) -> None:

@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
             width=text.columns(sys.stdout),
         )
     )
+    _sources.warn_of_age(found)
     if options.output:
         _sources.say("Verdicts", exports.write(classify(found, by=options.by), options.output))
     return _sources.status(found.fleet, options.fail_on)

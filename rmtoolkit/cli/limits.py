@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         _sources.stream(terminal.as_bytes(found, streamed))
         return _sources.DONE
     sys.stdout.write(terminal.limits_table(found, unicode=text.has_unicode(sys.stdout), width=text.columns(sys.stdout)))
+    _sources.warn_of_age(found)
     if options.output:
         _sources.say("Limits", terminal.write(found, options.output))
     return _sources.DONE

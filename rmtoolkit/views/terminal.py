@@ -217,7 +217,9 @@ def _wrap(line: str, width: int) -> list[str]:
 def _block(row: dict[str, Any]) -> list[str]:
     now = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
     if row["advised_limit_bytes"] is None:
-        then = "no safe limit" if row["growing"] else "no limit"
+        then = "no limit" if not row["growing"] else "no safe limit" if row["action"] == "fix_leak" else "no limit yet"
+    elif row["advised_limit_bytes"] == row["limit_bytes"]:
+        then = f"keep the limit of {now}"
     else:
         then = f"limit {text.configured(row['advised_limit_bytes'])}"
     if row["advised_request_bytes"] is not None:
@@ -225,6 +227,10 @@ def _block(row: dict[str, Any]) -> list[str]:
     risk = "" if row["oom_probability_7d"] is None else f", risk now {text.chance(row['oom_probability_7d'])}"
     if row["advised_oom_probability"] is not None:
         risk += f", then {text.chance(row['advised_oom_probability'])}"
+    risk = f"; limit now {now}{risk}"
+    if row["advised_limit_bytes"] is not None and row["advised_limit_bytes"] == row["limit_bytes"]:
+        # What stays as it is, is said once.
+        risk = "" if row["oom_probability_7d"] is None else f"; risk {text.chance(row['oom_probability_7d'])}"
     reason = text.printable(row["limit_reason"] or "").replace(f" ({text.printable(row['margins'] or '')})", "")
     beside = [
         f"{tool} {text.memory(row[column])}"
@@ -233,7 +239,7 @@ def _block(row: dict[str, Any]) -> list[str]:
     ]
     return [
         f"{text.ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), _NAMES_SHOWN)}",
-        f"  {then}; limit now {now}{risk}",
+        f"  {then}{risk}",
         f"  {reason}",
         *([f"  For comparison: {', '.join(beside)}."] if beside else []),
     ]

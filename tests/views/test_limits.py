@@ -91,11 +91,10 @@ def test_limits_are_written(path: Path, tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--oom-probability", "5"], "between 0 and 1"),
         (["--margins", "missing.json"], "missing.json"),
         (["-o", "limits.docx"], "limits.docx"),
     ],
-    ids=["chance", "margins", "format"],
+    ids=["margins", "format"],
 )
 def test_bad_options_are_one_line_and_status_2(
     path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str

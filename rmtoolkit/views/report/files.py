@@ -91,6 +91,8 @@ def markdown(contents: Contents) -> str:
     span = found.span
     period = f" {text.period(*span)}." if span is not None else ""
     lines += [f"{where}{escaped(fleet.start_because)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
+    if fleet.age_sentence is not None:
+        lines += [f"**{escaped(fleet.age_sentence)}**", ""]
     if found.incomplete is not None:
         lines += [f"**Not complete:** {escaped(found.incomplete)}", ""]
     for figure, _, label, note, _ in figures(found):
