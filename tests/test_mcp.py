@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,9 @@ def ask(sources: list[Path], asked: Callable[[Client], Coroutine[Any, Any, Any]]
         async with Client(started, read_timeout_seconds=120) as client:
             return await asked(client)
 
-    return asyncio.run(whole())
+    # A browser driven in the same worker may have left a loop that runs in this thread.
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(lambda: asyncio.run(whole())).result()
 
 
 async def call(client: Client, tool: str, **words: Any) -> Any:

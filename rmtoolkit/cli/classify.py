@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
             by=options.by,
             colour=text.wants_colour(sys.stdout) and not options.no_color,
             unicode=text.has_unicode(sys.stdout),
-            details=options.verbose,
+            # Who brings a profile asks for code, which a line has no room for.
+            details=options.verbose or bool(options.heap),
             width=text.columns(sys.stdout),
         )
     )

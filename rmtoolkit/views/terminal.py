@@ -41,7 +41,9 @@ def table(
     answer = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, width)]
     lines = list(answer)
     if rows.height:
-        lines += [*textwrap.wrap(about(found, source), width), ""]
+        lines += textwrap.wrap(about(found, source), width)
+        lines += textwrap.wrap(f"Not complete: {found.incomplete}", width) if found.incomplete else []
+        lines += [""]
         lines += [*_blocks(rows, pen), *_closing(rows, width)] if details else [*_lines(rows, pen), ""]
         if not details:
             # What has scrolled away is said once more.

@@ -247,7 +247,7 @@ def test_every_open_verdict_has_a_price_list() -> None:
             continue
         seen += 1
         found = question(row)
-        assert found["text"].startswith("What keeps it open: "), name
+        assert found["text"].startswith("Undecided because "), name
         assert found["end"] > when(24), name
         assert found["end"] <= when(24 * 8), name
         assert "UTC" in row["next_step"], name
