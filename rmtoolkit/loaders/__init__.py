@@ -596,8 +596,8 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         return ReadError(msg)
     if len(skipped) == 1:
         file, why = skipped[0]
-        hint = _A_HEAP if why == Form.HEAP else _A_TABLE if file.suffix.lower() in (".csv", ".tsv") else None
-        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=hint)
+        why_not = _A_HEAP if why == Form.HEAP else _A_TABLE if file.suffix.lower() in (".csv", ".tsv") else None
+        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=why_not)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
 
 
