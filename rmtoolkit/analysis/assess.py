@@ -757,7 +757,9 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     """A climb into the limit that comes again is a leak whatever its shape; no rest is known after one kill."""
     killed = [opinion for opinion in opinions if opinion.life.ended == Ending.OOM_KILL]
     outlived = [opinion for opinion in killed if opinion.life.samples >= th.FEW_SAMPLES]
-    climbs = [opinion for opinion in outlived if _climbed(opinion) >= th.CLIMBED]
+    # What climbed around a live heap that rests is kept by the allocator, and kills, but leaks nothing.
+    leaky = [one for one in outlived if one.signal != Signal.ALLOCATED or one.bounded <= th.CLEAN_FROM]
+    climbs = [opinion for opinion in leaky if _climbed(opinion) >= th.CLIMBED]
     longest = max(opinion.life.seconds for opinion in opinions)
     kills = [life for life in lives if life.ended == Ending.OOM_KILL]
     # A leak climbs anew after each kill. What is killed again at once needs more than it may have, at that hour.
@@ -779,6 +781,10 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
     if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
         _reopen(pool)
+
+
+def _was_killed(pool: Pool) -> bool:
+    return any(opinion.life.ended == Ending.OOM_KILL for opinion in pool.opinions)
 
 
 def _climbed(opinion: Opinion) -> float:
@@ -824,7 +830,8 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
         together = th.INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
         chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
-        worst = min((pool for pool in running if _duration(pool) >= th.SHORT * longest), key=lambda pool: pool.bounded)
+        told = [pool for pool in running if _duration(pool) >= th.SHORT * longest or _was_killed(pool)]
+        worst = min(told, key=lambda pool: pool.bounded)
         bounded = min(worst.bounded, 1 - chance)
         main = max(running, key=lambda pool: (pool.growing > th.LIKELY, pool.growing if growing else _duration(pool)))
         if not growing and worst.bounded < th.LIKELY:

@@ -673,6 +673,13 @@ def test_the_first_advice_is_the_next_step(found: dict[str, Assessment], fleet: 
 
 
 @pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_no_leak_shrinks(found: dict[str, Assessment], fleet: str) -> None:
+    """What is called a leak grows, whatever it was judged by."""
+    leaks = found[fleet].workloads.filter(verdict="leak")
+    assert leaks.filter(pl.col("growth_bytes_per_day") <= 0)["headline"].to_list() == []
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
 def test_the_fleet_counts_its_rows(found: dict[str, Assessment], fleet: str) -> None:
     """The few figures of a fleet are sums and counts of its rows."""
     rows, fleet_ = found[fleet].workloads, found[fleet].fleet
