@@ -16,7 +16,7 @@ import recorded
 from export import prometheus_one_file, recording
 from samples import lost_bytes
 
-COLUMNS = ("recording", "run", "shown", "cause", "signal", "first", "last", "lost_bytes")
+COLUMNS: tuple[str, ...] = ("recording", "run", "shown", "cause", "signal", "first", "last", "lost_bytes")
 #: What is counted, by the name of a run.
 SIGNALS = {
     "tasks": "tasks",

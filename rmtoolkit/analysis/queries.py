@@ -126,9 +126,10 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
     if {Statistic.THREADS_RISE, Statistic.THREADS_MANY} & evidence.keys():
         yield Query("Threads", names.signal(Signal.THREADS))
     held = evidence.get(Statistic.HELD_RISE)
-    if held is not None and held.signal in (Signal.TASKS, Signal.DESCRIPTORS, Signal.SERIES):
-        shown = SIGNAL_WORDS[held.signal]
-        yield Query(f"{shown[:1].upper()}{shown[1:]}", names.signal(held.signal))
+    counted = str(held.signal) if held is not None else ""
+    if counted in {Signal.TASKS, Signal.DESCRIPTORS, Signal.SERIES}:
+        shown = SIGNAL_WORDS[counted]
+        yield Query(f"{shown[:1].upper()}{shown[1:]}", names.signal(counted))
     if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
         waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
         yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")

@@ -65,7 +65,7 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         super().close()
 
 
-def _still(widget: ipywidgets.Widget) -> Markup | None:
+def _still(widget: ipywidgets.DOMWidget) -> Markup | None:
     """Write what a widget shows: markup as it is, boxes with what is in them, a chart as its picture."""
     if widget.layout.display == "none":
         return None
