@@ -524,7 +524,9 @@ def assessed() -> Assessment:
 
 def arranged(real: Assessment, rows: pl.DataFrame, judged: Judgement | Assessment) -> Assessment:
     """Give an Assessment other rows, in their order of urgency, with every frame beside them."""
-    rows = _rows.complete(_rows.by_urgency(_rows.with_alarms(rows, real.oom_probability)))
+    # The window of what is made by hand is a week: its kills are all in it.
+    rows = _rows.with_alarms(rows.with_columns(kills_now="kills_7d"), real.oom_probability)
+    rows = _rows.complete(_rows.by_urgency(rows))
     ids = rows.select("container_id", "workload_id")
 
     def keyed(frame: pl.DataFrame) -> pl.DataFrame:

@@ -96,7 +96,7 @@ _STANDING: Final = 10
 #: Cards that stand in the page, the worst; open ones are printed.
 _CARDS: Final = 12
 #: Workloads whose card has a drawn chart; the spark of the others is enlarged.
-_CHARTS: Final = 240
+_CHARTS: Final = 200
 #: Workloads that have a row and a card at all.
 _MOST: Final = 5_000
 _CHUNK: Final = 32

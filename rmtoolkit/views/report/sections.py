@@ -524,6 +524,8 @@ def figures(found: Assessment) -> list[tuple[str, str | None, str, str, str]]:
     waste = text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes)
     data = [f"{short:,} to rule a kill out"] if short else []
     data += [f"{fleet.inconclusive:,} for a verdict"] if fleet.inconclusive else []
+    both = short + fleet.inconclusive - fleet.short_of_data
+    data += [f"{both:,} for both"] if both > 0 else []
     red = Verdict.LEAK
     return [
         (
@@ -633,7 +635,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     if not lines:
         return None
     more = text.and_more(frame.height, len(lines)).strip()
-    how = "Said from the samples up to a day before, or of half of a shorter run; of each container the newest three."
+    how = "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
     return el(
         "section",
         headed(
