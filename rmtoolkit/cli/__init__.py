@@ -138,7 +138,6 @@ def _show_warnings_as_lines() -> None:
 
 
 _UNKNOWN: Final = re.compile(r"unrecognized arguments: --([\w-]+)")
-_CHOICE: Final = re.compile(r"invalid choice: '(.*)' \(choose from (.*)\)")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -148,8 +147,9 @@ class _Parser(argparse.ArgumentParser):
         from rmtoolkit.exceptions import did_you_mean
 
         hint = ""
-        if choice := _CHOICE.search(message):
-            hint = did_you_mean(choice[1], re.split(r"[, ]+", choice[2]))
+        word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
+        if choices:
+            hint = did_you_mean(word.strip("'"), choices.rstrip(")").replace(",", " ").split())
         elif unknown := _UNKNOWN.search(message):
             # With their dashes all options are alike.
             hint = did_you_mean(unknown[1], [option.lstrip("-") for option in self._option_string_actions])

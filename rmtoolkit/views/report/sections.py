@@ -635,7 +635,9 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     if not lines:
         return None
     more = text.and_more(frame.height, len(lines)).strip()
-    how = "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
+    how = (
+        "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
+    )
     return el(
         "section",
         headed(
