@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 import re
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,14 +122,25 @@ def hostile(pattern: re.Pattern[Any]) -> set[str]:
     return texts
 
 
+def spent(pattern: re.Pattern[Any], uses: set[str], subject: Any) -> float:
+    """Seconds of this thread that the pattern takes, without collecting what other tests have left in memory."""
+    collects = gc.isenabled()
+    gc.disable()
+    begun = time.thread_time()
+    for use in uses:
+        found = getattr(pattern, {"sub": "finditer"}.get(use, use))(subject)
+        if use in ("finditer", "sub"):
+            deque(found, maxlen=0)
+    taken = time.thread_time() - begun
+    if collects:
+        gc.enable()
+    return taken
+
+
 @pytest.mark.parametrize(("pattern", "uses"), list(patterns()))
 def test_no_pattern_runs_long(pattern: re.Pattern[Any], uses: set[str]) -> None:
     """Texts of 30,000 characters that almost match are done with at once, in each way in which a pattern is used."""
     for text in hostile(pattern):
         subject: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
-        begun = time.process_time()
-        for use in uses:
-            found = getattr(pattern, {"sub": "finditer"}.get(use, use))(subject)
-            if use in ("finditer", "sub"):
-                list(found)
-        assert time.process_time() - begun < LONGEST_SECONDS, text[:200]
+        # What is slow is slow every time; a machine that others use may be so once.
+        assert any(spent(pattern, uses, subject) < LONGEST_SECONDS for _ in range(3)), text[:200]
