@@ -57,7 +57,8 @@ def fetch(
     for number in range(count):
         time.sleep(max(begun + number * (waits or 0) - time.monotonic(), 0))
         # Nothing is kept open in between: kubectl gives up connections that are idle.
-        place = _forwarded(url, namespace, context, timeout_seconds) if IN_CLUSTER.fullmatch(url) else nullcontext(url)
+        within = IN_CLUSTER.fullmatch(url)
+        place = _forwarded(within, namespace, context, timeout_seconds) if within else nullcontext(url)
         with place as address:
             client = Client(address, patience=Patience(timeout_seconds, 5, 0.5), near=_NEAR, web_page=_WEB_PAGE, **told)
             try:
@@ -68,11 +69,11 @@ def fetch(
 
 
 @contextmanager
-def _forwarded(source: str, namespace: str | None, context: str | None, timeout_seconds: float) -> Iterator[str]:
+def _forwarded(
+    within: re.Match[str], namespace: str | None, context: str | None, timeout_seconds: float
+) -> Iterator[str]:
     """Let the user's kubectl forward a port, give the address here, and end kubectl."""
-    found = IN_CLUSTER.fullmatch(source)
-    assert found is not None  # noqa: S101 - asked before
-    target, port, path = found.groups()
+    target, port, path = within.groups()
     kubectl = Kubectl.find("kubectl", context, None)
     asked = [f"--namespace={namespace}"] if namespace is not None else []
     words = ["port-forward", "--address=127.0.0.1", *asked, target, f":{port}"]

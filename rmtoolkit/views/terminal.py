@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _GAP: Final = "  "
+#: Heads of what `_figures` writes.
+_FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
 
 
 def table(
@@ -90,7 +92,7 @@ def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     marks = [_mark(row) for row in dicts]
     names = [shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
-    heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D") if pen.width >= _ROOMY else ()
+    heads = _FIGURES if pen.width >= _ROOMY else ()
     figures = [_figures(row)[: len(heads)] for row in dicts]
     first = max(len(mark.word) for mark in marks) + (2 if pen.unicode else 5)
     second = max(len("WORKLOAD"), *map(len, names))
@@ -122,7 +124,7 @@ def _calm(row: dict[str, Any]) -> str:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    heads = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
+    heads = _FIGURES
     figures = [_figures(row) for row in dicts]
     widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
     first = max(len("VERDICT"), *(len(line) for row in dicts for line in _first_column(row, pen)))
