@@ -16,7 +16,7 @@ import recorded
 from export import prometheus_one_file, recording
 from samples import lost_bytes
 
-COLUMNS: tuple[str, ...] = ("recording", "run", "shown", "cause", "signal", "first", "last", "lost_bytes")
+COLUMNS: tuple[str, ...] = ("recording", "run", "part", "shown", "cause", "signal", "first", "last", "lost_bytes")
 #: What is counted, by the name of a run.
 SIGNALS = {
     "tasks": "tasks",
@@ -51,6 +51,7 @@ def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
     return {
         "recording": workload,
         "run": name,
+        "part": line["label"].get("part", "dev"),
         "shown": kind,
         "cause": line["label"]["cause"],
         "signal": SIGNALS[kind],
