@@ -222,7 +222,7 @@ def test_rubbish_between_samples(texts: list[bytes]) -> None:
         except (ValueError, RecursionError):
             continue
         valid.append(text)
-    numbers = read_pairs([*valid, b'[[1,"2"]]'], Counter())
+    (numbers,) = read_pairs([*valid, b'[[1,"2"]]'], Counter())
     assert numbers.values[-1] == 2.0
 
 

@@ -440,18 +440,18 @@ class Numbers(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> Numbers:
-    """Read ``[[1.5,"2"],[3,"NaN"]]`` of each series."""
+def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> list[Numbers]:
+    """Read ``[[1.5,"2"],[3,"NaN"]]`` of each series: in pieces, so that long ones are copied once, at the end."""
     parts = [read_even(memoryview(text)) if len(text) >= _LONG_BYTES else None for text in texts]
     others = [text for text, part in zip(texts, parts, strict=True) if part is None]
+    if not others:
+        return [_stacked([part]) for part in parts if part is not None]
+    counts, times, values = _read_uneven(others, left_out)
     if len(others) == len(texts):
-        return _read_uneven(texts, left_out)
-    if others:
-        counts, times, values = _read_uneven(others, left_out)
-        cuts = np.cumsum(counts)[:-1]
-        pieces = zip(np.split(times, cuts), np.split(values, cuts), strict=True)
-        parts = [next(pieces) if part is None else part for part in parts]
-    return _stacked([part for part in parts if part is not None])
+        return [Numbers(counts, times, values)]
+    cuts = np.cumsum(counts)[:-1]
+    pieces = zip(np.split(times, cuts), np.split(values, cuts), strict=True)
+    return [_stacked([next(pieces) if part is None else part]) for part in parts]
 
 
 def _read_uneven(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> Numbers:
@@ -531,8 +531,8 @@ def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
 def _stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> Numbers:
     return Numbers(
         np.array([len(times) for times, _ in parts], np.int64),
-        np.concatenate([times for times, _ in parts]),
-        np.concatenate([values for _, values in parts]),
+        _joined([times for times, _ in parts], np.int64),
+        _joined([values for _, values in parts], np.float64),
     )
 
 
@@ -774,7 +774,9 @@ class Decoder:
     def _flush(self) -> None:
         if self._pairs:
             indices, texts = zip(*self._pairs, strict=True)
-            self._blocks.append((np.array(indices, np.int64), read_pairs(texts, self.left_out)))
+            rest = iter(indices)
+            for numbers in read_pairs(texts, self.left_out):
+                self._blocks.append((np.fromiter(rest, np.int64, len(numbers.counts)), numbers))
         if self._exports:
             indices, values, times = zip(*self._exports, strict=True)
             numbers = read_exports([bytes(text) for text in values], [bytes(text) for text in times], self.left_out)

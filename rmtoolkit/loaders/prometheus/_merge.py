@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2
+#: Values that are made whole together.
+_ROWS: Final = 1 << 15
 #: Taken for the interval of a series of a single sample.
 _UNKNOWN_INTERVAL: Final = 60_000
 
@@ -364,7 +366,11 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     # What is no number is the least and the most of all.
     if not (values.min() >= 0 and values.max() < ABSURD_BYTES):
         return pl.Series(values)
-    return pl.Series(np.rint(values).astype(np.int64))
+    whole = np.empty(len(values), np.int64)
+    # Some at a time, which stay in a processor's cache.
+    for part in range(0, len(values), _ROWS):
+        whole[part : part + _ROWS] = np.rint(values[part : part + _ROWS])
+    return pl.Series(whole)
 
 
 _AMOUNTS: Final = [name for name in SIGNALS if name.endswith("_bytes")]
