@@ -94,7 +94,8 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and row.mean_rise > 0) or (row.tail or 0.0) > th.ALL_AT_THE_END:
         _shift(opinion, th.DOUBT)
     unchecked = row.last_third == th.UNCHECKED and row.tail is None
-    if row.growth_per_day < row.floor_per_day or unchecked:
+    within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
+    if row.growth_per_day < row.floor_per_day or unchecked or within:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
     paused = row.bounded_family in _ENDS and row.last_third > th.STEADY and row.rest < th.LONG_REST
@@ -175,7 +176,7 @@ def _doubt_faint(opinion: Opinion, row: Reading) -> None:
 
 def _lay_flat(opinion: Opinion, row: Reading) -> None:
     """What rested for most of the window and gained nothing but noise is at rest, whatever its start looked like."""
-    flat = row.growth_per_day < row.floor_per_day and row.mean_rise < th.FAINT_SHARE * row.settled
+    flat = row.growth_per_day < row.floor_per_day and row.mean_rise < th.MATERIAL_SHARE * row.settled
     if flat and row.rest >= th.MOSTLY_REST and row.teeth < th.TEETH and not row.on_stairs:
         growing, unresolved = ((1 - th.FORCED_REST) * part for part in (opinion.growing, opinion.unresolved))
         opinion.growing, opinion.unresolved, opinion.bounded = growing, unresolved, 1 - growing - unresolved

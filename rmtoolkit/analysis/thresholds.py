@@ -230,6 +230,8 @@ REST_RANGE: Final = 0.05
 REST_RISE: Final = 1.5
 #: Growth below the detection floor, or of which the grain of the meter hides the end, is as likely noise as not.
 BELOW_FLOOR: Final = 0.5
+#: ... as is growth that brings less than so many deviations of what the memory moves besides.
+BEYOND_NOISE: Final = 3.0
 #: Share of `YOUNG` that what was seen after the onset must fill.
 YOUNG_SEEN: Final = 0.95
 #: Kendall's tau of the floors of teeth from which on they rise.

@@ -411,3 +411,20 @@ def test_growth_over_a_flat_heap_keeps_its_risk(seed: int) -> None:
     assert row["verdict"] != "leak"
     assert row["limit_outlook"] != "bounded"
     assert chance_of(recording) > 0.3
+
+
+@pytest.mark.parametrize(("sigma", "slope", "seed"), [(8, 0.06, 5), (8, 0.06, 6), (12, 0.1, 6)])
+def test_a_trend_within_what_the_memory_moves_anyway_is_no_leak(sigma: float, slope: float, seed: int) -> None:
+    """A rise of less than three deviations of what the memory wanders besides may be wandering: open, or clean."""
+    t, rng = hours(24 * 21, 1800), np.random.default_rng(seed)
+    walk = ar1(rng, len(t), sigma * MI, 0.97)
+    assert row_of(footprint(t, (200 + slope * t) * MI + walk, rng, limit=2 * GI))["verdict"] != "leak"
+
+
+@pytest.mark.parametrize(("rise", "sigma", "seed"), [(2, 0.6, 2), (3, 0.6, 1), (3, 1.2, 2)])
+def test_a_creep_below_the_floor_over_a_long_rest_is_clean(rise: float, sigma: float, seed: int) -> None:
+    """One per cent in a day, within the noise and below the printed floor, is no reason to leave a verdict open."""
+    rng = np.random.default_rng(seed)
+    row = row_of(footprint(T, (200 + rise * T / 24) * MI + ar1(rng, len(T), sigma * MI, 0.9), rng, limit=8 * GI))
+    assert row["verdict"] == "not_leak"
+    assert row["growth_bytes_per_day"] < row["detection_floor_bytes_per_day"]
