@@ -21,9 +21,12 @@ from rmtoolkit.schema import (
     ABSURD_BYTES,
     BYTE_SIGNALS,
     CONTAINERS,
+    CONTRADICTING,
     EVENTS,
     FOOTPRINTS,
     IDENTITY,
+    LOST_ROWS,
+    LOST_VALUES,
     SAMPLES,
     SIGNALS,
     TIME,
@@ -34,7 +37,7 @@ from rmtoolkit.schema import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -199,7 +202,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
         counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values())
-        if not all(0 <= number <= ABSURD_BYTES for number in counts):
+        if not (all(0 <= number <= ABSURD_BYTES for number in counts) and 0 <= (report.dropped_share or 0) <= 1):
             raise ReadError.at(path, found="a report of absurd numbers", expected=_EXPECTED)
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
@@ -675,10 +678,19 @@ def normalise(
     if copies:
         left_out["values given twice for one instant"] = copies
     if contradictions:
-        left_out["values that contradict each other at one instant; the later one was used"] = contradictions
+        left_out[CONTRADICTING] = contradictions
     found = _tables.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
     told = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
+    told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
+
+
+def _dropped_share(left_out: Mapping[str, int], rows: pl.DataFrame) -> float | None:
+    """Tell how much of what was measured was lost, of values or of rows; None where nothing was measured."""
+    kept = sum(rows.height - rows[name].null_count() for name in SIGNALS)
+    counts = [(sum(left_out.get(reason, 0) for reason in LOST_VALUES), kept)]
+    counts.append((sum(left_out.get(reason, 0) for reason in LOST_ROWS), rows.height))
+    return max((lost / (lost + left) for lost, left in counts if lost + left), default=None)
 
 
 def concat(recordings: Iterable[Recording]) -> Recording:

@@ -237,6 +237,21 @@ def differing(found: pl.Schema, wanted: pl.Schema) -> str:
     return "; ".join(wrong + unknown) or "the order differs"
 
 
+CONTRADICTING: Final = "values that contradict each other at one instant; the later one was used"
+#: Reasons for which a report says that values, or whole rows, were left out that somebody had measured.
+LOST_VALUES: Final = (
+    "values that were NaN or infinite",
+    "values that were negative or absurd",
+    "values that are no numbers",
+    CONTRADICTING,
+)
+#: A smaller share is told nobody who does not ask.
+_NOTICEABLE_SHARE: Final = 0.01
+NO_TIMES: Final = "samples with an impossible time"
+NO_PAIR: Final = "samples that are not a pair of time and value"
+LOST_ROWS: Final = ("rows without a readable time", "rows of no known container", NO_TIMES, NO_PAIR)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a loader was asked, what it found and what it did not use."""
@@ -249,8 +264,14 @@ class Report:
     partial: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     time_axis: str = "as recorded, UTC"
+    dropped_share: float | None = None
     nodes: Mapping[str, int] = field(default_factory=dict)
     quotas: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_noticeable(self) -> bool:
+        """Whether so much was lost that everybody should hear of it; a smaller share stands here only."""
+        return (self.dropped_share or 0) >= _NOTICEABLE_SHARE
 
     def notes(self) -> tuple[str, ...]:
         """Put everything a reader should know in lines."""
@@ -279,6 +300,7 @@ class Report:
             partial=both(self.partial, other.partial),
             warnings=both(self.warnings, other.warnings),
             time_axis="; ".join(dict.fromkeys((self.time_axis, other.time_axis))),
+            dropped_share=max((one.dropped_share for one in (self, other) if one.dropped_share), default=None),
             nodes={**self.nodes, **other.nodes},
             quotas={**self.quotas, **other.quotas},
         )

@@ -23,6 +23,7 @@ from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.explore import Chosen, Scene
     from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.limits.risk import Margins, Prices
+    from rmtoolkit.schema import Report
 
 
 __all__ = [
@@ -217,15 +219,21 @@ class Assessment:
 
     @property
     def incomplete(self) -> str | None:
-        """What could not be read, or has not come yet; None where nothing is known to be missing."""
-        report = self.recording.report
-        lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
-        said = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
-        if lost:
-            where = "it" if lost == 1 else "them"
-            said.insert(0, f"{text.count(lost, 'file')} could not be read: workloads in {where} may be missing")
-        more = text.and_more(len(report.partial), _SHOWN_PARTIAL)
-        return f"{'; '.join([*said, *([more.strip()] if more else [])])}." if said else None
+        """What could not be read or used, or has not come yet; None where nothing is known to be missing."""
+        return _incomplete(self.recording.report)
+
+
+def _incomplete(report: Report) -> str | None:
+    lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
+    said = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
+    if report.is_noticeable:
+        counts = [f"{report.left_out[why]:,} {why}" for why in (*LOST_VALUES, *LOST_ROWS) if why in report.left_out]
+        said.insert(0, f"{text.share(report.dropped_share)} of what was measured is left out: {', '.join(counts)}")
+    if lost:
+        where = "it" if lost == 1 else "them"
+        said.insert(0, f"{text.count(lost, 'file')} could not be read: workloads in {where} may be missing")
+    more = text.and_more(len(report.partial), _SHOWN_PARTIAL)
+    return f"{'; '.join([*said, *([more.strip()] if more else [])])}." if said else None
 
 
 def assess(
@@ -307,6 +315,9 @@ def assess(
     rows = _rows.with_alarms(rows, oom_probability)
     kills = _totals.kills_of(frames["kills"])
     rows = _rows.with_foretold(rows, kills, about.containers)
+    rows = rows.with_columns(
+        dropped_share=pl.lit(about.report.dropped_share, pl.Float64), incomplete=pl.lit(_incomplete(about.report))
+    )
     rows, changes = _totals.compare(_rows.complete(_rows.named(_rows.with_words(rows))), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
     ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")

@@ -64,7 +64,9 @@ WORKLOADS: Final = pl.Schema(
         "window_end": TIME,
         "data_age_seconds": pl.Float64(),
         "coverage": _SHARE,
+        # Of the whole source: what was left out is not told by container.
         "dropped_share": _SHARE,
+        "incomplete": _TEXT,
         "cadence_seconds": pl.Float64(),
         "history_seconds": pl.Float64(),
         "whole_weeks": _COUNT,

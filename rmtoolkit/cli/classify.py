@@ -40,8 +40,9 @@ def run(options: argparse.Namespace) -> int:
         exports.check_format(options.output)
     with connected(options.scheduler) as client:
         found = assess(_sources.read(options), heap=_sources.profiles(options.heap), client=client)
+    rows = exports.with_completeness(classify(found, by=options.by), found)
     if streamed:
-        _sources.stream(exports.as_bytes(classify(found, by=options.by), streamed))
+        _sources.stream(exports.as_bytes(rows, streamed))
         return _sources.status(found.fleet, options.fail_on)
     sys.stdout.write(
         terminal.table(
@@ -57,5 +58,5 @@ def run(options: argparse.Namespace) -> int:
     )
     _sources.warn_of_age(found)
     if options.output:
-        _sources.say("Verdicts", exports.write(classify(found, by=options.by), options.output))
+        _sources.say("Verdicts", exports.write(rows, options.output))
     return _sources.status(found.fleet, options.fail_on)

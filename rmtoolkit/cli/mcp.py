@@ -58,6 +58,7 @@ class Answer(TypedDict):
     summary: str
     workloads: list[dict[str, Any]]
     left_out: int
+    incomplete: str | None
     warnings: list[str]
 
 
@@ -68,6 +69,7 @@ class Explained(TypedDict):
     evidence: list[dict[str, Any]]
     checklist: list[dict[str, Any]]
     advice: list[dict[str, Any]]
+    incomplete: str | None
     warnings: list[str]
 
 
@@ -179,6 +181,7 @@ class Tools:
             "evidence": _rows(told.evidence.select(_EVIDENCE)),
             "checklist": _rows(by_id.select("question", "answer", "because")),
             "advice": _rows(told.advice.select("text", "setting", "expected", "because")),
+            "incomplete": _lacks(found),
             "warnings": said,
         }
 
@@ -269,7 +272,13 @@ def _tame(said: str, longest: int | None = None) -> str:
 def _answer(found: Assessment, summary: str, columns: tuple[str, ...], most: int, said: list[str]) -> Answer:
     rows = found.workloads
     shown = rows.select(columns).head(max(most, 1))
-    return {"summary": summary, "workloads": _rows(shown), "left_out": rows.height - shown.height, "warnings": said}
+    left = rows.height - shown.height
+    lacks = _lacks(found)
+    return {"summary": summary, "workloads": _rows(shown), "left_out": left, "incomplete": lacks, "warnings": said}
+
+
+def _lacks(found: Assessment) -> str | None:
+    return None if found.incomplete is None else _tame(found.incomplete, 400)
 
 
 def _rows(frame: pl.DataFrame) -> list[dict[str, Any]]:

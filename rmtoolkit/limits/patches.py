@@ -111,7 +111,8 @@ def patches_yaml(workloads: pl.DataFrame) -> str:
     wanted = changes(workloads)
     kept = workloads.height - len(wanted)
     said = f"# {kept} without a patch: the limit stays, or no limit is safe while it grows.\n" if kept else ""
-    return documents(wanted) + said
+    lacks = workloads["incomplete"].drop_nulls().unique() if "incomplete" in workloads.columns else ()
+    return "".join(f"# Not complete: {one}\n" for one in lacks) + documents(wanted) + said
 
 
 def per_workload(workloads: pl.DataFrame) -> list[tuple[Resources, str]]:

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 import msgspec
-import polars as pl
 
 from rmtoolkit._io import is_lake
 from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.schema import SIGNALS
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES
 from rmtoolkit.text import count, printable
 
 if TYPE_CHECKING:
@@ -336,16 +335,7 @@ def whole_number(value: object, most: int = 1 << 63) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
 
 
-_VALUES: Final = (
-    "values that were NaN or infinite",
-    "values that were negative or absurd",
-    "values that are no numbers",
-    "values given twice for one instant",
-    "values that contradict each other at one instant; the later one was used",
-)
-_ROWS: Final = ("rows without a readable time", "rows without any value", "rows of no known container")
-#: A smaller share stands in the report only.
-_NOTICEABLE: Final = 0.01
+_LEFT_OUT: Final = ("values given twice for one instant", *LOST_VALUES, *LOST_ROWS, "rows without any value")
 _ENDINGS: Final = {"stretches": "stretch", "series": "series"}
 
 
@@ -362,7 +352,7 @@ def counted(number: int, reason: str) -> str:
 
 def check_samples(recording: Recording, place: str) -> None:
     """Refuse a recording of which nothing is left."""
-    left_out = {reason: recording.report.left_out.get(reason, 0) for reason in (*_VALUES, *_ROWS)}
+    left_out = {reason: recording.report.left_out.get(reason, 0) for reason in _LEFT_OUT}
     # Facts about a container that was not sampled leave rows without any value too, and are no failure.
     lost = any(count for reason, count in left_out.items() if reason != "rows without any value")
     if not recording.height and lost:
@@ -373,14 +363,10 @@ def check_samples(recording: Recording, place: str) -> None:
 
 def warn_of_values(recording: Recording) -> None:
     """Warn once when a noticeable share of the values or rows was left out."""
+    if not recording.report.is_noticeable:
+        return
     left_out = recording.report.left_out
-    values, rows = (sum(left_out.get(reason, 0) for reason in reasons) for reasons in (_VALUES, _ROWS))
-    if not values + rows:
-        return
-    kept = recording.samples.select(pl.sum_horizontal(pl.col(name).count() for name in SIGNALS)).item()
-    if values < _NOTICEABLE * (values + kept) and rows < _NOTICEABLE * (rows + recording.samples.height):
-        return
-    lines = [counted(left_out[reason], reason) for reason in (*_VALUES, *_ROWS) if left_out.get(reason)]
+    lines = [counted(left_out[reason], reason) for reason in _LEFT_OUT if left_out.get(reason)]
     if recording.report.sources:
         warn_of_rest(recording.report.sources, f"left out {', '.join(lines)}")
     else:

@@ -136,10 +136,18 @@ def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[
     return table, lost, tuple(notes)
 
 
+#: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
+_DAYS: Final = (20_000, 80_000)
+
+
 def _times(texts: pl.Series, asked: Asked) -> pl.Series:
     """Read times; day and month, and the zone, are those of the whole column."""
     numbers = texts.cast(pl.Float64, strict=False)
     if numbers.null_count() == texts.null_count():
+        if numbers.is_between(*_DAYS).all() and (numbers != numbers.floor()).any():
+            found = f"{quote(texts.name)} holds days of a spreadsheet, such as {quote(texts.drop_nulls()[0])}."
+            msg = f"{found} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
+            raise ColumnError(msg)
         return numbers
     if asked.timezone is None:
         read = texts.to_frame().select(as_time(pl.col(texts.name), texts.dtype)).to_series()

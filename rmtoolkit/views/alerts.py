@@ -67,7 +67,8 @@ def rules(found: Assessment) -> str:
         {"name": f"rmtoolkit {row['anchor']}", "rules": [_rule(row, alert) for alert in watching]}
         for row, watching in _watched(found)
     ]
-    return _yaml({"groups": groups})
+    lacks = f"# Not complete: {found.incomplete}\n" if found.incomplete else ""
+    return lacks + _yaml({"groups": groups})
 
 
 def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
@@ -206,10 +207,12 @@ def dashboard(found: Assessment) -> str:
             panels.append(_panel(len(panels), "timeseries", _title(shows), place) | {"targets": [target]})
         top += 1 + -(-queries.height // 3) * 7
     left = found.workloads.height - rows.height
+    said = [f"Not complete: {found.incomplete}"] if found.incomplete else []
+    said += [f"{text.count(left, 'workload')} more have no panels here."] if left else []
     source = {"type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus"}
     document = {
         "title": "Memory, by rmtoolkit",
-        "description": f"{text.count(left, 'workload')} more have no panels here." if left else "",
+        "description": " ".join(said),
         "tags": ["rmtoolkit"],
         "schemaVersion": 39,
         "editable": True,

@@ -49,6 +49,8 @@ class Explanation:
         Queries for Grafana: `shows` and `promql`.
     target
         The chance of an OOM kill within 7 days that is accepted.
+    incomplete
+        What the source lacks; None where nothing is known to be missing.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Explanation:
     advice: pl.DataFrame
     queries: pl.DataFrame
     target: float
+    incomplete: str | None = None
 
     @property
     def headline(self) -> str:
@@ -100,6 +103,7 @@ class Explanation:
         'api does not leak: it stays at 50 Mi'
         """
         lines = [self.row["explanation"]]
+        lines += [f"Not complete: {self.incomplete}"] if self.incomplete else []
         for item in self.evidence.iter_rows(named=True):
             where = f" ({seen})" if (seen := _tables.seen(item)) else ""
             lines.append(f"  {text.EVIDENCE[item['says']].word:<13} {item['text']}: {item['value']}{where}")
@@ -143,6 +147,7 @@ class Explanation:
             el(
                 "div",
                 el("style", STYLE),
+                el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
                 answer,
                 el("p", risk, class_="note") if risk else None,
                 _tables.evidence(row, where=True, caption="Evidence"),
@@ -217,7 +222,7 @@ def explain(
     if "lives" in row:
         mine[0] = pl.DataFrame({"evidence": [row["evidence"]]}, schema={"evidence": found.workloads.schema["evidence"]})
         mine[0] = mine[0].explode("evidence", empty_as_null=False).unnest("evidence")
-    return Explanation(row, mine[0], mine[1].drop("rank"), mine[2], found.fleet.target)
+    return Explanation(row, mine[0], mine[1].drop("rank"), mine[2], found.fleet.target, found.incomplete)
 
 
 _PARTS: Final = ("namespace", "workload", "container")

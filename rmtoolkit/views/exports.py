@@ -62,6 +62,11 @@ def patches(source: Source | Assessment) -> str:
     return patches_yaml(as_assessment(source).workloads.filter(~pl.col("accepted")))
 
 
+def with_completeness(rows: pl.DataFrame, found: Assessment) -> pl.DataFrame:
+    """Say in every row what the source lacks: a program reads no more than rows."""
+    return rows.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
+
+
 def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
     """Put verdicts into a format, whole."""
     # Made in memory: what polars writes to a full disk itself is lost without a word, or with a riddle.

@@ -16,11 +16,9 @@ from hypothesis import strategies as st
 from rmtoolkit.loaders.prometheus._decode import (
     HISTOGRAMS,
     NO_NUMBERS,
-    NO_PAIR,
     NO_SAMPLES,
     NO_SERIES,
     NO_SERIES_FORM,
-    NO_TIMES,
     ODD_LABELS,
     STALE_BITS,
     Decoded,
@@ -28,6 +26,7 @@ from rmtoolkit.loaders.prometheus._decode import (
     read_exports,
     read_pairs,
 )
+from rmtoolkit.schema import NO_PAIR, NO_TIMES
 
 
 def go(value: float) -> str:

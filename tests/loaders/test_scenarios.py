@@ -416,6 +416,9 @@ SHEETS = {
         {"timezone": "Europe/Berlin"},
     ),
     "a day and a clock": Sheet("date,time,rss_bytes", lambda t, b: f"{iso(t)[:10]},{iso(t)[11:19]},{b}", "rss_bytes"),
+    "days of a spreadsheet": Sheet(
+        "time,rss_bytes", lambda t, b: f"{t / 86_400 + 25_569:.6f},{b}", ("days of a spreadsheet", "yyyy-mm-dd")
+    ),
     "milliseconds": Sheet("ts\trss_bytes", lambda t, b: f"{t}000\t{b}", "rss_bytes"),
     "a head that nobody knows": Sheet("time,foo", lambda t, b: f"{iso(t)},{b}", ("no memory column", "metrics={")),
     "pods and a head that nobody knows": Sheet(

@@ -18,6 +18,7 @@ from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
+from rmtoolkit.schema import CONTRADICTING, NO_PAIR, NO_TIMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -420,7 +421,6 @@ STALE_BITS: Final = np.uint64(0x7FF0000000000002)
 STALE: Final = np.array([STALE_BITS]).view(np.float64)[0]
 
 NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
-NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_NUMBERS: Final = "values that are no numbers"
 
 _LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
@@ -608,7 +608,6 @@ _ANSWER_BYTES: Final = 1 << 16
 
 HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
 NO_SAMPLES: Final = "series without samples"
-NO_TIMES: Final = "samples with an impossible time"
 #: What is left out of an answer that is not whole, or not as a server writes it.
 DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
 
@@ -833,7 +832,10 @@ def tidy(decoded: Decoded) -> Decoded:
     times[rows], values[rows] = times[order], values[order]
     kept = np.ones(len(times), bool)
     kept[:-1] = (np.diff(times) != 0) | (np.diff(owner) != 0)
-    twice = Counter({TWICE: int(len(kept) - kept.sum())})
+    # Without NaN: two that say nothing contradict nobody.
+    differs = np.nonzero(~kept)[0]
+    differing = int(((values[differs] > values[differs + 1]) | (values[differs] < values[differs + 1])).sum())
+    twice = Counter({CONTRADICTING: differing, TWICE: len(differs) - differing})
     return replace(decoded, times=times, values=values, left_out=+(decoded.left_out + twice)).only(kept)
 
 

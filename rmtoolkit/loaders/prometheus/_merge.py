@@ -411,10 +411,15 @@ def tell_apart(
     for label in parting:
         table = _parted(table, placed, decoded.labels, label, set())
         placed = identify_containers(table, decoded.labels, workload_pattern)
-    for _ in range(_MOST_ROUNDS):
+    for attempt in range(_MOST_ROUNDS + 1):
         pairs = list(_contradictions(placed.table, decoded))
         counts = Counter(label for pair in pairs for label in pair.labels)
-        if not counts:
+        if not counts or attempt == _MOST_ROUNDS:
+            if mixed := len({pair.entity for pair in pairs}):
+                decoded.partial.append(
+                    f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
+                    "label tells them apart: only the longest of each is used"
+                )
             break
         places = {label: place for place, label in enumerate(_LAST, 1)}
         label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
@@ -446,7 +451,7 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[_Pair]:
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
         for other in series[1:]:
             labels = _differing(decoded.labels[series[0]], decoded.labels[other])
-            if labels and contradict(*samples(series[0]), *samples(other)):
+            if contradict(*samples(series[0]), *samples(other)):
                 yield _Pair(int(str(entity)), labels)
 
 
