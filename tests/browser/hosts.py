@@ -39,6 +39,32 @@ _USUAL: Final = (
 _KERNELS: Final = ("--KernelManager.transport=ipc",) if sys.platform == "linux" else ()
 #: Voilà's own template asks for a font of icons, which no dashboard uses.
 _OF_VOILA: Final = "/npm/@fortawesome/"
+#: Runs all cells and gives their outputs, once these stand in the page and no word of a widget is under way to the
+#: kernel: widgets answer it as soon as they are drawn, and hold back what a user does until it is done with that.
+_RUN: Final = """async (patience) => {
+    const kernel = () => jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
+    const underWay = () => [...(kernel()?._futures.values() ?? [])]
+        .filter(({ msg }) => msg.header.msg_type.startsWith("comm"))
+        .map(({ msg }) => `${msg.header.msg_type} ${JSON.stringify(msg.content).slice(0, 200)}`);
+    const settled = panel =>
+        kernel().status === "idle" && !underWay().length && !panel.node.innerText.includes("Loading widget");
+    const run = async () => {
+        const panel = jupyterapp.shell.currentWidget;
+        await panel.context.ready;
+        await panel.sessionContext.ready;
+        jupyterapp.shell.collapseLeft();
+        await jupyterapp.commands.execute("notebook:run-all-cells");
+        for (let frames = 0; frames < 5; frames = settled(panel) ? frames + 1 : 0) {
+            await new Promise(requestAnimationFrame);
+        }
+        return panel.content.widgets.filter(cell => cell.model.type === "code")
+            .flatMap(cell => cell.model.outputs.toJSON());
+    };
+    const late = new Promise((_, fail) => {
+        setTimeout(() => fail(new Error(`${kernel()?.status} kernel, under way: ${underWay()}`)), patience);
+    });
+    return await Promise.race([run(), late]);
+}"""
 
 
 class Opened:
@@ -170,24 +196,7 @@ class Lab(_Server):
         page.wait_for_selector(wanted, state="attached", timeout=PATIENCE)
         page.set_default_timeout(PATIENCE)
         # Nothing else would end the wait for a kernel that never answers.
-        outputs = page.evaluate(
-            """async (patience) => {
-                const run = async () => {
-                    const panel = jupyterapp.shell.currentWidget;
-                    await panel.context.ready;
-                    await panel.sessionContext.ready;
-                    jupyterapp.shell.collapseLeft();
-                    await jupyterapp.commands.execute('notebook:run-all-cells');
-                    return panel.content.widgets.filter(cell => cell.model.type === 'code')
-                        .flatMap(cell => cell.model.outputs.toJSON());
-                };
-                const late = new Promise((_, fail) => {
-                    setTimeout(() => fail(new Error('no kernel answered')), patience);
-                });
-                return await Promise.race([run(), late]);
-            }""",
-            PATIENCE,
-        )
+        outputs = page.evaluate(_RUN, PATIENCE)
         page.set_default_timeout(30_000)
         failed = [output for output in outputs if output["output_type"] == "error"]
         assert failed == [], failed
