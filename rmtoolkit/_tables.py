@@ -380,6 +380,15 @@ def column_of(head: str) -> tuple[str, int | None] | None:
     return name, 1024 ** _POWERS.get((found["unit"] or found["joined"])[0], 0)
 
 
+def unit_in(name: str) -> int:
+    """Tell how many bytes the unit in a metric's own name has, such as that of `app_rss_mb` or `heap_kilobytes`."""
+    short = re.sub(
+        r"(?<=[_.])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes$", lambda word: f"{word[1][0]}b", name.lower()
+    )
+    found = _UNIT.fullmatch(short)
+    return 1024 ** _POWERS.get((found["unit"] or found["joined"])[0], 0) if found else 1
+
+
 def plausible_unit(head: str, values: pl.Series) -> int:
     """Find the unit of amounts whose name says none, from all of them; refuse where two are as likely."""
     numbers = values.cast(pl.Float64, strict=False).drop_nulls()

@@ -14,6 +14,7 @@ from rmtoolkit.cli import main
 from rmtoolkit.cli.mcp import Tools
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning")
@@ -44,7 +45,7 @@ def mixed(folder: Path) -> Path:
     return file
 
 
-SOURCES = {
+SOURCES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "lost": (lambda folder: gauge(folder, 10), "5 % of what was measured is left out: 10 values that were NaN"),
     "mixed": (mixed, "1 container of one name whose series overlap in time with other values, and no label"),
 }
@@ -85,7 +86,7 @@ def test_every_object_says_what_is_missing(source: str, tmp_path: Path) -> None:
     assert found.incomplete.startswith(said)
     assert found.workloads["incomplete"].unique().to_list() == [found.incomplete]
     assert found.incomplete in rm.explain(found, "api").summary()
-    tools = Tools(argparse.Namespace(**dict.fromkeys(OPTIONS), sources=[str(file)]))
+    tools = Tools(argparse.Namespace(**{**dict.fromkeys(OPTIONS), "sources": [str(file)]}))
     for told in (tools.judge(str(file)), tools.limits(str(file)), tools.explain(str(file), "api")):
         assert told["incomplete"] is not None
         assert said.partition(" % ")[2] in told["incomplete"]
@@ -113,7 +114,7 @@ def test_what_is_whole_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_part_keeps_the_share_of_the_whole(tmp_path: Path) -> None:
     """What was left out is of the whole source: less of it, stored or not, loses no larger share."""
     recording = rm.read(gauge(tmp_path, 10))
-    later = recording.window(start=recording.samples["time"].max())
+    later = recording.window(last="10m")
     assert later.report.dropped_share == recording.report.dropped_share == pytest.approx(0.05)
     assert rm.read(recording.write(tmp_path / "kept.parquet")).report.dropped_share == pytest.approx(0.05)
     twice = rm.concat([recording, rm.Recording.from_frame(pl.DataFrame({"time": [0] * 200, "rss_bytes": [1] * 200}))])

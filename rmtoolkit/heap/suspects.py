@@ -137,9 +137,9 @@ def suspects(
     return _table(whole, named, names, said, work) if names else pl.DataFrame(schema=SUSPECTS)
 
 
-def by_function(heap: HeapProfile, own: Collection[str] = ()) -> tuple[pl.DataFrame, list[str]]:
+def _by_function(heap: HeapProfile) -> tuple[pl.DataFrame, list[str]]:
     """Give each stack to the function that `suspects` counts it for."""
-    named, names, said = _read(heap, own)
+    named, names, said = _read(heap, ())
     if said is None:
         return named, names
     shown = [names[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0]
@@ -256,10 +256,10 @@ CHURN: Final = pl.Schema(
 )
 
 
-def churn(heap: HeapProfile, *, own: Collection[str] = ()) -> pl.DataFrame:
+def churn(heap: HeapProfile) -> pl.DataFrame:
     """Count what each function allocates, and how much of it was freed before anything else happened."""
     counted = heap.stacks.filter(pl.col("allocations") > 0)
-    named = counted.join(groups(heap, own), on="stack_id")
+    named = counted.join(groups(heap, ()), on="stack_id")
     summed = (
         pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
         for name in ("allocations", "allocated_bytes", "temporary")
@@ -330,9 +330,13 @@ OVER_TIME: Final = pl.Schema(
 )
 
 
-def over_time(heap: HeapProfile, *, most: int = 5, moments: int = 240, own: Collection[str] = ()) -> pl.DataFrame:
+#: Moments that a picture of a heap has.
+_MOMENTS: Final = 240
+
+
+def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
     """Tell what the most suspicious functions hold over time, and what all others do."""
-    named, order = by_function(heap, own)
+    named, order = _by_function(heap)
     places = {name: place for place, name in enumerate(order[:most])}
     shown = [*places, *([OTHERS] if len(order) > most else [])]
     if not shown:
@@ -343,21 +347,18 @@ def over_time(heap: HeapProfile, *, most: int = 5, moments: int = 240, own: Coll
     found = curves(heap, numbered, len(places) + 1, end=ALL)
     if found is None:
         return pl.DataFrame(schema=OVER_TIME)
-    kept = evenly(found.clocks[0], moments)
-    seconds = [None if np.isnan(second) else float(second) for second in found.seconds[kept]]
-    parts = [
-        pl.DataFrame(
-            {
-                "step": np.arange(len(kept)),
-                "time_seconds": seconds,
-                "function": [name] * len(kept),
-                "live_bytes": found.size[place][kept].astype(np.int64),
-            },
-            schema=OVER_TIME,
+    kept = evenly(found.clocks[0], _MOMENTS)
+    return pl.concat(
+        pl.DataFrame({"time_seconds": found.seconds[kept], "live_bytes": found.size[place][kept].astype(np.int64)})
+        .with_row_index("step")
+        .select(
+            pl.col("step").cast(pl.Int64),
+            pl.col("time_seconds").fill_nan(None),
+            function=pl.lit(name),
+            live_bytes="live_bytes",
         )
         for place, name in enumerate(shown)
-    ]
-    return pl.concat(parts)
+    )
 
 
 #: What is compared.

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit._io import read_parquet
-from rmtoolkit._tables import as_time, column_of
+from rmtoolkit._tables import as_time, column_of, plausible_unit, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.loaders._files import check_samples
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import CONTAINERS, SIGNALS, TIME, Report
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, SIGNALS, TIME, Report
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -69,7 +69,8 @@ def read_table(
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
         table = table.rename({head: name for head, name in told.items() if head in table.columns})
         table, lost, more = _typed(table, Asked.of(path, None, None, timezone))
-        notes += more
+        table, units = _in_bytes(table, metrics or {})
+        notes += (*more, *units)
         left_out |= {"values that are no numbers": lost} if lost else {}
         recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
     except ColumnError as error:
@@ -140,13 +141,28 @@ def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[
 _DAYS: Final = (20_000, 80_000)
 
 
+def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
+    """Turn what the user calls an amount into bytes, where its head, or all its values, say another unit."""
+    notes: list[str] = []
+    for head, name in metrics.items():
+        if name not in BYTE_SIGNALS or name not in table.columns or not table[name].dtype.is_numeric():
+            continue
+        unit = unit_in(head)
+        if unit == 1 and "byte" not in head.lower() and (table[name].median() or 0) < 1 << 20:  # type: ignore[operator]
+            unit = plausible_unit(head, table[name])
+        if unit > 1:
+            table = table.with_columns(pl.col(name) * unit)
+            notes.append(f"column {head!r} was read as {name!r}, in units of {unit:,} bytes")
+    return table, notes
+
+
 def _times(texts: pl.Series, asked: Asked) -> pl.Series:
     """Read times; day and month, and the zone, are those of the whole column."""
     numbers = texts.cast(pl.Float64, strict=False)
     if numbers.null_count() == texts.null_count():
         if numbers.is_between(*_DAYS).all() and (numbers != numbers.floor()).any():
-            found = f"{quote(texts.name)} holds days of a spreadsheet, such as {quote(texts.drop_nulls()[0])}."
-            msg = f"{found} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
+            days = f"{quote(texts.name)} holds days of a spreadsheet, such as {quote(texts.drop_nulls()[0])}."
+            msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
             raise ColumnError(msg)
         return numbers
     if asked.timezone is None:

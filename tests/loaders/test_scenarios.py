@@ -416,6 +416,12 @@ SHEETS = {
         {"timezone": "Europe/Berlin"},
     ),
     "a day and a clock": Sheet("date,time,rss_bytes", lambda t, b: f"{iso(t)[:10]},{iso(t)[11:19]},{b}", "rss_bytes"),
+    "a head that is told, with its unit": Sheet(
+        "time,foo_mb", lambda t, b: f"{iso(t)},{b >> 20}", "rss_bytes", {"metrics": {"foo_mb": "rss_bytes"}}
+    ),
+    "a head that is told, without a unit": Sheet(
+        "time,foo", lambda t, b: f"{iso(t)},{b >> 20}", "rss_bytes", {"metrics": {"foo": "rss_bytes"}}
+    ),
     "days of a spreadsheet": Sheet(
         "time,rss_bytes", lambda t, b: f"{t / 86_400 + 25_569:.6f},{b}", ("days of a spreadsheet", "yyyy-mm-dd")
     ),

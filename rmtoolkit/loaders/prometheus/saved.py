@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import LOOKBACK_MILLISECONDS
+from rmtoolkit._tables import LOOKBACK_MILLISECONDS, unit_in
 from rmtoolkit._workloads import Image, releases, version_of
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders._files import as_text, check_samples, counted, find_files, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, is_remote_read
@@ -86,6 +86,7 @@ def to_recording(
     """Make a recording of decoded series."""
     decoded = replace(decoded, labels=spelled(decoded.labels, labels, metrics))
     decoded, markers = without_markers(tidy(decoded))
+    decoded, units = _in_bytes(decoded, metrics)
     described = describe(decoded.labels, metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
@@ -122,7 +123,7 @@ def to_recording(
             Report(
                 left_out=dict(+left_out),
                 partial=tuple(dict.fromkeys(decoded.partial)),
-                warnings=tuple(dict.fromkeys([*decoded.warnings, *described.warnings, *placed.warnings])),
+                warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
@@ -130,6 +131,18 @@ def to_recording(
         ),
         workload_pattern=workload_pattern,
     )
+
+
+def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, list[str]]:
+    """Turn what the user calls an amount into bytes, where its name says another unit; say so."""
+    units = {name: unit for name, role in metrics.items() if role.endswith("_bytes") and (unit := unit_in(name)) > 1}
+    factors = [units.get(labels.get("__name__", ""), 1) for labels in decoded.labels]
+    if max(factors, default=1) == 1:
+        return decoded, []
+    said = [
+        f"metric {quote(name)} was read as {metrics[name]}, in units of {unit:,} bytes" for name, unit in units.items()
+    ]
+    return replace(decoded, values=decoded.values * np.repeat(factors, decoded.counts)), said
 
 
 NO_MEMORY: Final = "series that count what is held by a container whose memory is not there"
