@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -40,6 +40,25 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
         )
         workload = pl.coalesce(workload, found)
     return pl.struct(workload=pl.coalesce(workload, pod), workload_kind=kind)
+
+
+#: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as
+#: kube-state-metrics spells them, `label_example_com_owner`.
+_TEAM: Final = re.compile(r"(?:.*[/._-])?(owner|team)", re.IGNORECASE | re.DOTALL)
+#: A label has no more; an annotation may have a whole document.
+_MOST_OF_A_NAME: Final = 63
+#: A prefix of a domain, a slash and a name, as kube-state-metrics spells it.
+_LONGEST_LABEL: Final = 340
+
+
+def team_of(labels: Mapping[Any, Any]) -> str | None:
+    """Find the person or team that labels name: of several labels the shortest decides."""
+    said = [
+        (len(name), name, " ".join(value.split()))
+        for name, value in labels.items()
+        if isinstance(name, str) and isinstance(value, str) and len(name) <= _LONGEST_LABEL and _TEAM.fullmatch(name)
+    ]
+    return next((value for *_, value in sorted(said) if value and len(value) <= _MOST_OF_A_NAME), None)
 
 
 def _owner_group(pattern: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - reports are decoded by their types
+from collections.abc import Iterable, Mapping  # noqa: TC003 - reports are decoded by their types
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -252,6 +252,14 @@ NO_PAIR: Final = "samples that are not a pair of time and value"
 LOST_ROWS: Final = ("rows without a readable time", "rows of no known container", NO_TIMES, NO_PAIR)
 
 
+def agreed(said: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Keep what all say alike; of what they do not agree on nothing is known."""
+    found: dict[str, set[str]] = {}
+    for name, value in said:
+        found.setdefault(name, set()).add(value)
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a loader was asked, what it found and what it did not use."""
@@ -267,6 +275,8 @@ class Report:
     dropped_share: float | None = None
     nodes: Mapping[str, int] = field(default_factory=dict)
     quotas: Mapping[str, int] = field(default_factory=dict)
+    #: The person or team that is told, by `namespace/workload` and by `namespace`.
+    owners: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_noticeable(self) -> bool:
@@ -303,4 +313,5 @@ class Report:
             dropped_share=max((one.dropped_share for one in (self, other) if one.dropped_share), default=None),
             nodes={**self.nodes, **other.nodes},
             quotas={**self.quotas, **other.quotas},
+            owners=agreed([*self.owners.items(), *other.owners.items()]),
         )

@@ -312,7 +312,7 @@ def assess(
     )
     rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
-    rows = _rows.with_alarms(rows, oom_probability)
+    rows = _rows.with_owners(_rows.with_alarms(rows, oom_probability), about.report.owners)
     kills = _totals.kills_of(frames["kills"])
     rows = _rows.with_foretold(rows, kills, about.containers)
     rows = rows.with_columns(

@@ -588,6 +588,16 @@ def with_growth(rows: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_owners(rows: pl.DataFrame, owners: Mapping[str, str]) -> pl.DataFrame:
+    """Name the person or team that is told of a workload, else of its namespace."""
+    told, place = dict(owners), pl.col("namespace")
+
+    def of(key: pl.Expr) -> pl.Expr:
+        return key.replace_strict(told, default=None, return_dtype=pl.String())
+
+    return rows.with_columns(owner=pl.coalesce(of(place + "/" + pl.col("workload")), of(place)))
+
+
 _ACCEPTED: Final = ("accepted", "accepted_until", "accepted_bound_bytes", "accepted_because", "accepted_passed")
 
 

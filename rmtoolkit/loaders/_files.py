@@ -39,7 +39,7 @@ METRICS: Final = (
 #: What is read of Kubernetes; objects of other kinds are passed over.
 KINDS: Final = (
     *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
-    *("Node", "ResourceQuota", "Event"),
+    *("Node", "Namespace", "ResourceQuota", "Event"),
 )
 #: A packed file may unpack to this much, whatever its size.
 _ALWAYS_BYTES: Final = 128 << 20

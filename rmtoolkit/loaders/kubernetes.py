@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import msgspec
 import polars as pl
 
-from rmtoolkit._workloads import Event, Image, changes, releases, top_owner, version_of
+from rmtoolkit._workloads import Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, EVENTS, TIME, Report
+from rmtoolkit.schema import CONTAINERS, EVENTS, TIME, Report, agreed
 
 if TYPE_CHECKING:
     import os
@@ -71,6 +71,7 @@ class PodSeen(NamedTuple):
     node: str | None
     created: int | None  # when it was made, milliseconds
     owner: tuple[str, str] | None  # kind and name of its controller; None without one
+    team: str | None  # the person or team that its labels name
     quality: str | None
     evicted: tuple[int | None, str] | None
     gone: int | None  # when it was deleted, milliseconds
@@ -88,12 +89,13 @@ class Objects:
     evictions: dict[Key, tuple[int | None, str]] = field(default_factory=dict)
     nodes: dict[str, int] = field(default_factory=dict)
     quotas: dict[str, int] = field(default_factory=dict)
+    teams: dict[str, str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """There is something to join."""
-        return bool(self.pods or self.owner_of or self.nodes or self.quotas or self.evictions)
+        return bool(self.pods or self.owner_of or self.nodes or self.quotas or self.teams or self.evictions)
 
     def add(self, document: Mapping[str, Any], seen: int | None) -> int:
         """Take in one document."""
@@ -103,10 +105,9 @@ class Objects:
         """Take in one object."""
         about = mapping(item, "metadata")
         name, namespace = text_of(about, "name"), text_of(about, "namespace")
-        if kind not in KINDS:
-            return False
-        if name is None:
-            self.left_out["objects without a name"] = self.left_out.get("objects without a name", 0) + 1
+        if kind not in KINDS or name is None:
+            if kind in KINDS:
+                self.left_out["objects without a name"] = self.left_out.get("objects without a name", 0) + 1
             return False
         if kind == "Pod":
             self._see(pod_of(item, seen, gone=gone))
@@ -118,6 +119,8 @@ class Objects:
             self._quota(f"{namespace or 'default'}/{name}", item)
         elif kind == "Event":
             self._event(item)
+        elif kind == "Namespace":
+            self.teams.update({name: team} if (team := _team(about)) else {})
         else:
             self.owner_of[kind, (None, namespace, name)] = _controller(about) or ("", "")
             if kind == "ReplicaSet":
@@ -187,12 +190,17 @@ def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> 
         node=text_of(spec, "nodeName"),
         created=_time(about, "creationTimestamp"),
         owner=_controller(about),
+        team=_team(about),
         quality=text_of(status, "qosClass"),
         evicted=_evicted(status),
         gone=(deleted if deleted is not None else seen) if gone else None,
         limit_bytes=_bytes(mapping(spec, "resources", "limits"), "memory") or None,
         containers=_containers(spec, status),
     )
+
+
+def _team(about: Mapping[str, Any]) -> str | None:
+    return team_of(mapping(about, "labels")) or team_of(mapping(about, "annotations"))
 
 
 def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[ContainerSeen, ...]:
@@ -522,7 +530,11 @@ _KEPT: Final[_Names] = {
 def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what a recording needs."""
     kept = _part({**item, "kind": kind}, _KEPT.get(kind, _OWNER))
-    return kept if isinstance(kept, dict) else {}
+    if not isinstance(kept, dict):
+        return {}
+    if isinstance(kept.get("metadata"), dict) and (team := _team(mapping(item, "metadata"))) is not None:
+        kept["metadata"]["labels"] = {"owner": team}
+    return kept
 
 
 def _part(value: Any, names: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - any JSON
@@ -838,6 +850,16 @@ def _releases(
     return [(container, time, "release", None, version) for container, time, version in releases(ran, slack)]
 
 
+def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> Iterator[tuple[str, str]]:
+    yield from objects.teams.items()
+    for row in rows:
+        place = row.about["namespace"], row.about["pod"]
+        for instance in known.pods.get(place, ()):
+            team = instance.looks[-1].team
+            if team is not None and None not in (*place, row.about["workload"]):
+                yield f"{place[0]}/{row.about['workload']}", team
+
+
 def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known: _Known) -> Report:
     matched = [row for row in rows if row.matched]
     pods = {(row.about["namespace"], row.about["pod"]) for row in matched}
@@ -863,5 +885,6 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
             time_axis=recording.report.time_axis,
             nodes=dict(objects.nodes),
             quotas=dict(objects.quotas),
+            owners=agreed(_teams(objects, rows, known)),
         )
     )

@@ -13,6 +13,7 @@ import yaml
 import rmtoolkit as rm
 from rmtoolkit.assessment import classify
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.loaders import kubernetes
 from rmtoolkit.loaders.kubernetes import WITHOUT_OBJECTS
 from tests.loaders.kubernetes import API, MI, T0, at, container, ended, listed, owned, pod, running, save, status, top
 
@@ -348,6 +349,20 @@ def test_a_deleted_pod_ends(tmp_path: Path) -> None:
     )
     recording = rm.read(save(tmp_path, top({(API, "api"): [100] * 15}), watched))
     assert events(recording) == [(0, "start", None, None), (15, "end", None, "deleted")]
+
+
+def test_who_is_responsible_is_in_the_report(tmp_path: Path) -> None:
+    """Labels and annotations of pods and namespaces name people and teams; a dump that is trimmed keeps just that."""
+    labelled = pod(about={"labels": {"app": "api", "example.com/team": "checkout"}, "annotations": {"secret": "s"}})
+    space = {"kind": "Namespace", "metadata": {"name": "shop", "annotations": {"owner": "Ann Lee"}}}
+    expected = {"shop/api": "checkout", "shop": "Ann Lee"}
+    assert rm.read(save(tmp_path, top(FLAT), listed(labelled, space))).report.owners == expected
+    short = [kubernetes.trimmed(one["kind"], one) for one in (labelled, space)]
+    assert "secret" not in json.dumps(short)
+    recording = rm.read(save(tmp_path, top(FLAT), listed(*short)))
+    assert recording.report.owners == expected
+    assert rm.read_recording(recording.write(tmp_path / "kept.parquet")).report == recording.report
+    assert rm.assess(recording).workloads["owner"].to_list() == ["checkout"]
 
 
 def test_nodes_and_quotas_are_in_the_report(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus._decode import TWICE
 from rmtoolkit.loaders.prometheus._merge import (
@@ -304,6 +305,31 @@ def test_owners(prom: Prom, owner: tuple[str, str], more: dict[str, str], expect
         *extra,
     )
     assert recording.containers.select("workload", "workload_kind", "workload_inferred").row(0) == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param([{"label_team": "checkout"}], {"shop/api": "checkout"}, id="team"),
+        pytest.param([{"label_example_com_owner": "Ann  Lee\n"}], {"shop/api": "Ann Lee"}, id="owner with a prefix"),
+        pytest.param([{"label_example_com_owner": "x", "label_team": "y"}], {"shop/api": "y"}, id="the shortest name"),
+        pytest.param([{"annotation_owner": "<b>a</b>"}], {"shop/api": "<b>a</b>"}, id="markup stays text"),
+        pytest.param([{"label_team": "a"}, {"label_team": "b"}], {}, id="two that differ"),
+        pytest.param([{"label_steam": "a", "label_owners": "b", "label_team": " "}], {}, id="other labels, or nothing"),
+        pytest.param([{"label_team": "x" * 64}], {}, id="no name is so long"),
+    ],
+)
+def test_who_is_responsible(prom: Prom, labels: list[dict[str, str]], expected: dict[str, str]) -> None:
+    """Labels of pods name a person or a team; who is told of the namespace stands beside it."""
+    told = [prom.series("kube_pod_labels", [1], labels={**prom.pod(), "container": "", **one}) for one in labels]
+    recording = prom.read(
+        prom.series(WORKING_SET, [64 << 20], labels=prom.pod()),
+        *told,
+        prom.series("kube_namespace_labels", [1], namespace="shop", label_owner="platform"),
+    )
+    assert recording.report.owners == {**expected, "shop": "platform"}
+    named = rm.assess(recording).workloads["owner"].to_list()
+    assert named == [expected.get("shop/api", "platform")]
 
 
 def test_pods_made_anew_under_the_same_name(prom: Prom) -> None:

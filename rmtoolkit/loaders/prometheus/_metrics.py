@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit._workloads import NO_OWNER, Owner, Pod, top_owner
+from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,8 @@ _NAMES: Final = {
     "pod_workload": "namespace_workload_pod:kube_pod_owner:relabel",
     "replicaset_owner": "kube_replicaset_owner",
     "job_owner": "kube_job_owner",
+    "pod_labels": "kube_pod_labels kube_pod_annotations",
+    "namespace_labels": "kube_namespace_labels kube_namespace_annotations",
 }
 
 
@@ -111,8 +113,8 @@ MEANT: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 #: Facts about a pod or its owner, not about one of its containers.
-POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload")
-OWNER_ROLES: Final = ("replicaset_owner", "job_owner")
+POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels")
+OWNER_ROLES: Final = ("replicaset_owner", "job_owner", "namespace_labels")
 
 #: Facts of a container from which events and columns come.
 FACTS: Final = tuple(role for role in _NAMES if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES))
@@ -409,6 +411,23 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
     found = [(*key, *top_owner(key, owner, of_owner)) for key, (_, owner) in of_pod.items()]
     schema = {**dict.fromkeys((*_POD_KEY, "owner", "owner_kind"), pl.String()), "owner_inferred": pl.Boolean()}
     return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def teams(
+    table: pl.DataFrame, labels: Sequence[Mapping[str, str]], containers: pl.DataFrame
+) -> Iterator[tuple[str, str]]:
+    """Name the person or team that labels of pods and namespaces tell, by `namespace/workload` and by `namespace`."""
+    of_pod = {
+        (namespace, pod): workload
+        for namespace, pod, workload in containers.select("namespace", "pod", "workload_guess").iter_rows()
+    }
+    rows = table.filter(pl.col("role").is_in(["pod_labels", "namespace_labels"]), pl.col("namespace").is_not_null())
+    for series, role, namespace, pod in rows.select("series", "role", "namespace", "pod").iter_rows():
+        said, workload = team_of(labels[series]), of_pod.get((namespace, pod))
+        if said is not None and role == "namespace_labels":
+            yield namespace, said
+        elif said is not None and workload is not None:
+            yield f"{namespace}/{workload}", said
 
 
 POD_LEVEL: Final = "series of whole pods (their containers are there)"

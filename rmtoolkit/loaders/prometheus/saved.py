@@ -28,9 +28,10 @@ from rmtoolkit.loaders.prometheus._metrics import (
     describe,
     is_known,
     spelled,
+    teams,
 )
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, EVENTS, HELD_SIGNALS, SIGNALS, Report
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, EVENTS, HELD_SIGNALS, SIGNALS, Report, agreed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -127,6 +128,7 @@ def to_recording(
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
+                owners=agreed(teams(placed.table, decoded.labels, kept)),
             )
         ),
         workload_pattern=workload_pattern,
