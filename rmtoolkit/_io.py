@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, on this machine or in an object store."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ import shutil
 import stat
 import sys
 import tempfile
-import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -24,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import polars as pl
+
+    from rmtoolkit._store import Remote
 
 
 #: Links that are followed on one way, as the system has it.
@@ -39,6 +38,8 @@ _HINTS: Final = {
 
 def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> None:
     """Tell before any work whether a file can be made."""
+    if is_store(path):
+        raise _refused(path, "only lakes are kept in object stores. Name a file, and copy it there.")
     try:
         refuse_links(path)
         found = _stat(path)
@@ -182,82 +183,14 @@ def _failed(path: str | os.PathLike[str], error: OSError | ValueError) -> Rmtool
     return _refused(path, f"{what[:1].lower()}{what[1:].rstrip('.')}. {hint}".rstrip())
 
 
+#: S3 and what speaks its language, Google's, Azure's.
+PROTOCOLS: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _URL: Final = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
-#: Files of a store that are kept in memory: each is looked at a few times.
-_KEPT: Final = 4
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Remote:
-    """A file or folder in an object store, to read: as much of `pathlib.Path` as a lake needs."""
-
-    protocol: str
-    inside: PurePosixPath
-
-    def __str__(self) -> str:
-        """Give the address."""
-        return f"{self.protocol}://{self.inside}"
-
-    def __truediv__(self, name: str) -> Remote:
-        """Something in this folder."""
-        return Remote(self.protocol, self.inside / name)
-
-    @property
-    def name(self) -> str:
-        """The last part."""
-        return self.inside.name
-
-    @property
-    def parent(self) -> Remote:
-        """The folder that this is in."""
-        return Remote(self.protocol, self.inside.parent)
-
-    def glob(self, pattern: str) -> Iterator[Remote]:
-        """Find files below this folder."""
-        found = self._system().glob(str(self.inside / pattern))
-        return (Remote(self.protocol, PurePosixPath(path)) for path in found)
-
-    def exists(self) -> bool:
-        """Whether there is anything."""
-        return bool(self._system().exists(str(self.inside)))
-
-    def is_file(self) -> bool:
-        """Whether there is a file."""
-        return bool(self._system().isfile(str(self.inside)))
-
-    def stat(self) -> os.stat_result:
-        """Size, and a number that is another one after a change, in the place of the time."""
-        known = self._system().info(str(self.inside))
-        size = int(known.get("size") or 0)
-        said = [known.get(name) for name in ("ETag", "etag", "mtime", "LastModified", "updated", "created")]
-        changed = zlib.crc32(repr(said).encode())
-        return os.stat_result((0, 0, 0, 0, 0, 0, size, 0, changed, 0))
-
-    def read_bytes(self) -> bytes:
-        """Read what is in the file."""
-        content: bytes = self._system().cat_file(str(self.inside))
-        return content
-
-    def read_text(self, encoding: str = "utf-8") -> str:
-        """Read the same as text."""
-        return self.read_bytes().decode(encoding)
-
-    def _system(self) -> Any:  # noqa: ANN401 - fsspec has no types
-        try:
-            import fsspec  # noqa: PLC0415 - an extra that few have
-
-            return fsspec.filesystem(self.protocol)
-        except (ImportError, ValueError, TypeError) as error:
-            msg = (
-                f"Could not use {quote_path(self)}: {error}. Hint: pip install 'rmtoolkit[fleet]' and the store's own "
-                "package, such as s3fs."
-            )
-            raise RmtoolkitError(msg) from error
 
 
 def as_place(path: str | os.PathLike[str] | Remote) -> Path | Remote:
     """Tell an address from a path."""
-    if isinstance(path, Remote):
+    if not isinstance(path, str | os.PathLike):
         return path
     found = _URL.fullmatch(str(path))
     if found is None:
@@ -265,23 +198,32 @@ def as_place(path: str | os.PathLike[str] | Remote) -> Path | Remote:
     protocol, inside = found.groups()
     if protocol == "file":
         return Path("/" + inside.lstrip("/"))
-    return Remote(protocol, PurePosixPath("/" + inside if protocol == "memory" and inside[:1] != "/" else inside))
+    bucket, _, name = inside.partition("/")
+    if ":" in bucket.rpartition("@")[0]:
+        msg = f"An address {protocol}://… holds credentials. Hint: they come from the environment."
+        raise RmtoolkitError(msg)
+    if protocol not in PROTOCOLS:
+        msg = f"Could not use {quote_path(path)}: no such kind of store. There are: {', '.join(PROTOCOLS)}."
+        raise RmtoolkitError(msg)
+    from rmtoolkit._store import Remote  # noqa: PLC0415 - few have a store
+
+    return Remote(protocol, bucket, PurePosixPath(name))
 
 
-def for_polars(place: Path | Remote) -> Path | io.BytesIO:
+def is_store(source: object) -> bool:
+    """Tell whether a source is an address in an object store: of a lake, as nothing else is kept there."""
+    found = _URL.fullmatch(source) if isinstance(source, str) else None
+    return found is not None and found[1] in PROTOCOLS
+
+
+def for_polars(place: Path | Remote) -> Path | bytes:
     """Give polars what it can read: it would wait for a pipe for ever."""
-    if isinstance(place, Path):
-        if not stat.S_ISREG(place.stat().st_mode):
-            msg = "a pipe, a device or a folder"
-            raise OSError(msg)
-        return place
-    known = place.stat()
-    return io.BytesIO(_content(place, (known.st_size, known.st_mtime_ns)))
-
-
-@lru_cache(maxsize=_KEPT)
-def _content(place: Remote, _stamp: tuple[int, int]) -> bytes:
-    return place.read_bytes()
+    if not isinstance(place, Path):
+        return place.read_bytes()
+    if not stat.S_ISREG(place.stat().st_mode):
+        msg = "a pipe, a device or a folder"
+        raise OSError(msg)
+    return place
 
 
 #: What a table in Parquet may take when it is read, whatever its size, and beyond that so many times its size: flat
@@ -358,8 +300,8 @@ MARKER: Final = "rmtoolkit-lake.json"
 def is_lake(path: str | os.PathLike[str]) -> bool:
     """Tell whether a folder is a lake."""
     try:
-        place = as_place(path)
-        return not str(place).startswith(("http:", "https:", "ftp:")) and (place / MARKER).is_file()
+        marker = as_place(path) / MARKER
+        return marker.is_file() if isinstance(marker, Path) else marker.exists()
     except (OSError, ValueError):
         return False
 

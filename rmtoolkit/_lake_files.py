@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import random
 import re
+import time
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,15 +22,15 @@ import polars as pl
 from rmtoolkit._io import as_json, for_polars, read_told, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
-from rmtoolkit.exceptions import ColumnError, ReadError, quote_path, system_words, warn
-from rmtoolkit.recording import ENDINGS, Recording, Stored, as_parquet, concat, has, open_parts
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
+from rmtoolkit.recording import Recording, Stored, as_parquet, concat, has, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from rmtoolkit._io import Remote
+    from rmtoolkit._store import Remote
 
     Place = Path | Remote
 
@@ -36,6 +39,7 @@ _METADATA_KEY: Final = "rmtoolkit.lake"
 _EXPECTED: Final = "a partition of a lake"
 #: A file that is replaced while it is read is read again.
 _TRIES: Final = 5
+_STORE_TRIES: Final = 8
 _LEFT: Final = ".rmtoolkit-"
 _PLACE: Final = re.compile(r"bucket=(\d+)[/\\]([0-9-]+)\.parquet$")
 
@@ -46,12 +50,12 @@ def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, 
     return zlib.crc32(names.encode("utf-8", "surrogatepass")) % buckets
 
 
-def file_of(root: Path, bucket: int, date: dt.date) -> Path:
+def file_of(root: Place, bucket: int, date: dt.date) -> Place:
     """Name the file of a bucket and a day."""
     return root / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet"
 
 
-def place_of(file: Path | Remote) -> tuple[int, dt.date] | None:
+def place_of(file: Place) -> tuple[int, dt.date] | None:
     """Tell bucket and day of a file by its name."""
     with suppress(ValueError):
         if found := _PLACE.search(str(file)):
@@ -59,7 +63,7 @@ def place_of(file: Path | Remote) -> tuple[int, dt.date] | None:
     return None
 
 
-def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -> Recording:
+def read_partition(file: Place, workloads: pl.DataFrame | None = None) -> Recording:
     """Read a partition and make sure that it is what was written."""
     for tries_left in reversed(range(_TRIES)):
         stamp = _stamp(file)
@@ -72,7 +76,7 @@ def read_partition(file: Path | Remote, workloads: pl.DataFrame | None = None) -
     raise AssertionError
 
 
-def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> Recording:
+def _read(file: Place, workloads: pl.DataFrame | None) -> Recording:
     containers, stored, events, report = open_parts(file)
     try:
         wanted = json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["crc32"]
@@ -93,27 +97,27 @@ def _read(file: Path | Remote, workloads: pl.DataFrame | None) -> Recording:
     return Recording(containers, samples, events, report)
 
 
-def tells_restarts(file: Path | Remote) -> bool:
+def tells_restarts(file: Place) -> bool:
     """Tell whether the source of a partition reports restarts, from the end of the file alone."""
     with suppress(pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError):
         return bool(json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["restarts"])
     return False
 
 
-def extent(files: Sequence[Path | Remote]) -> tuple[dt.datetime, dt.datetime] | None:
+def extent(files: Sequence[Place]) -> tuple[dt.datetime, dt.datetime] | None:
     """Find the first and the last sample of some files."""
     found = []
     for file in files:
         with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            time = pl.col("time")
-            found.append(pl.scan_parquet(for_polars(file)).select(first=time.min(), last=time.max()).collect())
+            ends = {"first": pl.col("time").min(), "last": pl.col("time").max()}
+            found.append(pl.scan_parquet(for_polars(file)).select(**ends).collect())
     if not found:
         return None
     first, last = pl.concat(found).select(pl.col("first").min(), pl.col("last").max()).row(0)
     return None if first is None else (first, last)
 
 
-def _stamp(file: Path | Remote) -> tuple[int, int, int]:
+def _stamp(file: Place) -> tuple[int, int, int]:
     now = file.stat()
     return now.st_ino, now.st_size, now.st_mtime_ns
 
@@ -139,19 +143,42 @@ def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[in
     return totals
 
 
-def write_partition(file: Path, recording: Recording) -> None:
-    """Write a partition: an existing one stays whole until the new one is, also when the power fails."""
+def packed(recording: Recording) -> bytes:
+    """Make a partition."""
 
     def about(rows: Sequence[int], signals: Sequence[str]) -> dict[str, str]:
         told = {"crc32": checksums(recording.samples, signals, rows), "restarts": recording.tells_restarts}
         return {_METADATA_KEY: json.dumps(told)}
 
-    made = as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about)
-    with replacing(file, ENDINGS) as part, part.open("wb") as stream:
-        stream.write(made)
-        stream.flush()
-        os.fsync(stream.fileno())
-    sync_folder(file.parent)
+    return bytes(as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about))
+
+
+def rewrite(file: Place, make: Callable[[Place], bytes | None]) -> bool:
+    """Put what is made of a file in its place: it stays whole until the new one is; tell whether there was anything.
+
+    A folder is locked meanwhile. In a store, what somebody else wrote meanwhile is looked at again.
+    """
+    if isinstance(file, Path):
+        if (made := make(file)) is None:
+            return False
+        file.parent.mkdir(exist_ok=True)
+        with replacing(file) as part, part.open("wb") as stream:
+            stream.write(made)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # Also when the power fails.
+        sync_folder(file.parent)
+        return True
+    for tries in range(_STORE_TRIES):
+        seen = file.read()
+        if (made := make(seen)) is None:
+            return False
+        if seen.put(made):
+            return True
+        # Not in step with the others.
+        time.sleep(random.uniform(0, 0.02 * 2**tries))  # noqa: S311 - no secret
+    msg = f"Could not write {quote_path(file)}: others wrote it {_STORE_TRIES} times meanwhile. Try later."
+    raise RmtoolkitError(msg)
 
 
 def sync_folder(folder: Path) -> None:
@@ -314,11 +341,13 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS) -> Iterator[Recording]:
     """Read a bucket, part by part."""
     heads = []
-    for file in files:
+    for place in files:
         try:
+            # An object is fetched once, for its head and its samples.
+            file = place if isinstance(place, Path) else place.read()
             containers, stored, _, _ = open_parts(file)
         except (ReadError, OSError) as error:
-            failed.append(as_read_error(file, error))
+            failed.append(as_read_error(place, error))
         else:
             heads.append((file, containers, stored))
     number = _numbered([(containers, stored) for _, containers, stored in heads], rows)
@@ -439,13 +468,18 @@ class Pulls(NamedTuple):
 
 def read(lake: Place) -> dict[str, Pulls]:
     """Read what was pulled."""
-    file = lake / FILE
+    return _told_pulls(lake / FILE)
+
+
+def _told_pulls(file: Place) -> dict[str, Pulls]:
     try:
         if isinstance(file, Path):
             told = as_json(read_told(file) if not file.exists() or file.is_file() else "")
         else:
             told = as_json(file.read_text("utf-8"))
         return {source: _pulls(said) for source, said in told.items()}
+    except RmtoolkitError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
@@ -460,9 +494,13 @@ def _pulls(said: Any) -> Pulls:  # noqa: ANN401 - JSON
     return Pulls(*(union((instant(start), instant(end)) for start, end in spans) for spans in (asked, pulled)))
 
 
-def note(lake: Path, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
-    """Add a stretch that was asked for, or has come; nobody else may be writing."""
-    known = read(lake)
+def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
+    """Add a stretch that was asked for, or has come."""
+    rewrite(lake / FILE, partial(_noted, source=source, asked=asked, pulled=pulled))
+
+
+def _noted(file: Place, source: str, asked: Span | None, pulled: Span | None) -> bytes:
+    known = _told_pulls(file)
     mine = known.get(source, Pulls())
     # What was asked for before, and has come, is settled.
     known[source] = Pulls(
@@ -472,10 +510,7 @@ def note(lake: Path, source: str, *, asked: Span | None = None, pulled: Span | N
         name: {what: [[start.isoformat(), end.isoformat()] for start, end in spans] for what, spans in one.items()}
         for name, one in sorted((name, pulls._asdict()) for name, pulls in known.items())
     }
-    with replacing(lake / FILE) as part, part.open("w", encoding="utf-8") as stream:
-        json.dump(told, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+    return json.dumps(told, indent=1).encode()
 
 
 def owed_lines(lake: Place, view: View) -> tuple[str, ...]:

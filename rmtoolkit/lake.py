@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
-    from rmtoolkit._io import Remote
     from rmtoolkit._parallel import Frames, Work
+    from rmtoolkit._store import Remote
     from rmtoolkit.schema import Report
 
     Place = Path | Remote
@@ -80,7 +80,7 @@ class Lake(Parted):
     Parameters
     ----------
     path
-        The folder. The first append makes it. An address that fsspec knows, such as ``s3://bucket/lake``, is only read.
+        The folder, or an address in an object store, such as ``s3://bucket/lake``. The first append makes it.
     buckets
         How many buckets a new lake has; an existing one keeps its number. More make smaller files.
 
@@ -92,8 +92,11 @@ class Lake(Parted):
     Notes
     -----
     Files are written under another name, synced and renamed: whatever kills an append, each file is whole and appending
-    the same again finishes it. Appends wait for each other; readers never wait. A container is who its cluster,
-    namespace, pod, pod uid and name say; its `container_id` is given anew in each recording that is read.
+    the same again finishes it. Appends wait for each other; readers never wait. In an object store each object is
+    written whole, and only if nobody else wrote it since it was read: else it is read again, so that appends from
+    several machines lose nothing. A store that cannot do so is refused; credentials come from the environment. A
+    container is who its cluster, namespace, pod, pod uid and name say; its `container_id` is given anew in each
+    recording that is read.
 
     Examples
     --------
@@ -117,6 +120,17 @@ class Lake(Parted):
 
     def __repr__(self) -> str:
         return f"<Lake: {quote_path(self.path)}>"
+
+    def make(self) -> None:
+        """Make the lake if there is none; an error says why nothing could be appended.
+
+        Raises
+        ------
+        RmtoolkitError
+            As for `append`.
+        """
+        with self._locked():
+            pass
 
     def append(
         self,
@@ -181,19 +195,17 @@ class Lake(Parted):
             changed += self._write(_lake_files.file_of(self.path, bucket, date), new, events_within)
         return changed
 
-    def _write(self, file: Path, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bool:
-        try:
-            old = _lake_files.read_partition(file)
-        except FileNotFoundError:
-            file.parent.mkdir(exist_ok=True)
-            _lake_files.write_partition(file, new)
-            return True
-        whole = _lake_files.merged(old, new, events_within)
-        # Whatever more the reports say: nothing that was measured is new.
-        if replace(whole, report=old.report) == old:
-            return False
-        _lake_files.write_partition(file, whole)
-        return True
+    def _write(self, file: Place, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bool:
+        def merged(there: Place) -> bytes | None:
+            try:
+                old = _lake_files.read_partition(there)
+            except FileNotFoundError:
+                return _lake_files.packed(new)
+            whole = _lake_files.merged(old, new, events_within)
+            # Whatever more the reports say: nothing that was measured is new.
+            return None if replace(whole, report=old.report) == old else _lake_files.packed(whole)
+
+        return _lake_files.rewrite(file, merged)
 
     def window(
         self,
@@ -438,20 +450,22 @@ class Lake(Parted):
     @contextmanager
     def _locked(self) -> Iterator[int]:
         """Wait until nobody else appends; make the lake if there is none; tell its number of buckets."""
+        said = json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n"
         if not isinstance(self.path, Path):
-            msg = (
-                f"Could not write to the lake {quote_path(self.path)}: lakes in object stores are only read. "
-                "Hint: append to one in a folder and copy that."
-            )
-            raise RmtoolkitError(msg)
+            # Nothing is locked: what was written by somebody else since it was read is not replaced.
+            marker = self.path / MARKER
+            if not marker.exists():
+                _refuse_foreign(self.path, marker)
+                marker.found_new(said.encode())
+            yield _check(self.path)
+            return
         try:
             refuse_links(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             with _lock(self.path / _LOCK):
                 marker = self.path / MARKER
                 if not marker.exists():
-                    _refuse_foreign(self.path)
-                    said = json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n"
+                    _refuse_foreign(self.path, marker)
                     write_whole(marker, said.encode())
                     _lake_files.sync_folder(self.path)
                 buckets = _check(self.path)
@@ -488,12 +502,12 @@ def _check(path: Path | Remote) -> int:
     return buckets
 
 
-def _refuse_foreign(path: Path) -> None:
-    others = sorted(
-        file.name for file in path.iterdir() if file.name != _LOCK and not file.name.startswith(".rmtoolkit-")
-    )
-    if others:
-        (path / _LOCK).unlink(missing_ok=True)
+def _refuse_foreign(path: Place, marker: Place) -> None:
+    others = any(file.name != _LOCK and not file.name.startswith(".rmtoolkit-") for file in path.glob("*"))
+    # In a store somebody else may have made the lake meanwhile.
+    if others and not marker.exists():
+        if isinstance(path, Path):
+            (path / _LOCK).unlink(missing_ok=True)
         msg = f"Could not make a lake of {quote_path(path)}: the folder holds other things. Name a new or empty one."
         raise RmtoolkitError(msg)
 
@@ -593,7 +607,7 @@ def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:
     for _, mine in groupby(files, key=lambda file: file.parent):
         bucket = list(mine)
         # What has gone meanwhile is noticed when it is read.
-        more = sum(file.stat().st_size for file in bucket if file.exists())
+        more = sum(file.stat().st_size for file in bucket if not isinstance(file, Path) or file.exists())
         if group and size + more > _GROUP_BYTES:
             yield group
             group, size = [], 0

@@ -7,6 +7,7 @@ import io
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -38,12 +39,11 @@ from rmtoolkit.schema import (
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from rmtoolkit._io import Remote
+    from rmtoolkit._store import Remote
 
 
 _SHOWN_CONTAINERS: Final = 20
@@ -190,6 +190,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     """Read what `write_recording` stored, but not yet the samples."""
     file = as_place(path)
     with _reading(path):
+        if not isinstance(file, Path):
+            file = file.read()
         stamp = _stamp(file)
         metadata = pl.read_parquet_metadata(for_polars(file))
         if _METADATA_KEY not in metadata:

@@ -29,7 +29,7 @@ BAD_INPUT: Final = 2
 
 _SOURCE_HELP: Final = (
     "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, docker stats, jemalloc statistics, "
-    "Parquet, a lake; or the address of a Prometheus server (http://…)"
+    "Parquet, a lake; or the address of a Prometheus server (http://…) or of a lake in an object store (s3://…)"
 )
 #: What to look at. A server is asked for just that; any other source is cut to the times and names.
 SERVER_OPTIONS: Final = {
@@ -197,7 +197,7 @@ def add_limits(command: argparse.ArgumentParser) -> None:
 def read(options: argparse.Namespace) -> Recording | Lake:
     """Read what was asked for; a lake stays one."""
     import rmtoolkit as rm
-    from rmtoolkit._io import is_lake, is_url
+    from rmtoolkit._io import is_lake, is_store, is_url
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
@@ -217,7 +217,7 @@ def read(options: argparse.Namespace) -> Recording | Lake:
         msg = f"--{name} is for servers, and no SOURCE begins with http:// or https://."
         raise RmtoolkitError(msg)
     # A lake is read part by part: it may not fit into memory.
-    alone = len(sources) == 1 and is_lake(sources[0]) and not of_files
+    alone = len(sources) == 1 and (is_store(sources[0]) or is_lake(sources[0])) and not of_files
     found = Lake(sources[0]) if alone else rm.read(sources, **of_files)
     if times:
         found = found.window(**times)

@@ -22,7 +22,9 @@ _UNUSED: Final = ("pod", "timezone", "time", "interval")
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Say what the command understands."""
     command.add_argument("--prometheus", metavar="URL", required=True, help="address of the server (http://…)")
-    command.add_argument("-o", "--output", metavar="LAKE", required=True, help="folder of the lake; made if need be")
+    command.add_argument(
+        "-o", "--output", metavar="LAKE", required=True, help="the lake: a folder or s3://…; made if need be"
+    )
     command.add_argument(
         "--overlap",
         metavar="DURATION",

@@ -49,8 +49,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--output",
         metavar="FILE",
         required=True,
-        help="the file: .parquet, which can be read while it is recorded; or of a cluster .jsonl, to which a line per "
-        "answer is added, or .parquet, made of them at the end",
+        help="the file: .parquet, or a lake (a folder that is one, or s3://…), which can be read while it is recorded; "
+        "or of a cluster .jsonl, to which a line per answer is added, or .parquet, made of them at the end",
     )
 
 

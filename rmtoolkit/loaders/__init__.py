@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._io import is_lake, is_url
+from rmtoolkit._io import is_lake, is_store, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
@@ -202,7 +202,7 @@ READERS: Final = (
         lambda file: is_lake(file.path),
         ("lake", "read_lake"),
         "a lake",
-        "`rmtoolkit pull --prometheus URL --last 7d -o lake` keeps one current; every command takes the folder",
+        "`rmtoolkit pull --prometheus URL --last 7d -o lake` keeps one current; every command takes the folder, or `s3://…`",
     ),
     Reader(
         Form.RECORDING,
@@ -389,7 +389,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     ----------
     path
         A file, a folder (to its bottom, without hidden files), a glob, the address of a Prometheus server
-        (``http://…``), or several of them. What a file is
+        (``http://…``), of a lake in an object store (``s3://…``), or several of them. What a file is
         is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
         ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
         statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
@@ -428,9 +428,9 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     if hasattr(path, "__arrow_c_stream__"):
         return as_recording(path)
     named = [path] if isinstance(path, str | os.PathLike) else list(path)
-    urls = [item for item in named if is_url(item)]
-    if urls:
-        return _live(urls, [item for item in named if not is_url(item)], options)
+    far = [item for item in named if is_url(item) or is_store(item)]
+    if far:
+        return _far(far, [item for item in named if item not in far], options)
     if not named:
         msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
         raise ReadError(msg)
@@ -478,10 +478,10 @@ def _server_hint(item: str) -> str:
     return f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(item) else ""
 
 
-def _live(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
+def _far(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
     from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
-    read_url = OF_FORM[Form.SERVER].load()
-    parts = [read_url(str(url), **from_servers) for url in urls]
+    server, lake = OF_FORM[Form.SERVER].load(), OF_FORM[Form.LAKE].load()
+    parts = [lake(str(url)) if is_store(url) else server(str(url), **from_servers) for url in urls]
     if others:
         of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
         from_files = {name: value for name, value in options.items() if name in of_files}

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 import psutil
 
+from rmtoolkit._io import check_target, is_lake, is_store
 from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
+from rmtoolkit.lake import Lake
 from rmtoolkit.loaders import linux
 from rmtoolkit.loaders.linux import cgroup_place, pairs
-from rmtoolkit.recording import Recording, normalise
+from rmtoolkit.recording import ENDINGS, Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 
 if TYPE_CHECKING:
@@ -345,7 +347,8 @@ def record(
         Stands for workload and container; without it, the program's or the cgroup's name. Give it the workload's name
         in the cluster to see both as one.
     path
-        Also keep this file (.parquet) current while recording.
+        Also keep this file (.parquet) current while recording; or a lake, such as ``s3://bucket/lake``, where a process
+        stands for a pod of its own.
 
     Returns
     -------
@@ -397,10 +400,10 @@ class Recorder:
             if seconds is not None and not 0 < seconds < float("inf"):
                 msg = f"{what} must be above zero, got {seconds}."
                 raise RmtoolkitError(msg)
-        if path is not None:
-            from rmtoolkit._io import check_target  # noqa: PLC0415
-            from rmtoolkit.recording import ENDINGS  # noqa: PLC0415
-
+        self._lake = Lake(path) if path is not None and (is_store(path) or is_lake(path)) else None
+        if self._lake is not None:
+            self._lake.make()
+        elif path is not None:
             check_target(path, ENDINGS)
         self._interval = interval_seconds
         self._duration = duration_seconds
@@ -591,8 +594,15 @@ class Recorder:
 
     def save(self) -> None:
         """Write what was recorded so far; an earlier file stays whole until the new one is."""
-        if self._path is not None:
+        if self._lake is not None:
+            self._lake.append(self.recording())
+        elif self._path is not None:
             self.recording().write(self._path)
+
+    def _replica(self) -> str | None:
+        """Tell processes of one name apart in a lake, where those of other machines may be."""
+        process = self._target.process
+        return f"{socket.gethostname()}-{process.pid}" if self._lake is not None and process is not None else None
 
     def recording(self) -> Recording:
         """Give what was recorded so far."""
@@ -606,7 +616,7 @@ class Recorder:
             "node": socket.gethostname(),
             "workload": self._target.name,
             "workload_inferred": False,
-            "pod": place.get("pod"),
+            "pod": place.get("pod") or self._replica(),
             "pod_uid": place.get("pod_uid"),
             "container": self._target.name,
             "limit_known": self._limit is not None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -125,6 +126,52 @@ def test_the_job_runs_week_after_week(
     first = (tmp_path / "week" / "verdicts.parquet").stat().st_mtime_ns
     assert cli.main(words) == 0
     assert (tmp_path / "week" / "verdicts.parquet").stat().st_mtime_ns > first
+
+
+#: Ends the process at the first program, connection or file that the image has no shell, network or place for.
+_WATCHED: Final = """
+import os, sys
+places = tuple(os.environ["PLACES"].split(os.pathsep))
+never = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "socket.connect"}
+writes = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
+
+def watch(event, given):
+    path = given[0] if given else None
+    changes = event in writes or (event == "open" and (given[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    named = changes and isinstance(path, (str, bytes)) and path != os.devnull
+    if event in never or (named and not os.path.realpath(os.fsdecode(path)).startswith(places)):
+        os.write(2, f"not in the image: {event} {given!r}".encode())
+        os._exit(99)
+
+sys.addaudithook(watch)
+from rmtoolkit.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_job_starts_nothing_and_writes_only_on_its_volumes(
+    built: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """The report's own words, where a shell, a connection or a file elsewhere would end the process."""
+    data, scratch = tmp_path / "data", tmp_path / "tmp"
+    scratch.mkdir()
+    data.mkdir()
+    known = tmp_path / "accepted.toml"
+    known.write_text(built["ConfigMap"]["data"]["accepted.toml"], "utf-8")
+    rm.Lake(data / "lake").append(rm.read(DEPLOY.parent / "data" / "samples" / "young-badger.json"))
+    (words,) = (one["args"] for one in pod_of(built)["containers"])
+    words = [str(known) if word == "/etc/rmtoolkit/accepted.toml" else word for word in words]
+    told = {"HOME": scratch, "TMPDIR": scratch, "PLACES": f"{data}:{scratch}", "PYTHONPATH": DEPLOY.parent}
+    environment = {name: str(value) for name, value in told.items()} | {"PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        watched = [sys.executable, "-c", _WATCHED, *words]
+        return subprocess.run(watched, cwd=data, env=environment, capture_output=True, text=True, check=False)
+
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert (data / "week.html").is_file()
+    assert run("classify", "lake", "-o", str(tmp_path / "elsewhere.csv")).returncode == 99
 
 
 def test_the_role_is_enough_to_record(
