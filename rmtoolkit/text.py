@@ -292,6 +292,12 @@ def chance(value: float | None) -> str:
     return ">99 %" if value > 0.99 else f"{number(100 * value, 2)} %"  # noqa: PLR2004
 
 
+def kill_chance(row: Mapping[str, Any]) -> str:
+    """Write the chance of an OOM kill at the limit in force; without a limit there is nothing to exceed."""
+    value = row["oom_probability_7d"]
+    return NOT_APPLICABLE if value is None and row["limit_bytes"] is None and row["limit_known"] else chance(value)
+
+
 def share(value: float | None) -> str:
     """Write a share of something that can be complete, rounded down: only what is complete reads 100 %."""
     return UNKNOWN if value is None else f"{number(math.floor(1000 * value + 1e-9) / 10)} %"

@@ -95,6 +95,18 @@ def test_time_to_limit(outlook: str, hours: float | None, limit: int | None, kno
     assert text.time_to_limit(row) == written
 
 
+@pytest.mark.parametrize(
+    ("value", "limit", "known", "written"),
+    [(0.05, GI, True, "5 %"), (None, GI, True, "unknown"), (None, None, False, "unknown"), (None, None, True, "–")],
+)
+def test_a_chance_that_is_unknown_and_one_that_is_none(
+    value: float | None, limit: int | None, *, known: bool, written: str
+) -> None:
+    """Without a limit there is nothing to exceed; else a chance that is not known is unknown, in every view."""
+    row = {"oom_probability_7d": value, "limit_bytes": limit, "limit_known": known}
+    assert text.kill_chance(row) == written
+
+
 def test_times_are_utc_in_any_zone() -> None:
     """A time in another zone is shown in UTC."""
     there = dt.datetime(2026, 11, 25, 1, 30, tzinfo=dt.timezone(dt.timedelta(hours=3)))

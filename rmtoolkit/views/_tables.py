@@ -93,7 +93,7 @@ def _risk(row: Row, target: float) -> Markup:
     value = row["oom_probability_7d"]
     if value is None:
         why = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
-        return fact("OOM kill, 7 days", text.UNKNOWN if not why else text.NOT_APPLICABLE, None, why)
+        return fact("OOM kill, 7 days", text.kill_chance(row), None, why)
     drawn = charts.risk_bar(value, target)
     return fact(
         "OOM kill, 7 days",

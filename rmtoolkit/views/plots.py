@@ -250,7 +250,7 @@ def _fleet_words(row: dict[str, Any]) -> str:
     parts += [f"limit {text.configured(row['limit_bytes'])}"] if row["limit_bytes"] else []
     advised = row["advised_limit_bytes"]
     parts += [f"advised {text.configured(advised)}"] if advised and advised != row["limit_bytes"] else []
-    parts.append(f"chance of an OOM kill in 7 days {text.chance(row['oom_probability_7d'])}")
+    parts.append(f"chance of an OOM kill in 7 days {text.kill_chance(row)}")
     return f"{text.printable(row['name'])}: {', '.join(parts)}"
 
 

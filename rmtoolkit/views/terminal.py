@@ -170,7 +170,7 @@ def _figures(row: dict[str, Any]) -> tuple[str, ...]:
         text.growth(row),
         text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
         text.time_to_limit(row),
-        text.chance(row["oom_probability_7d"]),
+        text.kill_chance(row),
     )
 
 

@@ -221,7 +221,7 @@ class Timeline:
     now: int
     #: End of the axis.
     until: int
-    #: Whether the last sample is as new as the recording: then it is called *now*.
+    #: Whether the last sample is as new as the recording, and that is up to date: then it is called *now*.
     current: bool
     line: Curve
     rss: Curve | None
@@ -268,6 +268,7 @@ class Timelines:
         recording = found.recording if samples_from is None else samples_from
         newest = recording.samples["time"].max()
         self.newest = None if newest is None else ms(newest)
+        self.stale = found.fleet.stale
         self.cadence = dict(recording.containers.select("container_id", "cadence_seconds").iter_rows())
         self.samples, self.lives, self.fits = Parts(recording.samples), Parts(found.lives), Parts(found.fits)
         self.events, self.settings, self.forecast = Parts(found.events), Parts(found.settings), Parts(found.forecast)
@@ -297,7 +298,7 @@ class Timelines:
             start=left,
             now=now,
             until=until,
-            current=self.newest is None or self.newest - now <= 2 * step_ms,
+            current=not self.stale and (self.newest is None or self.newest - now <= 2 * step_ms),
             line=cutter.curve(cutter.values[known[0]], text.SIGNAL_WORDS[known[0]], "ink"),
             rss=cutter.curve(rss, "RSS", "ink-3") if rss is not None else None,
             layers=layers(cutter, known[0], row),

@@ -119,6 +119,14 @@ def test_an_end_of_recording_that_is_not_now_says_so(assessed: Assessment) -> No
     assert any(text.startswith("last sample, ") for text in _texts(_draw(shown, "router")))
 
 
+@pytest.mark.parametrize("stale", [False, True])
+def test_what_ended_days_ago_is_not_called_now(assessed: Assessment, *, stale: bool) -> None:
+    """Where the banner says that the data end long before now, no chart calls their end *now*."""
+    texts = _texts(_draw(replace(assessed, fleet=replace(assessed.fleet, stale=stale)), "router"))
+    assert any(text.startswith("last sample, ") for text in texts) == stale
+    assert any(text.startswith("now, ") for text in texts) != stale
+
+
 def test_kills_stand_at_the_limit(assessed: Assessment) -> None:
     """Every OOM kill is a cross on the plot at the limit in force, and one on the strip."""
     drawn = _draw(assessed, "recommender")

@@ -124,6 +124,18 @@ def test_threads_and_traffic_change_the_past(explorer: rm.LimitExplorer) -> None
     assert busier > peak + 100 * MI
 
 
+def test_what_nobody_moved_is_not_worked_out_again(explorer: rm.LimitExplorer) -> None:
+    """A browser answers each value that it is told, off by a hair: that is no wish, of no slider."""
+    before = explorer.scene
+    for name, control in explorer._sliders.items():
+        shown, told = control.slider.value, getattr(explorer, name)
+        control.slider.value = min(shown * (1 + 1e-15) or 1e-15, control.slider.max)
+        assert getattr(explorer, name) == told
+    assert explorer.scene is before
+    explorer._sliders["traffic"].slider.value = 1.1
+    assert explorer.scene is not before
+
+
 def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> None:
     """Twice the price is twice the memory's cost; the chance stays."""
     before = explorer.chosen

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import report
+from rmtoolkit.views.report import sections
 from tests.views.conftest import arranged
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.views.report import Contents
+    from rmtoolkit.views.report.columns import Section
 
 
 CALM = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
@@ -242,6 +245,26 @@ def test_a_quiet_fleet_has_nothing_to_do(assessed: Assessment) -> None:
     assert "No leak found in 1 workload." in page.text
     assert "Nothing to do." in page.text or "can be given back." in page.text
     assert "Start with" not in page.text
+
+
+def test_without_prices_there_is_no_cost(assessed: Assessment) -> None:
+    """What is reserved stands in the place of what it costs, under its own name."""
+    priced = [
+        section for section in sections.SECTIONS if any(column.head == "Cost a month" for column in section.columns)
+    ]
+    shown = {currency: _of_currency(assessed, currency) for currency in (None, "USD")}
+    assert priced
+    assert {one.key for one in shown["USD"] if "Cost a month" in _heads(one)} == {one.key for one in priced}
+    assert {one.key for one in shown[None] if "Reserved, all pods" in _heads(one)} == {one.key for one in priced}
+    assert not any("Cost a month" in _heads(one) for one in shown[None])
+
+
+def _of_currency(assessed: Assessment, currency: str | None) -> list[Section]:
+    return sections.of(replace(assessed, fleet=replace(assessed.fleet, currency=currency)))
+
+
+def _heads(section: Section) -> list[str]:
+    return [column.head for column in section.columns]
 
 
 def _service(name: str, mebibytes: int, pods: int = 1, **more: Any) -> pl.DataFrame:

@@ -423,9 +423,10 @@ class LimitExplorer(Board):
 
     def _moved(self, name: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         """Follow a slider."""
-        whole, value = name in ("limit_bytes", "threads"), change.new * _unit(name)
-        # A slider knows whole Mi only: where it stands for a limit of other bytes, those stay.
-        if name == "limit_bytes" and abs(value - self.limit_bytes) < MI / 2:
+        whole, value, now = name in ("limit_bytes", "threads"), change.new * _unit(name), getattr(self, name) or 0
+        # A slider knows whole Mi only: where it stands for a limit of other bytes, those stay. And a browser answers
+        # what it is told, as a share of the slider's width: off by a hair, though nobody has moved it.
+        if abs(value - now) < (MI / 2 if name == "limit_bytes" else 1e-9 * max(abs(value), 1.0)):
             return
         self.set_trait(name, round(value) if whole else value)
 

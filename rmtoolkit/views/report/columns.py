@@ -154,10 +154,10 @@ def _change(setting: str) -> Callable[[Assessment, Row], object]:
 
 
 def _risk(_: Assessment, about: Row) -> str:
-    now, then = about["oom_probability_7d"], about["advised_oom_probability"]
-    if now is None and then is None:
-        return text.UNKNOWN
-    return f"{text.chance(now).removesuffix(' %') if now is not None else text.NOT_APPLICABLE} → {text.chance(then)}"
+    now, then = text.kill_chance(about), text.chance(about["advised_oom_probability"])
+    if now == then:
+        return now
+    return f"{now.removesuffix(' %')} → {then}"
 
 
 def amount(found: Assessment, cost: float, *, sign: bool = False) -> str:
@@ -165,12 +165,15 @@ def amount(found: Assessment, cost: float, *, sign: bool = False) -> str:
     return text.money(cost, found.fleet.currency or "", sign=sign)
 
 
+def _reserved(_: Assessment, about: Row) -> str:
+    change = about["reserved_change_bytes"]
+    return text.UNKNOWN if change is None else text.fleet_memory(change, sign=True)
+
+
 def _cost(found: Assessment, about: Row) -> object:
-    change, cost = about["reserved_change_bytes"], about["cost_change_per_month"]
-    reserved = text.UNKNOWN if change is None else text.fleet_memory(change, sign=True)
-    if cost is None:
-        return reserved
-    return el("span", amount(found, cost, sign=True), el("span", reserved, class_="small"))
+    cost = about["cost_change_per_month"]
+    written = text.UNKNOWN if cost is None else amount(found, cost, sign=True)
+    return el("span", written, el("span", _reserved(found, about), class_="small"))
 
 
 def _mi(key: str) -> Callable[[Assessment, Row], str]:
@@ -218,10 +221,6 @@ def _figure(
     return Column(head, kind, cell, itemgetter(key), number=True, hot=hot)
 
 
-def _chance(key: str) -> Callable[[Assessment, Row], str]:
-    return lambda _, about: text.chance(about[key])
-
-
 SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
 VERDICT: Final = Column("Verdict", "verdict", lambda _, about: marked(text.VERDICTS[about["verdict"]]), rank_of_verdict)
 GROWTH: Final = _figure("Growth, Mi/day", "growth", "growth_bytes_per_day", _growth)
@@ -229,7 +228,11 @@ TIME: Final = _figure(
     "Time to limit", "time", "hours_to_limit", lambda _, about: text.time_to_limit(about), itemgetter("reaches_soon")
 )
 KILL: Final = _figure(
-    "OOM kill 7\u00a0d", "kill", "oom_probability_7d", _chance("oom_probability_7d"), itemgetter("above_target")
+    "OOM kill 7\u00a0d",
+    "kill",
+    "oom_probability_7d",
+    lambda _, about: text.kill_chance(about),
+    itemgetter("above_target"),
 )
 PEAK: Final = _figure("Peak / limit, Mi", "peak", "peak_bytes", _peak)
 NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
@@ -238,6 +241,8 @@ LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("li
 REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
 RISK: Final = replace(KILL, kind="risk", cell=_risk)
 COST: Final = _figure("Cost a month", "cost", "reserved_change_bytes", _cost)
+#: In its place where nobody said what memory costs.
+RESERVED: Final = replace(COST, head="Reserved, all pods", cell=_reserved)
 WHY: Final = Column("Why", "next", _why)
 SPARE: Final = Column(
     "Spare",
@@ -254,7 +259,9 @@ PATTERN: Final = Column(
 )
 GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
-CHANCE: Final = _figure("Chance of a leak", "time", "leak_probability", _chance("leak_probability"))
+CHANCE: Final = _figure(
+    "Chance of a leak", "time", "leak_probability", lambda _, about: text.chance(about["leak_probability"])
+)
 
 
 def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:
@@ -282,7 +289,7 @@ def _rows(about: Row) -> list[tuple[str, ...]]:
             "now",
             text.configured(about["request_bytes"], known=known),
             text.configured(about["limit_bytes"], known=known),
-            text.chance(about["oom_probability_7d"]),
+            text.kill_chance(about),
         ),
         (
             "recommended",

@@ -139,7 +139,7 @@ def _changes(contents: Contents) -> list[str]:
 
 
 def _leak(row: Row) -> tuple[str, ...]:
-    return text.rate(row["growth_bytes_per_day"]), text.time_to_limit(row), text.chance(row["oom_probability_7d"])
+    return text.rate(row["growth_bytes_per_day"]), text.time_to_limit(row), text.kill_chance(row)
 
 
 def _limit(row: Row) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def _limit(row: Row) -> tuple[str, ...]:
     then = text.configured(row["advised_limit_bytes"])
     return (
         f"{now} → {then}",
-        f"{text.chance(row['oom_probability_7d'])} → {text.chance(row['advised_oom_probability'])}",
+        f"{text.kill_chance(row)} → {text.chance(row['advised_oom_probability'])}",
     )
 
 

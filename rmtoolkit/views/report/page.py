@@ -107,7 +107,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     found, rows = contents.found, contents.rows
     patches = per_workload(found.workloads.filter(~pl.col("accepted")))
     drawn = _Drawn(contents, patches)
-    chosen = [(section, mine) for section in sections.SECTIONS if (mine := section.choose(contents.awake))]
+    chosen = [(section, mine) for section in sections.of(found) if (mine := section.choose(contents.awake))]
     everything = [about for about in rows if about["workload_id"] < _MOST]
     tables = [drawn.section(section, mine, opened=not at) for at, (section, mine) in enumerate(chosen)]
     whole = drawn.section(sections.ALL, everything, opened=not chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -117,6 +118,14 @@ SECTIONS: Final = (
         (columns.SPARK, columns.CHANCE, columns.GROWTH, columns.KILL, columns.PEAK, columns.NEXT),
     ),
 )
+
+
+def of(found: Assessment) -> list[Section]:
+    """Give the tables of a page: without prices there is no cost."""
+    instead = {} if found.fleet.currency else {columns.COST: columns.RESERVED}
+    return [replace(one, columns=tuple(instead.get(column, column) for column in one.columns)) for one in SECTIONS]
+
+
 #: Everything, at the end: what is accepted as well.
 ALL: Final = Section(
     "all",
