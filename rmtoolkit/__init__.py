@@ -12,6 +12,7 @@ from typing import Any, Final
 #: The public names of each module.
 _NAMES: Final = {
     "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
+    "assessment.comparison": "Comparison compare",
     "exceptions": "ColumnError ReadError RmtoolkitError RmtoolkitWarning UnknownWorkloadError",
     "loaders.server": "ServerError",
     "heap": "read_heap",

@@ -6,6 +6,8 @@ from rmtoolkit.assessment import fits as fits
 from rmtoolkit.assessment import limit_risk as limit_risk
 from rmtoolkit.assessment import lives as lives
 from rmtoolkit.assessment import recommend_limits as recommend_limits
+from rmtoolkit.assessment.comparison import Comparison as Comparison
+from rmtoolkit.assessment.comparison import compare as compare
 from rmtoolkit.exceptions import ColumnError as ColumnError
 from rmtoolkit.exceptions import ReadError as ReadError
 from rmtoolkit.exceptions import RmtoolkitError as RmtoolkitError
@@ -70,6 +72,7 @@ __all__ = [
     "Assessment",
     "Backtest",
     "ColumnError",
+    "Comparison",
     "Explanation",
     "Fleet",
     "HeapProfile",
@@ -90,6 +93,7 @@ __all__ = [
     "backtest",
     "checklist",
     "classify",
+    "compare",
     "concat",
     "diff",
     "explain",

@@ -7,6 +7,21 @@ import subprocess
 from pathlib import Path
 
 PROGRAMS = Path(__file__).parent / "programs"
+#: Debian's packages librust-tokio-dev and librust-prometheus-dev put the sources of crates here.
+CRATES = "/usr/share/cargo/registry"
+_MANIFEST = f"""[package]
+name = "service-stack"
+version = "0.0.0"
+edition = "2021"
+[[bin]]
+name = "service-stack"
+path = "{PROGRAMS / "service.rs"}"
+[features]
+stack = []
+[dependencies]
+prometheus = {{ version = "0.13", default-features = false }}
+tokio = {{ version = "1.43", features = ["io-util", "net", "rt-multi-thread", "sync", "time"] }}
+"""
 
 
 class NoCompilerError(RuntimeError):
@@ -45,3 +60,15 @@ def build(folder: Path, *, jemalloc_archive: Path | None = None) -> Path:
         command += ["-C", f"link-args=-Wl,-u,malloc -Wl,-u,mallctl {jemalloc_archive} -lm"]
     subprocess.run([*command, "-o", str(target), str(PROGRAMS / "service.rs")], check=True)
     return target
+
+
+def build_stack(folder: Path) -> Path:
+    """Compile the service with its components on Tokio, from the crates that Debian packages."""
+    home = folder / "stack"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "Cargo.toml").write_text(_MANIFEST)
+    source = {"crates-io.replace-with": "debian", "debian.directory": CRATES}
+    settings = [word for key, value in source.items() for word in ("--config", f'source.{key}="{value}"')]
+    command = ["cargo", "build", "--release", "--quiet", "--offline", "--features", "stack", *settings]
+    subprocess.run([*command, "--target-dir", str(home / "target")], cwd=home, check=True)
+    return home / "target/release/service-stack"

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import recorded
 from export import prometheus_one_file, recording
 from samples import lost_bytes
@@ -41,19 +42,20 @@ def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
     frame = run.frame.unique(["container", "second"], keep="last", maintain_order=True)
     run = replace(run, frame=frame)
     workload = run.containers[0]["workload"]
-    # Two runs drew the same workload's name.
-    workload += f"-{line['seed']}" if line.get("releases") else ""
+    part = line["label"].get("part", "dev")
+    # Some runs drew the same workload's name.
+    workload += f"-{line['seed']}" if line.get("releases") or part == "sealed" else ""
     recording(run).write(target / f"{workload}.parquet")
-    if name.endswith("-1") and not name.startswith("allocator"):
+    if name.endswith("-1") and part == "dev" and not name.startswith("allocator"):
         prometheus_one_file(run, target / f"{workload}.json", metrics=ANSWERS, every=3)
     kind = name.partition("-")[0]
     counted = run.frame[SIGNALS[kind]].drop_nulls()
     return {
         "recording": workload,
         "run": name,
-        "part": line["label"].get("part", "dev"),
+        "part": part,
         "shown": kind,
-        "cause": line["label"]["cause"],
+        "cause": line["label"]["cause"] if kind != "allocator" or moved(run.frame) else "",
         "signal": SIGNALS[kind],
         "first": counted[len(counted) // 5],
         "last": counted[-1],
@@ -61,14 +63,28 @@ def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
     }
 
 
+def moved(frame: pl.DataFrame) -> bool:
+    """Whether a release raised the memory by more than a tenth and not the live heap, as the program counted it."""
+    levels = [
+        frame.filter(container=number).select(pl.col("anon_bytes", "live_bytes").drop_nulls().tail(60).median()).row(0)
+        for number in (0, frame["container"].max())
+    ]
+    (anon, live), (then, live_then) = levels
+    return bool(then > 1.1 * anon and abs(live_then - live) < (then - anon) / 2)
+
+
 def main() -> None:
-    """Export every run of the plan."""
+    """Export every run of the plan that was recorded; what was said of the others stays."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     plan = [json.loads(line) for line in (target / "plan.jsonl").read_text().splitlines()]
-    rows = [make(folder, line, target) for line in plan]
+    rows = [make(folder, line, target) for line in plan if (folder / f"{line['run']}.parquet").exists()]
     known = {row["run"] for row in rows}
+    for line in (target / "pairs/plan.jsonl").read_text().splitlines():
+        name = json.loads(line)["run"]
+        if (folder / f"{name}.parquet").exists():
+            recording(recorded.read(folder, name, time_scale=60)).write(target / f"pairs/{name}.parquet")
     with (target / "truth.csv").open(newline="") as file:
-        # What was recorded of real servers is not of the plan.
+        # Those of real servers, too, are not of the plan.
         rows += [row for row in csv.DictReader(file) if row["run"] not in known]
     with (target / "truth.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -55,6 +55,10 @@ class Run:
         The behaviour, in the words of the service's command line.
     allocator
         ``glibc``, ``jemalloc`` or ``mimalloc`` (preloaded), or ``jemalloc_static``.
+    stack
+        Whether the service is the one with components on Tokio.
+    native
+        Whether it runs beside the cgroups, as on a laptop: only its process is recorded.
     environment
         Settings such as ``MALLOC_CONF``.
     allocators, environments
@@ -83,6 +87,8 @@ class Run:
     seed: int
     components: list[str]
     allocator: str = "glibc"
+    stack: bool = False
+    native: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     allocators: list[str] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
@@ -269,7 +275,9 @@ class Recording:
         frame_part.replace(target)
 
 
-def _program(allocator: str, out: Path) -> Path:
+def _program(allocator: str, out: Path, *, stack: bool) -> Path:
+    if stack:
+        return build.build_stack(out.absolute().parent / "bin")
     archive = find_library("libjemalloc_pic", "a") if allocator == "jemalloc_static" else None
     return build.build(out.parent / "bin", jemalloc_archive=archive)
 
@@ -309,7 +317,8 @@ def record(plan: list[Run], out: Path, *, jobs: int = 64) -> None:
             "No memory cgroup can be made here: only processes are recorded, and no limit kills them.", file=sys.stderr
         )
     # Compiled before the first second is recorded: a compiler would hold everything up.
-    programs = {allocator: _program(allocator, out) for allocator in {run.allocator for run in pending}}
+    kinds = {(run.allocator, run.stack) for run in pending}
+    programs = {kind: _program(kind[0], out, stack=kind[1]) for kind in kinds}
     active: list[Recording] = []
     work = Path(tempfile.mkdtemp(prefix="rmlab-"))
     try:
@@ -317,7 +326,8 @@ def record(plan: list[Run], out: Path, *, jobs: int = 64) -> None:
             now = time.time()
             for _ in range(min(STARTS_PER_SECOND, jobs - len(active), len(pending))):
                 run = pending.popleft()
-                active.append(Recording(run, programs[run.allocator], layout, out, work, int(now) + 1))
+                where = cgroups.Layout(0) if run.native else layout
+                active.append(Recording(run, programs[run.allocator, run.stack], where, out, work, int(now) + 1))
             for ended in next_second(active):
                 print(f"{ended.run.run} done, {len(active)} active, {len(pending)} to come", flush=True)
     finally:

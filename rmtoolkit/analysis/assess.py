@@ -619,6 +619,7 @@ def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion])
     pool.moved_bytes = moved(lambda one: None if one.reading is None else one.reading.settled)
     pool.moved_heap_bytes = moved(lambda one: _settled(one, Signal.ALLOCATED))
     pool.moved_around_bytes = moved(_around)
+    pool.moved_threads = moved(lambda one: _settled(one, Signal.THREADS))
 
 
 def _settled(opinion: Opinion, signal: Signal) -> float | None:
@@ -815,6 +816,8 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     running = [pool for pool in judged if pool.main is not None and pool.main.life.version == version]
     older = [pool for pool in judged if pool not in running]
     young: list[Opinion] = []
+    # Lives that are killed stay short, however long their version has run: what it moved can be told.
+    now, then = (running, older) if any(map(_was_killed, running)) else ([], [])
     if older and max(_duration(pool) for pool in running) < th.SHORT * longest:
         if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
@@ -846,15 +849,14 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             moved_bytes=None,
             moved_heap_bytes=None,
             moved_around_bytes=None,
+            moved_threads=None,
         )
+    if older:
+        now, then = running, older
+    if then:
+        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
     if young:
         return _just_released(answer, young), len(growing), len(running)
-    if older:
-        _set_moves(
-            answer,
-            [opinion for pool in running for opinion in pool.opinions],
-            [opinion for pool in older for opinion in pool.opinions],
-        )
     if (
         older
         and answer.bounded > th.CLEAN_FROM

@@ -452,6 +452,8 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
     faint = main.faint and pattern == Pattern.PLATEAU
     if verdict == Verdict.INCONCLUSIVE and cause is None and rises(main) and (held := name_held(main)) is not None:
         cause = held.cause
+    if verdict == Verdict.INCONCLUSIVE and cause is None and allocator_moved(pool):
+        cause = Cause.ALLOCATOR
     if verdict == Verdict.INCONCLUSIVE and not PATTERNS[pattern].named_while_open and not faint:
         if pattern != Pattern.UNEXPLAINED_GROWTH:
             also.insert(0, pattern)
@@ -482,6 +484,8 @@ def allocator_moved(pool: Pool) -> bool:
     heap, around = pool.moved_heap_bytes, pool.moved_around_bytes
     whole = _whole(pool.main) if pool.main is not None else None
     if heap is None or around is None or whole is None:
+        return False
+    if around <= th.STACK_USUAL * (pool.moved_threads or 0.0):
         return False
     return around > th.MOVED_SHARE * whole.settled and abs(heap) < th.HEAP_STAYED * around
 
@@ -797,6 +801,7 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
             "Record for longer: at least 24 samples of one life, better 200", because=OpenKind.TOO_FEW.statistic
         )
     yield from advise_held(row, evidence)
+    yield from _other_allocator(evidence)
     if kind != OpenKind.HEAP_RESTS:
         yield from _on_heap(evidence)
     yield from _missing(evidence, kind)
@@ -976,14 +981,7 @@ def _mend(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """What the memory is made of, the room under the limit, then what comes and goes."""
     entry, also = PATTERNS[row.pattern], [PATTERNS[name] for name in row.also]
-    if (moved := evidence.get(Statistic.MOVED_AROUND)) is not None:
-        yield Advice(
-            "Compare the allocators of the two releases: its crate, the base image, its settings, huge pages",
-            setting="cargo update -p libmimalloc-sys --precise FORMER (or tikv-jemalloc-sys); the former base image, "
-            "or GLIBC_TUNABLES=glibc.malloc.hugetlb=0; MIMALLOC_*, MALLOC_* and _RJEM_MALLOC_CONF as they were",
-            expected=f"at most {memory(moved.estimate)} less, as before the release; the live heap is no larger",
-            because=Statistic.MOVED_AROUND,
-        )
+    yield from _other_allocator(evidence)
     for remedy in (*(other.remedy for other in also if other.remedy_beside), entry.remedy):
         if remedy is not None:
             yield from remedy(row)
@@ -994,6 +992,18 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
     many = evidence.get(Statistic.THREADS_MANY)
     if many is not None and entry.threads_matter:
         yield threads_for_quota(many.estimate)
+
+
+def _other_allocator(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+    """What to do about an allocator that a release changed."""
+    if (moved := evidence.get(Statistic.MOVED_AROUND)) is not None:
+        yield Advice(
+            "Compare the allocators of the two releases: its crate, the base image, its settings, huge pages",
+            setting="cargo update -p libmimalloc-sys --precise FORMER (or tikv-jemalloc-sys); the former base image, "
+            "or GLIBC_TUNABLES=glibc.malloc.hugetlb=0; MIMALLOC_*, MALLOC_* and _RJEM_MALLOC_CONF as they were",
+            expected=f"at most {memory(moved.estimate)} less, as before the release; the live heap is no larger",
+            because=Statistic.MOVED_AROUND,
+        )
 
 
 def _room(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:

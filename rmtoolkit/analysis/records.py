@@ -756,6 +756,7 @@ class Pool:
     #: The same of the live heap, and of what lies around it.
     moved_heap_bytes: float | None = None
     moved_around_bytes: float | None = None
+    moved_threads: float | None = None
     #: Lives that grow, that could be judged, and that ended in an OOM kill.
     lives_rising: int = 0
     lives_judged: int = 0

@@ -345,6 +345,8 @@ STEP_OF_RISE: Final = 0.6
 WARM_UP_RISE: Final = 0.1
 #: The allocator changed with a release that moved what lies around the live heap, and the heap by less than this of it.
 HEAP_STAYED: Final = 0.25
+#: A stack of a thread as Rust makes it: what moved with more threads, by less for each, may be their stacks.
+STACK_USUAL: Final = 2 << 20
 #: Share of the level that a release moves where it is a step.
 MOVED_SHARE: Final = 0.08
 

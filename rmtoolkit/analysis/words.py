@@ -868,7 +868,7 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
         text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
         yield say(Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
-    if situation.row.verdict == Verdict.NOT_LEAK and allocator_moved(pool):
+    if situation.row.verdict != Verdict.LEAK and allocator_moved(pool):
         heap, around = pool.moved_heap_bytes or 0.0, pool.moved_around_bytes or 0.0
         text = "A release moved the memory around the live heap, and not the heap: another allocator, or other settings"
         shown = f"{memory(around)} more, live heap {memory(abs(heap))} {'more' if heap >= 0 else 'less'}"

@@ -26,6 +26,7 @@ _OBJECTS: Final = 100_000
 _COMMANDS: Final = {
     "classify": "print a verdict for every workload",
     "explain": "say all that is known of one workload",
+    "compare": "say where a pod's memory differs from a local run's",
     "limits": "recommend requests and limits, by their risk",
     "report": "write one self-contained HTML page",
     "alerts": "write alert rules for Prometheus, from verdicts and limits",

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import el, folded
+from rmtoolkit._html import Markup, document, el, folded
+from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.assessment import Assessment, as_assessment
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.assessment.comparison import Comparison, find_row
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import _tables
 from rmtoolkit.views._tables import action
 from rmtoolkit.views.style import STYLE
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
@@ -165,6 +169,19 @@ def _risk_words(row: Row) -> str | None:
     return "Chance of an OOM kill: " + ", ".join(f"{text.chance(value)} within {span}" for span, value in known) + "."
 
 
+ENDINGS: Final = (".html", ".htm")
+
+
+def write(found: Comparison, path: str | os.PathLike[str]) -> Path:
+    """Write a comparison as a page that asks for nothing from anywhere, whole or not at all."""
+    check_target(path, ENDINGS)
+    title = text.printable(found.headline)
+    page = document(
+        title, STYLE, [el("main", Markup(found._repr_html_()), class_="rm rm-explanation")], "", inline=True
+    )
+    return write_whole(path, page.encode(), ENDINGS)
+
+
 def explain(
     source: Source | Assessment, workload: str, *, heap: Heap | Mapping[str, Heap] | None = None
 ) -> Explanation:
@@ -203,18 +220,7 @@ def explain(
         msg = "explain takes what was recorded, or the Assessment of it (rm.assess), not a frame of verdicts."
         raise RmtoolkitError(msg)
     found = as_assessment(source, heap=heap)
-    names: list[str] = []
-    rows: list[Row] = []
-    for row in found.workloads.iter_rows(named=True):
-        written = ["/".join(row[part] for part in parts if row[part] is not None) for parts in (_PARTS[:2], _PARTS)]
-        names.append(written[-1])
-        if workload in (row["workload"], row["name"], *written):
-            rows.append(row)
-    if not rows:
-        rows = found.instances.filter(pod=workload).to_dicts()
-    if len(rows) != 1:
-        raise UnknownWorkloadError.named(workload, names)
-    row = rows[0]
+    row = find_row(found, workload)
     mine = [
         frame.filter(workload_id=row["workload_id"]).drop("workload_id")
         for frame in (found.evidence, found.advice, found.queries)
@@ -223,6 +229,3 @@ def explain(
         mine[0] = pl.DataFrame({"evidence": [row["evidence"]]}, schema={"evidence": found.workloads.schema["evidence"]})
         mine[0] = mine[0].explode("evidence", empty_as_null=False).unnest("evidence")
     return Explanation(row, mine[0], mine[1].drop("rank"), mine[2], found.fleet.target, found.incomplete)
-
-
-_PARTS: Final = ("namespace", "workload", "container")

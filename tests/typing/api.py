@@ -69,6 +69,12 @@ assert_type(explanation, rm.Explanation)
 assert_type(explanation.headline, str)
 assert_type(explanation.summary(), str)
 
+# A local run beside the cluster's.
+comparison = rm.compare(recording, found, "shop/api")
+assert_type(comparison, rm.Comparison)
+assert_type(comparison.layers, pl.DataFrame)
+assert_type(comparison.difference_bytes, int)
+
 # What must not type-check: the checkers report an unused comment if it does.
 rm.classify(recording, by="pod")  # type: ignore[arg-type]
 recording.window(last=7)  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ use std::sync::mpsc::{channel, Receiver, Sender};
 use std::task::{Context, Poll, Waker};
 
 /// How many come in a second, how large each is, how long it stays, and which never go.
-struct Arrivals {
+pub struct Arrivals {
     rate: f64,
-    bytes: u64,
+    pub bytes: u64,
     life: u64,
     never: f64,
     after: u64,
@@ -22,7 +22,7 @@ struct Arrivals {
 }
 
 impl Arrivals {
-    fn new(given: &mut Parameters) -> Self {
+    pub fn new(given: &mut Parameters) -> Self {
         Self {
             rate: given.float("rate", 5.0),
             bytes: given.whole("bytes", 4096),
@@ -35,7 +35,7 @@ impl Arrivals {
     }
 
     /// How many come now; they are not even, as requests are not.
-    fn due(&mut self, now: &mut Tick) -> u64 {
+    pub fn due(&mut self, now: &mut Tick) -> u64 {
         self.owed += 2.0 * self.rate * now.random.unit();
         let come = self.owed.floor();
         self.owed -= come;
@@ -43,7 +43,7 @@ impl Arrivals {
     }
 
     /// When the next one ends; None for one that never does.
-    fn end(&self, now: &mut Tick) -> Option<u64> {
+    pub fn end(&self, now: &mut Tick) -> Option<u64> {
         let lost = (self.after..self.until).contains(&now.age) && now.random.unit() < self.never;
         (!lost).then(|| now.age + self.life.max(1))
     }

@@ -13,6 +13,8 @@
 //! `--replica N`, `--directory PATH` (files), `--shared PATH` (tmpfs),
 //! `--stats PATH`, `--stats-every SECONDS`, `--stats-form text|json`.
 
+#![allow(unexpected_cfgs)]
+
 mod allocator;
 mod arguments;
 mod caches;
@@ -24,6 +26,8 @@ mod leaks;
 mod ledger;
 mod outside;
 mod random;
+#[cfg(feature = "stack")]
+mod stack;
 mod startup;
 mod threads;
 mod traffic;
@@ -82,6 +86,14 @@ fn component(text: &str, options: &Options) -> Box<dyn Component> {
         "connections" => Box::new(held::Connections::new(&mut given)),
         "queue" => Box::new(held::Queue::new(&mut given)),
         "exporter" => Box::new(held::Exporter::new(&mut given)),
+        #[cfg(feature = "stack")]
+        "spawned" => Box::new(stack::Spawned::new(&mut given)),
+        #[cfg(feature = "stack")]
+        "sockets" => Box::new(stack::Sockets::new(&mut given)),
+        #[cfg(feature = "stack")]
+        "messages" => Box::new(stack::Messages::new(&mut given)),
+        #[cfg(feature = "stack")]
+        "labelled" => Box::new(stack::Labelled::new(&mut given)),
         "mmap" => Box::new(outside::Mapping::new(&mut given)),
         "child" => Box::new(child::Child::new(&mut given, options.epoch)),
         "exit" => Box::new(child::Exit::new(&mut given)),

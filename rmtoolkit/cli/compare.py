@@ -1,0 +1,47 @@
+"""`rmtoolkit compare`: a local recording beside the pod's, layer by layer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rmtoolkit.cli import _sources
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Say what the command understands."""
+    command.add_argument("local", metavar="LOCAL", help="what was recorded on this machine: rmtoolkit record -o LOCAL")
+    _sources.add_sources(command, fail_on=False, scheduler=False)
+    told = "also write it: .html as a page; .parquet, .csv or .json as a row per layer"
+    _sources.add_output(command, told, "json", "csv", "markdown")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print where the difference comes from, and write what was asked for."""
+    import rmtoolkit as rm
+    from rmtoolkit import text
+    from rmtoolkit.assessment.comparison import compare
+    from rmtoolkit.views import explanation, exports
+
+    streamed = _sources.stream_format(options)
+    is_page = Path(options.output or "").suffix.lower() in explanation.ENDINGS
+    if options.output and not streamed and not is_page:
+        exports.check_format(options.output)
+    found = compare(rm.read(options.local), _sources.read(options))
+    if streamed:
+        _sources.stream(exports.as_bytes(found.layers, streamed))
+        return _sources.DONE
+    width = text.columns(sys.stdout)
+    lines = [
+        part for line in found.summary().splitlines() for part in text.wrapped(line, width, indent=" " * 11) or [""]
+    ]
+    body = "\n".join(lines) + "\n"
+    sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
+    if options.output:
+        written = explanation.write(found, options.output) if is_page else exports.write(found.layers, options.output)
+        _sources.say("Comparison", written)
+    return _sources.DONE
