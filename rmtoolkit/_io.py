@@ -216,6 +216,11 @@ def is_store(source: object) -> bool:
     return found is not None and found[1] in PROTOCOLS
 
 
+def is_far(source: object) -> bool:
+    """Tell whether a source is an address, of a server or in an object store."""
+    return is_url(source) or is_store(source)
+
+
 def for_polars(place: Path | Remote) -> Path | bytes:
     """Give polars what it can read: it would wait for a pipe for ever."""
     if not isinstance(place, Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import resource
@@ -20,9 +21,10 @@ from distributed import Client, LocalCluster
 
 import rmtoolkit as rm
 from rmtoolkit import cli
-from rmtoolkit._io import is_lake, is_store
+from rmtoolkit._io import as_place, is_lake, is_store
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._store import Remote
+from rmtoolkit.cli import mcp
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
 from tests import store
@@ -77,6 +79,26 @@ def test_a_lake_in_a_store_gives_what_the_folder_gives(lake: rm.Lake, far: rm.La
     assert rm.recommend_limits(far.window(last="1d")).equals(rm.recommend_limits(lake.window(last="1d")))
     assert far.scan().select(pl.len()).collect().item() == lake.scan().select(pl.len()).collect().item()
     assert far.partitions().drop("path").equals(lake.partitions().drop("path"))
+
+
+def test_every_door_takes_the_address(
+    lake: rm.Lake, far: rm.Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A card in a terminal, beside a folder of the workload's name; a page; an agent, who gets no other one."""
+    monkeypatch.chdir(tmp_path)
+    Path("svc-1").mkdir()
+    assert far.path == as_place(FAR)
+    assert cli.main(["explain", "svc-1", FAR]) == 0
+    assert cli.main(["report", FAR, "--last", "2d", "-o", "week.html"]) == 0
+    assert f"Covers {lake.containers()['workload'].n_unique()} of" in capsys.readouterr().out
+    words = argparse.ArgumentParser()
+    mcp.add_arguments(words)
+    tools = mcp.Tools(words.parse_args([FAR]))
+    assert tools.sources()["lines"] == [FAR]
+    told = {row["workload"]: row["verdict"] for row in tools.judge(FAR)["workloads"]}
+    assert told == dict(rm.classify(lake).select("workload", "verdict").rows())
+    with pytest.raises(RmtoolkitError, match="Hint: ask for sources"):
+        tools.judge("s3://bucket/other")
 
 
 def test_what_is_appended_is_what_a_folder_would_have(lake: rm.Lake) -> None:

@@ -23,10 +23,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the card of one workload."""
     from rmtoolkit import text
+    from rmtoolkit._io import is_far
     from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.views.explanation import CODE, explain
 
-    if Path(options.of).exists() and not any(Path(source).exists() for source in options.sources):
+    if Path(options.of).exists() and not any(is_far(one) or Path(one).exists() for one in options.sources):
         msg = f"{quote(options.of)} is a file or folder. The workload comes first: rmtoolkit explain WORKLOAD SOURCE."
         raise RmtoolkitError(msg)
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))

@@ -127,12 +127,12 @@ class Tools:
     """What an agent may ask, of what the start allowed and of nothing else."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from rmtoolkit._io import is_url
+        from rmtoolkit._io import is_far
         from rmtoolkit.exceptions import RmtoolkitError, quote_path
 
         self._options = options
-        self._urls = {_sources.shown([source]): source for source in options.sources if is_url(source)}
-        self._roots = [Path(os.path.realpath(source)) for source in options.sources if not is_url(source)]
+        self._urls = {_sources.shown([source]): source for source in options.sources if is_far(source)}
+        self._roots = [Path(os.path.realpath(source)) for source in options.sources if not is_far(source)]
         if gone := next((root for root in self._roots if not root.exists()), None):
             msg = f"There is no file or folder {quote_path(gone)}."
             raise RmtoolkitError(msg)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._io import is_lake, is_store, is_url
+from rmtoolkit._io import is_far, is_lake, is_store
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
@@ -428,7 +428,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     if hasattr(path, "__arrow_c_stream__"):
         return as_recording(path)
     named = [path] if isinstance(path, str | os.PathLike) else list(path)
-    far = [item for item in named if is_url(item) or is_store(item)]
+    far = [item for item in named if is_far(item)]
     if far:
         return _far(far, [item for item in named if item not in far], options)
     if not named:

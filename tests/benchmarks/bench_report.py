@@ -100,16 +100,24 @@ def main() -> None:
     """Generate, write, open."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workloads", type=int, default=2000)
-    parser.add_argument("--lake", type=int, default=0, help="containers of a lake instead: 10000 is a large fleet")
+    parser.add_argument(
+        "--lake",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="containers of lakes: 10000 is a large fleet",
+    )
     parser.add_argument("--every", type=int, default=1, metavar="MINUTES", help="between two samples of such a lake")
     parser.add_argument("--one", nargs=2, metavar=("LAKE", "PAGE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         one(*options.one)
         return
-    if options.lake:
+    for containers in options.lake:
         with tempfile.TemporaryDirectory() as folder:
-            of_lake(options.lake, Path(folder), options.every)
+            of_lake(containers, Path(folder), options.every)
+    if options.lake:
         return
     import rmtoolkit as rm
     from rmtoolkit.views import report

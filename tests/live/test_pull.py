@@ -26,6 +26,7 @@ from rmtoolkit.loaders import pull as pull_module
 from rmtoolkit.loaders.pull import Pulled, pull
 from rmtoolkit.loaders.server import ServerError
 from rmtoolkit.schema import IDENTITY, SIGNALS
+from tests import store
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
 from tests.live.servers import T0, Prometheus
@@ -109,6 +110,29 @@ def test_a_pull_in_pieces_is_what_one_request_gives(server: Prometheus, lake: rm
     ]
     assert told[0].equals(told[1])
     assert "oom_kill" in told[0]["kind"].to_list()
+
+
+@pytest.mark.usefixtures("pieces")
+def test_a_pull_into_a_store_goes_on_where_it_was_stopped(server: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 in the place of the folder: stopped after three pieces and run again, it has every sample once."""
+    seen: list[int] = []
+
+    def stopped(_: dt.datetime, samples: int) -> None:
+        seen.append(samples)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with store.serving() as url:
+        for name, value in store.environment(url).items():
+            monkeypatch.setenv(name, value)
+        far = rm.Lake("s3://bucket/pulled", buckets=4)
+        with pytest.raises(KeyboardInterrupt):
+            pulled(server, far, progress=stopped)
+        assert far.unfinished()
+        assert pulled(server, far).pieces < 7
+        assert far.unfinished() == ()
+        assert_same_samples(far.recording(), at_once(server))
+        assert_never_mixed(far.recording())
 
 
 @pytest.mark.usefixtures("pieces")
