@@ -204,7 +204,8 @@ def test_the_role_is_enough_to_record(
 def test_the_image_needs_no_root_and_no_shell() -> None:
     """What the Dockerfile copies is what a release has; its last stage runs as nobody's number, by its own program.
 
-    No builder runs where the tests do: the steps themselves are shown by hand.
+    A build needs a base image from a registry, which tests do not ask. By hand, buildah built it on Debian, and it
+    ran as that user on a read-only root without shell or network.
     """
     lines = re.sub(r"\\\n", " ", (DEPLOY / "Dockerfile").read_text("utf-8")).splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
