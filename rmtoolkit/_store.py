@@ -76,7 +76,7 @@ class Remote:
     def glob(self, pattern: str) -> Iterator[Remote]:
         """Find objects below this folder."""
         with self._asked() as store:
-            for one in chain.from_iterable(store.list(str(self.inside).rstrip("."))):
+            for one in chain.from_iterable(store.list(None if self.inside == PurePosixPath() else str(self.inside))):
                 parts = PurePosixPath(one["path"]).relative_to(self.inside).parts
                 # What lies deeper is in a folder of this name.
                 below = PurePosixPath(*parts[: pattern.count("/") + 1])

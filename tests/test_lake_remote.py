@@ -121,9 +121,9 @@ def test_what_is_appended_is_what_a_folder_would_have(lake: rm.Lake) -> None:
     assert (far.pulled("prometheus"), far.owed("prometheus")) == ([(begin, end)], [])
 
 
-def table(pod: str, first: int = 0) -> Recording:
+def table(pod: str) -> Recording:
     """Some samples of one pod of a workload, so that all pods are in one object."""
-    times = [60_000 * (first + at) for at in range(50)]
+    times = [60 * at for at in range(50)]
     return Recording.from_frame(pl.DataFrame({"time": times, "workload": "api", "pod": pod, "rss_bytes": 50 << 20}))
 
 
@@ -279,10 +279,11 @@ def hosts(server: str, tmp_path: Path) -> Iterator[Client]:
         Client(scheduler) as client,  # type: ignore[no-untyped-call]
         ExitStack() as ending,
     ):
+        address = str(scheduler.scheduler_address)  # pyright: ignore[reportAttributeAccessIssue] - no coroutine here
         for name, limit in LIMITS.items():
             home = tmp_path / name
             home.mkdir()
-            words = [sys.executable, "-m", "dask", "worker", scheduler.scheduler_address, "--nthreads", "1"]
+            words = [sys.executable, "-m", "dask", "worker", address, "--nthreads", "1"]
             words += ["--name", name, "--memory-limit", str(limit), "--local-directory", str(home), "--no-dashboard"]
             alone = {**shared, **store.environment(server), "HOME": str(home), "TMPDIR": str(home)}
             worker = ending.enter_context(
