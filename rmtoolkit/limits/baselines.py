@@ -218,7 +218,6 @@ _MIB: Final = 2**20
 _KRR_HISTORY: Final = dt.timedelta(hours=336)
 _KRR_STEP_MILLISECONDS: Final = 75_000
 _KRR_BUFFER_PERCENT: Final = 15
-_KRR_OOM_BUFFER_PERCENT: Final = 25
 _KRR_POINTS: Final = 100
 _KRR_FLOOR_BYTES: Final = 100 * _MIB
 #: An instant query sees a sample for so long.
@@ -230,17 +229,12 @@ _CRANE_BUCKET_BYTES: Final = 100 * _MIB
 _NOTHING_LEFT: Final = -100
 
 
-def krr_memory(recording: AnyRecording, *, use_oom: bool = False) -> pl.DataFrame:
+def krr_memory(recording: AnyRecording) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
     recording = as_recording(recording)
     seen = _subquery(footprint(recording))
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
-    percents = (100 + _KRR_BUFFER_PERCENT) * pl.col("raw")
-    if use_oom:
-        limits = kills(recording).group_by("workload_row").agg(killed=pl.col("limit_bytes").max())
-        found = found.join(limits, on="workload_row", how="left")
-        percents = pl.max_horizontal(percents, (100 + _KRR_OOM_BUFFER_PERCENT) * pl.col("killed"))
-    whole = _up(percents, 100 * _MIB) * _MIB
+    whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * _MIB) * _MIB
     amount = pl.when(pl.col("points") >= _KRR_POINTS).then(pl.max_horizontal(whole, _KRR_FLOOR_BYTES))
     return _answer(
         recording,

@@ -132,14 +132,6 @@ def test_krr_gives_what_the_real_program_gives(value: int, seconds: int, expecte
     assert limit(krr_memory(series(quarters(seconds), value))) == expected
 
 
-@pytest.mark.parametrize(("use", "expected"), [(True, 671_088_640), (False, 482_344_960)], ids=["asked", "default"])
-def test_krr_knows_of_kills_only_when_asked(*, use: bool, expected: int) -> None:
-    """Without the option it recommends less than the limit that has just killed."""
-    table = series(quarters(172_800), 400 * MIB, limit_bytes=512 * MIB)
-    table = table.with_columns(oom_kills_total=(pl.int_range(pl.len()) > 100).cast(pl.Int64))
-    assert limit(krr_memory(table, use_oom=use)) == expected
-
-
 @pytest.mark.parametrize(("offset", "expected"), [(0, 690), (15, 230), (30, 230), (45, 230), (60, 690)])
 def test_krr_sees_a_short_spike_or_does_not(offset: int, expected: int) -> None:
     """Thirty seconds are seen when a multiple of 75 seconds falls into them."""

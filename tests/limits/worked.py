@@ -96,7 +96,6 @@ def advice() -> dict[str, list[Any]]:
     told["risk"] = _rows(rm.limit_risk(found, limits))
     for rule in RULES:
         told[rule.__name__] = _rows(rule(found))
-    told["krr that knows of kills"] = _rows(baselines.krr_memory(found, use_oom=True).drop_nulls())
     told["max + 12.5 %"] = _rows(baselines.max_plus(found, 12.5))
     workloads = fleet.before().workloads
     told["patches"] = patches.patches_yaml(workloads).splitlines()
