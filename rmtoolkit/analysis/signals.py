@@ -504,7 +504,9 @@ def _smooth(load: Array, keep: float) -> Array:
 class Persistence:
     """One entry a row."""
 
-    #: Slope in the last third of the growth phase over the slope of the whole phase; 1 is steady growth.
+    #: Slope in the last third of the growth phase.
+    third: Array
+    #: The same over the slope of the whole phase; 1 is steady growth.
     last_third: Array
     #: Rise in the last eighth of the window over what the slope predicts for it; null (NaN) where the prediction is
     #: within the noise, or where growth comes in jumps that may fall beside the tail.
@@ -581,6 +583,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
     wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
     return Persistence(
+        third=third,
         last_third=np.where(
             # Where the bins are too few to tell the last third from the one before, or the grain too coarse.
             (places[3] <= places[2]) | ((slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope)),
@@ -791,8 +794,11 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         bounded_family=pl.Series(_names(fit.families, ~growing_part, family, place), dtype=pl.String),
         periodic=pl.Series(periodic),
         growth_per_day=spread(fit.growth * per_day[place]),
-        # What comes differs from what was fitted by more than the fit's own error.
-        growth_error_per_day=spread(np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth) * per_day[place]),
+        # What comes differs from what was fitted by more than the fit's own error, and what speeds up may go on so.
+        growth_error_per_day=spread(
+            np.hypot(np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth), np.maximum(lasting.third - fit.growth, 0))
+            * per_day[place]
+        ),
         floor_per_day=spread(fit.floor * per_day[place]),
         last_third=spread(lasting.last_third),
         tail=spread(lasting.tail),

@@ -372,6 +372,8 @@ def test_whatever_was_read_the_chances_stay_chances(
         ),
         pytest.param({"begun_at": 0.97}, (0.087, 0.010, 0.903), id="young"),
         pytest.param({"growth_per_day": 4.0 * MI}, (0.437, 0.010, 0.553), id="below the floor"),
+        pytest.param({"noise": 30.0 * MI}, (0.437, 0.010, 0.553), id="within what it moves anyway"),
+        pytest.param({"noise": 30.0 * MI, "teeth": 1}, (0.873, 0.010, 0.117), id="a fall is no such movement"),
         pytest.param({"unrested": 0.1}, (0.873, 0.001, 0.126), id="stairs"),
         pytest.param({"samples": 60}, (0.699, 0.010, 0.291), id="few samples"),
         pytest.param({"teeth": 8, "floor_trend": -0.1}, (0.070, 0.604, 0.326), id="floors stay"),

@@ -45,8 +45,11 @@ def test_growth_that_slows() -> None:
 
 
 def test_growth_that_speeds_up() -> None:
-    """An accelerating curve rises more in its last third than on the mean."""
-    assert one(100 + 60 * U**2)[0] > 1.3
+    """An accelerating curve rises more in its last third than on the mean, and by how much is told."""
+    curve = 100 + 60 * U**2
+    assert one(curve)[0] > 1.3
+    found = check(curve[None, :], np.array([0.0]), np.array([60.0]), np.array([1.0]), np.array([0.0]))
+    assert found.third[0] == pytest.approx(60 * (1 - (2 / 3) ** 2) * 3, rel=0.05)
 
 
 def stairs(*steps: tuple[float, float]) -> np.ndarray:
