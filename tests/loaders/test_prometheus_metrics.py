@@ -29,6 +29,8 @@ from rmtoolkit.loaders.prometheus._metrics import check_overrides, is_known, mea
         ("kube_pod_init_container_status_restarts_total", "restarts_total"),
         ("process_resident_memory_bytes", "rss_bytes"),
         ("process_num_threads", "threads"),
+        ("process_thread_count", "threads"),
+        ("process_open_file_descriptor_count", "descriptors"),
         ("process_open_fds", "descriptors"),
         ("container_file_descriptors", "descriptors"),
         ("scrape_samples_scraped", "series"),

@@ -49,8 +49,9 @@ _NAMES: Final = {
     "peak_bytes": "container_memory_max_usage_bytes nomad_client_allocs_memory_max_usage",
     # process-exporter says by a label which memory it means.
     "rss_bytes": "process_resident_memory_bytes process_memory_usage_bytes namedprocess_namegroup_memory_bytes",
-    "threads": "container_threads process_threads process_num_threads namedprocess_namegroup_num_threads",
-    "descriptors": "process_open_fds container_file_descriptors",
+    "threads": "container_threads process_threads process_num_threads process_thread_count "
+    "namedprocess_namegroup_num_threads",
+    "descriptors": "process_open_fds process_open_file_descriptor_count container_file_descriptors",
     # What Prometheus itself writes down of each scrape.
     "series": "scrape_samples_scraped",
     "psi_some_seconds": "container_pressure_memory_waiting_seconds_total",
