@@ -506,10 +506,14 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
                 curves = [(part["time"].to_numpy(), part[name].cast(pl.Float64).to_numpy()) for part in held]
                 if len(curves) > 1 and all(map(_is_steady, curves)) and any_contradicts(curves):
                     own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
-                    cluster = pl.concat_str(own, label, separator="/", ignore_nulls=True)
                     note = f"containers of one name with other values: told apart by the column {quote(label)}"
-                    return table.with_columns(cluster=cluster), [f"{note}, which stands as cluster"]
+                    return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]
     return table, []
+
+
+def parting(*names: str | pl.Expr) -> pl.Expr:
+    """Let what tells containers of one name apart stand behind their cluster; without either it is unknown."""
+    return pl.concat_str(*names, separator="/", ignore_nulls=True).replace("", None)
 
 
 def _is_steady(curve: tuple[NDArray[np.int64], NDArray[np.float64]]) -> bool:

@@ -755,7 +755,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         # Sources without a name of their own are told apart by their number.
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
-        containers = containers.with_columns(cluster=pl.concat_str("cluster", named, separator="/", ignore_nulls=True))
+        containers = containers.with_columns(cluster=_tables.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
         report = report.joined(Report(warnings=(f"{said}, which stands as cluster",), time_axis=report.time_axis))
     return normalise(containers, samples, stack("events"), report)

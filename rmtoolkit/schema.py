@@ -269,7 +269,9 @@ class Report:
     found: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    #: What the source did not give, and may give when it is asked again; and what it gave that cannot be used.
     partial: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     time_axis: str = "as recorded, UTC"
     dropped_share: float | None = None
@@ -286,7 +288,7 @@ class Report:
     def notes(self) -> tuple[str, ...]:
         """Put everything a reader should know in lines."""
         return (
-            *(f"partial: {line}" for line in self.partial),
+            *(f"partial: {line}" for line in (*self.partial, *self.unusable)),
             *(f"missing: {line}" for line in self.missing),
             *(f"left out: {count:,} {reason}" for reason, count in self.left_out.items()),
             *self.warnings,
@@ -308,6 +310,7 @@ class Report:
             missing=both(self.missing, other.missing),
             left_out=counts,
             partial=both(self.partial, other.partial),
+            unusable=both(self.unusable, other.unusable),
             warnings=both(self.warnings, other.warnings),
             time_axis="; ".join(dict.fromkeys((self.time_axis, other.time_axis))),
             dropped_share=max((one.dropped_share for one in (self, other) if one.dropped_share), default=None),

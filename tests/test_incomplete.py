@@ -33,7 +33,7 @@ def gauge(folder: Path, lost: int) -> Path:
 def mixed(folder: Path) -> Path:
     """A saved answer in which two series have one name, other values, and no label that tells containers apart."""
     name = {"__name__": "container_memory_working_set_bytes", "namespace": "shop", "pod": "api-0", "container": "api"}
-    result = [
+    result: list[dict[str, object]] = [
         {
             "metric": {**name, "image": f"api:{number}"},
             "values": [[START + 60 * at, str((300 << 20) * number + at)] for at in range(SAMPLES)],

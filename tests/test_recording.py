@@ -290,6 +290,26 @@ def test_the_later_limit_counts_whatever_the_order(turned: bool) -> None:
     assert rm.concat(weeks[::-1] if turned else weeks).containers["limit_bytes"].to_list() == [1 << 30]
 
 
+def test_who_is_alone_in_its_recording_gets_no_empty_cluster() -> None:
+    """Where two recordings contradict each other, a container of a third one keeps its unknown cluster."""
+    flat, rising, other = (
+        rm.Recording.from_frame(
+            pl.DataFrame(
+                {
+                    "time": range(0, 6000, 60),
+                    "pod": pod,
+                    "workload": pod,
+                    "rss_bytes": [(300 + at * step) << 20 for at in range(100)],
+                }
+            ),
+            source=name,
+        )
+        for name, pod, step in (("eu", "web", 0), ("us", "web", 5), ("it", "db", 0))
+    )
+    both = rm.concat([flat, rising, other]).containers.select("workload", "cluster").sort("workload", "cluster")
+    assert both.rows() == [("db", None), ("web", "eu"), ("web", "us")]
+
+
 def test_concat_of_nothing_is_an_error() -> None:
     """There is no empty recording to stand for it."""
     with pytest.raises(RmtoolkitError, match="no recording"):

@@ -225,14 +225,15 @@ class Assessment:
 
 def _incomplete(report: Report) -> str | None:
     lost = sum(amount for reason, amount in report.left_out.items() if "could not be read" in reason)
-    said = [text.printable(line).rstrip(".") for line in report.partial[:_SHOWN_PARTIAL]]
+    lines = (*report.unusable, *report.partial)
+    said = [text.printable(line).rstrip(".") for line in lines[:_SHOWN_PARTIAL]]
     if report.is_noticeable:
         counts = [f"{report.left_out[why]:,} {why}" for why in (*LOST_VALUES, *LOST_ROWS) if why in report.left_out]
         said.insert(0, f"{text.share(report.dropped_share)} of what was measured is left out: {', '.join(counts)}")
     if lost:
         where = "it" if lost == 1 else "them"
         said.insert(0, f"{text.count(lost, 'file')} could not be read: workloads in {where} may be missing")
-    more = text.and_more(len(report.partial), _SHOWN_PARTIAL)
+    more = text.and_more(len(lines), _SHOWN_PARTIAL)
     return f"{'; '.join([*said, *([more.strip()] if more else [])])}." if said else None
 
 

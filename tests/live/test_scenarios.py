@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import rmtoolkit as rm
+from rmtoolkit.loaders.pull import pull as into
 from rmtoolkit.recording import has
-from tests.live.conftest import WAY, pull
+from tests.live.conftest import WAY, instant, pull
 from tests.live.servers import T0, Prometheus, lines
 from tests.loaders.test_scenarios import FLAT, LEAK, NAMES, levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KNOWN = [names for names in NAMES if "dots" not in names]
 
@@ -66,3 +69,29 @@ def test_a_filter_finds_the_labels_of_others(exporters: Prometheus) -> None:
         found = pull(exporters, namespace="shop", pod=pod)
         assert found.containers["pod"].unique().to_list() == [pod]
         assert levels(found, NAMES[names].signal) == [FLAT, LEAK]
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs Debian's package prometheus: apt install prometheus"
+)
+def test_a_lake_of_series_that_nothing_tells_apart_is_said_to_lack_one_and_owes_nothing(tmp_path: Path) -> None:
+    """Asking again would not help: the pull is done, and whoever reads the lake is told."""
+    pod = {"namespace": "shop", "pod": "db-0", "container": "db"}
+    both = [
+        line
+        for image, values in (("db:1", FLAT), ("db:2", LEAK))
+        for line in lines(
+            "container_memory_working_set_bytes",
+            {**pod, "image": image},
+            [(T0 + 30 * at, value) for at, value in enumerate(values)],
+        )
+    ]
+    lake = rm.Lake(tmp_path / "lake")
+    with (
+        Prometheus(tmp_path / "server", both) as server,
+        rm.Prometheus(server.url) as source,
+        pytest.warns(rm.RmtoolkitWarning, match="gave what cannot be used: 1 container of one name"),
+    ):
+        into(source, lake, start=instant(T0), end=instant(T0 + 30 * len(FLAT)))
+    assert lake.unfinished() == ()
+    assert "no label tells them apart" in (rm.assess(lake).incomplete or "")

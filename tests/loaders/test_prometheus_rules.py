@@ -430,6 +430,22 @@ def test_a_unit_in_a_name_that_is_told_is_heard(prom: Prom, name: str, unit: int
     assert (said in recording.report.warnings) == (unit > 1)
 
 
+def test_what_parts_some_containers_names_no_other(prom: Prom) -> None:
+    """A container without the label that parts others has no cluster, not an empty one; a second label stands alone."""
+    pairs = [prom.pod(), prom.pod("db-0", "db", region="eu"), prom.pod("db-0", "db", region="us")]
+    pairs += [{"name": "web", "instance": host} for host in ("h1:80", "h2:80")]
+    recording = prom.read(
+        *(
+            prom.series(
+                "container_memory_working_set_bytes", [at * 1000 + number * 50 for number in range(40)], labels=one
+            )
+            for at, one in enumerate(pairs, 1)
+        )
+    )
+    clusters = recording.containers.select("workload", "cluster").sort("workload", "cluster").rows()
+    assert clusters == [("api", None), ("db", "eu"), ("db", "us"), ("web", "h1"), ("web", "h2")]
+
+
 def test_series_in_pieces(prom: Prom) -> None:
     """Chunks, repeated edges and disorder give one series; a repeated instant keeps its last value."""
     pieces = [([5, 6], 60), ([1, 2, 3], 0), ([3, 4, 9], 60)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict
+from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict, parting
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, stack
 from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
@@ -399,16 +399,17 @@ class _Pair(NamedTuple):
 
 
 def tell_apart(
-    table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, parting: list[str] | None = None
+    table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str] | None = None
 ) -> Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label.
 
-    What parts them stands in `parting` afterwards; what stands there already parts again, so that names stay.
+    What parts them stands in `known` afterwards; what stands there already parts again, so that names stay.
     """
     notes: list[str] = []
+    unusable: tuple[str, ...] = ()
     placed = identify_containers(table, decoded.labels, workload_pattern)
-    parting = [] if parting is None else parting
-    for label in parting:
+    known = [] if known is None else known
+    for label in known:
         table = _parted(table, placed, decoded.labels, label, set())
         placed = identify_containers(table, decoded.labels, workload_pattern)
     for attempt in range(_MOST_ROUNDS + 1):
@@ -416,23 +417,23 @@ def tell_apart(
         counts = Counter(label for pair in pairs for label in pair.labels)
         if not counts or attempt == _MOST_ROUNDS:
             if mixed := len({pair.entity for pair in pairs}):
-                decoded.partial.append(
+                unusable = (
                     f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
-                    "label tells them apart: only the longest of each is used"
+                    "label tells them apart: only the longest of each is used",
                 )
             break
         places = {label: place for place, label in enumerate(_LAST, 1)}
         label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
         entities = {pair.entity for pair in pairs if label in pair.labels}
         table = _parted(table, placed, decoded.labels, label, entities)
-        parting += [label] if label not in (*_LAST, *parting) else []
+        known += [label] if label not in (*_LAST, *known) else []
         containers = count(len(entities), "container")
         notes.append(
             f"{containers} of one name whose series overlap in time with other values: told apart by "
             f"{'their file' if label == FILE_LABEL else f'the label {quote(label)}'}, which stands as cluster"
         )
         placed = identify_containers(table, decoded.labels, workload_pattern)
-    return placed._replace(warnings=[*placed.warnings, *notes])
+    return placed._replace(warnings=[*placed.warnings, *notes], unusable=unusable)
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[_Pair]:
@@ -482,5 +483,5 @@ def _parted(
     is_mine = pl.col("series").is_in(mine.implode())
     # Where others have the label, a container without it is not theirs.
     value = pl.coalesce(said, pl.when(is_mine).then(pl.lit(f"no {label}")))
-    cluster = pl.concat_str("cluster", value, separator="/", ignore_nulls=True)
-    return table.with_columns(cluster=pl.when(is_mine | pl.lit(label not in _LAST)).then(cluster).otherwise("cluster"))
+    others = pl.lit(label not in _LAST)
+    return table.with_columns(cluster=pl.when(is_mine | others).then(parting("cluster", value)).otherwise("cluster"))

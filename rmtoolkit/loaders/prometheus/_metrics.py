@@ -443,6 +443,7 @@ class Placed(NamedTuple):
     containers: pl.DataFrame
     left_out: Counter[str]
     warnings: list[str]
+    unusable: tuple[str, ...] = ()
 
 
 def identify_containers(

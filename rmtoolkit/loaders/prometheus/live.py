@@ -353,10 +353,11 @@ class Prometheus:
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until) from error
         recording = _chosen(recording, wanted)
-        if recording.report.partial:
-            more = len(recording.report.partial) - _SHOWN
-            lines = "; ".join(line.rstrip(".") for line in recording.report.partial[:_SHOWN])
-            warn(f"{client.address!r} did not give everything: {lines}{f'; and {more} more' if more > 0 else ''}.")
+        if told := (*recording.report.partial, *recording.report.unusable):
+            more = len(told) - _SHOWN
+            lines = "; ".join(line.rstrip(".") for line in told[:_SHOWN])
+            what = "did not give everything" if recording.report.partial else "gave what cannot be used"
+            warn(f"{client.address!r} {what}: {lines}{f'; and {more} more' if more > 0 else ''}.")
         return recording
 
 

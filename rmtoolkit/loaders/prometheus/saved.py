@@ -124,6 +124,7 @@ def to_recording(
             Report(
                 left_out=dict(+left_out),
                 partial=tuple(dict.fromkeys(decoded.partial)),
+                unusable=placed.unusable,
                 warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
@@ -473,6 +474,7 @@ def _warn_of(report: Report) -> None:
     damage = [
         *(counted(count, reason) for reason, count in report.left_out.items() if reason in (_UNREAD, *DAMAGE)),
         *report.partial,
+        *report.unusable,
     ]
     if damage:
         more = f"; and {len(damage) - _SHOWN} more, see recording.report" if len(damage) > _SHOWN else ""
