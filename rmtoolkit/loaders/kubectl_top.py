@@ -515,8 +515,11 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
     roles = next((roles for row in cells if (roles := _by_header(row))), {}) or next(
         (roles for row in cells if len(row) == width and (roles := _by_shape(row))), {}
     )
-    if not roles:
-        raise ReadError.at(path, found=head[0] if head else "no line", expected=_CSV_ROW, line=1)
+    # A head is a head, also one that names no memory: what stands below it is not guessed.
+    names = "memory" in roles and len(cells[0]) == width and not _by_header(cells[0]) and not _by_shape(cells[0])
+    if not roles or (names and not any(map(str.isdigit, head[0]))):
+        hint = "Call the columns time, namespace, pod, container and memory (MiB) or memory_bytes." if names else ""
+        raise ReadError.at(path, found=head[0] if head else "no line", expected=_CSV_ROW, line=1, hint=hint)
     split = pl.col("text").str.split(delimiter)
     frame = (
         pl.DataFrame({"text": pl.Series([text], dtype=pl.String).str.split("\n").explode()})

@@ -430,6 +430,9 @@ SHEETS = {
     "pods and a head that nobody knows": Sheet(
         "time,pod,foo", lambda t, b: f"{iso(t)},db-0,{b >> 10}", ("no memory column", "metrics={")
     ),
+    "a share under a head of kubectl's": Sheet(
+        "time,pod,cpu,mem%", lambda t, b: f"{iso(t)},db-0,10,{b >> 22}", ("'time,pod,cpu,mem%'", "memory_bytes")
+    ),
     "a head that is told": Sheet(
         "time,foo,box",
         lambda t, b: f"{iso(t)},{b},db-0",
