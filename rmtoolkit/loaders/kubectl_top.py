@@ -517,7 +517,7 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
     )
     # A head is a head, also one that names no memory: what stands below it is not guessed.
     names = "memory" in roles and len(cells[0]) == width and not _by_header(cells[0]) and not _by_shape(cells[0])
-    if not roles or (names and not any(map(str.isdigit, head[0]))):
+    if not roles or (names := names and not any(cell[:1].isdigit() for cell in cells[0])):
         hint = "Call the columns time, namespace, pod, container and memory (MiB) or memory_bytes." if names else ""
         raise ReadError.at(path, found=head[0] if head else "no line", expected=_CSV_ROW, line=1, hint=hint)
     split = pl.col("text").str.split(delimiter)

@@ -434,6 +434,7 @@ def test_what_parts_some_containers_names_no_other(prom: Prom) -> None:
     """A container without the label that parts others has no cluster, not an empty one; a second label stands alone."""
     pairs = [prom.pod(), prom.pod("db-0", "db", region="eu"), prom.pod("db-0", "db", region="us")]
     pairs += [{"name": "web", "instance": host} for host in ("h1:80", "h2:80")]
+    pairs += [prom.pod("mq-0", "mq", cluster="one"), prom.pod("mq-0", "mq")]
     recording = prom.read(
         *(
             prom.series(
@@ -443,7 +444,8 @@ def test_what_parts_some_containers_names_no_other(prom: Prom) -> None:
         )
     )
     clusters = recording.containers.select("workload", "cluster").sort("workload", "cluster").rows()
-    assert clusters == [("api", None), ("db", "eu"), ("db", "us"), ("web", "h1"), ("web", "h2")]
+    webs = [("web", "h1"), ("web", "h2")]
+    assert clusters == [("api", None), ("db", "eu"), ("db", "us"), ("mq", "no cluster"), ("mq", "one"), *webs]
 
 
 def test_series_in_pieces(prom: Prom) -> None:

@@ -433,6 +433,9 @@ SHEETS = {
     "a share under a head of kubectl's": Sheet(
         "time,pod,cpu,mem%", lambda t, b: f"{iso(t)},db-0,10,{b >> 22}", ("'time,pod,cpu,mem%'", "memory_bytes")
     ),
+    "a head of kubectl's with a number": Sheet(
+        "time,pod,cpu_p99,mem_p99", lambda t, b: f"{iso(t)},db-0,10,{b >> 20}", ("mem_p99", "memory_bytes")
+    ),
     "a head that is told": Sheet(
         "time,foo,box",
         lambda t, b: f"{iso(t)},{b},db-0",

@@ -483,5 +483,7 @@ def _parted(
     is_mine = pl.col("series").is_in(mine.implode())
     # Where others have the label, a container without it is not theirs.
     value = pl.coalesce(said, pl.when(is_mine).then(pl.lit(f"no {label}")))
+    # What stands there already is not said twice.
+    value = pl.when(value.ne_missing(pl.col("cluster"))).then(value)
     others = pl.lit(label not in _LAST)
     return table.with_columns(cluster=pl.when(is_mine | others).then(parting("cluster", value)).otherwise("cluster"))
