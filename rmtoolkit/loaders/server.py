@@ -755,33 +755,20 @@ def own_authority(retries: Retry) -> HTTPAdapter:
 
 #: Where credentials come from that must stand in no command line, and in no notebook.
 VARIABLES: Final = {
-    "token": "RMTOOLKIT_TOKEN",
-    "token_file": "RMTOOLKIT_TOKEN_FILE",
-    "username": "RMTOOLKIT_USERNAME",
-    "password": "RMTOOLKIT_PASSWORD",
-    "tenant": "RMTOOLKIT_TENANT",
-    "ca_file": "RMTOOLKIT_CA_FILE",
+    name: f"RMTOOLKIT_{name.upper()}" for name in ("token", "token_file", "username", "password", "tenant", "ca_file")
 }
 
 
 def who_asks(
-    *,
-    token_file: str | os.PathLike[str] | None = None,
-    tenant: str | None = None,
-    ca_file: str | None = None,
+    *, token_file: str | os.PathLike[str] | None = None, tenant: str | None = None, ca_file: str | None = None
 ) -> dict[str, Any]:
     """Give what `Client` takes of who asks: what is not said here is said by the environment."""
-    told = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
+    told: dict[str, Any] = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
     if token_file is not None:
-        told["token"] = told["username"] = told["password"] = None
-    return {
-        "token": told["token"],
-        "token_file": token_file if token_file is not None else told["token_file"],
-        "username": told["username"],
-        "password": told["password"],
-        "tenant": tenant if tenant is not None else told["tenant"],
-        "verify": ca_file or told["ca_file"] or True,
-    }
+        told |= {"token": None, "username": None, "password": None, "token_file": token_file}
+    told |= {} if tenant is None else {"tenant": tenant}
+    known = told.pop("ca_file")
+    return told | {"verify": ca_file or known or True}
 
 
 def shown_url(url: str) -> str:
