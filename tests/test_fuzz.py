@@ -43,10 +43,26 @@ def test_some_inputs_of_each_kind_are_handled() -> None:
     assert list(fuzz._block(2026, 0, 12 * len(fuzz.KINDS))) == []
 
 
+@pytest.mark.parametrize("door", ["command", "reader"])
 @pytest.mark.parametrize(("seed", "number"), ONCE)
-def test_what_was_not_handled_once_is_now(seed: int, number: int, tmp_path: Path) -> None:
+def test_what_was_not_handled_once_is_now(seed: int, number: int, door: str, tmp_path: Path) -> None:
     """Inputs that ended in an internal error are refused, or read."""
-    assert fuzz.attempt(seed, number, tmp_path / "in") is None
+    assert fuzz.attempt(seed, number, tmp_path / "in", with_command=door == "command") is None
+
+
+@pytest.mark.parametrize("end", ["it is stopped", "its parent dies"])
+def test_nothing_of_it_stays(end: str, tmp_path: Path) -> None:
+    """What was written to be tried is removed, however it ends."""
+    words = [sys.executable, "-m", "tests.benchmarks.fuzz", "--block", "0", "100000", str(tmp_path / "its")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=fuzz.ROOT, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "[0, null]\n"
+        assert (tmp_path / "its").is_dir()
+        if end == "it is stopped":
+            worker.terminate()
+        worker.stdout.close()
+        worker.wait(60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def broken(reader: Callable[[], object]) -> fuzz.Input:

@@ -1,13 +1,14 @@
 """Inputs made to break readers: each ends as a recording or one clear error, in bounded time and memory.
 
 ``python -m tests.benchmarks.fuzz --inputs 300000`` (or ``make fuzz``) tries as many, made of a seed and a number, in
-processes of their own, and goes on where it stopped. Every fourth goes through a command, the others through a reader.
+processes of their own, and goes on where it stopped. Every tenth goes through a command, the others through a reader.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import gzip
 import io
 import json
@@ -17,6 +18,7 @@ import re
 import resource
 import selectors
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -46,7 +48,11 @@ SECONDS: Final = 10
 BYTES: Final = 1 << 30
 #: A machine that does other things may be slower; who is silent for so long hangs.
 _SILENCE_SECONDS: Final = 120
-_BLOCK: Final = 250
+_BLOCK: Final = 2_500
+#: A command judges what it read, which takes long: so many inputs for one of them.
+_COMMANDS: Final = 10
+#: Where files are made and removed at once, if the machine has it.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - folders of our own in it
 #: Nothing may eat up the machine while it is tried.
 _ADDRESS_BYTES: Final = 8 << 30
 _LARGEST_SEED: Final = 24 << 10
@@ -211,7 +217,7 @@ def _table() -> pl.DataFrame:
 
 @cache
 def _good() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-good-"))
+    folder = Path(tempfile.mkdtemp())
     rm.Recording.from_frame(_table()).write(folder / "good.parquet")
     return folder / "good.parquet"
 
@@ -378,9 +384,13 @@ def _of_toml(dice: random.Random, folder: Path) -> Input:
     return Input(words, lambda: read_acknowledgements(file))
 
 
+@cache
+def _margins() -> bytes:
+    return rm.Margins.shipped().save(_good().with_name("margins.json")).read_bytes()
+
+
 def _of_margins(dice: random.Random, folder: Path) -> Input:
-    file = rm.Margins.shipped().save(folder / "margins.json")
-    data = file.read_bytes()
+    file, data = folder / "margins.json", _margins()
     file.write_bytes(as_json(dice, data, [data]))
     return Input(["limits", str(_good()), "--margins", str(file)], lambda: rm.Margins.load(file))
 
@@ -423,7 +433,7 @@ def _of_lake(dice: random.Random, folder: Path) -> Input:
 
 @cache
 def _lake() -> Path:
-    lake = rm.Lake(Path(tempfile.mkdtemp(prefix="fuzz-lake-"), "lake"), buckets=2)
+    lake = rm.Lake(Path(tempfile.mkdtemp(), "lake"), buckets=2)
     lake.append(_table())
     lake.append(_table().with_columns(pl.col("time") + 86_400))
     moment = rm.read_recording(_good()).samples["time"]
@@ -449,8 +459,10 @@ KINDS: Final[dict[str, _Maker]] = {
 }
 
 
-def attempt(seed: int, number: int, folder: Path) -> str | None:
+def attempt(seed: int, number: int, folder: Path, *, with_command: bool | None = None) -> str | None:
     """Try one input; say what is wrong with what came of it."""
+    if with_command is None:
+        with_command = number // len(KINDS) % _COMMANDS == 0
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     kind = [*KINDS][number % len(KINDS)]
@@ -459,7 +471,7 @@ def attempt(seed: int, number: int, folder: Path) -> str | None:
         # The highest amount of memory begins anew.
         Path("/proc/self/clear_refs").write_text("5")
     begun = time.process_time()
-    wrong = _of_command(made.words) if number // len(KINDS) % 4 == 0 else _of_reader(made.read)
+    wrong = _of_command(made.words) if with_command else _of_reader(made.read)
     seconds, most = time.process_time() - begun, _most_bytes()
     if wrong is None and seconds > SECONDS:
         wrong = f"{seconds:.1f} seconds"
@@ -513,20 +525,34 @@ def _of_command(words: list[str]) -> str | None:
     return None
 
 
-def _serve(seed: int, first: int, last: int) -> None:
+def _serve(seed: int, first: int, last: int, folder: Path) -> None:
     """Try some inputs, and say after each what was wrong; the parent sees to it that none hangs."""
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_BYTES, _ADDRESS_BYTES))
     told = os.fdopen(os.dup(1), "w")
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
+    tempfile.tempdir = str(folder)
+
+    def end(*_: object) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    gc.freeze()
+    # Where the parent is gone, nobody takes what is said.
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         for number in range(first, last):
-            print(json.dumps([number, attempt(seed, number, Path(folder, "in"))]), file=told, flush=True)
+            print(json.dumps([number, attempt(seed, number, folder / "in")]), file=told, flush=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    end()
 
 
 def _block(seed: int, first: int, last: int) -> Iterator[tuple[int, str]]:
     """Try a block of inputs in a process of their own, or in several where one dies."""
     while first < last:
+        folder = tempfile.mkdtemp(prefix="fuzz-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
+        words = ["--seed", str(seed), "--block", str(first), str(last), folder]
         worker = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.fuzz", "--seed", str(seed), "--block", str(first), str(last)],
+            [sys.executable, "-m", "tests.benchmarks.fuzz", *words],
             cwd=ROOT,
             env=os.environ | {"POLARS_MAX_THREADS": "1", "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
@@ -534,22 +560,24 @@ def _block(seed: int, first: int, last: int) -> Iterator[tuple[int, str]]:
             text=True,
         )
         assert worker.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(worker.stdout, selectors.EVENT_READ)
-            while selector.select(_SILENCE_SECONDS) and (line := worker.stdout.readline()):
-                number, wrong = json.loads(line)
-                first = number + 1
-                if wrong is not None:
-                    yield number, wrong
-        if first < last:
-            alive = worker.poll() is None
-            worker.kill()
+        ended = False
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(worker.stdout, selectors.EVENT_READ)
+                while selector.select(_SILENCE_SECONDS) and not (ended := not (line := worker.stdout.readline())):
+                    number, wrong = json.loads(line)
+                    first = number + 1
+                    if wrong is not None:
+                        yield number, wrong
+        finally:
+            if not ended:
+                worker.kill()
             said = (worker.communicate()[1].strip().splitlines() or [""])[-1]
+            shutil.rmtree(folder, ignore_errors=True)
+        if first < last:
             kind = [*KINDS][first % len(KINDS)]
-            yield first, f"{kind}: hangs" if alive else f"{kind}: died with {worker.returncode}: {said[:200]}"
+            yield first, f"{kind}: died with {worker.returncode}: {said[:200]}" if ended else f"{kind}: hangs"
             first += 1
-        else:
-            worker.communicate()
 
 
 def main() -> int:
@@ -560,10 +588,11 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="at once")
     parser.add_argument("--into", type=Path, default=Path("out/fuzz"), metavar="FOLDER", help="what was done and found")
     parser.add_argument("--one", type=int, metavar="NUMBER", help="try this one only, here, and keep its files")
-    parser.add_argument("--block", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--block", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.block is not None:
-        _serve(options.seed, *options.block)
+        first, last, folder = options.block
+        _serve(options.seed, int(first), int(last), Path(folder))
         return 0
     if options.one is not None:
         folder = options.into / str(options.one)
