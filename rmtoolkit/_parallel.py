@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import numpy as np
 import polars as pl
 
-from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit._tables import conform
+from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault, named, quote, warn
 from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, empty
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -182,11 +184,65 @@ def as_source(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of ta
 
 
 def parallel_map(source: Recording | Parted, work: Work, *, client: Client | None = None) -> tuple[Frames, Recording]:
-    """Do the same work on every part, and put the answers together."""
+    """Do the same work on every part, and put the answers together; with whom it fails stands alone."""
+    work = partial(netted, work)
     if isinstance(source, Parted):
         return source.map_parts(work, client)
-    pieces = list(each(work, partition(source), client))
-    return {name: pl.concat([piece[name] for piece in pieces], how="diagonal") for name in pieces[0]}, source
+    return _together(each(work, partition(source), client)), source
+
+
+def _together(pieces: Iterable[Frames]) -> Frames:
+    made = list(pieces)
+    return {name: pl.concat([piece[name] for piece in made], how="diagonal") for name in made[0]}
+
+
+def netted(work: Work, part: Recording) -> Frames:
+    """Do the work on a part; with whom it fails is found by halves, and its neighbours are as without it."""
+    try:
+        return work(part)
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        begins = _begins(part.containers)
+        if len(begins) > 1:
+            middle = begins[len(begins) // 2]
+            halves = (part.containers[:middle], part.containers[middle:])
+            ids = (half["container_id"].implode() for half in halves)
+            return _together(netted(work, part.filter(pl.col("container_id").is_in(one))) for one in ids)
+        return _unjudged(work, part, error)
+
+
+def _begins(containers: pl.DataFrame) -> list[int]:
+    """Rows at which the containers of another workload begin; one alone where these are not side by side."""
+    same = containers.select(pl.struct("cluster", "namespace", "workload").rle_id()).to_series()
+    apart = same.len() and same[-1] + 1 == containers.select("cluster", "namespace", "workload").n_unique()
+    return same.arg_unique().to_list() if apart else [0]
+
+
+def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
+    """Judge a workload as if nothing had been measured, and say why."""
+    about = part.containers.row(0, named=True)
+    name = "/".join(filter(None, (about["cluster"], about["namespace"], about["workload"])))
+    name = name or about["container"] or "this process"
+    blank = {column: pl.lit(None, dtype) for column, dtype in SAMPLES.items() if column not in ("container_id", "time")}
+    said = {column: pl.lit(None, CONTAINERS[column]) for column in ("limit_bytes", "request_bytes")}
+    containers = part.containers.with_columns(**said, limit_known=pl.lit(value=False))
+    last = part.samples.group_by("container_id", maintain_order=True).last().with_columns(**blank)
+    with named(f"{quote(name)} could not be judged"):
+        made = work(Recording(containers, conform(last, SAMPLES), empty(EVENTS), part.report))
+    warn(f"{quote(name)} could not be judged: {fault(error)}.")
+    words = {
+        "headline": f"{name} could not be judged.",
+        "reason": f"It ended in an {fault(error)}.",
+        "explanation": f"{name} could not be judged. It ended in an {fault(error)}.",
+        "next_step": "Report it with what RMTOOLKIT_TRACEBACK=1 shows; the others are judged as without it.",
+    }
+    for frame in {"verdicts", "instances"} & made.keys():
+        rows = made[frame]
+        made[frame] = rows.with_columns(
+            pl.lit(words[column], dtype).alias(column) for column, dtype in rows.schema.items() if column in words
+        )
+    return made
 
 
 def each(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _QUOTE_CHARACTERS = 80
 #: A path is of no use without its end.
@@ -166,6 +168,31 @@ class RmtoolkitWarning(UserWarning):
     >>> warnings.simplefilter("error", rm.RmtoolkitWarning)  # to be strict
     >>> warnings.simplefilter("default", rm.RmtoolkitWarning)
     """
+
+
+def is_fault(error: BaseException) -> bool:
+    """Tell whether nobody foresaw it, and nobody asked to see where it was."""
+    # A panic of polars is no Exception.
+    odd = isinstance(error, Exception) or type(error).__name__ == "PanicException"
+    return odd and not (isinstance(error, RmtoolkitError | OSError) or os.environ.get("RMTOOLKIT_TRACEBACK"))
+
+
+def fault(error: BaseException) -> str:
+    """Say in one line what nobody foresaw."""
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return f"internal error, {said} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)"
+
+
+@contextmanager
+def named(what: str, kind: type[RmtoolkitError] = RmtoolkitError) -> Iterator[None]:
+    """Say of an error that nobody foresaw with what it was met."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        msg = f"{what}: {fault(error)}."
+        raise kind(msg) from error
 
 
 def warn(message: str) -> None:

@@ -16,7 +16,12 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import assessment
+from rmtoolkit.analysis import judge
+from rmtoolkit.cli import main as command
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.heap import formats
+from rmtoolkit.limits import history, recommend
+from rmtoolkit.loaders import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -246,6 +251,122 @@ def test_a_stored_recording_that_cannot_be_is_left_out_by_name(fault: dict[str, 
         rm.read_recording(tmp_path / "bad.parquet")
     with pytest.warns(RmtoolkitWarning, match="1 of 2 files could not be read: bad.parquet"):
         assert rm.read(tmp_path).samples.equals(good.samples)
+
+
+#: Services side by side, of which one meets a fault that nobody foresaw.
+SEVERAL: Final = table({f"{name}-7d9f8b6c5d-x2x7k": ALONE[GOOD] for name in ("api", "bad", "web", "zoo")}, ms=False)
+FAULT: Final = pl.exceptions.PanicException("boom\nand pages of it")
+
+
+def faulty(function: Callable[..., object], *, always: bool = False) -> Callable[..., object]:
+    """The same function, but for one workload whose samples it cannot take."""
+
+    def tried(part: rm.Recording, *given: object, **named: object) -> object:
+        known = "bad" in part.containers["workload"].to_list()
+        if known and (always or part.samples["working_set_bytes"].drop_nulls().len()):
+            raise FAULT
+        return function(part, *given, **named)
+
+    return tried
+
+
+@pytest.mark.parametrize("where", ["judge.read", "assessment.paired", "history.needs"])
+@pytest.mark.parametrize("kept", ["in memory", "in a lake"])
+def test_a_fault_within_the_analysis_stays_with_its_workload(
+    where: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row says what happened, a warning names it, and the others are judged as without it."""
+    module, name = where.split(".")
+    room = {"judge": judge, "assessment": assessment, "history": history}[module]
+    recording, lake = rm.Recording.from_frame(SEVERAL), rm.Lake(tmp_path / "lake", buckets=1)
+    expected = rm.assess(recording.filter(workload=["api", "web", "zoo"])).workloads
+    if kept == "in a lake":
+        lake.append(recording)
+    monkeypatch.setattr(room, name, faulty(getattr(room, name)))
+    with pytest.warns(RmtoolkitWarning, match="'shop/bad' could not be judged: internal error, PanicException: boom"):
+        found = rm.assess(recording if kept == "in memory" else lake).workloads
+    own = ["workload_id", "container_id", "data_age_seconds", "margins", "pairs"]
+    rows = found.filter(pl.col("workload") != "bad").drop(own).rows(named=True)
+    assert all(map(same, rows, expected.drop(own).rows(named=True)))
+    assert len(rows) == expected.height
+    (row,) = found.filter(workload="bad").rows(named=True)
+    assert (row["verdict"], row["headline"]) == ("inconclusive", "shop/bad could not be judged.")
+    assert "boom and pages of it" in row["why"]
+
+
+def test_a_fault_that_nothing_helps_against_names_its_workload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the name, and status 2."""
+    SEVERAL.write_csv(tmp_path / "table.csv")
+    monkeypatch.setattr(judge, "read", faulty(judge.read, always=True))
+    assert command(["classify", str(tmp_path / "table.csv")]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"rmtoolkit: 'shop/bad' could not be judged: internal error, PanicException: boom .*\n", said)
+
+
+def test_a_fault_of_an_advice_stays_with_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No limit is advised to it, and it is said why; the others get theirs."""
+    source, advise = rm.Recording.from_frame(SEVERAL), recommend._advise
+
+    def tried(need: history.Need, ask: object) -> object:
+        if "bad" in need.names:
+            raise ZeroDivisionError
+        return advise(need, ask)  # type: ignore[arg-type]
+
+    expected = rm.recommend_limits(source).filter(pl.col("workload") != "bad")
+    monkeypatch.setattr(recommend, "_advise", tried)
+    found = rm.recommend_limits(source)
+    assert found.filter(pl.col("workload") != "bad").equals(expected)
+    assert "No limit is advised: internal error, ZeroDivisionError" in found.filter(workload="bad")["reason"][0]
+
+
+def test_a_fault_of_a_reader_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alone it is one line and status 2; beside others it is left out by name, and they are read."""
+    for name in ("bad", "good"):
+        table(ALONE, ms=False).write_csv(tmp_path / f"{name}.csv")
+
+    def tried(path: Path, **options: object) -> rm.Recording:
+        return {"good.csv": read_table}[path.name](path, **options)  # type: ignore[arg-type]
+
+    read_table = tables.read_table
+    monkeypatch.setattr(tables, "read_table", tried)
+    with pytest.warns(RmtoolkitWarning, match="1 of 2 files could not be read: bad.csv"):
+        assert rm.read(tmp_path).height == MINUTES
+    assert command(["classify", str(tmp_path / "bad.csv")]) == 2
+    assert re.fullmatch(
+        r"rmtoolkit: Could not read '\S*bad\.csv': internal error, KeyError: 'bad\.csv' .*\n", capsys.readouterr().err
+    )
+
+
+def test_a_fault_of_a_reader_of_profiles_names_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one line."""
+    (tmp_path / "a.dhat").write_text('{"dhatFileVersion":2}')
+    monkeypatch.setattr(formats, "read_dhat", lambda _: 1 // 0)
+    with pytest.raises(ReadError, match=r"a\.dhat': internal error, ZeroDivisionError"):
+        rm.read_heap(tmp_path / "a.dhat")
+
+
+@pytest.mark.parametrize("amount", ["9223372036854775807", "7Ei", 1 << 61])
+def test_settings_that_no_machine_has_are_said_and_work_out_nothing(amount: str | int, tmp_path: Path) -> None:
+    """A request of exabytes beside an OOM kill: the service is judged, and the request is named as absurd."""
+    kubectl(tmp_path, ALONE)
+    ended = {"reason": "OOMKilled", "exitCode": 137, "finishedAt": stamp(USUAL[100])}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": GOOD, "namespace": "shop", "uid": "1", "resourceVersion": "7"},
+        "spec": {"containers": [{"name": "app", "resources": {"requests": {"memory": amount}}}]},
+        "status": {
+            "containerStatuses": [{"name": "app", "restartCount": 1, "lastState": {"terminated": ended}}],
+        },
+    }
+    (tmp_path / "pods.json").write_text(json.dumps(pod))
+    recording = rm.read(tmp_path)
+    assert rm.assess(recording).workloads.height == 1
+    assert rm.validate(recording).filter(signal="request_bytes")["check"].to_list() == ["absurd_value"]
 
 
 def test_more_workloads_than_can_be_judged_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

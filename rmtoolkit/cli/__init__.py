@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.set_threshold(_OBJECTS)
         atexit.register(gc.freeze)
     options = _parser().parse_args(arguments)
-    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
 
     try:
         with _own_words(options.run.__module__), warnings.catch_warnings():
@@ -63,13 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(_what_the_system_said(error))
     except KeyboardInterrupt:
         return _fail("stopped.", status=130)
-    # A panic of polars is no Exception.
     except BaseException as error:
-        if isinstance(error, SystemExit | GeneratorExit) or os.environ.get("RMTOOLKIT_TRACEBACK"):
+        if not is_fault(error):
             raise
         # Not 1: a script must never take a fault of ours for a leak.
-        found = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        return _fail(f"internal error, {found} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)")
+        return _fail(fault(error))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.exceptions import ReadError
+from rmtoolkit.exceptions import ReadError, named, quote_path
 from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
@@ -118,6 +118,11 @@ def _read_kept(path: str | os.PathLike[str]) -> HeapProfile:
 
 
 def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
+    with named(f"Could not read {quote_path(path)}", ReadError):
+        return _recognised(path)
+
+
+def _recognised(path: str | os.PathLike[str]) -> HeapProfile:
     head, _ = _files.read_bytes(path, expected=UNDERSTOOD, first=_HEAD)
     for mark, module, name in _MARKS:
         if mark.match(head):

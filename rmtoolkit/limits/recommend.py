@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
@@ -426,13 +426,25 @@ def of_gathered(
     ask = _Asked(oom_probability, risk.lookup(chosen), chosen.origin, prices)
     names = [field.name for field in fields(Advised)]
     told = attrgetter(*names)
-    rows = [told(_advise(history.as_need(row), ask)) for row in known.iter_rows(named=True)]
+    rows = [told(_advised(row, ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
     answer = known.drop(name for name in names if name in known.columns).hstack(advised)
     return answer.select(
         pl.col(name) if name in answer.columns else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in RECOMMENDED.items()
     ).cast(RECOMMENDED)
+
+
+def _advised(row: dict[str, Any], ask: _Asked) -> Advised:
+    """Advise on one; what nobody foresaw is said of it, and of no other."""
+    try:
+        return _advise(history.as_need(row), ask)
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        nothing = dict.fromkeys(field.name for field in fields(Advised))
+        said = {"reason": f"No limit is advised: {fault(error)}.", "risk_because": fault(error), "margins": ask.origin}
+        return Advised(**nothing | said | {"action": Action.WAIT, "pairs": 0, "provisional": True})  # type: ignore[arg-type]
 
 
 def advise(need: history.Need, oom_probability: float, margins: Margins, prices: risk.Prices | None = None) -> Advised:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit._io import is_far, is_lake, is_store
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, quote, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
 from rmtoolkit.loaders.prometheus import is_remote_read
@@ -505,7 +505,8 @@ def _sort_out(found: Sequence[Path]) -> _SortedOut:
     result = _SortedOut({}, [], [])
     for file in found:
         try:
-            form, why = recognise(file)
+            with named(f"Could not read {quote(file)}", ReadError):
+                form, why = recognise(file)
         except (ReadError, OSError) as error:
             result.failed.append((file, _files.unreadable(file, error)))
             continue
@@ -532,8 +533,10 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
         groups = [paths] if OF_FORM[form].together else [[file] for file in paths]
         for group in groups:
             try:
-                part = reader(group[0] if len(group) == 1 else group, **wanted)
-                check_samples(part, quote(group[0]) + (f" and {len(group) - 1:,} more" if len(group) > 1 else ""))
+                names = quote(group[0]) + (f" and {len(group) - 1:,} more" if len(group) > 1 else "")
+                with named(f"Could not read {names}", ReadError):
+                    part = reader(group[0] if len(group) == 1 else group, **wanted)
+                check_samples(part, names)
                 parts.append(part)
             except (ReadError, OSError) as error:
                 cause = _files.unreadable(group[0], error)
@@ -546,9 +549,13 @@ def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
     if sorted_out.forms.get(Form.OBJECTS):
         from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
 
-        objects, failed = read_objects(sorted_out.forms[Form.OBJECTS])
+        files = sorted_out.forms[Form.OBJECTS]
+        with named(
+            f"Could not read {quote(files[0])}" + (f" and {len(files) - 1:,} more" * (len(files) > 1)), ReadError
+        ):
+            objects, failed = read_objects(files)
+            recording = joined(recording, objects)
         sorted_out.failed.extend(failed)
-        recording = joined(recording, objects)
     if sorted_out.forms.get(Form.KERNEL):
         from rmtoolkit.loaders import kernel  # noqa: PLC0415
 

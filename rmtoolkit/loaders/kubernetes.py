@@ -18,7 +18,7 @@ from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of
 from rmtoolkit.loaders._kubectl_rows import failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, EVENTS, TIME, Report, agreed
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, Report, agreed
 
 if TYPE_CHECKING:
     import os
@@ -273,8 +273,11 @@ def _dicts(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 def _bytes(content: Mapping[str, Any], name: str) -> int | None:
     value = content.get(name)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value) if 0 <= value < 1 << 62 else None
-    return quantity(value) if isinstance(value, str) else None
+        found = int(value) if 0 <= value < 1 << 62 else None
+    else:
+        found = quantity(value) if isinstance(value, str) else None
+    # What no machine has stays absurd, and is said; nothing is worked out with it that no column holds.
+    return None if found is None else min(found, ABSURD_BYTES)
 
 
 def _time(content: Mapping[str, Any], name: str) -> int | None:

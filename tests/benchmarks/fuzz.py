@@ -504,6 +504,8 @@ def _of_reader(read: Callable[[], object]) -> str | None:
     foreign = [one for one in seen if not issubclass(one.category, RmtoolkitWarning)]
     if foreign:
         return f"{foreign[0].category.__name__}: {foreign[0].message}"
+    if "internal error" in said:
+        return said[:300]
     return None if said.isprintable() else f"not one line: {said[:200]!r}"
 
 
