@@ -2,42 +2,102 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib
 import pkgutil
 import re
 import time
-from collections import deque
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 import rmtoolkit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 #: The parser of patterns that Python itself uses; no other tells what may be repeated.
 parser: Any = importlib.import_module("re._parser")
 kinds: Any = importlib.import_module("re._constants")
-LENGTH = 30_000
-#: A linear pattern needs some milliseconds, a quadratic one many seconds.
-LONGEST_SECONDS = 0.5
-_REPEATS = (kinds.MAX_REPEAT, kinds.MIN_REPEAT, kinds.POSSESSIVE_REPEAT)
+_REPEATS: Final = (kinds.MAX_REPEAT, kinds.MIN_REPEAT, kinds.POSSESSIVE_REPEAT)
+USES: Final = frozenset({"search", "match", "fullmatch", "finditer", "findall", "sub", "split"})
+#: Every text is tried at the first lengths, those that took longest at the next, and the worst of these at the last.
+SHORT: Final = (24, 160, 1_000)
+LONG: Final = (16_000, 1_000_000)
+#: A linear pattern takes some nanoseconds a character; one that looks back at each takes as many more as there are.
+MOST_SECONDS: Final = {24: 0.01, 160: 0.01, 1_000: 0.01, 16_000: 0.02, 1_000_000: 1.0}
+#: How many times slower for a character a text may be at the last length than at the one before.
+GROWTH: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of any length: a beginning, what is repeated, and what goes wrong in the end."""
+
+    begins: str
+    again: str
+    ends: str
+
+    def of(self, length: int) -> str:
+        """So many characters of it, about."""
+        return self.begins + self.again * (length // len(self.again)) + self.ends
+
+
+@cache
+def modules() -> dict[str, tuple[Any, ast.Module]]:
+    """All modules of the package, and what is written in them."""
+    names = [module.name for module in pkgutil.walk_packages(rmtoolkit.__path__, "rmtoolkit.")]
+    loaded = {name: importlib.import_module(name) for name in ["rmtoolkit", *names]}
+    return {name: (module, ast.parse(Path(str(module.__file__)).read_text("utf-8"))) for name, module in loaded.items()}
+
+
+def uses_of(tree: ast.Module) -> dict[str | None, set[str]]:
+    """How a module uses the patterns of each name; of none, those that a loop or a table gives another name."""
+    found: dict[str | None, set[str]] = defaultdict(set)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in USES and isinstance(node.value, ast.Name):
+            found[node.value.id].add(node.attr)
+        if isinstance(node, ast.Attribute) and node.attr in USES and getattr(node.value, "id", None) != "re":
+            # What has no name is no text: those are split, a pattern is not.
+            found[None] |= {node.attr} - {"split"}
+    return found
 
 
 def patterns() -> Iterator[Any]:
-    """All compiled patterns of all modules."""
-    for module in pkgutil.walk_packages(rmtoolkit.__path__, "rmtoolkit."):
-        loaded = importlib.import_module(module.name)
-        source = Path(str(loaded.__file__)).read_text("utf-8")
+    """All compiled patterns of all modules, and those that are written where they are used; each with its uses."""
+    used = {name: uses_of(tree) for name, (_, tree) in modules().items()}
+    seen: dict[int, set[str]] = defaultdict(set)
+    named: dict[int, tuple[re.Pattern[Any], str]] = {}
+    for module, (loaded, tree) in modules().items():
         for name, value in vars(loaded).items():
             for number, found in enumerate(within(value)):
-                # A table's patterns are used under the names that a loop gives them.
-                named = rf"\b(?:{name}|[a-z_]+)\.(search|match|fullmatch|finditer|findall|sub)\("
-                uses = set(re.findall(named.replace("|[a-z_]+", ""), source)) or set(re.findall(named, source))
-                yield pytest.param(found, uses, id=f"{module.name.removeprefix('rmtoolkit.')}.{name}{number or ''}")
+                named.setdefault(id(found), (found, f"{module.removeprefix('rmtoolkit.')}.{name}{number or ''}"))
+                seen[id(found)] |= used[module].get(name) or used[module][None]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (said := written(node)) is not None:
+                pattern, use = said
+                named.setdefault(
+                    id(pattern), (pattern, f"{module.removeprefix('rmtoolkit.')}:{node.lineno}:{node.col_offset}")
+                )
+                seen[id(pattern)].add(use)
+    for key, (pattern, name) in named.items():
+        yield pytest.param(pattern, seen[key] or {"search"}, id=name)
+
+
+def written(node: ast.Call) -> tuple[re.Pattern[Any], str] | None:
+    """The pattern that a call of `re` has in it, and what is done with it."""
+    if not (isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", None) == "re"):
+        return None
+    use, first = node.func.attr, node.args[0]
+    if use not in USES or not isinstance(first, ast.Constant):
+        return None
+    flags = next((word.value for word in node.keywords if word.arg == "flags"), None)
+    return re.compile(first.value, eval(ast.unparse(flags)) if flags else 0), use  # noqa: S307 - our own flags
 
 
 def within(value: object) -> Iterator[re.Pattern[Any]]:
@@ -51,35 +111,52 @@ def within(value: object) -> Iterator[re.Pattern[Any]]:
             yield from within(one)
 
 
-def character(parts: Any) -> str:
+def parsed(pattern: re.Pattern[Any]) -> Any:
+    """What Python reads a pattern as."""
+    flags = pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
+    return parser.parse(pattern.pattern, flags)
+
+
+#: What a class may mean.
+_MEMBERS: Final = "a0 .:-_=\n\t/[\"'(,\\@{<Z\0"
+_CATEGORIES: Final[dict[Any, Callable[[str], bool]]] = {
+    kinds.CATEGORY_DIGIT: str.isdigit,
+    kinds.CATEGORY_SPACE: str.isspace,
+    kinds.CATEGORY_WORD: lambda letter: letter.isalnum() or letter == "_",
+    kinds.CATEGORY_NOT_DIGIT: lambda letter: not letter.isdigit(),
+    kinds.CATEGORY_NOT_SPACE: lambda letter: not letter.isspace(),
+    kinds.CATEGORY_NOT_WORD: lambda letter: not (letter.isalnum() or letter == "_"),
+}
+
+
+def is_in(parts: Any, letter: str) -> bool:
+    """Whether a class has a character."""
+    negated = parts[0][0] is kinds.NEGATE
+    for kind, value in parts[negated:]:
+        if kind is kinds.LITERAL:
+            found = ord(letter) == value
+        elif kind is kinds.RANGE:
+            found = value[0] <= ord(letter) <= value[1]
+        else:
+            found = _CATEGORIES[value](letter)
+        if found:
+            return not negated
+    return bool(negated)
+
+
+def character(parts: Any, letters: str) -> str:
     """A character that is in a class."""
-    if parts[0][0] is kinds.NEGATE:
-        taken = re.compile("[" + "".join(map(as_class, parts[1:])) + "]")
-        return next(letter for letter in "a0 .:=\t\n" if not taken.match(letter))
-    kind, value = parts[0]
-    if kind is kinds.RANGE:
-        return chr(value[0])
-    return (
-        {kinds.CATEGORY_DIGIT: "0", kinds.CATEGORY_SPACE: " ", kinds.CATEGORY_WORD: "a"}.get(value, "x")
-        if (kind is kinds.CATEGORY)
-        else chr(value)
-    )
+    first = next((chr(value[0] if kind is kinds.RANGE else value) for kind, value in parts if kind in _ONE), "a")
+    return next((letter for letter in (first, *letters, *_MEMBERS) if is_in(parts, letter)), first)
 
 
-def as_class(part: Any) -> str:
-    """A part of a class, as text."""
-    kind, value = part
-    if kind is kinds.RANGE:
-        return f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
-    if kind is kinds.CATEGORY:
-        return {"SPACE": r"\s", "DIGIT": r"\d", "WORD": r"\w"}.get(str(value).removeprefix("CATEGORY_"), r"\S")
-    return re.escape(chr(value))
+_ONE: Final = (kinds.LITERAL, kinds.RANGE)
 
 
-def shortest(parsed: Any, pumps: list[tuple[str, str]], before: str = "") -> str:  # noqa: C901 - a kind a branch
+def shortest(tree: Any, pumps: list[tuple[str, str]], letters: str, before: str = "") -> str:  # noqa: C901 - a kind a branch
     """A short text that a pattern matches; what may be repeated in it, and what stands before that, goes to `pumps`."""
     text = ""
-    for kind, value in parsed:
+    for kind, value in tree:
         here = before + text
         if kind is kinds.LITERAL:
             text += chr(value)
@@ -88,59 +165,263 @@ def shortest(parsed: Any, pumps: list[tuple[str, str]], before: str = "") -> str
         elif kind is kinds.ANY:
             text += "a"
         elif kind is kinds.IN:
-            text += character(value)
+            text += character(value, letters)
         elif kind in _REPEATS:
             least, most, inner = value
-            once = shortest(inner, pumps, here)
+            once = shortest(inner, pumps, letters, here)
             if most > 1:
                 pumps.append((here, once))
-            text += once * max(least, 1)
+            text += once * max(min(least, 300), 1)
         elif kind is kinds.SUBPATTERN:
-            text += shortest(value[-1], pumps, here)
+            text += shortest(value[-1], pumps, letters, here)
         elif kind is kinds.ATOMIC_GROUP:
-            text += shortest(value, pumps, here)
+            text += shortest(value, pumps, letters, here)
+        elif kind in (kinds.ASSERT, kinds.ASSERT_NOT):
+            shortest(value[1], pumps, letters, here)
         elif kind is kinds.BRANCH:
-            text += next(shortest(branch, pumps, here) for branch in value[1])
+            first, *_ = [shortest(branch, pumps, letters, here) for branch in value[1]]
+            text += first
     return text
 
 
-def hostile(pattern: re.Pattern[Any]) -> set[str]:
-    """Texts that repeat what may be repeated, with its beginning once and again and again, and then go wrong."""
+def letters_of(tree: Any) -> Iterator[str]:
+    """Characters that a pattern names."""
+    for kind, value in tree:
+        if kind in (kinds.LITERAL, kinds.NOT_LITERAL):
+            yield chr(value)
+        elif kind is kinds.IN:
+            yield from (chr(one if kind_ is kinds.LITERAL else one[0]) for kind_, one in value if kind_ in _ONE)
+        elif kind in (*_REPEATS, kinds.SUBPATTERN):
+            yield from letters_of(value[-1])
+        elif kind is kinds.ATOMIC_GROUP:
+            yield from letters_of(value)
+        elif kind in (kinds.ASSERT, kinds.ASSERT_NOT):
+            yield from letters_of(value[1])
+        elif kind is kinds.BRANCH:
+            for branch in value[1]:
+                yield from letters_of(branch)
+
+
+def hostile(pattern: re.Pattern[Any]) -> list[Text]:
+    """Texts that repeat what may be repeated, what stands before it, and each of its letters, and then go wrong."""
+    tree = parsed(pattern)
+    letters = "".join(dict.fromkeys(letters_of(tree)))
     pumps: list[tuple[str, str]] = []
-    whole = shortest(
-        parser.parse(
-            pattern.pattern, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
-        ),
-        pumps,
-    )
-    texts = {letter * LENGTH for letter in "a0 .:-_=\n\t/["}
-    for before, once in [*pumps, ("", whole), ("", whole[:-1])]:
+    whole = shortest(tree, pumps, letters)
+    singles = dict.fromkeys([*letters[:40], *"a0 .:-_=\n\t/["])
+    few = dict.fromkeys([*(letter for letter in letters if not letter.isalnum()), *"a0 "])
+    words = dict.fromkeys([*singles, *(one + two for one in [*few][:8] for two in [*few][:8] if one != two)])
+    begins = dict.fromkeys(["", *(before for before, _ in pumps)])
+    texts = [Text(before, word, "\0") for before in [*begins][:12] for word in words]
+    for before, once in [*dict.fromkeys(pumps), ("", whole), ("", whole[:-1])]:
         if once:
-            many = once * (LENGTH // len(once))
-            texts |= {many + "\0", before + many + "\0", ((before + once) * LENGTH)[:LENGTH] + "\0"}
-            texts |= {before + (once + gap) * (LENGTH // (len(once) + 1)) + "\0" for gap in " a0\n"}
-    return texts
+            texts += [Text(start, once, "\0") for start in ("", before)] + [Text("", before + once, "\0")]
+            texts += [Text(before, once + gap, "\0") for gap in " a0\n"]
+    return texts + [Text(text.begins, text.again, "\n\n") for text in texts[-12:]]
 
 
-def spent(pattern: re.Pattern[Any], uses: set[str], subject: Any) -> float:
+#: Characters that stand for all.
+_ALL: Final = frozenset(map(chr, range(256)))
+
+
+def members(tree: Any, flags: int = 0) -> frozenset[str]:  # noqa: C901 - a kind a branch
+    """Characters that may stand in what a part of a pattern matches."""
+    found: frozenset[str] = frozenset()
+    for kind, value in tree:
+        if kind is kinds.LITERAL:
+            found |= {chr(value)}
+        elif kind is kinds.NOT_LITERAL:
+            found |= _ALL - {chr(value)}
+        elif kind is kinds.ANY:
+            found |= _ALL if flags & re.DOTALL else _ALL - {"\n"}
+        elif kind is kinds.IN:
+            found |= {letter for letter in _ALL if is_in(value, letter)}
+        elif kind is kinds.SUBPATTERN:
+            found |= members(value[-1], flags | value[1])
+        elif kind in _REPEATS:
+            found |= members(value[-1], flags)
+        elif kind is kinds.ATOMIC_GROUP:
+            found |= members(value, flags)
+        elif kind is kinds.BRANCH:
+            found |= frozenset().union(*(members(branch, flags) for branch in value[1]))
+        elif kind is kinds.GROUPREF:
+            found |= _ALL
+    return found
+
+
+def may_be_empty(tree: Any) -> bool:
+    """Whether a part of a pattern matches nothing at all, wherever it stands."""
+    for kind, value in tree:
+        if kind in _REPEATS:
+            empty = value[0] == 0 or may_be_empty(value[-1])
+        elif kind is kinds.SUBPATTERN:
+            empty = may_be_empty(value[-1])
+        elif kind is kinds.ATOMIC_GROUP:
+            empty = may_be_empty(value)
+        elif kind is kinds.BRANCH:
+            empty = any(map(may_be_empty, value[1]))
+        else:
+            empty = False
+        if not empty:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A repeat without end: what stands before it, its characters, and whether what comes after it can fail."""
+
+    before: list[Any]
+    letters: frozenset[str]
+    can_fail: bool
+
+
+#: What comes after a part of a pattern: nothing, the end of the text only, or what may be missing.
+NOTHING, END, MORE = range(3)
+
+
+def runs(tree: Any, before: list[Any], flags: int, after: int = NOTHING) -> Iterator[Run]:
+    """All repeats without end."""
+    parts = list(tree)
+    for place, (kind, value) in enumerate(parts):
+        rest, here = parts[place + 1 :], [*before, *parts[:place]]
+        follows = after
+        if not may_be_empty(rest):
+            follows = END if after < MORE and [one for one, _ in rest] == [kinds.AT] else MORE
+        if kind in _REPEATS and value[1] is kinds.MAXREPEAT:
+            letters = members(value[-1], flags)
+            # Where a run of all characters ends, the text ends.
+            yield Run(here, letters, can_fail=follows == MORE or (follows == END and letters != _ALL))
+        if kind is kinds.BRANCH:
+            for branch in value[1]:
+                yield from runs(branch, here, flags, follows)
+        elif kind in (*_REPEATS, kinds.SUBPATTERN):
+            yield from runs(value[-1], here, flags | (value[1] if kind is kinds.SUBPATTERN else 0), follows)
+        elif kind is kinds.ATOMIC_GROUP:
+            yield from runs(value, here, flags, follows)
+
+
+def begins_within(run: Run, flags: int) -> bool:
+    """Whether what stands before a repeat can stand at every place of its run."""
+    return all(stands_within(kind, value, run.letters, flags) for kind, value in run.before)
+
+
+_WORD: Final = frozenset(filter(_CATEGORIES[kinds.CATEGORY_WORD], _ALL))
+
+
+def stands_within(kind: Any, value: Any, run: frozenset[str], flags: int) -> bool:
+    """Whether a part of a pattern can stand at every place of a run."""
+    if kind is kinds.AT:
+        if value is kinds.AT_BEGINNING:
+            return bool(flags & re.MULTILINE) and "\n" in run
+        return value is not kinds.AT_BEGINNING_STRING and (
+            value is not kinds.AT_BOUNDARY or bool(run & _WORD) is not (run <= _WORD)
+        )
+    if kind in (kinds.ASSERT, kinds.ASSERT_NOT):
+        behind, inner = value[0] < 0, value[1]
+        if kind is kinds.ASSERT_NOT:
+            return not (behind and run <= members(inner, flags))
+        return not (behind and any(not members([one], flags) & run for one in inner))
+    return may_be_empty([(kind, value)]) or bool(members([(kind, value)], flags) & run)
+
+
+def begins_anywhere(pattern: re.Pattern[Any]) -> str | None:
+    """Say which characters a search would run through again and again, from each of them to the last."""
+    for run in runs(parsed(pattern), [], pattern.flags):
+        if run.can_fail and begins_within(run, pattern.flags):
+            return "".join(sorted(run.letters))[:40]
+    return None
+
+
+def spent(pattern: re.Pattern[Any], uses: Sequence[str], text: str) -> float:
     """Seconds of this thread that the pattern takes, without collecting what other tests have left in memory."""
-    collects = gc.isenabled()
-    gc.disable()
+    subject: Any = text.encode("utf-8", "surrogatepass") if isinstance(pattern.pattern, bytes) else text
     begun = time.thread_time()
     for use in uses:
-        found = getattr(pattern, {"sub": "finditer"}.get(use, use))(subject)
-        if use in ("finditer", "sub"):
+        found = getattr(pattern, {"sub": "finditer", "split": "finditer", "findall": "finditer"}.get(use, use))(subject)
+        if not isinstance(found, re.Match | None):
             deque(found, maxlen=0)
-    taken = time.thread_time() - begun
-    if collects:
-        gc.enable()
+    return time.thread_time() - begun
+
+
+def least(pattern: re.Pattern[Any], uses: Sequence[str], text: str, enough: float) -> float:
+    """The same, of some tries: what is slow is slow every time; a machine that others use may be so once."""
+    taken = spent(pattern, uses, text)
+    for _ in range(3):
+        if taken <= enough:
+            break
+        taken = min(taken, spent(pattern, uses, text))
     return taken
 
 
+def runs_long(pattern: re.Pattern[Any], uses: Sequence[str]) -> str | None:
+    """Say on which text the time grows faster than the text."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        texts = hostile(pattern)
+        times: dict[Text, float] = {}
+        for length, most in zip((*SHORT, *LONG), (None, 80, 8, 2, None), strict=True):
+            before, times = times, {}
+            for text in texts:
+                enough = MOST_SECONDS[length]
+                if length == LONG[1]:
+                    # Less than this is too short to compare.
+                    enough = min(enough, GROWTH * max(before[text], 5e-4) * length / LONG[0])
+                times[text] = least(pattern, uses, text.of(length), enough)
+                if times[text] > enough:
+                    return f"{times[text]:.3f} s for {length} characters: {text}"
+            texts = sorted(texts, key=times.__getitem__, reverse=True)[:most]
+    finally:
+        if collects:
+            gc.enable()
+    return None
+
+
+#: Patterns that seem to begin within their own run, and why they do not.
+SEEMING: Final = {
+    "loaders.tables._LABEL": "the quote that begins the run ends the one before it: inside there are only escaped ones",
+    "loaders.prometheus._forms._LABEL": "what has no last quote is taken to the end of the line",
+}
+
+
 @pytest.mark.parametrize(("pattern", "uses"), list(patterns()))
-def test_no_pattern_runs_long(pattern: re.Pattern[Any], uses: set[str]) -> None:
-    """Texts of 30,000 characters that almost match are done with at once, in each way in which a pattern is used."""
-    for text in hostile(pattern):
-        subject: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
-        # What is slow is slow every time; a machine that others use may be so once.
-        assert any(spent(pattern, uses, subject) < LONGEST_SECONDS for _ in range(3)), text[:200]
+def test_no_pattern_runs_long(pattern: re.Pattern[Any], uses: set[str], request: pytest.FixtureRequest) -> None:
+    """Texts that almost match take time by their length, up to 1 MB, in each way in which a pattern is used."""
+    assert runs_long(pattern, sorted(uses)) is None
+    if not uses <= {"match", "fullmatch"} and request.node.callspec.id not in SEEMING:
+        assert begins_anywhere(pattern) is None
+
+
+@pytest.mark.parametrize(
+    ("planted", "use"),
+    [
+        ("a+b", "search"),
+        (r"\s*$", "sub"),
+        (r"(?:a+)+b", "match"),
+        (r"(?:aa|a)*!", "fullmatch"),
+        (r".*a.*b", "match"),
+        (r"\d+\.?\d+x", "match"),
+        (r"\[[^\]]*\]", "finditer"),
+        (r"(?:x|y(?:a*b*c?)a*)z", "match"),
+    ],
+)
+def test_a_pattern_that_runs_long_is_found(planted: str, use: str) -> None:
+    """One that takes time by the square of the length, however little, and one that doubles it with each letter."""
+    assert runs_long(re.compile(planted), [use]) is not None
+
+
+@pytest.mark.parametrize(
+    "planted", ["a+b", r"\s+$", r"x?a+!", r"\[[^\]]*\]", r"(?i)name\w+=", r"(?:^|,)(.*)=", "aa*a+b"]
+)
+def test_a_search_that_begins_anew_within_its_run_is_seen(planted: str) -> None:
+    """It is seen without trying it."""
+    assert begins_anywhere(re.compile(planted)) is not None
+
+
+@pytest.mark.parametrize(
+    "sound", [r"(?<!a)a+b", r"^a+b", r"\ba+ ", "a++", r"xa+b", r"a{1,9}b", r"(?s)x.*\Z", r"(?m)^x.*y"]
+)
+def test_a_search_that_does_not_is_left_alone(sound: str) -> None:
+    """What is anchored, looks behind, ends, or cannot fail."""
+    assert begins_anywhere(re.compile(sound)) is None

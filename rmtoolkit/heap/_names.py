@@ -67,7 +67,7 @@ _STD_FILE: Final = re.compile(
 _DEPENDENCY_FILE: Final = re.compile(
     r"/\.?cargo/(?:registry|git)/|/registry/src/|/git/checkouts/|(?:^|/)(?:cargo-)?vendor(?:-dir|ed)?/"
     # What remains of a registry's path where a build hides it: a folder of name and version.
-    r"|(?:^|/)[A-Za-z0-9_-]+-\d+\.\d+\.\d+[^/]*/"
+    r"|(?:^|/)[A-Za-z0-9_-]+-\d++\.\d++\.\d[^/]*+/"
 )
 _SYSTEM_FILE: Final = re.compile(
     r"^(?:\./|\.\./)+(?:sysdeps|csu|elf|nptl|malloc|libio|stdlib|string|dlfcn|io|misc|posix|time|wcsmbs|locale|iconv"
@@ -90,7 +90,7 @@ _ALLOCATOR: Final = re.compile(
 )
 _BASIC: Final = "bool char str u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 fn unsafe extern for _ Self"
 _BASIC_TYPES: Final = frozenset(_BASIC.split())
-_CLOSURES: Final = re.compile(r"(?:::\{(?:closure|shim)[^{}]*\}|::\{\{[^{}]*\}\})+$")
+_CLOSURE: Final = re.compile(r"::\{(?:closure|shim)[^{}]*+\}|::\{\{[^{}]*+\}\}")
 _HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<[^<>]*> )+")
 _ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
 
@@ -182,7 +182,7 @@ _LEFT_OVER: Final = re.compile(r"::(?=::|$)")
 @lru_cache(maxsize=1 << 16)
 def plain_name(function: str) -> str:
     """Name the function that the source has: without closures, type arguments and brackets around the type."""
-    name = _CLOSURES.sub("", function)
+    name = _without_closures(function)
     if name.startswith("<"):
         end = _closing(name)
         own, trait = _halves(name[1:end])
@@ -191,7 +191,14 @@ def plain_name(function: str) -> str:
         name = f"<{own} as {trait}>{rest}" if trait else own + rest
     else:
         name = _without_arguments(name)
-    return _CLOSURES.sub("", name) or function
+    return _without_closures(name) or function
+
+
+def _without_closures(name: str) -> str:
+    end = len(name)
+    while (begin := name.rfind("::{", 0, end)) >= 0 and _CLOSURE.fullmatch(name, begin, end):
+        end = begin
+    return name[:end]
 
 
 def spoken(name: str) -> str:

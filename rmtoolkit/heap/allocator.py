@@ -116,7 +116,7 @@ _PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
 _SECTION: Final = re.compile(
     r"(?:^|\s)(?:(?P<merged>Merged arenas stats)|Destroyed arenas stats|arenas\[(?P<number>\d+)\]):$"
 )
-_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s+(size\s.*)$")
+_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s++(size\s.*)")
 _SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
 _DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")

@@ -19,7 +19,8 @@ _MOST_CHARACTERS: Final = 1 << 14
 _SHOWN_CHARACTERS: Final = 1 << 12
 
 _HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
-_LEGACY: Final = re.compile(r"_?_?ZN(?=\d)(?P<path>.*?)E?(?P<suffix>\.[A-Za-z0-9_.@]+)?$", re.DOTALL)
+_LEGACY: Final = re.compile(r"_?_?ZN(?=[0-9])")
+_LEGACY_END: Final = re.compile(r"E?(?:\.[A-Za-z0-9_.@]+)?\n?")
 _V0: Final = re.compile(r"_{0,2}R(?=[A-Z])(?P<path>[A-Za-z0-9_]+)(?:[.$@].*)?$", re.DOTALL)
 _SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra)\b[.\w@]{0,256}$")
 _ESCAPE: Final = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$")
@@ -48,7 +49,7 @@ def demangle(name: str) -> str:
             return _cut(_V0Name(found["path"]).read())
         except (_BrokenError, RecursionError):
             return name
-    if (found := _LEGACY.match(name)) and (path := _legacy(found["path"])):
+    if (found := _LEGACY.match(name)) and (path := _legacy(name, found.end())):
         return _cut(path)
     plain = _SUFFIX.sub("", name)
     stripped = _HASH.sub("", plain)
@@ -59,20 +60,20 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def _legacy(path: str) -> str:
+def _legacy(name: str, place: int) -> str:
     """Read length and name, again and again; nothing where that does not come out even."""
-    parts, place = [], 0
-    while place < len(path):
+    parts = []
+    while place < len(name) and name[place] in _DECIMALS:
         end = place
-        while end < len(path) and path[end] in _DECIMALS and end - place < 6:
+        while end < len(name) and name[end] in _DECIMALS and end - place < 6:
             end += 1
-        if end == place:
-            return ""
-        size = int(path[place:end])
+        size = int(name[place:end])
         place = end + size
-        if not size or place > len(path):
+        if not size or place > len(name):
             return ""
-        parts.append(path[end:place])
+        parts.append(name[end:place])
+    if not _LEGACY_END.fullmatch(name, place):
+        return ""
     if len(parts) > 1 and re.fullmatch(r"h[0-9a-f]{16}", parts[-1]):
         parts.pop()
     elif not any("$" in part for part in parts):

@@ -207,7 +207,7 @@ _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
 _PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
 _SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
-_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*+)"?$')
+_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*+)')
 _NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
 _OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
 

@@ -45,7 +45,7 @@ _SHORT_ID: Final = 12
 #: Docker's word for never.
 _NEVER: Final = "0001-"
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
-_ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=(.*?)(?=, [\w./-]{1,200}+=|$)")
+_ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=")
 #: What is said of the life of a container; `exec_die` and others say nothing of it.
 _ACTIONS: Final = frozenset({"start", "die", "oom", "kill", "stop"})
 
@@ -150,8 +150,15 @@ def text_events(text: str) -> Iterator[Happened]:
     """Read the lines that `docker events` prints."""
     for line in text.split("\n"):
         found = _TEXT_EVENT.fullmatch(line.rstrip("\r"))
-        if found and (event := _event(found[2], _instant(found[1]), found[3], dict(_ATTRIBUTE.findall(found[4])))):
+        if found and (event := _event(found[2], _instant(found[1]), found[3], _attributes(found[4]))):
             yield event
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """Read `a=1, b=2, 3`: what follows a comma belongs to the value before it, if it names nothing."""
+    names = [*_ATTRIBUTE.finditer(text)]
+    ends = [*(name.start() for name in names[1:]), len(text)]
+    return {name[1]: text[name.end() : end] for name, end in zip(names, ends, strict=False)}
 
 
 def _event(action: str, time: int | None, id_: Any, told: Mapping[str, Any]) -> Happened | None:  # noqa: ANN401

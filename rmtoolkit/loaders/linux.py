@@ -30,7 +30,7 @@ _KIB: Final = 1024
 #: No number of the kernel has more.
 _MOST_DIGITS: Final = 20
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
-_NAME: Final = re.compile(r"^Name:[ \t]+(.*)$", re.MULTILINE)
+_NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
 _PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
 _STALL: Final = re.compile(r"^[ \t]*+(some|full)[ \t].*?\btotal=(\d{1,20})\b", re.MULTILINE)
 

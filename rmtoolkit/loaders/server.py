@@ -282,7 +282,7 @@ class Address:
             secrets.add(self.user)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         # What stands in a browser's address bar will do: pages of the server's own interface, and their parameters.
-        path = re.sub(r"/(?:graph|query|alerts|targets|api/v1(?:/.*)?)$", "", parts.path.rstrip("/"))
+        path = re.sub(r"(?s)/(?:graph|query|alerts|targets|api/v1(?:/.*)?)\Z", "", parts.path.rstrip("/"))
         self.url = urlunsplit((parts.scheme, host + (f":{port}" if port else ""), path, "", ""))
 
     def __repr__(self) -> str:

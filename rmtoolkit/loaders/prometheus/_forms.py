@@ -35,7 +35,9 @@ _NUMBER: Final = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+|(?i:nan|inf))"
 #: `name{label="it"} 1.5 1795878049932`, with an exemplar perhaps, and what promtool's queries print.
 _SAMPLE: Final = rf"^\s*(?P<head>{_HEAD})\s+(?P<value>{_NUMBER})(?:\s+(?P<time>{_NUMBER}))?\s*(?:# .*)?$"
 _QUERIED: Final = rf"^\s*(?:(?P<head>{_HEAD})\s+=>)?\s*(?:(?P<value>{_NUMBER}) @\[(?P<time>{_NUMBER})\])?\s*$"
-_LABEL: Final = re.compile(r'("(?:[^"\\]|\\.)*"|[\w.:]+)(?:\s*=\s*"((?:[^"\\]|\\.)*)")?')
+#: Without its last quote it is what remains of the line, lest that quote be looked for from each one before it.
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+(?:"|$)'
+_LABEL: Final = re.compile(rf"({_QUOTED}|[\w.:]++)(?:\s*+=\s*+({_QUOTED}))?")
 _ESCAPED: Final = re.compile(r"\\(.)")
 #: What no other text has: comments, labels of a metric, what promtool prints between head and samples.
 _SURE: Final = re.compile(r'# (?:HELP|TYPE|UNIT) [\w:.]+ |[\w:.]*\{[^{}\n]*\} =>|[\w:.]*\{[^{}\n]*"\} [-+\dNI]')
@@ -170,7 +172,7 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
         if label.startswith('"') and not value:
             labels["__name__"] = _unescaped(label[1:-1])
         else:
-            labels[label.strip('"')] = _unescaped(value)
+            labels[label.strip('"')] = _unescaped(value[1:-1])
     if not _NAMING & labels.keys():
         stem = _stem(asked)
         found = _timestamps.find(stem) if _timestamps.find_instant(stem) else None

@@ -17,6 +17,7 @@ def asset(name: str) -> Markup:
 
 
 def _compact(sheet: str) -> str:
-    plain = re.sub(r"/\*.*?\*/", "", sheet, flags=re.DOTALL)
+    code, *commented = sheet.split("/*")
+    plain = code + "".join(part.partition("*/")[2] for part in commented)
     short = re.sub(r" ?([{};,]) ?|(?<=:) ", r"\1", re.sub(r"\s+", " ", plain))
     return short.replace(";}", "}").strip()
