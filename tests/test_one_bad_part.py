@@ -285,7 +285,7 @@ def test_a_fault_within_the_analysis_stays_with_its_workload(
     monkeypatch.setattr(room, name, faulty(getattr(room, name)))
     with pytest.warns(RmtoolkitWarning, match="'shop/bad' could not be judged: internal error, PanicException: boom"):
         found = rm.assess(recording if kept == "in memory" else lake).workloads
-    own = ["workload_id", "container_id", "data_age_seconds", "margins", "pairs"]
+    own = ["workload_id", "container_id", "data_age_seconds", "dropped_share", "margins", "pairs"]
     rows = found.filter(pl.col("workload") != "bad").drop(own).rows(named=True)
     assert all(map(same, rows, expected.drop(own).rows(named=True)))
     assert len(rows) == expected.height
