@@ -499,6 +499,8 @@ def _check(path: Path | Remote) -> int:
     if version > FORMAT:
         hint = "Update rmtoolkit."
         raise ReadError.at(marker, found=f"format {version}", expected=f"format {FORMAT} or earlier", hint=hint)
+    if not 1 <= buckets <= _MOST_BUCKETS:
+        raise ReadError.at(marker, found=f"{buckets} buckets", expected=f"1 to {_MOST_BUCKETS}")
     return buckets
 
 

@@ -186,6 +186,10 @@ def _stamp(path: Path | Remote) -> tuple[int, int]:
     return now.st_size, now.st_mtime_ns
 
 
+#: A limit of 0 is none, and no reader gives one.
+_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0}
+
+
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
     """Read what `write_recording` stored, but not yet the samples."""
     file = as_place(path)
@@ -201,6 +205,9 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         kept = as_json(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
+        limit, request = (pl.col(name).is_between(least, ABSURD_BYTES).all() for name, least in _LEAST.items())
+        if not containers.select(limit & request).item():
+            raise ReadError.at(path, found="limits or requests that cannot be", expected=_EXPECTED)
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
         counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values())

@@ -200,8 +200,8 @@ def judged(folder: Path) -> pl.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = rm.assess(rm.read(folder), now=dt.datetime.fromtimestamp(USUAL[-1], dt.UTC)).workloads
-    # KRR looks at the two weeks before the last sample of all.
-    return found.drop("workload_id", "container_id", "krr_limit_bytes")
+    # KRR looks at the two weeks before the last sample of all; what is left out is said of the whole source.
+    return found.drop("workload_id", "container_id", "krr_limit_bytes", "dropped_share", "incomplete")
 
 
 def same(found: object, expected: object) -> bool:
@@ -285,7 +285,7 @@ def test_a_fault_within_the_analysis_stays_with_its_workload(
     monkeypatch.setattr(room, name, faulty(getattr(room, name)))
     with pytest.warns(RmtoolkitWarning, match="'shop/bad' could not be judged: internal error, PanicException: boom"):
         found = rm.assess(recording if kept == "in memory" else lake).workloads
-    own = ["workload_id", "container_id", "data_age_seconds", "dropped_share", "margins", "pairs"]
+    own = ["workload_id", "container_id", "data_age_seconds", "dropped_share", "incomplete", "margins", "pairs"]
     rows = found.filter(pl.col("workload") != "bad").drop(own).rows(named=True)
     assert all(map(same, rows, expected.drop(own).rows(named=True)))
     assert len(rows) == expected.height
@@ -367,6 +367,17 @@ def test_settings_that_no_machine_has_are_said_and_work_out_nothing(amount: str 
     recording = rm.read(tmp_path)
     assert rm.assess(recording).workloads.height == 1
     assert rm.validate(recording).filter(signal="request_bytes")["check"].to_list() == ["absurd_value"]
+
+
+def test_a_stored_limit_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    """No reader writes a limit of nothing, or of exabytes: who finds one reads another file."""
+    good = rm.Recording.from_frame(table(ALONE, ms=False))
+    for name, amount in (("limit_bytes", 0), ("limit_bytes", -1), ("request_bytes", (1 << 63) - 1)):
+        rm.Recording(good.containers.with_columns(pl.lit(amount, pl.Int64).alias(name)), good.samples).write(
+            tmp_path / "bad.parquet"
+        )
+        with pytest.raises(ReadError, match=r"bad\.parquet.*limits or requests that cannot be"):
+            rm.read_recording(tmp_path / "bad.parquet")
 
 
 def test_more_workloads_than_can_be_judged_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
