@@ -127,6 +127,36 @@ def test_what_is_healthy_passes_whatever_github_refuses(github: _GitHub, tmp_pat
     assert (github.comments, github.statuses) == ([], [])
 
 
+def obeyed(log: str) -> list[str]:
+    """Lines of a log that a runner takes for its own commands: `::name::`, and `##[name]` anywhere in a line."""
+    found, until = [], None
+    for line in log.splitlines():
+        if until is not None:
+            until = None if line.strip() == f"::{until}::" else until
+        elif line.startswith("::stop-commands::"):
+            until = line.removeprefix("::stop-commands::")
+        elif line.strip().startswith("::") or "##[" in line:
+            found.append(line)
+    assert until is None
+    return found
+
+
+def test_names_give_the_runner_no_commands(github: _GitHub, tmp_path: Path) -> None:
+    """A file that is called like a command of the runner is named while the runner obeys none."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    rows = "".join(f"{1_795_000_000 + 60 * at},web,{200 << 20},{512 << 20}\n" for at in range(240))
+    (folder / "table.csv").write_text(f"time,workload,rss_bytes,limit_bytes\n{rows}", "utf-8")
+    (folder / "##[set-output name=folder;]evil.csv").write_text("time,rss_bytes\nx,y\n", "utf-8")
+    done = step(github, tmp_path, str(folder))
+    assert done.returncode == 0, done.stderr
+    # The runner reads both as one log.
+    assert "##[set-output" in done.stderr
+    begun, *_, ended = [line for line in done.stdout.splitlines() if line.startswith("::")]
+    assert begun.removeprefix("::stop-commands::") == ended.strip(":")
+    assert obeyed(done.stdout.replace(ended, f"{done.stderr}\n{ended}")) == []
+
+
 def test_inputs_are_words_never_code(github: _GitHub, tmp_path: Path) -> None:
     """A source that looks like shell or like an option is a name that is not there; status 2 becomes an error."""
     for source in ("$(touch pwned); `touch pwned`", "--output=pwned"):
