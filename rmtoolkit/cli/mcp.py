@@ -87,7 +87,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve on stdin and stdout until the client goes."""
-    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
 
     try:
         from mcp.server.mcpserver import MCPServer
@@ -114,6 +114,10 @@ def run(options: argparse.Namespace) -> int:
                     return asked(*words, **named)
             except (RmtoolkitError, OSError) as error:
                 raise ToolError(printable(error)) from error
+            except BaseException as error:
+                if not is_fault(error):
+                    raise
+                raise ToolError(printable(fault(error))) from error
 
         return said
 
