@@ -292,6 +292,13 @@ def chance(value: float | None) -> str:
     return ">99 %" if value > 0.99 else f"{number(100 * value, 2)} %"  # noqa: PLR2004
 
 
+def chance_range(low: float | None, high: float | None) -> str:
+    """Write the interval of a chance in brackets; nothing where it is not known, or too narrow to be told."""
+    if low is None or high is None or chance(low) == chance(high):
+        return ""
+    return f" ({chance(low).removesuffix(' %')}–{chance(high)})"
+
+
 def kill_chance(row: Mapping[str, Any]) -> str:
     """Write the chance of an OOM kill at the limit in force; without a limit there is nothing to exceed."""
     value = row["oom_probability_7d"]

@@ -107,6 +107,15 @@ def test_a_chance_that_is_unknown_and_one_that_is_none(
     assert text.kill_chance(row) == written
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "written"),
+    [(0.02, 0.09, " (2–9 %)"), (0.9991, 1, ""), (0.0001, 0.0009, ""), (0.05, None, ""), (0.0001, 0.05, " (<0.1–5 %)")],
+)
+def test_an_interval_says_something_or_is_not_there(low: float, high: float | None, written: str) -> None:
+    """Ends that read alike tell nothing."""
+    assert text.chance_range(low, high) == written
+
+
 def test_times_are_utc_in_any_zone() -> None:
     """A time in another zone is shown in UTC."""
     there = dt.datetime(2026, 11, 25, 1, 30, tzinfo=dt.timezone(dt.timedelta(hours=3)))

@@ -32,6 +32,12 @@ def incomplete(found: Assessment) -> Markup:
     return el("p", el("b", "Not complete: "), said, class_="warned", role="alert") if said is not None else Markup()
 
 
+def caveats(found: Assessment) -> Markup:
+    """Say what is missing, and how old the data are."""
+    age = found.fleet.age_sentence
+    return join(incomplete(found), el("p", age, class_="warned") if age is not None else None)
+
+
 def answer(
     row: Row,
     name: str,

@@ -59,7 +59,7 @@ def test_it_opens_on_the_limit_in_force(explorer: rm.LimitExplorer) -> None:
     assert explorer.limit_bytes == 512 * MI
     assert explorer.startup_bytes == pytest.approx(150 * MI, rel=0.1)
     assert explorer.threads == 24
-    assert words(explorer).startswith("At 512 Mi, the limit now")
+    assert "At 512 Mi, the limit now" in words(explorer)
     assert explorer._presets.label == "now 512"
 
 

@@ -227,7 +227,8 @@ def boards() -> dict[str, list[Any]]:
     }
     told |= {f"explorer: {name}": lines for name, lines in _changed(explorer, steps).items()}
     explorer.close()
-    both = rm.Fleet(fleet.recording().filter(workload=["few-samples", "quick-flutter"]))
+    some = fleet.recording().filter(workload=["few-samples", "quick-flutter"])
+    both = rm.Fleet(rm.assess(some, now=fleet.NOW))
     steps = {name: sets(both, view=name) for name in ("triage", "limits", "fleet")}
     told |= {f"all: {name}": lines[::4] for name, lines in _changed(both, steps).items()}
     both.close()

@@ -572,7 +572,7 @@ class LimitExplorer(Board):
         said = assumptions(scene)
         assumed = el("ul", *(el("li", one) for one in said), class_="rm-assumed") if said else None
         self._words.value = join(
-            _tables.incomplete(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed
+            _tables.caveats(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed
         )
         pair = el(
             "div",

@@ -102,7 +102,7 @@ def headline(found: Assessment) -> Markup:
     fleet = found.fleet
     note = [text.period(fleet.window_start, fleet.window_end)] if fleet.window_start and fleet.window_end else []
     note += [f"coverage {text.share(fleet.coverage)}"] if fleet.coverage is not None else []
-    said = el("p", fleet.sentence, class_="headline") + _tables.incomplete(found)
+    said = el("p", fleet.sentence, class_="headline") + _tables.caveats(found)
     return Markup(said + el("p", ", ".join(note), class_="note"))
 
 

@@ -354,7 +354,8 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     places = [(point, plot.mark(point.look, point.limit_bytes, chance), chance) for point, chance in inside]
     if chosen.chance is not None:
         spot = plot.mark("ink", chosen.limit_bytes, chosen.chance)
-        shown = f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}{between(chosen)}"
+        shown = f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}"
+        shown += text.chance_range(chosen.low, chosen.high)
         plot.name(spot, shown, "strong")
     for point, spot, chance in sorted(places, key=lambda place: place[0].name != "ours"):
         ours = point.name == "ours"
@@ -364,19 +365,11 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     return plot, _risk_words(scene, chosen, chances)
 
 
-def between(chosen: Chosen) -> str:
-    """Write the interval of a chance, in brackets; empty where it is not known."""
-    if chosen.low is None or chosen.high is None:
-        return ""
-    low, high = text.chance(chosen.low), text.chance(chosen.high)
-    return f" ({low.removesuffix(' %')}–{high})"
-
-
 def _risk_words(scene: Scene, chosen: Chosen, chances: list[tuple[Named, float]]) -> str:
     what = "that the growth reaches the limit" if scene.growing else "of an OOM kill"
     at = text.configured(chosen.limit_bytes)
     parts = [
-        f"Chance {what} in 7 days at {at}: {text.chance(chosen.chance)}{between(chosen)}",
+        f"Chance {what} in 7 days at {at}: {text.chance(chosen.chance)}{text.chance_range(chosen.low, chosen.high)}",
         *(f"{point.name} {text.configured(point.limit_bytes)}: {text.chance(chance)}" for point, chance in chances),
         f"target {text.share(scene.target)}",
     ]

@@ -269,7 +269,7 @@ def picture(case: Case, state: State) -> Picture:
     kills, heap = judged.kills(state.workload, state.pod), case.heap(state.workload)
     return Picture(
         aside=_aside(case, state, row),
-        answer=join(_tables.incomplete(case.found), _answer(case, row, state.workload, kills)),
+        answer=join(_tables.caveats(case.found), _answer(case, row, state.workload, kills)),
         judged=_judged(state),
         heading=_heading(whole, row),
         drawn=drawn,

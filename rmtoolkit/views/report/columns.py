@@ -282,8 +282,7 @@ def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | No
 def _rows(about: Row) -> list[tuple[str, ...]]:
     known = bool(about["limit_known"])
     then = about["advised_limit_bytes"]
-    low, high = (about[f"advised_oom_probability_{side}"] for side in ("low", "high"))
-    span = f" ({text.chance(low).removesuffix(' %')}–{text.chance(high)})" if None not in (low, high) else ""
+    span = text.chance_range(about["advised_oom_probability_low"], about["advised_oom_probability_high"])
     rows: list[tuple[str, ...]] = [
         (
             "now",

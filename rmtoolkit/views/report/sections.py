@@ -443,6 +443,8 @@ _SHOWN_GROUPS: Final = 10
 #: From so many workloads on they are counted by namespace and owner too.
 _MANY: Final = 30
 _SHOWN_KILLS: Final = 40
+#: More than a screen of them hides what is to be done.
+_STANDING_KILLS: Final = 10
 
 
 def top(found: Assessment, title: str) -> Markup:
@@ -643,7 +645,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     ]
     if not lines:
         return None
-    more = text.and_more(frame.height, len(lines)).strip()
+    more, rest = text.and_more(frame.height, len(lines)).strip(), lines[_STANDING_KILLS:]
     how = (
         "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
     )
@@ -655,7 +657,8 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
             f"{text.count(frame.height, 'kill')}, what the data said before, and what came",
             id="section-kills",
         ),
-        el("ol", *lines, class_="acts"),
+        el("ol", *lines[:_STANDING_KILLS], class_="acts"),
+        folded(f"{len(rest):,} more", "", el("ol", *rest, class_="acts")) if rest else None,
         el("p", f"{more}. {how}" if more else how, class_="note"),
     )
 
@@ -677,7 +680,7 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
         limit = f"{limit} → {text.configured(one.limit_bytes)}"
         cells.append((link(row), limit, columns.RISK.cell(found, row), state or "", button))
     guesses = sum(one.provisional is not None for one, _ in parts)
-    heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("", ""), ("Patch", ""))
+    heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("Note", ""), ("Patch", ""))
     settled = len(parts) - guesses
     buttons = [el("button", f"Copy all {len(parts):,}", type="button", data_patch="all")]
     if guesses and settled:
