@@ -423,12 +423,13 @@ class LimitExplorer(Board):
 
     def _moved(self, name: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         """Follow a slider."""
-        whole, value, now = name in ("limit_bytes", "threads"), change.new * _unit(name), getattr(self, name) or 0
-        # A slider knows whole Mi only: where it stands for a limit of other bytes, those stay. And a browser answers
-        # what it is told, as a share of the slider's width: off by a hair, though nobody has moved it.
-        if abs(value - now) < (MI / 2 if name == "limit_bytes" else 1e-9 * max(abs(value), 1.0)):
+        control = self._limit if name == "limit_bytes" else self._sliders[name]
+        value, now = change.new * _unit(name), getattr(self, name) or 0
+        # A browser knows whole steps only, and answers what it is told with the nearest: then nobody has moved it, and
+        # what lies between two steps stays.
+        if abs(value - now) < control.slider.step * _unit(name) / 2:
             return
-        self.set_trait(name, round(value) if whole else value)
+        self.set_trait(name, round(value) if name in ("limit_bytes", "threads") else value)
 
     def _switched(self) -> None:
         if self.workload not in self._needs:
