@@ -549,7 +549,21 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     return signals
 
 
+#: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
+_DAYS: Final = (20_000, 80_000)
+
+
+def refuse_days(time: pl.Series) -> pl.Series:
+    """Refuse what a spreadsheet writes for an instant; give anything else back."""
+    if time.dtype.is_float() and time.is_between(*_DAYS).all() and (time != time.floor()).any():
+        days = f"{quote(time.name)} holds days of a spreadsheet, such as {time.drop_nulls()[0]:g}."
+        msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
+        raise ColumnError(msg)
+    return time
+
+
 def _readable_time(table: pl.DataFrame) -> pl.Series:
+    refuse_days(table["time"])
     time = table.select(as_time(pl.col("time"), table.schema["time"])).to_series()
     if table.height and time.null_count() == table.height:
         # A number: polars cannot show each of its instants.

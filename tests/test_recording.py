@@ -290,6 +290,15 @@ def test_the_later_limit_counts_whatever_the_order(turned: bool) -> None:
     assert rm.concat(weeks[::-1] if turned else weeks).containers["limit_bytes"].to_list() == [1 << 30]
 
 
+def test_days_of_a_spreadsheet_are_no_seconds() -> None:
+    """A frame whose times count days since 1900 is refused; seconds since the start of a run are not."""
+    days = pl.DataFrame({"time": [46_000 + at / 1440 for at in range(50)], "rss_bytes": 1 << 20})
+    with pytest.raises(ColumnError, match="'time' holds days of a spreadsheet, such as 46000"):
+        rm.Recording.from_frame(days)
+    seconds = pl.DataFrame({"time": [at + 0.5 for at in range(50)], "rss_bytes": 1 << 20})
+    assert rm.Recording.from_frame(seconds).height == 50
+
+
 def test_who_is_alone_in_its_recording_gets_no_empty_cluster() -> None:
     """Where two recordings contradict each other, a container of a third one keeps its unknown cluster."""
     flat, rising, other = (

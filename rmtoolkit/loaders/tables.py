@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit._io import read_parquet
-from rmtoolkit._tables import as_time, column_of, plausible_unit, unit_in
+from rmtoolkit._tables import as_time, column_of, plausible_unit, refuse_days, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.loaders._files import check_samples
@@ -137,10 +137,6 @@ def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[
     return table, lost, tuple(notes)
 
 
-#: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
-_DAYS: Final = (20_000, 80_000)
-
-
 def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
     """Turn what the user calls an amount into bytes, where its head, or all its values, say another unit."""
     notes: list[str] = []
@@ -160,11 +156,7 @@ def _times(texts: pl.Series, asked: Asked) -> pl.Series:
     """Read times; day and month, and the zone, are those of the whole column."""
     numbers = texts.cast(pl.Float64, strict=False)
     if numbers.null_count() == texts.null_count():
-        if numbers.is_between(*_DAYS).all() and (numbers != numbers.floor()).any():
-            days = f"{quote(texts.name)} holds days of a spreadsheet, such as {quote(texts.drop_nulls()[0])}."
-            msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
-            raise ColumnError(msg)
-        return numbers
+        return refuse_days(numbers)
     if asked.timezone is None:
         read = texts.to_frame().select(as_time(pl.col(texts.name), texts.dtype)).to_series()
         if read.null_count() <= texts.null_count() or read.null_count() < read.len() / 2:

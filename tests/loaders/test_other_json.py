@@ -111,6 +111,33 @@ CASES = {
         "working_set_bytes",
         {**K8S, "workload": "db"},
     ),
+    "Datadog, in mebibytes": Case(
+        {
+            "series": [
+                {
+                    "metric": "container.memory.rss",
+                    "pointlist": [[at, value / 2**20] for at, value in zip(TIMES, LEAK, strict=True)],
+                    "scope": ",".join(TAGS),
+                    "unit": [{"family": "bytes", "name": "mebibyte", "scale_factor": 1048576.0}, None],
+                }
+            ]
+        },
+        "anon_bytes",
+    ),
+    "Datadog, version 2, in kibibytes": Case(
+        {
+            "data": {
+                "attributes": {
+                    "series": [{"group_tags": TAGS, "unit": [{"family": "bytes", "name": "kibibyte"}, None]}],
+                    "times": TIMES,
+                    "values": [[value / 2**10 for value in LEAK]],
+                },
+            }
+        },
+        "usage_bytes",
+        K8S,
+        {"metrics": {"a": "usage_bytes"}},
+    ),
     "Datadog, without a set of tags": Case(
         {
             "series": [

@@ -257,15 +257,25 @@ def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
         yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
     elif isinstance(points := node.get("pointlist"), list):
         tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
-        yield _Found(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(points))
+        yield _Found(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(points), _unit_of(node))
     elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
         for one, values in zip(series, node.get("values") or (), strict=False):
-            yield _Found(_tags(mapping(one).get("group_tags")), times, values)
+            yield _Found(_tags(mapping(one).get("group_tags")), times, values, _unit_of(one))
     elif "Timestamps" in node or "Datapoints" in node:
         yield _of_cloudwatch(node, asked)
     else:
         for part in node.values():
             yield from _series_in(part, asked)
+
+
+#: Of amounts, as Datadog names them; a byte is one.
+_DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
+
+
+def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON
+    """Tell how many bytes a number of Datadog is: its unit, and perhaps that of the time, stand beside a series."""
+    units = mapping(node).get("unit")
+    return _DATADOG_UNITS.get(str(mapping(units[0]).get("name")), 1) if isinstance(units, list) and units else 1
 
 
 def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Found:
