@@ -459,6 +459,14 @@ def answers(row: VerdictRow, pool: Pool) -> list[tuple[str | None, ...]]:
 
 
 def _stabilises(row: VerdictRow, pool: Pool) -> Answer:
+    if OpenKind.KILLED.statistic in row.by_statistic:
+        return Answer("no", "concern", "an OOM kill ends each run before it settles")
+    for kind, what in (
+        (OpenKind.SHMEM, "files in memory keep growing"),
+        (OpenKind.KERNEL, "kernel memory keeps growing"),
+    ):
+        if kind.statistic in row.by_statistic:
+            return Answer("no", "concern", f"the heap rests, {what}")
     if pool.main is None or pool.main.reading is None:
         return _TOO_FEW
     if row.verdict == Verdict.LEAK:
@@ -482,6 +490,10 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
             return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
         if heap.bounded > th.LIKELY:
             return Answer("yes", "fine", f"live heap at {memory(main.live_bytes)} and not growing")
+        if row.verdict == Verdict.NOT_LEAK and main.signal == Signal.ALLOCATED:
+            return Answer(
+                "yes", "fine", f"live heap at {memory(main.live_bytes)}, and nothing in it grows without bound"
+            )
         return _unknown("the live heap still rises")
     if row.verdict == Verdict.NOT_LEAK and PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
