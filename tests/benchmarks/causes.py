@@ -103,13 +103,13 @@ def main(arguments: list[str] | None = None) -> None:
     for kind, (right, shown, false, alike) in counted.items():
         print(f"{kind:24} {right} of {shown}  false {false} of {alike}")
     if given.part == "sealed":
-        is_new = not SEALED_LOG.exists()
+        is_new, version = not SEALED_LOG.exists(), commit()
         with SEALED_LOG.open("a", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
                 writer.writerow(["date", "commit", "kind", "right", "shown", "false", "alike"])
             now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M")
-            writer.writerows([now, commit(), kind, *numbers] for kind, numbers in counted.items())
+            writer.writerows([now, version, kind, *numbers] for kind, numbers in counted.items())
         print(f"\nThis look was recorded in {SEALED_LOG.name}, beside this program.")
     else:
         for row in rows:
