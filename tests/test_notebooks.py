@@ -25,7 +25,7 @@ def test_there_are_notebooks() -> None:
 
 @EACH
 def test_notebooks_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every cell runs, in a copy elsewhere that sees nothing but the samples, and shows something."""
+    """Every cell runs in a copy that sees only the samples; saved, it is small and has a picture of each widget."""
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     folder = tmp_path / "notebooks"
@@ -40,6 +40,14 @@ def test_notebooks_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert any("text/html" in output.get("data", {}) for output in outputs)
     assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
     assert [path.name for path in folder.iterdir()] == [notebook.name]
+    shown = [output.get("data", {}) for output in outputs]
+    live = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    still = [data for data in shown if 'class="rm-static' in data.get("text/html", "")]
+    assert len(still) == len(live)
+    assert not [kind for data in shown for kind in data if kind.startswith("application/vnd.vega")], "it asks a network"
+    saved = tmp_path / "saved.ipynb"
+    nbformat.write(document, saved)  # type: ignore[no-untyped-call]
+    assert saved.stat().st_size < 3_000_000
 
 
 @EACH
