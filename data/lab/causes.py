@@ -25,6 +25,12 @@ SIGNALS = {
     "queue": "queued",
     "exporter": "series",
     "allocator": "anon_bytes",
+    "tmpfs": "shmem_bytes",
+    "sockets": "kernel_bytes",
+    "mapped_files": "file_mapped_bytes",
+    "arenas": "free_bytes",
+    "runtime": "threads",
+    "startup": "anon_bytes",
 }
 ANSWERS = (
     *("container_memory_working_set_bytes", "container_memory_rss", "process_resident_memory_bytes"),
@@ -34,7 +40,7 @@ ANSWERS = (
 )
 
 
-def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
+def make(folder: Path, line: dict[str, Any], target: Path, taken: set[str]) -> dict[str, Any]:
     """Export one run; give its row of the truth."""
     name = line["run"]
     run = recorded.read(folder, name, time_scale=line["label"]["time_scale"])
@@ -44,12 +50,20 @@ def make(folder: Path, line: dict[str, Any], target: Path) -> dict[str, Any]:
     workload = run.containers[0]["workload"]
     part = line["label"].get("part", "dev")
     # Some runs drew the same workload's name.
-    workload += f"-{line['seed']}" if line.get("releases") or part == "sealed" else ""
+    workload += f"-{line['seed']}" if line.get("releases") or workload in taken else ""
+    taken.add(workload)
     recording(run).write(target / f"{workload}.parquet")
-    if name.endswith("-1") and part == "dev" and not name.startswith("allocator"):
+    if (
+        name.endswith("-1")
+        and part == "dev"
+        and name.partition("-")[0] in ("tasks", "connections", "queue", "exporter")
+    ):
         prometheus_one_file(run, target / f"{workload}.json", metrics=ANSWERS, every=3)
     kind = name.partition("-")[0]
     counted = run.frame[SIGNALS[kind]].drop_nulls()
+    if not len(counted):
+        # An allocator with other gauges than glibc's.
+        counted = run.frame["resident_bytes"].drop_nulls()
     return {
         "recording": workload,
         "run": name,
@@ -77,15 +91,16 @@ def main() -> None:
     """Export every run of the plan that was recorded; what was said of the others stays."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     plan = [json.loads(line) for line in (target / "plan.jsonl").read_text().splitlines()]
-    rows = [make(folder, line, target) for line in plan if (folder / f"{line['run']}.parquet").exists()]
-    known = {row["run"] for row in rows}
+    plan = [line for line in plan if (folder / f"{line['run']}.parquet").exists()]
+    with (target / "truth.csv").open(newline="") as file:
+        # Those of real servers, too, are not of the plan.
+        kept = [row for row in csv.DictReader(file) if row["run"] not in {line["run"] for line in plan}]
+    taken = {row["recording"] for row in kept}
+    rows = [*kept, *(make(folder, line, target, taken) for line in plan)]
     for line in (target / "pairs/plan.jsonl").read_text().splitlines():
         name = json.loads(line)["run"]
         if (folder / f"{name}.parquet").exists():
             recording(recorded.read(folder, name, time_scale=60)).write(target / f"pairs/{name}.parquet")
-    with (target / "truth.csv").open(newline="") as file:
-        # Those of real servers, too, are not of the plan.
-        rows += [row for row in csv.DictReader(file) if row["run"] not in known]
     with (target / "truth.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -100,6 +100,8 @@ SIGNALS = (
     "failcnt",
     "psi_some_seconds",
     "psi_full_seconds",
+    "sock_bytes",
+    "file_mapped_bytes",
 )
 
 _V1_FILES = {
@@ -116,15 +118,16 @@ _V2_FILES = {
     "events": "memory.events",
     "swap": "memory.swap.current",
 }
-_V1_KEYS = ("total_rss", "total_cache", "total_inactive_file", "total_shmem", "total_swap")
-_V2_KEYS = ("anon", "file", "inactive_file", "shmem", "kernel")
+_V1_KEYS = ("total_rss", "total_cache", "total_inactive_file", "total_shmem", "total_swap", "total_mapped_file")
+_V2_KEYS = ("anon", "file", "inactive_file", "shmem", "kernel", "sock", "file_mapped")
 
 
 class Cgroup:
     """One container's cgroup, with its files kept open: a sample costs a few reads."""
 
-    def __init__(self, layout: Layout, name: str, limit_bytes: int | None) -> None:
+    def __init__(self, layout: Layout, name: str, limit_bytes: int | None, *, pod: bool = False) -> None:
         self._layout = layout
+        self._pod = pod
         self.folder = layout.memory / name
         self._folders = [self.folder]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -138,15 +141,30 @@ class Cgroup:
                 # Without this a container could swap instead of being killed; pods have no swap.
                 with contextlib.suppress(OSError):
                     (self.folder / "memory.swap.max").write_text("0")
-        self._files = {
-            key: os.open(self.folder / file, os.O_RDONLY)
-            for key, file in (_V1_FILES if first else _V2_FILES).items()
-            if (self.folder / file).exists()
-        }
-        pressure = self._folders[-1] / "memory.pressure"
-        if pressure.exists():
-            self._files["pressure"] = os.open(pressure, os.O_RDONLY)
-        self._kills = os.open(self.folder / ("memory.oom_control" if first else "memory.events"), os.O_RDONLY)
+        # Of a pod the limit holds for all of its containers, those that have ended too.
+        self._lives = 0
+        if pod and not first:
+            (self.folder / "cgroup.subtree_control").write_text("+memory")
+        self._files: dict[str, int] = {}
+        self._open()
+
+    def _open(self) -> None:
+        """Open the files that are measured; of a pod, those of a container's life."""
+        if self._pod:
+            self._lives += 1
+            self._folders[0] = self.folder / f"life-{self._lives}"
+            self._folders[0].mkdir()
+        files = _V1_FILES if self._layout.version == 1 else _V2_FILES
+        home = self._folders[0]
+        found = {key: home / file for key, file in files.items() if (home / file).exists()}
+        if (pressure := self._folders[-1] / "memory.pressure").exists():
+            found["pressure"] = pressure
+        found["kills"] = home / ("memory.oom_control" if self._layout.version == 1 else "memory.events")
+        self._files = {key: os.open(path, os.O_RDONLY) for key, path in found.items()}
+
+    def _shut(self) -> None:
+        while self._files:
+            os.close(self._files.popitem()[1])
 
     @property
     def joins(self) -> list[Path]:
@@ -163,7 +181,7 @@ class Cgroup:
 
     def oom_kills(self) -> int:
         """Count the processes that the kernel has killed in this cgroup for its limit."""
-        return int(_pairs(os.pread(self._kills, 4096, 0).decode()).get("oom_kill", 0))
+        return int(_pairs(self._text("kills")).get("oom_kill", 0))
 
     def read(self) -> tuple[int | float | None, ...]:
         """Measure once.
@@ -176,17 +194,27 @@ class Cgroup:
         stat = _pairs(self._text("stat"))
         usage = self._whole("usage") or 0
         if self._layout.version == 1:
-            anon, file, inactive, shmem, swap = (stat.get(key) for key in _V1_KEYS)
+            anon, file, inactive, shmem, swap, mapped = (stat.get(key) for key in _V1_KEYS)
+            # Version 1 counts sockets beside the usage.
+            sock = None
             kernel, failures = self._whole("kernel"), self._whole("failures")
         else:
-            anon, file, inactive, shmem, kernel = (stat.get(key) for key in _V2_KEYS)
+            anon, file, inactive, shmem, kernel, sock, mapped = (stat.get(key) for key in _V2_KEYS)
+            if kernel is not None:
+                kernel += sock or 0
             swap, failures = self._whole("swap"), _pairs(self._text("events")).get("max")
         working_set = max(0, usage - (inactive or 0))
         some, full = _pressure(self._text("pressure"))
-        return usage, working_set, anon, file, inactive, shmem, kernel, swap, self._whole("peak"), failures, some, full
+        counted = (usage, working_set, anon, file, inactive, shmem, kernel, swap, self._whole("peak"), failures)
+        return *counted, some, full, sock, mapped
 
     def reset(self) -> None:
         """Forget the last process: a restarted container starts in a cgroup of its own."""
+        if self._pod:
+            self._shut()
+            _remove(self._folders[0])
+            self._open()
+            return
         if self._layout.version == 1:
             with contextlib.suppress(OSError):
                 (self.folder / "memory.force_empty").write_text("0")
@@ -200,14 +228,17 @@ class Cgroup:
 
     def close(self) -> None:
         """Close the files and remove the cgroup; its processes have ended, or are about to."""
-        for file in (*self._files.values(), self._kills):
-            os.close(file)
-        for folder in self._folders:
-            for _ in range(20):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-                    break
-                time.sleep(0.01)
+        self._shut()
+        for folder in (*self._folders, *([self.folder] if self._pod else [])):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(20):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+            break
+        time.sleep(0.01)
 
 
 def _pairs(text: str) -> dict[str, int]:

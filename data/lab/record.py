@@ -37,7 +37,7 @@ ROLLOUT_SECONDS = 3
 
 SCHEMA = pl.Schema(
     {"container": pl.UInt32(), "time": pl.Datetime("ms", "UTC"), "scraped": pl.Boolean()}
-    | {name: pl.Float64() if name.startswith("psi_") else pl.Int64() for name in ROW},
+    | {name: pl.Float64() if name.startswith(("psi_", "quota_")) else pl.Int64() for name in ROW},
 )
 
 
@@ -75,6 +75,12 @@ class Run:
         Seconds at which the next version is rolled out.
     gaps
         Pairs of seconds between which nothing is scraped.
+    quota_cores, node_cores
+        Cores that each container may use, and those of the machine that it stands for: only told, nothing holds it
+        to them. Threads and arenas are as many as the components and the environment say.
+    pod
+        Whether the limit is that of the pod, and each life has a cgroup of its own in it, as in Kubernetes: what an
+        earlier life left on a tmpfs then counts for the pod, not for the container that runs.
     back_off_scale
         Recorded seconds per second of the kubelet's back-off.
     statistics
@@ -99,6 +105,9 @@ class Run:
     replicas: int = 1
     releases: list[int] = field(default_factory=list)
     gaps: list[list[int]] = field(default_factory=list)
+    quota_cores: float | None = None
+    node_cores: int | None = None
+    pod: bool = False
     back_off_scale: float = 1.0
     statistics: dict[str, Any] | None = None
     label: dict[str, Any] = field(default_factory=dict)
@@ -189,6 +198,8 @@ class Recording:
             layout=self._layout,
             limit_bytes=run.limit_bytes,
             back_off=BackOff(run.back_off_scale),
+            cores=(run.quota_cores, run.node_cores),
+            pod=run.pod,
         )
 
     def step(self, now: float) -> bool:

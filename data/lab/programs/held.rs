@@ -3,8 +3,10 @@
 use crate::arguments::Parameters;
 use crate::{ledger, Component, Tick};
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::future::Future;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::mpsc::{channel, Receiver, Sender};
@@ -132,6 +134,74 @@ impl Component for Connections {
             self.open.push((end, here, there, buffer));
             if end.is_none() {
                 ledger::lose(ledger::live() - before);
+            }
+        }
+        self.open.retain(|(end, ..)| end.is_none_or(|end| end > now.age));
+    }
+}
+
+/// One end of a connection of either kind.
+trait End: Read + Write {}
+impl<T: Read + Write> End for T {}
+
+/// Connections over which more comes than is read: it waits in the kernel.
+pub struct Sockets {
+    come: Arrivals,
+    read: bool,
+    listener: Option<TcpListener>,
+    open: Vec<(Option<u64>, Box<dyn End>, Box<dyn End>)>,
+}
+
+impl Sockets {
+    /// `sockets:rate=N,bytes=SIZE,life=SECONDS,never=0..1,after=N,until=N,read=0|1,tcp=0|1`: connections a second,
+    /// and what comes over each; with `read` it is taken at once. Of UNIX sockets, or TCP on the loopback.
+    pub fn new(given: &mut Parameters) -> Self {
+        let listen = || TcpListener::bind("127.0.0.1:0").unwrap_or_else(|_| crate::arguments::fail("cannot listen"));
+        Self {
+            come: Arrivals::new(given),
+            read: given.whole("read", 0) == 1,
+            listener: (given.whole("tcp", 0) == 1).then(listen),
+            open: Vec::new(),
+        }
+    }
+
+    fn pair(&self) -> std::io::Result<(Box<dyn End>, Box<dyn End>)> {
+        let Some(listener) = &self.listener else {
+            let (there, here) = UnixStream::pair()?;
+            there.set_nonblocking(true)?;
+            here.set_nonblocking(true)?;
+            return Ok((Box::new(there), Box::new(here)));
+        };
+        let there = TcpStream::connect(listener.local_addr()?)?;
+        let (here, _) = listener.accept()?;
+        there.set_nonblocking(true)?;
+        here.set_nonblocking(true)?;
+        Ok((Box::new(there), Box::new(here)))
+    }
+
+    fn connect(&self, bytes: usize) -> std::io::Result<(Box<dyn End>, Box<dyn End>)> {
+        let (mut there, mut here) = self.pair()?;
+        let mut piece = [7u8; 4096];
+        for _ in 0..bytes / piece.len() {
+            // What does not fit waits with the sender.
+            let _ = there.write(&piece);
+            if self.read {
+                let _ = here.read(&mut piece);
+            }
+        }
+        Ok((there, here))
+    }
+}
+
+impl Component for Sockets {
+    fn tick(&mut self, now: &mut Tick) {
+        for _ in 0..self.come.due(now) {
+            let (end, bytes) = (self.come.end(now), now.random.size(self.come.bytes));
+            if let Ok((there, here)) = self.connect(bytes) {
+                self.open.push((end, there, here));
+                if end.is_none() && !self.read {
+                    ledger::lose_outside(bytes as i64);
+                }
             }
         }
         self.open.retain(|(end, ..)| end.is_none_or(|end| end > now.age));

@@ -96,10 +96,20 @@ pub struct Shared {
     file: Option<std::fs::File>,
 }
 
+/// Removes what an earlier process left in a folder.
+fn clean(directory: &str) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let _ = std::fs::remove_file(entry.path());
+    }
+}
+
 impl Shared {
-    /// `shared:bytes=SIZE,most=SIZE`: bytes per second; without `most` there is no end, and
-    /// what was written counts as dead.
+    /// `shared:bytes=SIZE,most=SIZE,clean=0|1`: bytes per second; without `most` there is no end, and
+    /// what was written counts as dead. With `clean` a start removes what an earlier process left.
     pub fn new(given: &mut Parameters, directory: &str) -> Self {
+        if given.whole("clean", 0) == 1 {
+            clean(directory);
+        }
         Self {
             path: format!("{directory}/data-{}", std::process::id()),
             bytes: given.whole("bytes", 128 << 10),
@@ -183,5 +193,95 @@ impl Component for Mapping {
             self.owed -= self.piece as u64;
             self.map();
         }
+    }
+}
+
+/// Makes empty files: what the kernel keeps of each is slab, and no socket.
+pub struct Names {
+    directory: String,
+    rate: u64,
+    most: u64,
+    made: u64,
+}
+
+impl Names {
+    /// `names:rate=N,most=N`: files a second on the tmpfs.
+    pub fn new(given: &mut Parameters, directory: &str) -> Self {
+        Self {
+            directory: directory.to_string(),
+            rate: given.whole("rate", 100),
+            most: given.whole("most", u64::MAX),
+            made: 0,
+        }
+    }
+}
+
+impl Component for Names {
+    fn tick(&mut self, _: &mut Tick) {
+        for _ in 0..self.rate.min(self.most - self.made) {
+            self.made += 1;
+            open(&format!("{}/name-{}-{}", self.directory, std::process::id(), self.made));
+        }
+    }
+}
+
+/// Maps a file and reads it page by page, as a database or an index does.
+pub struct Mapped {
+    path: String,
+    bytes: u64,
+    most: u64,
+    after: u64,
+    read: u64,
+    start: Option<*const u8>,
+}
+
+impl Mapped {
+    /// `mapped:bytes=SIZE,most=SIZE,after=N`: bytes read for the first time per second, of a file of `most`.
+    pub fn new(given: &mut Parameters, directory: &str) -> Self {
+        Self {
+            path: format!("{directory}/mapped-{}", std::process::id()),
+            bytes: given.whole("bytes", 1 << 20),
+            most: given.whole("most", 64 << 20),
+            after: given.whole("after", 0),
+            read: 0,
+            start: None,
+        }
+    }
+
+    fn map(&self) -> *const u8 {
+        use std::os::fd::AsRawFd;
+        let mut file = open(&self.path);
+        let piece = vec![7u8; 1 << 20];
+        for _ in 0..self.most >> 20 {
+            if let Err(error) = file.write_all(&piece) {
+                fail(&format!("cannot write {}: {error}", self.path));
+            }
+        }
+        // SAFETY: a fresh mapping of a file that nobody shortens.
+        let start = unsafe {
+            mmap(std::ptr::null_mut(), self.most as usize, 1, 1, file.as_raw_fd(), 0)
+        };
+        if start as isize == -1 {
+            fail(&format!("cannot map {}", self.path));
+        }
+        start.cast_const().cast()
+    }
+}
+
+impl Component for Mapped {
+    fn tick(&mut self, now: &mut Tick) {
+        if now.age < self.after {
+            return;
+        }
+        let start = match self.start {
+            Some(start) => start,
+            None => *self.start.insert(self.map()),
+        };
+        let end = (self.read + self.bytes).min(self.most & !0xf_ffff);
+        for offset in (self.read..end).step_by(PAGE) {
+            // SAFETY: the offset lies within the mapping.
+            std::hint::black_box(unsafe { start.add(offset as usize).read_volatile() });
+        }
+        self.read = end;
     }
 }

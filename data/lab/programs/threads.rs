@@ -108,9 +108,12 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// `pool:threads=N,bytes=SIZE,item=SIZE,every=N,spread=0..1`
+    /// `pool:threads=N,bytes=SIZE,item=SIZE,every=N,spread=0..1`; 0 threads: one for each core of the machine.
     pub fn new(given: &mut Parameters) -> Self {
-        let count = given.whole("threads", 4);
+        let count = match given.whole("threads", 4) {
+            0 => cores(),
+            count => count,
+        };
         let workers = (0..count).map(|_| worker()).collect();
         Self {
             bytes: given.whole("bytes", 8 << 20),
@@ -118,6 +121,53 @@ impl Pool {
             every: given.whole("every", 10).max(1),
             spread: given.float("spread", 0.5),
             workers,
+        }
+    }
+}
+
+/// Cores of the machine, as a runtime counts them that knows of no quota.
+pub fn cores() -> u64 {
+    extern "C" {
+        fn sysconf(name: std::ffi::c_int) -> std::ffi::c_long;
+    }
+    const PROCESSORS_ONLINE: std::ffi::c_int = 84;
+    // SAFETY: asks for a number.
+    (unsafe { sysconf(PROCESSORS_ONLINE) }).max(1) as u64
+}
+
+/// The threads of an async runtime: workers that run tasks with deep stacks, from the start on.
+pub struct Runtime {
+    workers: Vec<(Sender<()>, JoinHandle<()>)>,
+    count: u64,
+    touch: usize,
+}
+
+impl Runtime {
+    /// `runtime:threads=N,touch=SIZE`; 0 threads: one for each core of the machine, -1 of the quota.
+    pub fn new(given: &mut Parameters) -> Self {
+        let quota = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        let count = match given.float("threads", 0.0) {
+            0.0 => cores(),
+            count if count < 0.0 => quota(),
+            count => count as u64,
+        };
+        Self { workers: Vec::new(), count, touch: given.whole("touch", 256 << 10) as usize }
+    }
+}
+
+impl Component for Runtime {
+    fn tick(&mut self, _: &mut Tick) {
+        while (self.workers.len() as u64) < self.count {
+            let (sender, receiver): (Sender<()>, Receiver<()>) = channel();
+            let depth = self.touch;
+            let Ok(worker) = Builder::new().stack_size(4 << 20).spawn(move || {
+                std::hint::black_box(touch(depth));
+                let _ = receiver.recv();
+            }) else {
+                return;
+            };
+            ledger::hold_outside(depth as i64);
+            self.workers.push((sender, worker));
         }
     }
 }
