@@ -45,7 +45,9 @@ BYTE_SIGNALS: Final = (
     "file_bytes",
     "inactive_file_bytes",
     "shmem_bytes",
+    "file_mapped_bytes",
     "kernel_bytes",
+    "sock_bytes",
     "swap_bytes",
     "peak_bytes",
     "rss_bytes",
@@ -61,6 +63,9 @@ BYTE_SIGNALS: Final = (
 #: Numbers of what a process holds one by one: async tasks, open files and sockets, messages that wait in its queues,
 #: series that it exports.
 HELD_SIGNALS: Final = ("tasks", "descriptors", "queued", "series")
+
+#: Cores that a container may use (its quota), and those of its machine.
+CORES: Final = ("quota_cores", "node_cores")
 
 #: Counters that only fall when the process restarts.
 COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "refaults_total", "work_total")
@@ -80,6 +85,7 @@ SAMPLES: Final = pl.Schema(
         "work_total": pl.Float64(),
         "load": pl.Float64(),
     }
+    | {name: pl.Float64() for name in CORES}
 )
 
 SIGNALS: Final = tuple(name for name in SAMPLES if name not in ("container_id", "time"))
@@ -107,7 +113,9 @@ class Signal(StrEnum):
     ACTIVE = "active_bytes"
     RESIDENT = "resident_bytes"
     SHMEM = "shmem_bytes"
+    FILE_MAPPED = "file_mapped_bytes"
     KERNEL = "kernel_bytes"
+    SOCK = "sock_bytes"
     THREADS = "threads"
     TASKS = "tasks"
     DESCRIPTORS = "descriptors"
@@ -119,6 +127,8 @@ class Signal(StrEnum):
     PEAK = "peak_bytes"
     LOAD = "load"
     WORK = "work_total"
+    QUOTA = "quota_cores"
+    NODE_CORES = "node_cores"
     PSI_SOME = "psi_some_seconds"
     PSI_FULL = "psi_full_seconds"
     REFAULTS = "refaults_total"
@@ -181,6 +191,11 @@ class Cause(StrEnum):
     CONNECTIONS = "connections"
     QUEUE = "queue"
     EXPORTER = "exporter"
+    TMPFS = "tmpfs"
+    SOCKETS = "sockets"
+    MAPPED_FILES = "mapped_files"
+    ARENAS = "arenas"
+    RUNTIME = "runtime"
 
 
 class Outlook(StrEnum):
@@ -201,6 +216,7 @@ class Action(StrEnum):
     TUNE_ALLOCATOR = "tune_allocator"
     REDUCE_STARTUP = "reduce_startup"
     FIX_EXPORTER = "fix_exporter"
+    CLEAR_FILES = "clear_files"
     WAIT = "wait"
     NONE = "none"
 

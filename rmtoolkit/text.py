@@ -44,6 +44,10 @@ SIGNAL_WORDS: Final = {
     "series": "exported series",
     "file_bytes": "page cache",
     "shmem_bytes": "files in memory",
+    "file_mapped_bytes": "mapped files",
+    "kernel_bytes": "kernel memory",
+    "sock_bytes": "socket buffers",
+    "quota_cores": "CPU limit",
     "psi_some_seconds": "memory pressure (some)",
     "psi_full_seconds": "memory pressure (full)",
     "refaults_total": "refaults",
@@ -114,6 +118,7 @@ ACTIONS: Final = {
     "tune_allocator": "Tune the allocator",
     "reduce_startup": "Reduce the startup",
     "fix_exporter": "Fix the exporter",
+    "clear_files": "Clear the files in memory",
     "wait": "Wait for more data",
     "none": "Nothing to do",
 }

@@ -300,6 +300,7 @@ _ACTIONS: Final = {
     "tune_allocator": ("tune allocator", "tune the allocator"),
     "reduce_startup": ("reduce startup", "reduce the startup"),
     "fix_exporter": ("fix exporter", "fix the exporter"),
+    "clear_files": ("clear files", "clear the files in memory"),
     "wait": ("wait", "wait for more history", "wait for more data"),
     "none": ("none", "keep", "keep the limit", "nothing to do"),
 }

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import as_source, parallel_map
-from rmtoolkit._shown import last_layers
-from rmtoolkit._tables import conform, run_starts
+from rmtoolkit._tables import conform, last_layers, run_starts
 from rmtoolkit.analysis import records, signals, words
 from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.around import Seen, look_around
 from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
 from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import name_pattern, next_step
@@ -28,7 +28,7 @@ from rmtoolkit.validation import validate
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from distributed import Client
 
@@ -111,6 +111,10 @@ def verdict_row(
     pattern, also, cause = name_pattern(pool, verdict)
     if cause is None and verdict == Verdict.LEAK and pool.leaking_code is not None:
         cause = Cause.HEAP
+    around: Sequence[records.Evidence] = ()
+    if main is not None:
+        lives = [facts.opinions[container] for container in containers]
+        cause, around = look_around(Seen(lives, main, verdict, pattern, also, cause))
     limit = main.life.limit_bytes if main is not None else about.limit_bytes
     outlook, lasts = TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
     course: Course | None = None
@@ -179,6 +183,7 @@ def verdict_row(
         judged,
         words.open_question(pool, pattern, cause, rejected, end),
         rejected=rejected,
+        around=around,
         lasts=lasts,
         capped=outlook.capped,
         runs=sum(1 for _ in facts.lives(containers)),
@@ -293,6 +298,8 @@ class Read:
     completeness: pl.DataFrame
     #: Its memory at the last sample, taken apart, by container.
     layers: pl.DataFrame
+    #: Files in memory at the first sample of a life, the most in its first few, and at its last, by its row.
+    files: Mapping[int, tuple[float, float, float]]
 
 
 def read(recording: Recording) -> Read:
@@ -308,7 +315,17 @@ def read(recording: Recording) -> Read:
         findings,
         recording.completeness(),
         last_layers(recording.samples, recording.containers["container_id"]),
+        _files(cut),
     )
+
+
+def _files(cut: signals.Lifetimes) -> dict[int, tuple[float, float, float]]:
+    files = pl.col("shmem_bytes")
+    seen = cut.samples.select("life_row", files).filter(files.is_not_null())
+    first = seen.group_by("life_row").agg(
+        files.first(), files.head(th.FIRST_SAMPLES).max().alias("early"), files.last().alias("last")
+    )
+    return {row: (early[0], early[1], early[2]) for row, *early in first.iter_rows()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +370,7 @@ def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapR
     for life in records.lives_of(found.lives):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
-        opinion.now = layers.get(life.container_id, {})
+        opinion.now, opinion.files = layers.get(life.container_id, {}), found.files.get(life.row)
         opinions[life.container_id].append(opinion)
     facts = Facts(found.recording, found.findings, found.completeness, opinions)
     pools = {container: pool_lives(lives) for container, lives in opinions.items()}

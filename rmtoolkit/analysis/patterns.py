@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.around import remedies
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow, rejected
 from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
@@ -15,7 +16,7 @@ from rmtoolkit.text import MI, configured, hours, memory, moment, number, printa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rmtoolkit.analysis.records import Level, Opinion, Pool, Reading
+    from rmtoolkit.analysis.records import Opinion, Pool, Reading
 
     Clause = Callable[[VerdictRow, Opinion], str]
     Remedy = Callable[[VerdictRow], Iterator[Advice]]
@@ -112,7 +113,8 @@ def release(row: VerdictRow) -> Iterator[Advice]:
         yield glibc(back, keep)
     elif signal in (Signal.RESIDENT, Signal.ACTIVE):
         yield jemalloc_decay(back, keep)
-        yield jemalloc_arenas()
+        if row.cause != Cause.ARENAS:
+            yield jemalloc_arenas()
     else:
         yield jemalloc_decay(back, keep)
         yield glibc(back, None)
@@ -158,7 +160,7 @@ def spread_startup(row: VerdictRow) -> Iterator[Advice]:
             "Fill caches when they are first used, or step by step, instead of all at once at the start",
             setting="std::sync::LazyLock, or loading behind a tokio::sync::Semaphore of 1",
             expected=f"up to {memory(row.startup_peak_bytes - row.settled_bytes)} less at the start, "
-            "which is what the limit must hold",
+            "which is what the limit must hold; rm.what_if(recording, startup_spread_seconds=60) shows it",
             because="startup_peak_bytes",
         )
 
@@ -555,12 +557,7 @@ def explains(main: Opinion, held: Held) -> bool:
         return False
     if not th.HELD_LEAST <= each <= held.most_bytes:
         return False
-    return abs(_half_way(level) - _half_way(row)) <= th.HELD_TOGETHER
-
-
-def _half_way(level: Level) -> float:
-    """How much of its rise it had behind it in the middle of the window."""
-    return (level.middle_level - level.early_level) / max(level.end_level - level.early_level, 1e-9)
+    return abs(level.half_way - row.half_way) <= th.HELD_TOGETHER
 
 
 def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
@@ -775,10 +772,10 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
             expected="rising between restarts is a leak that they hide; without restarts the falls are a sawtooth",
             because=Statistic.RESTARTS_UNKNOWN,
         )
-    elif kind == OpenKind.SHMEM:
+    elif kind == OpenKind.SHMEM and row.cause != Cause.TMPFS:
         files = evidence.get(Statistic.SHMEM)
         yield files_in_memory(files.estimate if files is not None else None)
-    elif kind == OpenKind.KERNEL:
+    elif kind == OpenKind.KERNEL and row.cause != Cause.SOCKETS:
         yield _KERNEL
     elif kind == OpenKind.MAPPED:
         yield _MAPPED
@@ -958,6 +955,7 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     needed = row.verdict in (Verdict.LEAK, Verdict.INCONCLUSIVE) and Statistic.NO_LIVE_HEAP in evidence
     if needed:
         yield from _mend(evidence)
+    yield from remedies(row)
     if row.verdict == Verdict.LEAK:
         yield from leak(row, evidence)
     elif row.verdict == Verdict.INCONCLUSIVE:
@@ -965,7 +963,12 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     else:
         yield from _not_leak(row, evidence)
     files = evidence.get(Statistic.SHMEM)
-    if row.verdict != Verdict.LEAK and files is not None and OpenKind.SHMEM.statistic not in evidence:
+    if (
+        row.verdict != Verdict.LEAK
+        and files is not None
+        and row.cause != Cause.TMPFS
+        and OpenKind.SHMEM.statistic not in evidence
+    ):
         yield files_in_memory(files.estimate)
     if not needed:
         yield from _mend(evidence)
@@ -990,7 +993,7 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
         if remedy is not None:
             yield from remedy(row)
     many = evidence.get(Statistic.THREADS_MANY)
-    if many is not None and entry.threads_matter:
+    if many is not None and entry.threads_matter and row.cause != Cause.RUNTIME:
         yield threads_for_quota(many.estimate)
 
 

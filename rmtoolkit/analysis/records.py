@@ -159,6 +159,13 @@ class Statistic(StrEnum):
     THREADS_RISE = "threads_rise"
     STACK_OF_A_THREAD = "stack_of_a_thread"
     THREADS_MANY = "threads_many"
+    FILES_LEFT = "files_left"
+    FILES_GROW = "files_grow"
+    SOCKETS = "sockets"
+    MAPPED_FILES = "mapped_files"
+    ARENAS = "arenas"
+    RUNTIME = "runtime"
+    QUOTA = "quota"
     HELD_RISE = "held_rise"
     HELD_APART = "held_apart"
     BYTES_EACH = "bytes_each"
@@ -444,6 +451,11 @@ class Level:
     early_peak: float
     late_peak: float
 
+    @property
+    def half_way(self) -> float:
+        """How much of its rise it had behind it in the middle of the window."""
+        return (self.middle_level - self.early_level) / max(self.end_level - self.early_level, 1e-9)
+
 
 @dataclass(frozen=True, slots=True)
 class Reading(Level):
@@ -553,7 +565,9 @@ class Opinion:
     shares: dict[Layer, float] = field(default_factory=dict)
     #: Whether something says that the allocator keeps what lies above the live heap.
     kept_known: bool = True
-    #: The layers of its container at the last sample: `rmtoolkit._shown.last_layers`.
+    #: Files in memory at its first sample, the most in its first few, and at its last.
+    files: tuple[float, float, float] | None = None
+    #: The layers of its container at the last sample: `rmtoolkit._tables.last_layers`.
     now: Mapping[str, Any] = field(default_factory=dict)
 
     @property

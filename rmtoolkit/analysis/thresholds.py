@@ -289,6 +289,20 @@ HELD_TOGETHER: Final = 0.2
 HELD_LEAST: Final = 8
 HELD_MOST: Final = 512 << 10
 SERIES_MOST: Final = 16 << 10
+#: Files in memory outlive a restart where a life begins with this share of what the one before it ended with, ...
+LEFT: Final = 0.8
+#: ... or, counted beside it, where with them it was killed at this share of the limit, itself having this at most.
+KILLED_WITH: Final = 0.85
+KILLED_BELOW: Final = 0.8
+#: Samples at the start of a life in which it may make files anew.
+FIRST_SAMPLES: Final = 5
+#: Sockets hold kernel memory where their buffers are this share of what came, or each new one brought so many bytes.
+SOCKETS_SHARE: Final = 0.5
+SOCKET_LEAST: Final = 512
+SOCKET_MOST: Final = 8 << 20
+#: Threads are too many for a CPU limit from so many on, and so many for each core of it.
+TOO_MANY_THREADS: Final = 16
+THREADS_PER_CORE: Final = 4
 #: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
 OUTSIDE_BOUNDED: Final = 0.1
 

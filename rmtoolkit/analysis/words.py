@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.around import AROUND_BY_CAUSE, clause_of, threads_for_cores, too_many_threads
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import (
     BY_CAUSE,
@@ -79,6 +80,8 @@ class Situation:
     question: Open
     #: About the instance that is shown.
     rejected: Sequence[Rejected] = ()
+    #: What lies around the heap and makes the memory high.
+    around: Sequence[Evidence] = ()
     #: How long a life lasts when memory does not end it.
     lasts: Exposure = ENDLESS
     #: Whether restarts end a life before it is at the limit.
@@ -255,6 +258,7 @@ def headline(situation: Situation) -> str:
         return f"{subject} no longer leaks: version {printable(situation.pool.fixed_version)[:40]} fixed it."
     main = situation.main
     why = PATTERNS[row.pattern].headline(row, main) if main is not None else "nothing grows"
+    why = clause_of(row.cause, situation.around) or why
     return f"{subject} does not leak: {why}."
 
 
@@ -284,8 +288,8 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     kind = BY_CAUSE.get(row.cause) if row.cause is not None else None
     if (code := situation.pool.leaking_code) is not None and (row.cause == Cause.HEAP or kind is not None):
         begin += f" in {printable(code)[:80]}"
-    elif kind is not None:
-        begin += f" {kind.leaks}"
+    elif (told := kind or (AROUND_BY_CAUSE.get(row.cause) if row.cause else None)) is not None:
+        begin += f" {told.leaks}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
         if row.hours_to_limit > th.FAR_HOURS:
@@ -304,6 +308,8 @@ def _leak_headline(situation: Situation, subject: str) -> str:
 
 
 def _why_open(situation: Situation) -> str:
+    if (clause := clause_of(situation.row.cause, situation.around)) is not None:
+        return clause
     if situation.question.kind in _OPEN:
         return _OPEN[situation.question.kind]
     reading = situation.main.reading if situation.main is not None else None
@@ -509,6 +515,8 @@ def _threads(pool: Pool) -> Answer:
     last = count(round(threads.end_level), "thread")
     if pool.main.threads_grow:
         return Answer("no", "concern", f"{threads.first_level:.0f} → {last}")
+    if (many := too_many_threads(pool.main)) is not None:
+        return Answer("no", "concern", threads_for_cores(*many))
     return Answer("yes", "fine", f"{last}, flat")
 
 
@@ -804,6 +812,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield _settling(situation.question, main)
     if row.limit_bytes is None and not row.limit_known:
         yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIMIT, "The memory limit", "not exported")
+    yield from situation.around
     if main.reading is not None:
         yield from _trend(row, main, main.reading)
         yield from work(row, main, main.reading)

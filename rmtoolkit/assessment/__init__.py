@@ -506,7 +506,8 @@ def recommend_limits(
         A row per workload container, sorted by names. `action` is the one thing to do first: ``raise_limit``,
         ``lower_limit`` (only where memory and expected incidents cost less together), ``set_limit`` (there is none now,
         or it is not known), ``fix_leak`` (`recommended_limit_bytes` is null, `raise_to_bytes` would buy `buys_days`),
-        ``tune_allocator``, ``reduce_startup``, ``fix_exporter``, ``wait`` or ``none``: these leave the limit as it is.
+        ``tune_allocator``, ``reduce_startup``, ``fix_exporter``, ``clear_files``, ``wait`` or ``none``: these
+        leave the limit as it is.
         `oom_probability` with its 80 % interval is that of the recommended limit, over all pods, from `pairs` past and
         next weeks; `oom_probability_now` that of the limit in force, `risk_basis` what it rests on.
         `target_limit_bytes` is the smallest limit within the target, whether or not a change is worth it. `need_bytes`

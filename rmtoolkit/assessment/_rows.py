@@ -840,6 +840,7 @@ _OTHERWISE: Final = {
     Action.FIX_LEAK: "Take a heap profile: what was not freed names the code.",
     Action.TUNE_ALLOCATOR: "Let the allocator return freed pages.",
     Action.REDUCE_STARTUP: "Fill caches when they are first used, instead of all at once at the start.",
+    Action.CLEAR_FILES: "Remove the files in memory that earlier runs left.",
     Action.FIX_EXPORTER: "Fix the exporter: its values are impossible.",
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._shown import PARTS, apart
+from rmtoolkit._tables import PARTS, apart
 from rmtoolkit.analysis.patterns import glibc, jemalloc_decay
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import UnknownWorkloadError

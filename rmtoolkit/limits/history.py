@@ -484,6 +484,7 @@ class Need:
     verdict: str | None = None
     pattern: str | None = None
     also: Sequence[str] = ()
+    cause: str | None = None
     growth_bytes_per_day: float | None = None
     growth_low_bytes_per_day: float | None = None
     growth_high_bytes_per_day: float | None = None
@@ -556,6 +557,7 @@ _OF_VERDICT: Final = (
     "verdict",
     "pattern",
     "also",
+    "cause",
     "leak_probability",
     "growth_bytes_per_day",
     "growth_low_bytes_per_day",

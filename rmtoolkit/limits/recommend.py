@@ -13,7 +13,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
 from rmtoolkit.limits import history, risk
-from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Pattern, Verdict
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Cause, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, share, times
 from rmtoolkit.text import count as text_count
@@ -596,6 +596,9 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     if need.exporter_broken or unnamed or need.need_bytes == 0:
         # Figures that would decide it are wrong, or zero; or it was killed at a limit that nobody wrote down.
         return Action.FIX_EXPORTER, None
+    if need.cause == Cause.TMPFS and need.kills_now:
+        # A restart keeps the files that filled the limit: they fill a higher one too.
+        return Action.CLEAR_FILES, in_force
     cure = _cure(need)
     if target is None:
         if need.growing and need.kills_now and to_try:

@@ -17,6 +17,7 @@ from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import counted, read_text
 from rmtoolkit.loaders._timestamps import Asked
+from rmtoolkit.loaders.linux import memory_stat_signals
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import hours, memory
@@ -38,6 +39,10 @@ _LINE: Final = re.compile(
     r"\((?P<task>[^\n]{0,64}?)\)[^\n]{0,200}?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
     r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
 )
+#: What the cgroup at its limit held, in bytes: a line each, or all in one where the kernel is old.
+_STATS: Final = "Memory cgroup stats for "
+_STAT: Final = re.compile(r"(?:^|[\s:])([a-z_]{1,40}) (\d{1,19})\s*$")
+_OLD_STAT: Final = re.compile(r"\b([a-z_]{1,40}):(\d{1,17})KB")
 _NOT_SAID: Final = "kills without a word about whose limit it was"
 _TIMELESS: Final = "kills in seconds since the machine started, and nothing says when that was"
 _OF_CGROUP: Final = "CONSTRAINT_MEMCG"
@@ -50,6 +55,9 @@ _CLOCKS: Final = re.compile(r"\baudit\((\d{9,10}\.\d{3}):\d+\)|\bsetting system 
 _POD: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
 _CONTAINER: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
 _WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24T08:00:00'."
+_HELD: Final = ("anon_bytes", "file_bytes", "shmem_bytes", "file_mapped_bytes", "kernel_bytes", "sock_bytes")
+#: Files in memory are told of a kill from this share of the limit on.
+_WORTH_A_WORD: Final = 0.1
 #: A clock that was told so long before is that of the kill.
 _SOON_SECONDS: Final = 60
 #: A reason is told by others a little later than the kernel did it.
@@ -72,6 +80,8 @@ class _Kill:
     task_memcg: str | None = None
     tasks: list[str] = field(default_factory=list)
     resident: dict[str, int] = field(default_factory=dict)
+    #: Of the cgroup at its limit: lines of its memory.stat.
+    stat: dict[str, int] = field(default_factory=dict)
 
     def hear(self, said: re.Match[str]) -> None:
         """Take from a line at which limit it happened."""
@@ -118,7 +128,14 @@ class _Kill:
             "source": SOURCE,
             "rss_bytes": sum(self.resident.values()),
             "usage_bytes": self.usage_bytes if is_own else None,
+            **(self.held if is_own else {}),
         }
+
+    @property
+    def held(self) -> dict[str, int]:
+        """What the cgroup held: also files in memory that no process maps, those of containers that ended too."""
+        found = memory_stat_signals(self.stat)
+        return {name: found[name] for name in _HELD if name in found}
 
     def event(self, time: int) -> Event:
         """Say what was resident in what was killed."""
@@ -126,6 +143,9 @@ class _Kill:
         more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
         is_own = self.kind == "oom_kill"
         at = "" if is_own or self.oom_memcg is None else f", at the limit of {self.oom_memcg}"
+        files = self.held.get("shmem_bytes", 0) - self.resident.get("shared", 0)
+        if is_own and self.limit_bytes and files >= _WORTH_A_WORD * self.limit_bytes:
+            at = f"; {memory(files)} of files in memory (tmpfs) that it does not map"
         detail = f"{self.tasks[0]}{more}: {what} resident{at}"
         return Event(time, str(self.kind), self.limit_bytes if is_own else None, detail[:200])
 
@@ -171,13 +191,19 @@ def read_kernel(
 
 
 def _kills(text: str) -> Iterator[_Kill]:
-    kill, both = _Kill(), None
+    kill, both, listing = _Kill(), None, False
     for number, line in enumerate(_plain(text), 1):
         if (clocks := _CLOCKS.search(line)) and (uptime := _UPTIME.match(line)):
             both = float(clocks[1] or clocks[2]), float(uptime[1])
         said = _LINE.search(line)
         if said is None:
+            if _STATS in line:
+                told = {name: int(size) << 10 for name, size in _OLD_STAT.findall(line.partition(_STATS)[2])}
+                kill.stat, listing = told, True
+            elif listing and (stat := _STAT.search(line)):
+                kill.stat.setdefault(stat[1], int(stat[2]))
             continue
+        listing = False
         if said["task"] is None and (kill.tasks or said["begins"] is not None):
             if kill.tasks:
                 yield kill

@@ -41,6 +41,7 @@ _V1: Final = {
     "inactive_file_bytes": "inactive_file",
     "shmem_bytes": "shmem",
     "swap_bytes": "swap",
+    "file_mapped_bytes": "mapped_file",
     "refaults_total": "workingset_refault_file",
 }
 _V2: Final = {
@@ -48,6 +49,8 @@ _V2: Final = {
     "file_bytes": "file",
     "inactive_file_bytes": "inactive_file",
     "shmem_bytes": "shmem",
+    "file_mapped_bytes": "file_mapped",
+    "sock_bytes": "sock",
     "kernel_bytes": "kernel",
     "refaults_total": "workingset_refault_file",
 }
@@ -101,8 +104,9 @@ def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
     """Turn the keys of `memory.stat` into signals; Docker's API answers with the same keys."""
     if "anon" in stat:
         signals = {signal: stat[key] for signal, key in _V2.items() if key in stat}
-        parts = [stat[part] for part in _KERNEL_PARTS if part in stat]
-        return signals if "kernel_bytes" in signals or not parts else signals | {"kernel_bytes": sum(parts)}
+        parts = [stat[part] for part in (("kernel",) if "kernel" in stat else _KERNEL_PARTS) if part in stat]
+        # The kernel counts what lies in socket buffers beside the rest that it holds.
+        return signals | ({"kernel_bytes": sum(parts) + stat.get("sock", 0)} if parts else {})
     if "rss" not in stat and "total_rss" not in stat:
         return {}
     whole = "total_" if "total_rss" in stat else ""

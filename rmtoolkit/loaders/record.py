@@ -98,6 +98,23 @@ def read_cgroup(folder: Path) -> dict[str, int | float]:
     return signals
 
 
+def quota_of(folder: Path | None, root: Path = ROOT) -> float | None:
+    """Tell how many cores a cgroup may use, whatever is above it; None where nothing bounds them."""
+    if folder is None or not folder.is_relative_to(root):
+        return None
+    inner = folder.relative_to(root)
+    home, path = (root / "cpu", inner.relative_to("memory")) if inner.parts[:1] == ("memory",) else (root, inner)
+    found = []
+    for place in (home / path, *(home / above for above in path.parents)):
+        words = _text(place / "cpu.max").split() or [
+            _text(place / f"cpu.cfs_{name}_us") for name in ("quota", "period")
+        ]
+        quota, period, *_ = (linux.parse_amount(word) for word in (*words, "", ""))
+        if quota and period:
+            found.append(quota / period)
+    return min(found, default=None)
+
+
 def oom_kills(folder: Path) -> int | None:
     """Count the processes that the kernel has killed for memory in a cgroup so far."""
     found = (linux.pairs(_text(folder / name)).get("oom_kill") for name in ("memory.events", "memory.oom_control"))
@@ -355,6 +372,7 @@ def record(
     Recording
         A row per sample. Of processes: `rss_bytes`, `anon_bytes`, `file_bytes` (mapped files), `shmem_bytes`,
         `swap_bytes`, `threads`, `descriptors` (open files and sockets) and, of one without children, `peak_bytes`.
+        `quota_cores` and `node_cores` are the CPUs that it may use and those of the machine.
         Of several, pages that they share count once. Of a cgroup: `usage_bytes`, `working_set_bytes`, `anon_bytes`,
         `file_bytes` (page cache) and the rest of its accounts, pressure, its limit, and `rss_bytes`, `threads` and
         `descriptors` of its processes. Events: `start`, `end` with the exit status, `error`, `oom_kill` when the
@@ -474,7 +492,10 @@ class Recorder:
             signals: dict[str, Any] = dict(self._reader.read(self._tree()))
         else:
             signals = self._measure_cgroup(folder, stamp / 1000)
-        return {"time": stamp, **signals} if signals else {}
+        if not signals:
+            return {}
+        quota = quota_of(folder or next(reversed(self._counts), None))
+        return {"time": stamp, **signals, "quota_cores": quota, "node_cores": os.cpu_count()}
 
     def _measure_cgroup(self, folder: Path, now: float) -> dict[str, Any]:
         signals: dict[str, Any] = dict(read_cgroup(folder))

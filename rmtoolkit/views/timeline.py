@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._shown import TOPS, edges, thick
-from rmtoolkit._tables import run_starts
+from rmtoolkit._tables import TOPS, edges, run_starts, thick
 from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
 from rmtoolkit.views._plot import Piece, stretches, telling, thin
 

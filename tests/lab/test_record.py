@@ -137,6 +137,8 @@ def test_version_2_is_read_by_its_own_names(tmp_path: Path) -> None:
         "failcnt": 4,
         "psi_some_seconds": 2.5,
         "psi_full_seconds": 0.5,
+        "sock_bytes": None,
+        "file_mapped_bytes": None,
     }
 
 

@@ -63,6 +63,37 @@ def test_real_kills_are_told_apart() -> None:
     assert recording.samples["usage_bytes"].to_list() == [32 * MIB, None]
 
 
+def test_files_in_memory_that_outlive_kills_are_told() -> None:
+    """Three containers of a pod are killed by what the first left on its tmpfs: no higher limit is advised."""
+    recording = rm.read(DATA.with_name("tmpfs.txt"))
+    counted = [int(size) for size in re.findall(r"total_shmem (\d+)", DATA.with_name("tmpfs.txt").read_text())]
+    assert recording.samples["shmem_bytes"].to_list() == counted
+    assert recording.samples["anon_bytes"].to_list() < counted
+    assert all(
+        detail.endswith("56.1 Mi of files in memory (tmpfs) that it does not map") for detail in details(recording)
+    )
+    (row,) = rm.assess(recording).workloads.rows(named=True)
+    assert (row["cause"], row["action"]) == ("tmpfs", "clear_files")
+
+
+def details(recording: rm.Recording) -> list[str]:
+    """What is said of each kill."""
+    return recording.events["detail"].to_list()
+
+
+def test_an_old_kernel_says_all_in_one_line(tmp_path: Path) -> None:
+    """Before the list of lines there was one, in KB."""
+    stats = f"Memory cgroup stats for /docker/{ID}: cache:900KB rss:100KB rss_huge:0KB shmem:800KB mapped_file:8KB"
+    limit = "memory: usage 1024kB, limit 1024kB, failcnt 1"
+    own = OWN.format(id=ID, oom=f"/docker/{ID}", task=f"/docker/{ID}")
+    recording = read(tmp_path, lines("api invoked oom-killer: x", limit, stats, own, KILLED))
+    assert recording.samples.select("anon_bytes", "file_bytes", "shmem_bytes").row(0) == (
+        100 << 10,
+        900 << 10,
+        800 << 10,
+    )
+
+
 def written(form: Callable[[dt.datetime, str], str]) -> str:
     """The real lines, as another program writes them."""
     said = (line.split(" ", 1) for line in REAL.rstrip("\n").split("\n"))

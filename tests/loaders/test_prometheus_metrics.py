@@ -18,6 +18,7 @@ from rmtoolkit.loaders.prometheus._metrics import check_overrides, is_known, mea
         ("container_memory_total_inactive_file_bytes", "inactive_file_bytes"),
         ("container_memory_swap", "swap_bytes"),
         ("container_memory_kernel_usage", "kernel_bytes"),
+        ("container_memory_mapped_file", "file_mapped_bytes"),
         ("container_memory_max_usage_bytes", "peak_bytes"),
         ("container_pressure_memory_waiting_seconds_total", "psi_some_seconds"),
         ("container_pressure_memory_stalled_seconds_total", "psi_full_seconds"),
@@ -99,7 +100,8 @@ def test_parts_and_strangers_are_no_totals(name: str) -> None:
         ("jemalloc_memstats_bytes", {"stat": "stats.retained"}, "retained_bytes"),
         ("jemalloc_memory_bytes", {"kind": "resident"}, "resident_bytes"),
         ("kube_pod_container_resource_limits", {"resource": "memory"}, "limit_bytes"),
-        ("kube_pod_container_resource_limits", {"resource": "cpu"}, None),
+        ("kube_pod_container_resource_limits", {"resource": "cpu"}, "quota_cores"),
+        ("kube_pod_container_resource_requests", {"resource": "cpu"}, None),
     ],
 )
 def test_kind_in_a_label(name: str, labels: dict[str, str], role: str | None) -> None:

@@ -296,6 +296,21 @@ def test_version_2_is_measured_with_the_limit_above(v2: Path) -> None:
     }
 
 
+def test_the_smallest_quota_above_counts(tmp_path: Path) -> None:
+    """Both versions bound a cgroup by those above it; `max`, and -1, bound nothing."""
+    for place, files in {
+        "pod": {"cpu.max": "150000 100000"},
+        "pod/api": {"cpu.max": "max 100000"},
+        "cpu/pod": {"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"},
+        "cpu/pod/api": {"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"},
+    }.items():
+        for name, content in files.items():
+            (tmp_path / place).mkdir(parents=True, exist_ok=True)
+            (tmp_path / place / name).write_text(content + "\n")
+    folders = (tmp_path / "pod" / "api", tmp_path / "memory" / "pod" / "api", tmp_path / "other", None)
+    assert [record_cgroup.quota_of(folder, tmp_path) for folder in folders] == [1.5, 0.5, None, None]
+
+
 def test_version_2_tells_kills_changed_limits_and_the_end(v2: Path) -> None:
     """Its counters become events; so does a limit that is changed while it is recorded."""
     recorder = Recorder(cgroup=v2, interval_seconds=0.01, duration_seconds=30)

@@ -45,6 +45,7 @@ _NAMES: Final = {
     "inactive_file_bytes": "container_memory_total_inactive_file_bytes",
     "swap_bytes": "container_memory_swap node_namespace_pod_container:container_memory_swap "
     "container_swap_usage_bytes pod_swap_usage_bytes nomad_client_allocs_memory_swap docker_mem_swap",
+    "file_mapped_bytes": "container_memory_mapped_file",
     "kernel_bytes": "container_memory_kernel_usage container_memory_kernel",
     "peak_bytes": "container_memory_max_usage_bytes nomad_client_allocs_memory_max_usage",
     # process-exporter says by a label which memory it means.
@@ -104,6 +105,10 @@ KNOWN: Final = {
     for each in dict.fromkeys((name, name.replace("kube_pod_container_", "kube_pod_init_container_", 1)))
     if each == name or name.startswith("kube_pod_container_")
 }
+
+#: The limits of kube-state-metrics tell by a label of what they are.
+_LIMIT: Final = KNOWN["kube_pod_container_resource_limits"]
+_CPU_LIMIT: Final = Meaning("quota_cores", "kube")
 
 #: Of metrics with several series a container, the labels of those that are meant; a label that is missing is no other.
 #: Of the page faults that cAdvisor counts only some go to the disk: the others count every first touch of a page.
@@ -187,6 +192,8 @@ def spelled(
 
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
     """Tell what a series says."""
+    if labels.get("resource") == "cpu" and KNOWN.get(name) == _LIMIT and name not in overrides:
+        return _CPU_LIMIT
     meant = {"resource": "memory", **MEANT.get(name, {})} if name in KNOWN else {}
     if any(labels.get(label, value) != value for label, value in meant.items()):
         return None

@@ -31,7 +31,17 @@ from rmtoolkit.loaders.prometheus._metrics import (
     teams,
 )
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, EVENTS, HELD_SIGNALS, SIGNALS, Report, agreed
+from rmtoolkit.schema import (
+    ABSURD_BYTES,
+    BYTE_SIGNALS,
+    CONTAINERS,
+    CORES,
+    EVENTS,
+    HELD_SIGNALS,
+    SIGNALS,
+    Report,
+    agreed,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -152,8 +162,8 @@ NO_MEMORY: Final = "series that count what is held by a container whose memory i
 
 
 def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Leave out what counts tasks, files or series of something without memory: every target of a scrape has some."""
-    counts = pl.col("role").is_in(HELD_SIGNALS)
+    """Leave out what counts tasks, series or CPUs of something without memory: every target of a scrape has some."""
+    counts = pl.col("role").is_in([*HELD_SIGNALS, *CORES])
     alone = counts & ~pl.col("role").is_in(BYTE_SIGNALS).any().over("entity")
     kept = table.filter(~alone)
     return kept, table.height - kept.height

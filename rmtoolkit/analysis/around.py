@@ -1,0 +1,365 @@
+"""What lies around the heap and makes memory high: files in memory, sockets, arenas, a large runtime, mapped files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.records import Advice, Evidence, Layer, Says, Statistic, Unit
+from rmtoolkit.schema import Cause, Ending, Pattern, Signal, Verdict
+from rmtoolkit.text import configured, memory, number, small_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rmtoolkit.analysis.records import Opinion, VerdictRow
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known when a cause is looked for: the lives of each container, and how they were named so far."""
+
+    lives: Sequence[Sequence[Opinion]]
+    main: Opinion
+    verdict: Verdict
+    pattern: Pattern
+    also: Sequence[Pattern]
+    cause: Cause | None
+
+    @property
+    def whole_bytes(self) -> float:
+        """The largest of what is called the memory of the process: its RSS counts files that its cgroup does not."""
+        names = (Signal.FOOTPRINT, Signal.RSS)
+        return max((self.main.end_level(name) or 0.0 for name in names), default=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """One cause around the heap."""
+
+    cause: Cause
+    #: When it speaks, with the evidence for it.
+    rule: Callable[[Seen], Evidence | None]
+    #: What a headline says of the amount, and how that of a leak goes on.
+    clause: str
+    leaks: str
+    #: What there is to do, with the evidence.
+    remedy: Callable[[VerdictRow, Evidence], Iterator[Advice]]
+
+
+def _files_left(lives: Sequence[Opinion]) -> float:
+    """Find what earlier lives left in memory, where with it a later life was killed: it outlives every restart."""
+    found, left, base = 0.0, 0.0, None
+    for before, life in pairwise(lives):
+        if before.files is None or life.files is None:
+            continue
+        base = before.files[1] if base is None else base
+        first, last = life.files[0], before.files[2]
+        # Where each life has a cgroup of its own, what is left counts beside it, in that of the pod.
+        beside = first < th.LEFT * last
+        left = left + last if beside else first - base
+        limit, peak = life.life.limit_bytes, life.life.peak_bytes
+        if not limit or peak is None or life.life.ended != Ending.OOM_KILL or left < th.NAMING_SHARE * limit:
+            continue
+        below = peak + left >= th.KILLED_WITH * limit and peak <= th.KILLED_BELOW * limit
+        if below if beside else life.life.seconds < th.SHORT * before.life.seconds or found > 0:
+            found = left
+    return found
+
+
+def _files_at_kills(seen: Seen) -> float | None:
+    """Find the least that files in memory were at kills of lives too short to judge, where they were most of each."""
+    killed = [one for lives in seen.lives for one in lives if one.life.ended == Ending.OOM_KILL]
+    sizes = [(one.files[2], one.life.peak_bytes) for one in killed if one.files is not None and one.life.peak_bytes]
+    if seen.main.reading is not None or not sizes or len(sizes) < len(killed):
+        return None
+    return min(size for size, _ in sizes) if all(size >= th.MOST_SHARE * peak for size, peak in sizes) else None
+
+
+def _tmpfs(seen: Seen) -> Evidence | None:
+    main = seen.main
+    if (left := max(map(_files_left, seen.lives), default=0.0)) > 0:
+        text = "Files in memory that earlier runs left: they outlive each restart, and count from its start on"
+        return Evidence.of(
+            main, Says.FOR, 3, Statistic.FILES_LEFT, text, memory(left), left, Unit.BYTES, signal=Signal.SHMEM
+        )
+    if (at_kill := _files_at_kills(seen)) is not None:
+        text, value = "Files in memory are most of what counted at each kill", memory(at_kill)
+        return Evidence.of(
+            main, Says.FOR, 2, Statistic.FILES_GROW, text, value, at_kill, Unit.BYTES, signal=Signal.SHMEM
+        )
+    level = main.levels.get(Signal.SHMEM)
+    if main.growing_layer != Layer.SHMEM or level is None:
+        return None
+    text, change = "Files in memory grow", f"{memory(level.early_level)} → {memory(level.end_level)}"
+    return Evidence.of(
+        main, Says.FOR, 2, Statistic.FILES_GROW, text, change, level.end_level, Unit.BYTES, signal=Signal.SHMEM
+    )
+
+
+def _sockets(seen: Seen) -> Evidence | None:
+    main = seen.main
+    kernel, buffers, files = (main.levels.get(name) for name in (Signal.KERNEL, Signal.SOCK, Signal.DESCRIPTORS))
+    if main.growing_layer != Layer.KERNEL or kernel is None:
+        return None
+    grown = kernel.end_level - kernel.early_level
+    in_buffers = buffers is not None and buffers.end_level - buffers.early_level >= th.SOCKETS_SHARE * grown
+    came = 0.0 if files is None else files.end_level - files.early_level
+    opened = files is not None and came >= max(th.HELD_RISE, th.HELD_RISE_SHARE * files.early_level)
+    with_them = (
+        files is not None
+        and opened
+        and abs(files.half_way - kernel.half_way) <= th.HELD_TOGETHER
+        and th.SOCKET_LEAST <= grown / came <= th.SOCKET_MOST
+    )
+    if not in_buffers and not with_them:
+        return None
+    text, value = "Memory that the kernel holds grows in the buffers of sockets", f"{memory(grown)} more"
+    if with_them:
+        text = "Memory that the kernel holds rises with the open sockets"
+        value = f"{memory(grown)} more with {number(round(came))} of them, {small_memory(grown / came)} each"
+    return Evidence.of(main, Says.FOR, 3, Statistic.SOCKETS, text, value, grown, Unit.BYTES, signal=Signal.KERNEL)
+
+
+def _mapped(seen: Seen) -> Evidence | None:
+    main = seen.main
+    if seen.verdict == Verdict.LEAK or seen.cause not in (None, Cause.PAGE_CACHE, Cause.STARTUP):
+        return None
+    mapped = main.end_level(Signal.FILE_MAPPED)
+    if mapped is None and Signal.WORKING_SET not in main.levels and Signal.ANON in main.levels:
+        # Of a process without a cgroup all file pages are mapped.
+        mapped, shared = main.end_level(Signal.FILE), 0.0
+    else:
+        shared = main.end_level(Signal.SHMEM) or 0.0
+    if mapped is None or mapped - shared < th.NAMING_SHARE * seen.whole_bytes:
+        return None
+    text = "Mapped files: the RSS counts them, and the kernel takes them back before it kills"
+    amount, value = mapped - shared, f"{memory(mapped - shared)} of {memory(seen.whole_bytes)}"
+    signal = Signal.FILE_MAPPED if Signal.FILE_MAPPED in main.levels else Signal.FILE
+    return Evidence.of(main, Says.AGAINST, 2, Statistic.MAPPED_FILES, text, value, amount, Unit.BYTES, signal=signal)
+
+
+def too_many_threads(main: Opinion) -> tuple[float, float] | None:
+    """Tell how many threads there are and the cores that they may use, where that is far too many and stays so."""
+    threads, quota = main.end_level(Signal.THREADS), main.end_level(Signal.QUOTA)
+    if threads is None or not quota or main.threads_grow:
+        return None
+    return (threads, quota) if threads >= max(th.TOO_MANY_THREADS, th.THREADS_PER_CORE * quota) else None
+
+
+def threads_for_cores(threads: float, quota: float) -> str:
+    """Set threads against the CPUs that they may use."""
+    return f"{number(round(threads))} threads for {number(quota)} CPU{'' if quota == 1 else 's'}"
+
+
+def _arenas(seen: Seen) -> Evidence | None:
+    main, many = seen.main, too_many_threads(seen.main)
+    keeps = {Pattern.RETENTION, Pattern.FRAGMENTATION} & {seen.pattern, *seen.also}
+    if seen.verdict == Verdict.LEAK or many is None or not keeps or seen.cause not in (None, Cause.ALLOCATOR):
+        return None
+    heap = main.levels.get(Signal.ALLOCATED)
+    kept = main.amount(Layer.KEPT) + main.amount(Layer.SLACK)
+    if heap is None or heap.early_peak - heap.settled >= th.ONCE_USED * kept:
+        # What startup freed, the main thread may have freed.
+        return None
+    text = "Threads that allocate, each from an arena that keeps pages of its own"
+    value = f"{threads_for_cores(*many)}; {memory(kept)} kept"
+    return Evidence.of(main, Says.AGAINST, 2, Statistic.ARENAS, text, value, kept, Unit.BYTES, signal=Signal.THREADS)
+
+
+def _runtime(seen: Seen) -> Evidence | None:
+    main, many = seen.main, too_many_threads(seen.main)
+    if seen.verdict == Verdict.LEAK or many is None or seen.cause not in (None, Cause.STARTUP, Cause.OUTSIDE_ALLOCATOR):
+        return None
+    amount = main.amount(Layer.OUTSIDE)
+    if Layer.OUTSIDE not in main.shares or main.growing_layer is not None:
+        return None
+    each = amount / many[0]
+    if main.shares[Layer.OUTSIDE] < th.NAMING_SHARE or not th.STACK_LEAST <= each <= th.STACK_MOST:
+        return None
+    text = "Threads from the start on, and memory outside the heap as their stacks take"
+    value = f"{threads_for_cores(*many)}; {memory(amount)}, {memory(each)} each"
+    return Evidence.of(main, Says.AGAINST, 2, Statistic.RUNTIME, text, value, amount, Unit.BYTES, signal=Signal.THREADS)
+
+
+def _bound_tmpfs(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
+    size = max(math.ceil((found.estimate or 0.0) / 4 / (16 << 20)) * 16, 16)
+    above = f"a limit above {configured(row.limit_bytes)}" if row.limit_bytes else "a higher limit"
+    if found.statistic == Statistic.FILES_LEFT:
+        yield Advice(
+            "Delete the pod: a restart of the container keeps its tmpfs, a new pod begins with an empty one",
+            setting="kubectl delete pod NAME",
+            expected=f"{memory(found.estimate)} less at once; {above} only fills up later",
+            because=found.statistic,
+        )
+        yield Advice(
+            "Remove what earlier runs left, before anything else at each start: init containers do not run again",
+            setting='std::fs::remove_dir_all("/cache")?, or command: ["sh", "-c", "rm -rf /cache/*; exec /app"]',
+            expected="each run begins with no files in memory",
+            because=found.statistic,
+        )
+    else:
+        yield Advice(
+            "List the largest files on the container's tmpfs mounts and in /dev/shm: they name the writer",
+            setting="du -ah /dev/shm /tmp 2>/dev/null | sort -rh | head",
+            expected=f"the writer of {memory(found.estimate)} that count as memory until somebody deletes them",
+            because=found.statistic,
+        )
+    yield Advice(
+        "Bound the volume, or take it from memory to disk: then a write fails, and nothing is killed",
+        setting=f"emptyDir: {{medium: Memory, sizeLimit: {size}Mi}}; on disk: emptyDir: {{sizeLimit: 1Gi}}",
+        expected=f"at most {size}Mi of the limit are files, and a restart finds no more than that",
+        because=found.statistic,
+    )
+
+
+def _bound_sockets(_: VerdictRow, found: Evidence) -> Iterator[Advice]:
+    yield Advice(
+        "See which sockets hold it: bytes that nobody read (Recv-Q), or that the peer does not take (Send-Q)",
+        setting="ss -tanmp | grep -A1 -E '^[A-Z-]+ +[1-9]|^[A-Z-]+ +0 +[1-9]'; ss -xanmp",
+        expected="Recv-Q that stays: read it, or close the connection; Send-Q: a deadline for each write",
+        because=found.statistic,
+    )
+    yield Advice(
+        "Bound what one connection may hold in the kernel, and close those that are idle",
+        setting='securityContext.sysctls: net.ipv4.tcp_rmem="4096 65536 262144", net.ipv4.tcp_wmem likewise; '
+        "socket2::Socket::set_recv_buffer_size(64 << 10), up to the node's net.core.rmem_max; "
+        "tokio::time::timeout(Duration::from_secs(60), read)",
+        expected=f"at most 512 KiB for each TCP connection; of the {memory(found.estimate)}, what closed ones held",
+        because=found.statistic,
+    )
+
+
+def _leave_mapped(_: VerdictRow, found: Evidence) -> Iterator[Advice]:
+    yield Advice(
+        f"Nothing to do about {memory(found.estimate)} of mapped files: watch anonymous memory, not the RSS",
+        setting="container_memory_rss (anonymous) instead of process_resident_memory_bytes",
+        expected="what cannot be taken back; a limit below the files in use costs reads, not a kill",
+        because=found.statistic,
+    )
+    yield Advice(
+        "To keep fewer of their pages, say how they are used, or read pieces into a bounded cache",
+        setting="memmap2::Mmap::advise(Advice::Random), unchecked_advise(UncheckedAdvice::DontNeed) after a scan",
+        expected=f"up to {memory(found.estimate)} less RSS; pages that are needed are read again",
+        because=found.statistic,
+    )
+
+
+def _fewer_arenas(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
+    kept = row.by_statistic.get(Statistic.KEPT)
+    gives = f"at most {memory(found.estimate)} less, for some more waiting at locks; restart to see it"
+    if kept is None or kept.signal != Signal.RESIDENT:
+        yield Advice(
+            "Set the arenas by the CPU limit: glibc makes up to 8 for each core of the machine, whatever the limit is",
+            setting="MALLOC_ARENA_MAX=2",
+            expected=gives,
+            because=found.statistic,
+        )
+    if kept is None or kept.signal != Signal.FREE:
+        yield Advice(
+            "Set the arenas by the CPU limit: jemalloc makes 4 for each core of the machine, and each keeps pages",
+            setting="_RJEM_MALLOC_CONF=narenas:4",
+            expected=gives,
+            because=found.statistic,
+        )
+
+
+def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
+    quota = row.by_statistic.get(Statistic.QUOTA)
+    workers = max(math.ceil((quota.estimate if quota is not None else None) or 1), 1)
+    yield Advice(
+        "Set the runtime by the CPU limit: where it does not see one, it starts a worker for each core of the machine",
+        setting=f"TOKIO_WORKER_THREADS={workers} RAYON_NUM_THREADS={workers}, or tokio::runtime::Builder::"
+        f"new_multi_thread().worker_threads({workers}).max_blocking_threads(16)",
+        expected=f"at most {memory(found.estimate)} less; "
+        f"rm.what_if(recording, threads={workers + 2}) shows the past with it",
+        because=found.statistic,
+    )
+    yield Advice(
+        "Give threads a smaller stack; only touched pages count, so this caps the worst case",
+        setting="tokio::runtime::Builder::thread_stack_size(512 << 10), RUST_MIN_STACK=524288",
+        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
+        because=found.statistic,
+    )
+
+
+#: In the order in which they are asked.
+AROUND: Final = (
+    Around(
+        Cause.TMPFS,
+        _tmpfs,
+        "{} of files in memory outlive its restarts and kill it again",
+        "in files on tmpfs, which outlive restarts",
+        _bound_tmpfs,
+    ),
+    Around(Cause.SOCKETS, _sockets, "{} lie in sockets of the kernel", "in sockets of the kernel", _bound_sockets),
+    Around(
+        Cause.ARENAS,
+        _arenas,
+        "it keeps {} of freed memory in the arenas of more threads than its CPU limit has use for",
+        "in arenas",
+        _fewer_arenas,
+    ),
+    Around(
+        Cause.RUNTIME,
+        _runtime,
+        "{} of it are the stacks of more threads than its CPU limit has use for",
+        "in threads",
+        _fewer_workers,
+    ),
+    Around(
+        Cause.MAPPED_FILES,
+        _mapped,
+        "{} of its RSS are mapped files, which the kernel can take back",
+        "in mapped files",
+        _leave_mapped,
+    ),
+)
+AROUND_BY_CAUSE: Final = {one.cause: one for one in AROUND}
+
+
+def look_around(seen: Seen) -> tuple[Cause | None, list[Evidence]]:
+    """Give the first cause around the heap that speaks, else the one named so far, with the evidence for it."""
+    for one in AROUND:
+        if (piece := one.rule(seen)) is not None:
+            return one.cause, [piece, *_cores(seen.main, one.cause)]
+    return seen.cause, []
+
+
+def _cores(main: Opinion, cause: Cause) -> Iterator[Evidence]:
+    quota, node = main.end_level(Signal.QUOTA), main.end_level(Signal.NODE_CORES)
+    if cause in (Cause.ARENAS, Cause.RUNTIME) and quota is not None:
+        value = f"{number(quota)} of {number(node)}" if node else number(quota)
+        text = "CPUs that it may use, of those of its machine" if node else "CPUs that it may use"
+        yield Evidence.of(main, Says.AGAINST, 0, Statistic.QUOTA, text, value, quota, Unit.COUNT, signal=Signal.QUOTA)
+
+
+def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:
+    """Say in a headline what lies around the heap; None of what only grows."""
+    one = AROUND_BY_CAUSE.get(cause) if cause is not None else None
+    found = next((piece for piece in evidence if piece.statistic in _SAYS), None)
+    return one.clause.format(memory(found.estimate)) if one is not None and found is not None else None
+
+
+#: Statistics of which a headline speaks.
+_SAYS: Final = (Statistic.FILES_LEFT, Statistic.ARENAS, Statistic.RUNTIME, Statistic.MAPPED_FILES)
+
+
+def remedies(row: VerdictRow) -> Iterator[Advice]:
+    """Advise on what lies around the heap."""
+    one = AROUND_BY_CAUSE.get(row.cause) if row.cause is not None else None
+    found = next((piece for piece in row.evidence if piece.statistic in _OF_CAUSE.get(row.cause or "", ())), None)
+    if one is not None and found is not None and found.estimate is not None:
+        yield from one.remedy(row, found)
+
+
+_OF_CAUSE: Final[dict[str, tuple[Statistic, ...]]] = {
+    Cause.TMPFS: (Statistic.FILES_LEFT, Statistic.FILES_GROW),
+    Cause.SOCKETS: (Statistic.SOCKETS,),
+    Cause.ARENAS: (Statistic.ARENAS,),
+    Cause.RUNTIME: (Statistic.RUNTIME,),
+    Cause.MAPPED_FILES: (Statistic.MAPPED_FILES,),
+}
