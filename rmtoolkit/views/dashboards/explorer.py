@@ -514,10 +514,11 @@ class LimitExplorer(Board):
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
         self._ground = limit_charts.ground(self._scene)
+        # What is said and drawn goes to the browser before what the controls show.
+        self._draw()
         with self._wiring.quiet():
             self._follow_traits()
             self._follow_scene()
-        self._draw()
 
     def _follow_traits(self) -> None:
         """Move the controls to where the traits are."""
@@ -543,10 +544,13 @@ class LimitExplorer(Board):
         place = None if ours is None else 100 * (ours / MI - low) / max(high - low, 1e-9)
         self._tick.value = "" if place is None else _tick(place)
         points = named(found)
-        self._presets.options = [
+        options = [
             (f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}", point.limit_bytes)
             for point in points
         ]
+        # Options that are set anew are drawn anew, and the first is chosen meanwhile.
+        if list(self._presets.options) != options:
+            self._presets.options = options
         self._press()
         self._about.value = _about(found, self._needs[self.workload])
 
