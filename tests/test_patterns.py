@@ -27,10 +27,10 @@ kinds: Any = importlib.import_module("re._constants")
 _REPEATS: Final = (kinds.MAX_REPEAT, kinds.MIN_REPEAT, kinds.POSSESSIVE_REPEAT)
 USES: Final = frozenset({"search", "match", "fullmatch", "finditer", "findall", "sub", "split"})
 #: Every text is tried at the first lengths, those that took longest at the next, and the worst of these at the last.
-SHORT: Final = (24, 160, 1_000)
+SHORT: Final = (24, 32, 48, 160, 1_000)
 LONG: Final = (16_000, 1_000_000)
 #: A linear pattern takes some nanoseconds a character; one that looks back at each takes as many more as there are.
-MOST_SECONDS: Final = {24: 0.01, 160: 0.01, 1_000: 0.01, 16_000: 0.02, 1_000_000: 1.0}
+MOST_SECONDS: Final = {24: 0.01, 32: 0.01, 48: 0.01, 160: 0.01, 1_000: 0.01, 16_000: 0.02, 1_000_000: 1.0}
 #: How many times slower for a character a text may be at the last length than at the one before.
 GROWTH: Final = 4
 
@@ -361,7 +361,7 @@ def runs_long(pattern: re.Pattern[Any], uses: Sequence[str]) -> str | None:
     try:
         texts = hostile(pattern)
         times: dict[Text, float] = {}
-        for length, most in zip((*SHORT, *LONG), (None, 80, 8, 2, None), strict=True):
+        for length, most in zip((*SHORT, *LONG), (None, None, None, 80, 8, 2, None), strict=True):
             before, times = times, {}
             for text in texts:
                 enough = MOST_SECONDS[length]
