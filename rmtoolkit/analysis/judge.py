@@ -224,10 +224,10 @@ def _growth_seen(pool: Pool, verdict: Verdict) -> _Seen:
     reading = pool.main.reading if pool.main is not None else None
     if reading is None:
         return _Seen()
-    growth, error = reading.growth_per_day, reading.growth_error_per_day
+    growth, error, error_up = reading.growth_per_day, reading.growth_error_per_day, reading.growth_error_up_per_day
     if verdict == Verdict.NOT_LEAK and reading.growing > pool.growing:
         # A line fitted growth that was then seen to end: the interval must hold both.
-        error = max(error, 1.2 * abs(growth) / th.QUANTILE)
+        error, error_up = (max(one, 1.2 * abs(growth) / th.QUANTILE) for one in (error, error_up))
     if pool.masked:
         slopes = sorted(
             opinion.reading.growth_per_day
@@ -237,7 +237,7 @@ def _growth_seen(pool: Pool, verdict: Verdict) -> _Seen:
         growth = slopes[len(slopes) // 2] if slopes else growth
     # Where growth was found, what the models see is what shows.
     floor = reading.floor_per_day * (1.0 if verdict == Verdict.LEAK else th.FLOOR_SURE)
-    return _Seen(growth, growth - th.QUANTILE * error, growth + th.QUANTILE * error, floor)
+    return _Seen(growth, growth - th.QUANTILE * error, growth + th.QUANTILE * error_up, floor)
 
 
 def _goes_on(pool: Pool, verdict: Verdict) -> float:
@@ -617,9 +617,10 @@ class TimeToLimit:
 class Growth:
     """Growth of the memory that counts against the limit."""
 
-    #: Bytes per day and their standard error.
+    #: Bytes per day, their standard error, and that of how many more they may be.
     per_day: float
     error_per_day: float
+    error_up_per_day: float
     #: What the kernel cannot take back, at the end of the life: the highest of its last samples.
     level_bytes: float
     #: Standard deviation around the fit.
@@ -634,17 +635,20 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
     row = opinion.readings.get(Signal.ANON, whole)
     if row is not whole and opinion.beside is None and _grows_unseen(opinion, row, whole):
         row = whole
-    level, per_day, error = row.top, row.growth_per_day, row.growth_error_per_day
+    level, per_day = row.top, row.growth_per_day
+    error, error_up = row.growth_error_per_day, row.growth_error_up_per_day
     for part in (Signal.SHMEM, Signal.KERNEL):
         if row is not whole and (beside := opinion.readings.get(part)) is not None:
             level += beside.end_level
             if beside.growing > th.LIKELY:
-                per_day, error = per_day + beside.growth_per_day, math.hypot(error, beside.growth_error_per_day)
+                per_day += beside.growth_per_day
+                error = math.hypot(error, beside.growth_error_per_day)
+                error_up = math.hypot(error_up, beside.growth_error_up_per_day)
     if (layer := opinion.beside) is not None:
         row = opinion.readings.get(records.BESIDE[layer].signal, whole)
         level = whole.top if row is whole else level
-        per_day, error = row.growth_per_day, row.growth_error_per_day
-    return Growth(per_day, error, level, row.noise)
+        per_day, error, error_up = row.growth_per_day, row.growth_error_per_day, row.growth_error_up_per_day
+    return Growth(per_day, error, error_up, level, row.noise)
 
 
 def _grows_unseen(opinion: Opinion, anon: Reading, whole: Reading) -> bool:
@@ -690,8 +694,8 @@ def look_ahead(
     hours = max(room, 0.0) / growth.per_day * 24
     if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * _WEEK_HOURS:
         return TimeToLimit(Outlook.BOUNDED)
-    doubt = growth.error_per_day
-    fast, slow = growth.per_day + th.QUANTILE * doubt, growth.per_day - th.QUANTILE * doubt
+    fast = growth.per_day + th.QUANTILE * growth.error_up_per_day
+    slow = growth.per_day - th.QUANTILE * growth.error_per_day
     wobble = th.QUANTILE * growth.spread_bytes
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
@@ -741,14 +745,14 @@ def ahead(course: Course, lasts: records.Exposure, watched_hours: float) -> dict
 def paths(courses: Iterable[Course]) -> pl.DataFrame:
     """Draw the forecasts of the footprint from the last sample on."""
     known = [line for course in courses if (line := _line(course)) is not None]
-    container, start, ahead, level, rate, doubt, spread = np.array(known, dtype=float).reshape(-1, 7).T[:, :, None]
+    container, start, ahead, level, rate, doubt, up, spread = np.array(known, dtype=float).reshape(-1, 8).T[:, :, None]
     hours = ahead * np.arange(_POINTS + 1) / _POINTS
     columns = {
         "container_id": np.broadcast_to(container, hours.shape).astype(np.uint32),
         "time": np.rint(start + hours * 3_600_000).astype(np.int64),
         "low_bytes": np.maximum(level + (rate - th.QUANTILE * doubt) * hours / 24 - th.QUANTILE * spread, 0.0),
         "mid_bytes": level + rate * hours / 24,
-        "high_bytes": level + (rate + th.QUANTILE * doubt) * hours / 24 + th.QUANTILE * spread,
+        "high_bytes": level + (rate + th.QUANTILE * up) * hours / 24 + th.QUANTILE * spread,
     }
     return pl.DataFrame({name: column.ravel() for name, column in columns.items()}).cast(FORECAST)
 
@@ -764,6 +768,6 @@ def _line(course: Course) -> tuple[float, ...] | None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
     goes_on = course.growing > th.LIKELY
     rate = growth.per_day if goes_on else 0.0
-    doubt = growth.error_per_day if goes_on else 0.0
+    doubt, up = (growth.error_per_day, growth.error_up_per_day) if goes_on else (0.0, 0.0)
     start = opinion.life.end.timestamp() * 1000
-    return course.container_id, start, ahead, whole.end_level, rate, doubt, whole.noise
+    return course.container_id, start, ahead, whole.end_level, rate, doubt, up, whole.noise

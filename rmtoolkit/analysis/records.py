@@ -476,7 +476,9 @@ class Reading(Level):
     periodic: float
     load_share: float
     growth_per_day: float
+    #: Its standard error, and that of how much faster it may be.
     growth_error_per_day: float
+    growth_error_up_per_day: float
     #: Smallest growth that would be found.
     floor_per_day: float
     #: Where the growth begins, 0 to 1, and what is left around the best shape.

@@ -773,6 +773,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
     lasting = check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
+    doubt = np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth)
 
     def spread(column: Array) -> pl.Series:
         whole = np.full(len(rows), np.nan)
@@ -795,10 +796,8 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         periodic=pl.Series(periodic),
         growth_per_day=spread(fit.growth * per_day[place]),
         # What comes differs from what was fitted by more than the fit's own error, and what speeds up may go on so.
-        growth_error_per_day=spread(
-            np.hypot(np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth), np.maximum(lasting.third - fit.growth, 0))
-            * per_day[place]
-        ),
+        growth_error_per_day=spread(doubt * per_day[place]),
+        growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(lasting.third - fit.growth, 0)) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
         last_third=spread(lasting.last_third),
         tail=spread(lasting.tail),
@@ -895,7 +894,7 @@ def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.Da
         growth_end="end",
         growth_bytes_per_day="growth_per_day",
         growth_low_bytes_per_day=pl.col("growth_per_day") - th.QUANTILE * pl.col("growth_error_per_day"),
-        growth_high_bytes_per_day=pl.col("growth_per_day") + th.QUANTILE * pl.col("growth_error_per_day"),
+        growth_high_bytes_per_day=pl.col("growth_per_day") + th.QUANTILE * pl.col("growth_error_up_per_day"),
         detection_floor_bytes_per_day="floor_per_day",
         fitted=_curves(joined, readings.curves),
     )

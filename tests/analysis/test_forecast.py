@@ -49,7 +49,7 @@ def ahead(opinion: Opinion, growth: Growth | None, **changed: Any) -> TimeToLimi
     return look_ahead(opinion, growth, **given)
 
 
-STEADY = Growth(240.0 * MI, 2.0 * MI, 300.0 * MI, 1.0 * MI)
+STEADY = Growth(240.0 * MI, 2.0 * MI, 2.0 * MI, 300.0 * MI, 1.0 * MI)
 
 
 def test_hours_are_those_of_the_line() -> None:
@@ -81,19 +81,19 @@ def test_no_growth_is_bounded() -> None:
     """Memory that likely does not grow, or falls, has no hours."""
     still = ahead(life(), STEADY, growing=0.1)
     assert (still.outlook, still.hours, still.low, still.high) == ("bounded", None, None, None)
-    assert ahead(life(), Growth(-5.0 * MI, MI, 300.0 * MI, MI)).hours is None
+    assert ahead(life(), Growth(-5.0 * MI, MI, MI, 300.0 * MI, MI)).hours is None
 
 
 def test_past_the_limit() -> None:
     """Memory at its limit has reached it: zero hours, never negative."""
-    found = ahead(life(1024), Growth(240.0 * MI, 2.0 * MI, 1030.0 * MI, MI))
+    found = ahead(life(1024), Growth(240.0 * MI, 2.0 * MI, 2.0 * MI, 1030.0 * MI, MI))
     assert found.hours == 0
     assert found.low == 0
 
 
 def test_open_upper_end() -> None:
     """Where the slope's interval touches zero, nobody knows the latest time."""
-    found = ahead(life(), Growth(24.0 * MI, 24.0 * MI, 300.0 * MI, MI))
+    found = ahead(life(), Growth(24.0 * MI, 24.0 * MI, 24.0 * MI, 300.0 * MI, MI))
     assert found.low is not None
     assert found.high is None
 
@@ -114,16 +114,20 @@ def test_band_of_the_chart() -> None:
     assert frame["mid_bytes"][-1] - frame["mid_bytes"][0] == pytest.approx(10 * MI * span)
 
 
-def test_the_band_is_as_wide_below_as_above() -> None:
-    """Around the line both ways, wider the farther it looks, and never below nothing."""
+@pytest.mark.parametrize(("bend", "wider"), [(0.0, 1.05), (0.3, 2.0)], ids=["steady", "speeds up"])
+def test_what_speeds_up_may_go_on_so_and_is_no_less_likely_to_grow(bend: float, wider: float) -> None:
+    """The band is wider the farther it looks; steady growth has the same doubt both ways, faster growth more above."""
     rng = np.random.default_rng(2)
     t = hours(24, 30)
-    found = judge(footprint(t, (200 + 6 * t) * MI, rng, limit=1024 * MI))[0].forecast
+    found = judge(footprint(t, (200 + 6 * t + bend * t**2) * MI, rng, limit=1024 * MI))[0].forecast
     below = (found["mid_bytes"] - found["low_bytes"]).to_numpy()
     above = (found["high_bytes"] - found["mid_bytes"]).to_numpy()
-    assert below == pytest.approx(above, rel=1e-6)
+    assert (np.diff(below) > 0).all()
     assert (np.diff(above) > 0).all()
     assert above[0] > 0
+    share = above[-1] / below[-1]
+    assert share >= 1
+    assert (share < wider) == (bend == 0)
 
 
 def test_no_band_when_nothing_is_known() -> None:
@@ -173,7 +177,7 @@ def test_forecast_of_a_recording() -> None:
 
 def test_after_a_restart_it_begins_where_it_began_but_never_higher_than_now() -> None:
     """A footprint of 300 MiB of which 200 count began at 250: after a restart 150 count; at 500, those 200."""
-    growth = Growth(240.0 * MI, 0.0, 200.0 * MI, 0.0)
+    growth = Growth(240.0 * MI, 0.0, 0.0, 200.0 * MI, 0.0)
     for begun, level in ((250, 150), (50, 0), (500, 200)):
         reading = reading_of(Signal.FOOTPRINT, top=300.0 * MI, begun=float(begun * MI))
         opinion = opinion_of(life_of(), {Signal.FOOTPRINT: reading}, Signal.FOOTPRINT)
