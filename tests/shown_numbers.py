@@ -1018,14 +1018,7 @@ VIEWS: Final = {
             limit=Fact(limit_mi, changes),
             advised_limit=Fact(of("advised_limit_bytes", text.configured_mi), changes),
             advised_request=Fact(of("advised_request_bytes", text.configured_mi), changes),
-            chance=Fact(
-                lambda row: (
-                    text.chance(row["oom_probability_7d"]).removesuffix(" %")
-                    if row["oom_probability_7d"] is not None
-                    else text.NOT_APPLICABLE
-                ),
-                changes,
-            ),
+            chance=Fact(lambda row: chance_of_fact(row).removesuffix(" %"), changes),
             advised_chance=Fact(of("advised_oom_probability", text.chance), changes),
             cost=Fact(lambda row: Near(row["cost_then_per_month"] - row["cost_now_per_month"]), priced),
         ),
@@ -1084,14 +1077,7 @@ VIEWS: Final = {
         _shown(
             limit=Fact(limit, patched),
             advised_limit=Fact(of("advised_limit_bytes", text.configured), patched),
-            chance=Fact(
-                lambda row: (
-                    text.chance(row["oom_probability_7d"]).removesuffix(" %")
-                    if row["oom_probability_7d"] is not None
-                    else text.NOT_APPLICABLE
-                ),
-                patched,
-            ),
+            chance=Fact(lambda row: chance_of_fact(row).removesuffix(" %"), patched),
             advised_chance=Fact(of("advised_oom_probability", text.chance), patched),
         ),
         "verdict headline next_step advised_request action hours_to_limit limit_at live kept peak kills waste cost",
