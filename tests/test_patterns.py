@@ -96,8 +96,9 @@ def written(node: ast.Call) -> tuple[re.Pattern[Any], str] | None:
     use, first = node.func.attr, node.args[0]
     if use not in USES or not isinstance(first, ast.Constant):
         return None
+    pattern: Any = first.value
     flags = next((word.value for word in node.keywords if word.arg == "flags"), None)
-    return re.compile(first.value, eval(ast.unparse(flags)) if flags else 0), use  # noqa: S307 - our own flags
+    return re.compile(pattern, eval(ast.unparse(flags)) if flags else 0), use  # noqa: S307 - our own flags
 
 
 def within(value: object) -> Iterator[re.Pattern[Any]]:

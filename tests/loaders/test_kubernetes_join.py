@@ -357,7 +357,7 @@ def test_who_is_responsible_is_in_the_report(tmp_path: Path) -> None:
     space = {"kind": "Namespace", "metadata": {"name": "shop", "annotations": {"owner": "Ann Lee"}}}
     expected = {"shop/api": "checkout", "shop": "Ann Lee"}
     assert rm.read(save(tmp_path, top(FLAT), listed(labelled, space))).report.owners == expected
-    short = [kubernetes.trimmed(one["kind"], one) for one in (labelled, space)]
+    short = [kubernetes.trimmed(str(one["kind"]), one) for one in (labelled, space)]
     assert "secret" not in json.dumps(short)
     recording = rm.read(save(tmp_path, top(FLAT), listed(*short)))
     assert recording.report.owners == expected

@@ -131,7 +131,7 @@ def test_actions_of_two_threads_come_one_after_the_other() -> None:
 @pytest.mark.parametrize("board", BOARDS)
 def test_every_board_says_how_old_its_data_are(board: Callable[[Any], Board]) -> None:
     """The line of the report's banner, where the data end long before now; nothing where they do not."""
-    end = RECORDING.samples["time"].max()
+    end: dt.datetime = RECORDING.samples.select(pl.col("time").max()).item()
     for later, said in ((dt.timedelta(minutes=1), False), (dt.timedelta(days=9), True)):
         made = board(rm.assess(RECORDING, now=end + later))
         assert ("The data end on" in made.static()) == said

@@ -129,7 +129,7 @@ def test_what_nobody_moved_is_not_worked_out_again(explorer: rm.LimitExplorer) -
     before = explorer.scene
     for name, control in explorer._sliders.items():
         shown, told = control.slider.value, getattr(explorer, name)
-        control.slider.value = min(shown + 0.4 * control.slider.step, control.slider.max)
+        control.slider.value = min(shown + 0.4 * control.step, control.slider.max)
         assert getattr(explorer, name) == told
     assert explorer.scene is before
     explorer._sliders["traffic"].slider.value = 1.1

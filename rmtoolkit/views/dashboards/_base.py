@@ -178,6 +178,7 @@ class Slider(NamedTuple):
     box: ipywidgets.VBox
     slider: ipywidgets.FloatSlider
     number: ipywidgets.BoundedFloatText
+    step: float
 
     def set(self, value: float, *, low: float | None = None, high: float | None = None) -> None:
         """Set the value, and the ends where they are given."""
@@ -205,7 +206,7 @@ def slider(label: str, value: float, low: float, high: float, *, step: float, un
     row.add_class("rm-slider-row")
     box = ipywidgets.VBox([html(el("span", label), "rm-name"), row])
     box.add_class("rm-slider")
-    return Slider(box, moved, number)
+    return Slider(box, moved, number, step)
 
 
 def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobox:

@@ -427,7 +427,7 @@ class LimitExplorer(Board):
         value, now = change.new * _unit(name), getattr(self, name) or 0
         # A browser knows whole steps only, and answers what it is told with the nearest: then nobody has moved it, and
         # what lies between two steps stays.
-        if abs(value - now) < control.slider.step * _unit(name) / 2:
+        if abs(value - now) < control.step * _unit(name) / 2:
             return
         self.set_trait(name, round(value) if name in ("limit_bytes", "threads") else value)
 
