@@ -332,6 +332,7 @@ _CHUNK_ROWS: Final = 512
 #: The kernel tells when a process started to the second.
 _CLOCK_SECONDS: Final = 1.0
 _DYING_SECONDS: Final = 5.0
+_QUOTA_SECONDS: Final = 10.0
 
 
 def record(
@@ -437,6 +438,8 @@ class Recorder:
         self._target = find_target(pid, command, cgroup, name)
         #: Counts of kills in the cgroups of the process, with times.
         self._counts: dict[Path, deque[tuple[float, int | None]]] = {}
+        #: The cores that a cgroup may use, and when that was read.
+        self._quota: tuple[Path | None, float, float | None] = (None, float("-inf"), None)
         self._follow_process()
         if self._target.folder is not None:
             self._kills = oom_kills(self._target.folder)
@@ -494,8 +497,17 @@ class Recorder:
             signals = self._measure_cgroup(folder, stamp / 1000)
         if not signals:
             return {}
-        quota = quota_of(folder or next(reversed(self._counts), None))
+        quota = self._quota_now(folder or next(reversed(self._counts), None))
         return {"time": stamp, **signals, "quota_cores": quota, "node_cores": os.cpu_count()}
+
+    def _quota_now(self, folder: Path | None) -> float | None:
+        of, read, quota = self._quota
+        now = time.monotonic()
+        # Three files for each folder above it, which hardly ever change.
+        if folder != of or now - read >= _QUOTA_SECONDS:
+            quota = quota_of(folder)
+            self._quota = (folder, now, quota)
+        return quota
 
     def _measure_cgroup(self, folder: Path, now: float) -> dict[str, Any]:
         signals: dict[str, Any] = dict(read_cgroup(folder))
