@@ -191,9 +191,11 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> 
     return pl.concat([split(part).table for part in partition(as_recording(recording))])
 
 
-def split(recording: Recording) -> Lifetimes:
-    """Cut the samples of a recording into lives."""
+def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:
+    """Cut the samples of a recording into lives; those `known` are taken where they are of just these samples."""
     samples = recording.samples.with_columns(footprint_bytes=_footprint(recording.samples))
+    if known is not None and (cut := _cut_as(known, samples)):
+        return cut
     starts = _starts(samples, lifetime_boundaries(recording, samples))
     lengths = np.diff(starts, append=samples.height)
     number = np.arange(len(starts), dtype=np.uint32)
@@ -209,6 +211,19 @@ def split(recording: Recording) -> Lifetimes:
     table = _endings(table, recording)
     table = _in_force(table, recording)
     return Lifetimes(_measured(table, samples, recording), samples)
+
+
+def _cut_as(known: pl.DataFrame, samples: pl.DataFrame) -> Lifetimes | None:
+    """Cut samples where known lives begin; None unless these hold every sample, from first to last."""
+    table = known.filter(pl.col("container_id").is_in(samples["container_id"].unique().implode()))
+    marks, starts, ends = mark(samples, "time"), mark(table, "start"), mark(table, "end")
+    first, last = np.searchsorted(marks, starts), np.searchsorted(marks, ends)
+    if not samples.height or not table.height or last[-1] != samples.height - 1:
+        return None
+    if first[0] or (first[1:] != last[:-1] + 1).any() or (marks[first] != starts).any() or (marks[last] != ends).any():
+        return None
+    number = np.repeat(np.arange(table.height, dtype=np.uint32), last - first + 1)
+    return Lifetimes(table, samples.with_columns(life_row=pl.Series(number)))
 
 
 def _footprint(samples: pl.DataFrame) -> pl.Expr:

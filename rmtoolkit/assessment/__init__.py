@@ -734,7 +734,7 @@ def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:
 
     wanted = [pl.col(part).eq_missing(pl.lit(row[part], pl.String)) for part in WORKLOAD]
     need = as_need(found.needs.filter(wanted).row(0, named=True))
-    past = of_workload(found.recording, need.names)
+    past = of_workload(found.recording, need.names, found.lives)
     known = scene(past, need, Change(), found.margins, found.oom_probability, found.prices or USUAL)
     limit = row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
     return known, choose(known, limit)

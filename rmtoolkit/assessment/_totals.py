@@ -104,9 +104,9 @@ class Totals:
         if self.window_end is None or self.data_age_seconds is None or not self.stale:
             return None
         end = f"{text.moment(self.window_end)} UTC"
-        return (
-            f"The data end on {end}, {text.hours(self.data_age_seconds / 3600)} ago: every “in 2 h” counts from then."
-        )
+        ago = text.hours(self.data_age_seconds / 3600)
+        # Data of one may end before those of others.
+        return f"The data end on {end}, {ago} ago: every “in 2 h” counts from the last sample of its workload."
 
     @property
     def sentence(self) -> str:

@@ -213,11 +213,13 @@ def purged(recording: AnyRecording) -> WhatIf:
     return _shifted(recording, recording.samples.select("container_id", "time", shift=-held), said)
 
 
-def startups(recording: Recording) -> pl.DataFrame:
+def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.DataFrame:
     """Say of every sample whether its process was still starting, and what it held above the settled level then."""
-    cut = split(recording)
+    cut = split(recording, lives)
     spans = _settling(cut.table.with_row_index("life_row"))
-    known = cut.samples.join(spans, on="life_row", how="left", maintain_order="left")
+    row = cut.samples["life_row"]
+    known = cut.samples.select("container_id", "time", "life_row", "footprint_bytes")
+    known = known.hstack(spans.drop("life_row")[row])
     value = pl.col("footprint_bytes")
     age, length = pl.col("time") - pl.col("start"), pl.col("end") - pl.col("start")
     early = (age <= th.STARTUP_SHARE * length) | pl.col("cut_short")
@@ -226,11 +228,11 @@ def startups(recording: Recording) -> pl.DataFrame:
         .group_by("life_row", maintain_order=True)
         .agg(top=pl.col("time").get(value.arg_max()))
     )
-    known = known.join(tops, on="life_row", how="left", maintain_order="left")
+    known = known.with_columns(_beside_lives(spans, tops).gather(row))
     # Startup is over when, after its highest point, the settled level is reached for the first time.
     low = (pl.col("time") > pl.col("top")) & (value <= (1 + th.SETTLED_BAND) * pl.col("settled_bytes"))
     over = known.filter(low).group_by("life_row", maintain_order=True).agg(over=pl.col("time").min())
-    known = known.join(over, on="life_row", how="left", maintain_order="left")
+    known = known.with_columns(_beside_lives(spans, over).gather(row))
     starting = (pl.col("time") < pl.col("over")).fill_null(value=False) | pl.col("cut_short")
     excess = (value - pl.col("settled_bytes")).clip(0)
     return known.select(
@@ -241,6 +243,11 @@ def startups(recording: Recording) -> pl.DataFrame:
         starting=starting,
         excess=pl.when(starting).then(excess).otherwise(0).fill_null(0),
     )
+
+
+def _beside_lives(spans: pl.DataFrame, found: pl.DataFrame) -> pl.Series:
+    """Give what was found of some lives, a value for each."""
+    return spans.join(found, on="life_row", how="left", maintain_order="left").to_series(-1)
 
 
 def _settling(table: pl.DataFrame) -> pl.DataFrame:
@@ -505,11 +512,11 @@ def _just_begun(begun: Whole, when: int) -> bool:
     return at >= 0 and when - int(begun[at]) <= _STARTUP_MS
 
 
-def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
-    """Lay out the past of one workload container: of a cluster, namespace, workload and container."""
+def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.DataFrame | None = None) -> Past:
+    """Lay out the past of one workload container, of a cluster, namespace, workload and container; `lives` if known."""
     wanted = zip(WORKLOAD, names, strict=True)
     mine = recording.filter(*(pl.col(column).eq_missing(pl.lit(name, dtype=pl.String)) for column, name in wanted))
-    used = _beside(usage(mine), startups(mine).drop("excess"), mine)
+    used = _beside(usage(mine), startups(mine, lives).drop("excess"), mine)
     threads = pl.col("threads").forward_fill().over("container_id")
     used = _beside(used, mine.samples.select("container_id", "time", threads), mine)
     begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
@@ -517,7 +524,11 @@ def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
     pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
     about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
-    begun = mine.events.filter(pl.col("kind").is_in(["start", "release"])).sort("time")
+    starts = mine.events.filter(pl.col("kind").is_in(["start", "release"])).sort("time")
+    begun = {
+        int(part["container_id"][0]): part["time"].to_physical().to_numpy()
+        for part in starts.partition_by("container_id")
+    }
     begin = int(times.min()) if times.size else 0
     span = int(times.max()) - begin + 1 if times.size else 1
     killed = kills(mine).drop_nulls("limit_bytes")
@@ -539,9 +550,7 @@ def of_workload(recording: Recording, names: Sequence[str | None]) -> Past:
         block=(times - begin) * BLOCKS // span,
         cadence=np.array([about[int(container)]["cadence_seconds"] or 0.0 for container in ids]),
         pods=tuple(about[int(container)]["pod"] for container in ids),
-        begun=tuple(
-            begun.filter(pl.col("container_id") == int(container))["time"].to_physical().to_numpy() for container in ids
-        ),
+        begun=tuple(begun.get(int(container), np.zeros(0, dtype=np.int64)) for container in ids),
         killed=killed.select(
             pod=pl.col("container_id").replace_strict(number, return_dtype=pl.Int64) if number else pl.lit(0),
             time=pl.col("time").to_physical(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,11 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import explore
 from rmtoolkit.limits.history import as_need
-from rmtoolkit.limits.what_if import of_workload
+from rmtoolkit.limits.what_if import Past, of_workload
 from tests.limits.conftest import MIB, gather, samples, steady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def spiky() -> pl.DataFrame:
@@ -215,6 +219,29 @@ def test_a_kill_that_no_sample_saw_is_one() -> None:
     assert (
         explore.choose(explore.scene(past, need, explore.Change(), rm.Margins.shipped()), 400 * MIB).kills.height == 2
     )
+
+
+@pytest.mark.parametrize("made", [killed_below, spiky])
+def test_a_past_with_known_lives_is_the_past(made: Callable[[], pl.DataFrame]) -> None:
+    """Lives that were assessed are not looked for again; those of other samples are not taken."""
+    recording = rm.Recording.from_frame(made())
+    names, lives = (None, "shop", "api", "app"), rm.lives(recording)
+    anew = of_workload(recording, names)
+    moved = lives.with_columns(pl.col("settled_bytes") + MIB)
+    assert_same_past(of_workload(recording, names, lives), anew)
+    assert of_workload(recording, names, moved).settled[-1] == anew.settled[-1] + MIB
+    later = dataclasses.replace(recording, samples=recording.samples[1:])
+    assert_same_past(of_workload(later, names, moved), of_workload(later, names))
+
+
+def assert_same_past(one: Past, other: Past) -> None:
+    """Compare every value."""
+    for field in dataclasses.fields(Past):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(mine, pl.DataFrame):
+            assert mine.equals(theirs), field.name
+        else:
+            np.testing.assert_equal(mine, theirs, field.name)
 
 
 def test_a_changed_past_says_that_its_kills_are_as_recorded() -> None:

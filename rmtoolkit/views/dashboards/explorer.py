@@ -489,10 +489,14 @@ class LimitExplorer(Board):
 
     def _laid_out(self, workload: str) -> Past:
         need, mine = self._needs[workload], self._source
-        if not isinstance(mine, Recording):
+        lives = None
+        if isinstance(mine, Recording):
+            # Containers that are numbered alike have the lives that were assessed.
+            lives = self._found.lives if mine.containers.equals(self._found.recording.containers) else None
+        else:
             wanted = zip(WORKLOAD, need.names, strict=True)
             mine = mine.recording(*(pl.col(column).eq_missing(pl.lit(name, pl.String)) for column, name in wanted))
-        return of_workload(mine, need.names)
+        return of_workload(mine, need.names, lives)
 
     def _change(self) -> Change:
         """Read the traits; what is as measured is no change."""
