@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         exports.check_format(options.output)
     with connected(options.scheduler) as client:
         found = assess(_sources.read(options), heap=_sources.profiles(options.heap), client=client)
-    rows = exports.with_completeness(classify(found, by=options.by), found)
+    rows = exports.as_told(classify(found, by=options.by), found)
     if streamed:
         _sources.stream(exports.as_bytes(rows, streamed))
         return _sources.status(found.fleet, options.fail_on)

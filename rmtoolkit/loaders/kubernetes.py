@@ -89,7 +89,9 @@ class Objects:
     evictions: dict[Key, tuple[int | None, str]] = field(default_factory=dict)
     nodes: dict[str, int] = field(default_factory=dict)
     quotas: dict[str, int] = field(default_factory=dict)
+    #: Who is told, by namespace, and by kind, namespace and name of what has pods.
     teams: dict[str, str] = field(default_factory=dict)
+    teams_of: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -123,6 +125,7 @@ class Objects:
             self.teams.update({name: team} if (team := _team(about)) else {})
         else:
             self.owner_of[kind, (None, namespace, name)] = _controller(about) or ("", "")
+            self.teams_of.update({(kind, namespace, name): team} if (team := _team(about)) else {})
             if kind == "ReplicaSet":
                 self.templates[namespace, name] = _containers(mapping(item, "spec", "template", "spec"), {})
         return True
@@ -853,14 +856,19 @@ def _releases(
     return [(container, time, "release", None, version) for container, time, version in releases(ran, slack)]
 
 
-def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> Iterator[tuple[str, str]]:
-    yield from objects.teams.items()
+def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> dict[str, str]:
+    """Name who is told: of a workload what its pods say, else its Deployment or the like; of its namespace."""
+    of_pods: list[tuple[str, str]] = []
+    of_workloads: dict[str, str] = {}
     for row in rows:
-        place = row.about["namespace"], row.about["pod"]
-        for instance in known.pods.get(place, ()):
-            team = instance.looks[-1].team
-            if team is not None and None not in (*place, row.about["workload"]):
-                yield f"{place[0]}/{row.about['workload']}", team
+        namespace, workload, pod = row.about["namespace"], row.about["workload"], row.about["pod"]
+        if namespace is None or workload is None:
+            continue
+        name, owner = f"{namespace}/{workload}", objects.teams_of.get((row.about["workload_kind"], namespace, workload))
+        of_workloads |= {} if owner is None else {name: owner}
+        teams = (instance.looks[-1].team for instance in known.pods.get((namespace, pod), ()))
+        of_pods += [(name, team) for team in teams if team is not None]
+    return {**objects.teams, **of_workloads, **agreed(of_pods)}
 
 
 def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known: _Known) -> Report:
@@ -888,6 +896,6 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
             time_axis=recording.report.time_axis,
             nodes=dict(objects.nodes),
             quotas=dict(objects.quotas),
-            owners=agreed(_teams(objects, rows, known)),
+            owners=_teams(objects, rows, known),
         )
     )

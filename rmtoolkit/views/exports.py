@@ -11,6 +11,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import check_target, write_whole
+from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import as_assessment
 from rmtoolkit.limits.patches import patches_yaml
 
@@ -62,9 +63,11 @@ def patches(source: Source | Assessment) -> str:
     return patches_yaml(as_assessment(source).workloads.filter(~pl.col("accepted")))
 
 
-def with_completeness(rows: pl.DataFrame, found: Assessment) -> pl.DataFrame:
-    """Say in every row what the source lacks: a program reads no more than rows."""
-    return rows.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
+def as_told(rows: pl.DataFrame, found: Assessment) -> pl.DataFrame:
+    """Say in every row who owns the workload, and what the source lacks: a program reads no more than rows."""
+    owners = found.workloads.select(*WORKLOAD, "owner")
+    owned = rows.join(owners, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+    return owned.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
 
 
 def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:

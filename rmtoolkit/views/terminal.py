@@ -258,7 +258,7 @@ def as_bytes(found: Assessment, ending: str) -> bytes:
     """Put limits into a format, or into patches."""
     if ending in YAML:
         return exports.patches(found).encode()
-    return exports.as_bytes(exports.with_completeness(recommend_limits(found), found), ending)
+    return exports.as_bytes(exports.as_told(recommend_limits(found), found), ending)
 
 
 def write(found: Assessment, path: str | os.PathLike[str]) -> Path:

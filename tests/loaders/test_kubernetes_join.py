@@ -15,6 +15,7 @@ from rmtoolkit.assessment import classify
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders import kubernetes
 from rmtoolkit.loaders.kubernetes import WITHOUT_OBJECTS
+from rmtoolkit.views import exports
 from tests.loaders.kubernetes import API, MI, T0, at, container, ended, listed, owned, pod, running, save, status, top
 
 if TYPE_CHECKING:
@@ -363,6 +364,31 @@ def test_who_is_responsible_is_in_the_report(tmp_path: Path) -> None:
     assert recording.report.owners == expected
     assert rm.read_recording(recording.write(tmp_path / "kept.parquet")).report == recording.report
     assert rm.assess(recording).workloads["owner"].to_list() == ["checkout"]
+
+
+@pytest.mark.parametrize(
+    ("of_pod", "of_parent", "expected"),
+    [
+        pytest.param({}, {"team": "checkout"}, {"shop/api": "checkout"}, id="the Deployment alone"),
+        pytest.param({"team": "api"}, {"team": "checkout"}, {"shop/api": "api"}, id="its pods first"),
+        pytest.param({}, {"app": "api"}, {}, id="nobody"),
+    ],
+)
+def test_who_is_responsible_for_a_deployment(
+    tmp_path: Path, of_pod: dict[str, str], of_parent: dict[str, str], expected: dict[str, str]
+) -> None:
+    """Labels of what made the pods count where the pods have none; a row that is written names who it is."""
+    about = {"name": "api", "namespace": "shop", "labels": of_parent}
+    parent = {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": about}
+    elsewhere = {"kind": "StatefulSet", "metadata": {**about, "labels": {"team": "other"}}}
+    dumped = [pod(about={"labels": of_pod}), parent, elsewhere]
+    for objects in (dumped, [kubernetes.trimmed(str(one["kind"]), one) for one in dumped]):
+        recording = rm.read(save(tmp_path, top(FLAT), listed(*objects)))
+        assert recording.report.owners == expected
+    found = rm.assess(recording)
+    for rows in (rm.classify(found), rm.classify(found, by="instance"), rm.recommend_limits(found)):
+        told = json.loads(exports.as_bytes(exports.as_told(rows, found), ".json"))
+        assert [one["owner"] for one in told] == [expected.get("shop/api")]
 
 
 def test_nodes_and_quotas_are_in_the_report(tmp_path: Path) -> None:
