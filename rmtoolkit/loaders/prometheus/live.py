@@ -296,7 +296,10 @@ class Prometheus:
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
         legs = discover(client, wanted, overrides, labels or {}, window.after, window.until)
-        sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
+        # In steps, CPUs stand at the instants of the samples: at others they would be rows of their own.
+        stepped = [leg for leg in legs if leg.of_cpus and step_seconds]
+        facts_of = [leg for leg in legs if leg not in stepped]
+        sampled = (*(leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in facts_of), *stepped)
         signals = [leg for leg in sampled if leg.counts]
         if not signals:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until)
@@ -308,7 +311,7 @@ class Prometheus:
             fetched = partial(
                 fetcher.fetch_beside,
                 parts,
-                lambda beside: fetch_metadata(beside, legs, overrides, window.after, window.until),
+                lambda beside: fetch_metadata(beside, facts_of, overrides, window.after, window.until),
             )
             found, facts = fetched()
             if self._bulk is not None and self._bulk.reads and (lacking := _lacking(found, signals)):
@@ -416,14 +419,17 @@ def _plan(
 
 def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = False) -> str:
     """Name a metric of which fewer series came than the server counted at one instant; empty where none does."""
-    there: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    there: dict[tuple[str, bool], set[frozenset[tuple[str, str]]]] = {}
     for part in found:
         for labels in part.labels:
-            there.setdefault(labels.get("__name__", ""), set()).add(frozenset(labels.items()))
+            place = labels.get("__name__", ""), labels.get("resource") == "cpu"
+            there.setdefault(place, set()).add(frozenset(labels.items()))
     # The server counts them too.
     idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
-    counted = ((name, size) for leg in legs for name, size in (leg.sure if is_sure else leg.counts).items())
-    return next((name for name, size in counted if size > len(there.get(name, ())) + idle), "")
+    counted = (
+        (name, leg.of_cpus, size) for leg in legs for name, size in (leg.sure if is_sure else leg.counts).items()
+    )
+    return next((name for name, cpus, size in counted if size > len(there.get((name, cpus), ())) + idle), "")
 
 
 def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
