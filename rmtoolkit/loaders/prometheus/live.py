@@ -296,10 +296,7 @@ class Prometheus:
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
         legs = discover(client, wanted, overrides, labels or {}, window.after, window.until)
-        # In steps, CPUs stand at the instants of the samples: at others they would be rows of their own.
-        stepped = [leg for leg in legs if leg.of_cpus and step_seconds]
-        facts_of = [leg for leg in legs if leg not in stepped]
-        sampled = (*(leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in facts_of), *stepped)
+        sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
         signals = [leg for leg in sampled if leg.counts]
         if not signals:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until)
@@ -311,7 +308,7 @@ class Prometheus:
             fetched = partial(
                 fetcher.fetch_beside,
                 parts,
-                lambda beside: fetch_metadata(beside, facts_of, overrides, window.after, window.until),
+                lambda beside: fetch_metadata(beside, legs, overrides, window.after, window.until),
             )
             found, facts = fetched()
             if self._bulk is not None and self._bulk.reads and (lacking := _lacking(found, signals)):
