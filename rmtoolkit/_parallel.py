@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import conform
-from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault, named, quote, warn
+from rmtoolkit.exceptions import REPORT_BUG, RmtoolkitError, fault, met, named, quote, spared, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, empty
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Frames = dict[str, pl.DataFrame]
     Source: TypeAlias = "Recording | Parted | pl.DataFrame | pl.LazyFrame | pd.DataFrame"
     Work = Callable[[Recording], Frames]
+    Otherwise = Callable[[Recording, BaseException], Frames]
 
 
 #: Samples that a part has at least, unless the recording ends before.
@@ -183,9 +184,11 @@ def as_source(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of ta
     return data if isinstance(data, Parted) else as_recording(data)
 
 
-def parallel_map(source: Recording | Parted, work: Work, *, client: Client | None = None) -> tuple[Frames, Recording]:
+def parallel_map(
+    source: Recording | Parted, work: Work, *, client: Client | None = None, otherwise: Otherwise | None = None
+) -> tuple[Frames, Recording]:
     """Do the same work on every part, and put the answers together; with whom it fails stands alone."""
-    work = partial(netted, work)
+    work = partial(netted, work, otherwise=otherwise or partial(_unjudged, work))
     if isinstance(source, Parted):
         return source.map_parts(work, client)
     return _together(each(work, partition(source), client)), source
@@ -196,20 +199,23 @@ def _together(pieces: Iterable[Frames]) -> Frames:
     return {name: pl.concat([piece[name] for piece in made], how="diagonal") for name in made[0]}
 
 
-def netted(work: Work, part: Recording) -> Frames:
+def netted(work: Work, part: Recording, *, otherwise: Otherwise) -> Frames:
     """Do the work on a part; with whom it fails is found by halves, and its neighbours are as without it."""
-    try:
-        return work(part)
-    except BaseException as error:
-        if not is_fault(error):
-            raise
+
+    def apart(error: BaseException) -> Frames:
         begins = _begins(part.containers)
         if len(begins) > 1:
             middle = begins[len(begins) // 2]
             halves = (part.containers[:middle], part.containers[middle:])
-            ids = (half["container_id"].implode() for half in halves)
-            return _together(netted(work, part.filter(pl.col("container_id").is_in(one))) for one in ids)
-        return _unjudged(work, part, error)
+            parts = (part.filter(pl.col("container_id").is_in(half["container_id"].implode())) for half in halves)
+            return _together(netted(work, half, otherwise=otherwise) for half in parts)
+        name = _name(part)
+        with named(f"{quote(name)} could not be judged"):
+            made = otherwise(part, error)
+        warn(f"{quote(name)} could not be judged: {fault(error)}.")
+        return made
+
+    return spared(apart, work, part)
 
 
 def _begins(containers: pl.DataFrame) -> list[int]:
@@ -219,23 +225,25 @@ def _begins(containers: pl.DataFrame) -> list[int]:
     return same.arg_unique().to_list() if apart else [0]
 
 
-def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
-    """Judge a workload as if nothing had been measured, and say why."""
+def _name(part: Recording) -> str:
     about = part.containers.row(0, named=True)
     name = "/".join(filter(None, (about["cluster"], about["namespace"], about["workload"])))
-    name = name or about["container"] or "this process"
+    return name or about["container"] or "this process"
+
+
+def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
+    """Judge a workload as if nothing had been measured, and say why."""
+    name = _name(part)
     blank = {column: pl.lit(None, dtype) for column, dtype in SAMPLES.items() if column not in ("container_id", "time")}
     said = {column: pl.lit(None, CONTAINERS[column]) for column in ("limit_bytes", "request_bytes")}
     containers = part.containers.with_columns(**said, limit_known=pl.lit(value=False))
     last = part.samples.group_by("container_id", maintain_order=True).last().with_columns(**blank)
-    with named(f"{quote(name)} could not be judged"):
-        made = work(Recording(containers, conform(last, SAMPLES), empty(EVENTS), part.report))
-    warn(f"{quote(name)} could not be judged: {fault(error)}.")
+    made = work(Recording(containers, conform(last, SAMPLES), empty(EVENTS), part.report))
     words = {
         "headline": f"{name} could not be judged.",
         "reason": f"It ended in an {fault(error)}.",
         "explanation": f"{name} could not be judged. It ended in an {fault(error)}.",
-        "next_step": "Report it with what RMTOOLKIT_TRACEBACK=1 shows; the others are judged as without it.",
+        "next_step": f"{REPORT_BUG}: {met(error)}.",
     }
     for frame in {"verdicts", "instances"} & made.keys():
         rows = made[frame]

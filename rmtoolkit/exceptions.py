@@ -6,10 +6,15 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import ParamSpec, TypeVar
+
+    Given = ParamSpec("Given")
+    Made = TypeVar("Made")
+    Other = TypeVar("Other")
 
 _QUOTE_CHARACTERS = 80
 #: A path is of no use without its end.
@@ -177,10 +182,33 @@ def is_fault(error: BaseException) -> bool:
     return odd and not (isinstance(error, RmtoolkitError | OSError) or os.environ.get("RMTOOLKIT_TRACEBACK"))
 
 
+def met(error: BaseException) -> str:
+    """Name an error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
 def fault(error: BaseException) -> str:
     """Say in one line what nobody foresaw."""
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return f"internal error, {said} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)"
+    return f"internal error, {met(error)} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)"
+
+
+#: How the next step begins of what met such an error.
+REPORT_BUG: Final = "Run again with RMTOOLKIT_TRACEBACK=1 and open an issue with what it shows"
+
+
+def spared(
+    otherwise: Callable[[BaseException], Other],
+    work: Callable[Given, Made],
+    *given: Given.args,
+    **named: Given.kwargs,
+) -> Made | Other:
+    """Do one part of many; what nobody foresaw is said of it, and of no other."""
+    try:
+        return work(*given, **named)
+    except BaseException as error:
+        if not is_fault(error):
+            raise
+        return otherwise(error)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import importlib
 import json
 import math
 import re
@@ -15,12 +16,12 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit import assessment
-from rmtoolkit.analysis import judge
+from rmtoolkit import assessment, validation
+from rmtoolkit.analysis import judge, signals
 from rmtoolkit.cli import main as command
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.heap import formats
-from rmtoolkit.limits import history, recommend
+from rmtoolkit.limits import backtest, history, recommend
 from rmtoolkit.loaders import tables
 
 if TYPE_CHECKING:
@@ -284,7 +285,8 @@ def test_a_fault_within_the_analysis_stays_with_its_workload(
         lake.append(recording)
     monkeypatch.setattr(room, name, faulty(getattr(room, name)))
     with pytest.warns(RmtoolkitWarning, match="'shop/bad' could not be judged: internal error, PanicException: boom"):
-        found = rm.assess(recording if kept == "in memory" else lake).workloads
+        assessed = rm.assess(recording if kept == "in memory" else lake)
+    found = assessed.workloads
     own = ["workload_id", "container_id", "data_age_seconds", "dropped_share", "incomplete", "margins", "pairs"]
     rows = found.filter(pl.col("workload") != "bad").drop(own).rows(named=True)
     assert all(map(same, rows, expected.drop(own).rows(named=True)))
@@ -292,6 +294,98 @@ def test_a_fault_within_the_analysis_stays_with_its_workload(
     (row,) = found.filter(workload="bad").rows(named=True)
     assert (row["verdict"], row["headline"]) == ("inconclusive", "shop/bad could not be judged.")
     assert "boom and pages of it" in row["why"]
+    how = "Run again with RMTOOLKIT_TRACEBACK=1 and open an issue with what it shows"
+    step = f"{how}: PanicException: boom and pages of it."
+    assert row["next_step"] == step
+    assert assessed.advice.join(found.filter(workload="bad"), on="workload_id", how="semi")["text"].to_list() == [step]
+
+
+@pytest.mark.parametrize("name", ["validate", "lives", "backtest"])
+def test_a_fault_stays_with_its_workload_where_one_question_is_asked(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question that is asked alone has rows of the others as without it, and one of whom it could not answer."""
+
+    def ask(recording: rm.Recording) -> pl.DataFrame:
+        found = rm.backtest(recording).weeks if name == "backtest" else getattr(rm, name)(recording)
+        return found.sort(found.columns)
+
+    weeks = [T0 + 3600 * at for at in range(22 * 24)]
+    levels: Series = [
+        (time, 5 if name == "validate" else 200 * MI + at * 7919 % 97 * 1024) for at, time in enumerate(weeks)
+    ]
+    fleet = {f"{pod}-7d9f8b6c5d-x2x7k": levels for pod in ("api", "bad", "web", "zoo")}
+    recording = rm.Recording.from_frame(table(fleet, ms=False)).filter(workload=["api", "bad", "web", "zoo"])
+    expected = ask(recording.filter(workload=["api", "web", "zoo"]))
+    (bad,) = recording.containers.filter(workload="bad")["container_id"]
+    room, inner = {
+        "validate": (validation, "validate_part"),
+        "lives": (signals, "split"),
+        "backtest": (backtest, "weeks_of"),
+    }[name]
+    monkeypatch.setattr(room, inner, faulty(getattr(room, inner)))
+    with pytest.warns(RmtoolkitWarning, match="'shop/bad' could not be judged: internal error, PanicException: boom"):
+        found = ask(recording)
+    whose = pl.col("workload") == "bad" if "workload" in found.columns else pl.col("container_id") == bad
+    assert expected.height
+    assert found.filter(~whose).equals(expected)
+    (row,) = found.filter(whose).rows(named=True)
+    about = {"container_id", "namespace", "workload", "pod", "container", "week"}
+    told = {key: value for key, value in row.items() if value is not None and key not in about}
+    if name == "validate":
+        why = "It could not be checked: internal error, PanicException: boom and pages of it (a bug; "
+        assert str(told.pop("detail")).startswith(why)
+        assert told == {"check": "not_checked", "rejected": False}
+    else:
+        assert told == {}
+
+
+def test_a_question_asked_of_a_bad_workload_alone_has_the_usual_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads the frame finds what it has otherwise, with nothing in it."""
+    recording = rm.Recording.from_frame(SEVERAL).filter(workload="bad")
+    expected = rm.lives(recording).schema
+    monkeypatch.setattr(signals, "split", faulty(signals.split))
+    with pytest.warns(RmtoolkitWarning, match="'shop/bad' could not be judged"):
+        assert rm.lives(recording).schema == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("report.page.row", "The row of shop/bad"),
+        ("_tables.evidence", "The card of shop/bad"),
+        ("report.page.values", ""),
+        ("report.sections.tiles", "The totals"),
+        ("report.sections.quality", "The quality of the data"),
+    ],
+)
+def test_a_fault_while_a_page_is_drawn_stays_in_its_place(
+    where: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row, card or section that cannot be drawn says so where it would stand; the page has all the others."""
+    found = rm.assess(rm.Recording.from_frame(SEVERAL))
+    module, name = where.rsplit(".", 1)
+    room = importlib.import_module(f"rmtoolkit.views.{module}")
+    draw = getattr(room, name)
+
+    def tried(*given: object, **named: object) -> object:
+        rows = [one for one in given if isinstance(one, dict)]
+        if not rows or rows[0]["workload"] == "bad":
+            raise FAULT
+        return draw(*given, **named)
+
+    monkeypatch.setattr(room, name, tried)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        html = rm.report(found, tmp_path / "week.html").read_text("utf-8")
+    assert {str(one.message).split(" could")[0] for one in caught} == {said} - {""}
+    written = html.count(f'<p class="note">{said} could not be drawn: internal error, PanicException: boom')
+    assert bool(written) == bool(said)
+    names = {"api", "bad", "web", "zoo"}
+    assert set(re.findall(r'data-card="[^"]*">([a-z]+)</a>', html)) == names
+    drawn = names - {"bad"} if said.startswith("The card") else names
+    assert set(re.findall(r"<h3>([a-z]+) does not leak", html)) == drawn
+    assert html.rstrip().endswith("</html>")
 
 
 def test_a_fault_that_nothing_helps_against_names_its_workload(

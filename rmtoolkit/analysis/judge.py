@@ -24,7 +24,7 @@ from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Signal, Verdict
-from rmtoolkit.validation import validate
+from rmtoolkit.validation import validate_part
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -304,7 +304,7 @@ class Read:
 
 def read(recording: Recording) -> Read:
     """Reduce the samples of a block to lives and readings."""
-    findings = validate(recording)
+    findings = validate_part(recording)
     cut = split(recording)
     rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
     readings = signals.read(cut, recording, rejected)

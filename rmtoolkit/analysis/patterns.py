@@ -10,6 +10,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import remedies
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow, rejected
+from rmtoolkit.exceptions import REPORT_BUG
 from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory
 
@@ -942,6 +943,9 @@ def advise(row: Mapping[str, object]) -> Iterator[Advice]:
 
 def advise_on(row: VerdictRow) -> Iterator[Advice]:
     """Give advice on a verdict, made as it is asked for."""
+    if row.next_step.startswith(REPORT_BUG):
+        yield Advice(row.next_step)
+        return
     evidence = row.by_statistic
     given = 0
     for given, found in enumerate(_all(row, evidence), 1):  # noqa: B007 - counted, to know whether there was any

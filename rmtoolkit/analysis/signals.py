@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit._parallel import partition
+from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
@@ -188,7 +188,14 @@ class Lifetimes:
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
     """List the lifetimes of every container."""
-    return pl.concat([split(part).table for part in partition(as_recording(recording))])
+    frames, _ = parallel_map(as_recording(recording), lambda part: {"lives": split(part).table}, otherwise=_not_cut)
+    return frames["lives"]
+
+
+def _not_cut(part: Recording, _: BaseException) -> dict[str, pl.DataFrame]:
+    """Name the containers, of whose lives nothing is known."""
+    nobody = split(replace(part, containers=part.containers.clear(), samples=part.samples.clear()))
+    return {"lives": pl.concat([nobody.table, part.containers.select("container_id")], how="diagonal")}
 
 
 def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:

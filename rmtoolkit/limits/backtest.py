@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from rmtoolkit._parallel import partition
-from rmtoolkit._tables import parse_duration, settings_at_time
+from rmtoolkit._parallel import parallel_map
+from rmtoolkit._tables import conform, parse_duration, settings_at_time
 from rmtoolkit.analysis.judge import assess_block, read, verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
@@ -26,7 +27,7 @@ from rmtoolkit.limits.risk import (
     Margins,
     as_margins,
     at_most,
-    pairs,
+    paired,
     swing_of,
     wilson,
     with_own,
@@ -92,6 +93,7 @@ class Backtest:
         needed, whether that was more (`oom`), and the share of the limit that stayed unused on average (`slack`).
         `limit_bytes` is null where a rule gave none. Growing workloads are in it, and in nothing else. `said_kill_time`
         is when the week's past said that the limit then in force would be hit, `killed_time` when it killed first.
+        A row without a rule (`arm` is null) could not be judged, as a warning says; it too is in nothing else.
     arms
         A row per rule over the weeks for which every rule gave a limit (of our own: that at 5 %; at other chances there
         may be fewer), the growing ones left out: `arm`, `weeks`,
@@ -357,7 +359,9 @@ def backtest(
     found = []
     for origin in origins:
         learnt = _margins_before(recording, origin, margins)
-        found += [weeks_of(part, origin, length, learnt, promised) for part in partition(recording)]
+        scored = partial(_scored, origin=origin, history=length, margins=learnt, promised=promised)
+        unscored = partial(_unscored, origin=origin)
+        found.append(parallel_map(recording, scored, otherwise=unscored)[0]["weeks"])
     return summarise(pl.concat(found), promised)
 
 
@@ -376,9 +380,19 @@ def _margins_before(
 ) -> Margins:
     """Learn from the weeks that lie before, if nothing else is wanted."""
     if margins is None:
-        before = [pairs(part, origin - dt.timedelta(milliseconds=1)) for part in partition(recording)]
-        return with_own(Margins.shipped(), pl.concat(before))
+        end = origin - dt.timedelta(milliseconds=1)
+        return with_own(Margins.shipped(), parallel_map(recording, partial(paired, end=end))[0]["pairs"])
     return as_margins(margins)
+
+
+def _scored(part: Recording, **asked: Any) -> dict[str, pl.DataFrame]:  # noqa: ANN401 - as `weeks_of` takes it
+    return {"weeks": weeks_of(part, **asked)}
+
+
+def _unscored(part: Recording, _: BaseException, *, origin: dt.datetime) -> dict[str, pl.DataFrame]:
+    """Name who is in no week, for a reason that nobody foresaw."""
+    rows = part.containers.select(WORKLOAD).unique(maintain_order=True)
+    return {"weeks": conform(rows.with_columns(week=pl.lit(origin)), WEEKS)}
 
 
 def weeks_of(

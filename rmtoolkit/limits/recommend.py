@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
+from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Cause, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
@@ -437,14 +437,13 @@ def of_gathered(
 
 def _advised(row: dict[str, Any], ask: _Asked) -> Advised:
     """Advise on one; what nobody foresaw is said of it, and of no other."""
-    try:
-        return _advise(history.as_need(row), ask)
-    except BaseException as error:
-        if not is_fault(error):
-            raise
+
+    def not_advised(error: BaseException) -> Advised:
         nothing = dict.fromkeys(field.name for field in fields(Advised))
         said = {"reason": f"No limit is advised: {fault(error)}.", "risk_because": fault(error), "margins": ask.origin}
         return Advised(**nothing | said | {"action": Action.WAIT, "pairs": 0, "provisional": True})  # type: ignore[arg-type]
+
+    return spared(not_advised, lambda: _advise(history.as_need(row), ask))
 
 
 def advise(need: history.Need, oom_probability: float, margins: Margins, prices: risk.Prices | None = None) -> Advised:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._parallel import partition
+from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import conform, run_starts
+from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, TIME, empty
 
@@ -525,7 +526,7 @@ def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, 
     )
 
 
-__all__ = ["FINDINGS", "validate"]
+__all__ = ["FINDINGS", "validate", "validate_part"]
 
 
 def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
@@ -553,7 +554,8 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
     `active_above_mapped`, `working_set_above_usage`, `anon_above_usage`, `usage_above_peak`,
     `allocator_above_footprint` and `usage_above_limit`. An exporter is at fault in `stale_allocator` and
     `self_incrementing`, a unit in `absurd_value`, `tiny_value` and `decimal_units`. Fewer measurements than
-    rows: `repeated_values`. No counter, or an unseen restart: `counter_fell`.
+    rows: `repeated_values`. No counter, or an unseen restart: `counter_fell`. A check that failed itself, of which
+    no more is known: `not_checked`.
 
     Examples
     --------
@@ -563,10 +565,20 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
     usage_bytes True Working set was above usage in 3 of 3 samples, at worst 900 Mi against 300 Mi.
     working_set_bytes True Working set was above usage in 3 of 3 samples, at worst 900 Mi against 300 Mi.
     """
-    return pl.concat([_check(part) for part in partition(as_recording(recording))])
+    checked, _ = parallel_map(
+        as_recording(recording), lambda part: {"findings": validate_part(part)}, otherwise=_not_checked
+    )
+    return checked["findings"]
 
 
-def _check(recording: Recording) -> pl.DataFrame:
+def _not_checked(part: Recording, error: BaseException) -> dict[str, pl.DataFrame]:
+    rows = part.containers.select("container_id", "namespace", "workload", "pod", "container")
+    said = {"check": "not_checked", "detail": f"It could not be checked: {fault(error)}.", "rejected": False}
+    return {"findings": conform(rows.with_columns(pl.lit(value).alias(name) for name, value in said.items()), FINDINGS)}
+
+
+def validate_part(recording: Recording) -> pl.DataFrame:
+    """Do for one part what `validate` does for all."""
     samples = with_references(recording)
     found = [
         *check(samples, recording),

@@ -67,10 +67,11 @@ def row(found: Assessment, about: Row, columns: tuple[Column, ...], spark: objec
         )
         for column in columns
     ]
-    return el("tr", _name(about), *cells, class_="row", role="row")
+    return el("tr", name_cell(about), *cells, class_="row", role="row")
 
 
-def _name(about: Row) -> Markup:
+def name_cell(about: Row) -> Markup:
+    """Name a workload, as the link to its card."""
     space, own = apart(about)
     shown = shortened(own, SHOWN_NAME)
     whole = about["name"] if shown != own or len(space) > SHOWN_NAME else None

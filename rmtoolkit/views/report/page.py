@@ -7,7 +7,7 @@ import json
 import os
 import zlib
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -16,24 +16,29 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, folded, headed, join, wide
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.exceptions import fault, spared, warn
 from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views._tables import answer, with_code
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
-from rmtoolkit.views.report.columns import Row, advised, heads, known, row, values
+from rmtoolkit.views.report.columns import Row, advised, heads, known, name_cell, row, values
 from rmtoolkit.views.style import REPORT
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Container, Iterable, Sequence
+    from typing import ParamSpec, TypeVar
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.limits.patches import Resources
     from rmtoolkit.views.report.columns import Section
+
+    Given = ParamSpec("Given")
+    Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -111,35 +116,51 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     everything = [about for about in rows if about["workload_id"] < _MOST]
     tables = [drawn.section(section, mine, opened=not at) for at, (section, mine) in enumerate(chosen)]
     whole = drawn.section(sections.ALL, everything, opened=not chosen)
-    killed, applied = sections.kills(found, everything), sections.apply(found, patches, rows)
+    killed = _part("OOM kills", sections.kills, found, everything)
+    applied = _part("What to apply", sections.apply, found, patches, rows)
     beside = {"kills": killed, "apply": applied}
     there = {*(section.key for section, _ in chosen), *(key for key, made in beside.items() if made)}
     main = el(
         "main",
         sections.top(found, contents.title),
         sections.heading(found),
-        _tables.incomplete(found),
-        sections.raised_again(rows),
-        sections.tiles(found, there),
-        sections.acts(found, contents.awake),
+        _part("What was left out", _tables.incomplete, found),
+        _part("What was raised again", sections.raised_again, rows),
+        _part("The totals", sections.tiles, found, there),
+        _part("What to do", sections.acts, found, contents.awake),
         _overview(chosen, contents, there),
-        sections.groups(found),
-        sections.changed(found, contents.awake),
+        _part("The groups", sections.groups, found),
+        _part("What changed", sections.changed, found, contents.awake),
         killed,
         applied,
         _filter(contents),
         *tables,
-        sections.failures(found, contents.awake),
-        sections.capacity(found),
+        _part("What happened", sections.failures, found, contents.awake),
+        _part("The capacity", sections.capacity, found),
         whole,
         _not_shown(contents),
-        sections.accepted(rows, contents.unmatched),
-        sections.quality(found, rows),
+        _part("What is accepted", sections.accepted, rows, contents.unmatched),
+        _part("The quality of the data", sections.quality, found, rows),
         _footer(written, found),
     )
     title = f"{text.printable(contents.title)}: {found.fleet.sentence}"
     parts = main, drawn.packed([*chosen, (sections.ALL, everything)])
     return document(title, REPORT, parts, asset("report.js"), class_="rm", data_chunk=_CHUNK)
+
+
+def _part(name: str, write: Callable[Given, Made], *given: Given.args, **named: Given.kwargs) -> Made | Markup:
+    """Write a part of the page; where nobody foresaw what it met, that stands there instead."""
+    return spared(partial(_not_drawn, name), write, *given, **named)
+
+
+def _not_drawn(name: str, error: BaseException) -> Markup:
+    said = text.printable(f"{name} could not be drawn: {fault(error)}.")
+    warn(said)
+    return el("p", said, class_="note")
+
+
+def _unsorted(section: Section, _: BaseException) -> list[Any]:
+    return [None] * (1 + len(section.columns))
 
 
 class _Drawn:
@@ -167,7 +188,8 @@ class _Drawn:
 
     def spark(self, about: Row) -> object:
         if about["workload_id"] not in self.drawn:
-            self.drawn[about["workload_id"]] = self.sparks.of(about["container_id"])
+            spark = _part(f"The spark of {about['name']}", self.sparks.of, about["container_id"])
+            self.drawn[about["workload_id"]] = spark
         return self.drawn[about["workload_id"]]
 
     def section(self, section: Section, found: Sequence[Row], *, opened: bool) -> Markup:
@@ -176,7 +198,7 @@ class _Drawn:
         rows: list[Markup] = []
         for place, about in enumerate(found[:_STANDING]):
             first = place == 0 and opened
-            line = row(self.found, about, section.columns, self.spark(about), self.sparks.heading)
+            line = self._row(about, section, self.spark(about))
             if about["workload_id"] not in self.standing and len(self.standing) < _CARDS:
                 self.standing.add(about["workload_id"])
                 if first:
@@ -207,7 +229,19 @@ class _Drawn:
             data_key=section.key,
         )
 
+    def _row(self, about: Row, section: Section, spark: object) -> Markup:
+        def otherwise(error: BaseException) -> Markup:
+            said = _not_drawn(f"The row of {about['name']}", error)
+            cell = el("td", said, colspan=len(section.columns), role="cell")
+            # The script finds rows by their links.
+            return el("tr", name_cell(about), cell, class_="row", role="row")
+
+        return spared(otherwise, row, self.found, about, section.columns, spark, self.sparks.heading)
+
     def card(self, about: Row) -> Markup:
+        return _part(f"The card of {about['name']}", self._card, about)
+
+    def _card(self, about: Row) -> Markup:
         at, ident = about["workload_id"], f"c{about['workload_id']}"
         instances = self.instances.get(at, ())
         beside = (known(about), advised(self.found, about, self.bought.get(at, ())))
@@ -265,8 +299,8 @@ class _Drawn:
             section.key: [
                 [
                     about["workload_id"],
-                    row(self.found, about, section.columns, "", self.sparks.heading),
-                    values(about, section.columns),
+                    self._row(about, section, ""),
+                    spared(partial(_unsorted, section), values, about, section.columns),
                 ]
                 for about in found
                 if about["workload_id"] < _MOST
