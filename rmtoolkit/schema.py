@@ -329,7 +329,9 @@ class Report:
             unusable=both(self.unusable, other.unusable),
             warnings=both(self.warnings, other.warnings),
             time_axis="; ".join(dict.fromkeys((self.time_axis, other.time_axis))),
-            dropped_share=max((one.dropped_share for one in (self, other) if one.dropped_share), default=None),
+            dropped_share=max(
+                (one.dropped_share for one in (self, other) if one.dropped_share is not None), default=None
+            ),
             nodes={**self.nodes, **other.nodes},
             quotas={**self.quotas, **other.quotas},
             owners=agreed([*self.owners.items(), *other.owners.items()]),
