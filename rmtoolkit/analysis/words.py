@@ -509,8 +509,10 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
 
 
 def _threads(pool: Pool) -> Answer:
-    threads = pool.main.readings.get(Signal.THREADS) if pool.main is not None else None
-    if pool.main is None or threads is None:
+    if pool.main is None or pool.main.reading is None:
+        return _TOO_FEW
+    threads = pool.main.readings.get(Signal.THREADS)
+    if threads is None:
         return _unknown("threads not exported")
     last = count(round(threads.end_level), "thread")
     if pool.main.threads_grow:
@@ -538,7 +540,9 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
 
 def _reserved(pool: Pool) -> Answer:
     main = pool.main
-    if main is None or not main.shares or not main.whole_bytes:
+    if main is None or main.reading is None:
+        return _TOO_FEW
+    if not main.shares or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
     shares = {words: main.amount(layer) / main.whole_bytes for layer, words in _UNUSED.items()}
     largest = max(shares, key=lambda words: shares[words])

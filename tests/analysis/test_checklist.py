@@ -74,6 +74,15 @@ def test_unknown_is_said() -> None:
     assert {reading for _, reading, _ in found.values()} == {"unknown"}
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+def test_what_was_exported_and_is_too_short_is_too_few(samples: int) -> None:
+    """Nothing is said to be missing that is there: of all five questions only the limit's is answered otherwise."""
+    signals = {"working_set_bytes": 200 * MI, "allocated_bytes": 150 * MI, "resident_bytes": 180 * MI, "threads": 8}
+    short = record(T[:samples], {name: np.full(samples, value) for name, value in signals.items()}, limit_bytes=GI)
+    found = answers(short)
+    assert {found[question][2] for question in QUESTIONS if question != QUESTIONS[3]} == {"too few samples"}
+
+
 @pytest.mark.parametrize(
     ("rate", "answer", "reading"), [(0.0, "yes", "fine"), (5.0, "no", "concern")], ids=["flat", "leak"]
 )

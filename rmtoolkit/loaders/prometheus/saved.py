@@ -197,7 +197,7 @@ def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame,
         for container, first, last in zip(entity.tolist(), firsts, lasts, strict=True):
             before = spans.get(container, (first, last))
             spans[container] = (min(first, before[0]), max(last, before[1]))
-    cores = {role: signals.pop(role) for role in CORES if role in signals}
+    cores: dict[str, _merge.Signal] = {role: signals.pop(role) for role in CORES if role in signals}
     return _merge.beside(_merge.side_by_side(signals), cores), spans
 
 
