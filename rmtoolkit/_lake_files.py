@@ -79,7 +79,7 @@ def read_partition(file: Place, workloads: pl.DataFrame | None = None) -> Record
 def _read(file: Place, workloads: pl.DataFrame | None) -> Recording:
     containers, stored, events, report = open_parts(file)
     try:
-        wanted = json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["crc32"]
+        wanted = as_json(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["crc32"]
     except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError) as error:
         raise ReadError.at(file, found="a recording from elsewhere", expected=_EXPECTED) from error
     if workloads is not None:
@@ -100,7 +100,7 @@ def _read(file: Place, workloads: pl.DataFrame | None) -> Recording:
 def tells_restarts(file: Place) -> bool:
     """Tell whether the source of a partition reports restarts, from the end of the file alone."""
     with suppress(pl.exceptions.PolarsError, OSError, KeyError, ValueError, TypeError):
-        return bool(json.loads(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["restarts"])
+        return bool(as_json(pl.read_parquet_metadata(for_polars(file))[_METADATA_KEY])["restarts"])
     return False
 
 
@@ -482,7 +482,7 @@ def _told_pulls(file: Place) -> dict[str, Pulls]:
         raise
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError):
         warn(f"{quote_path(file)} cannot be read: nobody knows what is missing, and all is pulled again.")
         return {}
 
@@ -490,8 +490,15 @@ def _told_pulls(file: Place) -> dict[str, Pulls]:
 def _pulls(said: Any) -> Pulls:  # noqa: ANN401 - JSON
     # Earlier versions noted only what had come.
     asked, pulled = ([], said) if isinstance(said, list) else (said["asked"], said["pulled"])
-    instant = dt.datetime.fromisoformat
-    return Pulls(*(union((instant(start), instant(end)) for start, end in spans) for spans in (asked, pulled)))
+    return Pulls(*(union((_instant(start), _instant(end)) for start, end in spans) for spans in (asked, pulled)))
+
+
+def _instant(text: str) -> dt.datetime:
+    found = dt.datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        msg = "a time without its zone"
+        raise ValueError(msg)
+    return found.astimezone(dt.UTC)
 
 
 def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:

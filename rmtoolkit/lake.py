@@ -494,7 +494,7 @@ def _check(path: Path | Remote) -> int:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ReadError.at(path, found="no lake", expected=expected) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise ReadError.at(marker, found="a marker that cannot be read", expected=expected) from error
     if version > FORMAT:
         hint = "Update rmtoolkit."

@@ -369,6 +369,12 @@ def test_values_that_were_changed_in_a_file_do_not_pass(lake: rm.Lake) -> None:
         (None, "no lake"),
         ("{", "a marker that cannot be read"),
         ('{"format": 99, "buckets": 4}', r"format 99.*Update rmtoolkit"),
+        ('{"format": 1, "buckets": 0}', "0 buckets"),
+        *(
+            (f'{{"format": {version}, "buckets": {buckets}}}', "a marker that cannot be read")
+            for hostile in ("1e999", "NaN", "null", "[]", "9" * 5000, "[" * 100_000)
+            for version, buckets in ((1, hostile), (hostile, 1))
+        ),
     ],
 )
 def test_what_is_no_lake_is_refused(tmp_path: Path, marker: str | None, message: str) -> None:
@@ -377,6 +383,30 @@ def test_what_is_no_lake_is_refused(tmp_path: Path, marker: str | None, message:
         (tmp_path / MARKER).write_text(marker)
     with pytest.raises(ReadError, match=message):
         rm.Lake(tmp_path).recording()
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        ["2026-11-20", "2026-11-30"],
+        ["2026-11-20T00:00:00+00:00", "2026-11-30"],
+        ["0001-01-01T00:00:00+14:00", "2026-11-30T00:00:00+00:00"],
+        ["2026-11-20T00:00:00+00:00", "9999-12-31T23:59:59-14:00"],
+        ["9" * 5000, ""],
+        [1e400, 5],
+        [],
+    ],
+    ids=lambda span: str(span)[:60],
+)
+@pytest.mark.parametrize("other", [[], [["2026-11-21T00:00:00+00:00", "2026-11-22T00:00:00+00:00"]]])
+def test_a_list_of_pulls_that_cannot_be_stops_nobody(span: list[object], other: list[object], tmp_path: Path) -> None:
+    """Who reads the lake is told, and reads it; all is pulled again."""
+    lake = rm.Lake(tmp_path / "lake", buckets=1)
+    lake.append(fleet([0]))
+    for told in ({"asked": [span], "pulled": other}, {"asked": other, "pulled": [span]}, [span]):
+        (lake.path / "pulls.json").write_text(json.dumps({'{"url": "http://x"}': told}))
+        with pytest.warns(RmtoolkitWarning, match="cannot be read: nobody knows what is missing"):
+            assert lake.recording().height == fleet([0]).height
 
 
 def test_a_lake_is_not_made_among_other_things(tmp_path: Path) -> None:
