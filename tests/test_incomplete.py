@@ -57,6 +57,9 @@ DOORS = {
     "limits": ["limits", "SOURCE"],
     **{f"limits {form}": ["limits", "SOURCE", "-o", "-", "--format", form] for form in ("json", "csv", "yaml")},
     "explain": ["explain", "api", "SOURCE"],
+    "compare": ["compare", "SOURCE", "SOURCE"],
+    **{f"compare {form}": ["compare", "SOURCE", "SOURCE", "-o", "-", "--format", form] for form in ("json", "csv")},
+    "compare page": ["compare", "SOURCE", "SOURCE", "-o", "FOLDER/week.html"],
     "alerts": ["alerts", "SOURCE", "-o", "-"],
     "page": ["report", "SOURCE", "-o", "FOLDER/week.html"],
 }

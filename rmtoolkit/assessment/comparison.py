@@ -72,6 +72,8 @@ class Comparison:
         The answer in one sentence.
     limit_text
         What the limit of the cluster means for the local run; None where there is no limit or it is not known.
+    incomplete
+        What could not be read or used of either; None where nothing is known to be missing.
 
     Examples
     --------
@@ -86,6 +88,7 @@ class Comparison:
     cluster_bytes: int
     headline: str
     limit_text: str | None
+    incomplete: str | None = None
 
     @property
     def difference_bytes(self) -> int:
@@ -127,7 +130,8 @@ class Comparison:
         >>> compare(table, table).summary().splitlines()[0]
         'api takes as much in the cluster as locally (50 Mi).'
         """
-        lines = [self.headline, *([self.limit_text] if self.limit_text else []), ""]
+        lines = [self.headline, *([self.limit_text] if self.limit_text else [])]
+        lines += [f"Not complete: {self.incomplete}", ""] if self.incomplete else [""]
         for layer, local, cluster, change, why in self.rows():
             lines.append(f"{change:>9}  {layer}: {local} locally, {cluster} in the cluster")
             lines += [f"           {why}"] if why else []
@@ -157,6 +161,7 @@ class Comparison:
             el(
                 "div",
                 el("p", el("b", text.printable(self.headline)), " ", text.printable(self.limit_text or "")),
+                el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
                 table(heads, shown, caption="Layer by layer, mean of the later half of the longest run", inline=True),
                 table(
                     (("Around it", ""), ("Local", ""), ("Cluster", "")),
@@ -258,7 +263,9 @@ def compare(local: Source | Assessment, cluster: Source | Assessment, workload: 
         schema=SETTINGS,
         orient="row",
     )
-    return Comparison(layers, settings, near.whole, far.whole, _headline(near, far, rows), _limit(near, far))
+    lacks = [f"{side.where}: {found.incomplete}" for side, found in ((near, here), (far, there)) if found.incomplete]
+    headline = _headline(near, far, rows)
+    return Comparison(layers, settings, near.whole, far.whole, headline, _limit(near, far), " ".join(lacks) or None)
 
 
 def _side(where: str, found: Assessment, workload: str | None) -> _Side:

@@ -22,6 +22,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print where the difference comes from, and write what was asked for."""
+    import polars as pl
+
     import rmtoolkit as rm
     from rmtoolkit import text
     from rmtoolkit.assessment.comparison import compare
@@ -32,8 +34,9 @@ def run(options: argparse.Namespace) -> int:
     if options.output and not streamed and not is_page:
         exports.check_format(options.output)
     found = compare(rm.read(options.local), _sources.read(options))
+    layers = found.layers.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
     if streamed:
-        _sources.stream(exports.as_bytes(found.layers, streamed))
+        _sources.stream(exports.as_bytes(layers, streamed))
         return _sources.DONE
     width = text.columns(sys.stdout)
     lines = [
@@ -42,6 +45,6 @@ def run(options: argparse.Namespace) -> int:
     body = "\n".join(lines) + "\n"
     sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
     if options.output:
-        written = explanation.write(found, options.output) if is_page else exports.write(found.layers, options.output)
+        written = explanation.write(found, options.output) if is_page else exports.write(layers, options.output)
         _sources.say("Comparison", written)
     return _sources.DONE
