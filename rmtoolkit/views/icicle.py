@@ -59,7 +59,6 @@ def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> 
     told: dict[str, object] = {"role": "img", "aria_label": says} | attributes
     return el(
         "svg",
-        el("style", STYLE),
         *drawn,
         class_="rm-icicle",
         width=WIDTH,
@@ -265,7 +264,8 @@ def zoomable(
     grows = next((node.row["name"] for _, nodes in found for node in nodes if node.suspect), "")
     return el(
         "div",
-        el("style", ZOOM_STYLE),
+        # Not in the pictures: the script takes those away and draws its own.
+        el("style", join(STYLE, ZOOM_STYLE)),
         el(
             "div",
             _choice("Width is", measures),

@@ -190,6 +190,23 @@ def test_the_page_does_not_scroll_sideways_on_a_phone(browser: Browser, path: Pa
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scripts", [True, False], ids=["zooms", "still"])
+def test_nothing_is_painted_without_a_colour(
+    browser: Browser, path: Path, scheme: Literal["light", "dark"], *, scripts: bool
+) -> None:
+    """What no rule reaches is black: no shape and no word of any picture is, with the script or without."""
+    context = browser.new_context(color_scheme=scheme, java_script_enabled=scripts)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    shapes = page.locator("svg :is(rect, path, polygon, text):visible")
+    fills = shapes.evaluate_all("found => found.map((one) => getComputedStyle(one).fill)")
+    assert len(fills) > 20
+    assert "rgb(0, 0, 0)" not in fills
+    assert len(set(fills)) > 5
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Browser, path: Path, scheme: Literal["light", "dark"]) -> None:
     """Contrast, names, roles and order of headings, in both themes."""
     # The page allows no script but its own: the checker has to be let in.
