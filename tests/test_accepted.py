@@ -81,6 +81,10 @@ def test_sizes_are_kubernetes_quantities(tmp_path: Path, value: str, bytes_: int
         ('[[accepted]]\nworkload = "a"\nknown = "b"\nup_to = "lots"\n', 4, "'lots', expected an amount"),
         ('[[accepted]]\nworkload = "a"\nknown = "b"\nup_to = -5\n', 4, "'-5', expected an amount"),
         ('[[accepted]]\nworkload = "a"\nknown = "b"\nup_to = true\n', 4, "'True', expected an amount"),
+        *(
+            (f'[[accepted]]\nworkload = "a"\nknown = "b"\nup_to = {amount}\n', 4, "expected an amount")
+            for amount in (f'"{"9" * 400}Gi"', '"1e400Gi"', "9" * 400, "1e400", "inf", "nan")
+        ),
         ('[[accepted]]\nworkload = "a"\nknown = "b"\nuntil = "soon"\n', 4, "'soon', expected a date without quotes"),
         ('[[accepted]]\nworkload = 5\nknown = "b"\nup_to = 5\n', 2, "'5', expected a name in quotes"),
         (f'{GOOD}\n[[accepted]]\nworkload = "x"\nknown = ""\nup_to = 1\n', 16, "expected words in quotes"),
@@ -98,7 +102,7 @@ def test_bad_files_are_named_with_their_line(tmp_path: Path, written: str, line:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """So is one that is a folder or no text."""
+    """So is one that is a folder, no text, or nested without end."""
     with pytest.raises(ReadError, match=r"no\.toml': found 'no such file or directory'"):
         read_acknowledgements(tmp_path / "no.toml")
     with pytest.raises(ReadError, match="found 'is a directory'"):
@@ -106,6 +110,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ReadError, match="not UTF-8"):
         read_acknowledgements(tmp_path / "binary.toml")
+    (tmp_path / "deep.toml").write_text(f"accepted = {'[' * 100_000}")
+    with pytest.raises(ReadError, match=r"deep\.toml': found 'arrays that are nested too deeply'"):
+        read_acknowledgements(tmp_path / "deep.toml")
 
 
 @given(st.text(max_size=60))

@@ -156,8 +156,11 @@ def test_saved_margins_are_the_same_margins(fleet: rm.Recording, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"format": "rmtoolkit margins 2"}', '{"format": "else", "origin": "", "tables": []}'],
-    ids=["empty", "a list", "an object", "no tables", "another format"],
+    [
+        *("", "[]", "{}", '{"format": "rmtoolkit margins 2"}', '{"format": "else", "origin": "", "tables": []}'),
+        *("[" * 100_000, '{"format":' * 100_000),
+    ],
+    ids=["empty", "a list", "an object", "no tables", "another format", "deep lists", "deep objects"],
 )
 def test_what_are_no_margins_is_refused_by_name(tmp_path: Path, content: str) -> None:
     """One clear error with the file's name."""

@@ -15,7 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.limits.patches import patches_yaml
+from rmtoolkit.limits.patches import patches_yaml, per_workload
 from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.schema import Action
 
@@ -257,6 +257,10 @@ def test_names_that_kubernetes_does_not_allow_are_left_out(names: dict[str, str]
     assert list(yaml.safe_load_all(text)) in ([], [None])
     assert "# 1 left out:\n" in text
     assert kubectl_lines(of(names)) == []
+    ((_, copied),) = per_workload(of(names))
+    assert copied.startswith("# ")
+    assert copied.count("\n") == 1
+    assert copied.removesuffix("\n").isprintable()
     for said in text.splitlines():
         assert said.startswith("#")
         assert said.isprintable()
