@@ -170,7 +170,7 @@ class Comparison:
                     inline=True,
                 ),
                 class_="rm-comparison",
-                style="font:14px/1.45 system-ui,sans-serif",
+                style="font:14px/1.45 system-ui,sans-serif;overflow-x:auto",
             )
         )
 

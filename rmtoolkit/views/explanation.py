@@ -176,9 +176,7 @@ def write(found: Comparison, path: str | os.PathLike[str]) -> Path:
     """Write a comparison as a page that asks for nothing from anywhere, whole or not at all."""
     check_target(path, ENDINGS)
     title = text.printable(found.headline)
-    page = document(
-        title, STYLE, [el("main", Markup(found._repr_html_()), class_="rm rm-explanation")], "", inline=True
-    )
+    page = document(title, STYLE, [el("main", Markup(found._repr_html_()), class_="rm rm-comparison")], "", inline=True)
     return write_whole(path, page.encode(), ENDINGS)
 
 
