@@ -90,8 +90,8 @@ def test_owners_limits_and_versions_come_along(server: Prometheus) -> None:
 @pytest.mark.parametrize("asked", [{}, {"namespace": "shop"}, {"workload": "api"}, {"pod": "api-7d4b9c8f6d-q2wxk"}])
 def test_cpu_limits_come_along(server: Prometheus, asked: dict[str, Any]) -> None:
     """Looked at now and then in a long window, all of a short one; in steps beside the samples, never as other rows."""
-    late = instant(END - 3600)
-    for window in ({}, {"start": late}, {"step": "10m"}):
+    windows: list[dict[str, Any]] = [{}, {"start": instant(END - 3600)}, {"step": "10m"}]
+    for window in windows:
         samples = pull(server, **asked, **window).filter(pod="api-7d4b9c8f6d-q2wxk").samples
         told = samples.filter(pl.col("quota_cores").is_not_null())
         assert told["quota_cores"].unique().to_list() == [2.0]
@@ -104,7 +104,8 @@ def test_what_cpu_limits_cost(server: Prometheus) -> None:
     """In a long window no request more, else one; no pod is looked at closely for having both limits."""
     from tests.live.proxy import Proxy
 
-    for window, most in (({}, 7), ({"start": instant(END - 3600)}, 9), ({"step": "10m"}, 7)):
+    windows: list[tuple[dict[str, Any], int]] = [({}, 7), ({"start": instant(END - 3600)}, 9), ({"step": "10m"}, 7)]
+    for window, most in windows:
         with Proxy(server.url) as proxy:
             pull(proxy, namespace="shop", **window)
         assert len(proxy.seen) <= most

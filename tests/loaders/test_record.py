@@ -316,7 +316,12 @@ def test_the_smallest_quota_above_counts(tmp_path: Path) -> None:
 def test_a_quota_is_not_read_at_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its files are many and hardly ever change: samples of one cgroup share what was read, and it is in each."""
     asked: list[Path | None] = []
-    monkeypatch.setattr(record_cgroup, "quota_of", lambda folder: asked.append(folder) or 1.5)
+
+    def quota_of(folder: Path | None) -> float:
+        asked.append(folder)
+        return 1.5
+
+    monkeypatch.setattr(record_cgroup, "quota_of", quota_of)
     samples = Recorder(pid=os.getpid(), interval_seconds=0.001).samples()
     rows = [next(samples) for _ in range(5)]
     samples.close()
