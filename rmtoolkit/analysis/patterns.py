@@ -943,7 +943,7 @@ def advise(row: Mapping[str, object]) -> Iterator[Advice]:
 
 def advise_on(row: VerdictRow) -> Iterator[Advice]:
     """Give advice on a verdict, made as it is asked for."""
-    if row.next_step.startswith(REPORT_BUG):
+    if (row.next_step or "").startswith(REPORT_BUG):
         yield Advice(row.next_step)
         return
     evidence = row.by_statistic

@@ -87,31 +87,6 @@ def test_owners_limits_and_versions_come_along(server: Prometheus) -> None:
     assert rows["workload_inferred"].to_list() == [False, False]
 
 
-@pytest.mark.parametrize("asked", [{}, {"namespace": "shop"}, {"workload": "api"}, {"pod": "api-7d4b9c8f6d-q2wxk"}])
-def test_cpu_limits_come_along(server: Prometheus, asked: dict[str, Any]) -> None:
-    """Looked at now and then in a long window, all of a short one; in steps beside the samples, never as other rows."""
-    windows: list[dict[str, Any]] = [{}, {"start": instant(END - 3600)}, {"step": "10m"}]
-    for window in windows:
-        samples = pull(server, **asked, **window).filter(pod="api-7d4b9c8f6d-q2wxk").samples
-        told = samples.filter(pl.col("quota_cores").is_not_null())
-        assert told["quota_cores"].unique().to_list() == [2.0]
-        assert told.height in {(): (120,), ("start",): (240, 241), ("step",): (12,)}[tuple(window)]
-        if "step" in window:
-            assert samples["quota_cores"].null_count() == 0
-
-
-def test_what_cpu_limits_cost(server: Prometheus) -> None:
-    """In a long window no request more, else one; no pod is looked at closely for having both limits."""
-    from tests.live.proxy import Proxy
-
-    windows: list[tuple[dict[str, Any], int]] = [({}, 7), ({"start": instant(END - 3600)}, 9), ({"step": "10m"}, 7)]
-    for window, most in windows:
-        with Proxy(server.url) as proxy:
-            pull(proxy, namespace="shop", **window)
-        assert len(proxy.seen) <= most
-        assert not [seen for seen in proxy.seen if b"q2wxk" in seen.body]
-
-
 def test_allocator_gauges_are_found_by_their_pattern_and_shown(server: Prometheus) -> None:
     """No two exporters agree on their names: what was found is said, and what is no total is left alone."""
     recording = pull(server, namespace="shop")

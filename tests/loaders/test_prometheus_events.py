@@ -304,16 +304,6 @@ def test_limits_that_change(prom: Prom) -> None:
     assert row == (1024, True, 256)
 
 
-def test_a_container_lives_no_longer_for_being_told_of(prom: Prom) -> None:
-    """A pod that is gone keeps its CPU limit for a while, and has it before it runs: neither is a sample of it."""
-    alone = prom.read(memory(prom)).samples
-    cpus = [prom.series(LIMITS, [2] * 40 + [3] * 60, at=at, labels=prom.pod(resource="cpu")) for at in (-600, 7)]
-    for told in cpus:
-        samples = prom.read(memory(prom), told).samples
-        assert samples["time"].equals(alone["time"])
-        assert samples["quota_cores"].drop_nulls().unique().sort().to_list() == [2, 3]
-
-
 def test_the_limit_at_the_time_of_the_kill(prom: Prom) -> None:
     """A kill carries the limit that was in force, not the one that came after."""
     recording = prom.read(

@@ -13,7 +13,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch
 from rmtoolkit.loaders.prometheus._metrics import KNOWN, OWNER_ROLES, PATTERN_NAMES, meaning_of, role_of
 from rmtoolkit.loaders.server import TooMuchError
-from rmtoolkit.schema import CORES, SIGNALS
+from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -108,7 +108,6 @@ class Leg:
     matchers: tuple[_fetch.Matcher, ...]
     pod_label: str = "pod"
     listed: tuple[str, ...] = ()  # metrics that are known by their whole name
-    of_cpus: bool = False  # limits of CPUs, whose metrics have the names of those of memory
     counts: Mapping[str, int] = field(default_factory=dict)
     #: Of how many at least some sample lies within the window.
     sure: Mapping[str, int] = field(default_factory=dict)
@@ -190,9 +189,8 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
     owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
-    of_cpus = tuple(name for name in kube if _tells_cpus(name, overrides))
     app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), PATTERN_NAMES]))
-    memory, cpu = _fetch.Matcher("resource", "=~", "memory|"), _fetch.Matcher("resource", "=", "cpu")
+    memory = _fetch.Matcher("resource", "=~", "memory|")
     told = {identity: label for label, identity in labels.items()}
     own = _Style(told.get("namespace", "namespace"), told.get("pod", "pod"), told.get("container", "container"))
     for number, style in enumerate(dict.fromkeys((*_STYLES, own))):
@@ -217,9 +215,6 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
         # Without conditions, labels do not have to be told apart: what is there is found the first time.
         if number == 0 or (number == 1 and conditions):
             yield Leg("kube", _CONTAINER_LEVEL, _fetch.one_of("__name__", kube), (*conditions, memory), style.pod, kube)
-            if of_cpus:
-                cpus = _fetch.one_of("__name__", of_cpus)
-                yield Leg("kube", _CONTAINER_LEVEL, cpus, (*conditions, cpu), style.pod, of_cpus, of_cpus=True)
             of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
             yield Leg("owner", _CONTAINER_LEVEL, _fetch.one_of("__name__", owner), of_namespace, style.pod, owner)
         if number == 0 or (number in (1, _FOREIGN) and conditions):
@@ -250,11 +245,6 @@ def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys([*known, *(name for name, one in own.items() if one is not None and one.family == family)])
     )
-
-
-def _tells_cpus(name: str, overrides: Mapping[str, str]) -> bool:
-    meaning = meaning_of(name, {"resource": "cpu"}, overrides)
-    return meaning is not None and meaning.role in CORES
 
 
 def _conditions(wanted: Wanted, style: _Style) -> Iterator[_fetch.Matcher]:
@@ -401,11 +391,6 @@ _WATCHED: Final = (
 _CLOSER_SAMPLES: Final = 2 * _fetch.BUDGET
 
 
-def _is_watched(labels: Mapping[str, str]) -> bool:
-    """Tell whether a change of a fact is an event: that of a CPU limit, which has the name of memory's, is none."""
-    return _role(labels.get("__name__", "")) in _WATCHED and labels.get("resource") != "cpu"
-
-
 class Metadata(NamedTuple):
     """What is known beside the samples."""
 
@@ -464,7 +449,7 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
     for leg in legs:
         names = [name for name in leg.counts if _role(name) in _WATCHED]
         pods = sorted(pod for label, pod in changed if label == leg.pod_label)
-        if not names or not pods or leg.of_cpus or leg.family not in ("kube", "cgroup"):
+        if not names or not pods or leg.family not in ("kube", "cgroup"):
             continue
         known = max(1, sum(size for name, size in leg.counts.items() if name in names))
         share = len(pods) / max(len(pods), *leg.counts.values())
@@ -483,7 +468,10 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
         )
     exact = fetcher.fetch(parts) if parts else []
     labels = {leg.pod_label for leg in legs}
-    kept = [not (_is_watched(one) and any(one.get(label) in closer for label in labels)) for one in coarse.labels]
+    kept = [
+        _role(one.get("__name__", "")) not in _WATCHED or not any(one.get(label) in closer for label in labels)
+        for one in coarse.labels
+    ]
     step = _coarse(legs, after_seconds, until_seconds).step_seconds
     notes = (f"times of restarts are known to within {step // 60} minutes only for {left_out:,} pods",)
     return Metadata([coarse.where(np.array(kept, bool)), *exact], warnings=notes if left_out else ())
@@ -495,9 +483,10 @@ def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
     values: dict[tuple[object, ...], float] = {}
     changed: set[tuple[str, str]] = set()
     for said, start, number in zip(coarse.labels, coarse.starts.tolist(), coarse.counts.tolist(), strict=True):
-        if not _is_watched(said):
+        name = said.get("__name__", "")
+        role = _role(name)
+        if role not in _WATCHED:
             continue
-        name = said["__name__"]
         for label in labels:
             pod = said.get(label)
             if pod is None:
@@ -506,6 +495,6 @@ def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
             container = said.get("container") or said.get("exported_container") or said.get("container_name")
             place = (name, said.get("cluster"), said.get("namespace"), pod, container)
             first = values.setdefault(place, float(here[0]))
-            if _role(name) in _REASONS or first != here[0] or (here != here[0]).any():
+            if role in _REASONS or first != here[0] or (here != here[0]).any():
                 changed.add((label, pod))
     return changed

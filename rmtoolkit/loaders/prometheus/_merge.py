@@ -355,18 +355,6 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
     return pl.DataFrame({**_instants((union // span).astype(np.uint32), union % span + origin), **columns})
 
 
-def beside(samples: pl.DataFrame, told: Mapping[str, Signal]) -> pl.DataFrame:
-    """Put what is told of a container now and then at its last sample before: it lives no longer for being told of."""
-    place = ["container_id", "time"]
-    for name, part in told.items():
-        said = pl.DataFrame({**_instants(part.container, part.times), name: _column(name, part.values)})
-        at = samples.select(*place, at="time")
-        said = said.join_asof(at, by="container_id", on="time", check_sortedness=False).drop_nulls("at")
-        said = said.group_by("container_id", time="at").agg(pl.col(name).last())
-        samples = samples.join(said, on=place, how="left", maintain_order="left")
-    return samples
-
-
 def _instants(container: NDArray[np.uint32], times: NDArray[np.int64]) -> dict[str, pl.Series]:
     return {"container_id": pl.Series(container), "time": pl.Series(times).cast(TIME)}
 

@@ -416,17 +416,14 @@ def _plan(
 
 def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = False) -> str:
     """Name a metric of which fewer series came than the server counted at one instant; empty where none does."""
-    there: dict[tuple[str, bool], set[frozenset[tuple[str, str]]]] = {}
+    there: dict[str, set[frozenset[tuple[str, str]]]] = {}
     for part in found:
         for labels in part.labels:
-            place = labels.get("__name__", ""), labels.get("resource") == "cpu"
-            there.setdefault(place, set()).add(frozenset(labels.items()))
+            there.setdefault(labels.get("__name__", ""), set()).add(frozenset(labels.items()))
     # The server counts them too.
     idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
-    counted = (
-        (name, leg.of_cpus, size) for leg in legs for name, size in (leg.sure if is_sure else leg.counts).items()
-    )
-    return next((name for name, cpus, size in counted if size > len(there.get((name, cpus), ())) + idle), "")
+    counted = ((name, size) for leg in legs for name, size in (leg.sure if is_sure else leg.counts).items())
+    return next((name for name, size in counted if size > len(there.get(name, ())) + idle), "")
 
 
 def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:

@@ -191,14 +191,11 @@ def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame,
         signals[str(role)] = _merge.Signal(
             np.repeat(entity, merged.counts[group]), merged.times[stretch], merged.values[stretch]
         )
-        if role in CORES:
-            continue
         firsts, lasts = merged.times[starts[group]].tolist(), merged.times[ends[group] - 1].tolist()
         for container, first, last in zip(entity.tolist(), firsts, lasts, strict=True):
             before = spans.get(container, (first, last))
             spans[container] = (min(first, before[0]), max(last, before[1]))
-    cores: dict[str, _merge.Signal] = {role: signals.pop(role) for role in CORES if role in signals}
-    return _merge.beside(_merge.side_by_side(signals), cores), spans
+    return _merge.side_by_side(signals), spans
 
 
 def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[Run]], int]:
