@@ -905,7 +905,7 @@ def _weigh(shapes: Bank, left: Array, effective: Array, day_cycles: Array) -> tu
 
 def _first(weight: Array, most: Array | float) -> NDArray[np.int64]:
     """Find the first that weighs most: where several explain all but the noise, rounding decides nothing."""
-    return np.argmax(weight >= most * (1 - 1e-9), axis=1)
+    return np.asarray(np.argmax(weight >= most * (1 - 1e-9), axis=1), np.int64)
 
 
 def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:
