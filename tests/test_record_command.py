@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT: Final = Path(__file__).parent.parent
-SLEEPER: Final = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
+THREADS: Final = "OPENBLAS_NUM_THREADS"
+SLEEPER: Final = [sys.executable, "-c", f"import os, time; print(os.getenv({THREADS!r}), flush=True); time.sleep(60)"]
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 
@@ -54,11 +55,11 @@ def test_a_command_is_recorded_and_its_output_stays_its_own(tmp_path: Path, capf
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "term", "hangup"])
 def test_a_signal_ends_the_recording_with_a_whole_file(tmp_path: Path, number: int) -> None:
-    """Ctrl-C, SIGTERM and a closed terminal end the command that was started, write the file and say so."""
+    """Ctrl-C, SIGTERM and a closed terminal end the command that was started as it is, write the file and say so."""
     file = tmp_path / "api.parquet"
     with started("-o", str(file), "--interval", "20ms", "--", *SLEEPER) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
+        assert process.stdout.readline() == f"{os.getenv(THREADS)}\n"
         until(file.exists)
         process.send_signal(number)
         out, err = process.communicate(timeout=30)

@@ -47,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.set_threshold(_OBJECTS)
         atexit.register(gc.freeze)
     options = _parser().parse_args(arguments)
+    if arguments is None and not options.run.__module__.endswith(".record"):
+        # numpy's threads for matrices wait busily, and ours are small; a command that is recorded has its own.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
 
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -72,8 +71,6 @@ def add_symbols(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the short answer, and write what was asked for."""
-    # numpy's threads for linear algebra cost a tenth of a second to start, and nothing here needs them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rmtoolkit import text
     from rmtoolkit._io import check_target, is_url
     from rmtoolkit.analysis import heap_answers

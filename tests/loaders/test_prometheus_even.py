@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rmtoolkit as rm
 from rmtoolkit.loaders.prometheus import _decode
 from rmtoolkit.loaders.prometheus._decode import read_even, read_pairs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Runs of samples: how many, digits of the value, its decimals, decimals of the time.
 RUNS = st.lists(
@@ -44,6 +50,16 @@ def test_every_number_is_the_one_that_the_other_reader_gives(runs: list[tuple[in
         return
     assert np.array_equal(found[0], expected.times)
     assert np.array_equal(found[1], expected.values)
+
+
+@pytest.mark.parametrize("rows", [_decode._MOST_ROWS - 1, _decode._MOST_ROWS, 2 * _decode._MOST_ROWS + 1])
+def test_a_long_series_is_read_in_stretches(rows: int) -> None:
+    """Wherever a stretch ends, no sample is lost or read twice."""
+    text = text_of([(rows, 9, 2, 0)], 4)
+    found = read_even(memoryview(text))
+    assert found is not None
+    assert np.array_equal(found[0], 1000 * (1_795_000_000 + 15 * np.arange(1, rows + 1)))
+    assert found[1].tolist() == [float(pair[1]) for pair in json.loads(text)]
 
 
 ODD = {
@@ -86,3 +102,22 @@ def test_uneven_series_keep_their_place_among_even_ones(monkeypatch: pytest.Monk
     assert [piece.counts.tolist() for piece in mixed] == [[1], [40], [2], [50]]
     assert np.array_equal(np.concatenate([piece.times for piece in mixed]), alone.times)
     assert np.array_equal(np.concatenate([piece.values for piece in mixed]), alone.values, equal_nan=True)
+
+
+def test_the_order_of_series_does_not_matter(tmp_path: Path) -> None:
+    """Long series and short ones, in any order, make the same recording."""
+    result = [
+        {"metric": {"__name__": name, "namespace": f"ns{number % 2}", "pod": f"api-{number}", "container": "api"}}
+        | {"values": json.loads(text_of([(rows, 9, 0, 0)], number))}
+        for number, rows in enumerate((1000, 20, 900, 3, 800))
+        for name in ("container_memory_working_set_bytes", "container_memory_rss")
+    ]
+    made = []
+    for order in (1, -1):
+        file = tmp_path / f"answer{order}.json"
+        answer = {"status": "success", "data": {"resultType": "matrix", "result": result[::order]}}
+        file.write_text(json.dumps(answer, separators=(",", ":")))
+        made.append(rm.read_prometheus(file))
+    assert made[0].samples.equals(made[1].samples)
+    assert made[0].containers.equals(made[1].containers)
+    assert made[0].samples.height == 2723
