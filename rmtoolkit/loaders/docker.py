@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,6 +20,7 @@ from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps, linux
 from rmtoolkit.loaders._files import (
+    UNITS,
     PathLike,
     counted,
     mapping,
@@ -32,7 +34,7 @@ from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
-from rmtoolkit.text import count
+from rmtoolkit.text import GI, MI, count
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -42,8 +44,6 @@ if TYPE_CHECKING:
 
 
 _SHORT_ID: Final = 12
-#: Docker's word for never.
-_NEVER: Final = "0001-"
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
 _ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=")
 #: What is said of the life of a container; `exec_die` and others say nothing of it.
@@ -192,14 +192,10 @@ def _name(value: Any) -> str | None:  # noqa: ANN401
 
 def _instant(value: Any) -> int | None:  # noqa: ANN401
     """Read RFC 3339 with up to nine decimals, as milliseconds."""
-    stamp = _timestamps.find_instant(value) if not str(value).startswith(_NEVER) else None
+    stamp = _timestamps.find_instant(value)
     return stamp.milliseconds if stamp is not None else None
 
 
-_UNITS: Final = {
-    "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
-    "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
-}  # fmt: skip
 _SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTkmgt]i?)?B)"
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 #: The first pair of a line is memory; network and disk come after it.
@@ -249,7 +245,7 @@ class Log:
 
 def _amount(number: str, unit: str) -> tuple[int, int]:
     """Read an amount as Docker prints it, and how coarse it is."""
-    scale = _UNITS[unit.lower()]
+    scale = UNITS[unit.lower()]
     value = float(number)
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
     return round(value * scale), max(1, round(min(step, 1.0) * scale) if scale > 1 else 1)
@@ -359,7 +355,7 @@ class _Reader:
     def _add(
         self, line: int, stamp: int | None, about: tuple[str | None, str | None, str | None], pair: re.Match[str]
     ) -> None:
-        id_, name, threads = ((word if word not in ("", "--") else None) if word else None for word in about)
+        id_, name, threads = (word if word not in ("", "--") else None for word in about)
         # What no column can hold stays absurd, and is counted with what else is no real amount.
         (used, quantum), (limit, _) = _amount(pair[1], pair[2]), _amount(pair[3], pair[4])
         used, limit = min(used, ABSURD_BYTES), min(limit, ABSURD_BYTES)
@@ -461,9 +457,7 @@ class Identities:
         return [match["service"] if match else name for match, name in zip(found, names, strict=True)]
 
 
-_MIB: Final = 1 << 20
 _MB: Final = 10**6
-_GIB: Final = 1 << 30
 #: The kernel kills, then Docker notices: a death so soon after an OOM kill is its consequence.
 _SAME_DEATH_MS: Final = 10_000
 #: `docker stop` waits 10 s by default before it kills; people give more.
@@ -475,8 +469,8 @@ _KILLED: Final = 137
 
 #: Sizes that people choose are round; the memory of a host never is.
 _ROUND_BELOW: Final = (
-    (10 * _GIB, (64 * _MIB, 100 * _MIB, 100 * _MB)),
-    (1 << 62, (512 * _MIB, 1000 * _MIB, 1000 * _MB)),
+    (10 * GI, (64 * MI, 100 * MI, 100 * _MB)),
+    (1 << 62, (512 * MI, 1000 * MI, 1000 * _MB)),
 )
 
 
@@ -515,7 +509,7 @@ def _sharper(limit: int, entries: Sequence[tuple[int, Inspected]]) -> int:
 
 def _is_chosen(limit: int) -> bool:
     """Tell whether somebody would choose this amount; a table shows four digits of it."""
-    if limit % _MIB == 0:
+    if limit % MI == 0:
         return True
     steps = next(steps for below, steps in _ROUND_BELOW if limit < below)
     coarse = 0.55 * 10 ** (len(str(limit)) - 4)
@@ -587,6 +581,8 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
 
 
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
+_IDLE: Final = "rows of containers that did not run"
+_NO_ROWS: Final = "lines that are no rows"
 #: The command line draws a new table every half second.
 _DRAWN_EVERY: Final = "500ms"
 
@@ -600,14 +596,9 @@ class Found:
     measured: list[Measured] = field(default_factory=list)
     inspected: list[tuple[int, Inspected]] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)  # where the times come from
-
-    def leave_out(self, reason: str, number: int) -> None:
-        """Count what is not used."""
-        if number:
-            self.left_out[reason] = self.left_out.get(reason, 0) + number
 
 
 def read_docker_stats(
@@ -669,7 +660,7 @@ def read_docker_stats(
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     found = Found()
     failed = read_each(paths, lambda file: _read(Asked.of(file, time, interval, timezone), found), expected=_EXPECTED)
-    found.leave_out("files that could not be read", failed)
+    found.left_out["files that could not be read"] += failed
     return _put_together(found, paths, workload_pattern)
 
 
@@ -695,13 +686,12 @@ def _read(asked: Asked, found: Found) -> None:
     if log.drawn:
         # Drawn twice a second, stamped by the second: the last picture of a second counts.
         kept = list({(time, row.id, row.name): (time, row) for time, row in timed}.values())
-        found.leave_out("rows drawn again within one time stamp", len(timed) - len(kept))
+        found.left_out["rows drawn again within one time stamp"] += len(timed) - len(kept)
         timed = kept
     found.rows += timed
     found.files += [str(asked.path)] * len(timed)
     found.axes.append(axis)
-    found.leave_out("rows of containers that did not run", log.idle)
-    found.leave_out("lines that are no rows", log.other)
+    found.left_out.update({_IDLE: log.idle, _NO_ROWS: log.other})
 
 
 def _objects(text: str, written: int, found: Found) -> bool:
@@ -726,8 +716,7 @@ def _objects(text: str, written: int, found: Found) -> bool:
             continue
         known += 1
     if known:
-        found.leave_out("rows of containers that did not run", stopped)
-        found.leave_out("lines that are no rows", len(documents) - known)
+        found.left_out.update({_IDLE: stopped, _NO_ROWS: len(documents) - known})
         found.axes.append("as recorded, UTC")
     return known > 0
 
@@ -819,8 +808,8 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         pl.DataFrame(events, schema=EVENTS, orient="row"),
         _report(found, paths, has_samples=bool(samples), has_limits=bool(limits)),
     )
-    if other := found.left_out.get("lines that are no rows"):
-        warn_of_rest(paths, f"left out {counted(other, 'lines that are no rows')}")
+    if other := found.left_out[_NO_ROWS]:
+        warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording
 
 
@@ -843,7 +832,7 @@ def _samples(
     for time, row in found.rows:
         key = identities.key(Labels(row.id, row.name))
         if key in exact and exact[key][0] <= time <= exact[key][1]:
-            found.leave_out("rows of tables whose container the API measured at the same time", 1)
+            found.left_out["rows of tables whose container the API measured at the same time"] += 1
             continue
         quantum[key] = max(quantum.get(key, 1), row.quantum_bytes)
         shown.setdefault(key, []).append((time, row.limit_bytes or 0))
@@ -864,7 +853,7 @@ def _report(found: Found, paths: Sequence[str | os.PathLike[str]], *, has_sample
         sources=tuple(str(path) for path in paths),
         found=tuple(kind for kind, there in kinds.items() if there),
         missing=tuple(missing),
-        left_out=found.left_out,
+        left_out=+found.left_out,
         warnings=tuple(dict.fromkeys(found.notes)),
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )

@@ -17,7 +17,7 @@ from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import counted, read_text
 from rmtoolkit.loaders._timestamps import Asked
-from rmtoolkit.loaders.linux import memory_stat_signals
+from rmtoolkit.loaders.linux import cgroup_place, memory_stat_signals
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import hours, memory
@@ -52,8 +52,6 @@ _HOST: Final = re.compile(r"(?P<stamp>.*?)\s(?P<host>\S+) kernel:")
 _UPTIME: Final = re.compile(r"^\s*(?:<\d+>)?\[ *(\d{1,10}\.\d{1,9})\]\s*")
 #: Lines in which the kernel tells both clocks: audit's, and when it set its own by that of the board.
 _CLOCKS: Final = re.compile(r"\baudit\((\d{9,10}\.\d{3}):\d+\)|\bsetting system clock to [^(]{1,60}\((\d{9,10})\)")
-_POD: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
-_CONTAINER: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
 _WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24T08:00:00'."
 _HELD: Final = ("anon_bytes", "file_bytes", "shmem_bytes", "file_mapped_bytes", "kernel_bytes", "sock_bytes")
 #: Files in memory are told of a kill from this share of the limit on.
@@ -111,18 +109,18 @@ class _Kill:
         """Tell the container's own limit from that of all containers, or of the machine; None where nobody says."""
         if self.constraint != _OF_CGROUP:
             return "node_oom" if self.constraint else None
-        own = self.oom_memcg == self.task_memcg or _names(self.oom_memcg or "") != (None, None)
+        own = self.oom_memcg == self.task_memcg or cgroup_place(self.oom_memcg or "")["pod_uid"] is not None
         return "oom_kill" if own else "node_oom"
 
     def row(self) -> dict[str, Any]:
         """Tell whose it was, what was resident, files of others too, and what the cgroup held at its own limit."""
-        pod, container = _names(self.task_memcg or "")
-        unit = (self.task_memcg or "").rstrip("/").rpartition("/")[2]
+        place = cgroup_place(self.task_memcg or "")
+        unit = place["container"] if place["pod_uid"] is None else None
         is_own = self.kind == "oom_kill"
         return {
             "node": self.host,
-            "pod_uid": pod or container,
-            "workload": unit if unit and pod is None and container is None else self.tasks[0].rpartition(" (pid ")[0],
+            "pod_uid": place["pod_uid"],
+            "workload": unit or self.tasks[0].rpartition(" (pid ")[0],
             "workload_inferred": True,
             "limit_bytes": self.limit_bytes if is_own else None,
             "source": SOURCE,
@@ -148,12 +146,6 @@ class _Kill:
             at = f"; {memory(files)} of files in memory (tmpfs) that it does not map"
         detail = f"{self.tasks[0]}{more}: {what} resident{at}"
         return Event(time, str(self.kind), self.limit_bytes if is_own else None, detail[:200])
-
-
-def _names(path: str) -> tuple[str | None, str | None]:
-    """Find the uid of a pod and the id of a container in the path of a cgroup."""
-    pod, container = _POD.search(path), _CONTAINER.search(path)
-    return pod[1].replace("_", "-") if pod else None, container[1] if container else None
 
 
 def read_kernel(

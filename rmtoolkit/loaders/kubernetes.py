@@ -627,29 +627,19 @@ _SLACK_SCRAPES: Final = 3
 _PARENTS: Final = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController")
 
 
-class _Instance(NamedTuple):
-    """One pod, with all looks at it."""
-
-    uid: str | None
-    created: int | None
-    looks: Sequence[PodSeen]
-
-
 @dataclass(slots=True)
 class _Known:
     """The objects, by the names that a recording has."""
 
     objects: Objects
-    pods: dict[tuple[str | None, str], list[_Instance]]
+    pods: dict[Key, list[list[PodSeen]]]  # all looks at each pod of a name, the oldest first
     namespaces: dict[str, set[str | None]]
 
     @classmethod
     def of(cls, objects: Objects) -> _Known:
-        pods: dict[tuple[str | None, str], list[_Instance]] = {}
-        for (namespace, name, uid), looks in objects.pods.items():
-            pods.setdefault((namespace, name), []).append(_Instance(uid, looks[0].created, looks))
-        for instances in pods.values():
-            instances.sort(key=lambda instance: instance.created or 0)
+        pods: dict[Key, list[list[PodSeen]]] = {}
+        for looks in sorted(objects.pods.values(), key=lambda looks: looks[0].created or 0):
+            pods.setdefault((looks[0].namespace, looks[0].name), []).append(looks)
         namespaces: dict[str, set[str | None]] = {}
         for namespace, name in pods:
             namespaces.setdefault(name, set()).add(namespace)
@@ -724,16 +714,16 @@ def _rows(recording: Recording, known: _Known) -> Iterator[_Row]:
         namespace = known.namespace(about["namespace"], pod)
         instances = known.pods.get((namespace, pod), [])
         if about["pod_uid"] is not None:
-            instances = [one for one in instances if one.uid in (None, about["pod_uid"])]
+            instances = [looks for looks in instances if looks[0].uid in (None, about["pod_uid"])]
         if not instances:
             yield _without_pod(about, namespace, known)
             continue
         whole = about["container"] is None and (about["namespace"], pod) in has_containers
-        for number, instance in enumerate(instances):
+        for number, looks in enumerate(instances):
             # The first stands for everything before the second: its owner made the pod of that name before, too.
             container_id, following = (old, following) if number == 0 else (following, following + 1)
-            begin = None if number == 0 else instance.created
-            facts, events = _told(about, instance, known, only_whole=whole)
+            begin = None if number == 0 else looks[0].created
+            facts, events = _told(about, looks, known, only_whole=whole)
             add = old not in lived or about["source"] == SOURCE
             versioned = about["version"] is None and facts["version"] is not None
             yield _Row(
@@ -742,47 +732,50 @@ def _rows(recording: Recording, known: _Known) -> Iterator[_Row]:
 
 
 def _told(
-    about: Mapping[str, Any], instance: _Instance, known: _Known, *, only_whole: bool
+    about: Mapping[str, Any], looks: Sequence[PodSeen], known: _Known, *, only_whole: bool
 ) -> tuple[dict[str, Any], list[Event]]:
     """Fill in what is known of a pod, and tell what happened to it."""
-    pod = instance.looks[-1]
+    pod = looks[-1]
     name = about["container"]
     staying = [container for container in pod.containers if container.stays]
     if name is None and len(staying) == 1 and not only_whole:
         name = staying[0].name
-    looks = [(look, one) for look in instance.looks for one in look.containers if one.name == name]
+    own = _looks_at(looks, name)
     eviction = known.objects.evictions.get((pod.namespace, pod.name))
-    if looks:
-        limit, request, image = looks[-1][1].limit_bytes, looks[-1][1].request_bytes, _version(looks[-1][1])
-        events = container_events(looks, eviction)
+    if own:
+        limit, request, image = own[-1][1].limit_bytes, own[-1][1].request_bytes, _version(own[-1][1])
+        events = container_events(own, eviction)
     else:
         staying = staying if name is None else []
         limit = pod.limit_bytes or _total([one.limit_bytes for one in staying])
         request = _total([one.request_bytes for one in staying])
         versions = {_version(one) for one in staying}
         image = versions.pop() if len(versions) == 1 else None
-        events = [event for one in staying for event in _of_whole_pod(instance, one, eviction)]
+        events = [event for one in staying for event in _of_whole_pod(looks, one.name, eviction)]
     owner, kind, inferred = top_owner((None, pod.namespace, pod.name), pod.owner or ("", ""), known.objects.owner_of)
     facts = {**about, "namespace": pod.namespace or about["namespace"], "container": name}
     facts["node"] = about["node"] or pod.node
-    facts["pod_uid"] = about["pod_uid"] or instance.uid
+    facts["pod_uid"] = about["pod_uid"] or pod.uid
     if about["workload_inferred"] or about["workload"] is None:
         facts |= {"workload": owner, "workload_kind": kind, "workload_inferred": inferred}
     facts["version"] = about["version"] or image
-    if (looks or staying) and not about["limit_known"]:
+    if (own or staying) and not about["limit_known"]:
         facts |= {"limit_bytes": limit, "limit_known": True}
     if about["request_bytes"] is None:
         facts["request_bytes"] = request
     return facts, events
 
 
-def _of_whole_pod(instance: _Instance, one: ContainerSeen, eviction: tuple[int | None, str] | None) -> list[Event]:
+def _looks_at(looks: Sequence[PodSeen], container: str | None) -> list[tuple[PodSeen, ContainerSeen]]:
+    return [(pod, one) for pod in looks for one in pod.containers if one.name == container]
+
+
+def _of_whole_pod(looks: Sequence[PodSeen], name: str, eviction: tuple[int | None, str] | None) -> list[Event]:
     """Tell what happened to one of several containers as an event of the pod; its limit is not that of the pod."""
-    looks = [(look, same) for look in instance.looks for same in look.containers if same.name == one.name]
-    found = [event for event in container_events(looks, eviction) if event.kind in _LIFE]
     return [
-        event._replace(value_bytes=None, detail=f"{one.name}: {event.detail}" if event.detail else one.name)
-        for event in found
+        event._replace(value_bytes=None, detail=f"{name}: {event.detail}" if event.detail else name)
+        for event in container_events(_looks_at(looks, name), eviction)
+        if event.kind in _LIFE
     ]
 
 
@@ -866,7 +859,7 @@ def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> dict[str, s
             continue
         name, owner = f"{namespace}/{workload}", objects.teams_of.get((row.about["workload_kind"], namespace, workload))
         of_workloads |= {} if owner is None else {name: owner}
-        teams = (instance.looks[-1].team for instance in known.pods.get((namespace, pod), ()))
+        teams = (looks[-1].team for looks in known.pods.get((namespace, pod), ()))
         of_pods += [(name, team) for team in teams if team is not None]
     return {**objects.teams, **of_workloads, **agreed(of_pods)}
 

@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import ReadError, warn
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text
+from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text, whole_number
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 
 _KIB: Final = 1024
-#: No number of the kernel has more.
-_MOST_DIGITS: Final = 20
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
 _PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
@@ -122,11 +120,7 @@ def pairs(text: str) -> dict[str, int]:
 
 def parse_amount(text: str) -> int | None:
     """Read a file that holds one amount, such as `memory.max`."""
-    word = text.strip()
-    if not word.isascii() or not word.isdigit() or len(word) > _MOST_DIGITS:
-        return None
-    amount = int(word)
-    return amount if amount < ABSURD_BYTES else None
+    return whole_number(text.strip(), ABSURD_BYTES)
 
 
 def add_working_set(signals: dict[str, int | float]) -> None:
@@ -173,15 +167,15 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
 
 
 #: `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, `docker/<id>`.
-_POD_UID: Final = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
-_CONTAINER_ID: Final = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?$")
+_POD_UID: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
+_CONTAINER_ID: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
 
 
 def cgroup_place(path: str) -> dict[str, str | None]:
     """Tell from the path of a cgroup whose it is."""
     path = path.rstrip("/")
     pod, container = _POD_UID.search(path), _CONTAINER_ID.search(path)
-    short = container[1][:12] if container else None
+    short = container[1] if container else None
     if pod:
         return {"pod": None, "pod_uid": pod[1].replace("_", "-"), "container": short}
     if short:
@@ -517,8 +511,8 @@ def _merged(sources: Sequence[_Source]) -> dict[tuple[str, str], list[tuple[int,
         home = str(source.path.parent if copied else source.path)
         subjects = list(dict.fromkeys(block.subject for block in source.log.blocks))
         # One process and one cgroup in a log are a container seen from inside.
-        alone = len([name for name in subjects if name.isdigit() or name == "self"]) <= 1
-        alone = alone and len([name for name in subjects if name and not name.isdigit() and name != "self"]) <= 1
+        processes = [name for name in subjects if name.isdigit() or name == "self"]
+        alone = len(processes) <= 1 and len([name for name in subjects if name and name not in processes]) <= 1
         for time, block in zip(source.times, source.log.blocks, strict=True):
             subject = "" if copied or alone else block.subject
             told = found.setdefault((home, subject), [])

@@ -21,7 +21,6 @@ from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.lake import Lake
 from rmtoolkit.loaders import linux
-from rmtoolkit.loaders.linux import cgroup_place, pairs
 from rmtoolkit.recording import ENDINGS, Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 
@@ -178,7 +177,7 @@ def find_target(
     """Find, or start, what is to be followed."""
     if cgroup is not None:
         folder = find_cgroup(cgroup)
-        place = cgroup_place(str(folder))
+        place = linux.cgroup_place(str(folder))
         called = name or place["container"] or place["pod"] or folder.name
         return Target(
             called, f"cgroup {os.fspath(cgroup)}", folder=folder, place={**place, "pod": place["pod"] or called}
@@ -545,23 +544,16 @@ class Recorder:
         """Wait for the next sample; true when there will be none."""
         seconds = max(0.0, seconds)
         child, process = self._target.child, self._target.process
-        if child is not None:
-            try:
-                child.wait(seconds)
-            except subprocess.TimeoutExpired:
-                return False
-            self._ended(child.returncode)
-            return True
-        if process is not None:
-            try:
-                process.wait(seconds)
-            except psutil.TimeoutExpired:
-                return False
-            self._ended(None)
-            return True
-        time.sleep(seconds)
-        # With a duration, a service that is started again is followed again.
-        return self._alive is False and self._duration is None
+        if (running := child or process) is None:
+            time.sleep(seconds)
+            # With a duration, a service that is started again is followed again.
+            return self._alive is False and self._duration is None
+        try:
+            running.wait(seconds)
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+            return False
+        self._ended(child.returncode if child is not None else None)
+        return True
 
     def _ended(self, code: int | None) -> None:
         killed = self._killed()
@@ -571,7 +563,8 @@ class Recorder:
         elif code is None:
             self._event("end", now, None, "exit status not known: not started by this recorder")
         elif code < 0:
-            self._event("error", now, None, f"killed by signal {-code} ({_signal_name(-code)})")
+            name = next((one.name for one in signal.Signals if one == -code), "unknown")
+            self._event("error", now, None, f"killed by signal {-code} ({name})")
         else:
             self._event("end" if code == 0 else "error", now, None, f"exit status {code}")
 
@@ -617,13 +610,7 @@ class Recorder:
                     child.wait()
                 self._event("end", time.time(), None, "stopped by the recorder")
         finally:
-            if self._path is not None:
-                self.save()
-
-    @property
-    def exit_status(self) -> int | None:
-        """Of a command that has ended; negative for a signal; None while it runs or of what is not a command."""
-        return self._target.child.returncode if self._target.child is not None else None
+            self.save()
 
     def save(self) -> None:
         """Write what was recorded so far; an earlier file stays whole until the new one is."""
@@ -631,11 +618,6 @@ class Recorder:
             self._lake.append(self.recording())
         elif self._path is not None:
             self.recording().write(self._path)
-
-    def _replica(self) -> str | None:
-        """Tell processes of one name apart in a lake, where those of other machines may be."""
-        process = self._target.process
-        return f"{socket.gethostname()}-{process.pid}" if self._lake is not None and process is not None else None
 
     def recording(self) -> Recording:
         """Give what was recorded so far."""
@@ -649,7 +631,7 @@ class Recorder:
             "node": socket.gethostname(),
             "workload": self._target.name,
             "workload_inferred": False,
-            "pod": place.get("pod") or self._replica(),
+            "pod": place.get("pod"),
             "pod_uid": place.get("pod_uid"),
             "container": self._target.name,
             "limit_known": self._limit is not None,
@@ -673,14 +655,4 @@ class Recorder:
 
 def _machine_kills() -> int | None:
     """Count the processes that the kernel has killed for memory on this machine, whatever the reason."""
-    try:
-        return pairs((PROC / "vmstat").read_text()).get("oom_kill")
-    except OSError:
-        return None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"
+    return linux.pairs(_text(PROC / "vmstat")).get("oom_kill")

@@ -14,7 +14,7 @@ from rmtoolkit._io import read_parquet
 from rmtoolkit._tables import as_time, column_of, plausible_unit, refuse_days, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.loaders._files import check_samples
+from rmtoolkit.loaders._files import UNITS, check_samples
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, SIGNALS, TIME, Report
@@ -31,12 +31,6 @@ _EXPECTED: Final = "a table with a time and a memory column"
 _COUNTS: Final = ("restarts_total", "oom_kills_total", *(name for name in SIGNALS if not name.endswith("_bytes")))
 #: An amount as programs write it: a number with any signs between its digits, and perhaps a unit.
 _AMOUNT: Final = r"^([-+]?\d[\d.,'\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)$"
-#: In a cell the units are those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
-_UNITS: Final = {
-    "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "ki": 1 << 10, "mi": 1 << 20,
-    "gi": 1 << 30, "ti": 1 << 40, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
-    "k": 10**3, "m": 10**6, "g": 10**9,
-}  # fmt: skip
 #: The head of a series of Grafana, in which the labels stand as Prometheus writes them; and one of them.
 _SERIES: Final = re.compile(r"\s*+([a-zA-Z_:][\w:.]*+)?\s*+\{(.*)\}\s*")
 _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)"')
@@ -195,9 +189,9 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
         is_decimal = bool(commas.len())
     sign = "." if is_decimal else ","
     number = number.str.replace_all(sign, "", literal=True).str.replace(",", ".", literal=True)
-    factor = unit.replace_strict(_UNITS, default=None, return_dtype=pl.Float64())
+    factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
-    units = sorted({one for one in unit.drop_nulls() if one in _UNITS and one})
+    units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 

@@ -19,8 +19,7 @@ from rmtoolkit.loaders.prometheus._merge import (
     OTHER_LABELS,
     OTHER_METRIC,
     REPLICA,
-    Rows,
-    fill_gaps,
+    fills_gaps,
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE, POD_LEVEL
 from rmtoolkit.loaders.prometheus.saved import NO_MEMORY
@@ -469,14 +468,9 @@ def test_lookback_repeats_stay(prom: Prom) -> None:
 )
 def test_filling_never_interleaves(base: list[int], extra: list[int]) -> None:
     """No sample is put between two that follow each other within two intervals."""
-
-    def rows(times: list[int]) -> Rows:
-        zero = np.zeros(len(times), np.int64)
-        return Rows(zero, zero, np.array(times, np.int64), np.zeros(len(times)))
-
-    kept = fill_gaps(rows(base), rows(extra))
+    kept = fills_gaps(*(pl.DataFrame({"group": 0, "time": times}) for times in (base, extra)), "group")
     interval = int(np.median(np.diff(base)))
-    for time in np.array(extra)[kept]:
+    for time in kept["time"]:
         before = [other for other in base if other <= time]
         after = [other for other in base if other >= time]
         assert not before or not after or after[0] - before[-1] > 2 * interval

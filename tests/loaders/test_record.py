@@ -156,7 +156,6 @@ def test_a_duration_ends_the_recording_and_the_command() -> None:
     """A command that still runs is asked to end; a process of somebody else is left alone."""
     recorder = Recorder(command=python("import time; time.sleep(60)"), interval_seconds=0.02, duration_seconds=0.2)
     rows = list(recorder.samples())
-    assert recorder.exit_status == -15
     assert recorder.recording().events.row(-1, named=True)["detail"] == "stopped by the recorder"
     # A busy machine leaves samples out; how far apart they are is shown with a clock of its own below.
     assert 1 <= len(rows) <= 11

@@ -17,7 +17,7 @@ from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS, TIME
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -32,84 +32,22 @@ _ROWS: Final = 1 << 15
 _UNKNOWN_INTERVAL: Final = 60_000
 
 
-class Rows(NamedTuple):
-    """Samples, sorted by key and time."""
-
-    key: NDArray[np.int64]  # what the samples belong to; rises
-    series: NDArray[np.int64]
-    times: NDArray[np.int64]  # milliseconds; rise within a key
-    values: NDArray[np.float64]
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Rows:
-        """Keep some of the samples."""
-        return Rows(*(part[chosen] for part in self))  # type: ignore[arg-type] # mypy loses the types of the parts
-
-    def ordered(self) -> Rows:
-        """Sort by key and time."""
-        return self.where(np.lexsort((self.times, self.key)))
-
-
-def combined(parts: Sequence[Rows]) -> Rows:
-    """Put samples together."""
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(*(np.concatenate(columns) for columns in zip(*parts, strict=True))).ordered()
-
-
-def fill_gaps(base: Rows, extra: Rows) -> NDArray[np.bool_]:
-    """Say which samples fall into gaps of others: never between two that follow each other."""
-    if not len(base.key):
-        return np.ones(len(extra.key), bool)
-    if not len(extra.key):
-        return np.zeros(0, bool)
-    origin = min(int(base.times.min()), int(extra.times.min()))
-    span = max(int(base.times.max()), int(extra.times.max())) - origin + 1
-    base_line, line = _line(base, origin, span), _line(extra, origin, span)
-    at = np.searchsorted(base_line, line, side="right")
-    before, after = np.maximum(at - 1, 0), np.minimum(at, len(base.key) - 1)
-    keys, starts = np.unique(extra.key, return_index=True)
-    ends = np.append(starts[1:], len(extra.key)) - 1
-    place = np.searchsorted(keys, extra.key)
-    interval = _intervals(base, extra, keys)[place]
-    previous = np.where((at > 0) & (base.key[before] == extra.key), base.times[before], extra.times[starts][place])
-    is_inside = (at < len(base.key)) & (base.key[after] == extra.key)
-    following = np.where(is_inside, base.times[after], extra.times[ends][place])
-    is_gap: NDArray[np.bool_] = following - previous > _GAP_INTERVALS * interval
-    is_twice: NDArray[np.bool_] = (at > 0) & (base_line[before] == line)
-    return is_gap & ~is_twice
-
-
-def _line(rows: Rows, origin: int, span: int) -> NDArray[np.int64]:
-    """Keys and times as one rising number."""
-    return rows.key * span + (rows.times - origin)
-
-
-def _intervals(base: Rows, extra: Rows, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How long the usual step of each key is; of `extra` where `base` has a single sample."""
-    found = np.zeros(len(keys))
-    for rows in (extra, base):
-        medians = (
-            pl.DataFrame({"key": rows.key, "step": np.diff(rows.times, prepend=rows.times[:1])})
-            .filter(pl.col("key") == pl.col("key").shift())
-            .group_by("key")
-            .agg(pl.col("step").median())
-            .filter(pl.col("key").is_in(keys))
-        )
-        found[np.searchsorted(keys, medians["key"].to_numpy())] = medians["step"].to_numpy()
-    return np.where(found > 0, found, _UNKNOWN_INTERVAL).astype(np.int64)
-
-
-def sum_series(rows: Rows, *, increments: bool) -> Rows:
-    """Sum gauges that belong together, or the increments of such counters, at every instant."""
-    value = pl.col("value")
-    frame = pl.DataFrame({"key": rows.key, "series": rows.series, "time": rows.times, "value": rows.values})
-    if increments:
-        step = value - value.shift().over("key", "series")
-        frame = frame.filter(value.is_finite()).with_columns(value=pl.when(step >= 0).then(step).otherwise(value))
-    frame = frame.group_by("key", "time").agg(pl.col("series").min(), value.sum()).sort("key", "time")
-    if increments:
-        frame = frame.with_columns(value.cum_sum().over("key"))
-    return Rows(*(frame[name].to_numpy() for name in ("key", "series", "time", "value")))
+def fills_gaps(base: pl.DataFrame, extra: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Keep the samples that fall into gaps of others: never between two that follow each other."""
+    if base.is_empty():
+        return extra
+    step = pl.col("time").diff().median().over(key)
+    near = base.select(key, "time", usual=step, before="time", after="time")
+    found = (
+        extra.with_columns(own=step)
+        .join_asof(near.drop("after"), on="time", by=key, check_sortedness=False)
+        .join_asof(near.drop("before"), on="time", by=key, strategy="forward", check_sortedness=False)
+    )
+    before, after = pl.col("before"), pl.col("after")
+    gap = pl.coalesce(after, pl.col("time").max().over(key)) - pl.coalesce(before, pl.col("time").min().over(key))
+    is_gap = gap > _GAP_INTERVALS * pl.coalesce("usual", "usual_right", "own", _UNKNOWN_INTERVAL).cast(pl.Int64)
+    is_twice = before.eq_missing(pl.col("time"))
+    return found.filter((before.is_null() & after.is_null()) | (is_gap & ~is_twice)).select(extra.columns)
 
 
 #: No more series than this are asked to fill the gaps of one.
@@ -147,17 +85,17 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     several = table.filter(~alone)
     summed, rows = _summed(several, _rows(several, decoded))
     made = _one_of_each(several, rows)
-    counts = np.bincount(made.key, minlength=int(group.max()) + 1).astype(np.int64)
+    counts = np.bincount(made["group"].to_numpy(), minlength=int(group.max()) + 1).astype(np.int64)
     # The samples that were made stand behind those that are used as they came.
     group_starts = np.cumsum(counts) - counts + len(decoded.times)
     group_starts[group[alone]] = decoded.starts[series[alone]]
     counts[group[alone]] = decoded.counts[series[alone]]
     return Merged(
         counts,
-        stack(np.concatenate([decoded.times, made.times]), group_starts, counts),
-        stack(np.concatenate([decoded.values, made.values]), group_starts, counts),
+        stack(np.concatenate([decoded.times, made["time"].to_numpy()]), group_starts, counts),
+        stack(np.concatenate([decoded.values, made["value"].to_numpy()]), group_starts, counts),
         lives,
-        _unused(several.filter(~pl.col("series").is_in(summed)), made),
+        _unused(several.filter(~pl.col("series").is_in(summed.implode())), made),
     )
 
 
@@ -226,76 +164,65 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(changes, schema=NO_LIVES.schema), marked
 
 
-def _rows(table: pl.DataFrame, decoded: Decoded) -> Rows:
+def _rows(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
     series = table["series"].to_numpy()
-    both = table["group"].to_numpy(), series
-    group, owner = (np.repeat(ids.astype(np.int64), decoded.counts[series]) for ids in both)
-    return Rows(group, owner, *decoded.of(series))
+    times, values = decoded.of(series)
+    return pl.DataFrame({"series": np.repeat(series, decoded.counts[series]), "time": times, "value": values})
 
 
-def _summed(table: pl.DataFrame, rows: Rows) -> tuple[list[int], Rows]:
-    """Sum work of several label sets of one exporter; give the series that went into sums."""
-    parts = table.filter(pl.col("role").is_in(["work_total", "load"])).with_columns(
-        key=pl.struct("group", "replica", "source").rank("dense").cast(pl.Int64)
-    )
-    chosen = parts["series"].to_list()
-    if not chosen:
-        return [], rows
-    size = max(chosen) + 1
-    key, group = (_lookup(parts["series"].to_numpy(), parts[name].to_numpy(), size) for name in ("key", "group"))
-    made = [rows.where(~np.isin(rows.series, chosen))]
-    for (role,), some in parts.group_by("role", maintain_order=True):
-        found = rows.where(np.isin(rows.series, some["series"].to_numpy()))
-        total = sum_series(found._replace(key=key[found.series]).ordered(), increments=role == "work_total")
+def _summed(table: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """Sum gauges of several label sets of one exporter, or the increments of counters; give what went into sums."""
+    parts = table.filter(pl.col("role").is_in(["work_total", "load"]))
+    of_one = ["role", "group", "replica", "source"]
+    value, is_counter = pl.col("value"), pl.col("role") == "work_total"
+    step = value.diff().over("series")
+    sums = (
+        rows.join(parts.select("series", *of_one), on="series", maintain_order="left")
+        .filter(~is_counter | value.is_finite())
+        .with_columns(pl.when(is_counter & (step >= 0)).then(step).otherwise(value).alias("value"))
         # A sum stands for the first of its series.
-        made.append(total._replace(key=group[total.series]))
-    return chosen, combined(made)
+        .group_by(*of_one, "time")
+        .agg(pl.col("series").min(), value.sum())
+        .sort(*of_one, "time")
+        .with_columns(pl.when(is_counter).then(value.cum_sum().over(of_one)).otherwise(value).alias("value"))
+    )
+    others = rows.join(parts, on="series", how="anti", maintain_order="left")
+    return parts["series"], pl.concat([others, sums.select(rows.columns)])
 
 
-def _one_of_each(table: pl.DataFrame, rows: Rows) -> Rows:
+def _one_of_each(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Choose and fill within each life, hand over from life to life, then fill from what belongs to no life."""
-    table = table.filter(pl.col("series").is_in(np.unique(rows.series))).sort(
-        "group", "rank", "weight", "source", "replica", "series", descending=[False, False, True, False, False, False]
+    ranked = (
+        table.filter(pl.col("series").is_in(rows["series"].implode()))
+        .sort("group", "rank", "weight", "source", "replica", "series", descending=[False, False, True, *[False] * 3])
+        .select(
+            *("series", "group", "life", "cut"),
+            place=pl.struct("group", "life").rank("dense"),
+            order=pl.int_range(pl.len()).over("group", "life"),
+        )
     )
-    table = table.with_columns(
-        place=pl.struct("group", "life").rank("dense").cast(pl.Int64),
-        order=pl.int_range(pl.len()).over("group", "life"),
+    lived, columns = pl.col("life").is_not_null(), ["group", *rows.columns]
+    within, others = (
+        rows.join(some.drop("life"), on="series", maintain_order="left")
+        for some in (ranked.filter(lived), ranked.filter(~lived))
     )
-    size = int(table["series"].max()) + 1  # type: ignore[arg-type] # there are rows
-    looked_up = {
-        name: _lookup(table["series"].to_numpy(), table[name].to_numpy(), size)
-        for name in ("group", "place", "order", "cut")
-    }
-    has_life = _lookup(table["series"].to_numpy(), table["life"].is_not_null().to_numpy(), size).astype(bool)
-    lived = has_life[rows.series]
-    within = rows.where(lived)
-    within = _layered(within._replace(key=looked_up["place"][within.series]).ordered(), looked_up["order"])
-    within = within.where(within.times < looked_up["cut"][within.series])
-    base = within._replace(key=looked_up["group"][within.series]).ordered()
-    others = rows.where(~lived)
+    base = _layered(within, "place").filter(pl.col("time") < pl.col("cut")).select(columns).sort("group", "time")
     # Where there are no lives, the first of the others is the base.
-    return _layered(others._replace(key=looked_up["group"][others.series]).ordered(), looked_up["order"], base)
+    return _layered(others.select(*columns, "order"), "group", base)
 
 
-def _lookup(keys: NDArray[np.int64], values: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    found = np.zeros(size, np.int64)
-    found[keys] = values
-    return found
-
-
-def _layered(rows: Rows, order: NDArray[np.int64], base: Rows | None = None) -> Rows:
+def _layered(rows: pl.DataFrame, key: str, base: pl.DataFrame | None = None) -> pl.DataFrame:
     """Take the first choice of each key, then let the second fill its gaps, then the third."""
-    layer = order[rows.series]
-    found = rows.where(layer < 0) if base is None else base
-    for number in range(min(int(layer.max(initial=-1)) + 1, _MOST_CANDIDATES)):
-        extra = rows.where(layer == number)
-        found = combined([found, extra.where(fill_gaps(found, extra) | ~np.isin(extra.key, found.key))])
+    found = rows.drop("order").clear() if base is None else base
+    for (order,), layer in sorted(rows.partition_by("order", include_key=False, as_dict=True).items()):
+        if order < _MOST_CANDIDATES:
+            found = pl.concat([found, fills_gaps(found, layer, key)]).sort(key, "time")
     return found
 
 
-def _unused(table: pl.DataFrame, made: Rows) -> Counter[str]:
+def _unused(table: pl.DataFrame, made: pl.DataFrame) -> Counter[str]:
     """Count what was not used, by the label that tells the series from the one that was."""
-    counts = np.bincount(made.series, minlength=int(table["series"].max() or 0) + 1)  # type: ignore[arg-type]
+    counts = np.bincount(made["series"].to_numpy(), minlength=int(table["series"].max() or 0) + 1)  # type: ignore[arg-type]
     kept = counts[table["series"].to_numpy()]
     # The series that gave most is the one that is used; of a life of its own it can only have lost the end.
     chosen = table.with_columns(unused=pl.col("count") - kept, kept=kept).sort("kept", descending=True)
