@@ -50,7 +50,6 @@ class Form(StrEnum):
 
 
 _HEAD_BYTES: Final = 1 << 18
-_REMOTE_READ_BYTES: Final = 1 << 10
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 _EXPECTED: Final = "a recording"
 
@@ -227,7 +226,7 @@ READERS: Final = (
     ),
     Reader(
         Form.PROMETHEUS,
-        lambda file: is_remote_read(file.head[:_REMOTE_READ_BYTES]),
+        lambda file: is_remote_read(file.head),
         ("loaders.prometheus.saved", "read_prometheus"),
         "answers to a remote read",
         "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
@@ -533,7 +532,7 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
         groups = [paths] if OF_FORM[form].together else [[file] for file in paths]
         for group in groups:
             try:
-                names = quote(group[0]) + (f" and {len(group) - 1:,} more" if len(group) > 1 else "")
+                names = _files.shown(group)
                 with named(f"Could not read {names}", ReadError):
                     part = reader(group[0] if len(group) == 1 else group, **wanted)
                 check_samples(part, names)
@@ -550,9 +549,7 @@ def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
         from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
 
         files = sorted_out.forms[Form.OBJECTS]
-        with named(
-            f"Could not read {quote(files[0])}" + (f" and {len(files) - 1:,} more" * (len(files) > 1)), ReadError
-        ):
+        with named(f"Could not read {_files.shown(files)}", ReadError):
             objects, failed = read_objects(files)
             recording = joined(recording, objects)
         sorted_out.failed.extend(failed)

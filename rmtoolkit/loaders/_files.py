@@ -6,11 +6,13 @@ import bisect
 import bz2
 import csv
 import glob
+import gzip
 import io
 import lzma
 import os
 import re
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias
 
@@ -195,29 +197,7 @@ def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> Bina
 DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
-class _Gzip:
-    """A member of a file of gzip, read as one of the others."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(wbits=31)
-        self.needs_input = True
-
-    @property
-    def eof(self) -> bool:
-        return self._member.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._member.unused_data
-
-    def decompress(self, data: bytes, most: int) -> bytes:
-        part = self._member.decompress(self._member.unconsumed_tail + data, most)
-        self.needs_input = not self._member.unconsumed_tail
-        return part
-
-
 _PACKERS: Final[dict[bytes, Any]] = {
-    _GZIP: _Gzip,
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_XZ_BYTES),
 }
@@ -227,6 +207,8 @@ def unpacked(stream: BinaryIO, magic: bytes, most: int) -> Iterator[bytes] | Non
     """Unpack a file piece by piece; None where it is not packed. One of `DAMAGE` ends what is not whole."""
     if magic.startswith(_ZSTD):
         return _unzstd(stream)
+    if magic.startswith(_GZIP):
+        return iter(partial(gzip.GzipFile(fileobj=stream).read1, most), b"")
     begin = next((begin for mark, begin in _PACKERS.items() if magic.startswith(mark)), None)
     return None if begin is None else _members(stream, begin, most)
 

@@ -609,8 +609,6 @@ _Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
 
 #: Text that is turned into numbers at once: enough for speed, little beside the answer itself.
 _BATCH_BYTES: Final = 16 << 20
-#: Enough of a file to tell whether it is the answer to a remote read.
-_HEAD_BYTES: Final = 1 << 10
 _ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{')
 _ANSWER_BYTES: Final = 1 << 16
 
@@ -692,7 +690,7 @@ class Decoder:
 
     def add(self, content: bytes, source: str, name: str | None = None) -> int:
         """Take the text of an answer, or of several."""
-        if is_remote_read(content[:_HEAD_BYTES]):
+        if is_remote_read(content):
             return self.add_remote_read(content, source, name)
         return self._take(parse_answers(content, source), source, name)
 
@@ -798,7 +796,7 @@ class Decoder:
 
 
 def _other_form(content: bytes, asked: Asked) -> Forms | None:
-    if _ANSWER.search(content, 0, _ANSWER_BYTES) or is_remote_read(content[:_HEAD_BYTES]):
+    if _ANSWER.search(content, 0, _ANSWER_BYTES) or is_remote_read(content):
         return None
     from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
 

@@ -411,7 +411,6 @@ def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm,
     return tqdm(total=0, disable=not progress, desc="Prometheus", unit=" requests", leave=False)
 
 
-_HEAD_BYTES: Final = 1 << 10
 #: Until an endpoint has answered once, silence of this length means that it is not there.
 _HASTY_SECONDS: Final = 10.0
 #: Answers that speak of the size of the request, not of the endpoint.
@@ -510,7 +509,7 @@ class BulkFetch:
         body = request_body([selector.conditions()], after_seconds * 1000 + 1, until_seconds * 1000)
 
         def read(content: bytes) -> Decoded:
-            if content and not is_remote_read(content[:_HEAD_BYTES]):
+            if content and not is_remote_read(content):
                 raise _NotThereError(_SOMETHING_ELSE)
             self._known.set()
             with _DECODING:

@@ -17,7 +17,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, w
 from rmtoolkit.loaders._files import as_text, check_samples, counted, find_files, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, is_remote_read
-from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, tidy
+from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.loaders.prometheus._metrics import (
     FACTS,
@@ -200,32 +200,24 @@ def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame,
 
 def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[Run]], int]:
     """Reduce each fact to the stretches in which it stayed the same."""
-    facts = groups.filter(~pl.col("role").is_in(SIGNALS))
-    if not facts.height:
-        return {}, 0
-    chosen = facts["group"].to_numpy()
-    ends = np.cumsum(merged.counts)
+    facts = groups.filter(~pl.col("role").is_in(SIGNALS)).select("group", "fact")
     # Only the facts: they are few, the signals are many.
-    stretches = zip((ends - merged.counts)[chosen].tolist(), ends[chosen].tolist(), strict=True)
-    picked = np.concatenate([np.arange(start, end) for start, end in stretches])
-    owner = np.repeat(chosen, merged.counts[chosen])
-    times, values = merged.times[picked], merged.values[picked]
-    finite = np.abs(values) < _ABSURD_FACT
-    owner, times, values = owner[finite], times[finite], values[finite]
-    if not len(owner):
-        return {}, len(finite)
-    new_owner = np.ones(len(owner), bool)
-    new_owner[1:] = np.diff(owner) != 0
-    changed = new_owner.copy()
-    changed[1:] |= np.diff(values) != 0
-    begin = np.flatnonzero(changed)
-    last = np.append(begin[1:], len(owner)) - 1
-    fact = dict(zip(facts["group"].to_list(), facts["fact"].to_list(), strict=True))
+    chosen = facts["group"].to_numpy()
+    counts = merged.counts[chosen]
+    starts = (np.cumsum(merged.counts) - merged.counts)[chosen]
+    times, values = stack(merged.times, starts, counts), stack(merged.values, starts, counts)
+    told = pl.DataFrame({"group": np.repeat(chosen, counts), "time": times, "value": values})
+    finite = told.filter(pl.col("value").abs() < _ABSURD_FACT)
+    stretches = (
+        finite.with_columns(before=pl.col("time").shift().over("group"), run=pl.struct("group", "value").rle_id())
+        .group_by("run", maintain_order=True)
+        .agg(pl.col("group", "value", "before", "time").first(), last=pl.col("time").last())
+        .join(facts, on="group", maintain_order="left")
+    )
     found: dict[int, list[Run]] = {}
-    columns = (owner[begin], values[begin], times[begin], times[last], new_owner[begin], times[begin - 1])
-    for group, value, first, until, is_first, before in zip(*(column.tolist() for column in columns), strict=True):
-        found.setdefault(group, []).append(Run(value, first, until, None if is_first else before, fact[group]))
-    return found, int(len(finite) - finite.sum())
+    for group, *run in stretches.select("group", "value", "time", "last", "before", "fact").iter_rows():
+        found.setdefault(group, []).append(Run(*run))
+    return found, told.height - finite.height
 
 
 def _seen(
@@ -461,7 +453,7 @@ def _is_answer(file: Path) -> bool:
 
     try:
         head = read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0]
-        return is_remote_read(head[:1024]) or is_samples(as_text(head, file, expected=EXPECTED)[0])
+        return is_remote_read(head) or is_samples(as_text(head, file, expected=EXPECTED)[0])
     except (OSError, ReadError):
         return False
 
