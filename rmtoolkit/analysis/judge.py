@@ -725,21 +725,25 @@ class Course:
     growing: float
 
 
-def ahead(course: Course, lasts: records.Exposure, watched_hours: float) -> dict[str, float | None]:
-    """Give what the chance of an OOM kill at any limit is worked out from: `records.AHEAD`."""
-    growth = course.growth
-    return {
-        "per_day_bytes": None if growth is None else growth.per_day,
-        "error_bytes": None if growth is None else growth.error_per_day,
-        "level_bytes": None if growth is None else growth.level_bytes,
-        "fresh_bytes": None if growth is None else _begun(course.opinion, growth),
-        "noise_bytes": None if growth is None else growth.spread_bytes,
-        "goes_on": course.growing,
-        "age_hours": lasts.age_hours,
-        "longest_hours": lasts.longest_hours,
-        "endings": lasts.ended,
-        "watched_hours": watched_hours,
-    }
+def ahead(course: Course, lasts: records.Exposure, watched_hours: float) -> records.Ahead:
+    """Give what the chance of an OOM kill at any limit is worked out from."""
+    found = records.Ahead(
+        goes_on=course.growing,
+        age_hours=lasts.age_hours,
+        longest_hours=lasts.longest_hours,
+        endings=lasts.ended,
+        watched_hours=watched_hours,
+    )
+    if (growth := course.growth) is None:
+        return found
+    return replace(
+        found,
+        per_day_bytes=growth.per_day,
+        error_bytes=growth.error_per_day,
+        level_bytes=growth.level_bytes,
+        fresh_bytes=_begun(course.opinion, growth),
+        noise_bytes=growth.spread_bytes,
+    )
 
 
 def paths(courses: Iterable[Course]) -> pl.DataFrame:

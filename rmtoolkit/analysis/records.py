@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -21,88 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-#: A piece of evidence: what it says (``for``, ``against``, ``not_measured``) in words, and the window it rests on;
-#: then the same for programs: which statistic, its value with an 80 % interval where it has one, and its unit.
-EVIDENCE: Final = pl.List(
-    pl.Struct(
-        {
-            "says": pl.String,
-            "text": pl.String,
-            "value": pl.String,
-            "weight": pl.Int64,
-            "signal": pl.String,
-            "start": TIME,
-            "end": TIME,
-            "statistic": pl.String,
-            "estimate": pl.Float64,
-            "low": pl.Float64,
-            "high": pl.Float64,
-            "unit": pl.String,
-        }
-    )
-)
 #: What makes a row of verdicts.
 WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
-#: Columns of `classify`, in this order.
-VERDICTS: Final = pl.Schema(
-    {
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "pods": pl.Int64(),
-        "verdict": pl.String(),
-        "leak_probability": pl.Float64(),
-        "pattern": pl.String(),
-        "also": pl.List(pl.String()),
-        "cause": pl.String(),
-        "signal": pl.String(),
-        "evidence_level": pl.Int64(),
-        "growth_bytes_per_day": pl.Float64(),
-        "growth_low_bytes_per_day": pl.Float64(),
-        "growth_high_bytes_per_day": pl.Float64(),
-        "detection_floor_bytes_per_day": pl.Float64(),
-        "limit_outlook": pl.String(),
-        "hours_to_limit": pl.Float64(),
-        "hours_to_limit_low": pl.Float64(),
-        "hours_to_limit_high": pl.Float64(),
-        "oom_probability_7d": pl.Float64(),
-        "oom_probability_24h": pl.Float64(),
-        "oom_probability_30d": pl.Float64(),
-        "startup_peak_bytes": pl.Int64(),
-        "settled_bytes": pl.Int64(),
-        "peak_bytes": pl.Int64(),
-        "limit_bytes": pl.Int64(),
-        "coverage": pl.Float64(),
-        "explanation": pl.String(),
-        "next_step": pl.String(),
-        "evidence": EVIDENCE,
-    }
-)
-#: What the chance of an OOM kill at any limit is worked out from, where memory grows: see `judge.Growth` and
-#: `Exposure`. `fresh_bytes` is the level after a restart, `goes_on` the chance that the growth does.
-AHEAD: Final = pl.Struct(
-    {
-        "per_day_bytes": pl.Float64,
-        "error_bytes": pl.Float64,
-        "level_bytes": pl.Float64,
-        "fresh_bytes": pl.Float64,
-        "noise_bytes": pl.Float64,
-        "goes_on": pl.Float64,
-        "age_hours": pl.Float64,
-        "longest_hours": pl.Float64,
-        "endings": pl.Int64,
-        "watched_hours": pl.Float64,
-    }
-)
-#: What judging says of a workload: `limits` adds the chances of an OOM kill.
-JUDGED: Final = {name: dtype for name, dtype in VERDICTS.items() if not name.startswith("oom_probability")} | {
-    "headline": pl.String(),
-    "reason": pl.String(),
-    "container_id": pl.UInt32(),
-    "workload_inferred": pl.Boolean(),
-    "limit_known": pl.Boolean(),
-    "ahead": AHEAD,
-}
-#: What a row of the instances has besides.
-INSTANCE: Final = {"pod": pl.String(), "lives": pl.Int64()}
+#: How fields of records are stored; all others are told by their names.
+_STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "dt.datetime": TIME}
+
+
+def columns_of(record: type) -> dict[str, pl.DataType]:
+    """Give the columns that a record is stored in."""
+    of = {one.name: str(one.type).removesuffix(" | None") for one in fields(record)}
+    return {name: _STORED.get(kind, pl.String()) for name, kind in of.items()}
 
 
 class Says(StrEnum):
@@ -194,9 +121,9 @@ def rejected(check: str) -> str:
     return _REJECTED + check
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """One piece of evidence: what it says to people, and the same for programs."""
+    """One piece of evidence: what it says to people, and the same for programs; where it can, with an 80 % interval."""
 
     says: Says
     text: str
@@ -230,20 +157,8 @@ class Evidence:
         signal: Signal | None = None,
     ) -> Evidence:
         """Rest evidence on the window of a life, and on its judged signal where no other is named."""
-        return cls(
-            says,
-            text,
-            value,
-            weight,
-            signal or main.signal,
-            main.life.start,
-            main.life.end,
-            statistic,
-            estimate,
-            low,
-            high,
-            unit,
-        )
+        signal, start, end = signal or main.signal, main.life.start, main.life.end
+        return cls(says, text, value, weight, signal, start, end, statistic, estimate, low, high, unit)
 
     @property
     def hours(self) -> float:
@@ -256,7 +171,25 @@ class Evidence:
         return self.statistic.startswith(_REJECTED)
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What the chance of an OOM kill at any limit is worked out from, where memory grows."""
+
+    per_day_bytes: float | None = None
+    error_bytes: float | None = None
+    level_bytes: float | None = None
+    #: The level after a restart.
+    fresh_bytes: float | None = None
+    noise_bytes: float | None = None
+    #: The chance that the growth goes on.
+    goes_on: float | None = None
+    age_hours: float | None = None
+    longest_hours: float | None = None
+    endings: int | None = None
+    watched_hours: float | None = None
+
+
+@dataclass(kw_only=True, slots=True)
 class VerdictRow:
     """A row of verdicts, filled as it is found out: first what is, then the evidence, then the words."""
 
@@ -280,37 +213,40 @@ class VerdictRow:
     hours_to_limit: float | None
     hours_to_limit_low: float | None
     hours_to_limit_high: float | None
+    #: Of a stored row; judging knows no chances, those are the limits' business.
+    oom_probability_7d: float | None = None
+    oom_probability_24h: float | None = None
+    oom_probability_30d: float | None = None
     startup_peak_bytes: int | None
     settled_bytes: int | None
     peak_bytes: int | None
     limit_bytes: int | None
     coverage: float | None
-    container_id: int
-    workload_inferred: bool
-    limit_known: bool
-    #: Of the container that is shown.
-    pod: str | None
-    lives: int
     explanation: str = ""
     next_step: str = ""
     evidence: Sequence[Evidence] = ()
     headline: str = ""
     reason: str = ""
-    #: Of a stored row; judging knows no chances, those are the limits' business.
-    oom_probability_7d: float | None = None
-    #: What the chance of an OOM kill is worked out from where it grows: `AHEAD`.
-    ahead: Mapping[str, float | None] | None = None
+    container_id: int
+    workload_inferred: bool
+    limit_known: bool
+    #: Where it grows.
+    ahead: Ahead | None = None
+    #: Of the container that is shown.
+    pod: str | None
+    lives: int
 
     @classmethod
     def stored(cls, row: Mapping[str, object]) -> VerdictRow:
         """Make a record of a row of `classify`, maybe of another version: what it has not is None."""
-        given = cast("dict[str, Any]", {column.name: row.get(column.name) for column in dataclasses.fields(cls)})
+        given: dict[str, Any] = {column: row.get(column) for column in _ROW}
         for name, members in _CLOSED.items():
             given[name] = members.get(given[name])
         given["pattern"] = given["pattern"] or Pattern.INSUFFICIENT_DATA
         given["also"] = [_CLOSED["pattern"][name] for name in given["also"] or () if name in _CLOSED["pattern"]]
         given["evidence"] = [Evidence(*map(piece.get, _PIECE)) for piece in given["evidence"] or ()]
-        return cls(**given)
+        # Of a forecast nobody asks a stored row.
+        return cls(**given | {"ahead": None})
 
     @property
     def by_statistic(self) -> dict[str, Evidence]:
@@ -329,18 +265,34 @@ _CLOSED: Final[dict[str, dict[str, StrEnum]]] = {
         ("limit_outlook", Outlook),
     )
 }
-_PIECE: Final = tuple(column.name for column in dataclasses.fields(Evidence))
+_PIECE: Final = columns_of(Evidence)
+EVIDENCE: Final = pl.List(pl.Struct(_PIECE))
+_ROW: Final = columns_of(VerdictRow) | {
+    "also": pl.List(pl.String()),
+    "evidence": EVIDENCE,
+    "container_id": pl.UInt32(),
+    "ahead": pl.Struct(columns_of(Ahead)),
+}
+#: What a row of the instances has besides.
+INSTANCE: Final = {name: _ROW[name] for name in ("pod", "lives")}
+#: What judging says of a workload: `limits` adds the chances of an OOM kill.
+JUDGED: Final = {
+    name: dtype for name, dtype in _ROW.items() if name not in INSTANCE and not name.startswith("oom_probability")
+}
+#: Columns of `classify`, in this order.
+VERDICTS: Final = pl.Schema(list(_ROW.items())[: list(_ROW).index("headline")])
 
 
 def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Put rows of verdicts in a frame of some of their columns."""
     found = list(rows)
     columns: dict[str, Any] = {name: [getattr(row, name) for row in found] for name in schema}
+    columns["ahead"] = [None if row.ahead is None else asdict(row.ahead) for row in found]
     # All pieces stand in one frame that is then cut: a dict for each takes far longer.
     told = attrgetter(*_PIECE)
     every = [(at, *told(piece)) for at, row in enumerate(found) for piece in row.evidence]
-    kinds = {"row": pl.Int64(), **cast("pl.Struct", EVIDENCE.inner).to_schema()}
-    theirs = pl.DataFrame(every, kinds, orient="row").group_by("row").agg(evidence=pl.struct(_PIECE))
+    kinds = {"row": pl.Int64(), **_PIECE}
+    theirs = pl.DataFrame(every, kinds, orient="row").group_by("row").agg(evidence=pl.struct(*_PIECE))
     everyone = pl.DataFrame({"row": range(len(found))}, {"row": pl.Int64()})
     cut = everyone.join(theirs, on="row", how="left", maintain_order="left")["evidence"]
     columns["evidence"] = cut.fill_null(pl.Series([[]], dtype=EVIDENCE))
@@ -638,9 +590,9 @@ class Opinion:
 _PAGE_BYTES: Final = 4096
 
 
-_LIFE: Final = tuple(column.name for column in fields(Life))
-_LEVEL: Final = tuple(column.name for column in fields(Level))
-_READING: Final = tuple(column.name for column in fields(Reading))
+_LIFE: Final = tuple(columns_of(Life))
+_LEVEL: Final = tuple(columns_of(Level))
+_READING: Final = tuple(columns_of(Reading))
 _FAMILIES: Final = {str(family): family for family in Family}
 _SIGNALS: Final = {str(signal): signal for signal in Signal}
 

@@ -14,8 +14,8 @@ from rmtoolkit import text
 from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
-from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice
-from rmtoolkit.limits.history import GROWS, Ahead, as_need
+from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice, Ahead
+from rmtoolkit.limits.history import GROWS, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, lookup, per_month
 from rmtoolkit.schema import TIME, Action, Alarm, Cause, Ending, Pattern, Verdict

@@ -13,7 +13,7 @@ from rmtoolkit._parallel import partition
 from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
-from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD, Ahead
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
 
@@ -424,22 +424,6 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
     & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
     & (pl.col("growth_bytes_per_day") > SLOW / 7 * pl.col("peak_bytes").fill_null(0))
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """Growth of what counts towards a limit, and for how long a life lasts: `rmtoolkit.analysis.records.AHEAD`."""
-
-    per_day_bytes: float | None = None
-    error_bytes: float | None = None
-    level_bytes: float | None = None
-    fresh_bytes: float | None = None
-    noise_bytes: float | None = None
-    goes_on: float | None = None
-    age_hours: float | None = None
-    longest_hours: float | None = None
-    endings: int | None = None
-    watched_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

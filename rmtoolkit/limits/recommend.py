@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.analysis.records import WORKLOAD, columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
-from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Action, Cause, Pattern, Verdict
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, Action, Cause, Pattern, Verdict
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, share, times
 from rmtoolkit.text import count as text_count
@@ -318,67 +318,23 @@ class Advised:
     wait_seconds: float | None
 
 
+_TOLD: Final = columns_of(history.Need) | columns_of(Advised)
 #: Columns of `recommend_limits`, in this order.
 RECOMMENDED: Final = pl.Schema(
-    {
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "pods": pl.Int64(),
-        "action": pl.String(),
-        "recommended_request_bytes": pl.Int64(),
-        "recommended_limit_bytes": pl.Int64(),
-        "oom_probability": pl.Float64(),
-        "oom_probability_low": pl.Float64(),
-        "oom_probability_high": pl.Float64(),
-        "pairs": pl.Int64(),
-        "limit_bytes": pl.Int64(),
-        "request_bytes": pl.Int64(),
-        "oom_probability_now": pl.Float64(),
-        "reason": pl.String(),
-        "verdict": pl.String(),
-        "pattern": pl.String(),
-        "growing": pl.Boolean(),
-        "peak_bytes": pl.Int64(),
-        "peak_pod": pl.String(),
-        "peak_time": TIME,
-        "startup_peak_bytes": pl.Int64(),
-        "settled_bytes": pl.Int64(),
-        "busy_bytes": pl.Int64(),
-        "headroom": pl.Float64(),
-        "hot_pod": pl.String(),
-        "hot_ratio": pl.Float64(),
-        "kills": pl.Int64(),
-        "killed_limit_bytes": pl.Int64(),
-        "purged_limit_bytes": pl.Int64(),
-        "raise_to_bytes": pl.Int64(),
-        "buys_days": pl.Float64(),
-        "buys_days_low": pl.Float64(),
-        "buys_days_high": pl.Float64(),
-        "qos_now": pl.String(),
-        "qos_then": pl.String(),
-        "reserved_now_bytes": pl.Int64(),
-        "reserved_then_bytes": pl.Int64(),
-        "cost_now_per_month": pl.Float64(),
-        "cost_then_per_month": pl.Float64(),
-        "vpa_target_bytes": pl.Int64(),
-        "krr_limit_bytes": pl.Int64(),
-        "history_seconds": pl.Float64(),
-        "margins": pl.String(),
-        "pods_now": pl.Int64(),
-        "need_bytes": pl.Int64(),
-        "need_of": pl.String(),
-        "oom_probability_24h": pl.Float64(),
-        "oom_probability_30d": pl.Float64(),
-        "oom_probability_7d_low": pl.Float64(),
-        "oom_probability_7d_high": pl.Float64(),
-        "risk_basis": pl.String(),
-        "risk_because": pl.String(),
-        "target_limit_bytes": pl.Int64(),
-        "advised_basis": pl.String(),
-        "provisional": pl.Boolean(),
-        "incidents_now_per_month": pl.Float64(),
-        "incidents_then_per_month": pl.Float64(),
-        "wait_seconds": pl.Float64(),
-    }
+    (name, _TOLD[name])
+    for name in (
+        *WORKLOAD,
+        *("pods", "action", "recommended_request_bytes", "recommended_limit_bytes", "oom_probability"),
+        *("oom_probability_low", "oom_probability_high", "pairs", "limit_bytes", "request_bytes"),
+        *("oom_probability_now", "reason", "verdict", "pattern", "growing", "peak_bytes", "peak_pod", "peak_time"),
+        *("startup_peak_bytes", "settled_bytes", "busy_bytes", "headroom", "hot_pod", "hot_ratio", "kills"),
+        *("killed_limit_bytes", "purged_limit_bytes", "raise_to_bytes", "buys_days", "buys_days_low"),
+        *("buys_days_high", "qos_now", "qos_then", "reserved_now_bytes", "reserved_then_bytes", "cost_now_per_month"),
+        *("cost_then_per_month", "vpa_target_bytes", "krr_limit_bytes", "history_seconds", "margins", "pods_now"),
+        *("need_bytes", "need_of", "oom_probability_24h", "oom_probability_30d", "oom_probability_7d_low"),
+        *("oom_probability_7d_high", "risk_basis", "risk_because", "target_limit_bytes", "advised_basis"),
+        *("provisional", "incidents_now_per_month", "incidents_then_per_month", "wait_seconds"),
+    )
 )
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.records import Exposure
+from rmtoolkit.analysis.records import Ahead, Exposure
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.backtest import mcnemar
-from rmtoolkit.limits.history import LEAST_BYTES, Ahead, Need
+from rmtoolkit.limits.history import LEAST_BYTES, Need
 from rmtoolkit.limits.risk import Scores, above_kills, chances, risk, wilson
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
