@@ -1022,7 +1022,6 @@ def _tail(
 _STEP_CYCLES: Final = 0.06
 #: Bins that one cycle needs at least.
 _BINS_A_CYCLE: Final = 4
-CYCLE_UNEVEN = 0.2
 _HARMONICS: Final = 2
 #: Slow waves that belong to the trend and not to the season.
 _SLOW_WAVES: Final = 3

@@ -325,24 +325,18 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         if not changes.height:
             continue
         # Before the first change the value is unknown, unless the change says it: then the later one is used.
-        then = (
-            table.select("life_row", "container_id", "end")
-            .sort("end")
+        first = changes.group_by("container_id").agg(before=_before(value), changed=pl.lit(value=True))
+        table = (
+            table.sort("end")
             .join_asof(
-                changes.select("container_id", end=pl.col("time"), then=_after(value)).sort("end"),
+                changes.select("container_id", end="time", then=_after(value)).sort("end"),
                 on="end",
                 by="container_id",
-                strategy="backward",
                 check_sortedness=False,
             )
-        )
-        first = changes.group_by("container_id", maintain_order=True).agg(before=_before(value))
-        later = changes.select("container_id").unique().with_columns(changed=pl.lit(value=True))
-        table = (
-            table.join(then.select("life_row", "then"), on="life_row", how="left", maintain_order="left")
-            .join(later, on="container_id", how="left", maintain_order="left")
-            .join(first, on="container_id", how="left", maintain_order="left")
+            .join(first, on="container_id", how="left")
             .with_columns(pl.when("changed").then(pl.coalesce("then", "before")).otherwise(column).alias(column))
+            .sort("life_row")
             .drop("then", "before", "changed")
         )
     return table
@@ -542,7 +536,7 @@ class Persistence:
     #: Rise without the few large steps over what the slope predicts; null (NaN) where there is none, or many.
     between: Array
     #: Where a quarter of the rise is reached for good, 0 to 1.
-    begun: Array
+    begun_at: Array
     #: How long the last rest is, as a share of the window.
     rest: Array
     #: How much longer the last rest must be to outlast those before it on lower ground, as a share of the window.
@@ -566,21 +560,15 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     steps = np.abs(np.diff(values, axis=1))
     top = np.sort(steps, axis=1)[:, -max(1, bins // 10) :].sum(axis=1)
     jumpy = top > th.JUMPY * steps.sum(axis=1)
-    before, place = _around(values, np.full(len(values), 1 - th.TAIL - 1.5 * width / bins), width)
-    predicted = growth * (places[3] - place)
     noise = np.maximum(th.DEVIATIONS_PER_MAD * np.median(steps, axis=1), grain)
-    tail = np.where(
-        (predicted > th.CLEAR_DEVIATIONS * noise) & ~jumpy,
-        (levels[3] - before) / np.where(predicted > 0, predicted, 1),
-        np.nan,
-    )
-    early, early_place = _around(values, np.full(len(values), 1 - 2 * th.TAIL - 1.5 * width / bins), width)
-    expected = growth * (places[3] - early_place)
-    quarter = np.where(
-        (expected > th.CLEAR_DEVIATIONS * noise) & ~jumpy,
-        (levels[3] - early) / np.where(expected > 0, expected, 1),
-        np.nan,
-    )
+
+    def brought(tails: int) -> Array:
+        """Give what so many tails bring over what was expected of them."""
+        before, place = _around(values, np.full(len(values), 1 - tails * th.TAIL - 1.5 * width / bins), width)
+        due = growth * (places[3] - place)
+        clear = (due > th.CLEAR_DEVIATIONS * noise) & ~jumpy
+        return np.where(clear, (levels[3] - before) / np.where(due > 0, due, 1), np.nan)
+
     rest, unrested = _rests(values, noise)
     start = np.clip(np.maximum(onset, th.STARTUP_OVER), 0.0, 0.9)
     (low, middle), (low_at, middle_at) = zip(
@@ -597,8 +585,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     few = large.any(axis=1) & (later[:, :1].sum(axis=1) + (later[:, 1:] & ~later[:, :-1]).sum(axis=1) <= th.FEW_JUMPS)
     calm_steps = np.where(large, 0.0, np.diff(values, axis=1))
     calm = np.concatenate([np.zeros((len(values), 1)), np.cumsum(calm_steps, axis=1)], axis=1)
-    ends, _ = _around(calm, np.full(len(values), 1.0), width)
-    starts, _ = _around(calm, begin, width)
+    ends, starts = (_around(calm, where, width)[0] for where in (np.ones(len(values)), begin))
     due = growth * (places[3] - places[0])
     # What is left of a slope of nothing by rounding is no growth, on whatever machine.
     grown = due > 1e-9 * level
@@ -612,13 +599,13 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
             th.UNCHECKED,
             np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
         ),
-        tail=tail,
-        quarter=quarter,
+        tail=brought(1),
+        quarter=brought(2),
         straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
         between=np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
-        begun=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
+        begun_at=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
         rest=rest,
         unrested=unrested,
     )
@@ -694,6 +681,8 @@ _FITTED: Final = tuple(
     )
 )
 _LEVELS: Final = tuple(signal.value for signal in Signal if signal.value not in _FITTED)
+#: What a reading takes from its fit as it is.
+_FROM_FIT: Final = ("growing", "bounded", "unresolved", "faint", "fresh", "onset", "noise")
 #: Families with a step: what comes before and after it says nothing about a bend.
 _STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == models.Family.PULSE]
 _DAY_SECONDS: Final = 86_400
@@ -802,58 +791,37 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         whole[place] = column
         return pl.Series(whole, nan_to_null=True)
 
-    family = np.full(len(rows), "none", dtype=object)
-    family[place] = [models.FAMILIES[code] for code in fit.family]
-    growing_part = np.isin(models.FAMILIES, models.GROWTH_FAMILIES)
-    low_rise = _rise(envelope.low)[place]
-    mean_rise = _rise(envelope.mean)[place]
+    def named(codes: NDArray[np.int64]) -> pl.Series:
+        names = np.full(len(rows), "none", dtype=object)
+        names[place] = [models.FAMILIES[code] for code in codes]
+        return pl.Series(names, dtype=pl.String)
+
+    bounded = np.where(np.isin(models.FAMILIES, models.GROWTH_FAMILIES), -1, fit.families)
+    tail = max(2, envelope.bins // 8)
     table = rows.drop("limit_bytes", "quantum_bytes").with_columns(
-        growing=spread(fit.growing),
-        bounded=spread(fit.bounded),
-        unresolved=spread(fit.unresolved),
-        faint=spread(fit.faint),
-        fresh=spread(fit.fresh),
-        family=pl.Series(family, dtype=pl.String),
-        bounded_family=pl.Series(_names(fit.families, ~growing_part, family, place), dtype=pl.String),
+        family=named(fit.family),
+        bounded_family=named(bounded.argmax(axis=1)),
         periodic=pl.Series(periodic),
         growth_per_day=spread(fit.growth * per_day[place]),
         # What comes differs from what was fitted by more than the fit's own error, and what speeds up may go on so.
         growth_error_per_day=spread(doubt * per_day[place]),
         growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(lasting.third - fit.growth, 0)) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
-        last_third=spread(lasting.last_third),
-        tail=spread(lasting.tail),
-        quarter=spread(lasting.quarter),
-        begun_at=spread(lasting.begun),
-        rest=spread(lasting.rest),
-        unrested=spread(lasting.unrested),
-        straight=spread(lasting.straight),
-        between=spread(lasting.between),
-        bend_noise=spread(lasting.bend_noise),
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
-        onset=spread(fit.onset),
-        noise=spread(fit.noise),
-        low_rise=spread(low_rise),
-        mean_rise=spread(mean_rise),
+        low_rise=spread(_rise(envelope.low)[place]),
+        mean_rise=spread(_rise(envelope.mean)[place]),
         load_share=pl.Series(load_share),
-        first_level=pl.Series(np.median(envelope.mean[:, : max(2, envelope.bins // 8)], axis=1)),
+        first_level=pl.Series(np.median(envelope.mean[:, :tail], axis=1)),
         early_level=pl.Series(_level_at(envelope.mean, _EARLY)),
         middle_level=pl.Series(_level_at(envelope.mean, 0.5)),
-        top=pl.Series(envelope.high[:, -max(2, envelope.bins // 8) :].max(axis=1)),
+        top=pl.Series(envelope.high[:, -tail:].max(axis=1)),
+        **{name: spread(getattr(fit, name)) for name in _FROM_FIT},
+        **{name: spread(getattr(lasting, name)) for name in Persistence.__dataclass_fields__ if name != "third"},
         **{name: pl.Series(getattr(shape, name)) for name in shape.__dataclass_fields__ if name != "floor"},
     )
     curve_row = np.full(len(rows), -1)
     curve_row[place] = offset + np.arange(len(place))
     return table.with_columns(curve=pl.Series(curve_row)), list(fit.fitted)
-
-
-def _names(
-    families: Array, allowed: NDArray[np.bool_], family: NDArray[np.object_], place: NDArray[np.int64]
-) -> NDArray[np.object_]:
-    names = np.full(len(family), "none", dtype=object)
-    masked = np.where(allowed, families, -1)
-    names[place] = [models.FAMILIES[code] for code in masked.argmax(axis=1)] if len(place) else []
-    return names
 
 
 def _level_at(mean: Array, share: float) -> Array:
