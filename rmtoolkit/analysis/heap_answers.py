@@ -195,27 +195,9 @@ def spans(heap: HeapProfile) -> str:
 _STEP: Final = 16 * MI
 
 #: One row per arena, or per size of block, the one with most to give back, or most in gaps, first.
-ARENAS: Final = pl.Schema(
-    {
-        "arena": pl.String(),
-        "threads": pl.Int64(),
-        "allocated_bytes": pl.Int64(),
-        "fragmentation_bytes": pl.Int64(),
-        "purgeable_bytes": pl.Int64(),
-        "metadata_bytes": pl.Int64(),
-    }
-)
-SIZES: Final = pl.Schema(
-    {
-        "size_bytes": pl.Int64(),
-        "live_bytes": pl.Int64(),
-        "active_bytes": pl.Int64(),
-        "fragmentation_bytes": pl.Int64(),
-        "partial_slabs": pl.Int64(),
-        "slabs": pl.Int64(),
-        "used": pl.Float64(),
-    }
-)
+ARENAS: Final = ("arena", "threads", "allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes")
+_SUMMED: Final = ("live_bytes", "active_bytes", "fragmentation_bytes", "partial_slabs", "slabs")
+SIZES: Final = ("size_bytes", *_SUMMED, "used")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +213,9 @@ class AllocatorAnswer:
     gaps_bytes: int | None
     resident_bytes: int | None
     #: Limits that leave a tenth above the most that was resident in any document, as it is and if the allocator gave
-    #: back what it could; without memory outside the allocator, unless that is known.
+    #: back what it could; without memory outside the allocator.
     limit_as_it_is_bytes: int | None
     limit_if_purged_bytes: int | None
-    #: Resident memory outside the allocator, where the RSS was given.
-    outside_bytes: int | None
     #: Of the last document, see `ARENAS` and `SIZES`; empty where it does not list them.
     arenas: pl.DataFrame
     sizes: pl.DataFrame
@@ -247,47 +227,22 @@ class AllocatorAnswer:
         return f"<AllocatorAnswer: {self.headline}>"
 
 
-def answer_allocator(allocator: Allocator, *, rss_bytes: int | None = None) -> AllocatorAnswer:
+def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
     r"""Put together what an allocator's statistics answer."""
     totals = allocator.totals
     if not totals.height:
-        return AllocatorAnswer(
-            allocator,
-            "These statistics have no totals.",
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            _arenas(allocator, 0),
-            _sizes(allocator, 0),
-            "Write them with malloc_stats_print.",
-        )
+        said, do = "These statistics have no totals.", "Write them with malloc_stats_print."
+        return AllocatorAnswer(allocator, said, *(None,) * 5, _arenas(allocator, 0), _sizes(allocator, 0), do)
     last = totals.row(-1, named=True)
-    resident, kept, gaps = (last[name] for name in ("resident_bytes", _kept(last), "fragmentation_bytes"))
-    outside = None if rss_bytes is None or resident is None else max(rss_bytes - resident, 0)
-    as_it_is, purged = (_limit(totals[name].max(), outside) for name in ("resident_bytes", "resident_if_purged_bytes"))
+    amounts = [last[name] for name in (_kept(last), "fragmentation_bytes", "resident_bytes")]
+    limits = [_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes")]
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
-    return AllocatorAnswer(
-        allocator,
-        _headline_answer(last, sizes),
-        kept,
-        gaps,
-        resident,
-        as_it_is,
-        purged,
-        outside,
-        arenas,
-        sizes,
-        _next_answer(last),
-    )
+    said = _headline_answer(last, sizes)
+    return AllocatorAnswer(allocator, said, *amounts, *limits, arenas, sizes, _next_answer(last))
 
 
-def _limit(most: object, outside: int | None) -> int | None:
-    if not isinstance(most, int):
-        return None
-    return math.ceil((most + (outside or 0)) / th.PEAK_NEAR_LIMIT / _STEP) * _STEP
+def _limit(most: object) -> int | None:
+    return math.ceil(most / th.PEAK_NEAR_LIMIT / _STEP) * _STEP if isinstance(most, int) else None
 
 
 def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:
@@ -300,8 +255,7 @@ def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:
 def _sizes(allocator: Allocator, document: int) -> pl.DataFrame:
     found = allocator.bins.filter(pl.col("document") == document)
     summed = found.group_by("size_bytes", maintain_order=True).agg(
-        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
-        for name in ("live_bytes", "active_bytes", "fragmentation_bytes", "partial_slabs", "slabs")
+        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name) for name in _SUMMED
     )
     used = pl.when(pl.col("active_bytes") > 0).then(pl.col("live_bytes") / pl.col("active_bytes"))
     order = summed.with_columns(used=used).sort(

@@ -26,7 +26,6 @@ from rmtoolkit.limits.risk import (
     PAIRS,
     Margins,
     as_margins,
-    at_most,
     paired,
     swing_of,
     wilson,
@@ -573,6 +572,5 @@ def _paired(differences: npt.NDArray[np.float64]) -> float | None:
 def mcnemar(only_first: int, only_second: int) -> float:
     """Give the exact two-sided p-value of a paired comparison of two ways to fail."""
     total = only_first + only_second
-    if total == 0:
-        return 1.0
-    return min(1.0, 2 * at_most(min(only_first, only_second), total, 0.5))
+    ways = sum(math.comb(total, fails) for fails in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * ways / 2**total)

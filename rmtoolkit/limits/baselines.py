@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import as_time, run_starts
+from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.exceptions import ColumnError, RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
 from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from rmtoolkit.limits.history import AnyRecording
-    from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
 
@@ -43,10 +39,8 @@ _CAP_BYTES: Final = 1e14
 _STARTS: Final = _FIRST_BUCKET_BYTES * (np.power(_RATIO, np.arange(_BUCKETS)) - 1) / (_RATIO - 1)
 
 
-def vpa_memory(
-    recording: AnyRecording, cpu_times: pl.DataFrame | Mapping[str, Sequence[Any]] | Sequence[Any] | None = None
-) -> pl.DataFrame:
-    """Compute what the Kubernetes VPA recommender would set as memory request."""
+def vpa_memory(recording: AnyRecording) -> pl.DataFrame:
+    """Compute what the Kubernetes VPA recommender would set as memory request, from a CPU sample in every minute."""
     recording = as_recording(recording)
     about = workloads(recording)
     used = footprint(recording)
@@ -66,7 +60,7 @@ def vpa_memory(
         # One after the other as the recommender adds them: a tie at 90 % is decided by the last bit.
         np.add.at(weights, (row, bucket), weight)
         np.add.at(totals, row, weight)
-    confidence = _confidence(_cpu_samples(cpu_times, recording, used), about.height)
+    confidence = _confidence(used, about.height)
     seen = totals > 0
     floor = _FLOOR_BYTES / about["containers_in_pod"].to_numpy()
     with np.errstate(divide="ignore"):
@@ -142,17 +136,8 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
             kill_peak = max(kill_peak, needed + BUMP_BYTES, int(needed * BUMP_RATIO))
             own = int((time - first) // _DAY_MILLISECONDS)
             rows.append((int(samples["workload_row"][0]), int(container), first, own, kill_peak))
-    return pl.DataFrame(
-        rows,
-        schema={
-            "workload_row": pl.UInt32,
-            "container_id": pl.UInt32,
-            "first": pl.Int64,
-            "window": pl.Int64,
-            "peak_bytes": pl.Int64,
-        },
-        orient="row",
-    )
+    ids, whole = dict.fromkeys(("workload_row", "container_id"), pl.UInt32), ("first", "window", "peak_bytes")
+    return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")
 
 
 def _percentile_vpa(weights: Numbers, totals: Numbers, share: float) -> Numbers:
@@ -164,53 +149,18 @@ def _percentile_vpa(weights: Numbers, totals: Numbers, share: float) -> Numbers:
     return np.where(totals > 0, ends, 0.0)
 
 
-def _confidence(cpu: pl.DataFrame, height: int) -> Numbers:
-    """Days of history, or the days that so many samples would fill if that is less."""
+def _confidence(used: pl.DataFrame, height: int) -> Numbers:
+    """Days of history, or the days that the CPU samples would fill if that is less."""
+    time = used.select("workload_row", "container_id", time=pl.col("time").to_physical())
+    first = run_starts(time["container_id"])
+    spans = time[first].with_columns(last=time["time"].gather(np.append(first[1:], time.height)[: first.size] - 1))
+    cpu = spans.group_by("workload_row").agg(
+        days=(pl.col("last").max() - pl.col("time").min()) / _DAY_MILLISECONDS,
+        samples=((pl.col("last") - pl.col("time")) // _MINUTE_MILLISECONDS + 1).sum(),
+    )
     confidence = np.zeros(height)
-    days = (cpu["last"] - cpu["first"]).to_numpy() / _DAY_MILLISECONDS
-    confidence[cpu["workload_row"].to_numpy()] = np.minimum(days, cpu["n"].to_numpy() / _SAMPLES_PER_DAY)
+    confidence[cpu["workload_row"].to_numpy()] = np.minimum(cpu["days"], cpu["samples"] / _SAMPLES_PER_DAY)
     return confidence
-
-
-def _cpu_samples(cpu_times: Any, recording: Recording, used: pl.DataFrame) -> pl.DataFrame:  # noqa: ANN401 - see above
-    """First and last CPU sample of each workload container, in milliseconds, and how many there were."""
-    time = pl.col("time").to_physical()
-    begin = run_starts(used["container_id"])
-    end = np.append(begin[1:], used.height)[: begin.size] - 1
-    stamps = used["time"].to_physical()
-    spans = used[begin].select("workload_row", "container_id", first=stamps.gather(begin), last=stamps.gather(end))
-    if cpu_times is None:
-        spans = spans.with_columns(n=(pl.col("last") - pl.col("first")) // _MINUTE_MILLISECONDS + 1)
-    else:
-        given = _given(cpu_times, recording.containers)
-        spans = spans.select("workload_row", "container_id").join(
-            given.group_by("container_id").agg(first=time.min(), last=time.max(), n=pl.len().cast(pl.Int64)),
-            on="container_id",
-        )
-    return spans.group_by("workload_row").agg(pl.col("first").min(), pl.col("last").max(), pl.col("n").sum())
-
-
-def _given(cpu_times: Any, containers: pl.DataFrame) -> pl.DataFrame:  # noqa: ANN401 - see vpa_memory
-    try:
-        if isinstance(cpu_times, Mapping):
-            tables = [pl.DataFrame({"pod": str(pod), "time": list(times)}) for pod, times in cpu_times.items()]
-            table = pl.concat(tables) if tables else pl.DataFrame(schema={"pod": pl.String, "time": pl.Int64})
-        elif isinstance(cpu_times, pl.DataFrame):
-            table = cpu_times
-        elif hasattr(cpu_times, "columns"):
-            table = pl.from_pandas(cpu_times)
-        else:
-            table = pl.DataFrame({"time": cpu_times})
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        msg = f"cpu_times cannot be read as times ({type(error).__name__}). Give a frame with a column 'time'."
-        raise RmtoolkitError(msg) from error
-    if "time" not in table.columns:
-        raise ColumnError.missing(wanted="time", available=table.columns)
-    table = table.with_columns(time=as_time(pl.col("time"), table.schema["time"]))
-    on = [name for name in ("cluster", "namespace", "workload", "pod", "container") if name in table.columns]
-    table = table.select(*(pl.col(name).cast(pl.String) for name in on), "time").drop_nulls("time")
-    ids = containers.select("container_id", *on)
-    return table.join(ids, on=on, nulls_equal=True) if on else table.join(ids, how="cross")
 
 
 _MIB: Final = 2**20

@@ -426,6 +426,9 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
 )
 
 
+_NO_AHEAD: Final = Ahead()
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What one workload container needed so far, and what its next weeks depend on: a row of `needs`."""
@@ -449,7 +452,7 @@ class Need:
     killed_limit_bytes: int | None = None
     #: From the first of `kills_now` to the last sample: a status tells of kills before the first one too.
     kills_hours: float | None = None
-    ahead: Ahead = Ahead()
+    ahead: Ahead = _NO_AHEAD
     pods: int = 1
     pods_now: int = 1
     limit_bytes: int | None = None
@@ -499,7 +502,6 @@ class Need:
 
 
 _OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")
-_NO_AHEAD: Final = Ahead()
 
 
 def as_need(row: Mapping[str, Any]) -> Need:

@@ -555,24 +555,6 @@ def wilson(share: float, total: float, deviations: float = _DEVIATIONS) -> tuple
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def at_most(count: int, total: int, share: float) -> float:
-    """Give the chance of at most so many successes of a binomial distribution."""
-    if share <= 0:
-        return 1.0
-    if share >= 1:
-        return 0.0
-    successes = np.arange(count + 1)
-    logs = _log_ways(total)[: count + 1] + successes * math.log(share) + (total - successes) * math.log1p(-share)
-    return min(float(np.exp(logs).sum()), 1.0)
-
-
-@lru_cache(maxsize=64)
-def _log_ways(total: int) -> npt.NDArray[np.float64]:
-    """Give the log of the number of ways to choose 0, 1, … of so many."""
-    factorials = np.cumsum(np.log(np.maximum(np.arange(total + 1), 1)))
-    return np.asarray(factorials[-1] - factorials - factorials[::-1])
-
-
 #: What has killed before may well kill again: no week at such a limit is safer.
 _KILLED_BEFORE: Final = 0.5
 #: A need above a limit that killed was never seen: each 15 % more halves the chance (30 %, where it goes badly).

@@ -215,18 +215,17 @@ LAYERS: Final = {
     "slack": "gaps between live blocks",
     "kept": "kept pages",
     "whole": "metadata",
-    "outside": "outside the allocator",
 }
 #: A size with less than this share of the largest gaps is not drawn.
 _LEAST_GAPS: Final = 0.02
 
 
 def allocator_layers(found: AllocatorAnswer) -> Picture:
-    """Draw what is resident: live, in gaps, kept, metadata, outside; the process first, then each arena."""
+    """Draw what is resident: live, in gaps, kept, metadata; the process first, then each arena."""
     totals = found.allocator.totals
     if not totals.height:
         return Picture(note(WIDTH, 40, found.headline.removesuffix(".")), found.headline)
-    whole = _layers(totals.row(-1, named=True)) | ({"outside": found.outside_bytes} if found.outside_bytes else {})
+    whole = _layers(totals.row(-1, named=True))
     several = found.arenas.height > 1
     arenas = list(found.arenas.head(_ARENAS).iter_rows(named=True)) if several else []
     top = max(sum(layers.values()) for layers in [whole, *map(_layers, arenas)])

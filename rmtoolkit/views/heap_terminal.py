@@ -115,8 +115,7 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
         most = f"the most of {text.count(totals.height, 'document')}" if totals.height > 1 else "this document"
         said = f"Limit as it is {text.configured(limits[0])}"
         said += "" if limits[1] is None else f", if purged {text.configured(limits[1])}"
-        beside = "" if found.outside_bytes else "; memory outside the allocator comes on top"
-        lines += ["", *text.wrapped(f"{said}: {most} and a tenth of room{beside}.")]
+        lines += ["", *text.wrapped(f"{said}: {most} and a tenth of room; memory outside the allocator comes on top.")]
     if found.arenas.height > 1:
         rows = found.arenas.head(_MOST).to_dicts()
         cells = [

@@ -71,18 +71,6 @@ def test_layers_of_an_allocator_are_as_wide_as_they_hold() -> None:
     assert all(LAYERS[kind] in allocator_layers(found).says for kind in bars)
 
 
-def test_memory_outside_the_allocator_is_a_layer_where_rss_is_known() -> None:
-    """What is resident beside the allocator counts for the limit."""
-    allocator = rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz")
-    alone, whole = answer_allocator(allocator), answer_allocator(allocator, rss_bytes=96 * MI)
-    assert whole.resident_bytes is not None
-    assert whole.limit_as_it_is_bytes is not None
-    assert alone.limit_as_it_is_bytes is not None
-    assert whole.outside_bytes == 96 * MI - whole.resident_bytes
-    assert whole.limit_as_it_is_bytes > alone.limit_as_it_is_bytes
-    assert "outside the allocator" in allocator_layers(whole).says
-
-
 def test_limits_as_it_is_and_if_purged() -> None:
     """The limit leaves a tenth above what is resident; purged pages are taken off, and steps are whole."""
     found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))

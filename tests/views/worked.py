@@ -127,7 +127,6 @@ def heaps() -> dict[str, list[Any]]:
     grows, changed = heap_answers.answer(late), heap_answers.answer_diff(early, late)
     stats = [STATS / "svc_jemalloc_stats.json.gz", STATS / "jemalloc_known_stats.txt"]
     kept = [heap_answers.answer_allocator(rm.read_allocator(file)) for file in stats]
-    kept.append(heap_answers.answer_allocator(rm.read_allocator(stats[0]), rss_bytes=96 * MI))
     told = {
         "profile": heap_terminal.answer(grows, source="a.zst", colour=True),
         "picture": heap_terminal.answer(dhat, unicode=False),
