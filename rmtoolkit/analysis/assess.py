@@ -42,10 +42,8 @@ def _weigh_heap(opinion: Opinion, row: Reading) -> None:
         return
     if whole.mean_rise >= th.MATERIAL_SHARE * whole.settled and row.mean_rise < th.SMALL_PART * whole.mean_rise:
         opinion.bounded += th.SIDE_SHOW * (opinion.growing + opinion.unresolved)
-        opinion.growing, opinion.unresolved = (
-            (1 - th.SIDE_SHOW) * opinion.growing,
-            (1 - th.SIDE_SHOW) * opinion.unresolved,
-        )
+        opinion.growing *= 1 - th.SIDE_SHOW
+        opinion.unresolved *= 1 - th.SIDE_SHOW
 
 
 def _hold_to_end(opinion: Opinion, row: Reading) -> None:
@@ -178,8 +176,9 @@ def _lay_flat(opinion: Opinion, row: Reading) -> None:
     """What rested for most of the window and gained nothing but noise is at rest, whatever its start looked like."""
     flat = row.growth_per_day < row.floor_per_day and row.mean_rise < th.MATERIAL_SHARE * row.settled
     if flat and row.rest >= th.MOSTLY_REST and row.teeth < th.TEETH and not row.on_stairs:
-        growing, unresolved = ((1 - th.FORCED_REST) * part for part in (opinion.growing, opinion.unresolved))
-        opinion.growing, opinion.unresolved, opinion.bounded = growing, unresolved, 1 - growing - unresolved
+        opinion.growing *= 1 - th.FORCED_REST
+        opinion.unresolved *= 1 - th.FORCED_REST
+        opinion.bounded = 1 - opinion.growing - opinion.unresolved
 
 
 def doubt_rest(opinion: Opinion) -> None:
@@ -230,19 +229,12 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
     if startup and row.teeth < th.TEETH:
         opinion.spikes_early = True
     anon = opinion.end_level(Signal.ANON)
-    share = th.AT_LIMIT
-    if limit and th.AT_HIGH * limit <= whole.end_level < th.AT_LIMIT * limit:
-        share = min(
-            th.AT_HIGH if opinion.pressure else th.AT_LIMIT, th.AT_PEAK if opinion.peaks_at_limit else th.AT_LIMIT
-        )
-    still = opinion.life.ended != Ending.OOM_KILL and _still(whole, limit)
-    if (
-        limit
-        and still
-        and whole.end_level >= share * limit
-        and (anon is None or anon >= th.AT_LIMIT_ANON * share * limit)
-    ):
-        return Pattern.AT_LIMIT, None
+    if limit and opinion.life.ended != Ending.OOM_KILL and _still(whole, limit):
+        share = th.AT_LIMIT
+        if th.AT_HIGH * limit <= whole.end_level < th.AT_LIMIT * limit:
+            share = th.AT_HIGH if opinion.pressure else th.AT_PEAK if opinion.peaks_at_limit else th.AT_LIMIT
+        if whole.end_level >= share * limit and (anon is None or anon >= th.AT_LIMIT_ANON * share * limit):
+            return Pattern.AT_LIMIT, None
     if row.unresolved + row.growing > th.LIKELY and opinion.bounded < th.LIKELY:
         return Pattern.UNEXPLAINED_GROWTH, None
     swings = row.swing >= th.SWING * settled
@@ -286,9 +278,9 @@ def _daily(opinion: Opinion, period: float) -> bool:
     return abs(period * opinion.life.seconds / _DAY_SECONDS - 1) <= th.EVEN
 
 
-def _still(whole: Reading, limit: float | None) -> bool:
+def _still(whole: Reading, limit: float) -> bool:
     """Whether the footprint was near its end level already in the middle of the window."""
-    return limit is None or whole.end_level - whole.middle_level <= th.AT_LIMIT_RISE * limit
+    return whole.end_level - whole.middle_level <= th.AT_LIMIT_RISE * limit
 
 
 class Amount(NamedTuple):
@@ -409,16 +401,10 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     candidates = (opinion.footprint, opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS))
     grows = max((row.growing + row.unresolved for row in candidates if row is not None), default=0.0)
     threads = opinion.readings.get(Signal.THREADS)
-    threads_grow = (
-        threads is not None
-        and threads.growing + threads.unresolved > th.LIKELY
-        and threads.mean_rise >= th.THREADS_RISE
-    )
-    opinion.threads_grow = threads_grow
+    if threads is not None and threads.growing + threads.unresolved > th.LIKELY:
+        opinion.threads_grow = threads.mean_rise >= th.THREADS_RISE
     if _files_explain(opinion):
-        opinion.growing_layer = Layer.SHMEM
-        opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
-        opinion.unresolved, opinion.bounded, opinion.growing = 1 - th.OUTSIDE_BOUNDED, th.OUTSIDE_BOUNDED, 0.0
+        _name_outside(opinion, Layer.SHMEM)
         return
     if opinion.bounded < th.LIKELY or grows < th.LIKELY:
         return
@@ -431,20 +417,30 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
     if growth < th.MATERIAL_SHARE * footprint:
         return
-    opinion.growing_layer = name
-    if name == Layer.KEPT:
-        opinion.pattern, opinion.cause = Pattern.RETENTION, Cause.ALLOCATOR
-    elif name == Layer.SLACK:
-        opinion.pattern, opinion.cause = Pattern.FRAGMENTATION, Cause.ALLOCATOR
-    elif name == Layer.CACHE:
-        opinion.pattern, opinion.cause = Pattern.PAGE_CACHE, Cause.PAGE_CACHE
-    elif threads_grow:
+    if name in _OF_LAYER:
+        opinion.growing_layer = name
+        opinion.pattern, opinion.cause = _OF_LAYER[name]
+    elif threads is not None and opinion.threads_grow:
+        opinion.growing_layer = name
         opinion.pattern, opinion.cause = Pattern.THREAD_GROWTH, Cause.THREAD_STACKS
-        opinion.growing, opinion.bounded = max(opinion.growing, threads.growing if threads else 0.0), 0.0
+        opinion.growing, opinion.bounded = max(opinion.growing, threads.growing), 0.0
         opinion.unresolved = 1 - opinion.growing
     else:
-        opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
-        opinion.unresolved, opinion.bounded, opinion.growing = 1 - th.OUTSIDE_BOUNDED, th.OUTSIDE_BOUNDED, 0.0
+        _name_outside(opinion, name)
+
+
+#: What growth of a layer is, where the kernel or the allocator can give it back.
+_OF_LAYER: Final = {
+    Layer.KEPT: (Pattern.RETENTION, Cause.ALLOCATOR),
+    Layer.SLACK: (Pattern.FRAGMENTATION, Cause.ALLOCATOR),
+    Layer.CACHE: (Pattern.PAGE_CACHE, Cause.PAGE_CACHE),
+}
+
+
+def _name_outside(opinion: Opinion, layer: Layer) -> None:
+    opinion.growing_layer = layer
+    opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
+    opinion.unresolved, opinion.bounded, opinion.growing = 1 - th.OUTSIDE_BOUNDED, th.OUTSIDE_BOUNDED, 0.0
 
 
 def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> None:
@@ -572,12 +568,18 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         pool.main = before.main
     elif short:
         _wait_for_release(pool, before)
-    elif pool.bounded > th.CLEAN_FROM and before.growing > th.LEAKED_BEFORE:
-        pool.fixed_version = _version(current)
-    elif pool.growing > th.LEAKED_BEFORE and before.bounded > th.CLEAN_FROM:
-        pool.since_version = _version(current)
+    else:
+        _set_release(pool, version, before.growing, before.bounded)
     pool.before_version = _version(older)
     return pool
+
+
+def _set_release(pool: Pool, version: str | None, growing: float, bounded: float) -> None:
+    """Set, in place, whether growth ended or began with a version, by how probable growth and rest were before it."""
+    if pool.bounded > th.CLEAN_FROM and growing > th.LEAKED_BEFORE:
+        pool.fixed_version = version
+    if pool.growing > th.LEAKED_BEFORE and bounded > th.CLEAN_FROM:
+        pool.since_version = version
 
 
 def _version(opinions: Sequence[Opinion]) -> str | None:
@@ -640,9 +642,7 @@ def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opini
     current = [opinion for opinion in opinions if opinion.life.version == running]
     older = [opinion for opinion in opinions if opinion.life.version != running]
     longest = max(opinion.life.seconds for opinion in opinions)
-    if older and max(opinion.life.seconds for opinion in current) < th.SHORT * longest:
-        return current, older, True
-    return current, older, False
+    return current, older, max(opinion.life.seconds for opinion in current) < th.SHORT * longest
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
@@ -669,9 +669,8 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         chances = (only.growing, only.bounded, only.unresolved)
     else:
         growing, bounded = _chance(growth), _chance(bound)
-        unresolved = max(0.0, 1 - growing - bounded)
-        total = growing + bounded + unresolved
-        chances = (growing / total, bounded / total, unresolved / total)
+        total = max(1.0, growing + bounded)
+        chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
     grows = chances[0] > th.LIKELY
 
     def stands_for_all(opinion: Opinion) -> tuple[bool, bool, dt.datetime]:
@@ -692,13 +691,12 @@ def _ends_in_jump(opinion: Opinion) -> bool:
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     """See a leak that restarts keep hiding: the same growth in every life, ended by kills."""
-    rising: list[tuple[Opinion, Reading]] = []
-    for opinion in opinions:
-        row = opinion.reading
-        if row is None or opinion.growing + opinion.unresolved <= th.LIKELY:
-            continue
-        if row.mean_rise > 0 and row.growth_per_day > 0:
-            rising.append((opinion, row))
+    rising = [
+        (one, row)
+        for one in opinions
+        if (row := one.reading) is not None and one.growing + one.unresolved > th.LIKELY
+        if row.mean_rise > 0 and row.growth_per_day > 0
+    ]
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
     kills = [opinion for opinion in ended if opinion.life.ended == Ending.OOM_KILL]
     pool.lives_rising = len(rising)
@@ -715,10 +713,8 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
     slopes = np.array([row.growth_per_day for _, row in rising])
-    spread = float(
-        np.median(np.abs(slopes - np.median(slopes))) * th.DEVIATIONS_PER_MAD / max(float(np.median(slopes)), 1e-9)
-    )
-    if spread > th.AGREEING:
+    middle = float(np.median(slopes))
+    if np.median(np.abs(slopes - middle)) * th.DEVIATIONS_PER_MAD > th.AGREEING * max(middle, 1e-9):
         return
     # Sums of weights may be above 1 by a rounding error.
     typical = min(float(np.median([opinion.growing for opinion, _ in rising])), 1.0)
@@ -857,22 +853,11 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
     if young:
         return _just_released(answer, young), len(growing), len(running)
-    if (
-        older
-        and answer.bounded > th.CLEAN_FROM
-        and max(pool.growing for pool in older) > th.LEAKED_BEFORE
-        and version is not None
-    ):
-        answer.fixed_version = version
-    if (
-        older
-        and answer.growing > th.LEAKED_BEFORE
-        and min(pool.bounded for pool in older) > th.CLEAN_FROM
-        and version is not None
-    ):
-        answer.since_version = version
-    if older and answer.before_version is None:
-        answer.before_version = _version([opinion for pool in older for opinion in pool.opinions])
+    if older:
+        most, least = max(pool.growing for pool in older), min(pool.bounded for pool in older)
+        _set_release(answer, version, most, least)
+        if answer.before_version is None:
+            answer.before_version = _version([opinion for pool in older for opinion in pool.opinions])
     return answer, len(growing), len(running)
 
 

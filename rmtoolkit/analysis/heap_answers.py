@@ -232,13 +232,15 @@ def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
     totals = allocator.totals
     if not totals.height:
         said, do = "These statistics have no totals.", "Write them with malloc_stats_print."
-        return AllocatorAnswer(allocator, said, *(None,) * 5, _arenas(allocator, 0), _sizes(allocator, 0), do)
+        return AllocatorAnswer(
+            allocator, said, *(None, None, None, None, None), _arenas(allocator, 0), _sizes(allocator, 0), do
+        )
     last = totals.row(-1, named=True)
-    amounts = [last[name] for name in (_kept(last), "fragmentation_bytes", "resident_bytes")]
-    limits = [_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes")]
+    kept, gaps, resident = (last[name] for name in (_kept(last), "fragmentation_bytes", "resident_bytes"))
+    as_it_is, purged = (_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes"))
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
-    said = _headline_answer(last, sizes)
-    return AllocatorAnswer(allocator, said, *amounts, *limits, arenas, sizes, _next_answer(last))
+    said, do = _headline_answer(last, sizes), _next_answer(last)
+    return AllocatorAnswer(allocator, said, kept, gaps, resident, as_it_is, purged, arenas, sizes, do)
 
 
 def _limit(most: object) -> int | None:

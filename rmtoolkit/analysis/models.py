@@ -745,8 +745,7 @@ class Fit:
     faint: Array
     #: Probability, within `unresolved`, of a rise that has only just begun.
     fresh: Array
-    #: Member of the bank with most weight; `family` is the family with most weight.
-    best: NDArray[np.int64]
+    #: The family with most weight.
     family: NDArray[np.int64]
     #: Weight of each family: rows x families.
     families: Array
@@ -765,28 +764,15 @@ class Fit:
     cost: Array
 
 
-def compete(
-    values: Array,
-    *,
-    level: Array,
-    headroom: Array,
-    filled: Array | None = None,
-    grain: Array | None = None,
-    day_cycles: Array | None = None,
-) -> Fit:
+def compete(values: Array, *, level: Array, headroom: Array, filled: Array, grain: Array, day_cycles: Array) -> Fit:
     """Fit every shape to every row and weigh them."""
     rows = len(values)
-    given = (
-        level,
-        headroom,
-        np.ones(rows) if filled is None else filled,
-        np.zeros(rows) if day_cycles is None else day_cycles,
-    )
-    meter = np.sqrt((th.NOISE_SHARE * np.abs(level)) ** 2 + (0 if grain is None else grain**2 / 12) + 1.0)
+    given = (level, headroom, filled, day_cycles)
+    meter = np.sqrt((th.NOISE_SHARE * np.abs(level)) ** 2 + grain**2 / 12 + 1.0)
     rho, cost = np.zeros(rows), np.zeros(rows)
     for low in range(0, rows, _CHUNK_ROWS):
         some = slice(low, low + _CHUNK_ROWS)
-        rho[some], cost[some] = _choose_rho(values[some], meter[some], given[3][some])
+        rho[some], cost[some] = _choose_rho(values[some], meter[some], day_cycles[some])
     parts: list[tuple[NDArray[np.int64], Fit]] = []
     for choice in np.unique(rho):
         mine = np.flatnonzero(rho == choice)
@@ -876,7 +862,6 @@ def _compete(
         unresolved=chance[UNRESOLVED] + chance[FRESH],
         faint=chance[FAINT],
         fresh=chance[FRESH],
-        best=best,
         family=_first(families, families.max(axis=1, keepdims=True)),
         families=families,
         growth=growth,
@@ -1088,58 +1073,56 @@ def fit_rows(
     """Fit rows: floors of teeth on fewer bins, and without their cycle or over the work done where that says more."""
     over, values = values, values.copy()
     place = np.flatnonzero(fitted)
-    fit = compete(values[place], **{name: column[place] for name, column in given.items()})
-    periodic = np.zeros(len(values))
     names = Fit.__dataclass_fields__
 
-    def replace(rows: NDArray[np.int64], better: Fit) -> None:
-        where = np.searchsorted(place, rows)
+    def fit_to(rows: NDArray[np.int64], curves: Array, **other: Array) -> Fit:
+        return compete(curves, **{name: column[rows] for name, column in given.items()} | other)
+
+    fit = fit_to(place, values[place])
+    periodic = np.zeros(len(values))
+
+    def replace(rows: NDArray[np.int64], better: Fit, wins: NDArray[np.bool_] | slice = slice(None)) -> None:
+        where = np.searchsorted(place, rows[wins])
         for name in names:
-            getattr(fit, name)[where] = getattr(better, name)
+            getattr(fit, name)[where] = getattr(better, name)[wins]
 
     bins = values.shape[1]
     troubled, flattened = _without_start(values[place], fit.fitted, fit.unresolved)
     if len(troubled):
         rows = place[troubled]
-        found = compete(flattened, **{name: column[rows] for name, column in given.items()})
+        found = fit_to(rows, flattened)
         # A slow-down that began with the start is seen no more: what is left has to rise on as it did.
         half = (bins - bins // th.START_PART) // 2
         late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
         quiet = (fit.bounded[troubled] > th.LIKELY) | (found.noise < fit.noise[troubled] / th.START_JUMP)
-        goes_on = quiet & (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle)
-        replace(rows[goes_on], Fit(*(getattr(found, name)[goes_on] for name in names)))
+        replace(rows, found, quiet & (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle))
     for low, high, width in ((th.TEETH, th.MANY_TEETH, 12), (th.MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
         if len(rows) and width < bins:
             thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
-            known = {name: column[rows] for name, column in given.items()}
-            known["filled"] = np.minimum(known["filled"], teeth[rows] / width)
-            found = compete(thin, **known)
-            curves = np.array(
-                [np.interp(np.linspace(0, 1, bins), np.linspace(0, 1, width), line) for line in found.fitted]
-            )
+            found = fit_to(rows, thin, filled=np.minimum(given["filled"][rows], teeth[rows] / width))
+            whole, few = np.linspace(0, 1, bins), np.linspace(0, 1, width)
+            curves = np.array([np.interp(whole, few, line) for line in found.fitted])
             replace(rows, dataclasses.replace(found, fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < th.TEETH))
     meter = th.NOISE_SHARE * np.abs(given["level"][rows])
     rest, share = remove(values[rows], meter)
     rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
     if len(rows):
-        found = compete(rest, **{name: column[rows] for name, column in given.items()})
         # A cycle costs as many parameters as it has waves; a bend that looks like one is no cycle.
-        gain = fit.cost[np.searchsorted(place, rows)] - found.cost
+        gain = fit.cost[np.searchsorted(place, rows)] - fit_to(rows, rest).cost
         wins = gain > PARAMETERS / 2 * np.log(bins)
         rows, rest, share = rows[wins], rest[wins], share[wins]
         # No cycle is the same twice: what is left is not known better than by a share of it.
-        known = {name: column[rows] for name, column in given.items()}
         uneven = th.CYCLE_UNEVEN * np.sqrt(12) * (values[rows] - rest).std(axis=1)
-        replace(rows, compete(rest, **known | {"grain": np.hypot(known["grain"], uneven)}))
+        replace(rows, fit_to(rows, rest, grain=np.hypot(given["grain"][rows], uneven)))
         periodic[rows], values[rows] = share, rest
     rows = np.flatnonzero(fitted & (work[:, -1] > work[:, 0]) & (teeth < th.TEETH))
     rows = rows[fit.unresolved[np.searchsorted(place, rows)] > th.LIKELY]
     if len(rows):
         over, found = _over_work(over[rows], work[rows], {name: column[rows] for name, column in given.items()})
         wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]
-        replace(rows[wins], Fit(*(getattr(found, name)[wins] for name in names)))
+        replace(rows, found, wins)
         values[rows[wins]] = over[wins]
     return values, fit, periodic
 

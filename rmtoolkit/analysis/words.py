@@ -431,16 +431,6 @@ QUESTIONS: Final = (
     "Is reserved memory being confused with used memory?",
 )
 
-CHECKLIST: Final = pl.Schema(
-    {
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "question": pl.String(),
-        "answer": pl.String(),
-        "reading": pl.String(),
-        "because": pl.String(),
-    }
-)
-
 
 class Answer(NamedTuple):
     """An answer, whether that is good news, and the evidence in words."""
@@ -448,6 +438,9 @@ class Answer(NamedTuple):
     answer: Literal["yes", "no", "unknown"]
     reading: Literal["fine", "concern", "unknown"]
     because: str
+
+
+CHECKLIST: Final = pl.Schema(dict.fromkeys((*WORKLOAD, "question", *Answer._fields), pl.String()))
 
 
 def _unknown(because: str) -> Answer:
@@ -565,69 +558,50 @@ _SECONDS_PER_DAY: Final = 86_400
 _HEAP_SIGNAL: Final = "heap_profile"
 
 
-def heap_rows(pool: Pool) -> list[Evidence]:
+def heap_rows(pool: Pool) -> Iterator[Evidence]:
     """Put what the profile says in rows of evidence."""
     heap = pool.heap
     if heap is None:
-        return []
-
-    def row(
-        says: Says,
-        text: str,
-        value: str,
-        weight: int,
-        statistic: Statistic,
-        estimate: float | None = None,
-        unit: Unit | None = None,
-    ) -> Evidence:
-        # A profile has a clock of its own: no window of the recording.
-        return Evidence(says, text, value, weight, _HEAP_SIGNAL, None, None, statistic, estimate, None, None, unit)
-
+        return
+    # A profile has a clock of its own: no window of the recording.
+    say = partial(Evidence, signal=_HEAP_SIGNAL, start=None, end=None)
     span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
+    held = f"{memory(heap.held_bytes)} held{span}"
     if heap.kind == HeapKind.GROWS:
         rate = heap.growth_bytes_per_second
         shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
         text = "The heap profile grows steadily, to its end"
         weight = 1 if pool.bounded > th.LIKELY else 3
-        per_day = (None, None) if rate is None else (rate * _SECONDS_PER_DAY, Unit.BYTES_PER_DAY)
-        found = [row(Says.FOR, text, shown, weight, Statistic.HEAP_GROWTH, *per_day)]
+        per_day, unit = (None, None) if rate is None else (rate * _SECONDS_PER_DAY, Unit.BYTES_PER_DAY)
+        yield say(Says.FOR, text, shown, weight, statistic=Statistic.HEAP_GROWTH, estimate=per_day, unit=unit)
         for place, one in enumerate(heap.suspects):
             part = f"{share(min(one.share, 1.0))} of its growth"
             text = f"The code that it grows in: {part}" if not place else f"And then: {part}"
-            heavy = weight if not place else 1
-            found.append(row(Says.FOR, text, one.place, heavy, Statistic.HEAP_SUSPECT, one.share, Unit.SHARE))
-        return found
-    held = f"{memory(heap.held_bytes)} held{span}"
-    if heap.kind == HeapKind.RESTS:
-        text = "The heap profile shows nothing that grows to its end"
+            heavy, suspect = weight if not place else 1, Statistic.HEAP_SUSPECT
+            yield say(Says.FOR, text, one.place, heavy, statistic=suspect, estimate=one.share, unit=Unit.SHARE)
+    elif heap.kind == HeapKind.RESTS:
+        text, rests = "The heap profile shows nothing that grows to its end", Statistic.HEAP_RESTS
         heavy = 3 if heap.seconds else 2
-        return [row(Says.AGAINST, text, held, heavy, Statistic.HEAP_RESTS, heap.moved_bytes, Unit.BYTES)]
-    if heap.kind == HeapKind.SMALL:
+        yield say(Says.AGAINST, text, held, heavy, statistic=rests, estimate=heap.moved_bytes, unit=Unit.BYTES)
+    elif heap.kind == HeapKind.SMALL:
         text = "The heap profile grows by too little to be what was recorded"
-        return [
-            row(
-                Says.AGAINST,
-                text,
-                f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}",
-                1,
-                Statistic.HEAP_SMALL,
-            )
-        ]
-    if heap.kind == HeapKind.FILLS:
+        shown = f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}"
+        yield say(Says.AGAINST, text, shown, 1, statistic=Statistic.HEAP_SMALL)
+    elif heap.kind == HeapKind.FILLS:
         text = f"The heap profile fills up, ever more slowly, and is not at a bound yet: {heap.suspects[0].place}"
-        return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
-    if heap.kind == HeapKind.SHORT:
+        yield say(Says.NOT_MEASURED, text, held, 0, statistic=Statistic.HEAP_SHORT)
+    elif heap.kind == HeapKind.SHORT:
         text = "The heap profile is too short to show growth like this"
         if heap.seconds is None:
             text = "The heap profiles have no times: we cannot tell whether growth like this would be visible in them"
-        return [row(Says.NOT_MEASURED, text, held, 0, Statistic.HEAP_SHORT)]
-    if heap.kind == HeapKind.PICTURE:
-        text = "A single snapshot shows what is held, not what grows" + (
-            f"; most is held by {heap.largest}" if heap.largest else ""
-        )
-        return [row(Says.NOT_MEASURED, text, f"{memory(heap.held_bytes)} held", 0, Statistic.HEAP_PICTURE)]
-    text = f"The heap profile missed the program's allocations: {heap.why}"
-    return [row(Says.NOT_MEASURED, text, "not used", 0, Statistic.HEAP_BLIND)]
+        yield say(Says.NOT_MEASURED, text, held, 0, statistic=Statistic.HEAP_SHORT)
+    elif heap.kind == HeapKind.PICTURE:
+        most = f"; most is held by {heap.largest}" if heap.largest else ""
+        text, shown = f"A single snapshot shows what is held, not what grows{most}", f"{memory(heap.held_bytes)} held"
+        yield say(Says.NOT_MEASURED, text, shown, 0, statistic=Statistic.HEAP_PICTURE)
+    else:
+        text = f"The heap profile missed the program's allocations: {heap.why}"
+        yield say(Says.NOT_MEASURED, text, "not used", 0, statistic=Statistic.HEAP_BLIND)
 
 
 #: Layers by name: what they are called, and the signals that show them, the most telling first.

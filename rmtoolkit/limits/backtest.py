@@ -573,4 +573,4 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """Give the exact two-sided p-value of a paired comparison of two ways to fail."""
     total = only_first + only_second
     ways = sum(math.comb(total, fails) for fails in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * ways / 2**total)
+    return min(1.0, 2 * ways / (1 << total))

@@ -15,16 +15,19 @@ BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS
 
 
+def fitted(values: np.ndarray, level: np.ndarray, **given: np.ndarray) -> Fit:
+    """Compete on rows without a limit whose bins are all filled, of a meter without a grain, in less than a day."""
+    nothing = np.zeros(len(values))
+    usual = {"headroom": nothing + np.inf, "filled": nothing + 1, "grain": nothing, "day_cycles": nothing}
+    return compete(values, **usual | {"level": level} | given)
+
+
 def fit(curve: np.ndarray, sigma: float = 0.3, seed: int = 0, **given: Any) -> Fit:
     """Compete on one row, in MiB, with a little white noise."""
     values = curve + np.random.default_rng(seed).normal(0, sigma, len(curve))
     level = given.pop("level", float(np.median(curve)))
-    return compete(
-        values[None, :] * MI,
-        level=np.array([level * MI]),
-        headroom=np.array([given.pop("headroom", np.inf)]),
-        **{name: np.array([value]) for name, value in given.items()},
-    )
+    more = {name: np.array([value]) for name, value in given.items()}
+    return fitted(values[None, :] * MI, np.array([level * MI]), **more)
 
 
 def test_line_gives_back_its_slope() -> None:
@@ -116,7 +119,7 @@ def test_probabilities_sum_to_one() -> None:
     """The three kinds, and all families, share one probability."""
     rng = np.random.default_rng(5)
     values = np.abs(100 * MI + 5 * MI * rng.normal(0, 1, (30, BINS)).cumsum(axis=1))
-    found = compete(values, level=np.full(30, 100.0 * MI), headroom=np.full(30, np.inf))
+    found = fitted(values, np.full(30, 100.0 * MI))
     assert np.allclose(found.growing + found.bounded + found.unresolved, 1)
     assert np.allclose(found.families.sum(axis=1), 1)
 
@@ -126,9 +129,9 @@ def test_a_row_does_not_depend_on_its_neighbours() -> None:
     rng = np.random.default_rng(6)
     values = np.stack([100 + 60 * U, 100 + 0 * U, 100 + 60 * saturate(U, 0.2)]) * MI + rng.normal(0, MI, (3, BINS))
     level = np.median(values, axis=1)
-    together = compete(values, level=level, headroom=np.full(3, np.inf))
+    together = fitted(values, level)
     for row in range(3):
-        alone = compete(values[[row]], level=level[[row]], headroom=np.array([np.inf]))
+        alone = fitted(values[[row]], level[[row]])
         assert alone.growing[0] == pytest.approx(together.growing[row])
         assert alone.growth[0] == pytest.approx(together.growth[row])
 
@@ -171,7 +174,7 @@ def test_floor_falls_with_the_noise() -> None:
 
 def test_no_rows() -> None:
     """Nothing to fit is no error."""
-    found = compete(np.zeros((0, BINS)), level=np.zeros(0), headroom=np.zeros(0))
+    found = fitted(np.zeros((0, BINS)), np.zeros(0))
     assert found.growing.shape == (0,)
     assert found.fitted.shape == (0, BINS)
 
