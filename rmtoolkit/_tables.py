@@ -17,6 +17,7 @@ from rmtoolkit.schema import (
     ABSURD_BYTES,
     BYTE_SIGNALS,
     CONTAINERS,
+    CORES,
     EVENT_KINDS,
     EVENTS,
     FOOTPRINTS,
@@ -197,7 +198,7 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
         workload_inferred=guessed | pl.col("workload_inferred").fill_null(value=False),
     )
     frame = _fill_in(frame)
-    latest = ("limit_bytes", "request_bytes", "version")
+    latest = ("limit_bytes", "request_bytes", *CORES, "version")
     merged = (
         frame.sort("workload_inferred", "old_id", maintain_order=True)
         .group_by(IDENTITY, maintain_order=True)

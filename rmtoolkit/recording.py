@@ -23,6 +23,7 @@ from rmtoolkit.schema import (
     BYTE_SIGNALS,
     CONTAINERS,
     CONTRADICTING,
+    CORES,
     EVENTS,
     FOOTPRINTS,
     IDENTITY,
@@ -187,7 +188,7 @@ def _stamp(path: Path | Remote) -> tuple[int, int]:
 
 
 #: A limit of 0 is none, and no reader gives one.
-_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0}
+_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(CORES, 0)}
 
 
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
@@ -205,8 +206,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         kept = as_json(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-        limit, request = (pl.col(name).is_between(least, ABSURD_BYTES).all() for name, least in _LEAST.items())
-        if not containers.select(limit & request).item():
+        possible = (pl.col(name).is_between(least, ABSURD_BYTES).all() for name, least in _LEAST.items())
+        if not containers.select(pl.all_horizontal(*possible)).item():
             raise ReadError.at(path, found="limits or requests that cannot be", expected=_EXPECTED)
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)

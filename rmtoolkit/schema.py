@@ -14,6 +14,9 @@ TIME: Final = pl.Datetime("ms", "UTC")
 #: Columns that together say which container a row speaks of.
 IDENTITY: Final = ("cluster", "namespace", "workload", "pod", "pod_uid", "container")
 
+#: CPUs that a container may use (its quota), and those of its machine.
+CORES: Final = ("quota_cores", "node_cores")
+
 #: One row per container instance: one container of one pod. Null means unknown.
 CONTAINERS: Final = pl.Schema(
     {
@@ -30,6 +33,7 @@ CONTAINERS: Final = pl.Schema(
         "limit_bytes": pl.Int64(),
         "request_bytes": pl.Int64(),
         "limit_known": pl.Boolean(),
+        **{name: pl.Float64() for name in CORES},
         "quantum_bytes": pl.Int64(),
         "cadence_seconds": pl.Float64(),
         "workload_inferred": pl.Boolean(),
@@ -64,9 +68,6 @@ BYTE_SIGNALS: Final = (
 #: series that it exports.
 HELD_SIGNALS: Final = ("tasks", "descriptors", "queued", "series")
 
-#: Cores that a container may use (its quota), and those of its machine.
-CORES: Final = ("quota_cores", "node_cores")
-
 #: Counters that only fall when the process restarts.
 COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "refaults_total", "work_total")
 
@@ -85,7 +86,6 @@ SAMPLES: Final = pl.Schema(
         "work_total": pl.Float64(),
         "load": pl.Float64(),
     }
-    | {name: pl.Float64() for name in CORES}
 )
 
 SIGNALS: Final = tuple(name for name in SAMPLES if name not in ("container_id", "time"))
@@ -127,8 +127,6 @@ class Signal(StrEnum):
     PEAK = "peak_bytes"
     LOAD = "load"
     WORK = "work_total"
-    QUOTA = "quota_cores"
-    NODE_CORES = "node_cores"
     PSI_SOME = "psi_some_seconds"
     PSI_FULL = "psi_full_seconds"
     REFAULTS = "refaults_total"

@@ -47,7 +47,6 @@ SIGNAL_WORDS: Final = {
     "file_mapped_bytes": "mapped files",
     "kernel_bytes": "kernel memory",
     "sock_bytes": "socket buffers",
-    "quota_cores": "CPU limit",
     "psi_some_seconds": "memory pressure (some)",
     "psi_full_seconds": "memory pressure (full)",
     "refaults_total": "refaults",

@@ -36,10 +36,8 @@ TRUTH = (
     "series",
 )
 PROCESS = ("rss_bytes", "threads", "descriptors")
-#: What stays as it is: cores that the container may use, and those of its machine, as the plan tells.
-CORES = ("quota_cores", "node_cores")
 #: A measured row without its time.
-ROW = (*cgroups.SIGNALS, *PROCESS, *TRUTH, *CORES)
+ROW = (*cgroups.SIGNALS, *PROCESS, *TRUTH)
 
 #: The kubelet restarts at once, then waits 10 s, doubling to 300 s; 10 minutes of peace reset it.
 FIRST_WAIT_SECONDS = 10.0
@@ -119,13 +117,11 @@ class Container:
         layout: cgroups.Layout,
         limit_bytes: int | None,
         back_off: BackOff,
-        cores: tuple[float | None, int | None] = (None, None),
         pod: bool = False,
     ) -> None:
         self._command = list(command)
         self._environment = dict(environment)
         self._cgroup = cgroups.Cgroup(layout, name, limit_bytes, pod=pod) if layout.version else None
-        self._cores = cores
         self._back_off = back_off
         self._life: _Life | None = None
         self._start_at = 0.0
@@ -181,7 +177,7 @@ class Container:
             return None
         descriptors = _descriptors(life.process.pid)
         measured = self._cgroup.read() if self._cgroup else (None,) * len(cgroups.SIGNALS)
-        return (*measured, *process, descriptors, *(life.truth or (None,) * len(TRUTH)), *self._cores)
+        return (*measured, *process, descriptors, *(life.truth or (None,) * len(TRUTH)))
 
     def _oom_kills(self) -> int:
         return self._cgroup.oom_kills() if self._cgroup else 0

@@ -203,6 +203,8 @@ def recording(run: Recorded) -> Recording:
                 "limit_bytes": plan["limit_bytes"],
                 "request_bytes": plan["request_bytes"],
                 "limit_known": True,
+                "quota_cores": plan.get("quota_cores"),
+                "node_cores": plan.get("node_cores"),
                 "workload_inferred": False,
                 "source": "lab",
             }

@@ -37,7 +37,7 @@ ROLLOUT_SECONDS = 3
 
 SCHEMA = pl.Schema(
     {"container": pl.UInt32(), "time": pl.Datetime("ms", "UTC"), "scraped": pl.Boolean()}
-    | {name: pl.Float64() if name.startswith(("psi_", "quota_")) else pl.Int64() for name in ROW},
+    | {name: pl.Float64() if name.startswith("psi_") else pl.Int64() for name in ROW},
 )
 
 
@@ -198,7 +198,6 @@ class Recording:
             layout=self._layout,
             limit_bytes=run.limit_bytes,
             back_off=BackOff(run.back_off_scale),
-            cores=(run.quota_cores, run.node_cores),
             pod=run.pod,
         )
 

@@ -70,6 +70,27 @@ def _files_left(lives: Sequence[Opinion]) -> float:
     return found
 
 
+def _files_stacked(lives: Sequence[Opinion]) -> float:
+    """Find what lives left that make their files at once: the first kill comes when together they fill the limit."""
+    stack = 0.0
+    for place, one in enumerate(lives):
+        if one.files is None or one.files[0] < th.LEFT * one.files[2]:
+            return 0.0
+        limit, peak, left = one.life.limit_bytes, one.life.peak_bytes, stack + one.files[2]
+        if one.life.ended == Ending.OOM_KILL:
+            if place < th.LIVES_STACKED or not limit or peak is None or peak > th.KILLED_BELOW * limit:
+                return 0.0
+            # What was killed may have been the next start, of which there is no sample.
+            is_full = (
+                left + (one.life.startup_peak_bytes or peak)
+                >= th.KILLED_WITH * limit
+                >= th.KILLED_WITH * (stack + peak)
+            )
+            return left if is_full and left >= th.NAMING_SHARE * limit else 0.0
+        stack = left
+    return 0.0
+
+
 def _files_at_kills(seen: Seen) -> float | None:
     """Find the least that files in memory were at kills of lives too short to judge, where they were most of each."""
     killed = [one for lives in seen.lives for one in lives if one.life.ended == Ending.OOM_KILL]
@@ -79,9 +100,18 @@ def _files_at_kills(seen: Seen) -> float | None:
     return min(size for size, _ in sizes) if all(size >= th.MOST_SHARE * peak for size, peak in sizes) else None
 
 
+def _files_most(main: Opinion) -> bool:
+    """Tell whether files in memory are most of what a growing whole has grown by, whatever its heap does."""
+    whole, files = main.footprint, main.readings.get(Signal.SHMEM)
+    if whole is None or files is None or min(one.growing + one.unresolved for one in (whole, files)) <= th.LIKELY:
+        return False
+    grown = files.end_level - files.early_level
+    return grown >= max(th.MOST_SHARE * (whole.end_level - whole.early_level), th.NAMING_SHARE * whole.end_level)
+
+
 def _tmpfs(seen: Seen) -> Evidence | None:
     main = seen.main
-    if (left := max(map(_files_left, seen.lives), default=0.0)) > 0:
+    if (left := max((find(lives) for lives in seen.lives for find in (_files_left, _files_stacked)), default=0.0)) > 0:
         text = "Files in memory that earlier runs left: they outlive each restart, and count from its start on"
         return Evidence.of(
             main, Says.FOR, 3, Statistic.FILES_LEFT, text, memory(left), left, Unit.BYTES, signal=Signal.SHMEM
@@ -92,7 +122,7 @@ def _tmpfs(seen: Seen) -> Evidence | None:
             main, Says.FOR, 2, Statistic.FILES_GROW, text, value, at_kill, Unit.BYTES, signal=Signal.SHMEM
         )
     level = main.levels.get(Signal.SHMEM)
-    if main.growing_layer != Layer.SHMEM or level is None:
+    if level is None or (main.growing_layer != Layer.SHMEM and not _files_most(main)):
         return None
     text, change = "Files in memory grow", f"{memory(level.early_level)} → {memory(level.end_level)}"
     return Evidence.of(
@@ -144,7 +174,7 @@ def _mapped(seen: Seen) -> Evidence | None:
 
 def too_many_threads(main: Opinion) -> tuple[float, float] | None:
     """Tell how many threads there are and the cores that they may use, where that is far too many and stays so."""
-    threads, quota = main.end_level(Signal.THREADS), main.end_level(Signal.QUOTA)
+    threads, quota = main.end_level(Signal.THREADS), main.quota_cores
     if threads is None or not quota or main.threads_grow:
         return None
     return (threads, quota) if threads >= max(th.TOO_MANY_THREADS, th.THREADS_PER_CORE * quota) else None
@@ -267,6 +297,16 @@ def _fewer_arenas(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
         )
 
 
+def smaller_stacks(because: str) -> Advice:
+    """Cap what a thread can take, however deep its calls go."""
+    return Advice(
+        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
+        setting="tokio::runtime::Builder::thread_stack_size(512 << 10), RUST_MIN_STACK=524288",
+        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
+        because=because,
+    )
+
+
 def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
     quota = row.by_statistic.get(Statistic.QUOTA)
     workers = max(math.ceil((quota.estimate if quota is not None else None) or 1), 1)
@@ -278,12 +318,7 @@ def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
         f"rm.what_if(recording, threads={workers + 2}) shows the past with it",
         because=found.statistic,
     )
-    yield Advice(
-        "Give threads a smaller stack; only touched pages count, so this caps the worst case",
-        setting="tokio::runtime::Builder::thread_stack_size(512 << 10), RUST_MIN_STACK=524288",
-        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
-        because=found.statistic,
-    )
+    yield smaller_stacks(found.statistic)
 
 
 #: In the order in which they are asked.
@@ -330,11 +365,11 @@ def look_around(seen: Seen) -> tuple[Cause | None, list[Evidence]]:
 
 
 def _cores(main: Opinion, cause: Cause) -> Iterator[Evidence]:
-    quota, node = main.end_level(Signal.QUOTA), main.end_level(Signal.NODE_CORES)
+    quota, node = main.quota_cores, main.node_cores
     if cause in (Cause.ARENAS, Cause.RUNTIME) and quota is not None:
         value = f"{number(quota)} of {number(node)}" if node else number(quota)
         text = "CPUs that it may use, of those of its machine" if node else "CPUs that it may use"
-        yield Evidence.of(main, Says.AGAINST, 0, Statistic.QUOTA, text, value, quota, Unit.COUNT, signal=Signal.QUOTA)
+        yield Evidence.of(main, Says.AGAINST, 0, Statistic.QUOTA, text, value, quota, Unit.COUNT, signal=Signal.THREADS)
 
 
 def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:

@@ -23,7 +23,7 @@ from rmtoolkit.analysis.signals import split
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Signal, Verdict
+from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Signal, Verdict
 from rmtoolkit.validation import validate_part
 
 if TYPE_CHECKING:
@@ -367,10 +367,12 @@ def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapR
     few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
     short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
     layers = {row["container_id"]: row for row in found.layers.iter_rows(named=True)}
+    cores = {who: told for who, *told in found.recording.containers.select("container_id", *CORES).iter_rows()}
     for life in records.lives_of(found.lives):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
         opinion.now, opinion.files = layers.get(life.container_id, {}), found.files.get(life.row)
+        opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
     facts = Facts(found.recording, found.findings, found.completeness, opinions)
     pools = {container: pool_lives(lives) for container, lives in opinions.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.around import remedies
+from rmtoolkit.analysis.around import remedies, smaller_stacks
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow, rejected
 from rmtoolkit.exceptions import REPORT_BUG
@@ -649,12 +649,7 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
         expected=each,
         because=Statistic.THREADS_RISE,
     )
-    yield Advice(
-        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
-        setting="RUST_MIN_STACK=524288, or std::thread::Builder::new().stack_size(512 * 1024)",
-        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
-        because=Statistic.THREADS_RISE,
-    )
+    yield smaller_stacks(Statistic.THREADS_RISE)
 
 
 def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:

@@ -523,6 +523,9 @@ class Opinion:
     files: tuple[float, float, float] | None = None
     #: The layers of its container at the last sample: `rmtoolkit._tables.last_layers`.
     now: Mapping[str, Any] = field(default_factory=dict)
+    #: CPUs that its container may use, and those of the machine.
+    quota_cores: float | None = None
+    node_cores: float | None = None
 
     @property
     def signal(self) -> Signal | None:

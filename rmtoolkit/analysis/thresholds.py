@@ -292,8 +292,10 @@ SERIES_MOST: Final = 16 << 10
 #: Files in memory outlive a restart where a life begins with this share of what the one before it ended with, ...
 LEFT: Final = 0.8
 #: ... or, counted beside it, where with them it was killed at this share of the limit, itself having this at most.
-KILLED_WITH: Final = 0.85
+KILLED_WITH: Final = 0.8
 KILLED_BELOW: Final = 0.8
+#: Files that are there at each first sample add up where the first kill comes after so many lives.
+LIVES_STACKED: Final = 2
 #: Samples at the start of a life in which it may make files anew.
 FIRST_SAMPLES: Final = 5
 #: Sockets hold kernel memory where their buffers are this share of what came, or each new one brought so many bytes.

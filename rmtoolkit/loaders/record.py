@@ -496,17 +496,15 @@ class Recorder:
             signals = self._measure_cgroup(folder, stamp / 1000)
         if not signals:
             return {}
-        quota = self._quota_now(folder or next(reversed(self._counts), None))
-        return {"time": stamp, **signals, "quota_cores": quota, "node_cores": os.cpu_count()}
+        self._quota_now(folder or next(reversed(self._counts), None))
+        return {"time": stamp, **signals}
 
-    def _quota_now(self, folder: Path | None) -> float | None:
-        of, read, quota = self._quota
+    def _quota_now(self, folder: Path | None) -> None:
+        of, read, _ = self._quota
         now = time.monotonic()
         # Three files for each folder above it, which hardly ever change.
         if folder != of or now - read >= _QUOTA_SECONDS:
-            quota = quota_of(folder)
-            self._quota = (folder, now, quota)
-        return quota
+            self._quota = (folder, now, quota_of(folder))
 
     def _measure_cgroup(self, folder: Path, now: float) -> dict[str, Any]:
         signals: dict[str, Any] = dict(read_cgroup(folder))
@@ -636,6 +634,8 @@ class Recorder:
             "container": self._target.name,
             "limit_known": self._limit is not None,
             "limit_bytes": self._limit or None,
+            "quota_cores": self._quota[2],
+            "node_cores": os.cpu_count(),
             "source": "record",
         }
         report = Report(

@@ -111,6 +111,9 @@ def _shop() -> list[str]:
         made += lines(
             "shop_requests_total", own, ((time, 10 * number) for number, time in enumerate(grid(offset=4.25)))
         )
+    for resource, amount in (("cpu", 16), ("memory", 64 << 30)):
+        labels = {"node": "n1", "resource": resource, **_KUBE}
+        made += lines("kube_node_status_capacity", labels, ((time, amount) for time in grid()))
     above = {"owner_kind": "Deployment", "owner_name": "api", "owner_is_controller": "true"}
     labels = {"namespace": "shop", "replicaset": "api-7d4b9c8f6d", **_KUBE, **above}
     return made + lines("kube_replicaset_owner", labels, ((time, 1) for time in grid()))
@@ -154,7 +157,11 @@ def _whole_pods() -> list[str]:
 def _docker() -> list[str]:
     """A container without Kubernetes."""
     labels = {"name": "paperless", "id": "/docker/0123", "image": "paperless:2.1", "job": "cadvisor", "instance": "nas"}
-    return lines("container_memory_working_set_bytes", labels, ((time, 44 * MIB) for time in grid()))
+    made = lines("container_memory_working_set_bytes", labels, ((time, 44 * MIB) for time in grid()))
+    for name, value in (("quota", 150_000), ("period", 100_000)):
+        made += lines(f"container_spec_cpu_{name}", labels, ((time, value) for time in grid()))
+    machine = {"job": "cadvisor", "instance": "nas", "machine_id": "0123"}
+    return made + lines("machine_cpu_cores", machine, ((time, 4) for time in grid()))
 
 
 def _odd_names() -> list[str]:

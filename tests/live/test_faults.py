@@ -79,13 +79,14 @@ def test_what_arrives_spoiled_is_never_taken_for_the_whole(server: Prometheus) -
     assert len({fetch.fault for fetch, _ in done}) == len(FAULTS) + len(SPOILED)
 
 
-def test_facts_that_came_short_are_missed(server: Prometheus) -> None:
-    """Memory that is whole does not make limits, owners and kills whole."""
+@pytest.mark.parametrize("named", [b"kube_pod_owner", b"kube_node_status"])
+def test_facts_that_came_short_are_missed(server: Prometheus, named: bytes) -> None:
+    """Memory that is whole does not make limits, owners and kills whole, nor limits of CPUs."""
     fetch = Fetch(0, "no series, and not a word", "all", remote_read=False, seed=0)
     whole = fetched(server.url, fetch)
 
     def short(seen: Seen) -> str | None:
-        return fetch.fault if b"kube_pod" in seen.body and b"count+by" not in seen.body else None
+        return fetch.fault if named in seen.body and b"count+by" not in seen.body else None
 
     with Proxy(server.url, short) as proxy, pytest.warns(RmtoolkitWarning, match="it gave fewer series"):
         found = fetched(proxy.url, fetch)

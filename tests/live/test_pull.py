@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 import random
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ipywidgets
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
 from rmtoolkit.cli import main
@@ -29,7 +31,7 @@ from rmtoolkit.schema import IDENTITY, SIGNALS
 from tests import store
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
-from tests.live.servers import T0, Prometheus
+from tests.live.servers import T0, Prometheus, lines
 from tests.views.test_triage_dashboard import inside
 
 if TYPE_CHECKING:
@@ -110,6 +112,59 @@ def test_a_pull_in_pieces_is_what_one_request_gives(server: Prometheus, lake: rm
     ]
     assert told[0].equals(told[1])
     assert "oom_kill" in told[0]["kind"].to_list()
+    about = [one.containers.drop("container_id", "cadence_seconds") for one in (lake.recording(), whole)]
+    assert_frame_equal(*about)
+    assert about[0]["quota_cores"].count() == 3
+
+
+#: What exporters call the signals of a recording of the lab.
+EXPORTED: Final = {
+    "working_set_bytes": "container_memory_working_set_bytes",
+    "anon_bytes": "container_memory_rss",
+    "threads": "container_threads",
+    "allocated_bytes": "service_jemalloc_allocated_bytes",
+    "resident_bytes": "service_jemalloc_resident_bytes",
+    "free_bytes": "service_heap_free_bytes",
+}
+
+
+def exported(file: Path) -> list[str]:
+    """A recording of one container as cAdvisor, kube-state-metrics and the service itself tell it."""
+    recording = rm.read(file)
+    about = recording.containers.row(0, named=True)
+    place = {"namespace": about["namespace"], "pod": about["pod"], "container": about["container"]}
+    made = []
+    for name, metric in EXPORTED.items():
+        told = recording.samples.select(pl.col("time").dt.epoch("ms") / 1000, name).drop_nulls()
+        made += lines(metric, place, told.iter_rows())
+    at = [time.timestamp() for time in recording.samples["time"]]
+    limit = {**place, "resource": "cpu", "unit": "core"}
+    made += lines("kube_pod_container_resource_limits", limit, ((time, about["quota_cores"]) for time in at))
+    node = {"node": "n1", "resource": "cpu", "unit": "core"}
+    made += lines("kube_node_status_capacity", node, ((time, about["node_cores"]) for time in at))
+    info = {"namespace": about["namespace"], "pod": about["pod"], "node": "n1"}
+    return made + lines("kube_pod_info", info, ((time, 1) for time in at))
+
+
+@pytest.mark.usefixtures("pieces")
+def test_causes_that_need_cpu_limits_are_told_of_a_server(tmp_path: Path, lake: rm.Lake) -> None:
+    """Arenas and a runtime made for the whole machine, in one request and in a lake that was pulled in pieces."""
+    with Path(ROOT / "data" / "causes" / "truth.csv").open(newline="") as truth:
+        files = {row["run"]: row["recording"] for row in csv.DictReader(truth)}
+    recordings = [ROOT / "data" / "causes" / f"{files[run]}.parquet" for run in ("arenas-1", "runtime-2")]
+    # Node by node the same: the second is on the first one's machine.
+    content = list(dict.fromkeys(line for file in recordings for line in exported(file)))
+    times = pl.concat(rm.read(file).samples for file in recordings)["time"].sort()
+    asked: dict[str, Any] = {"start": times[0], "end": times[-1], "metrics": {EXPORTED["free_bytes"]: "free_bytes"}}
+    with Prometheus(tmp_path / "server", content) as server:
+        whole = at_once(server, **asked)
+        pulled(server, lake, **asked)
+    assert_frame_equal(*(one.containers.drop("cadence_seconds") for one in (whole, lake.recording())))
+    for told in (whole, lake.recording()):
+        found = rm.assess(told)
+        assert set(found.workloads["cause"]) == {"arenas", "runtime"}
+        said = found.evidence.filter(statistic="quota")["value"].to_list()
+        assert sorted(said) == ["1 of 32", "2 of 32"]
 
 
 @pytest.mark.usefixtures("pieces")

@@ -10,6 +10,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import UnknownWorkloadError
+from rmtoolkit.schema import CORES
 from tests.live.conftest import instant, pull
 from tests.live.history import END, MIB, ODD, SCRAPES, STEP
 from tests.live.servers import T0
@@ -85,6 +86,20 @@ def test_owners_limits_and_versions_come_along(server: Prometheus) -> None:
         ("api", "Deployment", 128 * MIB, 64 * MIB, "1.4.2"),
     ]
     assert rows["workload_inferred"].to_list() == [False, False]
+
+
+@pytest.mark.parametrize("asked", [{}, {"namespace": "shop"}, {"workload": "api"}, {"pod": "api-7d4b9c8f6d-q2wxk"}])
+def test_cpus_come_along(server: Prometheus, asked: dict[str, Any]) -> None:
+    """The container's own limit and what its machine has, of a window of any length, as scraped or in steps."""
+    windows: list[dict[str, Any]] = [{}, {"start": instant(END - 900)}, {"step": "10m"}]
+    for window in windows:
+        told = pull(server, **asked, **window).filter(namespace="shop").containers.select(*CORES)
+        assert set(told.rows()) == {(2.0, 16.0)}
+
+
+def test_a_quota_of_docker_is_that_of_its_period(server: Prometheus) -> None:
+    """Without Kubernetes cAdvisor tells the limit, in microseconds of each period, and what its own machine has."""
+    assert pull(server, workload="paperless").containers.select(*CORES).rows() == [(1.5, 4.0)]
 
 
 def test_allocator_gauges_are_found_by_their_pattern_and_shown(server: Prometheus) -> None:

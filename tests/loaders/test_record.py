@@ -20,6 +20,7 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders import record as record_cgroup
 from rmtoolkit.loaders.record import ProcessReader, Recorder, together
+from rmtoolkit.schema import CORES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -313,7 +314,7 @@ def test_the_smallest_quota_above_counts(tmp_path: Path) -> None:
 
 @needs_linux
 def test_a_quota_is_not_read_at_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files are many and hardly ever change: samples of one cgroup share what was read, and it is in each."""
+    """Its files are many and hardly ever change: samples of one cgroup share what was read; the container tells it."""
     asked: list[Path | None] = []
 
     def quota_of(folder: Path | None) -> float:
@@ -321,10 +322,12 @@ def test_a_quota_is_not_read_at_each_sample(monkeypatch: pytest.MonkeyPatch) -> 
         return 1.5
 
     monkeypatch.setattr(record_cgroup, "quota_of", quota_of)
-    samples = Recorder(pid=os.getpid(), interval_seconds=0.001).samples()
-    rows = [next(samples) for _ in range(5)]
+    recorder = Recorder(pid=os.getpid(), interval_seconds=0.001)
+    samples = recorder.samples()
+    for _ in range(5):
+        next(samples)
     samples.close()
-    assert [row["quota_cores"] for row in rows] == [1.5] * 5
+    assert recorder.recording().containers.select(CORES).rows() == [(1.5, os.cpu_count())]
     assert len(asked) == len(set(asked))
 
 

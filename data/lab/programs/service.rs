@@ -93,7 +93,7 @@ fn component(text: &str, options: &Options) -> Box<dyn Component> {
         #[cfg(feature = "stack")]
         "spawned" => Box::new(stack::Spawned::new(&mut given)),
         #[cfg(feature = "stack")]
-        "sockets" => Box::new(stack::Sockets::new(&mut given)),
+        "clients" => Box::new(stack::Clients::new(&mut given)),
         #[cfg(feature = "stack")]
         "messages" => Box::new(stack::Messages::new(&mut given)),
         #[cfg(feature = "stack")]

@@ -68,15 +68,15 @@ impl Component for Spawned {
 }
 
 /// A server on a port of its own and its clients, in one process; each connection has a task and a buffer.
-pub struct Sockets {
+pub struct Clients {
     come: Arrivals,
     address: SocketAddr,
     close: Vec<(u64, oneshot::Sender<()>)>,
     kept: Vec<oneshot::Sender<()>>,
 }
 
-impl Sockets {
-    /// `sockets:rate=N,bytes=SIZE,life=SECONDS,never=0..1,after=N,until=N`: clients; the server has a buffer of so many bytes for each.
+impl Clients {
+    /// `clients:rate=N,bytes=SIZE,life=SECONDS,never=0..1,after=N,until=N`: clients; the server has a buffer of so many bytes for each.
     pub fn new(given: &mut Parameters) -> Self {
         let come = Arrivals::new(given);
         let bytes = come.bytes as usize;
@@ -98,7 +98,7 @@ impl Sockets {
     }
 }
 
-impl Component for Sockets {
+impl Component for Clients {
     fn tick(&mut self, now: &mut Tick) {
         self.close.retain(|(end, _)| *end > now.age);
         for _ in 0..self.come.due(now) {

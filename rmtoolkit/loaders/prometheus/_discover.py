@@ -11,7 +11,15 @@ import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.prometheus._metrics import KNOWN, OWNER_ROLES, PATTERN_NAMES, meaning_of, role_of
+from rmtoolkit.loaders.prometheus._metrics import (
+    CORE_ROLES,
+    KNOWN,
+    NODE_ROLES,
+    OWNER_ROLES,
+    PATTERN_NAMES,
+    meaning_of,
+    role_of,
+)
 from rmtoolkit.loaders.server import TooMuchError
 from rmtoolkit.schema import SIGNALS
 
@@ -168,7 +176,8 @@ def discover(
         times["start"] = times["end"]
         seen = look(looks)
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
-    unsure = [(number, leg) for number, leg in enumerate(legs) if leg.family == "app" or number not in seen.counts]
+    sampled = [(number, leg) for number, leg in enumerate(legs) if leg.family != CORE_FAMILY]
+    unsure = [(number, leg) for number, leg in sampled if leg.family == "app" or number not in seen.counts]
     closer = [_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure]
     has_pods = any(leg.level == _POD_LEVEL and number in seen.counts for number, leg in enumerate(legs))
     lone = [_lone(legs)] if has_pods else []
@@ -217,8 +226,16 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
             yield Leg("kube", _CONTAINER_LEVEL, _fetch.one_of("__name__", kube), (*conditions, memory), style.pod, kube)
             of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
             yield Leg("owner", _CONTAINER_LEVEL, _fetch.one_of("__name__", owner), of_namespace, style.pod, owner)
+            cpus = (*conditions, _CPU)
+            yield Leg(
+                CORE_FAMILY, _CONTAINER_LEVEL, _fetch.one_of("__name__", _CPU_LIMITS), cpus, style.pod, _CPU_LIMITS
+            )
+        if number == 0:
+            quotas = _fetch.one_of("__name__", _QUOTAS)
+            yield Leg(CORE_FAMILY, _CONTAINER_LEVEL, quotas, (*conditions, *inside), style.pod, _QUOTAS)
         if number == 0 or (number in (1, _FOREIGN) and conditions):
             yield Leg("app", _CONTAINER_LEVEL, app_names, conditions, style.pod)
+    yield Leg(CORE_FAMILY, _CONTAINER_LEVEL, _fetch.one_of("__name__", _OF_NODES), (_CPU,), listed=_OF_NODES)
     if not wanted.namespaces and not wanted.pods:
         # The names that Compose and Swarm give hold that of the service.
         held_name = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
@@ -226,6 +243,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
         docker = (named, _fetch.Matcher("container", "=", ""), _fetch.Matcher("pod", "=", ""))
         usual_names = tuple(name for name in cgroup if name in overrides or name.startswith(("container_", "podman_")))
         yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", usual_names), docker, listed=usual_names)
+        yield Leg(CORE_FAMILY, _CONTAINER_LEVEL, _fetch.one_of("__name__", _QUOTAS), docker, listed=_QUOTAS)
         # Podman's exporter tells names apart from amounts, by an id.
         podman = tuple(name for name in cgroup if name.startswith("podman_"))
         nameless = tuple(_fetch.Matcher(label, "=", "") for label in ("name", "container", "pod"))
@@ -239,8 +257,20 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
             yield Leg("app", _CONTAINER_LEVEL, app_names, alone)
 
 
+#: What is told of CPUs: only how it was at last, see `_cores`.
+CORE_FAMILY: Final = "cores"
+_CPU: Final = _fetch.Matcher("resource", "=~", "cpu|")
+_CPU_LIMITS: Final = ("kube_pod_container_resource_limits", "kube_pod_container_resource_limits_cpu_cores")
+#: Those of which each series tells by a label what it is about.
+BY_RESOURCE: Final = ("kube_pod_container_resource_limits", "kube_node_status_capacity")
+_QUOTAS, _OF_NODES = (
+    tuple(name for name, meaning in KNOWN.items() if meaning.role in roles)
+    for roles in (("quota_microseconds", "period_microseconds"), NODE_ROLES)
+)
+
+
 def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
-    known = [name for name, meaning in KNOWN.items() if meaning.family == family]
+    known = [name for name, one in KNOWN.items() if one.family == family and one.role not in CORE_ROLES]
     own = {name: meaning_of(name, {}, overrides) for name in overrides}
     return tuple(
         dict.fromkeys([*known, *(name for name, one in own.items() if one is not None and one.family == family)])
@@ -265,6 +295,9 @@ def _selected(leg: Leg, *more: _fetch.Matcher) -> str:
 
 def _looks(number: int, leg: Leg) -> Iterator[str]:
     """Count the series of each metric, and those of one of them by how often they were scraped: each looked at once."""
+    if leg.family == CORE_FAMILY:
+        yield _counted(number, _selected(leg))
+        return
     name = leg.telltale
     yield _counted(number, _selected(leg, _fetch.Matcher("__name__", "!=", name)))
     telltale = _fetch.Selector((name,), leg.matchers).promql()
@@ -350,6 +383,9 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
             interval = _COUNTED_SECONDS / times if times > 1 else usual
             sure = {name: min(size, meant.get(name, 0)) for name, size in seen.sure.get(number, {}).items()}
             found.append(replace(leg, matchers=matchers, counts=meant, sure=sure, interval_seconds=interval))
+    if any(leg.listed == _CPU_LIMITS for leg in found):
+        # Of pods cAdvisor says the same, in more series.
+        return [leg for leg in found if leg.listed != _QUOTAS or any(one.label == "name" for one in leg.matchers)]
     return found
 
 
@@ -404,9 +440,31 @@ def fetch_metadata(
 ) -> Metadata:
     """Fetch all facts of a window."""
     facts = (leg.only(lambda name: role_of(name, overrides) not in SIGNALS) for leg in legs)
-    known = [leg for leg in facts if leg.counts]
+    known = [leg for leg in facts if leg.counts and leg.family != CORE_FAMILY]
+    cores = _cores(fetcher, legs, after_seconds, until_seconds)
     if not known:
+        return cores
+    found = _facts(fetcher, known, after_seconds, until_seconds)
+    return Metadata([*found.parts, *cores.parts], found.warnings, found.partial + cores.partial)
+
+
+#: What is told of CPUs is looked at that often: only the last value counts.
+_CORE_LOOKS: Final = 8
+
+
+def _cores(fetcher: Fetcher, legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> Metadata:
+    """Fetch the limits of CPUs, and how many the machines have, with one request."""
+    found = [leg for leg in legs if leg.family == CORE_FAMILY]
+    asks = [_fetch.Ask(leg.selector([name for name in leg.listed if leg.counts[name]]), "last") for leg in found]
+    if not asks:
         return Metadata([])
+    try:
+        return Metadata(fetcher.fetch([_looks_at(asks, after_seconds, until_seconds, _CORE_LOOKS)]))
+    except RmtoolkitError as error:
+        return Metadata([], partial=(f"limits of CPUs are missing: {error}",))
+
+
+def _facts(fetcher: Fetcher, known: Sequence[Leg], after_seconds: int, until_seconds: int) -> Metadata:
     length = until_seconds - after_seconds
     try:
         if max(length / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
@@ -420,10 +478,14 @@ def fetch_metadata(
 
 
 def _coarse(legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> _fetch.Part:
+    return _looks_at(list(_asks(legs)), after_seconds, until_seconds, _LOOKS)
+
+
+def _looks_at(asks: Sequence[_fetch.Ask], after_seconds: int, until_seconds: int, most: int) -> _fetch.Part:
     length = until_seconds - after_seconds
-    step = -(-length // _LOOKS // 60) * 60
+    step = -(-length // most // 60) * 60
     looks = -(-length // step)
-    return _fetch.Part(tuple(_asks(legs)), until_seconds - looks * step, until_seconds, step)
+    return _fetch.Part(tuple(asks), until_seconds - looks * step, until_seconds, step)
 
 
 def _asks(legs: Sequence[Leg]) -> Iterator[_fetch.Ask]:

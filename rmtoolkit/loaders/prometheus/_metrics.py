@@ -68,6 +68,12 @@ _NAMES: Final = {
     "request_bytes": "kube_pod_container_resource_requests kube_pod_container_resource_requests_memory_bytes "
     "cluster:namespace:pod_memory:active:kube_pod_container_resource_requests k8s_container_memory_request_bytes "
     "kubernetes_io:container_memory_request_bytes nomad_client_allocs_memory_allocated kubernetes_memory_requests",
+    # cAdvisor's are microseconds of CPU in a period of so many.
+    "quota_cores": "kube_pod_container_resource_limits_cpu_cores k8s_container_cpu_limit "
+    "cluster:namespace:pod_cpu:active:kube_pod_container_resource_limits",
+    "quota_microseconds": "container_spec_cpu_quota",
+    "period_microseconds": "container_spec_cpu_period",
+    "node_cores": "machine_cpu_cores kube_node_status_capacity kube_node_status_capacity_cpu_cores",
     "restarts_total": "kube_pod_container_status_restarts_total k8s_container_restarts "
     "kubernetes_io:container_restart_count kubernetes_containers_restarts",
     "start_time_seconds": "container_start_time_seconds",
@@ -92,7 +98,7 @@ _NAMES: Final = {
 
 
 def _family(name: str) -> str:
-    if name.startswith(("kube_", "cluster:namespace:pod_memory:", "namespace_workload_pod:")):
+    if name.startswith(("kube_", "cluster:namespace:pod_", "namespace_workload_pod:")):
         return "kube"
     return "app" if name.startswith(("process_", "namedprocess_", "scrape_")) else "cgroup"
 
@@ -114,6 +120,7 @@ _CPU_LIMIT: Final = Meaning("quota_cores", "kube")
 #: Of the page faults that cAdvisor counts only some go to the disk: the others count every first touch of a page.
 MEANT: Final[Mapping[str, Mapping[str, str]]] = {
     "container_memory_failures_total": {"failure_type": "pgmajfault", "scope": "container"},
+    "kube_node_status_capacity": {"resource": "cpu"},
     "kubernetes_io:container_memory_used_bytes": {"memory_type": "non-evictable"},
     "namedprocess_namegroup_memory_bytes": {"memtype": "resident"},
 }
@@ -121,12 +128,18 @@ MEANT: Final[Mapping[str, Mapping[str, str]]] = {
 #: Facts about a pod or its owner, not about one of its containers.
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels")
 OWNER_ROLES: Final = ("replicaset_owner", "job_owner", "namespace_labels")
+NODE_ROLES: Final = ("node_cores",)
+#: Facts that are asked for apart: only how they were at last is told.
+CORE_ROLES: Final = ("quota_cores", "quota_microseconds", "period_microseconds", *NODE_ROLES)
 
 #: Facts of a container from which events and columns come.
-FACTS: Final = tuple(role for role in _NAMES if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES))
+FACTS: Final = tuple(role for role in _NAMES if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES, *NODE_ROLES))
 
 #: What `metrics=` may say that a metric means.
-NAMEABLE: Final = (*SIGNALS, "limit_bytes", "request_bytes", "restarts_total", "start_time_seconds", "oom_events_total")
+NAMEABLE: Final = (
+    *(*SIGNALS, "limit_bytes", "request_bytes", "quota_cores"),
+    *("restarts_total", "start_time_seconds", "oom_events_total"),
+)
 
 _KINDS: Final = ("allocated", "active", "resident", "mapped", "retained", "metadata")
 _ANY_KIND: Final = "|".join(_KINDS)
@@ -373,6 +386,8 @@ def _identified(
         .then(pl.lit("pod"))
         .when(pl.col("role").is_in(OWNER_ROLES))
         .then(pl.lit("owner"))
+        .when(pl.col("role").is_in(NODE_ROLES))
+        .then(pl.lit("node"))
         .otherwise(pl.lit("container"))
     )
     return table.with_columns(

@@ -15,7 +15,7 @@ from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, warn
 from rmtoolkit.loaders.prometheus import _fetch
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
-from rmtoolkit.loaders.prometheus._discover import Leg, Wanted, discover, fetch_metadata
+from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._metrics import check_overrides, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
 from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, who_asks
@@ -416,14 +416,20 @@ def _plan(
 
 def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = False) -> str:
     """Name a metric of which fewer series came than the server counted at one instant; empty where none does."""
-    there: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    there: dict[tuple[str, bool], set[frozenset[tuple[str, str]]]] = {}
     for part in found:
         for labels in part.labels:
-            there.setdefault(labels.get("__name__", ""), set()).add(frozenset(labels.items()))
+            # Limits of CPUs have the name of those of memory.
+            place = labels.get("__name__", ""), labels.get("resource") == "cpu"
+            there.setdefault(place, set()).add(frozenset(labels.items()))
     # The server counts them too.
     idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
-    counted = ((name, size) for leg in legs for name, size in (leg.sure if is_sure else leg.counts).items())
-    return next((name for name, size in counted if size > len(there.get(name, ())) + idle), "")
+    for leg in legs:
+        for name, size in (leg.sure if is_sure else leg.counts).items():
+            is_cpu = leg.family == CORE_FAMILY and name in BY_RESOURCE
+            if size > len(there.get((name, is_cpu), ())) + idle:
+                return name
+    return ""
 
 
 def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:

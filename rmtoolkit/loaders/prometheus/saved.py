@@ -23,6 +23,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     FACTS,
     NO_NAME,
     NO_USE,
+    NODE_ROLES,
     POD_ROLES,
     check_overrides,
     describe,
@@ -127,7 +128,7 @@ def to_recording(
         left_out[UNSAMPLED] = kept.height - len(spans)
         kept = kept.filter(pl.col("entity").is_in(list(spans)))
     return normalise(
-        _container_rows(kept, seen, images),
+        _container_rows(kept, seen, images, _node_cores(placed.table, decoded)),
         samples,
         _events(kept, seen, images),
         report.joined(
@@ -162,8 +163,8 @@ NO_MEMORY: Final = "series that count what is held by a container whose memory i
 
 
 def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Leave out what counts tasks, series or CPUs of something without memory: every target of a scrape has some."""
-    counts = pl.col("role").is_in([*HELD_SIGNALS, *CORES])
+    """Leave out what counts tasks or series of something without memory: every target of a scrape has some."""
+    counts = pl.col("role").is_in(HELD_SIGNALS)
     alone = counts & ~pl.col("role").is_in(BYTE_SIGNALS).any().over("entity")
     kept = table.filter(~alone)
     return kept, table.height - kept.height
@@ -269,17 +270,37 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> dict[int, list[tuple[str, 
     return found
 
 
-def _container_rows(
-    kept: pl.DataFrame, seen: Mapping[int, Seen], images: Mapping[int, Sequence[tuple[str, int, int]]]
-) -> pl.DataFrame:
-    def latest(runs: Sequence[Run]) -> int | None:
-        return int(runs[-1].value) or None if runs else None
+def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[tuple[str | None, str | None], float]:
+    """Tell how many CPUs each machine has, by its cluster and its name."""
+    rows = table.filter(pl.col("role").is_in(NODE_ROLES) & pl.col("node").is_not_null())
+    found: dict[tuple[str | None, str | None], float] = {}
+    # The best source comes last, and stays.
+    for series, *place in rows.sort("rank", descending=True).select("series", "cluster", "node").iter_rows():
+        last = decoded.starts[series] + decoded.counts[series] - 1
+        if decoded.counts[series] and 0 < decoded.values[last] < _ABSURD_FACT:
+            found[place[0], place[1]] = float(decoded.values[last])
+    return found
 
+
+def _container_rows(
+    kept: pl.DataFrame,
+    seen: Mapping[int, Seen],
+    images: Mapping[int, Sequence[tuple[str, int, int]]],
+    node_cores: Mapping[tuple[str | None, str | None], float],
+) -> pl.DataFrame:
     told = []
-    for entity in kept["entity"]:
-        limits, version = seen[entity].of("limit_bytes"), images[entity][-1][0] if entity in images else None
-        told.append((entity, latest(limits), bool(limits), latest(seen[entity].of("request_bytes")), version))
-    names = ("container_id", "limit_bytes", "limit_known", "request_bytes", "version")
+    for entity, *node in kept.select("entity", "cluster", "node").iter_rows():
+        version = images[entity][-1][0] if entity in images else None
+        limit, request, quota, used, period = (
+            runs[-1].value if (runs := seen[entity].of(role)) else None
+            for role in ("limit_bytes", "request_bytes", "quota_cores", "quota_microseconds", "period_microseconds")
+        )
+        if not quota and used and period and used > 0:
+            quota = used / period
+        whole = (None if value is None else int(value) or None for value in (limit, request))
+        cores = quota or None, node_cores.get((node[0], node[1]))
+        told.append((entity, *whole, limit is not None, *cores, version))
+    names = ("container_id", "limit_bytes", "request_bytes", "limit_known", *CORES, "version")
     columns = pl.DataFrame(told, schema={name: CONTAINERS[name] for name in names}, orient="row")
     about = kept.select(pl.exclude("entity", "pod_entity", "workload_guess"))
     return about.with_columns(columns.get_columns(), source=pl.lit("prometheus"))
