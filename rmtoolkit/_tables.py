@@ -52,6 +52,11 @@ def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     )
 
 
+def beside(rows: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]) -> pl.DataFrame:
+    """Put what is known of the same keys beside rows, which keep their order; null is a key too."""
+    return rows.join(more, on=on, how="left", nulls_equal=True, maintain_order="left")
+
+
 def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Read times as UTC instants in milliseconds; what no clock tells is null."""
     time = _instant(column, dtype)
@@ -234,11 +239,8 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
         if not known.height:
             continue
         known = known.filter(pl.len().over(place) == 1).rename({name: "known"})
-        frame = (
-            frame.join(known, on=place, how="left", nulls_equal=True, maintain_order="left")
-            .with_columns(pl.when(named).then(pl.coalesce(name, "known")).otherwise(name).alias(name))
-            .drop("known")
-        )
+        filled = pl.when(named).then(pl.coalesce(name, "known")).otherwise(name).alias(name)
+        frame = beside(frame, known, place).with_columns(filled).drop("known")
     place = ["cluster", "namespace", "pod", "container"]
     if not frame.select(pl.struct(place).is_duplicated().any()).item():
         return frame
@@ -255,7 +257,7 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
     owned = pl.col("owner").is_not_null() & named & guessed
     renamed = owned & (pl.col("owner") != pl.col("workload"))
     return (
-        frame.join(owner, on=place, how="left", nulls_equal=True, maintain_order="left")
+        beside(frame, owner, place)
         .with_columns(
             workload=pl.when(owned).then("owner").otherwise("workload"),
             # The kind that was guessed with another owner does not belong to this one.
@@ -299,8 +301,7 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
 def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     """Give containers the cadence of their samples."""
     about = containers.drop("cadence_seconds", strict=False)
-    about = about.join(cadences(samples), on="container_id", how="left", maintain_order="left")
-    return about.select(*CONTAINERS)
+    return beside(about, cadences(samples), "container_id").select(*CONTAINERS)
 
 
 def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
@@ -439,9 +440,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
     about, changes = _settings(table)
-    containers = containers.join(about, on="container_id", how="left", maintain_order="left").with_columns(
-        source=pl.lit(source)
-    )
+    containers = beside(containers, about, "container_id").with_columns(source=pl.lit(source))
     found = [changes]
     left_out: dict[str, int] = {}
     if events is not None:
@@ -592,7 +591,7 @@ def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, p
     heads = table.select(identity).filter(starts)
     run = starts.cum_sum() - 1
     containers = heads.unique(maintain_order=True).with_row_index("container_id")
-    ids = heads.join(containers, on=identity, how="left", nulls_equal=True, maintain_order="left")["container_id"]
+    ids = beside(heads, containers, identity)["container_id"]
     return table.with_columns(container_id=ids.gather(run)), containers
 
 
@@ -795,6 +794,19 @@ def run_starts(column: pl.Series) -> NDArray[np.int64]:
     return np.flatnonzero(np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]]))
 
 
+def spans(samples: pl.DataFrame) -> pl.DataFrame:
+    """Count the samples of each container, and find its first and its last."""
+    first = run_starts(samples["container_id"])
+    length = np.diff(first, append=samples.height)
+    found = {
+        "container_id": samples["container_id"].gather(first),
+        "samples": length,
+        "first": samples["time"].gather(first),
+        "last": samples["time"].gather(first + length - 1),
+    }
+    return pl.DataFrame(found, schema_overrides={"samples": pl.Int64})
+
+
 def search_runs(
     values: NDArray[np.int64], first: NDArray[np.int64], length: NDArray[np.int64], wanted: NDArray[np.int64]
 ) -> NDArray[np.int64]:
@@ -822,8 +834,7 @@ def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.dat
             .agg(pl.col("value_bytes").last().alias("then"), pl.lit(value=True).alias("set"))
         )
         later = changes.filter(pl.col("time") > end).select("container_id", later=pl.lit(value=True)).unique()
-        containers = containers.join(then, on="container_id", how="left", maintain_order="left")
-        containers = containers.join(later, on="container_id", how="left", maintain_order="left")
+        containers = beside(beside(containers, then, "container_id"), later, "container_id")
         # What was set only later says nothing about what held before.
         unknown = pl.col("set").is_null() & pl.col("later").is_not_null()
         containers = containers.with_columns(

@@ -16,7 +16,7 @@ import polars as pl
 
 from rmtoolkit import _tables, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
-from rmtoolkit._tables import CALENDAR, as_time, conform, run_starts, settings_at_time, window_bounds
+from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.schema import (
     ABSURD_BYTES,
@@ -86,17 +86,13 @@ def as_parquet(
 ) -> memoryview:
     """Put samples, and beside them all else, into the bytes of a file."""
     samples, containers = recording.samples, recording.containers
-    counts = containers.join(
-        samples.group_by("container_id").len("rows"), on="container_id", how="left", maintain_order="left"
-    )["rows"].fill_null(0)
-    rows = counts.to_list()
+    counted = samples.group_by("container_id").len("rows")
+    rows = beside(containers.select("container_id"), counted, "container_id")["rows"].fill_null(0).to_list()
     signals = [name for name in SIGNALS if samples[name].null_count() < samples.height]
     metadata = metadata_of(containers, recording.events, recording.report, rows=rows, signals=signals)
     metadata |= {} if about is None else about(rows, signals)
     names = [name for name in columns if name not in SAMPLES]
-    table = samples.join(
-        containers.select("container_id", *names), on="container_id", how="left", maintain_order="left"
-    )
+    table = beside(samples, containers.select("container_id", *names), "container_id")
     # Made in memory: polars reports a full disk as a broken file.
     made = io.BytesIO()
     table.select(columns).write_parquet(made, compression="zstd", metadata=metadata)
@@ -369,9 +365,8 @@ class Recording:
         """
         sampled = [name for name in SIGNALS if self.samples[name].count()]
         about = [*IDENTITY, "version", "limit_bytes", "request_bytes"]
-        return self.samples.join(
-            self.containers.select("container_id", *about), on="container_id", how="left", maintain_order="left"
-        ).select(*about, "time", *sampled)
+        joined = beside(self.samples, self.containers.select("container_id", *about), "container_id")
+        return joined.select(*about, "time", *sampled)
 
     def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str] | None) -> Recording:
         """Keep some containers.
@@ -528,33 +523,12 @@ class Recording:
         names = (*FOOTPRINTS, "allocated_bytes")
         if all(samples[name].null_count() for name in names):
             present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
-        first = run_starts(present["container_id"])
-        length = np.diff(first, append=present.height)
-        found = pl.DataFrame(
-            {
-                "container_id": present["container_id"].gather(first),
-                "samples": length,
-                "first": present["time"].gather(first),
-                "last": present["time"].gather(first + length - 1),
-            },
-            schema_overrides={"samples": pl.Int64},
-        )
-        ids = samples["container_id"]
-        counted = (
-            ids.gather(run_starts(ids))
-            .to_frame()
-            .join(found, on="container_id", how="left", maintain_order="left")
-            .with_columns(pl.col("samples").fill_null(0))
-            .join(self.containers.select("container_id", "cadence_seconds"), on="container_id", how="left")
-        )
+        counted = beside(spans(samples).select("container_id"), spans(present), "container_id")
+        counted = beside(counted, self.containers.select("container_id", "cadence_seconds"), "container_id")
         span = (pl.col("last") - pl.col("first")).dt.total_milliseconds() / 1000
         expected = (span / pl.col("cadence_seconds")).round().cast(pl.Int64) + 1
-        return counted.with_columns(expected=expected).select(
-            "container_id",
-            "samples",
-            "first",
-            "last",
-            "expected",
+        return counted.with_columns(pl.col("samples").fill_null(0), expected=expected).select(
+            *("container_id", "samples", "first", "last", "expected"),
             coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
         )
 
@@ -617,7 +591,7 @@ class Recording:
         """Show at a glance what is inside, how complete it is and what was left out."""
         from rmtoolkit._html import el, join, table  # noqa: PLC0415 - only notebooks show it
 
-        rows = self.containers.join(self.completeness(), on="container_id", how="left", maintain_order="left")
+        rows = beside(self.containers, self.completeness(), "container_id")
         signals = ", ".join(_words(name) for name in SIGNALS if self.samples[name].count())
         kinds = self.events["kind"].value_counts(sort=True, name="times")
         events = ", ".join(

@@ -12,6 +12,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import Parted, as_source, partition
+from rmtoolkit._tables import beside
 from rmtoolkit.analysis.judge import judge, verdicts_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.analysis.signals import lives as lives_of
@@ -321,7 +322,7 @@ def assess(
     )
     rows, changes = _totals.compare(_rows.complete(_rows.named(_rows.with_words(rows))), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
-    ids = about.containers.join(keys, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+    ids = beside(about.containers, keys, WORKLOAD)
     by_container = partial(_with_id, ids=ids, on=["container_id"])
     by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
     tried = _totals.tried_limits(rows)
@@ -396,7 +397,7 @@ def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     kills = killed.group_by("container_id").agg(last_kill=pl.col("time").max(), times=pl.col("time"))
     runs = lives.group_by("container_id").agg(**_rows.of_runs(), end=pl.col("end").max())
     recent = pl.col("times").list.eval(pl.element() > pl.element().max() - HORIZON).list.sum()
-    return runs.join(kills, on="container_id", how="left").select(
+    return beside(runs, kills, "container_id").select(
         pl.exclude("times", "end"),
         kills=pl.col("times").list.len().fill_null(0).cast(pl.Int64),
         kills_7d=pl.when(pl.col("last_kill") > pl.col("end") - HORIZON).then(recent).otherwise(0).cast(pl.Int64),
@@ -404,8 +405,7 @@ def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
 
 
 def _with_id(frame: pl.DataFrame, *, ids: pl.DataFrame, on: list[str]) -> pl.DataFrame:
-    found = frame.join(ids.select(*on, "workload_id"), on=on, how="left", nulls_equal=True, maintain_order="left")
-    return found.select("workload_id", *frame.columns)
+    return beside(frame, ids.select(*on, "workload_id"), on).select("workload_id", *frame.columns)
 
 
 def classify(

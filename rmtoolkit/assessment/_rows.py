@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._tables import run_starts
+from rmtoolkit._tables import beside, conform, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice, Ahead
@@ -31,186 +30,124 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 
-_SHARE: Final = pl.Float64()
-_BYTES: Final = pl.Int64()
-_RATE: Final = pl.Float64()
-_HOURS: Final = pl.Float64()
-_MONEY: Final = pl.Float64()
-_TEXT: Final = pl.String()
-_COUNT: Final = pl.Int64()
+_NUMBER, _WHOLE, _TEXT, _YES_NO = pl.Float64(), pl.Int64(), pl.String(), pl.Boolean()
 
+
+def _all(dtype: pl.DataType, names: str) -> dict[str, pl.DataType]:
+    return dict.fromkeys(names.split(), dtype)
+
+
+_LAYERS: Final = {
+    "layers_time": TIME,
+    **_all(_WHOLE, "live_bytes slack_bytes kept_bytes outside_bytes anon_bytes cache_bytes kernel_bytes"),
+    **_all(_WHOLE, "shmem_bytes working_set_bytes rss_bytes"),
+}
 #: A row per workload container, in the order of urgency: every number and every word that any view shows.
 WORKLOADS: Final = pl.Schema(
     {
         # Who it is.
         "workload_id": pl.UInt32(),
-        "name": _TEXT,
-        "anchor": _TEXT,
-        "cluster": _TEXT,
-        "namespace": _TEXT,
-        "workload": _TEXT,
-        "container": _TEXT,
-        "workload_kind": _TEXT,
-        "workload_inferred": pl.Boolean(),
+        **_all(_TEXT, "name anchor cluster namespace workload container workload_kind"),
+        "workload_inferred": _YES_NO,
         "version": _TEXT,
-        "pods": _COUNT,
-        "pods_now": _COUNT,
+        **_all(_WHOLE, "pods pods_now"),
         "owner": _TEXT,
         # The pod that is shown first.
         "container_id": pl.UInt32(),
         "pod": _TEXT,
         # The window.
-        "window_start": TIME,
-        "window_end": TIME,
-        "data_age_seconds": pl.Float64(),
-        "coverage": _SHARE,
+        **_all(TIME, "window_start window_end"),
+        **_all(_NUMBER, "data_age_seconds coverage"),
         # Of the whole source: what was left out is not told by container.
-        "dropped_share": _SHARE,
+        "dropped_share": _NUMBER,
         "incomplete": _TEXT,
-        "cadence_seconds": pl.Float64(),
-        "history_seconds": pl.Float64(),
-        "whole_weeks": _COUNT,
+        **_all(_NUMBER, "cadence_seconds history_seconds"),
+        "whole_weeks": _WHOLE,
         # The verdict.
         "verdict": _TEXT,
-        "leak_probability": _SHARE,
+        "leak_probability": _NUMBER,
         "pattern": _TEXT,
         "also": pl.List(pl.String()),
-        "cause": _TEXT,
-        "signal": _TEXT,
-        "evidence_level": _COUNT,
-        "growing": pl.Boolean(),
+        **_all(_TEXT, "cause signal"),
+        "evidence_level": _WHOLE,
+        "growing": _YES_NO,
         "confidence_of": _TEXT,
-        "confidence_share": _SHARE,
-        "evidence_words": _TEXT,
-        "bound_by": _TEXT,
+        "confidence_share": _NUMBER,
+        **_all(_TEXT, "evidence_words bound_by"),
         # Growth, of `signal`.
-        "growth_bytes_per_day": _RATE,
-        "growth_low_bytes_per_day": _RATE,
-        "growth_high_bytes_per_day": _RATE,
+        **_all(_NUMBER, "growth_bytes_per_day growth_low_bytes_per_day growth_high_bytes_per_day"),
         "growth_since": TIME,
-        "detection_floor_bytes_per_day": _RATE,
-        "growth_per_work_bytes": pl.Float64(),
+        **_all(_NUMBER, "detection_floor_bytes_per_day growth_per_work_bytes"),
         # Layers of one instant of the pod that is shown first; they add up to the working set.
-        "layers_time": TIME,
-        "live_bytes": _BYTES,
-        "slack_bytes": _BYTES,
-        "kept_bytes": _BYTES,
-        "outside_bytes": _BYTES,
-        "anon_bytes": _BYTES,
-        "cache_bytes": _BYTES,
-        "kernel_bytes": _BYTES,
-        "shmem_bytes": _BYTES,
-        "working_set_bytes": _BYTES,
-        "rss_bytes": _BYTES,
+        **_LAYERS,
         # Levels.
-        "peak_bytes": _BYTES,
+        "peak_bytes": _WHOLE,
         "peak_pod": _TEXT,
         "peak_time": TIME,
         "hot_pod": _TEXT,
-        "hot_ratio": pl.Float64(),
-        "startup_peak_bytes": _BYTES,
-        "settled_bytes": _BYTES,
-        "need_bytes": _BYTES,
+        "hot_ratio": _NUMBER,
+        **_all(_WHOLE, "startup_peak_bytes settled_bytes need_bytes"),
         "need_of": _TEXT,
-        "busy_bytes": _BYTES,
+        "busy_bytes": _WHOLE,
         # The limit in force.
-        "limit_bytes": _BYTES,
-        "limit_known": pl.Boolean(),
-        "request_bytes": _BYTES,
-        "peak_at_limit": pl.Boolean(),
-        "headroom_share": _SHARE,
-        "over_settled_share": _SHARE,
+        "limit_bytes": _WHOLE,
+        "limit_known": _YES_NO,
+        "request_bytes": _WHOLE,
+        "peak_at_limit": _YES_NO,
+        **_all(_NUMBER, "headroom_share over_settled_share"),
         "qos_now": _TEXT,
-        "released": TIME,
-        "limit_changed": TIME,
+        **_all(TIME, "released limit_changed"),
         # Kills, once each.
-        "kills": _COUNT,
-        "kills_7d": _COUNT,
-        "kills_since": _COUNT,
+        **_all(_WHOLE, "kills kills_7d kills_since"),
         "last_kill": TIME,
         "foretold": _TEXT,
-        "killed_limit_bytes": _BYTES,
-        "runs": _COUNT,
-        "runs_killed": _COUNT,
-        "run_peak_low_bytes": _BYTES,
-        "run_peak_high_bytes": _BYTES,
+        **_all(_WHOLE, "killed_limit_bytes runs runs_killed run_peak_low_bytes run_peak_high_bytes"),
         # Outlook: the instant first, hours from `window_end`.
         "limit_outlook": _TEXT,
-        "limit_at": TIME,
-        "limit_at_low": TIME,
-        "limit_at_high": TIME,
-        "hours_to_limit": _HOURS,
-        "hours_to_limit_low": _HOURS,
-        "hours_to_limit_high": _HOURS,
-        "reaches_soon": pl.Boolean(),
+        **_all(TIME, "limit_at limit_at_low limit_at_high"),
+        **_all(_NUMBER, "hours_to_limit hours_to_limit_low hours_to_limit_high"),
+        "reaches_soon": _YES_NO,
         # The chance of at least one OOM kill at the limit in force.
-        "oom_probability_24h": _SHARE,
-        "oom_probability_7d": _SHARE,
-        "oom_probability_30d": _SHARE,
-        "above_target": pl.Boolean(),
-        "alarm": _TEXT,
-        "alarm_text": _TEXT,
-        "oom_probability_7d_low": _SHARE,
-        "oom_probability_7d_high": _SHARE,
-        "risk_basis": _TEXT,
-        "risk_because": _TEXT,
+        **_all(_NUMBER, "oom_probability_24h oom_probability_7d oom_probability_30d"),
+        "above_target": _YES_NO,
+        **_all(_TEXT, "alarm alarm_text"),
+        **_all(_NUMBER, "oom_probability_7d_low oom_probability_7d_high"),
+        **_all(_TEXT, "risk_basis risk_because"),
         # The one action, and the limit that goes with it.
         "action": _TEXT,
-        "advised_limit_bytes": _BYTES,
-        "advised_request_bytes": _BYTES,
-        "advised_oom_probability": _SHARE,
-        "advised_oom_probability_low": _SHARE,
-        "advised_oom_probability_high": _SHARE,
-        "advised_headroom_share": _SHARE,
+        **_all(_WHOLE, "advised_limit_bytes advised_request_bytes"),
+        **_all(_NUMBER, "advised_oom_probability advised_oom_probability_low advised_oom_probability_high"),
+        "advised_headroom_share": _NUMBER,
         "advised_basis": _TEXT,
-        "provisional": pl.Boolean(),
-        "limit_reason": _TEXT,
-        "limit_because": _TEXT,
-        "qos_then": _TEXT,
-        "purged_limit_bytes": _BYTES,
-        "raise_to_bytes": _BYTES,
-        "buys_days": pl.Float64(),
-        "buys_days_low": pl.Float64(),
-        "buys_days_high": pl.Float64(),
-        "pairs": _COUNT,
+        "provisional": _YES_NO,
+        **_all(_TEXT, "limit_reason limit_because qos_then"),
+        **_all(_WHOLE, "purged_limit_bytes raise_to_bytes"),
+        **_all(_NUMBER, "buys_days buys_days_low buys_days_high"),
+        "pairs": _WHOLE,
         "margins": _TEXT,
         # Money: of all pods that run now.
-        "reserved_now_bytes": _BYTES,
-        "reserved_then_bytes": _BYTES,
-        "reserved_change_bytes": _BYTES,
-        "cost_now_per_month": _MONEY,
-        "cost_then_per_month": _MONEY,
-        "cost_change_per_month": _MONEY,
-        "incidents_now_per_month": _MONEY,
-        "incidents_then_per_month": _MONEY,
-        "waste_bytes": _BYTES,
-        "waste_per_month": _MONEY,
+        **_all(_WHOLE, "reserved_now_bytes reserved_then_bytes reserved_change_bytes"),
+        **_all(_NUMBER, "cost_now_per_month cost_then_per_month cost_change_per_month"),
+        **_all(_NUMBER, "incidents_now_per_month incidents_then_per_month"),
+        "waste_bytes": _WHOLE,
+        "waste_per_month": _NUMBER,
         # What others say.
-        "vpa_target_bytes": _BYTES,
-        "krr_limit_bytes": _BYTES,
+        **_all(_WHOLE, "vpa_target_bytes krr_limit_bytes"),
         # Words.
-        "headline": _TEXT,
-        "why": _TEXT,
-        "explanation": _TEXT,
-        "next_step": _TEXT,
-        "next_text": _TEXT,
-        "setting": _TEXT,
-        "expected": _TEXT,
+        **_all(_TEXT, "headline why explanation next_step next_text setting expected"),
         "undecided_until": TIME,
         "worst_until_then": _TEXT,
         # Against last time.
-        "change": _TEXT,
-        "changed": _TEXT,
-        "applied": pl.Boolean(),
+        **_all(_TEXT, "change changed"),
+        "applied": _YES_NO,
         "previous_verdict": _TEXT,
-        "previous_oom_probability_7d": _SHARE,
-        "previous_limit_bytes": _BYTES,
+        "previous_oom_probability_7d": _NUMBER,
+        "previous_limit_bytes": _WHOLE,
         # What a team accepts.
-        "accepted": pl.Boolean(),
+        "accepted": _YES_NO,
         "accepted_until": pl.Date(),
-        "accepted_bound_bytes": _BYTES,
-        "accepted_because": _TEXT,
-        "accepted_passed": _TEXT,
+        "accepted_bound_bytes": _WHOLE,
+        **_all(_TEXT, "accepted_because accepted_passed"),
         "evidence": EVIDENCE,
     }
 )
@@ -228,15 +165,7 @@ _ADVISED: Final = {
     "reason": "limit_reason",
 }
 #: Of the limits' row the same number is worked out elsewhere.
-_ELSEWHERE: Final = (
-    "kills",
-    "verdict",
-    "pattern",
-    "growing",
-    "startup_peak_bytes",
-    "pods",
-    "peak_bytes",
-)
+_ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "pods", "peak_bytes")
 _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
 #: What each level of evidence rests on.
 _LEVELS: Final = {
@@ -261,21 +190,12 @@ def joined(
     verdicts: pl.DataFrame, needs: pl.DataFrame, limits: pl.DataFrame, seen: Iterable[pl.DataFrame], now: dt.datetime
 ) -> pl.DataFrame:
     """Put everything about a workload container in one row."""
-    on = list(WORKLOAD)
-    rows = (
-        # The limit in force is that of the pod which is killed first, whichever is shown.
-        verdicts.drop("settled_bytes", "peak_bytes", "limit_bytes")
-        .join(limits.rename(_ADVISED).drop(_ELSEWHERE), on=on, how="left", nulls_equal=True, maintain_order="left")
-        .join(
-            needs.select(*on, "growing", "kills_now", "window_end", "peak_bytes"),
-            on=on,
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )
-    )
+    # The limit in force is that of the pod which is killed first, whichever is shown.
+    rows = verdicts.drop("settled_bytes", "peak_bytes", "limit_bytes")
+    rows = beside(rows, limits.rename(_ADVISED).drop(_ELSEWHERE), WORKLOAD)
+    rows = beside(rows, needs.select(*WORKLOAD, "growing", "kills_now", "window_end", "peak_bytes"), WORKLOAD)
     for frame in seen:
-        rows = rows.join(frame, on="container_id", how="left", maintain_order="left")
+        rows = beside(rows, frame, "container_id")
     end, limit = pl.col("window_end"), pl.col("limit_bytes")
     startup = pl.col("startup_peak_bytes")
     patterns = pl.concat_list(pl.concat_list("pattern"), "also")
@@ -327,39 +247,12 @@ def _of_both() -> dict[str, pl.Expr]:
 
 
 #: What a pod has of its own; the rest is that of its workload: one limit is set for all of its pods.
-_OWN: Final = (
-    *(name for name in VERDICTS if name not in (*WORKLOAD, "next_step", "pods")),
-    "headline",
-    "why",
-    "need_bytes",
-    "headroom_share",
-    "peak_at_limit",
-    "limit_at",
-    "limit_at_low",
-    "limit_at_high",
-    "kills",
-    "kills_7d",
-    "last_kill",
-    "runs",
-    "runs_killed",
-    "run_peak_low_bytes",
-    "run_peak_high_bytes",
-    "layers_time",
-    "live_bytes",
-    "slack_bytes",
-    "kept_bytes",
-    "outside_bytes",
-    "anon_bytes",
-    "cache_bytes",
-    "kernel_bytes",
-    "shmem_bytes",
-    "working_set_bytes",
-    "rss_bytes",
-    "confidence_of",
-    "confidence_share",
-    "evidence_words",
-    "growing",
+_OWN_NAMES: Final = (
+    "headline why confidence_of confidence_share evidence_words growing need_bytes headroom_share peak_at_limit "
+    "limit_at limit_at_low limit_at_high kills kills_7d last_kill runs runs_killed run_peak_low_bytes "
+    "run_peak_high_bytes"
 )
+_OWN: Final = {*VERDICTS, *_LAYERS, *_OWN_NAMES.split()}.difference((*WORKLOAD, "next_step", "pods"))
 
 
 def instances_of(
@@ -367,23 +260,23 @@ def instances_of(
     needs: pl.DataFrame,
     workloads: pl.DataFrame,
     margins: Margins,
-    beside: Iterable[pl.DataFrame],
+    seen: Iterable[pl.DataFrame],
 ) -> pl.DataFrame:
     """Give each pod a row like its workload's, with its own verdict, layers, kills and chance at its own limit."""
     own = instances.hstack(_chances(instances, needs, workloads, margins))
-    for frame in beside:
-        own = own.join(frame, on="container_id", how="left", maintain_order="left")
+    for frame in seen:
+        own = beside(own, frame, "container_id")
     about = workloads.unique(WORKLOAD, keep="first", maintain_order=True).select(
-        *WORKLOAD, pl.col("pods").alias("of pods"), *(pl.col(name).alias(f"its {name}") for name in WORKLOADS)
+        *WORKLOAD, *(pl.col(name).alias(f"its {name}") for name in WORKLOADS)
     )
-    own = own.join(about, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left").with_columns(
+    own = beside(own, about, WORKLOAD).with_columns(
         growing=GROWS.fill_null(value=False), window_end=pl.col("its window_end")
     )
     own = own.with_columns(**_of_both())
-    alone = pl.col("of pods") == 1
+    alone = pl.col("its pods") == 1
     return own.select(
         *(
-            pl.lit(1, dtype=_COUNT).alias(name)
+            pl.lit(1, dtype=_WHOLE).alias(name)
             if name == "pods"
             else pl.col(name)
             if name in ("container_id", "pod")
@@ -432,7 +325,7 @@ def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
     waste = ((now - pl.col("advised_request_bytes")) * pl.col("pods_now")).clip(0)
     price = per_month(1.0, None if prices is None else prices.per_gib_hour)
     return rows.with_columns(
-        waste_bytes=waste, waste_per_month=pl.lit(None, dtype=_MONEY) if price is None else waste * price
+        waste_bytes=waste, waste_per_month=pl.lit(None, dtype=_NUMBER) if price is None else waste * price
     )
 
 
@@ -542,10 +435,13 @@ def _anchors(rows: Sequence[Row]) -> list[str]:
 
 def complete(rows: pl.DataFrame) -> pl.DataFrame:
     """Give exactly the columns that are written down."""
-    return rows.select(
-        pl.col(name).cast(dtype) if name in rows.columns else pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in WORKLOADS.items()
-    )
+    return conform(rows, WORKLOADS)
+
+
+def with_values(rows: pl.DataFrame, found: Sequence[tuple[object, ...]], names: str) -> pl.DataFrame:
+    """Put values, a tuple a row, into columns of `WORKLOADS`."""
+    schema = {name: WORKLOADS[name] for name in names.split()}
+    return rows.with_columns(pl.DataFrame(found, schema=schema, orient="row"))
 
 
 def of_runs() -> dict[str, pl.Expr]:
@@ -560,30 +456,22 @@ def of_runs() -> dict[str, pl.Expr]:
 
 def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
     """Count the lives of each workload."""
-    runs = (
-        lives.join(containers.select("container_id", *WORKLOAD), on="container_id", how="left", maintain_order="left")
-        .group_by(WORKLOAD)
-        .agg(**of_runs())
-    )
-    return rows.join(runs, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+    runs = beside(lives, containers.select("container_id", *WORKLOAD), "container_id").group_by(WORKLOAD)
+    return beside(rows, runs.agg(**of_runs()), WORKLOAD)
 
 
 def with_foretold(rows: pl.DataFrame, kills: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
     """Say of the last kill what was said before it."""
-    told = (
-        kills.sort("time")
-        .join(containers.select("container_id", *WORKLOAD), on="container_id", how="left", maintain_order="left")
-        .unique(WORKLOAD, keep="last")
-        .select(*WORKLOAD, foretold="sentence")
-    )
-    return rows.join(told, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+    told = beside(kills.sort("time"), containers.select("container_id", *WORKLOAD), "container_id")
+    last = told.unique(WORKLOAD, keep="last", maintain_order=True).select(*WORKLOAD, foretold="sentence")
+    return beside(rows, last, WORKLOAD)
 
 
 def with_growth(rows: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
     """Say since when the shown pod grows, and by how much for each unit of work."""
     since = fits.group_by("container_id", maintain_order=True).agg(pl.col("growth_start").drop_nulls().last())
     per_work = pl.col("evidence").list.filter(pl.element().struct.field("statistic") == "growth_per_work").list.first()
-    return rows.join(since, on="container_id", how="left", maintain_order="left").with_columns(
+    return beside(rows, since, "container_id").with_columns(
         growth_since=pl.when("growing").then("growth_start"), growth_per_work_bytes=per_work.struct.field("estimate")
     )
 
@@ -598,42 +486,26 @@ def with_owners(rows: pl.DataFrame, owners: Mapping[str, str]) -> pl.DataFrame:
     return rows.with_columns(owner=pl.coalesce(of(place + "/" + pl.col("workload")), of(place)))
 
 
-_ACCEPTED: Final = ("accepted", "accepted_until", "accepted_bound_bytes", "accepted_because", "accepted_passed")
-
-
 def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl.DataFrame:
     """Note what the team accepts, as long as it is within its bound."""
     known = list(accepted)
-    if not known:
-        return rows.with_columns(accepted=pl.lit(value=False))
     found: list[tuple[object, ...]] = []
     for row in rows.select(*WORKLOAD, "peak_bytes", "window_end").iter_rows(named=True):
         one = next((one for one in known if one.covers(row)), None)
         if one is None:
             found.append((False, None, None, None, None))
-            continue
-        day = None if row["window_end"] is None else row["window_end"].date()
-        passed = one.passed(row["peak_bytes"], day)
-        found.append((passed is None, one.until, one.up_to_bytes, one.known, passed))
-    return rows.with_columns(pl.DataFrame(found, schema={name: WORKLOADS[name] for name in _ACCEPTED}, orient="row"))
+        else:
+            passed = one.passed(row["peak_bytes"], row["window_end"] and row["window_end"].date())
+            found.append((passed is None, one.until, one.up_to_bytes, one.known, passed))
+    names = "accepted accepted_until accepted_bound_bytes accepted_because accepted_passed"
+    return with_values(rows, found, names)
 
 
 def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Find the window of each workload and what happened in it, by the container that is shown."""
-    shown = verdicts.select("container_id", *WORKLOAD)
-    ids = part.samples["container_id"]
-    first = run_starts(ids)
-    last = np.append(first[1:], part.samples.height) - 1
-    seen = pl.DataFrame(
-        {
-            "container_id": ids.gather(first),
-            "first": part.samples["time"].gather(first),
-            "last": part.samples["time"].gather(last),
-        }
-    )
     about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
     found = (
-        about.join(seen, on="container_id", how="left", maintain_order="left")
+        beside(about, spans(part.samples), "container_id")
         .group_by(*WORKLOAD, maintain_order=True)
         .agg(
             window_start=pl.col("first").min(),
@@ -642,23 +514,15 @@ def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
             workload_kind=pl.col("workload_kind").drop_nulls().first(),
         )
     )
-    end = found.select(*WORKLOAD, "window_end")
-    beside = found.drop("window_end").join(
-        _happened(part, end).drop("window_end"), on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return (
-        shown.join(about.select("container_id", "pod"), on="container_id", how="left", maintain_order="left")
-        .join(beside, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
-        .drop(WORKLOAD)
-    )
+    happened = beside(found, _happened(part, found.select(*WORKLOAD, "window_end")), WORKLOAD).drop("window_end")
+    shown = beside(verdicts.select("container_id", *WORKLOAD), about.select("container_id", "pod"), "container_id")
+    return beside(shown, happened, WORKLOAD).drop(WORKLOAD)
 
 
 def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
     """Count kills, once each, and find the last release and the last change of the limit of each workload."""
     names = part.containers.select("container_id", *WORKLOAD, running="version")
-    events = part.events.join(names, on="container_id", maintain_order="left").join(
-        end, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left"
-    )
+    events = beside(part.events.join(names, on="container_id", maintain_order="left"), end, WORKLOAD)
     killed, release = (pl.col("kind") == kind for kind in ("oom_kill", "release"))
     # The first word on a limit says what it is, not that it changed.
     changed = (pl.col("kind") == "limit") & pl.col("value_bytes").ne(
@@ -680,39 +544,21 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
         )
     )
     known = names.group_by(*WORKLOAD, maintain_order=True).agg(running=pl.col("running").drop_nulls().last())
-    return (
-        known.join(told, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
-        .join(end, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
-        .select(
-            *WORKLOAD,
-            pl.col("kills", "kills_7d").fill_null(0),
-            "last_kill",
-            "released",
-            "limit_changed",
-            "window_end",
-            version=pl.coalesce("detail", "running"),
-            kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
-        )
+    return beside(known, told, WORKLOAD).select(
+        *WORKLOAD,
+        pl.col("kills", "kills_7d").fill_null(0),
+        *("last_kill", "released", "limit_changed"),
+        version=pl.coalesce("detail", "running"),
+        kills_since=pl.when(pl.col("limit_changed").is_not_null()).then("kills_since"),
     )
-
-
-_WORDS: Final = {
-    "next_step": pl.String(),
-    "next_text": pl.String(),
-    "setting": pl.String(),
-    "expected": pl.String(),
-    "undecided_until": TIME,
-    "worst_until_then": pl.String(),
-    "limit_because": pl.String(),
-    "alarm_text": pl.String(),
-}
 
 
 def with_words(rows: pl.DataFrame) -> pl.DataFrame:
     """Say the verdict, the one action and what the limit rests on."""
     said = []
-    # A row with all its evidence is large: few need it.
-    for at, row in enumerate(rows.select(name for name in _SAID_FROM if name in rows.columns).iter_rows(named=True)):
+    for at, row in enumerate(
+        rows.select(name for name in _SAID_FROM.split() if name in rows.columns).iter_rows(named=True)
+    ):
         action = Action(row["action"] or Action.NONE)
         until = row["undecided_until"]
         if action is Action.NONE:
@@ -726,48 +572,18 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             every = list(advise(rows.row(at, named=True)))
             found = next((one for one in every if _fits(one, action)), Advice(_OTHERWISE[action]))
             until = next((one.until for one in every if one.until is not None), until)
-        until = found.until or until
-        said.append(
-            (
-                found.sentence,
-                found.text.rstrip(".") + ".",
-                found.setting,
-                found.expected,
-                until,
-                _worst(row),
-                _limit_because(row),
-                _alarm_text(row),
-            )
-        )
-    return rows.with_columns(pl.DataFrame(said, schema=_WORDS, orient="row"))
+        of_advice = (found.sentence, found.text.rstrip(".") + ".", found.setting, found.expected, found.until or until)
+        said.append((*of_advice, _worst(row), _limit_because(row), _alarm_text(row)))
+    names = "next_step next_text setting expected undecided_until worst_until_then limit_because alarm_text"
+    return with_values(rows, said, names)
 
 
+#: A row with all its evidence is large: few need it.
 _SAID_FROM: Final = (
-    "alarm",
-    "kills_7d",
-    "last_kill",
-    "limit_at",
-    "hours_to_limit",
-    "limit_known",
-    "oom_probability_30d",
-    "verdict",
-    "growing",
-    "growth_bytes_per_day",
-    "oom_probability_24h",
-    "oom_probability_7d",
-    "action",
-    "bound_by",
-    "undecided_until",
-    "next_step",
-    "kills_now",
-    "killed_limit_bytes",
-    "limit_bytes",
-    "need_bytes",
-    "need_of",
-    "advised_limit_bytes",
-    "advised_oom_probability",
-    "wait_seconds",
-    "history_seconds",
+    "alarm kills_7d last_kill limit_at hours_to_limit limit_known oom_probability_30d verdict growing "
+    "growth_bytes_per_day oom_probability_24h oom_probability_7d action bound_by undecided_until next_step kills_now "
+    "killed_limit_bytes limit_bytes need_bytes need_of advised_limit_bytes advised_oom_probability wait_seconds "
+    "history_seconds"
 )
 
 

@@ -13,10 +13,11 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import read_parquet
+from rmtoolkit._tables import beside, conform
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
-from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit
+from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit, with_values
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
@@ -348,8 +349,7 @@ def buys_of(rows: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, price
     bought = pl.when(rate > 0).then(more / rate * 24)
     price = per_month(1.0, None if prices is None else prices.per_gib_hour)
     return (
-        tried.join(about, on="workload_id", how="left", maintain_order="left")
-        .join(chances, on=["workload_id", "limit_bytes"], how="left", maintain_order="left")
+        beside(beside(tried, about, "workload_id"), chances, ["workload_id", "limit_bytes"])
         .with_columns(
             hours_to_limit=pl.col("left") + bought,
             hours_bought=bought,
@@ -384,21 +384,12 @@ def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataF
     if not report.nodes and not report.quotas:
         return pl.DataFrame(schema=CAPACITY)
     running = _running(rows, recording, completeness)
-    quotas = pl.DataFrame(
-        [
-            {
-                "name": name,
-                "namespace": name.partition("/")[0],
-                "resource": name.rpartition(" ")[2],
-                "available": amount,
-            }
-            for name, amount in report.quotas.items()
-        ],
-        schema={"name": pl.String(), "namespace": pl.String(), "resource": pl.String(), "available": pl.Int64()},
+    nodes, quotas = (
+        pl.DataFrame(list(of.items()), schema={"name": pl.String(), "available_bytes": pl.Int64()}, orient="row")
+        for of in (report.nodes, report.quotas)
     )
-    nodes = pl.DataFrame(
-        {"name": list(report.nodes), "available": list(report.nodes.values())},
-        schema={"name": pl.String(), "available": pl.Int64()},
+    quotas = quotas.with_columns(
+        namespace=pl.col("name").str.split("/").list.first(), resource=pl.col("name").str.split(" ").list.last()
     )
     found = [_summed("node", nodes.join(running, left_on="name", right_on="node", how="left"), "request")]
     if nodes.height:
@@ -411,56 +402,32 @@ def capacity_of(rows: pl.DataFrame, recording: Recording, completeness: pl.DataF
 
 
 def _running(rows: pl.DataFrame, recording: Recording, completeness: pl.DataFrame) -> pl.DataFrame:
-    containers = recording.containers.join(
-        completeness.select("container_id", "last"), on="container_id", maintain_order="left"
-    )
+    containers = beside(recording.containers, completeness.select("container_id", "last"), "container_id")
     newest = containers["last"].max()
     reach = pl.max_horizontal(pl.col("cadence_seconds").fill_null(60.0) * _GONE_STEPS, pl.lit(_LEAST_SECONDS))
     limits = rows.select(*WORKLOAD, "advised_request_bytes", "advised_limit_bytes")
-    return (
-        containers.filter((pl.lit(newest) - pl.col("last")).dt.total_seconds() <= reach)
-        .join(limits, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
-        .with_columns(
-            # What leaks keeps what it has: nothing is advised that it would fill.
-            pl.when(pl.col(now).is_not_null()).then(pl.coalesce(then, now)).otherwise(now).alias(f"{now} then")
-            for now, then in (("request_bytes", "advised_request_bytes"), ("limit_bytes", "advised_limit_bytes"))
-        )
-        .select(
-            "node",
-            "namespace",
-            "container_id",
-            "request_bytes",
-            "limit_bytes",
-            "request_bytes then",
-            "limit_bytes then",
-        )
+    running = containers.filter((pl.lit(newest) - pl.col("last")).dt.total_seconds() <= reach)
+    # What leaks keeps what it has: nothing is advised that it would fill.
+    then = (
+        pl.when(pl.col(now).is_not_null()).then(pl.coalesce(f"advised_{now}", now)).alias(f"{now} then")
+        for now in ("request_bytes", "limit_bytes")
+    )
+    return beside(running, limits, WORKLOAD).select(
+        "node", "namespace", "container_id", "request_bytes", "limit_bytes", *then
     )
 
 
 def _summed(kind: str, joined: pl.DataFrame, setting: str) -> pl.DataFrame:
     now, then = pl.col(f"{setting}_bytes"), pl.col(f"{setting}_bytes then")
     there = pl.col("container_id").is_not_null()
-    return (
-        joined.group_by("name", "available", maintain_order=True)
-        .agg(
-            containers=there.sum().cast(pl.Int64),
-            unknown=(there & now.is_null()).sum().cast(pl.Int64),
-            now_bytes=now.sum(),
-            then_bytes=then.sum(),
-        )
-        .select(
-            kind=pl.lit(kind),
-            name="name",
-            available_bytes="available",
-            containers="containers",
-            unknown="unknown",
-            now_bytes="now_bytes",
-            then_bytes="then_bytes",
-            freed_bytes=pl.col("now_bytes") - pl.col("then_bytes"),
-        )
-        .cast(CAPACITY)
-        .sort("name")
+    summed = joined.group_by("name", "available_bytes", maintain_order=True).agg(
+        containers=there.sum(),
+        unknown=(there & now.is_null()).sum(),
+        now_bytes=now.sum(),
+        then_bytes=then.sum(),
+        freed_bytes=now.sum() - then.sum(),
     )
+    return summed.select(pl.lit(kind).alias("kind"), *CAPACITY.names()[1:]).cast(CAPACITY).sort("name")
 
 
 #: Evidence of all lives together: it rests on the whole window.
@@ -647,14 +614,9 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
     if before is None:
         return rows, pl.DataFrame(schema=CHANGES)
     on = list(WORKLOAD)
-    old = before.unique(on, keep="first", maintain_order=True).select(
-        (pl.col(name).cast(dtype) if name in before.columns else pl.lit(None, dtype=dtype)).alias(name)
-        for name, dtype in _COMPARED.items()
-    )
+    old = conform(before.unique(on, keep="first", maintain_order=True), _COMPARED)
     now = rows.select("workload_id", "evidence", "limit_at", *_COMPARED)
-    both = now.join(
-        old.select(*on, pl.struct(pl.all()).alias("before")), on=on, how="left", nulls_equal=True, maintain_order="left"
-    )
+    both = beside(now, old.select(*on, before=pl.struct(pl.all())), on)
     found: list[tuple[Any, ...]] = []
     told: list[tuple[Any, ...]] = []
     for row in both.iter_rows(named=True):
@@ -663,35 +625,15 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
         found += [(row["workload_id"], kind, *(row[name] for name in on), said, time) for kind, said, time in mine]
         first = mine[0] if mine else ("same", None, None)
         moved = last is not None and _limit_moved(row, last)
-        told.append(
-            (
-                first[0],
-                first[1],
-                moved and last is not None and last["advised_limit_bytes"] == row["limit_bytes"],
-                last and last["verdict"],
-                last and last["oom_probability_7d"],
-                last and last["limit_bytes"],
-            )
-        )
+        applied = moved and last is not None and last["advised_limit_bytes"] == row["limit_bytes"]
+        then = ("verdict", "oom_probability_7d", "limit_bytes")
+        told.append((first[0], first[1], applied, *(last and last[name] for name in then)))
     gone = old.join(now, on=on, how="anti", nulls_equal=True, maintain_order="left").select(*on, "window_end")
     found += [(None, Change.GONE, *names, "is gone.", end) for *names, end in gone.iter_rows()]
     changes = pl.DataFrame(found, schema=CHANGES, orient="row")
-    order = pl.col("kind").replace_strict({str(kind): at for at, kind in enumerate(Change)}, return_dtype=pl.Int64)
-    schema = {name: WORKLOADS[name] for name in _TOLD}
-    return (
-        rows.with_columns(pl.DataFrame(told, schema=schema, orient="row")),
-        changes.sort(order, maintain_order=True),
-    )
-
-
-_TOLD: Final = (
-    "change",
-    "changed",
-    "applied",
-    "previous_verdict",
-    "previous_oom_probability_7d",
-    "previous_limit_bytes",
-)
+    names = "change changed applied previous_verdict previous_oom_probability_7d previous_limit_bytes"
+    order = pl.col("kind").cast(pl.Enum(Change))
+    return with_values(rows, told, names), changes.sort(order, maintain_order=True)
 
 
 def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime | None]]:
@@ -922,14 +864,9 @@ def _unnamed(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
     step = pl.col("cadence_seconds").fill_null(60.0) * 1000 * _REACH_STEPS
     reach = recording.containers.select("container_id", reach=pl.duration(milliseconds=step.round(), time_unit="ms"))
     ended, end = (pl.col(name).shift().over("container_id") for name in ("ended", "end"))
-    begun = (
-        lives.sort("container_id", "start")
-        .with_columns(hidden=ended == Ending.GAP, before=end)
-        .filter(pl.col("hidden").not_())
-        .join(reach, on="container_id", how="left")
-        .with_columns(time=pl.col("before") - pl.col("reach"))
-        .sort("time")
-    )
+    before = lives.sort("container_id", "start").with_columns(hidden=ended == Ending.GAP, before=end)
+    begun = beside(before.filter(pl.col("hidden").not_()), reach, "container_id")
+    begun = begun.with_columns(time=pl.col("before") - pl.col("reach")).sort("time")
     cuts = recording.events.filter(pl.col("kind").is_in(_CUTS)).select("container_id", "time", cut="time")
     nearest = begun.join_asof(
         cuts.sort("time"), on="time", by="container_id", strategy="forward", check_sortedness=False
