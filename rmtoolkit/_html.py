@@ -64,6 +64,11 @@ def _joined(children: Iterable[object]) -> str:
     return "".join([child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None])
 
 
+def framed(name: str, *inside: object, style: str = "") -> str:
+    """Write what a notebook shows of a result."""
+    return str(el("div", *inside, class_=name, style=f"font:14px/1.45 system-ui,sans-serif{style}"))
+
+
 def table(
     heads: Sequence[tuple[str, str]],
     rows: Iterable[Sequence[object]],

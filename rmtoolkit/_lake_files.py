@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit._io import as_json, for_polars, read_told, replacing
+from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
-from rmtoolkit._tables import key_containers, order_samples, run_starts, tidy_events, with_cadences
+from rmtoolkit._tables import beside, key_containers, order_samples, run_starts, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, Stored, as_parquet, concat, has, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
@@ -209,10 +209,7 @@ def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.
         stale = pl.col("container_id").is_in(again.implode()) & pl.col("time").is_between(*events_within)
         kept = kept.filter(~stale)
     parts = [Recording(old.containers, old.samples, kept), Recording(new.containers, new.samples, new.events)]
-    whole = concat(parts)
-    changes = settings_changes(parts, whole)
-    events = pl.concat([whole.events, changes]).unique(maintain_order=True).sort("container_id", "time", "kind")
-    return Recording(whole.containers, whole.samples, events, joined([old.report, new.report]))
+    return replace(_with_changes(parts, concat(parts)), report=joined([old.report, new.report]))
 
 
 def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Recording:
@@ -307,19 +304,18 @@ def together(found: Sequence[Recording]) -> Recording:
         return rows.with_columns(pl.Series("container_id", numbers[rows["container_id"].to_numpy() + shift]))
 
     samples = _in_order([keyed(part.samples, int(shift)) for part, shift in zip(found, shifts, strict=False)])
-    events = tidy_events(
-        pl.concat([keyed(part.events, int(shift)) for part, shift in zip(found, shifts, strict=False)])
-    )
+    events = pl.concat([keyed(part.events, int(shift)) for part, shift in zip(found, shifts, strict=False)])
     containers = with_cadences(frame, samples)
-    report = joined(part.report for part in found)
-    whole = Recording(containers, samples, events, report)
+    whole = Recording(containers, samples, tidy_events(events), joined(part.report for part in found))
     settings = stacked.with_columns(pl.Series("container_id", numbers[stacked["container_id"].to_numpy()]))
     kinds = settings.select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
-    if kinds.height == containers.height:
-        return whole
-    changes = settings_changes(found, whole)
-    events = pl.concat([events, changes]).unique(maintain_order=True)
-    return Recording(containers, samples, events.sort("container_id", "time", "kind", maintain_order=True), report)
+    return whole if kinds.height == containers.height else _with_changes(found, whole)
+
+
+def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
+    changes = settings_changes(parts, whole)
+    events = pl.concat([whole.events, changes]).unique(maintain_order=True)
+    return replace(whole, events=events.sort("container_id", "time", "kind", maintain_order=True))
 
 
 def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -339,7 +335,7 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS) -> Iterator[Recording]:
-    """Read a bucket, part by part."""
+    """Read a bucket, or several small ones, part by part."""
     heads = []
     for place in files:
         try:
@@ -363,8 +359,7 @@ def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PA
             except (ReadError, OSError) as error:
                 bad.add(file)
                 failed.append(as_read_error(file, error))
-        found = [partition for partition in found if partition.containers.height]
-        if found:
+        if found := [partition for partition in found if partition.containers.height]:
             yield together(found)
 
 
@@ -385,19 +380,16 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
         for name in found[0]
     }
     ordered = whole["containers"].sort(IDENTITY, nulls_last=True, maintain_order=True)
-    numbers = ordered.select("container_id", *_WORKLOAD).with_row_index("new")
-    place = numbers.select(pl.struct(_WORKLOAD).rle_id().alias("place")).to_series()
-    numbers = numbers.with_columns(place)
+    numbers = ordered.select("container_id", *_WORKLOAD, place=pl.struct(_WORKLOAD).rle_id()).with_row_index("new")
     names = numbers.unique(_WORKLOAD, keep="first").select(*_WORKLOAD, "place")
 
     def rekeyed(frame: pl.DataFrame) -> pl.DataFrame:
         columns = frame.columns
         if "container_id" in columns:
             about = numbers.select("container_id", "new", "place")
-            joined = frame.join(about, on="container_id", how="left", maintain_order="left")
-            joined = joined.with_columns(container_id="new")
+            joined = beside(frame, about, "container_id").with_columns(container_id="new")
         elif set(_WORKLOAD) <= set(columns):
-            joined = frame.join(names, on=_WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+            joined = beside(frame, names, _WORKLOAD)
         else:
             return frame
         # Within a workload the rows stay as its part gave them.
@@ -406,17 +398,6 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
     frames = {name: rekeyed(frame) for name, frame in whole.items() if name != "containers"}
     frames["containers"] = ordered.drop("container_id").with_row_index("container_id").select(*CONTAINERS)
     return frames
-
-
-def group_parts(
-    buckets: Sequence[Sequence[Place]], failed: list[ReadError], rows: int = PART_ROWS
-) -> Iterator[Recording]:
-    """Read a few buckets: a large one part by part, several small ones as one."""
-    found = (part for files in buckets for part in bucket_parts(files, failed, rows))
-    if len(buckets) == 1:
-        yield from found
-    elif wholes := list(found):
-        yield in_one(wholes)
 
 
 def in_one(wholes: Sequence[Recording]) -> Recording:
@@ -473,11 +454,7 @@ def read(lake: Place) -> dict[str, Pulls]:
 
 def _told_pulls(file: Place) -> dict[str, Pulls]:
     try:
-        if isinstance(file, Path):
-            told = as_json(read_told(file) if not file.exists() or file.is_file() else "")
-        else:
-            told = as_json(file.read_text("utf-8"))
-        return {source: _pulls(said) for source, said in told.items()}
+        return {source: _pulls(said) for source, said in read_json(file).items()}
     except RmtoolkitError:
         raise
     except (FileNotFoundError, NotADirectoryError):
@@ -529,10 +506,9 @@ def owed_lines(lake: Place, view: View) -> tuple[str, ...]:
         # The same from another address stands for it.
         same = [one.pulled for name, one in pulls.items() if {**_told(name), "url": None} == {**told, "url": None}]
         come = union(span for spans in same for span in spans)
-        owed = [span for asked in mine.asked for span in missing(asked, come, dt.timedelta(0))]
         owed = [
             (start, end)
-            for start, end in owed
+            for start, end in Pulls(mine.asked, come).owed
             if (view.end is None or start < view.end) and (view.start is None or end > view.start)
         ]
         if owed:
@@ -546,11 +522,10 @@ _STRETCHES: Final = 3
 
 
 def _told(source: str) -> dict[str, Any]:
-    try:
-        told = as_json(source)
-    except ValueError:
-        told = None
-    return told if isinstance(told, dict) else {"source": source}
+    with suppress(ValueError):
+        if isinstance(told := as_json(source), dict):
+            return told
+    return {"source": source}
 
 
 def union(spans: Iterable[Span]) -> list[Span]:

@@ -57,6 +57,11 @@ def beside(rows: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]) -> p
     return rows.join(more, on=on, how="left", nulls_equal=True, maintain_order="left")
 
 
+def known_sum(name: str) -> pl.Expr:
+    """Add up what is known; null where nothing is."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
+
+
 def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Read times as UTC instants in milliseconds; what no clock tells is null."""
     time = _instant(column, dtype)

@@ -21,15 +21,14 @@ import polars as pl
 from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import (
     MARKER,
-    as_json,
     as_place,
     for_polars,
     is_lake,
-    read_told,
+    read_json,
     refuse_links,
     write_whole,
 )
-from rmtoolkit._lake_files import View, as_read_error, bucket_parts, group_parts, in_one
+from rmtoolkit._lake_files import View, as_read_error, bucket_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
@@ -442,7 +441,7 @@ class Lake(Parted):
         report = _lake_files.joined(report for _, report in found)
         if failed:
             report = _without(report, failed)
-            total = sum(len(files) for group in groups for files in group)
+            total = sum(map(len, groups))
             warn(f"{len(failed):,} of {total:,} files of {self!r} could not be read; the first: {failed[0]}")
         report = _unfinished(self, report)
         return frames, Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
@@ -488,7 +487,7 @@ def _check(path: Path | Remote) -> int:
     marker = path / MARKER
     expected = f"a folder with {MARKER}"
     try:
-        told = as_json(read_told(marker) if isinstance(marker, Path) else marker.read_text("utf-8"))
+        told = read_json(marker)
         version, buckets = int(told["format"]), int(told["buckets"])
     except RmtoolkitError:
         raise
@@ -602,9 +601,9 @@ def _unfinished(lake: Lake, report: Report) -> Report:
     return replace(report, partial=(*report.partial, *lines))
 
 
-def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:
+def _groups(files: Sequence[Place]) -> Iterator[list[Place]]:
     """Take small buckets together: each part costs some time, however little is in it."""
-    group: list[list[Place]] = []
+    group: list[Place] = []
     size = 0
     for _, mine in groupby(files, key=lambda file: file.parent):
         bucket = list(mine)
@@ -613,15 +612,15 @@ def _groups(files: Sequence[Place]) -> Iterator[list[list[Place]]]:
         if group and size + more > _GROUP_BYTES:
             yield group
             group, size = [], 0
-        group.append(bucket)
+        group += bucket
         size += more
     if group:
         yield group
 
 
-def _of_group(work: Work, view: View, buckets: Sequence[Sequence[Place]]) -> Done:
+def _of_group(work: Work, view: View, files: Sequence[Place]) -> Done:
     failed: list[ReadError] = []
-    found = (view.kept(part) for part in group_parts(buckets, failed))
+    found = (view.kept(part) for part in bucket_parts(files, failed))
     made = [
         (work(part) | {"containers": part.containers, "events": part.events}, part.report)
         for part in found

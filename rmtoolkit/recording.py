@@ -49,12 +49,8 @@ if TYPE_CHECKING:
 
 _SHOWN_CONTAINERS: Final = 20
 _HEADS: Final = (
-    ("workload", ""),
-    ("pod / container", ""),
-    ("limit", "n"),
-    ("every", "n"),
-    ("samples", "n"),
-    ("coverage", "n"),
+    *(("workload", ""), ("pod / container", "")),
+    *((head, "n") for head in ("limit", "every", "samples", "coverage")),
 )
 
 
@@ -589,7 +585,7 @@ class Recording:
 
     def _repr_html_(self) -> str:
         """Show at a glance what is inside, how complete it is and what was left out."""
-        from rmtoolkit._html import el, join, table  # noqa: PLC0415 - only notebooks show it
+        from rmtoolkit._html import el, framed, join, table  # noqa: PLC0415 - only notebooks show it
 
         rows = beside(self.containers, self.completeness(), "container_id")
         signals = ", ".join(_words(name) for name in SIGNALS if self.samples[name].count())
@@ -600,18 +596,14 @@ class Recording:
         shown = rows.head(_SHOWN_CONTAINERS)
         more = rows.height - shown.height
         notes = [el("li", note) for note in self.report.notes()]
-        return str(
-            el(
-                "div",
-                el("div", el("b", repr(self)[12:-1])),
-                el("div", f"signals: {signals or 'none'}"),
-                el("div", f"events: {events or 'none'}"),
-                table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
-                el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
-                join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
-                class_="rm-recording",
-                style="font:14px/1.45 system-ui,sans-serif",
-            )
+        return framed(
+            "rm-recording",
+            el("div", el("b", repr(self)[12:-1])),
+            el("div", f"signals: {signals or 'none'}"),
+            el("div", f"events: {events or 'none'}"),
+            table(_HEADS, map(_cells, shown.iter_rows(named=True)), inline=True),
+            el("p", f"and {text.count(more, 'more container')}") if more > 0 else None,
+            join(el("p", "Good to know:"), el("ul", *notes)) if notes else el("p", "Nothing was left out."),
         )
 
 

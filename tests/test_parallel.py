@@ -80,7 +80,7 @@ def lake(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> rm.L
 @pytest.mark.parametrize("rows", [1, 3000, 10**9, GROUPED], ids=["workloads", "some", "buckets", "groups"])
 def test_a_lake_is_judged_like_its_recording(lake: rm.Lake, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
-    monkeypatch.setattr(lake_module, "group_parts", partial(_lake_files.group_parts, rows=rows))
+    monkeypatch.setattr(lake_module, "bucket_parts", partial(_lake_files.bucket_parts, rows=rows))
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
     whole, parts = (rm.assess(source, now=NOW) for source in (lake.recording(), lake))
     for name in FRAMES:

@@ -195,21 +195,17 @@ class Assessment:
 
     def _repr_html_(self) -> str:
         """Show what to know and to do of the most urgent workloads."""
-        from rmtoolkit._html import el, table  # noqa: PLC0415 - only notebooks show it
+        from rmtoolkit._html import el, framed, table  # noqa: PLC0415 - only notebooks show it
 
         left = self.workloads.height - _SHOWN_WORKLOADS
         missing = self.incomplete
         more = f"and {text.count(left, 'more workload')}: all columns and rows are in .workloads"
-        return str(
-            el(
-                "div",
-                el("div", el("b", text.printable(self.fleet.sentence))),
-                el("p", el("b", "Not complete: "), missing) if missing else None,
-                table(_HEADS, map(_cells, self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)), inline=True),
-                el("p", more) if left > 0 else None,
-                class_="rm-assessment",
-                style="font:14px/1.45 system-ui,sans-serif",
-            )
+        return framed(
+            "rm-assessment",
+            el("div", el("b", text.printable(self.fleet.sentence))),
+            el("p", el("b", "Not complete: "), missing) if missing else None,
+            table(_HEADS, map(_cells, self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)), inline=True),
+            el("p", more) if left > 0 else None,
         )
 
     @property

@@ -13,7 +13,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import read_parquet
-from rmtoolkit._tables import beside, conform
+from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
@@ -154,6 +154,7 @@ class Totals:
         return said
 
 
+_ALL_TOGETHER: Final = ("reserved_now_bytes", "reserved_then_bytes", "cost_now_per_month", "cost_then_per_month")
 #: Data whose last sample is more scrapes old than this are told to be.
 _STALE_SCRAPES: Final = 3
 
@@ -200,13 +201,9 @@ def totals_of(
             | (pl.col("alarm") == Alarm.TOO_LITTLE_DATA).fill_null(value=False)
         ).height,
         dying_otherwise=awake.filter(alarm=Alarm.WILL_BE_KILLED).filter(pl.col("verdict") != Verdict.LEAK).height,
-        waste_bytes=_sum(awake, "waste_bytes"),
         waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
-        waste_per_month=_sum(awake, "waste_per_month"),
-        reserved_now_bytes=_sum(rows, "reserved_now_bytes"),
-        reserved_then_bytes=_sum(rows, "reserved_then_bytes"),
-        cost_now_per_month=_sum(rows, "cost_now_per_month"),
-        cost_then_per_month=_sum(rows, "cost_then_per_month"),
+        **awake.select(map(known_sum, ("waste_bytes", "waste_per_month"))).row(0, named=True),
+        **rows.select(map(known_sum, _ALL_TOGETHER)).row(0, named=True),
         currency=None if prices is None else prices.currency,
         coverage=int(known.select(pl.min_horizontal("samples", "expected").sum()).item()) / expected
         if expected
@@ -237,11 +234,6 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
 def _lowest(ages: pl.Series) -> float | None:
     found = ages.min()
     return float(found) if isinstance(found, int | float) else None
-
-
-def _sum(rows: pl.DataFrame, name: str) -> Any:  # noqa: ANN401 - of the column's type
-    """Add up what is known; None where nothing is."""
-    return rows[name].sum() if rows[name].count() else None
 
 
 def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
@@ -291,10 +283,7 @@ def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
         .agg(
             pl.len().alias("workloads"),
             *((pl.col("alarm") == name).sum().alias(str(name)) for name in Alarm),
-            *(
-                pl.when(pl.col(of).count() > 0).then(pl.col(of).sum()).alias(of)
-                for of in ("waste_bytes", "waste_per_month")
-            ),
+            *map(known_sum, ("waste_bytes", "waste_per_month")),
         )
         .sort(*map(str, Alarm), "workloads", descending=True, maintain_order=True)
         .select(GROUPS.names())

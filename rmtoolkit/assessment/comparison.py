@@ -21,15 +21,8 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-COMPARED: Final = pl.Schema(
-    {
-        "layer": pl.String(),
-        "local_bytes": pl.Int64(),
-        "cluster_bytes": pl.Int64(),
-        "difference_bytes": pl.Int64(),
-        "why": pl.String(),
-    }
-)
+_AMOUNTS: Final = dict.fromkeys(("local_bytes", "cluster_bytes", "difference_bytes"), pl.Int64())
+COMPARED: Final = pl.Schema({"layer": pl.String(), **_AMOUNTS, "why": pl.String()})
 SETTINGS: Final = pl.Schema({"setting": pl.String(), "local": pl.String(), "cluster": pl.String()})
 
 #: From the bottom up, as people call them. `private`, `cgroup` and `rest` are what is left where a part of it is not
@@ -136,8 +129,7 @@ class Comparison:
             lines.append(f"{change:>9}  {layer}: {local} locally, {cluster} in the cluster")
             lines += [f"           {why}"] if why else []
         lines.append("")
-        for setting, *both in self.settings.iter_rows():
-            local, cluster = (text.UNKNOWN if value is None else value for value in both)
+        for setting, local, cluster in self.settings.fill_null(text.UNKNOWN).iter_rows():
             lines.append(f"{setting}: {local} locally, {cluster} in the cluster")
         return "\n".join(map(text.printable, lines))
 
@@ -150,28 +142,23 @@ class Comparison:
         return f"<Comparison: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:
-        from rmtoolkit._html import el, table  # noqa: PLC0415 - only notebooks and pages show it
+        from rmtoolkit._html import el, framed, table  # noqa: PLC0415 - only notebooks and pages show it
 
         heads = (("Layer", ""), ("Local", "n"), ("Cluster", "n"), ("Difference", "n"), ("Why", ""))
-        around = [
-            [text.UNKNOWN if cell is None else text.printable(cell) for cell in row] for row in self.settings.rows()
-        ]
-        shown = [[text.printable(cell) for cell in row] for row in self.rows()]
-        return str(
-            el(
-                "div",
-                el("p", el("b", text.printable(self.headline)), " ", text.printable(self.limit_text or "")),
-                el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
-                table(heads, shown, caption="Layer by layer, mean of the later half of the longest run", inline=True),
-                table(
-                    (("Around it", ""), ("Local", ""), ("Cluster", "")),
-                    around,
-                    caption="What differs around it",
-                    inline=True,
-                ),
-                class_="rm-comparison",
-                style="font:14px/1.45 system-ui,sans-serif;overflow-x:auto",
-            )
+        beside = (("Around it", ""), ("Local", ""), ("Cluster", ""))
+        around = self.settings.fill_null(text.UNKNOWN).rows()
+        return framed(
+            "rm-comparison",
+            el("p", el("b", text.printable(self.headline)), " ", text.printable(self.limit_text or "")),
+            el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
+            *(
+                table(words, ([text.printable(cell) for cell in row] for row in rows), caption=caption, inline=True)
+                for words, rows, caption in (
+                    (heads, self.rows(), "Layer by layer, mean of the later half of the longest run"),
+                    (beside, around, "What differs around it"),
+                )
+            ),
+            style=";overflow-x:auto",
         )
 
 
@@ -455,13 +442,7 @@ def _limit(near: _Side, far: _Side) -> str | None:
 
 #: What stands around the memory, of one side.
 _SETTINGS: Final[dict[str, Callable[[_Side], str | None]]] = {
-    "limit": lambda side: (
-        text.configured(side.row["limit_bytes"])
-        if side.row["limit_bytes"] is not None
-        else "none"
-        if side.row["limit_known"]
-        else None
-    ),
+    "limit": lambda side: text.configured(side.row["limit_bytes"]) if side.row["limit_known"] else None,
     "allocator": lambda side: side.allocator,
     "threads": lambda side: None if side.threads is None else str(round(side.threads)),
     "load": lambda side: None if side.load is None else text.number(side.load),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
-from rmtoolkit._html import el, table
+from rmtoolkit._html import framed, table
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import allocators
 from rmtoolkit.loaders._files import counted, read_text
@@ -451,8 +451,7 @@ class Allocator:
         return [("allocator", last["allocator"] or UNKNOWN), *said]
 
     def _repr_html_(self) -> str:
-        shown = table((("", ""), ("", "")), self.lines(), named=True, inline=True)
-        return str(el("div", shown, class_="rm-allocator", style="font:14px/1.45 system-ui,sans-serif"))
+        return framed("rm-allocator", table((("", ""), ("", "")), self.lines(), named=True, inline=True))
 
 
 def read_allocator(path: str | os.PathLike[str]) -> Allocator:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
+from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps, Module
@@ -88,18 +89,10 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     table = FrameTable()
     texts = document["ftbl"]
     numbers = number_frames(texts, table)
-    rows: list[list[int]] = []
-    amounts: dict[str, list[int]] = {name: [] for name in _AMOUNTS}
-    bad = 0
-    for point in document["pps"]:
-        values = _point(point, numbers)
-        if values is None:
-            bad += 1
-            continue
-        rows.append(values[0])
-        for name, value in zip(_AMOUNTS, values[1], strict=True):
-            amounts[name].append(value)
-    stacks, cut = stacks_frame(rows, amounts)
+    points = [_point(point, numbers) for point in document["pps"]]
+    good = [point for point in points if point is not None]
+    amounts = {name: [values[place] for _, values in good] for place, name in enumerate(_AMOUNTS)}
+    stacks, cut = stacks_frame([frames for frames, _ in good], amounts)
     unit = _SECONDS.get(str(document.get("tu")))
     ended, peaked = (_amount(document.get(name)) for name in ("te", "tg"))
     command = document.get("cmd")
@@ -110,7 +103,9 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
         runtime_seconds=None if unit is None or ended is None else ended * unit,
     )
     clock = () if unit is not None else ("time is counted in instructions, not in seconds",)
-    told = report(path, {"damaged allocation points": bad}, deep(cut), (*notes, *clock), time_axis="none")
+    told = report(
+        path, {"damaged allocation points": len(points) - len(good)}, deep(cut), (*notes, *clock), time_axis="none"
+    )
     return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
@@ -142,8 +137,8 @@ def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ReadError.at(
             path, found=str(error), expected="whole JSON", hint="DHAT writes its file when the program ends."
         ) from None
-    if not isinstance(document, dict) or document.get("dhatFileVersion") != 2:
-        version = document.get("dhatFileVersion") if isinstance(document, dict) else None
+    version = document.get("dhatFileVersion") if isinstance(document, dict) else None
+    if version != 2:
         raise ReadError.at(path, found=f"dhatFileVersion {version}", expected=DHAT_EXPECTED)
     for name in ("pps", "ftbl"):
         if not isinstance(document.get(name), list):
@@ -182,15 +177,12 @@ def _point(point: object, numbers: list[int | None]) -> tuple[list[int], list[in
     if not isinstance(point, dict) or not isinstance(point.get("fs"), list):
         return None
     values = [_amount(point.get(name, 0)) for name in _AMOUNTS.values()]
-    frames = []
-    for place in point["fs"]:
-        if not isinstance(place, int) or not 0 <= place < len(numbers):
-            return None
-        number = numbers[place]
-        if number is not None:
-            frames.append(number)
     known = [value for value in values if value is not None]
-    return (frames, known) if len(known) == len(values) else None
+    if len(known) < len(values) or not all(
+        isinstance(place, int) and 0 <= place < len(numbers) for place in point["fs"]
+    ):
+        return None
+    return [number for place in point["fs"] if (number := numbers[place]) is not None], known
 
 
 def _amount(value: object) -> int | None:
@@ -299,28 +291,24 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
             "peak_bytes": [0 if at_peak is None else at_peak.stacks.get(key, 0) for key in keys],
         },
     )
+    seconds = [None if unit is None else snapshot.time * unit for snapshot in snapshots]
     changes, before = [], dict.fromkeys(keys, 0)
     for step, snapshot in enumerate(snapshots):
         if snapshot.stacks:
             for number, key in enumerate(keys, 1):
                 size = snapshot.stacks.get(key, 0)
                 if size != before[key]:
-                    changes.append((number, None if unit is None else snapshot.time * unit, step, size, None))
+                    changes.append((number, seconds[step], step, size, None))
                     before[key] = size
-    timeline = pl.DataFrame(
-        [
-            (None if unit is None else snapshot.time * unit, snapshot.heap, None, None, step)
-            for step, snapshot in enumerate(snapshots)
-        ],
-        schema=TIMELINE,
-        orient="row",
-    )
+    heaps = [snapshot.heap for snapshot in snapshots]
+    moments = {"time_seconds": seconds, "live_bytes": heaps, "events": range(len(snapshots))}
+    timeline = conform(pl.DataFrame(moments), TIMELINE)
     summary = HeapSummary(
         format="massif",
         command=output.command,
         peak_bytes=peak.heap,
-        peak_time_seconds=None if unit is None else peak.time * unit,
-        runtime_seconds=None if unit is None else snapshots[-1].time * unit,
+        peak_time_seconds=seconds[snapshots.index(peak)],
+        runtime_seconds=seconds[-1],
     )
     growth = pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events")
     return HeapProfile(summary, stacks, table.frame(), timeline, growth, report=told)
@@ -370,15 +358,7 @@ def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
         snapshot.stacks[key] = snapshot.stacks.get(key, 0) + size
 
 
-_AMOUNTS_SERIES: Final = (
-    "live_bytes",
-    "live_blocks",
-    "allocations",
-    "allocated_bytes",
-    "temporary",
-    "peak_bytes",
-    "peak_blocks",
-)
+_TOLD: Final = ("live_bytes", "live_blocks", "allocations", "allocated_bytes", "temporary", "peak_bytes", "peak_blocks")
 
 #: Files written closer together than this were copied together.
 _MOMENT_SECONDS: Final = 0.05
@@ -453,7 +433,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
             for number, function, file, line, module, _ in profile.frames.iter_rows()
         }
         said = {}
-        for frames, *amounts in profile.stacks.select("frames", *_AMOUNTS_SERIES).iter_rows():
+        for frames, *amounts in profile.stacks.select("frames", *_TOLD).iter_rows():
             stack = numbers.setdefault(tuple(places[number] for number in frames), len(numbers) + 1)
             known = said.get(stack, [None] * len(amounts))
             said[stack] = [
@@ -470,16 +450,11 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         )
         held = now
     last = profiles[-1]
-    gone = [0 if name.startswith("live") else None for name in _AMOUNTS_SERIES]
+    gone = [0 if name.startswith("live") else None for name in _TOLD]
     rows = [said.get(stack, gone) for stack in numbers.values()]
-    every = {name: [row[place] for row in rows] for place, name in enumerate(_AMOUNTS_SERIES)}
-    timeline = pl.DataFrame(
-        {
-            "time_seconds": seconds if seconds is not None else [None] * len(profiles),
-            "live_bytes": [profile.summary.live_at_end_bytes for profile in profiles],
-            "events": range(len(profiles)),
-        }
-    ).with_columns(pl.lit(None, pl.Int64()).alias("peak_bytes"), pl.lit(None, pl.Int64()).alias("rss_bytes"))
+    every = {name: [row[place] for row in rows] for place, name in enumerate(_TOLD)}
+    live = [profile.summary.live_at_end_bytes for profile in profiles]
+    moments = {"live_bytes": live, "events": range(len(live)), **({"time_seconds": seconds} if seconds else {})}
     report = last.report
     for profile in profiles[:-1]:
         report = profile.report.joined(report)
@@ -487,7 +462,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         last,
         stacks=stacks_frame(list(numbers), every)[0],
         frames=table.frame(),
-        timeline=timeline.select(TIMELINE.names()).cast(TIMELINE),
+        timeline=conform(pl.DataFrame(moments), TIMELINE),
         growth=pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events"),
         report=replace(
             report, time_axis="when the files were written" if seconds is not None else "the order of the files"
@@ -725,9 +700,9 @@ _MOST_FIELDS: Final = 1 << 20
 class _Profile:
     types: list[tuple[int, int]] = field(default_factory=list)
     samples: list[tuple[list[int], list[int]]] = field(default_factory=list)
-    mappings: dict[int, tuple[int, int, int, int, int]] = field(default_factory=dict)
+    mappings: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     locations: dict[int, tuple[int, int, list[tuple[int, int]]]] = field(default_factory=dict)
-    functions: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+    functions: dict[int, tuple[int, int]] = field(default_factory=dict)
     strings: list[str] = field(default_factory=list)
     period: int = 0
     damaged: int = 0
@@ -880,21 +855,20 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
             profile.damaged += 1
     elif number == _MAPPING:
         message = _message(value)
-        begin, end, offset, name, build = (_number(message, place) for place in (2, 3, 4, 5, 6))
-        profile.mappings[_number(message, 1)] = begin, end, offset, name, build
+        begin, offset, name, build = (_number(message, place) for place in (2, 4, 5, 6))
+        profile.mappings[_number(message, 1)] = begin, offset, name, build
     elif number == _LOCATION:
         message = _message(value)
         lines = [(_number(line, 1), _signed(_number(line, 2))) for line in map(_message, message.get(4, ()))]
         profile.locations[_number(message, 1)] = _number(message, 2), _number(message, 3), lines
     elif number == _FUNCTION:
         message = _message(value)
-        name = _number(message, 2) or _number(message, 3)
-        profile.functions[_number(message, 1)] = name, _number(message, 3), _number(message, 4)
+        profile.functions[_number(message, 1)] = _number(message, 2) or _number(message, 3), _number(message, 4)
 
 
 def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
     mapping, address, lines = profile.locations[location]
-    begin, _, offset, name, _ = profile.mappings.get(mapping, (0, 0, 0, 0, 0))
+    begin, offset, name, _ = profile.mappings.get(mapping, (0, 0, 0, 0))
     module = profile.string(name) or None
     if not lines:
         place = address - begin + offset if address >= begin else address
@@ -902,7 +876,7 @@ def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[i
         return [table.number(text, None, None, module)]
     found = []
     for function, line in lines:
-        title, _, file = profile.functions.get(function, (0, 0, 0))
+        title, file = profile.functions.get(function, (0, 0))
         shown = profile.string(title)
         found.append(table.number(demangle(shown) if shown else None, profile.string(file) or None, line, module))
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._html import el, table
+from rmtoolkit._html import el, framed, table
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import Report
 from rmtoolkit.text import UNKNOWN, count, memory, number
@@ -99,21 +99,11 @@ class HeapSummary:
     def lines(self) -> list[tuple[str, str]]:
         """Put the totals in words."""
         about = "about " if self.sampled else ""
+        after = "" if self.peak_time_seconds is None else f" after {number(self.peak_time_seconds)} s"
+        blocks = "" if self.live_at_end_blocks is None else f" in {count(self.live_at_end_blocks, 'block')}"
         rows = [
-            (
-                "peak",
-                about
-                + memory(self.peak_bytes)
-                + ("" if self.peak_time_seconds is None else f" after {number(self.peak_time_seconds)} s"),
-                self.peak_bytes,
-            ),
-            (
-                "live at the end",
-                about
-                + memory(self.live_at_end_bytes)
-                + ("" if self.live_at_end_blocks is None else f" in {count(self.live_at_end_blocks, 'block')}"),
-                self.live_at_end_bytes,
-            ),
+            ("peak", f"{about}{memory(self.peak_bytes)}{after}", self.peak_bytes),
+            ("live at the end", f"{about}{memory(self.live_at_end_bytes)}{blocks}", self.live_at_end_bytes),
             ("suppressed", memory(self.suppressed_bytes), self.suppressed_bytes or None),
             ("resident at most", f"{memory(self.rss_peak_bytes)}, with the recorder", self.rss_peak_bytes),
             ("allocations", f"{about}{self.allocations or 0:,}", self.allocations),
@@ -214,15 +204,12 @@ class HeapProfile:
 
     def _repr_html_(self) -> str:
         notes = [el("li", note) for note in self.report.notes()]
-        return str(
-            el(
-                "div",
-                el("p", el("b", "Heap profile"), f" ({self.summary.format}) of {self.summary.command or UNKNOWN}"),
-                table((("", ""), ("", "")), self.summary.lines(), named=True, inline=True),
-                el("ul", *notes) if notes else None,
-                class_="rm-heap",
-                style="font:14px/1.45 system-ui,sans-serif;max-width:60em",
-            )
+        return framed(
+            "rm-heap",
+            el("p", el("b", "Heap profile"), f" ({self.summary.format}) of {self.summary.command or UNKNOWN}"),
+            table((("", ""), ("", "")), self.summary.lines(), named=True, inline=True),
+            el("ul", *notes) if notes else None,
+            style=";max-width:60em",
         )
 
 

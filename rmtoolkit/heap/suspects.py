@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
@@ -50,7 +50,7 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     nearness = pl.when(pl.col("rank") == ranks[STD]).then(-pl.col("place")).otherwise(pl.col("place"))
     best = exploded.with_columns(nearness=nearness).sort("rank", "nearness", nulls_last=True)
     first = best.unique("stack_id", keep="first", maintain_order=True)
-    found = heap.stacks.select("stack_id").join(first, on="stack_id", how="left", maintain_order="left")
+    found = beside(heap.stacks.select("stack_id"), first, "stack_id")
     names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
     return found.with_columns(pl.Series("function", names, dtype=pl.String)).select(GROUPS.names()).cast(GROUPS)
 
@@ -163,10 +163,7 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     keys = named.select("function", "spot").unique(maintain_order=True).with_columns(group=pl.int_range(pl.len()))
-    numbered = named.drop("group", strict=False).join(
-        keys, on=["function", "spot"], how="left", nulls_equal=True, maintain_order="left"
-    )
-    return numbered.with_columns(pl.col("group").cast(pl.Int64)), keys["function"].to_list()
+    return beside(named.drop("group", strict=False), keys, ["function", "spot"]), keys["function"].to_list()
 
 
 def _grown(heap: HeapProfile) -> pl.DataFrame:
@@ -181,64 +178,51 @@ def _grown(heap: HeapProfile) -> pl.DataFrame:
 def _table(
     heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Readings | None, work: float | None
 ) -> pl.DataFrame:
-    joined = heap.stacks.join(numbered, on="stack_id").join(_grown(heap), on="stack_id", how="left")
+    joined = beside(heap.stacks.join(numbered, on="stack_id", maintain_order="left"), _grown(heap), "stack_id")
     biggest = joined.sort("grown", "live_bytes", "peak_bytes", "allocations", descending=True, nulls_last=True)
     totals = biggest.group_by("group", maintain_order=True).agg(
         pl.col("file", "line", "origin", "through", "stack_id").first(),
         pl.col("live_bytes").sum().alias("live_at_end_bytes"),
-        *(
-            pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
-            for name in ("allocations", "temporary")
-        ),
+        *map(known_sum, ("allocations", "temporary")),
         pl.len().alias("stacks"),
     )
-    frame = pl.DataFrame({"group": range(len(names)), "function": names}).join(totals, on="group", how="left")
+    table = beside(pl.DataFrame({"group": range(len(names)), "function": names}), totals, "group")
     if said is None:
-        table = frame.with_columns(held_bytes="live_at_end_bytes", reading=pl.lit("live")).filter(
-            pl.col("held_bytes") > 0
-        )
+        table = table.with_columns(held_bytes="live_at_end_bytes", reading=pl.lit("live"))
     else:
-        table = frame.with_columns(
-            growth_bytes=pl.Series(said.growth),
+        growth = pl.Series("growth_bytes", said.growth)
+        table = table.with_columns(
+            growth,
             growth_blocks=pl.Series(said.growth_blocks) if heap.growth["live_blocks"].count() else None,
+            growth_bytes_per_second=growth / pl.Series(said.seconds).replace(0, None).fill_nan(None),
+            # What came in the stretch that was measured came with that share of the work.
+            growth_bytes_per_unit=None if work is None else growth / (work * (1 - 0.5)),
             steadiness=pl.Series(said.steadiness),
             held_bytes=pl.Series(said.held),
-            seconds=pl.Series(said.seconds).fill_nan(None),
             reading=pl.Series(said.reading, dtype=pl.String),
-        ).filter((pl.col("growth_bytes") > 0) | (pl.col("held_bytes") > 0))
-        table = table.with_columns(
-            growth_share=pl.col("growth_bytes") / pl.col("growth_bytes").sum().over("reading").clip(1),
-            growth_bytes_per_second=pl.when(pl.col("seconds") > 0).then(pl.col("growth_bytes") / pl.col("seconds")),
-            # What came in the stretch that was measured came with that share of the work.
-            growth_bytes_per_unit=None if work is None else pl.col("growth_bytes") / (work * (1 - 0.5)),
-        )
-    table = pl.concat([pl.DataFrame(schema=SUSPECTS), table], how="diagonal_relaxed")
+        ).with_columns(growth_share=growth / pl.col("growth_bytes").sum().over("reading").clip(1))
+    table = conform(table, SUSPECTS).filter((pl.col("growth_bytes") > 0) | (pl.col("held_bytes") > 0))
     rank = pl.col("reading").cast(pl.Enum(list(READINGS)))
     table = table.sort(rank, "growth_bytes", "held_bytes", descending=[False, True, True], nulls_last=True)
     words = [_words(row) for row in table.iter_rows(named=True)]
-    table = table.with_columns(pl.Series("evidence", words, dtype=pl.String))
-    return table.select(SUSPECTS.names()).cast(SUSPECTS)
+    return table.with_columns(pl.Series("evidence", words, dtype=pl.String))
 
 
-def _words(row: dict[str, object]) -> str:
-    def amount(name: str) -> float:
-        value = row[name]
-        return float(value) if isinstance(value, int | float) else 0.0
-
+def _words(row: dict[str, Any]) -> str:
     if row["reading"] == "live":
-        return f"holds {memory(amount('held_bytes'))}; one picture does not tell whether that grows"
+        return f"holds {memory(row['held_bytes'])}; one picture does not tell whether that grows"
     if row["reading"] == "held":
-        return f"holds {memory(amount('held_bytes'))}, no more than after startup"
-    text = f"{memory(amount('growth_bytes'))} more after startup"
-    if amount("growth_blocks") > 0:
-        text += f" in {count(int(amount('growth_blocks')), 'block')}"
-    if amount("growth_bytes_per_second") > 0:
-        text += f", {memory(amount('growth_bytes_per_second'))}/s"
+        return f"holds {memory(row['held_bytes'])}, no more than after startup"
+    text = f"{memory(row['growth_bytes'])} more after startup"
+    if row["growth_blocks"]:
+        text += f" in {count(row['growth_blocks'], 'block')}"
+    if row["growth_bytes_per_second"]:
+        text += f", {memory(row['growth_bytes_per_second'])}/s"
     if row["growth_bytes_per_unit"] is not None:
-        text += f", {number(amount('growth_bytes_per_unit'))} bytes per unit of work"
+        text += f", {number(row['growth_bytes_per_unit'])} bytes per unit of work"
     if row["through"] is not None:
         text += f", through {row['through']}"
-    return text + f"; grew in {100 * amount('steadiness'):.0f} % of that time"
+    return text + f"; grew in {100 * row['steadiness']:.0f} % of that time"
 
 
 #: One row per function, most allocations first. Null means that the profile does not say.
@@ -260,18 +244,13 @@ def churn(heap: HeapProfile) -> pl.DataFrame:
     """Count what each function allocates, and how much of it was freed before anything else happened."""
     counted = heap.stacks.filter(pl.col("allocations") > 0)
     named = counted.join(groups(heap, ()), on="stack_id")
-    summed = (
-        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
-        for name in ("allocations", "allocated_bytes", "temporary")
-    )
     # A group is shown at the line that allocates most often.
-    frame = (
-        named.sort("allocations", descending=True, maintain_order=True)
-        .group_by("function", maintain_order=True)
-        .agg(pl.col("file", "line", "origin").first(), *summed)
-        .with_columns(temporary_share=pl.col("temporary") / pl.col("allocations"))
+    by_function = named.sort("allocations", descending=True, maintain_order=True).group_by("function")
+    frame = by_function.agg(
+        pl.col("file", "line", "origin").first(), *map(known_sum, ("allocations", "allocated_bytes", "temporary"))
     )
-    return frame.sort("allocations", "function", descending=[True, False]).select(CHURN.names()).cast(CHURN)
+    frame = frame.with_columns(temporary_share=pl.col("temporary") / pl.col("allocations"))
+    return conform(frame.sort("allocations", "function", descending=[True, False]), CHURN)
 
 
 #: Resident memory beyond this times the peak of the heap, and this much more, is no overhead of the recorder.
@@ -348,17 +327,14 @@ def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
     if found is None:
         return pl.DataFrame(schema=OVER_TIME)
     kept = evenly(found.clocks[0], _MOMENTS)
-    return pl.concat(
-        pl.DataFrame({"time_seconds": found.seconds[kept], "live_bytes": found.size[place][kept].astype(np.int64)})
-        .with_row_index("step")
-        .select(
-            pl.col("step").cast(pl.Int64),
-            pl.col("time_seconds").fill_nan(None),
-            function=pl.lit(name),
-            live_bytes="live_bytes",
+    seconds = pl.Series("time_seconds", found.seconds[kept]).fill_nan(None)
+    rows = pl.concat(
+        pl.DataFrame({"live_bytes": found.size[place][kept]}).select(
+            seconds, "live_bytes", step=pl.int_range(pl.len()), function=pl.lit(name)
         )
         for place, name in enumerate(shown)
     )
+    return conform(rows, OVER_TIME)
 
 
 #: What is compared.
@@ -418,13 +394,12 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
         msg = f"by={quote(by)} is not known. There are: function, stack."
         raise RmtoolkitError(msg)
     before, after = (_amounts(heap, by, own) for heap in (a, b))
-    keys = ["function"] if by == "function" else ["function", "stack"]
+    keys = ["function", "stack"] if by == "stack" else ["function"]
     joined = before.join(after, on=keys, how="full", coalesce=True, suffix="_after", maintain_order="left_right")
     known = {name: _knows(a, name) and _knows(b, name) for name in AMOUNTS}
     table = joined.select(
-        "function",
+        *keys,
         *(pl.coalesce(f"{name}_after", name).alias(name) for name in ("file", "line", "origin")),
-        *(["stack"] if by == "stack" else [pl.lit(None, DIFF["stack"]).alias("stack")]),
         *(
             (pl.col(source).fill_null(0) if known[name] else pl.lit(None, pl.Int64())).alias(f"{name}_{which}")
             for name in AMOUNTS
@@ -433,7 +408,7 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
     ).with_columns((pl.col(f"{name}_after") - pl.col(f"{name}_before")).alias(f"{name}_change") for name in AMOUNTS)
     differs = pl.any_horizontal(pl.col(f"{name}_change").fill_null(0) != 0 for name in AMOUNTS)
     order = [pl.col("live_bytes_change").abs(), pl.col("peak_bytes_change").abs(), pl.col("allocations_change").abs()]
-    return table.filter(differs).sort(order, descending=True, nulls_last=True).select(DIFF.names()).cast(DIFF)
+    return conform(table.filter(differs).sort(order, descending=True, nulls_last=True), DIFF)
 
 
 def _knows(heap: HeapProfile, name: str) -> bool:
