@@ -109,26 +109,22 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
         *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),
         timeless=pl.col("time").is_null().sum(),
     ).row(0, named=True)
-    left_out = {
-        reason: sum(counts[f"{name} {word}"] for name in present)
-        for reason, word in (
-            ("values that were NaN or infinite", "infinite"),
-            ("values that were negative or absurd", "unreal"),
-        )
-    }
     frame = frame.with_columns(
         _as_signal(name, frame, pl.when(real[name]).then(pl.col(name)) if unsound else pl.col(name))
         for name in present
         if (unsound := counts[f"{name} infinite"] + counts[f"{name} unreal"]) or frame.schema[name] != SAMPLES[name]
     )
     if counts["timeless"]:
-        left_out["rows without a readable time"] = counts["timeless"]
         frame = frame.filter(pl.col("time").is_not_null())
     valued = frame.select(pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in present)))
     empty_rows = int((~valued.to_series()).sum())
-    if empty_rows:
-        left_out["rows without any value"] = empty_rows
-        frame = frame.filter(valued.to_series())
+    left_out = {
+        "values that were NaN or infinite": sum(counts[f"{name} infinite"] for name in present),
+        "values that were negative or absurd": sum(counts[f"{name} unreal"] for name in present),
+        "rows without a readable time": counts["timeless"],
+        "rows without any value": empty_rows,
+    }
+    frame = frame.filter(valued.to_series()) if empty_rows else frame
     return frame, {reason: count for reason, count in left_out.items() if count}
 
 
@@ -157,15 +153,10 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
     groups = twice.group_by("container_id", "time", maintain_order=True)
     merged = groups.agg(pl.col(name).last(ignore_nulls=True) for name in present)
     differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
-    given, kept = (
-        frame.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).count() for name in present))).item()
-        for frame in (twice, merged)
-    )
-    contradictions = int(
-        differing.select(pl.sum_horizontal(pl.lit(0), *(pl.col(name).sum() for name in present))).item()
-    )
+    given, kept = (sum(frame[name].count() for name in present) for frame in (twice, merged))
+    contradictions = sum(int(differing[name].sum()) for name in present)
     samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
-    return _marked(_sort(samples)), int(given - kept) - contradictions, contradictions
+    return _marked(_sort(samples)), given - kept - contradictions, contradictions
 
 
 def _marked(samples: pl.DataFrame) -> pl.DataFrame:
@@ -375,16 +366,14 @@ def column_of(head: str) -> tuple[str, int | None] | None:
         return head, 1
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
 
-    def known(text: str) -> str | None:
-        return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"))
+    def known(text: str) -> str:
+        return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
 
-    if (name := known(plain)) is not None:
+    if name := known(plain):
         return name, None if name.endswith("_bytes") else 1
     found = _UNIT.fullmatch(plain)
-    name = known(found["base"]) if found else None
-    if found is None or name is None or not name.endswith("_bytes"):
-        return None
-    return name, 1024 ** _POWERS.get((found["unit"] or found["joined"])[0], 0)
+    name = known(found["base"]) if found else ""
+    return (name, unit_in(plain)) if name.endswith("_bytes") else None
 
 
 def unit_in(name: str) -> int:
@@ -441,7 +430,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     texts = [name for name in (*identity, "version") if name in table.columns]
     time_axis = _time_axis(table["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=_readable_time(table))
-    table, parted = _parted(table, identity, [*(name for name in ("node",) if name in identity), *ignored])
+    table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
     about, changes = _settings(table)
@@ -457,11 +446,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
         left_out=left_out,
-        warnings=(
-            *notes,
-            *parted,
-            *((f"columns not used: {', '.join(map(quote, ignored))}",) if ignored else ()),
-        ),
+        warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
         time_axis=time_axis,
     )
     samples = table.select("container_id", "time", *signals)
@@ -472,16 +457,15 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
     """Give a table the names and units of the schema, and say what was read as what."""
     if isinstance(frame, pl.LazyFrame):
         frame = frame.collect()
-    if not isinstance(frame, pl.DataFrame):
-        if hasattr(frame, "columns") and hasattr(frame, "index"):
-            frame = _from_pandas(frame)
-        elif hasattr(frame, "__arrow_c_stream__"):
-            frame = pl.DataFrame(frame)
-        else:
-            msg = f"Expected a Recording or a table (polars, pandas, Arrow), got {type(frame).__name__}."
-            if isinstance(frame, str | os.PathLike):
-                msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
-            raise RmtoolkitError(msg)
+    if hasattr(frame, "columns") and hasattr(frame, "index"):
+        frame = _from_pandas(frame)
+    elif hasattr(frame, "__arrow_c_stream__"):
+        frame = pl.DataFrame(frame)
+    else:
+        msg = f"Expected a Recording or a table (polars, pandas, Arrow), got {type(frame).__name__}."
+        if isinstance(frame, str | os.PathLike):
+            msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
+        raise RmtoolkitError(msg)
     notes: list[str] = []
     for head in frame.columns:
         name, unit = column_of(head) or ("", 1)
@@ -489,11 +473,9 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         if not name or head == name or name in frame.columns:
             continue
         factor = plausible_unit(head, frame[head]) if unit is None and frame[head].dtype.is_numeric() else unit or 1
-        column = pl.col(head) if factor == 1 else pl.col(head) * factor
-        frame = frame.with_columns(column.alias(head)).rename({head: name})
-        notes.append(
-            f"column {head!r} was read as {name!r}" + (f", in units of {factor:,} bytes" if factor > 1 else "")
-        )
+        frame = frame.with_columns(pl.col(head) * factor if factor > 1 else pl.col(head)).rename({head: name})
+        of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
+        notes.append(f"column {head!r} was read as {name!r}{of_units}")
     return frame, notes
 
 
@@ -663,12 +645,9 @@ def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[s
         msg = f"Unknown event kinds: {', '.join(map(quote, unknown))}. Known: {', '.join(EVENT_KINDS)}."
         raise RmtoolkitError(msg)
     on = [name for name in identity if name in events.columns]
-    events = (
-        events.drop("container_id", strict=False)
-        .with_row_index("row")
-        .with_columns(
-            *(pl.col(name).cast(pl.String) for name in on), time=as_time(pl.col("time"), events.schema["time"])
-        )
+    events = events.drop("container_id", strict=False).with_row_index("row")
+    events = events.with_columns(
+        *(pl.col(name).cast(pl.String) for name in on), time=as_time(pl.col("time"), events.schema["time"])
     )
     ids = containers.select("container_id", *on)
     joined = events.join(ids, on=on, how="inner", nulls_equal=True) if on else events.join(ids, how="cross")
@@ -866,6 +845,7 @@ PARTS: Final = (
 )
 
 _LOWEST: Final = PARTS[:5]
+_SHOWN: Final = {"container_id": pl.UInt32(), "layers_time": TIME, **dict.fromkeys(PARTS, pl.Int64())}
 #: What was scraped longer before that instant is no part of it.
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
 #: What was scraped longer before the last sample is not shown at all.
@@ -928,11 +908,7 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     names = [name for name in PARTS if samples[name].null_count() < samples.height]
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest or not containers.len():
-        nothing = dict.fromkeys(PARTS, pl.Int64) | {"layers_time": samples.schema["time"]}
-        found = pl.DataFrame({"container_id": containers}).with_columns(
-            pl.lit(None, dtype=dtype).alias(name) for name, dtype in nothing.items()
-        )
-        return apart(found, "container_id", "layers_time")
+        return apart(conform(pl.DataFrame({"container_id": containers}), _SHOWN), "container_id", "layers_time")
     first = run_starts(samples["container_id"])
     length = np.diff(first, append=samples.height)
     time = samples["time"].to_physical().to_numpy()
@@ -947,9 +923,7 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
         .agg(pl.col("layers_time").first(), pl.col(names).last(ignore_nulls=True))
         .collect()
     )
-    missing = set(PARTS).difference(names)
-    found = found.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in missing)
-    return apart(found, "container_id", "layers_time")
+    return apart(conform(found, _SHOWN), "container_id", "layers_time")
 
 
 #: Upper edges of the layers, from the bottom up.
@@ -971,10 +945,8 @@ def edges(samples: pl.DataFrame) -> pl.DataFrame:
     there = samples.select(signal.is_not_null().alias(name) for name, signal in own.items())
     filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
     heap = pl.sum_horizontal("live_bytes", "slack_bytes")
-    kept = heap + pl.col("kept_bytes")
-    tops = apart(filled).select(
-        live="live_bytes", slack=heap, kept=kept, outside="anon_bytes", cache="working_set_bytes"
-    )
+    heaps = {"live": pl.col("live_bytes"), "slack": heap, "kept": heap + pl.col("kept_bytes")}
+    tops = apart(filled).select(**heaps, outside="anon_bytes", cache="working_set_bytes")
     return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
 
 

@@ -10,6 +10,13 @@ from typing import Final
 import polars as pl
 
 TIME: Final = pl.Datetime("ms", "UTC")
+WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
+
+
+def typed(dtype: pl.DataType, names: str) -> dict[str, pl.DataType]:
+    """Give columns of one type, for a schema."""
+    return dict.fromkeys(names.split(), dtype)
+
 
 #: Columns that together say which container a row speaks of.
 IDENTITY: Final = ("cluster", "namespace", "workload", "pod", "pod_uid", "container")
@@ -21,23 +28,14 @@ CORES: Final = ("quota_cores", "node_cores")
 CONTAINERS: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
-        "cluster": pl.String(),
-        "node": pl.String(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "workload_kind": pl.String(),
-        "pod": pl.String(),
-        "pod_uid": pl.String(),
-        "container": pl.String(),
-        "version": pl.String(),
-        "limit_bytes": pl.Int64(),
-        "request_bytes": pl.Int64(),
-        "limit_known": pl.Boolean(),
-        **{name: pl.Float64() for name in CORES},
-        "quantum_bytes": pl.Int64(),
-        "cadence_seconds": pl.Float64(),
-        "workload_inferred": pl.Boolean(),
-        "source": pl.String(),
+        **typed(TEXT, "cluster node namespace workload workload_kind pod pod_uid container version"),
+        **typed(WHOLE, "limit_bytes request_bytes"),
+        "limit_known": YES_NO,
+        **dict.fromkeys(CORES, NUMBER),
+        "quantum_bytes": WHOLE,
+        "cadence_seconds": NUMBER,
+        "workload_inferred": YES_NO,
+        "source": TEXT,
     }
 )
 
@@ -74,18 +72,8 @@ COUNTERS: Final = ("psi_some_seconds", "psi_full_seconds", "refaults_total", "wo
 #: One row per container and scrape. Null means: not sampled at that instant.
 SAMPLES: Final = pl.Schema(
     {"container_id": pl.UInt32(), "time": TIME}
-    | {name: pl.Int64() for name in BYTE_SIGNALS}
-    | {
-        "threads": pl.Int64(),
-    }
-    | {name: pl.Int64() for name in HELD_SIGNALS}
-    | {
-        "psi_some_seconds": pl.Float64(),
-        "psi_full_seconds": pl.Float64(),
-        "refaults_total": pl.Float64(),
-        "work_total": pl.Float64(),
-        "load": pl.Float64(),
-    }
+    | dict.fromkeys((*BYTE_SIGNALS, "threads", *HELD_SIGNALS), WHOLE)
+    | dict.fromkeys((*COUNTERS, "load"), NUMBER)
 )
 
 SIGNALS: Final = tuple(name for name in SAMPLES if name not in ("container_id", "time"))
@@ -97,7 +85,7 @@ EVENT_KINDS: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error"
 
 #: One row per event. `value_bytes` is the new limit or request; `detail` is a version or a reason.
 EVENTS: Final = pl.Schema(
-    {"container_id": pl.UInt32(), "time": TIME, "kind": pl.String(), "value_bytes": pl.Int64(), "detail": pl.String()}
+    {"container_id": pl.UInt32(), "time": TIME, "kind": TEXT, "value_bytes": WHOLE, "detail": TEXT}
 )
 
 

@@ -135,13 +135,14 @@ def number(value: float, digits: int = 3) -> str:
     return shown.replace("-", "−")
 
 
+def _unit(size: float) -> tuple[int, str]:
+    units = ((GIB_FROM, GI, "GiB"), (MI / 10, MI, "Mi"), (KI_FROM, 1024, "Ki"), (0, 1, "B"))
+    return next((factor, unit) for least, factor, unit in units if size >= least)
+
+
 def _scaled(bytes_: float) -> tuple[float, str]:
-    size = abs(bytes_)
-    if size >= GIB_FROM:
-        return bytes_ / GI, "GiB"
-    if size >= MI / 10 or not bytes_:
-        return bytes_ / MI, "Mi"
-    return (bytes_ / 1024, "Ki") if size >= KI_FROM else (bytes_, "B")
+    factor, unit = _unit(abs(bytes_) or MI)
+    return bytes_ / factor, unit
 
 
 def memory(bytes_: float | None) -> str:
@@ -204,8 +205,7 @@ def block_size(bytes_: int) -> str:
 
 def small_memory(bytes_: float, *, like: float | None = None) -> str:
     """Write an amount that may be smaller than a page, such as growth for each request."""
-    size = abs(bytes_ if like is None else like)
-    factor, unit = (1, "B") if size < KI_FROM else (1024, "Ki") if size < MI / 10 else (MI, "Mi")
+    factor, unit = _unit(min(abs(bytes_ if like is None else like), MI))
     return number(bytes_ / factor) + (f" {unit}" if like is None else "")
 
 
@@ -246,11 +246,8 @@ def rate_with_range(growth: float | None, low: float | None, high: float | None)
     """Write a growth and its interval in one unit."""
     if growth is None or low is None or high is None:
         return rate(growth)
-    size = max(abs(growth), abs(low), abs(high))
     # From 10 GiB on as `rate` has it, or one growth would stand in two units on one page.
-    factor, unit = (GI, "GiB") if abs(growth) >= GIB_FROM else (MI, "Mi") if size >= MI / 10 else (1024, "Ki")
-    if size < 1024 / 10:
-        factor, unit = 1, "B"
+    factor, unit = _unit(max(abs(growth), min(max(abs(low), abs(high)), MI)))
     between = " to " if low < 0 else "–"
     return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
 
@@ -415,12 +412,8 @@ def _told_apart(word: re.Match[str]) -> str:
 def _looks_ascii(letter: str) -> bool:
     if letter.isascii():
         return False
-    wide = (
-        (letter.isalpha() or letter.isdecimal())
-        and len(form := unicodedata.normalize("NFKC", letter)) == 1
-        and form.isascii()
-    )
-    return wide or _ALIKE.match(letter) is not None
+    form = unicodedata.normalize("NFKC", letter) if letter.isalpha() or letter.isdecimal() else letter
+    return (len(form) == 1 and form.isascii()) or _ALIKE.match(letter) is not None
 
 
 WIDTH: Final = 100
@@ -436,21 +429,8 @@ def columns(stream: IO[str]) -> int:
 
 
 #: What words and figures use beyond ASCII, for encodings without it.
-_ASCII: Final = str.maketrans(
-    {
-        "–": "-",
-        "—": "-",
-        "−": "-",
-        "…": "...",
-        "·": ".",
-        "→": "->",
-        "×": "x",
-        "≤": "<=",
-        "≥": ">=",
-        "≈": "~",
-        "’": "'",
-        "±": "+-",
-    }
+_ASCII: Final = str.maketrans("–—−·×≈’", "---.x~'") | str.maketrans(
+    {"…": "...", "→": "->", "≤": "<=", "≥": ">=", "±": "+-"}
 )
 
 

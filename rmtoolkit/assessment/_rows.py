@@ -17,7 +17,7 @@ from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice, Ahe
 from rmtoolkit.limits.history import GROWS, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, lookup, per_month
-from rmtoolkit.schema import TIME, Action, Alarm, Cause, Ending, Pattern, Verdict
+from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, YES_NO, Action, Alarm, Cause, Ending, Pattern, Verdict, typed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,124 +30,117 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 
-_NUMBER, _WHOLE, _TEXT, _YES_NO = pl.Float64(), pl.Int64(), pl.String(), pl.Boolean()
-
-
-def _all(dtype: pl.DataType, names: str) -> dict[str, pl.DataType]:
-    return dict.fromkeys(names.split(), dtype)
-
-
 _LAYERS: Final = {
     "layers_time": TIME,
-    **_all(_WHOLE, "live_bytes slack_bytes kept_bytes outside_bytes anon_bytes cache_bytes kernel_bytes"),
-    **_all(_WHOLE, "shmem_bytes working_set_bytes rss_bytes"),
+    **typed(WHOLE, "live_bytes slack_bytes kept_bytes outside_bytes anon_bytes cache_bytes kernel_bytes"),
+    **typed(WHOLE, "shmem_bytes working_set_bytes rss_bytes"),
 }
 #: A row per workload container, in the order of urgency: every number and every word that any view shows.
 WORKLOADS: Final = pl.Schema(
     {
         # Who it is.
         "workload_id": pl.UInt32(),
-        **_all(_TEXT, "name anchor cluster namespace workload container workload_kind"),
-        "workload_inferred": _YES_NO,
-        "version": _TEXT,
-        **_all(_WHOLE, "pods pods_now"),
-        "owner": _TEXT,
+        **typed(TEXT, "name anchor cluster namespace workload container workload_kind"),
+        "workload_inferred": YES_NO,
+        "version": TEXT,
+        **typed(WHOLE, "pods pods_now"),
+        "owner": TEXT,
         # The pod that is shown first.
         "container_id": pl.UInt32(),
-        "pod": _TEXT,
+        "pod": TEXT,
         # The window.
-        **_all(TIME, "window_start window_end"),
-        **_all(_NUMBER, "data_age_seconds coverage"),
+        **typed(TIME, "window_start window_end"),
+        **typed(NUMBER, "data_age_seconds coverage"),
         # Of the whole source: what was left out is not told by container.
-        "dropped_share": _NUMBER,
-        "incomplete": _TEXT,
-        **_all(_NUMBER, "cadence_seconds history_seconds"),
-        "whole_weeks": _WHOLE,
+        "dropped_share": NUMBER,
+        "incomplete": TEXT,
+        **typed(NUMBER, "cadence_seconds history_seconds"),
+        "whole_weeks": WHOLE,
         # The verdict.
-        "verdict": _TEXT,
-        "leak_probability": _NUMBER,
-        "pattern": _TEXT,
+        "verdict": TEXT,
+        "leak_probability": NUMBER,
+        "pattern": TEXT,
         "also": pl.List(pl.String()),
-        **_all(_TEXT, "cause signal"),
-        "evidence_level": _WHOLE,
-        "growing": _YES_NO,
-        "confidence_of": _TEXT,
-        "confidence_share": _NUMBER,
-        **_all(_TEXT, "evidence_words bound_by"),
+        **typed(TEXT, "cause signal"),
+        "evidence_level": WHOLE,
+        "growing": YES_NO,
+        "confidence_of": TEXT,
+        "confidence_share": NUMBER,
+        **typed(TEXT, "evidence_words bound_by"),
         # Growth, of `signal`.
-        **_all(_NUMBER, "growth_bytes_per_day growth_low_bytes_per_day growth_high_bytes_per_day"),
+        **typed(NUMBER, "growth_bytes_per_day growth_low_bytes_per_day growth_high_bytes_per_day"),
         "growth_since": TIME,
-        **_all(_NUMBER, "detection_floor_bytes_per_day growth_per_work_bytes"),
+        **typed(NUMBER, "detection_floor_bytes_per_day growth_per_work_bytes"),
         # Layers of one instant of the pod that is shown first; they add up to the working set.
         **_LAYERS,
         # Levels.
-        "peak_bytes": _WHOLE,
-        "peak_pod": _TEXT,
+        "peak_bytes": WHOLE,
+        "peak_pod": TEXT,
         "peak_time": TIME,
-        "hot_pod": _TEXT,
-        "hot_ratio": _NUMBER,
-        **_all(_WHOLE, "startup_peak_bytes settled_bytes need_bytes"),
-        "need_of": _TEXT,
-        "busy_bytes": _WHOLE,
+        "hot_pod": TEXT,
+        "hot_ratio": NUMBER,
+        **typed(WHOLE, "startup_peak_bytes settled_bytes need_bytes"),
+        "need_of": TEXT,
+        "busy_bytes": WHOLE,
         # The limit in force.
-        "limit_bytes": _WHOLE,
-        "limit_known": _YES_NO,
-        "request_bytes": _WHOLE,
-        "peak_at_limit": _YES_NO,
-        **_all(_NUMBER, "headroom_share over_settled_share"),
-        "qos_now": _TEXT,
-        **_all(TIME, "released limit_changed"),
+        "limit_bytes": WHOLE,
+        "limit_known": YES_NO,
+        "request_bytes": WHOLE,
+        "peak_at_limit": YES_NO,
+        **typed(NUMBER, "headroom_share over_settled_share"),
+        "qos_now": TEXT,
+        **typed(TIME, "released limit_changed"),
         # Kills, once each.
-        **_all(_WHOLE, "kills kills_7d kills_since"),
+        **typed(WHOLE, "kills kills_7d kills_since"),
         "last_kill": TIME,
-        "foretold": _TEXT,
-        **_all(_WHOLE, "killed_limit_bytes runs runs_killed run_peak_low_bytes run_peak_high_bytes"),
+        "foretold": TEXT,
+        **typed(WHOLE, "killed_limit_bytes runs runs_killed run_peak_low_bytes run_peak_high_bytes"),
         # Outlook: the instant first, hours from `window_end`.
-        "limit_outlook": _TEXT,
-        **_all(TIME, "limit_at limit_at_low limit_at_high"),
-        **_all(_NUMBER, "hours_to_limit hours_to_limit_low hours_to_limit_high"),
-        "reaches_soon": _YES_NO,
+        "limit_outlook": TEXT,
+        **typed(TIME, "limit_at limit_at_low limit_at_high"),
+        **typed(NUMBER, "hours_to_limit hours_to_limit_low hours_to_limit_high"),
+        "reaches_soon": YES_NO,
         # The chance of at least one OOM kill at the limit in force.
-        **_all(_NUMBER, "oom_probability_24h oom_probability_7d oom_probability_30d"),
-        "above_target": _YES_NO,
-        **_all(_TEXT, "alarm alarm_text"),
-        **_all(_NUMBER, "oom_probability_7d_low oom_probability_7d_high"),
-        **_all(_TEXT, "risk_basis risk_because"),
+        **typed(NUMBER, "oom_probability_24h oom_probability_7d oom_probability_30d"),
+        "above_target": YES_NO,
+        **typed(TEXT, "alarm alarm_text"),
+        **typed(NUMBER, "oom_probability_7d_low oom_probability_7d_high"),
+        **typed(TEXT, "risk_basis risk_because"),
         # The one action, and the limit that goes with it.
-        "action": _TEXT,
-        **_all(_WHOLE, "advised_limit_bytes advised_request_bytes"),
-        **_all(_NUMBER, "advised_oom_probability advised_oom_probability_low advised_oom_probability_high"),
-        "advised_headroom_share": _NUMBER,
-        "advised_basis": _TEXT,
-        "provisional": _YES_NO,
-        **_all(_TEXT, "limit_reason limit_because qos_then"),
-        **_all(_WHOLE, "purged_limit_bytes raise_to_bytes"),
-        **_all(_NUMBER, "buys_days buys_days_low buys_days_high"),
-        "pairs": _WHOLE,
-        "margins": _TEXT,
+        "action": TEXT,
+        **typed(WHOLE, "advised_limit_bytes advised_request_bytes"),
+        **typed(NUMBER, "advised_oom_probability advised_oom_probability_low advised_oom_probability_high"),
+        "advised_headroom_share": NUMBER,
+        "advised_basis": TEXT,
+        "provisional": YES_NO,
+        **typed(TEXT, "limit_reason limit_because qos_then"),
+        **typed(WHOLE, "purged_limit_bytes raise_to_bytes"),
+        **typed(NUMBER, "buys_days buys_days_low buys_days_high"),
+        "pairs": WHOLE,
+        "margins": TEXT,
         # Money: of all pods that run now.
-        **_all(_WHOLE, "reserved_now_bytes reserved_then_bytes reserved_change_bytes"),
-        **_all(_NUMBER, "cost_now_per_month cost_then_per_month cost_change_per_month"),
-        **_all(_NUMBER, "incidents_now_per_month incidents_then_per_month"),
-        "waste_bytes": _WHOLE,
-        "waste_per_month": _NUMBER,
+        **typed(WHOLE, "reserved_now_bytes reserved_then_bytes reserved_change_bytes"),
+        **typed(NUMBER, "cost_now_per_month cost_then_per_month cost_change_per_month"),
+        **typed(NUMBER, "incidents_now_per_month incidents_then_per_month"),
+        "waste_bytes": WHOLE,
+        "waste_per_month": NUMBER,
         # What others say.
-        **_all(_WHOLE, "vpa_target_bytes krr_limit_bytes"),
+        **typed(WHOLE, "vpa_target_bytes krr_limit_bytes"),
         # Words.
-        **_all(_TEXT, "headline why explanation next_step next_text setting expected"),
+        **typed(TEXT, "headline why explanation next_step next_text setting expected"),
         "undecided_until": TIME,
-        "worst_until_then": _TEXT,
+        "worst_until_then": TEXT,
         # Against last time.
-        **_all(_TEXT, "change changed"),
-        "applied": _YES_NO,
-        "previous_verdict": _TEXT,
-        "previous_oom_probability_7d": _NUMBER,
-        "previous_limit_bytes": _WHOLE,
+        **typed(TEXT, "change changed"),
+        "applied": YES_NO,
+        "previous_verdict": TEXT,
+        "previous_oom_probability_7d": NUMBER,
+        "previous_limit_bytes": WHOLE,
         # What a team accepts.
-        "accepted": _YES_NO,
+        "accepted": YES_NO,
         "accepted_until": pl.Date(),
-        "accepted_bound_bytes": _WHOLE,
-        **_all(_TEXT, "accepted_because accepted_passed"),
+        "accepted_bound_bytes": WHOLE,
+        **typed(TEXT, "accepted_because accepted_passed"),
         "evidence": EVIDENCE,
     }
 )
@@ -276,7 +269,7 @@ def instances_of(
     alone = pl.col("its pods") == 1
     return own.select(
         *(
-            pl.lit(1, dtype=_WHOLE).alias(name)
+            pl.lit(1, dtype=WHOLE).alias(name)
             if name == "pods"
             else pl.col(name)
             if name in ("container_id", "pod")
@@ -325,7 +318,7 @@ def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
     waste = ((now - pl.col("advised_request_bytes")) * pl.col("pods_now")).clip(0)
     price = per_month(1.0, None if prices is None else prices.per_gib_hour)
     return rows.with_columns(
-        waste_bytes=waste, waste_per_month=pl.lit(None, dtype=_NUMBER) if price is None else waste * price
+        waste_bytes=waste, waste_per_month=pl.lit(None, dtype=NUMBER) if price is None else waste * price
     )
 
 
@@ -398,7 +391,7 @@ _TARGET: Final = 0.05
 def named(rows: pl.DataFrame) -> pl.DataFrame:
     """Name every row."""
     about = rows.select(WORKLOAD).to_dicts()
-    return rows.with_columns(name=pl.Series(names(about), dtype=_TEXT), anchor=pl.Series(_anchors(about), dtype=_TEXT))
+    return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(_anchors(about), dtype=TEXT))
 
 
 _FORMS: Final = (

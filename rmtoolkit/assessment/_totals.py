@@ -22,7 +22,7 @@ from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
-from rmtoolkit.schema import EVENTS, TIME, Action, Alarm, Ending, Outlook, Pattern, Verdict
+from rmtoolkit.schema import EVENTS, NUMBER, TEXT, TIME, WHOLE, Action, Alarm, Ending, Outlook, Pattern, Verdict, typed
 
 if TYPE_CHECKING:
     import os
@@ -265,12 +265,9 @@ def _because(row: Row, target: float) -> str:
 #: What is wrong and what can be saved, a row for each namespace and owner, the worst first.
 GROUPS: Final = pl.Schema(
     {
-        "namespace": pl.String(),
-        "owner": pl.String(),
-        "workloads": pl.Int64(),
-        **{str(name): pl.Int64() for name in Alarm},
-        "waste_bytes": pl.Int64(),
-        "waste_per_month": pl.Float64(),
+        **typed(TEXT, "namespace owner"),
+        **dict.fromkeys(("workloads", *map(str, Alarm), "waste_bytes"), WHOLE),
+        "waste_per_month": NUMBER,
     }
 )
 
@@ -306,12 +303,9 @@ _MIB: Final = 2**20
 BUYS: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "limit_bytes": pl.Int64(),
-        "oom_probability": pl.Float64(),
-        "hours_to_limit": pl.Float64(),
-        "hours_bought": pl.Float64(),
-        "cost_per_month": pl.Float64(),
+        **dict.fromkeys(WORKLOAD, TEXT),
+        "limit_bytes": WHOLE,
+        **typed(NUMBER, "oom_probability hours_to_limit hours_bought cost_per_month"),
     }
 )
 
@@ -354,16 +348,7 @@ _GONE_STEPS: Final = 5
 _LEAST_SECONDS: Final = 300.0
 
 CAPACITY: Final = pl.Schema(
-    {
-        "kind": pl.String(),
-        "name": pl.String(),
-        "available_bytes": pl.Int64(),
-        "containers": pl.Int64(),
-        "unknown": pl.Int64(),
-        "now_bytes": pl.Int64(),
-        "then_bytes": pl.Int64(),
-        "freed_bytes": pl.Int64(),
-    }
+    typed(TEXT, "kind name") | typed(WHOLE, "available_bytes containers unknown now_bytes then_bytes freed_bytes")
 )
 
 
@@ -477,17 +462,9 @@ def curves_of(
 
 #: Columns of the frame of advice, behind `workload_id`.
 ADVICE: Final = pl.Schema(
-    {
-        "workload_id": pl.UInt32(),
-        "rank": pl.Int64(),
-        "text": pl.String(),
-        "setting": pl.String(),
-        "expected": pl.String(),
-        "because": pl.String(),
-        "until": TIME,
-    }
+    {"workload_id": pl.UInt32(), "rank": WHOLE, **typed(TEXT, "text setting expected because"), "until": TIME}
 )
-QUERIES: Final = pl.Schema({"workload_id": pl.UInt32(), "shows": pl.String(), "promql": pl.String()})
+QUERIES: Final = pl.Schema({"workload_id": pl.UInt32(), **typed(TEXT, "shows promql")})
 
 
 def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
@@ -547,9 +524,7 @@ class Change(StrEnum):
 CHANGES: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
-        "kind": pl.String(),
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "sentence": pl.String(),
+        **dict.fromkeys(("kind", *WORKLOAD, "sentence"), TEXT),
         "time": TIME,
     }
 )
@@ -775,7 +750,7 @@ def _applied(row: Row, last: Row) -> str:
 
 #: A limit or a request as long as one value was set: from `start` (null: whenever) to `end` (null: still).
 SETTINGS: Final = pl.Schema(
-    {"container_id": pl.UInt32(), "kind": pl.String(), "start": TIME, "end": TIME, "value_bytes": pl.Int64()}
+    {"container_id": pl.UInt32(), "kind": TEXT, **typed(TIME, "start end"), "value_bytes": WHOLE}
 )
 
 

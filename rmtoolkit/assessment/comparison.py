@@ -12,7 +12,7 @@ from rmtoolkit._tables import PARTS, apart
 from rmtoolkit.analysis.patterns import glibc, jemalloc_decay
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import UnknownWorkloadError
-from rmtoolkit.schema import Verdict
+from rmtoolkit.schema import TEXT, WHOLE, Verdict, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_AMOUNTS: Final = dict.fromkeys(("local_bytes", "cluster_bytes", "difference_bytes"), pl.Int64())
-COMPARED: Final = pl.Schema({"layer": pl.String(), **_AMOUNTS, "why": pl.String()})
-SETTINGS: Final = pl.Schema({"setting": pl.String(), "local": pl.String(), "cluster": pl.String()})
+COMPARED: Final = pl.Schema({"layer": TEXT, **typed(WHOLE, "local_bytes cluster_bytes difference_bytes"), "why": TEXT})
+SETTINGS: Final = pl.Schema(typed(TEXT, "setting local cluster"))
 
 #: From the bottom up, as people call them. `private`, `cgroup` and `rest` are what is left where a part of it is not
 #: known on both sides.

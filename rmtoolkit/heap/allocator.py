@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import takewhile, zip_longest
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
@@ -14,7 +14,7 @@ from rmtoolkit._html import framed, table
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import allocators
 from rmtoolkit.loaders._files import counted, read_text
-from rmtoolkit.schema import Report
+from rmtoolkit.schema import WHOLE, Report, typed
 from rmtoolkit.text import UNKNOWN, memory
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ _PAGE_BYTES: Final = 4096
 def collect_glibc(text: str, rows: Rows) -> None:
     """Read every document of glibc in a text."""
     for number, document in enumerate(allocators.glibc_documents(text)):
-        # The end of an arena is not all that could go back, and what lies in between only malloc_info tells.
-        purgeable = None
         for arena in document.arenas:
             kept = _purgeable(arena)
             rows.arenas.append(
@@ -81,8 +79,8 @@ def collect_glibc(text: str, rows: Rows) -> None:
                 }
                 for largest, count, total in arena.chunks
             )
-        if document.arenas:
-            purgeable = plus(*(_purgeable(arena) for arena in document.arenas))
+        # The end of an arena is not all that could go back, and what lies in between only malloc_info tells.
+        purgeable = plus(*map(_purgeable, document.arenas)) if document.arenas else None
         mapped = plus(document.system_bytes, document.mapped_bytes)
         rows.totals.append(
             {
@@ -138,11 +136,11 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
         if not own and "merged" in arenas:  # a document without single arenas
             own = [_arena({"document": number, "arena": "merged"}, arenas["merged"], page)]
         rows.arenas.extend(own)
-        names = [row["arena"] for row in own]
-        for name in names:
-            rows.bins.extend(
-                {"document": number, "arena": name, **row} for row in _bins(arenas[str(name)], sizes, page)
-            )
+        rows.bins.extend(
+            {"document": number, "arena": arena["arena"], **row}
+            for arena in own
+            for row in _bins(arenas[str(arena["arena"])], sizes, page)
+        )
         rows.totals.append(_totals(document, own) | {"document": number})
 
 
@@ -178,31 +176,23 @@ def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
     allocated = plus(*(_amount(part, "allocated") if isinstance(part, dict) else None for part in parts))
     active = _pages(arena, "pactive", page) if "pactive" in arena else _amount(arena, "active")
     dirty, muzzy = (_pages(arena, name, page) for name in ("pdirty", "pmuzzy"))
-    row.update(
-        {
-            "threads": _amount(arena, "nthreads"),
-            "allocated_bytes": allocated,
-            "active_bytes": active,
-            "resident_bytes": _amount(arena, "resident"),
-            "metadata_bytes": plus(_amount(arena, "base"), _amount(arena, "internal")),
-            "mapped_bytes": _amount(arena, "mapped"),
-            "retained_bytes": _amount(arena, "retained"),
-            "dirty_bytes": dirty,
-            "muzzy_bytes": muzzy,
-            "cached_bytes": _amount(arena, "tcache_bytes"),
-            "fragmentation_bytes": less(active, allocated),
-            "purgeable_bytes": plus(dirty, muzzy),
-        }
-    )
-    return row
+    return {
+        **row,
+        "threads": _amount(arena, "nthreads"),
+        "allocated_bytes": allocated,
+        "active_bytes": active,
+        **{f"{name}_bytes": _amount(arena, name) for name in ("resident", "mapped", "retained")},
+        "metadata_bytes": plus(_amount(arena, "base"), _amount(arena, "internal")),
+        "dirty_bytes": dirty,
+        "muzzy_bytes": muzzy,
+        "cached_bytes": _amount(arena, "tcache_bytes"),
+        "fragmentation_bytes": less(active, allocated),
+        "purgeable_bytes": plus(dirty, muzzy),
+    }
 
 
-def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: int | None) -> Iterator[Row]:
-    found = arena.get("bins")
-    for place, values in enumerate(found if isinstance(found, list) else []):
-        kind = values if "size" in values else sizes[0][place] if place < len(sizes[0]) else {}
-        if not isinstance(values, dict) or not isinstance(kind, dict):
-            continue
+def _bins(arena: Mapping[str, Any], sizes: Mapping[str, list[Any]], page: int | None) -> Iterator[Row]:
+    for values, kind in _kinds(arena.get("bins"), sizes.get("bin", [])):
         size, regions = _amount(kind, "size"), _amount(kind, "nregs")
         live, slabs = _amount(values, "curregs"), _amount(values, "curslabs")
         slab = _pages(kind, "pgs", page) if "pgs" in kind else _amount(kind, "slab_size")
@@ -222,11 +212,7 @@ def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: in
             "free_blocks": less(room, live),
             "fragmentation_bytes": less(active, live_bytes),
         }
-    found = arena.get("lextents")
-    for place, values in enumerate(found if isinstance(found, list) else []):
-        kind = values if "size" in values else sizes[1][place] if place < len(sizes[1]) else {}
-        if not isinstance(values, dict) or not isinstance(kind, dict):
-            continue
+    for values, kind in _kinds(arena.get("lextents"), sizes.get("lextent", [])):
         size, live = _amount(kind, "size"), _amount(values, "curlextents")
         if live and size is not None:
             # A large block has pages of its own.
@@ -234,22 +220,29 @@ def _bins(arena: Mapping[str, Any], sizes: tuple[list[Any], list[Any]], page: in
             yield {"size_bytes": size, "live_blocks": live, **own}
 
 
-def _json(document: allocators.Document) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
+def _kinds(found: object, sizes: list[Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Give the values of each size, and what is known of the size: beside them, or in a table of all sizes."""
+    for values, known in zip_longest(found if isinstance(found, list) else [], sizes):
+        kind = values if isinstance(values, dict) and "size" in values else known
+        if isinstance(values, dict) and isinstance(kind, dict):
+            yield values, kind
+
+
+def _json(document: allocators.Document) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
     about = document.data.get("arenas")
     about = about if isinstance(about, dict) else {}
-    sizes = [found if isinstance(found := about.get(name), list) else [] for name in ("bin", "lextent")]
     arenas = document.data.get("stats.arenas")
-    kept = {
-        str(name): arena
-        for name, arena in (arenas.items() if isinstance(arenas, dict) else ())
-        if isinstance(arena, dict)
-    }
-    return _amount(about, "page"), (sizes[0], sizes[1]), kept
+    kept = arenas.items() if isinstance(arenas, dict) else ()
+    return (
+        _amount(about, "page"),
+        {name: found for name, found in about.items() if isinstance(found, list)},
+        {str(name): arena for name, arena in kept if isinstance(arena, dict)},
+    )
 
 
 def _text(
     document: allocators.Document, rows: Rows
-) -> tuple[int | None, tuple[list[Any], list[Any]], dict[str, dict[str, Any]]]:
+) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
     """Read the numbers of each arena, and the tables under its head, as JSON would have them."""
     page = _PAGE.search(document.body)
     plain = document.data.get("stats.arenas")
@@ -277,13 +270,13 @@ def _text(
             arena.setdefault(sums[1], {"allocated": int(sums[2])})
         elif table is None and (decay := _DECAY.search(line + " ")):
             arena.setdefault(f"p{decay[1]}", int(decay[2]))
-    return int(page[1]) if page else None, ([], []), arenas
+    return int(page[1]) if page else None, {}, arenas
 
 
 def _is_row(line: str, columns: list[str]) -> bool:
     """Tell whether a line is of the table: numbers only, or as many as there are columns behind what a log adds."""
     words = line.split()
-    numbers = len(list(itertools.takewhile(_NUMBER.fullmatch, reversed(words))))
+    numbers = len(list(takewhile(_NUMBER.fullmatch, reversed(words))))
     return numbers > 0 and numbers >= min(len(words), len(columns))
 
 
@@ -340,55 +333,32 @@ _EXPECTED: Final = (
     "(MIMALLOC_SHOW_STATS)"
 )
 
+
 #: What an allocator says of the whole and of each arena.
-_HELD: Final = {
-    f"{name}_bytes": pl.Int64()
-    for name in ("allocated", "active", "resident", "metadata", "mapped", "retained", "dirty", "muzzy")
-}
+_HELD: Final = typed(WHOLE, "allocated_bytes active_bytes resident_bytes metadata_bytes mapped_bytes") | typed(
+    WHOLE, "retained_bytes dirty_bytes muzzy_bytes"
+)
 #: One row per document. `purgeable_bytes` are pages that the allocator could give back to the system now,
 #: `fragmentation_bytes` are free bytes on pages that it cannot give back, since something else lives there.
 TOTALS: Final = pl.Schema(
-    {
-        "document": pl.UInt32(),
-        "allocator": pl.String(),
-        "line": pl.Int64(),
-        **_HELD,
-        "thread_cache_bytes": pl.Int64(),
-        "transfer_cache_bytes": pl.Int64(),
-        "fragmentation_bytes": pl.Int64(),
-        "purgeable_bytes": pl.Int64(),
-        "resident_if_purged_bytes": pl.Int64(),
-    }
+    {"document": pl.UInt32(), "allocator": pl.String(), "line": pl.Int64()}
+    | _HELD
+    | typed(WHOLE, "thread_cache_bytes transfer_cache_bytes")
+    | typed(WHOLE, "fragmentation_bytes purgeable_bytes resident_if_purged_bytes")
 )
 
 #: One row per document and arena, in the order of the document.
 ARENAS: Final = pl.Schema(
-    {
-        "document": pl.UInt32(),
-        "arena": pl.String(),
-        "threads": pl.Int64(),
-        **_HELD,
-        "cached_bytes": pl.Int64(),
-        "fragmentation_bytes": pl.Int64(),
-        "purgeable_bytes": pl.Int64(),
-    }
+    {"document": pl.UInt32(), "arena": pl.String(), "threads": pl.Int64()}
+    | _HELD
+    | typed(WHOLE, "cached_bytes fragmentation_bytes purgeable_bytes")
 )
 
 #: One row per document, arena and size of a block. `size_bytes` is the largest block that falls into the row.
 BINS: Final = pl.Schema(
-    {
-        "document": pl.UInt32(),
-        "arena": pl.String(),
-        "size_bytes": pl.Int64(),
-        "live_blocks": pl.Int64(),
-        "live_bytes": pl.Int64(),
-        "slabs": pl.Int64(),
-        "partial_slabs": pl.Int64(),
-        "slab_bytes": pl.Int64(),
-        "active_bytes": pl.Int64(),
-        "free_blocks": pl.Int64(),
-        "fragmentation_bytes": pl.Int64(),
-    }
+    {"document": pl.UInt32(), "arena": pl.String()}
+    | typed(WHOLE, "size_bytes live_blocks live_bytes slabs partial_slabs slab_bytes active_bytes free_blocks")
+    | typed(WHOLE, "fragmentation_bytes")
 )
 
 

@@ -132,13 +132,13 @@ def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
     import msgspec  # noqa: PLC0415 - fast on large files
 
     try:
-        document = msgspec.json.decode(data)
+        decoded = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ReadError.at(
             path, found=str(error), expected="whole JSON", hint="DHAT writes its file when the program ends."
         ) from None
-    version = document.get("dhatFileVersion") if isinstance(document, dict) else None
-    if version != 2:
+    document: dict[str, Any] = decoded if isinstance(decoded, dict) else {}
+    if (version := document.get("dhatFileVersion")) != 2:
         raise ReadError.at(path, found=f"dhatFileVersion {version}", expected=DHAT_EXPECTED)
     for name in ("pps", "ftbl"):
         if not isinstance(document.get(name), list):

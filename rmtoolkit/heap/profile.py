@@ -12,7 +12,7 @@ import polars as pl
 
 from rmtoolkit._html import el, framed, table
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.schema import Report
+from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Report, typed
 from rmtoolkit.text import UNKNOWN, count, memory, number
 
 if TYPE_CHECKING:
@@ -23,54 +23,27 @@ if TYPE_CHECKING:
 STACKS: Final = pl.Schema(
     {
         "stack_id": pl.UInt32(),
-        "allocations": pl.Int64(),
-        "allocated_bytes": pl.Int64(),
-        "temporary": pl.Int64(),
-        "live_bytes": pl.Int64(),
-        "live_blocks": pl.Int64(),
-        "peak_bytes": pl.Int64(),
-        "peak_blocks": pl.Int64(),
-        "suppressed": pl.Boolean(),
+        **typed(WHOLE, "allocations allocated_bytes temporary live_bytes live_blocks peak_bytes peak_blocks"),
+        "suppressed": YES_NO,
         "frames": pl.List(pl.UInt32()),
     }
 )
 
 #: One row per place in the code. `origin` says whose code it is: own, dependency, std or system.
 FRAMES: Final = pl.Schema(
-    {
-        "frame_id": pl.UInt32(),
-        "function": pl.String(),
-        "file": pl.String(),
-        "line": pl.Int64(),
-        "module": pl.String(),
-        "origin": pl.String(),
-    }
+    {"frame_id": pl.UInt32(), **typed(TEXT, "function file"), "line": WHOLE, **typed(TEXT, "module origin")}
 )
 
 #: One row per moment. `peak_bytes` is the most that was live since the row before.
-TIMELINE: Final = pl.Schema(
-    {
-        "time_seconds": pl.Float64(),
-        "live_bytes": pl.Int64(),
-        "peak_bytes": pl.Int64(),
-        "rss_bytes": pl.Int64(),
-        "events": pl.Int64(),
-    }
-)
+TIMELINE: Final = pl.Schema({"time_seconds": NUMBER, **typed(WHOLE, "live_bytes peak_bytes rss_bytes events")})
 
 #: One row per stack and step in which what it holds changed; `events` counts allocations and frees of all stacks.
 GROWTH: Final = pl.Schema(
-    {
-        "stack_id": pl.UInt32(),
-        "time_seconds": pl.Float64(),
-        "events": pl.Int64(),
-        "live_bytes": pl.Int64(),
-        "live_blocks": pl.Int64(),
-    }
+    {"stack_id": pl.UInt32(), "time_seconds": NUMBER, **typed(WHOLE, "events live_bytes live_blocks")}
 )
 
 #: One row per size of a block as it was asked for.
-SIZES: Final = pl.Schema({"size_bytes": pl.Int64(), "allocations": pl.Int64(), "live_blocks": pl.Int64()})
+SIZES: Final = pl.Schema(typed(WHOLE, "size_bytes allocations live_blocks"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
+from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
 from rmtoolkit.text import count, memory, number
 
 if TYPE_CHECKING:
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
 
 #: One row per stack.
-GROUPS: Final = pl.Schema(
-    {"stack_id": pl.UInt32(), "function": pl.String(), "file": pl.String(), "line": pl.Int64(), "origin": pl.String()}
-)
+_PLACE: Final = {"function": TEXT, "file": TEXT, "line": WHOLE, "origin": TEXT}
+GROUPS: Final = pl.Schema({"stack_id": pl.UInt32(), **_PLACE})
 
 
 def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
@@ -58,25 +58,13 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
 #: One row per function, the most suspicious first. Null means that the profile does not say.
 SUSPECTS: Final = pl.Schema(
     {
-        "function": pl.String(),
-        "file": pl.String(),
-        "line": pl.Int64(),
-        "origin": pl.String(),
-        "through": pl.String(),
-        "reading": pl.String(),
-        "growth_bytes": pl.Int64(),
-        "growth_blocks": pl.Int64(),
-        "growth_bytes_per_second": pl.Float64(),
-        "growth_bytes_per_unit": pl.Float64(),
-        "growth_share": pl.Float64(),
-        "steadiness": pl.Float64(),
-        "held_bytes": pl.Int64(),
-        "live_at_end_bytes": pl.Int64(),
-        "allocations": pl.Int64(),
-        "temporary": pl.Int64(),
-        "stacks": pl.Int64(),
+        **_PLACE,
+        **typed(TEXT, "through reading"),
+        **typed(WHOLE, "growth_bytes growth_blocks"),
+        **typed(NUMBER, "growth_bytes_per_second growth_bytes_per_unit growth_share steadiness"),
+        **typed(WHOLE, "held_bytes live_at_end_bytes allocations temporary stacks"),
         "stack_id": pl.UInt32(),
-        "evidence": pl.String(),
+        "evidence": TEXT,
     }
 )
 
@@ -226,18 +214,7 @@ def _words(row: dict[str, Any]) -> str:
 
 
 #: One row per function, most allocations first. Null means that the profile does not say.
-CHURN: Final = pl.Schema(
-    {
-        "function": pl.String(),
-        "file": pl.String(),
-        "line": pl.Int64(),
-        "origin": pl.String(),
-        "allocations": pl.Int64(),
-        "allocated_bytes": pl.Int64(),
-        "temporary": pl.Int64(),
-        "temporary_share": pl.Float64(),
-    }
-)
+CHURN: Final = pl.Schema({**_PLACE, **typed(WHOLE, "allocations allocated_bytes temporary"), "temporary_share": NUMBER})
 
 
 def churn(heap: HeapProfile) -> pl.DataFrame:
@@ -304,9 +281,7 @@ def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
 OTHERS: Final = "everything else"
 
 #: One row per moment and function; `time_seconds` is null where the pictures know only their order (`step`).
-OVER_TIME: Final = pl.Schema(
-    {"step": pl.Int64(), "time_seconds": pl.Float64(), "function": pl.String(), "live_bytes": pl.Int64()}
-)
+OVER_TIME: Final = pl.Schema({"step": WHOLE, "time_seconds": NUMBER, "function": TEXT, "live_bytes": WHOLE})
 
 
 #: Moments that a picture of a heap has.
@@ -342,14 +317,8 @@ AMOUNTS: Final = ("live_bytes", "live_blocks", "peak_bytes", "allocations", "all
 
 #: One row per function or stack that differs. Null means that one of the profiles does not say.
 DIFF: Final = pl.Schema(
-    {
-        "function": pl.String(),
-        "file": pl.String(),
-        "line": pl.Int64(),
-        "origin": pl.String(),
-        "stack": pl.List(pl.String()),
-        **{f"{name}_{which}": pl.Int64() for name in AMOUNTS for which in ("before", "after", "change")},
-    }
+    {**_PLACE, "stack": pl.List(TEXT)}
+    | {f"{name}_{which}": WHOLE for name in AMOUNTS for which in ("before", "after", "change")}
 )
 
 

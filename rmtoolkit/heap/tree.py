@@ -9,6 +9,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
+from rmtoolkit.schema import TEXT, WHOLE, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -313,16 +314,12 @@ _GROWING_STACKS: Final = 1024
 #: One row per node, parents before their children. The first row is the whole.
 TREE: Final = pl.Schema(
     {
-        "node_id": pl.UInt32(),
-        "parent_id": pl.UInt32(),
-        "depth": pl.UInt32(),
-        "name": pl.String(),
-        "file": pl.String(),
-        "line": pl.Int64(),
-        "origin": pl.String(),
+        **typed(pl.UInt32(), "node_id parent_id depth"),
+        **typed(TEXT, "name file"),
+        "line": WHOLE,
+        "origin": TEXT,
         "frames": pl.UInt32(),
-        "value": pl.Int64(),
-        "before": pl.Int64(),
+        **typed(WHOLE, "value before"),
     }
 )
 
