@@ -7,7 +7,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import conform
+from rmtoolkit._tables import beside, conform
 from rmtoolkit.exceptions import REPORT_BUG, RmtoolkitError, fault, met, named, quote, spared, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, empty
@@ -24,7 +24,6 @@ from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, empty
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
     import pandas as pd
     from distributed import Client
@@ -57,11 +56,12 @@ def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording
         low = int(ends[begin - 1]) if begin else 0
         length = int(ends[end - 1]) - low
         events = recording.events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
+        mine: Any
         if recording.stored is None:
-            yield Recording(containers, recording.samples.slice(low, length), events, recording.report)
+            mine = recording.samples.slice(low, length)
         else:
             mine = replace(recording.stored, first=low, rows=length, counts=tuple(map(int, counts[begin:end])))
-            yield Recording(containers, mine, events, recording.report)
+        yield Recording(containers, mine, events, recording.report)
         begin = end
 
 
@@ -70,7 +70,7 @@ def _counts(recording: Recording) -> NDArray[np.int64]:
         return np.array(recording.stored.counts, dtype=np.int64)
     samples = recording.samples.lazy() if recording.stored is None else recording.stored.scan()
     found = samples.group_by("container_id").len("rows").collect(engine="streaming")
-    joined = recording.containers.join(found, on="container_id", how="left", maintain_order="left")
+    joined = beside(recording.containers.select("container_id"), found, "container_id")
     return joined["rows"].fill_null(0).to_numpy().astype(np.int64)
 
 
@@ -111,9 +111,8 @@ def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterat
             return
         pool = ThreadPoolExecutor(workers)
         try:
-            futures: deque[Future[Made]] = deque()
             # One more than there are workers: none waits while the oldest answer is taken.
-            futures.extend(pool.submit(work, part) for part in islice(todo, workers + 1))
+            futures = deque(pool.submit(work, part) for part in islice(todo, workers + 1))
             while futures:
                 done = futures.popleft().result()
                 futures.extend(pool.submit(work, part) for part in islice(todo, 1))
@@ -144,14 +143,12 @@ def _one_thread_for_matrices() -> Iterator[None]:
 
 def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """Find the two functions in the library that numpy brings; None where it uses another one."""
-    try:
+    with suppress(AttributeError, OSError):
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined] # noqa: SLF001
-    except (AttributeError, OSError):
-        return None
-    for name in _OPENBLAS:
-        ask, tell = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
-        if ask is not None and tell is not None:
-            return ask, tell
+        for name in _OPENBLAS:
+            ask, tell = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
+            if ask is not None and tell is not None:
+                return ask, tell
     return None
 
 
@@ -234,17 +231,12 @@ def _name(part: Recording) -> str:
 def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
     """Judge a workload as if nothing had been measured, and say why."""
     name = _name(part)
-    blank = {column: pl.lit(None, dtype) for column, dtype in SAMPLES.items() if column not in ("container_id", "time")}
-    said = {column: pl.lit(None, CONTAINERS[column]) for column in ("limit_bytes", "request_bytes")}
-    containers = part.containers.with_columns(**said, limit_known=pl.lit(value=False))
-    last = part.samples.group_by("container_id", maintain_order=True).last().with_columns(**blank)
-    made = work(Recording(containers, conform(last, SAMPLES), empty(EVENTS), part.report))
-    words = {
-        "headline": f"{name} could not be judged.",
-        "reason": f"It ended in an {fault(error)}.",
-        "explanation": f"{name} could not be judged. It ended in an {fault(error)}.",
-        "next_step": f"{REPORT_BUG}: {met(error)}.",
-    }
+    blank = part.containers.drop("limit_bytes", "request_bytes").with_columns(limit_known=pl.lit(value=False))
+    last = part.samples.group_by("container_id", maintain_order=True).agg(pl.col("time").last())
+    made = work(Recording(conform(blank, CONTAINERS), conform(last, SAMPLES), empty(EVENTS), part.report))
+    said, why = f"{name} could not be judged.", f"It ended in an {fault(error)}."
+    step = f"{REPORT_BUG}: {met(error)}."
+    words = {"headline": said, "reason": why, "explanation": f"{said} {why}", "next_step": step}
     for frame in {"verdicts", "instances"} & made.keys():
         rows = made[frame]
         made[frame] = rows.with_columns(

@@ -115,9 +115,9 @@ class Remote:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
         return read.seen.content
 
-    def read_text(self, encoding: str = "utf-8") -> str:
+    def read_text(self) -> str:
         """Give the same as text."""
-        return self.read_bytes().decode(encoding)
+        return self.read_bytes().decode("utf-8")
 
     def put(self, made: bytes) -> bool:
         """Put bytes in the place of what was read, whole or not at all; false where somebody else has been there."""

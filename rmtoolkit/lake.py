@@ -277,12 +277,9 @@ class Lake(Parted):
         days: dict[dt.date, list[Path]] = {}
         for file, (_, date) in self._placed().items():
             days.setdefault(date, []).append(file)
-        found = []
-        for last in (False, True):
-            ends = (_lake_files.extent(days[date]) for date in sorted(days, reverse=last))
-            found.append(next((end[last] for end in ends if end is not None), None))
-        first, newest = found
-        return None if first is None or newest is None else (first, newest)
+        ends = (map(_lake_files.extent, map(days.__getitem__, dates)) for dates in (sorted(days), sorted(days)[::-1]))
+        first, last = (next((end for end in some if end is not None), None) for some in ends)
+        return None if first is None or last is None else (first[0], last[1])
 
     def pulled(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
         """Tell which stretches of time of a source, whatever tells one pull from another, are in the lake."""
@@ -439,11 +436,11 @@ class Lake(Parted):
             raise failed[0] if failed else self.nothing()
         frames = _lake_files.gathered([frames for frames, _ in found])
         report = _lake_files.joined(report for _, report in found)
-        if failed:
-            report = _without(report, failed)
-            total = sum(map(len, groups))
-            warn(f"{len(failed):,} of {total:,} files of {self!r} could not be read; the first: {failed[0]}")
-        report = _unfinished(self, report)
+        report = _counted(self, report, failed, sum(map(len, groups)))
+        lines = [str(error) for error in failed[:_NAMED]]
+        if len(failed) > _NAMED:
+            lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
+        report = _unfinished(self, replace(report, partial=(*report.partial, *lines)))
         return frames, Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
 
     @contextmanager
@@ -585,13 +582,16 @@ def _looked_at(lake: Lake) -> Recording:
         raise failed[0] if failed else lake.nothing()
     if not found and not lake.view.predicates:
         raise lake.nothing()
-    if failed:
-        warn(f"{len(failed):,} of {len(files):,} files of {lake!r} could not be read; the first: {failed[0]}")
     whole = in_one(found or [lake.view.kept(wholes[0])])
-    if failed:
-        lost = {**whole.report.left_out, "files that could not be read": len(failed)}
-        whole = replace(whole, report=replace(whole.report, left_out=lost))
-    return whole
+    return replace(whole, report=_counted(lake, whole.report, failed, len(files)))
+
+
+def _counted(lake: Lake, report: Report, failed: Sequence[ReadError], files: int) -> Report:
+    """Warn of files that could not be read, and count them."""
+    if not failed:
+        return report
+    warn(f"{len(failed):,} of {files:,} files of {lake!r} could not be read; the first: {failed[0]}")
+    return replace(report, left_out={**report.left_out, "files that could not be read": len(failed)})
 
 
 def _unfinished(lake: Lake, report: Report) -> Report:
@@ -627,11 +627,3 @@ def _of_group(work: Work, view: View, files: Sequence[Place]) -> Done:
         if part.height
     ]
     return made, failed
-
-
-def _without(report: Report, failed: Sequence[ReadError]) -> Report:
-    lines = [str(error) for error in failed[:_NAMED]]
-    if len(failed) > _NAMED:
-        lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
-    lost = {**report.left_out, "files that could not be read": len(failed)}
-    return replace(report, left_out=lost, partial=(*report.partial, *lines))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import json
 from contextlib import contextmanager
@@ -38,6 +37,7 @@ from rmtoolkit.schema import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
     import os
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -186,6 +186,11 @@ _LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(CORES, 0)
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
     """Read what `write_recording` stored, but not yet the samples."""
     file = as_place(path)
+
+    def demand(*, holds: bool, found: str) -> None:
+        if not holds:
+            raise ReadError.at(path, found=found, expected=_EXPECTED)
+
     with _reading(path):
         if not isinstance(file, Path):
             file = file.read()
@@ -199,29 +204,29 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
         possible = (pl.col(name).is_between(least, ABSURD_BYTES).all() for name, least in _LEAST.items())
-        if not containers.select(pl.all_horizontal(*possible)).item():
-            raise ReadError.at(path, found="limits or requests that cannot be", expected=_EXPECTED)
+        demand(
+            holds=containers.select(pl.all_horizontal(*possible)).item(), found="limits or requests that cannot be"
+        )
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
         counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values())
-        if not (all(0 <= number <= ABSURD_BYTES for number in counts) and 0 <= (report.dropped_share or 0) <= 1):
-            raise ReadError.at(path, found="a report of absurd numbers", expected=_EXPECTED)
+        real = all(0 <= number <= ABSURD_BYTES for number in counts) and 0 <= (report.dropped_share or 0) <= 1
+        demand(holds=real, found="a report of absurd numbers")
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
         known = isinstance(counts, list) and len(counts) == containers.height and sum(counts) == rows
-        if known and min(counts, default=0) < 0:
-            raise ReadError.at(path, found="a negative number of rows", expected=_EXPECTED)
+        demand(holds=not known or min(counts, default=0) >= 0, found="a negative number of rows")
         # A signal that the version which wrote the file did not know was not sampled.
         there = pl.read_parquet_schema(for_polars(file))
         signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
         kinds = {name: there[name] for name in ("container_id", "time", *signals)}
-        if odd := next((name for name, kind in kinds.items() if not (kind.is_numeric() or kind.is_temporal())), None):
-            raise ReadError.at(path, found=f"{kinds[odd]} in the column {odd!r}", expected=_EXPECTED)
-        if rows > allowed_rows(stamp[0], len(kinds)):
-            raise ReadError.at(path, found=f"{stamp[0]:,} bytes that unpack to {rows:,} rows", expected=_EXPECTED)
+        for name, kind in kinds.items():
+            demand(holds=kind.is_numeric() or kind.is_temporal(), found=f"{kind} in the column {name!r}")
+        few = rows <= allowed_rows(stamp[0], len(kinds))
+        demand(holds=few, found=f"{stamp[0]:,} bytes that unpack to {rows:,} rows")
         ids = frozenset(containers["container_id"])
-        if len(ids) < containers.height or None in ids or not ids.issuperset(events["container_id"]):
-            raise ReadError.at(path, found="containers without a number of their own", expected=_EXPECTED)
+        own = len(ids) == containers.height and None not in ids and ids.issuperset(events["container_id"])
+        demand(holds=own, found="containers without a number of their own")
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp, ids)
     return containers, stored, events.with_columns(as_time(pl.col("time").cast(TIME), TIME)).drop_nulls("time"), report
 
@@ -620,7 +625,6 @@ def has(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:
 LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
-_EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 
 
 def normalise(
@@ -704,9 +708,10 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     if len(parts) == 1:
         return parts[0]
     # Provisional ids rise with the end of the recordings: of two limits the later one counts.
+    ends = [times[1] if (times := part.times()) else CALENDAR[0] for part in parts]
     shifts: dict[int, int] = {}
     total = 0
-    for index in sorted(range(len(parts)), key=lambda index: _end(parts[index])):
+    for index in sorted(range(len(parts)), key=ends.__getitem__):
         shifts[index] = total
         total += parts[index].containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1
 
@@ -759,11 +764,6 @@ def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDA
                 found |= {part[key] for key in curves}
                 break
     return found
-
-
-def _end(recording: Recording) -> dt.datetime:
-    last = recording.samples["time"].max()
-    return last if isinstance(last, dt.datetime) else _EARLIEST
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

@@ -14,7 +14,7 @@ from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.symbols import Paths
@@ -89,7 +89,7 @@ def read_heap(
     """
     from rmtoolkit.heap.formats import read_series  # noqa: PLC0415 - slow to import, and heaptrack needs none of it
 
-    return read_series(path, _read_kept, UNDERSTOOD, binary, debug)
+    return read_series(path, _read_one, UNDERSTOOD, binary, debug)
 
 
 @contextmanager
@@ -112,29 +112,21 @@ def kept(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield Path(folder, file.name)
 
 
-def _read_kept(path: str | os.PathLike[str]) -> HeapProfile:
-    with kept(path) as file:
-        return _read_one(file)
-
-
 def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
-    with named(f"Could not read {quote_path(path)}", ReadError):
-        return _recognised(path)
+    with kept(path) as file, named(f"Could not read {quote_path(file)}", ReadError):
+        head, _ = _files.read_bytes(file, expected=UNDERSTOOD, first=_HEAD)
+        module, name = _recognised(file, head)
+        found: HeapProfile = getattr(import_module(f"rmtoolkit.heap.{module}"), name)(file)
+        return found
 
 
-def _recognised(path: str | os.PathLike[str]) -> HeapProfile:
-    head, _ = _files.read_bytes(path, expected=UNDERSTOOD, first=_HEAD)
+def _recognised(file: Path, head: bytes) -> tuple[str, str]:
     for mark, module, name in _MARKS:
         if mark.match(head):
-            return _reader(module, name)(path)
+            return module, name
     other = next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
     # A message begins with one of its fields, of a kind that it can have; most of them are no letters.
     is_pprof = head[:1] in _PPROF_FIELDS and (b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32")
     if other is None and is_pprof:
-        return _reader("formats", "read_one_pprof")(path)
-    raise ReadError.at(path, found=other or head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=None if other else 1)
-
-
-def _reader(module: str, name: str) -> Callable[..., HeapProfile]:
-    reader: Callable[..., HeapProfile] = getattr(import_module(f"rmtoolkit.heap.{module}"), name)
-    return reader
+        return "formats", "read_one_pprof"
+    raise ReadError.at(file, found=other or head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=None if other else 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import beside
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 from rmtoolkit.schema import TEXT, WHOLE, typed
@@ -418,16 +419,8 @@ class _Nodes:
             node, parent, depth = waiting.pop()
             number = len(rows)
             value, before = self.values[node]
-            rows.append(
-                {
-                    "node_id": number,
-                    "parent_id": parent,
-                    "depth": depth,
-                    **self.about[node],
-                    "value": value,
-                    "before": before if with_before else None,
-                }
-            )
+            place = {"node_id": number, "parent_id": parent, "depth": depth}
+            rows.append({**place, **self.about[node], "value": value, "before": before if with_before else None})
             below = sorted(self.children[node].values(), key=lambda one: (max(self.values[one]), -one))
             waiting += [(one, number, depth + 1) for one in below]
         return pl.DataFrame(rows, schema=TREE)
@@ -625,14 +618,8 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     fine = curves(heap, numbered, len(names) + 1, end=len(found.seconds))
     if fine is None:
         return None
-    amounts = (
-        numbered.filter(pl.col("group") < len(names))
-        .join(heap.stacks.select("stack_id", "allocations"), on="stack_id")
-        .group_by("group")
-        .agg(pl.col("allocations").sum())
-    )
-    allocations = np.zeros(len(names) + 1)
-    allocations[amounts["group"].to_numpy()] = amounts["allocations"].to_numpy()
+    made = beside(numbered, heap.stacks.select("stack_id", "allocations"), "stack_id").fill_null(0)
+    allocations = np.bincount(made["group"].to_numpy(), made["allocations"].to_numpy(), len(names) + 1)
     chosen: dict[int, int] = {}
     for group in wanted:
         rows = [row for row, (owner, _) in enumerate(names) if owner == group]
@@ -678,8 +665,8 @@ def _numbered(
         .with_columns(fine=pl.int_range(pl.len(), dtype=pl.Int64))
     )
     names = [(group, tuple(path)) for group, path in kinds.select("group", "path").iter_rows()]
-    placed = held.join(kinds.select("group", "path", "fine"), on=["group", "path"], how="left", maintain_order="left")
-    numbered = named.select("stack_id").join(placed.select("stack_id", "fine"), on="stack_id", how="left")
+    placed = beside(held, kinds.select("group", "path", "fine"), ["group", "path"])
+    numbered = beside(named.select("stack_id"), placed.select("stack_id", "fine"), "stack_id")
     return numbered.select("stack_id", group=pl.col("fine").fill_null(len(names))), names
 
 
@@ -747,9 +734,7 @@ def _renamed(
         .unique("stack_id", keep="first", maintain_order=True)
     )
     lines = mine.filter("by_line").select("stack_id", "by_line")
-    joined = named.join(places.select("stack_id", "caller", "at", "place"), on="stack_id", how="left").join(
-        lines, on="stack_id", how="left", maintain_order="left"
-    )
+    joined = beside(beside(named, places.select("stack_id", "caller", "at", "place"), "stack_id"), lines, "stack_id")
     is_theirs = pl.col("caller").is_not_null()
     return (
         joined.sort("stack_id")
