@@ -359,21 +359,10 @@ def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     # What little data cannot rule out stands below what was killed or is foretold.
     dies &= _guessed().not_() | (pl.col("kills_now") > 0).fill_null(value=False)
     accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
-    rank = (
-        pl.when(accepted)
-        .then(5)
-        .when(dies)
-        .then(0)
-        .when(pl.col("verdict") == Verdict.LEAK)
-        .then(1)
-        .when(chance > _TARGET)
-        .then(2)
-        .when(pl.col("verdict") == Verdict.INCONCLUSIVE)
-        .then(3)
-        .otherwise(4)
-    )
+    leaks, open_ = (pl.col("verdict") == verdict for verdict in (Verdict.LEAK, Verdict.INCONCLUSIVE))
+    ranks = {5: accepted, 0: dies, 1: leaks, 2: chance > _TARGET, 3: open_}
     return rows.sort(
-        rank,
+        pl.coalesce(*(pl.when(holds).then(rank) for rank, holds in ranks.items()), pl.lit(4)),
         pl.when(dies).then(pl.col("oom_probability_24h").fill_null(0.0).neg().round(6)),
         hours,
         chance.neg(),

@@ -172,13 +172,13 @@ def totals_of(
     verdicts = dict(awake["verdict"].value_counts().iter_rows())
     leaks, bounded = (awake.filter(pl.col("verdict") == name) for name in (Verdict.LEAK, Verdict.NOT_LEAK))
     common = bounded["pattern"].value_counts().sort("count", "pattern", descending=[True, False])
-    reaching = pl.col("hours_to_limit") <= _HORIZON_HOURS
+    reaching, alarm = pl.col("hours_to_limit") <= _HORIZON_HOURS, pl.col("alarm")
     known = completeness.filter(pl.col("coverage").is_not_null())
-    expected = int(known["expected"].sum())
-    chances = awake["oom_probability_7d"].drop_nulls()
+    covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
     start, because = _start(awake, target)
     compared = changes is not None
     is_leak, was_leak = pl.col("verdict") == Verdict.LEAK, pl.col("previous_verdict") == Verdict.LEAK
+    open_ = (pl.col("verdict") == Verdict.INCONCLUSIVE) | (alarm == Alarm.TOO_LITTLE_DATA).fill_null(value=False)
     return Totals(
         workloads=rows.height,
         containers=completeness.height,
@@ -193,23 +193,18 @@ def totals_of(
         reaching=awake.filter(reaching).height,
         leaks_reaching=leaks.filter(reaching, pl.col("oom_probability_7d") >= WILL_BE_KILLED).height,
         leaks_unknown=leaks["hours_to_limit"].null_count(),
-        above_target=int((chances > target).sum()) if chances.len() else None,
+        above_target=_above(rows, target),
         target=target,
         alarms=tuple((str(name), int((awake["alarm"] == name).sum())) for name in Alarm),
-        short_of_data=awake.filter(
-            (pl.col("verdict") == Verdict.INCONCLUSIVE)
-            | (pl.col("alarm") == Alarm.TOO_LITTLE_DATA).fill_null(value=False)
-        ).height,
-        dying_otherwise=awake.filter(alarm=Alarm.WILL_BE_KILLED).filter(pl.col("verdict") != Verdict.LEAK).height,
+        short_of_data=awake.filter(open_).height,
+        dying_otherwise=awake.filter(alarm == Alarm.WILL_BE_KILLED, is_leak.not_()).height,
         waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
         **awake.select(map(known_sum, ("waste_bytes", "waste_per_month"))).row(0, named=True),
         **rows.select(map(known_sum, _ALL_TOGETHER)).row(0, named=True),
         currency=None if prices is None else prices.currency,
-        coverage=int(known.select(pl.min_horizontal("samples", "expected").sum()).item()) / expected
-        if expected
-        else None,
+        coverage=known.select(covered).item(),
         samples=int(completeness["samples"].sum()),
-        data_age_seconds=_lowest(rows["data_age_seconds"]),
+        data_age_seconds=rows.select(pl.col("data_age_seconds").min()).item(),
         stale=bool((rows["data_age_seconds"] > _STALE_SCRAPES * rows["cadence_seconds"].fill_null(60.0)).all()),
         window_start=completeness.select(pl.col("first").min()).item(),
         window_end=completeness.select(pl.col("last").max()).item(),
@@ -231,19 +226,9 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
     return int((chances > target).sum()) if chances.count() else None
 
 
-def _lowest(ages: pl.Series) -> float | None:
-    found = ages.min()
-    return float(found) if isinstance(found, int | float) else None
-
-
 def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
-    names = ("workload_id", "verdict", "action", "kills_7d", "limit_outlook", "limit_at", "hours_to_limit")
-    more = ("growth_bytes_per_day", "oom_probability_7d", "advised_limit_bytes", "advised_oom_probability", "next_text")
-    acts = awake.filter(pl.col("action") != Action.NONE).select(*names, *more)
-    if not acts.height:
-        return None, "Nothing to do."
-    row = acts.row(0, named=True)
-    return row["workload_id"], _because(row, target)
+    acts = awake.filter(pl.col("action") != Action.NONE).head(1).to_dicts()
+    return (acts[0]["workload_id"], _because(acts[0], target)) if acts else (None, NOTHING)
 
 
 def _because(row: Row, target: float) -> str:
@@ -283,8 +268,7 @@ def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
             *map(known_sum, ("waste_bytes", "waste_per_month")),
         )
         .sort(*map(str, Alarm), "workloads", descending=True, maintain_order=True)
-        .select(GROUPS.names())
-        .cast(GROUPS)
+        .pipe(conform, GROUPS)
     )
 
 
@@ -312,14 +296,9 @@ BUYS: Final = pl.Schema(
 
 def tried_limits(rows: pl.DataFrame) -> pl.DataFrame:
     """List the limit in force and higher ones for every workload that grows towards one."""
-    grows = rows.filter(pl.col("growing") & (pl.col("limit_bytes") > 0))
-    found = [
-        (row["workload_id"], *(row[name] for name in WORKLOAD), limit)
-        for row in grows.select("workload_id", *WORKLOAD, "limit_bytes").iter_rows(named=True)
-        for limit in (row["limit_bytes"], *(math.ceil(row["limit_bytes"] * times / _MIB) * _MIB for times in _RAISED))
-    ]
-    schema = {name: BUYS[name] for name in ("workload_id", *WORKLOAD, "limit_bytes")}
-    return pl.DataFrame(found, schema=schema, orient="row")
+    grows, limit = rows.filter(pl.col("growing") & (pl.col("limit_bytes") > 0)), pl.col("limit_bytes")
+    tried = pl.concat_list(limit, *((limit * times / _MIB).ceil().cast(WHOLE) * _MIB for times in _RAISED))
+    return grows.select("workload_id", *WORKLOAD, tried.alias("limit_bytes")).explode("limit_bytes")
 
 
 def buys_of(rows: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
@@ -338,8 +317,7 @@ def buys_of(rows: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, price
             hours_bought=bought,
             cost_per_month=pl.lit(None, dtype=pl.Float64) if price is None else more * pl.col("pods_now") * price,
         )
-        .select(BUYS.names())
-        .cast(BUYS)
+        .pipe(conform, BUYS)
     )
 
 
@@ -763,10 +741,9 @@ def settings_of(recording: Recording) -> pl.DataFrame:
         recording.containers.select("container_id", limit="limit_bytes", request="request_bytes")
         .unpivot(index="container_id", variable_name="kind", value_name="value_bytes")
         .join(said, on=["container_id", "kind"], how="anti")
-        .with_columns(pl.lit(None, dtype=TIME).alias(end) for end in ("start", "end"))
     )
-    found = pl.concat([changed, constant.select(SETTINGS.names())]).filter(pl.col("value_bytes").is_not_null())
-    return found.cast(SETTINGS).sort("container_id", "kind", "start")
+    found = pl.concat([changed, conform(constant, SETTINGS)]).drop_nulls("value_bytes")
+    return found.sort("container_id", "kind", "start")
 
 
 def kills_of(foretold: pl.DataFrame) -> pl.DataFrame:

@@ -210,7 +210,7 @@ class Account:
         """Go on to an event; close steps on the way that hold enough events."""
         while (full := self._step_began[0] + self._step_events - begun) <= end:
             self._advance(full, begun)
-            self._close()
+            self.close()
         self._advance(end, begun)
 
     def _advance(self, end: int, begun: int) -> None:
@@ -233,14 +233,15 @@ class Account:
                 for first, later in zip(self.rows[::2], self.rows[1::2], strict=True)
             ]
         if ms - self._step_began[1] >= self._step_ms:
-            self._close()
+            self.close()
 
     def _resident(self, pages: int) -> None:
         self.rss_pages = max(self.rss_pages, pages)
         if self.rows:
             self.rows[-1] = self.rows[-1]._replace(rss=pages)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End a step."""
         nets = self.tally.nets()
         self.steps.append((self.events, self.last_ms, nets))
         self._step_began = self.events, self.last_ms
@@ -264,16 +265,11 @@ class Account:
         self.peak = self.peak_ms = self._most = self._growth_rows = self.rss_pages = 0
         self._step_began = self.events, self.last_ms
 
-    def finish(self) -> None:
-        """Close the last step."""
-        self._close()
-
 
 def added(first: Nets, second: Nets) -> Nets:
     """Join two steps."""
     traces, where = np.unique(np.concatenate((first.traces, second.traces)), return_inverse=True)
-    size = np.zeros(len(traces), np.int64)
-    blocks = np.zeros(len(traces), np.int64)
+    size, blocks = np.zeros((2, len(traces)), np.int64)
     np.add.at(size, where, np.concatenate((first.size, second.size)))
     np.add.at(blocks, where, np.concatenate((first.blocks, second.blocks)))
     kept = (size != 0) | (blocks != 0)
@@ -399,12 +395,14 @@ _FEW_DIGITS: Final = 4
 
 
 class Events(NamedTuple):
-    """What stands in one block."""
+    """What stands in one block; where blocks have addresses, also what is freed at once, and frees of nothing."""
 
-    keys: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    before: NDArray[np.int64]
+    keys: Integers
+    starts: Integers
+    ends: Integers
+    before: Integers
+    temporary: Integers | None = None
+    unmatched: int = 0
 
 
 def decode(block: memoryview) -> Events:
@@ -478,17 +476,6 @@ _TRACE_BITS: Final = 24
 _SIZE_BITS: Final = 39
 
 
-class RawEvents(NamedTuple):
-    """What stands in one block."""
-
-    keys: Integers
-    temporary: Integers
-    starts: Integers
-    ends: Integers
-    before: Integers
-    unmatched: int
-
-
 class Addresses:
     """Remembers what is live, from block to block."""
 
@@ -503,7 +490,7 @@ class Addresses:
         packed = np.fromiter(self._entries, np.int64, len(self._entries))
         return packed >> _TRACE_BITS, packed & ((1 << _TRACE_BITS) - 1)
 
-    def decode(self, block: memoryview) -> RawEvents:
+    def decode(self, block: memoryview) -> Events:
         """Read the events of a block, and find for each free what it frees."""
         text = np.frombuffer(block, np.uint8)
         marks = np.flatnonzero((text == 32) | (text == 10))
@@ -530,7 +517,7 @@ class Addresses:
         keys, temporary, kept = self._match(pointers[good], entries[good])
         # Events that stand before each other line, without those that match nothing.
         before = np.append(0, np.cumsum(kept))[other - np.arange(len(other))]
-        return RawEvents(keys, temporary, starts[other], ends[other], before, int((~kept).sum()))
+        return Events(keys, starts[other], ends[other], before, temporary, int((~kept).sum()))
 
     def _numbered(self, sizes: Integers, traces: Integers, good: NDArray[np.bool_]) -> Integers:
         packed = np.where(good, sizes << _TRACE_BITS | traces, -1)

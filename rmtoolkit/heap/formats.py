@@ -16,7 +16,7 @@ import polars as pl
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
-from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Maps, Module
+from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Module, Places, read_maps
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
@@ -559,7 +559,7 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     text, more = _files.as_text(data, path, expected=JEPROF_EXPECTED)
     dump = _parse_jeprof(text, path)
     table = FrameTable()
-    maps = Maps(dump.maps)
+    places, modules = read_maps(dump.maps)
     rows = []
     amounts = {name: list[int | None]() for name in ("live_blocks", "live_bytes", "allocations", "allocated_bytes")}
     has_totals = any(values[2] for values in dump.stacks.values())
@@ -567,7 +567,7 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     for addresses, (blocks, size, all_blocks, all_size) in dump.stacks.items():
         for address in addresses:
             if address not in numbers:
-                numbers[address] = _frames(dump, maps, table, address)
+                numbers[address] = _frames(dump, places, table, address)
         rows.append([number for address in addresses for number in numbers[address]])
         live_blocks, live = _scaled(blocks, size, dump.rate)
         allocations, allocated = _scaled(all_blocks, all_size, dump.rate) if has_totals else (None, None)
@@ -581,9 +581,9 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     if not dump.maps and not dump.symbols:
         partial.append("the list of modules at its end is missing, so it may be cut off")
     warnings = [note for note in (*notes, *more) if note not in partial]
-    summary = _summary(dump.format, dump.binary or next(iter(maps.modules), None), amounts, sampled=dump.rate > 1)
+    summary = _summary(dump.format, dump.binary or next(iter(modules), None), amounts, sampled=dump.rate > 1)
     told = report(path, {"damaged lines": dump.damaged}, partial, warnings)
-    return HeapProfile(summary, stacks, table.frame(), modules=maps.modules, report=told)
+    return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
 
 def _scaled(blocks: int, size: int, rate: int) -> tuple[int, int]:
@@ -668,11 +668,11 @@ def _add(dump: _Dump, addresses: tuple[int, ...], values: list[int]) -> None:
         dump.stacks[addresses] = together
 
 
-def _frames(dump: _Dump, maps: Maps, table: FrameTable, address: int) -> list[int]:
+def _frames(dump: _Dump, places: Places, table: FrameTable, address: int) -> list[int]:
     """Find the frames at an address, inlined functions first."""
     # Addresses are those where callers go on; the call itself stands one byte before.
     names = dump.symbols.get(address) or dump.symbols.get(address - 1)
-    text, module = maps.place(address - 1)
+    text, module = places.place(address - 1)
     if names is None:
         return [table.number(text, None, None, module)]
     return [table.number(demangle(name.strip()), None, None, module) for name in names.split("--") if name.strip()]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -15,9 +13,9 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import _heaptrack_events
-from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Mark, RawEvents, Row, Tally, ahead
+from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Events, Mark, Row, Tally, ahead
 from rmtoolkit.heap._names import FrameTable, as_lists, report
-from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, HeapProfile, HeapSummary
+from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, HeapProfile, HeapSummary, Places
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
 from rmtoolkit.text import memory
@@ -319,18 +317,9 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...
 
 def frames_of_addresses(tables: Tables, addresses: Integers, table: FrameTable) -> list[tuple[int, ...]]:
     """Find a frame for each address: the module and how far into it."""
-    modules = sorted(dict.fromkeys(tables.modules))
-    begins = [begin for begin, *_ in modules]
-    found: list[tuple[int, ...]] = [()]
-    for address in addresses.tolist():
-        place = bisect_right(begins, address) - 1
-        if place >= 0 and address < modules[place][1]:
-            name = modules[place][2].decode("utf-8", "replace")
-            text = f"{PurePosixPath(name).name}+{address - modules[place][3]:#x}"
-            found.append((table.number(text, None, None, name),))
-        else:
-            found.append((table.number(f"{address:#x}", None, None, None),))
-    return found
+    places = Places((begin, end, base, name.decode("utf-8", "replace")) for begin, end, name, base in tables.modules)
+    named = map(places.place, addresses.tolist())
+    return [(), *((table.number(text, None, None, module),) for text, module in named)]
 
 
 def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integers, Integers, int]:
@@ -459,11 +448,9 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
 class _Part(NamedTuple):
     """A block in numbers; of a raw file with the entries known by then."""
 
-    keys: Integers
-    temporary: Integers | None
+    events: Events
     lines: list[bytes]
     before: list[int]
-    unmatched: int
     infos: tuple[Integers, Integers] | None
 
 
@@ -479,12 +466,7 @@ def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
         told, stamps = _thinned(block, events.starts, np.flatnonzero(events.ends > events.starts), stamps)
         places = zip(events.starts[told].tolist(), events.ends[told].tolist(), strict=True)
         lines = [bytes(block[start:end]) for start, end in places]
-        before = events.before[told].tolist()
-        if isinstance(events, RawEvents):
-            infos = addresses.infos() if addresses is not None else None
-            yield _Part(events.keys, events.temporary, lines, before, events.unmatched, infos)
-        else:
-            yield _Part(events.keys, None, lines, before, 0, None)
+        yield _Part(events, lines, events.before[told].tolist(), None if addresses is None else addresses.infos())
 
 
 def _thinned(block: memoryview, starts: Integers, told: Integers, seen: int) -> tuple[Integers, int]:
@@ -516,22 +498,21 @@ def _read(path: str | os.PathLike[str]) -> _Found:
     infos: tuple[Integers, Integers] | None = None
     for part in ahead(_parts(blocks, tables)):
         marks = tables.take(part.lines, part.before)
-        infos = part.infos
+        infos, keys = part.infos, part.events.keys
         # Tables may be long, and those without any event in between are looked at once.
-        if len(part.keys) or not tally.entries:
+        if len(keys) or not tally.entries:
             sizes, traces = grow(infos or tables.infos())
-        keys = part.keys
         if len(keys) and int(keys.max()) >= 2 * len(sizes):
             beyond = keys >= 2 * len(sizes)
             tables.left_out[BEYOND] += int(beyond.sum())
             keys = np.where(beyond, 2 * len(sizes) + (keys & 1), keys)
-        tables.left_out[UNMATCHED] += part.unmatched
-        account.add(keys, marks, part.temporary)
+        tables.left_out[UNMATCHED] += part.events.unmatched
+        account.add(keys, marks, part.events.temporary)
         if tables.left_out.total() > _MOST_DAMAGE:
             blocks.damage = f"more than {_MOST_DAMAGE:,} of its lines are damaged, and no more was read"
             break
     sizes, traces = grow(infos or tables.infos())
-    account.finish()
+    account.close()
     return _Found(blocks, tables, account, tally, sizes, traces, infos is not None)
 
 

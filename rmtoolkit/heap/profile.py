@@ -191,27 +191,32 @@ _MAP: Final = re.compile(
 )
 
 
-class Maps:
-    """Memory maps of a process, as ``/proc/PID/maps`` lists them."""
+class Places:
+    """What is mapped where in a process: begin, end, the address of the file's own beginning, and the file."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        found = []
-        self.modules: dict[str, Module] = {}
-        for line in lines:
-            if match := _MAP.match(line.strip()):
-                begin, end, offset = (int(number, 16) for number in match.groups()[:3])
-                module = match[5].strip() or None
-                found.append((begin, end, offset, module))
-                if module is not None and module.startswith("/"):
-                    self.modules.setdefault(module, Module(inode=int(match[4])))
-        self._maps = sorted(found, key=lambda one: one[:3])
+    def __init__(self, maps: Iterable[tuple[int, int, int, str]]) -> None:
+        self._maps = sorted(maps)
         self._begins = [begin for begin, *_ in self._maps]
 
     def place(self, address: int) -> tuple[str, str | None]:
         """Name an address by its file, and the place there."""
         number = bisect_right(self._begins, address) - 1
         if number >= 0:
-            begin, end, offset, module = self._maps[number]
-            if address < end and module is not None:
-                return f"{PurePosixPath(module).name}+{address - begin + offset:#x}", module
+            _, end, base, module = self._maps[number]
+            if address < end and module:
+                return f"{PurePosixPath(module).name}+{address - base:#x}", module
         return f"{address:#x}", None
+
+
+def read_maps(lines: Iterable[str]) -> tuple[Places, dict[str, Module]]:
+    """Read what ``/proc/PID/maps`` lists."""
+    found = []
+    modules: dict[str, Module] = {}
+    for line in lines:
+        if match := _MAP.match(line.strip()):
+            begin, end, offset = (int(number, 16) for number in match.groups()[:3])
+            module = match[5].strip()
+            found.append((begin, end, begin - offset, module))
+            if module.startswith("/"):
+                modules.setdefault(module, Module(inode=int(match[4])))
+    return Places(found), modules

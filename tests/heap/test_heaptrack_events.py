@@ -23,7 +23,7 @@ def count(blocks: list[list[int]], marks: list[list[Mark]], most_traces: int = 4
     account = Account(tally, 100)
     for keys, stamps in zip(blocks, marks, strict=True):
         account.add(np.array(keys, np.int64), stamps)
-    account.finish()
+    account.close()
     return account
 
 
