@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,7 @@ from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,6 +50,7 @@ _MANY_STAMPS: Final = 1 << 17
 _MOST_MILLISECONDS: Final = 1 << 40
 _MOST_PAGE_BYTES: Final = 1 << 30
 
+_KINDS: Final = frozenset((b"s ", b"i ", b"v ", b"X ", b"x ", b"I ", b"S ", b"m "))
 DAMAGED: Final = "damaged lines"
 UNKNOWN: Final = "lines of an unknown kind"
 
@@ -60,7 +61,6 @@ class Tables:
 
     path: object
     form: int | None = None
-    version: int | None = None
     command: str | None = None
     page_bytes: int = 4096
     raw: bool = False
@@ -96,10 +96,10 @@ class Tables:
             elif kind == b"a ":
                 self._infos.append(self._pairs(found))
                 self._known = None
-            elif kind in _READERS:
+            elif kind in _KINDS:
                 for line in found:
                     try:
-                        _READERS[kind](self, line[2:])
+                        self._line(kind, line[2:])
                     except (ValueError, IndexError):
                         self.left_out[DAMAGED] += 1
             elif kind[:1] == b"#":
@@ -179,9 +179,9 @@ class Tables:
             return
         words = line.split()
         try:
-            self.version = int(words[1], 16)
-            # Early builds of 1.2 and before do not say the form.
-            self.form = int(words[2], 16) if len(words) > 2 else 1
+            # Behind the version; early builds of 1.2 and before do not say the form.
+            _, *form = [int(word, 16) for word in words[1:3]]
+            self.form = form[0] if form else 1
         except (ValueError, IndexError):
             raise ReadError.at(self.path, found=line, expected="v VERSION FORM, as heaptrack writes", line=1) from None
         if self.form > NEWEST:
@@ -207,29 +207,31 @@ class Tables:
             self.left_out["strings whose length is not what they say"] += 1
         return rest
 
-    def _string(self, data: bytes) -> None:
-        place = len(self.strings)
-        self.strings.append(data)
-        self.strings[place] = self.text(data)
-
-    def _pointer(self, data: bytes) -> None:
-        place = len(self.pointers)
-        self.pointers.append(())
-        self.pointers[place] = tuple([int(word, 16) for word in data.split()])
-
-    def _header(self, data: bytes) -> None:
-        if self.form is None:
-            self.first_line(b"v " + data)
-
-    def _debuggee(self, data: bytes) -> None:
-        if self.command is None:
-            self.command = data.decode("utf-8", "replace")
-
-    def _pages(self, data: bytes) -> None:
-        size = int(data.split()[0], 16)
-        if not 0 < size <= _MOST_PAGE_BYTES:
-            raise ValueError(size)
-        self.page_bytes = size
+    def _line(self, kind: bytes, data: bytes) -> None:
+        """Read any other line; a damaged one keeps its place in its table."""
+        match kind:
+            case b"s ":
+                self.strings.append(data)
+                self.strings[-1] = self.text(data)
+            case b"i ":
+                self.pointers.append(())
+                self.pointers[-1] = tuple([int(word, 16) for word in data.split()])
+            case b"v " if self.form is None:
+                self.first_line(b"v " + data)
+            case b"X " if self.command is None:
+                self.command = data.decode("utf-8", "replace")
+            case b"x ":
+                self.raw = True
+                self.executable = self.text(data)
+            case b"I ":
+                size = int(data.split()[0], 16)
+                if not 0 < size <= _MOST_PAGE_BYTES:
+                    raise ValueError(size)
+                self.page_bytes = size
+            case b"S ":
+                self._suppression(data)
+            case b"m ":
+                self._module(data)
 
     def _suppression(self, data: bytes) -> None:
         # Written with its length in newer forms, and without in older ones; some readers know the old one only.
@@ -239,19 +241,12 @@ class Tables:
             raise ValueError(data)
         self.suppressions.append(data.removeprefix(b"leak:").decode("utf-8", "replace").strip())
 
-    def _executable(self, data: bytes) -> None:
-        self.raw = True
-        self.executable = self.text(data)
-
     def _module(self, data: bytes) -> None:
         self.raw = True
-        rest = data
+        name, _, rest = data.partition(b" ")
         if (self.form or 0) >= _SIZED:
-            length, _, rest = data.partition(b" ")
-            size = int(length, 16)
+            size = int(name, 16)
             name, rest = rest[:size], rest[size:]
-        else:
-            name, _, rest = rest.partition(b" ")
         if name == b"-":
             # Modules were loaded or closed, and are all listed again; earlier addresses keep their names.
             return
@@ -268,18 +263,6 @@ def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     if len(parts) > 1:
         parts[:] = [np.concatenate(parts)]
     return parts[0]
-
-
-_READERS: Final[dict[bytes, Callable[[Any, bytes], None]]] = {
-    b"s ": Tables._string,  # noqa: SLF001 - the class's own
-    b"i ": Tables._pointer,  # noqa: SLF001
-    b"v ": Tables._header,  # noqa: SLF001
-    b"X ": Tables._debuggee,  # noqa: SLF001
-    b"x ": Tables._executable,  # noqa: SLF001
-    b"I ": Tables._pages,  # noqa: SLF001
-    b"S ": Tables._suppression,  # noqa: SLF001
-    b"m ": Tables._module,  # noqa: SLF001
-}
 
 
 #: What libraries keep on purpose until the end; heaptrack leaves them out of what leaked too.
@@ -546,7 +529,9 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
     counts = counts - np.column_stack((np.zeros_like(excess), excess))
     at_peak = found.tally.at_peak().reshape(-1, 2)[: len(found.sizes)]
     stacks, frames, cut = _stacks(found, counts, at_peak)
-    stacks = _suppress(stacks, frames, [*SUPPRESSIONS, *tables.suppressions, *_patterns(suppressions)])
+    given = [suppressions] if isinstance(suppressions, str) else suppressions
+    own = [pattern.strip().removeprefix("leak:") for pattern in given]
+    stacks = _suppress(stacks, frames, [*SUPPRESSIONS, *tables.suppressions, *own])
     suppressed = int(stacks["live_bytes"].filter(stacks["suppressed"]).sum())
     kept = ~stacks["suppressed"]
     last = account.rows[-1].ms if account.rows else None
@@ -576,11 +561,6 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         events="events",
     )
     return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(found.sizes, counts), report=told)
-
-
-def _patterns(suppressions: Iterable[str]) -> list[str]:
-    given = [suppressions] if isinstance(suppressions, str) else list(suppressions)
-    return [pattern.strip().removeprefix("leak:") for pattern in given]
 
 
 def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.DataFrame, pl.DataFrame, int]:
