@@ -22,9 +22,11 @@ from rmtoolkit.schema import (
     EVENTS,
     FOOTPRINTS,
     IDENTITY,
+    NUMBER,
     SAMPLES,
     SIGNALS,
     TIME,
+    WHOLE,
     Report,
     empty,
 )
@@ -189,13 +191,12 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
     """Give every container instance one row and one id, in a fixed order."""
     frame = conform(containers, CONTAINERS).rename({"container_id": "old_id"})
     frame = frame.with_columns(_workloads.infer(pl.col("pod"), workload_pattern).alias("inferred"))
+    owner, kind = (pl.col("inferred").struct.field(name) for name in ("workload", "workload_kind"))
     unknown = pl.col("workload").is_null()
     guessed = unknown & pl.col("pod").is_not_null()
     frame = frame.with_columns(
-        workload=pl.coalesce("workload", pl.col("inferred").struct.field("workload")),
-        workload_kind=pl.when(unknown)
-        .then(pl.coalesce("workload_kind", pl.col("inferred").struct.field("workload_kind")))
-        .otherwise("workload_kind"),
+        workload=pl.coalesce("workload", owner),
+        workload_kind=pl.coalesce("workload_kind", pl.when(unknown).then(kind)),
         workload_inferred=guessed | pl.col("workload_inferred").fill_null(value=False),
     )
     frame = _fill_in(frame)
@@ -252,15 +253,12 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
     )
     owned = pl.col("owner").is_not_null() & named & guessed
     renamed = owned & (pl.col("owner") != pl.col("workload"))
-    return (
-        beside(frame, owner, place)
-        .with_columns(
-            workload=pl.when(owned).then("owner").otherwise("workload"),
-            # The kind that was guessed with another owner does not belong to this one.
-            workload_kind=pl.when(renamed).then(None).otherwise("workload_kind"),
-        )
-        .drop("owner")
+    owned_by = beside(frame, owner, place).with_columns(
+        workload=pl.when(owned).then("owner").otherwise("workload"),
+        # The kind that was guessed with another owner does not belong to this one.
+        workload_kind=pl.when(renamed).then(None).otherwise("workload_kind"),
     )
+    return owned_by.drop("owner")
 
 
 def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
@@ -277,21 +275,16 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
 def cadences(samples: pl.DataFrame) -> pl.DataFrame:
     """Find how often each container was sampled."""
     sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
-    ids = samples["container_id"]
-    none = pl.DataFrame(ids.gather(run_starts(ids))).select(
-        "container_id", step=pl.lit(None, dtype=pl.Float64), samples=pl.lit(0, dtype=pl.Int64)
-    )
     instants = samples.select("container_id", "time")
-    found = (
+    found = [spans(samples).select("container_id", step=pl.lit(None, NUMBER), samples=pl.lit(0, WHOLE))]
+    found += [
         _usual_steps(instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants)
         for name in sampled
-    )
-    return (
-        pl.concat([*found, none])
-        .sort("container_id", "samples", descending=[False, True], maintain_order=True)
-        .unique("container_id", keep="first", maintain_order=True)
-        .select("container_id", cadence_seconds=pl.col("step") / 1000)
-    )
+    ]
+    # Of several signals the one that was sampled most often.
+    steps = pl.concat(found).sort("samples", descending=True, maintain_order=True)
+    steps = steps.unique("container_id", keep="first", maintain_order=True).sort("container_id")
+    return steps.select("container_id", cadence_seconds=pl.col("step") / 1000)
 
 
 def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
