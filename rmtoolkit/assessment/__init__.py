@@ -17,7 +17,7 @@ from rmtoolkit.analysis.judge import judge, verdicts_with
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
 from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
-from rmtoolkit.assessment._rows import WORKLOADS
+from rmtoolkit.assessment._rows import WORKLOADS as WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
@@ -41,20 +41,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.limits.risk import Margins, Prices
     from rmtoolkit.schema import Report
-
-
-__all__ = [
-    "WORKLOADS",
-    "Assessment",
-    "as_assessment",
-    "assess",
-    "checklist",
-    "classify",
-    "fits",
-    "limit_risk",
-    "lives",
-    "recommend_limits",
-]
 
 
 _SHOWN_PARTIAL: Final = 3
