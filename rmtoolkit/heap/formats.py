@@ -7,7 +7,7 @@ import math
 import os
 import re
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,7 +91,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     numbers = number_frames(texts, table)
     points = [_point(point, numbers) for point in document["pps"]]
     good = [point for point in points if point is not None]
-    amounts = {name: [values[place] for _, values in good] for place, name in enumerate(_AMOUNTS)}
+    amounts = _columns(_AMOUNTS, [values for _, values in good])
     stacks, cut = stacks_frame([frames for frames, _ in good], amounts)
     unit = _SECONDS.get(str(document.get("tu")))
     ended, peaked = (_amount(document.get(name)) for name in ("te", "tg"))
@@ -126,6 +126,11 @@ def _summary(
         live_at_end_blocks=total("live_blocks"),
         sampled=sampled,
     )
+
+
+def _columns(names: Iterable[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Turn the amounts of each stack into columns."""
+    return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
 def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -452,7 +457,6 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     last = profiles[-1]
     gone = [0 if name.startswith("live") else None for name in _TOLD]
     rows = [said.get(stack, gone) for stack in numbers.values()]
-    every = {name: [row[place] for row in rows] for place, name in enumerate(_TOLD)}
     live = [profile.summary.live_at_end_bytes for profile in profiles]
     moments = {"live_bytes": live, "events": range(len(live)), **({"time_seconds": seconds} if seconds else {})}
     report = last.report
@@ -460,7 +464,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         report = profile.report.joined(report)
     return replace(
         last,
-        stacks=stacks_frame(list(numbers), every)[0],
+        stacks=stacks_frame(list(numbers), _columns(_TOLD, rows))[0],
         frames=table.frame(),
         timeline=conform(pl.DataFrame(moments), TIMELINE),
         growth=pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events"),
@@ -560,19 +564,13 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     dump = _parse_jeprof(text, path)
     table = FrameTable()
     places, modules = read_maps(dump.maps)
-    rows = []
-    amounts = {name: list[int | None]() for name in ("live_blocks", "live_bytes", "allocations", "allocated_bytes")}
     has_totals = any(values[2] for values in dump.stacks.values())
-    numbers: dict[int, list[int]] = {}
-    for addresses, (blocks, size, all_blocks, all_size) in dump.stacks.items():
-        for address in addresses:
-            if address not in numbers:
-                numbers[address] = _frames(dump, places, table, address)
-        rows.append([number for address in addresses for number in numbers[address]])
-        live_blocks, live = _scaled(blocks, size, dump.rate)
-        allocations, allocated = _scaled(all_blocks, all_size, dump.rate) if has_totals else (None, None)
-        for name, value in zip(amounts, (live_blocks, live, allocations, allocated), strict=True):
-            amounts[name].append(value)
+    every = dict.fromkeys(chain.from_iterable(dump.stacks))
+    numbers = {address: _frames(dump, places, table, address) for address in every}
+    rows = [[number for address in addresses for number in numbers[address]] for addresses in dump.stacks]
+    live = [_scaled(values[0], values[1], dump.rate) for values in dump.stacks.values()]
+    made = [_scaled(values[2], values[3], dump.rate) if has_totals else (None, None) for values in dump.stacks.values()]
+    amounts = _columns(("live_blocks", "live_bytes"), live) | _columns(("allocations", "allocated_bytes"), made)
     stacks, cut = stacks_frame(rows, amounts)
     partial = [*deep(cut), *(note for note in notes if "cut off" in note)]
     listed = sum(values[0] for values in dump.stacks.values())
@@ -682,6 +680,7 @@ PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed w
 
 #: Fields of the messages.
 _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
+_MESSAGES: Final = (_SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION)
 #: Columns of `STACKS` by the name of a value.
 _VALUES: Final = {
     "inuse_space": "live_bytes",
@@ -698,7 +697,7 @@ _MOST_FIELDS: Final = 1 << 20
 
 @dataclass(slots=True)
 class _Profile:
-    types: list[tuple[int, int]] = field(default_factory=list)
+    types: list[int] = field(default_factory=list)
     samples: list[tuple[list[int], list[int]]] = field(default_factory=list)
     mappings: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     locations: dict[int, tuple[int, int, list[tuple[int, int]]]] = field(default_factory=dict)
@@ -770,25 +769,21 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         if not profile.samples:
             raise ReadError.at(path, found=str(error), expected=PPROF_EXPECTED) from None
         partial.append(f"{error}; what stands before was read")
-    columns: dict[int, str] = {}
-    for place, (kind, _) in enumerate(profile.types):
-        column = _VALUES.get(profile.string(kind))
+    columns: dict[str, int] = {}
+    names = list(map(profile.string, profile.types))
+    for place, name in enumerate(names):
         # Of two columns with one name the first counts.
-        if column is not None and column not in columns.values():
-            columns[place] = column
+        if name in _VALUES:
+            columns.setdefault(_VALUES[name], place)
     if not columns:
-        names = ", ".join(profile.string(kind) for kind, _ in profile.types) or "no values"
-        raise ReadError.at(path, found=names, expected="a profile with inuse_space")
+        found = ", ".join(names) or "no values"
+        raise ReadError.at(path, found=found, expected="a profile with inuse_space")
     table = FrameTable()
     frames = {number: _frames_pprof(profile, number, table) for number in profile.locations}
-    rows, amounts = [], {column: list[int]() for column in columns.values()}
-    for locations, values in profile.samples:
-        if len(values) != len(profile.types):
-            profile.damaged += 1
-            continue
-        rows.append([number for location in locations for number in frames.get(location, ())])
-        for place, column in columns.items():
-            amounts[column].append(values[place])
+    samples = [(locations, values) for locations, values in profile.samples if len(values) == len(names)]
+    profile.damaged += len(profile.samples) - len(samples)
+    rows = [[number for place in locations for number in frames.get(place, ())] for locations, _ in samples]
+    amounts = {column: [values[place] for _, values in samples] for column, place in columns.items()}
     stacks, cut = stacks_frame(rows, amounts)
     files = {profile.string(name): profile.string(build) or None for *_, name, build in profile.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}
@@ -842,11 +837,13 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
         profile.period = _signed(value)
     elif number == _STRING and isinstance(value, bytes):
         profile.strings.append(value.decode("utf-8", "replace"))
-    elif number == _SAMPLE_TYPE:
-        message = _message(value)
-        profile.types.append((_number(message, 1), _number(message, 2)))
+    if number not in _MESSAGES:
+        return
+    message = _message(value)
+    first = _number(message, 1)
+    if number == _SAMPLE_TYPE:
+        profile.types.append(first)
     elif number == _SAMPLE:
-        message = _message(value)
         values = [_signed(amount) for amount in _numbers_pprof(message, 2)]
         # What was freed since the profile before, in one of changes, is less than nothing.
         if all(-_MOST_BYTES < amount < _MOST_BYTES for amount in values):
@@ -854,16 +851,13 @@ def _top(profile: _Profile, number: int, value: int | bytes) -> None:
         else:
             profile.damaged += 1
     elif number == _MAPPING:
-        message = _message(value)
         begin, offset, name, build = (_number(message, place) for place in (2, 4, 5, 6))
-        profile.mappings[_number(message, 1)] = begin, offset, name, build
+        profile.mappings[first] = begin, offset, name, build
     elif number == _LOCATION:
-        message = _message(value)
         lines = [(_number(line, 1), _signed(_number(line, 2))) for line in map(_message, message.get(4, ()))]
-        profile.locations[_number(message, 1)] = _number(message, 2), _number(message, 3), lines
-    elif number == _FUNCTION:
-        message = _message(value)
-        profile.functions[_number(message, 1)] = _number(message, 2) or _number(message, 3), _number(message, 4)
+        profile.locations[first] = _number(message, 2), _number(message, 3), lines
+    else:
+        profile.functions[first] = _number(message, 2) or _number(message, 3), _number(message, 4)
 
 
 def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
