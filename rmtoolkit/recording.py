@@ -204,9 +204,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
         possible = (pl.col(name).is_between(least, ABSURD_BYTES).all() for name, least in _LEAST.items())
-        demand(
-            holds=containers.select(pl.all_horizontal(*possible)).item(), found="limits or requests that cannot be"
-        )
+        demand(holds=containers.select(pl.all_horizontal(*possible)).item(), found="limits or requests that cannot be")
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
         counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values())
