@@ -96,14 +96,7 @@ _HEAP: Final = re.compile(
     rb"|\{\s*+\"dhatFileVersion\")"
 )
 _KERNEL: Final = re.compile(rb"\boom-kill:constraint=CONSTRAINT_|\bKilled process \d++\b[^\n]{1,200}? anon-rss:\d++kB")
-#: Files of a cgroup whose content alone does not say what it is.
-_LONE_NUMBERS: Final = frozenset(
-    (
-        *("memory.current", "memory.max", "memory.peak", "memory.swap.current", "memory.events", "memory.pressure"),
-        *("memory.usage_in_bytes", "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.oom_control"),
-        "memory.kmem.usage_in_bytes",
-    )
-)
+#: What stands in a file of a cgroup, whose content alone does not say what it is.
 _NUMBER: Final = re.compile(r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|full) avg10=[^\n]*+\s*+)+)")
 
 
@@ -160,6 +153,14 @@ def _is_metrics(file: _File) -> bool:
     from rmtoolkit.loaders.prometheus._forms import is_other_json, is_samples  # noqa: PLC0415 - an answer does without
 
     return is_samples(file.text) or is_other_json(file.text)
+
+
+def _is_of_cgroup(file: _File) -> bool:
+    if not file.path.name.startswith("memory."):
+        return False
+    from rmtoolkit.loaders.linux import CGROUP_FILES  # noqa: PLC0415 - few files are such
+
+    return file.path.name in CGROUP_FILES and _NUMBER.fullmatch(file.text) is not None
 
 
 def _has(pattern: re.Pattern[bytes]) -> Callable[[_File], bool]:
@@ -234,7 +235,7 @@ READERS: Final = (
     ),
     Reader(
         Form.PROCFS,
-        lambda file: file.path.name in _LONE_NUMBERS and _NUMBER.fullmatch(file.text) is not None,
+        _is_of_cgroup,
         ("loaders.linux", "read_procfs"),
         "files of a cgroup, version 1 or 2",
         "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",

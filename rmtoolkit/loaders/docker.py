@@ -76,11 +76,7 @@ class Inspected(NamedTuple):
     limit_bytes: int | None
     request_bytes: int | None
     started: int | None
-    finished: int | None
-    running: bool
-    oom_killed: bool
-    exit_code: int
-    restarts: int
+    ended: Event | None  # None while it runs
 
 
 class Happened(NamedTuple):
@@ -122,16 +118,16 @@ def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
     if not state or not host:
         return None
     told = {"image": config.get("Image"), "name": value.get("Name"), **mapping(config, "Labels")}
+    ended = None
+    if state.get("Running") is not True and (time := _instant(state.get("FinishedAt"))) is not None:
+        is_kill = state.get("OOMKilled") is True
+        ended = Event(time, "oom_kill") if is_kill else _exited(time, whole_number(state.get("ExitCode")) or 0)
     return Inspected(
         _labels(_id(value.get("Id")), told, value.get("Image")),
         whole_number(host.get("Memory")) or None,
         whole_number(host.get("MemoryReservation")) or None,
         _instant(state.get("StartedAt")),
-        _instant(state.get("FinishedAt")),
-        state.get("Running") is True,
-        state.get("OOMKilled") is True,
-        whole_number(state.get("ExitCode")) or 0,
-        whole_number(value.get("RestartCount")) or 0,
+        ended,
     )
 
 
@@ -527,8 +523,8 @@ def events_of(
     for _, entry in inspected:
         if entry.started is not None and not _near(entry.started, starts):
             starts.append(entry.started)
-        if not entry.running and entry.finished is not None:
-            deaths = _with_last(deaths, entry)
+        if entry.ended is not None:
+            deaths = _with_last(deaths, entry.ended)
     events = [Event(time, "start") for time in sorted(starts)]
     for death in deaths:
         in_force = [limit for time, limit in limits if time <= death.time] or [limit for _, limit in limits[:1]]
@@ -542,14 +538,13 @@ def _near(time: int, others: Sequence[int]) -> bool:
     return any(abs(time - other) <= _SAME_MOMENT_MS for other in others)
 
 
-def _with_last(deaths: list[Event], entry: Inspected) -> list[Event]:
+def _with_last(deaths: list[Event], ended: Event) -> list[Event]:
     """Add how inspect says that the last life ended; that the kernel killed it, events may not have said."""
-    time = entry.finished or 0
-    known = [death for death in deaths if abs(death.time - time) <= _SAME_MOMENT_MS]
-    if entry.oom_killed:
+    known = [death for death in deaths if _near(death.time, [ended.time])]
+    if ended.kind == "oom_kill":
         others = [death for death in deaths if death not in known]
-        return [*others, Event(known[0].time if known else time, "oom_kill")]
-    return deaths if known else [*deaths, _exited(time, entry.exit_code)]
+        return [*others, ended._replace(time=known[0].time) if known else ended]
+    return deaths if known else [*deaths, ended]
 
 
 def _exited(time: int, code: int) -> Event:

@@ -75,11 +75,6 @@ class KubectlError(RmtoolkitError):
         super().__init__(f"kubectl {command} failed: {quote(said, _SHOWN)}. {hint}".rstrip())
 
     @property
-    def lasting(self) -> bool:
-        """It will not get better by itself."""
-        return bool(self.hint)
-
-    @property
     def missing(self) -> bool:
         """The server does not have what was asked for."""
         return _MISSING.search(self.said) is not None
@@ -176,11 +171,6 @@ class Sampler:
     _owners: set[tuple[object, object, object]] = field(default_factory=set)
     _refused: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def scope(self) -> tuple[str, ...]:
-        """The words that say which namespace."""
-        return ("--all-namespaces",) if self.everywhere else (f"--namespace={self.namespace}",)
-
     def sample(self) -> None:
         """Take one sample; a failure is written down and counted."""
         now = _now()
@@ -193,7 +183,7 @@ class Sampler:
         except KubectlError as error:
             self.failed += 1
             self.last_error = error
-            if not self.samples and (error.lasting or self.failed >= _TRIES):
+            if not self.samples and (error.hint or self.failed >= _TRIES):
                 raise
             if self.samples:
                 self._write({"time": now, "kubectl": " ".join(self._source or ()), "error": error.said})
@@ -231,7 +221,12 @@ class Sampler:
                 continue
             self._source = source
             return answer
-        source = ("top", "pod", "--containers", *self.scope)
+        source = (
+            "top",
+            "pod",
+            "--containers",
+            "--all-namespaces" if self.everywhere else f"--namespace={self.namespace}",
+        )
         answer = self._metrics(source)
         self._source = source
         return answer

@@ -66,10 +66,6 @@ class TooMuchError(ServerError):
     """The server refused a request, or did not finish it, because of its size: a smaller one may do."""
 
 
-class EndlessError(ServerError):
-    """An answer came without its length, so that nobody can tell whether it is whole."""
-
-
 class DamagedError(Exception):
     """What reads an answer says that it is damaged: it is asked for again."""
 
@@ -577,7 +573,7 @@ class Client:
             self._refuse(answer)
         # Cut off between two pieces, an answer looks whole.
         if pieces and not {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}:
-            self._fail("an answer came without its length", status=_OK, kind=EndlessError)
+            self._fail("an answer came without its length", status=_OK)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if types and kind not in types:
             self._fail(f"it answered with {quote(kind or 'no type')}", status=_OK)

@@ -71,15 +71,8 @@ class Seen(NamedTuple):
         return [run for role in roles for run in self.of(role) if run.value > 0 and run.fact]
 
 
-class _Restart(NamedTuple):
-    after: int
-    until: int
-    number: int
-
-
 class _Start(NamedTuple):
     time: int
-    exact: bool
     #: A life is known to have been there before.
     follows: bool = False
     detail: str | None = None
@@ -106,13 +99,13 @@ def limit_at(runs: Sequence[Run], time: int) -> int | None:
 
 def _starts(seen: Seen) -> list[_Start]:
     """Put together what start times, restart counters and replaced containers say."""
-    starts = [_Start(time, exact=True) for time in _told_starts(seen)]
-    _add_counted(starts, _restarts(seen.of("restarts_total")))
+    starts = [_Start(time) for time in _told_starts(seen)]
+    _add_counted(starts, seen.of("restarts_total"))
     _add_replaced(starts, seen.replaced)
     if not starts and seen.first is not None:
         pod = [round(run.value * 1000) for run in seen.of("pod_start_seconds") if run.value > 0]
         near = [time for time in pod if seen.first - _SAME_KILL <= time <= seen.first]
-        starts += [_Start(time, exact=False, detail="the pod's start") for time in near[:1]]
+        starts += [_Start(time, detail="the pod's start") for time in near[:1]]
     starts.sort(key=lambda start: start.time)
     begun = seen.first
     if starts and begun is not None and not starts[0].follows and begun < starts[0].time <= begun + _LATE:
@@ -121,38 +114,38 @@ def _starts(seen: Seen) -> list[_Start]:
     return starts
 
 
-def _add_counted(starts: list[_Start], restarts: Sequence[_Restart]) -> None:
+def _near(starts: Sequence[_Start], taken: set[int], after: int, until: int) -> list[int]:
+    return [index for index, start in enumerate(starts) if index not in taken and after < start.time <= until]
+
+
+def _add_counted(starts: list[_Start], counted: Sequence[Run]) -> None:
     """Match each counted restart with a start that somebody told; add those that nobody told."""
     taken: set[int] = set()
-    for restart in restarts:
-        near = [
-            index
-            for index, start in enumerate(starts)
-            if index not in taken and restart.after - _LATE < start.time <= restart.until + _ROUNDING
-        ][-restart.number :]
+    for before, after in pairwise(counted):
+        if after.value == before.value:
+            continue
+        # A fall means that the pod was made anew under the same name.
+        number = max(1, round(after.value - before.value))
+        near = _near(starts, taken, before.last - _LATE, after.first + _ROUNDING)[-number:]
         taken.update(near)
         for index in near:
             starts[index] = starts[index]._replace(follows=True)
-        missing = restart.number - len(near)
+        missing = number - len(near)
         if missing:
             detail = "restart counted" if missing == 1 else f"{missing} restarts counted at once"
             taken.add(len(starts))
-            starts.append(_Start(restart.until, exact=False, follows=True, detail=detail))
+            starts.append(_Start(after.first, follows=True, detail=detail))
 
 
 def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> None:
     """Match each container that took the place of another with a start; add those without one."""
     taken: set[int] = set()
     for before, begin in replaced:
-        near = [
-            index
-            for index, start in enumerate(starts)
-            if index not in taken and before - _LATE < start.time <= begin + _LATE
-        ]
+        near = _near(starts, taken, before - _LATE, begin + _LATE)
         index = min(near, key=lambda index: abs(starts[index].time - begin), default=None)
         if index is None:
             index = len(starts)
-            starts.append(_Start(begin, exact=False, detail="another container of the same name"))
+            starts.append(_Start(begin, detail="another container of the same name"))
         else:
             # A counter is seen later than the new container's first sample; and clocks differ.
             starts[index] = starts[index]._replace(time=min(begin, starts[index].time))
@@ -177,15 +170,6 @@ def _told_starts(seen: Seen) -> list[int]:
     times += [time for time in told("started_seconds") if not any(abs(time - other) <= _SAME_START for other in times)]
     # A process may begin long after its container: its start counts only where nobody tells the container's.
     return sorted(times or told("process_start_seconds"))
-
-
-def _restarts(runs: Sequence[Run]) -> list[_Restart]:
-    """Where the restart counter rose; a fall means that the pod was made anew under the same name."""
-    return [
-        _Restart(before.last, after.first, max(1, round(after.value - before.value)))
-        for before, after in pairwise(runs)
-        if after.value != before.value
-    ]
 
 
 def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:

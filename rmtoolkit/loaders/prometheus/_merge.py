@@ -318,13 +318,6 @@ _LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_jo
 _MOST_ROUNDS: Final = 4
 
 
-class _Pair(NamedTuple):
-    """Two series of one entity that contradict each other, and the labels that differ."""
-
-    entity: int
-    labels: frozenset[str]
-
-
 def tell_apart(
     table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str] | None = None
 ) -> Placed:
@@ -341,9 +334,9 @@ def tell_apart(
         placed = identify_containers(table, decoded.labels, workload_pattern)
     for attempt in range(_MOST_ROUNDS + 1):
         pairs = list(_contradictions(placed.table, decoded))
-        counts = Counter(label for pair in pairs for label in pair.labels)
+        counts = Counter(label for _, labels in pairs for label in labels)
         if not counts or attempt == _MOST_ROUNDS:
-            if mixed := len({pair.entity for pair in pairs}):
+            if mixed := len({entity for entity, _ in pairs}):
                 unusable = (
                     f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
                     "label tells them apart: only the longest of each is used",
@@ -351,7 +344,7 @@ def tell_apart(
             break
         places = {label: place for place, label in enumerate(_LAST, 1)}
         label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
-        entities = {pair.entity for pair in pairs if label in pair.labels}
+        entities = {entity for entity, labels in pairs if label in labels}
         table = _parted(table, placed, decoded.labels, label, entities)
         known += [label] if label not in (*_LAST, *known) else []
         containers = count(len(entities), "container")
@@ -363,7 +356,8 @@ def tell_apart(
     return placed._replace(warnings=[*placed.warnings, *notes], unusable=unusable)
 
 
-def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[_Pair]:
+def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, frozenset[str]]]:
+    """Find two series of one entity that contradict each other, and the labels that differ."""
     some = (
         table.filter(pl.col("role").is_in(_AMOUNTS) & pl.col("entity").is_not_null())
         .filter(pl.len().over("entity", "role", "name") > 1)
@@ -380,7 +374,7 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[_Pair]:
         for other in series[1:]:
             labels = _differing(decoded.labels[series[0]], decoded.labels[other])
             if contradict(*samples(series[0]), *samples(other)):
-                yield _Pair(int(str(entity)), labels)
+                yield int(str(entity)), labels
 
 
 def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> frozenset[str]:

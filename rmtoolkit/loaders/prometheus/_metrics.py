@@ -167,6 +167,14 @@ PATTERN_NAMES: Final = (
 _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
 
 
+class Meant(NamedTuple):
+    """What a user said that metrics, labels and the names of pods mean."""
+
+    metrics: Mapping[str, str]  # checked
+    labels: Mapping[str, str] | None = None
+    workload_pattern: str | None = None
+
+
 def check_overrides(metrics: Mapping[str, str] | None) -> dict[str, str]:
     """Check what the user says that metrics mean."""
     for name, signal in (metrics or {}).items():
@@ -177,16 +185,15 @@ def check_overrides(metrics: Mapping[str, str] | None) -> dict[str, str]:
     return dict(metrics or {})
 
 
-def spelled(
-    labels: Sequence[Mapping[str, str]], identities: Mapping[str, str] | None, metrics: Mapping[str, str]
-) -> list[dict[str, str]]:
+def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str, str]]:
     """Spell metrics and labels as they are known: without dots, and with what the user says that a label tells."""
-    for label, identity in (identities or {}).items():
+    identities = meant.labels or {}
+    for label, identity in identities.items():
         if identity not in LABELS:
             hint = did_you_mean(identity, LABELS) or f"There are: {', '.join(LABELS)}."
             msg = f"labels={{{quote(label)}: {quote(identity)}}}: a label cannot tell {quote(identity)}. {hint}"
             raise RmtoolkitError(msg)
-    places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in (identities or {}).items()}
+    places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in identities.items()}
     found: list[dict[str, str]] = []
     for given in labels:
         one = dict(given)
@@ -197,7 +204,7 @@ def spelled(
             one = {label.replace(".", "_"): value for label, value in one.items()}
             name = one.get("__name__", "")
             plain = name.replace(".", "_")
-            if name not in metrics:
+            if name not in meant.metrics:
                 one["__name__"] = f"{plain}_bytes" if f"{plain}_bytes" in KNOWN else plain
         found.append(one)
     return found

@@ -16,7 +16,7 @@ from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, wa
 from rmtoolkit.loaders.prometheus import _fetch
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
-from rmtoolkit.loaders.prometheus._metrics import check_overrides, role_of
+from rmtoolkit.loaders.prometheus._metrics import Meant, check_overrides, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
 from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, who_asks
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
@@ -342,14 +342,8 @@ class Prometheus:
         )
         try:
             # Nothing but the reading itself holds the samples, so that each step can let go of what it had before.
-            recording = to_recording(
-                _fetch.together(found),
-                metrics=overrides,
-                labels=labels,
-                workload_pattern=workload_pattern,
-                report=report,
-                parting=self._parting,
-            )
+            meant = Meant(overrides, labels, workload_pattern)
+            recording = to_recording(_fetch.together(found), meant, report, self._parting)
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.after, window.until) from error
         recording = _chosen(recording, wanted)

@@ -25,6 +25,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     NO_USE,
     NODE_ROLES,
     POD_ROLES,
+    Meant,
     check_overrides,
     describe,
     is_known,
@@ -86,23 +87,15 @@ class NothingUsableError(RmtoolkitError):
         super().__init__("; ".join(counted(count, reason) for reason, count in self.left_out.items()) or "no series")
 
 
-def to_recording(
-    decoded: Decoded,
-    *,
-    metrics: Mapping[str, str],
-    labels: Mapping[str, str] | None,
-    workload_pattern: str | None,
-    report: Report,
-    parting: list[str] | None = None,
-) -> Recording:
+def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[str] | None = None) -> Recording:
     """Make a recording of decoded series."""
-    decoded = replace(decoded, labels=spelled(decoded.labels, labels, metrics))
+    decoded = replace(decoded, labels=spelled(decoded.labels, meant))
     decoded, markers = without_markers(tidy(decoded))
-    decoded, units = _in_bytes(decoded, metrics)
-    described = describe(decoded.labels, metrics)
+    decoded, units = _in_bytes(decoded, meant.metrics)
+    described = describe(decoded.labels, meant.metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
-    placed = _merge.tell_apart(described.table, decoded, workload_pattern, parting)
+    placed = _merge.tell_apart(described.table, decoded, meant.workload_pattern, parting)
     if not placed.containers.height:
         raise NothingUsableError(decoded.left_out + described.left_out + Counter({ABOUT_PODS: placed.table.height}))
     table, aside = _with_memory(placed.table)
@@ -143,7 +136,7 @@ def to_recording(
                 owners=agreed(teams(placed.table, decoded.labels, kept)),
             )
         ),
-        workload_pattern=workload_pattern,
+        workload_pattern=meant.workload_pattern,
     )
 
 
@@ -421,29 +414,26 @@ def read_prometheus(
         partial=tuple(str(error) for error in unread.values()),
         time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis,
     )
-    try:
-        recording = to_recording(
-            decoded, metrics=overrides, labels=labels, workload_pattern=workload_pattern, report=report
-        )
-    except NothingUsableError as error:
-        raise _nothing_usable(files, error) from error
-    check_samples(recording, shown(files))
+    recording = _recorded(decoded, files, Meant(overrides, labels, workload_pattern), report)
     _warn_of(recording.report)
     return recording
 
 
+def _recorded(decoded: Decoded, files: list[Path], meant: Meant, report: Report) -> Recording:
+    try:
+        recording = to_recording(decoded, meant, report)
+    except NothingUsableError as error:
+        raise _nothing_usable(files, error) from error
+    check_samples(recording, shown(files))
+    return recording
+
+
 def read_series(
-    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]],
-    file: Path,
-    *,
-    metrics: Mapping[str, str] | None,
-    labels: Mapping[str, str] | None,
-    workload_pattern: str | None,
+    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]], file: Path, meant: Meant
 ) -> Recording:
     """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
-    overrides = check_overrides(metrics)
     stem = _stem(file)
-    name = {"__name__": stem} if is_known(stem, overrides) else {}
+    name = {"__name__": stem} if is_known(stem, meant.metrics) else {}
     decoded = Decoded(
         [{**name, **one} for one, *_ in series],
         [str(file)] * len(series),
@@ -452,18 +442,7 @@ def read_series(
         np.concatenate([values for *_, values in series]).astype(np.float64),
         *([], [], Counter()),
     )
-    try:
-        recording = to_recording(
-            decoded.where(decoded.counts > 0),
-            metrics=overrides,
-            labels=labels,
-            workload_pattern=workload_pattern,
-            report=Report(sources=(str(file),)),
-        )
-    except NothingUsableError as error:
-        raise _nothing_usable([file], error) from error
-    check_samples(recording, quote_path(file))
-    return recording
+    return _recorded(decoded.where(decoded.counts > 0), [file], meant, Report(sources=(str(file),)))
 
 
 def _is_answer(file: Path) -> bool:
