@@ -291,18 +291,12 @@ def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame | None:
             ),
         )
     )
-    times = rows["time"]
-    near = pl.concat(
-        [
-            beside.with_columns(near=times.gather(beside["place"] - before))
-            for before, beside in (
-                (1, runs.filter(pl.col("place") > 0)),
-                (0, runs.filter(pl.col("place") < rows.height)),
-            )
-        ]
-    )
+    beside = rows.select(pl.int_range(pl.len()).alias("beside"), near="time")
     return (
-        near.join(rows.select("container_id", near="time").unique(), on="near")
+        runs.with_columns(beside=pl.concat_list(pl.col("place") - 1, "place"))
+        .explode("beside")
+        .join(beside, on="beside")
+        .join(rows.select("container_id", near="time").unique(), on="near")
         .unique(["container_id", "place"])
         .select("container_id", "time", "kind", "detail")
     )
@@ -329,8 +323,7 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
         raise ReadError.at(path, found=first["text"], expected=f"{EXPECTED} with known memory", line=first["number"])
     timed = pl.col("kind").is_in([Line.ROW, Line.STAMP, Line.FAILURE, Line.EMPTY])
     said = frame.filter(pl.col("own").is_not_null() & timed).unique("own", keep="first", maintain_order=True)
-    known, places = _listed(said.select("own", "text").iter_rows(), stamps)
-    counts = {
+    left_out = {
         "lines that are no rows of kubectl top": frame.filter(pl.col("kind") == Line.OTHER).height,
         "rows of nodes, which are no containers": frame.filter(pl.col("kind") == Line.NODE).height,
         "rows with <unknown> memory": rows["memory_bytes"].null_count(),
@@ -344,19 +337,9 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     messages = [(failure(line) or (line, False))[0] for line in failures["text"]]
     failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
 
-    def stamped(some: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-        return conform(some.join(places, on="own", how="left", maintain_order="left"), schema)
-
-    return Log(
-        stamped(rows.filter(pl.col("memory_bytes").is_not_null()), ROWS),
-        stamped(failures, FAILURES),
-        stamped(frame.filter(pl.col("kind") == Line.STAMP), MARKS),
-        known,
-        None if rows["exact"].all() else MEBIBYTE,
-        {reason: count for reason, count in counts.items() if count},
-        stray[0] if stray else None,
-        notes,
-    )
+    parts = rows.filter(pl.col("memory_bytes").is_not_null()), failures, frame.filter(pl.col("kind") == Line.STAMP)
+    quantum = None if rows["exact"].all() else MEBIBYTE
+    return _log(parts, said.select("own", "text").iter_rows(), stamps, quantum, left_out, stray, notes)
 
 
 def _why(failure: str) -> str:
@@ -407,10 +390,16 @@ def _named(
     ), notes
 
 
-def _listed(
-    said: Iterable[tuple[str, str]], stamps: Mapping[str, Stamp]
-) -> tuple[list[tuple[Stamp, str]], pl.DataFrame]:
-    """Read every kind of time stamp once, and keep it with its line; say where each is in the list."""
+def _log(
+    parts: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],  # rows, failures and marks with their stamps as text: `own`
+    said: Iterable[tuple[str, str]],
+    stamps: Mapping[str, Stamp],
+    quantum_bytes: int | None,
+    left_out: Mapping[str, int],
+    strays: Sequence[tuple[int, str]],
+    notes: tuple[str, ...],
+) -> Log:
+    """Read every kind of time stamp once, and keep it with its line."""
     known: list[tuple[Stamp, str]] = []
     places: list[tuple[str, int | None]] = []
     for own, line in said:
@@ -420,7 +409,13 @@ def _listed(
         places.append((own, None if stamp is None else len(known)))
         if stamp is not None:
             known.append((stamp, line))
-    return known, pl.DataFrame(places, schema={"own": pl.String, "stamp": pl.Int64}, orient="row")
+    at = pl.DataFrame(places, schema={"own": pl.String, "stamp": pl.Int64}, orient="row")
+    rows, failures, marks = (
+        conform(part.join(at, on="own", how="left", maintain_order="left"), schema)
+        for part, schema in zip(parts, (ROWS, FAILURES, MARKS), strict=True)
+    )
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    return Log(rows, failures, marks, known, quantum_bytes, left_out, strays[0] if strays else None, notes)
 
 
 _ROLES: Final = {
@@ -547,25 +542,17 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
         raise ReadError.at(path, found=first["text"], expected=_CSV_ROW, line=first["number"])
     rows, notes = _told_apart(rows, path, containers=containers)
     failures, strays = _others(frame.filter(~is_row.fill_null(value=False)), delimiter)
-    texts = rows["time"].drop_nulls().unique(maintain_order=True) if "time" in roles else ()
-    stamps, places = _listed(((text, text) for text in texts), {})
     if amount == "memory" and not rows["with_unit"].all() and rows["floored"].all():
         notes = (*notes, "memory without a unit was read as MiB, as kubectl top prints it")
-    if "time" in roles:
-        rows = rows.join(places, left_on="time", right_on="own", how="left", maintain_order="left")
+    own = pl.col("time") if "time" in roles else pl.lit(None, pl.String())
     # Without blank lines or headers between them, snapshots are told apart by pods that come again.
-    rows = rows.with_columns(memory_bytes="bytes", table=pl.lit(0))
-    return Log(
-        conform(rows, ROWS),
-        pl.DataFrame(
-            [(number, None, None, text, empty) for number, text, empty in failures], schema=FAILURES, orient="row"
-        ),
-        stamps=stamps,
-        quantum_bytes=MEBIBYTE if rows["floored"].all() else None,
-        left_out={"lines that are no rows of kubectl top": len(strays)} if strays else {},
-        first_left_out=strays[0] if strays else None,
-        notes=notes,
-    )
+    rows = rows.with_columns(own=own, memory_bytes="bytes", table=pl.lit(0))
+    schema = {"number": pl.Int64(), "detail": pl.String(), "empty": pl.Boolean(), "own": pl.String()}
+    failed = pl.DataFrame([(*one, None) for one in failures], schema=schema, orient="row")
+    said = ((text, text) for text in rows["own"].drop_nulls().unique(maintain_order=True))
+    quantum = MEBIBYTE if rows["floored"].all() else None
+    lost = {"lines that are no rows of kubectl top": len(strays)}
+    return _log((rows, failed, failed.clear()), said, {}, quantum, lost, strays, notes)
 
 
 def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -135,33 +135,26 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
         .sort("entity", "first", "exact", "last", "life")
     )
-    cut: list[int] = [_FOREVER] * several.height
-    parallel = [False] * several.height
-    changes: dict[str, list[int]] = {"entity": [], "begin": [], "before": []}
-    previous = -1
-    rows = several.rows(named=True)
-    for index, row in enumerate(rows):
-        if previous >= 0 and rows[previous]["entity"] != row["entity"]:
-            previous = -1
-        if previous >= 0 and rows[previous]["last"] - row["first"] > HANDOVER_MILLISECONDS:
-            loser = previous if rows[previous]["count"] < row["count"] else index
-            parallel[loser] = True
-            previous = previous if loser == index else index
+    changes: list[tuple[int, int, int]] = []
+    rows = several.with_columns(cut=pl.lit(_FOREVER), parallel=pl.lit(value=False)).rows(named=True)
+    last: dict[str, Any] | None = None
+    for row in rows:
+        before = last if last is not None and last["entity"] == row["entity"] else None
+        if before is not None and before["last"] - row["first"] > HANDOVER_MILLISECONDS:
+            last, loser = (row, before) if before["count"] < row["count"] else (before, row)
+            loser["parallel"] = True
             continue
-        if previous >= 0:
-            cut[previous] = row["exact"]
-            changes["entity"].append(row["entity"])
-            changes["begin"].append(row["first"])
-            changes["before"].append(min(rows[previous]["last"], row["first"]))
-        previous = index
-    marks = several.select("entity", "life").with_columns(
-        cut=pl.Series(cut, dtype=pl.Int64), parallel=pl.Series(parallel, dtype=pl.Boolean)
-    )
+        if before is not None:
+            before["cut"] = row["exact"]
+            changes.append((row["entity"], row["first"], min(before["last"], row["first"])))
+        last = row
+    marks = pl.DataFrame(rows, schema={**several.schema, "cut": pl.Int64(), "parallel": pl.Boolean()})
+    marks = marks.select("entity", "life", "cut", "parallel")
     marked = table.join(marks, on=["entity", "life"], how="left", maintain_order="left").with_columns(
         pl.col("cut").fill_null(_FOREVER),
         life=pl.when(pl.col("parallel").fill_null(value=False)).then(None).otherwise("life"),
     )
-    return pl.DataFrame(changes, schema=NO_LIVES.schema), marked
+    return pl.DataFrame(changes, schema=NO_LIVES.schema, orient="row"), marked
 
 
 def _rows(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
