@@ -60,73 +60,33 @@ class Instance:
         return self.cluster, self.namespace, self.workload, self.container
 
 
-class Facts:
-    """Look-ups shared by all rows."""
-
-    def __init__(
-        self,
-        recording: Recording,
-        findings: pl.DataFrame,
-        completeness: pl.DataFrame,
-        opinions: dict[int, list[Opinion]],
-    ) -> None:
-        self.opinions = opinions
-        self.recording = recording
-        self.rejected: dict[int, list[records.Rejected]] = {}
-        found = findings.filter(pl.col("rejected")).select("container_id", "check", "signal", "detail")
-        for container, *what in found.iter_rows():
-            self.rejected.setdefault(container, []).append(records.Rejected(*what))
-        names = [column.name for column in fields(Instance)]
-        self.about = {row[0]: Instance(*row) for row in recording.containers.select(names).iter_rows()}
-        counts = completeness.select("container_id", "samples", "expected").iter_rows()
-        self.counts = {container: (samples, expected) for container, samples, expected in counts}
-        self.with_events = set(recording.events["container_id"].unique().to_list())
-
-    def workloads(self) -> Iterable[list[int]]:
-        """Containers by workload, in the order of the recording; an unnamed container is its own workload."""
-        groups: dict[tuple[str | int | None, ...], list[int]] = {}
-        for container, about in self.about.items():
-            unnamed = about.workload is None and about.container is None
-            groups.setdefault((*about.key, container) if unnamed else about.key, []).append(container)
-        return groups.values()
-
-    def lives(self, containers: Iterable[int]) -> Iterator[Life]:
-        """Lives of some containers."""
-        return (opinion.life for container in containers for opinion in self.opinions[container])
-
-
 def maximum(values: Iterable[int | None]) -> int | None:
     """Highest of what is known."""
     return max((value for value in values if value is not None), default=None)
 
 
 def verdict_row(
-    pool: Pool, facts: Facts, containers: list[int], *, growing: int, judged: int
+    pool: Pool, block: Assessed, containers: list[int], *, growing: int, judged: int
 ) -> tuple[records.VerdictRow, Course | None]:
     """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
-    about = facts.about[main.life.container_id if main is not None else containers[0]]
-    level = _evidence_level(pool, facts, containers)
+    about = block.about[main.life.container_id if main is not None else containers[0]]
+    lives = [opinion.life for container in containers for opinion in block.opinions[container]]
+    level = _evidence_level(pool, block, containers)
     verdict = _verdict(pool)
     pattern, also, cause = name_pattern(pool, verdict)
     if cause is None and verdict == Verdict.LEAK and pool.leaking_code is not None:
         cause = Cause.HEAP
     around: Sequence[records.Evidence] = ()
-    if main is not None:
-        lives = [facts.opinions[container] for container in containers]
-        cause, around = look_around(Seen(lives, main, verdict, pattern, also, cause))
-    limit = main.life.limit_bytes if main is not None else about.limit_bytes
-    outlook, lasts = TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
+    limit, outlook, lasts = about.limit_bytes, TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
     course: Course | None = None
-    watched_hours = sum(life.hours for life in facts.lives(containers))
     if main is not None:
-        growth = from_now(growth_against_limit(main), main, facts.opinions[about.container_id][-1])
+        opinions = [block.opinions[container] for container in containers]
+        cause, around = look_around(Seen(opinions, main, verdict, pattern, also, cause))
+        limit = main.life.limit_bytes
+        growth = from_now(growth_against_limit(main), main, block.opinions[about.container_id][-1])
         goes_on = _goes_on(pool, verdict)
-        lasts = exposure(
-            (life, facts.about[container].cadence_seconds)
-            for container in containers
-            for life in facts.lives([container])
-        )
+        lasts = exposure((life, block.about[life.container_id].cadence_seconds) for life in lives)
         outlook = look_ahead(
             main,
             growth,
@@ -137,7 +97,7 @@ def verdict_row(
             lasts=lasts,
         )
         course = Course(about.container_id, main, growth, outlook, goes_on)
-    counts = [facts.counts[container] for container in containers if container in facts.counts]
+    counts = [block.counts[container] for container in containers if container in block.counts]
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
     seen = _growth_seen(pool, verdict)
@@ -146,7 +106,7 @@ def verdict_row(
         namespace=about.namespace,
         workload=about.workload,
         container=about.container,
-        pods=len({facts.about[container].pod or container for container in containers}),
+        pods=len({block.about[container].pod or container for container in containers}),
         verdict=verdict,
         leak_probability=_leak_probability(pool, th.SUREST[level], samples),
         pattern=pattern,
@@ -162,20 +122,20 @@ def verdict_row(
         hours_to_limit=outlook.hours,
         hours_to_limit_low=outlook.low,
         hours_to_limit_high=outlook.high,
-        startup_peak_bytes=maximum(life.startup_peak_bytes for life in facts.lives(containers)),
+        startup_peak_bytes=maximum(life.startup_peak_bytes for life in lives),
         settled_bytes=main.life.settled_bytes if main is not None else None,
-        peak_bytes=maximum(life.peak_bytes for life in facts.lives(containers)),
+        peak_bytes=maximum(life.peak_bytes for life in lives),
         limit_bytes=limit,
         coverage=samples / expected if expected else None,
         container_id=about.container_id,
         workload_inferred=about.workload_inferred,
         limit_known=about.limit_known,
         pod=about.pod,
-        lives=len(facts.opinions[about.container_id]),
-        ahead=None if course is None else ahead(course, lasts, watched_hours),
+        lives=len(block.opinions[about.container_id]),
+        ahead=None if course is None else ahead(course, lasts, sum(life.hours for life in lives)),
     )
-    rejected = facts.rejected.get(about.container_id, ())
-    end = max((life.end for life in facts.lives(containers)), default=None)
+    rejected = block.rejected.get(about.container_id, ())
+    end = max((life.end for life in lives), default=None)
     situation = Situation(
         row,
         pool,
@@ -186,8 +146,8 @@ def verdict_row(
         around=around,
         lasts=lasts,
         capped=outlook.capped,
-        runs=sum(1 for _ in facts.lives(containers)),
-        kills=sum(life.ended == Ending.OOM_KILL for life in facts.lives(containers)),
+        runs=len(lives),
+        kills=sum(life.ended == Ending.OOM_KILL for life in lives),
         end=end,
     )
     row.evidence = words.evidence(situation)
@@ -268,7 +228,7 @@ def _open_end(pool: Pool, verdict: Verdict) -> bool:
     return verdict == Verdict.NOT_LEAK and row is not None and row.growing + row.unresolved > th.LIKELY
 
 
-def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
+def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
     main = pool.main
     if main is None:
         return 1
@@ -278,8 +238,8 @@ def _evidence_level(pool: Pool, facts: Facts, containers: list[int]) -> int:
         return 4
     if Signal.WORK in main.levels or Signal.LOAD in main.levels or len(containers) > 1:
         return 3
-    known = main.life.limit_bytes is not None or any(container in facts.with_events for container in containers)
-    return 2 if known or "restarts" in facts.recording.report.found else 1
+    known = main.life.limit_bytes is not None or not block.with_events.isdisjoint(containers)
+    return 2 if known or "restarts" in block.read.recording.report.found else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,30 +294,35 @@ class Assessed:
 
     #: What was read.
     read: Read
-    #: Look-ups about its containers, with the opinions on their lives.
-    facts: Facts
-    #: One for each container.
+    #: By container: what it is, the opinions on its lives, and what these say together.
+    about: dict[int, Instance]
+    opinions: dict[int, list[Opinion]]
     pools: dict[int, Pool]
+    #: Samples that are there and that were due, what `validate` does not accept, and who had events.
+    counts: dict[int, tuple[int | None, int | None]]
+    rejected: dict[int, list[records.Rejected]]
+    with_events: set[int]
     #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
     def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Course | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
-        for containers in self.facts.workloads():
+        groups: dict[tuple[str | int | None, ...], list[int]] = {}
+        for container, about in self.about.items():
+            # What nothing names is its own workload.
+            unnamed = about.workload is None and about.container is None
+            groups.setdefault((*about.key, container) if unnamed else about.key, []).append(container)
+        for containers in groups.values():
             pool, growing, judged = pool_instances([self.pools[container] for container in containers])
-            pool = with_heap(pool, self.heap(containers[0]))
-            row, course = verdict_row(pool, self.facts, containers, growing=growing, judged=judged)
+            pool = with_heap(pool, self.heaps.get(self.about[containers[0]].key))
+            row, course = verdict_row(pool, self, containers, growing=growing, judged=judged)
             yield containers, row, pool, course
 
     def instance(self, container: int) -> records.VerdictRow:
         """Judge one instance by itself."""
         pool, *_ = pool_instances([self.pools[container]])
-        pool = with_heap(pool, self.heap(container))
-        return verdict_row(pool, self.facts, [container], growing=0, judged=1)[0]
-
-    def heap(self, container: int) -> HeapReading | None:
-        """Find what a heap profile says about the workload of a container; None where there is no profile."""
-        return self.heaps.get(self.facts.about[container].key)
+        pool = with_heap(pool, self.heaps.get(self.about[container].key))
+        return verdict_row(pool, self, [container], growing=0, judged=1)[0]
 
 
 def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Assessed:
@@ -374,9 +339,24 @@ def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapR
         opinion.now, opinion.files = layers.get(life.container_id, {}), found.files.get(life.row)
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
-    facts = Facts(found.recording, found.findings, found.completeness, opinions)
-    pools = {container: pool_lives(lives) for container, lives in opinions.items()}
-    return Assessed(found, facts, pools, heaps or {})
+    rejected: dict[int, list[records.Rejected]] = {}
+    for container, *what in found.findings.filter("rejected").select("container_id", *_REJECTED).iter_rows():
+        rejected.setdefault(container, []).append(records.Rejected(*what))
+    counts = found.completeness.select("container_id", "samples", "expected").iter_rows()
+    return Assessed(
+        found,
+        {row[0]: Instance(*row) for row in found.recording.containers.select(_INSTANCE).iter_rows()},
+        opinions,
+        {container: pool_lives(lives) for container, lives in opinions.items()},
+        {container: (samples, expected) for container, samples, expected in counts},
+        rejected,
+        set(found.recording.events["container_id"].unique()),
+        heaps or {},
+    )
+
+
+_INSTANCE: Final = tuple(records.columns_of(Instance))
+_REJECTED: Final = tuple(records.columns_of(records.Rejected))
 
 
 def everything(block: Assessed) -> dict[str, pl.DataFrame]:
@@ -384,7 +364,7 @@ def everything(block: Assessed) -> dict[str, pl.DataFrame]:
     found = list(block.workloads())
     judged = [
         (opinion.life.row, str(opinion.signal))
-        for opinions in block.facts.opinions.values()
+        for opinions in block.opinions.values()
         for opinion in opinions
         if opinion.signal is not None
     ]

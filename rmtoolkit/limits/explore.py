@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import describe
 from rmtoolkit.limits.recommend import Advised, advise
-from rmtoolkit.limits.risk import USUAL, Prices, at_limit, lookup, requested
+from rmtoolkit.limits.risk import USUAL, Prices, at_limit, days_until, lookup, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, spread_over
 
 if TYPE_CHECKING:
@@ -399,7 +399,9 @@ def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
 def choose(known: Scene, limit_bytes: int) -> Chosen:
     """Say everything of one limit."""
     one = known.at(limit_bytes)
-    days = _days(known.found.need, limit_bytes) if known.growing else (None, None, None)
+    # From the limit in force, or the peak where there is none.
+    more = limit_bytes - (known.found.need.limit_bytes or known.found.need.peak_bytes or 0)
+    days = days_until(known.found.need, more) if known.growing else (None, None, None)
     return Chosen(
         limit_bytes,
         one.request_bytes,
@@ -415,11 +417,3 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
         int((known.found.startups > limit_bytes).sum()),
         *days,
     )
-
-
-def _days(need: Need, limit_bytes: int) -> tuple[float | None, float | None, float | None]:
-    """How long growth takes from the limit in force, or the peak where there is none, to another limit."""
-    more = limit_bytes - (need.limit_bytes or need.peak_bytes or 0)
-    rates = (need.growth_bytes_per_day, need.growth_high_bytes_per_day, need.growth_low_bytes_per_day)
-    middle, soonest, latest = (more / rate if rate is not None and rate > 0 else None for rate in rates)
-    return middle, soonest, latest

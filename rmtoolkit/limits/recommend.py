@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
@@ -39,50 +39,21 @@ _COARSE_SECONDS = 600
 _GAPS_HOURS = 48
 
 
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """The time that a higher limit buys against growth."""
-
-    to_bytes: int | None
-    days: float | None
-    days_low: float | None
-    days_high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """What a reason is made of."""
-
-    need: history.Need
-    action: Action
-    limit: int | None
-    target: int | None
-    chance: float
-    margins: str
-    pairs: int
-    now: risk.Risk
-    then: risk.Risk
-    purged: int | None
-    week_limit: int | None
-    bought: Bought
+def reason(need: history.Need, said: Advised, ask: _Asked, week_limit: int | None) -> str:
+    """Say in a few sentences why; `week_limit` is what a whole week of such data would give."""
+    if need.growing and said.target_limit_bytes is None:
+        return _of_growth(need, said)
+    if said.recommended_limit_bytes is None:
+        return f"{_killed(need)} {_of_waiting(need, said.pairs, ask.chance)}".strip()
+    return " ".join(one for one in _sentences(need, said, ask, week_limit) if one)
 
 
-def reason(why: Why) -> str:
-    """Say in a few sentences why."""
-    if why.need.growing and why.target is None:
-        return _of_growth(why)
-    if why.limit is None:
-        return f"{_killed(why)} {_of_waiting(why)}".strip()
-    return " ".join(said for said in _sentences(why) if said)
-
-
-def _sentences(why: Why) -> tuple[str, ...]:
-    need = why.need
+def _sentences(need: history.Need, said: Advised, ask: _Asked, week_limit: int | None) -> tuple[str, ...]:
     return (
         _peak(need),
         _startup(need),
-        _killed(why),
-        _length(why),
+        _killed(need),
+        _length(need, said.recommended_limit_bytes, week_limit),
         _climb(need),
         f"One pod is {need.hot_ratio:.1f} times as high as the median pod."
         if need.hot_ratio is not None and need.hot_ratio > _HOT
@@ -94,10 +65,9 @@ def _sentences(why: Why) -> tuple[str, ...]:
         f"The request of {configured(need.request_bytes)} is above the limit: Kubernetes takes no such pod."
         if (need.request_bytes or 0) > (need.limit_bytes or ABSURD_BYTES)
         else "",
-        _limit_reasons(why),
-        # Nothing at or below what killed is named.
-        f"Once the allocator gives kept pages back, {configured(why.purged)} would be enough."
-        if why.purged is not None and why.limit is not None and why.purged < why.limit
+        _limit_reasons(need, said, ask),
+        f"Once the allocator gives kept pages back, {configured(said.purged_limit_bytes)} would be enough."
+        if said.purged_limit_bytes is not None
         else "",
     )
 
@@ -134,8 +104,7 @@ def _startup(need: history.Need) -> str:
     return f"Startup sets the peak: it settles at {memory(settled)}."
 
 
-def _killed(why: Why) -> str:
-    need = why.need
+def _killed(need: history.Need) -> str:
     if not need.kills_now:
         return ""
     said = f"It was OOM-killed {times(need.kills_now)}"
@@ -147,21 +116,20 @@ def _killed(why: Why) -> str:
     return f"{said}, at {configured(need.killed_at_bytes)}: its real need was higher and is unknown."
 
 
-def _length(why: Why) -> str:
-    seconds = why.need.history_seconds or 0.0
+def _length(need: history.Need, limit: int | None, week_limit: int | None) -> str:
+    seconds = need.history_seconds or 0.0
     if seconds < risk.SHORTEST.total_seconds():
         return (
             f"Only {hours(seconds / 3600)} of data, counted as an hour: this is a first guess, ask again after a day."
         )
-    if why.week_limit is not None and why.limit is not None and why.week_limit < why.limit:
+    if week_limit is not None and limit is not None and week_limit < limit:
         return (
             f"Only {hours(seconds / 3600)} of data, so the margin is wide. With a full week of similar data: "
-            f"{configured(why.week_limit)}."
+            f"{configured(week_limit)}."
         )
-    if why.need.need_of != "kernel peak" and (cadence := why.need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
+    coarse = ""
+    if need.need_of != "kernel peak" and (cadence := need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
         coarse = f"It is sampled every {hours(cadence / 3600)}: what is shorter is not seen."
-    else:
-        coarse = ""
     week = seconds < _WEEK_SECONDS / 1.02
     return f"{'No whole week was seen: what comes once a week may be missing. ' if week else ''}{coarse}".strip()
 
@@ -174,75 +142,69 @@ def _climb(need: history.Need) -> str:
     return said if a_month >= _SMALL else ""
 
 
-def _limit_reasons(why: Why) -> str:
-    target = f"{chance_words(why.chance)} chance of an OOM kill in 7 days"
-    now = why.need.limit_bytes
-    if risk.by_forecast(why.need):
-        grows = rate(why.need.ahead.per_day_bytes)
+def _limit_reasons(need: history.Need, said: Advised, ask: _Asked) -> str:  # noqa: PLR0911 - one sentence for each case
+    chance, limit, now, week = ask.chance, said.recommended_limit_bytes, said.oom_probability_now, said.oom_probability
+    target = f"{chance_words(chance)} chance of an OOM kill in 7 days"
+    if risk.by_forecast(need):
+        grows = rate(need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
-    if _fills_node(why.need, why.limit) and (why.then.week or 0.0) > why.chance:
-        return f"Its node has no more: the chance of an OOM kill in 7 days is {chance_words(why.then.week)}."
-    if why.limit != now:
-        rises = share(30 * (why.need.growth_bytes_per_day or 0.0) / max(why.need.need_bytes or 0, 1))
-        if why.then.basis == "kills":
-            rests = f"Each 15 % above what killed is taken to halve the chance: the limit is for {target}."
-        elif why.need.growing:
-            rests = (
+    if _fills_node(need, limit) and (week or 0.0) > chance:
+        return f"Its node has no more: the chance of an OOM kill in 7 days is {chance_words(week)}."
+    if limit != need.limit_bytes:
+        if said.advised_basis == "kills":
+            return f"Each 15 % above what killed is taken to halve the chance: the limit is for {target}."
+        if need.growing:
+            rises = share(30 * (need.growth_bytes_per_day or 0.0) / max(need.need_bytes or 0, 1))
+            return (
                 f"Provisional: whether its growth goes on is undecided. It rises {rises} a month, and the limit is for "
                 f"{target} of that."
             )
-        else:
-            rests = f"The margin is for {target} ({why.margins})."
-        return rests
-    if why.now.week is None:
+        return f"The margin is for {target} ({ask.origin})."
+    if now is None:
         return ""
-    if why.now.week > why.chance:
-        return f"At {configured(now)} the chance is {chance_words(why.now.week)}, above {chance_words(why.chance)}."
-    return (
-        f"At {configured(now)} the chance is {chance_words(why.now.week)} in 7 days, within {chance_words(why.chance)}."
-    )
+    at = f"At {configured(need.limit_bytes)} the chance is {chance_words(now)}"
+    return f"{at}, above {chance_words(chance)}." if now > chance else f"{at} in 7 days, within {chance_words(chance)}."
 
 
-def _of_growth(why: Why) -> str:
-    need, bought = why.need, why.bought
-    leaks = why.action is Action.FIX_LEAK
-    killed = f" {_killed(why)}" if need.kills_now else ""
+def _of_growth(need: history.Need, said: Advised) -> str:
+    leaks = said.action is Action.FIX_LEAK
+    killed = f" {_killed(need)}" if need.kills_now else ""
     if need.growth_bytes_per_day is None:
         return f"It grows at a rate that is not known.{killed}"
-    said = f"No safe limit: it keeps growing, by {rate(need.growth_bytes_per_day)}."
+    first = f"No safe limit: it keeps growing, by {rate(need.growth_bytes_per_day)}."
     if not leaks:
-        said = f"It grew by {rate(need.growth_bytes_per_day)}; whether that goes on is undecided."
-    if bought.to_bytes is None or bought.days is None:
-        return f"{said}{killed} {'Fix the growth first.' if leaks else 'Wait for what decides it.'}"
-    low, high = (None if days is None else 24 * days for days in (bought.days_low, bought.days_high))
+        first = f"It grew by {rate(need.growth_bytes_per_day)}; whether that goes on is undecided."
+    if said.raise_to_bytes is None or said.buys_days is None:
+        return f"{first}{killed} {'Fix the growth first.' if leaks else 'Wait for what decides it.'}"
+    low, high = (None if days is None else 24 * days for days in (said.buys_days_low, said.buys_days_high))
     span = hours_range(low, high)
     between = f" ({span})" if span and hours(low) != hours(high) else ""
-    to, lasts = configured(bought.to_bytes), f"{hours(24 * bought.days)}{between}"
+    to, lasts = configured(said.raise_to_bytes), f"{hours(24 * said.buys_days)}{between}"
     if need.limit_bytes is None:
-        return f"{said}{killed} A limit of {to} would last {lasts}."
-    return f"{said}{killed} Raising to {to} buys {lasts}."
+        return f"{first}{killed} A limit of {to} would last {lasts}."
+    return f"{first}{killed} Raising to {to} buys {lasts}."
 
 
-def _of_waiting(why: Why) -> str:  # noqa: PLR0911 - one sentence for each cause
-    if why.need.kills_now and why.need.killed_at_bytes is None:
+def _of_waiting(need: history.Need, pairs: int, chance: float) -> str:  # noqa: PLR0911 - one sentence for each cause
+    if need.kills_now and need.killed_at_bytes is None:
         return ""
-    if risk.by_forecast(why.need):
-        grows = rate(why.need.ahead.per_day_bytes)
+    if risk.by_forecast(need):
+        grows = rate(need.ahead.per_day_bytes)
         return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
-    if why.need.need_bytes == 0:
+    if need.need_bytes == 0:
         return "Every sample is zero, which no process can be: fix the exporter first."
-    if why.need.spread is None and (length := (why.need.history_seconds or 0.0) / 3600) > _GAPS_HOURS:
+    if need.spread is None and (length := (need.history_seconds or 0.0) / 3600) > _GAPS_HOURS:
         return f"Most of its {hours(length)} have no samples: fill the gaps, or come back with a longer history."
-    if why.need.spread is None or not why.pairs:
+    if need.spread is None or not pairs:
         return "The history is too short to say what a week needs: come back with a day or more of samples."
-    smallest = 1 / (why.pairs + 1)
-    if smallest <= why.chance:
+    smallest = 1 / (pairs + 1)
+    if smallest <= chance:
         return (
-            f"What goes as high as {_one_in(why.chance)} of such weeks is above {_FURTHEST:,} times its need, or was "
+            f"What goes as high as {_one_in(chance)} of such weeks is above {_FURTHEST:,} times its need, or was "
             "killed before it was seen. Accept a higher chance, or come back with a longer history."
         )
     return (
-        f"{text_count(why.pairs, 'week-to-week comparison')} cannot certify {_one_in(why.chance)}: the smallest chance "
+        f"{text_count(pairs, 'week-to-week comparison')} cannot certify {_one_in(chance)}: the smallest chance "
         f"they can tell is {_one_in(smallest)}. Accept that, or learn margins from more workloads or weeks."
     )
 
@@ -473,8 +435,8 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     purged = None
     if target is not None and need.purged_base_bytes is not None:
         purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
-    bought = _buys(need) if need.growing else _NOTHING_BOUGHT
-    action, limit = _decide(need, now, target, purged, bought.to_bytes, ask, scores)
+    raise_to, days, days_low, days_high = _buys(need) if need.growing else _NOTHING_BOUGHT
+    action, limit = _decide(need, now, target, purged, raise_to, ask, scores)
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
     # No past says what growth will need.
@@ -485,8 +447,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or limit != target else _after_a_week(need, ask)
-    why = Why(need, action, limit, target, ask.chance, ask.origin, scores.size, now, then, purged, week_limit, bought)
-    return Advised(
+    said = Advised(
         action=action,
         recommended_request_bytes=request,
         recommended_limit_bytes=limit,
@@ -495,13 +456,13 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         oom_probability_high=then.high,
         pairs=scores.size,
         oom_probability_now=now.week,
-        reason=reason(why),
+        reason="",
         headroom=None if limit is None or need.need_bytes is None else 1 - need.need_bytes / limit,
         purged_limit_bytes=purged,
-        raise_to_bytes=bought.to_bytes,
-        buys_days=bought.days,
-        buys_days_low=bought.days_low,
-        buys_days_high=bought.days_high,
+        raise_to_bytes=raise_to,
+        buys_days=days,
+        buys_days_low=days_low,
+        buys_days_high=days_high,
         qos_now=qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
         qos_then=None if limit is None else qos(request, limit, known=True),
         reserved_now_bytes=reserved_now,
@@ -524,6 +485,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         if action is Action.WAIT and first_guess and not (need.growing or risk.by_forecast(need))
         else None,
     )
+    return replace(said, reason=reason(need, said, ask, week_limit))
 
 
 def risk_now(need: history.Need, scores: Scores) -> risk.Risk:
@@ -598,13 +560,12 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
     prices = ask.prices or risk.USUAL
 
     def whole(limit: int) -> float:
-        memory = risk.priced(need, limit, need.request_bytes, prices) or 0.0
-        return memory + (risk.expected(risk.risk(need, limit, scores).week, prices.per_incident) or 0.0)
+        one = risk.at_limit(need, limit, need.request_bytes, scores, prices)
+        return (one.memory_per_month or 0.0) + (one.incidents_per_month or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
-    best = min(sorted({math.ceil(limit / _MIB) * _MIB for limit in steps}), key=whole)
-    worth = whole(best) < (1 - _SAVES) * whole(in_force) and best <= (1 - _LOWER) * in_force
-    return best if worth else None
+    least, best = min((whole(limit), limit) for limit in {math.ceil(limit / _MIB) * _MIB for limit in steps})
+    return best if best <= (1 - _LOWER) * in_force and least < (1 - _SAVES) * whole(in_force) else None
 
 
 def _limit(need: history.Need, chance: float, scores: Scores) -> int | None:
@@ -680,17 +641,15 @@ def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     return f"{whose}, {hours((need.history_seconds or 0.0) / 3600)} of data"
 
 
-_NOTHING_BOUGHT: Final = Bought(None, None, None, None)
+_Bought: TypeAlias = tuple[int | None, float | None, float | None, float | None]
+_NOTHING_BOUGHT: Final[_Bought] = (None, None, None, None)
 
 
-def _buys(need: history.Need) -> Bought:
-    """How long a higher limit would hold out against the growth."""
+def _buys(need: history.Need) -> _Bought:
+    """Give a higher limit to try, and the days that it would hold out against the growth, with their interval."""
     now = need.limit_bytes or need.need_bytes
     if now is None:
         return _NOTHING_BOUGHT
     to = math.ceil(now * _RAISED / _MIB) * _MIB
-    rates = (need.growth_bytes_per_day, need.growth_high_bytes_per_day, need.growth_low_bytes_per_day)
-    middle, soonest, latest = ((to - now) / rate if rate is not None and rate > 0 else None for rate in rates)
-    if middle is None or middle > _NO_RATE_DAYS:
-        return _NOTHING_BOUGHT
-    return Bought(to, middle, soonest, latest)
+    middle, soonest, latest = risk.days_until(need, to - now)
+    return _NOTHING_BOUGHT if middle is None or middle > _NO_RATE_DAYS else (to, middle, soonest, latest)
