@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -31,59 +31,8 @@ _NEIGHBOURS: Final = 5
 _NEIGHBOUR_SHARE: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """Descriptors, one entry a row."""
-
-    #: Releases: abrupt falls of a good part of the range.
-    teeth: NDArray[np.int64]
-    #: Median of the floors between releases over the median of the tops before them; 1 without teeth.
-    trough: Array
-    #: Kendall's tau over time of the floors, and of the tops before them: 1 is a steady rise; 0 without teeth.
-    floor_trend: Array
-    top_trend: Array
-    #: Bytes from the tops of the first third of the teeth to those of the last third; 0 without teeth.
-    top_rise: Array
-    #: With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
-    repeats: Array
-    #: Rows x bins: the floors of the teeth, interpolated; without teeth the mean, spikes clipped.
-    floor: Array
-    #: Bytes: median of the later half, median of the last eighth.
-    settled: Array
-    end_level: Array
-    #: Highest sample within the start-up share of the window, and after it.
-    early_peak: Array
-    late_peak: Array
-    #: Share of bins after the start-up that reach half way from the settled level to the late peak.
-    high_share: Array
-    #: Median range of the samples inside a bin.
-    flutter: Array
-    #: How many separate times the highest samples do that; and how often before the last share `YOUNG`.
-    bursts: NDArray[np.int64]
-    earlier_bursts: NDArray[np.int64]
-    #: How much the times between those usually differ, as a share of the usual one; infinite with too few of them.
-    rhythm: Array
-    #: The usual time from one to the next, as a share of the window; 0 with too few of them.
-    period: Array
-    #: How far the bins after the start-up go below the settled level, without the lowest 3 %.
-    depth: Array
-    #: Highest sample after the start-up and before the last share `YOUNG` of the window.
-    earlier_top: Array
-    #: The lower one of the last two bins.
-    last_level: Array
-    #: Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
-    jump: Array
-    jump_at: Array
-    #: Range of the bins after the start-up, without the highest and lowest 3 %.
-    swing: Array
-    #: Level shortly after the start, at a twentieth of the window: the very first samples of a process say little.
-    begun: Array
-    #: Settled level minus the level after the first bin.
-    rise: Array
-
-
-def describe(envelope: Envelope) -> Shapes:
-    """Describe every row of an envelope."""
+def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
+    """Describe every row of an envelope, as `records.Reading` says; and give the floors that its signal stands on."""
     mean, low, high = envelope.mean, envelope.low, envelope.high
     bins = envelope.bins
     lead = max(1, round(th.STARTUP_SHARE * bins))
@@ -103,33 +52,33 @@ def describe(envelope: Envelope) -> Shapes:
     floor[fast] = low[fast]
     steps = _lasting_changes(clipped)
     at = np.abs(steps).argmax(axis=1)
-    return Shapes(
-        teeth=teeth,
-        trough=trough,
-        floor_trend=trend,
-        top_trend=tops[0],
-        top_rise=tops[1],
-        repeats=repeats,
-        floor=floor,
-        settled=settled,
-        end_level=np.median(mean[:, -max(2, bins // 8) :], axis=1),
-        early_peak=high[:, :lead].max(axis=1),
-        late_peak=late_peak,
-        high_share=above.mean(axis=1),
-        flutter=flutter,
-        bursts=begun.sum(axis=1),
-        earlier_bursts=begun[:, : tail - lead].sum(axis=1),
-        rhythm=rhythm,
-        period=period,
-        depth=settled - bottom,
-        earlier_top=high[:, lead:tail].max(axis=1),
-        last_level=mean[:, -2:].min(axis=1),
-        jump=np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
-        jump_at=(at + 1) / bins,
-        swing=top - bottom,
-        begun=np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
-        rise=settled - mean[:, min(1, bins - 1)],
-    )
+    found = {
+        "teeth": teeth,
+        "trough": trough,
+        "floor_trend": trend,
+        "top_trend": tops[0],
+        "top_rise": tops[1],
+        "repeats": repeats,
+        "settled": settled,
+        "end_level": np.median(mean[:, -max(2, bins // 8) :], axis=1),
+        "early_peak": high[:, :lead].max(axis=1),
+        "late_peak": late_peak,
+        "high_share": above.mean(axis=1),
+        "flutter": flutter,
+        "bursts": begun.sum(axis=1),
+        "earlier_bursts": begun[:, : tail - lead].sum(axis=1),
+        "rhythm": rhythm,
+        "period": period,
+        "depth": settled - bottom,
+        "earlier_top": high[:, lead:tail].max(axis=1),
+        "last_level": mean[:, -2:].min(axis=1),
+        "jump": np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
+        "jump_at": (at + 1) / bins,
+        "swing": top - bottom,
+        "begun": np.median(mean[:, bins // 24 : bins // 24 + max(2, bins // 32)], axis=1),
+        "rise": settled - mean[:, min(1, bins - 1)],
+    }
+    return found, floor
 
 
 def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:

@@ -397,9 +397,11 @@ class Level:
     end_level: float
     #: Highest of the last samples.
     top: float
-    #: See `models.Shapes`.
+    #: Median of the later half; and shortly after the start, at a twentieth of the window: the very first samples of a
+    #: process say little.
     settled: float
     begun: float
+    #: Highest sample within the start-up share of the window, and after it.
     early_peak: float
     late_peak: float
 
@@ -439,35 +441,58 @@ class Reading(Level):
     #: From the early part, after the start-up, to the end: of the lowest samples, and of the means.
     low_rise: float
     mean_rise: float
-    #: See `persistence.Persistence`.
+    #: Slope in the last third of the growth phase over that of the whole phase; 1 is steady growth.
     last_third: float
+    #: Rise in the last eighth of the window over what the slope predicts for it, and in the last quarter; None where
+    #: the prediction is within the noise, or where growth comes in jumps that may fall beside the tail.
     tail: float | None
     quarter: float | None
+    #: Rise without the few large steps over what the slope predicts; None where there is none, or many.
     between: float | None
+    #: Where a quarter of the rise is reached for good, 0 to 1.
     begun_at: float
+    #: How long the last rest is, and how much longer it must be to outlast those before it on lower ground, as shares
+    #: of the window.
     rest: float
     unrested: float
+    #: Slope in the later half of the growth, after a start-up, over the slope in its earlier half; and the noise as a
+    #: share of what each half would bring at the same speed.
     straight: float
     bend_noise: float
-    #: See `models.Shapes`.
+    #: Releases: abrupt falls of a good part of the range.
     teeth: int
+    #: Median of the floors between releases over the median of the tops before them; 1 without teeth.
     trough: float
+    #: Kendall's tau over time of the floors, and of the tops before them: 1 is a steady rise; 0 without teeth.
     floor_trend: float
     top_trend: float
+    #: Bytes from the tops of the first third of the teeth to those of the last third; 0 without teeth.
     top_rise: float
+    #: With one to three releases: how much of the rise before the last one it took back; 0 otherwise.
     repeats: float
+    #: Share of bins after the start-up that reach half way from the settled level to the late peak.
     high_share: float
+    #: Median range of the samples inside a bin.
     flutter: float
+    #: How many separate times the highest samples do that; and how often before the last share `YOUNG`.
     bursts: int
     earlier_bursts: int
+    #: How much the times between those usually differ, as a share of the usual one; infinite with too few of them.
     rhythm: float
+    #: The usual time from one to the next, as a share of the window; 0 with too few of them.
     period: float
+    #: How far the bins after the start-up go below the settled level, without the lowest 3 %.
     depth: float
+    #: Highest sample after the start-up and before the last share `YOUNG` of the window.
     earlier_top: float
+    #: The lower one of the last two bins.
     last_level: float
+    #: Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     jump: float
     jump_at: float
+    #: Range of the bins after the start-up, without the highest and lowest 3 %.
     swing: float
+    #: Settled level minus the level after the first bin.
     rise: float
 
     @property

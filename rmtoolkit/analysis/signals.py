@@ -516,35 +516,8 @@ def _smooth(load: Array, keep: float) -> Array:
     return felt
 
 
-@dataclass(frozen=True, slots=True)
-class Persistence:
-    """One entry a row."""
-
-    #: Slope in the last third of the growth phase.
-    third: Array
-    #: The same over the slope of the whole phase; 1 is steady growth.
-    last_third: Array
-    #: Rise in the last eighth of the window over what the slope predicts for it; null (NaN) where the prediction is
-    #: within the noise, or where growth comes in jumps that may fall beside the tail.
-    tail: Array
-    #: The same as `tail` for the last quarter.
-    quarter: Array
-    #: Slope in the later half of the growth, after a start-up, over the slope in its earlier half.
-    straight: Array
-    #: Noise as a share of what each half would bring at the same speed.
-    bend_noise: Array
-    #: Rise without the few large steps over what the slope predicts; null (NaN) where there is none, or many.
-    between: Array
-    #: Where a quarter of the rise is reached for good, 0 to 1.
-    begun_at: Array
-    #: How long the last rest is, as a share of the window.
-    rest: Array
-    #: How much longer the last rest must be to outlast those before it on lower ground, as a share of the window.
-    unrested: Array
-
-
-def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> Persistence:
-    """Compare what the end of each row does with the growth that was found in it."""
+def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> tuple[dict[str, Array], Array]:
+    """Compare what the end of each row does with the growth that was found in it; give the slope of its last third."""
     bins = values.shape[1]
     width = max(2, bins // 24)
     begin = np.clip(onset, 0.0, 0.9)
@@ -591,24 +564,24 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     grown = due > 1e-9 * level
     # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
     wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
-    return Persistence(
-        third=third,
-        last_third=np.where(
+    found = {
+        "last_third": np.where(
             # Where the bins are too few to tell the last third from the one before, or the grain too coarse.
             (places[3] <= places[2]) | ((slope > 0) & (slope * (1 - begin) / 3 < 2 * grain) & (third < slope)),
             th.UNCHECKED,
             np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
         ),
-        tail=brought(1),
-        quarter=brought(2),
-        straight=np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
-        bend_noise=np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
-        between=np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
+        "tail": brought(1),
+        "quarter": brought(2),
+        "straight": np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
+        "bend_noise": np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
+        "between": np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
         # After a fall the rise begins at the lowest place, not where the window does.
-        begun_at=_begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
-        rest=rest,
-        unrested=unrested,
-    )
+        "begun_at": _begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
+        "rest": rest,
+        "unrested": unrested,
+    }
+    return found, third
 
 
 def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
@@ -768,20 +741,20 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         how="left",
         maintain_order="left",
     )
-    shape = describe(envelope)
+    shape, floor = describe(envelope)
     signal = rows["signal"].to_numpy()
     span = rows["span_seconds"].to_numpy()
     fitted = np.isin(signal, _FITTED)
-    values, load_share = without_load(envelope, rows, shape.floor, fitted)
+    values, load_share = without_load(envelope, rows, floor, fitted)
     given = {
-        "level": _measure(rows, shape.settled),
+        "level": _measure(rows, shape["settled"]),
         "headroom": _headroom(envelope, rows, whole),
         "filled": rows["filled"].to_numpy(),
         "grain": np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
         "day_cycles": span / _DAY_SECONDS,
     }
-    values, fit, periodic = fit_rows(values, given, fitted, shape.teeth, _work_done(envelope, rows))
-    lasting = check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
+    values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], _work_done(envelope, rows))
+    lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
     doubt = np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth)
@@ -805,7 +778,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         growth_per_day=spread(fit.growth * per_day[place]),
         # What comes differs from what was fitted by more than the fit's own error, and what speeds up may go on so.
         growth_error_per_day=spread(doubt * per_day[place]),
-        growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(lasting.third - fit.growth, 0)) * per_day[place]),
+        growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(third - fit.growth, 0)) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
         low_rise=spread(_rise(envelope.low)[place]),
@@ -816,8 +789,8 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         middle_level=pl.Series(_level_at(envelope.mean, 0.5)),
         top=pl.Series(envelope.high[:, -tail:].max(axis=1)),
         **{name: spread(getattr(fit, name)) for name in _FROM_FIT},
-        **{name: spread(getattr(lasting, name)) for name in Persistence.__dataclass_fields__ if name != "third"},
-        **{name: pl.Series(getattr(shape, name)) for name in shape.__dataclass_fields__ if name != "floor"},
+        **{name: spread(column) for name, column in lasting.items()},
+        **{name: pl.Series(column) for name, column in shape.items()},
     )
     curve_row = np.full(len(rows), -1)
     curve_row[place] = offset + np.arange(len(place))

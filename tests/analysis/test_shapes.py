@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.models import MINIMUM_SAMPLES, WIDTHS, Envelope, Shapes, describe, envelopes
+from rmtoolkit.analysis.models import MINIMUM_SAMPLES, WIDTHS, Envelope, describe, envelopes
 from tests.analysis.curves import saw
 
 if TYPE_CHECKING:
@@ -20,12 +21,13 @@ BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS
 
 
-def shape(curve: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> Shapes:
+def shape(curve: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> SimpleNamespace:
     """Describe one row."""
     mean = curve[None, :]
-    return describe(
+    found, floor = describe(
         Envelope(pl.DataFrame(), mean, mean if low is None else low[None, :], mean if high is None else high[None, :])
     )
+    return SimpleNamespace(**found, floor=floor)
 
 
 @pytest.mark.parametrize("teeth", [5, 8, 12], ids="teeth{}".format)

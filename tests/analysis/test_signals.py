@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import polars as pl
 import pytest
 
+from rmtoolkit.analysis import signals
 from rmtoolkit.analysis.models import Envelope
-from rmtoolkit.analysis.signals import _grain, check
+from rmtoolkit.analysis.signals import _grain
 
 BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS
+
+
+def check(*given: np.ndarray) -> SimpleNamespace:
+    """Check rows, and name what is found."""
+    found, third = signals.check(*given)
+    return SimpleNamespace(**found, third=third)
 
 
 def one(curve: np.ndarray, growth: float = 60.0) -> tuple[float, float]:
