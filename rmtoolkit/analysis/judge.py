@@ -574,9 +574,7 @@ FORECAST: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
         "time": TIME,
-        "low_bytes": pl.Float64(),
-        "mid_bytes": pl.Float64(),
-        "high_bytes": pl.Float64(),
+        **dict.fromkeys(("low_bytes", "mid_bytes", "high_bytes"), pl.Float64()),
     }
 )
 

@@ -32,7 +32,7 @@ from rmtoolkit.limits.risk import (
     with_own,
 )
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import TIME, Ending
+from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, YES_NO, Ending, typed
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import count
 
@@ -66,15 +66,14 @@ _DEVIATIONS: Final = 1.959964
 
 WEEKS: Final = pl.Schema(
     {
-        **dict.fromkeys(WORKLOAD, pl.String()),
+        **dict.fromkeys(WORKLOAD, TEXT),
         "week": pl.Datetime("ms", "UTC"),
-        "arm": pl.String(),
-        "growing": pl.Boolean(),
-        "limit_bytes": pl.Int64(),
-        "needed_bytes": pl.Int64(),
-        "oom": pl.Boolean(),
-        "slack": pl.Float64(),
-        "pods": pl.Int64(),
+        "arm": TEXT,
+        "growing": YES_NO,
+        **typed(WHOLE, "limit_bytes needed_bytes"),
+        "oom": YES_NO,
+        "slack": NUMBER,
+        "pods": WHOLE,
         "said_kill_time": TIME,
         "killed_time": TIME,
     }
@@ -154,10 +153,9 @@ _RECORDED: Final = 5
 _KRR_HISTORY: Final = dt.timedelta(days=14)
 _RIVALS: Final = pl.Schema(
     {
-        **dict.fromkeys(WORKLOAD, pl.String()),
+        **dict.fromkeys(WORKLOAD, TEXT),
         "week": PAIRS["week"],
-        "krr_bytes": pl.Int64(),
-        "vpa_bytes": pl.Int64(),
+        **typed(WHOLE, "krr_bytes vpa_bytes"),
     }
 )
 
@@ -233,10 +231,9 @@ FORETOLD: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
         "time": TIME,
-        "limit_bytes": pl.Int64(),
+        "limit_bytes": WHOLE,
         "said_time": TIME,
-        "said_verdict": pl.String(),
-        "said_pattern": pl.String(),
+        **typed(TEXT, "said_verdict said_pattern"),
         "said_kill_time": TIME,
         "said_kill_time_low": TIME,
         "said_kill_time_high": TIME,
@@ -480,32 +477,18 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
 
 _ARMS: Final = pl.Schema(
     {
-        "arm": pl.String(),
-        "weeks": pl.Int64(),
-        "oom_weeks": pl.Int64(),
-        "oom_share": pl.Float64(),
-        "oom_low": pl.Float64(),
-        "oom_high": pl.Float64(),
-        "worst_week": pl.Float64(),
-        "slack": pl.Float64(),
-        "reserved_gib": pl.Float64(),
-        "churn": pl.Float64(),
-        "only_ours": pl.Int64(),
-        "only_theirs": pl.Int64(),
-        "p_value": pl.Float64(),
-        "slack_difference": pl.Float64(),
-        "slack_p_value": pl.Float64(),
+        "arm": TEXT,
+        **typed(WHOLE, "weeks oom_weeks"),
+        **typed(NUMBER, "oom_share oom_low oom_high worst_week slack reserved_gib churn"),
+        **typed(WHOLE, "only_ours only_theirs"),
+        **typed(NUMBER, "p_value slack_difference slack_p_value"),
     }
 )
 _CALIBRATION: Final = pl.Schema(
     {
-        "promised": pl.Float64(),
-        "weeks": pl.Int64(),
-        "oom_weeks": pl.Int64(),
-        "observed": pl.Float64(),
-        "low": pl.Float64(),
-        "high": pl.Float64(),
-        "worst_week": pl.Float64(),
+        "promised": NUMBER,
+        **typed(WHOLE, "weeks oom_weeks"),
+        **typed(NUMBER, "observed low high worst_week"),
     }
 )
 

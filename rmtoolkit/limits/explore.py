@@ -14,6 +14,7 @@ from rmtoolkit.limits.history import describe
 from rmtoolkit.limits.recommend import Advised, advise
 from rmtoolkit.limits.risk import USUAL, Prices, at_limit, days_until, lookup, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, spread_over
+from rmtoolkit.schema import NUMBER, WHOLE, typed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -371,13 +372,8 @@ def curve_of(
 
 _CURVE: Final = pl.Schema(
     {
-        "limit_bytes": pl.Int64(),
-        "oom_probability": pl.Float64(),
-        "oom_probability_low": pl.Float64(),
-        "oom_probability_high": pl.Float64(),
-        "memory": pl.Float64(),
-        "incidents": pl.Float64(),
-        "total": pl.Float64(),
+        "limit_bytes": WHOLE,
+        **typed(NUMBER, "oom_probability oom_probability_low oom_probability_high memory incidents total"),
     }
 )
 

@@ -37,7 +37,7 @@ from rmtoolkit.limits.history import (
     workloads,
 )
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import Verdict
+from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Verdict, typed
 
 if TYPE_CHECKING:
     import os
@@ -326,10 +326,8 @@ def _own_places(tables: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
 
 _TABLES: Final = pl.Schema(
     {
-        "history_seconds": pl.Float64(),
-        "spread": pl.Float64(),
-        "pairs": pl.Int64(),
-        "workloads": pl.Int64(),
+        **typed(NUMBER, "history_seconds spread"),
+        **typed(WHOLE, "pairs workloads"),
         "rises": pl.List(pl.Float64()),
     }
 )
@@ -448,14 +446,11 @@ def paired(part: Recording, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
 #: Past and next weeks, a row per workload container, week and length of history.
 PAIRS: Final = pl.Schema(
     {
-        **dict.fromkeys(WORKLOAD, pl.String()),
+        **dict.fromkeys(WORKLOAD, TEXT),
         "week": pl.Datetime("ms", "UTC"),
-        "history_seconds": pl.Float64(),
-        "spread": pl.Float64(),
-        "base_bytes": pl.Float64(),
-        "peak_bytes": pl.Int64(),
-        "next_bytes": pl.Int64(),
-        "rise": pl.Float64(),
+        **typed(NUMBER, "history_seconds spread base_bytes"),
+        **typed(WHOLE, "peak_bytes next_bytes"),
+        "rise": NUMBER,
     }
 )
 
@@ -588,20 +583,15 @@ class Risk:
 
 RISK: Final = pl.Schema(
     {
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "limit_bytes": pl.Int64(),
-        "oom_probability": pl.Float64(),
-        "oom_probability_low": pl.Float64(),
-        "oom_probability_high": pl.Float64(),
-        "pairs": pl.Int64(),
-        "smallest_probability": pl.Float64(),
-        "certified": pl.Boolean(),
-        "growing": pl.Boolean(),
-        "margins": pl.String(),
-        "because": pl.String(),
-        "oom_probability_24h": pl.Float64(),
-        "oom_probability_30d": pl.Float64(),
-        "risk_basis": pl.String(),
+        **dict.fromkeys(WORKLOAD, TEXT),
+        "limit_bytes": WHOLE,
+        **typed(NUMBER, "oom_probability oom_probability_low oom_probability_high"),
+        "pairs": WHOLE,
+        "smallest_probability": NUMBER,
+        **typed(YES_NO, "certified growing"),
+        **typed(TEXT, "margins because"),
+        **typed(NUMBER, "oom_probability_24h oom_probability_30d"),
+        "risk_basis": TEXT,
     }
 )
 _TOLD: Final = attrgetter(*(field.name for field in fields(Risk)))

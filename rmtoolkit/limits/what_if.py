@@ -15,7 +15,7 @@ from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BLOCKS, PEAKS, kept_by_allocator, kills, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import FOOTPRINTS
+from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, YES_NO, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -301,13 +301,12 @@ STARTUP: Final = dt.timedelta(minutes=10)
 
 KILLS: Final = pl.Schema(
     {
-        **dict.fromkeys(WORKLOAD, pl.String()),
-        "pod": pl.String(),
+        **dict.fromkeys(WORKLOAD, TEXT),
+        "pod": TEXT,
         "time": pl.Datetime("ms", "UTC"),
-        "phase": pl.String(),
-        "used_bytes": pl.Int64(),
-        "limit_bytes": pl.Int64(),
-        "recorded": pl.Boolean(),
+        "phase": TEXT,
+        **typed(WHOLE, "used_bytes limit_bytes"),
+        "recorded": YES_NO,
     }
 )
 

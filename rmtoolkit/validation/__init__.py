@@ -11,7 +11,7 @@ from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, TIME, empty
+from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +27,12 @@ MI: Final = 1 << 20
 FINDINGS: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
-        "namespace": pl.String(),
-        "workload": pl.String(),
-        "pod": pl.String(),
-        "container": pl.String(),
-        "check": pl.String(),
-        "signal": pl.String(),
-        "count": pl.Int64(),
+        **typed(TEXT, "namespace workload pod container check signal"),
+        "count": WHOLE,
         "first": TIME,
         "last": TIME,
-        "detail": pl.String(),
-        "rejected": pl.Boolean(),
+        "detail": TEXT,
+        "rejected": YES_NO,
     }
 )
 
@@ -45,16 +40,13 @@ FINDINGS: Final = pl.Schema(
 FOUND: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
-        "check": pl.String(),
-        "signal": pl.String(),
-        "count": pl.Int64(),
-        "compared": pl.Int64(),
+        **typed(TEXT, "check signal"),
+        **typed(WHOLE, "count compared"),
         "first": TIME,
         "last": TIME,
-        "low": pl.Float64(),
-        "high": pl.Float64(),
-        "about": pl.String(),
-        "rejected": pl.Boolean(),
+        **typed(NUMBER, "low high"),
+        "about": TEXT,
+        "rejected": YES_NO,
     }
 )
 
