@@ -15,13 +15,12 @@ from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from rmtoolkit.analysis.records import Opinion, Pool, Reading
 
     Clause = Callable[[VerdictRow, Opinion], str]
     Remedy = Callable[[VerdictRow], Iterator[Advice]]
-    from collections.abc import Iterator, Mapping
 
 
 _DECAY: Final = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0"
@@ -42,14 +41,12 @@ def jemalloc_decay(back: str, keep: str | None) -> Advice:
     )
 
 
-def jemalloc_arenas() -> Advice:
-    """Advise fewer arenas."""
-    return Advice(
-        "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
-        setting=f"{_CONF}=narenas:4",
-        expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
-        because=Cause.ALLOCATOR,
-    )
+_JEMALLOC_ARENAS: Final = Advice(
+    "Set the arenas by the CPU quota: jemalloc makes 4 for each core of the node, and each keeps pages of its own",
+    setting=f"{_CONF}=narenas:4",
+    expected="fewer half-used pages; more waiting for locks if threads allocate a lot",
+    because=Cause.ALLOCATOR,
+)
 
 
 def glibc(back: str, keep: str | None) -> Advice:
@@ -62,34 +59,24 @@ def glibc(back: str, keep: str | None) -> Advice:
     )
 
 
-def mimalloc() -> Advice:
-    """Advise mimalloc to purge at once."""
-    return Advice(
-        "With mimalloc, purge freed pages at once",
-        setting="MIMALLOC_PURGE_DELAY=0",
-        expected="freed pages go back without delay; a little more time in the kernel",
-        because=Statistic.KEPT,
-    )
-
-
-def musl() -> Advice:
-    """Advise another allocator for a static musl build."""
-    return Advice(
-        "In a static musl build, replace its allocator: it is slow with threads and returns little",
-        setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
-        expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
-        because=Cause.ALLOCATOR,
-    )
-
-
-def huge_pages() -> Advice:
-    """Advise small pages where huge ones are half empty."""
-    return Advice(
-        "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
-        setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
-        expected="a 2 Mi page with one live block in it costs 4 Ki again",
-        because=Cause.ALLOCATOR,
-    )
+_MIMALLOC: Final = Advice(
+    "With mimalloc, purge freed pages at once",
+    setting="MIMALLOC_PURGE_DELAY=0",
+    expected="freed pages go back without delay; a little more time in the kernel",
+    because=Statistic.KEPT,
+)
+_MUSL: Final = Advice(
+    "In a static musl build, replace its allocator: it is slow with threads and returns little",
+    setting="#[global_allocator] static A: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;",
+    expected="freed pages go back by decay, and gauges say what is kept (crate tikv-jemalloc-ctl)",
+    because=Cause.ALLOCATOR,
+)
+_HUGE_PAGES: Final = Advice(
+    "See whether transparent huge pages inflate it; if AnonHugePages is most of Rss, turn them off for the process",
+    setting=f"grep -E 'Rss|AnonHugePages' /proc/PID/smaps_rollup; {_CONF}=thp:never",
+    expected="a 2 Mi page with one live block in it costs 4 Ki again",
+    because=Cause.ALLOCATOR,
+)
 
 
 def threads_for_quota(count: float | None) -> Advice:
@@ -115,12 +102,12 @@ def release(row: VerdictRow) -> Iterator[Advice]:
     elif signal in (Signal.RESIDENT, Signal.ACTIVE):
         yield jemalloc_decay(back, keep)
         if row.cause != Cause.ARENAS:
-            yield jemalloc_arenas()
+            yield _JEMALLOC_ARENAS
     else:
         yield jemalloc_decay(back, keep)
         yield glibc(back, None)
-        yield mimalloc()
-        yield musl()
+        yield _MIMALLOC
+        yield _MUSL
 
 
 def close_gaps(row: VerdictRow) -> Iterator[Advice]:
@@ -135,9 +122,9 @@ def close_gaps(row: VerdictRow) -> Iterator[Advice]:
         expected=gaps,
         because=Statistic.SLACK,
     )
-    yield jemalloc_arenas()
-    yield huge_pages()
-    yield musl()
+    yield _JEMALLOC_ARENAS
+    yield _HUGE_PAGES
+    yield _MUSL
 
 
 def watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
@@ -941,12 +928,9 @@ def advise_on(row: VerdictRow) -> Iterator[Advice]:
     if (row.next_step or "").startswith(REPORT_BUG):
         yield Advice(row.next_step)
         return
-    evidence = row.by_statistic
-    given = 0
-    for given, found in enumerate(_all(row, evidence), 1):  # noqa: B007 - counted, to know whether there was any
-        yield found
-    if not given:
-        yield Advice("Nothing to do.", because=row.pattern)
+    found = _all(row, row.by_statistic)
+    yield next(found, Advice("Nothing to do.", because=row.pattern))
+    yield from found
 
 
 def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
