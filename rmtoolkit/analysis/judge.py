@@ -6,7 +6,7 @@ import math
 import warnings
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -100,7 +100,6 @@ def verdict_row(
     counts = [block.counts[container] for container in containers if container in block.counts]
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
-    seen = _growth_seen(pool, verdict)
     row = records.VerdictRow(
         cluster=about.cluster,
         namespace=about.namespace,
@@ -114,10 +113,6 @@ def verdict_row(
         cause=cause,
         signal=main.signal if main is not None else None,
         evidence_level=level,
-        growth_bytes_per_day=seen.per_day,
-        growth_low_bytes_per_day=seen.low,
-        growth_high_bytes_per_day=seen.high,
-        detection_floor_bytes_per_day=seen.floor,
         limit_outlook=outlook.outlook,
         hours_to_limit=outlook.hours,
         hours_to_limit_low=outlook.low,
@@ -134,6 +129,7 @@ def verdict_row(
         lives=len(block.opinions[about.container_id]),
         ahead=None if course is None else ahead(course, lasts, sum(life.hours for life in lives)),
     )
+    _set_growth(row, pool)
     rejected = block.rejected.get(about.container_id, ())
     end = max((life.end for life in lives), default=None)
     situation = Situation(
@@ -171,21 +167,13 @@ def _verdict(pool: Pool) -> Verdict:
     return Verdict.NOT_LEAK if pool.bounded >= th.CLEAN_FROM else Verdict.INCONCLUSIVE
 
 
-class _Seen(NamedTuple):
-    """Growth of the judged signal, bytes a day, with its 80 % interval, and what would have been found."""
-
-    per_day: float | None = None
-    low: float | None = None
-    high: float | None = None
-    floor: float | None = None
-
-
-def _growth_seen(pool: Pool, verdict: Verdict) -> _Seen:
+def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
+    """Set the growth of the judged signal, with its 80 % interval, and what would have been found."""
     reading = pool.main.reading if pool.main is not None else None
     if reading is None:
-        return _Seen()
+        return
     growth, error, error_up = reading.growth_per_day, reading.growth_error_per_day, reading.growth_error_up_per_day
-    if verdict == Verdict.NOT_LEAK and reading.growing > pool.growing:
+    if row.verdict == Verdict.NOT_LEAK and reading.growing > pool.growing:
         # A line fitted growth that was then seen to end: the interval must hold both.
         error, error_up = (max(one, 1.2 * abs(growth) / th.QUANTILE) for one in (error, error_up))
     if pool.masked:
@@ -195,9 +183,12 @@ def _growth_seen(pool: Pool, verdict: Verdict) -> _Seen:
             if opinion.reading is not None and opinion.growing + opinion.unresolved > th.LIKELY
         )
         growth = slopes[len(slopes) // 2] if slopes else growth
+    row.growth_bytes_per_day = growth
+    row.growth_low_bytes_per_day = growth - th.QUANTILE * error
+    row.growth_high_bytes_per_day = growth + th.QUANTILE * error_up
     # Where growth was found, what the models see is what shows.
-    floor = reading.floor_per_day * (1.0 if verdict == Verdict.LEAK else th.FLOOR_SURE)
-    return _Seen(growth, growth - th.QUANTILE * error, growth + th.QUANTILE * error_up, floor)
+    sure = 1.0 if row.verdict == Verdict.LEAK else th.FLOOR_SURE
+    row.detection_floor_bytes_per_day = reading.floor_per_day * sure
 
 
 def _goes_on(pool: Pool, verdict: Verdict) -> float:

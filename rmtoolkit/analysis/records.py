@@ -205,10 +205,10 @@ class VerdictRow:
     cause: Cause | None
     signal: Signal | None
     evidence_level: int
-    growth_bytes_per_day: float | None
-    growth_low_bytes_per_day: float | None
-    growth_high_bytes_per_day: float | None
-    detection_floor_bytes_per_day: float | None
+    growth_bytes_per_day: float | None = None
+    growth_low_bytes_per_day: float | None = None
+    growth_high_bytes_per_day: float | None = None
+    detection_floor_bytes_per_day: float | None = None
     limit_outlook: Outlook
     hours_to_limit: float | None
     hours_to_limit_low: float | None

@@ -357,36 +357,20 @@ def _before(column: str) -> pl.Expr:
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     stats = _levels(table, samples)
     cadence = recording.containers.select("container_id", "cadence_seconds")
-    expected = (
-        (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000 / pl.col("cadence_seconds")
-    ).round() + 1
     whole = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
+    expected = (whole / pl.col("cadence_seconds")).round() + 1
+    settling = pl.col("startup_seconds").fill_null(0.0)
     return (
         table.join(stats, on="life_row", how="left", maintain_order="left")
         .join(cadence, on="container_id", how="left", maintain_order="left")
         .with_columns(
             coverage=(pl.col("samples") / expected).clip(0, 1),
-            startup_seconds=pl.when(pl.col("start_seen") & (pl.col("startup_seconds").fill_null(0) < whole / 2)).then(
-                pl.col("startup_seconds").fill_null(0.0)
-            ),
+            startup_seconds=pl.when(pl.col("start_seen") & (settling < whole / 2)).then(settling),
         )
         .select(
-            "container_id",
-            "life",
-            pl.col("start").cast(TIME),
-            pl.col("end").cast(TIME),
-            "start_seen",
-            "ended",
-            "version",
-            "limit_bytes",
-            pl.col("samples").fill_null(0),
-            "coverage",
-            "startup_peak_bytes",
-            "startup_seconds",
-            "settled_bytes",
-            "peak_bytes",
-            "peak_time",
-            "last_bytes",
+            *("container_id", "life", pl.col("start", "end").cast(TIME), "start_seen", "ended", "version"),
+            *("limit_bytes", pl.col("samples").fill_null(0), "coverage", "startup_peak_bytes", "startup_seconds"),
+            *("settled_bytes", "peak_bytes", "peak_time", "last_bytes"),
         )
     )
 

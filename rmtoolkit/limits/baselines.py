@@ -186,13 +186,7 @@ def krr_memory(recording: AnyRecording) -> pl.DataFrame:
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
     whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * _MIB) * _MIB
     amount = pl.when(pl.col("points") >= _KRR_POINTS).then(pl.max_horizontal(whole, _KRR_FLOOR_BYTES))
-    return _answer(
-        recording,
-        found,
-        pl.col("points").fill_null(0),
-        recommended_request_bytes=amount,
-        recommended_limit_bytes=amount,
-    )
+    return _answer(recording, found, amount, amount, pl.col("points").fill_null(0))
 
 
 def _subquery(used: pl.DataFrame) -> pl.DataFrame:
@@ -229,7 +223,7 @@ def max_plus(recording: AnyRecording, percent: float) -> pl.DataFrame:
     # In thousandths of a percent, whole numbers: 200 × 1.15 is 229.99… as a float.
     thousandths = round(1000 * (100 + percent))
     amount = _up(pl.col("peak") * thousandths, 100_000)
-    return _answer(recording, _peaks(recording), recommended_request_bytes=amount, recommended_limit_bytes=amount)
+    return _answer(recording, _peaks(recording), amount, amount)
 
 
 def crane_memory(recording: AnyRecording) -> pl.DataFrame:
@@ -251,7 +245,7 @@ def crane_memory(recording: AnyRecording) -> pl.DataFrame:
     )
     found = found.join(bumps, on="workload_row", how="left")
     amount = pl.max_horizontal(115 * pl.col("raw") // 100, "bump")
-    return _answer(recording, found, recommended_request_bytes=amount, recommended_limit_bytes=_NONE)
+    return _answer(recording, found, amount)
 
 
 def autopilot_memory(recording: AnyRecording) -> pl.DataFrame:
@@ -264,26 +258,21 @@ def autopilot_memory(recording: AnyRecording) -> pl.DataFrame:
     )
     found = _percentile(peaks, pl.col("used_bytes"), 0.98, half_life_hours=48, by_size=True)
     amount = (1.15 * pl.col("value")).ceil().cast(pl.Int64)
-    return _answer(recording, found, recommended_request_bytes=amount, recommended_limit_bytes=amount)
+    return _answer(recording, found, amount, amount)
 
 
 def kubecost_memory(recording: AnyRecording) -> pl.DataFrame:
     """Compute what Kubecost would set as memory request: the highest use divided by a target utilisation of 70 %."""
     recording = as_recording(recording)
     amount = _up(10 * pl.col("peak"), 7)
-    return _answer(recording, _peaks(recording), recommended_request_bytes=amount, recommended_limit_bytes=_NONE)
+    return _answer(recording, _peaks(recording), amount)
 
 
 def castai_memory(recording: AnyRecording) -> pl.DataFrame:
     """Compute what CAST AI would set: the highest use of five days and 10 %, and one and a half of that as limit."""
     recording = as_recording(recording)
     found = _recent(footprint(recording), days=5).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
-    return _answer(
-        recording,
-        found,
-        recommended_request_bytes=_up(110 * pl.col("peak"), 100),
-        recommended_limit_bytes=_up(165 * pl.col("peak"), 100),
-    )
+    return _answer(recording, found, _up(110 * pl.col("peak"), 100), _up(165 * pl.col("peak"), 100))
 
 
 _NONE: Final = pl.lit(None, dtype=pl.Int64)
@@ -317,10 +306,10 @@ def _percentile(
     )
 
 
-def _answer(recording: AnyRecording, found: pl.DataFrame, *also: pl.Expr, **amounts: pl.Expr) -> pl.DataFrame:
+def _answer(
+    recording: AnyRecording, found: pl.DataFrame, request: pl.Expr, limit: pl.Expr = _NONE, *also: pl.Expr
+) -> pl.DataFrame:
     """Give a row per workload container, whether or not it has samples."""
-    return (
-        workloads(recording)
-        .join(found, on="workload_row", how="left", maintain_order="left")
-        .select(*WORKLOAD, "pods", *also, **amounts)
-    )
+    rows = workloads(recording).join(found, on="workload_row", how="left", maintain_order="left")
+    amounts = {"recommended_request_bytes": request, "recommended_limit_bytes": limit}
+    return rows.select(*WORKLOAD, "pods", *also, **amounts)

@@ -19,7 +19,7 @@ import polars as pl
 from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import WORKLOAD, Exposure
+from rmtoolkit.analysis.records import WORKLOAD, Ahead, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import (
     BLOCKS,
@@ -696,27 +696,13 @@ def _of_growth(need: Need, limit: float) -> Risk:
     if ahead.level_bytes >= limit:
         because = "it uses more than that already"
         return Risk(1.0, 1.0, 1.0, 1.0, 1.0, certified=True, basis="forecast", because=because)
-    lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, ahead.endings or 0)
     doubt = ahead.error_bytes or 0.0
-    fresh = ahead.level_bytes if ahead.fresh_bytes is None else ahead.fresh_bytes
-
-    def at(per_day: float, doubt: float, goes_on: float) -> tuple[float, float, float]:
-        return chances(
-            growing=goes_on,
-            per_day=per_day,
-            doubt=doubt,
-            spread=ahead.noise_bytes or 0.0,
-            room=limit - (ahead.level_bytes or 0.0),
-            fresh_room=limit - fresh,
-            lasts=lasts,
-        )
-
-    day, week, month = at(ahead.per_day_bytes, doubt, ahead.goes_on)
+    day, week, month = chances(ahead, limit, ahead.per_day_bytes, doubt, ahead.goes_on)
     # Whether it goes on is the larger doubt: a tenth on either side is enough for it to end, or to go on.
     ends = 0.0 if ahead.goes_on < 1 - _TENTH else ahead.goes_on
     lasts_on = 1.0 if ahead.goes_on > _TENTH else ahead.goes_on
-    slow = at(ahead.per_day_bytes - th.QUANTILE * doubt, 0.0, ends)[1]
-    fast = at(ahead.per_day_bytes + th.QUANTILE * doubt, 0.0, lasts_on)[1]
+    slow = chances(ahead, limit, ahead.per_day_bytes - th.QUANTILE * doubt, 0.0, ends)[1]
+    fast = chances(ahead, limit, ahead.per_day_bytes + th.QUANTILE * doubt, 0.0, lasts_on)[1]
     because = "it grows: this is the chance that the growth gets there within a week"
     low, high = min(slow, fast, week), max(slow, fast, week)
     return Risk(day, week, month, low, high, certified=True, basis="forecast", because=because)
@@ -729,26 +715,20 @@ def days_until(need: Need, more_bytes: float) -> tuple[float | None, float | Non
     return middle, soonest, latest
 
 
-def chances(
-    *,
-    growing: float,
-    per_day: float,
-    doubt: float,
-    spread: float,
-    room: float,
-    fresh_room: float,
-    lasts: Exposure,
-) -> tuple[float, float, float]:
-    """Give the chance that growth which goes on is at the limit within a day, a week and a month."""
+def chances(ahead: Ahead, limit: float, per_day: float, doubt: float, goes_on: float) -> tuple[float, float, float]:
+    """Give the chance that growth by so much a day is at the limit within a day, a week and a month."""
+    lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, ahead.endings or 0)
+    level, spread = ahead.level_bytes or 0.0, ahead.noise_bytes or 0.0
+    fresh = level if ahead.fresh_bytes is None else ahead.fresh_bytes
     found: list[float] = []
     reached = 0.0
     for horizon in (_DAY, _WEEK, _MONTH):
         now = min(horizon, lasts.left_hours)
         # A later life repeats the same growth from its start: the same slope decides in every one of them.
         later = min(horizon - now, lasts.longest_hours or 0.0)
-        for hours, distance in ((now, room), (later, fresh_room)):
-            reached = max(reached, _reaches(hours / 24, distance, per_day, doubt, spread) if hours > 0 else 0.0)
-        found.append(min(growing * reached, _SUREST))
+        for hours, used in ((now, level), (later, fresh)):
+            reached = max(reached, _reaches(hours / 24, limit - used, per_day, doubt, spread) if hours > 0 else 0.0)
+        found.append(min(goes_on * reached, _SUREST))
     return found[0], found[1], found[2]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.records import Ahead, Exposure
+from rmtoolkit.analysis.records import Ahead
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.backtest import mcnemar
 from rmtoolkit.limits.history import LEAST_BYTES, Need
@@ -250,15 +250,10 @@ def test_a_longer_horizon_is_never_safer(
     growing: float, per_day: float, doubt: float, spread: float, room: float, age: float, longest: float | None
 ) -> None:
     """Whatever the numbers, a day is no likelier than a week, a week no likelier than a month, and all are chances."""
-    day, week, month = chances(
-        growing=growing,
-        per_day=per_day,
-        doubt=doubt,
-        spread=spread,
-        room=room,
-        fresh_room=abs(room),
-        lasts=Exposure(age, longest, 5),
+    ahead = Ahead(
+        level_bytes=-room, fresh_bytes=-abs(room), noise_bytes=spread, age_hours=age, longest_hours=longest, endings=5
     )
+    day, week, month = chances(ahead, 0.0, per_day, doubt, growing)
     assert 0 <= day <= week <= month <= 1
 
 
