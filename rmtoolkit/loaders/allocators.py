@@ -13,7 +13,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import counted, read_text, unwrapped, warn_of_rest
+from rmtoolkit.loaders._files import counted, mapping, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
@@ -112,13 +112,12 @@ def _tags(document: GlibcDocument, text: str) -> None:
     arena: Arena | None = None
     for closing, tag, rest in _TAG.findall(text):
         says = dict(_ATTRIBUTE.findall(rest))
-        size, count = _number(says.get("size")), _number(says.get("count"))
+        size, count, largest, total = (whole_number(says.get(name), _MOST) for name in ("size", "count", "to", "total"))
         if tag == "heap":
             arena = None if closing else Arena(str(says.get("nr", "?")))
             if arena is not None:
                 document.arenas.append(arena)
         elif tag in ("size", "unsorted") and arena is not None:
-            largest, total = _number(says.get("to")), _number(says.get("total"))
             if largest is not None and total is not None and count:
                 arena.chunks.append((largest, count, total))
         elif tag == "total" and says.get("type") in ("fast", "rest") and size is not None:
@@ -131,10 +130,6 @@ def _tags(document: GlibcDocument, text: str) -> None:
             document.mapped_bytes = size
         elif tag == "system" and says.get("type") == "current" and size is not None:
             (document if arena is None else arena).system_bytes = size
-
-
-def _number(text: object) -> int | None:
-    return int(text) if isinstance(text, str) and text.isdigit() and int(text) < _MOST else None
 
 
 def _tidy(arena: Arena, document: GlibcDocument) -> None:
@@ -225,23 +220,13 @@ class Document:
 
     def totals(self) -> dict[str, int]:
         """Give the totals of the process."""
-        stats = self.data.get("stats")
-        if not isinstance(stats, dict):
-            return {}
-        return {name: stats[name] for name in TOTALS if _is_amount(stats.get(name))}
+        stats = mapping(self.data, "stats")
+        return {name: size for name in TOTALS if (size := whole_number(stats.get(name))) is not None}
 
     def uptime_ns(self) -> int | None:
         """Give the age of the process: that of its first arena."""
-        arenas = self.data.get("stats.arenas")
-        for name in ("0", "merged"):
-            arena = arenas.get(name) if isinstance(arenas, dict) else None
-            if isinstance(arena, dict) and _is_amount(arena.get("uptime_ns")):
-                return int(arena["uptime_ns"])
-        return None
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+        ages = (whole_number(mapping(self.data, "stats.arenas", name).get("uptime_ns")) for name in ("0", "merged"))
+        return next((age for age in ages if age is not None), None)
 
 
 def jemalloc_documents(text: str) -> list[Document]:

@@ -755,11 +755,8 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
 
 def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
     metadata = mapping(item, "metadata")
-    place = found.place(item.get("timestamp"))
-    if place is None:
-        place = found.place(metadata.get("creationTimestamp"))
-    if place is None:
-        place = found.last_stamp
+    told = (found.place(text) for text in (item.get("timestamp"), metadata.get("creationTimestamp")))
+    place = next((place for place in told if place is not None), found.last_stamp)
     now = found.now()
     if place is not None and (now is None or found.stamps[place][0].milliseconds > now):
         found.last_stamp = place

@@ -16,6 +16,7 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlunsplit
@@ -211,9 +212,6 @@ class Secrets:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def __repr__(self) -> str:
-        return f"<Secrets: {len(self._known)}>"
-
     def add(self, *texts: object) -> None:
         """Remember secrets, also as they look within an address."""
         for text in texts:
@@ -309,10 +307,6 @@ class Bearer:
         if isinstance(token, str):
             secrets.add(token.strip())
 
-    def __repr__(self) -> str:
-        kind = "a token" if isinstance(self._token, str) else ("a file" if self._file is not None else "a function")
-        return f"<Bearer: {kind}>"
-
     def __call__(self, request: Any) -> Any:  # noqa: ANN401 - requests' prepared request, which ships no types
         """Sign a request."""
         request.headers["Authorization"] = f"Bearer {self._current()}"
@@ -356,10 +350,7 @@ _PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
 _TOO_MUCH: Final = (413, 414, 422, 431)
 #: What a server, or what stands before it, answers to a POST when it takes only GET.
 _GET_ONLY: Final = (403, 404, 405, 501)
-_OK: Final = 200
 _UNSIGNED: Final = (401, 403, 407)
-_NOT_FOUND: Final = 404
-_BAD_REQUEST: Final = 400
 #: Words in which servers say that a request is larger than they allow.
 _LIMIT_WORDS: Final = ("exceed", "too many", "too long", "limit", "maximum", "max-", "range")
 
@@ -566,21 +557,21 @@ class Client:
         answer = self._followed(used, request)
         if data is None and used == "POST" and answer.status in _GET_ONLY:
             other = self._followed("GET", request)
-            if other.status == _OK or answer.status not in _UNSIGNED:
-                self._learnt.method, answer = ("GET" if other.status == _OK else "POST"), other
+            if other.status == HTTPStatus.OK or answer.status not in _UNSIGNED:
+                self._learnt.method, answer = ("GET" if other.status == HTTPStatus.OK else "POST"), other
         self._learnt.reached = True
-        if answer.status != _OK:
+        if answer.status != HTTPStatus.OK:
             self._refuse(answer)
         # Cut off between two pieces, an answer looks whole.
         if pieces and not {"content-length", "transfer-encoding"} & {name.lower() for name in answer.headers}:
-            self._fail("an answer came without its length", status=_OK)
+            self._fail("an answer came without its length", status=HTTPStatus.OK)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if types and kind not in types:
-            self._fail(f"it answered with {quote(kind or 'no type')}", status=_OK)
+            self._fail(f"it answered with {quote(kind or 'no type')}", status=HTTPStatus.OK)
         head = answer.body[:512].lstrip()
         # A frame of a remote read may begin with any byte.
         if head[:1] == b"<" and (data is None or head[:2].lower() in (b"<!", b"<h")):
-            self._fail("it answered with a web page", self._web_page, _OK)
+            self._fail("it answered with a web page", self._web_page, HTTPStatus.OK)
         if data is None and b'"status":"error"' in head.replace(b" ", b""):
             self._refuse(answer)
         return answer.body
@@ -701,7 +692,7 @@ class Client:
     def _refuse(self, answer: _Answer) -> None:
         kind, text = words_of(answer.body, self.secrets.mask)
         said = f"HTTP {answer.status}{f': {text}' if text else ''}"
-        status = answer.status if answer.status != _OK else _BAD_REQUEST
+        status = answer.status if answer.status != HTTPStatus.OK else HTTPStatus.BAD_REQUEST
         less = "Ask for less: last=, namespace=, step=."
         if status in _TOO_MUCH or kind == "timeout":
             self._fail(said, less, status, TooMuchError)
@@ -711,9 +702,9 @@ class Client:
         if status in _UNSIGNED:
             who = "It knows nobody without credentials" if self.auth is None else "It does not accept these credentials"
             self._fail(said, f"{who}: token=, token_file=, username= and password=.", status)
-        if status == _BAD_REQUEST and any(word in text.lower() for word in _LIMIT_WORDS):
+        if status == HTTPStatus.BAD_REQUEST and any(word in text.lower() for word in _LIMIT_WORDS):
             self._fail(said, less, status, TooMuchError)
-        hint = "Is the path right? Mimir's ends in /prometheus, for example." if status == _NOT_FOUND else ""
+        hint = "Is the path right? Mimir's ends in /prometheus, for example." if status == HTTPStatus.NOT_FOUND else ""
         self._fail(said, hint, status)
 
 

@@ -152,13 +152,8 @@ def _document(view: memoryview, answers: Answers) -> int:
     length = len(view)
     try:
         document = _decode(view)
-    except msgspec.ValidationError as error:
-        length = _length(view)
-        if not _one_by_one(view[:length], answers):
-            _refuse(view[:length], str(error), answers)
-        return length
     except msgspec.DecodeError as error:
-        length = _trailing(error)
+        length = _length(view) if isinstance(error, msgspec.ValidationError) else _trailing(error)
         try:
             document = _decode(view[:length])
         except msgspec.ValidationError as other:

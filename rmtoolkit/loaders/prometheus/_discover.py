@@ -51,14 +51,8 @@ _POD_LEVEL: Final = "pod"
 
 #: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
 _USUAL: Final = (
-    *(
-        "container_memory_",
-        "container_swap_",
-        "container_pressure_memory_",
-        "container_threads",
-        "container_file_descriptors",
-        "container_start_time_",
-    ),
+    *("container_memory_", "container_swap_", "container_pressure_memory_", "container_threads"),
+    *("container_file_descriptors", "container_start_time_"),
     *("container_oom_", "container_spec_memory_limit_", "pod_memory_", "pod_swap_"),
     "node_namespace_pod_container:container_memory_",
 )

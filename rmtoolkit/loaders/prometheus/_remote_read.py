@@ -81,17 +81,11 @@ def decode_chunks(data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDAr
         lanes = order[first : first + _LANES]
         wrong = _decode_lanes(data, begins[lanes], ends[lanes], counts[lanes], starts[lanes], times, values)
         damaged[lanes[wrong]] = True
-    return without_damaged(Chunks(counts, times, values.view(np.float64), 0), damaged)
-
-
-def without_damaged(chunks: Chunks, damaged: NDArray[np.bool_]) -> Chunks:
-    """Leave out the samples of damaged chunks."""
-    if not damaged.any():
-        return chunks
-    kept = ~np.repeat(damaged, chunks.counts)
-    return Chunks(
-        np.where(damaged, 0, chunks.counts), chunks.times[kept], chunks.values[kept], int(np.count_nonzero(damaged))
-    )
+    found = Chunks(counts, times, values.view(np.float64), int(np.count_nonzero(damaged)))
+    if not found.damaged:
+        return found
+    kept = ~np.repeat(damaged, counts)
+    return Chunks(np.where(damaged, 0, counts), found.times[kept], found.values[kept], found.damaged)
 
 
 def _decode_lanes(
