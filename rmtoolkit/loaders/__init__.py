@@ -312,7 +312,7 @@ READERS: Final = (
     Reader(
         Form.KERNEL,
         _has(_KERNEL),
-        ("loaders.kernel", "read_kernel"),
+        ("loaders.linux", "read_kernel"),
         "the kernel's own words about OOM kills",
         "`dmesg --time-format iso` or `journalctl -k -o short-iso` (or `-o json`), alone or beside what it explains",
         behind=_KERNEL,
@@ -555,9 +555,9 @@ def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
             recording = joined(recording, objects)
         sorted_out.failed.extend(failed)
     if sorted_out.forms.get(Form.KERNEL):
-        from rmtoolkit.loaders import kernel  # noqa: PLC0415
+        from rmtoolkit.loaders.linux import with_kills  # noqa: PLC0415
 
-        recording = kernel.joined(recording)
+        recording = with_kills(recording)
     return recording
 
 
