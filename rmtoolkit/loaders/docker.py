@@ -386,7 +386,7 @@ class Identities:
         self._known: list[Labels] = []
         self._by_id: dict[str, int] = {}
         self._by_name: dict[str | None, list[int]] = {}
-        #: Who was meant when only a name was said, before others of that name were met.
+        #: Who was meant, also when only a name was said, before others of that name were met.
         self._meant: dict[Labels, int] = {}
 
     def meet(self, labels: Labels) -> None:
@@ -409,8 +409,7 @@ class Identities:
 
     def key(self, labels: Labels) -> int:
         """Give the number of a container that was met."""
-        found = self._find(labels)
-        return self._meant[labels] if found is None else found
+        return self._meant[labels]
 
     def _find(self, labels: Labels) -> int | None:
         if labels.id is not None:

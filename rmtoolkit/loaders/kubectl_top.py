@@ -96,19 +96,16 @@ def put_together(
         container_id=pl.struct("namespace", "pod", "container").rank("dense").cast(pl.UInt32)
     )
     rows, failures, axis = _timed(rows, log, asked)
-    left_out = dict(log.left_out)
     timeless = rows["time"].null_count()
-    if timeless:
-        left_out["rows before the first time stamp or without one"] = timeless
-        rows = rows.filter(pl.col("time").is_not_null())
+    left_out = Counter({**log.left_out, "rows before the first time stamp or without one": timeless})
+    rows = rows.filter(pl.col("time").is_not_null())
     if rows.is_empty():
         raise ReadError.at(asked.path, found=f"{timeless:,} rows without a time stamp", expected="a time for each")
     again = rows.height
     if log.quantum_bytes is None:
         # metrics-server serves a sample again until its next window: that is no double.
         rows = rows.unique(["container_id", "time", "memory_bytes"], keep="first", maintain_order=True)
-        if again > rows.height:
-            left_out[_SERVED_AGAIN] = again - rows.height
+        left_out[_SERVED_AGAIN] = again - rows.height
     containers = rows.unique("container_id", keep="first", maintain_order=True).select(
         "container_id",
         "namespace",
@@ -128,12 +125,12 @@ def put_together(
     report = Report(
         sources=(str(asked.path),),
         missing=(WITHOUT_OBJECTS,),
-        left_out=left_out,
+        left_out=+left_out,
         partial=tuple(partial),
         warnings=(*notes, *log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
         time_axis=axis,
     )
-    lost = ", ".join(counted(count, reason) for reason, count in left_out.items() if reason != _SERVED_AGAIN)
+    lost = ", ".join(counted(count, reason) for reason, count in report.left_out.items() if reason != _SERVED_AGAIN)
     if lost and log.first_left_out:
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
@@ -632,7 +629,7 @@ class _Found:
     failures: list[tuple[int, int | None, None, str, bool]] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     places: dict[str, int | None] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
     first_left_out: tuple[int, str] | None = None
     last_stamp: int | None = None
     objects: Objects = field(default_factory=Objects)
@@ -656,7 +653,7 @@ class _Found:
         return None if self.last_stamp is None else self.stamps[self.last_stamp][0].milliseconds
 
     def leave_out(self, reason: str, line: int, text: str) -> None:
-        self.left_out[reason] = self.left_out.get(reason, 0) + 1
+        self.left_out[reason] += 1
         if self.first_left_out is None and "node" not in reason:
             self.first_left_out = (line, text)
 

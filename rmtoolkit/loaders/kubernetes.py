@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
@@ -93,7 +94,7 @@ class Objects:
     teams: dict[str, str] = field(default_factory=dict)
     teams_of: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
         """There is something to join."""
@@ -108,8 +109,7 @@ class Objects:
         about = mapping(item, "metadata")
         name, namespace = text_of(about, "name"), text_of(about, "namespace")
         if kind not in KINDS or name is None:
-            if kind in KINDS:
-                self.left_out["objects without a name"] = self.left_out.get("objects without a name", 0) + 1
+            self.left_out["objects without a name"] += kind in KINDS
             return False
         if kind == "Pod":
             self._see(pod_of(item, seen, gone=gone))
@@ -607,7 +607,7 @@ def _read(file: Path, objects: Objects) -> None:
         raise ReadError.at(file, found=shown, expected=_EXPECTED, line=what.line if what is not None else None)
     objects.sources.append(str(file))
     if damaged:
-        objects.left_out[_DAMAGED] = objects.left_out.get(_DAMAGED, 0) + len(damaged)
+        objects.left_out[_DAMAGED] += len(damaged)
         where = f"line {damaged[0].line}: {quote(damaged[0].text)}"
         warn_of_rest([file], f"left out {counted(len(damaged), _DAMAGED)} ({where})")
 
@@ -700,10 +700,8 @@ def joined(recording: Recording, objects: Objects) -> Recording:
 def _rows(recording: Recording, known: _Known) -> Iterator[_Row]:
     """Make each container's row, and one more for each later pod of its name."""
     lived = recording.events.filter(pl.col("kind").is_in(_LIFE))["container_id"].unique().to_list()
-    has_containers = {
-        (row["namespace"], row["pod"])
-        for row in recording.containers.filter(pl.col("container").is_not_null()).iter_rows(named=True)
-    }
+    named = recording.containers.filter(pl.col("container").is_not_null())
+    has_containers = set(named.select("namespace", "pod").iter_rows())
     following = recording.containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1
     for about in recording.containers.iter_rows(named=True):
         old = about["container_id"]
@@ -878,7 +876,7 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
         recording.report,
         missing=tuple(line for line in recording.report.missing if line != WITHOUT_OBJECTS or not matched),
     )
-    left_out = dict(objects.left_out) | ({UNSAMPLED: unsampled} if unsampled else {})
+    left_out = +(objects.left_out + Counter({UNSAMPLED: unsampled}))
     return report.joined(
         Report(
             sources=tuple(objects.sources),

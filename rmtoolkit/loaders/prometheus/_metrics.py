@@ -506,7 +506,7 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
     """Name exporters without a pod: by the pod that has their address, else by the address itself."""
     lost = (pl.col("family") == "app") & pl.col("pod").is_null() & pl.col("instance").is_not_null()
     if not table.filter(lost).height:
-        return table
+        return table.with_columns(address_only=pl.lit(value=False))
     host = pl.col("instance").str.replace(r":\d+$", "")
     pods = (
         table.filter(pl.col("role") == "pod_info")
@@ -535,8 +535,6 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
 
 def _filled(table: pl.DataFrame) -> pl.DataFrame:
     """Give a series the cluster, namespace and uid that others say of the same pod."""
-    if "address_only" not in table.columns:
-        table = table.with_columns(address_only=pl.lit(value=False))
     clusters = table["cluster"].drop_nulls().unique()
     if len(clusters) == 1:
         table = table.with_columns(cluster=pl.lit(clusters.item()))
