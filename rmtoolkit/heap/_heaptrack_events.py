@@ -61,11 +61,11 @@ class Tally:
     def __init__(self) -> None:
         self.counts = self.temporaries = np.zeros(0, np.int64)
         self.live = self.entries = 0
-        self._signed = self._places = self._keys = self._cum = np.zeros(0, np.int64)
-        self._most_traces = self._last = self._peak = self._at = 0
+        self._signed = self._places = self._keys = self._moves = self._cum = np.zeros(0, np.int64)
+        self._most_traces = self._last = self._peak = self._at = self._base = 0
         self._best: tuple[Integers, Integers] = self.counts, self._keys
-        # Events since the last step, and what was summed up of them already.
-        self._moved: list[Integers] = []
+        # Events since the last step, with their bytes, and what was summed up of them already.
+        self._moved: list[tuple[Integers, Integers]] = []
         self._nets = _nothing()
 
     def grow(self, sizes: Integers, traces: Integers, most_traces: int) -> None:
@@ -82,19 +82,17 @@ class Tally:
 
     def load(self, keys: Integers, temporary: Integers | None = None) -> None:
         """Take the events of a block."""
-        self._keys, self._at = keys, 0
+        self._keys, self._at, self._base = keys, 0, self.live
         if not len(keys):
-            self._cum = keys
             return
-        if sum(map(len, self._moved)) > _MOST_MOVED:
+        if sum(len(moved) for moved, _ in self._moved) > _MOST_MOVED:
             self._sum_up()
         # No key is beyond the table, so none is clipped: it only spares a second look at each.
-        self._cum = self._signed.take(keys, mode="clip")
-        self._cum[0] += self.live
-        np.cumsum(self._cum, out=self._cum)
+        self._moves = self._signed.take(keys, mode="clip")
+        self._cum = self._moves.cumsum()
         best = int(self._cum.argmax())
-        if self._cum[best] > self._peak:
-            self._peak = int(self._cum[best])
+        if self._base + int(self._cum[best]) > self._peak:
+            self._peak = self._base + int(self._cum[best])
             self._best = self.counts.copy(), keys[: best + 1]
         self.counts += np.bincount(keys, minlength=len(self.counts))
         if temporary is None:
@@ -116,9 +114,9 @@ class Tally:
         """Go on to an event of the block; say how much was live at most on the way."""
         if end <= self._at:
             return self.live
-        most = max(self.live, int(self._cum[self._at : end].max()))
-        self.live = int(self._cum[end - 1])
-        self._moved.append(self._keys[self._at : end])
+        most = max(self.live, self._base + int(self._cum[self._at : end].max()))
+        self.live = self._base + int(self._cum[end - 1])
+        self._moved.append((self._keys[self._at : end], self._moves[self._at : end]))
         self._at = end
         return most
 
@@ -131,15 +129,15 @@ class Tally:
     def _sum_up(self) -> None:
         if not self._moved:
             return
-        keys = np.concatenate(self._moved)
+        keys, moves = self._moved[0] if len(self._moved) == 1 else map(np.concatenate, zip(*self._moved, strict=True))
         self._moved.clear()
-        places, many, found = self._places.take(keys), self._most_traces, None
+        places, many, found = self._places.take(keys, mode="clip"), self._most_traces, None
         if 4 * len(keys) < many:
             found, where = np.unique(places >> 1, return_inverse=True)
             places, many = 2 * where + (places & 1), len(found)
         counts = np.bincount(places, minlength=2 * many)
         blocks = counts[0::2] - counts[1::2]
-        size = np.bincount(places, self._signed.take(keys), 2 * many)
+        size = np.bincount(places, moves, 2 * many)
         sizes = (size[0::2] + size[1::2]).astype(np.int64)
         changed = np.flatnonzero((sizes != 0) | (blocks != 0))
         nets = Nets(changed if found is None else found[changed], sizes[changed], blocks[changed])
@@ -158,13 +156,13 @@ class Tally:
         self.temporaries[:] = 0
         self._moved.clear()
         self._nets = _nothing()
-        self._cum = self._cum - self.live
+        self._base -= self.live
         self.live = self._peak = 0
         self._best = self.counts[:0], left[:0]
         if len(left):
             best = int(self._cum[self._at :].argmax())
-            if self._cum[self._at + best] > 0:
-                self._peak = int(self._cum[self._at + best])
+            if (most := self._base + int(self._cum[self._at + best])) > 0:
+                self._peak = most
                 self._best = self.counts[:0], left[: best + 1]
 
 
@@ -278,8 +276,9 @@ def added(first: Nets, second: Nets) -> Nets:
 
 _Item = TypeVar("_Item")
 
-#: Room in front of every block, so that the eight bytes before any end of line exist.
-MARGIN: Final = 8
+#: Room in front of every block, so that the digits before any end of line exist; its last byte is such an end.
+MARGIN: Final = 32
+_LINE_FEED: Final = ord("\n")
 #: No line of any format is longer; what follows up to the next end of line is dropped.
 _LINE_BYTES: Final = 1 << 20
 
@@ -312,7 +311,7 @@ class Blocks:
             raise ReadError.at(path, found="an empty file", expected=expected)
 
     def __iter__(self) -> Iterator[memoryview]:
-        """Give blocks of whole lines after `MARGIN` bytes of anything; the next block overwrites the last one."""
+        """Give blocks of whole lines after `MARGIN` bytes; the next block overwrites the last one."""
         # What was left of the last block goes in front of the next one.
         front = MARGIN + _LINE_BYTES
         slot = bytearray(front + self.block_bytes)
@@ -331,6 +330,7 @@ class Blocks:
                 begin = front - len(rest)
                 slot[begin:front] = rest
             if begin < end:
+                slot[begin - 1] = _LINE_FEED
                 yield memoryview(slot)[begin - MARGIN : end]
             rest = bytes(slot[end : front + size]) if end else rest + slot[front : front + size]
             if len(rest) > _LINE_BYTES:
@@ -338,7 +338,7 @@ class Blocks:
                 dropped += len(rest)
                 rest, skipping = b"", True
         if rest:
-            yield memoryview(b"".join((bytes(MARGIN), rest, b"\n")))
+            yield memoryview(b"".join((bytes(MARGIN - 1), b"\n", rest, b"\n")))
 
     def _parts(self, room: memoryview) -> Iterator[int]:
         """Fill the room again and again; say each time with how many bytes."""
@@ -385,13 +385,11 @@ def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
             yield item
 
 
-_PLUS, _MINUS, _BLANK = b"+- "
-_ONES: Final = 0x0101010101010101
-#: How the digits of a word are joined: by two, by four, by eight.
-_MERGES: Final = ((4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF), (16, 0x00000000FFFFFFFF))
-#: Hex digits that fit into one word: no index is longer. Most fit into a short one.
+_PLUS, _MINUS, _BLANK, _ZERO, _A = b"+- 0a"
+#: What makes a capital small.
+_SMALL: Final = 32
+#: No index has more hex digits.
 _MOST_DIGITS: Final = 8
-_FEW_DIGITS: Final = 4
 
 
 class Events(NamedTuple):
@@ -408,69 +406,46 @@ class Events(NamedTuple):
 def decode(block: memoryview) -> Events:
     """Find the events of a block, and the lines that are none."""
     text = np.frombuffer(block, np.uint8)
-    ends = np.flatnonzero(text == 10)
-    if text[:MARGIN].any():
-        ends = ends[np.searchsorted(ends, MARGIN) :]
-    starts = np.empty_like(ends)
-    starts[0] = MARGIN
-    np.add(ends[:-1], 1, out=starts[1:])
-    digits = ends - starts
-    digits -= 2
-    kind = text.take(starts)
+    # From the line feed in front on: each line stands between two of them.
+    marks = np.flatnonzero(text[MARGIN - 1 :] == _LINE_FEED)
+    begins, ends = marks[:-1], marks[1:]
+    digits = (ends - begins).astype(np.uint32)
+    digits -= 3
+    kind = text[MARGIN:].take(begins)
     is_free = kind == _MINUS
     is_event = (kind == _PLUS) | is_free
-    is_event &= (digits > 0) & (digits <= _MOST_DIGITS)
     # A line of one character has no second one, and the last line nothing behind it.
-    starts += 1
-    is_event &= text.take(starts, mode="clip") == _BLANK
-    starts -= 1
-    width = _MOST_DIGITS if (is_event & (digits > _FEW_DIGITS)).any() else _FEW_DIGITS
-    values, good = hex_words(_words(block, width)[ends - width], digits)
+    is_event &= text[MARGIN + 1 :].take(begins, mode="clip") == _BLANK
+    is_event &= (digits > 0) & (digits <= _MOST_DIGITS)
+    digits *= is_event
+    values, good = _hex(text, ends, digits)
     is_event &= good
+    others = np.flatnonzero(~is_event)
+    if len(others):
+        values, is_free = values[is_event], is_free[is_event]
     keys = values.astype(np.int64)
     keys <<= 1
     keys |= is_free
-    others = np.flatnonzero(~is_event)
-    if len(others):
-        keys = keys[is_event]
-    return Events(keys, starts[others], ends[others], others - np.arange(len(others)))
+    return Events(keys, begins[others] + MARGIN, ends[others] + MARGIN - 1, others - np.arange(len(others)))
 
 
-def _words(block: memoryview, width: int) -> Words:
-    """Give the bytes from each place on as a number."""
-    return np.ndarray((len(block) + 1 - width,), f"<u{width}", block, strides=(1,))
-
-
-def hex_words(words: Words, digits: Integers) -> tuple[Words, NDArray[np.bool_]]:
-    """Read the hex digits at the end of each word, all at once; say where something else stands."""
-    kind = words.dtype.type
-    ones = kind(_ONES & np.iinfo(kind).max)
-    # What precedes the digits is shifted out at the low end, where the first characters are.
-    shift = (words.itemsize - digits).astype(kind)
-    shift <<= kind(3)
-    words >>= shift
-    letters = words >> kind(6)
-    letters &= ones
-    # Of a digit one bit is set, of a letter the other; of a blank none.
-    either = words >> kind(4)
-    either &= ones
-    either ^= letters
-    good = either == ones >> shift
-    letters *= kind(9)
-    words &= kind(15) * ones
-    words += letters
-    words <<= shift
-    good &= (words & (kind(16) * ones)) == 0
-    # The first digit is the lowest byte, and counts most.
-    words.byteswap(inplace=True)
-    for bits, mask in _MERGES[: words.itemsize.bit_length() - 1]:
-        words |= words >> kind(bits)
-        words &= kind(mask & np.iinfo(kind).max)
-    return words, good
+def _hex(text: NDArray[np.uint8], ends: Integers, digits: Words) -> tuple[Words, NDArray[np.bool_]]:
+    """Read the hex digits in front of each place, counted from the margin's end; tell where something else stands."""
+    most = int(digits.max(initial=0))
+    values: Words = np.zeros(len(ends), np.uint32 if most <= _MOST_DIGITS else np.uint64)
+    good = np.ones(len(ends), np.bool_)
+    for place in range(most):
+        character = text[MARGIN - 2 - place :].take(ends)
+        inside = digits > place
+        good &= (character - _ZERO <= 9) | ((character | _SMALL) - _A <= 5) | ~inside
+        # Letters have one bit more, and begin with 1.
+        digit = (character & 15) + 9 * (character >> 6)
+        digit *= inside
+        values |= digit.astype(values.dtype) << 4 * place
+    return values, good
 
 
 _MOST_DIGITS_HEAPTRACK_RAW: Final = 16
-_WORD: Final = 8
 #: Size and trace make one number: no larger block and no more traces are believed.
 _TRACE_BITS: Final = 24
 _SIZE_BITS: Final = 39
@@ -568,16 +543,9 @@ class Addresses:
 def _field(block: memoryview, marks: Integers, numbers: Integers) -> tuple[Integers, NDArray[np.bool_]]:
     """Read the hex field that ends at each of some blanks or line feeds, up to sixteen digits."""
     ends = marks[numbers]
-    digits = ends - marks[numbers - 1] - 1 if len(numbers) else ends
-    words = _words(block, _WORD)
-    low, good = hex_words(words[ends - _WORD], np.minimum(digits, _WORD))
-    long = np.flatnonzero(digits > _WORD)
-    values = low.view(np.int64)
-    if len(long):
-        high, also_good = hex_words(
-            words[np.maximum(ends[long] - 2 * _WORD, 0)], np.minimum(digits[long] - _WORD, _WORD)
-        )
-        values[long] |= (high << np.uint64(32)).view(np.int64)
-        good[long] &= also_good
-    good &= (digits > 0) & (digits <= _MOST_DIGITS_HEAPTRACK_RAW) & (values >= 0)
+    digits = (ends - marks[numbers - 1] - 1 if len(numbers) else ends).astype(np.uint64)
+    fits = (digits > 0) & (digits <= _MOST_DIGITS_HEAPTRACK_RAW)
+    words, good = _hex(np.frombuffer(block, np.uint8), ends - (MARGIN - 1), digits * fits)
+    values = words.astype(np.int64)
+    good &= fits & (values >= 0)
     return values, good

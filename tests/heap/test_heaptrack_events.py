@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.heap import _heaptrack_events
-from rmtoolkit.heap._heaptrack_events import Account, Mark, Nets, Tally, added
+from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Mark, Nets, Tally, added, decode
 
 SIZES: Final = (10, 300, 7, 64)
 TRACES: Final = (1, 2, 2, 3)
@@ -115,3 +116,23 @@ def test_two_steps_that_cancel_each_other_leave_nothing() -> None:
     one = Nets(np.array([1, 2]), np.array([10, 5]), np.array([1, 1]))
     both = added(one, Nets(np.array([1]), np.array([-10]), np.array([-1])))
     assert [column.tolist() for column in both] == [[2], [5], [1]]
+
+
+def test_an_event_is_a_sign_a_blank_and_hex_digits() -> None:
+    """Every byte in every place of a line is taken as Python takes it; lines of any other form are told as they are."""
+    heads = [bytes([byte]) for byte in range(256) if byte != ord("\n")]
+    lines = [b"", b"+", b"-", b"+ ", b"+ 123456789", b"+ 7f000000 10 1"]
+    lines += [
+        form % head
+        for form in (b"+ %b", b"- 1%b", b"+ %b23", b"+ f000%b0", b"%b 1", b"+%b1", b"+ 1 %b")
+        for head in heads
+    ]
+    lines += [b"- ffffffff", b"", b"-"]
+    is_event = [re.fullmatch(b"[+-] [0-9a-fA-F]{1,8}", line) is not None for line in lines]
+    block = bytes(MARGIN - 1) + b"\n" + b"\n".join(lines) + b"\n"
+    events = decode(memoryview(block))
+    taken = [line.split() for line, event in zip(lines, is_event, strict=True) if event]
+    assert events.keys.tolist() == [2 * int(index, 16) + (sign == b"-") for sign, index in taken]
+    left = [block[start:end] for start, end in zip(events.starts, events.ends, strict=True)]
+    assert left == [line for line, event in zip(lines, is_event, strict=True) if not event]
+    assert events.before.tolist() == [sum(is_event[:place]) for place, event in enumerate(is_event) if not event]
