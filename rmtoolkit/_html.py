@@ -69,6 +69,11 @@ def framed(name: str, *inside: object, style: str = "") -> str:
     return str(el("div", *inside, class_=name, style=f"font:14px/1.45 system-ui,sans-serif{style}"))
 
 
+def breakable(code: str) -> Markup:
+    """Let a long setting break behind its signs, not inside a word."""
+    return Markup(re.sub(r"([,=]|:+)(?=\w)", r"\1<wbr/>", escape(code)))
+
+
 def table(
     heads: Sequence[tuple[str, str]],
     rows: Iterable[Sequence[object]],

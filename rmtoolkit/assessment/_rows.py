@@ -611,7 +611,7 @@ def _alarm_text(row: Row) -> str | None:
             said = [f"leaks {text.rate(row['growth_bytes_per_day'])}", soon or far]
         case Alarm.TOO_LITTLE_DATA:
             seen, chance = text.hours((row["history_seconds"] or 0.0) / 3600), text.chance(row["oom_probability_7d"])
-            said = [f"OOM kill this week not ruled out ({chance}): only {seen} of data"]
+            said = [f"only {seen} of data: an OOM kill this week is not ruled out ({chance})"]
         case Alarm.WILL_BE_KILLED:
             said = [soon or kill]
         case Alarm.ABOVE_TARGET:
@@ -626,9 +626,13 @@ def _soon(row: Row) -> str:
     its = f"its {text.configured(row['limit_bytes'])} limit"
     if row["hours_to_limit"] <= 0:
         return f"has reached {its}"
+    return f"{will_or_may(row)} hit {its} on {text.instant(row['limit_at'], row['hours_to_limit'])}"
+
+
+def will_or_may(row: Row) -> str:
+    """Say how likely the limit is hit when it is in sight: restarts may come first."""
     chance = row["oom_probability_30d"] if row["hours_to_limit"] > _WEEK_HOURS else row["oom_probability_7d"]
-    when = text.instant(row["limit_at"], row["hours_to_limit"])
-    return f"{'will' if (chance or 0.0) >= WILL_BE_KILLED else 'may'} hit {its} on {when}"
+    return "will" if (chance or 0.0) >= WILL_BE_KILLED else "may"
 
 
 _VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}

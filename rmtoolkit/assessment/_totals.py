@@ -17,7 +17,7 @@ from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
-from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit, with_values
+from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit, will_or_may, with_values
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
@@ -65,6 +65,8 @@ class Totals:
     alarms: tuple[tuple[str, int], ...]
     #: Without a verdict, or with too little data to rule a kill out.
     short_of_data: int
+    #: Killed already, and will be again.
+    killed_again: int
     #: What will be killed without leaking.
     dying_otherwise: int
     #: What is set aside above the advised requests, in how many workloads; None: unknown.
@@ -197,6 +199,7 @@ def totals_of(
         target=target,
         alarms=tuple((str(name), int((awake["alarm"] == name).sum())) for name in Alarm),
         short_of_data=awake.filter(open_).height,
+        killed_again=awake.filter(alarm == Alarm.KILLED, pl.col("oom_probability_7d") >= WILL_BE_KILLED).height,
         dying_otherwise=awake.filter(alarm == Alarm.WILL_BE_KILLED, is_leak.not_()).height,
         waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
         **awake.select(map(known_sum, ("waste_bytes", "waste_per_month"))).row(0, named=True),
@@ -277,7 +280,7 @@ def _hits(row: Row) -> str:
     if left <= 0:
         return "has reached its limit"
     when = f"in {text.hours(left)}" if row["limit_at"] is None else f"on {text.instant(row['limit_at'], left)}"
-    return f"will hit its limit {when}"
+    return f"{will_or_may(row)} hit its limit {when}"
 
 
 #: Higher limits that are tried, as multiples of the one in force; the first is `raise_to_bytes`.

@@ -198,7 +198,7 @@ def _table(
 
 def _words(row: dict[str, Any]) -> str:
     if row["reading"] == "live":
-        return f"holds {memory(row['held_bytes'])}; one picture does not tell whether that grows"
+        return f"holds {memory(row['held_bytes'])}; a single snapshot does not tell whether that grows"
     if row["reading"] == "held":
         return f"holds {memory(row['held_bytes'])}, no more than after startup"
     text = f"{memory(row['growth_bytes'])} more after startup"
@@ -264,7 +264,7 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
     if not heap.growth.height:
         said.append("time: what is held is not what grows, and what is alive at the end is no leak by itself")
     elif heap.growth["time_seconds"].null_count():
-        said.append("times: the pictures have an order, so growth has no rate")
+        said.append("times: the snapshots have an order, so growth has no rate")
     if summary.sampled:
         said.append("small or few allocations: the amounts are estimates from a sample")
     return said

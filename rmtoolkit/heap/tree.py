@@ -57,7 +57,7 @@ READINGS: Final = {
     "fills": "holds more and more, but ever more slowly: like a cache that is not at its bound yet",
     "grew": "grew after startup, but not to the end, or in few steps",
     "held": "holds memory that does not grow",
-    "live": "holds memory; one picture does not tell whether it grows",
+    "live": "holds memory; a single snapshot does not tell whether it grows",
 }
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, folded, join, table, wide
+from rmtoolkit._html import Markup, breakable, el, folded, join, table, wide
 from rmtoolkit.schema import Ending, Outlook, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
@@ -138,7 +138,7 @@ def pattern_words(row: dict[str, Any]) -> list[str]:
 def with_code(sentence: str) -> Markup:
     """Show what stands between backticks as code."""
     parts = re.split(r"`([^`]+)`", text.printable(sentence))
-    return join(*(el("code", part) if at % 2 else part for at, part in enumerate(parts)))
+    return join(*(el("code", breakable(part)) if at % 2 else part for at, part in enumerate(parts)))
 
 
 def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
@@ -150,7 +150,7 @@ def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
 
 def code(line: str, *, copied: bool) -> Markup:
     """Write a line of code, perhaps with a button that copies it."""
-    block = el("code", line, class_="block")
+    block = el("code", breakable(line), class_="block")
     if not copied:
         return block
     button = el("button", "Copy", type="button", class_="rm-button small", data_rm_copy=line)

@@ -15,7 +15,7 @@ from rmtoolkit.assessment.comparison import Comparison, find_row
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import _tables
 from rmtoolkit.views._tables import action
-from rmtoolkit.views.style import STYLE
+from rmtoolkit.views.style import COMPARISON, STYLE
 
 if TYPE_CHECKING:
     import os
@@ -176,7 +176,7 @@ def write(found: Comparison, path: str | os.PathLike[str]) -> Path:
     """Write a comparison as a page that asks for nothing from anywhere, whole or not at all."""
     check_target(path, ENDINGS)
     title = text.printable(found.headline)
-    page = document(title, STYLE, [el("main", Markup(found._repr_html_()), class_="rm rm-comparison")], "", inline=True)
+    page = document(title, COMPARISON, [el("main", Markup(found._repr_html_()))], "", inline=True)
     return write_whole(path, page.encode(), ENDINGS)
 
 

@@ -36,6 +36,8 @@ def themed(selector: str, *names: str) -> Markup:
 
 #: The answer in the output of a cell, with a box around it.
 STYLE: Final = Markup(themed(".rm.rm-explanation", "frame.css", "answer.css") + CHARTS)
+#: In what two recordings differ, as a page.
+COMPARISON: Final = Markup(_of_system("body") + asset("comparison.css"))
 #: What a heap profile answers, as a page.
 HEAP_PAGE: Final = Markup(STYLE + _of_system(":root") + asset("heap_page.css"))
 

@@ -55,13 +55,13 @@ SAFE = {"growing": False, "oom_probability_7d": 0.01}
     [
         ({}, {}, [], ""),
         (LEAK, LEAK, [], ""),
-        ({}, LEAK, ["worse"], "leaks 10 Mi/day; will hit its limit in 12.5 d."),
+        ({}, LEAK, ["worse"], "leaks 10 Mi/day; may hit its limit in 12.5 d."),
         ({"verdict": "inconclusive"}, LEAK, ["worse"], "leaks 10 Mi/day"),
         (
             {},
             LEAK | {"released": MONDAY, "version": "1.1"},
             ["worse"],
-            "leaks 10 Mi/day, with release 1.1 of Mon 16 Nov in the week; will hit its limit in 12.5 d.",
+            "leaks 10 Mi/day, with release 1.1 of Mon 16 Nov in the week; may hit its limit in 12.5 d.",
         ),
         (LEAK, {"verdict": "inconclusive"}, [], ""),
         (LEAK, {}, ["resolved"], "no longer leaks (was 10 Mi/day)."),
@@ -71,11 +71,17 @@ SAFE = {"growing": False, "oom_probability_7d": 0.01}
             ["resolved"],
             "no longer leaks since release 1.1 (was 10 Mi/day).",
         ),
-        (LEAK, LEAK | {"kills": 1}, ["worse"], "was OOM-killed once, last time never; will hit its limit in 12.5 d"),
+        (LEAK, LEAK | {"kills": 1}, ["worse"], "was OOM-killed once, last time never; may hit its limit in 12.5 d"),
         (LEAK | {"kills": 1}, LEAK | {"kills": 2}, [], ""),
         (LEAK | {"kills": 1}, LEAK | {"kills": 9}, ["worse"], "was OOM-killed 9 times, last time once"),
         (LEAK | {"kills": None}, LEAK | {"kills": 9}, [], ""),
-        (LEAK, LEAK | {"hours_to_limit": 61.0}, ["worse"], "will hit its limit in 61 h, last time 12.5 d."),
+        (LEAK, LEAK | {"hours_to_limit": 61.0}, ["worse"], "may hit its limit in 61 h, last time 12.5 d."),
+        (
+            LEAK,
+            LEAK | {"hours_to_limit": 61.0, "oom_probability_7d": 0.8},
+            ["worse"],
+            "will hit its limit in 61 h, last time 12.5 d.",
+        ),
         (
             LEAK,
             LEAK | {"growth_bytes_per_day": 30.0 * MI, "growth_low_bytes_per_day": 25.0 * MI},
@@ -123,7 +129,7 @@ SAFE = {"growing": False, "oom_probability_7d": 0.01}
             LEAK | {"limit_bytes": 60 * MI, "hours_to_limit": 20.0, "advised_limit_bytes": None},
             LEAK | {"hours_to_limit": 100.0},
             ["applied"],
-            "limit 60 → 100 Mi; that only delays the kill, it still leaks: it will hit its limit in 4.2 d.",
+            "limit 60 → 100 Mi; that only delays the kill, it still leaks: it may hit its limit in 4.2 d.",
         ),
     ],
 )
@@ -147,7 +153,7 @@ def test_each_change_has_its_word(
     ("now", "words"),
     [
         ({}, "was not there last time."),
-        (LEAK, "leaks 10 Mi/day; it was not there last time; will hit its limit in 12.5 d."),
+        (LEAK, "leaks 10 Mi/day; it was not there last time; may hit its limit in 12.5 d."),
         ({"kills": 2}, "was not there last time, and was OOM-killed twice; it does not leak."),
     ],
     ids=["calm", "leak", "killed"],

@@ -331,6 +331,30 @@ def test_who_is_responsible(prom: Prom, labels: list[dict[str, str]], expected: 
     assert named == [expected.get("shop/api", "platform")]
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        pytest.param({"name": "kube_deployment_labels", "deployment": "api"}, "checkout", id="a Deployment"),
+        pytest.param({"name": "kube_deployment_annotations", "exported_deployment": "api"}, "checkout", id="renamed"),
+        pytest.param({"name": "kube_statefulset_labels", "statefulset": "api"}, "platform", id="another kind"),
+        pytest.param({"name": "kube_deployment_labels", "deployment": "db"}, "platform", id="another name"),
+        pytest.param({"name": "kube_deployment_labels"}, "platform", id="without a name"),
+    ],
+)
+def test_a_deployment_names_who_is_responsible(prom: Prom, told: dict[str, str], expected: str) -> None:
+    """Where pods say nothing their Deployment does, and only of itself; what a pod says comes first."""
+    labels = {"label_team": "checkout", **told}
+    given = (
+        prom.series(WORKING_SET, [64 << 20], labels=prom.pod()),
+        prom.series("kube_pod_owner", [1], labels={**prom.pod(), "owner_kind": "Deployment", "owner_name": "api"}),
+        prom.series("kube_namespace_labels", [1], namespace="shop", label_owner="platform"),
+        prom.series(labels.pop("name"), [1], namespace="shop", labels=labels),
+    )
+    assert rm.assess(prom.read(*given)).workloads["owner"].to_list() == [expected]
+    pod = prom.series("kube_pod_labels", [1], labels={**prom.pod(), "label_team": "search"})
+    assert rm.assess(prom.read(*given, pod)).workloads["owner"].to_list() == ["search"]
+
+
 def test_pods_made_anew_under_the_same_name(prom: Prom) -> None:
     """Two pods of one name are two rows when every series says which it means, else one row with a restart."""
     old, new = ("11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222")

@@ -15,6 +15,8 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.risk import USUAL
 from rmtoolkit.views.dashboards.fleet import PAGE
+from rmtoolkit.views.report import Contents, sections
+from tests import fleet as worked_fleet
 from tests.views.services import MI, service
 
 if TYPE_CHECKING:
@@ -111,14 +113,19 @@ def test_filters_add_up_and_tiles_are_one_of_them(fleet: rm.Fleet) -> None:
     assert len(fleet.shown) == min(len(fleet._found), PAGE) > 0
 
 
-def test_the_tiles_count_what_the_frame_has(fleet: rm.Fleet, found: rm.Assessment) -> None:
-    """Counts on top are those of the verdicts."""
-    written = dict(re.findall(r'data-rm-send="tile (\w+)"><span[^>]*><svg.*?</svg>([\d,]+)</span>', fleet._tiles.value))
-    counted = dict(found.workloads["verdict"].value_counts().iter_rows())
-    assert {name: int(amount) for name, amount in written.items()} == {
-        name: counted.get(name, 0) for name in ("leak", "inconclusive", "not_leak")
-    }
-    assert "USD a month" in fleet._tiles.value
+def test_a_tile_shows_what_it_counts() -> None:
+    """Pressed, a tile shows as many workloads as it says; the report's section of that name lists the same."""
+    made = Contents(worked_fleet.assessed())
+    board = rm.Fleet(made.found)
+    listed = {section.key: len(section.choose(made.awake)) for section in sections.SECTIONS}
+    for tile in sections.figures(made.found):
+        press(board, f"tile {tile.name}")
+        said = re.search(r"(\d+) workloads?$", tile.note) if tile.name == "spare" else re.match(r"\d+$", tile.figure)
+        assert said is not None
+        count = int(re.sub(r"\D", "", said[0]))
+        assert count == len(board._found) == listed.get(tile.name, count) > 0
+        assert board._tiles.value.count('aria-pressed="true"') == 1
+    board.close()
 
 
 def test_a_page_is_small_and_draws_only_its_rows(fleet: rm.Fleet) -> None:

@@ -12,10 +12,10 @@ import polars as pl
 from rmtoolkit import _workloads
 from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
-from rmtoolkit.schema import IDENTITY, SIGNALS
+from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,9 @@ _NAMES: Final = {
     "job_owner": "kube_job_owner",
     "pod_labels": "kube_pod_labels kube_pod_annotations",
     "namespace_labels": "kube_namespace_labels kube_namespace_annotations",
+    "workload_labels": "kube_deployment_labels kube_deployment_annotations kube_statefulset_labels "
+    "kube_statefulset_annotations kube_daemonset_labels kube_daemonset_annotations kube_cronjob_labels "
+    "kube_cronjob_annotations",
 }
 
 
@@ -127,7 +130,7 @@ MEANT: Final[Mapping[str, Mapping[str, str]]] = {
 
 #: Facts about a pod or its owner, not about one of its containers.
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels")
-OWNER_ROLES: Final = ("replicaset_owner", "job_owner", "namespace_labels")
+OWNER_ROLES: Final = ("replicaset_owner", "job_owner", "namespace_labels", "workload_labels")
 NODE_ROLES: Final = ("node_cores",)
 #: Facts that are asked for apart: only how they were at last is told.
 CORE_ROLES: Final = ("quota_cores", "quota_microseconds", "period_microseconds", *NODE_ROLES)
@@ -443,21 +446,28 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def teams(
-    table: pl.DataFrame, labels: Sequence[Mapping[str, str]], containers: pl.DataFrame
-) -> Iterator[tuple[str, str]]:
-    """Name the person or team that labels of pods and namespaces tell, by `namespace/workload` and by `namespace`."""
-    of_pod = {
-        (namespace, pod): workload
-        for namespace, pod, workload in containers.select("namespace", "pod", "workload_guess").iter_rows()
-    }
-    rows = table.filter(pl.col("role").is_in(["pod_labels", "namespace_labels"]), pl.col("namespace").is_not_null())
-    for series, role, namespace, pod in rows.select("series", "role", "namespace", "pod").iter_rows():
-        said, workload = team_of(labels[series]), of_pod.get((namespace, pod))
-        if said is not None and role == "namespace_labels":
-            yield namespace, said
-        elif said is not None and workload is not None:
-            yield f"{namespace}/{workload}", said
+def teams(table: pl.DataFrame, labels: Sequence[Mapping[str, str]], containers: pl.DataFrame) -> dict[str, str]:
+    """Name who is told: of a workload what its pods say, else its Deployment or the like; of its namespace."""
+    rows = containers.select("namespace", "pod", "workload_guess", "workload_kind").rows()
+    of_pod = {(namespace, pod): workload for namespace, pod, workload, _ in rows}
+    kind_of = {(namespace, workload): (kind or "").lower() for namespace, _, workload, kind in rows}
+    by_pods, by_others = [], []
+    told = table.filter(pl.col("role").str.ends_with("_labels"), pl.col("namespace").is_not_null())
+    for series, name, role, namespace, pod in told.select("series", "name", "role", "namespace", "pod").iter_rows():
+        said = labels[series]
+        if (team := team_of(said)) is None:
+            continue
+        if role == "namespace_labels":
+            by_others.append((namespace, team))
+        elif role == "workload_labels":
+            kind = name.split("_")[1]
+            workload = said.get(f"exported_{kind}", said.get(kind))
+            # Of what kind a workload is, is not known of each.
+            if kind_of.get((namespace, workload)) in ("", kind):
+                by_others.append((f"{namespace}/{workload}", team))
+        elif (workload := of_pod.get((namespace, pod))) is not None:
+            by_pods.append((f"{namespace}/{workload}", team))
+    return {**agreed(by_others), **agreed(by_pods)}
 
 
 POD_LEVEL: Final = "series of whole pods (their containers are there)"

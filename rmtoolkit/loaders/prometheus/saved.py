@@ -42,7 +42,6 @@ from rmtoolkit.schema import (
     HELD_SIGNALS,
     SIGNALS,
     Report,
-    agreed,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[s
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
-                owners=agreed(teams(placed.table, decoded.labels, kept)),
+                owners=teams(placed.table, decoded.labels, kept),
             )
         ),
         workload_pattern=meant.workload_pattern,

@@ -123,9 +123,7 @@ document.addEventListener("click", async event => {
   let texts = [button.previousElementSibling?.textContent];
   if (which !== "beside") {
     await ready;
-    const chosen = which === "all" ? all.patches : which === "settled" ? all.settled.map(at => all.patches[at]) : null;
-    // Containers of one pod share a patch.
-    texts = [...new Set(chosen || [all.patches[which]])];
+    texts = (all.sets[which] ?? [which]).map(at => all.patches[at]);
   }
   await copy(texts.join("---\n"));
   const words = button.textContent;

@@ -398,8 +398,8 @@ class LimitExplorer(Board):
             classes=["rm-side"],
             kind=ipywidgets.VBox,
         )
-        shown = ipywidgets.VBox([self._words, self._charts])
-        both = _base.box(side, shown, classes=["rm-explorer"], kind=ipywidgets.Box)
+        # The answer comes first: on a narrow screen the controls stand below it.
+        both = _base.box(self._words, side, self._charts, classes=["rm-explorer"], kind=ipywidgets.Box)
         return [self._page, self._wiring.alert, _base.controls(self._search, self._about), both]
 
     def _connect(self) -> None:

@@ -18,6 +18,7 @@ from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.page import contents
+from rmtoolkit.views.report.sections import COUNTED, figures
 from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
     from rmtoolkit.views.dashboards.explorer import LimitExplorer
     from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.report.columns import Column, Row
+    from rmtoolkit.views.report.sections import Tile
 
 
 #: Rows of one page.
 PAGE: Final = 25
-#: What the tiles ask for.
-ABOVE: Final = "above"
-SPARE: Final = "spare"
-TILES: Final = (ABOVE, *("leak", "inconclusive", "not_leak"), SPARE)
+#: What the tiles and the verdicts ask for.
+TILES: Final = (*COUNTED, "inconclusive", "not_leak")
 
 #: What can be sorted by: its words, the value, and whether the largest comes first.
 SORTS: Final[Mapping[str, tuple[str, Callable[[Row], Any], bool]]] = {
@@ -55,12 +55,8 @@ SORTS: Final[Mapping[str, tuple[str, Callable[[Row], Any], bool]]] = {
 
 
 def belongs(row: Row, tile: str) -> bool:
-    """Tell whether a workload is one of those that a tile counts: what is accepted is in none."""
-    if row["accepted"]:
-        return False
-    return bool(
-        row["above_target"] if tile == ABOVE else row["waste_bytes"] if tile == SPARE else row["verdict"] == tile
-    )
+    """Tell whether a workload is one of those that a tile or verdict counts: what is accepted is in none."""
+    return not row["accepted"] and (COUNTED[tile](row) if tile in COUNTED else row["verdict"] == tile)
 
 
 def selected(rows: Sequence[Row], wanted: Fleet) -> list[Row]:
@@ -107,38 +103,21 @@ def headline(found: Assessment) -> Markup:
 
 
 def tiles(found: Assessment, wanted: Fleet) -> Markup:
-    """Count the fleet in tiles that filter the table."""
-    fleet = found.fleet
-    common = ", ".join(f"{amount:,} {(name or text.UNKNOWN).replace('_', ' ')}" for name, amount in fleet.patterns[:2])
-    above = text.UNKNOWN if fleet.above_target is None else f"{fleet.above_target:,}"
-    soon = f"{fleet.leaks_reaching:,} {'reaches its' if fleet.leaks_reaching == 1 else 'reach their'} limit this week"
-    money = [] if fleet.waste_per_month is None else [f"{columns.amount(found, fleet.waste_per_month)} a month"]
-    shown: tuple[tuple[str, str, str, str], ...] = (
-        (ABOVE, above, "above the OOM target", f"more than {text.share(fleet.target)} in 7 days"),
-        ("leak", f"{fleet.leak:,}", "leak", soon if fleet.leak else "none found"),
-        ("inconclusive", f"{fleet.inconclusive:,}", "inconclusive", "next measurement named"),
-        ("not_leak", f"{fleet.not_leak:,}", "not a leak", common),
-        (
-            SPARE,
-            text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes),
-            "can be given back",
-            ", ".join([*money, text.count(fleet.waste_workloads, "workload")]),
-        ),
-    )
-    return el("div", *(_tile(*tile, pressed=wanted.tile == tile[0]) for tile in shown), class_="rm-tiles")
+    """Count the fleet in the tiles of the report, which filter the table here."""
+    return el("div", *(_tile(tile, pressed=wanted.tile == tile.name) for tile in figures(found)), class_="rm-tiles")
 
 
-def _tile(name: str, figure: str, label: str, note: str, *, pressed: bool) -> Markup:
-    verdict = text.VERDICTS.get(name)
+def _tile(tile: Tile, *, pressed: bool) -> Markup:
+    verdict = text.VERDICTS[tile.verdict] if tile.verdict else None
     return el(
         "button",
-        el("span", charts.mark(verdict.shape) if verdict else None, figure, class_="figure"),
-        el("b", label),
-        el("span", note, class_="note"),
+        el("span", charts.mark(verdict.shape) if verdict else None, tile.figure, class_="figure"),
+        el("b", tile.label),
+        el("span", tile.note, class_="note"),
         type="button",
         class_=f"rm-tile {verdict.token if verdict else ''}".strip(),
         aria_pressed=str(pressed).lower(),
-        data_rm_send=f"tile {name}",
+        data_rm_send=f"tile {tile.name}",
     )
 
 
@@ -254,7 +233,8 @@ class Fleet(Board):
     namespace
         One namespace; empty: all.
     tile
-        ``above`` (the OOM target), ``leak``, ``inconclusive``, ``not_leak``, ``spare`` (can be given back); empty: all.
+        ``killed`` (this week), ``dying`` (will be killed), ``leak``, ``spare`` (can be given back) or ``data`` (needs
+        more), as the tiles count; or the verdict ``inconclusive`` or ``not_leak``; empty: all.
     sort
         ``worst``, ``name``, ``verdict``, ``kill``, ``time``, ``growth``, ``peak``, ``spare`` or ``pods``.
     turned

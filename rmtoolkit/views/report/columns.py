@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, headed, join, table
+from rmtoolkit._html import Markup, breakable, el, headed, join, table
 from rmtoolkit.schema import Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
@@ -158,7 +158,7 @@ def _risk(_: Assessment, about: Row) -> str:
     now, then = text.kill_chance(about), text.chance(about["advised_oom_probability"])
     if now == then:
         return now
-    return f"{now.removesuffix(' %')} → {then}"
+    return f"{now.removesuffix(' %')} → {then}".replace(" %", "\u00a0%")
 
 
 def amount(found: Assessment, cost: float, *, sign: bool = False) -> str:
@@ -177,6 +177,13 @@ def _cost(found: Assessment, about: Row) -> object:
     return el("span", written, el("span", _reserved(found, about), class_="small"))
 
 
+def _gives(found: Assessment, about: Row) -> Markup:
+    """Write what can be given back, and what that costs."""
+    cost = about["waste_per_month"]
+    priced = el("span", f"{amount(found, cost)} a month", class_="small") if cost else None
+    return el("span", text.fleet_memory(about["waste_bytes"] or 0), priced)
+
+
 def _mi(key: str) -> Callable[[Assessment, Row], str]:
     return lambda _, about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
 
@@ -192,7 +199,7 @@ def _setting(_: Assessment, about: Row) -> Markup:
     if about["setting"] is None:
         return _short(text.printable(about["next_text"]))
     shown = text.printable(about["setting"])
-    return el("code", shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…")
+    return el("code", breakable(shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…"))
 
 
 def _why(_: Assessment, about: Row) -> Markup:
@@ -252,6 +259,8 @@ SPARE: Final = Column(
     spare,
     number=True,
 )
+#: The same with its price.
+GIVES: Final = replace(SPARE, kind="change", cell=_gives)
 PODS: Final = _figure("Pods", "pods", "pods", lambda _, about: f"{about['pods'] or 0:,}")
 STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes", _mi("startup_peak_bytes"))
 SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes", _mi("settled_bytes"))

@@ -95,7 +95,7 @@ def markdown(contents: Contents) -> str:
         lines += [f"**{escaped(fleet.age_sentence)}**", ""]
     if found.incomplete is not None:
         lines += [f"**Not complete:** {escaped(found.incomplete)}", ""]
-    for figure, _, label, note, _ in figures(found):
+    for _, figure, _, label, note in figures(found):
         lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
     lines += _acts(contents)
     lines += _changes(contents)
@@ -144,17 +144,20 @@ def _leak(row: Row) -> tuple[str, ...]:
 
 def _limit(row: Row) -> tuple[str, ...]:
     now = text.configured(row["limit_bytes"], known=row["limit_known"])
-    then = text.configured(row["advised_limit_bytes"])
-    return (
-        f"{now} → {then}",
-        f"{text.kill_chance(row)} → {text.chance(row['advised_oom_probability'])}",
-    )
+    if row["advised_limit_bytes"] is None:
+        return now, text.kill_chance(row)
+    then, chance = text.configured(row["advised_limit_bytes"]), text.chance(row["advised_oom_probability"])
+    return f"{now} → {then}", f"{text.kill_chance(row)} → {chance}"
+
+
+def _spare(row: Row) -> tuple[str, ...]:
+    return text.fleet_memory(row["waste_bytes"] or 0), *_limit(row)
 
 
 _TABLES: Final = (
     ("leak", ("Growth", "Time to limit", "OOM kill, 7 days"), _leak),
     ("raise", ("Limit", "OOM kill, 7 days"), _limit),
-    ("lower", ("Limit", "OOM kill, 7 days"), _limit),
+    ("spare", ("Spare", "Limit", "OOM kill, 7 days"), _spare),
 )
 
 #: Names of the files, in the order in which they are written.

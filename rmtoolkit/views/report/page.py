@@ -321,7 +321,7 @@ class _Drawn:
         # By the dozen, so that unfolding one costs little.
         parts = [cards[begin : begin + _CHUNK] for begin in range(0, len(cards), _CHUNK)]
         told["patches"] = [patch for _, patch in self.patches]
-        told["settled"] = [at for at, (one, _) in enumerate(self.patches) if one.provisional is None]
+        told["sets"] = sections.patch_sets(self.patches)
         return join(element("rows", told), *(element(f"cards-{number}", part) for number, part in enumerate(parts)))
 
 

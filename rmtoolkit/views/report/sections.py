@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -20,7 +20,7 @@ from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.columns import Section, amount, bounds, link, links
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit.assessment import Assessment
@@ -37,8 +37,8 @@ def _to_raise(row: Row) -> bool:
     return row["action"] in (Action.RAISE_LIMIT, Action.SET_LIMIT)
 
 
-def _to_lower(row: Row) -> bool:
-    return bool(row["action"] == Action.LOWER_LIMIT)
+def _to_give_back(row: Row) -> bool:
+    return bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT
 
 
 def _undecided(row: Row) -> bool:
@@ -47,8 +47,8 @@ def _undecided(row: Row) -> bool:
 
 def _at_risk(row: Row) -> bool:
     """Tell what may be killed and is in no other list."""
-    others = (_leaks, _to_raise, _to_lower, _undecided)
-    return row["alarm"] == Alarm.ABOVE_TARGET and not any(listed(row) for listed in others)
+    listed = _leaks(row) or _to_raise(row) or row["action"] == Action.LOWER_LIMIT or _undecided(row)
+    return row["alarm"] == Alarm.ABOVE_TARGET and not listed
 
 
 SECTIONS: Final = (
@@ -75,11 +75,11 @@ SECTIONS: Final = (
         order=lambda row: row["action"] == Action.SET_LIMIT,
     ),
     Section(
-        "lower",
-        "Limits to lower",
-        "most to give back first",
-        _to_lower,
-        (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.SPARE, columns.COST, columns.WHY),
+        "spare",
+        "Can be given back",
+        "of what is reserved, most first",
+        _to_give_back,
+        (columns.SPARK, columns.GIVES, columns.LIMIT, columns.REQUEST, columns.RISK, columns.NEXT),
         order=lambda row: -(row["waste_bytes"] or 0),
     ),
     Section(
@@ -229,7 +229,8 @@ def failures(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         )
         for question, said in whose.items()
     ]
-    heads = (("Question", ""), ("▲ concern", "n"), ("◆ unknown", "n"), ("● fine", "n"), ("Concern for", "names"))
+    marks = ("▲\u00a0concern", "◆\u00a0unknown", "●\u00a0fine")
+    heads = (("Question", ""), *((mark, "n") for mark in marks), ("Concern for", "names"))
     return _plain("checklist", "The five questions", "asked of every workload", heads, body)
 
 
@@ -497,13 +498,12 @@ def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
         money = found.fleet.waste_per_month
         priced = f", {amount(found, money)} a month" if money is not None else ""
         from_ = text.count(found.fleet.waste_workloads, "workload")
-        there = any(_to_lower(row) for row in awake)
         words = f"{text.fleet_memory(waste)} can be given back{priced} in {from_}"
         lines.append(
             el(
                 "li",
                 el("span", "Money", class_="marked"),
-                el("a", words, href="#section-lower") if there else words,
+                el("a", words, href="#section-spare"),
                 el("span"),
                 class_="act",
             )
@@ -523,46 +523,77 @@ def _act(row: Row) -> Markup:
     )
 
 
-def figures(found: Assessment) -> list[tuple[str, str | None, str, str, str]]:
-    """Gather what the tiles say, and the section that each leads to."""
+class Tile(NamedTuple):
+    """One figure of a fleet."""
+
+    name: str
+    figure: str
+    verdict: str | None
+    label: str
+    note: str
+
+
+#: Which workloads each tile counts.
+COUNTED: Final[Mapping[str, Callable[[Row], bool]]] = {
+    "killed": lambda row: row["alarm"] == Alarm.KILLED,
+    "dying": lambda row: row["alarm"] == Alarm.WILL_BE_KILLED,
+    "leak": _leaks,
+    "spare": lambda row: bool(row["waste_bytes"]),
+    "data": lambda row: row["alarm"] == Alarm.TOO_LITTLE_DATA or _undecided(row),
+}
+
+
+def figures(found: Assessment) -> list[Tile]:
+    """Gather what the tiles say."""
     fleet = found.fleet
     alarms = dict(fleet.alarms)
     money = None if fleet.waste_per_month is None else f"{amount(found, fleet.waste_per_month)} a month"
     givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
     soon = f"{fleet.leaks_reaching:,} will hit {'its' if fleet.leaks_reaching == 1 else 'their'} limit this week"
     dying, short, above = (alarms[name] for name in (Alarm.WILL_BE_KILLED, Alarm.TOO_LITTLE_DATA, Alarm.ABOVE_TARGET))
+    again = f"and {fleet.killed_again:,} that {_was(fleet.killed_again)} killed this week" if fleet.killed_again else ""
     over = f"{above:,} more above the {text.share(fleet.target)} target" if above else ""
     waste = text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes)
     data = [f"{short:,} to rule a kill out"] if short else []
     data += [f"{fleet.inconclusive:,} for a verdict"] if fleet.inconclusive else []
     both = short + fleet.inconclusive - fleet.short_of_data
     data += [f"{both:,} for both"] if both > 0 else []
-    red = Verdict.LEAK
+    red, leaking = Verdict.LEAK, _since(fleet) or (soon if fleet.leak else "")
     return [
-        (
+        Tile(
+            "killed",
             f"{fleet.killed:,}",
             red if fleet.killed else None,
             "OOM-killed this week",
-            text.count(fleet.kills, "kill"),
-            "kills",
+            text.count(fleet.kills, "kill") if fleet.kills else "",
         ),
-        (
+        Tile(
+            "dying",
             f"{dying:,}",
             red if dying else None,
             "will be killed",
-            "; ".join(filter(None, (over, _more_above(fleet)))),
-            "dying",
+            "; ".join(filter(None, (again, over, _more_above(fleet)))),
         ),
-        (f"{fleet.leak:,}", red, "leak", _since(fleet) or (soon if fleet.leak else ""), "leak"),
-        (waste, None, "can be given back", ", ".join(filter(None, (money, givers))), "lower"),
-        (
+        Tile(
+            "leak",
+            f"{fleet.leak:,}",
+            red if fleet.leak else None,
+            "leak",
+            leaking,
+        ),
+        Tile("spare", waste, None, "can be given back", ", ".join(filter(None, (money, givers)))),
+        Tile(
+            "data",
             f"{fleet.short_of_data:,}",
-            Verdict.INCONCLUSIVE,
+            Verdict.INCONCLUSIVE if fleet.short_of_data else None,
             "need more data",
             ", ".join(data),
-            "short" if short else "undecided",
         ),
     ]
+
+
+#: Where what a tile counts is listed, the first that is there.
+_LISTED: Final = {"killed": ("kills",), "data": ("short", "undecided")}
 
 
 def _more_above(fleet: Totals) -> str:
@@ -589,14 +620,18 @@ def tiles(found: Assessment, there: Container[str]) -> Markup:
             el(
                 "li",
                 el("div", charts.mark(text.VERDICTS[verdict].shape) if verdict else None, figure, class_="figure"),
-                el("b", el("a", label, href=f"#section-{key if key in there else 'all'}") if figure != "0" else label),
+                el("b", el("a", label, href=f"#section-{_section(name, there)}") if figure != "0" else label),
                 el("span", note, class_="note") if note else None,
                 class_=text.VERDICTS[verdict].token if verdict else None,
             )
-            for figure, verdict, label, note, key in figures(found)
+            for name, figure, verdict, label, note in figures(found)
         ),
         class_="tiles",
     )
+
+
+def _section(name: str, there: Container[str]) -> str:
+    return next((key for key in _LISTED.get(name, (name,)) if key in there), "all")
 
 
 def groups(found: Assessment) -> Markup | None:
@@ -663,6 +698,16 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     )
 
 
+def patch_sets(parts: Sequence[tuple[Resources, str]]) -> dict[str, list[int]]:
+    """Choose the patches that there are, and of them those that rest on enough; containers of a pod share one."""
+    there = {patch: at for at, (one, patch) in reversed([*enumerate(parts)]) if obstacle(one) is None}
+    guessed = {patch for one, patch in parts if one.provisional is not None}
+    return {
+        "all": sorted(there.values()),
+        "settled": sorted(at for patch, at in there.items() if patch not in guessed),
+    }
+
+
 def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup | None:
     """Write the panel of patches: one for each workload, one for all; what is provisional is marked."""
     if not parts:
@@ -672,18 +717,18 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
     for at, (one, _) in enumerate(parts):
         row = known[one.cluster, one.namespace, one.workload, one.container]
         missing = obstacle(one)
-        state = el("span", f"no patch: {missing}", class_="small") if missing else None
+        state = el("span", f"No patch: {missing}.", class_="small") if missing else None
         if one.provisional:
             state = join(el("b", "provisional"), el("span", one.provisional, class_="small"), state)
         button = el("button", "Copy", type="button", data_patch=at, aria_label=f"Copy the patch of {row['name']}")
+        button = Markup() if missing else button
         limit = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
         limit = f"{limit} → {text.configured(one.limit_bytes)}"
         cells.append((link(row), limit, columns.RISK.cell(found, row), state or "", button))
-    guesses = sum(one.provisional is not None for one, _ in parts)
     heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("Note", ""), ("Patch", ""))
-    settled = len(parts) - guesses
-    buttons = [el("button", f"Copy all {len(parts):,}", type="button", data_patch="all")]
-    if guesses and settled:
+    whole, settled = (len(chosen) for chosen in patch_sets(parts).values())
+    buttons = [el("button", f"Copy all {whole:,}", type="button", data_patch="all")] if whole else []
+    if 0 < settled < whole:
         words = f"Copy the {settled:,} that {'is' if settled == 1 else 'are'} not provisional"
         buttons.append(el("button", words, type="button", data_patch="settled"))
     said = el("span", class_="note", role="status", id="copied")
@@ -695,10 +740,13 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
         left = len(cells) - _SHOWN_APPLIED - len(rest)
         note = f"and {left:,} in their cards" if left else ""
         more = folded(f"{len(rest):,} more", note, wide("More patches", hidden, "wide-list"))
-    note = f"{text.count(len(parts), 'patch', 'patches')}, {guesses:,} provisional; each card shows its own"
+    said_of = [text.count(whole, "patch", "patches")]
+    said_of += [f"{whole - settled:,} provisional"] if whole > settled else []
+    by_hand = sum(obstacle(one) is not None for one, _ in parts)
+    said_of += [f"{text.count(by_hand, 'limit')} to change by hand"] if by_hand else []
     return el(
         "section",
-        headed("h2", "Apply", note, id="section-apply"),
+        headed("h2", "Apply", f"{', '.join(said_of)}; each card shows its own", id="section-apply"),
         el("p", *buttons, said, class_="buttons"),
         wide("Patches", listed, "wide-list"),
         more,
