@@ -5,12 +5,14 @@ The form of the chart is fixed and its data sets have names, so a dashboard make
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit.views import theme
 from rmtoolkit.views._plot import Area, Bar, Line, Point, Rule, memory_ticks
 from rmtoolkit.views._plot_vega import TEXTS, Rows, Slot, columns, text_layers, text_rows
+from rmtoolkit.views.assets import asset
 from rmtoolkit.views.timeline_svg import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart, describe
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ _TICK: Final = (
     "?utcFormat(datum.value,'%a %-d %b'):utcseconds(datum.value)"
     "?utcFormat(datum.value,'%H:%M:%S'):utcFormat(datum.value,'%H:%M')"
 )
+#: The asset that holds the form of the chart; `python -m tests.views.worked` writes it.
+SPEC: Final = "timeline.json"
 #: What the plot draws, from the lowest to the uppermost, and what the strip does.
 PLOT: Final = (
     Slot("areas", Area, ("cache", "outside", "kept", "slack", "whole", "live")),
@@ -61,6 +65,12 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     **TEXTS,
     "ticks": ("v", "w"),
 }
+
+
+def spec() -> dict[str, Any]:
+    """Give `form()` as it was written down: Altair takes seconds to load, and a dashboard needs nothing else of it."""
+    written: dict[str, Any] = json.loads(asset(SPEC))
+    return written
 
 
 def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:

@@ -18,6 +18,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views.dashboards import fleet as dashboard
 from rmtoolkit.views.dashboards import live_chart
 from rmtoolkit.views.dashboards._base import Page, Wiring
 
@@ -79,6 +80,21 @@ def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPa
         rm.Triage(TABLE)
     assert _widgets() - before == set()
     assert unheard == []
+
+
+def test_what_a_row_opens_is_loaded_while_the_table_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a fleet is shown the scripts of Triage are made, and Altair is not needed for them."""
+    live_chart.bundle.cache_clear()
+    monkeypatch.setattr(dashboard, "_READING_SECONDS", 0.0)
+    monkeypatch.setitem(sys.modules, "altair", None)
+    fleet = rm.Fleet(TABLE)
+    fleet._ipython_display_()
+    for timer in [one for one in threading.enumerate() if isinstance(one, threading.Timer)]:
+        timer.join()
+    assert live_chart.bundle.cache_info().currsize == 1
+    fleet.opened = "api"
+    assert fleet.board is not None
+    fleet.close()
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rmtoolkit.assessment import assess
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import _plot, timeline
+from rmtoolkit.views import _plot, timeline, timeline_altair
 
 if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
@@ -179,3 +179,8 @@ def test_a_single_sample_can_be_drawn() -> None:
     """One sample is a point in time with an axis around it."""
     found = _prepare(pl.DataFrame({"time": [START], "rss_bytes": [MI]}))
     assert found.until > found.now == found.start
+
+
+def test_a_dashboard_has_the_form_that_altair_makes() -> None:
+    """What is written down for the browser is what Altair makes now; `python -m tests.views.worked` writes it anew."""
+    assert timeline_altair.spec() == timeline_altair.form().to_dict()

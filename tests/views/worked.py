@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "views"
 HEAPS: Final = Path(__file__).parents[2] / "data" / "heap"
+ASSETS: Final = Path(timeline_altair.__file__).with_name("assets")
 STATS: Final = Path(__file__).parents[1] / "data" / "jemalloc"
 #: Those whose pictures differ most from each other.
 DRAWN: Final = ("heap-leak", "killed-climbs", "kept-pages", "release-after-a-gap", "days-and-nights", "few-samples")
@@ -286,3 +287,5 @@ PARTS: Final = (page, words, pictures, axes, heaps, boards)
 if __name__ == "__main__":
     for part in PARTS:
         write(FOLDER / f"{part.__name__}.json", part())
+    form = json.dumps(timeline_altair.form().to_dict(), indent=1, sort_keys=True)
+    (ASSETS / timeline_altair.SPEC).write_text(f"{form}\n", encoding="utf-8")

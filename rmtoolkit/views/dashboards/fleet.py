@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +12,7 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording
 from rmtoolkit.text import shortened
 from rmtoolkit.views import _tables, charts, plots
@@ -206,6 +209,18 @@ def _step(word: str, *, off: bool) -> Markup:
     return el("button", word, type="button", class_="rm-button", disabled=off, data_rm_send=f"page {word.lower()}")
 
 
+#: Triage takes seconds to load, and nothing else runs meanwhile: first the table is there, and somebody reads it.
+_READING_SECONDS: Final = 1.0
+
+
+def _warm() -> None:
+    from rmtoolkit.views.dashboards import explorer, live_chart, triage  # noqa: F401, PLC0415
+
+    # Who lacks the extra is told when something is opened.
+    with suppress(RmtoolkitError):
+        live_chart.bundle()
+
+
 _ALL: Final = ""
 _VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
@@ -315,6 +330,12 @@ class Fleet(Board):
     def __repr__(self) -> str:
         """Say how the fleet is."""
         return f"<Fleet: {text.printable(self._assessed.fleet.sentence)}>"
+
+    def _ipython_display_(self, **more: Any) -> None:  # noqa: ANN401 - as IPython calls it
+        super()._ipython_display_(**more)
+        warm = threading.Timer(_READING_SECONDS, _warm)
+        warm.daemon = True
+        warm.start()
 
     @property
     def shown(self) -> list[str]:

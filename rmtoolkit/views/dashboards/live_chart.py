@@ -5,16 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import traitlets
-from altair.jupyter.jupyter_chart import JupyterChart
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.assets import asset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import altair as alt
 
     from rmtoolkit._html import Markup
 
@@ -31,9 +29,10 @@ def bundle() -> str:
     return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version=newest))
 
 
-class LiveChart(JupyterChart):
-    """An Altair chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`."""
+class LiveChart(anywidget.AnyWidget):
+    """A chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`."""
 
+    spec = traitlets.Dict().tag(sync=True)
     #: Columns for each data set, and values of the chart's parameters.
     rows = traitlets.Dict().tag(sync=True)
     axes = traitlets.Dict().tag(sync=True)
@@ -53,9 +52,9 @@ class LiveChart(JupyterChart):
     #: Draws what it shows where no script runs.
     picture: Callable[[], Markup] | None = None
 
-    def __init__(self, chart: alt.LayerChart, **traits: Any) -> None:  # noqa: ANN401 - of a widget
+    def __init__(self, spec: dict[str, Any]) -> None:
         self._esm = bundle()
-        super().__init__(chart, embed_options={"actions": False, "renderer": "svg"}, **traits)
+        super().__init__(spec=spec)
 
     def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
         """Replace everything at once."""

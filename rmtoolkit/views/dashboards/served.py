@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import stat
-import threading
 from pathlib import Path
 
 from rmtoolkit.exceptions import RmtoolkitError, quote_path
@@ -33,12 +32,4 @@ def served() -> Fleet:
     found, heap, recording = pickle.loads(file.read_bytes())  # noqa: S301 - our own, as seen above
     fleet = Fleet(found, heap, samples_from=recording)
     fleet.pictured = False
-    # Triage takes seconds to load: while somebody reads the table.
-    threading.Thread(target=_warm, daemon=True).start()
     return fleet
-
-
-def _warm() -> None:
-    from rmtoolkit.views.dashboards import explorer, live_chart, triage  # noqa: F401, PLC0415
-
-    live_chart.bundle()

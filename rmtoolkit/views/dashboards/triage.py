@@ -460,7 +460,7 @@ class Triage(Board):
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
-        self._chart = LiveChart(timeline_altair.form())
+        self._chart = LiveChart(timeline_altair.spec())
         self._chart.picture = self._drawn
         self._wiring = Wiring()
         self._page = Page()
