@@ -233,13 +233,12 @@ def floor(bytes_per_day: float | None) -> str:
     return rate(bytes_per_day, digits=2)
 
 
-def rate_range(low: float | None, high: float | None) -> str:
-    """Write the interval of a growth without its unit repeated."""
-    if low is None or high is None:
+def rate_range(growth: float | None, low: float | None, high: float | None) -> str:
+    """Write the interval of a growth in the unit that `rate` gives the growth, without it."""
+    if growth is None or low is None or high is None:
         return ""
-    if max(abs(low), abs(high)) < GIB_FROM:
-        return mi_range(low, high)
-    return f"{gib(low)}{' to ' if low < 0 else '–'}{gib(high)}"
+    factor = {"GiB": GI, "Mi": MI, "Ki": 1024, "B": 1}[_scaled(growth)[1]]
+    return f"{number(low / factor)}{' to ' if low < 0 else '–'}{number(high / factor)}"
 
 
 def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:

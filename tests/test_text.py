@@ -205,3 +205,21 @@ def test_what_people_stumbled_over_is_not_said_again() -> None:
     assert len(said) > 3000
     found = [(name, string, better) for name, string in said for old, better in _OLD.items() if old in string]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("growth", "low", "high", "written"),
+    [
+        (8480.0, 6500.0, 10_600.0, "6,500–10,600"),
+        (20 * 1024.0, 9 * 1024.0, 30 * 1024.0, "9–30"),
+        (0.05, -0.01, 0.2, "−10.2 to 205"),
+        (5.0, None, 6.0, ""),
+        (None, 1.0, 2.0, ""),
+    ],
+)
+def test_the_interval_of_a_growth_has_its_unit(
+    growth: float | None, low: float | None, high: float | None, written: str
+) -> None:
+    """Beside 8,480 Mi/day stands no interval in GiB: amounts are given in Mi here."""
+    amounts = (None if one is None else one * text.MI for one in (growth, low, high))
+    assert text.rate_range(*amounts) == written

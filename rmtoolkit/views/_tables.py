@@ -118,10 +118,14 @@ def _confidence(row: Row) -> Markup:
 
 def _growth(row: Row) -> Markup:
     signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
-    span = text.rate_range(row["growth_low_bytes_per_day"], row["growth_high_bytes_per_day"])
+    span = _span(row)
     floor = row["detection_floor_bytes_per_day"]
     notes = [*([span] if span else []), *([f"we would notice growth above {text.floor(floor)}"] if floor else [])]
     return fact(f"Growth of {signal}", text.growth(row).removeprefix("+"), None, ", ".join(notes))
+
+
+def _span(row: Row) -> str:
+    return text.rate_range(*(row[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_")))
 
 
 def pattern_words(row: dict[str, Any]) -> list[str]:
@@ -238,7 +242,6 @@ def evidence(row: Row, *, where: bool = False, **attributes: Any) -> Markup:  # 
 
 def how(row: Row, queries: Sequence[Row], *, copied: bool = False) -> Markup:
     """Say what each figure of the answer rests on, and write the queries that show the same."""
-    names = ("growth_low_bytes_per_day", "growth_high_bytes_per_day")
     window = "no samples"
     if row["window_start"] is not None:
         window = text.period(row["window_start"], row["window_end"])
@@ -253,7 +256,7 @@ def how(row: Row, queries: Sequence[Row], *, copied: bool = False) -> Markup:
         ],
         f"Growth of {text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')}": [
             text.growth(row).removeprefix("+"),
-            *([f"80 % interval {span}"] if (span := text.rate_range(*(row[name] for name in names))) else []),
+            *([f"80 % interval {span}"] if (span := _span(row)) else []),
             *([f"since {text.moment(since)} UTC"] if since is not None else []),
         ],
         "OOM kill, 7 days": [text.chance(risk), *([row["risk_because"]] if row["risk_because"] else [])],
