@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None and not options.run.__module__.endswith(".record"):
         # numpy's threads for matrices wait busily, and ours are small; a command that is recorded has its own.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
+    from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault, quote_path, system_words
 
     try:
         with _own_words(options.run.__module__), warnings.catch_warnings():
@@ -58,12 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(options))
     except RmtoolkitError as error:
         return _fail(str(error))
+    except BrokenPipeError:
+        # The reader has seen enough (| head). Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader has seen enough (| head). Python would complain once more when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
-        return _fail(_what_the_system_said(error))
+        place = f" {quote_path(error.filename)}" if error.filename is not None else ""
+        return _fail(f"Could not read or write{place}: {system_words(error)}.")
     except KeyboardInterrupt:
         return _fail("stopped.", status=130)
     except BaseException as error:
@@ -119,13 +120,6 @@ def _as_flags(message: str) -> str:
     """Say in a message what to write here, where it says what to write in Python."""
     message = _MEANING.sub(r"--\1 \2=\3", message)
     return _ARGUMENT.sub(lambda told: f"--{_FLAGS.get(told[1], told[1])} {told[2] or ''}".rstrip(), message)
-
-
-def _what_the_system_said(error: OSError) -> str:
-    from rmtoolkit.exceptions import quote_path, system_words
-
-    place = f" {quote_path(error.filename)}" if error.filename is not None else ""
-    return f"Could not read or write{place}: {system_words(error)}."
 
 
 def _show_warnings_as_lines() -> None:

@@ -7,15 +7,16 @@ import atexit
 import math
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from typing_extensions import TypeIs
+    from collections.abc import Iterator, Sequence
 
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
@@ -60,6 +61,7 @@ _FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".
 _REMOTE_READ_HELP: Final = "fetch samples by remote read instead of JSON, where the server has it"
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
+_SNAPSHOTS: Final = ("timezone", "time", "interval")
 _FAIL_HELP: Final = (
     "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than the accepted chance "
     "of an OOM kill within 7 days (oom); may be given twice"
@@ -155,14 +157,19 @@ def named(options: argparse.Namespace) -> dict[str, Any]:
                 raise RmtoolkitError(msg)
             found.setdefault(f"{name}s", {})[given] = meaning
     if options.timeout is not None:
-        try:
-            found["timeout_seconds"] = float(options.timeout)
-        except ValueError:
-            found["timeout_seconds"] = 0.0
-        if not 0 < found["timeout_seconds"] < math.inf:
+        seconds = _number(options.timeout)
+        if not 0 < seconds < math.inf:
             msg = f"--timeout {quote(options.timeout)}: expected seconds, such as 60."
             raise RmtoolkitError(msg)
+        found["timeout_seconds"] = seconds
     return found
+
+
+def _number(typed: str) -> float:
+    try:
+        return float(typed)
+    except ValueError:
+        return math.nan
 
 
 def add_heap(command: argparse.ArgumentParser) -> None:
@@ -171,10 +178,7 @@ def add_heap(command: argparse.ArgumentParser) -> None:
 
 
 def _chance(typed: str) -> float:
-    try:
-        chance = float(typed.removesuffix("%")) / (100 if typed.endswith("%") else 1)
-    except ValueError:
-        chance = -1.0
+    chance = _number(typed.removesuffix("%")) / (100 if typed.endswith("%") else 1)
     if not 0 < chance < 1:
         msg = f"'{typed}' is no chance between 0 and 1. Write it like 0.05 or 5%"
         raise argparse.ArgumentTypeError(msg)
@@ -201,17 +205,14 @@ def read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
-    known = (*SERVER_OPTIONS, "remote_read", "timezone", "time", "interval")
+    known = (*SERVER_OPTIONS, "remote_read", *_SNAPSHOTS)
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
     sources = [_stdin() if source == "-" else source for source in options.sources]
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
         return rm.read(sources, **asked)
-    times = {name: asked.pop(name) for name in _TIMES if name in asked}
-    names = {name: asked.pop(name) for name in _SEVERAL if name in asked}
-    of_files = {
-        name: asked.pop(name) for name in ("timezone", "time", "interval", "metrics", "labels") if name in asked
-    }
+    groups = (_TIMES, _SEVERAL, (*_SNAPSHOTS, "metrics", "labels"))
+    times, names, of_files = ({name: asked.pop(name) for name in group if name in asked} for group in groups)
     if asked:
         name = next(iter(asked)).removesuffix("_seconds").replace("_", "-")
         msg = f"--{name} is for servers, and no SOURCE begins with http:// or https://."
@@ -234,11 +235,38 @@ def _stdin() -> str:
     return str(path)
 
 
-def is_recording(found: Recording | Lake) -> TypeIs[Recording]:
-    """Tell a recording from a lake."""
-    from rmtoolkit.recording import Recording
+def assessed(options: argparse.Namespace, **asked: Any) -> Assessment:  # noqa: ANN401 - as `assess` takes it
+    """Read and assess what was asked for, on the workers of a scheduler where one is named."""
+    from rmtoolkit._parallel import connected
+    from rmtoolkit.assessment import assess
 
-    return isinstance(found, Recording)
+    with connected(options.scheduler) as client:
+        return assess(read(options), client=client, **asked)
+
+
+@contextmanager
+def stopped_by(*names: str) -> Iterator[None]:
+    """Take signals, such as the polite kill of systemd or `timeout`, for Ctrl-C: what is done stays whole."""
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in names if is_main and hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def progress(words: str = "") -> None:
+    """Write over the line of a terminal how far it is."""
+    print(f"\r{words}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def show(body: str) -> None:
+    """Write to stdout, in ASCII where it has nothing else."""
+    from rmtoolkit import text
+
+    sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
 
 
 def shown(sources: Sequence[str]) -> str:

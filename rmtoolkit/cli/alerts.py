@@ -29,8 +29,6 @@ def run(options: argparse.Namespace) -> int:
     import os
 
     from rmtoolkit._io import check_target, write_whole
-    from rmtoolkit._parallel import connected
-    from rmtoolkit.assessment import assess
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.views import alerts
 
@@ -42,19 +40,17 @@ def run(options: argparse.Namespace) -> int:
     for path, endings in wanted:
         if path:
             check_target(path, endings)
-    with connected(options.scheduler) as client:
-        found = assess(_sources.read(options), client=client)
+    found = _sources.assessed(options)
     rules = alerts.rules(found).encode()
     if streamed:
         _sources.stream(rules)
     else:
-        print(f"Rules: {write_whole(options.output, rules, _YAML)}")
+        _sources.say("Rules", write_whole(options.output, rules))
     if options.tests:
         beside = os.path.relpath(options.output, Path(options.tests).parent)
-        print(f"Tests: {write_whole(options.tests, alerts.rule_tests(found, beside).encode(), _YAML)}")
+        _sources.say("Tests", write_whole(options.tests, alerts.rule_tests(found, beside).encode()))
     if options.dashboard:
-        made = alerts.dashboard(found).encode()
-        written = write_whole(options.dashboard, made, (".json",))
+        written = write_whole(options.dashboard, alerts.dashboard(found).encode())
         if not streamed:
-            print(f"Dashboard: {written}")
+            _sources.say("Dashboard", written)
     return _sources.DONE

@@ -31,15 +31,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the verdicts, and write what was asked for."""
     from rmtoolkit import text
-    from rmtoolkit._parallel import connected
-    from rmtoolkit.assessment import assess, classify
+    from rmtoolkit.assessment import classify
     from rmtoolkit.views import exports, terminal
 
     streamed = _sources.stream_format(options)
     if options.output and not streamed:
         exports.check_format(options.output)
-    with connected(options.scheduler) as client:
-        found = assess(_sources.read(options), heap=_sources.profiles(options.heap), client=client)
+    found = _sources.assessed(options, heap=_sources.profiles(options.heap))
     rows = exports.as_told(classify(found, by=options.by), found)
     if streamed:
         _sources.stream(exports.as_bytes(rows, streamed))

@@ -42,8 +42,7 @@ def run(options: argparse.Namespace) -> int:
     lines = [
         part for line in found.summary().splitlines() for part in text.wrapped(line, width, indent=" " * 11) or [""]
     ]
-    body = "\n".join(lines) + "\n"
-    sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
+    _sources.show("\n".join(lines) + "\n")
     if options.output:
         written = explanation.write(found, options.output) if is_page else exports.write(layers, options.output)
         _sources.say("Comparison", written)

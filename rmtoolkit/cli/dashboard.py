@@ -17,7 +17,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.cli import _sources
 from rmtoolkit.exceptions import RmtoolkitError, quote_path, system_words
@@ -74,16 +74,17 @@ def run(options: argparse.Namespace) -> int:
     """Read, judge once, and serve."""
     from rmtoolkit.assessment import assess
     from rmtoolkit.heap import read_heap
+    from rmtoolkit.lake import Lake
 
     check()
     given = _sources.profiles(options.heap)
     heap = (
         {name: [read_heap(file) for file in files] for name, files in given.items()}
         if isinstance(given, dict)
-        else ([read_heap(file) for file in given or ()])
+        else [read_heap(file) for file in given or ()]
     )
     source = _sources.read(options)
-    recording = source if _sources.is_recording(source) else source.recording()
+    recording = source.recording() if isinstance(source, Lake) else source
     found = assess(recording, heap=heap or None)
     return serve(pickle.dumps((found, heap or None, recording)), port=options.port, browser=not options.no_browser)
 
@@ -101,7 +102,6 @@ def check() -> None:
 
 def serve(judged: bytes, *, port: int = 0, browser: bool = True) -> int:
     """Serve the dashboards of what was judged until the process is told to stop."""
-    check()
     port = _free(port)
     token = secrets.token_urlsafe(24)
     # All of it is ours alone: the folder, what is in it, and the sockets of the kernels.
@@ -131,25 +131,23 @@ def serve(judged: bytes, *, port: int = 0, browser: bool = True) -> int:
 
 def _attend(server: subprocess.Popen[bytes], address: str, home: Path, token: str | None, *, browser: bool) -> None:
     """Say where the server is, and wait for its end or ours."""
-    # A command that is told to stop leaves no server behind; Ctrl-C counts where a shell had it ignored, too.
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     page = (home / _OPEN).as_uri()
-    try:
-        _wait(server, address, home / "server.log")
-        # What a program reads may be kept in a log: there the token has no place.
-        print(f"Dashboards: {address}?token={token}" if token else f"Dashboards: {page}", flush=True)
-        print("Only this machine can reach them, and only with this address. Ctrl-C stops.", flush=True)
-        if browser:
-            import webbrowser
+    # A command that is told to stop leaves no server behind; Ctrl-C counts where a shell had it ignored, too.
+    with _sources.stopped_by("SIGINT", "SIGTERM"):
+        try:
+            _wait(server, address, home / "server.log")
+            # What a program reads may be kept in a log: there the token has no place.
+            print(f"Dashboards: {address}?token={token}" if token else f"Dashboards: {page}", flush=True)
+            print("Only this machine can reach them, and only with this address. Ctrl-C stops.", flush=True)
+            if browser:
+                import webbrowser
 
-            webbrowser.open(page)
-        server.wait()
-    except KeyboardInterrupt:
-        print()
-    finally:
-        _end(server)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+                webbrowser.open(page)
+            server.wait()
+        except KeyboardInterrupt:
+            print()
+        finally:
+            _end(server)
 
 
 @contextmanager
@@ -191,10 +189,6 @@ def _host(home: Path, runtime: Path, port: int) -> None:
         runpy.run_module("voila", run_name="__main__", alter_sys=True)
     finally:
         clear()
-
-
-def _stop(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _free(port: int) -> int:
@@ -244,7 +238,7 @@ def _write_home(home: Path, token: str, address: str) -> None:
     from rmtoolkit.views import style
     from rmtoolkit.views.assets import asset
 
-    cell: dict[str, Any] = {
+    cell: dict[str, object] = {
         "cell_type": "code",
         "execution_count": None,
         "metadata": {},

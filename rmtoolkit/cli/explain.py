@@ -31,11 +31,9 @@ def run(options: argparse.Namespace) -> int:
         msg = f"{quote(options.of)} is a file or folder. The workload comes first: rmtoolkit explain WORKLOAD SOURCE."
         raise RmtoolkitError(msg)
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
-    width = text.columns(sys.stdout)
-    lines = []
+    width, lines = text.columns(sys.stdout), []
     for line in found.summary().splitlines():
         # A query with a line break in it, or cut, cannot be copied.
         lines += [line] if line.startswith(CODE) else text.wrapped(line, width, indent=CODE)
-    body = "\n".join(lines) + "\n"
-    sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
+    _sources.show("\n".join(lines) + "\n")
     return _sources.DONE

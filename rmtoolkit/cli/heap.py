@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    import polars as pl
-
     from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
@@ -35,7 +33,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "glibc or tcmalloc; - is stdin; or the address at which a service serves it (http://…/debug/pprof/heap), "
         "in a cluster pod/NAME:PORT/debug/pprof/heap, svc/… or deploy/…, which kubectl forwards",
     )
-    add_symbols(command)
+    said = "the program that ran, or a library: names the addresses of a profile without names; several times"
+    command.add_argument("--binary", action="append", metavar="FILE", help=said)
+    said = "a folder with the debugging information of stripped binaries; several times"
+    command.add_argument("--debug", action="append", metavar="FOLDER", help=said)
     command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
     command.add_argument(
         "-o",
@@ -53,20 +54,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     kept = command.add_argument_group("of Pyroscope")
     kept.add_argument("--pyroscope", metavar="URL", help="read the heap profiles that this server has kept")
     kept.add_argument("--labels", metavar="NAME=VALUE,…", help="of the process, such as service_name=api,pod=api-0")
-    for name in _WINDOW:
-        kept.add_argument(f"--{name}", metavar=_sources.SERVER_OPTIONS[name][0], help=_sources.SERVER_OPTIONS[name][1])
-    for name in _SERVED:
-        metavar, said = _sources.SERVER_OPTIONS[name]
-        served.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=said)
+    for group, names in ((kept, _WINDOW), (served, _SERVED)):
+        for name in names:
+            metavar, said = _sources.SERVER_OPTIONS[name]
+            group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=said)
     command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
-
-
-def add_symbols(command: argparse.ArgumentParser) -> None:
-    """Add what names addresses."""
-    said = "the program that ran, or a library: names the addresses of a profile without names; several times"
-    command.add_argument("--binary", action="append", metavar="FILE", help=said)
-    said = "a folder with the debugging information of stripped binaries; several times"
-    command.add_argument("--debug", action="append", metavar="FOLDER", help=said)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,23 +81,38 @@ def run(options: argparse.Namespace) -> int:
         check_target(options.output, FORMATS)
     unicode = text.has_unicode(sys.stdout)
     heap = _read(files, options) if files else _kept(options)
+    found: HeapAnswer | DiffAnswer | AllocatorAnswer
     if not isinstance(heap, HeapProfile):
-        return _allocator(heap, options, source=source, unicode=unicode)
-    if options.diff is not None:
+        if options.diff is not None:
+            msg = "An allocator's statistics cannot be compared; --diff is for heap profiles."
+            raise RmtoolkitError(msg)
+        found = heap_answers.answer_allocator(heap)
+        said = heap_terminal.allocator(found, source=source, unicode=unicode)
+        what, table = ("Sizes", found.sizes) if found.sizes.height else ("Totals", heap.totals)
+    elif options.diff is not None:
         before = _read([options.diff], options)
         if not isinstance(before, HeapProfile):
             msg = f"{quote(options.diff)} is no heap profile but an allocator's statistics: they cannot be compared."
             raise RmtoolkitError(msg)
-        changed = heap_answers.answer_diff(before, heap)
+        found = heap_answers.answer_diff(before, heap)
         source = f"{options.diff} → {source}"
-        sys.stdout.write(heap_terminal.changes(changed, source=source, unicode=unicode))
-        _write(changed, changed.table, options.output, "Changes", source)
+        said = heap_terminal.changes(found, source=source, unicode=unicode)
+        what, table = "Changes", found.table
     else:
         found = heap_answers.answer(heap)
         colour = text.wants_colour(sys.stdout) and not options.no_color
-        sys.stdout.write(heap_terminal.answer(found, source=source, colour=colour, unicode=unicode))
-        _write(found, found.suspects, options.output, "Suspects", source)
-    return 0
+        said = heap_terminal.answer(found, source=source, colour=colour, unicode=unicode)
+        what, table = "Suspects", found.suspects
+    sys.stdout.write(said)
+    if options.output is not None:
+        from rmtoolkit.views import exports
+        from rmtoolkit.views import heap as heap_page
+
+        is_page = Path(options.output).suffix.lower() in heap_page.ENDINGS
+        path = options.output
+        written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
+        _sources.say("Page" if is_page else what, written)
+    return _sources.DONE
 
 
 def _fetched(options: argparse.Namespace) -> list[str]:
@@ -165,32 +172,3 @@ def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Al
                 except ReadError:
                     pass
             raise error from None
-
-
-def _allocator(allocator: Allocator, options: argparse.Namespace, *, source: str, unicode: bool) -> int:
-    from rmtoolkit.analysis.heap_answers import answer_allocator
-    from rmtoolkit.exceptions import RmtoolkitError
-    from rmtoolkit.views import heap_terminal
-
-    if options.diff is not None:
-        msg = "An allocator's statistics cannot be compared; --diff is for heap profiles."
-        raise RmtoolkitError(msg)
-    found = answer_allocator(allocator)
-    sys.stdout.write(heap_terminal.allocator(found, source=source, unicode=unicode))
-    what = "Sizes" if found.sizes.height else "Totals"
-    _write(found, found.sizes if found.sizes.height else allocator.totals, options.output, what, source)
-    return 0
-
-
-def _write(
-    found: HeapAnswer | DiffAnswer | AllocatorAnswer, table: pl.DataFrame, path: str | None, what: str, source: str
-) -> None:
-    """Write the table, or the page, and say so."""
-    if path is None:
-        return
-    from rmtoolkit.views import exports
-    from rmtoolkit.views import heap as heap_page
-
-    is_page = Path(path).suffix.lower() in heap_page.ENDINGS
-    written = heap_page.write(found, path, source=source) if is_page else exports.write(table, path)
-    _sources.say("Page" if is_page else what, written)

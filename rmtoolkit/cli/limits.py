@@ -22,21 +22,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the limits, and write what was asked for."""
     from rmtoolkit import text
-    from rmtoolkit._parallel import connected
-    from rmtoolkit.assessment import assess
     from rmtoolkit.views import terminal
 
     streamed = _sources.stream_format(options)
     if options.output and not streamed:
         terminal.check_format(options.output)
-    with connected(options.scheduler) as client:
-        found = assess(
-            _sources.read(options),
-            margins=options.margins,
-            oom_probability=options.oom_probability,
-            prices=_sources.prices(options),
-            client=client,
-        )
+    found = _sources.assessed(
+        options, margins=options.margins, oom_probability=options.oom_probability, prices=_sources.prices(options)
+    )
     if streamed:
         _sources.stream(terminal.as_bytes(found, streamed))
         return _sources.DONE

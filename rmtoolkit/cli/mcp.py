@@ -9,6 +9,7 @@ import re
 import threading
 import warnings
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
@@ -104,20 +105,17 @@ def run(options: argparse.Namespace) -> int:
     reads = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
     def told(asked: Callable[..., Any]) -> Callable[..., Any]:
-        from functools import wraps
-
         @wraps(asked)
         def said(*words: Any, **named: Any) -> Any:  # noqa: ANN401 - those of the tool
             # One at a time: memory for one answer, and warnings that are its own.
             try:
                 with alone:
                     return asked(*words, **named)
-            except (RmtoolkitError, OSError) as error:
-                raise ToolError(printable(error)) from error
             except BaseException as error:
-                if not is_fault(error):
+                is_ours = isinstance(error, RmtoolkitError | OSError)
+                if not is_ours and not is_fault(error):
                     raise
-                raise ToolError(printable(fault(error))) from error
+                raise ToolError(printable(error if is_ours else fault(error))) from error
 
         return said
 
@@ -148,7 +146,7 @@ class Tools:
             inside = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else []
             inside.sort(key=lambda path: (len(path.parts), path))
             found += [str(root), *(str(path) for path in inside)]
-        return {"lines": [_tame(one, 400) for one in found[:_MOST_FILES]], "left_out": max(len(found) - _MOST_FILES, 0)}
+        return _told([_tame(one, 400) for one in found], _MOST_FILES)
 
     def judge(self, source: str, namespace: str | None = None, workload: str | None = None, most: int = 20) -> Answer:
         """Say for every workload of a source whether it leaks, why, how sure that is, and when it meets its limit.
@@ -204,23 +202,22 @@ class Tools:
         else:
             older = rm.read_heap(str(self._inside(before)))
             said = heap_terminal.changes(heap_answers.answer_diff(older, profile))
-        lines = said.splitlines()
-        return {"lines": [line[:200] for line in lines[:_MOST_LINES]], "left_out": max(len(lines) - _MOST_LINES, 0)}
+        return _told([line[:200] for line in said.splitlines()], _MOST_LINES)
 
     def _inside(self, source: str) -> Path:
         """Give the real path of what is allowed; links do not lead out."""
         from rmtoolkit.exceptions import RmtoolkitError, quote
 
         path = Path(os.path.realpath(source))
-        inside = any(path == root or root in path.parents for root in self._roots)
-        if not inside or not path.exists() or any(self._leads_out(link) for link in path.rglob("*")):
+        links = (Path(os.path.realpath(link)) for link in path.rglob("*") if link.is_symlink())
+        inside = path in self._roots or self._holds(path)
+        if not inside or not path.exists() or not all(map(self._holds, links)):
             msg = f"{quote(source)} is none of the sources that this server may read. Hint: ask for sources."
             raise RmtoolkitError(msg)
         return path
 
-    def _leads_out(self, path: Path) -> bool:
-        real = Path(os.path.realpath(path))
-        return path.is_symlink() and not any(root in real.parents for root in self._roots)
+    def _holds(self, path: Path) -> bool:
+        return any(root in path.parents for root in self._roots)
 
     def _assessed(
         self, source: str, namespace: str | None, workload: str | None, oom_probability: float = 0.05
@@ -246,7 +243,7 @@ def _tamed(recording: Recording) -> Recording:
     """Put what is no plain name into quotes, before any sentence is made of it; different names stay different."""
     import polars as pl
 
-    made: dict[str, dict[str, str]] = {}
+    renamed = []
     for column in _NAMES:
         taken: dict[str, str] = {}
         for name in recording.containers[column].drop_nulls().unique(maintain_order=True):
@@ -255,14 +252,9 @@ def _tamed(recording: Recording) -> Recording:
                 number += 1
                 told = f"{_tame(name)}#{number}"
             taken[name] = told
-        made[column] = taken
-    renamed = [pl.col(column).replace_strict(names, default=None) for column, names in made.items() if names]
-    detail = pl.col("detail").map_elements(_tame, return_dtype=pl.String)
-    return replace(
-        recording,
-        containers=recording.containers.with_columns(renamed),
-        events=recording.events.with_columns(detail),
-    )
+        renamed += [pl.col(column).replace_strict(taken, default=None)] if taken else []
+    events = recording.events.with_columns(pl.col("detail").map_elements(_tame, return_dtype=pl.String))
+    return replace(recording, containers=recording.containers.with_columns(renamed), events=events)
 
 
 def _tame(said: str, longest: int | None = None) -> str:
@@ -274,11 +266,18 @@ def _tame(said: str, longest: int | None = None) -> str:
 
 
 def _answer(found: Assessment, summary: str, columns: tuple[str, ...], most: int, said: list[str]) -> Answer:
-    rows = found.workloads
-    shown = rows.select(columns).head(max(most, 1))
-    left = rows.height - shown.height
-    lacks = _lacks(found)
-    return {"summary": summary, "workloads": _rows(shown), "left_out": left, "incomplete": lacks, "warnings": said}
+    shown = found.workloads.select(columns).head(max(most, 1))
+    return {
+        "summary": summary,
+        "workloads": _rows(shown),
+        "left_out": found.workloads.height - shown.height,
+        "incomplete": _lacks(found),
+        "warnings": said,
+    }
+
+
+def _told(lines: list[str], most: int) -> Told:
+    return {"lines": lines[:most], "left_out": max(len(lines) - most, 0)}
 
 
 def _lacks(found: Assessment) -> str | None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.cli import _sources
@@ -12,11 +10,11 @@ from rmtoolkit.cli import _sources
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
-    from collections.abc import Callable
 
 
 #: Of what a server is asked for a lake takes everything, or it is said in files.
 _UNUSED: Final = ("pod", "timezone", "time", "interval")
+_ASKED: Final = ("last", "start", "end", "namespace", "workload", "step", "overlap", "again")
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -44,50 +42,26 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit.loaders.pull import pull
     from rmtoolkit.text import count, stamp
 
-    if threading.current_thread() is threading.main_thread():
-        # A polite kill is Ctrl-C: what is in the lake is whole, and the next pull goes on.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    told = _sources.named(options)
+    told, shows = _sources.named(options), sys.stderr.isatty()
     waiting = {"timeout_seconds": told.pop("timeout_seconds")} if "timeout_seconds" in told else {}
-    with server_at(
-        options.prometheus,
-        token_file=options.token_file,
-        tenant=options.tenant,
-        ca_file=options.ca_file,
-        remote_read=bool(options.remote_read),
-        **waiting,
-    ) as server:
+    served = {name: getattr(options, name) for name in ("token_file", "tenant", "ca_file")}
+    told |= {name: getattr(options, name) for name in _ASKED}
+
+    def show(until: dt.datetime, samples: int) -> None:
+        _sources.progress(f"pulled to {until:%Y-%m-%d %H:%M}, {samples:,} samples")
+
+    # What is in the lake is whole, and the next pull goes on.
+    with (
+        _sources.stopped_by("SIGTERM"),
+        server_at(options.prometheus, remote_read=bool(options.remote_read), **served, **waiting) as server,
+    ):
         lake = Lake(options.output)
-        done = pull(
-            server,
-            lake,
-            last=options.last,
-            start=options.start,
-            end=options.end,
-            namespace=options.namespace,
-            workload=options.workload,
-            step=options.step,
-            **told,
-            overlap=options.overlap,
-            again=options.again,
-            progress=_progress(),
-        )
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        done = pull(server, lake, **told, progress=show if shows else None)
+    if shows:
+        _sources.progress()
     span = f"{stamp(done.start)} to {stamp(done.end)} UTC"
     amounts = f"{count(done.samples, 'sample')} fetched, {count(done.files, 'file')} written"
     _sources.say("Pulled", f"{options.output} ({span}; {amounts})")
     for line in lake.unfinished():
         _sources.say("Not complete", f"{line}.")
     return 0
-
-
-def _progress() -> Callable[[dt.datetime, int], None] | None:
-    """Say on a terminal how far it is."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(until: dt.datetime, samples: int) -> None:
-        print(f"\rpulled to {until:%Y-%m-%d %H:%M}, {samples:,} samples\x1b[K", end="", file=sys.stderr, flush=True)
-
-    return show

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from rmtoolkit.cli._sources import is_plugin
+from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from rmtoolkit.loaders.record import Recorder
     from rmtoolkit.recording import Recording
@@ -56,10 +53,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Record, and say what was recorded."""
-    if is_plugin() and options.pid is None and not (options.cgroup or options.command):
+    if _sources.is_plugin() and options.pid is None and not (options.cgroup or options.command):
         options.kubectl = True
     _check(options)
-    with _stopped_by_kill():
+    # A closed terminal as well.
+    with _sources.stopped_by("SIGTERM", "SIGHUP"):
         recording = _of_cluster(options) if options.kubectl else _of_this_machine(options)
     from rmtoolkit.text import count, printable
 
@@ -91,14 +89,8 @@ def _check(options: argparse.Namespace) -> None:
 def _of_cluster(options: argparse.Namespace) -> Recording:
     from rmtoolkit.loaders.record_kubectl import record_kubectl
 
-    return record_kubectl(
-        options.output,
-        namespace=options.namespace,
-        all_namespaces=options.all_namespaces,
-        context=options.context,
-        interval=options.interval or "15s",
-        duration=options.duration,
-    )
+    asked = {name: getattr(options, name) for name in ("namespace", "all_namespaces", "context", "duration")}
+    return record_kubectl(options.output, interval=options.interval or "15s", **asked)
 
 
 def _of_this_machine(options: argparse.Namespace) -> Recording:
@@ -133,21 +125,6 @@ def _watch(recorder: Recorder) -> None:
             shown = now
             minutes, seconds = divmod(int(now - began), 60)
             text = f"{minutes:3}:{seconds:02}  {number:,} samples  {memory(footprint)}, peak {memory(peak)}"
-            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+            _sources.progress(text)
     if shows:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _stopped_by_kill() -> Iterator[None]:
-    """Take a polite kill, as of systemd or `timeout`, and a closed terminal for Ctrl-C: the recording is whole."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _sources.progress()

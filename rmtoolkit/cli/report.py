@@ -10,7 +10,6 @@ from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
-    import datetime as dt
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -41,13 +40,14 @@ def run(options: argparse.Namespace) -> int:
     """Write the report."""
     from rmtoolkit._io import check_target
     from rmtoolkit._parallel import connected
+    from rmtoolkit._tables import parse_time
     from rmtoolkit.views import report
     from rmtoolkit.views.report.files import write_beside
 
     for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
         if path is not None:
             check_target(path, endings)
-    date = _date(options.date)
+    date = None if options.date is None else parse_time(options.date)
     with connected(options.scheduler) as client:
         found = report.contents(
             _sources.read(options),
@@ -80,9 +80,3 @@ def _previous(options: argparse.Namespace) -> str | None:
     if last and options.beside and os.path.realpath(last) == os.path.realpath(options.beside):
         return last if Path(last, "verdicts.parquet").exists() else None
     return last
-
-
-def _date(asked: str | None) -> dt.datetime | None:
-    from rmtoolkit._tables import parse_time
-
-    return None if asked is None else parse_time(asked)
