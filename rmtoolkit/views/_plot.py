@@ -408,12 +408,10 @@ class Plot:
         near += [(x + 10, y - 36, "start"), (x - 10, y - 20, "end"), (x + 10, y - 51, "start")]
         return self.label([*self.clear(near, written, look), *near], written, look)
 
-    def left_axis(self, ticks: Iterable[tuple[float, str]], look: str = "", *, grid: bool = False) -> None:
+    def left_axis(self, ticks: Iterable[tuple[float, str]]) -> None:
         """Write values at the left."""
         for value, written in ticks:
-            self.write(self.x.first - 7, self.y.at(value) + 4, "end", written, look)
-            if grid:
-                self.add(Rule("grid", self.x.low, self.x.high, value, value))
+            self.write(self.x.first - 7, self.y.at(value) + 4, "end", written)
 
     def bottom_axis(
         self,
@@ -442,26 +440,13 @@ class Plot:
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move rising positions apart as little as needed, in their order; without room for all the end gives way."""
-    groups: list[list[float]] = []  # centre sum, count: neighbours that touch move as one
-    for value in wanted:
-        groups.append([value, 1])
-        while len(groups) > 1:
-            (first_sum, first_count), (second_sum, second_count) = groups[-2], groups[-1]
-            first_end = first_sum / first_count + (first_count - 1) * gap / 2
-            second_start = second_sum / second_count - (second_count - 1) * gap / 2
-            if second_start - first_end >= gap:
-                break
-            groups[-2:] = [[first_sum + second_sum, first_count + second_count]]
-    placed: list[float] = []
-    for total, count in groups:
-        start = total / count - (count - 1) * gap / 2
-        placed.extend(start + gap * at for at in range(int(count)))
-    for at in range(len(placed) - 1, -1, -1):
-        bound = high if at == len(placed) - 1 else placed[at + 1] - gap
-        placed[at] = min(placed[at], bound)
-    for at in range(len(placed)):
-        bound = low if at == 0 else placed[at - 1] + gap
-        placed[at] = max(placed[at], bound)
+    gaps = gap * np.arange(len(wanted))
+    # Without their gaps they only have to rise: neighbours that touch move as one, to their middle.
+    free, ends = np.asarray(wanted) - gaps, range(1, len(wanted) + 1)
+    rising = [
+        max(min(free[first:end].mean() for end in ends[at:]) for first in range(at + 1)) for at in range(len(wanted))
+    ]
+    placed: list[float] = (np.maximum(np.minimum(rising, high - gaps.max(initial=0)), low) + gaps).tolist()
     return placed
 
 
@@ -506,11 +491,6 @@ def limit_ticks(low: float, high: float, width: float, apart: float, *, doubled:
 def chance_ticks() -> Ticks:
     """Choose shares for a scale that grows as a root."""
     return [(value, f"{100 * value:.0f} %") for value in _CHANCES]
-
-
-def share_ticks(low: float, high: float) -> Ticks:
-    """Choose tenths between two shares."""
-    return [(at / 10, f"{10 * at} %") for at in range(math.ceil(low * 10), math.floor(high * 10) + 1)]
 
 
 def money_step(top: float) -> float:

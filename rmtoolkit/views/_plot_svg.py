@@ -83,30 +83,26 @@ def _area(area: Area, plot: Plot) -> str:
 
 def _point(point: Point, plot: Plot) -> Markup:
     x, y, size = plot.x.at(point.x), plot.y.at(point.y), point.size
-    title = el("title", point.says) if point.says else None
-    if point.shape is Shape.CIRCLE:
-        return el("circle", title, cx=_px(x), cy=_px(y), r=f"{size:g}", class_=point.look)
-    if point.shape is Shape.SQUARE:
-        side = f"{2 * size:g}"
-        return el("rect", title, x=_px(x - size), y=_px(y - size), width=side, height=side, class_=point.look)
-    if point.shape is Shape.CROSS:
-        arm = f"{2 * size:g}"
-        drawn = f"M{_px(x - size)} {_px(y - size)}l{arm} {arm}m0-{arm}l-{arm} {arm}"
-    else:
-        drawn = f"M{_px(x)} {_px(y - size)}l{size:g} {size:g}-{size:g} {size:g}-{size:g}-{size:g}Z"
-    return el("path", title, d=drawn, class_=point.look)
+    title, look, whole = el("title", point.says) if point.says else None, point.look, f"{2 * size:g}"
+    left, top, half = _px(x - size), _px(y - size), f"{size:g}"
+    match point.shape:
+        case Shape.CIRCLE:
+            return el("circle", title, cx=_px(x), cy=_px(y), r=half, class_=look)
+        case Shape.SQUARE:
+            return el("rect", title, x=left, y=top, width=whole, height=whole, class_=look)
+        case Shape.CROSS:
+            return el("path", title, d=f"M{left} {top}l{whole} {whole}m0-{whole}l-{whole} {whole}", class_=look)
+        case Shape.DIAMOND:
+            return el("path", title, d=f"M{_px(x)} {top}l{half} {half}-{half} {half}-{half}-{half}Z", class_=look)
 
 
 def _text(label: Text) -> Markup:
-    x = label.x + _SWATCH + 5 if label.swatch else label.x
+    x, y, anchor = label.x, _px(label.y), None if label.anchor == "start" else label.anchor
     swatch = None
     if label.swatch:
-        place = {"x": _px(label.x), "y": _px(label.y - 9)}
-        swatch = el("rect", **place, width=_SWATCH, height=_SWATCH, class_=label.swatch)
-    anchor = None if label.anchor == "start" else label.anchor
-    return join(
-        swatch, el("text", label.written, x=_px(x), y=_px(label.y), class_=label.look or None, text_anchor=anchor)
-    )
+        swatch = el("rect", x=_px(x), y=_px(label.y - 9), width=_SWATCH, height=_SWATCH, class_=label.swatch)
+        x += _SWATCH + 5
+    return join(swatch, el("text", label.written, x=_px(x), y=y, class_=label.look or None, text_anchor=anchor))
 
 
 def write(mark: Mark, plot: Plot, ident: str = "") -> Markup | None:
@@ -122,11 +118,10 @@ def write(mark: Mark, plot: Plot, ident: str = "") -> Markup | None:
         case Rule():
             title = el("title", mark.says) if mark.says else None
             x, x2, y, y2 = (plot.x.at(mark.x), plot.x.at(mark.x2), plot.y.at(mark.y), plot.y.at(mark.y2))
+            drawn = el("line", title, x1=_px(x), x2=_px(x2), y1=_px(y), y2=_px(y2), **paint)
             if isinstance(mark, Bar):
                 place = {"x": _px(min(x, x2)), "y": _px(min(y, y2))}
                 drawn = el("rect", title, **place, width=_px(abs(x2 - x)), height=_px(abs(y2 - y)), **paint)
-            else:
-                drawn = el("line", title, x1=_px(x), x2=_px(x2), y1=_px(y), y2=_px(y2), **paint)
         case _:
             if isinstance(mark, Area):
                 line = _area(mark, plot)
@@ -146,21 +141,13 @@ def _definitions(plots: Iterable[Plot], ident: str) -> Markup | None:
             stops = [el("stop", offset=at, stop_opacity=share, class_=name) for at, share in ((0, 0.4), (1, 0.1))]
             found.append(el("linearGradient", *stops, id=f"{ident}-{name}"))
         if any(LOOKS[name].clips for name in used):
-            left, top, right, base = plot.x.first, plot.y.last - 4, plot.x.last, plot.y.first
-            inside = el("rect", x=left, y=top, width=right - left, height=base - top)
+            left, top = plot.x.first, plot.y.last - 4
+            inside = el("rect", x=left, y=top, width=plot.x.last - left, height=plot.y.first - top)
             found.append(el("clipPath", inside, id=f"{ident}-clip"))
         if "hatch" in used:
-            found.append(
-                el(
-                    "pattern",
-                    el("line", x1=0, y1=0, x2=0, y2=6, class_="hatch"),
-                    id=f"{ident}-hatch",
-                    width=5,
-                    height=6,
-                    patternUnits="userSpaceOnUse",
-                    patternTransform="rotate(45)",
-                )
-            )
+            line = el("line", x1=0, y1=0, x2=0, y2=6, class_="hatch")
+            turned = {"patternUnits": "userSpaceOnUse", "patternTransform": "rotate(45)"}
+            found.append(el("pattern", line, id=f"{ident}-hatch", width=5, height=6, **turned))
     return el("defs", *found) if found else None
 
 

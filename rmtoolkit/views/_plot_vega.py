@@ -111,12 +111,9 @@ def _digits(scale: Scale) -> int | None:
 _WHOLE: Final = 10_000
 
 
-def _rows(
-    mark: Mark, tokens: Mapping[str, str], across: int | None = None, up: int | None = None
-) -> Iterable[tuple[Any, ...]]:
-    look = LOOKS.get(mark.look)
-    stroke = tokens[look.stroke] if look and look.stroke else "transparent"
-    fill = tokens[look.fill] if look and look.fill else "transparent"
+def _rows(mark: Mark, tokens: Mapping[str, str], across: int | None, up: int | None) -> Iterable[tuple[Any, ...]]:
+    look = LOOKS[mark.look]
+    stroke, fill = (tokens[token] if token else "transparent" for token in (look.stroke, look.fill))
     match mark:
         case Area():
             for at, (x, low, high) in enumerate(mark.columns()):
@@ -131,12 +128,12 @@ def _rows(
             if isinstance(mark, Bar):
                 yield *ends, fill, mark.says
             else:
-                yield *ends, stroke, look.width if look else 1, int(bool(look and look.dash)), mark.says
+                yield *ends, stroke, look.width, int(bool(look.dash)), mark.says
         case Point():
             size = (2 * mark.size) ** 2
             shape = _SHAPES.get(mark.shape, str(mark.shape))
             place = (round(mark.x, across), round(mark.y, up))
-            yield *place, shape, size, stroke, fill, look.width if look else 1, mark.says
+            yield *place, shape, size, stroke, fill, look.width, mark.says
 
 
 def _rounded(values: Any, digits: int | None) -> list[float]:  # noqa: ANN401 - an array
@@ -157,53 +154,56 @@ def text_rows(plots: Sequence[Plot], tokens: Mapping[str, str]) -> dict[str, lis
 
 
 def _text_rows(label: Text, plot: Plot, tokens: Mapping[str, str]) -> Iterable[tuple[str, tuple[Any, ...]]]:
-    kind = TYPES[label.look]
-    paint = (int(kind.bold), tokens[kind.colour], tokens[kind.halo] if kind.halo else "transparent", label.written)
-    left, wide = plot.x.first, round(text_width(label.written, bold=kind.bold))
-    anchor = _ANCHORS[label.anchor]
-    x = label.x + (_INDENT if label.swatch else 0)
+    left, (x, y, anchor, *paint) = plot.x.first, _pinned(label, tokens)
     if label.x <= left + 5:
         # What begins at the edge stays there when the chart is zoomed.
-        yield "pinned", (x - left, label.y, anchor, *paint)
+        yield "pinned", (x - left, y, anchor, *paint)
         return
-    tied = label.beside is not None and (bool(label.swatch) or abs(label.x - label.beside) <= _BESIDE)
-    at = label.beside if tied and label.beside is not None else x
-    place = (round(plot.x.back(at)), label.y)
+    at = x
+    if label.beside is not None and (label.swatch or abs(label.x - label.beside) <= _BESIDE):
+        at = label.beside
+    place, wide = (round(plot.x.back(at)), y), round(text_width(label.written, bold=TYPES[label.look].bold))
     beside = round(x - at, 1)
     if label.swatch:
         yield "swatches", (*place, tokens[LOOKS[label.swatch].fill], anchor, beside, wide)
     yield "labels", (*place, anchor, *paint, beside, wide)
 
 
+def _pinned(label: Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
+    """Give what a text has where it is tied to no instant."""
+    kind = TYPES[label.look]
+    halo = tokens[kind.halo] if kind.halo else "transparent"
+    place = (label.x + (_INDENT if label.swatch else 0), label.y, _ANCHORS[label.anchor])
+    return *place, int(kind.bold), tokens[kind.colour], halo, label.written
+
+
 def text_layers(x: Any, px: Any) -> list[Any]:  # noqa: ANN401 - channels and charts
-    """Make the layers that draw texts: each with a halo, which is a text with a stroke below it."""
+    """Make the layers that draw texts."""
     alt: Any = import_module("altair")
-    own = alt.Color("c:N", scale=None)
-
-    def written(name: str, across: Any, **mark: Any) -> list[Any]:  # noqa: ANN401 - a channel and charts
-        look = {
-            "align": alt.ExprRef("datum.a"),
-            "fontWeight": alt.ExprRef("datum.b?600:400"),
-            "baseline": "alphabetic",
-            **mark,
-        }
-        rows = alt.Chart(alt.NamedData(name))
-        # Without a description a screen reader would read out colours and px.
-        words = rows.mark_text(**look).encode(x=across, y=px, text="w:N", color=own, description="w:N")
-        halo = rows.mark_text(**look, strokeWidth=4, strokeJoin="round", aria=False)
-        paint = {"stroke": alt.Stroke("h:N", scale=None), "fill": alt.Fill("h:N", scale=None)}
-        return [halo.encode(x=across, y=px, text="w:N", **paint), words]
-
-    swatch = {"shape": "square", "size": 100, "opacity": 1, "filled": True}
     # A swatch stands before its label, also where that had to move.
     beside = alt.ExprRef(f"{_INSIDE}-10")
     return [
-        alt.Chart(alt.NamedData("swatches"))
-        .mark_point(clip=True, aria=False, xOffset=beside, yOffset=-4, **swatch)
-        .encode(x=x, y=px, color=own),
-        *written("labels", x, clip=True, dx=alt.ExprRef(_INSIDE)),
-        *written("pinned", alt.X("x:Q", scale=None, axis=None)),
+        _swatches(alt, alt.NamedData("swatches"), x, px, clip=True, aria=False, xOffset=beside, yOffset=-4),
+        *_haloed(alt, alt.NamedData("labels"), x, px, clip=True, dx=alt.ExprRef(_INSIDE)),
+        *_haloed(alt, alt.NamedData("pinned"), alt.X("x:Q", scale=None, axis=None), px),
     ]
+
+
+def _swatches(alt: Any, rows: Any, x: Any, y: Any, **mark: Any) -> Any:  # noqa: ANN401 - altair, channels, a chart
+    drawn = alt.Chart(rows).mark_point(shape="square", size=100, filled=True, opacity=1, **mark)
+    return drawn.encode(x=x, y=y, color=alt.Color("c:N", scale=None))
+
+
+def _haloed(alt: Any, rows: Any, x: Any, y: Any, **mark: Any) -> list[Any]:  # noqa: ANN401 - altair, channels, charts
+    """Write texts, each over a halo, which is a text with a stroke below it."""
+    bold = alt.ExprRef("datum.b?600:400")
+    look = {"align": alt.ExprRef("datum.a"), "fontWeight": bold, "baseline": "alphabetic", **mark}
+    place = {"x": x, "y": y, "text": "w:N"}
+    paint = {"stroke": alt.Stroke("h:N", scale=None), "fill": alt.Fill("h:N", scale=None)}
+    halo = alt.Chart(rows).mark_text(**look, strokeWidth=4, strokeJoin="round", aria=False)
+    # Without a description a screen reader would read out colours and px.
+    words = alt.Chart(rows).mark_text(**look).encode(**place, color=alt.Color("c:N", scale=None), description="w:N")
+    return [halo.encode(**place, **paint), words]
 
 
 def _fading(colour: str) -> dict[str, Any]:
@@ -251,17 +251,11 @@ def chart(width: float, height: float, *plots: Plot, says: str, tokens: Mapping[
 def _channel(channel: Any, field: str, scale: Scale, *, timed: bool = False) -> Any:  # noqa: ANN401 - of Altair
     """Give a scale of a plot to a channel; what is px already stays."""
     alt: Any = import_module("altair")
-    more: dict[str, Any] = {"stack": None} if field == "v" else {}
-    if scale == PX:
-        return channel(f"{field}:Q", scale=None, axis=_silent(alt), **more)
     kind = "utc" if timed else _SCALES[scale.grows]
     ends, px = [scale.low, scale.high], [scale.first, scale.last]
-    return channel(
-        f"{field}:{'T' if timed else 'Q'}",
-        scale=alt.Scale(type=kind, domain=ends, range=px, nice=False, zero=False),
-        axis=_silent(alt),
-        **more,
-    )
+    own = None if scale == PX else alt.Scale(type=kind, domain=ends, range=px, nice=False, zero=False)
+    more: dict[str, Any] = {"stack": None} if field == "v" else {}
+    return channel(f"{field}:{'T' if timed else 'Q'}", scale=own, axis=_silent(alt), **more)
 
 
 def _silent(alt: Any) -> Any:  # noqa: ANN401 - altair and an axis
@@ -275,35 +269,10 @@ _SCALES: Final = {Grows.EVENLY: "linear", Grows.AS_ROOT: "sqrt", Grows.AS_LOG: "
 def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list[Any]:  # noqa: ANN401 - altair, charts
     """Write the texts of plots where they stand, over a halo; small squares before those that have one."""
     labels = [mark for plot in plots for mark in plot.marks if isinstance(mark, Text)]
-    place = {"x": alt.X("x:Q", scale=None, axis=_silent(alt)), "y": alt.Y("y:Q", scale=None, axis=_silent(alt))}
+    x, y = alt.X("x:Q", scale=None, axis=_silent(alt)), alt.Y("y:Q", scale=None, axis=_silent(alt))
     squares = [{"x": one.x + 5, "y": one.y - 4, "c": tokens[LOOKS[one.swatch].fill]} for one in labels if one.swatch]
-    found: list[Any] = []
-    if squares:
-        square = alt.Chart(alt.InlineData(squares)).mark_point(shape="square", size=100, filled=True, opacity=1)
-        found.append(square.encode(**place, color=alt.Color("c:N", scale=None)))
-    rows = [
-        {
-            "x": one.x + (_INDENT if one.swatch else 0),
-            "y": one.y,
-            "w": one.written,
-            "a": _ANCHORS[one.anchor],
-            "b": int(TYPES[one.look].bold),
-            "c": tokens[TYPES[one.look].colour],
-            "h": tokens[TYPES[one.look].halo] if TYPES[one.look].halo else "transparent",
-        }
-        for one in labels
+    rows = [dict(zip(TEXTS["pinned"], _pinned(one, tokens), strict=True)) for one in labels]
+    return [
+        *([_swatches(alt, alt.InlineData(squares), x, y)] if squares else []),
+        *(_haloed(alt, alt.InlineData(rows), x, y, font=theme.FAMILY, fontSize=12) if rows else []),
     ]
-    if not rows:
-        return found
-    look = {
-        "align": alt.ExprRef("datum.a"),
-        "fontWeight": alt.ExprRef("datum.b?600:400"),
-        "baseline": "alphabetic",
-        "font": theme.FAMILY,
-        "fontSize": 12,
-    }
-    base = alt.Chart(alt.InlineData(rows))
-    halo = base.mark_text(**look, strokeWidth=4, strokeJoin="round", aria=False)
-    paint = {"stroke": alt.Stroke("h:N", scale=None), "fill": alt.Fill("h:N", scale=None)}
-    words = base.mark_text(**look).encode(**place, text="w:N", color=alt.Color("c:N", scale=None), description="w:N")
-    return [*found, halo.encode(**place, text="w:N", **paint), words]

@@ -52,15 +52,11 @@ def answer(
     """Write the answer about a workload: verdict, whose it is, why, what to do next, and the facts beside it."""
     mark, shown = text.VERDICTS[row["verdict"]], shortened(name, most)
     pods = [text.count(row["pods"], "pod")] if row["pods"] else []
+    who = ", ".join([shown, *pods, *pattern_words(row)])
     said = el(
         "div",
         badge or el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
-        el(
-            "span",
-            ", ".join([shown, *pods, *pattern_words(row)]),
-            class_="who",
-            title=name if shown != name else None,
-        ),
+        el("span", who, class_="who", title=name if shown != name else None),
         heading,
         el("p", text.printable(row["why"]), class_="reason"),
         then,
@@ -70,7 +66,10 @@ def answer(
 
 def facts(row: Row, target: float = 0.05) -> Markup:
     """Write the same four facts, always in the same places."""
-    return el("dl", _time(row), _risk(row, target), _confidence(row), _growth(row), class_="facts")
+    label, level = row["confidence_of"], row["evidence_level"]
+    drawn, note = (None, "") if level is None else (charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
+    sure = fact(label, text.chance(row["confidence_share"]), drawn, note)
+    return el("dl", _time(row), _risk(row, target), sure, _growth(row), class_="facts")
 
 
 def fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
@@ -96,32 +95,22 @@ def _time(row: Row) -> Markup:
 
 
 def _risk(row: Row, target: float) -> Markup:
-    value = row["oom_probability_7d"]
-    if value is None:
-        why = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
-        return fact("OOM kill, 7 days", text.kill_chance(row), None, why)
-    drawn = charts.risk_bar(value, target)
-    return fact(
-        "OOM kill, 7 days",
-        text.chance(value),
-        drawn,
-        f"{'above' if value > target else 'within'} the {text.share(target)} target",
-    )
-
-
-def _confidence(row: Row) -> Markup:
-    label, value, level = row["confidence_of"], text.chance(row["confidence_share"]), row["evidence_level"]
-    if level is None:
-        return fact(label, value, None, "")
-    return fact(label, value, charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
+    value, drawn = row["oom_probability_7d"], None
+    note = "there is no limit to exceed" if row["limit_bytes"] is None and row["limit_known"] else ""
+    if value is not None:
+        drawn = charts.risk_bar(value, target)
+        note = f"{'above' if value > target else 'within'} the {text.share(target)} target"
+    return fact("OOM kill, 7 days", text.kill_chance(row), drawn, note)
 
 
 def _growth(row: Row) -> Markup:
-    signal = text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
-    span = _span(row)
-    floor = row["detection_floor_bytes_per_day"]
-    notes = [*([span] if span else []), *([f"we would notice growth above {text.floor(floor)}"] if floor else [])]
-    return fact(f"Growth of {signal}", text.growth(row).removeprefix("+"), None, ", ".join(notes))
+    span, floor = _span(row), row["detection_floor_bytes_per_day"]
+    notes = (span, f"we would notice growth above {text.floor(floor)}" if floor else "")
+    return fact(_growth_of(row), text.growth(row).removeprefix("+"), None, ", ".join(filter(None, notes)))
+
+
+def _growth_of(row: Row) -> str:
+    return f"Growth of {text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')}"
 
 
 def _span(row: Row) -> str:
@@ -130,13 +119,10 @@ def _span(row: Row) -> str:
 
 def pattern_words(row: dict[str, Any]) -> list[str]:
     """Write pattern, other patterns and cause in words."""
-    words = [row["pattern"].replace("_", " ")] if row["pattern"] else []
-    words += [f"also {other.replace('_', ' ')}" for other in row["also"] or []]
-    if row["cause"]:
-        words.append(f"cause: {row['cause'].replace('_', ' ')}")
-    if row.get("workload_inferred"):
-        words.append("name inferred from the pod")
-    return words
+    words = [row["pattern"], *(f"also {other}" for other in row["also"] or [])]
+    words += [f"cause: {row['cause']}"] if row["cause"] else []
+    words += ["name inferred from the pod"] if row.get("workload_inferred") else []
+    return [word.replace("_", " ") for word in words if word]
 
 
 def with_code(sentence: str) -> Markup:
@@ -184,15 +170,18 @@ def _value(item: Row) -> Markup:
     return el("span", said, class_="whole" if len(said) <= _SHORT else None)
 
 
+def _with(said: str, small: str) -> Markup:
+    return el("span", said, el("span", text.printable(small), class_="small"))
+
+
 def seen(item: Row) -> str:
     """Say on which signal and when a piece of evidence was seen."""
     signal = text.SIGNAL_WORDS.get(item.get("signal") or "", item.get("signal"))
     if item["says"] == "not_measured" and not (item.get("statistic") or "").startswith("rejected"):
         return ""
-    if item.get("start") is None or item.get("end") is None:
-        return signal or ""
-    window = text.period(item["start"], item["end"])
-    return f"{signal}, {window}" if signal else window
+    is_known = item.get("start") is not None and item.get("end") is not None
+    window = text.period(item["start"], item["end"]) if is_known else None
+    return ", ".join(filter(None, (signal, window)))
 
 
 _EVIDENCE: Final[Sequence[Column]] = (
@@ -203,20 +192,12 @@ _EVIDENCE: Final[Sequence[Column]] = (
 )
 _EVIDENCE_SEEN: Final[Sequence[Column]] = (
     _EVIDENCE[0],
-    (
-        "Evidence, signal and window",
-        "",
-        lambda item: el("span", text.printable(item["text"]), el("span", text.printable(seen(item)), class_="small")),
-    ),
+    ("Evidence, signal and window", "", lambda item: _with(text.printable(item["text"]), seen(item))),
     ("Value (80 % interval)", "value", _value),
     _EVIDENCE[3],
 )
 _QUESTIONS: Final[Sequence[Column]] = (
-    (
-        "Question, and because",
-        "",
-        lambda item: el("span", item["question"], el("span", text.printable(item["because"] or ""), class_="small")),
-    ),
+    ("Question, and because", "", lambda item: _with(item["question"], item["because"] or "")),
     ("Answer", "word", lambda item: el("b", item["answer"].capitalize())),
     ("Reading", "word", lambda item: marked(text.READINGS[item["reading"]])),
 )
@@ -245,33 +226,34 @@ def how(row: Row, queries: Sequence[Row], *, copied: bool = False) -> Markup:
     window = "no samples"
     if row["window_start"] is not None:
         window = text.period(row["window_start"], row["window_end"])
-    since, cadence = row["growth_since"], row["cadence_seconds"]
-    risk, limit = row["oom_probability_7d"], row["limit_reason"]
-    rests = {
-        "Window": [
+    since, span, words = row["growth_since"], _span(row), row["evidence_words"]
+    rests: dict[str, tuple[str | None, ...]] = {
+        "Window": (
             window,
-            *([f"a sample every {text.hours(cadence / _HOUR)}"] if cadence is not None else []),
+            _every(row["cadence_seconds"]),
             f"coverage {text.share(row['coverage'])}",
-            *([text.count(row["runs"], "life", "lives")] if row["runs"] else []),
-        ],
-        f"Growth of {text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')}": [
+            text.count(row["runs"], "life", "lives") if row["runs"] else None,
+        ),
+        _growth_of(row): (
             text.growth(row).removeprefix("+"),
-            *([f"80 % interval {span}"] if (span := _span(row)) else []),
-            *([f"since {text.moment(since)} UTC"] if since is not None else []),
-        ],
-        "OOM kill, 7 days": [text.chance(risk), *([row["risk_because"]] if row["risk_because"] else [])],
-        row["confidence_of"]: [
-            text.chance(row["confidence_share"]),
-            *([f"from {row['evidence_words']}"] if row["evidence_words"] else []),
-        ],
-        "Limit": [limit] if limit else [],
+            f"80 % interval {span}" if span else None,
+            None if since is None else f"since {text.moment(since)} UTC",
+        ),
+        "OOM kill, 7 days": (text.chance(row["oom_probability_7d"]), row["risk_because"]),
+        row["confidence_of"]: (text.chance(row["confidence_share"]), f"from {words}" if words else None),
+        "Limit": (row["limit_reason"],),
     }
-    told = [join(el("dt", figure), el("dd", text.printable(", ".join(said)))) for figure, said in rests.items() if said]
+    known = {figure: ", ".join(filter(None, said)) for figure, said in rests.items()}
+    told = [join(el("dt", figure), el("dd", text.printable(said))) for figure, said in known.items() if said]
     shown = [
         join(el("dt", one["shows"]), el("dd", code(text.printable(one["promql"]), copied=copied))) for one in queries
     ]
     counted = text.count(len(shown), "query for Grafana", "queries for Grafana") if shown else "no queries"
     return folded("How this was got", f"{window}, {counted}", el("dl", *told, *shown, class_="queries"))
+
+
+def _every(cadence: float | None) -> str | None:
+    return None if cadence is None else f"a sample every {text.hours(cadence / _HOUR)}"
 
 
 def kills(rows: Sequence[Row]) -> Markup | None:
@@ -353,14 +335,11 @@ def quality(
     lost = sum(last - first for first, last in gaps) / 3_600_000
     said = [f"coverage {text.share(coverage)}"]
     said.append(f"{text.count(len(gaps), 'gap')} of {text.hours(lost)} in all" if gaps else "no gaps")
-    items = [*said]
-    if findings:
-        said.append(f"{len(findings):,} doubtful")
-    if cadence is not None:
-        items.append(f"a sample every {text.hours(cadence / _HOUR)}")
+    items = [*said, *filter(None, [_every(cadence)])]
     items += [
         f"{text.SIGNAL_WORDS.get(found['signal'] or '', text.printable(found['signal']))}: "
         f"{text.printable(found['detail'])} {'Not used as evidence.' if found['rejected'] else 'Used all the same.'}"
         for found in findings[:_SHOWN]
     ]
+    said += [f"{len(findings):,} doubtful"] if findings else []
     return folded("Data quality", ", ".join(said), el("ul", *(el("li", item) for item in items), class_="plain"))

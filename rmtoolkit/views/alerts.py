@@ -67,8 +67,7 @@ def rules(found: Assessment) -> str:
         {"name": f"rmtoolkit {row['anchor']}", "rules": [_rule(row, alert) for alert in watching]}
         for row, watching in _watched(found)
     ]
-    lacks = f"# Not complete: {found.incomplete}\n" if found.incomplete else ""
-    return lacks + _yaml({"groups": groups})
+    return (f"# Not complete: {found.incomplete}\n" if found.incomplete else "") + _yaml({"groups": groups})
 
 
 def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
@@ -79,8 +78,7 @@ def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
 
 
 def _rule(row: Row, alert: Alert) -> dict[str, Any]:
-    name = _plain(text.named(row))
-    words = {"name": name, "floor": text.rate(row["detection_floor_bytes_per_day"])}
+    words = {"name": _plain(text.named(row)), "floor": text.rate(row["detection_floor_bytes_per_day"])}
     last = f"At {text.moment(row['window_end'])} UTC: {row['why']} Next: {row['next_step']}"
     return {
         "alert": str(alert.watched),
@@ -129,31 +127,24 @@ def _claim(row: Row, alert: Alert, minutes: int) -> dict[str, Any] | None:
     healthy = row["verdict"] == Verdict.NOT_LEAK
     # A kill sets memory back; a rule that looks back for longer than a recording lasts cannot fire on it.
     grows = row["verdict"] == Verdict.LEAK and not row["kills"] and minutes * 60 > alert.needs_seconds * 1.1
-    match alert.watched:
-        case Watched.GROWTH:
-            fires = True if grows else False if healthy else None
-        case Watched.LIMIT:
-            soon = grows and row["hours_to_limit_high"] is not None and row["hours_to_limit_high"] < _SOON_HOURS
-            fires = True if soon else False if healthy else None
-        case Watched.KILL:
-            fires = row["kills"] > 0
-        case Watched.GAUGES:
-            fires = False
-    if fires is None:
+    latest = row["hours_to_limit_high"]
+    fires = {
+        Watched.GROWTH: grows,
+        Watched.LIMIT: grows and latest is not None and latest < _SOON_HOURS,
+        Watched.KILL: row["kills"] > 0,
+        Watched.GAUGES: False,
+    }[alert.watched]
+    if not fires and not healthy and alert.watched in (Watched.GROWTH, Watched.LIMIT):
         return None
     labels = _labels(row) | {"alertname": str(alert.watched), "alertstate": "firing"}
     matchers = ",".join(f"{key}={quoted(value)}" for key, value in labels.items())
-    return {
-        "expr": f"count(max_over_time(ALERTS{{{matchers}}}[{minutes}m]))",
-        "eval_time": f"{minutes}m",
-        "exp_samples": [{"value": 1}] if fires else [],
-    }
+    fired = f"count(max_over_time(ALERTS{{{matchers}}}[{minutes}m]))"
+    return {"expr": fired, "eval_time": f"{minutes}m", "exp_samples": [{"value": 1}] if fires else []}
 
 
 def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int]:
     """Give what was recorded of a workload as promtool writes series, its length in minutes, and their step."""
-    own = pl.all_horizontal(pl.col(name).eq_missing(row[name]) for name in _NAMED)
-    containers = found.recording.containers.filter(own)
+    containers = found.recording.containers.filter(pl.col(name).eq_missing(row[name]) for name in _NAMED)
     samples = found.recording.samples.join(containers.select("container_id"), on="container_id", how="semi")
     first = row["window_start"]
     length = int((row["window_end"] - first).total_seconds() // 60)
@@ -172,19 +163,16 @@ def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int
         alone = pl.col("container_id") == container["container_id"]
         mine = samples.filter(alone).group_by(at).agg(pl.col(list(_METRICS)).last())
         laid = grid.join(mine, on="at", how="left", maintain_order="left")
-        for signal, metric in _METRICS.items():
-            if laid[signal].null_count() < laid.height:
-                series.append(_one(metric, labels, laid[signal].to_list()))
         ended = kills.filter(alone)["at"].to_list()
-        if container["limit_bytes"] is not None:
-            limit = [container["limit_bytes"]] * laid.height
-            series.append(_one("kube_pod_container_resource_limits", {**labels, "resource": "memory"}, limit))
         counted = [sum(end <= minute for end in ended) for minute in laid["at"]]
-        series.append(_one("kube_pod_container_status_restarts_total", labels, counted))
-        reason = [1 if number else None for number in counted]
-        if any(reason):
-            metric = "kube_pod_container_status_last_terminated_reason"
-            series.append(_one(metric, {**labels, "reason": "OOMKilled"}, reason))
+        limit, reason = [container["limit_bytes"]] * laid.height, [1 if number else None for number in counted]
+        known = [
+            *((metric, labels, laid[signal].to_list()) for signal, metric in _METRICS.items()),
+            ("kube_pod_container_resource_limits", {**labels, "resource": "memory"}, limit),
+            ("kube_pod_container_status_restarts_total", labels, counted),
+            ("kube_pod_container_status_last_terminated_reason", {**labels, "reason": "OOMKilled"}, reason),
+        ]
+        series += [_one(*told) for told in known if any(value is not None for value in told[2])]
     return series, length, step
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -47,20 +46,12 @@ def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]
     plot.add(_plot.Area("whole", pieces), _plot.Line("spark", pieces))
     if limit is not None:
         plot.add(_plot.Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
-    plot.add(
-        *(_plot.Point("kill", time, min(then or line.peak_bytes, top), _plot.Shape.CROSS, 3) for time, then in kills)
-    )
-    if line.pieces:
-        times, values = line.pieces[-1]
-        plot.add(_plot.Point("ink", float(times[-1]), float(values[-1]), size=2.2))
-    words = [
-        line.name,
-        f"last {text.memory(line.last_bytes)}",
-        f"peak {text.memory(line.peak_bytes)}",
-        f"limit {text.configured(limit)}" if limit is not None else "no limit",
-    ]
-    if kills:
-        words.append(text.count(len(kills), "OOM kill"))
+    heights = ((time, min(then or line.peak_bytes, top)) for time, then in kills)
+    plot.add(*(_plot.Point("kill", *place, _plot.Shape.CROSS, 3) for place in heights))
+    plot.add(*(_plot.Point("ink", float(times[-1]), float(values[-1]), size=2.2) for times, values in line.pieces[-1:]))
+    words = [line.name, f"last {text.memory(line.last_bytes)}", f"peak {text.memory(line.peak_bytes)}"]
+    words.append(f"limit {text.configured(limit)}" if limit is not None else "no limit")
+    words += [text.count(len(kills), "OOM kill")] if kills else []
     return picture(SPARK_WIDTH, SPARK_HEIGHT, plot, says=", ".join(words), style=None)
 
 
@@ -74,15 +65,9 @@ def bullet(peak_bytes: int, limit_bytes: int, *, reached: bool) -> Markup:
     """Draw a peak against its limit: a bar that has the colour of alarm where it has reached it."""
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
+    empty, tick = _plot.Bar("empty", 0, full, 3, 11), _plot.Bar("ink", full - 1, full + 1, 0, 14)
     bar = _plot.Bar("alarm" if reached else "slack", 0, width, 3, 11)
-    return _bits(
-        _BULLET_WIDTH,
-        14,
-        _plot.Bar("empty", 0, full, 3, 11),
-        bar,
-        _plot.Bar("ink", full - 1, full + 1, 0, 14),
-        also="bullet",
-    )
+    return _bits(_BULLET_WIDTH, 14, empty, bar, tick, also="bullet")
 
 
 def risk_bar(probability: float, target: float = 0.05) -> Markup:
@@ -137,11 +122,9 @@ class Sparks:
     def _shared(self, samples: pl.DataFrame, extent: tuple[Any, Any] | None) -> tuple[str, tuple[int, int] | None]:
         """One window for all sparks where the histories lie side by side in time, else each its own."""
         time = pl.col("time").to_physical()
-        spans = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].to_list()
-        if not spans or extent is None:
-            return "History, to limit", None
-        first, last = map(ms, extent)
-        if last - first > _SIDE_BY_SIDE * statistics.median(spans):
+        usual = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].median()
+        first, last = (0, 0) if extent is None else map(ms, extent)
+        if not isinstance(usual, float) or last - first > _SIDE_BY_SIDE * usual:
             return "History, to limit", None
         first = max(first, last - _WEEK_MS)
         return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
@@ -165,10 +148,9 @@ class Sparks:
         if line is None:
             return text.NOT_APPLICABLE
         start, end = self._window or (int(line.pieces[0][0][0]), int(line.pieces[-1][0][-1]))
-        limit = self._limits.get(container)
         kills = self._kills.get(container)
         inside = [] if kills is None else kills.filter(pl.col("time").is_between(start, end)).tail(_MOST_KILLS).rows()
-        return spark(line, limit, [kill[1:] for kill in inside], start, end)
+        return spark(line, self._limits.get(container), [kill[1:] for kill in inside], start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +167,5 @@ class Picture:
         return f"<Picture: {text.printable(self.says)}>"
 
     def _repr_html_(self) -> str:
-        return str(
-            el(
-                "div",
-                el("style", style.STYLE),
-                self.svg,
-                class_="rm rm-explanation",
-                style="--rm-verdict:var(--rm-line)",
-            )
-        )
+        bare = "--rm-verdict:var(--rm-line)"
+        return str(el("div", el("style", style.STYLE), self.svg, class_="rm rm-explanation", style=bare))

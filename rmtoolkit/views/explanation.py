@@ -25,16 +25,10 @@ if TYPE_CHECKING:
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
 
-    Row = dict[str, Any]
-
 #: Begins a line of a summary that is there to be copied.
 CODE: Final = " " * 4
 
-_HORIZONS: Final = (
-    ("24 h", "oom_probability_24h"),
-    ("7 days", "oom_probability_7d"),
-    ("30 days", "oom_probability_30d"),
-)
+_HORIZONS: Final = {"24 h": "24h", "7 days": "7d", "30 days": "30d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +105,9 @@ class Explanation:
         for item in self.evidence.iter_rows(named=True):
             where = f" ({seen})" if (seen := _tables.seen(item)) else ""
             lines.append(f"  {text.EVIDENCE[item['says']].word:<13} {item['text']}: {item['value']}{where}")
-        if self.row["detection_floor_bytes_per_day"] is not None:
-            floor = text.floor(self.row["detection_floor_bytes_per_day"])
-            lines.append(f"Smallest growth that would be found here, nine times in ten: {floor}.")
-        if (risk := _risk_words(self.row)) is not None:
-            lines.append(risk)
-        if self.row["foretold"] is not None:
-            lines.append(self.row["foretold"])
+        if (floor := self.row["detection_floor_bytes_per_day"]) is not None:
+            lines.append(f"Smallest growth that would be found here, nine times in ten: {text.floor(floor)}.")
+        lines += filter(None, (_risk_words(self.row), self.row["foretold"]))
         for then in self.advice[1:].iter_rows(named=True):
             lines.append(f"Then: {then['text']}")
             lines += [f"{CODE}{then['setting']}"] if then["setting"] else []
@@ -135,7 +125,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         row: dict[str, Any] = self.row | {"evidence": self.evidence.to_dicts()}
-        mark = text.VERDICTS[row["verdict"]]
+        mark, risk = text.VERDICTS[row["verdict"]], _risk_words(row)
         first, *others = self.advice.iter_rows(named=True)
         answer = _tables.answer(
             row,
@@ -145,7 +135,6 @@ class Explanation:
             self.target,
             badge=el("span", f"{mark.shape} {mark.badge}", class_="badge"),
         )
-        risk = _risk_words(row)
         more = [el("li", *action(one)) for one in others]
         return str(
             el(
@@ -162,11 +151,10 @@ class Explanation:
         )
 
 
-def _risk_words(row: Row) -> str | None:
-    known = [(span, row[column]) for span, column in _HORIZONS if row[column] is not None]
-    if not known:
-        return None
-    return "Chance of an OOM kill: " + ", ".join(f"{text.chance(value)} within {span}" for span, value in known) + "."
+def _risk_words(row: dict[str, Any]) -> str | None:
+    known = ((span, row[f"oom_probability_{column}"]) for span, column in _HORIZONS.items())
+    said = ", ".join(f"{text.chance(value)} within {span}" for span, value in known if value is not None)
+    return f"Chance of an OOM kill: {said}." if said else None
 
 
 ENDINGS: Final = (".html", ".htm")
@@ -219,11 +207,12 @@ def explain(
         raise RmtoolkitError(msg)
     found = as_assessment(source, heap=heap)
     row = find_row(found, workload)
-    mine = [
+    evidence, advice, queries = (
         frame.filter(workload_id=row["workload_id"]).drop("workload_id")
         for frame in (found.evidence, found.advice, found.queries)
-    ]
+    )
     if "lives" in row:
-        mine[0] = pl.DataFrame({"evidence": [row["evidence"]]}, schema={"evidence": found.workloads.schema["evidence"]})
-        mine[0] = mine[0].explode("evidence", empty_as_null=False).unnest("evidence")
-    return Explanation(row, mine[0], mine[1].drop("rank"), mine[2], found.fleet.target, found.incomplete)
+        schema = {"evidence": found.workloads.schema["evidence"]}
+        evidence = pl.DataFrame({"evidence": [row["evidence"]]}, schema=schema)
+        evidence = evidence.explode("evidence", empty_as_null=False).unnest("evidence")
+    return Explanation(row, evidence, advice.drop("rank"), queries, found.fleet.target, found.incomplete)

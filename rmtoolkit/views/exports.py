@@ -34,10 +34,8 @@ def check_format(path: str | os.PathLike[str]) -> str:
     """Tell from a file's name how to write it, and whether it can be written at all."""
     check_target(path, FORMATS)
     ending = Path(path).suffix.lower()
-    if ending not in FORMATS:
-        # A pipe or a device without a format in its name: text that every program reads.
-        return ".json"
-    return ending
+    # A pipe or a device has no format in its name: text that every program reads.
+    return ending if ending in FORMATS else ".json"
 
 
 def patches(source: Source | Assessment) -> str:
@@ -80,15 +78,11 @@ def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
         for_spreadsheets(verdicts).write_csv(made)
     elif ending == MARKDOWN:
         flat = for_spreadsheets(verdicts)
-        rows = [flat.columns, ["---"] * flat.width, *(map(_cell, row) for row in flat.iter_rows())]
-        return "".join(f"| {' | '.join(row)} |\n" for row in rows).encode()
+        told = (("" if value is None else escaped(value) for value in row) for row in flat.iter_rows())
+        return "".join(f"| {' | '.join(row)} |\n" for row in (flat.columns, ["---"] * flat.width, *told)).encode()
     else:
         verdicts.write_json(made)
     return made.getvalue()
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else escaped(value)
 
 
 def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, table
@@ -26,8 +27,9 @@ from rmtoolkit.heap.suspects import OTHERS, over_time
 from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked, with_code
+from rmtoolkit.views._tables import write as write_rows
 from rmtoolkit.views.charts import Picture
-from rmtoolkit.views.heap_terminal import MARKS, SHOWN
+from rmtoolkit.views.heap_terminal import MARKS, SHOWN, known
 from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 
@@ -36,9 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    import polars as pl
-
     from rmtoolkit.heap.allocator import Allocator
+    from rmtoolkit.views._tables import Column
 
 
 WIDTH: Final = 1080
@@ -60,11 +61,16 @@ def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> P
     """Draw what the heap holds over time, stacked by the functions that hold it; what grows stands at the bottom."""
     found = plot_over_time(heap, suspects)
     if found is None:
-        says = "This profile knows no time"
-        return Picture(note(WIDTH, 40, says), says)
+        return _nothing("This profile knows no time")
     plot, says = found
-    style = "max-width:100%;height:auto;display:block"
-    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=style), says, (plot.x.low, plot.x.high))
+    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=_STYLE), says, (plot.x.low, plot.x.high))
+
+
+_STYLE: Final = "max-width:100%;height:auto;display:block"
+
+
+def _nothing(says: str) -> Picture:
+    return Picture(note(WIDTH, 40, says.removesuffix(".")), says)
 
 
 def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> tuple[_plot.Plot, str] | None:
@@ -72,9 +78,10 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
     table = over_time(heap)
     if not table.height:
         return None
-    names = table["function"].unique(maintain_order=True).to_list()
-    levels = np.array([table.filter(function=name)["live_bytes"].to_numpy() for name in names], dtype=np.float64)
-    first = table.filter(function=names[0])
+    curves = table.partition_by("function", maintain_order=True)
+    names = [curve["function"][0] for curve in curves]
+    levels = np.array([curve["live_bytes"].to_numpy() for curve in curves], dtype=np.float64)
+    first = curves[0]
     timed = first["time_seconds"].null_count() == 0
     clock = (first["time_seconds"] if timed else first["step"] + 1).to_numpy().astype(np.float64)
     # Time begins with the program, whenever the first stamp came.
@@ -109,22 +116,20 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
 
 def _growing(suspects: pl.DataFrame | None) -> set[str]:
     """Name what grows steadily, and by enough to be seen beside the rest that grows."""
-    if suspects is None:
-        return set()
-    growing = suspects.filter(suspects["reading"] == "grows")
-    return set(growing.filter(growing["growth_share"] >= _GROWS)["function"])
+    growing = None if suspects is None else suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")
+    return set() if growing is None else set(growing["function"])
 
 
 def _ordered(names: list[str], levels: _plot.Floats, grows: set[str], top: float) -> tuple[list[str], _plot.Floats]:
     """Put what grows below, the largest of the others next, and what is too small to see to everything else."""
-    kept = [place for place, name in enumerate(names) if name in grows]
-    seen = [place for place, name in enumerate(names) if name not in grows and name != OTHERS]
-    seen = [place for place in seen if levels[place].max() >= _SEEN * top]
-    kept += sorted(seen, key=lambda place: -levels[place][-1])
-    rest = [place for place in range(len(names)) if place not in kept]
-    shown = [names[place] for place in kept] + ([OTHERS] if rest else [])
-    parts = [levels[place] for place in kept] + ([levels[rest].sum(axis=0)] if rest else [])
-    return shown, np.array(parts)
+    known = list(zip(names, levels, strict=True))
+    kept = [one for one in known if one[0] in grows]
+    seen = [one for one in known if one[0] not in (*grows, OTHERS) and one[1].max() >= _SEEN * top]
+    kept += sorted(seen, key=lambda one: -one[1][-1])
+    shown = [name for name, _ in kept]
+    rest = [level for name, level in known if name not in shown]
+    parts = [level for _, level in kept] + ([np.sum(rest, axis=0)] if rest else [])
+    return shown + ([OTHERS] if rest else []), np.array(parts)
 
 
 def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:
@@ -132,11 +137,9 @@ def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:
     known = known.filter(known["time_seconds"].is_between(0, end))
     if known.height < _FEWEST:
         return None
-    times = (known["time_seconds"] * 1000).round().cast(int).to_numpy()
-    times, values = _plot.thin(
-        times, known["rss_bytes"].to_numpy().astype(np.float64), int(times[0]), int(times[-1]), 240
-    )
-    return times / 1000, values
+    times, values = (known["time_seconds"] * 1000).round().cast(int).to_numpy(), known["rss_bytes"].cast(pl.Float64)
+    times, kept = _plot.thin(times, values.to_numpy(), int(times[0]), int(times[-1]), 240)
+    return times / 1000, kept
 
 
 def _timed(begin: float, end: float) -> _plot.Ticks:
@@ -224,7 +227,7 @@ def allocator_layers(found: AllocatorAnswer) -> Picture:
     """Draw what is resident: live, in gaps, kept, metadata; the process first, then each arena."""
     totals = found.allocator.totals
     if not totals.height:
-        return Picture(note(WIDTH, 40, found.headline.removesuffix(".")), found.headline)
+        return _nothing(found.headline)
     whole = _layers(totals.row(-1, named=True))
     several = found.arenas.height > 1
     arenas = list(found.arenas.head(_ARENAS).iter_rows(named=True)) if several else []
@@ -254,11 +257,12 @@ def allocator_layers(found: AllocatorAnswer) -> Picture:
 
 def allocator_sizes(found: AllocatorAnswer) -> Picture:
     """Draw which sizes of blocks have the gaps: what is live on their pages, and what is free."""
-    rows = [row for row in found.sizes.head(_SIZES).iter_rows(named=True) if row["fragmentation_bytes"]]
-    rows = [row for row in rows if row["fragmentation_bytes"] >= _LEAST_GAPS * rows[0]["fragmentation_bytes"]]
+    large = found.sizes.head(_SIZES).filter(pl.col("fragmentation_bytes") > 0)
+    rows = large.filter(pl.col("fragmentation_bytes") >= _LEAST_GAPS * pl.first("fragmentation_bytes")).to_dicts()
     if not rows:
-        says = "No size of block has gaps" if found.sizes.height else "These statistics list no sizes of blocks"
-        return Picture(note(WIDTH, 40, says), says)
+        return _nothing(
+            "No size of block has gaps" if found.sizes.height else "These statistics list no sizes of blocks"
+        )
     plot = _bars(max(row["active_bytes"] or 0 for row in rows), _BARS_END - _WORDS)
     for at, row in enumerate(rows):
         y = 6 + 24 * at
@@ -277,14 +281,9 @@ def allocator_sizes(found: AllocatorAnswer) -> Picture:
 
 def _layers(row: dict[str, Any]) -> dict[str, int]:
     """Take apart what is resident; what is unknown is left out."""
-    dirty = row["purgeable_bytes"] if row.get("dirty_bytes") is None else row["dirty_bytes"]
-    known = {
-        "live": row["allocated_bytes"],
-        "slack": row["fragmentation_bytes"],
-        "kept": dirty,
-        "whole": row["metadata_bytes"],
-    }
-    return {kind: amount for kind, amount in known.items() if amount}
+    kept = "purgeable_bytes" if row.get("dirty_bytes") is None else "dirty_bytes"
+    names = {"live": "allocated_bytes", "slack": "fragmentation_bytes", "kept": kept, "whole": "metadata_bytes"}
+    return {kind: row[name] for kind, name in names.items() if row[name]}
 
 
 def _bars(top: int, right: float) -> _plot.Plot:
@@ -311,8 +310,7 @@ def _named_layers(plot: _plot.Plot, layers: dict[str, int], y: float) -> None:
 
 
 def _shown(height: float, says: str, *plots: _plot.Plot) -> Picture:
-    style = "max-width:100%;height:auto;display:block"
-    return Picture(picture(WIDTH, height, *plots, says=says, also="rm-heap-bars", style=style), says)
+    return Picture(picture(WIDTH, height, *plots, says=says, also="rm-heap-bars", style=_STYLE), says)
 
 
 ENDINGS: Final = (".html",)
@@ -326,21 +324,19 @@ _TOKENS: Final = {"grows": "leak", "rests": "ok"}
 
 def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
     """Write the whole page."""
-    what = "Heap profile"
+    kind = ""
     if isinstance(found, AllocatorAnswer):
-        what = "Statistics of an allocator"
-        token, parts = "unsure", _of_allocator(found)
+        what, parts = "Statistics of an allocator", _of_allocator(found)
     elif isinstance(found, DiffAnswer):
-        what = "Two heap profiles"
-        token, parts = "unsure", _of_diff(found)
+        what, parts = "Two heap profiles", _of_diff(found)
     else:
-        token, parts = _TOKENS.get(found.reading.kind, "unsure"), _of_profile(found)
+        what, parts, kind = "Heap profile", _of_profile(found), found.reading.kind
     main = el(
         "main",
         el("p", f"{what}: {text.printable(source)}" if source else what, class_="note"),
         el("h1", text.printable(found.headline)),
         *parts,
-        class_=f"rm rm-explanation {token}",
+        class_=f"rm rm-explanation {_TOKENS.get(kind, 'unsure')}",
     )
     return document(text.printable(found.headline), HEAP_PAGE, [main], SCRIPT, inline=True)
 
@@ -401,15 +397,9 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if summary.live_at_end_bytes is not None:
         facts.append(("Live at the end", text.memory(summary.live_at_end_bytes), "that alone is no leak"))
     if found.reading.kind in ("grows", "fills", "rests"):
-        rate = found.reading.growth_bytes_per_second
-        value = (
-            f"{text.small_memory(rate)}/s"
-            if rate
-            else "none"
-            if not found.reading.growth_bytes
-            else text.memory(found.reading.growth_bytes)
-        )
-        facts.append(("Steady growth", value, f"{text.memory(found.reading.growth_bytes)} after startup"))
+        rate, grown = found.reading.growth_bytes_per_second, found.reading.growth_bytes
+        value = f"{text.small_memory(rate)}/s" if rate else text.memory(grown) if grown else "none"
+        facts.append(("Steady growth", value, f"{text.memory(grown)} after startup"))
     if summary.rss_peak_bytes is not None:
         facts.append(("Resident at most", text.memory(summary.rss_peak_bytes), "with the recorder"))
     if summary.temporary is not None and summary.allocations:
@@ -445,30 +435,30 @@ def _section(title: str, drawn: Markup) -> Markup:
     return el("section", el("h2", title), el("div", drawn, class_="wide"))
 
 
-def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> Markup:
-    kinds = ["" if at < left - 1 else "code" if at < left else "n" for at in range(len(heads))]
-    return el("div", table(list(zip(heads, kinds, strict=True)), rows, caption=caption), class_="wide")
+def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Markup:
+    kinds = [(head, "n" if at else "code") for at, head in enumerate(heads)]
+    return el("div", table(kinds, rows, caption=caption), class_="wide")
 
 
 def _suspects(found: HeapAnswer) -> Markup:
-    rows = [
-        (
-            marked(MARKS[row["reading"]]),
-            el("span", place(row), el("span", text.printable(row["evidence"]), class_="small")),
-            text.NOT_APPLICABLE if not row["growth_bytes"] else text.memory(row["growth_bytes"]),
-            text.NOT_APPLICABLE if not row["growth_share"] else text.chance(row["growth_share"]),
-            text.memory(row["held_bytes"]),
-        )
-        for row in _worth_a_row(found).iter_rows(named=True)
-    ]
-    return _table("By function", ("Reading", "Function of your own code", "Growth", "Share", "Held"), rows, 2)
+    shown = found.suspects.head(_ROWS)
+    # What grows, and what holds more than next to nothing.
+    least = _HELD * float(shown["held_bytes"].sum() or 0)
+    worth = shown.filter((shown["growth_bytes"].fill_null(0) > 0) | (shown["held_bytes"] >= least))
+    return el("div", write_rows(_SUSPECTS, worth.to_dicts(), caption="By function"), class_="wide")
 
 
-def _worth_a_row(found: HeapAnswer) -> pl.DataFrame:
-    """Keep what grows, and what holds more than next to nothing."""
-    table = found.suspects.head(_ROWS)
-    least = _HELD * float(table["held_bytes"].sum() or 0)
-    return table.filter((table["growth_bytes"].fill_null(0) > 0) | (table["held_bytes"] >= least))
+_SUSPECTS: Final[Sequence[Column]] = (
+    ("Reading", "", lambda row: marked(MARKS[row["reading"]])),
+    (
+        "Function of your own code",
+        "code",
+        lambda row: el("span", place(row), el("span", text.printable(row["evidence"]), class_="small")),
+    ),
+    ("Growth", "n", lambda row: known(text.memory, row["growth_bytes"])),
+    ("Share", "n", lambda row: known(text.chance, row["growth_share"])),
+    ("Held", "n", lambda row: text.memory(row["held_bytes"])),
+)
 
 
 def _churn(found: HeapAnswer) -> Markup:
@@ -479,7 +469,7 @@ def _churn(found: HeapAnswer) -> Markup:
             f"{row['allocations']:,}",
             text.chance(row["allocations"] / total),
             text.UNKNOWN if row["temporary"] is None else f"{row['temporary']:,}",
-            text.UNKNOWN if row["allocated_bytes"] is None else text.memory(row["allocated_bytes"]),
+            text.memory(row["allocated_bytes"]),
         )
         for row in found.churn.head(_CHURNS).iter_rows(named=True)
     ]
@@ -507,15 +497,12 @@ def _of_diff(found: DiffAnswer) -> list[Markup | None]:
 
 
 def _of_allocator(found: AllocatorAnswer) -> list[Markup | None]:
-    limits = found.limit_as_it_is_bytes, found.limit_if_purged_bytes
-    notes = ("a tenth above the most that was resident", "the same, if the allocator gave back what it could")
+    limits = (text.configured(one, known=False) for one in (found.limit_as_it_is_bytes, found.limit_if_purged_bytes))
     facts = [
         ("Kept pages", text.memory(found.kept_bytes), "freed, and not given back"),
         ("Gaps", text.memory(found.gaps_bytes), "between live blocks: no setting gives them back"),
-        *(
-            (name, text.configured(limit, known=limit is not None), note)
-            for name, limit, note in zip(("Limit as it is", "Limit if purged"), limits, notes, strict=True)
-        ),
+        ("Limit as it is", next(limits), "a tenth above the most that was resident"),
+        ("Limit if purged", next(limits), "the same, if the allocator gave back what it could"),
     ]
     return [
         _next(found.next_step),

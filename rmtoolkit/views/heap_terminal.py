@@ -8,11 +8,13 @@ from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.views import theme
+from rmtoolkit.views.theme import GAP, aligned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer
+    from rmtoolkit.schema import Report
 
 #: How a reading looks.
 MARKS: Final = {
@@ -28,7 +30,7 @@ _MOST: Final = 6
 _CHURNS: Final = 3
 #: In ASCII these must not take more room than in Unicode.
 _NARROW: Final = str.maketrans({"…": "~", "→": ">"})
-_GAP: Final = "  "
+_OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes")
 #: A function that makes less than this share of all allocations is not worth a line.
 _CHURNED: Final = 0.05
 #: Nor is a size whose gaps are less than this share of what is resident.
@@ -51,8 +53,7 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
             lines.append(f"and {text.count(rest, 'function')} more: -o FILE.csv")
     lines += _churn(found)
     lines += ["", *text.wrapped("Not in this profile: " + "; ".join(found.unseen) + ".")]
-    lines += [part for note in found.heap.report.notes() for part in text.wrapped(f"Note: {note}.")]
-    lines += text.wrapped(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")
+    lines += [*_notes(found.heap.report), *_next(found.next_step)]
     return _body(lines, unicode=unicode)
 
 
@@ -66,7 +67,11 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
     known = [(what, one, other) for what, one, other in sums if one is not None and other is not None]
     if known:
         width = max(len(what) for what, *_ in known)
-        lines += ["", *(f"{what.ljust(width)}  {_from_to(one, other)}" for what, one, other in known)]
+        lines += [""]
+        lines += [
+            f"{what.ljust(width)}  {_arrow(one, other)} ({text.change(other - one) if other != one else 'no change'})"
+            for what, one, other in known
+        ]
     changed = [row for row in found.table.iter_rows(named=True) if any(row[f"{name}_change"] for name in SHOWN)]
     rows = changed[: _MOST * 2]
     if rows:
@@ -110,46 +115,34 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
             "",
             *(f"{name:10}  {text.memory(held):>9}  {said}".rstrip() for name, held, said in facts if held is not None),
         ]
-    limits = [found.limit_as_it_is_bytes, found.limit_if_purged_bytes]
-    if limits[0] is not None:
+    if found.limit_as_it_is_bytes is not None:
         most = f"the most of {text.count(totals.height, 'document')}" if totals.height > 1 else "this document"
-        said = f"Limit as it is {text.configured(limits[0])}"
-        said += "" if limits[1] is None else f", if purged {text.configured(limits[1])}"
+        purged = found.limit_if_purged_bytes
+        said = f"Limit as it is {text.configured(found.limit_as_it_is_bytes)}"
+        said += "" if purged is None else f", if purged {text.configured(purged)}"
         lines += ["", *text.wrapped(f"{said}: {most} and a tenth of room; memory outside the allocator comes on top.")]
     if found.arenas.height > 1:
         rows = found.arenas.head(_MOST).to_dicts()
-        cells = [
-            _amounts(row, ("allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes"))
-            for row in rows
-        ]
         heads = ("LIVE", "GAPS", "KEPT", "METADATA")
-        names = [
-            f"{row['arena']}" + ("" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})")
-            for row in rows
-        ]
+        cells = [[text.memory(row[name]) for name in _OF_ARENA] for row in rows]
+        threads = ["" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})" for row in rows]
+        names = [f"{row['arena']}{with_}" for row, with_ in zip(rows, threads, strict=True)]
         lines += ["", *columns(heads, cells, names, name="ARENA")]
     least = _WORTH * (found.resident_bytes or 0)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
     if rows:
+        heads = ("LIVE", "GAPS", "USED", "PARTIAL SLABS")
         cells = [
-            (
-                *_amounts(row, ("live_bytes", "fragmentation_bytes")),
+            [
+                text.memory(row["live_bytes"]),
+                text.memory(row["fragmentation_bytes"]),
                 text.share(row["used"]),
                 _of(row["partial_slabs"], row["slabs"]),
-            )
+            ]
             for row in rows
         ]
-        lines += [
-            "",
-            *columns(
-                ("LIVE", "GAPS", "USED", "PARTIAL SLABS"),
-                cells,
-                [text.block_size(row["size_bytes"]) for row in rows],
-                name="BLOCKS OF",
-            ),
-        ]
-    lines += [part for note in found.allocator.report.notes() for part in text.wrapped(f"Note: {note}.")]
-    lines += ["", *text.wrapped(f"Next: {found.next_step[:1].lower()}{found.next_step[1:]}")]
+        lines += ["", *columns(heads, cells, [text.block_size(row["size_bytes"]) for row in rows], name="BLOCKS OF")]
+    lines += [*_notes(found.allocator.report), "", *_next(found.next_step)]
     return _body(lines, unicode=unicode)
 
 
@@ -158,12 +151,16 @@ def _body(lines: list[str], *, unicode: bool) -> str:
     return body if unicode else text.plain(body.translate(_NARROW))
 
 
-def _amounts(row: dict[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(text.memory(row[name]) for name in names)
-
-
 def _of(part: int | None, whole: int | None) -> str:
     return text.UNKNOWN if part is None or whole is None else f"{part:,} of {whole:,}"
+
+
+def _notes(report: Report) -> list[str]:
+    return [part for note in report.notes() for part in text.wrapped(f"Note: {note}.")]
+
+
+def _next(step: str) -> list[str]:
+    return text.wrapped(f"Next: {step[:1].lower()}{step[1:]}")
 
 
 def _about(source: str, spans_: str) -> list[str]:
@@ -183,49 +180,41 @@ def _said(what: str, said: str, found: HeapAnswer) -> str:
 
 
 def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, unicode: bool) -> list[str]:
-    heads: tuple[str, ...] = ("GROWTH", "A SECOND", "SHARE", "HELD", "AT THE END")
-    cells: list[tuple[str, ...]] = [
-        (
-            text.memory(row["growth_bytes"]) if row["growth_bytes"] else text.NOT_APPLICABLE,
-            f"{text.small_memory(row['growth_bytes_per_second'])}"
-            if row["growth_bytes_per_second"]
-            else text.NOT_APPLICABLE,
-            text.chance(row["growth_share"]) if row["growth_share"] else text.NOT_APPLICABLE,
-            text.memory(row["held_bytes"]),
-            text.memory(row["live_at_end_bytes"]),
-        )
-        for row in rows
-    ]
-    if found.reading.kind == "picture":
-        heads, cells = ("HELD",), [(cell[3],) for cell in cells]
+    writers: dict[str, Callable[[dict[str, Any]], str]] = {
+        "GROWTH": lambda row: known(text.memory, row["growth_bytes"]),
+        "A SECOND": lambda row: known(text.small_memory, row["growth_bytes_per_second"]),
+        "SHARE": lambda row: known(text.chance, row["growth_share"]),
+        "HELD": lambda row: text.memory(row["held_bytes"]),
+        "AT THE END": lambda row: text.memory(row["live_at_end_bytes"]),
+    }
+    heads = ["HELD"] if found.reading.kind == "picture" else list(writers)
+    cells = [[writers[head](row) for head in heads] for row in rows]
     marks = [MARKS[row["reading"]] for row in rows]
     shown = [f"{mark.shape if unicode else mark.plain} {mark.word}" for mark in marks]
     width = max(len("READING"), *map(len, shown))
     body = columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
-    lines = [f"{'READING'.ljust(width)}{_GAP}{body[0]}"]
+    lines = [f"{'READING'.ljust(width)}{GAP}{body[0]}"]
     for at, line in enumerate(body[1:]):
         label = theme.styled(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
-        lines.append(f"{label}{_GAP}{line}")
+        lines.append(f"{label}{GAP}{line}")
         if not at and len(found.path) > 1:
             path = " → ".join(text.shortened(name, 60) for name in found.path)
-            lines += [
-                " " * (width + 2) + part
-                for part in text.wrapped(f"through {path}", text.WIDTH - width - 2, indent="  ")
-            ]
+            parts = text.wrapped(f"through {path}", text.WIDTH - width - 2, indent="  ")
+            lines += [" " * (width + 2) + part for part in parts]
     return lines
 
 
+def known(write: Callable[[float], str], value: float | None) -> str:
+    """Write an amount, where there is one."""
+    return write(value) if value else text.NOT_APPLICABLE
+
+
 def _churn(found: HeapAnswer) -> list[str]:
-    total = found.heap.summary.allocations
-    rows = [
-        row
-        for row in found.churn.head(_CHURNS).iter_rows(named=True)
-        if total and row["allocations"] >= _CHURNED * total
-    ]
-    if not rows or total is None:
-        return []
+    total = found.heap.summary.allocations or 0
+    most = found.churn.head(_CHURNS)
+    rows = most.filter(most["allocations"] >= _CHURNED * total).to_dicts() if total else []
     bound = "" if found.heap.summary.temporary_exact else "at most "
-    lines = ["", "Most allocations:"]
+    lines = ["", "Most allocations:"] if rows else []
     for row in rows:
         said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
         short = "" if row["temporary_share"] is None else f", {bound}{text.chance(row['temporary_share'])} temporary"
@@ -243,10 +232,6 @@ def _arrow(before: int | None, after: int | None) -> str:
     return text.UNKNOWN if before is None or after is None else f"{text.memory(before)} → {text.memory(after)}"
 
 
-def _from_to(before: int, after: int) -> str:
-    return f"{_arrow(before, after)} ({text.change(after - before) if after != before else 'no change'})"
-
-
 def columns(
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -256,13 +241,10 @@ def columns(
     name: str = "FUNCTION",
 ) -> list[str]:
     """Set figures to the right, and behind them whose they are, cut at its beginning."""
-    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
-    left = room - sum(widths) - len(_GAP) * len(widths)
-
-    def line(row: Sequence[str], whose: str) -> str:
-        return _GAP.join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), whose])
-
-    return [line(heads, name), *(line(row, fitting(whose, left)) for row, whose in zip(rows, names, strict=True))]
+    head, *figures = aligned([heads, *rows])
+    left = room - len(head) - len(GAP)
+    lines = (f"{line}{GAP}{fitting(whose, left)}" for line, whose in zip(figures, names, strict=True))
+    return [f"{head}{GAP}{name}", *lines]
 
 
 def fitting(name: str, room: int) -> str:

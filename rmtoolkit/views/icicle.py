@@ -54,23 +54,9 @@ class Node:
     suspect: bool = False
 
 
-def frame(drawn: list[Markup], height: int, says: str, **attributes: object) -> Markup:
-    """Put nodes in a picture."""
-    told: dict[str, object] = {"role": "img", "aria_label": says} | attributes
-    return el(
-        "svg",
-        *drawn,
-        class_="rm-icicle",
-        width=WIDTH,
-        height=height,
-        viewBox=f"0 0 {WIDTH} {height}",
-        **told,
-    )
-
-
-def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None = None) -> list[Node]:
+def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None) -> list[Node]:
     """Find where each node of a tree is drawn."""
-    grows = set() if suspects is None else set(suspects.filter(suspects["reading"] == "grows").head(1)["function"])
+    grows = () if suspects is None else suspects.filter(reading="grows")["function"][:1]
     marked = {spoken(plain_name(name)) for name in grows}
     rows = list(nodes.iter_rows(named=True))
     compared = rows[0]["before"] is not None
@@ -127,11 +113,8 @@ def labels(node: Node, by: str) -> list[str]:
     """Write what may stand in a node, the longest first: its name and its amount, then less and less of the name."""
     mark = "▲ " if node.suspect else ""
     parts = text.printable(node.row["name"]).split("::")
-    row = node.row
-    size = amount(row, by)
-    if row["before"] is not None:
-        # In a node only the change; all of it is told beside it.
-        size = size.split(" to ")[0] if row["value"] != row["before"] else amount(row | {"before": None}, by)
+    # In a node only the change, or how much it is as before; all of it is told beside it.
+    size = amount(node.row, by).split(" to ")[0].removesuffix(" as before")
     return [*(f"{mark}{'::'.join(parts[at:])} {size}" for at in range(len(parts))), f"{mark}{parts[-1]}"]
 
 
@@ -144,10 +127,10 @@ def fitting(written: list[str], width: float) -> str:
     return written[-1][: letters - 1] + "…" if letters >= _FEWEST else ""
 
 
-def describe(node: Node, by: str, whole: float) -> str:
+def describe(node: Node, by: str) -> str:
     """Say all about a node."""
     row = node.row
-    said = f"{text.printable(row['name'])}: {amount(row, by)}, {text.share(node.share / whole)}"
+    said = f"{text.printable(row['name'])}: {amount(row, by)}, {text.share(node.share)}"
     if row["file"]:
         line = "" if row["line"] is None else f":{row['line']}"
         said += f"; {text.printable(str(row['file']).rsplit('/', 1)[-1])}{line}"
@@ -155,39 +138,24 @@ def describe(node: Node, by: str, whole: float) -> str:
 
 
 def _node(node: Node, by: str, *, sends: bool) -> Markup:
+    """Draw a node with the longest label that fits; the first is where the keyboard begins."""
+    name, depth, said = node.row["name"], node.row["depth"], describe(node, by)
+    x, width, y = node.left * WIDTH, node.share * WIDTH, depth * ROW
+    weight = None if node.weight == 1 else f"{node.weight:.2f}"
     # A press on the whole program names no function; a zoomed one stands where that would.
     whole = node.row["origin"] is None and node.row["parent_id"] is None
-    return drawn(
-        node,
-        by,
-        el("title", describe(node, by, 1.0)),
-        **item(node, by, first=not node.row["depth"]),
-        data_name=node.row["name"],
-        data_rm_send=("zoom " if whole else f"zoom {node.row['name']}") if sends else None,
-    )
-
-
-def item(node: Node, by: str, *, first: bool) -> dict[str, object]:
-    """Give the attributes of a node that can be gone to; the first is where the keyboard begins."""
-    return {
-        "role": "treeitem",
-        "aria_level": node.row["depth"] + 1,
-        "aria_label": ("grows steadily: " if node.suspect else "") + describe(node, by, 1.0),
-        "tabindex": 0 if first else -1,
-    }
-
-
-def drawn(node: Node, by: str, *inside: Markup, **attributes: object) -> Markup:
-    """Draw a node with the longest label that fits."""
-    x, width, y = node.left * WIDTH, node.share * WIDTH, node.row["depth"] * ROW
-    weight = None if node.weight == 1 else f"{node.weight:.2f}"
     return el(
         "g",
-        *inside,
+        el("title", said),
         el("rect", x=f"{x:.1f}", y=y, width=f"{width:.1f}", height=ROW, fill_opacity=weight),
         el("text", fitting(labels(node, by), width), x=f"{x + 6:.1f}", y=y + 15),
         class_=f"{node.kind} suspect" if node.suspect else node.kind,
-        **attributes,
+        role="treeitem",
+        aria_level=depth + 1,
+        aria_label=f"grows steadily: {said}" if node.suspect else said,
+        tabindex=-1 if depth else 0,
+        data_name=name,
+        data_rm_send=("zoom " if whole else f"zoom {name}") if sends else None,
     )
 
 
@@ -236,7 +204,7 @@ _LEAST: Final = ("0", "0.1", "1", "5")
 ZOOM_STYLE: Final = asset("zoom.css")
 
 #: Runs once in a page, for every icicle in it. It reads what the markup says and asks nothing of anybody.
-SCRIPT: Final = asset("zoom.js")
+SCRIPT: Final = join(asset("copy.js"), asset("zoom.js"))
 
 
 def zoomable(
@@ -262,6 +230,12 @@ def zoomable(
     measures = [MEASURES[name] for name in offered] + (["came between two instants"] if len(whole.seconds) > 1 else [])
     found = [(name, placed(trees[name], suspects)) for name in (offered[:1] if sends else offered)]
     grows = next((node.row["name"] for _, nodes in found for node in nodes if node.suspect), "")
+    # Two instants that somebody may choose.
+    last = len(whole.seconds) - 1
+    ends = (
+        el("label", name, el("input", type="range", min=0, max=last, value=at), el("output"))
+        for name, at in (("From", 0), ("To", last))
+    )
     return el(
         "div",
         # Not in the pictures: the script takes those away and draws its own.
@@ -277,7 +251,7 @@ def zoomable(
             el("span", class_="found", role="status"),
             class_="tools",
         ),
-        _stretch(whole.seconds),
+        el("div", *ends, class_="stretch", hidden=True),
         *(
             el("div", el("h3", MEASURES[name].capitalize()), _view(nodes, name, sends=sends), class_="view")
             for name, nodes in found
@@ -300,16 +274,6 @@ _KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, 
 
 def _choice(name: str, words: Sequence[str]) -> Markup:
     return el("label", name, el("select", *(el("option", word) for word in words)))
-
-
-def _stretch(seconds: list[float | None]) -> Markup:
-    """Let somebody choose two instants."""
-    last = len(seconds) - 1
-    ends = [
-        el("label", name, el("input", type="range", min=0, max=last, value=at), el("output"))
-        for name, at in (("From", 0), ("To", last))
-    ]
-    return el("div", *ends, class_="stretch", hidden=True)
 
 
 def _instant(second: float | None, step: int) -> str:
@@ -350,4 +314,13 @@ def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:
 def _view(found: list[Node], by: str, *, sends: bool) -> Markup:
     wide = [node for node in found if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS]
     height = ROW * (1 + max(node.row["depth"] for node in wide)) + 1
-    return frame([_node(node, by, sends=sends) for node in wide], height, _says(found, by), role="tree")
+    return el(
+        "svg",
+        *(_node(node, by, sends=sends) for node in wide),
+        class_="rm-icicle",
+        width=WIDTH,
+        height=height,
+        viewBox=f"0 0 {WIDTH} {height}",
+        role="tree",
+        aria_label=_says(found, by),
+    )

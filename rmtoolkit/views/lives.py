@@ -110,46 +110,40 @@ def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
 
 def _reach(lives: list[Life]) -> int:
     """How far the axis goes: to the longest life, unless it is much longer than the rest."""
-    lengths = sorted(int(life.ages[-1]) for life in lives) or [1]
+    lengths = sorted(int(life.ages[-1]) for life in lives)
     usual = lengths[len(lengths) // 2]
     return max(lengths[-1] if lengths[-1] <= _LONGER_THAN_USUAL * usual else 2 * usual, 1)
 
 
 def _inside(life: Life, end: int) -> Piece:
     kept = max(int(np.searchsorted(life.ages, end, side="right")), 1)
-    return thin(life.ages[:kept], life.values[:kept], 0, max(end, 1), _BINS)
+    return thin(life.ages[:kept], life.values[:kept], 0, end, _BINS)
 
 
 def _newest(lives: list[Life]) -> int:
     """Find the running life, else the one that ended last."""
-    running = [at for at, life in enumerate(lives) if life.ended == "running"]
-    return (running or list(range(len(lives))) or [0])[-1]
+    running = (at for at in reversed(range(len(lives))) if lives[at].ended == "running")
+    return next(running, len(lives) - 1)
 
 
 def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
-    groups: dict[str, list[int]] = {}
-    for at, life in enumerate(lives):
-        groups.setdefault(life.ended, []).append(at)
+    groups: dict[str, list[Piece]] = {}
+    for life, curve in zip(lives, curves, strict=True):
+        groups.setdefault(life.ended, []).append(curve)
     for ended in sorted(groups, key=lambda name: (name != "running", name != "oom_kill")):
-        members = groups[ended]
-        words = _ENDS.get(ended, ended.replace("_", " "))
-        places: list[Place] = []
-        for at in reversed(members):
-            x, y = plot.x.at(curves[at][0][-1]), plot.y.at(curves[at][1][-1])
-            places += [(x, y + down, "end") for down in (-9, 18, -24, 34)]
+        members, words = groups[ended], _ENDS.get(ended, ended.replace("_", " "))
+        ends = [(plot.x.at(times[-1]), plot.y.at(values[-1])) for times, values in reversed(members)]
+        places: list[Place] = [(x, y + down, "end") for x, y in ends for down in (-9, 18, -24, 34)]
         kind = {"oom_kill": "alarm", "running": "strong"}.get(ended, "")
         plot.label(places, words if len(members) == 1 else f"{words} ({len(members):,})", kind)
 
 
 def _says(row: dict[str, Any]) -> str:
     parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
-    if row["runs_killed"]:
-        parts.append(text.runs_killed(row["runs_killed"], row["runs"]))
+    parts += [text.runs_killed(row["runs_killed"], row["runs"])] if row["runs_killed"] else []
     if row["run_peak_low_bytes"] is not None:
-        parts.append(
-            f"lives peak at {text.memory(row['run_peak_low_bytes'])} to {text.memory(row['run_peak_high_bytes'])}"
-        )
-    if row["runs"] > SHOWN:
-        parts.append(f"the newest {SHOWN} are drawn")
+        low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))
+        parts.append(f"lives peak at {low} to {high}")
+    parts += [f"the newest {SHOWN} are drawn"] if row["runs"] > SHOWN else []
     said = ", ".join(parts)
     return f"{said[:1].upper()}{said[1:]}."

@@ -226,11 +226,9 @@ _AMOUNTS: Final = ("peak_bytes", "limit_bytes", "advised_limit_bytes")
 
 def _fleet_row(plot: _plot.Plot, row: dict[str, Any], y: float, target: float) -> None:
     peak, limit, ours = (row[name] for name in _AMOUNTS)
-    mark = text.VERDICTS[row["verdict"]]
-    name = text.shortened(text.printable(row["name"]), _NAME)
     look = "alarm" if row["verdict"] == "leak" else "plain"
-    plot.write(0, y + 4, "start", mark.shape, look)
-    plot.write(16, y + 4, "start", name, look)
+    plot.write(0, y + 4, "start", text.VERDICTS[row["verdict"]].shape, look)
+    plot.write(16, y + 4, "start", text.shortened(text.printable(row["name"]), _NAME), look)
     known = sorted(amount for amount in (peak, limit, ours) if amount)
     plot.add(_plot.Rule("grid", plot.x.low, plot.x.high, y, y), _plot.Rule("life", known[0], known[-1], y, y))
     says = _fleet_words(row)

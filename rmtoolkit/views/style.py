@@ -29,9 +29,13 @@ def _of_notebook(selector: str) -> str:
 
 
 def themed(selector: str, *names: str) -> Markup:
-    """Put sheets under one selector, which stands for every `.X` in them, with the notebook's theme or the system's."""
-    rules = re.sub(r"\.X(?![\w-])", selector, "".join(asset(name) for name in names))
-    return Markup(_of_system(selector) + _of_notebook(selector) + rules)
+    """Put sheets under one selector, with the notebook's theme or the system's."""
+    return Markup(_of_system(selector) + _of_notebook(selector) + _under(selector, *names))
+
+
+def _under(selector: str, *names: str) -> str:
+    """Read sheets, and what they share; the selector stands for every `.X` in them."""
+    return re.sub(r"\.X(?![\w-])", selector, "".join(map(asset, ("parts.css", *names))))
 
 
 #: The answer in the output of a cell, with a box around it.
@@ -50,6 +54,6 @@ EXPLORER: Final = Markup(themed(_DASHBOARD, "answer.css", "dashboard.css", "expl
 SERVED: Final = Markup(_of_system("body") + asset("served.css"))
 #: The weekly page.
 REPORT: Final = Markup(
-    f"{_of_system('.rm')}{asset('report.css')}{CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"
+    f"{_of_system('.rm')}{_under('.rm', 'report.css')}{CHARTS}@media print{{.rm{{{_PAPER};color-scheme:light}}}}"
     f"{asset('report_print.css')}"
 )

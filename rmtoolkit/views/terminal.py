@@ -13,6 +13,7 @@ from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports, theme
+from rmtoolkit.views.theme import GAP, aligned
 
 if TYPE_CHECKING:
     import os
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
 
 
-_GAP: Final = "  "
 #: Heads of what `_figures` writes.
 _FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
 
@@ -92,24 +92,19 @@ def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     marks = [_mark(row) for row in dicts]
     names = [shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
-    heads = _FIGURES if pen.width >= _ROOMY else ()
-    figures = [_figures(row)[: len(heads)] for row in dicts]
+    roomy = pen.width >= _ROOMY
+    head, *figures = [f"{line}{GAP}" if roomy else "" for line in aligned([_FIGURES, *map(_figures, dicts)])]
     first = max(len(mark.word) for mark in marks) + (2 if pen.unicode else 5)
     second = max(len("WORKLOAD"), *map(len, names))
-    widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
-    lines = []
-    for row, mark, name, cells in zip(dicts, marks, names, figures, strict=True):
+    lines = [pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {head}".rstrip())] if roomy else []
+    for row, mark, name, numbers in zip(dicts, marks, names, figures, strict=True):
         shown = f"{mark.shape if pen.unicode else mark.plain} {mark.word}"
-        numbers = "".join(cell.rjust(width) + _GAP for cell, width in zip(cells, widths, strict=True))
         room = pen.width - first - second - len(numbers) - 2
         what = text.printable(row["alarm_text"] if row["alarm"] and "lives" not in row else _calm(row))
         what = what if len(what) <= room else f"{what[: max(room - 1, 0)]}…"
         told = pen.style(mark.token, shown) + " " * (first - len(shown))
         named = pen.style("bold", name) + " " * (second - len(name))
         lines.append(f"{told} {named} {numbers}{what}".rstrip())
-    if heads:
-        numbers = "".join(head.rjust(width) + _GAP for head, width in zip(heads, widths, strict=True))
-        lines.insert(0, pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {numbers}".rstrip()))
     return lines
 
 
@@ -124,35 +119,26 @@ def _calm(row: dict[str, Any]) -> str:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    heads = _FIGURES
-    figures = [_figures(row) for row in dicts]
-    widths = [max(len(line[at]) for line in (heads, *figures)) for at in range(len(heads))]
-    first = max(len("VERDICT"), *(len(line) for row in dicts for line in _first_column(row, pen)))
-    room = max(pen.width - first - 1 - sum(width + len(_GAP) for width in widths), len("WORKLOAD"))
-
-    def numbers(cells: tuple[str, ...]) -> str:
-        return "".join(_GAP + cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-
+    head, *figures = [f"{GAP}{line}" for line in aligned([_FIGURES, *map(_figures, dicts)])]
+    columns = [_first_column(row, pen) for row in dicts]
+    first = max(len("VERDICT"), *(len(line) for column in columns for line in column))
+    room = max(pen.width - first - 1 - len(head), len("WORKLOAD"))
     lines = [
-        pen.style("dim", f"{'VERDICT'.ljust(first)} {'WORKLOAD'.ljust(room)}{numbers(heads)}"),
+        pen.style("dim", f"{'VERDICT'.ljust(first)} {'WORKLOAD'.ljust(room)}{head}"),
         pen.style("dim", f"{'pattern, cause'.ljust(first)} why, next step"),
     ]
-    for row, cells in zip(dicts, figures, strict=True):
-        column = _first_column(row, pen)
+    for row, column, numbers in zip(dicts, columns, figures, strict=True):
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
         name = shortened(text.named(row), pen.width - first - 1)
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
-        lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers(cells)}"]
-        why = [pen.style("dim", part) for part in _wrapped(row["why"], pen.width - first - 1)]
-        why += _wrapped(f"Next: {_lower_first(row['next_step'])}", pen.width - first - 1)
+        lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers}"]
+        said = text.wrapped(row["why"], pen.width - first - 1) if row["why"] else []
+        why = [pen.style("dim", part) for part in said]
+        why += text.wrapped(f"Next: {_lower_first(row['next_step'])}", pen.width - first - 1)
         both = zip_longest(column[1:], why, fillvalue="")
         lines += [f"{label.ljust(first)} {part}".rstrip() for label, part in both]
     return lines
-
-
-def _wrapped(sentence: str, room: int) -> list[str]:
-    return text.wrapped(sentence, room) if sentence else []
 
 
 def _lower_first(sentence: str) -> str:
@@ -161,8 +147,7 @@ def _lower_first(sentence: str) -> str:
 
 
 def _first_column(row: dict[str, Any], pen: _Pen) -> list[str]:
-    words = [row["pattern"], *([row["cause"]] if row["cause"] else [])]
-    return [pen.verdict(row["verdict"]), *(f"{word.replace('_', ' ')}" for word in words if word)]
+    return [pen.verdict(row["verdict"]), *(row[name].replace("_", " ") for name in ("pattern", "cause") if row[name])]
 
 
 def _figures(row: dict[str, Any]) -> tuple[str, ...]:
@@ -219,22 +204,19 @@ def _wrap(line: str, width: int) -> list[str]:
 
 
 def _block(row: dict[str, Any]) -> list[str]:
-    now = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
+    now, chance = text.configured(row["limit_bytes"], known=bool(row["limit_known"])), row["oom_probability_7d"]
+    risk = f"; limit now {now}" + ("" if chance is None else f", risk now {text.chance(chance)}")
+    if row["advised_oom_probability"] is not None:
+        risk += f", then {text.chance(row['advised_oom_probability'])}"
     if row["advised_limit_bytes"] is None:
         then = "no limit" if not row["growing"] else "no safe limit" if row["action"] == "fix_leak" else "no limit yet"
     elif row["advised_limit_bytes"] == row["limit_bytes"]:
-        then = f"keep the limit of {now}"
+        # What stays as it is, is said once.
+        then, risk = f"keep the limit of {now}", "" if chance is None else f"; risk {text.chance(chance)}"
     else:
         then = f"limit {text.configured(row['advised_limit_bytes'])}"
     if row["advised_request_bytes"] is not None:
         then += f", request {text.configured(row['advised_request_bytes'])}"
-    risk = "" if row["oom_probability_7d"] is None else f", risk now {text.chance(row['oom_probability_7d'])}"
-    if row["advised_oom_probability"] is not None:
-        risk += f", then {text.chance(row['advised_oom_probability'])}"
-    risk = f"; limit now {now}{risk}"
-    if row["advised_limit_bytes"] is not None and row["advised_limit_bytes"] == row["limit_bytes"]:
-        # What stays as it is, is said once.
-        risk = "" if row["oom_probability_7d"] is None else f"; risk {text.chance(row['oom_probability_7d'])}"
     reason = text.printable(row["limit_reason"] or "").replace(f" ({text.printable(row['margins'] or '')})", "")
     beside = [
         f"{tool} {text.memory(row[column])}"

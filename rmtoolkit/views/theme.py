@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: Each token on white and on a dark surface. Every text colour has at least 4.5:1 on `surface`, every control 3:1.
 _TOKENS: Final = {
@@ -42,6 +42,16 @@ SGR: Final[Mapping[str, str]] = {"leak": "1;31", "ok": "1;36", "unsure": "1;35",
 def styled(name: str, written: str, *, colour: bool) -> str:
     """Write in a style of the terminal."""
     return f"\x1b[{SGR[name]}m{written}\x1b[0m" if colour and written else written
+
+
+#: Between two columns of a terminal.
+GAP: Final = "  "
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Set figures to the right, each column as wide as its widest."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def variables(tokens: Mapping[str, str]) -> str:

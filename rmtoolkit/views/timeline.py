@@ -46,38 +46,39 @@ def steps(settings: pl.DataFrame | None, kind: str, start: int, until: int) -> t
 
 
 _WORDS: Final = {"oom_kill": "OOM kill", "node_oom": "node OOM"} | {
-    kind: kind for kind in ("evicted", "error", "start", "end", "restart")
+    kind: kind for kind in ("evicted", "error", "start", "end", "restart", "release")
 }
 
 
 def happened(events: pl.DataFrame | None, start: int, now: int) -> tuple[Event, ...]:
     """Name what happened."""
-    found: list[Event] = []
-    slack = (now - start) // 100
-    for row in () if events is None else events.with_columns(pl.col("time").to_physical()).iter_rows(named=True):
-        kind, time, detail, value, before = (row[name] for name in _TOLD)
-        if not start - slack <= time <= now + slack:
-            continue
-        words = _WORDS.get(kind)
-        if kind == "limit":
-            # The first word on a limit says what it is, not that it changed.
-            if before == value or (before is None and time <= start):
-                continue
-            words = f"limit {text.configured(value)}"
-            if before is not None and value is not None:
-                words = f"limit {text.configured_mi(before)} → {text.configured(value)}"
-        elif kind == "release":
-            words = f"release {text.printable(detail)}" if detail else "release"
-        elif kind == "error" and detail:
-            words = f"error {text.printable(detail)}"[:40]
-        elif kind == "start" and time > start:
-            words = "restart"
-        if words is not None:
-            found.append(Event(min(max(time, start), now), kind, words, row["limit_bytes"]))
+    if events is None:
+        return ()
+    slack, time = (now - start) // 100, pl.col("time").to_physical()
+    near = events.with_columns(time).filter(time.is_between(start - slack, now + slack))
+    told = ((row, _event_words(row, start)) for row in near.iter_rows(named=True))
+    found = (
+        Event(min(max(row["time"], start), now), row["kind"], words, row["limit_bytes"])
+        for row, words in told
+        if words is not None
+    )
     return tuple(sorted(found, key=lambda event: (event.time, event.kind)))
 
 
-_TOLD: Final = ("kind", "time", "detail", "value_bytes", "before_bytes")
+def _event_words(row: dict[str, Any], start: int) -> str | None:
+    kind, detail, value, before = (row[name] for name in ("kind", "detail", "value_bytes", "before_bytes"))
+    if kind == "limit":
+        # The first word on a limit says what it is, not that it changed.
+        if before == value or (before is None and row["time"] <= start):
+            return None
+        was = "" if before is None or value is None else f"{text.configured_mi(before)} → "
+        return f"limit {was}{text.configured(value)}"
+    if kind == "start" and row["time"] > start:
+        return "restart"
+    words = _WORDS.get(kind)
+    if detail and kind in ("release", "error"):
+        words = f"{kind} {text.printable(detail)}"
+    return words[:40] if words and kind == "error" else words
 
 
 def ms(value: object) -> int:
@@ -135,10 +136,8 @@ class Cutter:
         #: Signals that have a value, as floats; NaN where they were not sampled.
         self.values: dict[str, NDArray[np.float64]] = {}
         for name in BYTE_SIGNALS:
-            if samples[name].null_count() < samples.height:
-                values = samples[name].to_numpy().astype(np.float64)[life >= 0]
-                if not np.isnan(values).all():
-                    self.values[name] = values
+            if self.samples[name].count():
+                self.values[name] = self.samples[name].to_numpy().astype(np.float64)
 
     def _runs(self, values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
         """Find the rows of each unbroken stretch of one value for each sample; NaN where there is none."""
@@ -280,10 +279,9 @@ class Timelines:
             return None
         lives = lives.sort("life")
         start, now = (ms(value) for value in (lives["start"].min(), lives["end"].max()))
-        if span is None:
-            cutter = Cutter(samples, lives, start, max(now, start + 1), self.bins)
-        else:
-            cutter = Cutter(_beside(samples, *span), lives, span[0], max(span[1], span[0] + 1), self.bins)
+        first, last = span or (start, now)
+        near = samples if span is None else _beside(samples, first, last)
+        cutter = Cutter(near, lives, first, max(last, first + 1), self.bins)
         known = [name for name in LINES if name in cutter.values]
         if not known:
             return None
@@ -331,13 +329,10 @@ def ahead(forecast: Forecast | None, span: int) -> int:
 def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None:
     if rows is None or row["limit_outlook"] == "unknown":
         return None
-    low, mid, high = (
-        rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        for name in ("low_bytes", "mid_bytes", "high_bytes")
-    )
-    reaches = row["limit_outlook"] == "reaches"
+    names, reaches = ("low_bytes", "mid_bytes", "high_bytes"), row["limit_outlook"] == "reaches"
+    low, mid, high = (rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in names)
     times = (row[f"limit_at{side}"] if reaches else None for side in ("", "_low", "_high"))
-    ends = [None if time is None else ms(time) for time in times]
+    ends = (None if time is None else ms(time) for time in times)
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)
 
 

@@ -95,14 +95,19 @@ class Chart(_plot.Plot):
     def compose(self, *, axes: bool = False) -> Chart:
         """Add everything. Labels are placed by importance: the less important gives way."""
         self._lines()
-        self._now()
+        x, word = self.now, "now" if self.t.current else "last sample"
+        self.add(_plot.Rule("now", self.t.now, self.t.now, self.y.back(2), 0))
+        self.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {self.moment(self.t.now)}", beside=x)
         self._limits()
         self._requests()
         self._kills()
         self._ahead()
         self._layers()
         self._name_fits()
-        self._name_lines()
+        if len(self.t.layers) > 1:
+            self._name_line(self.t.line.pieces, self.t.line.name, "plain")
+        if self.t.rss is not None and self.shows_rss:
+            self._name_line(self.t.rss.pieces, "RSS", "")
         self._events()
         if axes:
             self.left_axis(_plot.memory_ticks(self.y.high))
@@ -113,11 +118,6 @@ class Chart(_plot.Plot):
     def moment(self, time: int) -> str:
         """Write an instant, with seconds where the chart spans minutes."""
         return text.moment(_plot.instant(time), seconds=self.t.until - self.t.start < 15 * 60_000)
-
-    def _now(self) -> None:
-        x, word = self.now, "now" if self.t.current else "last sample"
-        self.add(_plot.Rule("now", self.t.now, self.t.now, self.y.back(2), 0))
-        self.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {self.moment(self.t.now)}", beside=x)
 
     def _limits(self) -> None:
         if self.far_limit:
@@ -146,12 +146,11 @@ class Chart(_plot.Plot):
             self.rule("request", value, written, start, end)
 
     def _kills(self) -> None:
-        for event in self.t.events:
-            if event.kind == "oom_kill":
-                height = self.kill_height(event)
-                x, y = self.x.at(event.time), self.y.at(height)
-                self.take(_plot.Box(x - 7, y - 7, x + 7, y + 7))
-                self.add(_plot.Point("kill", event.time, height, _plot.Shape.CROSS, 5, _told([event])))
+        for event in (event for event in self.t.events if event.kind == "oom_kill"):
+            height = self.kill_height(event)
+            x, y = self.x.at(event.time), self.y.at(height)
+            self.take(_plot.Box(x - 7, y - 7, x + 7, y + 7))
+            self.add(_plot.Point("kill", event.time, height, _plot.Shape.CROSS, 5, _told([event])))
 
     def kill_height(self, kill: Event) -> float:
         """Find where a kill is marked: at the limit in force, or the last value where that is unknown or far above."""
@@ -193,11 +192,10 @@ class Chart(_plot.Plot):
         self.label(places, written, "strong", beside=self.now)
 
     def _hit(self, ahead: Forecast, hit: int, limit: int) -> None:
-        hours = self.row["hours_to_limit"]
-        span = text.hours_range(self.row["hours_to_limit_low"], self.row["hours_to_limit_high"])
-        written = f"reaches the limit in {text.hours(hours)}" if hours > 0 else "has reached the limit"
-        written += f" ({span})" if span and hours > 0 else ""
-        y = TOP if self.far_limit else self.y.at(limit)
+        written, y = "has reached the limit", TOP if self.far_limit else self.y.at(limit)
+        if (hours := self.row["hours_to_limit"]) > 0:
+            span = text.hours_range(self.row["hours_to_limit_low"], self.row["hours_to_limit_high"])
+            written = f"reaches the limit in {text.hours(hours)}{f' ({span})' if span else ''}"
         if not self.far_limit:
             first = max(hit if ahead.hit_low is None else ahead.hit_low, self.t.now)
             last = self.t.until if ahead.hit_high is None else ahead.hit_high
@@ -289,12 +287,6 @@ class Chart(_plot.Plot):
         if not self.label(inside, written, "on-live"):
             self.label([*free, *outside], written, "strong")
 
-    def _name_lines(self) -> None:
-        if len(self.t.layers) > 1:
-            self._name_line(self.t.line.pieces, self.t.line.name, "plain")
-        if self.t.rss is not None and self.shows_rss:
-            self._name_line(self.t.rss.pieces, "RSS", "")
-
     def _middle(self, curve: Curve) -> float:
         return float(np.median(np.concatenate([self.y.of(values) for _, values in curve.pieces])))
 
@@ -363,7 +355,7 @@ def _top(timeline: Timeline, limits: list[int]) -> float:
     far = bool(limits) and min(limits) > _FAR_LIMIT * content
     if timeline.forecast is not None:
         inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
-        ceiling = max(limits, default=0) if limits and not far else 1.6 * content
+        ceiling = max(limits) if limits and not far else 1.6 * content
         content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
     requests = [1.08 * value for _, _, value in timeline.requests if value <= 2 * content]
     return max([1.1 * content, 1.0, *requests, *(1.15 * value for value in limits if not far)])
@@ -375,18 +367,19 @@ def _told(events: Sequence[Event]) -> str:
 
 def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, list[str], str]]:
     """Words for marks, by rank, each from long to short; a row of one kind is counted once, at its last mark."""
-    found: list[tuple[int, float, list[str], str]] = []
-    for rank, kind in enumerate(_RANK):
+    found: list[tuple[float, list[str], str]] = []
+    for kind in _RANK:
         mine = [(x, events) for x, events in marks if events[0].kind == kind]
+        labels: list[tuple[float, list[str], str]] = []
         row: list[Event] = []
-        for at, (x, events) in enumerate(mine):
+        for (x, events), after in zip(mine, (*(x for x, _ in mine[1:]), math.inf), strict=False):
             row += [event for event in events if event.kind == kind]
             own = _words(events, days=days)
-            if at + 1 < len(mine) and mine[at + 1][0] - x < _plot.text_box(0, 0, own).right + _ROOM:
-                continue
-            found.append((rank, x, _variants(row, own, days=days), kind))
-            row = []
-    return [(x, words, kind) for _, x, words, kind in sorted(found, key=lambda label: (label[0], -label[1]))]
+            if after - x >= _plot.text_box(0, 0, own).right + _ROOM:
+                labels.append((x, _variants(row, own, days=days), kind))
+                row = []
+        found += reversed(labels)
+    return found
 
 
 def _variants(row: list[Event], own: str, *, days: bool) -> list[str]:
@@ -428,9 +421,8 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
         parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
     if timeline.fits and (growth := _growth(row)):
         parts.append(f"Fit on {timeline.fit_name}: {growth}")
-    if timeline.forecast is not None:
-        if timeline.forecast.outlook == "reaches" and row["hours_to_limit"] is not None:
-            parts.append(f"Forecast: reaches the limit in {text.hours(row['hours_to_limit'])}")
-        else:
-            parts.append(f"Forecast: about {text.memory(float(timeline.forecast.mid[-1]))}")
+    if (ahead := timeline.forecast) is not None:
+        reaches = ahead.outlook == "reaches" and row["hours_to_limit"] is not None
+        said = f"reaches the limit in {text.hours(row['hours_to_limit'])}"
+        parts.append(f"Forecast: {said if reaches else f'about {text.memory(float(ahead.mid[-1]))}'}")
     return ". ".join(parts) + "."

@@ -303,7 +303,7 @@ def test_a_page_that_was_not_printed_is_an_error(
 def test_without_a_browser_the_error_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is named must be there; without a name the usual ones are looked for."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(files, "_PLACES", ())
+    monkeypatch.setattr(files, "_BROWSERS", files._BROWSERS[:3])
     for asked, where in (("", ""), ("/no/browser", " at '/no/browser'")):
         monkeypatch.setenv("RMTOOLKIT_CHROMIUM", asked)
         with pytest.raises(RmtoolkitError, match=rf"^A PDF is printed by Chromium, and there is none{where}\. Install"):

@@ -141,7 +141,7 @@ def test_windows_fit_the_recording(case: Case) -> None:
 def test_a_window_is_judged_again(case: Case) -> None:
     """The verdict, fit and forecast are those of the window, and the picture says so."""
     row = case.row("aster/tidy-grouse")
-    lives = case.lives([row["container_id"]])
+    lives = case.found.lives.filter(container_id=row["container_id"])
     window = tuple(int(lives[name].to_physical()[0]) for name in ("start", "end"))
     found = picture(case, State("aster/tidy-grouse", judged=(window[0], window[1])))
     assert re.search(r"Judged on </b>Tue 24 Nov 09:30 to Tue 24 Nov 12:50 UTC only", found.judged)
@@ -230,7 +230,7 @@ def test_every_figure_says_how_it_was_got(case: Case) -> None:
         assert row["risk_because"] in html.unescape(told["OOM kill, 7 days"])
         assert row["evidence_words"] in told[row["confidence_of"]]
         copied = [html.unescape(one) for one in re.findall('data-rm-copy="(.*?)"', found.how)]
-        assert copied == case.queries(name)["promql"].to_list() != []
+        assert copied == case.of(case.found.queries, name)["promql"].to_list() != []
         for item in row["evidence"]:
             assert html.escape(_tables.seen(item)) in found.evidence
     ends = (START * 1000, (START + 7200) * 1000)

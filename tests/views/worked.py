@@ -252,7 +252,7 @@ def axes() -> dict[str, list[Any]]:
         "memory": [_plot.memory_ticks(top) for top in (0, 1, 500, 1e5, 3e6, 2.6e8, 3e9, 4.2e10)],
         "limit": [_plot.limit_ticks(low * MI, high * MI, 400, 80) for low, high in ((1, 2), (100, 164), (64, 8192))],
         "doubled": [_plot.limit_ticks(low * MI, high * MI, 300, 70, doubled=True) for low, high in ((1, 9), (5, 9000))],
-        "chance": [_plot.chance_ticks(), _plot.share_ticks(0.21, 0.8), _plot.share_ticks(-0.4, 1)],
+        "chance": [_plot.chance_ticks()],
         "money": [[_plot.money_step(top), _plot.money_ticks(top)] for top in (0.003, 0.9, 4.4, 18, 99, 1234, 56_789)],
         "time": [
             _plot.time_ticks(start + 12_345, start + 12_345 + span, width) for span in spans for width in (300, 900)

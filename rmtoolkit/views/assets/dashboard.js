@@ -50,54 +50,9 @@ function open(root, wanted) {
   details.scrollIntoView({ block: "start" });
 }
 
-const level = node => Number(node.getAttribute("aria-level"));
-
-// In a tree parents come first: what is below one is next, and its neighbours are the next of its level.
-function walk(item, key) {
-  const all = [...item.closest("[role=tree]").querySelectorAll("[role=treeitem]")];
-  const at = all.indexOf(item);
-  const beside = node => level(node) === level(item);
-  const moves = {
-    ArrowDown: () => all.slice(at + 1, at + 2).find(node => level(node) > level(item)),
-    ArrowUp: () => all.slice(0, at).findLast(node => level(node) < level(item)),
-    ArrowRight: () => all.slice(at + 1).find(beside),
-    ArrowLeft: () => all.slice(0, at).findLast(beside),
-    Home: () => all[0],
-  };
-  if (key in moves) moves[key]()?.focus();
-  else if (key === "Enter" || key === " ") item.dispatchEvent(new MouseEvent("click", { bubbles: true }));
-  else return false;
-  return true;
-}
-
-// Labels of narrow nodes are cut: what is pointed at, or has the focus, is said in full.
-function say(item) {
-  const said = item?.closest(".rm-zoom")?.querySelector(".said");
-  if (said) said.textContent = item.getAttribute("aria-label");
-}
-
 // What is typed into a list replaces what stood there, so that the list shows all that matches.
 function focus(event) {
   if (event.target.list) event.target.select();
-  const item = event.target.closest("[role=treeitem]");
-  if (!item) return;
-  for (const node of item.closest("[role=tree]").querySelectorAll("[tabindex='0']")) node.tabIndex = -1;
-  item.tabIndex = 0;
-  say(item);
-}
-
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    // Pages from another machine without https have no clipboard: the old way works there.
-    const area = document.createElement("textarea");
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-  }
 }
 
 function lost(root) {
@@ -120,7 +75,7 @@ function render({ model, el }) {
   const arrive = () => {
     describe(root);
     unfold(root, unfolded, seen);
-    for (const box of root.querySelectorAll(".rm-zoom:not(.live)")) enliven(box, chosen, copy);
+    for (const box of root.querySelectorAll(".rm-zoom:not(.live)")) enliven(box, chosen);
   };
   const changes = new MutationObserver(() => {
     arrive();
@@ -151,7 +106,7 @@ function render({ model, el }) {
     if (!root.contains(event.target)) return;
     const item = event.target.closest("[role=treeitem]");
     if (event.key === "Escape") model.send({ kind: "escape", value: item ? "tree" : "" });
-    else if (item && walk(item, event.key)) {
+    else if (item?.closest(".rm-zoom").press(event.key)) {
       event.preventDefault();
       event.stopImmediatePropagation();
     }
@@ -173,7 +128,6 @@ function render({ model, el }) {
     // JupyterLab listens on the document and keeps Escape to itself: the window hears it first.
     window.addEventListener("keydown", key, { signal, capture: true });
     root.addEventListener("focusin", focus, { signal });
-    root.addEventListener("pointerover", event => say(event.target.closest("[role=treeitem]")), { signal });
     root.addEventListener("toggle", fold, { signal, capture: true });
   });
   el.style.cssText = "width:100%;height:0;margin:0;overflow:hidden";

@@ -20,12 +20,10 @@ const folds = new Map(),
 const PER_CHUNK = Number(document.body.dataset.chunk),
   MORE = 25;
 let all = null;
-const ready = byId("rows")
-  ? inflate(byId("rows")).then(found => {
-      all = found;
-      return all;
-    })
-  : Promise.resolve(null);
+const unpack = async () => {
+  if (byId("rows")) all = await inflate(byId("rows"));
+};
+const ready = unpack();
 
 const built = markup => {
   const box = document.createElement("template");
@@ -57,17 +55,21 @@ const foldOf = async anchor => {
 };
 const linksTo = anchor => [...document.querySelectorAll("a[data-card]")].filter(link => link.dataset.card === anchor);
 const set = (link, on) => link.setAttribute("aria-expanded", on);
-const put = (link, fold) => {
-  const row = link.closest("tr"),
-    holder = fold.closest("tr");
-  if (holder && holder === row.nextElementSibling) return;
+// A row for a card, below the one that it belongs to.
+const unfoldedFor = (row, fold) => {
   const unfolded = document.createElement("tr"),
     cell = document.createElement("td");
   unfolded.className = "unfolded";
   cell.colSpan = row.cells.length;
   unfolded.append(cell);
   cell.append(fold);
-  row.after(unfolded);
+  return unfolded;
+};
+const put = (link, fold) => {
+  const row = link.closest("tr"),
+    holder = fold.closest("tr");
+  if (holder && holder === row.nextElementSibling) return;
+  row.after(unfoldedFor(row, fold));
   if (holder) holder.remove();
 };
 const toNow = fold => {
@@ -102,20 +104,8 @@ document.addEventListener("click", async event => {
   else close(link);
   history.replaceState(null, "", on ? `#${link.dataset.card}` : location.pathname + location.search);
 });
-// Patches: one, all, or all that are not provisional. A file on disk may have no clipboard of its own.
+// Patches: one, all, or all that are not provisional.
 const copied = byId("copied");
-const copy = async text => {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const box = document.createElement("textarea");
-    box.value = text;
-    document.body.append(box);
-    box.select();
-    document.execCommand("copy");
-    box.remove();
-  }
-};
 document.addEventListener("click", async event => {
   const button = event.target.closest?.("button[data-patch]");
   if (!button) return;
@@ -169,7 +159,7 @@ class Table {
     this.pinned = null;
     for (const [at, head] of [...section.querySelectorAll("thead th")].entries()) this.sortable(head, at);
     this.more.addEventListener("click", () => {
-      this.shown += MORE * (this.shown >= 100 ? 8 : 1);
+      this.shown += this.step();
       this.draw();
     });
   }
@@ -219,15 +209,7 @@ class Table {
       const on = places.get(anchor) === this.table && folds.has(anchor);
       set(link, on);
       drawn.push(row);
-      if (on) {
-        const unfolded = document.createElement("tr"),
-          inside = document.createElement("td");
-        unfolded.className = "unfolded";
-        inside.colSpan = row.cells.length;
-        inside.append(folds.get(anchor));
-        unfolded.append(inside);
-        drawn.push(unfolded);
-      }
+      if (on) drawn.push(unfoldedFor(row, folds.get(anchor)));
     }
     this.body.replaceChildren(...drawn);
     const whole = all.sections[this.key].length;
@@ -236,10 +218,13 @@ class Table {
     this.foot(rows.length);
     this.table.hidden = !rows.length;
   }
+  step() {
+    return MORE * (this.shown >= 100 ? 8 : 1);
+  }
   foot(amount) {
     const left = amount - this.shown;
     this.more.hidden = left <= 0;
-    const next = Math.min(left, MORE * (this.shown >= 100 ? 8 : 1));
+    const next = Math.min(left, this.step());
     this.more.textContent = `Show ${next} more of ${left.toLocaleString("en")}`;
   }
 }
@@ -296,7 +281,7 @@ for (const link of document.querySelectorAll("a[data-card]")) {
     fold.addEventListener("beforematch", () => open(link));
   }
 }
-if (all !== undefined && byId("rows") && "DecompressionStream" in window) {
+if (byId("rows") && "DecompressionStream" in window) {
   for (const section of document.querySelectorAll("section[data-key]"))
     tables.set(section.dataset.key, new Table(section));
   byId("filter").hidden = false;

@@ -111,7 +111,7 @@ const add = (parent, name, attributes) => {
   return drawing;
 };
 
-const enliven = (box, wanted = {}, copyText = text => navigator.clipboard.writeText(text)) => {
+const enliven = (box, wanted = {}) => {
   const tree = JSON.parse(box.dataset.tree);
   const [wide, row, letter] = ["width", "row", "letter"].map(name => Number(box.dataset[name]));
   const [measure, order, hide] = box.querySelectorAll("select");
@@ -337,7 +337,7 @@ const enliven = (box, wanted = {}, copyText = text => navigator.clipboard.writeT
     const level = shown.filter(node => node.d === at.d);
     return level[level.indexOf(at) + step];
   };
-  drawn.addEventListener("keydown", event => {
+  box.press = key => {
     const moves = {
       ArrowDown: () => shown.find(node => node.up === at),
       ArrowUp: () => at.up,
@@ -345,11 +345,14 @@ const enliven = (box, wanted = {}, copyText = text => navigator.clipboard.writeT
       ArrowLeft: () => beside(-1),
       Home: () => shown[0],
     };
-    if (event.key in moves) go(moves[event.key]());
-    else if (event.key === "Enter" || event.key === " ") magnify(at);
-    else if (event.key === "Escape") magnify(top);
-    else return;
-    event.preventDefault();
+    if (key in moves) go(moves[key]());
+    else if (key === "Enter" || key === " ") at.g.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    else if (key === "Escape") magnify(top);
+    else return false;
+    return true;
+  };
+  drawn.addEventListener("keydown", event => {
+    if (box.press(event.key)) event.preventDefault();
   });
   measure.addEventListener("change", () => {
     wanted.measure = measure.selectedIndex;
@@ -391,7 +394,7 @@ const enliven = (box, wanted = {}, copyText = text => navigator.clipboard.writeT
     }
     if (!lines.length) return;
     // The allocating function first, as in a backtrace.
-    await copyText((wanted.upwards ? lines.toReversed() : lines).join("\n"));
+    await copy((wanted.upwards ? lines.toReversed() : lines).join("\n"));
     said.textContent = `Copied: ${lines.length} function${lines.length === 1 ? "" : "s"}.`;
   });
   for (const still of box.querySelectorAll(".view:not(.drawn)")) still.remove();

@@ -18,6 +18,9 @@ from rmtoolkit.views.style import DASHBOARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    Widget = TypeVar("Widget", bound=ipywidgets.DOMWidget)
 
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
@@ -33,14 +36,16 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         from IPython import display  # noqa: PLC0415 - who has no notebook needs none
 
         show: Any = display.display
-        page = next((child for child in self.children if isinstance(child, Page)), None)
-        if page is None or not self.pictured:
-            show(self._repr_mimebundle_(), raw=True)
-            return
+        page = self._sheet()
         ident = f"rm-{page.model_id}"
-        page.css = f"{page.css}#{ident}{{display:none}}"
+        if self.pictured:
+            page.css = f"{page.css}#{ident}{{display:none}}"
         show(self._repr_mimebundle_(), raw=True)
-        show({"text/html": self.static(ident)}, raw=True)
+        if self.pictured:
+            show({"text/html": self.static(ident)}, raw=True)
+
+    def _sheet(self) -> Page:
+        return next(child for child in self.children if isinstance(child, Page))
 
     def _mime_(self) -> tuple[str, str]:
         """Show the picture alone in marimo, which takes no widgets of Jupyter."""
@@ -48,10 +53,9 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
 
     def static(self, ident: str = "") -> Markup:
         """Write what is shown, without its controls."""
-        page = next(child for child in self.children if isinstance(child, Page))
         return el(
             "div",
-            el("style", Markup(page.css.split("#rm-", maxsplit=1)[0])),
+            el("style", Markup(self._sheet().css.split("#rm-", maxsplit=1)[0])),
             *(_still(child) for child in self.children),
             id=ident or None,
             class_=" ".join(["rm-static", *self._dom_classes]),
@@ -97,11 +101,15 @@ class Wiring:
         # JupyterLab delivers values and presses in threads of their own: one action at a time.
         self._alone = threading.RLock()
 
-    def watch(self, widget: traitlets.HasTraits, name: str, action: Callable[[Any], object]) -> None:
-        """Call an action when a trait changes and the change is the user's."""
+    def watch(self, widget: traitlets.HasTraits, names: str | list[str], action: Callable[[Any], object]) -> None:
+        """Call an action when one of some traits changes and the change is the user's."""
         guarded = self.guarded(lambda change: None if self.silent else action(change))
-        widget.observe(guarded, names=name)
-        self._undo.append(lambda: widget.unobserve(guarded, names=name))
+        widget.observe(guarded, names=names)
+        self._undo.append(lambda: widget.unobserve(guarded, names=names))
+
+    def lead(self, control: ipywidgets.Widget, board: Board, trait: str) -> None:
+        """Set a trait to what the user chooses."""
+        self.watch(control, "value", lambda change: board.set_trait(trait, change.new))
 
     def press(self, button: ipywidgets.Button, action: Callable[[], object]) -> None:
         """Call an action when a button is pressed."""
@@ -175,7 +183,7 @@ _LABEL = {"description_width": "initial"}
 class Slider(NamedTuple):
     """A slider and its number box, which do the same."""
 
-    box: ipywidgets.VBox
+    box: ipywidgets.Box
     slider: ipywidgets.FloatSlider
     number: ipywidgets.BoundedFloatText
     step: float
@@ -191,6 +199,11 @@ class Slider(NamedTuple):
                 control.min = control.min if low is None else low
         self.number.value = value
 
+    def reach(self, value: float) -> None:
+        """Set the value; the ends give way where it lies beyond them."""
+        if abs(self.slider.value - value) > 1e-9:  # noqa: PLR2004 - rounding
+            self.set(value, low=min(self.slider.min, value), high=max(self.slider.max, value))
+
 
 def slider(label: str, value: float, low: float, high: float, *, step: float, unit: str = "") -> Slider:
     """Make a slider with a number box that does everything it does."""
@@ -202,28 +215,23 @@ def slider(label: str, value: float, low: float, high: float, *, step: float, un
     traitlets.dlink((number, "value"), (moved, "value"))
     # The browser places the handle by per cent and may report 511.99999999999994: nobody wants to read that.
     traitlets.dlink((moved, "value"), (number, "value"), lambda value: round(value, 9))
-    row = ipywidgets.HBox([moved, number, html(el("span", unit), "rm-unit")])
-    row.add_class("rm-slider-row")
-    box = ipywidgets.VBox([html(el("span", label), "rm-name"), row])
-    box.add_class("rm-slider")
-    return Slider(box, moved, number, step)
+    row = box(moved, number, html(el("span", unit), "rm-unit"), classes=["rm-slider-row"])
+    whole = box(html(el("span", label), "rm-name"), row, classes=["rm-slider"], kind=ipywidgets.VBox)
+    return Slider(whole, moved, number, step)
 
 
 def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobox:
     """Make a box to type into that lists what matches."""
-    box = ipywidgets.Combobox(
-        value=value, options=tuple(options), description=label, style=_LABEL, continuous_update=False
-    )
-    box.add_class("rm-wide")
-    return box
+    about = {"description": label, "style": _LABEL, "continuous_update": False}
+    return _classed(ipywidgets.Combobox(value=value, options=tuple(options), **about), "rm-wide")
 
 
-def choice(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:
+def choice(label: str, options: Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:
     """Make a row of buttons of which one is pressed."""
     return ipywidgets.ToggleButtons(options=list(options), value=value, description=label, style=_LABEL)
 
 
-def dropdown(label: str, options: Sequence[str] | Sequence[tuple[str, Any]], value: object) -> ipywidgets.Dropdown:
+def dropdown(label: str, options: Sequence[tuple[str, Any]], value: object) -> ipywidgets.Dropdown:
     """Make a list to choose from."""
     return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_LABEL)
 
@@ -235,27 +243,25 @@ def button(label: str) -> ipywidgets.Button:
 
 def moment(label: str) -> ipywidgets.Text:
     """Make a box for an instant."""
-    box = ipywidgets.Text(description=label, style=_LABEL, continuous_update=False)
-    box.add_class("rm-moment")
-    return box
+    return _classed(ipywidgets.Text(description=label, style=_LABEL, continuous_update=False), "rm-moment")
 
 
 def html(value: str, *classes: str) -> ipywidgets.HTML:
     """Make a place for markup."""
-    widget = ipywidgets.HTML(value)
-    for name in classes:
-        widget.add_class(name)
-    return widget
+    return _classed(ipywidgets.HTML(value), *classes)
 
 
 def box(
     *widgets: ipywidgets.Widget, classes: Sequence[str] = (), kind: type[ipywidgets.Box] = ipywidgets.HBox
 ) -> ipywidgets.Box:
     """Put widgets beside each other, or as the kind of box does it."""
-    made = kind(list(widgets))
+    return _classed(kind(list(widgets)), *classes)
+
+
+def _classed(widget: Widget, *classes: str) -> Widget:
     for name in classes:
-        made.add_class(name)
-    return made
+        widget.add_class(name)
+    return widget
 
 
 def controls(*widgets: ipywidgets.Widget, also: Sequence[str] = ()) -> ipywidgets.Box:
@@ -266,5 +272,5 @@ def controls(*widgets: ipywidgets.Widget, also: Sequence[str] = ()) -> ipywidget
 class Page(anywidget.AnyWidget):
     """The first child of every dashboard."""
 
-    _esm = asset("zoom.js") + asset("dashboard.js")
+    _esm = asset("copy.js") + asset("zoom.js") + asset("dashboard.js")
     css = traitlets.Unicode(DASHBOARD).tag(sync=True)

@@ -57,13 +57,12 @@ def _unbroken(part: Markup | str) -> Markup | str:
 
 
 def _which(scene: Scene, chosen: Chosen) -> str:
-    words = {
-        "now": "the limit now",
-        "ours": "our recommendation",
-        "VPA": "what VPA would set",
-        "KRR": "what KRR would set",
-    }
-    same = [words[point.name] for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
+    words = {"now": "the limit now", "ours": "our recommendation"}
+    same = [
+        words.get(point.name, f"what {point.name} would set")
+        for point in named(scene)
+        if point.limit_bytes == chosen.limit_bytes
+    ]
     return f"At {text.configured(chosen.limit_bytes)}" + (f", {' and '.join(same)}" if same else "")
 
 
@@ -85,12 +84,10 @@ def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> l
 
 
 def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
-    need = scene.found.need
-    rate = need.growth_bytes_per_day
+    need, limit = scene.found.need, text.configured(chosen.limit_bytes)
+    now, rate = need.limit_bytes, need.growth_bytes_per_day
     grows = "leaks" if need.verdict == "leak" else "may leak"
-    first = f"{text.printable(name)} {grows} {text.rate(rate)}. " if rate else f"{text.printable(name)} {grows}. "
-    now = need.limit_bytes
-    limit = text.configured(chosen.limit_bytes)
+    first = f"{text.printable(name)} {grows}{f' {text.rate(rate)}' if rate else ''}. "
     if chosen.days is None:
         return [first, "No safe limit: it keeps growing."]
     if now is not None and chosen.limit_bytes == now:
@@ -101,12 +98,9 @@ def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
         None if chosen.days_low is None else 24 * chosen.days_low,
         None if chosen.days_high is None else 24 * chosen.days_high,
     )
-    between = f" ({span})" if span else ""
     raised = "Raising the limit to" if now is not None else "A limit of"
-    return [
-        first,
-        el("span", f"{raised} {limit} buys {text.hours(24 * chosen.days)}{between}, a delay only.", class_="rm-ours"),
-    ]
+    bought = f"{text.hours(24 * chosen.days)}{f' ({span})' if span else ''}"
+    return [first, el("span", f"{raised} {limit} buys {bought}, a delay only.", class_="rm-ours")]
 
 
 def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -> str:
@@ -201,28 +195,28 @@ def assumptions(scene: Scene) -> list[str]:
 
 def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
     if ground is None:
-        return el("section", headed("h2", "Replay", ""), el("p", "There is no memory sample to replay.", class_="note"))
+        return _section("Replay", "", el("p", "There is no memory sample to replay.", class_="note"))
     span = text.hours((ground.end - ground.start) / 3_600_000).replace(" d", " days")
     kills = text.count(chosen.kills.height, "kill") if chosen.kills.height else "no kill"
     pods = len(scene.past.pods)
     pod = text.printable(scene.past.pods[ground.pod])
     note = f"{pod}, the highest of {pods:,} pods, time in UTC" if pods > 1 else "time in UTC"
     if chosen.kills.height and pods > 1:
-        mine = chosen.kills.filter(chosen.kills["pod"] == ground.pod).height
-        note = f"{mine:,} of them in {note}"
+        note = f"{chosen.kills.filter(pod=ground.pod).height:,} of them in {note}"
     if not scene.change.nothing:
         note += ", dashed: as recorded"
     title = f"{span} replayed at {text.configured(chosen.limit_bytes)}: {kills}"
-    return el(
-        "section", headed("h2", title, note), limit_charts.replay_chart(scene, chosen, ground), class_="rm-replay"
-    )
+    return _section(title, note, limit_charts.replay_chart(scene, chosen, ground), class_="rm-replay")
+
+
+def _section(title: str, note: str, *inside: Markup, **attributes: object) -> Markup:
+    return el("section", headed("h2", title, note), *inside, **attributes)
 
 
 def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
     found = patch(scene, chosen, kind)
     if found is None:
-        note = "Move the limit to get a patch."
-        return el("section", headed("h2", "Patch", ""), el("p", note, class_="note"))
+        return _section("Patch", "", el("p", "Move the limit to get a patch.", class_="note"))
     limit, written = found
     title = f"Patch for {text.configured(limit)}"
     button = el("button", "Copy", type="button", class_="rm-button", data_rm_copy=written)
@@ -409,10 +403,9 @@ class LimitExplorer(Board):
         watch(self, "workload", lambda _: self._switched())
         for name, control in self._sliders.items():
             watch(control.slider, "value", partial(self._moved, name))
-            watch(self, name, lambda _: self._redo())
         watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
-        watch(self._whole, "value", lambda change: self.set_trait("reserve_limit", change.new))
-        watch(self, "reserve_limit", lambda _: self._redo())
+        self._wiring.lead(self._whole, self, "reserve_limit")
+        watch(self, [*self._sliders, "reserve_limit"], lambda _: self._redo())
         watch(self, "limit_bytes", lambda _: self._limit_changed())
         watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
         self._wiring.press(self._reset, self.reset)
@@ -458,10 +451,8 @@ class LimitExplorer(Board):
         """Take what was measured of a workload."""
         need, past = self._needs[self.workload], self._past()
         spike = measured_spike(past)
-        self.startup_bytes = spike
-        self.spread_seconds, self.traffic = 0.0, 1.0
-        self.threads = measured_threads(past)
-        self.reserve_limit = need.whole
+        self.startup_bytes, self.spread_seconds, self.traffic = spike, 0.0, 1.0
+        self.threads, self.reserve_limit = measured_threads(past), need.whole
         row = self._rows[self.workload]
         self.limit_bytes = (
             row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
@@ -528,18 +519,14 @@ class LimitExplorer(Board):
         """Move the controls to where the traits are."""
         self._search.value = self.workload
         for name, control in self._sliders.items():
-            value = getattr(self, name)
-            wanted = None if value is None else value / _unit(name)
-            if wanted is not None and abs(control.slider.value - wanted) > 1e-9:  # noqa: PLR2004 - rounding
-                control.set(wanted, low=min(control.slider.min, wanted), high=max(control.slider.max, wanted))
+            if (value := getattr(self, name)) is not None:
+                control.reach(value / _unit(name))
         self._whole.value = self.reserve_limit
 
     def _follow_scene(self) -> None:
         """Give the limit its range, its tick and its presets, and say what all this rests on."""
-        found = self.scene
-        low, high = found.low / MI, found.high / MI
-        limit = self.limit_bytes / MI
-        low, high = min(low, limit), max(high, limit)
+        found, limit = self.scene, self.limit_bytes / MI
+        low, high = min(found.low / MI, limit), max(found.high / MI, limit)
         step = 1.0 if high - low >= _FINE else (high - low) / _FINE
         for part in (self._limit.slider, self._limit.number):
             part.step = step
@@ -547,11 +534,7 @@ class LimitExplorer(Board):
         ours = found.ours_bytes
         place = None if ours is None else 100 * (ours / MI - low) / max(high - low, 1e-9)
         self._tick.value = "" if place is None else _tick(place)
-        points = named(found)
-        options = [
-            (f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}", point.limit_bytes)
-            for point in points
-        ]
+        options = [(point.words, point.limit_bytes) for point in named(found)]
         # Options that are set anew are drawn anew, and the first is chosen meanwhile.
         if list(self._presets.options) != options:
             self._presets.options = options
@@ -565,12 +548,7 @@ class LimitExplorer(Board):
 
     def _limit_changed(self) -> None:
         with self._wiring.quiet():
-            limit = self.limit_bytes / MI
-            slider = self._limit.slider
-            if not slider.min <= limit <= slider.max:
-                self._limit.set(limit, low=min(slider.min, limit), high=max(slider.max, limit))
-            elif abs(slider.value - limit) > 1e-9:  # noqa: PLR2004 - rounding
-                self._limit.number.value = limit
+            self._limit.reach(self.limit_bytes / MI)
             self._press()
         self._draw()
 
@@ -583,23 +561,16 @@ class LimitExplorer(Board):
         self._words.value = join(
             _tables.caveats(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed
         )
-        pair = el(
-            "div",
-            el("section", headed("h2", what, "by limit"), limit_charts.risk_chart(scene, chosen)),
-            el(
-                "section",
-                headed("h2", "Cost a month with incidents", f"{text.printable(currency)}, by limit"),
-                limit_charts.cost_chart(scene, chosen, currency),
-            ),
-            class_="rm-pair",
+        by = f"{text.printable(currency)}, by limit"
+        risk = _section(what, "by limit", limit_charts.risk_chart(scene, chosen))
+        cost = _section("Cost a month with incidents", by, limit_charts.cost_chart(scene, chosen, currency))
+        room = _section("Headroom", "of the limit", limit_charts.headroom_chart(scene, chosen))
+        written = _patch(scene, chosen, self._rows[self.workload]["workload_kind"])
+        self._charts.value = join(
+            el("div", risk, cost, class_="rm-pair"),
+            _replay(scene, chosen, self._ground),
+            el("div", room, written, class_="rm-pair"),
         )
-        beside = el(
-            "div",
-            el("section", headed("h2", "Headroom", "of the limit"), limit_charts.headroom_chart(scene, chosen)),
-            _patch(scene, chosen, self._rows[self.workload]["workload_kind"]),
-            class_="rm-pair",
-        )
-        self._charts.value = join(pair, _replay(scene, chosen, self._ground), beside)
 
 
 #: Steps that a slider has at the least.
@@ -616,13 +587,11 @@ def _tick(place: float) -> Markup:
 
 
 def _about(found: Scene, need: Need) -> Markup:
-    pairs = found.ours.pairs
+    pairs = f"{found.ours.pairs:,} week-to-week comparisons" if found.ours.pairs else "no week-to-week comparison"
     said = [
         text.count(need.pods, "pod"),
         text.count(found.past.begins.size, "life", "lives"),
-        f"{pairs:,} week-to-week comparisons behind the curve"
-        if pairs
-        else "no week-to-week comparison behind the curve",
+        f"{pairs} behind the curve",
         *(["no limit is set"] if need.limit_bytes is None and need.limit_known else []),
     ]
     return el("p", ", ".join(said), el("br"), "intervals are 80 %, all times UTC")

@@ -82,6 +82,11 @@ def pages(count: int) -> int:
     return max(-(-count // PAGE), 1)
 
 
+def on_page(rows: Sequence[Row], page: int) -> Sequence[Row]:
+    """Keep the rows of one page."""
+    return rows[page * PAGE : (page + 1) * PAGE]
+
+
 #: Columns behind the name, and what each is sorted by.
 _COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
     (columns.VERDICT, "verdict"),
@@ -99,7 +104,7 @@ _SHOWN_NAME: Final = 70
 def headline(found: Assessment) -> Markup:
     """Say in a sentence how the fleet is."""
     fleet = found.fleet
-    note = [text.period(fleet.window_start, fleet.window_end)] if fleet.window_start and fleet.window_end else []
+    note = [text.period(*found.span)] if found.span else []
     note += [f"coverage {text.share(fleet.coverage)}"] if fleet.coverage is not None else []
     said = el("p", fleet.sentence, class_="headline") + _tables.caveats(found)
     return Markup(said + el("p", ", ".join(note), class_="note"))
@@ -128,13 +133,10 @@ def table(
     assessed: Assessment, found: Sequence[Row], wanted: Fleet, sparks: Mapping[int, object], spark_head: str
 ) -> Markup:
     """Write one page of the table."""
-    shown = found[wanted.page * PAGE : (wanted.page + 1) * PAGE]
-    heads = [_head("Workload", "name", wanted, "name", number=False)]
-    heads += [
-        _head(spark_head if column is columns.SPARK else column.head, sort, wanted, column.kind, number=column.number)
-        for column, sort in _COLUMNS
-    ]
-    body = [_row(assessed, row, sparks[row["workload_id"]]) for row in shown]
+    names = columns.heads(tuple(column for column, _ in _COLUMNS), spark_head)
+    sorts = ("name", *(sort for _, sort in _COLUMNS))
+    heads = [_head(wanted, *name, sort) for name, sort in zip(names, sorts, strict=True)]
+    body = [_row(assessed, row, sparks[row["workload_id"]]) for row in on_page(found, wanted.page)]
     if not body:
         body = [el("tr", el("td", "No workload matches. Take a filter away.", colspan=len(heads), class_="note"))]
     caption = f"{text.count(len(found), 'workload')}, page {wanted.page + 1:,} of {pages(len(found)):,}"
@@ -147,45 +149,25 @@ def table(
     )
 
 
-def _head(word: str, sort: str | None, wanted: Fleet, kind: str, *, number: bool) -> Markup:
-    side = " n" if number else ""
-    if sort is None:
-        return el("th", word, scope="col", class_=f"c-{kind}{side}")
-    direction = None
-    if wanted.sort == sort:
-        direction = "descending" if SORTS[sort][2] != wanted.turned else "ascending"
-    arrow = {"descending": "▾", "ascending": "▴", None: None}[direction]
-    button = el(
-        "button",
-        word,
-        el("span", arrow, aria_hidden="true") if arrow else None,
-        type="button",
-        class_="rm-sort",
-        data_rm_send=f"sort {sort}",
-    )
-    return el("th", button, scope="col", class_=f"c-{kind}{side}", aria_sort=direction)
+def _head(wanted: Fleet, word: str, kind: str, side: str, sort: str | None) -> Markup:
+    shown: Markup | str = word
+    arrow = direction = None
+    if sort is not None:
+        if wanted.sort == sort:
+            direction, mark = ("descending", "▾") if SORTS[sort][2] != wanted.turned else ("ascending", "▴")
+            arrow = el("span", mark, aria_hidden="true")
+        shown = el("button", word, arrow, type="button", class_="rm-sort", data_rm_send=f"sort {sort}")
+    return el("th", shown, scope="col", class_=f"c-{kind} {side}".strip(), aria_sort=direction)
 
 
 def _row(assessed: Assessment, row: Row, spark: object) -> Markup:
     space, own = columns.apart(row)
     shown = shortened(own, _SHOWN_NAME)
-    link = el(
-        "button",
-        shown,
-        type="button",
-        class_="rm-open",
-        data_rm_send=f"open {row['workload_id']}",
-        title=row["name"] if shown != own else None,
-    )
+    whole, sent = row["name"] if shown != own else None, f"open {row['workload_id']}"
+    link = el("button", shown, type="button", class_="rm-open", data_rm_send=sent, title=whole)
     where = el("span", shortened(space, _SHOWN_NAME), class_="small") if space else None
-    written = [
-        el(
-            "td",
-            spark if column is columns.SPARK else column.cell(assessed, row),
-            class_=columns.class_of(column, row),
-        )
-        for column, _ in _COLUMNS
-    ]
+    cells = ((column, spark if column is columns.SPARK else column.cell(assessed, row)) for column, _ in _COLUMNS)
+    written = (el("td", cell, class_=columns.class_of(column, row)) for column, cell in cells)
     return el("tr", el("th", link, where, scope="row"), *written)
 
 
@@ -195,18 +177,11 @@ def pager(count: int, page: int) -> Markup:
     first = page * PAGE
     where = f"{first + 1:,}–{min(first + PAGE, count):,} of {count:,}" if count else "0 of 0"
     legend = "Line: working set. Dotted: limit. ✕ OOM kill. Spare: reserved above what is recommended, all pods."
-    return el(
-        "div",
-        el("p", legend, class_="note"),
-        el("span", where),
-        _step("Previous", off=page == 0),
-        _step("Next", off=page == last),
-        class_="rm-pager",
+    steps = (
+        el("button", word, type="button", class_="rm-button", disabled=page == end, data_rm_send=f"page {word.lower()}")
+        for word, end in (("Previous", 0), ("Next", last))
     )
-
-
-def _step(word: str, *, off: bool) -> Markup:
-    return el("button", word, type="button", class_="rm-button", disabled=off, data_rm_send=f"page {word.lower()}")
+    return el("div", el("p", legend, class_="note"), el("span", where), *steps, class_="rm-pager")
 
 
 #: Triage takes seconds to load, and nothing else runs meanwhile: first the table is there, and somebody reads it.
@@ -221,7 +196,7 @@ def _warm() -> None:
         live_chart.bundle()
 
 
-_ALL: Final = ""
+_VERDICTS: Final = {"all": "", "leak": "leak", "inconclusive": "inconclusive", "not a leak": "not_leak"}
 _VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
 
@@ -340,7 +315,7 @@ class Fleet(Board):
     @property
     def shown(self) -> list[str]:
         """Names of the workloads on this page, in order."""
-        return [row["name"] for row in self._found[self.page * PAGE : (self.page + 1) * PAGE]]
+        return [row["name"] for row in on_page(self._found, self.page)]
 
     @property
     def board(self) -> Triage | LimitExplorer | None:
@@ -353,9 +328,8 @@ class Fleet(Board):
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}
         )
-        self._spaces = _base.dropdown("Namespace", [(f"all {len(spaces):,}", _ALL), *((s, s) for s in spaces)], _ALL)
-        verdicts = [("all", _ALL), ("leak", "leak"), ("inconclusive", "inconclusive"), ("not a leak", "not_leak")]
-        self._verdicts = _base.choice("Verdict", verdicts, _ALL)
+        self._spaces = _base.dropdown("Namespace", [(f"all {len(spaces):,}", ""), *((s, s) for s in spaces)], "")
+        self._verdicts = _base.choice("Verdict", list(_VERDICTS.items()), "")
         self._order = _base.dropdown("Sort by", [(words, name) for name, (words, *_) in SORTS.items()], "worst")
         self._top = _base.html(headline(self._assessed), "rm-top")
         self._tiles = _base.html("")
@@ -375,13 +349,15 @@ class Fleet(Board):
         watch(self._spaces, "value", lambda change: self._set(namespace=change.new))
         watch(self._verdicts, "value", lambda change: None if change.new is None else self._set(tile=change.new))
         watch(self._order, "value", lambda change: self._set(sort=change.new, turned=False))
-        for name in ("search", "namespace", "tile", "sort", "turned"):
-            watch(self, name, lambda _: self._filtered())
+        watch(self, ["search", "namespace", "tile", "sort", "turned"], lambda _: self._filtered())
         watch(self, "page", lambda _: self._show())
-        watch(self._views, "value", lambda change: self.set_trait("view", change.new))
+        self._wiring.lead(self._views, self, "view")
         watch(self, "view", lambda change: self._open(change.new, self.opened or self._last))
         watch(self, "opened", lambda change: self._open(self._opens() if change.new else "fleet", change.new))
         self._wiring.hear(self._page_widget, self._heard)
+
+    def _opens(self) -> str:
+        return "triage" if self.view == "fleet" else self.view
 
     def _set(self, **traits: str | bool) -> None:
         """Set several traits and draw once."""
@@ -416,34 +392,25 @@ class Fleet(Board):
         with self._wiring.quiet():
             self.page = min(self.page, pages(len(self._found)) - 1)
             self._search_box.value = self.search
-            self._spaces.value = self.namespace if self.namespace in [v for _, v in self._spaces.options] else None
-            self._verdicts.value = self.tile if self.tile in ("", "leak", "inconclusive", "not_leak") else None
-            self._order.value = self.sort
-        self._draw_sparks(self._found[self.page * PAGE : (self.page + 1) * PAGE])
+            for box, value in ((self._spaces, self.namespace), (self._verdicts, self.tile), (self._order, self.sort)):
+                box.value = value if value in [known for _, known in box.options] else None
+        self._draw_sparks()
         self._tiles.value = tiles(self._assessed, self)
         self._table.value = table(self._assessed, self._found, self, self._sparks, self._head)
         self._pager.value = pager(len(self._found), self.page)
         self._tell()
 
     def _tell(self) -> None:
-        said = f"{text.count(len(self._found), 'workload')}"
-        if len(self._found) < len(self._rows):
-            said += f" of {len(self._rows):,}"
-        self._said.value = el("p", f"{said}. Enter on a name opens it.")
+        of = f" of {len(self._rows):,}" if len(self._found) < len(self._rows) else ""
+        self._said.value = el("p", f"{text.count(len(self._found), 'workload')}{of}. Enter on a name opens it.")
 
-    def _draw_sparks(self, rows: Sequence[Row]) -> None:
+    def _draw_sparks(self) -> None:
         """Draw what is not drawn yet; a page is cut out of the samples in one go."""
-        missing = [row for row in rows if row["workload_id"] not in self._sparks]
-        if not missing:
-            return
-        drawn = Sparks(self._assessed, [row["container_id"] for row in missing])
-        self._head = self._head or drawn.heading
-        for row in missing:
-            self._sparks[row["workload_id"]] = drawn.of(row["container_id"])
-
-    def _opens(self) -> str:
-        """Name the view that a workload is opened in."""
-        return "triage" if self.view == "fleet" else self.view
+        missing = [row for row in on_page(self._found, self.page) if row["workload_id"] not in self._sparks]
+        if missing:
+            drawn = Sparks(self._assessed, [row["container_id"] for row in missing])
+            self._head = self._head or drawn.heading
+            self._sparks |= {row["workload_id"]: drawn.of(row["container_id"]) for row in missing}
 
     def _open(self, view: str, name: str) -> None:
         """Show a workload in place of the table, or the table again."""
@@ -459,23 +426,23 @@ class Fleet(Board):
             self._settle(view, "" if view == "fleet" else name)
 
     def _show_board(self, view: str, name: str) -> None:
-        board = self._boards.get(view)
-        if board is None:
-            # Each takes a second to load, and the table none.
-            if view == "triage":
-                from rmtoolkit.views.dashboards.triage import Triage  # noqa: PLC0415
-
-                board = Triage(self._assessed, self._heap, workload=name, samples_from=self._samples_from)
-            else:
-                from rmtoolkit.views.dashboards.explorer import LimitExplorer  # noqa: PLC0415
-
-                board = LimitExplorer(self._assessed, name, samples_from=self._samples_from)
-            self._boards[view] = board
+        if view not in self._boards:
+            self._boards[view] = board = self._made(view, name)
             self._beside = tuple(self._boards.values())
             self._wiring.watch(board, "workload", lambda change: self._settle(self.view, change.new))
         with self._wiring.quiet():
-            board.workload = name
-        self._place.children = (board,)
+            self._boards[view].workload = name
+        self._place.children = (self._boards[view],)
+
+    def _made(self, view: str, name: str) -> Triage | LimitExplorer:
+        # Each takes a second to load, and the table none.
+        if view == "triage":
+            from rmtoolkit.views.dashboards.triage import Triage  # noqa: PLC0415
+
+            return Triage(self._assessed, self._heap, workload=name, samples_from=self._samples_from)
+        from rmtoolkit.views.dashboards.explorer import LimitExplorer  # noqa: PLC0415
+
+        return LimitExplorer(self._assessed, name, samples_from=self._samples_from)
 
     def _settle(self, view: str, name: str) -> None:
         """Let traits and controls say what is shown."""

@@ -84,17 +84,22 @@ class Named(NamedTuple):
     limit_bytes: int
     look: str
 
+    @property
+    def words(self) -> str:
+        """Its name and size, in Mi."""
+        return f"{self.name} {text.memory(self.limit_bytes).removesuffix(' Mi')}"
+
 
 def named(scene: Scene) -> list[Named]:
     """List the limits that have a name and are known; what grows has none of ours."""
     need = scene.found.need
-    rows = (
-        ("now", need.limit_bytes, "other"),
-        ("ours", scene.ours_bytes, "ours"),
-        ("VPA", need.vpa_target_bytes, "other"),
-        ("KRR", need.krr_limit_bytes, "other"),
-    )
-    return [Named(name, limit, look) for name, limit, look in rows if limit]
+    known = {
+        "now": need.limit_bytes,
+        "ours": scene.ours_bytes,
+        "VPA": need.vpa_target_bytes,
+        "KRR": need.krr_limit_bytes,
+    }
+    return [Named(name, limit, "ours" if name == "ours" else "other") for name, limit in known.items() if limit]
 
 
 def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY) -> _plot.Plot:
@@ -144,9 +149,9 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
         whole = ((limits[seen], total[seen]),)
         plot.add(_plot.Area("incidents", whole, ((limits, memory),)), _plot.Line("line", whole))
     _points(plot, chosen, prices, currency)
-    edges = plot.y.of(memory), plot.y.of(np.where(seen, total, memory)), np.full(limits.size, plot.y.first)
-    _name(plot, "expected incidents", "alarm-word", plot.x.of(limits), edges[1], edges[0])
-    _name(plot, "memory", "plain", plot.x.of(limits), edges[0], edges[2])
+    across, edge = plot.x.of(limits), plot.y.of(memory)
+    _name(plot, "expected incidents", "alarm-word", across, plot.y.of(np.where(seen, total, memory)), edge)
+    _name(plot, "memory", "plain", across, edge, np.full(limits.size, plot.y.first))
     return _picture(plot, _cost_words(chosen, prices, currency))
 
 
@@ -154,13 +159,13 @@ def _points(plot: _plot.Plot, chosen: Chosen, prices: list[tuple[Named, float]],
     places = []
     if chosen.total is not None:
         said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}"
-        places.append((chosen.limit_bytes, chosen.total, "ink", said, "strong"))
+        places.append((plot.mark("ink", chosen.limit_bytes, chosen.total), said, "strong"))
     for point, price in prices:
         if point.name == "ours" and point.limit_bytes != chosen.limit_bytes:
-            places.append((point.limit_bytes, price, "ours", f"ours {amount(price, currency)}", "ours"))
-    spots = [plot.mark(look, limit, price) for limit, price, look, *_ in places]
-    for spot, (*_, said, kind) in zip(spots, places, strict=True):
-        plot.name(spot, said, kind)
+            places.append((plot.mark("ours", point.limit_bytes, price), f"ours {amount(price, currency)}", "ours"))
+    # Both points are there before the first label looks for its place.
+    for place in places:
+        plot.name(*place)
 
 
 def _name(
@@ -192,10 +197,8 @@ def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]])
 def _cost_words(chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> str:
     parts = [
         f"Cost a month at {text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}, of which memory "
-        f"{amount(chosen.memory, currency)}, expected incidents {amount(chosen.incidents, currency)}"
-    ]
-    parts += [
-        f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices
+        f"{amount(chosen.memory, currency)}, expected incidents {amount(chosen.incidents, currency)}",
+        *(f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices),
     ]
     return "; ".join(parts)
 
@@ -230,33 +233,29 @@ def ground(scene: Scene) -> Ground | None:
     past, found = scene.past, scene.found
     if not past.times.size:
         return None
-    low = int(past.first[found.pod])
-    high = int(past.first[found.pod + 1]) if found.pod + 1 < past.first.size else past.times.size
+    low, high = map(int, [*past.first, past.times.size][found.pod : found.pod + 2])
     times, life = past.times[low:high], past.life[low:high]
     used, recorded = found.used[low:high], past.used[low:high]
-    start, end = int(past.times.min()), int(past.times.max())
+    start = int(past.times.min())
+    end = max(int(past.times.max()), start + 1)
 
     def pieces(values: NDArray[np.float64]) -> tuple[_plot.Piece, ...]:
         runs = _plot.stretches(times, life)
-        return tuple(_plot.thin(times[at:to], values[at:to], start, max(end, start + 1), _BINS) for at, to in runs)
+        return tuple(_plot.thin(times[at:to], values[at:to], start, end, _BINS) for at, to in runs)
 
     before = () if scene.change.nothing else pieces(recorded)
     content = float(max(used.max(), recorded.max(), 1.0))
-    return Ground(found.pod, start, max(end, start + 1), pieces(used), before, content)
+    return Ground(found.pod, start, end, pieces(used), before, content)
 
 
 def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
     """Draw the recorded past with a limit; a cross is a kill."""
-    limit, ours = chosen.limit_bytes, scene.ours_bytes
-    far = _FAR * base.content_bytes
-    shown = [] if limit > far else [limit]
-    if ours is not None and ours != limit and ours <= far:
-        shown.append(ours)
+    limit, ours, far = chosen.limit_bytes, scene.ours_bytes, _FAR * base.content_bytes
+    shown = [value for value in dict.fromkeys((limit, ours)) if value is not None and value <= far]
     top = max(1.1 * base.content_bytes, *(1.12 * value for value in shown), 1.0)
     across = _plot.Scale(base.start, base.end, PAST.left, PAST.right)
-    plot = _plot.Plot(
-        across, _plot.Scale(0, top, PAST.bottom, PAST.top), _plot.Box(PAST.left, 0, _PAST_WIDTH, PAST.bottom)
-    )
+    up = _plot.Scale(0, top, PAST.bottom, PAST.top)
+    plot = _plot.Plot(across, up, _plot.Box(PAST.left, 0, _PAST_WIDTH, PAST.bottom))
     plot.left_axis(_plot.memory_ticks(top))
     plot.bottom_axis(_plot.time_ticks(base.start, base.end, PAST.right - PAST.left), right=_PAST_WIDTH)
     plot.add(_plot.Area("whole", base.pieces), _plot.Line("recorded", base.before), _plot.Line("line", base.pieces))
@@ -268,11 +267,8 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
         plot.label([(PAST.left + 4, 12, "start")], f"{written}, above this scale", "strong")
     if ours is not None and ours in shown and ours != limit:
         y = plot.rule("ours-rule", ours)
-        places: list[_plot.Place] = [
-            (PAST.left + 4, y - 6, "start"),
-            (PAST.right - 4, y - 6, "end"),
-            (PAST.right - 4, y + 16, "end"),
-        ]
+        right, left = PAST.right - 4, PAST.left + 4
+        places: list[_plot.Place] = [(left, y - 6, "start"), (right, y - 6, "end"), (right, y + 16, "end")]
         plot.label(places, f"ours {text.configured(ours)}", "ours")
     _kills(plot, chosen, base, limit if limit in shown else top)
     _level(plot, scene)
@@ -281,9 +277,8 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
 
 def _kills(plot: _plot.Plot, chosen: Chosen, base: Ground, height: float) -> None:
     slack = (base.end - base.start) // 100
-    mine = chosen.kills.filter(
-        pl.col("pod") == base.pod, pl.col("time").is_between(base.start - slack, base.end + slack)
-    ).head(_DRAWN)
+    inside = pl.col("time").is_between(base.start - slack, base.end + slack)
+    mine = chosen.kills.filter(inside, pod=base.pod).head(_DRAWN)
     y = plot.y.at(height)
     for time in mine["time"]:
         x = plot.x.at(time)
@@ -349,19 +344,19 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     plot.write(plot.x.first + 6, target - 5, "start", written, "note")
     plot.add(_plot.Line("curve", ((limits, known["oom_probability"].to_numpy()),)))
     chances = _of_named(scene, lambda one: one.risk.week)
-    named_here = [(point, chance) for point, chance in chances if point.limit_bytes != chosen.limit_bytes]
-    inside = [(point, chance) for point, chance in named_here if scene.low <= point.limit_bytes <= scene.high]
-    places = [(point, plot.mark(point.look, point.limit_bytes, chance), chance) for point, chance in inside]
+    places = [
+        (point, plot.mark(point.look, point.limit_bytes, chance), chance)
+        for point, chance in chances
+        if point.limit_bytes != chosen.limit_bytes and scene.low <= point.limit_bytes <= scene.high
+    ]
     if chosen.chance is not None:
         spot = plot.mark("ink", chosen.limit_bytes, chosen.chance)
         shown = f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}"
         shown += text.chance_range(chosen.low, chosen.high)
         plot.name(spot, shown, "strong")
-    for point, spot, chance in sorted(places, key=lambda place: place[0].name != "ours"):
-        ours = point.name == "ours"
-        figure = f": {text.chance(chance)}" if ours else ""
-        shown = f"{point.name} {text.memory(point.limit_bytes).removesuffix(' Mi')}{figure}"
-        plot.name(spot, shown, "ours" if ours else "")
+    for point, spot, chance in sorted(places, key=lambda place: place[0].look != "ours"):
+        ours = point.look == "ours"
+        plot.name(spot, f"{point.words}: {text.chance(chance)}" if ours else point.words, "ours" if ours else "")
     return plot, _risk_words(scene, chosen, chances)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, folded, join, table, wide
+from rmtoolkit._html import Markup, el, folded, join, wide
 from rmtoolkit._tables import parse_time
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload
@@ -28,13 +28,14 @@ from rmtoolkit.views.dashboards.live_chart import LiveChart
 from rmtoolkit.views.timeline import Timelines, ahead, ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import altair as alt
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.recording import Recording
+    from rmtoolkit.views._tables import Column
     from rmtoolkit.views.timeline import Timeline
 
 
@@ -60,48 +61,33 @@ class Case:
         self.names = found.workloads["name"].to_list()
         self._at = {name: at for at, name in enumerate(self.names)}
         self.timelines = Timelines(found, samples_from=samples_from)
-        self._again = lru_cache(_KEPT)(self._judge_window)
-        self._answers: dict[str, HeapAnswer] = {}
+        #: Judges one workload anew by what lies in a window.
+        self.again: Callable[[str, tuple[int, int]], Case] = lru_cache(_KEPT)(self._judge_window)
+        #: What the heap profile of a workload answers.
+        self.heap: Callable[[str], HeapAnswer | None] = cache(self._answer)
 
     def row(self, name: str) -> dict[str, Any]:
         """Give everything about a workload."""
         return self.found.workloads.row(self._at[name], named=True)
 
-    def heap(self, name: str) -> HeapAnswer | None:
-        """Give what the heap profile of a workload answers."""
+    def _answer(self, name: str) -> HeapAnswer | None:
         profile = self._heaps.get(self.found.workloads.select(WORKLOAD).row(self._at[name]))
-        if profile is not None and name not in self._answers:
-            self._answers[name] = answer(profile)
-        return self._answers.get(name)
+        return None if profile is None else answer(profile)
+
+    def of(self, frame: pl.DataFrame, name: str) -> pl.DataFrame:
+        """Keep what a frame of the Assessment says of a workload."""
+        return frame.filter(workload_id=self._at[name])
 
     def instances(self, name: str) -> pl.DataFrame:
         """Give the pods of a workload, with their own verdicts."""
-        return self.found.instances.filter(workload_id=self._at[name])
+        return self.of(self.found.instances, name)
 
-    def questions(self, name: str) -> pl.DataFrame:
-        """Give the five answers about a workload."""
-        return self.found.checklist.filter(workload_id=self._at[name])
-
-    def queries(self, name: str) -> pl.DataFrame:
-        """Give the queries that show what the verdict on a workload rests on."""
-        return self.found.queries.filter(workload_id=self._at[name])
-
-    def kills(self, name: str, pod: str = "") -> list[dict[str, Any]]:
+    def kills(self, name: str, pod: str) -> list[dict[str, Any]]:
         """Give the OOM kills of a workload or one of its pods, the newest first."""
-        kills = self.found.kills.filter(workload_id=self._at[name])
+        kills = self.of(self.found.kills, name)
         if pod:
-            mine = self.instances(name).filter(pl.col("pod") == pod)["container_id"].to_list()
-            kills = kills.filter(pl.col("container_id").is_in(mine))
+            kills = _in(kills, self.instances(name).filter(pod=pod)["container_id"])
         return kills.sort("time", descending=True).to_dicts()
-
-    def lives(self, containers: Sequence[int]) -> pl.DataFrame:
-        """Give the lives of some containers."""
-        return self.found.lives.filter(pl.col("container_id").is_in(containers))
-
-    def again(self, name: str, window: tuple[int, int]) -> Case:
-        """Judge one workload anew by what lies in a window."""
-        found: Case = self._again(name, window)
-        return found
 
     def _judge_window(self, name: str, window: tuple[int, int]) -> Case:
         row = self.row(name)
@@ -121,6 +107,10 @@ class Case:
         return found
 
 
+def _in(frame: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
+    return frame.filter(pl.col("container_id").is_in(containers.implode()))
+
+
 def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline:
     """Collect what the chart of one container draws."""
     found = case.timelines.of(row, span)
@@ -136,19 +126,19 @@ _SHOWN: Final = 8
 
 def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str = "") -> Markup:
     """Show what a heap profile answers."""
-    if answer is None and function:
+    if answer is not None:
+        return _drawn(answer, function)
+    if function:
         msg = f"There is no heap profile to show {text.printable(function)!r} in. Load one with heap=."
         raise RmtoolkitError(msg)
-    if answer is None:
-        return folded(
-            _HEAP,
-            "none loaded; one names the code",
-            el("p", "Where the service serves profiles, fetch two of them, half an hour apart:", class_="note"),
-            _tables.code(_fetching(row), copied=True),
-            el("p", "Then load them; a file of heaptrack, DHAT or massif does too:", class_="note"),
-            _tables.code('rm.Triage(recording, heap=rm.read_heap("heap-profiles"))', copied=True),
-        )
-    return _drawn(answer, function)
+    return folded(
+        _HEAP,
+        "none loaded; one names the code",
+        el("p", "Where the service serves profiles, fetch two of them, half an hour apart:", class_="note"),
+        _tables.code(_fetching(row), copied=True),
+        el("p", "Then load them; a file of heaptrack, DHAT or massif does too:", class_="note"),
+        _tables.code('rm.Triage(recording, heap=rm.read_heap("heap-profiles"))', copied=True),
+    )
 
 
 #: The title of the part about the heap profile, which a button of the answer opens.
@@ -164,29 +154,22 @@ def _fetching(row: dict[str, Any]) -> str:
     return f"rmtoolkit heap {shlex.quote(f'pod/{pod}')}:{served} -n {shlex.quote(space)}"
 
 
+_SUSPECTS: Final[Sequence[Column]] = (
+    ("Function of your own code", "code", lambda row: el("code", text.printable(spoken(plain_name(row["function"]))))),
+    ("Reading", "word", lambda row: text.printable(row["reading"])),
+    ("Growth", "n", lambda row: _amount(row["growth_bytes"])),
+    ("Held", "n", lambda row: _amount(row["held_bytes"])),
+    ("Evidence", "wrap", lambda row: text.printable(row["evidence"])),
+)
+
+
 @lru_cache(32)
 def _drawn(answer: HeapAnswer, function: str) -> Markup:
-    rows = [
-        (
-            el("code", text.printable(spoken(plain_name(row["function"])))),
-            text.printable(row["reading"]),
-            _amount(row["growth_bytes"]),
-            _amount(row["held_bytes"]),
-            text.printable(row["evidence"]),
-        )
-        for row in answer.suspects.head(_SHOWN).iter_rows(named=True)
-    ]
-    heads = (
-        ("Function of your own code", "code"),
-        ("Reading", "word"),
-        ("Growth", "n"),
-        ("Held", "n"),
-        ("Evidence", "wrap"),
-    )
+    rows = answer.suspects.head(_SHOWN).to_dicts()
     return folded(
         _HEAP,
         text.printable(answer.headline),
-        wide("Suspects", table(heads, rows))
+        wide("Suspects", _tables.write(_SUSPECTS, rows))
         if rows
         else el("p", "No function of your own code holds memory.", class_="note"),
         el("h2", "Who calls it", el("span", "width is memory, the program's start on top", class_="note")),
@@ -203,15 +186,8 @@ def _amount(value: int | None) -> str:
 
 
 _HOUR: Final = 3_600_000
-#: Stretches that can be looked at, if they are shorter than the recording.
-_WINDOWS: Final = (
-    ("5 min", _HOUR // 12),
-    ("1 h", _HOUR),
-    ("6 h", 6 * _HOUR),
-    ("24 h", 24 * _HOUR),
-    ("7 d", 168 * _HOUR),
-    ("30 d", 720 * _HOUR),
-)
+#: Stretches that can be looked at, if they are shorter than the recording, in hours.
+_WINDOWS: Final = {"5 min": 1 / 12, "1 h": 1, "6 h": 6, "24 h": 24, "7 d": 168, "30 d": 720}
 _SHOWN_WINDOWS: Final = 3
 _SHOWN_NAME: Final = 120
 ALL_PODS: Final = "all pods"
@@ -256,17 +232,20 @@ def picture(case: Case, state: State) -> Picture:
     row = _row(judged, state)
     whole = timeline(case, row if judged is case else _row(case, state))
     if state.judged is None:
-        drawn = whole
-        home = _home(whole, state.last_ms)
+        drawn, home = whole, _home(whole, state.last_ms)
     else:
         # What was judged is drawn with its own fit and forecast, at the place where it lies in the whole.
         drawn = timeline(judged, row)
-        home = (drawn.start, drawn.until)
         # The end of a selected window is not now.
         drawn = replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
+        home = drawn.start, drawn.until
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
     kills, heap = judged.kills(state.workload, state.pod), case.heap(state.workload)
+
+    def told(frame: pl.DataFrame) -> list[dict[str, Any]]:
+        return judged.of(frame, state.workload).to_dicts()
+
     return Picture(
         aside=_aside(case, state, row),
         answer=join(_tables.caveats(case.found), _answer(case, row, state.workload, kills)),
@@ -278,8 +257,8 @@ def picture(case: Case, state: State) -> Picture:
         top=timeline_svg.Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
         evidence=_tables.evidence(row, where=True, caption="Evidence"),
-        how=_tables.how(row, judged.queries(state.workload).to_dicts(), copied=True),
-        questions=_tables.questions(judged.questions(state.workload).to_dicts(), caption="The five questions"),
+        how=_tables.how(row, told(judged.found.queries), copied=True),
+        questions=_tables.questions(told(judged.found.checklist), caption="The five questions"),
         heap=heap_part(heap, row, state.function),
         folded=_folded(judged, state, row, whole, kills),
         home=home,
@@ -291,12 +270,9 @@ def windows(case: Case, workload: str) -> list[tuple[str, int]]:
     """Offer stretches of the past to look at."""
     row = case.row(workload)
     whole = timeline(case, row)
-    step = 1000 * (row["cadence_seconds"] or 1.0)
-    fitting = [
-        (words, size)
-        for words, size in _WINDOWS
-        if _LEAST_STEPS * step <= size <= _LARGEST_SHARE * (whole.now - whole.start)
-    ]
+    least = _LEAST_STEPS * 1000 * (row["cadence_seconds"] or 1.0)
+    sizes = ((words, round(hours * _HOUR)) for words, hours in _WINDOWS.items())
+    fitting = [(words, size) for words, size in sizes if least <= size <= _LARGEST_SHARE * (whole.now - whole.start)]
     return [*fitting[-_SHOWN_WINDOWS:], ("all", 0)]
 
 
@@ -306,18 +282,14 @@ _LARGEST_SHARE: Final = 0.8
 
 def pods(case: Case, workload: str) -> list[tuple[str, str]]:
     """Offer the pods of a workload."""
-    instances = case.instances(workload)
-    if instances.height < 2:  # noqa: PLR2004
-        return [(ALL_PODS, "")]
-    return [(ALL_PODS, ""), *((text.printable(pod), pod) for pod in instances["pod"].to_list() if pod is not None)]
+    names = case.instances(workload)["pod"].to_list()
+    several = [(text.printable(pod), pod) for pod in names if pod is not None] if len(names) > 1 else []
+    return [(ALL_PODS, ""), *several]
 
 
 def _row(case: Case, state: State) -> dict[str, Any]:
-    row = case.row(state.workload)
     found = case.instances(state.workload).filter(pl.col("pod") == state.pod)
-    if not state.pod or not found.height:
-        return row
-    return found.row(0, named=True)
+    return found.row(0, named=True) if state.pod and found.height else case.row(state.workload)
 
 
 def _home(whole: Timeline, last_ms: int) -> tuple[int, int]:
@@ -337,8 +309,7 @@ def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
 
 def _answer(case: Case, row: dict[str, Any], name: str, kills: list[dict[str, Any]]) -> Markup:
     step, *then = action(row | {"text": row["next_text"]}, copied=True)
-    known = case.heap(name) is not None
-    code = None
+    known, code = case.heap(name) is not None, None
     if known or row["growing"]:
         words = "Show its code" if known else "Name its code"
         code = el("button", words, type="button", class_="rm-button small", data_rm_open=_HEAP)
@@ -370,9 +341,10 @@ def _heading(whole: Timeline, row: dict[str, Any]) -> Markup:
 
 
 def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
-    ids = [row["container_id"]] if state.pod else judged.instances(state.workload)["container_id"].to_list()
+    of = judged.instances(state.workload)
+    ids = pl.Series([row["container_id"]], dtype=pl.UInt32) if state.pod else of["container_id"]
     signal = row["signal"] or "working_set_bytes"
-    found = lives.collect(judged.timelines.samples, judged.lives(ids), signal)
+    found = lives.collect(judged.timelines.samples, _in(judged.found.lives, ids), signal)
     count = row["runs"]
     title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
     heading = el("h2", title, el("span", text.SIGNAL_WORDS.get(signal, signal), class_="note"))
@@ -386,13 +358,12 @@ _COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seve
 
 def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, kills: list[dict[str, Any]]) -> Markup:
     instances = judged.instances(state.workload)
-    ids = instances["container_id"].to_list()
-    names = dict(zip(ids, instances["pod"].to_list(), strict=True))
-    findings = judged.found.findings.filter(pl.col("container_id").is_in(ids))
+    names = dict(instances.select("container_id", "pod").iter_rows())
+    ran, findings = (_in(of, instances["container_id"]) for of in (judged.found.lives, judged.found.findings))
     return join(
         _tables.kills(kills),
         _tables.pods(instances.to_dicts()),
-        _tables.lives(judged.lives(ids).to_dicts(), names, judged.row(state.workload)),
+        _tables.lives(ran.to_dicts(), names, judged.row(state.workload)),
         _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, row["cadence_seconds"]),
     )
 
@@ -462,8 +433,7 @@ class Triage(Board):
         # The first widget: it is the one that may not be installed.
         self._chart = LiveChart(timeline_altair.spec())
         self._chart.picture = self._drawn
-        self._wiring = Wiring()
-        self._page = Page()
+        self._wiring, self._page = Wiring(), Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
         self._windows = _base.choice("Shown", windows(self._case, first), 0)
@@ -488,8 +458,7 @@ class Triage(Board):
             ]
         )
         self.add_class("rm").add_class("rm-dashboard").add_class("rm-triage")
-        with self._wiring.quiet():
-            self.workload = first
+        self.workload = first
         self._show()
         self._connect()
 
@@ -514,13 +483,12 @@ class Triage(Board):
 
     def _connect(self) -> None:
         watch = self._wiring.watch
-        for name in ("workload", "pod", "last_ms", "judged"):
-            watch(self, name, lambda _: self._changed())
+        watch(self, ["workload", "pod", "last_ms", "judged"], lambda _: self._changed())
         watch(self, "function", lambda _: self._zoomed())
         watch(self, "drag", lambda change: self._dragged(change.new))
         watch(self._search, "value", lambda change: self._searched(change.new))
         for control, trait in ((self._pods, "pod"), (self._windows, "last_ms"), (self._drags, "drag")):
-            watch(control, "value", partial(self._choose, trait))
+            self._wiring.lead(control, self, trait)
         watch(self._chart, "selection", lambda change: self._selected(change.new))
         watch(self._chart, "shown", lambda change: self._looked(change.new))
         for box in (self._from, self._to):
@@ -559,14 +527,9 @@ class Triage(Board):
         """
         self.set_trait("judged", None)
 
-    def _choose(self, trait: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        self.set_trait(trait, change.new)
-
     def _searched(self, typed: str) -> None:
-        found = plots.find(typed, self._case.names)
-        self.workload = found
-        with self._wiring.quiet():
-            self._search.value = found
+        self.workload = plots.find(typed, self._case.names)
+        self._settle()
 
     def _dragged(self, drag: str) -> None:
         self._chart.drag = drag
@@ -626,19 +589,17 @@ class Triage(Board):
         wanted = replace(self._state, function=self.function)
         try:
             drawn = heap_part(self._case.heap(wanted.workload), self._picture.row, wanted.function)
-        except Exception:
+            self._state, self._picture = wanted, replace(self._picture, heap=drawn)
+            self._heap.value = drawn
+        finally:
             self._settle()
-            raise
-        self._state, self._picture = wanted, replace(self._picture, heap=drawn)
-        self._heap.value = drawn
 
     def _settle(self) -> None:
         """Let traits and controls say what is shown."""
         state = self._state
         with self._wiring.quiet():
-            self.workload, self.pod, self.function = state.workload, state.pod, state.function
-            self.last_ms = state.last_ms
-            self.set_trait("judged", state.judged)
+            for name, value in asdict(state).items():
+                self.set_trait(name, value)
             self._search.value = state.workload
             for control, options, value in (
                 (self._pods, pods(self._case, state.workload), state.pod),

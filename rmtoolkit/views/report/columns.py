@@ -141,14 +141,17 @@ def _peak(_: Assessment, about: Row) -> Markup:
 
 
 def _short(words: str) -> Markup:
-    return el("span", words, class_="short")
+    return el("span", text.printable(words), class_="short")
+
+
+def _said(key: str) -> Callable[[Assessment, Row], Markup]:
+    return lambda _, about: _short(about[key])
 
 
 def _change(setting: str) -> Callable[[Assessment, Row], object]:
     def cell(_: Assessment, about: Row) -> object:
         now, then = about[f"{setting}_bytes"], about[f"advised_{setting}_bytes"]
-        before = "none" if about["limit_known"] else text.UNKNOWN
-        before = before if now is None else text.configured_mi(now)
+        before = text.configured(now, known=about["limit_known"]).removesuffix(" Mi")
         return el("span", f"{before} → {text.configured_mi(then)}" if then is not None else before)
 
     return cell
@@ -189,28 +192,39 @@ def _mi(key: str) -> Callable[[Assessment, Row], str]:
 
 
 def _given_back(_: Assessment, about: Row) -> str:
-    now, then = about["limit_bytes"], about["purged_limit_bytes"]
-    if now is None or then is None:
-        return text.NOT_APPLICABLE
-    return f"{text.configured_mi(now)} → {text.configured_mi(then)}"
+    both = about["limit_bytes"], about["purged_limit_bytes"]
+    return text.NOT_APPLICABLE if None in both else " → ".join(map(text.configured_mi, both))
 
 
 def _setting(_: Assessment, about: Row) -> Markup:
     if about["setting"] is None:
-        return _short(text.printable(about["next_text"]))
+        return _short(about["next_text"])
     shown = text.printable(about["setting"])
     return el("code", breakable(shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…"))
 
 
 def _why(_: Assessment, about: Row) -> Markup:
     """Say in a few words what the limit rests on; the card has the whole reason."""
-    words = text.printable(about["limit_because"] or text.UNKNOWN)
+    words = about["limit_because"] or text.UNKNOWN
     return _short(f"{words[:1].upper()}{words[1:]}.")
 
 
 def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
     """Give what can be given back, unless that is nothing."""
     return about["waste_bytes"] or None
+
+
+def _spare(_: Assessment, about: Row) -> str:
+    return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
+
+
+def _pattern(_: Assessment, about: Row) -> str:
+    return (about["pattern"] or text.UNKNOWN).replace("_", " ")
+
+
+def _of(write: Callable[[Row], object]) -> Callable[[Assessment, Row], object]:
+    """Make a cell of what the row alone tells."""
+    return lambda _, about: write(about)
 
 
 def rank_of_verdict(about: Row) -> int:
@@ -232,19 +246,13 @@ def _figure(
 SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
 VERDICT: Final = Column("Verdict", "verdict", lambda _, about: marked(text.VERDICTS[about["verdict"]]), rank_of_verdict)
 GROWTH: Final = _figure("Growth, Mi/day", "growth", "growth_bytes_per_day", _growth)
-TIME: Final = _figure(
-    "Time to limit", "time", "hours_to_limit", lambda _, about: text.time_to_limit(about), itemgetter("reaches_soon")
-)
+TIME: Final = _figure("Time to limit", "time", "hours_to_limit", _of(text.time_to_limit), itemgetter("reaches_soon"))
 KILL: Final = _figure(
-    "OOM kill 7\u00a0d",
-    "kill",
-    "oom_probability_7d",
-    lambda _, about: text.kill_chance(about),
-    itemgetter("above_target"),
+    "OOM kill 7\u00a0d", "kill", "oom_probability_7d", _of(text.kill_chance), itemgetter("above_target")
 )
 PEAK: Final = _figure("Peak / limit, Mi", "peak", "peak_bytes", _peak)
-NEXT: Final = Column("Next step", "next", lambda _, about: _short(text.printable(about["next_text"])))
-ALARM: Final = Column("What", "next", lambda _, about: _short(text.printable(about["alarm_text"])))
+NEXT: Final = Column("Next step", "next", _said("next_text"))
+ALARM: Final = Column("What", "next", _said("alarm_text"))
 LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("limit"))
 REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
 RISK: Final = replace(KILL, kind="risk", cell=_risk)
@@ -252,25 +260,17 @@ COST: Final = _figure("Cost a month", "cost", "reserved_change_bytes", _cost)
 #: In its place where nobody said what memory costs.
 RESERVED: Final = replace(COST, head="Reserved, all pods", cell=_reserved)
 WHY: Final = Column("Why", "next", _why)
-SPARE: Final = Column(
-    "Spare",
-    "time",
-    lambda _, about: text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE,
-    spare,
-    number=True,
-)
+SPARE: Final = replace(_figure("Spare", "time", "waste_bytes", _spare), value=spare)
 #: The same with its price.
 GIVES: Final = replace(SPARE, kind="change", cell=_gives)
-PODS: Final = _figure("Pods", "pods", "pods", lambda _, about: f"{about['pods'] or 0:,}")
+PODS: Final = _figure("Pods", "pods", "pods", _of(lambda about: f"{about['pods'] or 0:,}"))
 STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes", _mi("startup_peak_bytes"))
 SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes", _mi("settled_bytes"))
-PATTERN: Final = Column(
-    "Pattern", "verdict", lambda _, about: (about["pattern"] or text.UNKNOWN).replace("_", " "), itemgetter("pattern")
-)
+PATTERN: Final = Column("Pattern", "verdict", _pattern, itemgetter("pattern"))
 GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = _figure(
-    "Chance of a leak", "time", "leak_probability", lambda _, about: text.chance(about["leak_probability"])
+    "Chance of a leak", "time", "leak_probability", _of(lambda about: text.chance(about["leak_probability"]))
 )
 
 
@@ -279,8 +279,7 @@ def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | No
     if about["action"] is None:
         return None
     if bought:
-        heading = el("h4", "What a higher limit buys")
-        return el("section", heading, _bought(found, bought))
+        return el("section", el("h4", "What a higher limit buys"), _bought(found, bought))
     return el(
         "section",
         headed("h4", "Request and limit", text.ACTIONS[about["action"]].lower()),
@@ -290,34 +289,22 @@ def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | No
 
 
 def _rows(about: Row) -> list[tuple[str, ...]]:
-    known = bool(about["limit_known"])
-    then = about["advised_limit_bytes"]
-    span = text.chance_range(about["advised_oom_probability_low"], about["advised_oom_probability_high"])
-    rows: list[tuple[str, ...]] = [
-        (
-            "now",
-            text.configured(about["request_bytes"], known=known),
-            text.configured(about["limit_bytes"], known=known),
-            text.kill_chance(about),
-        ),
-        (
-            "recommended",
-            _or_dash(about["advised_request_bytes"]),
-            _or_dash(then),
-            text.NOT_APPLICABLE if then is None else text.chance(about["advised_oom_probability"]) + span,
-        ),
-    ]
-    if about["purged_limit_bytes"] is not None:
-        rows.append(("once kept pages are given back", "", text.configured(about["purged_limit_bytes"]), ""))
-    if about["vpa_target_bytes"] is not None:
-        rows.append(("VPA would say", text.memory(about["vpa_target_bytes"]), "", ""))
-    if about["krr_limit_bytes"] is not None:
-        rows.append(("KRR would say", text.memory(about["krr_limit_bytes"]), text.memory(about["krr_limit_bytes"]), ""))
+    known, risk = bool(about["limit_known"]), text.NOT_APPLICABLE
+    now = (text.configured(about[f"{name}_bytes"], known=known) for name in ("request", "limit"))
+    then = [about[f"advised_{name}_bytes"] for name in ("request", "limit")]
+    if then[1] is not None:
+        span = text.chance_range(about["advised_oom_probability_low"], about["advised_oom_probability_high"])
+        risk = text.chance(about["advised_oom_probability"]) + span
+    advice = (text.NOT_APPLICABLE if one is None else text.configured(one) for one in then)
+    rows: list[tuple[str, ...]] = [("now", *now, text.kill_chance(about)), ("recommended", *advice, risk)]
+    purged, vpa, krr = (about[name] for name in ("purged_limit_bytes", "vpa_target_bytes", "krr_limit_bytes"))
+    if purged is not None:
+        rows.append(("once kept pages are given back", "", text.configured(purged), ""))
+    if vpa is not None:
+        rows.append(("VPA would say", text.memory(vpa), "", ""))
+    if krr is not None:
+        rows.append(("KRR would say", text.memory(krr), text.memory(krr), ""))
     return rows
-
-
-def _or_dash(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else text.configured(value)
 
 
 def _bought(found: Assessment, bought: Sequence[Row]) -> Markup:
@@ -346,16 +333,11 @@ def known(about: Row) -> Markup | None:
         return None
     said = {"size": "It has passed the size that was accepted.", "day": "It was accepted until a day that is past."}
     passed = said.get(about["accepted_passed"])
+    because, until = text.printable(about["accepted_because"]), el("span", bounds(about), class_="note")
     return el(
         "section",
         el("h4", "Known"),
-        el(
-            "p",
-            text.printable(about["accepted_because"]),
-            " ",
-            el("span", bounds(about), class_="note"),
-            class_="because",
-        ),
+        el("p", because, " ", until, class_="because"),
         el("p", passed, class_="because") if passed else None,
     )
 

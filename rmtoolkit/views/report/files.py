@@ -19,13 +19,18 @@ from rmtoolkit.views.exports import escaped
 from rmtoolkit.views.report.sections import SECTIONS, figures, told, urgent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
     from rmtoolkit.views.report.columns import Row
     from rmtoolkit.views.report.page import Contents
 
+    Told = TypeVar("Told")
+
 
 #: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
-_BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-_PLACES: Final = (
+_BROWSERS: Final = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"),
     "/usr/bin/chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -36,13 +41,12 @@ _SECONDS: Final = 300
 def chromium() -> str:
     """Find a Chromium."""
     asked = os.environ.get("RMTOOLKIT_CHROMIUM")
-    for name in (asked,) if asked else (*_BROWSERS, *_PLACES):
+    for name in (asked,) if asked else _BROWSERS:
         if found := shutil.which(name):
             return found
     msg = (
-        "A PDF is printed by Chromium, and there is none"
-        + (f" at {quote(asked)}" if asked else "")
-        + ". Install chromium (or set RMTOOLKIT_CHROMIUM to one), or write .html and print it from a browser."
+        f"A PDF is printed by Chromium, and there is none{f' at {quote(asked)}' if asked else ''}. "
+        "Install chromium (or set RMTOOLKIT_CHROMIUM to one), or write .html and print it from a browser."
     )
     raise RmtoolkitError(msg)
 
@@ -88,8 +92,7 @@ def markdown(contents: Contents) -> str:
     found, fleet = contents.found, contents.found.fleet
     lines = [f"# {fleet.sentence}", ""]
     where = f"Start with **{_name(contents.rows[fleet.start_with])}**: " if fleet.start_with is not None else ""
-    span = found.span
-    period = f" {text.period(*span)}." if span is not None else ""
+    period = f" {text.period(*found.span)}." if found.span else ""
     lines += [f"{where}{escaped(fleet.start_because)}", "", f"{escaped(contents.title)}.{escaped(period)}", ""]
     if fleet.age_sentence is not None:
         lines += [f"**{escaped(fleet.age_sentence)}**", ""]
@@ -97,12 +100,14 @@ def markdown(contents: Contents) -> str:
         lines += [f"**Not complete:** {escaped(found.incomplete)}", ""]
     for _, figure, _, label, note in figures(found):
         lines.append(f"* **{escaped(figure)}** {label}" + (f" ({escaped(note)})" if note else ""))
-    lines += _acts(contents)
-    lines += _changes(contents)
-    for key, heads, cells in _TABLES:
-        section = next(section for section in SECTIONS if section.key == key)
-        rows = section.choose(contents.awake)
-        if rows:
+    if first := urgent(contents.awake):
+        lines += ["", "## What to do first", "", *_list(first, _SHOWN, _act)]
+    if fleet.gone is not None:
+        changes = _list(told(found, contents.awake), _SHOWN_CHANGES, _change)
+        lines += ["", "## What changed since last time", "", *(changes or ["Nothing changed that is clear."])]
+    for section in (section for section in SECTIONS if section.key in _TABLES):
+        heads, cells = _TABLES[section.key]
+        if rows := section.choose(contents.awake):
             lines += ["", f"## {section.title} ({len(rows):,})", "", f"| Workload | {' | '.join(heads)} |"]
             lines += ["|---" * (len(heads) + 1) + "|"]
             lines += [f"| {_name(one)} | {' | '.join(map(escaped, cells(one)))} |" for one in rows[:_SHOWN]]
@@ -115,27 +120,20 @@ def _name(row: Row) -> str:
     return escaped(shortened(row["name"], _NAME))
 
 
-def _acts(contents: Contents) -> list[str]:
-    found = urgent(contents.awake)
-    if not found:
-        return []
-    lines = ["", "## What to do first", ""]
-    for row in found[:_SHOWN]:
-        owner = f", owner {escaped(row['owner'])}" if row["owner"] else ""
-        said = f"{escaped(row['alarm_text'])}. {escaped(row['next_text'])}"
-        lines.append(f"* **{text.ALARMS[row['alarm']].word}** {_name(row)}{owner}: {said}")
-    return lines if len(found) <= _SHOWN else [*lines, f"* and {len(found) - _SHOWN:,} more"]
+def _list(rows: Sequence[Told], most: int, write: Callable[[Told], str]) -> list[str]:
+    more = [f"* and {len(rows) - most:,} more"] if len(rows) > most else []
+    return [*map(write, rows[:most]), *more]
 
 
-def _changes(contents: Contents) -> list[str]:
-    if contents.found.fleet.gone is None:
-        return []
-    found = told(contents.found, contents.awake)
-    lines = ["", "## What changed since last time", ""]
-    lines += [f"* **{kind.capitalize()}** {_name(row)} {escaped(said)}" for row, kind, said in found[:_SHOWN_CHANGES]]
-    if len(found) > _SHOWN_CHANGES:
-        lines.append(f"* and {len(found) - _SHOWN_CHANGES:,} more")
-    return lines if found else [*lines, "Nothing changed that is clear."]
+def _act(row: Row) -> str:
+    owner = f", owner {escaped(row['owner'])}" if row["owner"] else ""
+    said = f"{escaped(row['alarm_text'])}. {escaped(row['next_text'])}"
+    return f"* **{text.ALARMS[row['alarm']].word}** {_name(row)}{owner}: {said}"
+
+
+def _change(told: tuple[Row, str, str]) -> str:
+    row, kind, said = told
+    return f"* **{kind.capitalize()}** {_name(row)} {escaped(said)}"
 
 
 def _leak(row: Row) -> tuple[str, ...]:
@@ -154,11 +152,11 @@ def _spare(row: Row) -> tuple[str, ...]:
     return text.fleet_memory(row["waste_bytes"] or 0), *_limit(row)
 
 
-_TABLES: Final = (
-    ("leak", ("Growth", "Time to limit", "OOM kill, 7 days"), _leak),
-    ("raise", ("Limit", "OOM kill, 7 days"), _limit),
-    ("spare", ("Spare", "Limit", "OOM kill, 7 days"), _spare),
-)
+_TABLES: Final = {
+    "leak": (("Growth", "Time to limit", "OOM kill, 7 days"), _leak),
+    "raise": (("Limit", "OOM kill, 7 days"), _limit),
+    "spare": (("Spare", "Limit", "OOM kill, 7 days"), _spare),
+}
 
 #: Names of the files, in the order in which they are written.
 FILES: Final = (

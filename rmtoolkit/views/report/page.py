@@ -81,8 +81,7 @@ def contents(
 
     if isinstance(acknowledged, str | os.PathLike):
         acknowledged = read_acknowledgements(acknowledged)
-    known = tuple(acknowledged or ())
-    per_gib = price_per_gib_hour
+    known, per_gib = tuple(acknowledged or ()), price_per_gib_hour
     prices = None if per_gib is None else replace(USUAL, per_gib_hour=per_gib, currency=currency)
     made = Contents(assess(source, prices=prices, accepted=known, **asked), title or "Memory report")
     return replace(made, unmatched=tuple(one for one in known if not any(map(one.covers, made.rows))))
@@ -145,7 +144,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     )
     title = f"{text.printable(contents.title)}: {found.fleet.sentence}"
     parts = main, drawn.packed([*chosen, (sections.ALL, everything)])
-    return document(title, REPORT, parts, asset("report.js"), class_="rm", data_chunk=_CHUNK)
+    return document(title, REPORT, parts, join(asset("copy.js"), asset("report.js")), class_="rm", data_chunk=_CHUNK)
 
 
 def _part(name: str, write: Callable[Given, Made], *given: Given.args, **named: Given.kwargs) -> Made | Markup:
@@ -159,22 +158,16 @@ def _not_drawn(name: str, error: BaseException) -> Markup:
     return el("p", said, class_="note")
 
 
-def _unsorted(section: Section, _: BaseException) -> list[Any]:
-    return [None] * (1 + len(section.columns))
-
-
 class _Drawn:
     """Rows, sparks and cards of the page; each card is made once, and stands in the page or is packed."""
 
     def __init__(self, contents: Contents, patches: Sequence[tuple[Resources, str]]) -> None:
-        found = contents.found
+        self.found = found = contents.found
         self.patches = patches
         about = (one for one, _ in patches)
         self.patch = {(one.cluster, one.namespace, one.workload, one.container): at for at, one in enumerate(about)}
-        self.found = found
         self.shown = contents.rows[:_MOST]
-        charted = self.shown[:_CHARTS]
-        self.charted = {about["workload_id"] for about in charted}
+        self.charted = {about["workload_id"] for about in self.shown[:_CHARTS]}
         self.sparks = Sparks(found, [about["container_id"] for about in self.shown])
         self.timelines = Timelines(found)
         pods = found.recording.containers.select("container_id", pl.coalesce("pod", "container"))
@@ -187,27 +180,24 @@ class _Drawn:
         self.drawn: dict[int, object] = {}
 
     def spark(self, about: Row) -> object:
-        if about["workload_id"] not in self.drawn:
-            spark = _part(f"The spark of {about['name']}", self.sparks.of, about["container_id"])
-            self.drawn[about["workload_id"]] = spark
-        return self.drawn[about["workload_id"]]
+        at = about["workload_id"]
+        if at not in self.drawn:
+            self.drawn[at] = _part(f"The spark of {about['name']}", self.sparks.of, about["container_id"])
+        return self.drawn[at]
 
     def section(self, section: Section, found: Sequence[Row], *, opened: bool) -> Markup:
         names = heads(section.columns, self.sparks.heading)
         sorted_by = ["text", *("" if column.value is None else "number" for column in section.columns)]
         rows: list[Markup] = []
-        for place, about in enumerate(found[:_STANDING]):
-            first = place == 0 and opened
-            line = self._row(about, section, self.spark(about))
+        for about in found[:_STANDING]:
+            line, unfolded = self._row(about, section, self.spark(about)), []
             if about["workload_id"] not in self.standing and len(self.standing) < _CARDS:
                 self.standing.add(about["workload_id"])
-                if first:
+                if opened and not rows:
                     line = Markup(line.replace("<a ", '<a data-open="1" ', 1))
                 fold = el("div", self.card(about), id=about["anchor"], class_="fold")
-                unfolded = el("tr", el("td", fold, colspan=len(names), role="cell"), class_="unfolded", role="row")
-                rows += [line, unfolded]
-            else:
-                rows.append(line)
+                unfolded = [el("tr", el("td", fold, colspan=len(names), role="cell"), class_="unfolded", role="row")]
+            rows += [line, *unfolded]
         ident = f"section-{section.key}"
         head = (
             el("th", name, scope="col", role="columnheader", class_=side or None, data_by=by or None)
@@ -295,18 +285,12 @@ class _Drawn:
 
     def packed(self, chosen: list[tuple[Section, list[Row]]]) -> Markup:
         """Pack all rows, and the cards that do not stand in the page."""
-        rows = {
-            section.key: [
-                [
-                    about["workload_id"],
-                    self._row(about, section, ""),
-                    spared(partial(_unsorted, section), values, about, section.columns),
-                ]
-                for about in found
-                if about["workload_id"] < _MOST
-            ]
-            for section, found in chosen
-        }
+
+        def row_of(section: Section, about: Row) -> list[Any]:
+            nothing = [None] * (1 + len(section.columns))
+            sorted_by = spared(lambda _: nothing, values, about, section.columns)
+            return [about["workload_id"], self._row(about, section, ""), sorted_by]
+
         later = [about for about in self.shown if about["workload_id"] not in self.standing]
         places = {about["workload_id"]: place for place, about in enumerate(later)}
         told = {
@@ -315,13 +299,16 @@ class _Drawn:
             "search": [about["name"].lower() for about in self.shown],
             "spaces": [text.printable(about["namespace"] or "") for about in self.shown],
             "sparks": [self.spark(about) for about in self.shown],
-            "sections": rows,
+            "sections": {
+                section.key: [row_of(section, about) for about in found if about["workload_id"] < _MOST]
+                for section, found in chosen
+            },
+            "patches": [patch for _, patch in self.patches],
+            "sets": sections.patch_sets(self.patches),
         }
         cards = [self.card(about) for about in later]
         # By the dozen, so that unfolding one costs little.
         parts = [cards[begin : begin + _CHUNK] for begin in range(0, len(cards), _CHUNK)]
-        told["patches"] = [patch for _, patch in self.patches]
-        told["sets"] = sections.patch_sets(self.patches)
         return join(element("rows", told), *(element(f"cards-{number}", part) for number, part in enumerate(parts)))
 
 
@@ -365,10 +352,8 @@ def _filter(contents: Contents) -> Markup:
 
 def _not_shown(contents: Contents) -> Markup | None:
     more = len(contents.rows) - _MOST
-    if more <= 0:
-        return None
-    where = "they are in verdicts.parquet"
-    return el("p", f"{more:,} more workloads, the least urgent, have no row here: {where}.", class_="note")
+    said = f"{more:,} more workloads, the least urgent, have no row here: they are in verdicts.parquet."
+    return el("p", said, class_="note") if more > 0 else None
 
 
 def _footer(written: dt.datetime | None, found: Assessment) -> Markup:
@@ -377,9 +362,7 @@ def _footer(written: dt.datetime | None, found: Assessment) -> Markup:
         "Sparks start at 0 and end at the larger of limit and peak; dotted: limit; ✕: OOM kill. The chance of an OOM "
         "kill is based on past week-to-week comparisons; for what grows, it is that of the growth reaching the limit."
     )
-    stamp = (
-        el("p", f"Written {text.day(written, year=True)} {text.clock(written)} UTC by rmtoolkit.") if written else None
-    )
+    said = [legend, *([f"{found.record.sentence}."] if found.record else [])]
+    said += [f"Written {text.day(written, year=True)} {text.clock(written)} UTC by rmtoolkit."] if written else []
     without = el("noscript", el("p", "Without scripts the first rows and cards are shown, and nothing is sorted."))
-    record = el("p", f"{found.record.sentence}.") if found.record else None
-    return el("footer", el("p", legend), record, stamp, without)
+    return el("footer", *(el("p", one) for one in said), without)

@@ -29,20 +29,17 @@ if TYPE_CHECKING:
     from rmtoolkit.views.report.columns import Row
 
 
-def _leaks(row: Row) -> bool:
-    return bool(row["verdict"] == Verdict.LEAK)
+def _has(name: str, *values: str) -> Callable[[Row], bool]:
+    return lambda row: row[name] in values
 
 
-def _to_raise(row: Row) -> bool:
-    return row["action"] in (Action.RAISE_LIMIT, Action.SET_LIMIT)
+_leaks: Final = _has("verdict", Verdict.LEAK)
+_undecided: Final = _has("verdict", Verdict.INCONCLUSIVE)
+_to_raise: Final = _has("action", Action.RAISE_LIMIT, Action.SET_LIMIT)
 
 
 def _to_give_back(row: Row) -> bool:
     return bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT
-
-
-def _undecided(row: Row) -> bool:
-    return bool(row["verdict"] == Verdict.INCONCLUSIVE)
 
 
 def _at_risk(row: Row) -> bool:
@@ -56,7 +53,7 @@ SECTIONS: Final = (
         "dying",
         "Will be killed",
         "an OOM kill this week is likely, the soonest first",
-        lambda row: row["alarm"] == Alarm.WILL_BE_KILLED,
+        _has("alarm", Alarm.WILL_BE_KILLED),
         (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
     ),
     Section(
@@ -93,7 +90,7 @@ SECTIONS: Final = (
         "startup",
         "Limit set by startup",
         "what starting needs sets the limit",
-        lambda row: row["bound_by"] == "startup",
+        _has("bound_by", "startup"),
         (columns.SPARK, columns.STARTUP, columns.SETTLED, columns.PEAK, columns.KILL, columns.NEXT),
     ),
     Section(
@@ -107,7 +104,7 @@ SECTIONS: Final = (
         "short",
         "Too little data to rule a kill out",
         "less than a week was seen",
-        lambda row: row["alarm"] == Alarm.TOO_LITTLE_DATA,
+        _has("alarm", Alarm.TOO_LITTLE_DATA),
         (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
     ),
     Section(
@@ -174,19 +171,20 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         el("div", marked(_WORDS[kind], "dt"), el("dd", link(row), " ", text.printable(said)))
         for row, kind, said in changes[:_MOST_CHANGES]
     ]
-    body: Markup = el("p", "Nothing changed that is clear.")
-    if rows:
-        body = el("dl", *rows[:_SHOWN_CHANGES], class_="changes")
-    more = text.and_more(len(changes), _MOST_CHANGES)
-    rest = rows[_SHOWN_CHANGES:]
+    first, rest = rows[:_SHOWN_CHANGES], rows[_SHOWN_CHANGES:]
     return el(
         "section",
         el("h2", "What changed since last time", id="section-changed"),
-        body,
+        el("dl", *first, class_="changes") if first else el("p", "Nothing changed that is clear."),
         folded(f"{len(changes) - _SHOWN_CHANGES:,} more", "", el("dl", *rest, class_="changes")) if rest else None,
-        el("p", more.strip(), class_="note") if more else None,
+        _more(len(changes), _MOST_CHANGES),
         _came_and_went(found),
     )
+
+
+def _more(amount: int, shown: int) -> Markup | None:
+    """Count below a list those that are not in it."""
+    return el("p", text.and_more(amount, shown).strip(), class_="note") if amount > shown else None
 
 
 def _came_and_went(found: Assessment) -> Markup | None:
@@ -196,8 +194,7 @@ def _came_and_went(found: Assessment) -> Markup | None:
     if fleet.gone:
         gone = found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
         names = ["/".join(text.printable(part) for part in row if part is not None) for row in gone.iter_rows()]
-        more = text.and_more(fleet.gone, _SHOWN_NAMES)
-        count = text.count(fleet.gone, "workload")
+        count, more = text.count(fleet.gone, "workload"), text.and_more(fleet.gone, _SHOWN_NAMES)
         words.append(f"{count} of last time {_was(fleet.gone)} not seen this time: {', '.join(names)}{more}.")
     return el("p", " ".join(words), class_="note") if words else None
 
@@ -206,28 +203,24 @@ def _was(amount: int) -> str:
     return "was" if amount == 1 else "were"
 
 
-_READINGS: Final = ("concern", "unknown", "fine")
-
-
 def failures(found: Assessment, awake: Iterable[Row]) -> Markup | None:
     """Write which of the five questions fail, and for whom."""
-    asked = found.checklist.select("workload_id", "question", "reading").rows()
+    asked = found.checklist.select("workload_id", "question", "reading").sort("workload_id", maintain_order=True)
     known = {row["workload_id"]: row for row in awake}
-    whose: dict[str, dict[str, list[int]]] = {}
-    for one, question, reading in sorted(asked, key=lambda row: row[0]):
-        whose.setdefault(question, {name: [] for name in _READINGS})[reading].append(one)
-    concerns = {question: [known[one] for one in said["concern"] if one in known] for question, said in whose.items()}
+    counted = Counter(asked.select("question", "reading").iter_rows())
+    concerns: dict[str, list[Row]] = {question: [] for question in asked["question"].unique(maintain_order=True)}
+    for one, question in asked.filter(reading="concern").select("workload_id", "question").iter_rows():
+        concerns[question] += [known[one]] if one in known else []
     if not any(concerns.values()):
         return None
     body = [
         (
             question,
-            f"{len(concerns[question]):,}",
-            f"{len(said['unknown']):,}",
-            f"{len(said['fine']):,}",
-            links(concerns[question], _SHOWN_NAMES) if concerns[question] else text.NOT_APPLICABLE,
+            f"{len(those):,}",
+            *(f"{counted[question, reading]:,}" for reading in ("unknown", "fine")),
+            links(those, _SHOWN_NAMES) if those else text.NOT_APPLICABLE,
         )
-        for question, said in whose.items()
+        for question, those in concerns.items()
     ]
     marks = ("▲\u00a0concern", "◆\u00a0unknown", "●\u00a0fine")
     heads = (("Question", ""), *((mark, "n") for mark in marks), ("Concern for", "names"))
@@ -266,13 +259,13 @@ def capacity(found: Assessment) -> Markup | None:
         ("Freed, GiB", "n"),
         ("Containers", "n"),
     )
-    words = []
+    words, unknown = [], 0
     if nodes is not None:
-        side, freed = "free" if nodes["freed_bytes"] >= 0 else "take", text.gib(abs(nodes["freed_bytes"]))
-        words.append(f"Applying these would {side} {freed} GiB of requests on all nodes.")
+        side, unknown = "free" if nodes["freed_bytes"] >= 0 else "take", nodes["unknown"]
+        words.append(f"Applying these would {side} {text.gib(abs(nodes['freed_bytes']))} GiB of requests on all nodes.")
     if frame.height > _SHOWN_CAPACITY:
         words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
-    if nodes is not None and (unknown := nodes["unknown"]):
+    if unknown:
         words.append(f"{text.count(unknown, 'container')} without a known request {_was(unknown)} not counted.")
     words.append("Only what is in this recording is counted; other pods take room as well.")
     after = el("p", " ".join(words), class_="note")
@@ -280,14 +273,17 @@ def capacity(found: Assessment) -> Markup | None:
 
 
 def _held(row: dict[str, Any]) -> list[object]:
-    amounts = (row["available_bytes"], row["now_bytes"], row["then_bytes"], row["freed_bytes"])
-    kind = "node" if row["kind"] == "node" else "quota"
+    amounts = (row[f"{name}_bytes"] for name in ("available", "now", "then", "freed"))
     unknown = f" ({row['unknown']:,} unknown)" if row["unknown"] else ""
-    return [
-        join(text.printable(row["name"]), el("span", kind, class_="small")),
-        *map(text.gib, amounts),
-        f"{row['containers']:,}{unknown}",
-    ]
+    named = join(text.printable(row["name"]), el("span", row["kind"], class_="small"))
+    return [named, *map(text.gib, amounts), f"{row['containers']:,}{unknown}"]
+
+
+_STATES: Final = {
+    None: text.Mark("accepted", "ok"),
+    "size": text.Mark("raised: size", "leak"),
+    "day": text.Mark("raised: day", "leak"),
+}
 
 
 def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Markup | None:
@@ -295,12 +291,10 @@ def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Marku
     known = [row for row in rows if row["accepted_because"] is not None]
     if not known and not unmatched:
         return None
-    states: dict[str | None, text.Mark] = {None: text.Mark("accepted", "ok")}
-    states |= {bound: text.Mark(f"raised: {bound}", "leak") for bound in ("size", "day")}
     cells = [
         (
             link(row),
-            marked(states[row["accepted_passed"]]),
+            marked(_STATES[row["accepted_passed"]]),
             text.printable(row["accepted_because"]),
             bounds(row),
             text.memory(row["peak_bytes"]),
@@ -320,13 +314,11 @@ def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Marku
 def raised_again(rows: Iterable[Row]) -> Markup | None:
     """Name what was accepted and has passed its bound."""
     passed = [row for row in rows if row["accepted_passed"] is not None]
-    if not passed:
-        return None
     said: list[object] = []
     for row in passed[:_SHOWN_NAMES]:
         peak = f"peak {text.memory(row['peak_bytes'])}, " if row["accepted_passed"] == "size" else ""
         said += [", " if said else "", link(row), f" ({peak}accepted {bounds(row)})"]
-    return el("p", el("b", "Past what was accepted: "), join(*said), ".", class_="again")
+    return el("p", el("b", "Past what was accepted: "), *said, ".", class_="again") if passed else None
 
 
 _SHOWN_SOURCES: Final = 12
@@ -340,40 +332,26 @@ _COMPLETE: Final = 0.95
 def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
     """Write the section."""
     fleet, report = found.fleet, found.recording.report
-    few = sorted(
-        (row for row in rows if row["coverage"] is not None and row["coverage"] < _COMPLETE),
-        key=lambda row: row["coverage"],
-    )
-    inferred = [row["name"] for row in rows if row["workload_inferred"]]
+    few = [row for row in rows if row["coverage"] is not None and row["coverage"] < _COMPLETE]
+    few.sort(key=lambda row: row["coverage"])
     sources = _sources(report.sources)
-    least = [f"{row['name']} {text.share(row['coverage'])}" for row in few]
-    judged = f"{fleet.workloads:,}"
-    entries: list[tuple[str, object]] = [
-        (
-            "Covers",
-            f"{judged} of {judged} workloads read" + ("; see what was left out below" if report.partial else ""),
-        ),
-        (
-            "Coverage",
-            f"{text.share(fleet.coverage)}, {fleet.samples:,} samples of {text.count(fleet.containers, 'container')}",
-        ),
-        ("Least complete", _first(least)),
-        ("Gaps", _gaps(found)),
-        ("Names inferred from pods", _first(inferred)),
-        ("Read from", ", ".join(sources[:_SHOWN_SOURCES]) + text.and_more(len(sources), _SHOWN_SOURCES)),
-        ("Times", text.printable(report.time_axis)),
-    ]
-    notes = [text.printable(note) for note in report.notes()]
-    entries.append(
-        (
-            "Not used, not found, assumed",
-            el("ul", *(el("li", note) for note in notes), class_="plain") if notes else "nothing",
-        )
-    )
+    judged, lacks = f"{fleet.workloads:,}", "; see what was left out below" if report.partial else ""
+    samples = f"{fleet.samples:,} samples of {text.count(fleet.containers, 'container')}"
+    notes = [el("li", text.printable(note)) for note in report.notes()]
+    entries: dict[str, object] = {
+        "Covers": f"{judged} of {judged} workloads read{lacks}",
+        "Coverage": f"{text.share(fleet.coverage)}, {samples}",
+        "Least complete": _first([f"{row['name']} {text.share(row['coverage'])}" for row in few]),
+        "Gaps": _gaps(found),
+        "Names inferred from pods": _first([row["name"] for row in rows if row["workload_inferred"]]),
+        "Read from": ", ".join(sources[:_SHOWN_SOURCES]) + text.and_more(len(sources), _SHOWN_SOURCES),
+        "Times": text.printable(report.time_axis),
+        "Not used, not found, assumed": el("ul", *notes, class_="plain") if notes else "nothing",
+    }
     return el(
         "section",
         el("h2", "Data quality", id="section-quality"),
-        el("dl", *(part for label, value in entries if value for part in (el("dt", label), el("dd", value)))),
+        el("dl", *(join(el("dt", label), el("dd", value)) for label, value in entries.items() if value)),
         _findings(found),
         class_="data",
     )
@@ -386,24 +364,18 @@ def _first(names: list[str]) -> str:
 
 def _gaps(found: Assessment) -> str:
     """Count stretches without samples, as the lives that ended in one tell."""
-    ended = found.lives.filter(pl.col("ended") == Ending.GAP)
-    if not ended.height:
-        return ""
-    hidden = text.count(ended["container_id"].n_unique(), "container")
-    return (
-        f"{text.count(ended.height, 'stretch', 'stretches')} without samples in {hidden}, too long to say what happened"
-    )
+    ended = found.lives.filter(pl.col("ended") == Ending.GAP)["container_id"]
+    stretches, hidden = text.count(len(ended), "stretch", "stretches"), text.count(ended.n_unique(), "container")
+    return f"{stretches} without samples in {hidden}, too long to say what happened" if len(ended) else ""
 
 
 def _sources(found: tuple[str, ...]) -> list[str]:
     """Name what was read; many files of one folder count as the folder."""
     if len(found) <= _SHOWN_SOURCES:
-        return [text.printable(source) for source in found]
+        return list(map(text.printable, found))
     folders = Counter(source.rpartition("/")[0] or source for source in found)
-    return [
-        text.printable(folder) + (f" ({text.count(amount, 'file')})" if amount > 1 else "")
-        for folder, amount in folders.items()
-    ]
+    files = {folder: f" ({text.count(amount, 'file')})" if amount > 1 else "" for folder, amount in folders.items()}
+    return [f"{text.printable(folder)}{counted}" for folder, counted in files.items()]
 
 
 def _findings(found: Assessment) -> Markup | None:
@@ -420,13 +392,11 @@ def _findings(found: Assessment) -> Markup | None:
         for row in findings.head(_SHOWN_FINDINGS).iter_rows(named=True)
     ]
     heads = (("Workload", ""), ("Signal", ""), ("What cannot be right", ""), ("As evidence", ""))
-    more = text.and_more(findings.height, _SHOWN_FINDINGS)
-    rejected = findings.filter(pl.col("rejected")).height
     return folded(
         "Doubtful values",
-        f"{findings.height:,}, {rejected:,} not used as evidence",
+        f"{findings.height:,}, {findings.filter(pl.col('rejected')).height:,} not used as evidence",
         table(heads, rows, named=True),
-        el("p", more.strip(), class_="note") if more else None,
+        _more(findings.height, _SHOWN_FINDINGS),
         opened=findings.height <= _OPEN_FINDINGS,
     )
 
@@ -450,8 +420,7 @@ _STANDING_KILLS: Final = 10
 
 def top(found: Assessment, title: str) -> Markup:
     """Write title, clusters and period, how much of it is there, and how old it is."""
-    named = found.recording.containers["cluster"].drop_nulls().unique().sort()
-    clusters = [text.printable(name) for name in named]
+    clusters = list(map(text.printable, found.recording.containers["cluster"].drop_nulls().unique().sort()))
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
     fleet, span = found.fleet, found.span
     words = [text.count(fleet.workloads, "workload"), f"coverage {text.share(fleet.coverage)}"]
@@ -485,29 +454,20 @@ def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
     first = urgent(awake)
     lines = [_act(row) for row in first[:_SHOWN_ACTS]]
     if not lines:
-        said = text.printable(found.fleet.start_because)
-        named = None if found.fleet.start_with is None else join(link(awake[0]), ": ", said)
-        lines.append(el("li", named or said, class_="act whole"))
-    left = len(first) - _SHOWN_ACTS
-    if left > 0:
-        rest = [Alarm(row["alarm"]) for row in first[_SHOWN_ACTS:]]
-        counted = ", ".join(f"{rest.count(name):,} {text.ALARMS[name].word.lower()}" for name in Alarm if name in rest)
-        lines.append(el("li", f"and {left:,} more: {counted}, in the sections below", class_="act whole"))
+        named = [] if found.fleet.start_with is None else [link(awake[0]), ": "]
+        lines.append(el("li", *named, text.printable(found.fleet.start_because), class_="act whole"))
+    rest = Counter(row["alarm"] for row in first[_SHOWN_ACTS:])
+    if rest:
+        counted = ", ".join(f"{rest[name]:,} {text.ALARMS[name].word.lower()}" for name in Alarm if rest[name])
+        lines.append(el("li", f"and {rest.total():,} more: {counted}, in the sections below", class_="act whole"))
     waste = found.fleet.waste_bytes or 0
     if waste > _LITTLE_BYTES:
         money = found.fleet.waste_per_month
         priced = f", {amount(found, money)} a month" if money is not None else ""
         from_ = text.count(found.fleet.waste_workloads, "workload")
         words = f"{text.fleet_memory(waste)} can be given back{priced} in {from_}"
-        lines.append(
-            el(
-                "li",
-                el("span", "Money", class_="marked"),
-                el("a", words, href="#section-spare"),
-                el("span"),
-                class_="act",
-            )
-        )
+        given = el("a", words, href="#section-spare")
+        lines.append(el("li", el("span", "Money", class_="marked"), given, el("span"), class_="act"))
     return el("section", el("h2", "What to do first", id="section-acts"), el("ol", *lines, class_="acts"))
 
 
@@ -554,41 +514,21 @@ def figures(found: Assessment) -> list[Tile]:
     again = f"and {fleet.killed_again:,} that {_was(fleet.killed_again)} killed this week" if fleet.killed_again else ""
     over = f"{above:,} more above the {text.share(fleet.target)} target" if above else ""
     waste = text.UNKNOWN if fleet.waste_bytes is None else text.fleet_memory(fleet.waste_bytes)
-    data = [f"{short:,} to rule a kill out"] if short else []
-    data += [f"{fleet.inconclusive:,} for a verdict"] if fleet.inconclusive else []
     both = short + fleet.inconclusive - fleet.short_of_data
-    data += [f"{both:,} for both"] if both > 0 else []
-    red, leaking = Verdict.LEAK, _since(fleet) or (soon if fleet.leak else "")
+    lacks = ((short, "to rule a kill out"), (fleet.inconclusive, "for a verdict"), (both, "for both"))
+    data = ", ".join(f"{amount:,} {why}" for amount, why in lacks if amount > 0)
+    risky = "; ".join(filter(None, (again, over, _more_above(fleet))))
+    leaking, kills = _since(fleet) or (soon if fleet.leak else ""), text.count(fleet.kills, "kill")
+
+    def counted(name: str, amount: int, verdict: str, label: str, note: str) -> Tile:
+        return Tile(name, f"{amount:,}", verdict if amount else None, label, note)
+
     return [
-        Tile(
-            "killed",
-            f"{fleet.killed:,}",
-            red if fleet.killed else None,
-            "OOM-killed this week",
-            text.count(fleet.kills, "kill") if fleet.kills else "",
-        ),
-        Tile(
-            "dying",
-            f"{dying:,}",
-            red if dying else None,
-            "will be killed",
-            "; ".join(filter(None, (again, over, _more_above(fleet)))),
-        ),
-        Tile(
-            "leak",
-            f"{fleet.leak:,}",
-            red if fleet.leak else None,
-            "leak",
-            leaking,
-        ),
+        counted("killed", fleet.killed, Verdict.LEAK, "OOM-killed this week", kills if fleet.kills else ""),
+        counted("dying", dying, Verdict.LEAK, "will be killed", risky),
+        counted("leak", fleet.leak, Verdict.LEAK, "leak", leaking),
         Tile("spare", waste, None, "can be given back", ", ".join(filter(None, (money, givers)))),
-        Tile(
-            "data",
-            f"{fleet.short_of_data:,}",
-            Verdict.INCONCLUSIVE if fleet.short_of_data else None,
-            "need more data",
-            ", ".join(data),
-        ),
+        counted("data", fleet.short_of_data, Verdict.INCONCLUSIVE, "need more data", data),
     ]
 
 
@@ -639,8 +579,7 @@ def groups(found: Assessment) -> Markup | None:
     frame = found.groups
     if frame.height < 2 or found.fleet.workloads < _MANY:  # noqa: PLR2004
         return None
-    owned = frame["owner"].count() > 0
-    rows = []
+    owned, rows = frame["owner"].count() > 0, []
     for row in frame.head(_SHOWN_GROUPS).iter_rows(named=True):
         space = text.printable(row["namespace"])
         back = text.UNKNOWN if row["waste_bytes"] is None else text.gib(row["waste_bytes"])
@@ -656,11 +595,8 @@ def groups(found: Assessment) -> Markup | None:
         ("Can be given back, GiB", "n"),
         ("a month", "n"),
     )
-    more = text.and_more(frame.height, _SHOWN_GROUPS)
-    after = el("p", more.strip(), class_="note") if more else None
-    return _plain(
-        "groups", "Where it is worst", "by namespace and owner; a name filters every table", heads, rows, after
-    )
+    note, more = "by namespace and owner; a name filters every table", _more(frame.height, _SHOWN_GROUPS)
+    return _plain("groups", "Where it is worst", note, heads, rows, more)
 
 
 def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
@@ -681,17 +617,13 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     if not lines:
         return None
     more, rest = text.and_more(frame.height, len(lines)).strip(), lines[_STANDING_KILLS:]
+    note = f"{text.count(frame.height, 'kill')}, what the data said before, and what came"
     how = (
         "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
     )
     return el(
         "section",
-        headed(
-            "h2",
-            "OOM kills",
-            f"{text.count(frame.height, 'kill')}, what the data said before, and what came",
-            id="section-kills",
-        ),
+        headed("h2", "OOM kills", note, id="section-kills"),
         el("ol", *lines[:_STANDING_KILLS], class_="acts"),
         folded(f"{len(rest):,} more", "", el("ol", *rest, class_="acts")) if rest else None,
         el("p", f"{more}. {how}" if more else how, class_="note"),
@@ -715,16 +647,16 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
     known = {tuple(row[name] for name in WORKLOAD): row for row in rows}
     cells = []
     for at, (one, _) in enumerate(parts):
-        row = known[one.cluster, one.namespace, one.workload, one.container]
-        missing = obstacle(one)
-        state = el("span", f"No patch: {missing}.", class_="small") if missing else None
-        if one.provisional:
-            state = join(el("b", "provisional"), el("span", one.provisional, class_="small"), state)
+        row, missing = known[one.cluster, one.namespace, one.workload, one.container], obstacle(one)
+        state = join(
+            *([el("b", "provisional"), el("span", one.provisional, class_="small")] if one.provisional else []),
+            el("span", f"No patch: {missing}.", class_="small") if missing else None,
+        )
         button = el("button", "Copy", type="button", data_patch=at, aria_label=f"Copy the patch of {row['name']}")
         button = Markup() if missing else button
         limit = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
         limit = f"{limit} → {text.configured(one.limit_bytes)}"
-        cells.append((link(row), limit, columns.RISK.cell(found, row), state or "", button))
+        cells.append((link(row), limit, columns.RISK.cell(found, row), state, button))
     heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("Note", ""), ("Patch", ""))
     whole, settled = (len(chosen) for chosen in patch_sets(parts).values())
     buttons = [el("button", f"Copy all {whole:,}", type="button", data_patch="all")] if whole else []
@@ -732,14 +664,10 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
         words = f"Copy the {settled:,} that {'is' if settled == 1 else 'are'} not provisional"
         buttons.append(el("button", words, type="button", data_patch="settled"))
     said = el("span", class_="note", role="status", id="copied")
-    listed = table(heads, cells[:_SHOWN_APPLIED], named=True, class_="plain-table apply")
-    rest = cells[_SHOWN_APPLIED:_MOST_APPLIED]
-    more = None
-    if rest:
-        hidden = table(heads, rest, named=True, class_="plain-table apply")
-        left = len(cells) - _SHOWN_APPLIED - len(rest)
-        note = f"and {left:,} in their cards" if left else ""
-        more = folded(f"{len(rest):,} more", note, wide("More patches", hidden, "wide-list"))
+    first, rest = cells[:_SHOWN_APPLIED], cells[_SHOWN_APPLIED:_MOST_APPLIED]
+    listed, hidden = (table(heads, some, named=True, class_="plain-table apply") for some in (first, rest))
+    left = max(len(cells) - _MOST_APPLIED, 0)
+    in_cards = f"and {left:,} in their cards" if left else ""
     said_of = [text.count(whole, "patch", "patches")]
     said_of += [f"{whole - settled:,} provisional"] if whole > settled else []
     by_hand = sum(obstacle(one) is not None for one, _ in parts)
@@ -749,7 +677,7 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
         headed("h2", "Apply", f"{', '.join(said_of)}; each card shows its own", id="section-apply"),
         el("p", *buttons, said, class_="buttons"),
         wide("Patches", listed, "wide-list"),
-        more,
+        folded(f"{len(rest):,} more", in_cards, wide("More patches", hidden, "wide-list")) if rest else None,
     )
 
 
