@@ -39,18 +39,18 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
             origin=pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN)).otherwise(demoted)
         )
     ranks = {origin: rank for rank, origin in enumerate(_ORDER)}
-    places = frames.with_columns(rank=pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int8))
+    rank = pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int64)
     exploded = (
-        heap.stacks.select("stack_id", "frames")
-        .explode("frames", empty_as_null=True)
-        .with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
-        .join(places, left_on="frames", right_on="frame_id", how="left", maintain_order="left")
+        heap.stacks.select("stack_id", frame_id="frames")
+        .explode("frame_id", empty_as_null=True)
+        .with_columns(place=pl.int_range(pl.len()))
+        .join(frames.select("frame_id", rank=rank), on="frame_id", how="left", maintain_order="left")
     )
     # Of Rust's own frames the outermost says most: the innermost is always the allocator.
     nearness = pl.when(pl.col("rank") == ranks[STD]).then(-pl.col("place")).otherwise(pl.col("place"))
-    best = exploded.with_columns(nearness=nearness).sort("rank", "nearness", nulls_last=True)
-    first = best.unique("stack_id", keep="first", maintain_order=True)
-    found = beside(heap.stacks.select("stack_id"), first, "stack_id")
+    order = 2 * exploded.height * pl.col("rank") + nearness
+    best = exploded.group_by("stack_id").agg(pl.col("frame_id").get(order.arg_min()))
+    found = beside(beside(heap.stacks.select("stack_id"), best, "stack_id"), frames, "frame_id")
     names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
     return found.with_columns(pl.Series("function", names, dtype=pl.String)).select(GROUPS.names()).cast(GROUPS)
 
