@@ -85,7 +85,7 @@ def test_one_picture_says_what_is_held_and_that_it_cannot_say_more() -> None:
     assert found["function"].to_list() == ["api::big", "api::small"]
     assert found["reading"].to_list() == ["live", "live"]
     assert found["held_bytes"].to_list() == [4096, 100]
-    assert found["evidence"][0] == "holds 4 Ki; one picture does not tell whether that grows"
+    assert found["evidence"][0] == "holds 4 Ki; a single snapshot does not tell whether that grows"
     assert found.select("growth_bytes", "growth_share", "steadiness").null_count().row(0) == (2, 2, 2)
 
 
