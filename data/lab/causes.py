@@ -69,12 +69,26 @@ def make(folder: Path, line: dict[str, Any], target: Path, taken: set[str]) -> d
         "run": name,
         "part": part,
         "shown": kind,
-        "cause": line["label"]["cause"] if kind != "allocator" or moved(run.frame) else "",
+        "cause": cause_of(kind, line["label"]["cause"], run.frame),
         "signal": SIGNALS[kind],
         "first": counted[len(counted) // 5],
         "last": counted[-1],
         "lost_bytes": lost_bytes(run.frame),
     }
+
+
+def cause_of(kind: str, planned: str, frame: pl.DataFrame) -> str:
+    """Give the cause that was planned, unless what was measured shows none, or another; no verdict is asked."""
+    if kind == "allocator" and not moved(frame):
+        return ""
+    # What a start needed and the allocator keeps is the allocator's.
+    return "allocator" if kind == planned == "startup" and not fell(frame) else planned
+
+
+def fell(frame: pl.DataFrame) -> bool:
+    """Whether the memory of a start was by a quarter more than what was there at the end."""
+    anon = frame["anon_bytes"].drop_nulls()
+    return bool(anon.head(len(anon) // 5).max() > 1.25 * anon.tail(60).median())
 
 
 def moved(frame: pl.DataFrame) -> bool:

@@ -100,10 +100,12 @@ def _files_at_kills(seen: Seen) -> float | None:
     return min(size for size, _ in sizes) if all(size >= th.MOST_SHARE * peak for size, peak in sizes) else None
 
 
-def _files_most(main: Opinion) -> bool:
-    """Tell whether files in memory are most of what a growing whole has grown by, whatever its heap does."""
-    whole, files = main.footprint, main.readings.get(Signal.SHMEM)
-    if whole is None or files is None or min(one.growing + one.unresolved for one in (whole, files)) <= th.LIKELY:
+def _files_most(seen: Seen) -> bool:
+    """Tell whether files in memory are most of what a growing whole has grown by, beside a heap that does not leak."""
+    whole, files = seen.main.footprint, seen.main.readings.get(Signal.SHMEM)
+    if seen.verdict == Verdict.LEAK or whole is None or files is None:
+        return False
+    if min(one.growing + one.unresolved for one in (whole, files)) <= th.LIKELY:
         return False
     grown = files.end_level - files.early_level
     return grown >= max(th.MOST_SHARE * (whole.end_level - whole.early_level), th.NAMING_SHARE * whole.end_level)
@@ -122,7 +124,7 @@ def _tmpfs(seen: Seen) -> Evidence | None:
             main, Says.FOR, 2, Statistic.FILES_GROW, text, value, at_kill, Unit.BYTES, signal=Signal.SHMEM
         )
     level = main.levels.get(Signal.SHMEM)
-    if level is None or (main.growing_layer != Layer.SHMEM and not _files_most(main)):
+    if level is None or (main.growing_layer != Layer.SHMEM and not _files_most(seen)):
         return None
     text, change = "Files in memory grow", f"{memory(level.early_level)} → {memory(level.end_level)}"
     return Evidence.of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pytest
 
+from rmtoolkit.analysis.around import _files_stacked
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
@@ -312,6 +313,40 @@ def test_large_files_in_memory_that_stay() -> None:
     row = judged(signals)
     assert row["verdict"] == "not_leak"
     assert row["by"]["shmem"]["value"] == "90 Mi of 298 Mi"
+
+
+#: Files in memory, peaks and endings of lives under a limit of 200, each with its files there from the first sample on.
+LIVES_WITH_FILES: Final = {
+    "the first kill comes when they fill the limit": ([(30, 70, "error")] * 4 + [(30, 70, "oom_kill")], 150),
+    "a kill before they fill it: they were removed": ([(20, 60, "error")] * 2 + [(20, 60, "oom_kill")], 0),
+    "no kill although they would fill it twice": ([(30, 70, "error")] * 12 + [(30, 70, "oom_kill")], 0),
+    "a second life that is killed shows no pattern": ([(60, 90, "error"), (60, 90, "oom_kill")], 0),
+    "what was killed filled the limit by itself": ([(30, 70, "error")] * 4 + [(30, 195, "oom_kill")], 0),
+    "too small to matter": ([(10, 160, "error")] * 3 + [(5, 160, "oom_kill")], 0),
+}
+
+
+@pytest.mark.parametrize(("lives", "left"), LIVES_WITH_FILES.values(), ids=LIVES_WITH_FILES)
+def test_files_that_each_start_makes_add_up_in_the_pod(lives: list[tuple[int, int, str]], left: int) -> None:
+    """They outlive it where the first kill of all comes as they and what runs fill the limit, and only there."""
+    opinions = [
+        opinion_of(life_of(ended=ended, limit_bytes=200, peak_bytes=peak, startup_peak_bytes=peak), {})
+        for _, peak, ended in lives
+    ]
+    for opinion, (files, *_) in zip(opinions, lives, strict=True):
+        opinion.files = (files, files, files)
+    assert _files_stacked(opinions) == left
+
+
+def test_files_are_named_beside_a_heap_that_warms_up_but_not_beside_a_leak() -> None:
+    """Most of what a growing whole grows by is what to look at first; a leak of the heap stays one."""
+    files = (20 + 10 * T) * MI
+    for rise, cause in ((30 * (1 - np.exp(-T / 12)), "tmpfs"), (9 * T, "heap")):
+        heap = noisy((100 + rise) * MI, 4)
+        whole = noisy(40 * MI + heap + files, 3)
+        row = judged({"allocated_bytes": heap, "working_set_bytes": whole, "shmem_bytes": files})
+        assert row["cause"] == cause
+        assert (row["verdict"] == "leak") == (cause == "heap")
 
 
 def test_rss_over_a_flat_allocator_is_outside_it() -> None:
