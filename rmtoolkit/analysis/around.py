@@ -15,7 +15,7 @@ from rmtoolkit.text import configured, memory, number, small_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from rmtoolkit.analysis.records import Opinion, VerdictRow
+    from rmtoolkit.analysis.records import Level, Opinion, VerdictRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +187,14 @@ def threads_for_cores(threads: float, quota: float) -> str:
     return f"{number(round(threads))} threads for {number(quota)} CPU{'' if quota == 1 else 's'}"
 
 
+def _kept_at_first(main: Opinion, heap: Level) -> float:
+    """Tell how much the allocator kept when it began: at the first sample, where so many follow that none is missed."""
+    free, pages = main.levels.get(Signal.FREE), main.levels.get(Signal.RESIDENT) or main.levels.get(Signal.ANON)
+    many = main.life.samples >= th.SAMPLES_OF_A_START
+    kept, above, below = ((one.first_level if many else one.begun) if one else 0.0 for one in (free, pages, heap))
+    return kept if free is not None else above - below
+
+
 def _arenas(seen: Seen) -> Evidence | None:
     main, many = seen.main, too_many_threads(seen.main)
     keeps = {Pattern.RETENTION, Pattern.FRAGMENTATION} & {seen.pattern, *seen.also}
@@ -196,6 +204,9 @@ def _arenas(seen: Seen) -> Evidence | None:
     kept = main.amount(Layer.KEPT) + main.amount(Layer.SLACK)
     if heap is None or heap.early_peak - heap.settled >= th.ONCE_USED * kept:
         # What startup freed, the main thread may have freed.
+        return None
+    if _kept_at_first(main, heap) >= (1 - th.ARENAS_RISE) * kept:
+        # Arenas fill one after another; what was kept at once, a start may have freed that nobody sampled.
         return None
     text = "Threads that allocate, each from an arena that keeps pages of its own"
     value = f"{threads_for_cores(*many)}; {memory(kept)} kept"

@@ -305,6 +305,9 @@ SOCKET_MOST: Final = 8 << 20
 #: Threads are too many for a CPU limit from so many on, and so many for each core of it.
 TOO_MANY_THREADS: Final = 16
 THREADS_PER_CORE: Final = 4
+#: What arenas keep rises by this share of it after the start, of which so many samples of a life tell enough.
+ARENAS_RISE: Final = 0.05
+SAMPLES_OF_A_START: Final = 600
 #: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
 OUTSIDE_BOUNDED: Final = 0.1
 
