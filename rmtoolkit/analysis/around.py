@@ -52,14 +52,15 @@ class Around:
 
 def _files_left(lives: Sequence[Opinion]) -> float:
     """Find what earlier lives left in memory, where with it a later life was killed: it outlives every restart."""
-    found, left, base = 0.0, 0.0, None
+    found, left, base, beside = 0.0, 0.0, None, False
     for before, life in pairwise(lives):
         if before.files is None or life.files is None:
             continue
         base = before.files[1] if base is None else base
         first, last = life.files[0], before.files[2]
-        # Where each life has a cgroup of its own, what is left counts beside it, in that of the pod.
-        beside = first < th.LEFT * last
+        # Where each life has a cgroup of its own, what is left counts beside it, in that of the pod; a start that is
+        # killed before it makes files shows none, and takes none away.
+        beside = beside or first < th.LEFT * last
         left = left + last if beside else first - base
         limit, peak = life.life.limit_bytes, life.life.peak_bytes
         if not limit or peak is None or life.life.ended != Ending.OOM_KILL or left < th.NAMING_SHARE * limit:

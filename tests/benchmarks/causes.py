@@ -1,7 +1,8 @@
 """Count how many recordings of `data/causes` get the cause that they show, and how many that look alike.
 
-Usage: ``python -m tests.benchmarks.causes [--part dev] [--kind KIND …]``. ``--part sealed`` is for judging, never
-for tuning: each run on it is written to `causes_sealed_runs.csv` beside this file.
+Usage: ``python -m tests.benchmarks.causes [--part dev] [--kind KIND …]``. ``--part sealed`` and ``--part later``, which
+was recorded when the former had been looked at, are for judging, never for tuning: each run on them is written to
+`causes_sealed_runs.csv` beside this file.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tests.benchmarks.leak_or_not import commit
 
 CAUSES: Final = Path(__file__).parents[2] / "data" / "causes"
 SEALED_LOG: Final = Path(__file__).with_name("causes_sealed_runs.csv")
+PARTS: Final = ("dev", "sealed", "later")
 #: The evidence that must stand beside a cause, by the kind of a recording.
 EVIDENCE: Final = {
     **{cause: {"held_rise"} for cause in ("tasks", "connections", "queue", "exporter")},
@@ -97,21 +99,22 @@ def count(rows: list[dict[str, str]]) -> dict[str, tuple[int, int, int, int]]:
 def main(arguments: list[str] | None = None) -> None:
     """Read the command line, judge, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=("dev", "sealed"), default="dev")
+    parser.add_argument("--part", choices=PARTS, default="dev")
     parser.add_argument("--kind", nargs="*", help="only these")
     given = parser.parse_args(arguments)
     rows = [row for row in truth(given.part) if not given.kind or row["shown"] in given.kind]
     counted = count(rows)
     for kind, (right, shown, false, alike) in counted.items():
         print(f"{kind:24} {right} of {shown}  false {false} of {alike}")
-    if given.part == "sealed":
+    if given.part != "dev":
         is_new, version = not SEALED_LOG.exists(), commit()
         with SEALED_LOG.open("a", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             if is_new:
                 writer.writerow(["date", "commit", "kind", "right", "shown", "false", "alike"])
             now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M")
-            writer.writerows([now, version, kind, *numbers] for kind, numbers in counted.items())
+            suffix = "" if given.part == "sealed" else f" ({given.part})"
+            writer.writerows([now, version, kind + suffix, *numbers] for kind, numbers in counted.items())
         print(f"\nThis look was recorded in {SEALED_LOG.name}, beside this program.")
     else:
         for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.causes import CAUSES, count, is_right, judged, truth
+from tests.benchmarks.causes import CAUSES, PARTS, count, is_right, judged, truth
 
 DEV = truth()
 
@@ -29,7 +29,7 @@ def test_answers_of_prometheus_name_the_same_cause(row: dict[str, str]) -> None:
 
 def test_truth_names_every_recording() -> None:
     """Whatever was recorded has a row."""
-    named = {row["recording"] for part in ("dev", "sealed") for row in truth(part)}
+    named = {row["recording"] for part in PARTS for row in truth(part)}
     assert {path.stem for path in CAUSES.glob("*.parquet")} == named
 
 
