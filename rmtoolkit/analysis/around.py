@@ -206,6 +206,9 @@ def _arenas(seen: Seen) -> Evidence | None:
     if heap is None or heap.early_peak - heap.settled >= th.ONCE_USED * kept:
         # What startup freed, the main thread may have freed.
         return None
+    if kept < th.MOST_SHARE * seen.whole_bytes:
+        # A lesser part one thread may have left in holes, beside many that hardly allocate.
+        return None
     if _kept_at_first(main, heap) >= (1 - th.ARENAS_RISE) * kept:
         # Arenas fill one after another; what was kept at once, a start may have freed that nobody sampled.
         return None
