@@ -1,8 +1,8 @@
 """Count how many recordings of `data/causes` get the cause that they show, and how many that look alike.
 
-Usage: ``python -m tests.benchmarks.causes [--part dev] [--kind KIND …]``. ``--part sealed``, and ``later`` and ``last``,
-which were recorded when those before had been looked at, are for judging, never for tuning: each run on them is
-written to `causes_sealed_runs.csv` beside this file.
+Usage: ``python -m tests.benchmarks.causes [--part dev] [--kind KIND …]``. ``--part sealed``, and ``later`` and
+``last``, which were recorded when those before had been looked at, are for judging, never for tuning: each run on them
+is written to `causes_sealed_runs.csv` beside this file.
 """
 
 from __future__ import annotations
