@@ -44,6 +44,7 @@ SERVER_OPTIONS: Final = {
     "token_file": ("FILE", "holds the token to sign with; or set RMTOOLKIT_TOKEN, or RMTOOLKIT_USERNAME and _PASSWORD"),
     "tenant": ("NAME", "sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT"),
     "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
+    "remote_read": ("", "fetch samples by remote read instead of JSON, where the server has it"),
 }
 #: What files are told apart by, or cannot say themselves.
 _FILE_OPTIONS: Final = {
@@ -58,7 +59,6 @@ _NAMED_OPTIONS: Final = {
 }
 #: Formats of what is written to stdout.
 _FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
-_REMOTE_READ_HELP: Final = "fetch samples by remote read instead of JSON, where the server has it"
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
 _SNAPSHOTS: Final = ("timezone", "time", "interval")
@@ -94,15 +94,13 @@ def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, sched
 
 def add_server(command: argparse.ArgumentParser | argparse._ArgumentGroup, **told: str | None) -> None:
     """Add what a server is asked for, and by whom; another help for some of it, or None to leave it out."""
-    for name, (shown, text) in SERVER_OPTIONS.items():
-        if (said := told.get(name, text)) is not None:
-            action = "append" if name in _SEVERAL else "store"
-            command.add_argument(f"--{name.replace('_', '-')}", metavar=shown, help=said, action=action)
-    command.add_argument("--remote-read", action="store_true", default=None, help=_REMOTE_READ_HELP)
-    for name, (shown, text) in {**_FILE_OPTIONS, **_NAMED_OPTIONS}.items():
-        if told.get(name, text) is not None:
-            is_named = name in _NAMED_OPTIONS
-            command.add_argument(f"--{name}", metavar=shown, help=text, action="append" if is_named else "store")
+    for name, (shown, text) in (SERVER_OPTIONS | _FILE_OPTIONS | _NAMED_OPTIONS).items():
+        flag, said = f"--{name.replace('_', '-')}", told.get(name, text)
+        if said is not None and not shown:
+            command.add_argument(flag, action="store_true", default=None, help=said)
+        elif said is not None:
+            action = "append" if name in (*_SEVERAL, *_NAMED_OPTIONS) else "store"
+            command.add_argument(flag, metavar=shown, help=said, action=action)
 
 
 def add_output(command: argparse.ArgumentParser, text: str, *formats: str) -> None:
@@ -205,7 +203,7 @@ def read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
-    known = (*SERVER_OPTIONS, "remote_read", *_SNAPSHOTS)
+    known = (*SERVER_OPTIONS, *_SNAPSHOTS)
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
     sources = [_stdin() if source == "-" else source for source in options.sources]
     # All at once: what cannot be read is left out as long as something else can.
@@ -299,13 +297,13 @@ def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
     return named or alone or None
 
 
-def prices(options: argparse.Namespace, currency: str = "USD") -> Prices | None:
+def prices(options: argparse.Namespace) -> Prices | None:
     """Give what things cost, where it is said."""
     from dataclasses import replace
 
     from rmtoolkit.limits.risk import USUAL
 
-    return None if options.price is None else replace(USUAL, per_gib_hour=options.price, currency=currency)
+    return None if options.price is None else replace(USUAL, per_gib_hour=options.price)
 
 
 def status(fleet: Totals, fail_on: Sequence[str]) -> int:

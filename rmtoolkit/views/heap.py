@@ -29,7 +29,7 @@ from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked, with_code
 from rmtoolkit.views._tables import write as write_rows
 from rmtoolkit.views.charts import Picture
-from rmtoolkit.views.heap_terminal import MARKS, SHOWN, known
+from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows, known
 from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 
@@ -479,14 +479,10 @@ def _churn(found: HeapAnswer) -> Markup:
 def _of_diff(found: DiffAnswer) -> list[Markup | None]:
     rows = [
         (place(row), *(text.change(row[f"{name}_change"], counted=name == "allocations") for name in SHOWN))
-        for row in found.table.iter_rows(named=True)
-        if any(row[f"{name}_change"] for name in SHOWN)
-    ][:_ROWS]
-    through = (
-        el("p", "Most of the change comes through ", " → ".join(found.path), ".", class_="note")
-        if len(found.path) > 1
-        else None
-    )
+        for row in changed_rows(found)[:_ROWS]
+    ]
+    path = " → ".join(found.path)
+    through = el("p", "Most of the change comes through ", path, ".", class_="note") if len(found.path) > 1 else None
     return [
         el("p", text.printable(f"{spans(found.before)}; then {spans(found.after)}"), class_="reason"),
         el("h2", "Which code changed, and who calls it"),

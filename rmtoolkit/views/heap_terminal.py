@@ -72,7 +72,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
             f"{what.ljust(width)}  {_arrow(one, other)} ({text.change(other - one) if other != one else 'no change'})"
             for what, one, other in known
         ]
-    changed = [row for row in found.table.iter_rows(named=True) if any(row[f"{name}_change"] for name in SHOWN)]
+    changed = changed_rows(found)
     rows = changed[: _MOST * 2]
     if rows:
         cells = [
@@ -91,6 +91,11 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
         if len(changed) > len(rows):
             lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
     return _body(lines, unicode=unicode)
+
+
+def changed_rows(found: DiffAnswer) -> list[dict[str, Any]]:
+    """Keep the functions of which an amount that is shown has changed."""
+    return [row for row in found.table.iter_rows(named=True) if any(row[f"{name}_change"] for name in SHOWN)]
 
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:

@@ -184,10 +184,8 @@ def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.W
     ]
     lines += [f"Not complete: {found.incomplete}"] if found.incomplete else []
     # Where the margins come from is said once, not in every row.
-    lines += [
-        f"Margins: {text.printable(origin)}."
-        for origin in found.workloads["margins"].unique(maintain_order=True).drop_nulls()
-    ]
+    margins = found.workloads["margins"].unique(maintain_order=True).drop_nulls()
+    lines += [f"Margins: {text.printable(origin)}." for origin in margins]
     lines += [f"{found.record.sentence}."] if found.record else []
     for row in rows:
         lines += ["", *_block(row)]

@@ -120,12 +120,16 @@ class Layer:
     last_bytes: float | None
 
 
+#: Steps of time that a chart is drawn in.
+_BINS: Final = 420
+
+
 class Cutter:
     """Cuts the signals of one container at lives and gaps, and thins them to so many steps of time."""
 
-    def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int, bins: int) -> None:
+    def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) -> None:
         self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
-        self.span = (start, now, bins)
+        self.span = (start, now, _BINS)
         times = samples["time"].to_physical().to_numpy()
         life = np.full(len(times), -1)
         for number, (first, last) in enumerate(self.edges):
@@ -259,10 +263,9 @@ class Parts:
 
 
 class Timelines:
-    """Collects what the charts of an Assessment draw, in so many `bins` of time; `samples_from` has more samples."""
+    """Collects what the charts of an Assessment draw; `samples_from` has more samples."""
 
-    def __init__(self, found: Assessment, bins: int = 420, *, samples_from: Recording | None = None) -> None:
-        self.bins = bins
+    def __init__(self, found: Assessment, *, samples_from: Recording | None = None) -> None:
         recording = found.recording if samples_from is None else samples_from
         newest = recording.samples["time"].max()
         self.newest = None if newest is None else ms(newest)
@@ -281,7 +284,7 @@ class Timelines:
         start, now = (ms(value) for value in (lives["start"].min(), lives["end"].max()))
         first, last = span or (start, now)
         near = samples if span is None else _beside(samples, first, last)
-        cutter = Cutter(near, lives, first, max(last, first + 1), self.bins)
+        cutter = Cutter(near, lives, first, max(last, first + 1))
         known = [name for name in LINES if name in cutter.values]
         if not known:
             return None

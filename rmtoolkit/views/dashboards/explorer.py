@@ -449,7 +449,7 @@ class LimitExplorer(Board):
 
     def _start(self) -> None:
         """Take what was measured of a workload."""
-        need, past = self._needs[self.workload], self._past()
+        need, past = self._needs[self.workload], self._past_of(self.workload)
         spike = measured_spike(past)
         self.startup_bytes, self.spread_seconds, self.traffic = spike, 0.0, 1.0
         self.threads, self.reserve_limit = measured_threads(past), need.whole
@@ -475,9 +475,6 @@ class LimitExplorer(Board):
         # A box that cannot say what is not known says nothing.
         (control.box.remove_class if known else control.box.add_class)("rm-unknown")
 
-    def _past(self) -> Past:
-        return self._past_of(self.workload)
-
     def _laid_out(self, workload: str) -> Past:
         need, mine = self._needs[workload], self._source
         lives = None
@@ -491,9 +488,8 @@ class LimitExplorer(Board):
 
     def _change(self) -> Change:
         """Read the traits; what is as measured is no change."""
-        past = self._past()
+        past, scale = self._past_of(self.workload), 1.0
         spike = measured_spike(past)
-        scale = 1.0
         if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= MI / 2:
             scale = self.startup_bytes / spike
         threads = None if self.threads == measured_threads(past) else self.threads
@@ -505,7 +501,8 @@ class LimitExplorer(Board):
         prices = replace(USUAL, per_gib_hour=self.price_per_gib_hour, per_incident=self.price_per_incident)
         whole = None if self.reserve_limit == need.whole else self.reserve_limit
         margins, target = self._found.margins, self._found.oom_probability
-        self._scene = scene(self._past(), need, self._change(), margins, target, prices, whole=whole)
+        past = self._past_of(self.workload)
+        self._scene = scene(past, need, self._change(), margins, target, prices, whole=whole)
         ours = self._scene.ours_bytes
         self._ours = None if ours is None else choose(self._scene, ours)
         self._ground = limit_charts.ground(self._scene)
@@ -531,9 +528,12 @@ class LimitExplorer(Board):
         for part in (self._limit.slider, self._limit.number):
             part.step = step
         self._limit.set(limit, low=low, high=high)
-        ours = found.ours_bytes
-        place = None if ours is None else 100 * (ours / MI - low) / max(high - low, 1e-9)
-        self._tick.value = "" if place is None else _tick(place)
+        if found.ours_bytes is None:
+            self._tick.value = ""
+        else:
+            # Our limit on the slider; the rule reaches one slider only, since each dashboard has a page of its own.
+            place = 100 * (found.ours_bytes / MI - low) / max(high - low, 1e-9)
+            self._tick.value = el("span", "", class_="rm-tick", style=f"--at:{place:.2f}%")
         options = [(point.words, point.limit_bytes) for point in named(found)]
         # Options that are set anew are drawn anew, and the first is chosen meanwhile.
         if list(self._presets.options) != options:
@@ -579,11 +579,6 @@ _FINE: Final = 64
 
 def _unit(name: str) -> int:
     return MI if name.endswith("_bytes") else 1
-
-
-def _tick(place: float) -> Markup:
-    """Mark our limit on the slider; the rule reaches one slider only, since each dashboard has a page of its own."""
-    return el("span", "", class_="rm-tick", style=f"--at:{place:.2f}%")
 
 
 def _about(found: Scene, need: Need) -> Markup:

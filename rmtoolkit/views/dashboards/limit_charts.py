@@ -298,12 +298,11 @@ def _needed(kill: dict[str, Any]) -> str:
 
 def _level(plot: _plot.Plot, scene: Scene) -> None:
     level = scene.found.settled_bytes
-    if level is None or level > plot.y.high:
-        return
-    y = plot.y.at(level)
-    places: list[_plot.Place] = [(PAST.right - 8, y - 16, "end"), (PAST.right - 8, y + 24, "end")]
-    places += [(PAST.right - 160, y - 20, "end"), (PAST.left + 60, y - 20, "start")]
-    plot.label(places, f"settled {text.memory(level)}")
+    if level is not None and level <= plot.y.high:
+        y, right = plot.y.at(level), PAST.right - 8
+        places: list[_plot.Place] = [(right, y - 16, "end"), (right, y + 24, "end")]
+        places += [(PAST.right - 160, y - 20, "end"), (PAST.left + 60, y - 20, "start")]
+        plot.label(places, f"settled {text.memory(level)}")
 
 
 def replay_words(scene: Scene, chosen: Chosen) -> str:
@@ -311,12 +310,10 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
     kills = chosen.kills
     said = f"Recorded past at a limit of {text.configured(chosen.limit_bytes)}: {text.count(kills.height, 'OOM kill')}"
     if kills.height:
-        starting = int(kills["starting"].sum())
-        said += f", {starting:,} while starting"
-        first = kills.sort("time").head(_LISTED)
-        said += ": " + ", ".join(text.moment(_plot.instant(time)) for time in first["time"])
+        times = ", ".join(text.moment(_plot.instant(time)) for time in kills["time"].sort().head(_LISTED))
         highest = kills.sort("used_bytes", "recorded").row(-1, named=True)
-        said += f"{text.and_more(kills.height, _LISTED)} UTC; the highest needed {_needed(highest)}"
+        said += f", {kills['starting'].sum():,} while starting: {times}{text.and_more(kills.height, _LISTED)} UTC"
+        said += f"; the highest needed {_needed(highest)}"
     return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
 
 
