@@ -295,9 +295,8 @@ def _row(case: Case, state: State) -> dict[str, Any]:
 def _home(whole: Timeline, last_ms: int) -> tuple[int, int]:
     if not last_ms or last_ms >= whole.now - whole.start:
         return whole.start, whole.until
-    return whole.now - last_ms, whole.now + min(
-        ahead(whole.forecast, last_ms), max(whole.until - whole.now, last_ms // 3)
-    )
+    future = min(ahead(whole.forecast, last_ms), max(whole.until - whole.now, last_ms // 3))
+    return whole.now - last_ms, whole.now + future
 
 
 def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
@@ -529,7 +528,8 @@ class Triage(Board):
 
     def _searched(self, typed: str) -> None:
         self.workload = plots.find(typed, self._case.names)
-        self._settle()
+        with self._wiring.quiet():
+            self._search.value = self.workload
 
     def _dragged(self, drag: str) -> None:
         self._chart.drag = drag
@@ -589,10 +589,11 @@ class Triage(Board):
         wanted = replace(self._state, function=self.function)
         try:
             drawn = heap_part(self._case.heap(wanted.workload), self._picture.row, wanted.function)
-            self._state, self._picture = wanted, replace(self._picture, heap=drawn)
-            self._heap.value = drawn
-        finally:
+        except Exception:
             self._settle()
+            raise
+        self._state, self._picture = wanted, replace(self._picture, heap=drawn)
+        self._heap.value = drawn
 
     def _settle(self) -> None:
         """Let traits and controls say what is shown."""
