@@ -21,7 +21,16 @@ import polars as pl
 
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
-from rmtoolkit._tables import beside, key_containers, order_samples, run_starts, tidy_events, with_cadences
+from rmtoolkit._tables import (
+    beside,
+    conform,
+    key_containers,
+    order_samples,
+    run_starts,
+    spans,
+    tidy_events,
+    with_cadences,
+)
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, Stored, as_parquet, concat, has, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
@@ -228,24 +237,15 @@ def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, e
 def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFrame:
     """Find limits and requests that changed between two parts, so that neither part saw the change."""
     seen = []
-    for number, part in enumerate(parts):
-        span = part.samples.group_by("container_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
-        told = part.containers.join(span, on="container_id", how="inner")
+    for part in parts:
+        told = part.containers.join(spans(part.samples), on="container_id", how="inner")
         for kind in ("limit", "request"):
             # An event in the part says more than the difference between two.
             said = part.events.filter(kind=kind)["container_id"].implode()
             known = pl.col("limit_known") if kind == "limit" else pl.col("request_bytes").is_not_null()
-            seen.append(
-                told.filter(known).select(
-                    *IDENTITY,
-                    "first",
-                    "last",
-                    silent=~pl.col("container_id").is_in(said),
-                    kind=pl.lit(kind),
-                    part=pl.lit(number),
-                    value_bytes=pl.col(f"{kind}_bytes"),
-                )
-            )
+            silent = ~pl.col("container_id").is_in(said)
+            about = {"silent": silent, "kind": pl.lit(kind), "value_bytes": pl.col(f"{kind}_bytes")}
+            seen.append(told.filter(known).select(*IDENTITY, "first", "last", **about))
     place = [*IDENTITY, "kind"]
     before = {
         f"{name}_before": pl.col(name).shift().over(place, order_by="first")
@@ -259,12 +259,9 @@ def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFra
     )
     # What held before is said too: else nothing would tell it.
     earlier = changed.filter("silent_before").with_columns(first="first_before", value_bytes="value_bytes_before")
-    return (
-        pl.concat([earlier, changed])
-        .join(whole.containers.select("container_id", *IDENTITY), on=IDENTITY, nulls_equal=True)
-        .select("container_id", time="first", kind="kind", value_bytes="value_bytes", detail=pl.lit(None, pl.String()))
-        .cast(dict(EVENTS))  # type: ignore[arg-type]
-    )
+    ids = whole.containers.select("container_id", *IDENTITY)
+    found = pl.concat([earlier, changed]).join(ids, on=IDENTITY, nulls_equal=True)
+    return conform(found.rename({"first": "time"}), EVENTS)
 
 
 def joined(reports: Iterable[Report]) -> Report:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import quote_path, warn
 from rmtoolkit.heap.profile import FRAMES, STACKS
 from rmtoolkit.loaders._files import counted
@@ -306,8 +307,7 @@ def stacks_frame(frames: Iterable[Sequence[int]], amounts: Mapping[str, Sequence
         cut += len(numbers) > room
         kept.append(numbers[:room])
         total += len(kept[-1])
-    columns = {name: amounts.get(name, [None] * len(kept)) for name in STACKS if name not in ("stack_id", "frames")}
-    table = pl.DataFrame(columns, schema={name: STACKS[name] for name in columns})
-    lists = pl.Series("frames", kept, dtype=pl.List(pl.UInt32))
-    table = table.with_columns(lists, stack_id=pl.int_range(1, pl.len() + 1), suppressed=pl.lit(value=False))
-    return table.select(STACKS.names()).cast(STACKS), cut
+    schema = {name: STACKS[name] for name in ("frames", *amounts)}
+    table = pl.DataFrame({"frames": kept, **amounts}, schema=schema)
+    table = table.with_columns(stack_id=pl.int_range(1, pl.len() + 1), suppressed=pl.lit(value=False))
+    return conform(table, STACKS), cut

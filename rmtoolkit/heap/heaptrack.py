@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import _heaptrack_events
 from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Events, Mark, Row, Tally, ahead
 from rmtoolkit.heap._names import FrameTable, as_lists, report
-from rmtoolkit.heap.profile import GROWTH, SIZES, STACKS, HeapProfile, HeapSummary, Places
+from rmtoolkit.heap.profile import GROWTH, STACKS, HeapProfile, HeapSummary, Places
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
 from rmtoolkit.text import memory
@@ -567,26 +568,19 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
     """Sum entries up per trace, and name the frames of those that allocated."""
     tables = found.tables
     pointers, parents = tables.traces()
-    size = len(pointers) + 1
-    traces = np.where(found.traces <= len(pointers), found.traces, 0)
-
-    def per_trace(values: Integers) -> Integers:
-        total = np.zeros(size, np.int64)
-        np.add.at(total, traces, values)
-        return total
-
-    live, peak = counts[:, 0] - counts[:, 1], at_peak[:, 0] - at_peak[:, 1]
-    columns = {
-        "allocations": per_trace(counts[:, 0]),
-        "allocated_bytes": per_trace(counts[:, 0] * found.sizes),
-        "temporary": per_trace(found.tally.temporaries[: len(found.sizes)]),
-        "live_bytes": per_trace(live * found.sizes),
-        "live_blocks": per_trace(live),
-        "peak_bytes": per_trace(peak * found.sizes),
-        "peak_blocks": per_trace(peak),
-    }
-    used = np.flatnonzero(columns["allocations"])
-    rows, steps, cut = walk(used, pointers, parents)
+    blocks = {"live_blocks": counts[:, 0] - counts[:, 1], "peak_blocks": at_peak[:, 0] - at_peak[:, 1]}
+    entries = pl.DataFrame(
+        {
+            "stack_id": np.where(found.traces <= len(pointers), found.traces, 0),
+            "allocations": counts[:, 0],
+            "temporary": found.tally.temporaries[: len(found.sizes)],
+            **blocks,
+            **{name.replace("blocks", "bytes"): amounts * found.sizes for name, amounts in blocks.items()},
+            "allocated_bytes": counts[:, 0] * found.sizes,
+        }
+    )
+    stacks = entries.group_by("stack_id").sum().filter(pl.col("allocations") > 0).sort("stack_id")
+    rows, steps, cut = walk(stacks["stack_id"].to_numpy(), pointers, parents)
     table = FrameTable()
     if tables.raw:
         addresses, steps = np.unique(steps, return_inverse=True)
@@ -595,13 +589,8 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
     else:
         frames = frames_of_pointers(tables, table)
     rows, numbers = expand(rows, steps, frames)
-    stacks = {
-        "stack_id": used.astype(np.uint32),
-        **{name: values[used] for name, values in columns.items()},
-        "suppressed": np.zeros(len(used), np.bool_),
-        "frames": as_lists(rows, numbers, len(used)),
-    }
-    return pl.DataFrame(stacks, schema=STACKS), table.frame(), cut
+    lists = as_lists(rows, numbers, stacks.height).alias("frames")
+    return conform(stacks.with_columns(lists, suppressed=pl.lit(value=False)), STACKS), table.frame(), cut
 
 
 def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -> pl.DataFrame:
@@ -614,41 +603,22 @@ def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -
 
 def _growth(account: Account) -> pl.DataFrame:
     """Turn changes into what each stack holds."""
-    steps = account.steps
-    counts = [len(nets.traces) for *_, nets in steps]
-    if not sum(counts):
-        return pl.DataFrame(schema=GROWTH)
-    stacks = np.concatenate([nets.traces for *_, nets in steps])
+    steps = [
+        pl.DataFrame({"stack_id": nets.traces, "live_bytes": nets.size, "live_blocks": nets.blocks}).with_columns(
+            events=pl.lit(events), time_seconds=pl.lit(ms / 1000)
+        )
+        for events, ms, nets in account.steps
+    ]
     # By stack, and in the order of time within each; what hangs on no trace is left out.
-    order = np.argsort(stacks, kind="stable")[int((stacks == 0).sum()) :]
-    stacks = stacks[order]
-    begins = np.flatnonzero(np.diff(stacks, prepend=0))
-
-    def held(changes: list[Integers]) -> Integers:
-        total: Integers = np.concatenate(changes)[order].cumsum()
-        before = np.append(0, total)[begins]
-        left: Integers = total - np.repeat(before, np.diff(begins, append=len(total)))
-        return left
-
-    return pl.DataFrame(
-        {
-            "stack_id": stacks.astype(np.uint32),
-            "time_seconds": np.repeat([ms / 1000 for _, ms, _ in steps], counts)[order],
-            "events": np.repeat([events for events, *_ in steps], counts)[order],
-            "live_bytes": held([nets.size for *_, nets in steps]),
-            "live_blocks": held([nets.blocks for *_, nets in steps]),
-        },
-        schema=GROWTH,
-    )
+    rows = pl.concat(steps).filter(pl.col("stack_id") > 0).sort("stack_id", maintain_order=True)
+    return conform(rows.with_columns(pl.col("live_bytes", "live_blocks").cum_sum().over("stack_id")), GROWTH)
 
 
 def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
-    used = counts[:, 0] > 0
-    found, where = np.unique(sizes[used], return_inverse=True)
-    allocations, live = np.zeros((2, len(found)), np.int64)
-    np.add.at(allocations, where, counts[used, 0])
-    np.add.at(live, where, counts[used, 0] - counts[used, 1])
-    return pl.DataFrame({"size_bytes": found, "allocations": allocations, "live_blocks": live}, schema=SIZES)
+    entries = pl.DataFrame(
+        {"size_bytes": sizes, "allocations": counts[:, 0], "live_blocks": counts[:, 0] - counts[:, 1]}
+    )
+    return entries.filter(pl.col("allocations") > 0).group_by("size_bytes").sum().sort("size_bytes")
 
 
 def _report(found: _Found, summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame, cut: int) -> Report:

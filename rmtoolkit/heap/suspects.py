@@ -52,7 +52,7 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     best = exploded.group_by("stack_id").agg(pl.col("frame_id").get(order.arg_min()))
     found = beside(beside(heap.stacks.select("stack_id"), best, "stack_id"), frames, "frame_id")
     names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
-    return found.with_columns(pl.Series("function", names, dtype=pl.String)).select(GROUPS.names()).cast(GROUPS)
+    return conform(found.with_columns(pl.Series("function", names, dtype=TEXT)), GROUPS)
 
 
 #: One row per function, the most suspicious first. Null means that the profile does not say.
