@@ -389,25 +389,12 @@ def _amounts(heap: HeapProfile, by: str, own: Collection[str]) -> pl.DataFrame:
     named = heap.stacks.join(groups(heap, own), on="stack_id", maintain_order="left")
     keys = ["function"]
     if by == "stack":
-        places = heap.frames.select(
-            "frame_id",
-            place=pl.concat_str(
-                pl.coalesce("function", "module", pl.lit("?")),
-                pl.lit(" ("),
-                pl.coalesce(
-                    pl.col("file") + pl.lit(":") + pl.col("line").cast(pl.String), "file", "module", pl.lit("?")
-                ),
-                pl.lit(")"),
-            ),
-        )
-        texts = (
-            heap.stacks.select("stack_id", "frames")
-            .explode("frames", empty_as_null=True)
-            .join(places, left_on="frames", right_on="frame_id", how="left", maintain_order="left")
-            .group_by("stack_id", maintain_order=True)
-            .agg(pl.col("place").fill_null("?").alias("stack"))
-        )
-        named = named.join(texts, on="stack_id", maintain_order="left")
+        name = pl.coalesce("function", "module", pl.lit("?"))
+        spot = pl.coalesce(pl.format("{}:{}", "file", "line"), "file", "module", pl.lit("?"))
+        places = heap.frames.select("frame_id", place=pl.format("{} ({})", name, spot))
+        listed = heap.stacks.select("stack_id", frame_id="frames").explode("frame_id", empty_as_null=True)
+        by_stack = beside(listed, places, "frame_id").group_by("stack_id", maintain_order=True)
+        named = beside(named, by_stack.agg(stack=pl.col("place").fill_null("?")), "stack_id")
         keys.append("stack")
     return named.group_by(keys, maintain_order=True).agg(
         pl.col("file", "line", "origin").first(), *(pl.col(name).sum() for name in AMOUNTS)
