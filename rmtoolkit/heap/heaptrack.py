@@ -603,14 +603,17 @@ def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -
 
 def _growth(account: Account) -> pl.DataFrame:
     """Turn changes into what each stack holds."""
-    steps = [
-        pl.DataFrame({"stack_id": nets.traces, "live_bytes": nets.size, "live_blocks": nets.blocks}).with_columns(
-            events=pl.lit(events), time_seconds=pl.lit(ms / 1000)
-        )
-        for events, ms, nets in account.steps
-    ]
+    steps = [nets for *_, nets in account.steps]
+    counts = [len(nets.traces) for nets in steps]
+    changes = {
+        "stack_id": np.concatenate([nets.traces for nets in steps]),
+        "time_seconds": np.repeat([ms / 1000 for _, ms, _ in account.steps], counts),
+        "events": np.repeat([events for events, *_ in account.steps], counts),
+        "live_bytes": np.concatenate([nets.size for nets in steps]),
+        "live_blocks": np.concatenate([nets.blocks for nets in steps]),
+    }
     # By stack, and in the order of time within each; what hangs on no trace is left out.
-    rows = pl.concat(steps).filter(pl.col("stack_id") > 0).sort("stack_id", maintain_order=True)
+    rows = pl.DataFrame(changes).filter(pl.col("stack_id") > 0).sort("stack_id", maintain_order=True)
     return conform(rows.with_columns(pl.col("live_bytes", "live_blocks").cum_sum().over("stack_id")), GROWTH)
 
 
