@@ -67,7 +67,7 @@ def test_evidence_says_what_was_seen_of_each() -> None:
     )
     assert holds == "holds 12 Mi, no more than after startup"
     (picture, *_) = rm.suspects(rm.read_heap(HEAP / "warm-jackdaw.dhat.json.gz"))["evidence"]
-    assert picture == "holds 12 Mi; one picture does not tell whether that grows"
+    assert picture == "holds 12 Mi; a single snapshot does not tell whether that grows"
 
 
 def test_before_the_leak_began_nothing_is_called_one() -> None:
