@@ -239,7 +239,7 @@ def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
     kept, gaps, resident = (last[name] for name in (_kept(last), "fragmentation_bytes", "resident_bytes"))
     as_it_is, purged = (_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes"))
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
-    said, do = _headline_answer(last, sizes), _next_answer(last)
+    said, do = _said(last, sizes)
     return AllocatorAnswer(allocator, said, kept, gaps, resident, as_it_is, purged, arenas, sizes, do)
 
 
@@ -281,60 +281,61 @@ def _parts(last: dict[str, int | str | None]) -> list[int]:
     return [*known, sum(amount for amount in caches if isinstance(amount, int))]
 
 
-def _headline_answer(last: dict[str, int | str | None], sizes: pl.DataFrame) -> str:
+_NOTHING: Final = "Nothing to do in the allocator."
+
+
+def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, str]:
+    """Say what the last document shows, and one action."""
     name = last["allocator"] or "the allocator"
     whole, kept, gaps, cached = _parts(last)
     live = last["allocated_bytes"]
     if not whole and live == 0:
-        return f"{name}: all is zero, so the program uses another allocator."
+        return (
+            f"{name}: all is zero, so the program uses another allocator.",
+            "Give what the program's own allocator tells of itself: jemalloc, mimalloc or tcmalloc.",
+        )
     if not whole:
-        return f"{name}: how much is resident is not said."
+        return f"{name}: how much is resident is not said.", _NOTHING
     of = f"of {memory(whole)} {'taken from the system' if last['resident_bytes'] is None else 'resident'}"
     if not isinstance(live, int):
-        return f"{name}: {memory(whole)} are committed; how much of that is in use it does not say."
-    if last["purgeable_bytes"] is None and last["allocator"] == "glibc":
-        return f"{name}: {memory(live)} {of} are in use; how much of the rest could go back only malloc_info tells."
-    if max(kept, gaps, cached) < th.LAYER_SHOWN * whole:
-        return f"{name}: {memory(live)} {of} are in use; little is kept or lies in gaps."
+        return (
+            f"{name}: {memory(whole)} are committed; how much of that is in use it does not say.",
+            "Take a heap profile: a usual build of this allocator does not count what is in use.",
+        )
+    if last["purgeable_bytes"] is None and name == "glibc":
+        return (
+            f"{name}: {memory(live)} {of} are in use; how much of the rest could go back only malloc_info tells.",
+            "Let the program write malloc_info(0, stderr): it tells what malloc_trim(0) would give back.",
+        )
+    most = max(kept, gaps, cached)
+    if most < th.LAYER_SHOWN * whole:
+        return f"{name}: {memory(live)} {of} are in use; little is kept or lies in gaps.", _NOTHING
+    part = share(min(most / whole, 1))
     if cached > max(kept, gaps):
-        return f"{name} keeps {memory(cached)} {of} ({share(min(cached / whole, 1))}) in the caches of its threads."
+        threads, transfer = (last[f"{cache}_cache_bytes"] or 0 for cache in ("thread", "transfer"))
+        return (
+            f"{name} keeps {memory(cached)} {of} ({part}) in the caches of its threads.",
+            f"Bound its caches: TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES those of threads ({memory(threads)} now), "  # type: ignore[arg-type]
+            f"TCMALLOC_TRANSFER_NUM_OBJ what waits between them ({memory(transfer)}).",  # type: ignore[arg-type]
+        )
     if kept >= gaps:
-        part = share(min(kept / whole, 1))
-        return f"{name} keeps {memory(kept)} {of} ({part}): pages that were freed and not given back."
+        said = f"{name} keeps {memory(kept)} {of} ({part}): pages that were freed and not given back."
+        return said, _give_back(name, f"about {memory(kept)} less")
     where = ""
     if sizes.height and (sizes["fragmentation_bytes"][0] or 0) > gaps / 2:
         where = f", most of them between blocks of {sizes['size_bytes'][0]:,} bytes"
-    part = share(min(gaps / whole, 1))
-    return f"{name}: {memory(gaps)} {of} ({part}) are gaps between live blocks{where}, which no setting gives back."
-
-
-def _next_answer(last: dict[str, int | str | None]) -> str:
-    whole, kept, gaps, cached = _parts(last)
-    live = last["allocated_bytes"]
-    if not whole and live == 0:
-        return "Give what the program's own allocator tells of itself: jemalloc, mimalloc or tcmalloc."
-    if whole and not isinstance(live, int):
-        return "Take a heap profile: a usual build of this allocator does not count what is in use."
-    if whole and last["purgeable_bytes"] is None and last["allocator"] == "glibc":
-        return "Let the program write malloc_info(0, stderr): it tells what malloc_trim(0) would give back."
-    if max(kept, gaps, cached) < th.LAYER_SHOWN * whole or not whole:
-        return "Nothing to do in the allocator."
-    if cached > max(kept, gaps):
-        threads, transfer = (last[f"{name}_cache_bytes"] or 0 for name in ("thread", "transfer"))
-        return (
-            f"Bound its caches: TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES those of threads ({memory(threads)} now), "  # type: ignore[arg-type]
-            f"TCMALLOC_TRANSFER_NUM_OBJ what waits between them ({memory(transfer)})."  # type: ignore[arg-type]
-        )
-    if kept >= gaps:
-        from rmtoolkit.analysis import patterns as remedies  # noqa: PLC0415 - of all answers only this one needs them
-
-        back = f"about {memory(kept)} less"
-        if last["allocator"] == "glibc":
-            return remedies.glibc(back, None).sentence
-        if last["allocator"] == "jemalloc":
-            return remedies.jemalloc_decay(back, None).sentence
-        return "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."
     return (
+        f"{name}: {memory(gaps)} {of} ({part}) are gaps between live blocks{where}, which no setting gives back.",
         "Allocate together what is freed together (an arena for each request), or box large values: gaps between live "
-        "blocks cannot be returned."
+        "blocks cannot be returned.",
     )
+
+
+def _give_back(allocator: int | str, less: str) -> str:
+    from rmtoolkit.analysis import patterns  # noqa: PLC0415 - of all answers only this one needs them
+
+    if allocator == "glibc":
+        return patterns.glibc(less, None).sentence
+    if allocator == "jemalloc":
+        return patterns.jemalloc_decay(less, None).sentence
+    return "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."

@@ -403,10 +403,7 @@ def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series)
     # A container with few samples keeps all: each is a stretch of its own.
     few = np.repeat(length <= 2 * STRETCHES, length)
     number = np.where(few, np.arange(samples.height), stretch)
-    new = np.ones(samples.height, dtype=bool)
-    new[1:] = number[1:] != number[:-1]
-    new[first] = True
-    runs = np.flatnonzero(new)
+    runs = np.union1d(run_starts(pl.Series(number)), first)
     names = [name for name in (*FOOTPRINTS, "allocated_bytes") if name in samples.columns]
     used = samples.select(pl.coalesce(*names, pl.lit(0, dtype=pl.Int64)).fill_null(0)).to_series().to_numpy()
     highest = np.repeat(np.maximum.reduceat(used, runs), np.diff(runs, append=samples.height))

@@ -448,24 +448,17 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
         if pattern != Pattern.UNEXPLAINED_GROWTH:
             also.insert(0, pattern)
         pattern = Pattern.UNEXPLAINED_GROWTH
-    if verdict == Verdict.NOT_LEAK and pattern == Pattern.UNEXPLAINED_GROWTH:
-        pattern = Pattern.PLATEAU
-    if verdict == Verdict.NOT_LEAK and pattern == Pattern.PLATEAU and _burst_before(pool, main):
-        pattern, cause = Pattern.BURST, Cause.TRAFFIC
-    moved = pool.moved_bytes
-    if verdict == Verdict.NOT_LEAK and moved is not None and abs(moved) > th.MOVED_SHARE * row.settled:
-        if pattern == Pattern.PLATEAU:
-            pattern, cause = Pattern.STEP, Cause.RELEASE
-        else:
-            also.append(Pattern.STEP)
-    if verdict == Verdict.NOT_LEAK and allocator_moved(pool):
-        cause = Cause.ALLOCATOR
-        if pattern == Pattern.PLATEAU:
-            pattern = Pattern.STEP
-        else:
-            also.append(Pattern.STEP)
-    if verdict == Verdict.NOT_LEAK and main.spikes_early and pattern != Pattern.STARTUP_SPIKE:
-        also.append(Pattern.STARTUP_SPIKE)
+    if verdict == Verdict.NOT_LEAK:
+        pattern = Pattern.PLATEAU if pattern == Pattern.UNEXPLAINED_GROWTH else pattern
+        if pattern == Pattern.PLATEAU and _burst_before(pool, main):
+            pattern, cause = Pattern.BURST, Cause.TRAFFIC
+        allocator, moved = allocator_moved(pool), pool.moved_bytes
+        if allocator or (moved is not None and abs(moved) > th.MOVED_SHARE * row.settled):
+            was_flat = pattern == Pattern.PLATEAU
+            cause = Cause.ALLOCATOR if allocator else Cause.RELEASE if was_flat else cause
+            also, pattern = (also, Pattern.STEP) if was_flat else ([*also, Pattern.STEP], pattern)
+        if main.spikes_early:
+            also.append(Pattern.STARTUP_SPIKE)
     return pattern, [name for name in dict.fromkeys(also) if name != pattern], cause
 
 

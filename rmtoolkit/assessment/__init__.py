@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.backtest import Record
     from rmtoolkit.limits.explore import Chosen, Scene
-    from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.limits.risk import Margins, Prices
+    from rmtoolkit.limits.what_if import AnyRecording
     from rmtoolkit.schema import Report
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from rmtoolkit.limits.history import AnyRecording
+    from rmtoolkit.limits.what_if import AnyRecording
     from rmtoolkit.recording import Recording
 
 
@@ -52,7 +52,7 @@ PROMISED: Final = (0.2, 0.1, 0.05, 0.02, 0.01)
 #: The rule that every other has to beat: the peak and so many percent.
 FAMILY: Final = (3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50)
 #: The rivals, each at its default point; what a tool gives as request is taken as the limit where it gives none.
-RIVALS: Final[dict[str, tuple[Callable[[AnyRecording], pl.DataFrame], str]]] = {
+RIVALS: Final[dict[str, tuple[Callable[[Recording], pl.DataFrame], str]]] = {
     "KRR": (baselines.krr_memory, "recommended_limit_bytes"),
     "VPA target": (baselines.vpa_memory, "target_bytes"),
     "VPA upper": (baselines.vpa_memory, "upper_bytes"),
@@ -392,14 +392,13 @@ def _unscored(part: Recording, _: BaseException, *, origin: dt.datetime) -> dict
 
 
 def weeks_of(
-    recording: AnyRecording,
+    recording: Recording,
     origin: dt.datetime,
     history: dt.timedelta,
     margins: Margins,
     promised: Sequence[float] = PROMISED,
 ) -> pl.DataFrame:
     """Score one week of a recording, or of a part of one."""
-    recording = as_recording(recording)
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)
     after = recording.window(start=origin, end=origin + HORIZON - tick)

@@ -12,12 +12,11 @@ from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
-from rmtoolkit.recording import as_recording
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from rmtoolkit.limits.history import AnyRecording
+    from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
 
@@ -39,9 +38,8 @@ _CAP_BYTES: Final = 1e14
 _STARTS: Final = _FIRST_BUCKET_BYTES * (np.power(_RATIO, np.arange(_BUCKETS)) - 1) / (_RATIO - 1)
 
 
-def vpa_memory(recording: AnyRecording) -> pl.DataFrame:
+def vpa_memory(recording: Recording) -> pl.DataFrame:
     """Compute what the Kubernetes VPA recommender would set as memory request, from a CPU sample in every minute."""
-    recording = as_recording(recording)
     about = workloads(recording)
     used = footprint(recording)
     shape = (about.height, _BUCKETS)
@@ -179,9 +177,8 @@ _CRANE_BUCKET_BYTES: Final = 100 * _MIB
 _NOTHING_LEFT: Final = -100
 
 
-def krr_memory(recording: AnyRecording) -> pl.DataFrame:
+def krr_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
-    recording = as_recording(recording)
     seen = _subquery(footprint(recording))
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
     whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * _MIB) * _MIB
@@ -214,21 +211,19 @@ def _up(value: pl.Expr, step: int) -> pl.Expr:
     return (value + (step - 1)) // step
 
 
-def max_plus(recording: AnyRecording, percent: float) -> pl.DataFrame:
+def max_plus(recording: Recording, percent: float) -> pl.DataFrame:
     """Compute the highest working set over all pods and so many percent: the rule that every other has to beat."""
     if not _NOTHING_LEFT < percent < float("inf"):
         msg = f"percent must be a number above -100, got {percent!r}."
         raise RmtoolkitError(msg)
-    recording = as_recording(recording)
     # In thousandths of a percent, whole numbers: 200 × 1.15 is 229.99… as a float.
     thousandths = round(1000 * (100 + percent))
     amount = _up(pl.col("peak") * thousandths, 100_000)
     return _answer(recording, _peaks(recording), amount, amount)
 
 
-def crane_memory(recording: AnyRecording) -> pl.DataFrame:
+def crane_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Crane would set as memory request."""
-    recording = as_recording(recording)
     minutes = _recent(footprint(recording), days=7).with_columns(bucket=pl.col("used_bytes") // _CRANE_BUCKET_BYTES)
     minutes = minutes.group_by("container_id", pl.col("time").dt.truncate("1m"), maintain_order=True).last()
     found = _percentile(minutes, pl.col("bucket"), 0.99, half_life_hours=48).with_columns(
@@ -248,9 +243,8 @@ def crane_memory(recording: AnyRecording) -> pl.DataFrame:
     return _answer(recording, found, amount)
 
 
-def autopilot_memory(recording: AnyRecording) -> pl.DataFrame:
+def autopilot_memory(recording: Recording) -> pl.DataFrame:
     """Compute the moving-window recommendation of Google's Autopilot for memory."""
-    recording = as_recording(recording)
     peaks = (
         footprint(recording)
         .group_by("workload_row", "container_id", pl.col("time").dt.truncate("5m"), maintain_order=True)
@@ -261,16 +255,14 @@ def autopilot_memory(recording: AnyRecording) -> pl.DataFrame:
     return _answer(recording, found, amount, amount)
 
 
-def kubecost_memory(recording: AnyRecording) -> pl.DataFrame:
+def kubecost_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Kubecost would set as memory request: the highest use divided by a target utilisation of 70 %."""
-    recording = as_recording(recording)
     amount = _up(10 * pl.col("peak"), 7)
     return _answer(recording, _peaks(recording), amount)
 
 
-def castai_memory(recording: AnyRecording) -> pl.DataFrame:
+def castai_memory(recording: Recording) -> pl.DataFrame:
     """Compute what CAST AI would set: the highest use of five days and 10 %, and one and a half of that as limit."""
-    recording = as_recording(recording)
     found = _recent(footprint(recording), days=5).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
     return _answer(recording, found, _up(110 * pl.col("peak"), 100), _up(165 * pl.col("peak"), 100))
 
@@ -278,7 +270,7 @@ def castai_memory(recording: AnyRecording) -> pl.DataFrame:
 _NONE: Final = pl.lit(None, dtype=pl.Int64)
 
 
-def _peaks(recording: AnyRecording) -> pl.DataFrame:
+def _peaks(recording: Recording) -> pl.DataFrame:
     return footprint(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
 
 
@@ -307,7 +299,7 @@ def _percentile(
 
 
 def _answer(
-    recording: AnyRecording, found: pl.DataFrame, request: pl.Expr, limit: pl.Expr = _NONE, *also: pl.Expr
+    recording: Recording, found: pl.DataFrame, request: pl.Expr, limit: pl.Expr = _NONE, *also: pl.Expr
 ) -> pl.DataFrame:
     """Give a row per workload container, whether or not it has samples."""
     rows = workloads(recording).join(found, on="workload_row", how="left", maintain_order="left")

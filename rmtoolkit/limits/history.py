@@ -14,17 +14,16 @@ from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD, Ahead
-from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
-    import pandas as pd
+
+    from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
-    AnyRecording = Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame
 
 
 #: A history is cut into so many blocks; the highest value of each is what counts.
@@ -133,10 +132,10 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     top = np.maximum(np.nanmax(levels, axis=1) - np.log(np.nanmean(means, axis=1)), 0.0)
     # A startup, or a single peak, makes nothing as restless as what rises like that in every block.
     usual = np.maximum(np.nanmedian(levels - np.log(means), axis=1), _RESTLESS)
-    few = peaks.group_by("workload_row", maintain_order=True).agg(pl.median("samples") < FEW)["samples"].to_numpy()
-    usual = np.where(few, top, usual)
+    whole = peaks.group_by("workload_row", maintain_order=True).agg(pl.max("peak_bytes"), pl.median("samples"))
+    usual = np.where(whole["samples"] < FEW, top, usual)
     spread = np.where(seen >= _ENOUGH, np.sqrt(top * usual), np.nan)
-    highest = peaks.group_by("workload_row", maintain_order=True).agg(pl.max("peak_bytes"))["peak_bytes"].to_numpy()
+    highest = whole["peak_bytes"].to_numpy()
     return pl.DataFrame(
         {
             "workload_row": rows,
@@ -171,9 +170,8 @@ def _theil_sen(levels: Numbers) -> Numbers:
     return np.asarray(np.nanmedian(slopes, axis=1))
 
 
-def usage(recording: AnyRecording) -> pl.DataFrame:
+def usage(recording: Recording) -> pl.DataFrame:
     """Take from a recording what a limit is held against and cannot be taken back."""
-    recording = as_recording(recording)
     return _usage(recording, _need(recording.samples))
 
 
@@ -188,12 +186,8 @@ def _told(samples: pl.DataFrame) -> set[str]:
     return known if whole or known & {"peak_bytes", "swap_bytes"} else set()
 
 
-def need_of(recording: Recording) -> pl.DataFrame:
+def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     """Say of each container what its need was made of, and whether its highest was seen by the kernel alone."""
-    return _need_of(recording, _need(recording.samples))
-
-
-def _need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     ids = recording.samples["container_id"]
     if made is None:
         every = any(not recording.samples[name].null_count() for name in FOOTPRINTS)
@@ -247,11 +241,7 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     known = _told(samples)
     if not known:
         return None
-    names = [name for name in (*_PARTS, *FOOTPRINTS) if name in known or name in FOOTPRINTS]
-    part = samples.select("container_id", *dict.fromkeys(names))
-    for name in _PARTS:
-        if name not in part.columns:
-            part = part.with_columns(pl.lit(None, dtype=pl.Int64).alias(name))
+    part = samples.select("container_id", *dict.fromkeys((*_PARTS, *FOOTPRINTS)))
     # What is scraped at other instants is taken as it was last; the anonymous memory and the whole are not.
     beside = [name for name in known - {"anon_bytes"} if samples[name].null_count() > 0]
     part = part.with_columns(pl.col(name).forward_fill().over("container_id") for name in beside)
@@ -303,9 +293,8 @@ def _pressed() -> pl.Expr:
     return pressed.fill_null(value=False)
 
 
-def footprint(recording: AnyRecording, *, allocator: bool = False) -> pl.DataFrame:
+def footprint(recording: Recording, *, allocator: bool = False) -> pl.DataFrame:
     """Take the working set, or the nearest signal there is: what VPA, KRR and the others look at; as `usage`."""
-    recording = as_recording(recording)
     return _placed(recording, _one_footprint(recording.samples, allocator=allocator))
 
 
@@ -368,9 +357,8 @@ def _row(recording: Recording) -> pl.Series:
     return recording.containers.select(pl.struct(WORKLOAD).rank("dense").cast(pl.UInt32) - 1).to_series()
 
 
-def workloads(recording: AnyRecording) -> pl.DataFrame:
+def workloads(recording: Recording) -> pl.DataFrame:
     """List the workload containers of a recording."""
-    recording = as_recording(recording)
     about = recording.containers.with_columns(workload_row=_row(recording))
     siblings = about.select(
         "workload_row", n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64)
@@ -384,9 +372,8 @@ def workloads(recording: AnyRecording) -> pl.DataFrame:
     )
 
 
-def kills(recording: AnyRecording) -> pl.DataFrame:
+def kills(recording: Recording) -> pl.DataFrame:
     """List the OOM kills of a recording with the limit and the request that held then."""
-    recording = as_recording(recording)
     rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
     found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time").sort("time")
     for kind in ("limit", "request"):
@@ -511,9 +498,8 @@ def as_need(row: Mapping[str, Any]) -> Need:
     return Need(**known, ahead=Ahead(**ahead) if ahead else _NO_AHEAD)
 
 
-def needs(recording: AnyRecording, verdicts: pl.DataFrame | None = None, *, requests: bool = True) -> pl.DataFrame:
+def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, requests: bool = True) -> pl.DataFrame:
     """Gather per workload container what a limit depends on: a row each, sorted by names."""
-    recording = as_recording(recording)
     found = pl.concat([_of_part(part, requests=requests) for part in partition(recording)])
     if verdicts is None:
         verdicts = verdicts_with(recording)["verdicts"]
@@ -571,14 +557,9 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     used, since = _since(whole_past, recording)
     about = workloads(recording)
     value = pl.col("used_bytes")
-    by_pod = _tops(used)
-    peaks = _tops(whole_past if made_of is None else footprint(recording, allocator=True))
-    names = recording.containers.select("container_id", "pod")
-    made = _need_of(recording, made_of)
     pods = (
-        by_pod.join(names, on="container_id", how="left", maintain_order="left")
-        .join(made, on="container_id", how="left", maintain_order="left")
-        .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
+        _tops(used, recording)
+        .join(need_of(recording, made_of), on="container_id", how="left", maintain_order="left")
         .group_by("workload_row", maintain_order=True)
         .agg(
             need_bytes=pl.col("pod_peak").first(),
@@ -607,8 +588,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     past = describe(block_peaks(used), busy.select("workload_row", "history_seconds"))
     whole = about
     highest = (
-        peaks.join(names, on="container_id", how="left", maintain_order="left")
-        .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
+        _tops(whole_past if made_of is None else footprint(recording, allocator=True), recording)
         .group_by("workload_row", maintain_order=True)
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
@@ -663,14 +643,21 @@ def _running(recording: Recording) -> pl.DataFrame:
     )
 
 
-def _tops(used: pl.DataFrame) -> pl.DataFrame:
+def _tops(used: pl.DataFrame, recording: Recording) -> pl.DataFrame:
+    """Find the highest sample of each pod, that of the highest pod of each workload first."""
     first = run_starts(used["container_id"])
     values = used["used_bytes"].to_numpy()
     tops = [
         low + int(values[low:high].argmax())
         for low, high in zip(first, np.append(first[1:], used.height), strict=False)
     ]
-    return used[tops].select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time")
+    pods = recording.containers.select("container_id", "pod")
+    return (
+        used[tops]
+        .select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time")
+        .join(pods, on="container_id", how="left", maintain_order="left")
+        .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
+    )
 
 
 def usage_rows(recording: Recording) -> pl.DataFrame:

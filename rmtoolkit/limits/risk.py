@@ -36,7 +36,6 @@ from rmtoolkit.limits.history import (
     usage,
     workloads,
 )
-from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Verdict, typed
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit._parallel import Parted, Source
-    from rmtoolkit.limits.history import AnyRecording
     from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
@@ -455,9 +453,8 @@ PAIRS: Final = pl.Schema(
 )
 
 
-def pairs(recording: AnyRecording, end: dt.datetime, least: dt.timedelta = HORIZON) -> pl.DataFrame:
+def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON) -> pl.DataFrame:
     """Hold every week against what came before it, for every length of history that there is, from `least` on."""
-    recording = as_recording(recording)
     used, killed = usage(recording), kills(recording)
     found = [pl.DataFrame(schema=PAIRS)]
     first = used["time"].min()

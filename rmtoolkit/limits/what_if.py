@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,10 +21,10 @@ from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, YES_NO, typed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
-    from rmtoolkit.limits.history import AnyRecording
-
+    AnyRecording = Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame
     Floats = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
@@ -121,35 +122,30 @@ def what_if(
     >>> what_if(table, startup_scale=0.5).recording.samples["rss_bytes"].max()
     700
     """
-    for name, value in (
-        ("startup_scale", startup_scale),
-        ("startup_spread_seconds", startup_spread_seconds),
-        ("threads", threads),
-        ("traffic", traffic),
-    ):
+    changes = (
+        ("threads", threads, with_threads),
+        ("traffic", traffic, with_traffic),
+        ("startup_scale", startup_scale, startup_scaled),
+        ("startup_spread_seconds", startup_spread_seconds or None, startup_spread),
+    )
+    for name, value, _ in changes:
         if value is not None and not 0 <= value < float("inf"):
             msg = f"{name} must be 0 or more, got {value!r}."
             raise RmtoolkitError(msg)
     changed = WhatIf(as_recording(recording), ())
     if purge:
         changed = changed.then(purged)
-    if threads is not None:
-        changed = changed.then(lambda known: with_threads(known, threads))
-    if traffic is not None:
-        changed = changed.then(lambda known: with_traffic(known, traffic))
-    if startup_scale is not None:
-        changed = changed.then(lambda known: startup_scaled(known, startup_scale))
-    if startup_spread_seconds:
-        changed = changed.then(lambda known: startup_spread(known, startup_spread_seconds))
+    for _, value, change in changes:
+        if value is not None:
+            changed = changed.then(partial(change, value))
     if changed.assumptions and "oom_kill" in changed.recording.events["kind"]:
         said = "Recorded OOM kills stay as they were, each at the limit in force then."
         changed = replace(changed, assumptions=(*changed.assumptions, said))
     return changed
 
 
-def startup_scaled(recording: AnyRecording, scale: float) -> WhatIf:
+def startup_scaled(scale: float, recording: Recording) -> WhatIf:
     """Scale every startup spike: what is above the settled level until the process has settled."""
-    recording = as_recording(recording)
     samples = startups(recording)
     said = (
         f"Every startup spike is {scale:g} times as high over the settled level, for as long as it was; startups that "
@@ -158,9 +154,8 @@ def startup_scaled(recording: AnyRecording, scale: float) -> WhatIf:
     return _shifted(recording, samples.select("container_id", "time", shift=pl.col("excess") * (scale - 1)), said)
 
 
-def startup_spread(recording: AnyRecording, seconds: float) -> WhatIf:
+def startup_spread(seconds: float, recording: Recording) -> WhatIf:
     """Spread every startup spike over more time, as delayed initialisation of caches does."""
-    recording = as_recording(recording)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     samples = startups(recording).join(cadence, on="container_id", how="left", maintain_order="left")
     spread = spread_over(samples, seconds)
@@ -171,9 +166,8 @@ def startup_spread(recording: AnyRecording, seconds: float) -> WhatIf:
     return _shifted(recording, samples.select("container_id", "time", shift=spread - samples["excess"]), said)
 
 
-def with_threads(recording: AnyRecording, threads: int) -> WhatIf:
+def with_threads(threads: float, recording: Recording) -> WhatIf:
     """Set the number of threads."""
-    recording = as_recording(recording)
     if recording.samples["threads"].null_count() == recording.samples.height:
         msg = "The recording does not know how many threads there were. Hint: scrape process_threads beside the memory."
         raise RmtoolkitError(msg)
@@ -186,9 +180,8 @@ def with_threads(recording: AnyRecording, threads: int) -> WhatIf:
     return _shifted(recording, recording.samples.select("container_id", "time", shift=shift), said)
 
 
-def with_traffic(recording: AnyRecording, factor: float) -> WhatIf:
+def with_traffic(factor: float, recording: Recording) -> WhatIf:
     """Scale the traffic."""
-    recording = as_recording(recording)
     used = pl.coalesce(FOOTPRINTS)
     floor = used.quantile(0.05, "lower").over("container_id")
     said = (
@@ -199,9 +192,8 @@ def with_traffic(recording: AnyRecording, factor: float) -> WhatIf:
     return _shifted(recording, recording.samples.select("container_id", "time", shift=shift), said)
 
 
-def purged(recording: AnyRecording) -> WhatIf:
+def purged(recording: Recording) -> WhatIf:
     """Take away the pages that the allocator keeps though nothing is in them."""
-    recording = as_recording(recording)
     held, what = kept_by_allocator(recording.samples)
     if not what:
         msg = (

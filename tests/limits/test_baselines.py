@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.baselines import (
-    autopilot_memory,
-    castai_memory,
-    crane_memory,
-    krr_memory,
-    kubecost_memory,
-    max_plus,
-    vpa_memory,
-)
+from rmtoolkit.limits import baselines
+from rmtoolkit.recording import as_recording
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def on_frames(rule: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
+    """Let a rule take tables."""
+    return lambda table, *more: rule(as_recording(table), *more)
+
+
+autopilot_memory = on_frames(baselines.autopilot_memory)
+castai_memory = on_frames(baselines.castai_memory)
+crane_memory = on_frames(baselines.crane_memory)
+krr_memory = on_frames(baselines.krr_memory)
+kubecost_memory = on_frames(baselines.kubecost_memory)
+max_plus = on_frames(baselines.max_plus)
+vpa_memory = on_frames(baselines.vpa_memory)
 ORACLE: Final[dict[str, list[dict[str, Any]]]] = json.loads(
     (Path(__file__).parent.parent / "data" / "limits" / "oracle.json").read_text("utf-8")
 )

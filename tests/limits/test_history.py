@@ -10,6 +10,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.limits.history import BLOCKS, block_peaks, describe, kills, needs, usage
+from rmtoolkit.recording import as_recording
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 
@@ -66,7 +67,7 @@ def test_blocks_are_equal_parts_of_the_time() -> None:
     """Each holds the highest value of its fourteenth, and the mean of the pod that uses most in it."""
     values = np.arange(1, 281) * MIB
     tables = samples(values, step=60), samples(values / 2, step=60, pod="api-1")
-    found = block_peaks(usage(pl.concat(tables)))
+    found = block_peaks(usage(as_recording(pl.concat(tables))))
     assert found["block"].to_list() == list(range(BLOCKS))
     assert found["peak_bytes"].to_list() == [20 * (block + 1) * MIB for block in range(BLOCKS)]
     assert found["mean_bytes"].to_list() == [(20 * block + 10.5) * MIB for block in range(BLOCKS)]
@@ -95,12 +96,12 @@ def test_a_need_is_what_cannot_be_taken_back() -> None:
     """Anonymous, kernel and shared memory where all are known; else the working set less its files."""
     whole = samples(np.full(20, 500.0 * MIB), step=60).with_columns(anon_bytes=pl.lit(60 * MIB))
     summed = whole.with_columns(kernel_bytes=pl.lit(20 * MIB), shmem_bytes=pl.lit(5 * MIB))
-    assert usage(summed)["used_bytes"].unique().to_list() == [85 * MIB]
+    assert usage(as_recording(summed))["used_bytes"].unique().to_list() == [85 * MIB]
     files = whole.with_columns(file_bytes=pl.lit(450 * MIB), inactive_file_bytes=pl.lit(30 * MIB))
-    assert usage(files)["used_bytes"].unique().to_list() == [80 * MIB]
+    assert usage(as_recording(files))["used_bytes"].unique().to_list() == [80 * MIB]
     shared = files.with_columns(shmem_bytes=pl.lit(100 * MIB))
-    assert usage(shared)["used_bytes"].unique().to_list() == [180 * MIB]
-    assert usage(whole)["used_bytes"].unique().to_list() == [500 * MIB]
+    assert usage(as_recording(shared))["used_bytes"].unique().to_list() == [180 * MIB]
+    assert usage(as_recording(whole))["used_bytes"].unique().to_list() == [500 * MIB]
 
 
 def test_the_kernels_peak_is_added_where_it_rises() -> None:
@@ -108,7 +109,7 @@ def test_the_kernels_peak_is_added_where_it_rises() -> None:
     table = samples(np.full(4, 100.0 * MIB), step=60).with_columns(
         peak_bytes=pl.Series([150, 150, 170, 90], dtype=pl.Int64) * MIB
     )
-    assert (usage(table)["used_bytes"] // MIB).to_list() == [150, 100, 170, 100]
+    assert (usage(as_recording(table))["used_bytes"] // MIB).to_list() == [150, 100, 170, 100]
 
 
 def test_a_kill_is_told_with_the_limit_that_held_then() -> None:

@@ -16,6 +16,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import needs
 from rmtoolkit.limits.recommend import limits_at
 from rmtoolkit.limits.risk import CENSORED, HISTORIES, SPREADS, Margins, pairs, swing_of, tables_of, with_own
+from rmtoolkit.recording import as_recording
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def test_a_pair_is_how_far_the_next_week_went() -> None:
     values = np.full(21 * 24, 100.0 * MIB)
     values[14 * 24 + 50] *= 1.1
     end = dt.datetime.fromtimestamp(START + 21 * DAY - 3600, dt.UTC)
-    found = pairs(samples(values), end).filter(pl.col("history_seconds") == 7 * DAY).sort("rise")
+    found = pairs(as_recording(samples(values)), end).filter(pl.col("history_seconds") == 7 * DAY).sort("rise")
     assert found["rise"].to_list() == pytest.approx([0.0, np.log(126 / 116)], abs=1e-6)
     assert found["spread"].to_list() == [0.0, 0.0]
 
@@ -120,7 +121,7 @@ def test_a_calm_fleet_gets_smaller_margins() -> None:
 def test_killed_weeks_have_no_limit_that_holds() -> None:
     """A chance of one in ten is refused to a fleet of which one week in five was killed."""
     killed = wild(Margins.shipped(), [CENSORED] * 80 + [0.0] * 320)
-    known = needs(samples(steady(14)))
+    known = needs(as_recording(samples(steady(14))))
     assert limits_at(known, 0.1, killed)["limit_bytes"].to_list() == [None]
     assert limits_at(known, 0.3, killed)["limit_bytes"][0] < 300 * MIB
 
@@ -209,7 +210,7 @@ def test_nobody_is_told_more_than_such_tails_have_shown() -> None:
     """The rarest chance asks for no more than the highest rise of all pairs of the kind."""
     shipped = Margins.shipped()
     highest = float(shipped.tables.select(pl.col("rises").list.max().max()).item())
-    known = needs(samples(steady(14)))
+    known = needs(as_recording(samples(steady(14))))
     limit = limits_at(known, 0.001, shipped)["limit_bytes"][0]
     assert limit is None or limit <= (known["base_bytes"][0] + 16 * MIB) * np.exp(highest)
 
