@@ -73,7 +73,7 @@ def _half(heap: HeapProfile) -> float | None:
     return float(times[-1] - times[0]) / 2 if len(times) > 1 and times[-1] > times[0] else None
 
 
-def place(row: dict[str, Any]) -> str:
+def place(row: Mapping[str, Any]) -> str:
     """Write where some code is."""
     name = printable(spoken(row["function"]))
     if row["file"] is None:

@@ -445,7 +445,7 @@ def judge(
     source = as_source(recording)
     # What is not in memory does not come into it: charts get what they show.
     thin = not isinstance(source, Recording) or source.stored is not None
-    frames, about = _spread(source, heap, partial(_frames, thin=thin, also=also), client)
+    frames, about = _spread(source, heap, partial(_frames, whole=True, thin=thin, also=also), client)
     if thin:
         about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
     mine = {name: frames.pop(name) for name in (field.name for field in fields(Judgement)) if name in frames}
@@ -460,7 +460,7 @@ def verdicts_with(
     client: Client | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Do what `judge` does where of the judgement nobody needs more than the verdicts."""
-    return _spread(recording, heap, partial(_verdicts, also=also), client)[0]
+    return _spread(recording, heap, partial(_frames, whole=False, thin=False, also=also), client)[0]
 
 
 def _spread(
@@ -488,19 +488,15 @@ def _spread(
     return frames, about
 
 
-def _verdicts(
-    part: Recording, *, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
-) -> dict[str, pl.DataFrame]:
-    block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
-    rows = records.frame_of((row for _, row, _, _ in block.workloads()), records.JUDGED)
-    return {"verdicts": rows, "findings": block.read.findings, **(also(part, rows) if also else {})}
-
-
 def _frames(
-    part: Recording, *, thin: bool, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
+    part: Recording, *, whole: bool, thin: bool, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
     block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
-    frames = everything(block)
+    if whole:
+        frames = everything(block)
+    else:
+        rows = records.frame_of((row for _, row, _, _ in block.workloads()), records.JUDGED)
+        frames = {"verdicts": rows, "findings": block.read.findings}
     if thin:
         frames["shown"] = downsample(part, frames["lives"], frames["verdicts"]["container_id"])
     return frames | (also(part, frames["verdicts"]) if also else {})

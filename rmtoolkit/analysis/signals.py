@@ -256,44 +256,33 @@ def _starts(samples: pl.DataFrame, cuts: pl.DataFrame) -> NDArray[np.int64]:
 
 
 def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    table = table.with_columns(next_start=pl.col("start").shift(-1).over("container_id"))
-    rank = {kind: order for order, kind in enumerate(ENDINGS)}
-    events = recording.events.filter(pl.col("kind").is_in(ENDINGS)).select(
-        "container_id",
-        "kind",
-        event_time=pl.col("time"),
-        rank=pl.col("kind").replace_strict(rank, return_dtype=pl.Int64),
-    )
     step = recording.containers.select(
         "container_id",
         slack=pl.duration(milliseconds=1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0)),
     )
+    table = table.with_columns(next_start=pl.col("start").shift(-1).over("container_id"))
+    table = table.join(step, on="container_id", how="left", maintain_order="left")
+    rank = {kind: order for order, kind in enumerate(ENDINGS)}
+    events = recording.events.filter(pl.col("kind").is_in(ENDINGS)).select(
+        "container_id",
+        ended="kind",
+        event_time=pl.col("time"),
+        rank=pl.col("kind").replace_strict(rank, return_dtype=pl.Int64),
+    )
     found = (
-        table.join(events, on="container_id", how="inner")
-        .join(step, on="container_id", how="left")
+        table.join(events, on="container_id")
         .filter(
             (pl.col("event_time") >= pl.col("end") - pl.col("slack"))
             & (pl.col("next_start").is_null() | (pl.col("event_time") <= pl.col("next_start") + pl.col("slack")))
             & (pl.col("event_time") > pl.col("start"))
         )
         .sort("rank")
-        .group_by("life_row", maintain_order=True)
-        .agg(pl.col("kind").first().alias("ended"))
+        .unique("life_row", keep="first", maintain_order=True)
     )
     starts = recording.events.filter(pl.col("kind") == "start").select("container_id", begun=pl.col("time"))
-    seen = (
-        table.join(starts, on="container_id", how="inner")
-        .join(step, on="container_id", how="left")
-        .filter(
-            (pl.col("begun") - pl.col("start")).dt.total_milliseconds().abs() <= pl.col("slack").dt.total_milliseconds()
-        )
-        .select(pl.col("life_row").unique())
-        .with_columns(begun=pl.lit(value=True))
-    )
+    seen = table.join(starts, on="container_id").filter((pl.col("begun") - pl.col("start")).abs() <= pl.col("slack"))
     return (
-        table.join(found, on="life_row", how="left", maintain_order="left")
-        .join(seen, on="life_row", how="left", maintain_order="left")
-        .join(step, on="container_id", how="left", maintain_order="left")
+        table.join(found.select("life_row", "ended"), on="life_row", how="left", maintain_order="left")
         .with_columns(
             ended=pl.coalesce(
                 "ended",
@@ -305,10 +294,10 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
             )
         )
         .with_columns(
-            start_seen=pl.col("begun").fill_null(value=False)
+            start_seen=pl.col("life_row").is_in(seen["life_row"].unique().implode())
             | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False)
         )
-        .drop("begun", "next_start", "slack")
+        .drop("next_start", "slack")
     )
 
 

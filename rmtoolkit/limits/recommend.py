@@ -20,7 +20,7 @@ from rmtoolkit.text import count as text_count
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rmtoolkit.limits.risk import Margins, Scores
     from rmtoolkit.recording import Recording
@@ -353,7 +353,7 @@ def of_gathered(
     ).cast(RECOMMENDED)
 
 
-def _advised(row: dict[str, Any], ask: _Asked) -> Advised:
+def _advised(row: Mapping[str, Any], ask: _Asked) -> Advised:
     """Advise on one; what nobody foresaw is said of it, and of no other."""
 
     def not_advised(error: BaseException) -> Advised:

@@ -14,7 +14,7 @@ from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -602,7 +602,7 @@ def _word(signal: str) -> str:
     return text.SIGNAL_WORDS.get(signal, signal.removesuffix("_bytes").replace("_", " "))
 
 
-def _sentence(row: dict[str, Any]) -> str:
+def _sentence(row: Mapping[str, Any]) -> str:
     name = _word(row["signal"])
     low, high = text.memory(row["low"]), text.memory(row["high"])
     of = f"in {row['count']:,} of {text.count(row['compared'], 'sample')}"
