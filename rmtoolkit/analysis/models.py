@@ -440,17 +440,7 @@ CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
 #: Families that grow without an end.
 GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index(Family.LINEAR) :]
 #: Families that rise less and less.
-SLOWING_DOWN: Final = frozenset(
-    {
-        Family.SATURATING,
-        Family.TWO_SATURATING,
-        Family.SATURATING_STEP,
-        Family.LOG,
-        Family.POWER,
-        Family.RAMP_END,
-        Family.RAMP,
-    }
-)
+SLOWING_DOWN: Final = FAMILIES[FAMILIES.index(Family.SATURATING) : FAMILIES.index(Family.HALF_WAVE)]
 #: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
 RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
 #: Terms nearer than this to each other count as one.

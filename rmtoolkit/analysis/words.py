@@ -9,20 +9,10 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
 
+from rmtoolkit.analysis import patterns
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import AROUND_BY_CAUSE, clause_of, threads_for_cores, too_many_threads
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
-from rmtoolkit.analysis.patterns import (
-    BY_CAUSE,
-    HELD,
-    PATTERNS,
-    allocator_moved,
-    bytes_each,
-    explains,
-    name_held,
-    rises,
-    stack_of_a_thread,
-)
 from rmtoolkit.analysis.records import (
     BESIDE,
     ENDLESS,
@@ -257,7 +247,7 @@ def headline(situation: Situation) -> str:
     if situation.pool.fixed_version is not None:
         return f"{subject} no longer leaks: version {printable(situation.pool.fixed_version)[:40]} fixed it."
     main = situation.main
-    why = PATTERNS[row.pattern].headline(row, main) if main is not None else "nothing grows"
+    why = patterns.PATTERNS[row.pattern].headline(row, main) if main is not None else "nothing grows"
     why = clause_of(row.cause, situation.around) or why
     return f"{subject} does not leak: {why}."
 
@@ -285,7 +275,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     what = "leaks thread stacks," if row.cause == Cause.THREAD_STACKS else "leaks"
     since = situation.pool.since_version
     begin = f"{subject} {what} {growth}" + (f" since version {printable(since)[:40]}" if since is not None else "")
-    kind = BY_CAUSE.get(row.cause) if row.cause is not None else None
+    kind = patterns.BY_CAUSE.get(row.cause) if row.cause is not None else None
     if (code := situation.pool.leaking_code) is not None and (row.cause == Cause.HEAP or kind is not None):
         begin += f" in {printable(code)[:80]}"
     elif (told := kind or (AROUND_BY_CAUSE.get(row.cause) if row.cause else None)) is not None:
@@ -334,7 +324,7 @@ def reason(situation: Situation) -> str:
         return f"{_why_leak(situation, main, signal, span)}; we would notice growth above {floor}."
     if row.verdict == Verdict.INCONCLUSIVE:
         return _why_open_reason(situation, main, main.reading, signal, span)
-    entry = PATTERNS[row.pattern]
+    entry = patterns.PATTERNS[row.pattern]
     if entry.made_around and main.growing_layer is not None:
         around = f"The {signal} is flat over {span}, but {_AROUND[row.pattern]} around it grows"
         return f"{around}; growth above {floor} would be visible."
@@ -381,7 +371,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
 
 def _rises_with(main: Opinion, cause: Cause | None) -> str:
     """Say what rises with the memory, to go on a sentence; nothing where none is known."""
-    kind = BY_CAUSE.get(cause) if cause is not None else None
+    kind = patterns.BY_CAUSE.get(cause) if cause is not None else None
     level = main.levels.get(kind.signal) if kind is not None else None
     if kind is None or level is None:
         return ""
@@ -485,7 +475,7 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
     if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and pool.bounded > th.LIKELY:
         return Answer("yes", "fine", "the heap profile shows nothing that grows")
     if heap is not None:
-        if row.verdict == Verdict.LEAK and (row.cause == Cause.HEAP or row.cause in BY_CAUSE):
+        if row.verdict == Verdict.LEAK and (row.cause == Cause.HEAP or row.cause in patterns.BY_CAUSE):
             return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
         if heap.bounded > th.LIKELY:
             return Answer("yes", "fine", f"live heap at {memory(main.live_bytes)} and not growing")
@@ -494,7 +484,7 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
                 "yes", "fine", f"live heap at {memory(main.live_bytes)}, and nothing in it grows without bound"
             )
         return _unknown("the live heap still rises")
-    if row.verdict == Verdict.NOT_LEAK and PATTERNS[row.pattern].caches_bounded:
+    if row.verdict == Verdict.NOT_LEAK and patterns.PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
     if row.verdict == Verdict.LEAK:
         return _unknown("something grows without bound; no live-heap gauge says what")
@@ -663,7 +653,7 @@ def threads(main: Opinion) -> Iterator[Evidence]:
     if main.threads_grow:
         text, change = "The number of threads keeps rising", f"{row.first_level:.0f} → {last:.0f}"
         yield say(Says.FOR, 2, Statistic.THREADS_RISE, text, change, last, Unit.COUNT, signal=row.signal)
-        stack, unit = stack_of_a_thread(main), Unit.BYTES_PER_THREAD
+        stack, unit = patterns.stack_of_a_thread(main), Unit.BYTES_PER_THREAD
         if stack is not None and th.STACK_LEAST <= stack <= th.STACK_MOST:
             text = "Growth outside the heap for each new thread: as much as a touched stack"
             value = f"{memory(stack)} a thread"
@@ -675,22 +665,22 @@ def threads(main: Opinion) -> Iterator[Evidence]:
 
 def held(main: Opinion) -> Iterator[Evidence]:
     """Tell what rises with the memory, and what does not; of a memory that rises."""
-    if not rises(main):
+    if not patterns.rises(main):
         return
-    say, named = partial(Evidence.of, main), name_held(main)
-    for kind in HELD:
+    say, named = partial(Evidence.of, main), patterns.name_held(main)
+    for kind in patterns.HELD:
         level = main.levels.get(kind.signal)
         if level is None:
             continue
         change = f"{number(round(level.early_level))} → {number(round(level.end_level))}"
-        if kind != named and not explains(main, kind):
+        if kind != named and not patterns.explains(main, kind):
             text, statistic = f"{kind.many} do not rise as the memory does", Statistic.HELD_APART
             yield say(Says.AGAINST, 1, statistic, text, change, level.end_level, Unit.COUNT, signal=kind.signal)
             continue
         text = f"{kind.many} rise with the memory"
         weight = 3 if kind == named else 2
         yield say(Says.FOR, weight, Statistic.HELD_RISE, text, change, level.end_level, Unit.COUNT, signal=kind.signal)
-        if kind == named and (each := bytes_each(main, kind.signal)) is not None:
+        if kind == named and (each := patterns.bytes_each(main, kind.signal)) is not None:
             text, value = f"Growth for each new {kind.one}", f"{small_memory(each)} each"
             yield say(Says.FOR, 2, Statistic.BYTES_EACH, text, value, each, Unit.BYTES_PER_PIECE, signal=kind.signal)
 
@@ -867,7 +857,7 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
         text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
         yield say(Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
-    if situation.row.verdict != Verdict.LEAK and allocator_moved(pool):
+    if situation.row.verdict != Verdict.LEAK and patterns.allocator_moved(pool):
         heap, around = pool.moved_heap_bytes or 0.0, pool.moved_around_bytes or 0.0
         text = "A release moved the memory around the live heap, and not the heap: another allocator, or other settings"
         shown = f"{memory(around)} more, live heap {memory(abs(heap))} {'more' if heap >= 0 else 'less'}"

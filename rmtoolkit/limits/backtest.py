@@ -16,21 +16,9 @@ from rmtoolkit.analysis.judge import assess_block, read, verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import baselines
+from rmtoolkit.limits import baselines, risk
 from rmtoolkit.limits.history import kills, needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
-from rmtoolkit.limits.risk import (
-    CENSORED,
-    HORIZON,
-    MOST_WEEKS,
-    PAIRS,
-    Margins,
-    as_margins,
-    paired,
-    swing_of,
-    wilson,
-    with_own,
-)
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, YES_NO, Ending, typed
 from rmtoolkit.text import chance as chance_words
@@ -154,7 +142,7 @@ _KRR_HISTORY: Final = dt.timedelta(days=14)
 _RIVALS: Final = pl.Schema(
     {
         **dict.fromkeys(WORKLOAD, TEXT),
-        "week": PAIRS["week"],
+        "week": risk.PAIRS["week"],
         **typed(WHOLE, "krr_bytes vpa_bytes"),
     }
 )
@@ -191,11 +179,11 @@ def rivals(part: Recording, pairs: pl.DataFrame) -> pl.DataFrame:
         krr = baselines.krr_memory(before).select(*WORKLOAD, krr_bytes="recommended_limit_bytes")
         vpa = baselines.vpa_memory(before).select(*WORKLOAD, vpa_bytes="target_bytes")
         both = krr.join(vpa, on=WORKLOAD, nulls_equal=True)
-        others.append(both.with_columns(week=pl.lit(week).cast(PAIRS["week"])).select(_RIVALS.names()))
+        others.append(both.with_columns(week=pl.lit(week).cast(risk.PAIRS["week"])).select(_RIVALS.names()))
     return pl.concat(others)
 
 
-def record_of(gathered: dict[str, pl.DataFrame], margins: Margins, promised: float) -> Record | None:
+def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised: float) -> Record | None:
     """Count how limits would have done in the last weeks, with margins from before each; None: there are too few."""
     known = gathered["needs"].filter(~pl.col("growing")).select(WORKLOAD)
     # Of each week the longest history.
@@ -203,7 +191,7 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: Margins, promised: flo
     found = found.join(known, on=WORKLOAD, how="semi", nulls_equal=True).with_columns(need_bytes="peak_bytes")
     rows = []
     for week in gathered["rivals"]["week"].unique():
-        before = with_own(margins, gathered["pairs"].filter(pl.col("week") < week))
+        before = risk.with_own(margins, gathered["pairs"].filter(pl.col("week") < week))
         mine = found.filter(week=week)
         rows.append(mine.with_columns(limits_at(mine, promised, before)["limit_bytes"]))
     if not rows:
@@ -212,7 +200,7 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: Margins, promised: flo
     limits = ("limit_bytes", "krr_bytes", "vpa_bytes")
     # Killed then: what it needed was above everything.
     killed = weeks.drop_nulls(limits).with_columns(
-        (pl.col(name) < pl.col("next_bytes")) | (pl.col("rise") >= CENSORED) for name in limits
+        (pl.col(name) < pl.col("next_bytes")) | (pl.col("rise") >= risk.CENSORED) for name in limits
     )
     if not killed.height:
         return None
@@ -307,7 +295,7 @@ def backtest(
     recording: AnyRecording,
     *,
     history: str | dt.timedelta = "14d",
-    margins: Margins | str | os.PathLike[str] | None = None,
+    margins: risk.Margins | str | os.PathLike[str] | None = None,
     promised: Sequence[float] = PROMISED,
 ) -> Backtest:
     """Let every rule set limits from the past, and count the weeks in which they would have killed.
@@ -350,7 +338,7 @@ def backtest(
     span = recording.times()
     origins = [] if span is None else _origins(*span, length)
     if not origins:
-        msg = f"A backtest needs {(length + HORIZON).days} days: what a rule sees, and a week to test it on."
+        msg = f"A backtest needs {(length + risk.HORIZON).days} days: what a rule sees, and a week to test it on."
         raise RmtoolkitError(msg)
     found = []
     for origin in origins:
@@ -364,21 +352,21 @@ def backtest(
 def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> list[dt.datetime]:
     """Weeks from the end back, as far as there is enough before them."""
     origins: list[dt.datetime] = []
-    origin = last + dt.timedelta(milliseconds=1) - HORIZON
-    while origin - history >= first - history * 0.02 and len(origins) < MOST_WEEKS:
+    origin = last + dt.timedelta(milliseconds=1) - risk.HORIZON
+    while origin - history >= first - history * 0.02 and len(origins) < risk.MOST_WEEKS:
         origins.append(origin)
-        origin -= HORIZON
+        origin -= risk.HORIZON
     return origins[::-1]
 
 
 def _margins_before(
-    recording: Recording, origin: dt.datetime, margins: Margins | str | os.PathLike[str] | None
-) -> Margins:
+    recording: Recording, origin: dt.datetime, margins: risk.Margins | str | os.PathLike[str] | None
+) -> risk.Margins:
     """Learn from the weeks that lie before, if nothing else is wanted."""
     if margins is None:
         end = origin - dt.timedelta(milliseconds=1)
-        return with_own(Margins.shipped(), parallel_map(recording, partial(paired, end=end))[0]["pairs"])
-    return as_margins(margins)
+        return risk.with_own(risk.Margins.shipped(), parallel_map(recording, partial(risk.paired, end=end))[0]["pairs"])
+    return risk.as_margins(margins)
 
 
 def _scored(part: Recording, **asked: Any) -> dict[str, pl.DataFrame]:  # noqa: ANN401 - as `weeks_of` takes it
@@ -395,13 +383,13 @@ def weeks_of(
     recording: Recording,
     origin: dt.datetime,
     history: dt.timedelta,
-    margins: Margins,
+    margins: risk.Margins,
     promised: Sequence[float] = PROMISED,
 ) -> pl.DataFrame:
     """Score one week of a recording, or of a part of one."""
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)
-    after = recording.window(start=origin, end=origin + HORIZON - tick)
+    after = recording.window(start=origin, end=origin + risk.HORIZON - tick)
     if not before.height or not after.height:
         return pl.DataFrame(schema=WEEKS)
     used = (
@@ -520,8 +508,8 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame
 def _share(rows: pl.DataFrame, name: str, prefix: str) -> dict[str, object]:
     """Count weeks with a kill; workloads of one week are no independent draws, so the interval goes by both."""
     killed, total = int(rows["oom"].sum()), rows.height
-    swing = swing_of(rows["oom"], rows["week"])
-    low, high = wilson(killed / max(total, 1), 1 / (swing + 1 / total) if total else 0.0, _DEVIATIONS)
+    swing = risk.swing_of(rows["oom"], rows["week"])
+    low, high = risk.wilson(killed / max(total, 1), 1 / (swing + 1 / total) if total else 0.0, _DEVIATIONS)
     worst = rows.group_by("week").agg(pl.col("oom").mean())["oom"].max()
     return {
         "weeks": total,

@@ -394,22 +394,12 @@ def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
 
 def choose(known: Scene, limit_bytes: int) -> Chosen:
     """Say everything of one limit."""
-    one = known.at(limit_bytes)
+    one, found = known.at(limit_bytes), known.found
+    chances = one.risk.week, one.risk.low, one.risk.high, one.risk.certified, one.risk.because
+    money = one.memory_per_month, one.incidents_per_month, one.total_per_month
+    kills = known.past.kills(found.used, limit_bytes, found.killed)
     # From the limit in force, or the peak where there is none.
-    more = limit_bytes - (known.found.need.limit_bytes or known.found.need.peak_bytes or 0)
-    days = days_until(known.found.need, more) if known.growing else (None, None, None)
-    return Chosen(
-        limit_bytes,
-        one.request_bytes,
-        one.risk.week,
-        one.risk.low,
-        one.risk.high,
-        one.risk.certified,
-        one.risk.because,
-        one.memory_per_month,
-        one.incidents_per_month,
-        one.total_per_month,
-        known.past.kills(known.found.used, limit_bytes, known.found.killed),
-        int((known.found.startups > limit_bytes).sum()),
-        *days,
-    )
+    more = limit_bytes - (found.need.limit_bytes or found.need.peak_bytes or 0)
+    days = days_until(found.need, more) if known.growing else (None, None, None)
+    starts_above = int((found.startups > limit_bytes).sum())
+    return Chosen(limit_bytes, one.request_bytes, *chances, *money, kills, starts_above, *days)

@@ -526,19 +526,8 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
 
 
 _OF_VERDICT: Final = (
-    "verdict",
-    "pattern",
-    "also",
-    "cause",
-    "leak_probability",
-    "growth_bytes_per_day",
-    "growth_low_bytes_per_day",
-    "growth_high_bytes_per_day",
-    "startup_peak_bytes",
-    "settled_bytes",
-    "peak_bytes",
-    "next_step",
-    "ahead",
+    *("verdict", "pattern", "also", "cause", "leak_probability", "growth_bytes_per_day", "growth_low_bytes_per_day"),
+    *("growth_high_bytes_per_day", "startup_peak_bytes", "settled_bytes", "peak_bytes", "next_step", "ahead"),
 )
 _STATISTIC: Final = pl.element().struct.field("statistic")
 #: Whether a gauge was rejected whose right figures would settle the verdict.

@@ -228,10 +228,7 @@ def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.Data
     starting = (pl.col("time") < pl.col("over")).fill_null(value=False) | pl.col("cut_short")
     excess = (value - pl.col("settled_bytes")).clip(0)
     return known.select(
-        "container_id",
-        "time",
-        "life_row",
-        "settled_bytes",
+        *("container_id", "time", "life_row", "settled_bytes"),
         starting=starting,
         excess=pl.when(starting).then(excess).otherwise(0).fill_null(0),
     )
@@ -256,11 +253,7 @@ def _settling(table: pl.DataFrame) -> pl.DataFrame:
         table.join(others, on="container_id", how="left", maintain_order="left")
         .with_columns(cut_short=short.fill_null(value=False))
         .select(
-            "life_row",
-            "start",
-            "end",
-            "start_seen",
-            "cut_short",
+            *("life_row", "start", "end", "start_seen", "cut_short"),
             settled_bytes=pl.when("cut_short").then("usual").otherwise("settled_bytes"),
         )
     )

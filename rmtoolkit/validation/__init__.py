@@ -59,12 +59,7 @@ ABOVE_BYTES: Final = 16 * MI
 
 #: Gauges of one allocator; they are refreshed together.
 ALLOCATOR: Final = (
-    "allocated_bytes",
-    "active_bytes",
-    "resident_bytes",
-    "mapped_bytes",
-    "metadata_bytes",
-    "retained_bytes",
+    *("allocated_bytes", "active_bytes", "resident_bytes", "mapped_bytes", "metadata_bytes", "retained_bytes"),
     "free_bytes",
 )
 #: Unchanged for this many samples, with this much movement beside it: nobody refreshes the gauge.
