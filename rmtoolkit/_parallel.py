@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import beside, conform
-from rmtoolkit.exceptions import REPORT_BUG, RmtoolkitError, fault, met, named, quote, spared, warn
+from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG, RmtoolkitError, fault, met, named, quote, spared, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, empty
 
@@ -237,10 +237,12 @@ def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
     said, why = f"{name} could not be judged.", f"It ended in an {fault(error)}."
     step = f"{REPORT_BUG}: {met(error)}."
     words = {"headline": said, "reason": why, "explanation": f"{said} {why}", "next_step": step}
+    piece = {"says": "not_measured", "text": why, "value": met(error), "weight": 3, "statistic": NOT_JUDGED}
     for frame in {"verdicts", "instances"} & made.keys():
         rows = made[frame]
         made[frame] = rows.with_columns(
-            pl.lit(words[column], dtype).alias(column) for column, dtype in rows.schema.items() if column in words
+            *(pl.lit(words[column], dtype).alias(column) for column, dtype in rows.schema.items() if column in words),
+            pl.Series("evidence", [[piece]] * rows.height, dtype=rows.schema["evidence"]),
         )
     return made
 

@@ -192,7 +192,8 @@ def fault(error: BaseException) -> str:
     return f"internal error, {met(error)} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)"
 
 
-#: How the next step begins of what met such an error.
+#: The statistic of the evidence on what met such an error, and how its next step begins.
+NOT_JUDGED: Final = "not_judged"
 REPORT_BUG: Final = "Run again with RMTOOLKIT_TRACEBACK=1 and open an issue with what it shows"
 
 

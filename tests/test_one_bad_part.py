@@ -297,7 +297,12 @@ def test_a_fault_within_the_analysis_stays_with_its_workload(
     how = "Run again with RMTOOLKIT_TRACEBACK=1 and open an issue with what it shows"
     step = f"{how}: PanicException: boom and pages of it."
     assert row["next_step"] == step
-    assert assessed.advice.join(found.filter(workload="bad"), on="workload_id", how="semi")["text"].to_list() == [step]
+    of_bad = [
+        frame.join(found.filter(workload="bad"), on="workload_id", how="semi")
+        for frame in (assessed.advice, assessed.evidence)
+    ]
+    assert of_bad[0]["text"].to_list() == [step]
+    assert of_bad[1].select("statistic", "value").rows() == [("not_judged", "PanicException: boom and pages of it")]
 
 
 @pytest.mark.parametrize("name", ["validate", "lives", "backtest"])

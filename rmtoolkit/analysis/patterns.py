@@ -10,7 +10,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import remedies, smaller_stacks
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow, rejected
-from rmtoolkit.exceptions import REPORT_BUG
+from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG
 from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory
 
@@ -918,10 +918,11 @@ def advise(row: Mapping[str, object]) -> Iterator[Advice]:
 
 def advise_on(row: VerdictRow) -> Iterator[Advice]:
     """Give advice on a verdict, made as it is asked for."""
-    if (row.next_step or "").startswith(REPORT_BUG):
-        yield Advice(row.next_step)
+    evidence = row.by_statistic
+    if NOT_JUDGED in evidence:
+        yield Advice(f"{REPORT_BUG}: {evidence[NOT_JUDGED].value}.", because=NOT_JUDGED)
         return
-    found = _all(row, row.by_statistic)
+    found = _all(row, evidence)
     yield next(found, Advice("Nothing to do.", because=row.pattern))
     yield from found
 
