@@ -246,7 +246,8 @@ class VerdictRow:
         given["also"] = [_CLOSED["pattern"][name] for name in given["also"] or () if name in _CLOSED["pattern"]]
         given["evidence"] = [Evidence(*map(piece.get, _PIECE)) for piece in given["evidence"] or ()]
         # Of a forecast nobody asks a stored row.
-        return cls(**given | {"ahead": None})
+        given["ahead"] = None
+        return cls(**given)
 
     @property
     def by_statistic(self) -> dict[str, Evidence]:
