@@ -802,15 +802,14 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
 
 
 def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
-    judged = [pool for pool in pools if pool.main is not None and pool.main.reading is not None]
-    if not judged:
+    lives = [(pool, pool.main.life) for pool in pools if pool.main is not None and pool.main.reading is not None]
+    if not lives:
         return pools[0], 0, 0
-    starts = [pool.main.life.start for pool in judged if pool.main is not None]
-    newest = judged[starts.index(max(starts))]
-    version = newest.main.life.version if newest.main is not None else None
-    longest = max(_duration(pool) for pool in judged)
-    running = [pool for pool in judged if pool.main is not None and pool.main.life.version == version]
-    older = [pool for pool in judged if pool not in running]
+    judged = [pool for pool, _ in lives]
+    newest, life = max(lives, key=lambda one: one[1].start)
+    version, longest = life.version, max(map(_duration, judged))
+    running = [pool for pool, life in lives if life.version == version]
+    older = [pool for pool, life in lives if life.version != version]
     young: list[Opinion] = []
     # Lives that are killed stay short, however long their version has run: what it moved can be told.
     now, then = (running, older) if any(map(_was_killed, running)) else ([], [])

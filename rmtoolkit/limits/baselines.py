@@ -12,6 +12,7 @@ from rmtoolkit._tables import run_starts
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -161,17 +162,15 @@ def _confidence(used: pl.DataFrame, height: int) -> Numbers:
     return confidence
 
 
-_MIB: Final = 2**20
-
 _KRR_HISTORY: Final = dt.timedelta(hours=336)
 _KRR_STEP_MILLISECONDS: Final = 75_000
 _KRR_BUFFER_PERCENT: Final = 15
 _KRR_POINTS: Final = 100
-_KRR_FLOOR_BYTES: Final = 100 * _MIB
+_KRR_FLOOR_BYTES: Final = 100 * MI
 #: An instant query sees a sample for so long.
 _LOOKBACK_MILLISECONDS: Final = 300_000
 
-_CRANE_BUCKET_BYTES: Final = 100 * _MIB
+_CRANE_BUCKET_BYTES: Final = 100 * MI
 
 #: Percent that leave nothing of a peak.
 _NOTHING_LEFT: Final = -100
@@ -181,7 +180,7 @@ def krr_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
     seen = _subquery(footprint(recording))
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
-    whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * _MIB) * _MIB
+    whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * MI) * MI
     amount = pl.when(pl.col("points") >= _KRR_POINTS).then(pl.max_horizontal(whole, _KRR_FLOOR_BYTES))
     return _answer(recording, found, amount, amount, pl.col("points").fill_null(0))
 
@@ -235,7 +234,7 @@ def crane_memory(recording: Recording) -> pl.DataFrame:
         .group_by("workload_row")
         .agg(pl.coalesce("limit_bytes", "request_bytes").last().alias("then"))
         .select(
-            "workload_row", bump=pl.max_horizontal(pl.col("then") + 100 * _MIB, (1.2 * pl.col("then")).cast(pl.Int64))
+            "workload_row", bump=pl.max_horizontal(pl.col("then") + 100 * MI, (1.2 * pl.col("then")).cast(pl.Int64))
         )
     )
     found = found.join(bumps, on="workload_row", how="left")

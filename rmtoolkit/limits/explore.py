@@ -15,6 +15,7 @@ from rmtoolkit.limits.recommend import Advised, advise
 from rmtoolkit.limits.risk import USUAL, Prices, at_limit, days_until, lookup, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, spread_over
 from rmtoolkit.schema import NUMBER, WHOLE, typed
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -260,7 +261,6 @@ def _moved(past: Past, used: Floats, moved: Floats, wanted: Change, at: int, lim
     return level + max(then - level, 0.0) * eased
 
 
-_MIB: Final = 2**20
 #: Limits tried for a curve.
 _TRIED: Final = 96
 #: A range wider than this is cut in equal ratios, not in equal steps.
@@ -382,7 +382,7 @@ def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
     """Find the limits between which everything of interest lies, in whole steps of the axis."""
     need = found.need
     points = [float(limit) for limit in named if limit is not None]
-    points += [float(need.need_bytes or need.peak_bytes or _MIB)]
+    points += [float(need.need_bytes or need.peak_bytes or MI)]
     if need.killed_limit_bytes is not None:
         points.append(1.2 * need.killed_limit_bytes)
     level = found.settled_bytes if found.settled_bytes is not None else points[-1]

@@ -37,7 +37,6 @@ _MATERIAL: Final = 0.02
 _RESTLESS: Final = 0.01
 #: The mean of fewer samples says nothing of how far a block's peak lies above it.
 FEW: Final = 4
-_DEVIATIONS_PER_MAD: Final = 1.4826
 _WEEK: Final = 7 * 86_400.0
 #: A climb within hours is a startup or a warm-up: only one over days is drawn on.
 _CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
@@ -122,7 +121,7 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     slope = _theil_sen(levels)
     residual = levels - slope[:, None] * np.arange(BLOCKS)
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
-    error = _DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
+    error = th.DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
     climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
     # A climb goes on as a line, and is never drawn on for longer than it was seen.
     share = np.minimum(_WEEK / np.maximum(length, 1.0), 1.0)

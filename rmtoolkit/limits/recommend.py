@@ -14,8 +14,8 @@ from rmtoolkit.analysis.records import WORKLOAD, columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, Action, Cause, Pattern, Verdict
+from rmtoolkit.text import MI, configured, hours, hours_range, memory, moment, rate, share, times
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import configured, hours, hours_range, memory, moment, rate, share, times
 from rmtoolkit.text import count as text_count
 
 if TYPE_CHECKING:
@@ -214,7 +214,6 @@ def _one_in(chance: float) -> str:
     return chance_words(chance) if chance >= _SMALL else f"1 in {round(1 / chance):,}"
 
 
-_MIB: Final = 2**20
 #: A limit so many times the highest need is no advice.
 _FURTHEST: Final = 1000
 #: A limit so many times the highest need is tried against growth that is no leak.
@@ -302,7 +301,7 @@ RECOMMENDED: Final = pl.Schema(
 
 def quantity(bytes_: int) -> str:
     """Write an amount of memory as Kubernetes does."""
-    return f"{-(-bytes_ // _MIB)}Mi"
+    return f"{-(-bytes_ // MI)}Mi"
 
 
 def check_chance(oom_probability: float) -> None:
@@ -564,7 +563,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
         return (one.memory_per_month or 0.0) + (one.incidents_per_month or 0.0)
 
     steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
-    least, best = min((whole(limit), limit) for limit in {math.ceil(limit / _MIB) * _MIB for limit in steps})
+    least, best = min((whole(limit), limit) for limit in {math.ceil(limit / MI) * MI for limit in steps})
     return best if best <= (1 - _LOWER) * in_force and least < (1 - _SAVES) * whole(in_force) else None
 
 
@@ -580,23 +579,23 @@ def _limit(need: history.Need, chance: float, scores: Scores) -> int | None:
     # No machine has that much: such an amount is no need.
     if wanted is None or wanted >= ABSURD_BYTES:
         return None
-    size = max(math.ceil((wanted + 1) / _MIB) * _MIB, history.LEAST_BYTES)
-    room = (need.node_bytes or size) // _MIB * _MIB
+    size = max(math.ceil((wanted + 1) / MI) * MI, history.LEAST_BYTES)
+    room = (need.node_bytes or size) // MI * MI
     # Its node has no more.
     return room if max(need.need_bytes or 0, risk.at_least(need) if need.kills_now else 0) <= room < size else size
 
 
 def _fills_node(need: history.Need, limit: int | None) -> bool:
-    return limit is not None and need.node_bytes is not None and limit + _MIB > need.node_bytes
+    return limit is not None and need.node_bytes is not None and limit + MI > need.node_bytes
 
 
 def _by_forecast(need: history.Need, least: float, chance: float, scores: Scores) -> float | None:
     """Find the limit that what grows beside the heap stays below for a week; None where none near does."""
-    low = math.ceil(least / _MIB)
-    high = max(math.ceil(_FAR * (need.need_bytes or 0) / _MIB), low)
+    low = math.ceil(least / MI)
+    high = max(math.ceil(_FAR * (need.need_bytes or 0) / MI), low)
 
     def holds(size: int) -> bool:
-        week = risk.risk(need, size * _MIB + _MIB, scores).week
+        week = risk.risk(need, size * MI + MI, scores).week
         return week is not None and week <= chance
 
     if not holds(high):
@@ -604,7 +603,7 @@ def _by_forecast(need: history.Need, least: float, chance: float, scores: Scores
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return float(high * _MIB)
+    return float(high * MI)
 
 
 def _by_scores(need: history.Need, chance: float, scores: Scores) -> float | None:
@@ -650,6 +649,6 @@ def _buys(need: history.Need) -> _Bought:
     now = need.limit_bytes or need.need_bytes
     if now is None:
         return _NOTHING_BOUGHT
-    to = math.ceil(now * _RAISED / _MIB) * _MIB
+    to = math.ceil(now * _RAISED / MI) * MI
     middle, soonest, latest = risk.days_until(need, to - now)
     return _NOTHING_BOUGHT if middle is None or middle > _NO_RATE_DAYS else (to, middle, soonest, latest)

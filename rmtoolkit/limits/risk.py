@@ -37,6 +37,7 @@ from rmtoolkit.limits.history import (
     workloads,
 )
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Verdict, typed
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     import os
@@ -810,7 +811,6 @@ def _count_range(count: int) -> tuple[float, float]:
     return low, more * (1 - 1 / (9 * more) + th.QUANTILE / (3 * math.sqrt(more))) ** 3
 
 
-_MIB: Final = 2**20
 GIB: Final = 2**30
 #: Hours of an average month.
 HOURS_PER_MONTH: Final = 730.5
@@ -908,7 +908,7 @@ def advised_request(need: Need, limit_bytes: int | None) -> int | None:
         return limit_bytes
     if need.busy_bytes is None:
         return None
-    wanted = max(math.ceil(need.busy_bytes / _MIB), 1) * _MIB
+    wanted = max(math.ceil(need.busy_bytes / MI), 1) * MI
     return wanted if limit_bytes is None else min(wanted, limit_bytes)
 
 
