@@ -36,7 +36,7 @@ def names(record: type) -> set[str]:
 
 def test_a_verdict_has_the_columns_of_its_frames() -> None:
     """No column lacks a field, and no field is left out of all frames."""
-    assert names(VerdictRow) == {"oom_probability_7d", *JUDGED, *INSTANCE}
+    assert names(VerdictRow) == {*VERDICTS, *JUDGED, *INSTANCE}
     assert set(VERDICTS) - set(JUDGED) == {f"oom_probability_{span}" for span in ("24h", "7d", "30d")}
     assert names(Evidence) == {field.name for field in EVIDENCE.inner.fields}  # type: ignore[union-attr]
 
