@@ -5,6 +5,7 @@ In CI nothing may be skipped: there a skip is a failure, so that a missing tool 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -27,6 +28,12 @@ def pytest_report_header() -> list[str]:
     from importlib.metadata import version
 
     return [", ".join(f"{name} {version(name)}" for name in ("polars", "pandas", "numpy", "altair", "hypothesis"))]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay to the end: each later search for garbage passes them over."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -145,7 +145,8 @@ class _Parser(argparse.ArgumentParser):
         hint = ""
         word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
         if choices:
-            hint = did_you_mean(word.strip("'"), choices.rstrip(")").replace(",", " ").split())
+            # Until Python 3.12 each of them is quoted.
+            hint = did_you_mean(word.strip("'"), choices.rstrip(")").replace("'", "").replace(",", " ").split())
         elif unknown := _UNKNOWN.search(message):
             # With their dashes all options are alike.
             hint = did_you_mean(unknown[1], [option.lstrip("-") for option in self._option_string_actions])
