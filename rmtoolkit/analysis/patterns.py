@@ -886,6 +886,9 @@ def files_in_memory(amount: float | None) -> Advice:
     )
 
 
+_OUT_OF_ORDER: Final = (
+    *("allocated_above_active", "active_above_resident", "allocated_above_resident", "allocator_above_footprint"),
+)
 #: By the check that rejected a gauge: what to do, and how.
 _MENDING: Final = {
     rejected("stale_allocator"): (
@@ -896,18 +899,13 @@ _MENDING: Final = {
         "Fix the exporter: it adds the value to the gauge at each scrape instead of setting it",
         "gauge.set(value), not gauge.increment(value)",
     ),
-    **{
-        rejected(check): (
+    **dict.fromkeys(
+        map(rejected, _OUT_OF_ORDER),
+        (
             "Fix the exporter: advance the epoch once, then read all gauges, in bytes",
             "tikv_jemalloc_ctl::epoch::advance() once, then allocated, active, resident",
-        )
-        for check in (
-            "allocated_above_active",
-            "active_above_resident",
-            "allocated_above_resident",
-            "allocator_above_footprint",
-        )
-    },
+        ),
+    ),
 }
 
 

@@ -256,15 +256,9 @@ class VerdictRow:
 
 
 #: Columns of closed sets, with their members by name.
+_SETS: Final = {"verdict": Verdict, "pattern": Pattern, "cause": Cause, "signal": Signal, "limit_outlook": Outlook}
 _CLOSED: Final[dict[str, dict[str, StrEnum]]] = {
-    name: {str(member): member for member in kind}
-    for name, kind in (
-        ("verdict", Verdict),
-        ("pattern", Pattern),
-        ("cause", Cause),
-        ("signal", Signal),
-        ("limit_outlook", Outlook),
-    )
+    column: {str(member): member for member in kind} for column, kind in _SETS.items()
 }
 _PIECE: Final = columns_of(Evidence)
 EVIDENCE: Final = pl.List(pl.Struct(_PIECE))

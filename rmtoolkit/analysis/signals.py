@@ -619,13 +619,8 @@ def _begun(values: Array, first: Array, last: Array) -> Array:
 #: Signals that a verdict can rest on, the most telling first.
 JUDGED: Final = (Signal.ALLOCATED, Signal.ANON, Signal.RSS, Signal.WORKING_SET, Signal.USAGE)
 #: Signals whose growth is looked at as well, and signals of which only the levels are read.
-_FITTED: Final = tuple(
-    signal.value
-    for signal in (
-        *JUDGED,
-        *(Signal.FOOTPRINT, Signal.ACTIVE, Signal.RESIDENT, Signal.SHMEM, Signal.KERNEL, Signal.THREADS),
-    )
-)
+_FITTED_TOO: Final = (Signal.FOOTPRINT, Signal.ACTIVE, Signal.RESIDENT, Signal.SHMEM, Signal.KERNEL, Signal.THREADS)
+_FITTED: Final = tuple(signal.value for signal in (*JUDGED, *_FITTED_TOO))
 _LEVELS: Final = tuple(signal.value for signal in Signal if signal.value not in _FITTED)
 #: What a reading takes from its fit as it is.
 _FROM_FIT: Final = ("growing", "bounded", "unresolved", "faint", "fresh", "onset", "noise")

@@ -481,13 +481,7 @@ class Past:
         starting = [_just_begun(self.begun[number], when) for number, when in zip(pod[at], asked, strict=True)]
         return pl.DataFrame(
             {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting, "recorded": killed},
-            schema={
-                "pod": pl.Int64,
-                "time": pl.Int64,
-                "used_bytes": pl.Float64,
-                "starting": pl.Boolean,
-                "recorded": pl.Boolean,
-            },
+            schema=typed(WHOLE, "pod time") | {"used_bytes": pl.Float64()} | typed(YES_NO, "starting recorded"),
         )
 
 
