@@ -325,21 +325,14 @@ class Asked(NamedTuple):
     """What a user said about the times of a log, and what the file says of itself."""
 
     path: str | os.PathLike[str]
-    modified: dt.datetime  # when it was last written, in UTC
     time: str | dt.datetime | None = None
     interval: str | dt.timedelta | None = None
     timezone: str | dt.tzinfo | None = None
 
-    @classmethod
-    def of(
-        cls,
-        path: str | os.PathLike[str],
-        time: str | dt.datetime | None,
-        interval: str | dt.timedelta | None,
-        timezone: str | dt.tzinfo | None,
-    ) -> Asked:
-        """Put beside what a user said when the file was last written."""
-        return cls(path, modified(path), time, interval, timezone)
+    @property
+    def modified(self) -> dt.datetime:
+        """Tell when the file was last written."""
+        return modified(self.path)
 
     def zone(self) -> dt.tzinfo | None:
         """Read `timezone`, or take that of `time`."""

@@ -511,7 +511,7 @@ def read_malloc_info(
     >>> read_malloc_info(log).samples.select("allocated_bytes", "free_bytes", "mapped_bytes").row(0)
     (600, 400, 1000)
     """
-    text = Text.of(Asked.of(path, time, interval, timezone), _EXPECTED)
+    text = Text.of(Asked(path, time, interval, timezone), _EXPECTED)
     documents = glibc_documents(text.content)
     if documents and not any(one.system_bytes or one.mapped_bytes for one in documents):
         raise ReadError.at(
@@ -600,7 +600,7 @@ def read_jemalloc_stats(
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
     """
-    text = Text.of(Asked.of(path, time, interval, timezone), _JEMALLOC_DUMP)
+    text = Text.of(Asked(path, time, interval, timezone), _JEMALLOC_DUMP)
     documents = jemalloc_documents(text.content)
     said = [
         Said(one.line, one.stamp, {f"{name}_bytes": size for name, size in totals.items()}, one.uptime_ns(), one.whole)
@@ -662,7 +662,7 @@ def read_malloc_text(
     >>> read_malloc_text(log).samples["allocated_bytes"].item()
     2097152
     """
-    text = Text.of(Asked.of(path, time, interval, timezone), _EXPECTED_MALLOC_TEXT)
+    text = Text.of(Asked(path, time, interval, timezone), _EXPECTED_MALLOC_TEXT)
     about: tuple[str, ...] = ()
     said, source = _tcmalloc(text.content), "tcmalloc stats"
     if not said:

@@ -653,7 +653,7 @@ def read_docker_stats(
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     found = Found()
-    failed = read_each(paths, lambda file: _read(Asked.of(file, time, interval, timezone), found), expected=_EXPECTED)
+    failed = read_each(paths, lambda file: _read(Asked(file, time, interval, timezone), found), expected=_EXPECTED)
     found.left_out["files that could not be read"] += failed
     return _put_together(found, paths, workload_pattern)
 

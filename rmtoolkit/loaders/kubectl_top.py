@@ -538,14 +538,16 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
         first = frame.row(0, named=True)
         raise ReadError.at(path, found=first["text"], expected=_CSV_ROW, line=first["number"])
     rows, notes = _told_apart(rows, path, containers=containers)
-    failures, strays = _others(frame.filter(~is_row.fill_null(value=False)), delimiter)
+    strange = frame.filter(~is_row).select("number", "text").rows()
+    rest = [(number, text, failure(text.replace(delimiter, " "))) for number, text in strange]
+    strays = [(number, text) for number, text, said in rest if not said and not _by_header(_split(text, delimiter))]
     if amount == "memory" and not rows["with_unit"].all() and rows["floored"].all():
         notes = (*notes, "memory without a unit was read as MiB, as kubectl top prints it")
     own = pl.col("time") if "time" in roles else pl.lit(None, pl.String())
     # Without blank lines or headers between them, snapshots are told apart by pods that come again.
     rows = rows.with_columns(own=own, memory_bytes="bytes", table=pl.lit(0))
     schema = {"number": pl.Int64(), "detail": pl.String(), "empty": pl.Boolean(), "own": pl.String()}
-    failed = pl.DataFrame([(*one, None) for one in failures], schema=schema, orient="row")
+    failed = pl.DataFrame([(number, *said, None) for number, _, said in rest if said], schema=schema, orient="row")
     said = ((text, text) for text in rows["own"].drop_nulls().unique(maintain_order=True))
     quantum = MEBIBYTE if rows["floored"].all() else None
     lost = {"lines that are no rows of kubectl top": len(strays)}
@@ -591,19 +593,6 @@ def _told_apart(
     are_containers, note = two_names(rows["one"], rows["two"], first, path, containers=containers)
     names = ("pod", "container") if are_containers else ("namespace", "pod")
     return rows.rename(dict(zip(("one", "two"), names, strict=True))), (note,)
-
-
-def _others(rest: pl.DataFrame, delimiter: str) -> tuple[list[tuple[int, str, bool]], list[tuple[int, str]]]:
-    """Sort lines that are no rows into failures and strays; headers are neither."""
-    failures: list[tuple[int, str, bool]] = []
-    strays: list[tuple[int, str]] = []
-    for number, text in rest.select("number", "text").iter_rows():
-        failed = failure(text.replace(delimiter, " "))
-        if failed:
-            failures.append((number, *failed))
-        elif not _by_header(_split(text, delimiter)):
-            strays.append((number, text))
-    return failures, strays
 
 
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
@@ -858,7 +847,7 @@ def read_kubectl_top(
     (345, 'db')
     """
     text, notes = read_text(path, expected=_EXPECTED)
-    asked = Asked.of(path, time, interval, timezone)
+    asked = Asked(path, time, interval, timezone)
     logs: list[tuple[Log, str | None]] = []
     if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
         found, metrics = read_documents(text, path)

@@ -427,7 +427,7 @@ def read_procfs(
     sources: list[_Source] = []
     failed = read_each(
         paths,
-        lambda file: sources.append(_read(Path(file), Asked.of(file, time, interval, timezone))),
+        lambda file: sources.append(_read(Path(file), Asked(file, time, interval, timezone))),
         expected=_EXPECTED,
     )
     containers, samples, events = _tell(sources)
@@ -681,7 +681,7 @@ def read_kernel(
     containers or of the machine is a `node_oom`. What was resident is a sample and the event's detail. Where times are
     seconds since the machine started, a line of the kernel that has both clocks says when that was, else `time`.
     """
-    asked = Asked.of(path, time, None, timezone)
+    asked = Asked(path, time, None, timezone)
     text, notes = read_text(path, expected=_KILLS)
     found = list(_kills(text))
     kills = [kill for kill in found if kill.kind is not None]

@@ -92,8 +92,8 @@ def read_cgroup(folder: Path) -> dict[str, int | float]:
         return {}
     if version == 2:  # noqa: PLR2004
         # What is above counts too, and version 2 does not say it below.
-        limits = [int(signals.get("limit_bytes", 0)), *map(_limit, folder.parents)]
-        signals["limit_bytes"] = min((limit for limit in limits if limit), default=0)
+        above = (linux.parse_amount(_text(one / "memory.max")) for one in folder.parents)
+        signals["limit_bytes"] = min((limit for limit in (signals.get("limit_bytes"), *above) if limit), default=0)
     return signals
 
 
@@ -138,10 +138,6 @@ def is_populated(folder: Path) -> bool | None:
     if not (folder / "cgroup.procs").exists():
         return None
     return any(_text(file).strip() for file in [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")])
-
-
-def _limit(folder: Path) -> int:
-    return linux.parse_amount(_text(folder / "memory.max")) or 0
 
 
 def _unified(folder: Path) -> Path:

@@ -62,7 +62,7 @@ def read_table(
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
         table = table.rename({head: name for head, name in told.items() if head in table.columns})
-        table, lost, more = _typed(table, Asked.of(path, None, None, timezone))
+        table, lost, more = _typed(table, Asked(path, timezone=timezone))
         table, units = _in_bytes(table, metrics or {})
         notes += (*more, *units)
         left_out |= {"values that are no numbers": lost} if lost else {}
@@ -266,7 +266,7 @@ def _read_series(
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
     times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
-    read = _times(table[times], Asked.of(path, None, None, timezone))
+    read = _times(table[times], Asked(path, timezone=timezone))
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}
     columns: list[tuple[dict[str, str], np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []

@@ -137,4 +137,4 @@ def test_clock_times_need_a_day() -> None:
     found = find("22:51:29")
     assert found is not None
     with pytest.raises(ReadError, match="time='2026-11-24', timezone='UTC'"):
-        instants([found[0]], (1, "22:51:29"), Asked("a.log", INSTANT))
+        instants([found[0]], (1, "22:51:29"), Asked("a.log"))

@@ -709,7 +709,7 @@ class Decoder:
         """Take a file, perhaps compressed; what was asked tells the times of samples that have none."""
         try:
             content, notes = read_bytes(path, expected=EXPECTED)
-            other = _other_form(content, asked or Asked.of(path, None, None, None))
+            other = _other_form(content, asked or Asked(path))
         except OSError as error:
             raise unreadable(path, error) from error
         if other is None:

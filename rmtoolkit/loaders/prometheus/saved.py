@@ -405,7 +405,7 @@ def read_prometheus(
     found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
     files = [file for file in found if file in named or _is_answer(file)] or found
     decoder = Decoder()
-    unread = _decode(files, decoder, overrides, lambda file: Asked.of(file, time, interval, timezone))
+    unread = _decode(files, decoder, overrides, lambda file: Asked(file, time, interval, timezone))
     decoded = decoder.finish()
     decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
     report = Report(
