@@ -83,13 +83,8 @@ def glibc_documents(text: str) -> list[GlibcDocument]:
 
 def _each(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
     """Find every match, and where the next one begins."""
-    found = None
-    for following in pattern.finditer(text):
-        if found is not None:
-            yield found, following.start()
-        found = following
-    if found is not None:
-        yield found, len(text)
+    found = list(pattern.finditer(text))
+    yield from zip(found, [*(one.start() for one in found[1:]), len(text)], strict=False)
 
 
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:

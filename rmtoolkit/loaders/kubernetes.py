@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -586,10 +587,8 @@ def _read(file: Path, objects: Objects) -> None:
     dated = find_instant(file.stem)
     damaged: list[Part] = []
     first: Part | None = None
-    found = parts(text)
-    part = next(found, None)
-    while part is not None:
-        following = next(found, None)
+    end = Part(0)
+    for part, following in pairwise(chain(parts(text), (end,))):
         first = first or part
         if part.damaged:
             damaged.append(part)
@@ -597,10 +596,9 @@ def _read(file: Path, objects: Objects) -> None:
             dated = find_instant(part.text) or dated
         else:
             seen = dated.milliseconds if dated is not None else None
-            if following is None and seen is None:
+            if following is end and seen is None:
                 seen = round(modified(file).timestamp() * 1000)
             used += objects.add(part.content, seen)
-        part = following
     if not used:
         what = damaged[0] if damaged else first
         shown = what.text if what is not None and what.text else "other objects"

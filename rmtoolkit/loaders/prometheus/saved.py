@@ -316,7 +316,7 @@ def _events(
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NAMES: Final = (".json", ".jsonl", ".ndjson")
-_COMPRESSED: Final = (".gz", ".zst", ".zstd")
+_PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
 _HEAD_BYTES: Final = 1 << 14
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
 _PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor metrics"
@@ -446,7 +446,7 @@ def read_series(
 
 def _is_answer(file: Path) -> bool:
     """Tell by its name whether a file may hold a saved answer, else by its beginning."""
-    if _without_compression(file.name.lower()).endswith(_NAMES):
+    if _PACKED.sub("", file.name.lower()).endswith(_NAMES):
         return True
     from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
 
@@ -457,15 +457,9 @@ def _is_answer(file: Path) -> bool:
         return False
 
 
-def _without_compression(name: str) -> str:
-    for ending in _COMPRESSED:
-        name = name.removesuffix(ending)
-    return name
-
-
 def _stem(file: Path) -> str:
     """Give what may be the name of a metric in the name of a file."""
-    found = _METRIC.match(_without_compression(file.name))
+    found = _METRIC.match(_PACKED.sub("", file.name))
     return found[0] if found else ""
 
 
