@@ -132,6 +132,9 @@ MEANT: Final[Mapping[str, Mapping[str, str]]] = {
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels")
 OWNER_ROLES: Final = ("replicaset_owner", "job_owner", "namespace_labels", "workload_labels")
 NODE_ROLES: Final = ("node_cores",)
+_LEVELS: Final = {
+    role: level for level, roles in (("pod", POD_ROLES), ("owner", OWNER_ROLES), ("node", NODE_ROLES)) for role in roles
+}
 #: Facts that are asked for apart: only how they were at last is told.
 CORE_ROLES: Final = ("quota_cores", "quota_microseconds", "period_microseconds", *NODE_ROLES)
 
@@ -354,23 +357,16 @@ def _identified(
 
     cgroup = pl.col("family") == "cgroup"
     table = table.with_columns(
-        cluster=first_of(LABELS["cluster"]),
-        namespace=first_of(LABELS["namespace"]),
+        **{name: first_of(LABELS[name]) for name in ("cluster", "namespace", "node")},
+        **{name: first_of([name]) for name in ("id", "job", "instance", "image", "image_id", "reason")},
         uid=first_of(LABELS["pod_uid"]),
-        node=first_of(LABELS["node"]),
-        id=first_of(["id"]),
         docker=first_of(["name"]),
         replica=joined(REPLICA_LABELS),
         source=joined(SOURCE_LABELS),
-        job=first_of(["job"]),
-        instance=first_of(["instance"]),
         workload=pl.when(pl.col("name").str.starts_with("nomad_"))
         .then(first_of(["exported_job", "job"]))
         .otherwise(first_of(LABELS["workload"])),
         workload_kind=first_of(["workload_type"]),
-        image=first_of(["image"]),
-        image_id=first_of(["image_id"]),
-        reason=first_of(["reason"]),
         # honor_labels=false: what the exporter said is "exported_…", and "pod" is the exporter's own. So it is of a
         # collector of OpenTelemetry, which says "k8s_…" of others.
         pod=pl.when(first_of(["exported_namespace"]).is_null()).then(first_of(LABELS["pod"])),
@@ -391,17 +387,8 @@ def _identified(
     alone = pl.col("pod").is_null() | is_podman
     is_docker = cgroup & alone & pl.col("container").is_null() & pl.col("docker").is_not_null()
     has_no_pod = pl.col("pod").is_null() & pl.col("container").is_null()
-    level = (
-        pl.when(pl.col("role").is_in(POD_ROLES))
-        .then(pl.lit("pod"))
-        .when(pl.col("role").is_in(OWNER_ROLES))
-        .then(pl.lit("owner"))
-        .when(pl.col("role").is_in(NODE_ROLES))
-        .then(pl.lit("node"))
-        .otherwise(pl.lit("container"))
-    )
     return table.with_columns(
-        level=level,
+        level=pl.col("role").replace_strict(_LEVELS, default="container", return_dtype=pl.String()),
         container=pl.when(is_docker).then("docker").otherwise("container"),
         no_container=cgroup & has_no_pod & ~is_docker & pl.col("id").is_not_null(),
         uid=pl.coalesce("uid", pl.col("id").str.extract(_UID_IN_ID, 1).str.replace_all("_", "-")),
