@@ -210,9 +210,10 @@ def test_the_limit_above_counts_when_it_is_smaller() -> None:
             (None, "12345678-1234-1234-1234-123456789abc", "a" * 12),
         ),
         ("/sys/fs/cgroup/system.slice/docker-" + "b" * 64 + ".scope", ("b" * 12, "b" * 12, None)),
+        ("/sys/fs/cgroup/docker/" + "c" * 64 + "/init.scope", ("c" * 12, "c" * 12, None)),
         ("/sys/fs/cgroup/memory/rmlab/api/", (None, None, "api")),
     ],
-    ids=["kubernetes", "docker", "own"],
+    ids=["kubernetes", "docker", "below docker", "own"],
 )
 def test_the_path_of_a_cgroup_tells_whose_it_is(path: str, place: tuple[str | None, ...]) -> None:
     """Pods, Docker containers and others are told apart."""
