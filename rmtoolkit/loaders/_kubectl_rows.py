@@ -11,12 +11,11 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find, find_instant, shaped
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     import os
 
-
-MEBIBYTE: Final = 1 << 20
 
 _QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -135,7 +134,7 @@ _WORD: Final = re.compile(r"\w+")
 _BEFORE_NAMES: Final = re.compile(r"(?!(?s:.){301})" + _NAMES.replace(r"\pL", r"[^\W\d_]"))
 _NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
 _WORDS_BESIDE_A_STAMP: Final = 3
-_DETAIL_CHARACTERS: Final = 200
+DETAIL_CHARACTERS: Final = 200
 _NARROWEST: Final = 20
 
 EXPECTED: Final = "rows of kubectl top pod"
@@ -233,7 +232,7 @@ def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | No
     if said["window"].any():
         frame = _with_window_rows(frame)
     else:
-        frame = frame.with_columns(memory_bytes=pl.col("memory").cast(pl.Int64) * MEBIBYTE, exact=pl.lit(value=False))
+        frame = frame.with_columns(memory_bytes=pl.col("memory").cast(pl.Int64) * MI, exact=pl.lit(value=False))
     frame = frame.with_columns(
         kind=pl.when((pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.RULE))
         .then(int(Line.SUM))
@@ -241,7 +240,7 @@ def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | No
         .cast(pl.Int8),
         layout=pl.col("layout").forward_fill(),
         extra=pl.col("extra").forward_fill().fill_null(0),
-        swap_bytes=pl.col("swap").cast(pl.Int64) * MEBIBYTE,
+        swap_bytes=pl.col("swap").cast(pl.Int64) * MI,
     ).drop("memory", "swap")
     frame = _with_names(frame)
     own = shaped(frame["own"])
@@ -307,7 +306,7 @@ def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         left=pl.when(is_row).then(found["left"]).otherwise("left"),
         kind=pl.when(is_row).then(int(Line.ROW)).otherwise("kind").cast(pl.Int8),
-        memory_bytes=pl.when(is_row).then(exact).otherwise(pl.col("memory").cast(pl.Int64) * MEBIBYTE),
+        memory_bytes=pl.when(is_row).then(exact).otherwise(pl.col("memory").cast(pl.Int64) * MI),
         exact=is_row,
     )
 
@@ -339,7 +338,7 @@ def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
 def failure(text: str) -> tuple[str, bool] | None:
     """Find the message of a scrape that failed or found nothing."""
     found = _FAILURE.search(text) or _EMPTY.search(text)
-    return (found[1].strip()[:_DETAIL_CHARACTERS], found[1].startswith("No resources")) if found else None
+    return (found[1].strip()[:DETAIL_CHARACTERS], found[1].startswith("No resources")) if found else None
 
 
 def _header(text: str) -> _Meaning | None:

@@ -26,7 +26,6 @@ from rmtoolkit.loaders._files import (
 )
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
-    MEBIBYTE,
     Layout,
     Line,
     classify,
@@ -50,6 +49,7 @@ from rmtoolkit.loaders.kubernetes import (
 )
 from rmtoolkit.recording import Recording, concat, normalise
 from rmtoolkit.schema import Report
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -335,7 +335,7 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
 
     parts = rows.filter(pl.col("memory_bytes").is_not_null()), failures, frame.filter(pl.col("kind") == Line.STAMP)
-    quantum = None if rows["exact"].all() else MEBIBYTE
+    quantum = None if rows["exact"].all() else MI
     return _log(parts, said.select("own", "text").iter_rows(), stamps, quantum, left_out, stray, notes)
 
 
@@ -549,7 +549,7 @@ def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None
     schema = {"number": pl.Int64(), "detail": pl.String(), "empty": pl.Boolean(), "own": pl.String()}
     failed = pl.DataFrame([(number, *said, None) for number, _, said in rest if said], schema=schema, orient="row")
     said = ((text, text) for text in rows["own"].drop_nulls().unique(maintain_order=True))
-    quantum = MEBIBYTE if rows["floored"].all() else None
+    quantum = MI if rows["floored"].all() else None
     lost = {"lines that are no rows of kubectl top": len(strays)}
     return _log((rows, failed, failed.clear()), said, {}, quantum, lost, strays, notes)
 

@@ -17,7 +17,7 @@ import polars as pl
 from rmtoolkit._workloads import Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
-from rmtoolkit.loaders._kubectl_rows import failure, quantity
+from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, Report, agreed
@@ -262,11 +262,10 @@ def _evicted(status: Mapping[str, Any]) -> tuple[int | None, str] | None:
 
 def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
     """Find the one owner that controls; of several that do not say so, the first."""
-    owners = [(one, text_of(one, "kind"), text_of(one, "name")) for one in _dicts(about, "ownerReferences")]
-    named = [(one, kind, name) for one, kind, name in owners if kind and name]
-    controls = [(kind, name) for one, kind, name in named if str(one.get("controller")).lower() == "true"]
-    found = controls or [(kind, name) for _, kind, name in named]
-    return found[0] if found else None
+    owners = _dicts(about, "ownerReferences")
+    controls = sorted(owners, key=lambda one: str(one.get("controller")).lower() != "true")
+    named = ((text_of(one, "kind"), text_of(one, "name")) for one in controls)
+    return next(((kind, name) for kind, name in named if kind and name), None)
 
 
 def _dicts(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -301,7 +300,6 @@ def _time(content: Mapping[str, Any], name: str) -> int | None:
 _EVICTION: Final = 360_000
 #: From the making of a pod to the first start in it: its image may have to come first.
 _PULLING: Final = 600_000
-_DETAIL_CHARACTERS: Final = 200
 
 
 class _Told(NamedTuple):
@@ -380,7 +378,7 @@ def _end(run: Run, time: int, limit: int | None, evicted: tuple[int | None, str]
 
 def _why(message: str, quality: str | None) -> str:
     said = " ".join(message.split())
-    return f"Evicted{f' ({quality})' if quality else ''}{f': {said}' if said else ''}"[:_DETAIL_CHARACTERS]
+    return f"Evicted{f' ({quality})' if quality else ''}{f': {said}' if said else ''}"[:DETAIL_CHARACTERS]
 
 
 #: Words without one of which there is none of it; looking for a word is quick.
@@ -801,7 +799,7 @@ def _without_pod(about: Mapping[str, Any], namespace: str | None, known: _Known)
     evicted = known.objects.evictions.get((namespace, pod))
     events = []
     if evicted is not None and evicted[0] is not None:
-        events = [Event(evicted[0], "evicted", None, f"Evicted: {evicted[1]}"[:200])]
+        events = [Event(evicted[0], "evicted", None, f"Evicted: {evicted[1]}"[:DETAIL_CHARACTERS])]
     return _Row(old, old, None, facts, events, matched=kind is not None, versioned=versioned)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -232,17 +231,15 @@ UNKNOWN_CHUNKS: Final = "chunks in an encoding that is not known here (ask for J
 class Read:
     """The samples of an answer; a series that came in several frames is listed as often."""
 
-    labels: list[dict[str, str]] = dataclasses.field(default_factory=list)
-    counts: NDArray[np.int64] = dataclasses.field(default_factory=lambda: np.empty(0, np.int64))
-    times: NDArray[np.int64] = dataclasses.field(
-        default_factory=lambda: np.empty(0, np.int64)
-    )  # ms, series after series
-    values: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.empty(0))
+    labels: list[dict[str, str]] = field(default_factory=list)
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    times: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # ms, series after series
+    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     histograms: int = 0
     silent: int = 0
-    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     #: Of XOR: its series, where it begins and ends.
-    chunks: list[tuple[int, int, int]] = dataclasses.field(default_factory=list)
+    chunks: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def _messages(data: bytes, place: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
