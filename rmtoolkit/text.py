@@ -292,6 +292,12 @@ def chance(value: float | None) -> str:
     return ">99 %" if value > 0.99 else f"{number(100 * value, 2)} %"  # noqa: PLR2004
 
 
+def share_up_to(part: float, *, exact: bool) -> str:
+    """Write a share that is at most so large, unless it is known exactly."""
+    written = chance(part)
+    return written if exact or written.startswith("<") else f"at most {written}"
+
+
 def chance_range(low: float | None, high: float | None) -> str:
     """Write the interval of a chance in brackets; nothing where it is not known, or too narrow to be told."""
     if low is None or high is None or chance(low) == chance(high):

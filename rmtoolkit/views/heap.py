@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, document, el, table
+from rmtoolkit._html import Markup, breakable, document, el, table
 from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.analysis.heap_answers import (
     AllocatorAnswer,
@@ -403,9 +403,8 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if summary.rss_peak_bytes is not None:
         facts.append(("Resident at most", text.memory(summary.rss_peak_bytes), "with the recorder"))
     if summary.temporary is not None and summary.allocations:
-        bound = "" if summary.temporary_exact else "at most "
-        part = text.chance(summary.temporary / summary.allocations)
-        facts.append(("Temporary", f"{bound}{part}", f"of {summary.allocations:,} allocations"))
+        part = text.share_up_to(summary.temporary / summary.allocations, exact=summary.temporary_exact)
+        facts.append(("Temporary", part, f"of {summary.allocations:,} allocations"))
     blind = found.reading.kind == "blind"
     return [
         el("p", text.printable(spans(heap)), class_="reason"),
@@ -453,7 +452,7 @@ _SUSPECTS: Final[Sequence[Column]] = (
     (
         "Function of your own code",
         "code",
-        lambda row: el("span", place(row), el("span", text.printable(row["evidence"]), class_="small")),
+        lambda row: el("span", breakable(place(row)), el("span", text.printable(row["evidence"]), class_="small")),
     ),
     ("Growth", "n", lambda row: known(text.memory, row["growth_bytes"])),
     ("Share", "n", lambda row: known(text.chance, row["growth_share"])),
@@ -465,7 +464,7 @@ def _churn(found: HeapAnswer) -> Markup:
     total = max(found.heap.summary.allocations or 1, 1)
     rows = [
         (
-            place(row),
+            breakable(place(row)),
             f"{row['allocations']:,}",
             text.chance(row["allocations"] / total),
             text.UNKNOWN if row["temporary"] is None else f"{row['temporary']:,}",
@@ -478,7 +477,7 @@ def _churn(found: HeapAnswer) -> Markup:
 
 def _of_diff(found: DiffAnswer) -> list[Markup | None]:
     rows = [
-        (place(row), *(text.change(row[f"{name}_change"], counted=name == "allocations") for name in SHOWN))
+        (breakable(place(row)), *(text.change(row[f"{name}_change"], counted=name == "allocations") for name in SHOWN))
         for row in changed_rows(found)[:_ROWS]
     ]
     path = " → ".join(found.path)

@@ -218,11 +218,12 @@ def _churn(found: HeapAnswer) -> list[str]:
     total = found.heap.summary.allocations or 0
     most = found.churn.head(_CHURNS)
     rows = most.filter(most["allocations"] >= _CHURNED * total).to_dicts() if total else []
-    bound = "" if found.heap.summary.temporary_exact else "at most "
+    exact = found.heap.summary.temporary_exact
     lines = ["", "Most allocations:"] if rows else []
     for row in rows:
         said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
-        short = "" if row["temporary_share"] is None else f", {bound}{text.chance(row['temporary_share'])} temporary"
+        part = row["temporary_share"]
+        short = "" if part is None else f", {text.share_up_to(part, exact=exact)} temporary"
         lines += [f"{said}  {fitting(place(row) + short, text.WIDTH - len(said) - 2)}"]
     return lines
 

@@ -226,12 +226,13 @@ def test_it_opens_from_a_file_and_asks_for_nothing(opened: _Opened, path: Path) 
 
 
 @WIDE_AND_NARROW
-def test_only_charts_scroll_sideways(opened: _Opened, path: Path) -> None:
+def test_only_charts_scroll_sideways(opened: _Opened, path: Path, monday: Path) -> None:
     """With every card open the page is as wide as its window."""
-    opened.page.goto(path.as_uri())
-    _open_all(opened)
-    opened.page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
-    assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for page in (path, monday):
+        opened.page.goto(page.as_uri())
+        _open_all(opened)
+        opened.page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("opened", [{"width": 400}], indirect=True, ids=["400"])

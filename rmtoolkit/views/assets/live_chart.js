@@ -94,6 +94,9 @@ async function render({ model, el }) {
         mark(null);
       }
       await run();
+      // Where it is wider than its place: the newest first.
+      const around = el.closest(".rm-scroll");
+      if (around && !("drawn" in el.dataset)) around.scrollLeft = around.scrollWidth;
       el.setAttribute("aria-label", model.get("says"));
       el.setAttribute("data-drawn", model.get("serial"));
     });

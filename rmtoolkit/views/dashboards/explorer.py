@@ -12,7 +12,7 @@ import polars as pl
 import traitlets
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, el, headed, join
+from rmtoolkit._html import Markup, el, headed, join, wide
 from rmtoolkit._parallel import as_source
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
@@ -206,7 +206,8 @@ def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
     if not scene.change.nothing:
         note += ", dashed: as recorded"
     title = f"{span} replayed at {text.configured(chosen.limit_bytes)}: {kills}"
-    return _section(title, note, limit_charts.replay_chart(scene, chosen, ground), class_="rm-replay")
+    chart = wide(title, limit_charts.replay_chart(scene, chosen, ground), "rm-scroll")
+    return _section(title, note, chart, class_="rm-replay")
 
 
 def _section(title: str, note: str, *inside: Markup, **attributes: object) -> Markup:

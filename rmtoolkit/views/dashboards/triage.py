@@ -452,7 +452,8 @@ class Triage(Board):
         row = _base.controls(self._search, self._pods, self._windows, self._drags, self._aside)
         super().__init__(
             [
-                *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading, self._chart),
+                *(self._page, self._wiring.alert, row, self._again, self._answer, self._heading),
+                _base.box(self._chart, classes=["rm-scroll"]),
                 *(self._typed, halves, self._how, self._questions, self._heap, self._folded),
             ]
         )
