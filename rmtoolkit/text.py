@@ -292,7 +292,7 @@ def chance(value: float | None) -> str:
     return ">99 %" if value > 0.99 else f"{number(100 * value, 2)} %"  # noqa: PLR2004
 
 
-def share_up_to(part: float, *, exact: bool) -> str:
+def share_up_to(part: float, *, exact: bool | None) -> str:
     """Write a share that is at most so large, unless it is known exactly."""
     written = chance(part)
     return written if exact or written.startswith("<") else f"at most {written}"
