@@ -1,6 +1,10 @@
 """How long a dashboard takes to answer: in the browser from the action to the redrawn chart, and in CPU time of Python.
 
     python tests/benchmarks/bench_dashboards.py [--workloads 20] [--replicas 3] [--samples 10000]
+    python tests/benchmarks/bench_dashboards.py --first
+
+With ``--first``: how long the first dashboard of the samples takes in JupyterLab, from the cell that imports, reads and
+judges to what stands on screen, in a kernel that is up and has loaded nothing; three kernels for each (target 3 s).
 
 The recording is made. The browser is a real one on a real Voilà; wall time says what a user waits on this machine, with
 what else it has to do (see the load).
@@ -32,9 +36,27 @@ from rmtoolkit.views.dashboards.triage import (  # noqa: E402
     picture,
 )
 from tests.benchmarks import fleet  # noqa: E402
-from tests.browser.hosts import PATIENCE, Voila, chromium, new_page  # noqa: E402
+from tests.browser.hosts import PATIENCE, Lab, Voila, chromium, new_page, write  # noqa: E402
 
 SWITCHES = 60
+#: The first dashboard of a kernel, and what is there when it is.
+FIRST = {"Fleet": ".rm-fleet tbody tr svg", "Triage": ".rm-live-chart[data-drawn]", "LimitExplorer": ".rm-charts svg"}
+FIRST_TARGET_SECONDS = 3.0
+
+#: Runs the first cell, which says that the kernel is up, then the second, and gives the ms until something is painted.
+RUN_SECOND = """async selector => {
+    const panel = jupyterapp.shell.currentWidget;
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    await jupyterapp.commands.execute("notebook:run-cell-and-select-next");
+    const begun = performance.now();
+    const ran = jupyterapp.commands.execute("notebook:run-cell-and-select-next");
+    while (!panel.node.querySelector(selector)) await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+    const waited = performance.now() - begun;
+    await ran;
+    return waited;
+}"""
 
 #: Types a name, and waits until the chart has been drawn and the page has been painted.
 SWITCH = """async (names) => {
@@ -98,6 +120,31 @@ def in_the_browser(path: Path, names: list[str]) -> None:
         server.close()
 
 
+def first_dashboards() -> None:
+    """Wall time of the first dashboard in a fresh kernel."""
+    from playwright.sync_api import sync_playwright
+
+    lab = Lab(Path(tempfile.mkdtemp()))
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+            for name, selector in FIRST.items():
+                waits = []
+                for _ in range(3):
+                    opened = new_page(browser)
+                    opened.page.set_default_timeout(PATIENCE)
+                    cell = f"import rmtoolkit as rm\nrm.{name}(rm.read({str(ROOT / 'data' / 'samples')!r}))"
+                    lab.visit(opened, write(lab.notebooks, ["1", cell]))
+                    waits.append(float(opened.page.evaluate(RUN_SECOND, selector)) / 1000)
+                    opened.context.close()
+                    lab.close_kernels()
+                each = ", ".join(f"{wait:.2f}" for wait in waits)
+                print(f"  first dashboard, rm.{name:<14} {each} s   (target {FIRST_TARGET_SECONDS:g} s)")
+            browser.close()
+    finally:
+        lab.close()
+
+
 def _busy(session: CDPSession) -> float:
     """CPU seconds that the main thread of the page has spent on tasks."""
     metrics = {metric["name"]: metric["value"] for metric in session.send("Performance.getMetrics")["metrics"]}
@@ -110,7 +157,12 @@ def main() -> None:
     parser.add_argument("--workloads", type=int, default=20)
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--first", action="store_true", help="the first dashboard of a fresh kernel, and nothing else")
     options = parser.parse_args()
+    if options.first:
+        print(f"load {os.getloadavg()[0]:.1f}")
+        first_dashboards()
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = fleet.write(
             Path(folder) / "fleet.parquet",

@@ -186,6 +186,17 @@ class Lab(_Server):
 
     def show(self, opened: Opened, name: str, *, dark: bool = False) -> None:
         """Run a notebook that stands in `notebooks`."""
+        self.visit(opened, name, dark=dark)
+        page = opened.page
+        page.set_default_timeout(PATIENCE)
+        # Nothing else would end the wait for a kernel that never answers.
+        outputs = page.evaluate(_RUN, PATIENCE)
+        page.set_default_timeout(30_000)
+        failed = [output for output in outputs if output["output_type"] == "error"]
+        assert failed == [], failed
+
+    def visit(self, opened: Opened, name: str, *, dark: bool = False) -> None:
+        """Open a notebook that stands in `notebooks`, and run nothing."""
         page = opened.page
         page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
@@ -194,12 +205,6 @@ class Lab(_Server):
         page.evaluate("theme => void jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         wanted = f"body[data-jp-theme-light={str(not dark).lower()}]"
         page.wait_for_selector(wanted, state="attached", timeout=PATIENCE)
-        page.set_default_timeout(PATIENCE)
-        # Nothing else would end the wait for a kernel that never answers.
-        outputs = page.evaluate(_RUN, PATIENCE)
-        page.set_default_timeout(30_000)
-        failed = [output for output in outputs if output["output_type"] == "error"]
-        assert failed == [], failed
 
     def close_kernels(self) -> None:
         """Stop every kernel: each holds a process and its memory."""
