@@ -282,7 +282,8 @@ class Prometheus:
         Two queries find out what the server has and how much that is; what it would take is then cut by time into
         requests of at most 1.2 million samples and 11,000 steps, a few of which are under way at once. When the
         server finds one too large, it is halved. Limits, owners, restarts and versions are looked at 336 times in
-        the window, and exactly for the pods in which something changed.
+        the window, and exactly for the pods in which something changed; CPU limits and the CPUs of the machines 8
+        times, since only the last counts.
 
         Examples
         --------
