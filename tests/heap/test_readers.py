@@ -213,6 +213,12 @@ def test_diff_ignores_addresses_and_moved_lines(tmp_path: Path) -> None:
     assert table["live_bytes_change"].sum() == after - before
     assert rm.diff(a, a).is_empty()
     assert rm.diff(b, a).select("live_bytes_change").sum().item() == -402
+    by_stack = rm.diff(a, b, by="stack")
+    assert by_stack["live_bytes_change"].sum() == after - before
+    assert by_stack.filter(function="billing::new").select("stack", "live_bytes_change").rows() == [
+        (["billing::new (src/main.rs:13)", "main (src/main.rs:12)"], 9)
+    ]
+    assert "alloc::raw_vec::grow (/app/service)" in by_stack["stack"][0]
     with pytest.raises(RmtoolkitError, match="There are: function, stack"):
         rm.diff(a, b, by="module")
 
