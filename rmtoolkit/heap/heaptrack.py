@@ -360,7 +360,7 @@ def matches(patterns: Iterable[str], frames: pl.DataFrame) -> pl.Series:
 
 EXPECTED: Final = "a heaptrack recording"
 #: What is looked at together should fit into a processor's cache.
-_BLOCK_BYTES: Final = 1 << 19
+_BLOCK_BYTES: Final = 1 << 18
 #: With more damage than this nothing is worth reading on.
 _MOST_DAMAGE: Final = 1 << 20
 #: Enough of the beginning to tell what follows.
