@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from copy import copy
 from dataclasses import replace
+from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 
@@ -404,10 +405,11 @@ class Fetcher:
 
 
 def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm, in a terminal or a notebook
-    from tqdm.auto import tqdm  # noqa: PLC0415 - slow, and only a pull needs it
-
+    in_notebook = "ipykernel" in sys.modules
+    # The one for notebooks brings asyncio along.
+    tqdm = import_module("tqdm.auto" if in_notebook else "tqdm").tqdm
     if progress is None:
-        progress = sys.stderr.isatty() or "ipykernel" in sys.modules
+        progress = sys.stderr.isatty() or in_notebook
     return tqdm(total=0, disable=not progress, desc="Prometheus", unit=" requests", leave=False)
 
 
