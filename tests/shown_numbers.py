@@ -351,6 +351,16 @@ def advised(row: Row) -> bool:
     return row["advised_limit_bytes"] is not None
 
 
+def gives_back(row: Row) -> bool:
+    """Tell that something can be given back."""
+    return bool(row["waste_bytes"]) or row["action"] == "lower_limit"
+
+
+def listed(row: Row) -> bool:
+    """Tell that the tables of limits list it: to raise, or to give back."""
+    return changes(row) or gives_back(row)
+
+
 def priced(row: Row) -> bool:
     """Tell for what the tables of limits write a price."""
     return changes(row) and None not in (row["cost_now_per_month"], row["cost_then_per_month"])
@@ -468,6 +478,9 @@ def rows_of(path: Path) -> list[Row]:
     return frame.to_dicts()
 
 
+_NOW_THEN: Final = (("limit", "advised_limit"), ("chance", "advised_chance"))
+
+
 def markdown(fleet: Fleet) -> Iterator[Seen]:
     """Read the tables of summary.md."""
     fleet.report  # noqa: B018 - writes it
@@ -484,12 +497,12 @@ def markdown(fleet: Fleet) -> Iterator[Seen]:
             yield Seen(one, "hours_to_limit", cells[2])
             yield Seen(one, "chance", cells[3])
         else:
-            before, then = cells[1].split(" → ")
-            now, after = cells[2].split(" → ")
-            yield Seen(one, "limit", before)
-            yield Seen(one, "advised_limit", then)
-            yield Seen(one, "chance", now)
-            yield Seen(one, "advised_chance", after)
+            # What can be given back stands before them; where no limit is advised, only what is now.
+            for names, cell in zip(_NOW_THEN, cells[-2:], strict=True):
+                for name, shown in zip(names, cell.split(" → "), strict=False):
+                    yield Seen(one, name, shown)
+            if len(cells) > len(_NOW_THEN) + 1:
+                yield Seen(one, "waste", cells[1])
 
 
 def _anchor(fleet: Fleet, row: Node) -> Key:
@@ -989,12 +1002,13 @@ VIEWS: Final = {
         _shown(
             verdict=Fact(word, leaks),
             hours_to_limit=Fact(text.time_to_limit, leaks),
-            chance=Fact(of("oom_probability_7d", text.chance), lambda row: leaks(row) or changes(row)),
-            limit=Fact(limit, changes),
-            advised_limit=Fact(of("advised_limit_bytes", text.configured), changes),
-            advised_chance=Fact(of("advised_oom_probability", text.chance), changes),
+            chance=Fact(of("oom_probability_7d", text.chance), lambda row: leaks(row) or listed(row)),
+            limit=Fact(limit, listed),
+            advised_limit=Fact(of("advised_limit_bytes", text.configured), lambda row: listed(row) and advised(row)),
+            advised_chance=Fact(of("advised_oom_probability", text.chance), lambda row: listed(row) and advised(row)),
+            waste=Fact(of("waste_bytes", lambda bytes_: text.fleet_memory(bytes_ or 0)), gives_back),
         ),
-        "headline next_step advised_request action limit_at live kept peak kills waste cost",
+        "headline next_step advised_request action limit_at live kept peak kills cost",
         "samples",
     ),
     "report limits.yaml": _view(report_yaml, _OF_PATCHES, _NO_PATCH),
