@@ -287,5 +287,5 @@ PARTS: Final = (page, words, pictures, axes, heaps, boards)
 if __name__ == "__main__":
     for part in PARTS:
         write(FOLDER / f"{part.__name__}.json", part())
-    form = json.dumps(timeline_altair.form().to_dict(), indent=1, sort_keys=True)
+    form = json.dumps(timeline_altair.form().to_dict(), separators=(",", ":"), sort_keys=True)
     (ASSETS / timeline_altair.SPEC).write_text(f"{form}\n", encoding="utf-8")
