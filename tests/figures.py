@@ -68,7 +68,7 @@ def told() -> dict[str, list[Any]]:
         "rate": _of(text.rate, rates),
         "rate with a sign": _of(text.rate, rates, sign=True),
         "floor": _of(text.floor, rates),
-        "rate_range": _of(text.rate_range, ranges),
+        "rate_range": _of(text.rate_range, [(low, low, high) for low, high in ranges]),
         "rate_with_range": _of(text.rate_with_range, [(low, low, high) for low, high in ranges]),
         "hours": _of(text.hours, [(value,) for value in HOURS]),
         "hours_range": _of(text.hours_range, hours),
