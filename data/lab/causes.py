@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import recorded
 from export import prometheus_one_file, recording
@@ -87,8 +88,8 @@ def cause_of(kind: str, planned: str, frame: pl.DataFrame) -> str:
 
 def fell(frame: pl.DataFrame) -> bool:
     """Whether the memory of a start was by a quarter more than what was there at the end."""
-    anon = frame["anon_bytes"].drop_nulls()
-    return bool(anon.head(len(anon) // 5).max() > 1.25 * anon.tail(60).median())
+    anon = frame["anon_bytes"].drop_nulls().to_numpy()
+    return bool(anon[: len(anon) // 5].max() > 1.25 * np.median(anon[-60:]))
 
 
 def moved(frame: pl.DataFrame) -> bool:

@@ -492,7 +492,8 @@ def test_lookback_repeats_stay(prom: Prom) -> None:
 )
 def test_filling_never_interleaves(base: list[int], extra: list[int]) -> None:
     """No sample is put between two that follow each other within two intervals."""
-    kept = fills_gaps(*(pl.DataFrame({"group": 0, "time": times}) for times in (base, extra)), "group")
+    there, others = (pl.DataFrame({"group": 0, "time": times}) for times in (base, extra))
+    kept = fills_gaps(there, others, "group")
     interval = int(np.median(np.diff(base)))
     for time in kept["time"]:
         before = [other for other in base if other <= time]
