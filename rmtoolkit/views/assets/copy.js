@@ -1,4 +1,5 @@
 // Pages from another machine without https, and files on disk, may have no clipboard: the old way works there.
+// oxlint-disable-next-line no-unused-vars -- the script that is put behind it calls it
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
