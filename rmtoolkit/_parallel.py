@@ -237,7 +237,13 @@ def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
     said, why = f"{name} could not be judged.", f"It ended in an {fault(error)}."
     step = f"{REPORT_BUG}: {met(error)}."
     words = {"headline": said, "reason": why, "explanation": f"{said} {why}", "next_step": step}
-    piece = {"says": "not_measured", "text": why, "value": met(error), "weight": 3, "statistic": NOT_JUDGED}
+    piece = {
+        "says": "not_measured",
+        "text": "could not be judged",
+        "value": met(error),
+        "weight": 3,
+        "statistic": NOT_JUDGED,
+    }
     for frame in {"verdicts", "instances"} & made.keys():
         rows = made[frame]
         made[frame] = rows.with_columns(

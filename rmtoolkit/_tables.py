@@ -187,9 +187,15 @@ def _is_ordered(samples: pl.DataFrame) -> bool:
     return bool(((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all())
 
 
+def _real_cores(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep CPUs that are a number above 0: cgroups write 0 or -1 where there is no limit."""
+    cores = [pl.col(name).cast(pl.Float64) for name in CORES if name in frame.columns]
+    return frame.with_columns(pl.when(each.is_between(0, ABSURD_BYTES, closed="right")).then(each) for each in cores)
+
+
 def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every container instance one row and one id, in a fixed order."""
-    frame = conform(containers, CONTAINERS).rename({"container_id": "old_id"})
+    frame = _real_cores(conform(containers, CONTAINERS)).rename({"container_id": "old_id"})
     frame = frame.with_columns(_workloads.infer(pl.col("pod"), workload_pattern).alias("inferred"))
     owner, kind = (pl.col("inferred").struct.field(name) for name in ("workload", "workload_kind"))
     unknown = pl.col("workload").is_null()
@@ -522,7 +528,7 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
         raise ColumnError.missing(wanted="time", available=table.columns)
     if not any(name.endswith("_bytes") for name in signals):
         raise ColumnError.no_memory(available=table.columns, known=BYTE_SIGNALS)
-    for name in (*signals, *_SETTINGS, *_TOTALS):
+    for name in (*signals, *_SETTINGS, *CORES, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:
             raise ColumnError.mistyped(name, found=dtype, expected="a number")
@@ -584,7 +590,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     ]
     if used == ["container_id"]:
         return table.select("container_id").unique(), empty(EVENTS)
-    rows = table.select("time", *used).sort("container_id", "time", maintain_order=True)
+    rows = _real_cores(table.select("time", *used)).sort("container_id", "time", maintain_order=True)
     known: list[pl.Expr] = []
     found = [empty(EVENTS)]
     for name in _SETTINGS:

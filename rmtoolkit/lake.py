@@ -30,7 +30,7 @@ from rmtoolkit._io import (
 )
 from rmtoolkit._lake_files import View, as_read_error, bucket_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
-from rmtoolkit._tables import beside, key_containers, settings_at_time, window_bounds
+from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
@@ -173,7 +173,8 @@ class Lake(Parted):
         homes = recording.containers.select("container_id", bucket=pl.Series(numbers, dtype=pl.Int64))
 
         def placed(frame: pl.DataFrame) -> dict[tuple[int, dt.date], pl.DataFrame]:
-            keyed = beside(frame, homes, "container_id").with_columns(date=pl.col("time").dt.date())
+            joined = frame.join(homes, on="container_id", maintain_order="left")
+            keyed = joined.with_columns(date=pl.col("time").dt.date())
             split = keyed.partition_by("bucket", "date", as_dict=True, include_key=False, maintain_order=True)
             return {(int(bucket), date): rows for (bucket, date), rows in split.items()}
 

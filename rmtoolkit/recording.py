@@ -363,7 +363,8 @@ class Recording:
 'request_bytes', 'time', 'rss_bytes']
         """
         sampled = [name for name in SIGNALS if self.samples[name].count()]
-        about = [*IDENTITY, "version", "limit_bytes", "request_bytes"]
+        cores = [name for name in CORES if self.containers[name].count()]
+        about = [*IDENTITY, "version", "limit_bytes", "request_bytes", *cores]
         joined = beside(self.samples, self.containers.select("container_id", *about), "container_id")
         return joined.select(*about, "time", *sampled)
 

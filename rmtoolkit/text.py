@@ -137,7 +137,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def _unit(size: float) -> tuple[int, str]:
     units = ((GIB_FROM, GI, "GiB"), (MI / 10, MI, "Mi"), (KI_FROM, 1024, "Ki"), (0, 1, "B"))
-    return next((factor, unit) for least, factor, unit in units if size >= least)
+    return next(((factor, unit) for least, factor, unit in units if size >= least), (1, "B"))
 
 
 def _scaled(bytes_: float) -> tuple[float, str]:

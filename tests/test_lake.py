@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,6 +94,14 @@ def test_what_goes_in_comes_out(lake: rm.Lake) -> None:
     assert lake.append(recording) == lake.partitions().height
     assert same(lake.recording(), recording)
     assert lake.recording().containers.equals(recording.containers)
+
+
+def test_rows_of_no_container_are_left_out(lake: rm.Lake) -> None:
+    """A recording put together by hand may have samples whose container it does not list: nobody's, they go nowhere."""
+    whole = fleet(range(5))
+    nobodys = whole.samples.head(1).with_columns(container_id=pl.lit(99, whole.samples.schema["container_id"]))
+    lake.append(replace(whole, samples=pl.concat([whole.samples, nobodys])))
+    assert lake.recording().samples.equals(whole.samples)
 
 
 def test_files_are_by_bucket_and_day_and_sorted(lake: rm.Lake) -> None:

@@ -416,6 +416,21 @@ def test_the_joined_frame_is_tidy() -> None:
     assert frame["limit_bytes"].unique().to_list() == [1 << 30]
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -1.0, 0.0, 1e30, None])
+def test_cpus_that_cannot_be_are_unknown(odd: float | None, tmp_path: Path) -> None:
+    """A frame tells CPUs as facts: what is no number of CPUs is no statement, and what is survives every door."""
+    rows = [{"time": START + at, "container": "api", "rss_bytes": 1 << 20, "quota_cores": odd} for at in range(3)]
+    first = rm.Recording.from_frame(pl.DataFrame(rows, schema_overrides={"quota_cores": pl.Float64}))
+    assert first.containers["quota_cores"].to_list() == [None]
+    rows[1]["quota_cores"] = 2.0
+    told = rm.Recording.from_frame(pl.DataFrame(rows, schema_overrides={"quota_cores": pl.Float64}))
+    told.write(tmp_path / "told.parquet")
+    for again in (told, rm.read(tmp_path / "told.parquet"), rm.Recording.from_frame(told.frame())):
+        assert again.containers["quota_cores"].to_list() == [2.0]
+    with pytest.raises(ColumnError, match="quota_cores"):
+        rm.Recording.from_frame(pl.DataFrame(rows).with_columns(quota_cores=pl.lit("x")))
+
+
 def test_completeness_counts_the_scrapes_that_were_due() -> None:
     """Three of four minutes is three quarters; one sample says nothing."""
     frame = pl.DataFrame(

@@ -318,7 +318,7 @@ def smaller_stacks(because: str) -> Advice:
     """Cap what a thread can take, however deep its calls go."""
     return Advice(
         "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
-        setting="tokio::runtime::Builder::thread_stack_size(512 << 10), RUST_MIN_STACK=524288",
+        setting="tokio::runtime::Builder::thread_stack_size(512 << 10); of std's threads RUST_MIN_STACK=524288",
         expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
         because=because,
     )

@@ -441,7 +441,10 @@ def _limit(near: _Side, far: _Side) -> str | None:
 
 #: What stands around the memory, of one side.
 _SETTINGS: Final[dict[str, Callable[[_Side], str | None]]] = {
-    "limit": lambda side: text.configured(side.row["limit_bytes"]) if side.row["limit_known"] else None,
+    # Pods may differ: a limit that one of them tells is known.
+    "limit": lambda side: (
+        text.configured(limit) if (limit := side.row["limit_bytes"]) is not None or side.row["limit_known"] else None
+    ),
     "allocator": lambda side: side.allocator,
     "threads": lambda side: None if side.threads is None else str(round(side.threads)),
     "load": lambda side: None if side.load is None else text.number(side.load),

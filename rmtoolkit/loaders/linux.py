@@ -171,14 +171,15 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
 
 #: `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, `docker/<id>`.
 _POD_UID: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
-_CONTAINER_ID: Final = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])")
+#: The innermost: in kind, and in Docker in Docker, the outer container is the node.
+_CONTAINER_ID: Final = re.compile(r".*(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])[^/]*(/.+)?")
 
 
-def cgroup_place(path: str) -> dict[str, str | None]:
-    """Tell from the path of a cgroup whose it is."""
+def cgroup_place(path: str, *, below: bool = False) -> dict[str, str | None]:
+    """Tell from the path of a cgroup whose it is; one below a container's is its own, unless `below` says otherwise."""
     path = path.rstrip("/")
-    pod, container = _POD_UID.search(path), _CONTAINER_ID.search(path)
-    short = container[1] if container else None
+    pod, container = _POD_UID.search(path), _CONTAINER_ID.match(path)
+    short = container[1] if container and (below or not container[2]) else None
     if pod:
         return {"pod": None, "pod_uid": pod[1].replace("_", "-"), "container": short}
     if short:
@@ -630,12 +631,12 @@ class _Kill:
         """Tell the container's own limit from that of all containers, or of the machine; None where nobody says."""
         if self.constraint != _OF_CGROUP:
             return "node_oom" if self.constraint else None
-        own = self.oom_memcg == self.task_memcg or cgroup_place(self.oom_memcg or "")["pod_uid"] is not None
+        own = self.oom_memcg == self.task_memcg or cgroup_place(self.oom_memcg or "", below=True)["pod_uid"] is not None
         return "oom_kill" if own else "node_oom"
 
     def row(self) -> dict[str, Any]:
         """Tell whose it was, what was resident, files of others too, and what the cgroup held at its own limit."""
-        place = cgroup_place(self.task_memcg or "")
+        place = cgroup_place(self.task_memcg or "", below=True)
         unit = place["container"] if place["pod_uid"] is None else None
         is_own = self.kind == "oom_kill"
         return {

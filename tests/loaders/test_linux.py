@@ -210,14 +210,26 @@ def test_the_limit_above_counts_when_it_is_smaller() -> None:
             (None, "12345678-1234-1234-1234-123456789abc", "a" * 12),
         ),
         ("/sys/fs/cgroup/system.slice/docker-" + "b" * 64 + ".scope", ("b" * 12, "b" * 12, None)),
-        ("/sys/fs/cgroup/docker/" + "c" * 64 + "/init.scope", ("c" * 12, "c" * 12, None)),
+        ("/sys/fs/cgroup/docker/" + "c" * 64 + "/init.scope", (None, None, "init.scope")),
+        (
+            "/sys/fs/cgroup/system.slice/docker-" + "a" * 64 + ".scope/kubelet/kubelet-kubepods-"
+            "pod12345678_1234_1234_1234_123456789abc.slice/cri-containerd-" + "b" * 64 + ".scope",
+            (None, "12345678-1234-1234-1234-123456789abc", "b" * 12),
+        ),
+        ("/sys/fs/cgroup/docker/" + "a" * 64 + "/docker/" + "b" * 64, ("b" * 12, "b" * 12, None)),
         ("/sys/fs/cgroup/memory/rmlab/api/", (None, None, "api")),
     ],
-    ids=["kubernetes", "docker", "below docker", "own"],
+    ids=["kubernetes", "docker", "below docker", "pod of a node in docker", "docker in docker", "own"],
 )
 def test_the_path_of_a_cgroup_tells_whose_it_is(path: str, place: tuple[str | None, ...]) -> None:
-    """Pods, Docker containers and others are told apart."""
+    """Pods, Docker containers and others are told apart, the innermost that holds it, and what is below from it."""
     assert tuple(linux.cgroup_place(path).values()) == place
+
+
+def test_a_kill_below_a_container_is_the_containers() -> None:
+    """The kernel names the cgroup of the process, which may lie below that of its container."""
+    assert linux.cgroup_place("/docker/" + "c" * 64 + "/init.scope", below=True)["container"] is None
+    assert linux.cgroup_place("/docker/" + "c" * 64 + "/init.scope", below=True)["pod"] == "c" * 12
 
 
 def test_parts_of_a_process_add_up(tmp_path: Path) -> None:
