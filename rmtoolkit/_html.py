@@ -71,7 +71,7 @@ def framed(name: str, *inside: object, style: str = "") -> str:
 
 def breakable(code: str) -> Markup:
     """Let a long setting break behind its signs, not inside a word."""
-    return Markup(re.sub(r"([,=]|:+)(?=\w)", r"\1<wbr/>", escape(code)))
+    return Markup(re.sub(r"([,=:])(?=\w)", r"\1<wbr/>", escape(code)))
 
 
 def table(
