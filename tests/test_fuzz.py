@@ -74,7 +74,7 @@ def broken(reader: Callable[[], object]) -> fuzz.Input:
 
 
 def test_what_is_not_handled_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception of another kind, a warning of a library, two lines, a status of 1, and time that passes."""
+    """An exception of another kind, a warning, two lines, a status of 1, time that passes, memory that is new."""
 
     def warns() -> None:
         warnings.warn("a library", UserWarning, stacklevel=1)
@@ -91,6 +91,12 @@ def test_what_is_not_handled_is_noticed(tmp_path: Path, monkeypatch: pytest.Monk
         (lambda: [*range(3_000_000)], "seconds"),
     ):
         monkeypatch.setitem(fuzz.KINDS, "text", lambda *_, reader=reader: broken(reader))
+        assert said in str(fuzz.attempt(1, len(fuzz.KINDS), tmp_path / "in"))
+    monkeypatch.setattr(fuzz, "SECONDS", 100.0)
+    monkeypatch.setattr(fuzz, "BYTES", 1 << 26)
+    held = b"x" * (1 << 27)
+    for more, said in ((b"x", "text: 4.0"), (b"", "None")):
+        monkeypatch.setitem(fuzz.KINDS, "text", lambda *_, more=more: broken(lambda: bytearray(more * len(held))))
         assert said in str(fuzz.attempt(1, len(fuzz.KINDS), tmp_path / "in"))
     monkeypatch.setattr(fuzz, "command", lambda _: 1)
     assert "status 1" in str(fuzz.attempt(1, 0, tmp_path / "in"))
