@@ -231,12 +231,13 @@ class Voila(_Server):
         super().__init__(home, command, "/")
 
     def open(self, opened: Opened, cells: Sequence[str], *, dark: bool = False) -> None:
-        """Serve cells as a page; it is there when the dashboard is."""
+        """Serve cells as a page; it is there when Voilà shows what it has drawn unseen."""
         name = write(self.notebooks, cells)
         theme = "dark" if dark else "light"
         address = f"{self.address}/voila/render/{name}?theme={theme}"
         # The page streams while the notebook runs.
         opened.page.goto(address, wait_until="commit", timeout=PATIENCE)
+        opened.page.wait_for_selector("#rendered_cells", timeout=PATIENCE)
 
     def close_kernels(self) -> None:
         """Voilà stops a kernel when its page is left."""

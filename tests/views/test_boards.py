@@ -23,7 +23,7 @@ from rmtoolkit.views.dashboards import live_chart
 from rmtoolkit.views.dashboards._base import Page, Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rmtoolkit.views.dashboards._base import Board
 
@@ -38,6 +38,18 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda one: found.append(f"{one.exc_type.__name__}: {one.exc_value}"))
     return found
+
+
+@pytest.fixture(autouse=True)
+def _nothing_loads_behind() -> Iterator[None]:
+    """What a fleet loads while its table is read is loaded before the next test begins."""
+    yield
+    _loaded()
+
+
+def _loaded() -> None:
+    for timer in [one for one in threading.enumerate() if isinstance(one, threading.Timer)]:
+        timer.join()
 
 
 def _widgets() -> set[str]:
@@ -89,12 +101,21 @@ def test_what_a_row_opens_is_loaded_while_the_table_is_read(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "altair", None)
     fleet = rm.Fleet(TABLE)
     fleet._ipython_display_()
-    for timer in [one for one in threading.enumerate() if isinstance(one, threading.Timer)]:
-        timer.join()
+    _loaded()
     assert live_chart.bundle.cache_info().currsize == 1
     fleet.opened = "api"
     assert fleet.board is not None
     fleet.close()
+
+
+def test_a_closed_fleet_loads_nothing_more() -> None:
+    """Its timer ends with it, and does nothing."""
+    live_chart.bundle.cache_clear()
+    fleet = rm.Fleet(TABLE)
+    fleet._ipython_display_()
+    fleet.close()
+    _loaded()
+    assert live_chart.bundle.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("board", BOARDS)

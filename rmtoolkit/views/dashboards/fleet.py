@@ -265,6 +265,7 @@ class Fleet(Board):
     page = traitlets.Int(0, min=0)
     view = traitlets.Enum(tuple(name for _, name in _VIEWS), "fleet")
     opened = traitlets.Unicode()
+    _warm: threading.Timer | None = None
 
     def __init__(
         self,
@@ -308,9 +309,15 @@ class Fleet(Board):
 
     def _ipython_display_(self, **more: Any) -> None:  # noqa: ANN401 - as IPython calls it
         super()._ipython_display_(**more)
-        warm = threading.Timer(_READING_SECONDS, _warm)
-        warm.daemon = True
-        warm.start()
+        self._warm = threading.Timer(_READING_SECONDS, _warm)
+        self._warm.daemon = True
+        self._warm.start()
+
+    def close(self) -> None:
+        """Take away every connection, control and picture, and load nothing more."""
+        if self._warm is not None:
+            self._warm.cancel()
+        super().close()
 
     @property
     def shown(self) -> list[str]:
