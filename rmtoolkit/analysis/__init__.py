@@ -3,8 +3,8 @@
 * `thresholds`: every number that was chosen; `records`: what a verdict is made of.
 * `models` puts signals in bins, describes them and fits shapes to them; `signals` cuts samples into lifetimes and makes
   a table of readings.
-* `patterns` holds all that is said of each pattern, and the advice; `assess` judges one life and puts lives, pods and
-  versions together; `words` says it.
+* `patterns` names each pattern and takes what to do from `advice.toml`; `assess` judges one life and puts lives, pods
+  and versions together; `words` says it.
 * `judge` judges a part of a recording, looks ahead, and is the door. `queries` shows the same in Grafana.
 * `heap_reading` reads what a heap profile says about growth, `heap_answers` what it says by itself.
 """

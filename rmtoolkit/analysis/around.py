@@ -234,108 +234,39 @@ def _runtime(seen: Seen) -> Evidence | None:
 
 def _bound_tmpfs(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
     size = max(math.ceil((found.estimate or 0.0) / 4 / (16 << 20)) * 16, 16)
-    above = f"a limit above {configured(row.limit_bytes)}" if row.limit_bytes else "a higher limit"
-    if found.statistic == Statistic.FILES_LEFT:
-        yield Advice(
-            "Delete the pod: a restart of the container keeps its tmpfs, a new pod begins with an empty one",
-            setting="kubectl delete pod NAME",
-            expected=f"{memory(found.estimate)} less at once; {above} only fills up later",
-            because=found.statistic,
-        )
-        yield Advice(
-            "Remove what earlier runs left, before anything else at each start: init containers do not run again",
-            setting='std::fs::remove_dir_all("/cache")?, or command: ["sh", "-c", "rm -rf /cache/*; exec /app"]',
-            expected="each run begins with no files in memory",
-            because=found.statistic,
-        )
+    why, amount = found.statistic, memory(found.estimate)
+    if why == Statistic.FILES_LEFT:
+        above = f"a limit above {configured(row.limit_bytes)}" if row.limit_bytes else "a higher limit"
+        yield Advice.of("new_pod", why, amount=amount, limit=above)
+        yield Advice.of("remove_files", why)
     else:
-        yield Advice(
-            "List the largest files on the container's tmpfs mounts and in /dev/shm: they name the writer",
-            setting="du -ah /dev/shm /tmp 2>/dev/null | sort -rh | head",
-            expected=f"the writer of {memory(found.estimate)} that count as memory until somebody deletes them",
-            because=found.statistic,
-        )
-    yield Advice(
-        "Bound the volume, or take it from memory to disk: then a write fails, and nothing is killed",
-        setting=f"emptyDir: {{medium: Memory, sizeLimit: {size}Mi}}; on disk: emptyDir: {{sizeLimit: 1Gi}}",
-        expected=f"at most {size}Mi of the limit are files, and a restart finds no more than that",
-        because=found.statistic,
-    )
+        yield Advice.of("list_files", why, amount=amount, bound="")
+    yield Advice.of("bound_volume", why, size=size)
 
 
 def _bound_sockets(_: VerdictRow, found: Evidence) -> Iterator[Advice]:
-    yield Advice(
-        "See which sockets hold it: bytes that nobody read (Recv-Q), or that the peer does not take (Send-Q)",
-        setting="ss -tanmp | grep -A1 -E '^[A-Z-]+ +[1-9]|^[A-Z-]+ +0 +[1-9]'; ss -xanmp",
-        expected="Recv-Q that stays: read it, or close the connection; Send-Q: a deadline for each write",
-        because=found.statistic,
-    )
-    yield Advice(
-        "Bound what one connection may hold in the kernel, and close those that are idle",
-        setting='securityContext.sysctls: net.ipv4.tcp_rmem="4096 65536 262144", net.ipv4.tcp_wmem likewise; '
-        "socket2::Socket::set_recv_buffer_size(64 << 10), up to the node's net.core.rmem_max; "
-        "tokio::time::timeout(Duration::from_secs(60), read)",
-        expected=f"at most 512 KiB for each TCP connection; of the {memory(found.estimate)}, what closed ones held",
-        because=found.statistic,
-    )
+    yield Advice.of("see_sockets", found.statistic)
+    yield Advice.of("bound_sockets", found.statistic, amount=memory(found.estimate))
 
 
 def _leave_mapped(_: VerdictRow, found: Evidence) -> Iterator[Advice]:
-    yield Advice(
-        f"Nothing to do about {memory(found.estimate)} of mapped files: watch anonymous memory, not the RSS",
-        setting="container_memory_rss (anonymous) instead of process_resident_memory_bytes",
-        expected="what cannot be taken back; a limit below the files in use costs reads, not a kill",
-        because=found.statistic,
-    )
-    yield Advice(
-        "To keep fewer of their pages, say how they are used, or read pieces into a bounded cache",
-        setting="memmap2::Mmap::advise(Advice::Random), unchecked_advise(UncheckedAdvice::DontNeed) after a scan",
-        expected=f"up to {memory(found.estimate)} less RSS; pages that are needed are read again",
-        because=found.statistic,
-    )
+    for name in ("leave_mapped", "keep_fewer_pages"):
+        yield Advice.of(name, found.statistic, amount=memory(found.estimate))
 
 
 def _fewer_arenas(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
     kept = row.by_statistic.get(Statistic.KEPT)
-    gives = f"at most {memory(found.estimate)} less, for some more waiting at locks; restart to see it"
-    if kept is None or kept.signal != Signal.RESIDENT:
-        yield Advice(
-            "Set the arenas by the CPU limit: glibc makes up to 8 for each core of the machine, whatever the limit is",
-            setting="MALLOC_ARENA_MAX=2",
-            expected=gives,
-            because=found.statistic,
-        )
-    if kept is None or kept.signal != Signal.FREE:
-        yield Advice(
-            "Set the arenas by the CPU limit: jemalloc makes 4 for each core of the machine, and each keeps pages",
-            setting="_RJEM_MALLOC_CONF=narenas:4",
-            expected=gives,
-            because=found.statistic,
-        )
-
-
-def smaller_stacks(because: str) -> Advice:
-    """Cap what a thread can take, however deep its calls go."""
-    return Advice(
-        "Give threads that need little a small stack; only touched pages count, so this caps the worst case",
-        setting="tokio::runtime::Builder::thread_stack_size(512 << 10); of std's threads RUST_MIN_STACK=524288",
-        expected="no thread can touch more than 512 Ki of stack, instead of 2 Mi",
-        because=because,
-    )
+    for name, other in (("glibc_arenas", Signal.RESIDENT), ("fewer_jemalloc_arenas", Signal.FREE)):
+        if kept is None or kept.signal != other:
+            yield Advice.of(name, found.statistic, amount=memory(found.estimate))
 
 
 def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
     quota = row.by_statistic.get(Statistic.QUOTA)
     workers = max(math.ceil((quota.estimate if quota is not None else None) or 1), 1)
-    yield Advice(
-        "Set the runtime by the CPU limit: where it does not see one, it starts a worker for each core of the machine",
-        setting=f"TOKIO_WORKER_THREADS={workers} RAYON_NUM_THREADS={workers}, or tokio::runtime::Builder::"
-        f"new_multi_thread().worker_threads({workers}).max_blocking_threads(16)",
-        expected=f"at most {memory(found.estimate)} less; "
-        f"rm.what_if(recording, threads={workers + 2}) shows the past with it",
-        because=found.statistic,
-    )
-    yield smaller_stacks(found.statistic)
+    amount = memory(found.estimate)
+    yield Advice.of("fewer_workers", found.statistic, workers=workers, amount=amount, threads=workers + 2)
+    yield Advice.of("small_stacks", found.statistic)
 
 
 #: In the order in which they are asked.

@@ -10,7 +10,7 @@ import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.heap_reading import read_profile
-from rmtoolkit.analysis.records import HeapKind, HeapReading
+from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
@@ -332,10 +332,6 @@ def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, 
 
 
 def _give_back(allocator: int | str, less: str) -> str:
-    from rmtoolkit.analysis import patterns  # noqa: PLC0415 - of all answers only this one needs them
-
-    if allocator == "glibc":
-        return patterns.glibc(less, None).sentence
-    if allocator == "jemalloc":
-        return patterns.jemalloc_decay(less, None).sentence
+    if allocator in ("glibc", "jemalloc"):
+        return Advice.of("glibc_trim" if allocator == "glibc" else "jemalloc_decay", back=less, keep="").sentence
     return "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from functools import cache
+from importlib.resources import files
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -644,6 +647,11 @@ def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], d
     return found
 
 
+@cache
+def _advice() -> dict[str, dict[str, str]]:
+    return tomllib.loads(files("rmtoolkit.analysis").joinpath("advice.toml").read_text("utf-8"))
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One thing to do."""
@@ -658,6 +666,12 @@ class Advice:
     because: str | None = None
     #: When, where waiting is the advice; UTC.
     until: dt.datetime | None = None
+
+    @classmethod
+    def of(cls, name: str, because: str | None = None, until: dt.datetime | None = None, **figures: object) -> Advice:
+        """Fill figures into what stands under a name in `advice.toml`."""
+        said = {part: words.format(**figures) for part, words in _advice()[name].items()}
+        return cls(said["text"], said.get("setting"), said.get("expected"), because or said.get("because"), until)
 
     @property
     def sentence(self) -> str:

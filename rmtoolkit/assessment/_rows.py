@@ -544,7 +544,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
         action = Action(row["action"] or Action.NONE)
         until = row["undecided_until"]
         if action is Action.NONE:
-            found = Advice(NOTHING)
+            found = Advice.of("nothing")
             if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:
                 beside = advise(rows.row(at, named=True))
                 found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), found)
@@ -552,7 +552,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             found = _of_limit(row, action)
         else:
             every = list(advise(rows.row(at, named=True)))
-            found = next((one for one in every if _fits(one, action)), Advice(_OTHERWISE[action]))
+            found = next((one for one in every if _fits(one, action)), Advice.of(f"only_{action}"))
             until = next((one.until for one in every if one.until is not None), until)
         of_advice = (found.sentence, found.text.rstrip(".") + ".", found.setting, found.expected, found.until or until)
         said.append((*of_advice, _worst(row), _limit_because(row), _alarm_text(row)))
@@ -637,14 +637,6 @@ def will_or_may(row: Row) -> str:
 
 _VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}
 NOTHING: Final = "Nothing to do."
-_OTHERWISE: Final = {
-    Action.WAIT: "Record for longer, then judge again.",
-    Action.FIX_LEAK: "Take a heap profile: what was not freed names the code.",
-    Action.TUNE_ALLOCATOR: "Let the allocator return freed pages.",
-    Action.REDUCE_STARTUP: "Fill caches when they are first used, instead of all at once at the start.",
-    Action.CLEAR_FILES: "Remove the files in memory that earlier runs left.",
-    Action.FIX_EXPORTER: "Fix the exporter: its values are impossible.",
-}
 
 
 def names_limit(one: Advice) -> bool:
@@ -674,23 +666,15 @@ def _limit_missing(row: Row) -> bool:
 
 def _of_limit(row: Row, action: Action) -> Advice:
     if action is Action.FIX_EXPORTER:
-        return Advice(
-            f"Export the limit: it was OOM-killed {text.times(row['kills_now'])}, at a limit that the data do not name",
-            setting="kube_pod_container_resource_limits",
-            expected="the limit to raise",
-        )
+        return Advice.of("export_limit", times=text.times(row["kills_now"]))
     if action is Action.WAIT:
         until = row["undecided_until"]
         chance, left = row["oom_probability_7d"], text.hours(row["wait_seconds"] / 3600)
-        what = "nothing" if chance is None else f"the {text.chance(chance)} chance of an OOM kill"
-        rests = text.hours(row["history_seconds"] / 3600) if row["history_seconds"] else "a single sample"
-        return Advice(
-            f"Wait until {text.moment(until)} UTC ({left} more), then judge again: {what} "
-            + (f"in 7 days rests on {rests}" if chance is not None else f"can be said of a week from {rests}")
-            + " of data" * bool(row["history_seconds"]),
-            expected="a smaller chance, or a reason to raise the limit",
-            until=until,
-        )
+        rests = f"{text.hours(row['history_seconds'] / 3600)} of data" if row["history_seconds"] else "a single sample"
+        what = f"nothing can be said of a week from {rests}"
+        if chance is not None:
+            what = f"the {text.chance(chance)} chance of an OOM kill in 7 days rests on {rests}"
+        return Advice.of("wait_for_history", until=until, when=text.moment(until), left=left, what=what)
     old, new = row["limit_bytes"], row["advised_limit_bytes"]
     change = f" from {text.configured(old)}" if old is not None else ""
     before = row["oom_probability_7d"]

@@ -471,12 +471,9 @@ def _all(row: Row) -> Iterator[Advice]:
         bought = text.hours(24 * row["buys_days"])
         until = "this is decided" if row["action"] == Action.WAIT else "it is fixed"
         how = "set a limit" if row["limit_bytes"] is None else "raise the limit"
-        yield Advice(
-            f"If it must survive until {until}, {how}: this only delays the kill",
-            setting=f"resources.limits.memory: {quantity(row['raise_to_bytes'])}",
-            expected=f"{bought}{' more' if row['limit_bytes'] is not None else ''} until the limit is met",
-            because="hours_to_limit",
-        )
+        more = " more" if row["limit_bytes"] is not None else ""
+        size = quantity(row["raise_to_bytes"])
+        yield Advice.of("survive_until", decided=until, how=how, quantity=size, bought=bought, more=more)
 
 
 def queries_of(rows: pl.DataFrame) -> pl.DataFrame:

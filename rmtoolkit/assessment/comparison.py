@@ -9,7 +9,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._tables import PARTS, apart
-from rmtoolkit.analysis.patterns import glibc, jemalloc_decay
+from rmtoolkit.analysis.records import Advice
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.schema import TEXT, WHOLE, Verdict, typed
@@ -363,8 +363,8 @@ def _why(layer: str, here: int | None, there: int | None, near: _Side, far: _Sid
             said = "; ".join([*_allocators(near, far, there - here), *_loads(near, far)])
             if there > here:
                 back = f"about {text.memory(there - here)} less"
-                remedy = glibc(back, None) if far.allocator == "glibc" else jemalloc_decay(back, None)
-                said += f". To give it back: {remedy.setting}"
+                remedy = "glibc_trim" if far.allocator == "glibc" else "jemalloc_decay"
+                said += f". To give it back: {Advice.of(remedy, back=back, keep='').setting}"
         case "outside":
             said = (
                 "; ".join(_threads(near, far, there - here))

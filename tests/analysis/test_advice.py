@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
+import string
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis import patterns
+from rmtoolkit.analysis import patterns, records
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.assessment import classify
+from rmtoolkit.limits.recommend import OF_LIMITS
+from rmtoolkit.schema import Action
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.verdicts import row_of
 
@@ -248,3 +252,23 @@ def test_a_limit_is_raised_once_to_see(kind: str, part: str, size: int) -> None:
     assert first.text == f"Raise the limit once by {part} and watch what the memory does"
     assert first.setting == f"resources.limits.memory: {size}Mi"
     assert next(patterns.advise(row | {"limit_bytes": None})).setting is None
+
+
+def test_advice_is_asked_for_by_its_name_with_its_figures() -> None:
+    """Whoever asks for advice names one that there is and gives just its figures; nothing is there that nobody asks."""
+    figures = {
+        name: {field for words in said.values() for _, field, *_ in string.Formatter().parse(words) if field}
+        for name, said in records._advice().items()
+    }
+    files = [ast.parse(file.read_text("utf-8")) for file in Path(rm.__file__).parent.rglob("*.py")]
+    nodes = [node for file in files for node in ast.walk(file)]
+    named = {f"{verb}_{held.cause}" for verb in ("find", "bound") for held in patterns.HELD}
+    named |= {f"only_{action}" for action in Action if action not in (*OF_LIMITS, Action.NONE)}
+    assert named <= figures.keys()
+    assert figures.keys() - named <= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Advice.of"]
+    assert calls
+    for call in calls:
+        if isinstance(call.args[0], ast.Constant):
+            given = {str(one.arg) for one in call.keywords} - {"because", "until"}
+            assert given == figures[str(call.args[0].value)], ast.unparse(call)
