@@ -1,12 +1,16 @@
 """Record real Rust servers for `data/causes`: ``python data/lab/real_servers.py TOOLS [NAME …]``.
 
-TOOLS is a folder with a virtual environment `py` (granian, eclipse-zenoh); node and hickory-dns come from Debian.
-A recording that is there already is not made again. What is counted besides open files, the load counts itself.
+TOOLS is a folder with a virtual environment `py` (granian, eclipse-zenoh); node, hickory-dns, sccache and gcc come from
+Debian. A recording that is there already is not made again; each gets its row of the truth, whose label stands below.
+Tasks and messages are counted by the load, the rest by the kernel.
 """
 
 from __future__ import annotations
 
+import base64
+import csv
 import os
+import random
 import signal
 import socket
 import struct
@@ -15,12 +19,15 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cgroups
 import polars as pl
+from causes import COLUMNS
 
 import rmtoolkit as rm
 from rmtoolkit.recording import normalise
@@ -45,29 +52,91 @@ ns 3600 IN A 127.0.0.1
 """
 
 
+@dataclass(slots=True)
+class At:
+    """Where a load finds its server, and what it has open there."""
+
+    port: int
+    folder: Path
+    second: int = 0
+    opened: list[socket.socket] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server and what is done to it."""
+    """One server, what is done to it, and what that shows: written before it was recorded."""
 
-    #: Words of its command; `{py}` is the environment's bin, `{port}` its port, `{folder}` one of its own.
+    run: str
+    part: str
+    shown: str
+    cause: str
+    #: Words of its command; `{py}` is the environment's bin, `{port}` its port, `{folder}` one of its own, `{memory}`
+    #: one on a tmpfs.
     command: Sequence[str]
-    #: A program whose last line is the count, likewise; or what is done each second, given the port and what is open.
-    load: Sequence[str] | Callable[[int, list[socket.socket]], None] | None
+    #: A program whose last line is the count, likewise; or what is done each second.
+    load: Sequence[str] | Callable[[At], None] | None
     signal: str
-    port: int
+    port: int = 0
+    #: Whether it runs in a memory cgroup of its own, and that is recorded.
+    contained: bool = False
 
 
-def hold(each: int, most: int) -> Callable[[int, list[socket.socket]], None]:
+def hold(each: int, most: int) -> Callable[[At], None]:
     """Open connections, ask each for a name once, and close none."""
     name = b"".join(bytes([len(part)]) + part for part in (b"ns", b"example", b"com")) + b"\0"
     query = struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + name + struct.pack(">HH", 1, 1)
 
-    def act(port: int, opened: list[socket.socket]) -> None:
-        for _ in range(each if len(opened) < most else 0):
-            one = socket.create_connection(("127.0.0.1", port), timeout=5)
+    def act(at: At) -> None:
+        for _ in range(each if len(at.opened) < most else 0):
+            one = socket.create_connection(("127.0.0.1", at.port), timeout=5)
             one.sendall(struct.pack(">H", len(query)) + query)
             one.recv(512)
-            opened.append(one)
+            at.opened.append(one)
+
+    return act
+
+
+def _ask(at: At, path: str) -> socket.socket:
+    one = socket.socket(socket.AF_UNIX)
+    one.settimeout(5)
+    one.connect(str(at.folder / "s"))
+    one.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return one
+
+
+def pages(
+    each: int, size: int, *, most: int = 1_000_000, takes: bool = False, lives: int = 1_000_000, kept: int = 0
+) -> Callable[[At], None]:
+    """Ask for pages over a UNIX socket, and take them or not; what is kept of other requests is the application's."""
+
+    def act(at: At) -> None:
+        for _ in range(kept):
+            with _ask(at, "/keep") as one:
+                one.recv(512)
+        for _ in range(each if len(at.opened) < most else 0):
+            one = _ask(at, f"/page/{size}")
+            left = size if takes else 0
+            while left > 0:
+                left -= len(one.recv(65536))
+            at.opened.append(one)
+        for _ in range(each if at.second > lives else 0):
+            at.opened.pop(0).close()
+
+    return act
+
+
+def compiles(size: int, *, every: int, most: int = 1_000_000, after: int = 0) -> Callable[[At], None]:
+    """Have a source compiled whose object takes so many bytes, packed; from the first `most` on, those again."""
+
+    def act(at: At) -> None:
+        if at.second < after or at.second % every:
+            return
+        number = at.second // every % most
+        text = base64.b64encode(random.Random(number).randbytes(size)).decode()
+        (at.folder / "a.c").write_text(f'const char a{number}[] = "{text}";')
+        environment = {**os.environ, "SCCACHE_SERVER_PORT": str(at.port)}
+        words = ("nice", "sccache", "gcc", "-c", "a.c", "-o", "a.o")
+        subprocess.run(words, cwd=at.folder, env=environment, check=True, capture_output=True)
 
     return act
 
@@ -90,38 +159,103 @@ _GRANIAN = (
 )
 _STREAMS = ("node", str(HOSTED / "streams.mjs"), "{port}")
 _QUEUE = ("{py}/python", str(HOSTED / "orders.py"))
+_PAGES = (
+    *("{py}/granian", "--interface", "asgi", "--workers", "1", "--uds", "{folder}/s", "--log-level", "error"),
+    *("--working-dir", str(HOSTED), "--backlog", "2048", "waits:asgi"),
+)
+
+
+def _cache(folder: str, size: str = "10G") -> Sequence[str]:
+    """Give the command of a server of sccache whose store is in this folder."""
+    names = ("SCCACHE_START_SERVER=1", "SCCACHE_NO_DAEMON=1", "SCCACHE_IDLE_TIMEOUT=0", "SCCACHE_SERVER_PORT={port}")
+    return ("env", *names, f"SCCACHE_DIR={folder}", f"SCCACHE_CACHE_SIZE={size}", "sccache")
+
+
 SERVERS = {
-    "web-streams": Server(_GRANIAN, (*_STREAMS, "12", "1000000", "2"), "tasks", 18431),
-    "web-streams-kept": Server(_GRANIAN, (*_STREAMS, "40", "400", "10"), "tasks", 18432),
+    "web-streams": Server(
+        "tasks-real", "sealed", "tasks", "tasks",
+        _GRANIAN, (*_STREAMS, "12", "1000000", "2"), "tasks", 18431,
+    ),
+    "web-streams-kept": Server(
+        "tasks-not-real", "sealed", "tasks", "",
+        _GRANIAN, (*_STREAMS, "40", "400", "10"), "tasks", 18432,
+    ),
     "names-connections": Server(
+        "connections-real-2", "sealed", "connections", "connections",
         ("hickory-dns", "-c", "{folder}/dns.toml", "-z", "{folder}", "-p", "{port}", "--quiet"),
         hold(25, 1_000_000), "descriptors", 18433,
     ),
-    "orders-unread": Server((*_QUEUE, "20", "4", "0"), None, "queued", 0),
-    "orders-kept": Server((*_QUEUE, "20", "20", "150000"), None, "queued", 0),
+    "orders-unread": Server("queue-real", "sealed", "queue", "queue", (*_QUEUE, "20", "4", "0"), None, "queued"),
+    "orders-kept": Server("queue-not-real", "sealed", "queue", "", (*_QUEUE, "20", "20", "150000"), None, "queued"),
+    # Readers that do not take their page, so that it lies in the kernel; with those that do, a connection takes heap.
+    **{
+        name: Server(run, part, "sockets", cause, _PAGES, load, "kernel_bytes", contained=True)
+        for name, run, part, cause, load in (
+            ("pages-unread", "sockets-real", "dev", "sockets", pages(2, 120_000)),
+            ("pages-taken", "sockets-not-real", "dev", "connections", pages(4, 120_000, takes=True)),
+            ("pages-unread-2", "sockets-real-2", "servers", "sockets", pages(1, 180_000)),
+            ("pages-unread-3", "sockets-real-3", "servers", "sockets", pages(3, 140_000)),
+            ("pages-unread-4", "sockets-real-4", "servers", "sockets", pages(2, 160_000, kept=1)),
+            ("pages-taken-2", "sockets-not-real-2", "servers", "connections", pages(3, 60_000, takes=True)),
+            ("pages-waiting", "sockets-not-real-3", "servers", "", pages(20, 150_000, most=300)),
+            ("pages-waiting-kept", "sockets-not-real-4", "servers", "", pages(4, 130_000, lives=25, kept=6)),
+        )
+    },
+    # A store that lies in memory and grows; on disk, or bounded, or asked for the same again, it does not.
+    **{
+        name: Server(run, part, "tmpfs", cause, command, load, "shmem_bytes", port, contained=True)
+        for name, run, part, cause, command, load, port in (
+            ("objects-memory", "tmpfs-real", "dev", "tmpfs", _cache("{memory}"), compiles(900_000, every=3), 18441),
+            ("objects-disk", "tmpfs-not-real", "dev", "", _cache("{folder}/c"), compiles(900_000, every=3), 18442),
+            ("objects-memory-2", "tmpfs-real-2", "servers", "tmpfs",
+             _cache("{memory}"), compiles(300_000, every=2), 18443),
+            ("objects-memory-3", "tmpfs-real-3", "servers", "tmpfs",
+             _cache("{memory}"), compiles(1_500_000, every=5), 18444),
+            ("objects-memory-4", "tmpfs-real-4", "servers", "tmpfs",
+             _cache("{memory}"), compiles(900_000, every=3, after=90), 18445),
+            ("objects-disk-2", "tmpfs-not-real-2", "servers", "",
+             _cache("{folder}/c"), compiles(400_000, every=2), 18446),
+            ("objects-bounded", "tmpfs-not-real-3", "servers", "",
+             _cache("{memory}", "20M"), compiles(1_000_000, every=3), 18447),
+            ("objects-again", "tmpfs-not-real-4", "servers", "",
+             _cache("{memory}"), compiles(800_000, every=3, most=20), 18448),
+        )
+    },
 }  # fmt: skip
 
 
-def record(name: str, server: Server, tools: Path, target: Path) -> None:
-    """Start a server and its load, record it, and put the counts beside its memory."""
+def record(name: str, server: Server, tools: Path, target: Path) -> dict[str, object]:
+    """Start a server and its load, record it, put the counts beside its memory, and give its row of the truth."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        memory = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
         (folder / "dns.toml").write_text(_DNS.format(folder=folder))
         (folder / "zone").write_text(_ZONE)
-        values = {"py": tools.absolute() / "py/bin", "port": server.port, "folder": folder}
+        at = At(server.port, folder)
+        values = {"py": tools.absolute() / "py/bin", "port": server.port, "folder": folder, "memory": memory}
+        group = cgroups.Cgroup(cgroups.find(), name, None) if server.contained else None
+        if group is not None:
+            stack.callback(group.close)
 
-        def start(words: Sequence[str]) -> subprocess.Popen[str]:
+        def start(words: Sequence[str], joins: Sequence[Path] = ()) -> subprocess.Popen[str]:
             filled = [word.format(**values) for word in words]
-            started = subprocess.Popen(filled, stdout=subprocess.PIPE, text=True, cwd=folder, start_new_session=True)
+            script = 'for file in $RMLAB_JOIN; do echo $$ >"$file"; done; exec "$@"'
+            started = subprocess.Popen(
+                ["sh", "-c", script, "sh", *filled],
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=folder,
+                env={**os.environ, "RMLAB_JOIN": " ".join(map(str, joins))},
+                start_new_session=True,
+            )
             stack.callback(started.wait)
             # A server's workers are in its group.
             stack.callback(os.killpg, started.pid, signal.SIGKILL)
             return started
 
-        process = start(server.command)
+        process = start(server.command, group.joins if group is not None else ())
         time.sleep(3)
         counts: list[tuple[float, int]] = []
-        opened: list[socket.socket] = []
         counting = process if server.load is None else None
         if isinstance(server.load, tuple):
             counting = start(server.load)
@@ -135,30 +269,36 @@ def record(name: str, server: Server, tools: Path, target: Path) -> None:
 
             def keep_on() -> None:
                 while time.time() < end:
-                    act(server.port, opened)
+                    act(at)
+                    at.second += 1
                     time.sleep(1)
 
             threading.Thread(target=keep_on, daemon=True).start()
-        found = rm.record(pid=process.pid, duration_seconds=SECONDS, name=name)
+        pid, cgroup = (process.pid, None) if group is None else (None, group.folder)
+        found = rm.record(pid=pid, cgroup=cgroup, duration_seconds=SECONDS, name=name)
     samples = found.samples
     if counts:
-        time_ = pl.Series("time", [int(at * 1000) for at, _ in counts]).cast(samples.schema["time"])
+        time_ = pl.Series("time", [int(then * 1000) for then, _ in counts]).cast(samples.schema["time"])
         counted = pl.DataFrame({"time": time_, server.signal: [value for _, value in counts]})
         samples = samples.drop(server.signal).join_asof(counted, on="time", strategy="backward")
     normalise(found.containers, samples, found.events, found.report).write(target / f"{name}.parquet")
     values_ = samples[server.signal].drop_nulls()
-    print(f"{name}: {server.signal} {values_[len(values_) // 5]} to {values_[-1]}", flush=True)
+    first, last = values_[len(values_) // 5], values_[-1]
+    print(f"{name}: {server.signal} {first} to {last}", flush=True)
+    # What was lost is not counted inside.
+    said = (name, server.run, server.part, server.shown, server.cause, server.signal, first, last, "")
+    return dict(zip(COLUMNS, said, strict=True))
 
 
 def main() -> None:
     """Record what is missing, all at once."""
     tools, names = Path(sys.argv[1]), sys.argv[2:] or list(SERVERS)
     wanted = [name for name in names if not (CAUSES / f"{name}.parquet").exists()]
-    running = [threading.Thread(target=record, args=(name, SERVERS[name], tools, CAUSES)) for name in wanted]
-    for one in running:
-        one.start()
-    for one in running:
-        one.join()
+    with ThreadPoolExecutor(len(wanted) or 1) as pool:
+        rows = list(pool.map(lambda name: record(name, SERVERS[name], tools, CAUSES), wanted))
+    cgroups.remove(cgroups.find())
+    with (CAUSES / "truth.csv").open("a", newline="") as file:
+        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Count how many recordings of `data/causes` get the cause that they show, and how many that look alike.
 
-Usage: ``python -m tests.benchmarks.causes [--part dev] [--kind KIND …]``. ``--part sealed``, and ``later`` and
-``last``, which were recorded when those before had been looked at, are for judging, never for tuning: each run on them
-is written to `causes_sealed_runs.csv` beside this file.
+Usage: ``python -m tests.benchmarks.causes [--part dev] [--kind KIND …]``. ``--part sealed``, and ``later``, ``last``
+and ``servers``, which were recorded when those before had been looked at, are for judging, never for tuning: each run
+on them is written to `causes_sealed_runs.csv` beside this file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.benchmarks.leak_or_not import commit
 
 CAUSES: Final = Path(__file__).parents[2] / "data" / "causes"
 SEALED_LOG: Final = Path(__file__).with_name("causes_sealed_runs.csv")
-PARTS: Final = ("dev", "sealed", "later", "last")
+PARTS: Final = ("dev", "sealed", "later", "last", "servers")
 #: The evidence that must stand beside a cause, by the kind of a recording.
 EVIDENCE: Final = {
     **{cause: {"held_rise"} for cause in ("tasks", "connections", "queue", "exporter")},
