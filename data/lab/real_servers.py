@@ -104,17 +104,17 @@ def _ask(at: At, path: str) -> socket.socket:
     return one
 
 
-def pages(
+def feeds(
     each: int, size: int, *, most: int = 1_000_000, takes: bool = False, lives: int = 1_000_000, kept: int = 0
 ) -> Callable[[At], None]:
-    """Ask for pages over a UNIX socket, and take them or not; what is kept of other requests is the application's."""
+    """Subscribe over a UNIX socket, and take what is sent or not; of other requests the application keeps something."""
 
     def act(at: At) -> None:
         for _ in range(kept):
             with _ask(at, "/keep") as one:
                 one.recv(512)
         for _ in range(each if len(at.opened) < most else 0):
-            one = _ask(at, f"/page/{size}")
+            one = _ask(at, f"/feed/{size}")
             left = size if takes else 0
             while left > 0:
                 left -= len(one.recv(65536))
@@ -159,7 +159,7 @@ _GRANIAN = (
 )
 _STREAMS = ("node", str(HOSTED / "streams.mjs"), "{port}")
 _QUEUE = ("{py}/python", str(HOSTED / "orders.py"))
-_PAGES = (
+_FEEDS = (
     *("{py}/granian", "--interface", "asgi", "--workers", "1", "--uds", "{folder}/s", "--log-level", "error"),
     *("--working-dir", str(HOSTED), "--backlog", "2048", "waits:asgi"),
 )
@@ -187,18 +187,18 @@ SERVERS = {
     ),
     "orders-unread": Server("queue-real", "sealed", "queue", "queue", (*_QUEUE, "20", "4", "0"), None, "queued"),
     "orders-kept": Server("queue-not-real", "sealed", "queue", "", (*_QUEUE, "20", "20", "150000"), None, "queued"),
-    # Readers that do not take their page, so that it lies in the kernel; with those that do, a connection takes heap.
+    # Subscribers that do not take what is sent, so that it lies in the kernel; of those that do, each takes heap.
     **{
-        name: Server(run, part, "sockets", cause, _PAGES, load, "kernel_bytes", contained=True)
+        name: Server(run, part, "sockets", cause, _FEEDS, load, "kernel_bytes", contained=True)
         for name, run, part, cause, load in (
-            ("pages-unread", "sockets-real", "dev", "sockets", pages(2, 120_000)),
-            ("pages-taken", "sockets-not-real", "dev", "connections", pages(4, 120_000, takes=True)),
-            ("pages-unread-2", "sockets-real-2", "servers", "sockets", pages(1, 180_000)),
-            ("pages-unread-3", "sockets-real-3", "servers", "sockets", pages(3, 140_000)),
-            ("pages-unread-4", "sockets-real-4", "servers", "sockets", pages(2, 160_000, kept=1)),
-            ("pages-taken-2", "sockets-not-real-2", "servers", "connections", pages(3, 60_000, takes=True)),
-            ("pages-waiting", "sockets-not-real-3", "servers", "", pages(20, 150_000, most=300)),
-            ("pages-waiting-kept", "sockets-not-real-4", "servers", "", pages(4, 130_000, lives=25, kept=6)),
+            ("feeds-unread", "sockets-real", "dev", "sockets", feeds(2, 120_000)),
+            ("feeds-taken", "sockets-not-real", "dev", "connections", feeds(4, 120_000, takes=True)),
+            ("feeds-unread-2", "sockets-real-2", "servers", "sockets", feeds(1, 180_000)),
+            ("feeds-unread-3", "sockets-real-3", "servers", "sockets", feeds(3, 140_000)),
+            ("feeds-unread-4", "sockets-real-4", "servers", "sockets", feeds(2, 160_000, kept=1)),
+            ("feeds-taken-2", "sockets-not-real-2", "servers", "connections", feeds(3, 60_000, takes=True)),
+            ("feeds-waiting", "sockets-not-real-3", "servers", "", feeds(20, 150_000, most=300)),
+            ("feeds-waiting-kept", "sockets-not-real-4", "servers", "", feeds(4, 130_000, lives=25, kept=6)),
         )
     },
     # A store that lies in memory and grows; on disk, or bounded, or asked for the same again, it does not.

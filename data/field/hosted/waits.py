@@ -1,4 +1,4 @@
-"""Be the application behind granian: requests that wait for ever, what is kept of others, and pages of any size."""
+"""Be the application behind granian: requests that wait for ever, what is kept of others, and feeds that do not end."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ async def asgi(
         await asyncio.Event().wait()
     if scope["path"] == "/keep":
         KEPT.append(os.urandom(24_000))
-    answer = body[:100] or b"ok"
-    if scope["path"].startswith("/page/"):
-        answer = bytes(int(scope["path"].rpartition("/")[2]))
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": answer})
+    if scope["path"].startswith("/feed/"):
+        # What was sent is nowhere kept here.
+        await send({"type": "http.response.body", "body": bytes(int(scope["path"][6:])), "more_body": True})
+        await asyncio.Event().wait()
+    await send({"type": "http.response.body", "body": body[:100] or b"ok"})
