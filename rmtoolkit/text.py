@@ -378,8 +378,11 @@ def times(amount: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(amount, f"{amount:,} times")
 
 
-def runs_killed(killed: int, runs: int) -> str:
-    """Write how many runs of a workload its limit ended."""
+def runs_killed(killed: int, runs: int, kills: int) -> str:
+    """Write how many runs of a workload its limit ended, and how often it killed where starts left no sample."""
+    if kills > killed:
+        sampled = "only run" if runs == 1 else f"{runs:,} runs"
+        return f"it was OOM-killed {times(kills)}, {times(killed)} in the {sampled} that left samples"
     return f"{killed:,} of {count(runs, 'run')} {'was' if killed == 1 else 'were'} OOM-killed"
 
 

@@ -537,9 +537,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     """Pool the lives of one container instance."""
     usable = [opinion for opinion in opinions if opinion.reading is not None]
     if not usable:
-        pool = Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
-        pool.kills = sum(opinion.life.ended == Ending.OOM_KILL for opinion in opinions)
-        return pool
+        return Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
     if opinions[-1].signal is None and opinions[-1].life.version not in {None, usable[-1].life.version}:
         return _just_released(pool_lives(usable), opinions[-1:])
     current, older, short = _running_version(usable)
@@ -698,10 +696,8 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
         if row.mean_rise > 0 and row.growth_per_day > 0
     ]
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
-    kills = [opinion for opinion in ended if opinion.life.ended == Ending.OOM_KILL]
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
-    pool.kills = len(kills)
     if len(rising) > 1 and all(
         opinion.life.ended not in (Ending.GAP, Ending.RUNNING) and later.begun > (row.begun + row.end_level) / 2
         for (opinion, row), (_, later) in pairwise(rising)

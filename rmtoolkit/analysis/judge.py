@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -132,18 +133,21 @@ def verdict_row(
     _set_growth(row, pool)
     rejected = block.rejected.get(about.container_id, ())
     end = max((life.end for life in lives), default=None)
+    killed = sum(life.ended == Ending.OOM_KILL for life in lives)
+    kills = max(sum(block.kills.get(container, 0) for container in containers), killed)
     situation = Situation(
         row,
         pool,
         growing,
         judged,
-        words.open_question(pool, pattern, cause, rejected, end),
+        words.open_question(pool, pattern, cause, rejected, end, kills),
         rejected=rejected,
         around=around,
         lasts=lasts,
         capped=outlook.capped,
         runs=len(lives),
-        kills=sum(life.ended == Ending.OOM_KILL for life in lives),
+        killed=killed,
+        kills=kills,
         end=end,
     )
     row.evidence = words.evidence(situation)
@@ -293,6 +297,8 @@ class Assessed:
     counts: dict[int, tuple[int | None, int | None]]
     rejected: dict[int, list[records.Rejected]]
     with_events: set[int]
+    #: OOM kills, by container.
+    kills: Mapping[int, int]
     #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
@@ -342,6 +348,7 @@ def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapR
         {container: (samples, expected) for container, samples, expected in counts},
         rejected,
         set(found.recording.events["container_id"].unique()),
+        Counter(found.recording.events.filter(pl.col("kind") == "oom_kill")["container_id"]),
         heaps or {},
     )
 

@@ -762,10 +762,9 @@ class Pool:
     moved_heap_bytes: float | None = None
     moved_around_bytes: float | None = None
     moved_threads: float | None = None
-    #: Lives that grow, that could be judged, and that ended in an OOM kill.
+    #: Lives that grow, and that could be judged.
     lives_rising: int = 0
     lives_judged: int = 0
-    kills: int = 0
     #: The running version was seen too shortly to judge; for so long the longest life before it was.
     young_release: bool = False
     longest_before_seconds: float | None = None

@@ -47,6 +47,7 @@ from rmtoolkit.text import (
     runs_killed,
     share,
     small_memory,
+    times,
 )
 
 if TYPE_CHECKING:
@@ -76,8 +77,9 @@ class Situation:
     lasts: Exposure = ENDLESS
     #: Whether restarts end a life before it is at the limit.
     capped: bool = False
-    #: Lives of all pods, and those that an OOM kill ended.
+    #: Lives of all pods, those that an OOM kill ended, and all kills: a start without a sample is no life.
     runs: int = 0
+    killed: int = 0
     kills: int = 0
     #: The last sample of all pods: what is to come is counted from it.
     end: dt.datetime | None = None
@@ -86,6 +88,11 @@ class Situation:
     def main(self) -> Opinion | None:
         """The life that stands for the workload."""
         return self.pool.main
+
+    @property
+    def runs_killed(self) -> str:
+        """How often its limit ended it, in words; empty where it never did."""
+        return runs_killed(self.killed, self.runs, self.kills) if self.kills else ""
 
 
 #: A bend is told from a line when the window is this many times as long.
@@ -101,19 +108,20 @@ def open_question(
     cause: Cause | None,
     rejected: Sequence[Rejected] = (),
     end: dt.datetime | None = None,
+    kills: int = 0,
 ) -> Open:
     """Find what keeps the verdict open: the doubt that weighs most first; `end` is that of all that was seen."""
-    found, main = _question(pool, pattern, cause, rejected), pool.main
+    found, main = _question(pool, pattern, cause, rejected, kills), pool.main
     if found.until is None or end is None or main is None or found.until > end:
         return found
     # The life that it was read off is over: another one must last as long, from now on.
     return replace(found, until=end + (found.until - main.life.start))
 
 
-def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected]) -> Open:
+def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected], kills: int) -> Open:
     main = pool.main
     if main is None or main.reading is None:
-        return _too_few(pool, rejected)
+        return _too_few(main, rejected, kills)
     row = main.reading
     if pattern == Pattern.AT_LIMIT:
         return Open(OpenKind.AT_LIMIT, "we cannot see how much it would use without the limit", None)
@@ -179,10 +187,9 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
     return Open(OpenKind.SLOWING, why, _at(start, _LONGER * span, span))
 
 
-def _too_few(pool: Pool, rejected: Sequence[Rejected]) -> Open:
-    main = pool.main
-    if pool.kills:
-        return Open(OpenKind.KILLED, f"each of {pool.kills} OOM kills came before a trend could show", None)
+def _too_few(main: Opinion | None, rejected: Sequence[Rejected], kills: int) -> Open:
+    if kills:
+        return Open(OpenKind.KILLED, f"each of {kills:,} OOM kills came before a trend could show", None)
     if main is None:
         why = f"no sample of it can be used, and at least {th.FEW_SAMPLES} of one life show a trend"
         return Open(OpenKind.TOO_FEW, why, None)
@@ -312,10 +319,10 @@ def reason(situation: Situation) -> str:
     """Say why, in one sentence."""
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.reading is None:
+        why = situation.question.why
         if situation.kills:
             longest = max((opinion.life.hours for opinion in pool.opinions), default=0.0)
-            return f"{runs_killed(situation.kills, situation.runs)}, the longest after {hours(longest)}."
-        why = situation.question.why
+            why = f"{situation.runs_killed}, the longest after {hours(longest)}"
         return why[:1].upper() + why[1:] + "."
     signal = SIGNAL_WORDS.get(main.reading.signal, main.reading.signal)
     span = hours(main.life.hours)
@@ -331,7 +338,7 @@ def reason(situation: Situation) -> str:
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
     if situation.judged > 1:
         where = f"on {situation.judged} pods over {span}"
-    killed = f", though {runs_killed(situation.kills, situation.runs)}" if situation.kills else ""
+    killed = f", though {situation.runs_killed}" if situation.kills else ""
     return f"The {signal} {entry.reason} {where}{killed}; growth above {floor} would be visible."
 
 
@@ -362,7 +369,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     if pool.leaking_code is not None:
         text += ", and a heap profile shows the same growth"
     if situation.kills:
-        text += f", and {runs_killed(situation.kills, situation.runs)}"
+        text += f", and {situation.runs_killed}"
     longest = situation.lasts.longest_hours
     if situation.capped and longest is not None:
         text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
@@ -511,11 +518,8 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
         return Answer("no", "fine", "no limit is set") if row.limit_known else _unknown("limit not exported")
     if not settled or pool.main is None:
         return _TOO_FEW
-    killed = row.by_statistic.get(Statistic.OOM_KILLS)
-    # Lives too short to be judged have no such evidence.
-    if kills := pool.kills if killed is None else round(killed.estimate or 0):
-        runs = f"{count(kills, 'run')} {'was' if kills == 1 else 'were'}"
-        return Answer("yes", "concern", f"{runs} OOM-killed at {configured(limit)}")
+    if (killed := row.by_statistic.get(Statistic.OOM_KILLS)) is not None:
+        return Answer("yes", "concern", f"OOM-killed {times(round(killed.estimate or 0))} at {configured(limit)}")
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
     return Answer("yes", "concern", text) if share > th.CLOSE_TO_LIMIT else Answer("no", "fine", text)
@@ -781,6 +785,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if row.limit_bytes is None and not row.limit_known:
         yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIMIT, "The memory limit", "not exported")
     yield from situation.around
+    yield from _kills(situation, main)
     if main.reading is not None:
         yield from _trend(row, main, main.reading)
         yield from work(row, main, main.reading)
@@ -792,6 +797,14 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield from held_down(main)
         yield from _doubts(situation, main)
         yield from _missing(situation, main)
+
+
+def _kills(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+    if situation.kills:
+        text, value = "Runs that were OOM-killed", f"{situation.killed:,} of {situation.runs:,}"
+        if situation.kills > situation.killed:
+            text, value = "OOM kills, and runs with samples that one ended", f"{situation.kills:,}; {value}"
+        yield Evidence.of(main, Says.FOR, 1, Statistic.OOM_KILLS, text, value, situation.kills, Unit.COUNT)
 
 
 def _settling(question: Open, main: Opinion) -> Evidence:
@@ -843,9 +856,6 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield say(says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
     if situation.judged > 1:
         yield _pods(situation, main)
-    if situation.kills:
-        text, value = "Runs that were OOM-killed", f"{situation.kills:,} of {situation.runs:,}"
-        yield say(Says.FOR, 1, Statistic.OOM_KILLS, text, value, situation.kills, Unit.COUNT)
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
         text = "Ended by the node (eviction, node out of memory): says nothing about this limit"

@@ -140,7 +140,7 @@ def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
 
 def _says(row: dict[str, Any]) -> str:
     parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
-    parts += [text.runs_killed(row["runs_killed"], row["runs"])] if row["runs_killed"] else []
+    parts += [text.runs_killed(row["runs_killed"], row["runs"], row["kills"])] if row["kills"] else []
     if row["run_peak_low_bytes"] is not None:
         low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))
         parts.append(f"lives peak at {low} to {high}")

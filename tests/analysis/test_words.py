@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import rmtoolkit as rm
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
 from tests.analysis.verdicts import chance_of, judged, row_of
 
@@ -132,6 +133,29 @@ def test_a_leak_that_restarts_hide() -> None:
     assert row["verdict"] == "leak"
     assert re.search(r"in \d of \d lives", row["explanation"])
     assert by_statistic(row)["oom_kills"]["estimate"] >= 4
+
+
+@pytest.mark.parametrize(
+    ("hours_seen", "others", "says"),
+    [
+        (24, 0, "1 of 1 run was OOM-killed"),
+        (24, 29, "it was OOM-killed 30 times, once in the only run that left samples"),
+        (0.1, 29, "It was OOM-killed 30 times, once in the only run that left samples, the longest after 6 min"),
+    ],
+)
+def test_starts_without_a_sample_are_no_runs_and_their_kills_count(hours_seen: float, others: int, says: str) -> None:
+    """A pod that is killed again and again between two samples has one run: every sentence and number counts all."""
+    t = hours(hours_seen, 60)
+    events = [(t[-1] + at / 60, kind, None) for at in range(1, 2 + others) for kind in ("oom_kill", "start")][:-1]
+    curve = 400 + 0 * t
+    found = rm.assess(record(t, {"working_set_bytes": noisy(curve, 4)}, events=events, limit_bytes=512 * MI))
+    (row,) = found.workloads.rows(named=True)
+    assert (row["kills"], row["runs_killed"], row["runs"]) == (1 + others, 1, 1)
+    assert says in row["explanation"]
+    kills = by_statistic(row)["oom_kills"]
+    assert (kills["estimate"], "30; 1 of 1" in kills["value"]) == (1 + others, others > 0)
+    close = found.checklist.filter(question="Is the limit too close to average usage?").row(0, named=True)
+    assert close["because"] == f"OOM-killed {'30 times' if others else 'once'} at 512 Mi"
 
 
 def test_restarts_that_cap_a_leak_are_said() -> None:
