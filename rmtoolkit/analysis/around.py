@@ -133,10 +133,18 @@ def _tmpfs(seen: Seen) -> Evidence | None:
     )
 
 
+def _kernel_leads(seen: Seen, kernel: Level) -> bool:
+    """Tell whether connections that stay open hold more in the kernel than in the heap that grows with them."""
+    heap, reading = seen.main.reading, seen.main.readings.get(Signal.KERNEL)
+    if seen.cause != Cause.CONNECTIONS or heap is None or reading is None or reading.growing <= th.LIKELY:
+        return False
+    return kernel.end_level - kernel.early_level > heap.end_level - heap.early_level
+
+
 def _sockets(seen: Seen) -> Evidence | None:
     main = seen.main
     kernel, buffers, files = (main.levels.get(name) for name in (Signal.KERNEL, Signal.SOCK, Signal.DESCRIPTORS))
-    if main.growing_layer != Layer.KERNEL or kernel is None:
+    if kernel is None or not (main.growing_layer == Layer.KERNEL or _kernel_leads(seen, kernel)):
         return None
     grown = kernel.end_level - kernel.early_level
     in_buffers = buffers is not None and buffers.end_level - buffers.early_level >= th.SOCKETS_SHARE * grown
@@ -278,7 +286,13 @@ AROUND: Final = (
         "in files on tmpfs, which outlive restarts",
         _bound_tmpfs,
     ),
-    Around(Cause.SOCKETS, _sockets, "{} lie in sockets of the kernel", "in sockets of the kernel", _bound_sockets),
+    Around(
+        Cause.SOCKETS,
+        _sockets,
+        "{} lie in sockets of the kernel",
+        "beside more in sockets of the kernel",
+        _bound_sockets,
+    ),
     Around(
         Cause.ARENAS,
         _arenas,
