@@ -290,7 +290,7 @@ AROUND: Final = (
         Cause.SOCKETS,
         _sockets,
         "{} lie in sockets of the kernel",
-        "beside more in sockets of the kernel",
+        "in its heap and more in sockets of the kernel",
         _bound_sockets,
     ),
     Around(
