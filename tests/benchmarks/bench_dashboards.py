@@ -4,7 +4,8 @@
     python tests/benchmarks/bench_dashboards.py --first
 
 With ``--first``: how long the first dashboard of the samples takes in JupyterLab, from the cell that imports, reads and
-judges to what stands on screen, in a kernel that is up and has loaded nothing; three kernels for each (target 3 s).
+judges to what stands on screen, in a kernel that is up and has loaded nothing; three kernels for each (target 3 s). The
+chart of the first Triage is a picture until Vega is bundled.
 
 The recording is made. The browser is a real one on a real Voilà; wall time says what a user waits on this machine, with
 what else it has to do (see the load).
@@ -13,6 +14,7 @@ what else it has to do (see the load).
 from __future__ import annotations
 
 import argparse
+import compileall
 import os
 import sys
 import tempfile
@@ -40,7 +42,12 @@ from tests.browser.hosts import PATIENCE, Lab, Voila, chromium, new_page, write 
 
 SWITCHES = 60
 #: The first dashboard of a kernel, and what is there when it is.
-FIRST = {"Fleet": ".rm-fleet tbody tr svg", "Triage": ".rm-live-chart[data-drawn]", "LimitExplorer": ".rm-charts svg"}
+FIRST = {
+    "Fleet": ".rm-fleet tbody tr svg",
+    "Triage": ".rm-live-chart svg",
+    "Triage, chart live": ".rm-live-chart[data-drawn]",
+    "LimitExplorer": ".rm-charts svg",
+}
 FIRST_TARGET_SECONDS = 3.0
 
 #: Runs the first cell, which says that the kernel is up, then the second, and gives the ms until something is painted.
@@ -122,6 +129,8 @@ def in_the_browser(path: Path, names: list[str]) -> None:
 
 def first_dashboards() -> None:
     """Wall time of the first dashboard in a fresh kernel."""
+    # As an installer does it.
+    compileall.compile_dir(ROOT / "rmtoolkit", quiet=1)
     from playwright.sync_api import sync_playwright
 
     lab = Lab(Path(tempfile.mkdtemp()))
@@ -133,13 +142,14 @@ def first_dashboards() -> None:
                 for _ in range(3):
                     opened = new_page(browser)
                     opened.page.set_default_timeout(PATIENCE)
-                    cell = f"import rmtoolkit as rm\nrm.{name}(rm.read({str(ROOT / 'data' / 'samples')!r}))"
+                    board = name.partition(",")[0]
+                    cell = f"import rmtoolkit as rm\nrm.{board}(rm.read({str(ROOT / 'data' / 'samples')!r}))"
                     lab.visit(opened, write(lab.notebooks, ["1", cell]))
                     waits.append(float(opened.page.evaluate(RUN_SECOND, selector)) / 1000)
                     opened.context.close()
                     lab.close_kernels()
                 each = ", ".join(f"{wait:.2f}" for wait in waits)
-                print(f"  first dashboard, rm.{name:<14} {each} s   (target {FIRST_TARGET_SECONDS:g} s)")
+                print(f"  first dashboard, rm.{name:<18} {each} s   (target {FIRST_TARGET_SECONDS:g} s)")
             browser.close()
     finally:
         lab.close()

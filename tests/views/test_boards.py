@@ -18,12 +18,11 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.dashboards import fleet as dashboard
 from rmtoolkit.views.dashboards import live_chart
 from rmtoolkit.views.dashboards._base import Page, Wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rmtoolkit.views.dashboards._base import Board
 
@@ -38,18 +37,6 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda one: found.append(f"{one.exc_type.__name__}: {one.exc_value}"))
     return found
-
-
-@pytest.fixture(autouse=True)
-def _nothing_loads_behind() -> Iterator[None]:
-    """What a fleet loads while its table is read is loaded before the next test begins."""
-    yield
-    _loaded()
-
-
-def _loaded() -> None:
-    for timer in [one for one in threading.enumerate() if isinstance(one, threading.Timer)]:
-        timer.join()
 
 
 def _widgets() -> set[str]:
@@ -94,28 +81,21 @@ def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPa
     assert unheard == []
 
 
-def test_what_a_row_opens_is_loaded_while_the_table_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once a fleet is shown the scripts of Triage are made, and Altair is not needed for them."""
+def test_the_first_chart_of_a_kernel_waits_for_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a picture of what is chosen, without Altair and Vega, until a page asks; the next is live at once."""
     live_chart.bundle.cache_clear()
-    monkeypatch.setattr(dashboard, "_READING_SECONDS", 0.0)
     monkeypatch.setitem(sys.modules, "altair", None)
-    fleet = rm.Fleet(TABLE)
-    fleet._ipython_display_()
-    _loaded()
-    assert live_chart.bundle.cache_info().currsize == 1
-    fleet.opened = "api"
-    assert fleet.board is not None
-    fleet.close()
-
-
-def test_a_closed_fleet_loads_nothing_more() -> None:
-    """Its timer ends with it, and does nothing."""
-    live_chart.bundle.cache_clear()
-    fleet = rm.Fleet(TABLE)
-    fleet._ipython_display_()
-    fleet.close()
-    _loaded()
+    first = rm.Triage(pl.concat([TABLE, TABLE.with_columns(workload=pl.lit("db"))]))
     assert live_chart.bundle.cache_info().currsize == 0
+    for name in ("api", "db"):
+        first.workload = name
+        assert f">Memory of {name}</title>" in first._chart.still
+    first._chart.asked = True
+    second = rm.Triage(TABLE)
+    assert first._chart._esm == second._chart._esm == live_chart.bundle()
+    assert second._chart.still == ""
+    for triage in (first, second):
+        triage.close()
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -79,8 +79,8 @@ def _still(widget: ipywidgets.DOMWidget) -> Markup | None:
     if isinstance(widget, ipywidgets.Box):
         inside = [found for found in map(_still, widget.children) if found]
         return el("div", *inside, class_=classes) if inside else None
-    picture: Callable[[], Markup] | None = getattr(widget, "picture", None)
-    return picture() if picture else None
+    picture: Callable[[str], Markup] | None = getattr(widget, "picture", None)
+    return picture(f"rm-{widget.model_id}") if picture else None
 
 
 _LEFT_ALONE: Final = "The last good result stays on screen."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +10,6 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording
 from rmtoolkit.text import shortened
 from rmtoolkit.views import _tables, charts, plots
@@ -184,18 +181,6 @@ def pager(count: int, page: int) -> Markup:
     return el("div", el("p", legend, class_="note"), el("span", where), *steps, class_="rm-pager")
 
 
-#: Triage takes seconds to load, and nothing else runs meanwhile: first the table is there, and somebody reads it.
-_READING_SECONDS: Final = 1.0
-
-
-def _warm() -> None:
-    from rmtoolkit.views.dashboards import explorer, live_chart, triage  # noqa: F401, PLC0415
-
-    # Who lacks the extra is told when something is opened.
-    with suppress(RmtoolkitError):
-        live_chart.bundle()
-
-
 _VERDICTS: Final = {"all": "", "leak": "leak", "inconclusive": "inconclusive", "not a leak": "not_leak"}
 _VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
@@ -265,7 +250,6 @@ class Fleet(Board):
     page = traitlets.Int(0, min=0)
     view = traitlets.Enum(tuple(name for _, name in _VIEWS), "fleet")
     opened = traitlets.Unicode()
-    _warm: threading.Timer | None = None
 
     def __init__(
         self,
@@ -306,18 +290,6 @@ class Fleet(Board):
     def __repr__(self) -> str:
         """Say how the fleet is."""
         return f"<Fleet: {text.printable(self._assessed.fleet.sentence)}>"
-
-    def _ipython_display_(self, **more: Any) -> None:  # noqa: ANN401 - as IPython calls it
-        super()._ipython_display_(**more)
-        self._warm = threading.Timer(_READING_SECONDS, _warm)
-        self._warm.daemon = True
-        self._warm.start()
-
-    def close(self) -> None:
-        """Take away every connection, control and picture, and load nothing more."""
-        if self._warm is not None:
-            self._warm.cancel()
-        super().close()
 
     @property
     def shown(self) -> list[str]:

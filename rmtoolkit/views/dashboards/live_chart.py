@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -13,24 +14,32 @@ from rmtoolkit.views.assets import asset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from rmtoolkit._html import Markup
 
 
-@cache
-def bundle() -> str:
-    """Script and Vega in one: 0.9 MB, made once."""
+def _converter() -> ModuleType:
     try:
-        import vl_convert  # noqa: PLC0415 - half a second, and only in the extra for notebooks
+        return import_module("vl_convert")  # only in the extra for notebooks
     except ModuleNotFoundError as error:
         msg = "Charts in a notebook need the package vl-convert-python: pip install 'rmtoolkit[notebook]'."
         raise RmtoolkitError(msg) from error
-    newest = vl_convert.get_vegalite_versions()[-1]
-    return str(vl_convert.javascript_bundle(asset("live_chart.js"), vl_version=newest))
+
+
+@cache
+def bundle() -> str:
+    """Script and Vega in one: 0.9 MB, made once, in more than a second during which nothing else runs."""
+    converter = _converter()
+    newest = converter.get_vegalite_versions()[-1]
+    return str(converter.javascript_bundle(asset("live_chart.js"), vl_version=newest))
 
 
 class LiveChart(anywidget.AnyWidget):
-    """A chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`."""
+    """A chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`.
+
+    The first of a kernel stands as a picture until its script is made: once it is on a page, which asks for it.
+    """
 
     spec = traitlets.Dict().tag(sync=True)
     #: Columns for each data set, and values of the chart's parameters.
@@ -48,13 +57,20 @@ class LiveChart(anywidget.AnyWidget):
     says = traitlets.Unicode("").tag(sync=True)
     #: Goes up with every change; the browser writes it to ``data-drawn`` when it has drawn it.
     serial = traitlets.Int(0).tag(sync=True)
+    still = traitlets.Unicode("").tag(sync=True)
+    asked = traitlets.Bool(default_value=False).tag(sync=True)
 
-    #: Draws what it shows where no script runs.
-    picture: Callable[[], Markup] | None = None
-
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self._esm = bundle()
+    def __init__(self, spec: dict[str, Any], picture: Callable[[str], Markup]) -> None:
+        _converter()
+        self._esm = bundle() if bundle.cache_info().currsize else asset("still_chart.js")
+        #: Draws what it shows where no script runs, under an id.
+        self.picture = picture
         super().__init__(spec=spec)
+        self.observe(self._enliven, "asked")
+
+    def _enliven(self, _: object) -> None:
+        """Put the script in the place of the picture: the page draws again."""
+        self._esm = bundle()
 
     def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
         """Replace everything at once."""
@@ -65,6 +81,8 @@ class LiveChart(anywidget.AnyWidget):
             # Equal axes are set again too: somebody may have moved away from them.
             self.axes = axes | {"serial": float(self.serial)}
             self.shown = []
+            if self._esm == asset("still_chart.js"):
+                self.still = self.picture(f"rm-{self.model_id}-still")
 
     def redraw(self, rows: dict[str, Any]) -> None:
         """Replace the rows and leave the axes as the user has moved them."""

@@ -430,8 +430,7 @@ class Triage(Board):
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
-        self._chart = LiveChart(timeline_altair.spec())
-        self._chart.picture = self._drawn
+        self._chart = LiveChart(timeline_altair.spec(), self._drawn)
         self._wiring, self._page = Wiring(), Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
@@ -472,10 +471,9 @@ class Triage(Board):
         """The chart that is shown, with its data inside: to change, or ``triage.chart.save("memory.svg")``."""
         return plots.of_timeline(self._picture.drawn, self._picture.row)
 
-    def _drawn(self) -> Markup:
+    def _drawn(self, ident: str) -> Markup:
         found = self._picture
-        name = text.printable(found.row["workload"])
-        return timeline_svg.draw(found.drawn, found.row, f"rm-{self._chart.model_id}", name)
+        return timeline_svg.draw(found.drawn, found.row, ident, text.printable(found.row["workload"]))
 
     def __repr__(self) -> str:
         """Say the verdict."""
