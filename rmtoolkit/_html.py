@@ -8,6 +8,8 @@ import html
 import re
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -72,6 +74,12 @@ def framed(name: str, *inside: object, style: str = "") -> str:
 def breakable(code: str) -> Markup:
     """Let a long setting break behind its signs, not inside a word."""
     return Markup(re.sub(r"([,=:])(?=\w)", r"\1<wbr/>", escape(code)))
+
+
+def with_code(sentence: str) -> Markup:
+    """Show what stands between backticks as code."""
+    parts = re.split(r"`([^`]+)`", printable(sentence))
+    return join(*(el("code", breakable(part)) if at % 2 else part for at, part in enumerate(parts)))
 
 
 def table(

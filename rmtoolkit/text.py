@@ -496,3 +496,13 @@ def growth(row: Mapping[str, Any]) -> str:
     if row["growth_bytes_per_day"] is None:
         return "none" if row["verdict"] == "not_leak" else UNKNOWN
     return rate(row["growth_bytes_per_day"], sign=True)
+
+
+def grows_beside(row: Mapping[str, Any]) -> bool:
+    """Tell whether something else reaches the limit than what a row's growth is of."""
+    return row["limit_outlook"] == "reaches" and not row["growing"]
+
+
+def whole_amounts(sentence: str) -> str:
+    """Keep an amount of memory and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=[KMGT]iB?\b)", "\u00a0", sentence)

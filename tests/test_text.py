@@ -157,6 +157,13 @@ def test_foreign_text_becomes_one_printable_line(found: str) -> None:
     assert len(re.sub(r"<U\+[0-9A-F]{4,5}>", "·", shown)) == len(re.sub(r"<U\+[0-9A-F]{4,5}>", "·", found))
 
 
+def test_an_amount_stays_on_one_line() -> None:
+    """Number and unit of memory are not parted at a line's end, other words may be."""
+    assert (
+        text.whole_amounts("from 1,024 Mi to 0.5 GiB in 3 Minutes") == "from 1,024\u00a0Mi to 0.5\u00a0GiB in 3 Minutes"
+    )
+
+
 #: Forms that people stumbled over, and what is said instead.
 _OLD: Final = {
     "would have shown": "would be visible",
@@ -177,6 +184,9 @@ _OLD: Final = {
     "what keeps it open": "undecided because",
     "profile is blind": "the heap profile missed the program's allocations",
     "one picture of": "a single snapshot",
+    "pictures of": "snapshots of",
+    "pictures in": "snapshots in",
+    "last picture": "the last snapshot",
     "nobody knows how much": "its real need was higher and is unknown",
     "others would say": "for comparison",
     "mend the": "fix the",

@@ -726,7 +726,7 @@ class HeapReading:
     growth_bytes_per_second: float | None = None
     #: Of all that is more than after startup, steadily or not.
     moved_bytes: int = 0
-    #: Held before the program began to end, or in the picture.
+    #: Held before the program began to end, or in the snapshot.
     held_bytes: int = 0
     #: Length of the stretch in which growth was measured; None is unknown.
     seconds: float | None = None

@@ -249,8 +249,9 @@ def headline(situation: Situation) -> str:
         until = situation.question.until
         if until is None or situation.main is None:
             return f"{subject} cannot be decided yet: {_why_open(situation)}."
-        when = moment(until, seconds=until - situation.main.life.end < dt.timedelta(minutes=10))
-        return f"{subject} is undecided until about {when} UTC: {_why_open(situation)}.{_at_worst(situation)}"
+        soon = until - situation.main.life.end < dt.timedelta(minutes=10)
+        when = f"{'' if soon else 'about '}{moment(until, seconds=soon)}"
+        return f"{subject} is undecided until {when} UTC: {_why_open(situation)}.{_at_worst(situation)}"
     if situation.pool.fixed_version is not None:
         return f"{subject} no longer leaks: version {printable(situation.pool.fixed_version)[:40]} fixed it."
     main = situation.main

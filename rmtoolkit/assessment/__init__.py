@@ -66,7 +66,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
         text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
-        text.printable(row["next_text"]),
     )
 
 
@@ -181,16 +180,17 @@ class Assessment:
 
     def _repr_html_(self) -> str:
         """Show what to know and to do of the most urgent workloads."""
-        from rmtoolkit._html import el, framed, table  # noqa: PLC0415 - only notebooks show it
+        from rmtoolkit._html import el, framed, table, with_code  # noqa: PLC0415 - only notebooks show it
 
         left = self.workloads.height - _SHOWN_WORKLOADS
         missing = self.incomplete
+        shown = self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)
         more = f"and {text.count(left, 'more workload')}: all columns and rows are in .workloads"
         return framed(
             "rm-assessment",
             el("div", el("b", text.printable(self.fleet.sentence))),
             el("p", el("b", "Not complete: "), missing) if missing else None,
-            table(_HEADS, map(_cells, self.workloads.head(_SHOWN_WORKLOADS).iter_rows(named=True)), inline=True),
+            table(_HEADS, ((*_cells(row), with_code(row["next_text"])) for row in shown), inline=True),
             el("p", more) if left > 0 else None,
         )
 
@@ -407,7 +407,7 @@ def classify(
         A heap profile (or its path) of the workload, or several in the order in which they were taken; of a recording
         with several workloads a mapping: ``{"billing/api": profile}``. Steady growth in it is evidence level 5 and
         names the code; a profile that shows none speaks against a leak in the heap; one that is blind, too short or a
-        single picture changes no verdict and is said to.
+        single snapshot changes no verdict and is said to.
     by
         A row per workload container, or per pod and container with `pod` and `lives`.
     client

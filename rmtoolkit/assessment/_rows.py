@@ -565,7 +565,7 @@ _SAID_FROM: Final = (
     "alarm kills_7d last_kill limit_at hours_to_limit limit_known oom_probability_30d verdict growing "
     "growth_bytes_per_day oom_probability_24h oom_probability_7d action bound_by undecided_until next_step kills_now "
     "killed_limit_bytes limit_bytes need_bytes need_of advised_limit_bytes advised_oom_probability wait_seconds "
-    "history_seconds"
+    "history_seconds risk_basis"
 )
 
 
@@ -587,11 +587,13 @@ def _limit_because(row: Row) -> str | None:
         return grows if rate is None else f"{grows} by {text.rate(rate)}"
     if row["need_bytes"] is None:
         return None
-    if row["bound_by"] == "startup":
-        return f"startup needs {text.memory(row['need_bytes'])}"
-    if row["need_of"] == "kernel peak":
-        return f"the kernel saw a peak of {text.memory(row['need_bytes'])}"
-    return f"needs up to {text.memory(row['need_bytes'])}"
+    need, seen = text.memory(row["need_bytes"]), row["history_seconds"]
+    said = f"startup needs {need}" if row["bound_by"] == "startup" else f"needs up to {need}"
+    if row["need_of"] == "kernel peak" and row["bound_by"] != "startup":
+        said = f"the kernel saw a peak of {need}"
+    if row["risk_basis"] == "forecast":
+        return f"{said} so far, and grows"
+    return f"{said}, seen for {text.hours(seen / 3600)}" if seen and seen < _WEEK_SECONDS else said
 
 
 def _alarm_text(row: Row) -> str | None:

@@ -68,7 +68,7 @@ _FAIL_HELP: Final = (
 )
 _HEAP_HELP: Final = (
     "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
-    "are pictures in the order in which they were taken; or the address of a Pyroscope server, asked for what it "
+    "are snapshots in the order in which they were taken; or the address of a Pyroscope server, asked for what it "
     "kept of the workload's pods in the time of the recording"
 )
 

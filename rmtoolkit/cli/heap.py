@@ -29,7 +29,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="FILE",
         help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
-        "glob are pictures of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
+        "glob are snapshots of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
         "glibc or tcmalloc; - is stdin; or the address at which a service serves it (http://…/debug/pprof/heap), "
         "in a cluster pod/NAME:PORT/debug/pprof/heap, svc/… or deploy/…, which kubectl forwards",
     )
@@ -121,7 +121,7 @@ def _fetched(options: argparse.Namespace) -> list[str]:
     from rmtoolkit.heap.fetch import fetch
 
     if len(options.files) > 1:
-        msg = "One address at a time: growth needs pictures of one program."
+        msg = "One address at a time: growth needs snapshots of one program."
         raise RmtoolkitError(msg)
     is_folder = options.output and Path(options.output).suffix.lower() not in FORMATS
     folder = options.output if is_folder else "heap-profiles"

@@ -59,7 +59,7 @@ def read_heap(
     ----------
     path
         A recording of heaptrack, a dump of jemalloc or gperftools, a pprof profile, what DHAT (dhat-rs or valgrind)
-        or massif wrote; what it is is told by its content. Several pictures of one program, also as a folder or a
+        or massif wrote; what it is is told by its content. Several snapshots of one program, also as a folder or a
         glob, make one profile with growth, in the order of the numbers in their names.
     binary
         The program that ran, and libraries, where a profile has addresses instead of names: ``addr2line`` names them,

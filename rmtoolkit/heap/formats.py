@@ -203,7 +203,7 @@ _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
 _OTHERS: Final = "(all others below massif's threshold)"
 _MOST_DEPTH: Final = 2048
 _NO_END: Final = (
-    "massif takes its last picture some time before the program ends, so what is live at the end is not known"
+    "massif takes its last snapshot some time before the program ends, so what is live at the end is not known"
 )
 
 
@@ -378,7 +378,7 @@ def read_series(
     binary: Paths | None = None,
     debug: Paths | None = None,
 ) -> HeapProfile:
-    """Read one picture, or all that a folder, a glob or a list means as one profile, with names for its addresses."""
+    """Read one snapshot, or all that a folder, a glob or a list means as one profile, with names for its addresses."""
     heap = _read_series(path, read, expected)
     if not heap.modules:
         return heap
@@ -409,7 +409,7 @@ def _read_series(
     if not found:
         raise ReadError.at(path, found="no files", expected=expected)
     times = [file.stat().st_mtime for file in found]
-    # Copies made in no time say nothing about when the pictures were taken.
+    # Copies made in no time say nothing about when the snapshots were taken.
     rising = all(later - earlier > _MOMENT_SECONDS for earlier, later in pairwise(times))
     return join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
 
@@ -420,7 +420,7 @@ def _order(file: Path) -> tuple[list[int], float, str]:
 
 
 def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None) -> HeapProfile:
-    """Make one profile of several pictures of one program."""
+    """Make one profile of several snapshots of one program."""
     if len(profiles) == 1:
         return profiles[0]
     _check_alike("formats", {profile.summary.format: profile for profile in profiles})
@@ -475,11 +475,11 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
 
 
 def _check_alike(what: str, kinds: Mapping[Any, HeapProfile]) -> None:
-    """Refuse to take pictures of several programs for those of one."""
+    """Refuse to take snapshots of several programs for those of one."""
     if len(kinds) > 1:
         names = ", ".join(quote_path((profile.report.sources or ("?",))[0]) for profile in list(kinds.values())[:2])
         msg = (
-            f"{names}: these are of different {what}. Hint: growth needs pictures of one program; --diff compares two."
+            f"{names}: these are of different {what}. Hint: growth needs snapshots of one program; --diff compares two."
         )
         raise RmtoolkitError(msg)
 

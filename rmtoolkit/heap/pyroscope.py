@@ -193,7 +193,7 @@ class _Store:
             times.append(time_ms / 1000)
         heap = join(found, [time - times[0] for time in times])
         shown = ", ".join(f"{name}={quote(value)}" for name, value in labels.items())
-        notes = (f"{count(several, 'picture')} are the mean of several profiles",) if several else ()
+        notes = (f"{count(several, 'snapshot')} are the mean of several profiles",) if several else ()
         report = replace(
             heap.report,
             sources=(self.client.address.url,),

@@ -78,7 +78,7 @@ def suspects(
     ----------
     heap
         A profile that knows time (heaptrack), or several of one program in the order in which they were taken.
-        Of a single picture (pprof, jeprof, DHAT) only what is held can be told.
+        Of a single snapshot (pprof, jeprof, DHAT) only what is held can be told.
     work
         Units of work in the recording (requests, messages), for growth per unit.
     own
@@ -280,11 +280,11 @@ def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
 
 OTHERS: Final = "everything else"
 
-#: One row per moment and function; `time_seconds` is null where the pictures know only their order (`step`).
+#: One row per moment and function; `time_seconds` is null where the snapshots know only their order (`step`).
 OVER_TIME: Final = pl.Schema({"step": WHOLE, "time_seconds": NUMBER, "function": TEXT, "live_bytes": WHOLE})
 
 
-#: Moments that a picture of a heap has.
+#: Moments that a snapshot of a heap has.
 _MOMENTS: Final = 240
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, breakable, el, folded, join, table, wide
+from rmtoolkit._html import Markup, breakable, el, folded, join, table, wide, with_code
 from rmtoolkit.schema import Ending, Outlook, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
@@ -105,7 +104,11 @@ def _risk(row: Row, target: float) -> Markup:
 
 def _growth(row: Row) -> Markup:
     span, floor = _span(row), row["detection_floor_bytes_per_day"]
-    notes = (span, f"we would notice growth above {text.floor(floor)}" if floor else "")
+    notes = (
+        "what grows towards the limit lies beside it" if text.grows_beside(row) else "",
+        span,
+        f"we would notice growth above {text.floor(floor)}" if floor else "",
+    )
     return fact(_growth_of(row), text.growth(row).removeprefix("+"), None, ", ".join(filter(None, notes)))
 
 
@@ -123,12 +126,6 @@ def pattern_words(row: dict[str, Any]) -> list[str]:
     words += [f"cause: {row['cause']}"] if row["cause"] else []
     words += ["name inferred from the pod"] if row.get("workload_inferred") else []
     return [word.replace("_", " ") for word in words if word]
-
-
-def with_code(sentence: str) -> Markup:
-    """Show what stands between backticks as code."""
-    parts = re.split(r"`([^`]+)`", text.printable(sentence))
-    return join(*(el("code", breakable(part)) if at % 2 else part for at, part in enumerate(parts)))
 
 
 def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, breakable, document, el, table
+from rmtoolkit._html import Markup, breakable, document, el, table, with_code
 from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.analysis.heap_answers import (
     AllocatorAnswer,
@@ -26,7 +26,7 @@ from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time
 from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
-from rmtoolkit.views._tables import fact, marked, with_code
+from rmtoolkit.views._tables import fact, marked
 from rmtoolkit.views._tables import write as write_rows
 from rmtoolkit.views.charts import Picture
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows, known
@@ -99,7 +99,7 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
     )
     plot.left_axis(_plot.memory_ticks(top))
     plot.bottom_axis(_timed(begin, end) if timed else _counted(begin, end), marks=False)
-    below = "since the recording began" if timed else "pictures, in the order in which they were taken"
+    below = "since the recording began" if timed else "snapshots, in the order in which they were taken"
     plot.write(_RIGHT, _BASE + 34, "end", below, "note")
     calm, alarms = iter(_FILLS), iter(("alarm", "alarm-faint"))
     looks = ["cache" if name == OTHERS else next(alarms if name in grows else calm, "whole") for name in names]

@@ -277,7 +277,7 @@ def _choice(name: str, words: Sequence[str]) -> Markup:
 
 
 def _instant(second: float | None, step: int) -> str:
-    return f"picture {step + 1:,}" if second is None else text.hours(second / 3600) if second else "the start"
+    return f"snapshot {step + 1:,}" if second is None else text.hours(second / 3600) if second else "the start"
 
 
 def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:

@@ -56,7 +56,7 @@ def test_pictures_without_times_are_drawn_in_their_order() -> None:
 
     joined = join(pictures)
     found = heap_over_time(joined, rm.suspects(joined))
-    assert "pictures, in the order in which they were taken" in found.svg
+    assert "snapshots, in the order in which they were taken" in found.svg
     assert heap_over_time(pictures[0]).says == "This profile knows no time"
 
 

@@ -129,8 +129,10 @@ def _growth(_: Assessment, about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
-    interval = el("span", text.mi_range(low, high), class_="small") if None not in (low, high) else None
-    return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
+    said = text.mi_range(low, high) if None not in (low, high) else None
+    if text.grows_beside(about):
+        said = f"of {text.SIGNAL_WORDS.get(about['signal'], 'memory')}"
+    return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", el("span", said, class_="small") if said else None)
 
 
 def _peak(_: Assessment, about: Row) -> Markup:
@@ -141,7 +143,7 @@ def _peak(_: Assessment, about: Row) -> Markup:
 
 
 def _short(words: str) -> Markup:
-    return el("span", text.printable(words), class_="short")
+    return el("span", text.whole_amounts(text.printable(words)), class_="short")
 
 
 def _said(key: str) -> Callable[[Assessment, Row], Markup]:

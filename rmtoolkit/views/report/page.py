@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._html import Markup, document, el, folded, headed, join, wide
+from rmtoolkit._html import Markup, document, el, folded, headed, join, wide, with_code
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import fault, spared, warn
 from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.views import _tables, timeline_svg
-from rmtoolkit.views._tables import answer, with_code
+from rmtoolkit.views._tables import answer
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
