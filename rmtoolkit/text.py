@@ -331,11 +331,11 @@ def stamp(time: dt.datetime, *, seconds: bool = False) -> str:
     return time.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
-def money(amount: float, currency: str, *, sign: bool = False) -> str:
+def money(amount: float, currency: str | None, *, sign: bool = False) -> str:
     """Write an amount of money: hundredths below 100; with `sign` what is more carries a plus."""
     plus = "+" if sign and amount > 0 else ""
     shown = f"{amount:.2f}".replace("-", "−") if abs(amount) < _WHOLE_FROM else number(amount)
-    return f"{plus}{shown} {printable(currency)}".rstrip()
+    return f"{plus}{shown} {printable(currency or '')}".rstrip()
 
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

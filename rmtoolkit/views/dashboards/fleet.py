@@ -126,14 +126,12 @@ def _tile(tile: Tile, *, pressed: bool) -> Markup:
     )
 
 
-def table(
-    assessed: Assessment, found: Sequence[Row], wanted: Fleet, sparks: Mapping[int, object], spark_head: str
-) -> Markup:
+def table(found: Sequence[Row], wanted: Fleet, sparks: Mapping[int, object], spark_head: str) -> Markup:
     """Write one page of the table."""
     names = columns.heads(tuple(column for column, _ in _COLUMNS), spark_head)
     sorts = ("name", *(sort for _, sort in _COLUMNS))
     heads = [_head(wanted, *name, sort) for name, sort in zip(names, sorts, strict=True)]
-    body = [_row(assessed, row, sparks[row["workload_id"]]) for row in on_page(found, wanted.page)]
+    body = [_row(row, sparks[row["workload_id"]]) for row in on_page(found, wanted.page)]
     if not body:
         body = [el("tr", el("td", "No workload matches. Take a filter away.", colspan=len(heads), class_="note"))]
     caption = f"{text.count(len(found), 'workload')}, page {wanted.page + 1:,} of {pages(len(found)):,}"
@@ -157,13 +155,13 @@ def _head(wanted: Fleet, word: str, kind: str, side: str, sort: str | None) -> M
     return el("th", shown, scope="col", class_=f"c-{kind} {side}".strip(), aria_sort=direction)
 
 
-def _row(assessed: Assessment, row: Row, spark: object) -> Markup:
+def _row(row: Row, spark: object) -> Markup:
     space, own = columns.apart(row)
     shown = shortened(own, _SHOWN_NAME)
     whole, sent = row["name"] if shown != own else None, f"open {row['workload_id']}"
     link = el("button", shown, type="button", class_="rm-open", data_rm_send=sent, title=whole)
     where = el("span", shortened(space, _SHOWN_NAME), class_="small") if space else None
-    cells = ((column, spark if column is columns.SPARK else column.cell(assessed, row)) for column, _ in _COLUMNS)
+    cells = ((column, spark if column is columns.SPARK else column.cell(row)) for column, _ in _COLUMNS)
     written = (el("td", cell, class_=columns.class_of(column, row)) for column, cell in cells)
     return el("tr", el("th", link, where, scope="row"), *written)
 
@@ -375,7 +373,7 @@ class Fleet(Board):
                 box.value = value if value in [known for _, known in box.options] else None
         self._draw_sparks()
         self._tiles.value = tiles(self._assessed, self)
-        self._table.value = table(self._assessed, self._found, self, self._sparks, self._head)
+        self._table.value = table(self._found, self, self._sparks, self._head)
         self._pager.value = pager(len(self._found), self.page)
         self._tell()
 

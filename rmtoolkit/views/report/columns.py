@@ -16,8 +16,6 @@ from rmtoolkit.views._tables import SHOWN_NAME, marked
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rmtoolkit.assessment import Assessment
-
 Row = dict[str, Any]
 
 
@@ -27,7 +25,7 @@ class Column:
 
     head: str
     kind: str
-    cell: Callable[[Assessment, Row], object]
+    cell: Callable[[Row], object]
     value: Callable[[Row], float | str | None] | None = None
     number: bool = False
     #: Whether a cell is set in bold.
@@ -54,12 +52,12 @@ class Section:
 _LONGEST_SETTING: Final = 160
 
 
-def row(found: Assessment, about: Row, columns: tuple[Column, ...], spark: object, history: str = "History") -> Markup:
+def row(about: Row, columns: tuple[Column, ...], spark: object, history: str) -> Markup:
     """Write one row."""
     cells = [
         el(
             "td",
-            spark if column is SPARK else column.cell(found, about),
+            spark if column is SPARK else column.cell(about),
             role="cell",
             data_spark=column is SPARK and not spark,
             class_=class_of(column, about),
@@ -125,7 +123,7 @@ def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
     return found
 
 
-def _growth(_: Assessment, about: Row) -> object:
+def _growth(about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
@@ -135,7 +133,7 @@ def _growth(_: Assessment, about: Row) -> object:
     return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", el("span", said, class_="small") if said else None)
 
 
-def _peak(_: Assessment, about: Row) -> Markup:
+def _peak(about: Row) -> Markup:
     peak = text.peak_against_limit(about["peak_bytes"], about["limit_bytes"], known=about["limit_known"], unit=False)
     if not about["peak_bytes"] or not about["limit_bytes"]:
         return el("span", peak)
@@ -146,12 +144,8 @@ def _short(words: str) -> Markup:
     return el("span", text.whole_amounts(text.printable(words)), class_="short")
 
 
-def _said(key: str) -> Callable[[Assessment, Row], Markup]:
-    return lambda _, about: _short(about[key])
-
-
-def _change(setting: str) -> Callable[[Assessment, Row], object]:
-    def cell(_: Assessment, about: Row) -> object:
+def _change(setting: str) -> Callable[[Row], object]:
+    def cell(about: Row) -> object:
         now, then = about[f"{setting}_bytes"], about[f"advised_{setting}_bytes"]
         before = text.configured(now, known=about["limit_known"]).removesuffix(" Mi")
         return el("span", f"{before} → {text.configured_mi(then)}" if then is not None else before)
@@ -159,53 +153,48 @@ def _change(setting: str) -> Callable[[Assessment, Row], object]:
     return cell
 
 
-def _risk(_: Assessment, about: Row) -> str:
+def _risk(about: Row) -> str:
     now, then = text.kill_chance(about), text.chance(about["advised_oom_probability"])
     if now == then:
         return now
     return f"{now.removesuffix(' %')} → {then}".replace(" %", "\u00a0%")
 
 
-def amount(found: Assessment, cost: float, *, sign: bool = False) -> str:
-    """Write an amount of money."""
-    return text.money(cost, found.fleet.currency or "", sign=sign)
-
-
-def _reserved(_: Assessment, about: Row) -> str:
+def _reserved(about: Row) -> str:
     change = about["reserved_change_bytes"]
     return text.UNKNOWN if change is None else text.fleet_memory(change, sign=True)
 
 
-def _cost(found: Assessment, about: Row) -> object:
+def _cost(about: Row) -> object:
     cost = about["cost_change_per_month"]
-    written = text.UNKNOWN if cost is None else amount(found, cost, sign=True)
-    return el("span", written, el("span", _reserved(found, about), class_="small"))
+    written = text.UNKNOWN if cost is None else text.money(cost, about["currency"], sign=True)
+    return el("span", written, el("span", _reserved(about), class_="small"))
 
 
-def _gives(found: Assessment, about: Row) -> Markup:
+def _gives(about: Row) -> Markup:
     """Write what can be given back, and what that costs."""
     cost = about["waste_per_month"]
-    priced = el("span", f"{amount(found, cost)} a month", class_="small") if cost else None
+    priced = el("span", f"{text.money(cost, about['currency'])} a month", class_="small") if cost else None
     return el("span", text.fleet_memory(about["waste_bytes"] or 0), priced)
 
 
-def _mi(key: str) -> Callable[[Assessment, Row], str]:
-    return lambda _, about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
+def _mi(key: str) -> Callable[[Row], str]:
+    return lambda about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
 
 
-def _given_back(_: Assessment, about: Row) -> str:
+def _given_back(about: Row) -> str:
     both = about["limit_bytes"], about["purged_limit_bytes"]
     return text.NOT_APPLICABLE if None in both else " → ".join(map(text.configured_mi, both))
 
 
-def _setting(_: Assessment, about: Row) -> Markup:
+def _setting(about: Row) -> Markup:
     if about["setting"] is None:
         return _short(about["next_text"])
     shown = text.printable(about["setting"])
     return el("code", breakable(shown if len(shown) <= _LONGEST_SETTING else f"{shown[:_LONGEST_SETTING]}…"))
 
 
-def _why(_: Assessment, about: Row) -> Markup:
+def _why(about: Row) -> Markup:
     """Say in a few words what the limit rests on; the card has the whole reason."""
     words = about["limit_because"] or text.UNKNOWN
     return _short(f"{words[:1].upper()}{words[1:]}.")
@@ -216,17 +205,12 @@ def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
     return about["waste_bytes"] or None
 
 
-def _spare(_: Assessment, about: Row) -> str:
+def _spare(about: Row) -> str:
     return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
 
 
-def _pattern(_: Assessment, about: Row) -> str:
+def _pattern(about: Row) -> str:
     return (about["pattern"] or text.UNKNOWN).replace("_", " ")
-
-
-def _of(write: Callable[[Row], object]) -> Callable[[Assessment, Row], object]:
-    """Make a cell of what the row alone tells."""
-    return lambda _, about: write(about)
 
 
 def rank_of_verdict(about: Row) -> int:
@@ -235,26 +219,20 @@ def rank_of_verdict(about: Row) -> int:
 
 
 def _figure(
-    head: str,
-    kind: str,
-    key: str,
-    cell: Callable[[Assessment, Row], object],
-    hot: Callable[[Row], bool | None] | None = None,
+    head: str, kind: str, key: str, cell: Callable[[Row], object], hot: Callable[[Row], bool | None] | None = None
 ) -> Column:
     """Make a column of figures that is sorted by one of the row."""
     return Column(head, kind, cell, itemgetter(key), number=True, hot=hot)
 
 
-SPARK: Final = Column("History, to limit", "spark", lambda *_: "")
-VERDICT: Final = Column("Verdict", "verdict", lambda _, about: marked(text.VERDICTS[about["verdict"]]), rank_of_verdict)
+SPARK: Final = Column("History, to limit", "spark", lambda _: "")
+VERDICT: Final = Column("Verdict", "verdict", lambda about: marked(text.VERDICTS[about["verdict"]]), rank_of_verdict)
 GROWTH: Final = _figure("Growth, Mi/day", "growth", "growth_bytes_per_day", _growth)
-TIME: Final = _figure("Time to limit", "time", "hours_to_limit", _of(text.time_to_limit), itemgetter("reaches_soon"))
-KILL: Final = _figure(
-    "OOM kill 7\u00a0d", "kill", "oom_probability_7d", _of(text.kill_chance), itemgetter("above_target")
-)
+TIME: Final = _figure("Time to limit", "time", "hours_to_limit", text.time_to_limit, itemgetter("reaches_soon"))
+KILL: Final = _figure("OOM kill 7\u00a0d", "kill", "oom_probability_7d", text.kill_chance, itemgetter("above_target"))
 PEAK: Final = _figure("Peak / limit, Mi", "peak", "peak_bytes", _peak)
-NEXT: Final = Column("Next step", "next", _said("next_text"))
-ALARM: Final = Column("What", "next", _said("alarm_text"))
+NEXT: Final = Column("Next step", "next", lambda about: _short(about["next_text"]))
+ALARM: Final = Column("What", "next", lambda about: _short(about["alarm_text"]))
 LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("limit"))
 REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
 RISK: Final = replace(KILL, kind="risk", cell=_risk)
@@ -265,23 +243,23 @@ WHY: Final = Column("Why", "next", _why)
 SPARE: Final = replace(_figure("Spare", "time", "waste_bytes", _spare), value=spare)
 #: The same with its price.
 GIVES: Final = replace(SPARE, kind="change", cell=_gives)
-PODS: Final = _figure("Pods", "pods", "pods", _of(lambda about: f"{about['pods'] or 0:,}"))
+PODS: Final = _figure("Pods", "pods", "pods", lambda about: f"{about['pods'] or 0:,}")
 STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes", _mi("startup_peak_bytes"))
 SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes", _mi("settled_bytes"))
 PATTERN: Final = Column("Pattern", "verdict", _pattern, itemgetter("pattern"))
 GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = _figure(
-    "Chance of a leak", "time", "leak_probability", _of(lambda about: text.chance(about["leak_probability"]))
+    "Chance of a leak", "time", "leak_probability", lambda about: text.chance(about["leak_probability"])
 )
 
 
-def advised(found: Assessment, about: Row, bought: Sequence[Row]) -> Markup | None:
+def advised(about: Row, bought: Sequence[Row]) -> Markup | None:
     """Write the limits of one workload."""
     if about["action"] is None:
         return None
     if bought:
-        return el("section", el("h4", "What a higher limit buys"), _bought(found, bought))
+        return el("section", el("h4", "What a higher limit buys"), _bought(about["currency"], bought))
     return el(
         "section",
         headed("h4", "Request and limit", text.ACTIONS[about["action"]].lower()),
@@ -309,7 +287,7 @@ def _rows(about: Row) -> list[tuple[str, ...]]:
     return rows
 
 
-def _bought(found: Assessment, bought: Sequence[Row]) -> Markup:
+def _bought(currency: str | None, bought: Sequence[Row]) -> Markup:
     rows: list[tuple[str, ...]] = [
         (
             text.configured(one["limit_bytes"]) + ("" if number else " (now)"),
@@ -317,7 +295,7 @@ def _bought(found: Assessment, bought: Sequence[Row]) -> Markup:
             text.hours(one["hours_to_limit"]),
             text.NOT_APPLICABLE
             if not number or one["cost_per_month"] is None
-            else amount(found, one["cost_per_month"], sign=True),
+            else text.money(one["cost_per_month"], currency, sign=True),
         )
         for number, one in enumerate(bought)
     ]

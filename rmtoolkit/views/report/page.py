@@ -57,7 +57,8 @@ class Contents:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """The workloads, the most urgent first; the place of each is its `workload_id`."""
-        return tuple(self.found.workloads.iter_rows(named=True))
+        currency = pl.lit(self.found.fleet.currency, pl.String)
+        return tuple(self.found.workloads.with_columns(currency=currency).iter_rows(named=True))
 
     @cached_property
     def awake(self) -> list[Row]:
@@ -116,7 +117,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     tables = [drawn.section(section, mine, opened=not at) for at, (section, mine) in enumerate(chosen)]
     whole = drawn.section(sections.ALL, everything, opened=not chosen)
     killed = _part("OOM kills", sections.kills, found, everything)
-    applied = _part("What to apply", sections.apply, found, patches, rows)
+    applied = _part("What to apply", sections.apply, patches, rows)
     beside = {"kills": killed, "apply": applied}
     there = {*(section.key for section, _ in chosen), *(key for key, made in beside.items() if made)}
     main = el(
@@ -226,7 +227,7 @@ class _Drawn:
             # The script finds rows by their links.
             return el("tr", name_cell(about), cell, class_="row", role="row")
 
-        return spared(otherwise, row, self.found, about, section.columns, spark, self.sparks.heading)
+        return spared(otherwise, row, about, section.columns, spark, self.sparks.heading)
 
     def card(self, about: Row) -> Markup:
         return _part(f"The card of {about['name']}", self._card, about)
@@ -234,7 +235,7 @@ class _Drawn:
     def _card(self, about: Row) -> Markup:
         at, ident = about["workload_id"], f"c{about['workload_id']}"
         instances = self.instances.get(at, ())
-        beside = (known(about), advised(self.found, about, self.bought.get(at, ())))
+        beside = (known(about), advised(about, self.bought.get(at, ())))
         questions = _titled("The five questions", f"{ident}-q", _tables.questions, self.checklist.get(at, ()))
         return el(
             "article",

@@ -17,7 +17,7 @@ from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked
 from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.columns import Section, amount, bounds, link, links
+from rmtoolkit.views.report.columns import Section, bounds, link, links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -463,7 +463,7 @@ def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
     waste = found.fleet.waste_bytes or 0
     if waste > _LITTLE_BYTES:
         money = found.fleet.waste_per_month
-        priced = f", {amount(found, money)} a month" if money is not None else ""
+        priced = f", {text.money(money, found.fleet.currency)} a month" if money is not None else ""
         from_ = text.count(found.fleet.waste_workloads, "workload")
         words = f"{text.fleet_memory(waste)} can be given back{priced} in {from_}"
         given = el("a", words, href="#section-spare")
@@ -507,7 +507,8 @@ def figures(found: Assessment) -> list[Tile]:
     """Gather what the tiles say."""
     fleet = found.fleet
     alarms = dict(fleet.alarms)
-    money = None if fleet.waste_per_month is None else f"{amount(found, fleet.waste_per_month)} a month"
+    month = fleet.waste_per_month
+    money = None if month is None else f"{text.money(month, fleet.currency)} a month"
     givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
     soon = f"{fleet.leaks_reaching:,} will hit {'its' if fleet.leaks_reaching == 1 else 'their'} limit this week"
     dying, short, above = (alarms[name] for name in (Alarm.WILL_BE_KILLED, Alarm.TOO_LITTLE_DATA, Alarm.ABOVE_TARGET))
@@ -583,7 +584,8 @@ def groups(found: Assessment) -> Markup | None:
     for row in frame.head(_SHOWN_GROUPS).iter_rows(named=True):
         space = text.printable(row["namespace"])
         back = text.UNKNOWN if row["waste_bytes"] is None else text.gib(row["waste_bytes"])
-        money = text.NOT_APPLICABLE if row["waste_per_month"] is None else amount(found, row["waste_per_month"])
+        month = row["waste_per_month"]
+        money = text.NOT_APPLICABLE if month is None else text.money(month, found.fleet.currency)
         named = el("a", shortened(space, SHOWN_NAME), href="#section-acts", data_space=space)
         owner = [text.printable(row["owner"])] if owned else []
         rows.append([named, *owner, *(f"{row[name]:,}" for name in ("workloads", *map(str, Alarm))), back, money])
@@ -640,7 +642,7 @@ def patch_sets(parts: Sequence[tuple[Resources, str]]) -> dict[str, list[int]]:
     }
 
 
-def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup | None:
+def apply(parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup | None:
     """Write the panel of patches: one for each workload, one for all; what is provisional is marked."""
     if not parts:
         return None
@@ -656,7 +658,7 @@ def apply(found: Assessment, parts: Sequence[tuple[Resources, str]], rows: Seque
         button = Markup() if missing else button
         limit = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
         limit = f"{limit} → {text.configured(one.limit_bytes)}"
-        cells.append((link(row), limit, columns.RISK.cell(found, row), state, button))
+        cells.append((link(row), limit, columns.RISK.cell(row), state, button))
     heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("Note", ""), ("Patch", ""))
     whole, settled = (len(chosen) for chosen in patch_sets(parts).values())
     buttons = [el("button", f"Copy all {whole:,}", type="button", data_patch="all")] if whole else []
