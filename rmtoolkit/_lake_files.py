@@ -32,7 +32,7 @@ from rmtoolkit._tables import (
     with_cadences,
 )
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
-from rmtoolkit.recording import Recording, Stored, as_parquet, concat, has, open_parts
+from rmtoolkit.recording import Recording, Stored, as_parquet, concat, frames_of, has, ids_apart, open_parts
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
 
@@ -285,27 +285,21 @@ _WORKLOAD = IDENTITY[:3]
 def together(found: Sequence[Recording]) -> Recording:
     """Make one recording of the days of a bucket."""
     # Provisional ids rise with the days: of two limits the later one counts.
-    sizes = [
-        part.containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1 for part in found
-    ]
-    shifts = np.cumsum([0, *sizes])
-    stacked = pl.concat(
-        part.containers.with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
-        for part, shift in zip(found, shifts, strict=False)
-    )
+    parts = ids_apart(list(map(frames_of, found)))
+    stacked = pl.concat(part["containers"] for part in parts)
     frame, mapping = key_containers(stacked, None)
-    numbers = np.zeros(int(shifts[-1]), dtype=np.uint32)
-    numbers[mapping["old_id"].to_numpy()] = mapping["container_id"].to_numpy()
+    old = mapping["old_id"].to_numpy()
+    numbers = np.zeros(int(old.max(initial=0)) + 1, dtype=np.uint32)
+    numbers[old] = mapping["container_id"].to_numpy()
 
-    def keyed(rows: pl.DataFrame, shift: int) -> pl.DataFrame:
-        return rows.with_columns(pl.Series("container_id", numbers[rows["container_id"].to_numpy() + shift]))
+    def keyed(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.Series("container_id", numbers[rows["container_id"].to_numpy()]))
 
-    samples = _in_order([keyed(part.samples, int(shift)) for part, shift in zip(found, shifts, strict=False)])
-    events = pl.concat([keyed(part.events, int(shift)) for part, shift in zip(found, shifts, strict=False)])
+    samples = _in_order([keyed(part["samples"]) for part in parts])
+    events = pl.concat(keyed(part["events"]) for part in parts)
     containers = with_cadences(frame, samples)
     whole = Recording(containers, samples, tidy_events(events), joined(part.report for part in found))
-    settings = stacked.with_columns(pl.Series("container_id", numbers[stacked["container_id"].to_numpy()]))
-    kinds = settings.select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
+    kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
 
 
@@ -331,8 +325,10 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return order_samples(whole)[0]
 
 
-def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PART_ROWS) -> Iterator[Recording]:
-    """Read a bucket, or several small ones, part by part."""
+def bucket_parts(
+    files: Sequence[Place], view: View, failed: list[ReadError], rows: int = PART_ROWS
+) -> Iterator[Recording]:
+    """Read what is looked at of a bucket, or of several small ones, part by part; other files are not read on."""
     heads = []
     for place in files:
         try:
@@ -342,10 +338,11 @@ def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PA
         except (ReadError, OSError) as error:
             failed.append(as_read_error(place, error))
         else:
-            heads.append((file, containers, stored))
-    number = _numbered([(containers, stored) for _, containers, stored in heads], rows)
+            heads += [(file, containers, stored)] if view.may_have(containers) else []
+    if not heads:
+        return
     bad: set[Place] = set()
-    chosen = number.partition_by("part", maintain_order=True)
+    chosen = _numbered([head[1:] for head in heads], rows).partition_by("part", maintain_order=True)
     for names in chosen:
         found = []
         for file, *_ in heads:
@@ -357,25 +354,13 @@ def bucket_parts(files: Sequence[Place], failed: list[ReadError], rows: int = PA
                 bad.add(file)
                 failed.append(as_read_error(file, error))
         if found := [partition for partition in found if partition.containers.height]:
-            yield together(found)
+            yield view.kept(together(found))
 
 
 def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
     """Put the frames of parts together, under the ids and in the order of the whole."""
-    sizes = [frames["containers"].height for frames in found]
-    shifts = [sum(sizes[:at]) for at in range(len(sizes))]
-
-    def shifted(frame: pl.DataFrame, shift: int) -> pl.DataFrame:
-        if "container_id" not in frame.columns:
-            return frame
-        return frame.with_columns(pl.col("container_id") + pl.lit(shift, dtype=pl.UInt32))
-
-    whole = {
-        name: pl.concat(
-            (shifted(frames[name], shift) for frames, shift in zip(found, shifts, strict=True)), how="diagonal"
-        )
-        for name in found[0]
-    }
+    parts = ids_apart(found)
+    whole = {name: pl.concat((part[name] for part in parts), how="diagonal") for name in found[0]}
     ordered = whole["containers"].sort(IDENTITY, nulls_last=True, maintain_order=True)
     numbers = ordered.select("container_id", *_WORKLOAD, place=pl.struct(_WORKLOAD).rle_id()).with_row_index("new")
     names = numbers.unique(_WORKLOAD, keep="first").select(*_WORKLOAD, "place")
@@ -401,10 +386,7 @@ def in_one(wholes: Sequence[Recording]) -> Recording:
     """Put recordings of different workloads together."""
     if len(wholes) == 1:
         return wholes[0]
-    frames = gathered(
-        [{"containers": whole.containers, "samples": whole.samples, "events": whole.events} for whole in wholes]
-    )
-    return Recording(**frames, report=joined(whole.report for whole in wholes))
+    return Recording(**gathered(list(map(frames_of, wholes))), report=joined(whole.report for whole in wholes))
 
 
 def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.DataFrame:

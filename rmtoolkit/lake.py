@@ -28,7 +28,7 @@ from rmtoolkit._io import (
     refuse_links,
     write_whole,
 )
-from rmtoolkit._lake_files import View, as_read_error, bucket_parts, in_one
+from rmtoolkit._lake_files import View, bucket_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
@@ -409,9 +409,11 @@ class Lake(Parted):
 
     def containers(self) -> pl.DataFrame:
         """List who is in the lake, in the schema `CONTAINERS` without cadences; no samples are read."""
-        heads, _ = _opened(self.files())
+        known = []
         # Where two days differ the later one is right: ids rise with the days.
-        known = [containers for _, containers in sorted(heads, key=lambda head: head[0].name)]
+        for file in sorted(self.files(), key=lambda file: file.name):
+            with suppress(ReadError, OSError):
+                known.append(recording.open_parts(file)[0])
         numbered = pl.concat([empty(CONTAINERS), *known]).drop("container_id").with_row_index("container_id")
         return key_containers(numbered, None)[0].with_columns(cadence_seconds=pl.lit(None, dtype=pl.Float64))
 
@@ -555,31 +557,17 @@ def _wait(lock: FileIO, file: Path) -> None:
             return
 
 
-def _opened(files: Sequence[Path]) -> tuple[list[tuple[Path, pl.DataFrame]], list[ReadError]]:
-    heads: list[tuple[Path, pl.DataFrame]] = []
-    failed: list[ReadError] = []
-    for file in files:
-        try:
-            heads.append((file, recording.open_parts(file)[0]))
-        except (ReadError, OSError) as error:
-            failed.append(as_read_error(file, error))
-    return heads, failed
-
-
 def _looked_at(lake: Lake) -> Recording:
     files = lake.files()
-    heads, failed = _opened(files)
-    buckets: dict[Path, list[Path]] = {}
-    for file, containers in heads:
-        if lake.view.may_have(containers):
-            buckets.setdefault(file.parent, []).append(file)
-    wholes = [part for bucket in buckets.values() for part in bucket_parts(bucket, failed)]
-    found = [part for part in map(lake.view.kept, wholes) if part.containers.height]
-    if not wholes:
+    failed: list[ReadError] = []
+    buckets = (list(bucket) for _, bucket in groupby(files, key=lambda file: file.parent))
+    parts = [part for bucket in buckets for part in bucket_parts(bucket, lake.view, failed)]
+    found = [part for part in parts if part.containers.height]
+    if not parts:
         raise failed[0] if failed else lake.nothing()
     if not found and not lake.view.predicates:
         raise lake.nothing()
-    whole = in_one(found or [lake.view.kept(wholes[0])])
+    whole = in_one(found or parts[:1])
     return replace(whole, report=_counted(lake, whole.report, failed, len(files)))
 
 
@@ -617,10 +605,9 @@ def _groups(files: Sequence[Place]) -> Iterator[list[Place]]:
 
 def _of_group(work: Work, view: View, files: Sequence[Place]) -> Done:
     failed: list[ReadError] = []
-    found = (view.kept(part) for part in bucket_parts(files, failed))
     made = [
         (work(part) | {"containers": part.containers, "events": part.events}, part.report)
-        for part in found
+        for part in bucket_parts(files, view, failed)
         if part.height
     ]
     return made, failed

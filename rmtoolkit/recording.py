@@ -708,23 +708,14 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         return parts[0]
     # Provisional ids rise with the end of the recordings: of two limits the later one counts.
     ends = [times[1] if (times := part.times()) else CALENDAR[0] for part in parts]
-    shifts: dict[int, int] = {}
-    total = 0
-    for index in sorted(range(len(parts)), key=ends.__getitem__):
-        shifts[index] = total
-        total += parts[index].containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1
-
-    def stack(name: str) -> pl.DataFrame:
-        frames: list[pl.DataFrame] = [getattr(part, name) for part in parts]
-        return pl.concat(
-            frame.with_columns(pl.col("container_id") + pl.lit(shifts[index], dtype=pl.UInt32))
-            for index, frame in enumerate(frames)
-        )
-
+    order = sorted(range(len(parts)), key=ends.__getitem__)
+    raised = dict(zip(order, ids_apart([frames_of(parts[index]) for index in order]), strict=True))
+    containers, samples, events = (
+        pl.concat(raised[index][name] for index in range(len(parts))) for name in ("containers", "samples", "events")
+    )
     report = parts[0].report
     for part in parts[1:]:
         report = report.joined(part.report)
-    containers, samples = stack("containers"), stack("samples")
     part_of = np.repeat(range(len(parts)), [part.containers.height for part in parts])
     sources = [", ".join(part.report.sources) for part in parts]
     # Parts of a lake have no source: they are of one.
@@ -736,7 +727,22 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         containers = containers.with_columns(cluster=_tables.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
         report = report.joined(Report(warnings=(f"{said}, which stands as cluster",), time_axis=report.time_axis))
-    return normalise(containers, samples, stack("events"), report)
+    return normalise(containers, samples, events, report)
+
+
+def frames_of(recording: Recording) -> dict[str, pl.DataFrame]:
+    """Give the frames of a recording by their names."""
+    return {"containers": recording.containers, "samples": recording.samples, "events": recording.events}
+
+
+def ids_apart(wholes: Sequence[Mapping[str, pl.DataFrame]]) -> list[dict[str, pl.DataFrame]]:
+    """Raise the ids of containers, so that no two wholes have one in common and those of the later are higher."""
+    raised, least = [], 0
+    for frames in wholes:
+        more = pl.selectors.by_name("container_id", require_all=False) + pl.lit(least, dtype=pl.UInt32)
+        raised.append({name: frame.with_columns(more) for name, frame in frames.items()})
+        least += frames["containers"].select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1
+    return raised
 
 
 def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> set[int]:

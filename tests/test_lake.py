@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 DAY: Final = 86_400
 START: Final = 1_795_564_800  # 2026-11-25T00:00:00Z
 ROOT: Final = Path(__file__).parent.parent
+_TOLD: Final = ("workload", "container", "pods", "peak_bytes", "verdict")
 
 
 def fleet(times: Iterable[int], workloads: Iterable[str] = ("api", "web", "db"), **more: Any) -> rm.Recording:
@@ -185,6 +186,26 @@ def test_filters_open_only_what_they_need(lake: rm.Lake, monkeypatch: pytest.Mon
     opened.clear()
     assert lake.recording(pl.col("pod") == "db-1", last="2h").samples.height == 3
     assert len({file.stem for file in opened}) <= 2
+
+
+def test_containers_chosen_by_name_keep_their_own_samples(lake: rm.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pods of one, two and three containers: whichever of them is looked at has its samples, and no other's."""
+    shapes = {"api": ("main",), "db": ("aa", "main"), "job": ("aa", "bb", "main"), "web": ("main", "zz")}
+    parts = [fleet(range(0, 600, 60), [name], container=own) for name, inside in shapes.items() for own in inside]
+    apart = [
+        replace(part, samples=part.samples.with_columns(pl.col("working_set_bytes") + at * 10_000_000))
+        for at, part in enumerate(parts)
+    ]
+    whole = rm.concat(apart)
+    lake.append(whole)
+    # Each bucket is worked on by itself, as large ones are.
+    monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)
+    for name in ("aa", "main", "zz"):
+        wanted = whole.filter(container=name)
+        assert same(lake.recording(container=name), wanted)
+        assert same(lake.recording(pl.col("container") == name), wanted)
+    told = (rm.classify(of.filter(container="main")).select(_TOLD).sort(_TOLD) for of in (lake, whole))
+    assert next(told).equals(next(told))
 
 
 @given(st.integers(0, 5 * 24), st.integers(1, 80))
