@@ -67,7 +67,7 @@ def test_packed_in_any_way(name: str, packer: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", profiles())
 def test_through_a_pipe(name: str, tmp_path: Path) -> None:
-    """Python reads one, and so does the command, as - and as the shell names it; statistics of an allocator too."""
+    """What gives its bytes once, and nobody can go back in, is read as the file is."""
     data = profiles()[name]
     plain, pipe = tmp_path / "plain", tmp_path / "pipe"
     plain.write_bytes(data)
@@ -76,16 +76,18 @@ def test_through_a_pipe(name: str, tmp_path: Path) -> None:
     writer.start()
     assert rm.read_heap(pipe).summary == rm.read_heap(plain).summary
     writer.join()
-    for path in ("-", "/dev/stdin"):
+
+
+@pytest.mark.parametrize("path", ["-", "/dev/stdin"])
+def test_the_command_reads_a_pipe(path: str) -> None:
+    """As - and as the shell names it: a profile, one that is packed, and statistics of an allocator."""
+    profile = profiles()["exact.heaptrack"]
+    stats = b"Allocated: 3145728, active: 4194304, resident: 8388608\n"
+    for data, word in ((profile, b"keep"), (zstd(profile), b"keep"), (stats, b"jemalloc")):
         done = subprocess.run(
             [sys.executable, "-m", "rmtoolkit", "heap", path], input=data, capture_output=True, check=True
         )
-        assert done.stdout
-    stats = b"Allocated: 3145728, active: 4194304, resident: 8388608\n"
-    done = subprocess.run(
-        [sys.executable, "-m", "rmtoolkit", "heap", "-"], input=stats, capture_output=True, check=True
-    )
-    assert b"jemalloc" in done.stdout
+        assert word in done.stdout
 
 
 #: Lines without end, and what stands before them.
@@ -159,8 +161,12 @@ def test_without_an_end(kind: str, tmp_path: Path) -> None:
     writer.start()
     bounded(lambda: rm.read_heap(pipe))
     writer.join(10)
-    bounded(lambda: rm.read_heap("/dev/zero"))
-    bounded(lambda: rm.read_jeprof("/dev/zero"))
+
+
+@pytest.mark.parametrize("read", [rm.read_heap, rm.read_jeprof], ids=["read_heap", "read_jeprof"])
+def test_zeros_without_an_end(read: Callable[[str], object]) -> None:
+    """The kernel's own, which is no profile."""
+    bounded(lambda: read("/dev/zero"))
 
 
 def test_what_is_another_tools(tmp_path: Path) -> None:
