@@ -10,7 +10,6 @@ import re
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,43 +47,42 @@ class Text:
         return self.begins + self.again * (length // len(self.again)) + self.ends
 
 
-@cache
-def modules() -> dict[str, tuple[Any, ast.Module]]:
-    """All modules of the package, and what is written in them."""
-    names = [module.name for module in pkgutil.walk_packages(rmtoolkit.__path__, "rmtoolkit.")]
-    loaded = {name: importlib.import_module(name) for name in ["rmtoolkit", *names]}
-    return {name: (module, ast.parse(Path(str(module.__file__)).read_text("utf-8"))) for name, module in loaded.items()}
-
-
-def uses_of(tree: ast.Module) -> dict[str | None, set[str]]:
+def uses_of(nodes: list[ast.AST]) -> dict[str | None, set[str]]:
     """How a module uses the patterns of each name; of none, those that a loop or a table gives another name."""
     found: dict[str | None, set[str]] = defaultdict(set)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in USES and isinstance(node.value, ast.Name):
-            found[node.value.id].add(node.attr)
-        if isinstance(node, ast.Attribute) and node.attr in USES and getattr(node.value, "id", None) != "re":
-            # What has no name is no text: those are split, a pattern is not.
-            found[None] |= {node.attr} - {"split"}
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr in USES:
+            of = getattr(node.value, "id", None)
+            if of is not None:
+                found[of].add(node.attr)
+            if of != "re":
+                # What has no name is no text: those are split, a pattern is not.
+                found[None] |= {node.attr} - {"split"}
     return found
 
 
 def patterns() -> Iterator[Any]:
     """All compiled patterns of all modules, and those that are written where they are used; each with its uses."""
-    used = {name: uses_of(tree) for name, (_, tree) in modules().items()}
     seen: dict[int, set[str]] = defaultdict(set)
     named: dict[int, tuple[re.Pattern[Any], str]] = {}
-    for module, (loaded, tree) in modules().items():
-        for name, value in vars(loaded).items():
-            for number, found in enumerate(within(value)):
-                named.setdefault(id(found), (found, f"{module.removeprefix('rmtoolkit.')}.{name}{number or ''}"))
-                seen[id(found)] |= used[module].get(name) or used[module][None]
-        for node in ast.walk(tree):
+    for module in ["rmtoolkit", *(found.name for found in pkgutil.walk_packages(rmtoolkit.__path__, "rmtoolkit."))]:
+        loaded: Any = importlib.import_module(module)
+        code = Path(str(loaded.__file__)).read_text("utf-8")
+        held = {name: found for name, value in vars(loaded).items() if (found := list(within(value)))}
+        if not held and "re." not in code:
+            continue
+        nodes = list(ast.walk(ast.parse(code)))
+        used = uses_of(nodes)
+        for node in nodes:
             if isinstance(node, ast.Call) and (said := written(node)) is not None:
                 pattern, use = said
-                named.setdefault(
-                    id(pattern), (pattern, f"{module.removeprefix('rmtoolkit.')}:{node.lineno}:{node.col_offset}")
-                )
+                place = f"{module.removeprefix('rmtoolkit.')}:{node.lineno}:{node.col_offset}"
+                named.setdefault(id(pattern), (pattern, place))
                 seen[id(pattern)].add(use)
+        for name, several in held.items():
+            for number, found in enumerate(several):
+                named.setdefault(id(found), (found, f"{module.removeprefix('rmtoolkit.')}.{name}{number or ''}"))
+                seen[id(found)] |= used.get(name) or used[None]
     for key, (pattern, name) in named.items():
         yield pytest.param(pattern, seen[key] or {"search"}, id=name)
 
