@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import Advice, Evidence, Layer, Says, Statistic, Unit
+from rmtoolkit.analysis.records import Advice, Evidence, Layer, Statistic, texts
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal, Verdict
 from rmtoolkit.text import configured, memory, number, small_memory
 
@@ -43,9 +43,6 @@ class Around:
     cause: Cause
     #: When it speaks, with the evidence for it.
     rule: Callable[[Seen], Evidence | None]
-    #: What a headline says of the amount, and how that of a leak goes on.
-    clause: str
-    leaks: str
     #: What there is to do, with the evidence.
     remedy: Callable[[VerdictRow, Evidence], Iterator[Advice]]
 
@@ -115,22 +112,14 @@ def _files_most(seen: Seen) -> bool:
 def _tmpfs(seen: Seen) -> Evidence | None:
     main = seen.main
     if (left := max((find(lives) for lives in seen.lives for find in (_files_left, _files_stacked)), default=0.0)) > 0:
-        text = "Files in memory that earlier runs left: they outlive each restart, and count from its start on"
-        return Evidence.of(
-            main, Says.FOR, 3, Statistic.FILES_LEFT, text, memory(left), left, Unit.BYTES, signal=Signal.SHMEM
-        )
+        return Evidence.of(main, Statistic.FILES_LEFT, memory(left), left)
     if (at_kill := _files_at_kills(seen)) is not None:
-        text, value = "Files in memory are most of what counted at each kill", memory(at_kill)
-        return Evidence.of(
-            main, Says.FOR, 2, Statistic.FILES_GROW, text, value, at_kill, Unit.BYTES, signal=Signal.SHMEM
-        )
+        return Evidence.of(main, "files_at_kills", memory(at_kill), at_kill)
     level = main.levels.get(Signal.SHMEM)
     if level is None or (main.growing_layer != Layer.SHMEM and not _files_most(seen)):
         return None
-    text, change = "Files in memory grow", f"{memory(level.early_level)} → {memory(level.end_level)}"
-    return Evidence.of(
-        main, Says.FOR, 2, Statistic.FILES_GROW, text, change, level.end_level, Unit.BYTES, signal=Signal.SHMEM
-    )
+    change = f"{memory(level.early_level)} → {memory(level.end_level)}"
+    return Evidence.of(main, Statistic.FILES_GROW, change, level.end_level)
 
 
 def _kernel_leads(seen: Seen, kernel: Level) -> bool:
@@ -158,11 +147,10 @@ def _sockets(seen: Seen) -> Evidence | None:
     )
     if not in_buffers and not with_them:
         return None
-    text, value = "Memory that the kernel holds grows in the buffers of sockets", f"{memory(grown)} more"
-    if with_them:
-        text = "Memory that the kernel holds rises with the open sockets"
-        value = f"{memory(grown)} more with {number(round(came))} of them, {small_memory(grown / came)} each"
-    return Evidence.of(main, Says.FOR, 3, Statistic.SOCKETS, text, value, grown, Unit.BYTES, signal=Signal.KERNEL)
+    if not with_them:
+        return Evidence.of(main, Statistic.SOCKETS, f"{memory(grown)} more", grown)
+    each = f"{number(round(came))} of them, {small_memory(grown / came)} each"
+    return Evidence.of(main, "sockets_open", f"{memory(grown)} more with {each}", grown)
 
 
 def _mapped(seen: Seen) -> Evidence | None:
@@ -177,10 +165,9 @@ def _mapped(seen: Seen) -> Evidence | None:
         shared = main.end_level(Signal.SHMEM) or 0.0
     if mapped is None or mapped - shared < th.NAMING_SHARE * seen.whole_bytes:
         return None
-    text = "Mapped files: the RSS counts them, and the kernel takes them back before it kills"
     amount, value = mapped - shared, f"{memory(mapped - shared)} of {memory(seen.whole_bytes)}"
     signal = Signal.FILE_MAPPED if Signal.FILE_MAPPED in main.levels else Signal.FILE
-    return Evidence.of(main, Says.AGAINST, 2, Statistic.MAPPED_FILES, text, value, amount, Unit.BYTES, signal=signal)
+    return Evidence.of(main, Statistic.MAPPED_FILES, value, amount, signal=signal)
 
 
 def too_many_threads(main: Opinion) -> tuple[float, float] | None:
@@ -220,9 +207,7 @@ def _arenas(seen: Seen) -> Evidence | None:
     if _kept_at_first(main, heap) >= (1 - th.ARENAS_RISE) * kept:
         # Arenas fill one after another; what was kept at once, a start may have freed that nobody sampled.
         return None
-    text = "Threads that allocate, each from an arena that keeps pages of its own"
-    value = f"{threads_for_cores(*many)}; {memory(kept)} kept"
-    return Evidence.of(main, Says.AGAINST, 2, Statistic.ARENAS, text, value, kept, Unit.BYTES, signal=Signal.THREADS)
+    return Evidence.of(main, Statistic.ARENAS, f"{threads_for_cores(*many)}; {memory(kept)} kept", kept)
 
 
 def _runtime(seen: Seen) -> Evidence | None:
@@ -235,9 +220,8 @@ def _runtime(seen: Seen) -> Evidence | None:
     each = amount / many[0]
     if main.shares[Layer.OUTSIDE] < th.NAMING_SHARE or not th.STACK_LEAST <= each <= th.STACK_MOST:
         return None
-    text = "Threads from the start on, and memory outside the heap as their stacks take"
     value = f"{threads_for_cores(*many)}; {memory(amount)}, {memory(each)} each"
-    return Evidence.of(main, Says.AGAINST, 2, Statistic.RUNTIME, text, value, amount, Unit.BYTES, signal=Signal.THREADS)
+    return Evidence.of(main, Statistic.RUNTIME, value, amount)
 
 
 def _bound_tmpfs(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
@@ -279,41 +263,11 @@ def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
 
 #: In the order in which they are asked.
 AROUND: Final = (
-    Around(
-        Cause.TMPFS,
-        _tmpfs,
-        "{} of files in memory outlive its restarts and kill it again",
-        "in files on tmpfs, which outlive restarts",
-        _bound_tmpfs,
-    ),
-    Around(
-        Cause.SOCKETS,
-        _sockets,
-        "{} lie in sockets of the kernel",
-        "in its heap and more in sockets of the kernel",
-        _bound_sockets,
-    ),
-    Around(
-        Cause.ARENAS,
-        _arenas,
-        "it keeps {} of freed memory in the arenas of more threads than its CPU limit has use for",
-        "in arenas",
-        _fewer_arenas,
-    ),
-    Around(
-        Cause.RUNTIME,
-        _runtime,
-        "{} of it are the stacks of more threads than its CPU limit has use for",
-        "in threads",
-        _fewer_workers,
-    ),
-    Around(
-        Cause.MAPPED_FILES,
-        _mapped,
-        "{} of its RSS are mapped files, which the kernel can take back",
-        "in mapped files",
-        _leave_mapped,
-    ),
+    Around(Cause.TMPFS, _tmpfs, _bound_tmpfs),
+    Around(Cause.SOCKETS, _sockets, _bound_sockets),
+    Around(Cause.ARENAS, _arenas, _fewer_arenas),
+    Around(Cause.RUNTIME, _runtime, _fewer_workers),
+    Around(Cause.MAPPED_FILES, _mapped, _leave_mapped),
 )
 AROUND_BY_CAUSE: Final = {one.cause: one for one in AROUND}
 
@@ -330,15 +284,15 @@ def _cores(main: Opinion, cause: Cause) -> Iterator[Evidence]:
     quota, node = main.quota_cores, main.node_cores
     if cause in (Cause.ARENAS, Cause.RUNTIME) and quota is not None:
         value = f"{number(quota)} of {number(node)}" if node else number(quota)
-        text = "CPUs that it may use, of those of its machine" if node else "CPUs that it may use"
-        yield Evidence.of(main, Says.AGAINST, 0, Statistic.QUOTA, text, value, quota, Unit.COUNT, signal=Signal.THREADS)
+        of = ", of those of its machine" if node else ""
+        yield Evidence.of(main, Statistic.QUOTA, value, quota, of=of)
 
 
 def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:
     """Say in a headline what lies around the heap; None of what only grows."""
-    one = AROUND_BY_CAUSE.get(cause) if cause is not None else None
+    clause = texts("words")["clause"].get(cause or "")
     found = next((piece for piece in evidence if piece.statistic in _SAYS), None)
-    return one.clause.format(memory(found.estimate)) if one is not None and found is not None else None
+    return clause.format(memory(found.estimate)) if clause is not None and found is not None else None
 
 
 #: Statistics of which a headline speaks.

@@ -211,7 +211,7 @@ def _growing_beside(main: Opinion) -> Reading | None:
     layer = main.growing_layer
     if layer is None or layer == records.Layer.CACHE:
         return None
-    names = (records.BESIDE[layer].signal,) if layer in records.BESIDE else (Signal.ANON, Signal.RSS)
+    names = (records.BESIDE[layer],) if layer in records.BESIDE else (Signal.ANON, Signal.RSS)
     return next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
 
 
@@ -616,7 +616,7 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
                 error = math.hypot(error, beside.growth_error_per_day)
                 error_up = math.hypot(error_up, beside.growth_error_up_per_day)
     if (layer := opinion.beside) is not None:
-        row = opinion.readings.get(records.BESIDE[layer].signal, whole)
+        row = opinion.readings.get(records.BESIDE[layer], whole)
         level = whole.top if row is whole else level
         per_day, error, error_up = row.growth_per_day, row.growth_error_per_day, row.growth_error_up_per_day
     return Growth(per_day, error, error_up, level, row.noise)

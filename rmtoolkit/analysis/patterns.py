@@ -223,39 +223,16 @@ class Held:
     #: How one of them is called, and several.
     one: str
     many: str
-    #: How the headline of a leak goes on.
-    leaks: str
     #: Bytes that one can hold at most.
     most_bytes: int
 
 
 #: What explains the others comes first: a connection has its task, a task may have its series.
 HELD: Final = (
-    Held(
-        Signal.QUEUED,
-        Cause.QUEUE,
-        "message",
-        "Messages that wait",
-        "in a queue that nobody empties",
-        th.HELD_MOST,
-    ),
-    Held(
-        Signal.DESCRIPTORS,
-        Cause.CONNECTIONS,
-        "open file or socket",
-        "Open files and sockets",
-        "with connections or files that stay open",
-        th.HELD_MOST,
-    ),
-    Held(Signal.TASKS, Cause.TASKS, "task", "Tasks alive", "in async tasks that never finish", th.HELD_MOST),
-    Held(
-        Signal.SERIES,
-        Cause.EXPORTER,
-        "series",
-        "Series that it exports",
-        "in the labels of its own metrics",
-        th.SERIES_MOST,
-    ),
+    Held(Signal.QUEUED, Cause.QUEUE, "message", "Messages that wait", th.HELD_MOST),
+    Held(Signal.DESCRIPTORS, Cause.CONNECTIONS, "open file or socket", "Open files and sockets", th.HELD_MOST),
+    Held(Signal.TASKS, Cause.TASKS, "task", "Tasks alive", th.HELD_MOST),
+    Held(Signal.SERIES, Cause.EXPORTER, "series", "Series that it exports", th.SERIES_MOST),
 )
 BY_CAUSE: Final = {held.cause: held for held in HELD}
 

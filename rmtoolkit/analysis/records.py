@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -116,6 +116,12 @@ class Statistic(StrEnum):
     HEAP_BLIND = "heap_blind"
 
 
+@cache
+def texts(name: str) -> dict[str, dict[str, str]]:
+    """Read one of the files of texts that lie beside this one."""
+    return tomllib.loads(files("rmtoolkit.analysis").joinpath(f"{name}.toml").read_text("utf-8"))
+
+
 _REJECTED: Final = "rejected_"
 
 
@@ -146,22 +152,37 @@ class Evidence:
     @classmethod
     def of(
         cls,
-        main: Opinion,
-        says: Says,
-        weight: int,
-        statistic: str,
-        text: str,
+        main: Opinion | None,
+        name: str,
         value: str,
         estimate: float | None = None,
-        unit: Unit | None = None,
         *,
         low: float | None = None,
         high: float | None = None,
+        statistic: str | None = None,
+        says: Says | None = None,
+        weight: int | None = None,
         signal: Signal | None = None,
+        **figures: object,
     ) -> Evidence:
-        """Rest evidence on the window of a life, and on its judged signal where no other is named."""
-        signal, start, end = signal or main.signal, main.life.start, main.life.end
-        return cls(says, text, value, weight, signal, start, end, statistic, estimate, low, high, unit)
+        """Say what stands under a name in `evidence.toml`; it rests on the window of a life."""
+        told = texts("evidence")[name]
+        shown = signal or told.get("signal") or (main.signal if main is not None else None)
+        start, end = (main.life.start, main.life.end) if main is not None else (None, None)
+        return cls(
+            says or Says(told["says"]),
+            told["text"].format(**figures),
+            value,
+            int(told["weight"]) if weight is None else weight,
+            shown,
+            start,
+            end,
+            statistic or told.get("statistic", name),
+            estimate,
+            low,
+            high,
+            None if estimate is None or "unit" not in told else Unit(told["unit"]),
+        )
 
     @property
     def hours(self) -> float:
@@ -318,31 +339,8 @@ class Layer(StrEnum):
     MAPPED = "mapped"
 
 
-class Beside(NamedTuple):
-    """A layer that may grow beside the judged signal and fill the limit: in words, and the signal that shows it."""
-
-    grows: str
-    unknown: str
-    signal: Signal
-
-
-BESIDE: Final = {
-    Layer.SHMEM: Beside(
-        "files in memory (tmpfs, shared memory) grow",
-        "files in memory (tmpfs) grow, and whether anything deletes them is not known",
-        Signal.SHMEM,
-    ),
-    Layer.KERNEL: Beside(
-        "memory that the kernel holds for it (sockets, page tables, slab) grows",
-        "the kernel holds more and more for it, and how much of that it would give back is not known",
-        Signal.KERNEL,
-    ),
-    Layer.MAPPED: Beside(
-        "mapped files or shared memory grow",
-        "mapped files can be reclaimed and shared memory cannot, and which of them grows is not known",
-        Signal.FOOTPRINT,
-    ),
-}
+#: Layers that may grow beside the judged signal and fill the limit, with the signal that shows each.
+BESIDE: Final = {Layer.SHMEM: Signal.SHMEM, Layer.KERNEL: Signal.KERNEL, Layer.MAPPED: Signal.FOOTPRINT}
 
 
 class Halt(StrEnum):
@@ -647,11 +645,6 @@ def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], d
     return found
 
 
-@cache
-def _advice() -> dict[str, dict[str, str]]:
-    return tomllib.loads(files("rmtoolkit.analysis").joinpath("advice.toml").read_text("utf-8"))
-
-
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One thing to do."""
@@ -670,7 +663,7 @@ class Advice:
     @classmethod
     def of(cls, name: str, because: str | None = None, until: dt.datetime | None = None, **figures: object) -> Advice:
         """Fill figures into what stands under a name in `advice.toml`."""
-        said = {part: words.format(**figures) for part, words in _advice()[name].items()}
+        said = {part: words.format(**figures) for part, words in texts("advice")[name].items()}
         return cls(said["text"], said.get("setting"), said.get("expected"), because or said.get("because"), until)
 
     @property

@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit.analysis import patterns
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.around import AROUND_BY_CAUSE, clause_of, threads_for_cores, too_many_threads
+from rmtoolkit.analysis.around import clause_of, threads_for_cores, too_many_threads
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
 from rmtoolkit.analysis.records import (
     BESIDE,
@@ -27,9 +27,9 @@ from rmtoolkit.analysis.records import (
     Pool,
     Says,
     Statistic,
-    Unit,
     VerdictRow,
     rejected,
+    texts,
 )
 from rmtoolkit.schema import Cause, Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.text import (
@@ -128,7 +128,7 @@ def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Seque
     if main.restarts_unknown:
         return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be restarts, which the source does not report", None)
     if (beside := main.beside) is not None:
-        return Open(OpenKind(beside), BESIDE[beside].unknown, None)
+        return Open(OpenKind(beside), texts("words")["beside"][beside], None)
     if cause == Cause.OUTSIDE_ALLOCATOR:
         return Open(OpenKind.OUTSIDE, "what grows lies outside the allocator: mappings, C code or stacks", None)
     if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and row.mean_rise > 0 and row.bounded < th.LIKELY:
@@ -219,24 +219,6 @@ def _at(start: dt.datetime, needed_seconds: float, seen_seconds: float) -> dt.da
 
 
 _HORIZON_WORDS: Final = "90 days"
-#: Why it cannot be decided yet, by the question that is open; the others are of growth and rest that fit equally well.
-_OPEN: Final = {
-    OpenKind.TOO_FEW: "there are too few samples",
-    OpenKind.REJECTED: "what was measured cannot be true",
-    OpenKind.KILLED: "an OOM kill ends every life before a trend can show",
-    OpenKind.AT_LIMIT: "it lies flat at its limit, where growth would not show",
-    OpenKind.RESTARTS_UNKNOWN: "the falls may be restarts that hide a leak, or a sawtooth",
-    **{OpenKind(layer): f"{beside.grows}, the rest does not" for layer, beside in BESIDE.items()},
-    OpenKind.OUTSIDE: "memory outside the allocator grows while the live heap does not",
-    OpenKind.IDLE: "it was idle, so a per-request leak would not show",
-    OpenKind.YOUNG_RELEASE: "its last release has not run for long enough",
-    OpenKind.FEW_TEETH: "it rose and fell too few times to know its floor",
-    OpenKind.HALF_WAVE: "a daily cycle and a leak fit what was seen equally well",
-    OpenKind.YOUNG: "a rise has only begun",
-    OpenKind.ONE_RISE: "a warm-up and a leak look alike so far",
-    OpenKind.UNRESTED: "it rose in steps, and another may come",
-    OpenKind.HEAP_RESTS: "its memory grows and its heap profile does not",
-}
 
 
 def headline(situation: Situation) -> str:
@@ -283,11 +265,11 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     what = "leaks thread stacks," if row.cause == Cause.THREAD_STACKS else "leaks"
     since = situation.pool.since_version
     begin = f"{subject} {what} {growth}" + (f" since version {printable(since)[:40]}" if since is not None else "")
-    kind = patterns.BY_CAUSE.get(row.cause) if row.cause is not None else None
-    if (code := situation.pool.leaking_code) is not None and (row.cause == Cause.HEAP or kind is not None):
+    code = situation.pool.leaking_code
+    if code is not None and (row.cause == Cause.HEAP or row.cause in patterns.BY_CAUSE):
         begin += f" in {printable(code)[:80]}"
-    elif (told := kind or (AROUND_BY_CAUSE.get(row.cause) if row.cause else None)) is not None:
-        begin += f" {told.leaks}"
+    elif (where := texts("words")["leaks"].get(row.cause or "")) is not None:
+        begin += f" {where}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
         if row.hours_to_limit > th.FAR_HOURS:
@@ -308,8 +290,8 @@ def _leak_headline(situation: Situation, subject: str) -> str:
 def _why_open(situation: Situation) -> str:
     if (clause := clause_of(situation.row.cause, situation.around)) is not None:
         return clause
-    if situation.question.kind in _OPEN:
-        return _OPEN[situation.question.kind]
+    if (why := texts("words")["open"].get(situation.question.kind)) is not None:
+        return why
     reading = situation.main.reading if situation.main is not None else None
     rises = reading is not None and reading.mean_rise > 0
     other = "a warm-up and a leak" if rises and situation.pool.unresolved > th.LIKELY else "growth and rest"
@@ -334,21 +316,13 @@ def reason(situation: Situation) -> str:
         return _why_open_reason(situation, main, main.reading, signal, span)
     entry = patterns.PATTERNS[row.pattern]
     if entry.made_around and main.growing_layer is not None:
-        around = f"The {signal} is flat over {span}, but {_AROUND[row.pattern]} around it grows"
+        around = f"The {signal} is flat over {span}, but {texts('words')['around'][row.pattern]} around it grows"
         return f"{around}; growth above {floor} would be visible."
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
     if situation.judged > 1:
         where = f"on {situation.judged} pods over {span}"
     killed = f", though {situation.runs_killed}" if situation.kills else ""
     return f"The {signal} {entry.reason} {where}{killed}; growth above {floor} would be visible."
-
-
-#: What grows around a signal that rests.
-_AROUND: Final = {
-    Pattern.RETENTION: "what the allocator keeps",
-    Pattern.FRAGMENTATION: "fragmentation",
-    Pattern.PAGE_CACHE: "page cache",
-}
 
 
 def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> str:
@@ -404,7 +378,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
     if question.kind == OpenKind.RESTARTS_UNKNOWN:
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
     if main.beside is not None and question.kind == OpenKind(main.beside):
-        shared = main.readings.get(BESIDE[main.beside].signal)
+        shared = main.readings.get(BESIDE[main.beside])
         grows = shared is not None and reading.mean_rise > shared.mean_rise / 2
         rest = f"the {signal} grows only by these files" if grows else f"the {signal} is flat"
         counts = "cannot be reclaimed" if main.beside == Layer.SHMEM else "can be reclaimed only in part, if at all"
@@ -532,7 +506,7 @@ def _reserved(pool: Pool) -> Answer:
         return _TOO_FEW
     if not main.shares or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
-    shares = {words: main.amount(layer) / main.whole_bytes for layer, words in _UNUSED.items()}
+    shares = {words: main.amount(Layer(layer)) / main.whole_bytes for layer, words in texts("words")["unused"].items()}
     largest = max(shares, key=lambda words: shares[words])
     unused = sum(shares.values())
     if unused > th.RESERVED_SHARE:
@@ -543,14 +517,7 @@ def _reserved(pool: Pool) -> Answer:
     return Answer("no", "fine", f"{number(100 * (1 - unused), 2)} % of the working set is in use")
 
 
-#: What looks used and is not, in words.
-_UNUSED: Final = {
-    Layer.KEPT: "kept by the allocator",
-    Layer.SLACK: "gaps between live blocks",
-    Layer.CACHE: "page cache",
-}
 _SECONDS_PER_DAY: Final = 86_400
-_HEAP_SIGNAL: Final = "heap_profile"
 
 
 def heap_rows(pool: Pool) -> Iterator[Evidence]:
@@ -559,65 +526,47 @@ def heap_rows(pool: Pool) -> Iterator[Evidence]:
     if heap is None:
         return
     # A profile has a clock of its own: no window of the recording.
-    say = partial(Evidence, signal=_HEAP_SIGNAL, start=None, end=None)
+    say = partial(Evidence.of, None)
     span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
     held = f"{memory(heap.held_bytes)} held{span}"
     if heap.kind == HeapKind.GROWS:
         rate = heap.growth_bytes_per_second
         shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
-        text = "The heap profile grows steadily, to its end"
         weight = 1 if pool.bounded > th.LIKELY else 3
-        per_day, unit = (None, None) if rate is None else (rate * _SECONDS_PER_DAY, Unit.BYTES_PER_DAY)
-        yield say(Says.FOR, text, shown, weight, statistic=Statistic.HEAP_GROWTH, estimate=per_day, unit=unit)
+        yield say(Statistic.HEAP_GROWTH, shown, None if rate is None else rate * _SECONDS_PER_DAY, weight=weight)
         for place, one in enumerate(heap.suspects):
-            part = f"{share(min(one.share, 1.0))} of its growth"
-            text = f"The code that it grows in: {part}" if not place else f"And then: {part}"
-            heavy, suspect = weight if not place else 1, Statistic.HEAP_SUSPECT
-            yield say(Says.FOR, text, one.place, heavy, statistic=suspect, estimate=one.share, unit=Unit.SHARE)
+            begin, heavy = ("And then", 1) if place else ("The code that it grows in", weight)
+            part = share(min(one.share, 1.0))
+            yield say(Statistic.HEAP_SUSPECT, one.place, one.share, weight=heavy, begin=begin, part=part)
     elif heap.kind == HeapKind.RESTS:
-        text, rests = "The heap profile shows nothing that grows to its end", Statistic.HEAP_RESTS
-        heavy = 3 if heap.seconds else 2
-        yield say(Says.AGAINST, text, held, heavy, statistic=rests, estimate=heap.moved_bytes, unit=Unit.BYTES)
+        yield say(Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
     elif heap.kind == HeapKind.SMALL:
-        text = "The heap profile grows by too little to be what was recorded"
-        shown = f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}"
-        yield say(Says.AGAINST, text, shown, 1, statistic=Statistic.HEAP_SMALL)
+        yield say(Statistic.HEAP_SMALL, f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}")
     elif heap.kind == HeapKind.FILLS:
-        text = f"The heap profile fills up, ever more slowly, and is not at a bound yet: {heap.suspects[0].place}"
-        yield say(Says.NOT_MEASURED, text, held, 0, statistic=Statistic.HEAP_SHORT)
+        yield say("heap_fills", held, place=heap.suspects[0].place)
     elif heap.kind == HeapKind.SHORT:
-        text = "The heap profile is too short to show growth like this"
-        if heap.seconds is None:
-            text = "The heap profiles have no times: we cannot tell whether growth like this would be visible in them"
-        yield say(Says.NOT_MEASURED, text, held, 0, statistic=Statistic.HEAP_SHORT)
+        yield say("heap_untimed" if heap.seconds is None else Statistic.HEAP_SHORT, held)
     elif heap.kind == HeapKind.PICTURE:
         most = f"; most is held by {heap.largest}" if heap.largest else ""
-        text, shown = f"A single snapshot shows what is held, not what grows{most}", f"{memory(heap.held_bytes)} held"
-        yield say(Says.NOT_MEASURED, text, shown, 0, statistic=Statistic.HEAP_PICTURE)
+        yield say(Statistic.HEAP_PICTURE, f"{memory(heap.held_bytes)} held", most=most)
     else:
-        text = f"The heap profile missed the program's allocations: {heap.why}"
-        yield say(Says.NOT_MEASURED, text, "not used", 0, statistic=Statistic.HEAP_BLIND)
+        yield say(Statistic.HEAP_BLIND, "not used", why=heap.why)
 
 
-#: Layers by name: what they are called, and the signals that show them, the most telling first.
+#: The signals that show each layer, the most telling first.
 _LAYERS: Final = {
-    Layer.KEPT: ("Pages that the allocator keeps", (Signal.FREE, Signal.RESIDENT, Signal.ALLOCATED)),
-    Layer.SLACK: ("Gaps between live blocks", (Signal.ACTIVE,)),
-    Layer.OUTSIDE: ("Memory outside the allocator", (Signal.RESIDENT, Signal.ALLOCATED)),
-    Layer.CACHE: ("Page cache and kernel memory", (Signal.WORKING_SET, Signal.FILE)),
-    Layer.SHMEM: ("Files in memory (tmpfs, shared memory)", (Signal.SHMEM,)),
-    Layer.KERNEL: ("Memory that the kernel holds for it", (Signal.KERNEL, Signal.USAGE, Signal.WORKING_SET)),
-    Layer.MAPPED: ("Mapped files or shared memory", (Signal.RSS,)),
+    Layer.KEPT: (Signal.FREE, Signal.RESIDENT, Signal.ALLOCATED),
+    Layer.SLACK: (Signal.ACTIVE,),
+    Layer.OUTSIDE: (Signal.RESIDENT, Signal.ALLOCATED),
+    Layer.CACHE: (Signal.WORKING_SET, Signal.FILE),
+    Layer.SHMEM: (Signal.SHMEM,),
+    Layer.KERNEL: (Signal.KERNEL, Signal.USAGE, Signal.WORKING_SET),
+    Layer.MAPPED: (Signal.RSS,),
 }
 #: Layers that fill the limit: the kernel cannot take them back.
 _COUNTS: Final = ("outside", Statistic.SHMEM, Statistic.KERNEL, Statistic.MAPPED)
 #: From the middle of a life to where its end level is read, as a share of the life.
 _LATER_PART: Final = 0.4375
-_PRESSURE_WORDS: Final = {
-    Signal.PSI_SOME: "Time that tasks waited for memory",
-    Signal.PSI_FULL: "Time that all tasks waited for memory",
-    Signal.REFAULTS: "Dropped pages read again",
-}
 
 
 def layers(main: Opinion) -> Iterator[Evidence]:
@@ -625,27 +574,23 @@ def layers(main: Opinion) -> Iterator[Evidence]:
     say = partial(Evidence.of, main)
     heap, whole = main.readings.get(Signal.ALLOCATED), main.footprint
     if heap is not None and whole is not None and heap.bounded > th.LIKELY:
-        text, change = "The live heap holds its level", f"{memory(heap.early_level)} → {memory(heap.end_level)}"
-        yield say(Says.AGAINST, 3, Statistic.LIVE_HEAP, text, change, heap.end_level, Unit.BYTES, signal=heap.signal)
+        yield say(Statistic.LIVE_HEAP, f"{memory(heap.early_level)} → {memory(heap.end_level)}", heap.end_level)
         if heap.spikes_early:
-            text = "The live heap returns to its level after startup"
-            change, fall = f"{memory(heap.early_peak)} → {memory(heap.settled)}", heap.early_peak - heap.settled
-            yield say(Says.AGAINST, 3, Statistic.STARTUP_HEAP, text, change, fall, Unit.BYTES, signal=heap.signal)
+            change = f"{memory(heap.early_peak)} → {memory(heap.settled)}"
+            yield say(Statistic.STARTUP_HEAP, change, heap.early_peak - heap.settled)
     footprint = whole.end_level if whole is not None else 0.0
     swap = main.levels.get(Signal.SWAP)
     if swap is not None and swap.end_level - swap.early_level >= th.MATERIAL_SHARE * footprint > 0:
-        text = "Memory that was moved to swap, and is counted here as what it is"
-        change = f"{memory(swap.early_level)} → {memory(swap.end_level)}"
-        yield say(Says.FOR, 2, Statistic.SWAP, text, change, swap.end_level, Unit.BYTES, signal=swap.signal)
-    for layer, (words, signals) in _LAYERS.items():
+        yield say(Statistic.SWAP, f"{memory(swap.early_level)} → {memory(swap.end_level)}", swap.end_level)
+    for layer, signals in _LAYERS.items():
         part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
         if part < th.LAYER_SHOWN and not grows:
             continue
         amount = main.amount(layer)
         signal = next((name for name in signals if name in main.levels), signals[-1])
         says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
-        text, value = f"{words}: this part grows" if grows else words, f"{memory(amount)} of {memory(main.whole_bytes)}"
-        yield say(says, 2, layer, text, value, amount, Unit.BYTES, signal=signal)
+        value, more = f"{memory(amount)} of {memory(main.whole_bytes)}", ": this part grows" if grows else ""
+        yield say(layer, value, amount, says=says, signal=signal, grows=more)
 
 
 def threads(main: Opinion) -> Iterator[Evidence]:
@@ -656,38 +601,31 @@ def threads(main: Opinion) -> Iterator[Evidence]:
         return
     last = row.end_level
     if main.threads_grow:
-        text, change = "The number of threads keeps rising", f"{row.first_level:.0f} → {last:.0f}"
-        yield say(Says.FOR, 2, Statistic.THREADS_RISE, text, change, last, Unit.COUNT, signal=row.signal)
-        stack, unit = patterns.stack_of_a_thread(main), Unit.BYTES_PER_THREAD
+        yield say(Statistic.THREADS_RISE, f"{row.first_level:.0f} → {last:.0f}", last)
+        stack = patterns.stack_of_a_thread(main)
         if stack is not None and th.STACK_LEAST <= stack <= th.STACK_MOST:
-            text = "Growth outside the heap for each new thread: as much as a touched stack"
-            value = f"{memory(stack)} a thread"
-            yield say(Says.FOR, 2, Statistic.STACK_OF_A_THREAD, text, value, stack, unit, signal=row.signal)
+            yield say(Statistic.STACK_OF_A_THREAD, f"{memory(stack)} a thread", stack)
     elif last >= th.MANY_THREADS:
-        text, value = "Threads, a number that stays", f"{last:.0f}"
-        yield say(Says.AGAINST, 0, Statistic.THREADS_MANY, text, value, last, Unit.COUNT, signal=row.signal)
+        yield say(Statistic.THREADS_MANY, f"{last:.0f}", last)
 
 
 def held(main: Opinion) -> Iterator[Evidence]:
     """Tell what rises with the memory, and what does not; of a memory that rises."""
     if not patterns.rises(main):
         return
-    say, named = partial(Evidence.of, main), patterns.name_held(main)
+    named = patterns.name_held(main)
     for kind in patterns.HELD:
         level = main.levels.get(kind.signal)
         if level is None:
             continue
+        say = partial(Evidence.of, main, signal=kind.signal)
         change = f"{number(round(level.early_level))} → {number(round(level.end_level))}"
         if kind != named and not patterns.explains(main, kind):
-            text, statistic = f"{kind.many} do not rise as the memory does", Statistic.HELD_APART
-            yield say(Says.AGAINST, 1, statistic, text, change, level.end_level, Unit.COUNT, signal=kind.signal)
+            yield say(Statistic.HELD_APART, change, level.end_level, many=kind.many)
             continue
-        text = f"{kind.many} rise with the memory"
-        weight = 3 if kind == named else 2
-        yield say(Says.FOR, weight, Statistic.HELD_RISE, text, change, level.end_level, Unit.COUNT, signal=kind.signal)
+        yield say(Statistic.HELD_RISE, change, level.end_level, weight=3 if kind == named else 2, many=kind.many)
         if kind == named and (each := patterns.bytes_each(main, kind.signal)) is not None:
-            text, value = f"Growth for each new {kind.one}", f"{small_memory(each)} each"
-            yield say(Says.FOR, 2, Statistic.BYTES_EACH, text, value, each, Unit.BYTES_PER_PIECE, signal=kind.signal)
+            yield say(Statistic.BYTES_EACH, f"{small_memory(each)} each", each, one=kind.one)
 
 
 def held_down(main: Opinion) -> Iterator[Evidence]:
@@ -697,31 +635,27 @@ def held_down(main: Opinion) -> Iterator[Evidence]:
         return
     limit, level = main.life.limit_bytes, main.end_level(Signal.FOOTPRINT)
     if limit and level is not None:
-        text, value = "Flat this near the limit: growth would not show", f"{memory(level)} of {configured(limit)}"
-        yield say(Says.FOR, 2, Statistic.AT_LIMIT, text, value, level / limit, Unit.SHARE)
+        yield say(Statistic.AT_LIMIT, f"{memory(level)} of {configured(limit)}", level / limit)
     for name, amount in main.pressure.items():
-        text, shown, unit = _PRESSURE_WORDS[name], f"{share(amount)} of the time", Unit.SHARE
-        if name == Signal.REFAULTS:
-            shown, unit = f"{number(amount, 2)} × memory an hour", Unit.PER_HOUR
-        yield say(Says.FOR, 2, name, text, shown, amount, unit, signal=name)
+        shown = f"{number(amount, 2)} × memory an hour" if name == Signal.REFAULTS else f"{share(amount)} of the time"
+        yield say(name, shown, amount)
     if main.peaks_at_limit:
-        text, peak = "The highest usage that the kernel counted is the limit", main.end_level(Signal.PEAK)
-        yield say(Says.FOR, 1, Statistic.PEAK_AT_LIMIT, text, memory(peak), peak, Unit.BYTES, signal=Signal.PEAK)
+        peak = main.end_level(Signal.PEAK)
+        yield say(Statistic.PEAK_AT_LIMIT, memory(peak), peak)
 
 
 def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
     """Set growth against the work that was done meanwhile."""
     say = partial(Evidence.of, main)
     if reading.load_share > 0:
-        text, value = "The memory follows the load", f"{number(100 * reading.load_share, 2)} % of its changes"
-        yield say(Says.AGAINST, 2, Statistic.FOLLOWS_LOAD, text, value, reading.load_share, Unit.SHARE)
+        value = f"{number(100 * reading.load_share, 2)} % of its changes"
+        yield say(Statistic.FOLLOWS_LOAD, value, reading.load_share)
     counter = main.levels.get(Signal.WORK)
     days = main.life.seconds / 86_400
     if counter is None or days <= 0:
         return
     if counter.end_level <= counter.first_level:
-        text = "No work was done: rest says nothing about a leak per request"
-        yield say(Says.NOT_MEASURED, 1, Statistic.IDLE, text, "0 units", 0, Unit.COUNT, signal=counter.signal)
+        yield say(Statistic.IDLE, "0 units", 0)
         return
     per_day = (counter.end_level - counter.middle_level) / (_LATER_PART * days)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
@@ -731,42 +665,8 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
     value = f"{small_memory(each)} ({small_memory(least, like=each)}–{small_memory(most, like=each)})"
     if least < 0:
         value = value.replace("–", " to ")
-    says, weight, text = Says.AGAINST, 1, "For each unit of work done the memory does not grow"
-    if low > 0 and row.verdict != Verdict.NOT_LEAK:
-        says, weight, text = Says.FOR, 2, "Growth for each unit of work done"
-    statistic, unit = Statistic.GROWTH_PER_WORK, Unit.BYTES_PER_WORK
-    yield say(says, weight, statistic, text, value, each, unit, low=least, high=most)
-
-
-#: What was seen of growth that a model found.
-_HALTS: Final = {
-    Halt.FLOOR_STAYS: "Only the tops rise: the floor stays",
-    Halt.ENDED: "What rose has been flat for the last third of the window",
-    Halt.SLOWING: "The rise slows down towards the end of the window",
-}
-
-_SHAPES: Final = {
-    Family.CONSTANT: "One level",
-    Family.STEP: "One step between two levels",
-    Family.TWO_STEPS: "Two steps between levels",
-    Family.PULSE: "A burst above one level",
-    Family.SATURATING: "A curve that levels off",
-    Family.TWO_SATURATING: "A curve that levels off in two stages",
-    Family.SATURATING_STEP: "A warm-up and a step",
-    Family.LOG: "A curve that slows down but has no bound",
-    Family.POWER: "Growth that slows down without an end",
-    Family.RAMP_END: "A ramp that ends",
-    Family.RAMP: "A ramp between two levels",
-    Family.HALF_WAVE: "A part of a daily cycle",
-    Family.ACCELERATING: "Growth that speeds up",
-    Family.LINEAR: "A straight rise",
-    Family.TWO_SLOPES: "A rise in two stages",
-    Family.SATURATING_LINEAR: "A warm-up, then a straight rise",
-    Family.SATURATING_HINGE: "A warm-up, a rest, then a straight rise",
-    Family.STEP_LINEAR: "A step and a straight rise",
-    Family.STEP_HINGE: "A step, then a straight rise",
-    Family.TWO_STEPS_LINEAR: "Two steps and a straight rise",
-}
+    name = Statistic.GROWTH_PER_WORK if low > 0 and row.verdict != Verdict.NOT_LEAK else "no_growth_per_work"
+    yield say(name, value, each, low=least, high=most)
 
 
 def evidence(situation: Situation) -> list[Evidence]:
@@ -784,7 +684,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if row.verdict == Verdict.INCONCLUSIVE:
         yield _settling(situation.question, main)
     if row.limit_bytes is None and not row.limit_known:
-        yield Evidence.of(main, Says.NOT_MEASURED, 0, Statistic.NO_LIMIT, "The memory limit", "not exported")
+        yield Evidence.of(main, Statistic.NO_LIMIT, "not exported")
     yield from situation.around
     yield from _kills(situation, main)
     if main.reading is not None:
@@ -802,22 +702,18 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
 
 def _kills(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if situation.kills:
-        text, value = "Runs that were OOM-killed", f"{situation.killed:,} of {situation.runs:,}"
+        name, value = str(Statistic.OOM_KILLS), f"{situation.killed:,} of {situation.runs:,}"
         if situation.kills > situation.killed:
-            text, value = "OOM kills, and runs with samples that one ended", f"{situation.kills:,}; {value}"
-        yield Evidence.of(main, Says.FOR, 1, Statistic.OOM_KILLS, text, value, situation.kills, Unit.COUNT)
+            name, value = "oom_kills_between", f"{situation.kills:,}; {value}"
+        yield Evidence.of(main, name, value, situation.kills)
 
 
 def _settling(question: Open, main: Opinion) -> Evidence:
-    say = partial(Evidence.of, main)
-    text, since = f"Undecided because {question.why}", main.life.end
-    statistic = question.kind.statistic
+    say, since = partial(Evidence.of, main, "open", statistic=question.kind.statistic, why=question.why), main.life.end
     if question.until is None:
-        return say(Says.NOT_MEASURED, 1, statistic, text, "time alone does not help")
+        return say("time alone does not help")
     wait = (question.until - since).total_seconds() / 3600
-    value = f"until {question.wait(since)}"
-    row = say(Says.NOT_MEASURED, 1, statistic, text, value, wait, Unit.HOURS)
-    return replace(row, start=since, end=question.until)
+    return replace(say(f"until {question.wait(since)}", wait), start=since, end=question.until)
 
 
 def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
@@ -827,24 +723,22 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     strength = max(reading.growing, reading.bounded, reading.unresolved)
     weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1
     says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
-    text, value = f"{_SHAPES[reading.family]} explains the {signal} best", f"weight {number(100 * strength, 2)} %"
-    if says is Says.FOR and reading.family not in GROWTH_FAMILIES:
-        text += ", but its end is not seen yet"
-    yield say(says, weight, Statistic.SHAPE, text, value, strength, Unit.SHARE)
+    more = ", but its end is not seen yet" if says is Says.FOR and reading.family not in GROWTH_FAMILIES else ""
+    shape, value = texts("words")["shape"][reading.family], f"weight {number(100 * strength, 2)} %"
+    yield say(Statistic.SHAPE, value, strength, says=says, weight=weight, shape=shape, what=signal, more=more)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:
         return
-    lasting = next((words for halt, words in _HALTS.items() if halt in main.halts), None)
-    if low > 0 and grows and lasting is None:
-        says, text = Says.FOR, f"The {signal} still grows at the end of the window"
-    elif lasting is not None and grows:
-        says, text, weight = Says.AGAINST, lasting, 2
+    halt = next((words for name, words in texts("words")["halt"].items() if name in main.halts), None)
+    name, sure = str(Statistic.GROWTH), weight
+    if low > 0 and grows and halt is None:
+        name = "growth_goes_on"
+    elif halt is not None and grows:
+        name, sure = "growth_halts", 2
     elif reading.unresolved > reading.bounded:
-        says, text, weight = Says.FOR, f"The {signal} still rises, though less and less", 1
-    else:
-        says, text = Says.AGAINST, f"The {signal} does not grow at the end of the window"
-    value, unit = rate_with_range(growth, low, high), Unit.BYTES_PER_DAY
-    yield say(says, weight, Statistic.GROWTH, text, value, growth, unit, low=low, high=high)
+        name, sure = "growth_slows", 1
+    value = rate_with_range(growth, low, high)
+    yield say(name, value, growth, low=low, high=high, weight=sure, what=signal, halt=halt)
 
 
 def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
@@ -853,60 +747,52 @@ def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     rising, judged = pool.lives_rising, pool.lives_judged
     if judged > 1:
         says = Says.FOR if rising > judged / 2 else Says.AGAINST
-        text, value, weight = "Lives in which the memory keeps rising", f"{rising} of {judged}", 3 if judged > 2 else 2
-        yield say(says, weight, Statistic.LIVES_RISING, text, value, rising, Unit.COUNT)
+        weight = 3 if judged > 2 else 2
+        yield say(Statistic.LIVES_RISING, f"{rising} of {judged}", rising, says=says, weight=weight)
     if situation.judged > 1:
         yield _pods(situation, main)
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
-        text = "Ended by the node (eviction, node out of memory): says nothing about this limit"
-        shown = count(elsewhere, "life", "lives")
-        yield say(Says.AGAINST, 0, Statistic.NODE_EVENTS, text, shown, elsewhere, Unit.COUNT)
+        yield say(Statistic.NODE_EVENTS, count(elsewhere, "life", "lives"), elsewhere)
     if pool.fixed_version is not None:
-        shown = printable(pool.fixed_version)[:40]
-        yield say(Says.AGAINST, 3, Statistic.FIXED_VERSION, "The growth ended with a release", shown)
+        yield say(Statistic.FIXED_VERSION, printable(pool.fixed_version)[:40])
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
-        text, shown = "The growth began with a release, the one before was flat", printable(pool.since_version)[:40]
-        yield say(Says.FOR, 3, Statistic.SINCE_VERSION, text, shown)
+        yield say(Statistic.SINCE_VERSION, printable(pool.since_version)[:40])
     if situation.row.verdict != Verdict.LEAK and patterns.allocator_moved(pool):
         heap, around = pool.moved_heap_bytes or 0.0, pool.moved_around_bytes or 0.0
-        text = "A release moved the memory around the live heap, and not the heap: another allocator, or other settings"
         shown = f"{memory(around)} more, live heap {memory(abs(heap))} {'more' if heap >= 0 else 'less'}"
-        yield say(Says.AGAINST, 2, Statistic.MOVED_AROUND, text, shown, around, Unit.BYTES)
+        yield say(Statistic.MOVED_AROUND, shown, around)
     if lasts.longest_hours is not None and situation.row.limit_outlook == Outlook.REACHES:
-        text = "Restarts begin the growth anew: no life is expected to last longer"
         says, longest = Says.AGAINST if situation.capped else Says.FOR, lasts.longest_hours
-        yield say(says, 0, Statistic.LIFE_LENGTH, text, hours(longest), longest, Unit.HOURS)
+        yield say(Statistic.LIFE_LENGTH, hours(longest), longest, says=says)
 
 
 def _pods(situation: Situation, main: Opinion) -> Evidence:
     """One pod of several points at that instance, all of them at the code."""
     growing, judged, pod = situation.growing, situation.judged, situation.row.pod
-    text = "Pods that grow"
+    more = ""
     if growing == judged:
-        text = "Pods that grow: all of them, so the code does it wherever it runs"
+        more = ": all of them, so the code does it wherever it runs"
     elif growing == 1 and pod is not None:
-        text = f"Pods that grow: only {printable(pod)[:80]}, so look at what is different there"
+        more = f": only {printable(pod)[:80]}, so look at what is different there"
     says = Says.FOR if growing else Says.AGAINST
-    return Evidence.of(main, says, 2, Statistic.PODS_GROWING, text, f"{growing} of {judged}", growing, Unit.COUNT)
+    return Evidence.of(main, Statistic.PODS_GROWING, f"{growing} of {judged}", growing, says=says, more=more)
 
 
 def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     say = partial(Evidence.of, main)
     if main.restarts_unknown:
-        text = "Deep falls may be restarts that the source does not report"
-        yield say(Says.FOR, 2, Statistic.RESTARTS_UNKNOWN, text, "unknown")
+        yield say(Statistic.RESTARTS_UNKNOWN, "unknown")
     seen = situation.row.coverage
     if seen is not None and seen < th.COVERED:
-        text, shown = "Samples are missing", f"{number(100 * (1 - seen), 2)} %"
-        yield say(Says.NOT_MEASURED, 1, Statistic.COVERAGE, text, shown, seen, Unit.SHARE)
+        yield say(Statistic.COVERAGE, f"{number(100 * (1 - seen), 2)} %", seen)
     # What is wrong between two signals is said of both; once is enough.
     said: set[str] = set()
     for one in situation.rejected:
         if one.detail in said:
             continue
         said.add(one.detail)
-        row = say(Says.NOT_MEASURED, 0, rejected(one.check), one.detail[:160], "not used")
+        row = say("rejected", "not used", statistic=rejected(one.check), detail=one.detail[:160])
         yield replace(row, signal=one.signal)
 
 
@@ -914,10 +800,8 @@ def _missing(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     say = partial(Evidence.of, main)
     if Signal.ALLOCATED not in main.levels:
         broken = any(one.signal == Signal.ALLOCATED for one in situation.rejected)
-        text, shown = "The live heap of the allocator", "its exporter is broken" if broken else "not exported"
-        yield say(Says.NOT_MEASURED, 0, Statistic.NO_LIVE_HEAP, text, shown)
+        yield say(Statistic.NO_LIVE_HEAP, "its exporter is broken" if broken else "not exported")
     if Signal.LOAD not in main.levels and Signal.WORK not in main.levels:
-        yield say(Says.NOT_MEASURED, 0, Statistic.NO_WORK, "Requests or other work", "not exported")
+        yield say(Statistic.NO_WORK, "not exported")
     if main.life.seconds and situation.row.evidence_level < 2:
-        shown = f"{hours(main.life.hours)} seen as one life"
-        yield say(Says.NOT_MEASURED, 0, Statistic.NO_RESTARTS, "Restarts", shown)
+        yield say(Statistic.NO_RESTARTS, f"{hours(main.life.hours)} seen as one life")

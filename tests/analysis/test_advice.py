@@ -258,7 +258,7 @@ def test_advice_is_asked_for_by_its_name_with_its_figures() -> None:
     """Whoever asks for advice names one that there is and gives just its figures; nothing is there that nobody asks."""
     figures = {
         name: {field for words in said.values() for _, field, *_ in string.Formatter().parse(words) if field}
-        for name, said in records._advice().items()
+        for name, said in records.texts("advice").items()
     }
     files = [ast.parse(file.read_text("utf-8")) for file in Path(rm.__file__).parent.rglob("*.py")]
     nodes = [node for file in files for node in ast.walk(file)]

@@ -10,6 +10,11 @@ import numpy as np
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.analysis import records
+from rmtoolkit.analysis.around import AROUND
+from rmtoolkit.analysis.models import Family
+from rmtoolkit.analysis.patterns import HELD, PATTERNS
+from rmtoolkit.schema import Signal
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
 from tests.analysis.verdicts import chance_of, judged, row_of
 
@@ -287,3 +292,23 @@ def test_the_floor_is_always_said() -> None:
     for curve in (200 + 8 * T, 200 + 0 * T, 100 + 150 * saturate(T, 20)):
         row = row_of(record(T, {"rss_bytes": noisy(curve, 4)}, limit_bytes=GI, restarts_total=0))
         assert re.search(r"growth (of it )?(above|below) [\d.,]+ .i/day", row["explanation"]), row["explanation"]
+
+
+def test_all_that_is_said_has_its_words() -> None:
+    """Each statistic, shape and question has words in the files of texts, and nobody else has."""
+    evidence, words = records.texts("evidence"), records.texts("words")
+    assert set(records.Statistic) == {told.get("statistic", name) for name, told in evidence.items()} - {
+        "open",
+        "rejected",
+    }
+    assert {told["says"] for told in evidence.values()} == set(records.Says)
+    assert {told["weight"] for told in evidence.values()} <= set("0123")
+    assert {told["unit"] for told in evidence.values() if "unit" in told} == set(records.Unit)
+    assert {told["signal"] for told in evidence.values() if "signal" in told} <= {*Signal, "heap_profile"}
+    assert set(words["shape"]) == set(Family)
+    assert tuple(words["halt"]) == tuple(records.Halt)
+    assert set(words["open"]) <= set(records.OpenKind)
+    assert set(words["beside"]) == set(records.BESIDE)
+    assert set(words["around"]) == {name for name, entry in PATTERNS.items() if entry.made_around}
+    assert set(words["leaks"]) == {one.cause for one in (*HELD, *AROUND)}
+    assert set(words["clause"]) == {one.cause for one in AROUND}
