@@ -435,6 +435,7 @@ def _stabilises(row: VerdictRow, pool: Pool) -> Answer:
     for kind, what in (
         (OpenKind.SHMEM, "files in memory keep growing"),
         (OpenKind.KERNEL, "kernel memory keeps growing"),
+        (OpenKind.OUTSIDE, "memory outside the allocator keeps growing"),
     ):
         if kind.statistic in row.by_statistic:
             return Answer("no", "concern", f"the heap rests, {what}")

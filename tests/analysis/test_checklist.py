@@ -11,9 +11,12 @@ import rmtoolkit as rm
 from rmtoolkit.analysis.words import CHECKLIST, QUESTIONS
 from rmtoolkit.assessment import checklist
 from rmtoolkit.text import memory
+from tests.analysis import worked
 from tests.analysis.curves import GI, MI, footprint, hours, record, small_noise, together
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rmtoolkit.recording import Recording
 
 T = hours(24, 60)
@@ -54,6 +57,18 @@ def test_five_rows_per_workload_in_their_order() -> None:
     assert set(found["answer"]) <= {"yes", "no", "unknown"}
     assert set(found["reading"]) <= {"fine", "concern", "unknown"}
     assert found["because"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("made", "grows"),
+    [(worked.files_in_a_tmpfs, "files in memory keep"), (worked.outside_the_allocator, "the allocator keeps")],
+)
+def test_what_grows_around_a_heap_that_rests_is_named(made: Callable[[], Recording], grows: str) -> None:
+    """Memory does not stabilise where all that grows lies around the heap: the answer is no, and says what grows."""
+    answer, reading, because = answers(made())[QUESTIONS[0]]
+    assert (answer, reading) == ("no", "concern")
+    assert because.startswith("the heap rests, ")
+    assert because.endswith(f"{grows} growing")
 
 
 def test_wording_of_the_questions() -> None:
