@@ -20,7 +20,7 @@ _NAMES: Final = {
     "heap.formats": "read_dhat read_jeprof read_massif read_pprof",
     "heap.heaptrack": "read_heaptrack",
     "heap.profile": "HeapProfile",
-    "heap.pyroscope": "read_pyroscope",
+    "heap.served": "read_pyroscope",
     "heap.suspects": "diff suspects",
     "lake": "Lake",
     "limits.backtest": "Backtest backtest",

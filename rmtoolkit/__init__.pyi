@@ -22,7 +22,7 @@ from rmtoolkit.heap.formats import read_massif as read_massif
 from rmtoolkit.heap.formats import read_pprof as read_pprof
 from rmtoolkit.heap.heaptrack import read_heaptrack as read_heaptrack
 from rmtoolkit.heap.profile import HeapProfile as HeapProfile
-from rmtoolkit.heap.pyroscope import read_pyroscope as read_pyroscope
+from rmtoolkit.heap.served import read_pyroscope as read_pyroscope
 from rmtoolkit.heap.suspects import diff as diff
 from rmtoolkit.heap.suspects import suspects as suspects
 from rmtoolkit.lake import Lake as Lake

@@ -19,7 +19,7 @@ from rmtoolkit import lake as lake_module
 from rmtoolkit._io import MARKER, write_whole
 from rmtoolkit.cli import main
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.heap.fetch import fetch
+from rmtoolkit.heap.served import fetch
 from rmtoolkit.loaders.record_kubectl import _appending
 from rmtoolkit.views.dashboards.served import served
 
@@ -218,7 +218,7 @@ def test_a_dashboard_runs_nothing_that_another_user_can_write(tmp_path: Path, mo
 
 #: Where something is written without `rmtoolkit._io`: folders made for it alone; lakes look for links first.
 OWN_FOLDERS: Final = {
-    *("cli/__init__.py", "cli/_sources.py", "cli/dashboard.py", "heap/__init__.py", "heap/pyroscope.py", "lake.py"),
+    *("cli/__init__.py", "cli/_sources.py", "cli/dashboard.py", "heap/__init__.py", "heap/served.py", "lake.py"),
     *("_lake_files.py", "views/report/files.py"),
 }
 

@@ -119,7 +119,7 @@ def _found(given: object, key: Key, containers: pl.DataFrame, samples: pl.DataFr
     url = given[0] if isinstance(given, Sequence) and not isinstance(given, str) and len(given) == 1 else given
     if not is_url(url):
         return _profile(given)
-    from rmtoolkit.heap.pyroscope import read_pyroscope  # noqa: PLC0415 - few ask a server
+    from rmtoolkit.heap.served import read_pyroscope  # noqa: PLC0415 - few ask a server
 
     is_mine = [pl.col(name).eq_missing(one) for name, one in zip(WORKLOAD, key, strict=True)]
     mine = containers.filter(*is_mine)

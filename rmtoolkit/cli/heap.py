@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
 def _fetched(options: argparse.Namespace) -> list[str]:
     """Fetch profiles, and keep them in the folder that was meant."""
     from rmtoolkit.exceptions import RmtoolkitError
-    from rmtoolkit.heap.fetch import fetch
+    from rmtoolkit.heap.served import fetch
 
     if len(options.files) > 1:
         msg = "One address at a time: growth needs snapshots of one program."
@@ -140,7 +140,7 @@ def _fetched(options: argparse.Namespace) -> list[str]:
 def _kept(options: argparse.Namespace) -> HeapProfile:
     """Read what a Pyroscope server has."""
     from rmtoolkit.exceptions import RmtoolkitError, quote
-    from rmtoolkit.heap.pyroscope import read_pyroscope
+    from rmtoolkit.heap.served import read_pyroscope
 
     pairs = [pair.partition("=") for pair in (options.labels or "").split(",")]
     if not all(name and equals for name, equals, _ in pairs):

@@ -18,7 +18,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.cli import main
-from rmtoolkit.heap.fetch import fetch
+from rmtoolkit.heap.served import fetch
 from tests.heap import makers
 from tests.heap.conftest import library, needed
 from tests.live.api_server import Cluster, serving

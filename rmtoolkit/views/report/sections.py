@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
@@ -15,7 +16,7 @@ from rmtoolkit.limits.patches import obstacle
 from rmtoolkit.schema import Action, Alarm, Ending, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
-from rmtoolkit.views._tables import SHOWN_NAME, marked
+from rmtoolkit.views._tables import SHOWN_NAME, marked, write
 from rmtoolkit.views.report import columns
 from rmtoolkit.views.report.columns import Section, bounds, link, links
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.patches import Resources
+    from rmtoolkit.views._tables import Column
     from rmtoolkit.views.report.columns import Row
 
 
@@ -213,34 +215,52 @@ def failures(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         concerns[question] += [known[one]] if one in known else []
     if not any(concerns.values()):
         return None
-    body = [
-        (
-            question,
-            f"{len(those):,}",
-            *(f"{counted[question, reading]:,}" for reading in ("unknown", "fine")),
-            links(those, _SHOWN_NAMES) if those else text.NOT_APPLICABLE,
-        )
+    rows = [
+        {"question": question, "concern": len(those), "those": those}
+        | {reading: counted[question, reading] for reading in ("unknown", "fine")}
         for question, those in concerns.items()
     ]
-    marks = ("▲\u00a0concern", "◆\u00a0unknown", "●\u00a0fine")
-    heads = (("Question", ""), *((mark, "n") for mark in marks), ("Concern for", "names"))
-    return _plain("checklist", "The five questions", "asked of every workload", heads, body)
+    return _plain("checklist", "The five questions", "asked of every workload", _CHECKLIST, rows)
 
 
 def _plain(
-    key: str,
-    title: str,
-    note: str,
-    heads: Sequence[tuple[str, str]],
-    rows: Sequence[Sequence[object]],
-    after: Markup | None = None,
+    key: str, title: str, note: str, columns: Sequence[Column], rows: Sequence[Row], after: Markup | None = None
 ) -> Markup:
     return el(
         "section",
         headed("h2", title, note, id=f"section-{key}"),
-        wide(title, table(heads, rows, named=True, class_=f"plain-table {key}"), "wide-list"),
+        wide(title, write(columns, rows, named=True, class_=f"plain-table {key}"), "wide-list"),
         after,
     )
+
+
+def _counted(head: str, key: str) -> Column:
+    return head, "n", lambda row: f"{row[key]:,}"
+
+
+def _gib(head: str, key: str) -> Column:
+    return head, "n", lambda row: text.UNKNOWN if row[key] is None else text.gib(row[key])
+
+
+_CHECKLIST: Final[Sequence[Column]] = (
+    ("Question", "", itemgetter("question")),
+    _counted("▲\u00a0concern", "concern"),
+    _counted("◆\u00a0unknown", "unknown"),
+    _counted("●\u00a0fine", "fine"),
+    ("Concern for", "names", lambda row: links(row["those"], _SHOWN_NAMES) if row["those"] else text.NOT_APPLICABLE),
+)
+_CAPACITY: Final[Sequence[Column]] = (
+    ("Node or quota", "", lambda row: join(text.printable(row["name"]), el("span", row["kind"], class_="small"))),
+    _gib("Available, GiB", "available_bytes"),
+    _gib("Taken now, GiB", "now_bytes"),
+    _gib("With the proposals, GiB", "then_bytes"),
+    _gib("Freed, GiB", "freed_bytes"),
+    (
+        "Containers",
+        "n",
+        lambda row: f"{row['containers']:,}" + (f" ({row['unknown']:,} unknown)" if row["unknown"] else ""),
+    ),
+)
 
 
 def capacity(found: Assessment) -> Markup | None:
@@ -250,15 +270,7 @@ def capacity(found: Assessment) -> Markup | None:
     frame = found.capacity.filter(pl.col("kind") != "nodes")
     nodes = next(found.capacity.filter(kind="nodes").iter_rows(named=True), None)
     order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
-    rows = [_held(row) for row in order.head(_SHOWN_CAPACITY).iter_rows(named=True)]
-    heads = (
-        ("Node or quota", ""),
-        ("Available, GiB", "n"),
-        ("Taken now, GiB", "n"),
-        ("With the proposals, GiB", "n"),
-        ("Freed, GiB", "n"),
-        ("Containers", "n"),
-    )
+    rows = order.head(_SHOWN_CAPACITY).to_dicts()
     words, unknown = [], 0
     if nodes is not None:
         side, unknown = "free" if nodes["freed_bytes"] >= 0 else "take", nodes["unknown"]
@@ -269,14 +281,7 @@ def capacity(found: Assessment) -> Markup | None:
         words.append(f"{text.count(unknown, 'container')} without a known request {_was(unknown)} not counted.")
     words.append("Only what is in this recording is counted; other pods take room as well.")
     after = el("p", " ".join(words), class_="note")
-    return _plain("capacity", "Capacity", "by node and namespace", heads, rows, after)
-
-
-def _held(row: dict[str, Any]) -> list[object]:
-    amounts = (row[f"{name}_bytes"] for name in ("available", "now", "then", "freed"))
-    unknown = f" ({row['unknown']:,} unknown)" if row["unknown"] else ""
-    named = join(text.printable(row["name"]), el("span", row["kind"], class_="small"))
-    return [named, *map(text.gib, amounts), f"{row['containers']:,}{unknown}"]
+    return _plain("capacity", "Capacity", "by node and namespace", _CAPACITY, rows, after)
 
 
 _STATES: Final = {
@@ -291,24 +296,22 @@ def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Marku
     known = [row for row in rows if row["accepted_because"] is not None]
     if not known and not unmatched:
         return None
-    cells = [
-        (
-            link(row),
-            marked(_STATES[row["accepted_passed"]]),
-            text.printable(row["accepted_because"]),
-            bounds(row),
-            text.memory(row["peak_bytes"]),
-            text.VERDICTS[row["verdict"]].word,
-        )
-        for row in known
-    ]
-    heads = (("Workload", ""), ("State", ""), ("What is known", ""), ("Accepted", ""), ("Peak", "n"), ("Verdict", ""))
     names = ", ".join(f"{text.printable(one.workload)} (line {one.line})" for one in unmatched)
     after = el("p", f"Known, but not in this recording: {names}.", class_="note") if names else None
     note = "out of the headline until a bound is passed"
-    if not cells:
+    if not known:
         return el("section", el("h2", "Known and accepted", id="section-accepted"), after)
-    return _plain("accepted", "Known and accepted", note, heads, cells, after)
+    return _plain("accepted", "Known and accepted", note, _ACCEPTED, known, after)
+
+
+_ACCEPTED: Final[Sequence[Column]] = (
+    ("Workload", "", link),
+    ("State", "", lambda row: marked(_STATES[row["accepted_passed"]])),
+    ("What is known", "", lambda row: text.printable(row["accepted_because"])),
+    ("Accepted", "", bounds),
+    ("Peak", "n", lambda row: text.memory(row["peak_bytes"])),
+    ("Verdict", "", lambda row: text.VERDICTS[row["verdict"]].word),
+)
 
 
 def raised_again(rows: Iterable[Row]) -> Markup | None:
@@ -382,20 +385,10 @@ def _findings(found: Assessment) -> Markup | None:
     findings = found.findings
     if not findings.height:
         return None
-    rows = [
-        (
-            _name(row),
-            text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"])),
-            text.printable(row["detail"]),
-            "not used" if row["rejected"] else "used",
-        )
-        for row in findings.head(_SHOWN_FINDINGS).iter_rows(named=True)
-    ]
-    heads = (("Workload", ""), ("Signal", ""), ("What cannot be right", ""), ("As evidence", ""))
     return folded(
         "Doubtful values",
         f"{findings.height:,}, {findings.filter(pl.col('rejected')).height:,} not used as evidence",
-        table(heads, rows, named=True),
+        write(_FINDINGS, findings.head(_SHOWN_FINDINGS).to_dicts(), named=True),
         _more(findings.height, _SHOWN_FINDINGS),
         opened=findings.height <= _OPEN_FINDINGS,
     )
@@ -405,6 +398,13 @@ def _name(row: dict[str, Any]) -> str:
     parts = [text.printable(row[part]) for part in ("namespace", "workload", "pod") if row[part] is not None]
     return "/".join(parts) or text.NOT_APPLICABLE
 
+
+_FINDINGS: Final[Sequence[Column]] = (
+    ("Workload", "", _name),
+    ("Signal", "", lambda row: text.SIGNAL_WORDS.get(row["signal"] or "", text.printable(row["signal"]))),
+    ("What cannot be right", "", lambda row: text.printable(row["detail"])),
+    ("As evidence", "", lambda row: "not used" if row["rejected"] else "used"),
+)
 
 #: Less than this is not worth a word.
 _LITTLE_BYTES: Final = 64 << 20
@@ -580,25 +580,26 @@ def groups(found: Assessment) -> Markup | None:
     frame = found.groups
     if frame.height < 2 or found.fleet.workloads < _MANY:  # noqa: PLR2004
         return None
-    owned, rows = frame["owner"].count() > 0, []
-    for row in frame.head(_SHOWN_GROUPS).iter_rows(named=True):
+
+    def named(row: Row) -> Markup:
         space = text.printable(row["namespace"])
-        back = text.UNKNOWN if row["waste_bytes"] is None else text.gib(row["waste_bytes"])
-        month = row["waste_per_month"]
-        money = text.NOT_APPLICABLE if month is None else text.money(month, found.fleet.currency)
-        named = el("a", shortened(space, SHOWN_NAME), href="#section-acts", data_space=space)
-        owner = [text.printable(row["owner"])] if owned else []
-        rows.append([named, *owner, *(f"{row[name]:,}" for name in ("workloads", *map(str, Alarm))), back, money])
-    heads = (
-        ("Namespace", ""),
-        *([("Owner", "")] if owned else []),
-        ("Workloads", "n"),
-        *((text.ALARMS[name].word, "n") for name in Alarm),
-        ("Can be given back, GiB", "n"),
-        ("a month", "n"),
-    )
+        return el("a", shortened(space, SHOWN_NAME), href="#section-acts", data_space=space)
+
+    def month(row: Row) -> str:
+        cost = row["waste_per_month"]
+        return text.NOT_APPLICABLE if cost is None else text.money(cost, found.fleet.currency)
+
+    owner: Column = ("Owner", "", lambda row: text.printable(row["owner"]))
+    columns: list[Column] = [
+        ("Namespace", "", named),
+        *([owner] if frame["owner"].count() else []),
+        _counted("Workloads", "workloads"),
+        *(_counted(text.ALARMS[name].word, name) for name in Alarm),
+        _gib("Can be given back, GiB", "waste_bytes"),
+        ("a month", "n", month),
+    ]
     note, more = "by namespace and owner; a name filters every table", _more(frame.height, _SHOWN_GROUPS)
-    return _plain("groups", "Where it is worst", note, heads, rows, more)
+    return _plain("groups", "Where it is worst", note, columns, frame.head(_SHOWN_GROUPS).to_dicts(), more)
 
 
 def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:

@@ -1,11 +1,19 @@
-"""`rm.read_pyroscope`: what a Pyroscope server has kept of a service's heap, as one profile that knows time."""
+"""Heap profiles that are served: fetched from a service and kept, or read from what a Pyroscope server has kept."""
 
 from __future__ import annotations
 
+import ctypes
 import math
 import re
+import select
+import signal
+import subprocess
+import sys
 import tempfile
+import time
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,24 +21,109 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import asked_window
+from rmtoolkit._io import make_folder, write_whole
+from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.heap import IN_CLUSTER
 from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
 from rmtoolkit.loaders._wire import field
+from rmtoolkit.loaders.record_kubectl import Kubectl, kubectl_error
 from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, who_asks
 from rmtoolkit.text import and_more, count, printable
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.symbols import Paths
 
+_NEAR: Final = "rmtoolkit heap pod/NAME:6060/debug/pprof/heap -n NAMESPACE, which forwards the port by kubectl."
+_WEB_PAGE: Final = "No profile looks like this: is the path right, such as /debug/pprof/heap?"
+_FORWARDED: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
+_PARENT_DIED: Final = 1
 
-_NEAR: Final = "kubectl port-forward svc/pyroscope 4040, then http://127.0.0.1:4040."
-_WEB_PAGE: Final = "That is no Pyroscope: a login page looks like this (token=, username=), or the path is wrong."
+
+def fetch(
+    url: str,
+    folder: str | os.PathLike[str],
+    *,
+    every: str | dt.timedelta | None = None,
+    count: int | None = None,
+    token_file: str | os.PathLike[str] | None = None,
+    tenant: str | None = None,
+    ca_file: str | None = None,
+    namespace: str | None = None,
+    context: str | None = None,
+    timeout_seconds: float = 60.0,
+) -> Iterator[Path]:
+    """Fetch profiles and give the file of each; who asks is said as for Prometheus."""
+    waits = None if every is None else parse_duration(every).total_seconds()
+    count = count if count is not None else 1 if waits is None else 2
+    if count < 1 or (count > 1 and not waits):
+        msg = f"count={count} and every={quote(every)}: expected how often, and how long to wait in between."
+        raise RmtoolkitError(msg)
+    told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
+    make_folder(folder)
+    begun = time.monotonic()
+    for number in range(count):
+        time.sleep(max(begun + number * (waits or 0) - time.monotonic(), 0))
+        # Nothing is kept open in between: kubectl gives up connections that are idle.
+        within = IN_CLUSTER.fullmatch(url)
+        place = _forwarded(within, namespace, context, timeout_seconds) if within else nullcontext(url)
+        with place as address:
+            client = Client(address, patience=Patience(timeout_seconds, 5, 0.5), near=_NEAR, web_page=_WEB_PAGE, **told)
+            try:
+                data = client.get()
+            finally:
+                client.close()
+        yield write_whole(Path(folder, f"heap-{datetime.now(UTC):%Y%m%dT%H%M%S}Z.{number + 1:04}.heap"), data)
+
+
+@contextmanager
+def _forwarded(
+    within: re.Match[str], namespace: str | None, context: str | None, timeout_seconds: float
+) -> Iterator[str]:
+    """Let the user's kubectl forward a port, give the address here, and end kubectl."""
+    target, port, path = within.groups()
+    kubectl = Kubectl.find("kubectl", context, None)
+    asked = [f"--namespace={namespace}"] if namespace is not None else []
+    words = ["port-forward", "--address=127.0.0.1", *asked, target, f":{port}"]
+    with subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+        [kubectl.program, *kubectl.options, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no locks are taken there
+    ) as process:
+        try:
+            yield f"http://127.0.0.1:{_port(process, words, timeout_seconds)}{path}"
+        finally:
+            process.kill()
+
+
+def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: float) -> int:
+    """Wait until kubectl says at which port it listens."""
+    assert process.stdout is not None  # noqa: S101 - pipes were asked for
+    assert process.stderr is not None  # noqa: S101
+    ready, _, _ = select.select([process.stdout], [], [], timeout_seconds)
+    line = process.stdout.readline(1 << 12).decode("utf-8", "replace") if ready else ""
+    if (said := _FORWARDED.match(line)) is not None:
+        return int(said[1])
+    process.kill()
+    complaints = process.stderr.read(1 << 16).decode("utf-8", "replace").splitlines()
+    raise kubectl_error(" ".join(words), complaints or [f"no port within {timeout_seconds:g} s"], process.wait())
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent is gone, however that went."""
+    ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
+
+
+_PYROSCOPE: Final = "kubectl port-forward svc/pyroscope 4040, then http://127.0.0.1:4040."
+_NO_PYROSCOPE: Final = "That is no Pyroscope: a login page looks like this (token=, username=), or the path is wrong."
 _SERVICE: Final = "/querier.v1.QuerierService/"
 #: What is live, as jemalloc, Go and others call it.
 _LIVE: Final = "inuse_space"
@@ -138,7 +231,7 @@ running, and the address right? In a cluster: kubectl port-forward svc/pyroscope
         raise RmtoolkitError(msg)
     begin, stop = asked_window(last, start, end)
     told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
-    client = Client(url, patience=Patience(timeout_seconds, 2, 0.5), near=_NEAR, web_page=_WEB_PAGE, **told)
+    client = Client(url, patience=Patience(timeout_seconds, 2, 0.5), near=_PYROSCOPE, web_page=_NO_PYROSCOPE, **told)
     try:
         store = _Store(client, math.floor(begin.timestamp() * 1000), math.ceil(stop.timestamp() * 1000))
         choices = [labels] if hasattr(labels, "keys") else list(labels)
