@@ -434,12 +434,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     if not named:
         msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
         raise ReadError(msg)
-    found, given = _files.find_files(
-        named,
-        expected=UNDERSTOOD,
-        meant="a file, a folder or a glob",
-        hint=_server_hint,
-    )
+    found, given = _files.find_files(named, expected=UNDERSTOOD, meant="a file, a folder or a glob", hint=_server_hint)
     sorted_out = _sort_out(found)
     parts, used = _read_all(sorted_out, options)
     if not parts:

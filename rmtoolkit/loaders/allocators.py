@@ -359,11 +359,6 @@ class Text(NamedTuple):
     content: str
     notes: tuple[str, ...]
 
-    @classmethod
-    def of(cls, asked: Asked, expected: str) -> Text:
-        """Read a file."""
-        return cls(asked, expected, *read_text(asked.path, expected=expected))
-
 
 class Whose(NamedTuple):
     """Names that a user gave; without pod and workload the name of the file is taken."""
@@ -506,7 +501,7 @@ def read_malloc_info(
     >>> read_malloc_info(log).samples.select("allocated_bytes", "free_bytes", "mapped_bytes").row(0)
     (600, 400, 1000)
     """
-    text = Text.of(Asked(path, time, interval, timezone), _EXPECTED)
+    text = Text(Asked(path, time, interval, timezone), _EXPECTED, *read_text(path, expected=_EXPECTED))
     documents = glibc_documents(text.content)
     if documents and not any(one.system_bytes or one.mapped_bytes for one in documents):
         raise ReadError.at(
@@ -595,7 +590,7 @@ def read_jemalloc_stats(
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
     """
-    text = Text.of(Asked(path, time, interval, timezone), _JEMALLOC_DUMP)
+    text = Text(Asked(path, time, interval, timezone), _JEMALLOC_DUMP, *read_text(path, expected=_JEMALLOC_DUMP))
     documents = jemalloc_documents(text.content)
     said = [
         Said(one.line, one.stamp, {f"{name}_bytes": size for name, size in totals.items()}, one.uptime_ns(), one.whole)
@@ -614,7 +609,7 @@ def read_jemalloc_stats(
     return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out=left_out)
 
 
-_EXPECTED_MALLOC_TEXT: Final = "what tcmalloc (MALLOCSTATS) or mimalloc (MIMALLOC_SHOW_STATS) printed"
+_PRINTED: Final = "what tcmalloc (MALLOCSTATS) or mimalloc (MIMALLOC_SHOW_STATS) printed"
 
 
 def read_malloc_text(
@@ -657,7 +652,7 @@ def read_malloc_text(
     >>> read_malloc_text(log).samples["allocated_bytes"].item()
     2097152
     """
-    text = Text.of(Asked(path, time, interval, timezone), _EXPECTED_MALLOC_TEXT)
+    text = Text(Asked(path, time, interval, timezone), _PRINTED, *read_text(path, expected=_PRINTED))
     about: tuple[str, ...] = ()
     said, source = _tcmalloc(text.content), "tcmalloc stats"
     if not said:

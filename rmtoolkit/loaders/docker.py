@@ -237,50 +237,19 @@ class Log:
     other: int = 0  # lines that are none of these
     first_other: tuple[int, str] | None = None
     windows: bool = False
-
-
-def _amount(number: str, unit: str) -> tuple[int, int]:
-    """Read an amount as Docker prints it, and how coarse it is."""
-    scale = UNITS[unit.lower()]
-    value = float(number)
-    step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
-    return round(value * scale), max(1, round(min(step, 1.0) * scale) if scale > 1 else 1)
-
-
-def read_stats(text: str) -> Log:
-    """Read the output of `docker stats`."""
-    log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
-    reader = _Reader(log)
-    # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
-    border = _WIPED if _WIPED.search(text) else _HOME
-    line = 1
-    for picture in border.split(text) if log.drawn else [text]:
-        for content in picture.split("\n"):
-            reader.take(line, _CODES.sub("", content).replace("\r", "").rstrip())
-            line += 1
-        line -= 1
-        if log.drawn:
-            reader.new_tick()
-    if log.drawn:
-        log.rows = list({(row.tick, row.id, row.name): row for row in log.rows}.values())
-    return log
-
-
-class _Reader:
-    """Goes through the lines and remembers the header and which containers the table has."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self._tick = 0
-        self._seen: set[tuple[str | None, str | None]] = set()
-        self._columns: list[str] = []
+    #: The table that is read: its number, the containers that it has had, the names of its columns.
+    tick: int = 0
+    seen: set[tuple[str | None, str | None]] = field(default_factory=set)
+    columns: list[str] = field(default_factory=list)
 
     def new_tick(self) -> None:
-        if self._seen:
-            self._tick += 1
-            self._seen = set()
+        """Begin another table, unless this one is empty."""
+        if self.seen:
+            self.tick += 1
+            self.seen = set()
 
     def take(self, line: int, text: str) -> None:
+        """Read the next line."""
         if not text.strip():
             return
         if _HEADER.search(text):
@@ -290,28 +259,28 @@ class _Reader:
         elif found := _PAIR.search(text):
             self._row(line, text, found)
         elif _UNKNOWN_PAIR.search(text):
-            self._log.idle += 1
+            self.idle += 1
         elif _WINDOWS.search(text):
-            self._log.windows = True
+            self.windows = True
         elif (stamp := _timestamps.find(text)) is not None:
-            if not self._log.drawn:
+            if not self.drawn:
                 self.new_tick()
-            self._log.marks.append((line, len(self._log.stamps)))
-            self._log.stamps.append((stamp[0], text))
+            self.marks.append((line, len(self.stamps)))
+            self.stamps.append((stamp[0], text))
         else:
-            self._log.other += 1
-            self._log.first_other = self._log.first_other or (line, text)
+            self.other += 1
+            self.first_other = self.first_other or (line, text)
 
     def _header(self, text: str) -> None:
         found = _timestamps.find(text)
-        self._columns = [cell.strip() for cell in _CELLS.split((found[1] if found else text).strip())]
-        if not self._log.drawn:
+        self.columns = [cell.strip() for cell in _CELLS.split((found[1] if found else text).strip())]
+        if not self.drawn:
             self.new_tick()
 
     def _row(self, line: int, text: str, pair: re.Match[str]) -> None:
         head, stamp = self._stamp(text[: pair.start()])
         cells = [cell.strip() for cell in _CELLS.split(f"{head}\0{text[pair.start() :]}".replace("\0", "").strip())]
-        named = dict(zip(self._columns, cells, strict=False)) if len(cells) == len(self._columns) else {}
+        named = dict(zip(self.columns, cells, strict=False)) if len(cells) == len(self.columns) else {}
         if named:
             id_ = named.get("CONTAINER ID") or named.get("ID")
             name = named.get("NAME") or named.get("CONTAINER")
@@ -333,7 +302,7 @@ class _Reader:
             return False
         pair = _PAIR.fullmatch(str(entry["memusage"]).strip())
         if pair is None:
-            self._log.idle += 1
+            self.idle += 1
             return True
         told = next((str(entry[key]) for key in _TIME_KEYS if entry.get(key) is not None), head)
         _, stamp = self._stamp(told)
@@ -345,8 +314,8 @@ class _Reader:
         found = _timestamps.find(head)
         if found is None:
             return head, None
-        self._log.stamps.append((found[0], head))
-        return found[1], len(self._log.stamps) - 1
+        self.stamps.append((found[0], head))
+        return found[1], len(self.stamps) - 1
 
     def _add(
         self, line: int, stamp: int | None, about: tuple[str | None, str | None, str | None], pair: re.Match[str]
@@ -356,19 +325,45 @@ class _Reader:
         (used, quantum), (limit, _) = _amount(pair[1], pair[2]), _amount(pair[3], pair[4])
         used, limit = min(used, ABSURD_BYTES), min(limit, ABSURD_BYTES)
         if used == 0 and limit == 0:
-            self._log.idle += 1
+            self.idle += 1
             return
         if id_ is not None and not _ID.fullmatch(id_):
             # `docker stats NAME` prints what was asked for in the place of the id.
             id_, name = None, name or id_
         key = (id_, name)
-        if key in self._seen and not self._log.drawn:
+        if key in self.seen and not self.drawn:
             self.new_tick()
-        self._seen.add(key)
+        self.seen.add(key)
         count = int(threads) if threads and _COUNT.fullmatch(threads) else None
-        self._log.rows.append(
-            Row(line, self._tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count)
+        self.rows.append(
+            Row(line, self.tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count)
         )
+
+
+def _amount(number: str, unit: str) -> tuple[int, int]:
+    """Read an amount as Docker prints it, and how coarse it is."""
+    scale = UNITS[unit.lower()]
+    value = float(number)
+    step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
+    return round(value * scale), max(1, round(min(step, 1.0) * scale) if scale > 1 else 1)
+
+
+def read_stats(text: str) -> Log:
+    """Read the output of `docker stats`."""
+    log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
+    # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
+    border = _WIPED if _WIPED.search(text) else _HOME
+    line = 1
+    for picture in border.split(text) if log.drawn else [text]:
+        for content in picture.split("\n"):
+            log.take(line, _CODES.sub("", content).replace("\r", "").rstrip())
+            line += 1
+        line -= 1
+        if log.drawn:
+            log.new_tick()
+    if log.drawn:
+        log.rows = list({(row.tick, row.id, row.name): row for row in log.rows}.values())
+    return log
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
@@ -463,10 +458,7 @@ _STOP_SIGNALS: Final = frozenset({2, 3, 9, 15})
 _KILLED: Final = 137
 
 #: Sizes that people choose are round; the memory of a host never is.
-_ROUND_BELOW: Final = (
-    (10 * GI, (64 * MI, 100 * MI, 100 * _MB)),
-    (1 << 62, (512 * MI, 1000 * MI, 1000 * _MB)),
-)
+_ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512 * MI, 1000 * MI, 1000 * _MB)))
 
 
 def set_limits(
@@ -512,9 +504,7 @@ def _is_chosen(limit: int) -> bool:
 
 
 def events_of(
-    limits: Sequence[tuple[int, int]],
-    inspected: Sequence[tuple[int, Inspected]],
-    happened: Sequence[Happened],
+    limits: Sequence[tuple[int, int]], inspected: Sequence[tuple[int, Inspected]], happened: Sequence[Happened]
 ) -> list[Event]:
     """Tell what happened to a container."""
     starts = [event.time for event in happened if event.action == "start"]

@@ -231,32 +231,16 @@ class Log:
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     other: int = 0
     mappings: bool = False
-
-
-def read_blocks(text: str, file_name: str = "") -> Log:
-    """Cut a file into blocks."""
-    log = Log()
-    reader = _Reader(log, file_name if file_name in CGROUP_FILES | PROCESS_FILES else "")
-    for line, content in enumerate(text.split("\n"), start=1):
-        reader.take(line, content.strip())
-    # A stamp without anything after it leaves an empty block.
-    log.blocks = [block for block in log.blocks if block.files]
-    return log
-
-
-class _Reader:
-    """Goes through the lines and remembers which file they are of."""
-
-    def __init__(self, log: Log, file_name: str) -> None:
-        self._log = log
-        self._file = file_name
-        self._tick = -1
-        self._stamp: int | None = None
-        self._seen: dict[str, set[str]] = {}
-        self._subject = ""
-        self._block: Block | None = None
+    #: What is read: of which file, in which snapshot, under which time stamp, of whom.
+    file: str = ""
+    tick: int = -1
+    stamp: int | None = None
+    seen: dict[str, set[str]] = field(default_factory=dict)
+    subject: str = ""
+    block: Block | None = None
 
     def take(self, line: int, text: str) -> None:
+        """Read the next line."""
         if not text:
             return
         if section := _SECTION.fullmatch(text):
@@ -268,44 +252,44 @@ class _Reader:
         if self._known(line, text):
             return
         # A bare number may be the time or an amount: only the first in a snapshot can be the time.
-        if text.isdigit() and self._block is not None and not self._block.files and self._block.stamp is not None:
-            self._log.other += 1
+        if text.isdigit() and self.block is not None and not self.block.files and self.block.stamp is not None:
+            self.other += 1
             return
         found = _timestamps.find(text)
         if found is None:
-            self._log.other += 1
+            self.other += 1
             return
         rest = found[1].strip()
         # A weekday may be left of a stamp that stands alone.
         own = not any(letter.isdigit() for letter in rest)
         self._mark(line, found[0], text, own=own)
         if not own and not self._known(line, rest):
-            self._log.other += 1
+            self.other += 1
 
     def _open(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        self._file = name
+        self.file = name
         process = _PROCESS_PATH.search(path)
         subject = process[1] if process else folder
-        if subject != self._subject:
-            self._subject, self._block = subject, None
+        if subject != self.subject:
+            self.subject, self.block = subject, None
 
     def _mark(self, line: int, stamp: Stamp, text: str, *, own: bool) -> None:
-        last = self._log.stamps[self._stamp][0] if self._stamp is not None else None
-        self._log.stamps.append((stamp, text))
+        last = self.stamps[self.stamp][0] if self.stamp is not None else None
+        self.stamps.append((stamp, text))
         if own or last is None:
-            self._stamp = len(self._log.stamps) - 1
-            self._tick += 1
-            self._seen = {}
-            self._block = self._add(line)
+            self.stamp = len(self.stamps) - 1
+            self.tick += 1
+            self.seen = {}
+            self.block = self._add(line)
         elif last.milliseconds // 1000 != stamp.milliseconds // 1000:
             # The lines of one snapshot may be stamped apart: what comes again tells a new one.
-            self._stamp = len(self._log.stamps) - 1
-            self._block = None
+            self.stamp = len(self.stamps) - 1
+            self.block = None
 
     def _add(self, line: int) -> Block:
-        block = Block(line, self._subject, self._stamp, max(0, self._tick))
-        self._log.blocks.append(block)
+        block = Block(line, self.subject, self.stamp, max(0, self.tick))
+        self.blocks.append(block)
         return block
 
     def _known(self, line: int, text: str) -> bool:
@@ -313,35 +297,35 @@ class _Reader:
         name, key = self._of(text)
         if not name:
             return bool(key)
-        if key == "Name" and self._block is not None and name in self._block.files:
+        if key == "Name" and self.block is not None and name in self.block.files:
             # Another process, or the same one again: its id comes a few lines later.
-            self._block, self._subject = None, ""
+            self.block, self.subject = None, ""
         elif key == "Pid":
             self._identify(text.rsplit(maxsplit=1)[-1])
         elif key != "Name" and self._again(f"{name}/{key}"):
-            self._block = None
-        if self._block is None or self._block.subject != self._subject:
-            self._block = self._add(line)
-        self._block.files.setdefault(name, []).append(text)
+            self.block = None
+        if self.block is None or self.block.subject != self.subject:
+            self.block = self._add(line)
+        self.block.files.setdefault(name, []).append(text)
         return True
 
     def _again(self, what: str) -> bool:
         """Notice what comes a second time in a snapshot: then it is the next one."""
-        seen = self._seen.setdefault(self._subject, set())
+        seen = self.seen.setdefault(self.subject, set())
         if what not in seen:
             seen.add(what)
             return False
-        self._tick = max(0, self._tick) + 1
-        self._seen = {self._subject: {what}}
+        self.tick = max(0, self.tick) + 1
+        self.seen = {self.subject: {what}}
         return True
 
     def _identify(self, pid: str) -> None:
-        self._subject = pid
+        self.subject = pid
         again = self._again("status/Pid")
-        if self._block is not None:
-            self._block.subject = pid
+        if self.block is not None:
+            self.block.subject = pid
             if again:
-                self._block.tick = self._tick
+                self.block.tick = self.tick
 
     def _of(self, text: str) -> tuple[str, str]:
         """Tell of which file a line is, and what in it; no file for what is known to be of no use."""
@@ -349,19 +333,29 @@ class _Reader:
         if found and found[1] in _ROLLUP_FIELDS | _STATUS_FIELDS:
             return ("smaps_rollup" if found[1] in _ROLLUP_FIELDS else "status"), found[1]
         if _MAPPING.fullmatch(text):
-            self._log.mappings |= not text.endswith("[rollup]")
+            self.mappings |= not text.endswith("[rollup]")
             return "smaps_rollup", "rollup"
         pair = _PAIR_PROCFS_BLOCKS.fullmatch(text)
         if pair:
-            name = self._file if self._file in CGROUP_FILES else ""
+            name = self.file if self.file in CGROUP_FILES else ""
             name = name or ("memory.events" if pair[1] in _EVENTS else "memory.stat")
             return name, pair[1]
         if _STALL_PROCFS_BLOCKS.fullmatch(text):
             # The files for processor and disk look the same.
-            return ("memory.pressure", text[:4]) if self._file == "memory.pressure" else ("", "stall")
-        if _NUMBER.fullmatch(text) and self._file in NUMBER_FILES:
-            return self._file, "number"
+            return ("memory.pressure", text[:4]) if self.file == "memory.pressure" else ("", "stall")
+        if _NUMBER.fullmatch(text) and self.file in NUMBER_FILES:
+            return self.file, "number"
         return "", "field" if _OTHER_FIELDS.fullmatch(text) else ""
+
+
+def read_blocks(text: str, file_name: str = "") -> Log:
+    """Cut a file into blocks."""
+    log = Log(file=file_name if file_name in CGROUP_FILES | PROCESS_FILES else "")
+    for line, content in enumerate(text.split("\n"), start=1):
+        log.take(line, content.strip())
+    # A stamp without anything after it leaves an empty block.
+    log.blocks = [block for block in log.blocks if block.files]
+    return log
 
 
 _EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
@@ -427,9 +421,7 @@ def read_procfs(
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(file) for file in path]
     sources: list[_Source] = []
     failed = read_each(
-        paths,
-        lambda file: sources.append(_read(Path(file), Asked(file, time, interval, timezone))),
-        expected=_EXPECTED,
+        paths, lambda file: sources.append(_read(Path(file), Asked(file, time, interval, timezone))), expected=_EXPECTED
     )
     containers, samples, events = _tell(sources)
     other = sum(source.log.other for source in sources)
@@ -671,10 +663,7 @@ class _Kill:
 
 
 def read_kernel(
-    path: str | os.PathLike[str],
-    *,
-    time: str | dt.datetime | None = None,
-    timezone: str | dt.tzinfo | None = None,
+    path: str | os.PathLike[str], *, time: str | dt.datetime | None = None, timezone: str | dt.tzinfo | None = None
 ) -> Recording:
     """Read OOM kills from what `dmesg` or `journalctl` printed.
 
@@ -781,10 +770,7 @@ def _kill_times(kills: list[_Kill], asked: Asked) -> tuple[list[_Kill], list[int
 
 
 #: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
-_RANKS: Final = (
-    pl.col("limit_bytes") == pl.col("limit_bytes_right"),
-    pl.col("workload") == pl.col("container_right"),
-)
+_RANKS: Final = (pl.col("limit_bytes") == pl.col("limit_bytes_right"), pl.col("workload") == pl.col("container_right"))
 
 
 def with_kills(recording: Recording) -> Recording:

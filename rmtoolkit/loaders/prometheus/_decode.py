@@ -218,27 +218,18 @@ def _take(document: list[Series] | _Document, answers: Answers) -> None:
 def _one_by_one(view: memoryview, answers: Answers) -> bool:
     """Read the series of an answer in which one has another form; tell whether any could be read."""
     try:
-        if view[0] == _LIST:
-            document: list[Series] | _Document = _good_series(view, answers)
-        else:
-            parts = msgspec.json.decode(view, type=dict[str, Raw])
-            outer = parts
-            if "data" in parts:
-                outer = msgspec.json.decode(parts["data"], type=dict[str, Raw])
-            alone = "result" not in outer
-            series = _good_series(b"[%b]" % bytes(view) if alone else outer.pop("result"), answers)
-            if outer is not parts:
-                parts["data"] = Raw(msgspec.json.encode(outer))
-            document = series if alone else msgspec.json.decode(msgspec.json.encode(parts), type=_Document)
-            if isinstance(document, _Document):
-                document.result = series
-                document.data = UNSET
-        if not document or (isinstance(document, _Document) and not document.result):
-            return False
+        parts = msgspec.json.decode(view, type=dict[str, Raw]) if view[0] != _LIST else {}
+        inner = msgspec.json.decode(parts["data"], type=dict[str, Raw]) if "data" in parts else parts
+        several = inner.get("result") if parts else view
+        series = _good_series(b"[%b]" % bytes(view) if several is None else several, answers)
+        said = {name: part for name, part in parts.items() if name not in ("data", "result")}
+        document = msgspec.json.decode(msgspec.json.encode(said), type=_Document)
     except msgspec.MsgspecError:
         return False
-    _take(document, answers)
-    return True
+    if series:
+        document.result = series
+        _take(document if parts and several is not None else series, answers)
+    return bool(series)
 
 
 def _good_series(text: bytes | memoryview | Raw, answers: Answers) -> list[Series]:
@@ -449,16 +440,12 @@ def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> l
     others = [text for text, part in zip(texts, parts, strict=True) if part is None]
     if not others:
         return [_stacked([part]) for part in parts if part is not None]
-    counts, times, values = _read_uneven(others, left_out)
+    counts, times, values = _read_compact(others) or _stacked([_read_odd(text, left_out) for text in others])
     if len(others) == len(texts):
         return [Numbers(counts, times, values)]
     cuts = np.cumsum(counts)[:-1]
     pieces = zip(np.split(times, cuts), np.split(values, cuts), strict=True)
     return [_stacked([next(pieces) if part is None else part]) for part in parts]
-
-
-def _read_uneven(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> Numbers:
-    return _read_compact(texts) or _stacked([_read_odd(text, left_out) for text in texts])
 
 
 def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:

@@ -45,9 +45,6 @@ _OWNER_CHARACTERS: Final = 45
 _MOST_LISTED: Final = 500
 
 _PATH: Final = "/api/v1/query_range"
-_CONTAINER_LEVEL: Final = "container"
-_POD_LEVEL: Final = "pod"
-
 
 #: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
 _USUAL: Final = (
@@ -105,15 +102,20 @@ class Leg:
     """Series that are asked for together: of one family, found by the same labels."""
 
     family: str
-    level: str  # ``container``, or ``pod`` for rows of whole pods
-    names: _fetch.Matcher
     matchers: tuple[_fetch.Matcher, ...]
     pod_label: str = "pod"
     listed: tuple[str, ...] = ()  # metrics that are known by their whole name
+    called: _fetch.Matcher | None = None  # how its metrics are called; None where all are listed
+    of_pods: bool = False  # rows of whole pods
     counts: Mapping[str, int] = field(default_factory=dict)
     #: Of how many at least some sample lies within the window.
     sure: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
+
+    @property
+    def names(self) -> _fetch.Matcher:
+        """What its metrics are called."""
+        return self.called or _fetch.one_of("__name__", self.listed)
 
     @property
     def telltale(self) -> str:
@@ -173,7 +175,7 @@ def discover(
     sampled = [(number, leg) for number, leg in enumerate(legs) if leg.family != CORE_FAMILY]
     unsure = [(number, leg) for number, leg in sampled if leg.family == "app" or number not in seen.counts]
     closer = [_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure]
-    has_pods = any(leg.level == _POD_LEVEL and number in seen.counts for number, leg in enumerate(legs))
+    has_pods = any(leg.of_pods and number in seen.counts for number, leg in enumerate(legs))
     lone = [_lone(legs)] if has_pods else []
     try:
         more = look(closer + lone)
@@ -201,54 +203,47 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
         inside = [_fetch.Matcher(style.container, "!=", ""), _fetch.Matcher(style.container, "!=", "POD")]
         # Without conditions the first style finds what has its labels too: nothing is asked for twice.
         is_foreign = number >= _FOREIGN
-        usual = [_fetch.Matcher(_STYLES[0].container, "=", "")] if is_foreign and not conditions else []
+        usual = _without(_STYLES[0].container) if is_foreign and not conditions else ()
         more = () if is_foreign else tuple(name for name in cgroup if name in overrides)
         mine = tuple(name for name in cgroup if name.startswith(style.names) or name in more)
         # Short, since a server takes a query of some length only.
         begun = "|".join([*(f"{name}.*" for name in style.names), *map(_fetch.exactly, more)])
         names = _fetch.Matcher("__name__", "=~", begun)
-        yield Leg("cgroup", _CONTAINER_LEVEL, names, (*conditions, *inside, *usual), style.pod, mine)
+        yield Leg("cgroup", (*conditions, *inside, *usual), style.pod, mine, names)
         if number == 0:
-            whole = tuple(_fetch.Matcher(label, "=", "") for label in (style.container, *(one.pod for one in _SAID)))
+            whole = _without(style.container, *(one.pod for one in _SAID))
             there = (*conditions, *whole, _fetch.Matcher(style.pod, "!=", ""))
-            yield Leg("cgroup", _POD_LEVEL, names, there, style.pod, mine)
+            yield Leg("cgroup", there, style.pod, mine, names, of_pods=True)
         elif style.pod == _OF_PODS:
-            pods = tuple(name for name in cgroup if name.startswith("k8s_pod_"))
-            yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", pods), conditions, style.pod, pods)
+            yield Leg("cgroup", conditions, style.pod, tuple(name for name in cgroup if name.startswith("k8s_pod_")))
         # Without conditions, labels do not have to be told apart: what is there is found the first time.
         if number == 0 or (number == 1 and conditions):
-            yield Leg("kube", _CONTAINER_LEVEL, _fetch.one_of("__name__", kube), (*conditions, memory), style.pod, kube)
-            of_namespace = tuple(_conditions(Wanted(wanted.namespaces), style))
-            yield Leg("owner", _CONTAINER_LEVEL, _fetch.one_of("__name__", owner), of_namespace, style.pod, owner)
-            cpus = (*conditions, _CPU)
-            yield Leg(
-                CORE_FAMILY, _CONTAINER_LEVEL, _fetch.one_of("__name__", _CPU_LIMITS), cpus, style.pod, _CPU_LIMITS
-            )
+            yield Leg("kube", (*conditions, memory), style.pod, kube)
+            yield Leg("owner", tuple(_conditions(Wanted(wanted.namespaces), style)), style.pod, owner)
+            yield Leg(CORE_FAMILY, (*conditions, _CPU), style.pod, _CPU_LIMITS)
         if number == 0:
-            quotas = _fetch.one_of("__name__", _QUOTAS)
-            yield Leg(CORE_FAMILY, _CONTAINER_LEVEL, quotas, (*conditions, *inside), style.pod, _QUOTAS)
+            yield Leg(CORE_FAMILY, (*conditions, *inside), style.pod, _QUOTAS)
         if number == 0 or (number in (1, _FOREIGN) and conditions):
-            yield Leg("app", _CONTAINER_LEVEL, app_names, conditions, style.pod)
-    yield Leg(CORE_FAMILY, _CONTAINER_LEVEL, _fetch.one_of("__name__", _OF_NODES), (_CPU,), listed=_OF_NODES)
+            yield Leg("app", conditions, style.pod, called=app_names)
+    yield Leg(CORE_FAMILY, (_CPU,), listed=_OF_NODES)
     if not wanted.namespaces and not wanted.pods:
         # The names that Compose and Swarm give hold that of the service.
         held_name = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
         named = _fetch.Matcher("name", "=~", held_name) if held_name else _fetch.Matcher("name", "!=", "")
-        docker = (named, _fetch.Matcher("container", "=", ""), _fetch.Matcher("pod", "=", ""))
+        docker = (named, *_without("container", "pod"))
         usual_names = tuple(name for name in cgroup if name in overrides or name.startswith(("container_", "podman_")))
-        yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", usual_names), docker, listed=usual_names)
-        yield Leg(CORE_FAMILY, _CONTAINER_LEVEL, _fetch.one_of("__name__", _QUOTAS), docker, listed=_QUOTAS)
+        yield Leg("cgroup", docker, listed=usual_names)
+        yield Leg(CORE_FAMILY, docker, listed=_QUOTAS)
         # Podman's exporter tells names apart from amounts, by an id.
         podman = tuple(name for name in cgroup if name.startswith("podman_"))
-        nameless = tuple(_fetch.Matcher(label, "=", "") for label in ("name", "container", "pod"))
-        yield Leg("cgroup", _CONTAINER_LEVEL, _fetch.one_of("__name__", podman), nameless, listed=podman)
+        yield Leg("cgroup", _without("name", "container", "pod"), listed=podman)
         if wanted.workloads:
-            alone = (
-                _fetch.one_of("job", wanted.workloads),
-                _fetch.Matcher("pod", "=", ""),
-                _fetch.Matcher("exported_pod", "=", ""),
-            )
-            yield Leg("app", _CONTAINER_LEVEL, app_names, alone)
+            alone = (_fetch.one_of("job", wanted.workloads), *_without("pod", "exported_pod"))
+            yield Leg("app", alone, called=app_names)
+
+
+def _without(*labels: str) -> tuple[_fetch.Matcher, ...]:
+    return tuple(_fetch.Matcher(label, "=", "") for label in labels)
 
 
 #: What is told of CPUs: only how it was at last, see `_cores`.
@@ -307,10 +302,9 @@ def _counted(number: int, series: str) -> str:
 def _lone(legs: Sequence[Leg]) -> str:
     """Name the pods of which only the whole is known."""
     name = _TELLTALES["cgroup"]
-    levels = {leg.level: leg.matchers for leg in reversed(legs) if leg.family == "cgroup"}
+    levels = {leg.of_pods: leg.matchers for leg in reversed(legs) if leg.family == "cgroup"}
     whole, inside = (
-        f"group by (namespace, pod) ({_fetch.Selector((name,), levels[level]).promql()})"
-        for level in (_POD_LEVEL, _CONTAINER_LEVEL)
+        f"group by (namespace, pod) ({_fetch.Selector((name,), levels[of_pods]).promql()})" for of_pods in (True, False)
     )
     return f'label_replace({whole} unless {inside}, "rmtoolkit_leg", "lone", "", "")'
 
@@ -364,7 +358,7 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
         counts = seen.counts.get(number, {})
         meant = _best({name: size for name, size in counts.items() if role_of(name, overrides)})
         matchers = leg.matchers
-        if leg.level == _POD_LEVEL:
+        if leg.of_pods:
             if not seen.lone:
                 continue
             if len(seen.lone) <= _MOST_LISTED:

@@ -21,13 +21,7 @@ import numpy as np
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
-from rmtoolkit.loaders.prometheus._remote_read import (
-    HEADERS,
-    PLAIN_TYPE,
-    STREAMED_TYPE,
-    UNKNOWN_CHUNKS,
-    request_body,
-)
+from rmtoolkit.loaders.prometheus._remote_read import HEADERS, PLAIN_TYPE, STREAMED_TYPE, UNKNOWN_CHUNKS, request_body
 from rmtoolkit.loaders.server import Client, DamagedError, ServerError, TooMuchError
 
 if TYPE_CHECKING:

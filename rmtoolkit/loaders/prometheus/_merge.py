@@ -104,10 +104,7 @@ def _ranked(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
     series = table["series"].to_numpy()
     first, last = decoded.span(series)
     return table.with_columns(
-        count=decoded.counts[series],
-        first=first,
-        last=last,
-        value=decoded.values[decoded.starts[series]],
+        count=decoded.counts[series], first=first, last=last, value=decoded.values[decoded.starts[series]]
     ).with_columns(
         # One replica for all signals of a container, so that they share their instants.
         weight=pl.col("count").sum().over("entity", "replica", "source")

@@ -33,16 +33,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     teams,
 )
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import (
-    ABSURD_BYTES,
-    BYTE_SIGNALS,
-    CONTAINERS,
-    CORES,
-    EVENTS,
-    HELD_SIGNALS,
-    SIGNALS,
-    Report,
-)
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, EVENTS, HELD_SIGNALS, SIGNALS, Report
 
 if TYPE_CHECKING:
     import datetime as dt
