@@ -134,11 +134,10 @@ class Leg:
         """Keep the metrics that come whatever their values are."""
         return self.only(lambda name: role_of(name, overrides) not in _REASONS)
 
-    def plan(self, asks: Sequence[_fetch.Ask], after_seconds: int, until_seconds: int, **how: int) -> list[_fetch.Part]:
+    def plan(self, asks: Sequence[_fetch.Ask], time: _fetch.Stretch, **how: int) -> list[_fetch.Part]:
         """Cut what is asked of its series into requests."""
         series = sum(self.counts.values())
-        rate = series / self.interval_seconds
-        return _fetch.plan(asks, after_seconds, until_seconds, samples_per_second=rate, series=series, **how)
+        return _fetch.plan(asks, time, samples_per_second=series / self.interval_seconds, series=series, **how)
 
     def selector(self, names: Sequence[str], *more: _fetch.Matcher) -> _fetch.Selector:
         """Select some of its metrics."""
@@ -146,20 +145,15 @@ class Leg:
 
 
 def discover(
-    client: Client,
-    wanted: Wanted,
-    overrides: Mapping[str, str],
-    labels: Mapping[str, str],
-    start_seconds: int,
-    end_seconds: int,
+    client: Client, wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str], time: _fetch.Stretch
 ) -> list[Leg]:
     """Find what a server has, with two requests."""
     legs = list(legs_of(wanted, overrides, labels))
-    step = max(60, (end_seconds - start_seconds) // _INSTANTS)
-    first = end_seconds - step * min(_INSTANTS - 1, (end_seconds - start_seconds) // step)
-    times = {"start": str(first), "end": str(end_seconds), "step": str(step)}
+    step = max(60, time.seconds // _INSTANTS)
+    first = time.until - step * min(_INSTANTS - 1, time.seconds // step)
+    times = {"start": str(first), "end": str(time.until), "step": str(step)}
     # What a look counts may have ended as long before it as it looks back.
-    since = (start_seconds + max(step, _COUNTED_SECONDS)) * 1000
+    since = (time.after + max(step, _COUNTED_SECONDS)) * 1000
 
     def look(queries: Iterable[str]) -> _Seen:
         return _seen(_fetch.ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs, since)
@@ -424,15 +418,15 @@ class Metadata(NamedTuple):
 
 
 def fetch_metadata(
-    fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], after_seconds: int, until_seconds: int
+    fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], time: _fetch.Stretch
 ) -> Metadata:
     """Fetch all facts of a window."""
     facts = (leg.only(lambda name: role_of(name, overrides) not in SIGNALS) for leg in legs)
     known = [leg for leg in facts if leg.counts and leg.family != CORE_FAMILY]
-    cores = _cores(fetcher, legs, after_seconds, until_seconds)
+    cores = _cores(fetcher, legs, time)
     if not known:
         return cores
-    found = _facts(fetcher, known, after_seconds, until_seconds)
+    found = _facts(fetcher, known, time)
     return Metadata([*found.parts, *cores.parts], found.warnings, found.partial + cores.partial)
 
 
@@ -440,40 +434,32 @@ def fetch_metadata(
 _CORE_LOOKS: Final = 8
 
 
-def _cores(fetcher: Fetcher, legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> Metadata:
+def _cores(fetcher: Fetcher, legs: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
     """Fetch the limits of CPUs, and how many the machines have, with one request."""
     found = [leg for leg in legs if leg.family == CORE_FAMILY]
     asks = [_fetch.Ask(leg.selector([name for name in leg.listed if leg.counts[name]]), "last") for leg in found]
     if not asks:
         return Metadata([])
     try:
-        return Metadata(fetcher.fetch([_looks_at(asks, after_seconds, until_seconds, _CORE_LOOKS)]))
+        return Metadata(fetcher.fetch([_looks_at(asks, time, _CORE_LOOKS)]))
     except RmtoolkitError as error:
         return Metadata([], partial=(f"limits of CPUs are missing: {error}",))
 
 
-def _facts(fetcher: Fetcher, known: Sequence[Leg], after_seconds: int, until_seconds: int) -> Metadata:
-    length = until_seconds - after_seconds
+def _facts(fetcher: Fetcher, known: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
     try:
-        if max(length / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
+        if max(time.seconds / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
             raw = [(leg, [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
-            parts = [part for leg, asks in raw for part in leg.plan(asks, after_seconds, until_seconds, parallel=1)]
-            return Metadata(fetcher.fetch(parts))
-        coarse = _fetch.together(fetcher.fetch([_coarse(known, after_seconds, until_seconds)]))
-        return _closer(fetcher, known, coarse, after_seconds, until_seconds)
+            return Metadata(fetcher.fetch([part for leg, asks in raw for part in leg.plan(asks, time, parallel=1)]))
+        return _closer(fetcher, known, _looks_at(list(_asks(known)), time, _LOOKS), time)
     except RmtoolkitError as error:
         return Metadata([], partial=(f"limits, owners, restarts and versions are missing: {error}",))
 
 
-def _coarse(legs: Sequence[Leg], after_seconds: int, until_seconds: int) -> _fetch.Part:
-    return _looks_at(list(_asks(legs)), after_seconds, until_seconds, _LOOKS)
-
-
-def _looks_at(asks: Sequence[_fetch.Ask], after_seconds: int, until_seconds: int, most: int) -> _fetch.Part:
-    length = until_seconds - after_seconds
-    step = -(-length // most // 60) * 60
-    looks = -(-length // step)
-    return _fetch.Part(tuple(asks), until_seconds - looks * step, until_seconds, step)
+def _looks_at(asks: Sequence[_fetch.Ask], time: _fetch.Stretch, most: int) -> _fetch.Part:
+    step = -(-time.seconds // most // 60) * 60
+    looks = -(-time.seconds // step)
+    return _fetch.Part(tuple(asks), time._replace(after=time.until - looks * step), step)
 
 
 def _asks(legs: Sequence[Leg]) -> Iterator[_fetch.Ask]:
@@ -490,8 +476,9 @@ def _role(name: str) -> str:
     return KNOWN[name].role if name in KNOWN else ""
 
 
-def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_seconds: int, until_seconds: int) -> Metadata:
-    """Fetch the facts of those pods again, exactly, where something changed."""
+def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fetch.Stretch) -> Metadata:
+    """Look at facts from time to time, and fetch them again, exactly, of those pods where something changed."""
+    coarse = _fetch.together(fetcher.fetch([looks]))
     changed = _changed(coarse, legs)
     parts: list[_fetch.Part] = []
     closer: set[str] = set()
@@ -504,14 +491,13 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
         known = max(1, sum(size for name, size in leg.counts.items() if name in names))
         share = len(pods) / max(len(pods), *leg.counts.values())
         rate = known * share / leg.interval_seconds
-        most = int(_CLOSER_SAMPLES / max(rate / len(pods) * (until_seconds - after_seconds), 1e-9))
+        most = int(_CLOSER_SAMPLES / max(rate / len(pods) * time.seconds, 1e-9))
         chosen = pods[: max(1, most)]
         left_out = max(left_out, len(pods) - len(chosen))
         closer.update(chosen)
         parts += _fetch.plan(
             [_fetch.Ask(leg.selector(names, _fetch.one_of(leg.pod_label, chosen)), "raw")],
-            after_seconds,
-            until_seconds,
+            time,
             samples_per_second=rate * len(chosen) / len(pods),
             series=int(known * share) + 1,
             parallel=1,
@@ -522,8 +508,8 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], coarse: Decoded, after_second
         _role(one.get("__name__", "")) not in _WATCHED or not any(one.get(label) in closer for label in labels)
         for one in coarse.labels
     ]
-    step = _coarse(legs, after_seconds, until_seconds).step_seconds
-    notes = (f"times of restarts are known to within {step // 60} minutes only for {left_out:,} pods",)
+    minutes = looks.step_seconds // 60
+    notes = (f"times of restarts are known to within {minutes} minutes only for {left_out:,} pods",)
     return Metadata([coarse.where(np.array(kept, bool)), *exact], warnings=notes if left_out else ())
 
 

@@ -96,6 +96,22 @@ _MOST_STEPS: Final = 11_000
 _SHORTEST_SECONDS: Final = 60
 
 
+class Stretch(NamedTuple):
+    """The time later than `after`, up to `until`, in seconds since 1970."""
+
+    after: int
+    until: int
+
+    @property
+    def seconds(self) -> int:
+        """Its length."""
+        return self.until - self.after
+
+    def only(self, decoded: Decoded) -> Decoded:
+        """Keep the samples that lie in it."""
+        return between(decoded, self.after * 1000 + 1, self.until * 1000)
+
+
 class Ask(NamedTuple):
     """Some series, and what of them is wanted."""
 
@@ -104,12 +120,11 @@ class Ask(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one request asks for: samples later than `after_seconds`, up to `until_seconds`."""
+    """What one request asks for."""
 
     asks: tuple[Ask, ...]  # one of raw samples; any number of others
-    after_seconds: int
-    until_seconds: int
-    step_seconds: int = 0  # 0 for raw samples; else points lie at `until_seconds` and every step before it
+    time: Stretch
+    step_seconds: int = 0  # 0 for raw samples; else points lie at the end of the time and every step before it
     samples: int = 0
 
     def promql(self) -> str:
@@ -124,16 +139,15 @@ class Part(NamedTuple):
 
     def times(self) -> dict[str, str]:
         """Give the times of `query_range`."""
-        first = self.after_seconds + self.step_seconds
-        return {"start": str(first), "end": str(self.until_seconds), "step": str(self.step_seconds)}
+        first = self.time.after + self.step_seconds
+        return {"start": str(first), "end": str(self.time.until), "step": str(self.step_seconds)}
 
     def halves(self) -> tuple[Part, Part] | None:
         """Cut it in two: by time, and what is as short as can be by its metrics."""
-        length = self.until_seconds - self.after_seconds
-        step = self.step_seconds or 1
-        if length >= 2 * max(step, _SHORTEST_SECONDS if self.step_seconds == 0 else step):
-            middle = self.after_seconds + length // step // 2 * step
-            return self._replace(until_seconds=middle), self._replace(after_seconds=middle)
+        (after, until), step = self.time, self.step_seconds or 1
+        if until - after >= 2 * (self.step_seconds or _SHORTEST_SECONDS):
+            middle = after + (until - after) // step // 2 * step
+            return self._replace(time=Stretch(after, middle)), self._replace(time=Stretch(middle, until))
         if len(self.asks) > 1:
             half = len(self.asks) // 2
             return self._replace(asks=self.asks[:half]), self._replace(asks=self.asks[half:])
@@ -162,8 +176,7 @@ def _terms(ask: Ask, step_seconds: int) -> Iterable[str]:
 
 def plan(
     asks: Sequence[Ask],
-    after_seconds: int,
-    until_seconds: int,
+    time: Stretch,
     *,
     samples_per_second: float,
     series: int,
@@ -171,7 +184,7 @@ def plan(
     parallel: int = 4,
 ) -> list[Part]:
     """Cut a stretch of time into requests."""
-    length = until_seconds - after_seconds
+    length = time.seconds
     raw = samples_per_second * length
     points = raw if step_seconds == 0 else series * (length / step_seconds)
     count = max(math.ceil(points / BUDGET), min(parallel, int(points / _SMALL)), 1)
@@ -180,13 +193,9 @@ def plan(
     if step_seconds:
         count = max(count, math.ceil(raw / _SERVER_SAMPLES), math.ceil(length / step_seconds / _MOST_STEPS))
     pieces = max(1, min(count, length // shortest))
-    edges = [after_seconds + round(length / unit * number / pieces) * unit for number in range(pieces)]
-    edges.append(until_seconds)
-    parts = [
-        Part(tuple(asks), one, other, step_seconds, int(points / pieces))
-        for one, other in pairwise(edges)
-        if other > one
-    ]
+    edges = [time.after + round(length / unit * number / pieces) * unit for number in range(pieces)]
+    stretches = [Stretch(one, other) for one, other in pairwise([*edges, time.until]) if other > one]
+    parts = [Part(tuple(asks), stretch, step_seconds, int(points / pieces)) for stretch in stretches]
     # Few instants of very many series: the metrics are shared out.
     for _ in range(math.ceil(math.log2(max(1.0, count / pieces)))):
         parts = [half for part in parts for half in _by_names(part)]
@@ -195,25 +204,22 @@ def plan(
 
 def _by_names(part: Part) -> Sequence[Part]:
     halves = part.halves()
-    is_cut = halves is not None and halves[0].until_seconds == part.until_seconds
+    is_cut = halves is not None and halves[0].time == part.time
     return halves if halves is not None and is_cut else (part,)
 
 
-#: How raw samples are fetched: `(client, selector, after_seconds, until_seconds)` gives all samples later than
-#: `after_seconds` and not later than `until_seconds` (whole seconds since 1970). Raises `TooMuchError` to be asked
-#: for less, `ServerError` when nothing helps.
-RawFetch: TypeAlias = Callable[[Client, Selector, int, int], Decoded]
+#: How raw samples are fetched. Raises `TooMuchError` to be asked for less, `ServerError` when nothing helps.
+RawFetch: TypeAlias = Callable[[Client, Selector, Stretch], Decoded]
 
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
 
 
-def raw_by_json(client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+def raw_by_json(client: Client, selector: Selector, time: Stretch) -> Decoded:
     """Fetch raw samples with a range selector in an instant query: the one way that every server has."""
-    query = f"{selector.promql()}[{until_seconds - after_seconds}s]"
-    decoded = ask(client, "/api/v1/query", {"query": query, "time": str(until_seconds)})
+    query = f"{selector.promql()}[{time.seconds}s]"
     # Up to version 2 a range holds both its ends, since version 3 only the later one.
-    return between(decoded, after_seconds * 1000 + 1, until_seconds * 1000)
+    return time.only(ask(client, "/api/v1/query", {"query": query, "time": str(time.until)}))
 
 
 def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: bool = False) -> Decoded:
@@ -393,9 +399,9 @@ class Fetcher:
 
     def _sent(self, part: Part) -> Decoded:
         if part.step_seconds == 0:
-            return self._raw(self._client, part.asks[0].selector, part.after_seconds, part.until_seconds)
-        decoded = ask(self._client, "/api/v1/query_range", {"query": part.promql(), **part.times()})
-        return between(decoded, part.after_seconds * 1000 + 1, part.until_seconds * 1000)
+            return self._raw(self._client, part.asks[0].selector, part.time)
+        asked = {"query": part.promql(), **part.times()}
+        return part.time.only(ask(self._client, "/api/v1/query_range", asked))
 
 
 def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm, in a terminal or a notebook
@@ -470,21 +476,21 @@ class BulkFetch:
             why, self._trouble = ("", self._trouble) if self._ways else (self._trouble, "")
         return f"remote read was asked for, and JSON was read instead: {why.rstrip('.')}" if why else ""
 
-    def __call__(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
-        """Fetch the samples later than the first and not later than the second time, and markers of ends."""
+    def __call__(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
+        """Fetch the samples of a stretch of time, and markers of ends."""
         if not self._known.is_set() and not self._first.acquire(blocking=False):
             self._known.wait()
         try:
-            return self._tried(client, selector, after_seconds, until_seconds)
+            return self._tried(client, selector, time)
         finally:
             self._known.set()
 
-    def _tried(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+    def _tried(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
         for way in self._ways:
             fetch = self._by_remote_read if way == "read" else raw_by_export
             known = self._known.is_set()
             try:
-                found = fetch(client if known else _hasty(client), selector, after_seconds, until_seconds)
+                found = fetch(client if known else _hasty(client), selector, time)
             except _NotThereError as error:
                 why = str(error)
             except ServerError as error:
@@ -494,15 +500,15 @@ class BulkFetch:
                 why = f"HTTP {error.status}" if error.status not in (None, _OK) else str(error)
                 why = why.removeprefix(f"Could not read {client.address!r}: ")
             else:
-                return between(found, after_seconds * 1000 + 1, until_seconds * 1000)
+                return time.only(found)
             with self._lock:
                 self._ways = tuple(other for other in self._ways if other != way)
                 if way == "read":
                     self._trouble = self._trouble or why
-        return raw_by_json(client, selector, after_seconds, until_seconds)
+        return raw_by_json(client, selector, time)
 
-    def _by_remote_read(self, client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
-        body = request_body([selector.conditions()], after_seconds * 1000 + 1, until_seconds * 1000)
+    def _by_remote_read(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
+        body = request_body([selector.conditions()], time.after * 1000 + 1, time.until * 1000)
 
         def read(content: bytes) -> Decoded:
             if content and not is_remote_read(content):
@@ -519,7 +525,7 @@ class BulkFetch:
 
         types = (STREAMED_TYPE, PLAIN_TYPE)
         decoded = client.ask("/api/v1/read", {}, read, data=body, headers=HEADERS, pieces=True, types=types)
-        external = self._added(client, selector, after_seconds, until_seconds, decoded.labels)
+        external = self._added(client, selector, time, decoded.labels)
         if not external:
             return decoded
         kept = [{name: value for name, value in labels.items() if name not in external} for labels in decoded.labels]
@@ -528,19 +534,14 @@ class BulkFetch:
     # A remote read adds the server's external labels to every series, which no other answer has. They are taken away,
     # so that samples and facts speak of the same containers, whichever way they came.
     def _added(
-        self,
-        client: Client,
-        selector: Selector,
-        after_seconds: int,
-        until_seconds: int,
-        series: Sequence[Mapping[str, str]],
+        self, client: Client, selector: Selector, time: Stretch, series: Sequence[Mapping[str, str]]
     ) -> frozenset[str]:
         """Tell which labels were added to all series: the server does not list them as labels of its own."""
         common = set(series[0]).intersection(*series) if series else set()
         unknown = frozenset(common - _ORDINARY)
         with self._lock:
             if not unknown <= self._external | self._own.get(selector, frozenset()):
-                asked = {"match[]": selector.promql(), "start": str(after_seconds), "end": str(until_seconds)}
+                asked = {"match[]": selector.promql(), "start": str(time.after), "end": str(time.until)}
                 listed = client.ask("/api/v1/labels", asked, _labels)
                 self._own[selector] = unknown.intersection(listed)
                 self._external |= unknown.difference(listed)
@@ -563,9 +564,9 @@ def _labels(body: bytes) -> list[str]:
         raise DamagedError(said) from error
 
 
-def raw_by_export(client: Client, selector: Selector, after_seconds: int, until_seconds: int) -> Decoded:
+def raw_by_export(client: Client, selector: Selector, time: Stretch) -> Decoded:
     """Fetch raw samples from VictoriaMetrics, which streams them as JSON lines."""
-    asked = {"match[]": selector.promql(), "start": f"{after_seconds}.001", "end": str(until_seconds)}
+    asked = {"match[]": selector.promql(), "start": f"{time.after}.001", "end": str(time.until)}
 
     def read(body: bytes) -> Decoded:
         if body.strip() and not body.startswith(b'{"metric"'):

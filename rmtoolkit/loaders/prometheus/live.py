@@ -38,12 +38,12 @@ _INSTANTS: Final = 8
 
 
 def diagnose_empty(
-    client: Client, wanted: Wanted, overrides: Mapping[str, str], after_seconds: int, until_seconds: int
+    client: Client, wanted: Wanted, overrides: Mapping[str, str], time: _fetch.Stretch
 ) -> RmtoolkitError:
     """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
     names = (*_METRICS, *overrides, "process_resident_memory_bytes")
     query = f"group by (namespace, pod) ({_fetch.Selector(names).promql()})"
-    there = _labels(client, query, ("namespace", "pod"), after_seconds, until_seconds)
+    there = _labels(client, query, ("namespace", "pod"), time)
     if there:
         frame = pl.DataFrame(there, schema={"namespace": pl.String(), "pod": pl.String()}, orient="row")
         for column, values in (("namespace", wanted.namespaces), ("pod", wanted.pods)):
@@ -55,9 +55,9 @@ def diagnose_empty(
             owner = _workloads.infer(pl.col("pod")).struct.field("workload").alias("workload")
             found = frame.select(owner)["workload"].drop_nulls().unique().sort()
             return UnknownWorkloadError.named(wanted.workloads[0], found)
-    first, last = (dt.datetime.fromtimestamp(time, dt.UTC) for time in (after_seconds + 1, until_seconds))
+    first, last = (dt.datetime.fromtimestamp(second, dt.UTC) for second in (time.after + 1, time.until))
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
-    metrics = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), until_seconds - 60, until_seconds)
+    metrics = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), time._replace(after=time.until - 60))
     if not metrics:
         return NothingThereError(
             client.fault(f"it has no samples at all {when}", "Is the time right? Does it scrape anything?")
@@ -73,12 +73,10 @@ def diagnose_empty(
     )
 
 
-def _labels(
-    client: Client, query: str, names: Sequence[str], after_seconds: int, until_seconds: int
-) -> list[tuple[str | None, ...]]:
-    step = max(60, (until_seconds - after_seconds) // _INSTANTS)
-    first = until_seconds - (until_seconds - after_seconds) // step * step
-    times = {"start": str(first), "end": str(until_seconds), "step": str(step)}
+def _labels(client: Client, query: str, names: Sequence[str], time: _fetch.Stretch) -> list[tuple[str | None, ...]]:
+    step = max(60, time.seconds // _INSTANTS)
+    first = time.until - time.seconds // step * step
+    times = {"start": str(first), "end": str(time.until), "step": str(step)}
     try:
         decoded = _fetch.ask(client, "/api/v1/query_range", {"query": query, **times})
     except RmtoolkitError:
@@ -296,21 +294,20 @@ class Prometheus:
         step_seconds = _whole(parse_duration(step)) if step is not None else 0
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
-        legs = discover(client, wanted, overrides, labels or {}, window.after, window.until)
+        legs = discover(client, wanted, overrides, labels or {}, window.whole)
         sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
         signals = [leg for leg in sampled if leg.counts]
         if not signals:
-            raise diagnose_empty(client, wanted, overrides, window.after, window.until)
+            raise diagnose_empty(client, wanted, overrides, window.whole)
         with _fetch.Fetcher(client, self._bulk or _fetch.raw_by_json, self._parallel, progress=progress) as fetcher:
-            parts = [part for leg in signals for part in _plan(leg, overrides, window, step_seconds, self._parallel)]
+            parts = [
+                part for leg in signals for part in _plan(leg, overrides, window.whole, step_seconds, self._parallel)
+            ]
             expected = sum(part.samples for part in parts)
             if expected > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
-            fetched = partial(
-                fetcher.fetch_beside,
-                parts,
-                lambda beside: fetch_metadata(beside, legs, overrides, window.after, window.until),
-            )
+            facts_of = partial(fetch_metadata, legs=legs, overrides=overrides, time=window.whole)
+            fetched = partial(fetcher.fetch_beside, parts, facts_of)
             found, facts = fetched()
             if self._bulk is not None and self._bulk.reads and (lacking := _lacking(found, signals)):
                 self._bulk.give_up(f"it brought fewer series of {lacking} than the server has")
@@ -346,7 +343,7 @@ class Prometheus:
             meant = Meant(overrides, labels, workload_pattern)
             recording = to_recording(_fetch.together(found), meant, report, self._parting)
         except NothingUsableError as error:
-            raise diagnose_empty(client, wanted, overrides, window.after, window.until) from error
+            raise diagnose_empty(client, wanted, overrides, window.whole) from error
         recording = _chosen(recording, wanted)
         if told := (*recording.report.partial, *recording.report.unusable):
             more = len(told) - _SHOWN
@@ -361,8 +358,7 @@ class _Window(NamedTuple):
 
     start_ms: int
     end_ms: int
-    after: int
-    until: int
+    whole: _fetch.Stretch
 
 
 def _window(
@@ -375,7 +371,7 @@ def _window(
     if step_seconds:
         until = -(-until // step_seconds) * step_seconds if end is None else until
         after = until - -(-(until - after) // step_seconds) * step_seconds
-    return _Window(start_ms, end_ms, after, until)
+    return _Window(start_ms, end_ms, _fetch.Stretch(after, until))
 
 
 def _whole(step: dt.timedelta) -> int:
@@ -397,7 +393,7 @@ def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
 
 
 def _plan(
-    leg: Leg, overrides: Mapping[str, str], window: _Window, step_seconds: int, parallel: int
+    leg: Leg, overrides: Mapping[str, str], time: _fetch.Stretch, step_seconds: int, parallel: int
 ) -> Sequence[_fetch.Part]:
     if step_seconds:
         # Of a counter the last value of a step says more than the highest: it may have been reset.
@@ -406,7 +402,7 @@ def _plan(
         asks = [_fetch.Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
     else:
         asks = [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]
-    return leg.plan(asks, window.after, window.until, step_seconds=step_seconds, parallel=parallel)
+    return leg.plan(asks, time, step_seconds=step_seconds, parallel=parallel)
 
 
 def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = False) -> str:
