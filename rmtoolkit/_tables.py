@@ -270,12 +270,8 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
 def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
     """Cast, sort and dedupe events."""
     frame = events.with_columns(time=as_time(pl.col("time"), events.schema["time"])) if events.height else events
-    return (
-        conform(frame, EVENTS)
-        .filter(pl.col("time").is_not_null() & pl.col("container_id").is_not_null())
-        .unique(maintain_order=True)
-        .sort("container_id", "time", "kind", maintain_order=True)
-    )
+    told = conform(frame, EVENTS).drop_nulls(["time", "container_id"]).unique(maintain_order=True)
+    return told.sort("container_id", "time", "kind", maintain_order=True)
 
 
 def cadences(samples: pl.DataFrame) -> pl.DataFrame:
@@ -591,7 +587,8 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     if used == ["container_id"]:
         return table.select("container_id").unique(), empty(EVENTS)
     rows = _real_cores(table.select("time", *used)).sort("container_id", "time", maintain_order=True)
-    known: list[pl.Expr] = []
+    plain = [name for name in used if name in CONTAINERS and name != "container_id"]
+    known = {name: pl.col(name).drop_nulls().last() for name in plain}
     found = [empty(EVENTS)]
     for name in _SETTINGS:
         if name in used:
@@ -602,11 +599,11 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             rows = rows.with_columns(
                 pl.when(said & real).then(pl.col(name)).cast(pl.Int64).alias(name), said.alias(f"{name} said")
             )
-            known.append(pl.col(name).filter(pl.col(f"{name} said")).last())
+            known[name] = pl.col(name).filter(pl.col(f"{name} said")).last()
             found.append(_changes(rows.filter(f"{name} said"), name, name.removesuffix("_bytes"), "value_bytes"))
     if "limit_bytes" in used:
         given = pl.col("limit_known").any() if "limit_known" in used else pl.lit(value=False)
-        known.append((given | pl.col("limit_bytes said").any()).alias("limit_known"))
+        known["limit_known"] = given | pl.col("limit_bytes said").any()
     if "version" in used:
         released = _changes(rows.filter(pl.col("version").is_not_null()), "version", "release", "detail")
         before = pl.col("detail").shift().over("container_id")
@@ -617,12 +614,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             counted = rows.filter(pl.col(name).is_not_null())
             rose = pl.col(name).diff().over("container_id") > 0
             found.append(counted.filter(rose).select("container_id", "time", kind=pl.lit(kind)))
-    plain = [name for name in used if name in CONTAINERS and name not in ("container_id", *_SETTINGS)]
-    if "limit_bytes" in used and "limit_known" in plain:
-        plain.remove("limit_known")
-    about = rows.group_by("container_id", maintain_order=True).agg(
-        *(pl.col(name).drop_nulls().last() for name in plain), *known
-    )
+    about = rows.group_by("container_id", maintain_order=True).agg(**known)
     return about, pl.concat(found, how="diagonal_relaxed")
 
 

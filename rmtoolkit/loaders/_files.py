@@ -261,13 +261,8 @@ def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[s
             text = data.decode("latin-1")
             notes = ("not UTF-8; read as Latin-1",)
     if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
-        raise ReadError.at(
-            path,
-            found="a web page (HTML)",
-            expected=expected,
-            line=1,
-            hint="A login page in front of the server looks like this: sign in and export again.",
-        )
+        hint = "A login page in front of the server looks like this: sign in and export again."
+        raise ReadError.at(path, found="a web page (HTML)", expected=expected, line=1, hint=hint)
     if not text.strip():
         raise ReadError.at(path, found="only blanks", expected=expected)
     # Half of a letter beyond 16 bits is none: nothing can be made of a text that holds it.

@@ -45,21 +45,16 @@ def two_names(
 ) -> tuple[bool, str]:
     """Decide whether two names without a header are pod and container, or namespace and pod."""
     if containers is not None:
-        return (
-            containers,
-            f"no header: two names were read as {'pod and container' if containers else 'namespace and pod'}, as asked",
-        )
-    generated = one.str.contains(_GENERATED).any(), two.str.contains(_GENERATED).any()
-    if generated[0] == generated[1]:
-        raise ReadError.at(
-            path,
-            found=first[1].strip(),
-            expected="a header, or names that tell pod and container from namespace and pod",
-            line=first[0],
-            hint="Say which: containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A).",
-        )
-    read = "pod and container" if generated[0] else "namespace and pod"
-    return bool(generated[0]), f"no header: two names were read as {read}, because of the hashes in the pods' names"
+        why = "as asked"
+    else:
+        why = "because of the hashes in the pods' names"
+        containers, namespaces = (bool(names.str.contains(_GENERATED).any()) for names in (one, two))
+        if containers == namespaces:
+            expected = "a header, or names that tell pod and container from namespace and pod"
+            hint = "Say which: containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A)."
+            raise ReadError.at(path, found=first[1].strip(), expected=expected, line=first[0], hint=hint)
+    read = "pod and container" if containers else "namespace and pod"
+    return containers, f"no header: two names were read as {read}, {why}"
 
 
 class Line(IntEnum):
@@ -161,13 +156,9 @@ def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
     plain = _COLOURS.sub("", text) if "\x1b" in text else text
     plain = _usual_columns(plain) if CUSTOM.search(plain) else plain
     if "\x1b" in plain:
-        raise ReadError.at(
-            path,
-            found="codes that draw on a terminal screen",
-            expected="lines of text",
-            line=plain.count("\n", 0, plain.index("\x1b")) + 1,
-            hint=f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}",
-        )
+        found, line = "codes that draw on a terminal screen", plain.count("\n", 0, plain.index("\x1b")) + 1
+        hint = f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}"
+        raise ReadError.at(path, found=found, expected="lines of text", line=line, hint=hint)
     return pl.Series([plain], dtype=pl.String).str.split("\n").explode()
 
 
@@ -394,11 +385,7 @@ def unfolded(
     is_cut = again["kind"].is_in([Line.CUT]).any() or looks_folded(again)
     if is_cut or not fewer or not again["kind"].is_in([Line.ROW]).any():
         first = frame.filter(bad).row(0, named=True)
-        raise ReadError.at(
-            path,
-            found=first["text"],
-            expected=f"{EXPECTED} with their numbers",
-            line=first["number"],
-            hint=f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}",
-        )
+        expected = f"{EXPECTED} with their numbers"
+        hint = f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}"
+        raise ReadError.at(path, found=first["text"], expected=expected, line=first["number"], hint=hint)
     return again

@@ -8,6 +8,7 @@ import re
 import unicodedata
 import zoneinfo
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -251,9 +252,8 @@ def _date(text: str) -> tuple[Stamp, str]:
         if found[2] == "." or day_first == month_first:
             return Stamp(Kind.DATED, day_first, utc=False), rest
         if day_first < 0 or month_first < 0:
-            return Stamp(
-                Kind.DATED, max(day_first, month_first), utc=False, order="dm" if month_first < 0 else "md"
-            ), rest
+            order = "dm" if month_first < 0 else "md"
+            return Stamp(Kind.DATED, max(day_first, month_first), utc=False, order=order), rest
         return Stamp(Kind.DATED, day_first, utc=False, order="?", other=month_first), rest
     return _named_date(text) or (Stamp(Kind.CLOCK, 0, utc=False), text)
 
@@ -415,21 +415,18 @@ def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
             before = stamp.milliseconds
         turns.append(turn)
 
-    shifts: dict[tuple[int, int], int] = {}
+    @cache
+    def shift(days: int, year: int) -> int:
+        day = _EPOCH_TIMELINE + dt.timedelta(days=days)
+        try:
+            moved = day.replace(year=year)
+        except ValueError:  # 29 February in a year that has none
+            moved = day.replace(year=year, month=3, day=1)
+        return (moved - day).days * _DAY_MS
 
     def in_year(index: int, year: int) -> int:
-        stamp = stamps[index]
-        if stamp.kind == Kind.DATED:
-            return stamp.milliseconds
-        key = stamp.milliseconds // _DAY_MS, year + turns[index]
-        if key not in shifts:
-            day = _EPOCH_TIMELINE + dt.timedelta(days=key[0])
-            try:
-                moved = day.replace(year=key[1])
-            except ValueError:  # 29 February in a year that has none
-                moved = day.replace(year=key[1], month=3, day=1)
-            shifts[key] = (moved - day).days * _DAY_MS
-        return stamp.milliseconds + shifts[key]
+        milliseconds, is_dated = stamps[index].milliseconds, stamps[index].kind == Kind.DATED
+        return milliseconds + (0 if is_dated else shift(milliseconds // _DAY_MS, year + turns[index]))
 
     start = asked.start()
     if start is not None:
@@ -503,12 +500,9 @@ def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:
     """Give times to snapshots that have none."""
     start = asked.start()
     if count > 1 and asked.interval is None:
-        raise ReadError.at(
-            asked.path,
-            found=f"{count:,} {found} and no time stamp",
-            expected="a time for each",
-            hint="Say how far apart they are: interval='15s' (and time= for the first).",
-        )
+        said = f"{count:,} {found} and no time stamp"
+        hint = "Say how far apart they are: interval='15s' (and time= for the first)."
+        raise ReadError.at(asked.path, found=said, expected="a time for each", hint=hint)
     step = parse_duration(asked.interval) if asked.interval is not None else dt.timedelta(0)
     step_ms = step / dt.timedelta(milliseconds=1)
     if start is not None:

@@ -504,13 +504,8 @@ def read_malloc_info(
     text = Text(Asked(path, time, interval, timezone), _EXPECTED, *read_text(path, expected=_EXPECTED))
     documents = glibc_documents(text.content)
     if documents and not any(one.system_bytes or one.mapped_bytes for one in documents):
-        raise ReadError.at(
-            path,
-            found="zeros only",
-            expected=_EXPECTED,
-            line=documents[0].line,
-            hint="The program uses another allocator: give what that one tells of itself.",
-        )
+        hint = "The program uses another allocator: give what that one tells of itself."
+        raise ReadError.at(path, found="zeros only", expected=_EXPECTED, line=documents[0].line, hint=hint)
     said = [Said(one.line, one.stamp, _amounts(one)) for one in documents]
     return _recording(said, text, Whose(pod, namespace, container, workload), "glibc malloc_info")
 
@@ -598,17 +593,20 @@ def read_jemalloc_stats(
         if (totals := one.totals())
     ]
     if documents and not said:
-        raise ReadError.at(
-            path,
-            found="a document without totals",
-            expected=_JEMALLOC_DUMP,
-            line=documents[0].line,
-            hint="Was it cut off, or is jemalloc built without stats?",
-        )
+        found, hint = "a document without totals", "Was it cut off, or is jemalloc built without stats?"
+        raise ReadError.at(path, found=found, expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint)
     left_out = {"documents without totals": len(documents) - len(said)}
     return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out=left_out)
 
 
+#: What stands beside the amounts of each signal.
+_TCMALLOC: Final = {
+    "free_bytes": "freelist",
+    "metadata_bytes": "malloc metadata",
+    "resident_bytes": "Actual memory used",
+    "mapped_bytes": "Actual memory used",
+    "retained_bytes": "released to OS",
+}
 _PRINTED: Final = "what tcmalloc (MALLOCSTATS) or mimalloc (MIMALLOC_SHOW_STATS) printed"
 
 
@@ -654,28 +652,13 @@ def read_malloc_text(
     """
     text = Text(Asked(path, time, interval, timezone), _PRINTED, *read_text(path, expected=_PRINTED))
     about: tuple[str, ...] = ()
-    said, source = _tcmalloc(text.content), "tcmalloc stats"
+    source, said = "tcmalloc stats", []
+    for one in tcmalloc_documents(text.content):
+        sums = {signal: one.sum_of(word) for signal, word in _TCMALLOC.items()}
+        said.append(Said(one.line, one.stamp, {"allocated_bytes": one.amounts.get(IN_USE), **sums}))
     if not said:
         (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
     return _recording(said, text, Whose(pod, namespace, container, workload), source, about=about)
-
-
-def _tcmalloc(text: str) -> list[Said]:
-    return [
-        Said(
-            one.line,
-            one.stamp,
-            {
-                "allocated_bytes": one.amounts.get(IN_USE),
-                "free_bytes": one.sum_of("freelist"),
-                "metadata_bytes": one.sum_of("malloc metadata"),
-                "resident_bytes": one.sum_of("Actual memory used"),
-                "mapped_bytes": one.sum_of("Actual memory used"),
-                "retained_bytes": one.sum_of("released to OS"),
-            },
-        )
-        for one in tcmalloc_documents(text)
-    ]
 
 
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"

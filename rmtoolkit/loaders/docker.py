@@ -374,15 +374,15 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
 _NUMBERED: Final = re.compile(r"(?P<service>.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})")
 
 
+@dataclass(slots=True)
 class Identities:
     """Containers by what different commands call them; each gets a number."""
 
-    def __init__(self) -> None:
-        self._known: list[Labels] = []
-        self._by_id: dict[str, int] = {}
-        self._by_name: dict[str | None, list[int]] = {}
-        #: Who was meant, also when only a name was said, before others of that name were met.
-        self._meant: dict[Labels, int] = {}
+    _known: list[Labels] = field(default_factory=list)
+    _by_id: dict[str, int] = field(default_factory=dict)
+    _by_name: dict[str | None, list[int]] = field(default_factory=dict)
+    #: Who was meant, also when only a name was said, before others of that name were met.
+    _meant: dict[Labels, int] = field(default_factory=dict)
 
     def meet(self, labels: Labels) -> None:
         """Learn of a container; what was said of it first is kept."""
@@ -423,19 +423,17 @@ class Identities:
         guessed = self._guesses(workload_pattern)
         for key, (labels, guess) in enumerate(zip(self._known, guessed, strict=True)):
             service = labels.service or guess
-            yield (
-                key,
-                {
-                    "namespace": labels.namespace,
-                    "workload": service,
-                    "workload_kind": labels.kind,
-                    "workload_inferred": labels.service is None,
-                    "pod": labels.name or labels.id,
-                    "pod_uid": labels.id,
-                    "container": service,
-                    "version": labels.version,
-                },
-            )
+            about = {
+                "namespace": labels.namespace,
+                "workload": service,
+                "workload_kind": labels.kind,
+                "workload_inferred": labels.service is None,
+                "pod": labels.name or labels.id,
+                "pod_uid": labels.id,
+                "container": service,
+                "version": labels.version,
+            }
+            yield key, about
 
     def _guesses(self, workload_pattern: str | None) -> list[str | None]:
         names = [labels.name or labels.id for labels in self._known]

@@ -106,13 +106,9 @@ def put_together(
         # metrics-server serves a sample again until its next window: that is no double.
         rows = rows.unique(["container_id", "time", "memory_bytes"], keep="first", maintain_order=True)
         left_out[_SERVED_AGAIN] = again - rows.height
+    quantum = pl.lit(log.quantum_bytes, dtype=pl.Int64)
     containers = rows.unique("container_id", keep="first", maintain_order=True).select(
-        "container_id",
-        "namespace",
-        "pod",
-        "container",
-        quantum_bytes=pl.lit(log.quantum_bytes, dtype=pl.Int64),
-        source=pl.lit(SOURCE),
+        "container_id", *_NAMED, quantum_bytes=quantum, source=pl.lit(SOURCE)
     )
     partial = []
     for some, what in ((failures.filter(~pl.col("empty")), "failed"), (failures.filter("empty"), "found no pods")):
@@ -189,11 +185,7 @@ def _instants(some: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[l
 
 def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Take the stamp at the head of each line."""
-    both = (
-        pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)])
-        .filter(pl.col("stamp").is_not_null())
-        .sort("number")
-    )
+    both = pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)]).drop_nulls("stamp").sort("number")
     both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
     times, axis = _instants(both, log, asked)
     heads = both.select("number", time=pl.Series(times, dtype=pl.Int64))
@@ -567,14 +559,10 @@ def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> 
         with_unit = any(map(str.isalpha, text))
         in_bytes = not with_unit and (column == "memory_bytes" or other_units)
         if not with_unit and not in_bytes and float(text.split()[-1]) > _MOST_MEBIBYTES:
-            number = frame.filter(pl.col(column) == text)["number"][0]
-            raise ReadError.at(
-                path,
-                found=text,
-                expected="memory in MiB, as kubectl top prints it",
-                line=number,
-                hint="If these are bytes, call the column memory_bytes.",
-            )
+            line = frame.filter(pl.col(column) == text)["number"][0]
+            expected = "memory in MiB, as kubectl top prints it"
+            hint = "If these are bytes, call the column memory_bytes."
+            raise ReadError.at(path, found=text, expected=expected, line=line, hint=hint)
         unit = "" if with_unit or in_bytes else "Mi"
         parts = [quantity(part if part[-1].isalpha() else part + unit) for part in text.split()]
         total = None if None in parts else sum(part for part in parts if part is not None)

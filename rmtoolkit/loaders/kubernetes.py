@@ -672,13 +672,9 @@ def joined(recording: Recording, objects: Objects) -> Recording:
     known = _Known.of(objects)
     rows = list(_rows(recording, known))
     samples, old_events = (_assigned(frame, rows) for frame in (recording.samples, recording.events))
-    spans = {
-        container: (first, last)
-        for container, first, last in samples.group_by("container_id")
-        .agg(pl.col("time").min().alias("first"), pl.col("time").max().alias("last"))
-        .with_columns(pl.col("first", "last").to_physical())
-        .iter_rows()
-    }
+    time = pl.col("time").to_physical()
+    sampled = samples.group_by("container_id").agg(first=time.min(), last=time.max())
+    spans = {container: (first, last) for container, first, last in sampled.iter_rows()}
     rows = [row for row in rows if row.container_id in spans or row.begin is None]
     told = {row.container_id for row in rows}
     happened = [(row.container_id, *event) for row in rows for event in row.events]

@@ -175,9 +175,8 @@ def find_target(
         folder = find_cgroup(cgroup)
         place = linux.cgroup_place(str(folder))
         called = name or place["container"] or place["pod"] or folder.name
-        return Target(
-            called, f"cgroup {os.fspath(cgroup)}", folder=folder, place={**place, "pod": place["pod"] or called}
-        )
+        place["pod"] = place["pod"] or called
+        return Target(called, f"cgroup {os.fspath(cgroup)}", folder=folder, place=place)
     child = None
     began, asked = time.time(), f"process {pid}"
     if command is not None:

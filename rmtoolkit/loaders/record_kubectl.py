@@ -221,12 +221,8 @@ class Sampler:
                 continue
             self._source = source
             return answer
-        source = (
-            "top",
-            "pod",
-            "--containers",
-            "--all-namespaces" if self.everywhere else f"--namespace={self.namespace}",
-        )
+        where = "--all-namespaces" if self.everywhere else f"--namespace={self.namespace}"
+        source = ("top", "pod", "--containers", where)
         answer = self._metrics(source)
         self._source = source
         return answer

@@ -13,7 +13,7 @@ import time
 from base64 import b64encode
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -291,21 +291,13 @@ class Address:
         return f"{url}?{urlencode(self.parameters)}" if self.parameters else url
 
 
+@dataclass(frozen=True, slots=True)
 class Bearer:
     """Sends a token: the same one, a file's content at each request, or what a function gives."""
 
-    def __init__(
-        self,
-        secrets: Secrets,
-        *,
-        token: str | Callable[[], str] | None = None,
-        file: str | os.PathLike[str] | None = None,
-    ) -> None:
-        self._token = token
-        self._file = file
-        self._secrets = secrets
-        if isinstance(token, str):
-            secrets.add(token.strip())
+    secrets: Secrets
+    token: str | Callable[[], str] | None = field(repr=False)
+    file: str | os.PathLike[str] | None
 
     def __call__(self, request: Any) -> Any:  # noqa: ANN401 - requests' prepared request, which ships no types
         """Sign a request."""
@@ -313,19 +305,19 @@ class Bearer:
         return request
 
     def _current(self) -> str:
-        if self._file is not None:
+        if self.file is not None:
             try:
-                text = Path(self._file).read_text("utf-8")
+                text = Path(self.file).read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 why = system_words(error) if isinstance(error, OSError) else "it is no text"
-                msg = f"The token file {quote(self._file)} cannot be read: {why}."
+                msg = f"The token file {quote(self.file)} cannot be read: {why}."
                 raise RmtoolkitError(msg) from None
         else:
-            text = self._token() if callable(self._token) else str(self._token)
+            text = self.token() if callable(self.token) else str(self.token)
         token = text.strip()
-        self._secrets.add(token)
+        self.secrets.add(token)
         if not token or not token.isascii() or any(sign.isspace() or not sign.isprintable() for sign in token):
-            where = f"the file {quote(self._file)}" if self._file is not None else "what was given as token"
+            where = f"the file {quote(self.file)}" if self.file is not None else "what was given as token"
             msg = f"There is no token in {where}: one word is expected."
             raise RmtoolkitError(msg)
         return token
@@ -414,7 +406,8 @@ class Client:
         word = password if password is not None else self.address.password
         if user is not None:
             self.secrets.add(word, b64encode(f"{user}:{word or ''}".encode()).decode())
-        bearer = Bearer(self.secrets, token=token, file=token_file) if token or token_file is not None else None
+        bearer = Bearer(self.secrets, token, token_file) if token or token_file is not None else None
+        self.secrets.add(token.strip() if isinstance(token, str) else None)
         # As UTF-8: of text, requests takes Latin-1 only.
         basic = (user.encode(), (word or "").encode()) if user is not None else None
         given = [one for one in (auth, bearer, basic) if one is not None]

@@ -609,9 +609,9 @@ class Decoded:
     counts: NDArray[np.int64]
     times: NDArray[np.int64]  # milliseconds since 1970, UTC, of all samples, series after series
     values: NDArray[np.float64]
-    warnings: list[str]
-    partial: list[str]
-    left_out: Counter[str]
+    warnings: list[str] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def starts(self) -> NDArray[np.int64]:

@@ -6,7 +6,6 @@ import math
 import re
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from copy import copy
@@ -286,16 +285,8 @@ def together(parts: list[Decoded]) -> Decoded:
     for part, place in zip(parts, places, strict=True):
         np.add.at(counts, place, part.counts)
     free = np.cumsum(counts) - counts
-    whole = Decoded(
-        [{} for _ in numbers],
-        [""] * len(numbers),
-        counts,
-        np.empty(int(counts.sum()), np.int64),
-        np.empty(int(counts.sum()), np.float64),
-        [],
-        [],
-        Counter(),
-    )
+    size = int(counts.sum())
+    whole = Decoded([{}] * len(counts), [""] * len(counts), counts, np.empty(size, np.int64), np.empty(size))
     places.reverse()
     parts.reverse()
     while parts:

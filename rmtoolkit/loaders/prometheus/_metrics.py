@@ -547,13 +547,10 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
     # A pod that was made anew under its old name has several uids. When a series does not say which it means,
     # both are one row, and the change is a restart.
     return table.with_columns(
-        uid=pl.when(~named)
-        .then(None)
-        .when(uids.over(_POD_KEY) == 1)
+        uid=pl.when(named & (uids.over(_POD_KEY) == 1))
         .then(pl.col("uid").max().over(_POD_KEY))
-        .when(unsaid.over(_POD_KEY))
-        .then(None)
-        .otherwise("uid")
+        .when(named & ~unsaid.over(_POD_KEY))
+        .then("uid")
     )
 
 

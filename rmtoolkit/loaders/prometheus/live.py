@@ -58,19 +58,15 @@ def diagnose_empty(
     first, last = (dt.datetime.fromtimestamp(second, dt.UTC) for second in (time.after + 1, time.until))
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
     metrics = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), time._replace(after=time.until - 60))
-    if not metrics:
-        return NothingThereError(
-            client.fault(f"it has no samples at all {when}", "Is the time right? Does it scrape anything?")
-        )
-    jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5])
-    return NothingThereError(
-        client.fault(
-            f"it has no memory of containers {when}",
+    said, hint = f"it has no samples at all {when}", "Is the time right? Does it scrape anything?"
+    if metrics:
+        jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5]) or "jobs without a name"
+        said = f"it has no memory of containers {when}"
+        hint = (
             f"Expected {_METRICS[0]} (cAdvisor, in every kubelet) or process_resident_memory_bytes; it scrapes: "
-            f"{jobs or 'jobs without a name'}. If another metric is memory, say so: "
-            "metrics={'its_name': 'rss_bytes'}.",
+            f"{jobs}. If another metric is memory, say so: metrics={{'its_name': 'rss_bytes'}}."
         )
-    )
+    return NothingThereError(client.fault(said, hint))
 
 
 def _labels(client: Client, query: str, names: Sequence[str], time: _fetch.Stretch) -> list[tuple[str | None, ...]]:
@@ -426,13 +422,9 @@ def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = F
 def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
     first, last = (dt.datetime.fromtimestamp(time / 1000, dt.UTC) for time in (window.start_ms, window.end_ms))
     names = zip(("namespace", "workload", "pod"), wanted, strict=True)
-    return ", ".join(
-        [
-            f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC",
-            *(f"{name} {' or '.join(map(quote, values))}" for name, values in names if values),
-            f"the highest value of every {step_seconds} s" if step_seconds else "samples as scraped",
-        ]
-    )
+    told = [f"{name} {' or '.join(map(quote, values))}" for name, values in names if values]
+    how = f"the highest value of every {step_seconds} s" if step_seconds else "samples as scraped"
+    return ", ".join([f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC", *told, how])
 
 
 def _chosen(recording: Recording, wanted: Wanted) -> Recording:

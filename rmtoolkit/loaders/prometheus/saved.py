@@ -430,7 +430,6 @@ def read_series(
         np.array([len(times) for _, times, _ in series], np.int64),
         np.concatenate([times for _, times, _ in series]).astype(np.int64),
         np.concatenate([values for *_, values in series]).astype(np.float64),
-        *([], [], Counter()),
     )
     return _recorded(decoded.where(decoded.counts > 0), [file], meant, Report(sources=(str(file),)))
 
