@@ -259,8 +259,7 @@ def _with_names(frame: pl.DataFrame) -> pl.DataFrame:
             fits = found["own"].is_null() | (frame["extra"] > 0) | found["own"].str.contains(rf"^(?:{_OWN})$")
             here = (pl.col("layout") == layout) & fits
         frame = frame.with_columns(
-            own=pl.when(here).then(found["own"]).otherwise("own"),
-            names=pl.when(here).then(found["names"]).otherwise("names"),
+            pl.when(here).then(column).otherwise(column.name).alias(column.name) for column in found
         )
     return frame
 

@@ -384,13 +384,7 @@ def _name(path: str | os.PathLike[str]) -> str:
 
 
 def _recording(
-    said: Sequence[Said],
-    text: Text,
-    whose: Whose,
-    source: str,
-    *,
-    left_out: Mapping[str, int] | None = None,
-    about: Sequence[str] = (),
+    said: Sequence[Said], text: Text, whose: Whose, source: str, left_out: Mapping[str, int] | None = None
 ) -> Recording:
     if not said:
         first = text.content.strip().split("\n", 1)[0]
@@ -417,7 +411,7 @@ def _recording(
             found=("restarts",) if all(one.uptime_ns is not None for one in timed) else (),
             left_out=left_out,
             partial=partial,
-            warnings=(*text.notes, *about),
+            warnings=text.notes,
             time_axis=axis,
         ),
     )
@@ -596,7 +590,7 @@ def read_jemalloc_stats(
         found, hint = "a document without totals", "Was it cut off, or is jemalloc built without stats?"
         raise ReadError.at(path, found=found, expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint)
     left_out = {"documents without totals": len(documents) - len(said)}
-    return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out=left_out)
+    return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out)
 
 
 #: What stands beside the amounts of each signal.
@@ -651,14 +645,14 @@ def read_malloc_text(
     2097152
     """
     text = Text(Asked(path, time, interval, timezone), _PRINTED, *read_text(path, expected=_PRINTED))
-    about: tuple[str, ...] = ()
     source, said = "tcmalloc stats", []
     for one in tcmalloc_documents(text.content):
         sums = {signal: one.sum_of(word) for signal, word in _TCMALLOC.items()}
         said.append(Said(one.line, one.stamp, {"allocated_bytes": one.amounts.get(IN_USE), **sums}))
     if not said:
         (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
-    return _recording(said, text, Whose(pod, namespace, container, workload), source, about=about)
+        text = text._replace(notes=text.notes + about)
+    return _recording(said, text, Whose(pod, namespace, container, workload), source)
 
 
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"

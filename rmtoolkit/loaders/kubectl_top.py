@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
-from rmtoolkit._tables import conform
+from rmtoolkit._tables import beside, conform
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import (
@@ -84,12 +84,7 @@ class Log:
 
 
 def put_together(
-    log: Log,
-    asked: _timestamps.Asked,
-    *,
-    notes: tuple[str, ...] = (),
-    namespace: str | None = None,
-    workload_pattern: str | None = None,
+    log: Log, asked: Asked, *, notes: tuple[str, ...], namespace: str | None, workload_pattern: str | None
 ) -> Recording:
     """Put a log on its time axis and into the schemas."""
     rows = log.rows.with_columns(namespace=pl.coalesce("namespace", pl.lit(namespace, dtype=pl.String))).with_columns(
@@ -142,7 +137,7 @@ def put_together(
     return joined(recording, log.objects)
 
 
-def _timed(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Give every row and failure its time, in milliseconds since 1970; null where there is none."""
     own = rows["stamp"].drop_nulls()
     marks = log.marks
@@ -176,14 +171,14 @@ def _says(ids: pl.Series, log: Log) -> tuple[int, bool]:
     return max((int(stamp.kind), stamp.utc) for stamp in (log.stamps[index][0] for index in ids.unique()))
 
 
-def _instants(some: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[list[int], str]:
+def _instants(some: pl.DataFrame, log: Log, asked: Asked) -> tuple[list[int], str]:
     stamps = [stamp for stamp, _ in log.stamps]
     places = zip(some["stamp"], some["of_day"], strict=True)
     read = [stamps[index] if of_day is None else stamps[index].at(of_day) for index, of_day in places]
     return _timestamps.instants(read, (some["number"][0], log.stamps[some["stamp"][0]][1]), asked)
 
 
-def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: _timestamps.Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Take the stamp at the head of each line."""
     both = pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)]).drop_nulls("stamp").sort("number")
     both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
@@ -217,9 +212,7 @@ def _together(rows: pl.DataFrame) -> pl.Series:
     return pl.Series(times, dtype=pl.Int64)
 
 
-def _counted_on(
-    rows: pl.DataFrame, log: Log, asked: _timestamps.Asked, found: str
-) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+def _counted_on(rows: pl.DataFrame, log: Log, asked: Asked, found: str) -> tuple[pl.DataFrame, pl.DataFrame, str]:
     """Count snapshots on from the first."""
     ticks, failure_ticks = _ticks(rows, log.failures)
     times, axis = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, asked, found=found)
@@ -280,11 +273,11 @@ def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame | None:
             ),
         )
     )
-    beside = rows.select(pl.int_range(pl.len()).alias("beside"), near="time")
+    neighbours = rows.select(pl.int_range(pl.len()).alias("beside"), near="time")
     return (
         runs.with_columns(beside=pl.concat_list(pl.col("place") - 1, "place"))
         .explode("beside")
-        .join(beside, on="beside")
+        .join(neighbours, on="beside")
         .join(rows.select("container_id", near="time").unique(), on="near")
         .unique(["container_id", "place"])
         .select("container_id", "time", "kind", "detail")
@@ -399,10 +392,8 @@ def _log(
         if stamp is not None:
             known.append((stamp, line))
     at = pl.DataFrame(places, schema={"own": pl.String, "stamp": pl.Int64}, orient="row")
-    rows, failures, marks = (
-        conform(part.join(at, on="own", how="left", maintain_order="left"), schema)
-        for part, schema in zip(parts, (ROWS, FAILURES, MARKS), strict=True)
-    )
+    schemas = zip(parts, (ROWS, FAILURES, MARKS), strict=True)
+    rows, failures, marks = (conform(beside(part, at, "own"), schema) for part, schema in schemas)
     left_out = {reason: count for reason, count in left_out.items() if count}
     return Log(rows, failures, marks, known, quantum_bytes, left_out, strays[0] if strays else None, notes)
 

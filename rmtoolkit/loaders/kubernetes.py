@@ -864,10 +864,8 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
     partial: tuple[str, ...] = ()
     if matched and len(matched) < len(named):
         partial = (f"{len(matched):,} of {len(named):,} containers are in the Kubernetes objects",)
-    report = replace(
-        recording.report,
-        missing=tuple(line for line in recording.report.missing if line != WITHOUT_OBJECTS or not matched),
-    )
+    missing = tuple(line for line in recording.report.missing if line != WITHOUT_OBJECTS or not matched)
+    report = replace(recording.report, missing=missing)
     left_out = +(objects.left_out + Counter({UNSAMPLED: unsampled}))
     return report.joined(
         Report(

@@ -308,11 +308,9 @@ def _salvage(view: memoryview, answers: Answers) -> bool:
 def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tuple[int, str] | None) -> NoReturn:
     if answers.refused:
         what = answers.refused[0]
-        hint = (
-            "It holds no samples: fix the query and save the answer again."
-            if what.startswith("the error answer")
-            else "Save the answer to a query for a metric, such as container_memory_working_set_bytes[1d]."
-        )
+        hint = "Save the answer to a query for a metric, such as container_memory_working_set_bytes[1d]."
+        if what.startswith("the error answer"):
+            hint = "It holds no samples: fix the query and save the answer again."
         msg = f"Could not read {quote_path(source)}: found {what}; expected a matrix or a vector of series. {hint}"
         raise ReadError(msg)
     at, said = trouble or (0, "no JSON")
@@ -850,10 +848,8 @@ def _parted_by_file(decoded: Decoded) -> list[dict[str, str]]:
             order = [np.argsort(times, kind="stable") for times, _ in parts]
             if any_contradicts([(part[0][by], part[1][by]) for part, by in zip(parts, order, strict=True)]):
                 names = place_names(decoded.sources)
-                return [
-                    {**labels, FILE_LABEL: names[source]}
-                    for labels, source in zip(decoded.labels, decoded.sources, strict=True)
-                ]
+                told = zip(decoded.labels, decoded.sources, strict=True)
+                return [{**labels, FILE_LABEL: names[source]} for labels, source in told]
     return decoded.labels
 
 

@@ -239,12 +239,9 @@ def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, 
         run = while_down[-1]
     else:
         return None
-    stamps = [
-        round(stamp.value * 1000)
-        for stamp in seen.of("last_terminated_timestamp")
-        if stamp.first <= max(run.first, start) + _LATE and stamp.last >= start
-    ]
-    exact = [time for time in stamps if since < time <= start + _LATE]
+    latest = max(run.first, start) + _LATE
+    stamps = [stamp for stamp in seen.of("last_terminated_timestamp") if stamp.first <= latest and stamp.last >= start]
+    exact = [time for stamp in stamps if since < (time := round(stamp.value * 1000)) <= start + _LATE]
     down = [run.first for run in while_down]
     # Killed between its last sample and the start of its successor; the curve ends at the former.
     gone = [before for before, begin in seen.replaced if since < before <= start <= begin + _ROUNDING]

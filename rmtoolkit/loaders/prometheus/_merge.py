@@ -348,11 +348,8 @@ def tell_apart(
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, frozenset[str]]]:
     """Find two series of one entity that contradict each other, and the labels that differ."""
-    some = (
-        table.filter(pl.col("role").is_in(_AMOUNTS) & pl.col("entity").is_not_null())
-        .filter(pl.len().over("entity", "role", "name") > 1)
-        .sort("entity", "rank", "name")
-    )
+    amounts = table.filter(pl.col("role").is_in(_AMOUNTS)).drop_nulls("entity")
+    some = amounts.filter(pl.len().over("entity", "role", "name") > 1).sort("entity", "rank", "name")
     starts = decoded.starts
 
     def samples(index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit import _workloads
+from rmtoolkit._tables import beside
 from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
@@ -482,14 +483,8 @@ def identify_containers(
     table = _owned(table, owners(table, labels))
     table = table.with_columns(pod_entity=pl.struct(*_POD_KEY, "uid").rank("dense").cast(pl.Int64))
     containers = _containers(table, workload_pattern)
-    keyed = table.join(
-        containers.select(*_POD_KEY, "pod_uid", "container", "container_entity"),
-        left_on=[*_POD_KEY, "uid", "container"],
-        right_on=[*_POD_KEY, "pod_uid", "container"],
-        how="left",
-        nulls_equal=True,
-        maintain_order="left",
-    )
+    numbered = containers.select(*_POD_KEY, "container", "container_entity", uid="pod_uid")
+    keyed = beside(table, numbered, [*_POD_KEY, "uid", "container"])
     entity = pl.when(pl.col("level") == "pod").then("pod_entity").otherwise("container_entity")
     return Placed(
         keyed.with_columns(entity=entity.cast(pl.Int64)).drop("pod_entity", "container_entity"),
@@ -517,9 +512,7 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
         .filter(pl.col("pod").list.len() == 1)
         .select("address", *(pl.col(name).list.first().alias(f"{name}_there") for name in ("namespace", "pod", "uid")))
     )
-    found = table.with_columns(address=pl.when(lost).then(host)).join(
-        pods, on="address", how="left", maintain_order="left"
-    )
+    found = beside(table.with_columns(address=pl.when(lost).then(host)), pods, "address")
     alone = lost & pl.col("pod_there").is_null() & pl.col("container").is_null()
     return found.with_columns(
         pod=pl.coalesce("pod", "pod_there", pl.when(alone).then("instance")),
@@ -574,12 +567,8 @@ def _joined(table: pl.DataFrame) -> pl.DataFrame:
     """Join series without a container to their pod's only one, or to the one that is called like their job."""
     sayers = pl.col("container").is_not_null() & (pl.col("level") == "container")
     init = pl.col("name").str.starts_with("kube_pod_init_container_")
-    known = (
-        table.filter(sayers & ~init & pl.col("pod").is_not_null())
-        .group_by(_POD_KEY)
-        .agg(names=pl.col("container").unique().sort())
-    )
-    table = table.join(known, on=list(_POD_KEY), how="left", nulls_equal=True, maintain_order="left")
+    named = table.filter(sayers & ~init).drop_nulls("pod")
+    table = beside(table, named.group_by(_POD_KEY).agg(names=pl.col("container").unique().sort()), _POD_KEY)
     same = pl.col("job").str.split("/").list.last()
     lacking = pl.col("container").is_null() & (pl.col("level") == "container") & pl.col("pod").is_not_null()
     return table.with_columns(
@@ -596,7 +585,7 @@ def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
         return pl.col(name).filter(said).last().over(_POD_KEY)
 
     by_rule, is_info = pl.col("role") == "pod_workload", pl.col("role") == "pod_info"
-    table = table.join(owned, on=list(_POD_KEY), how="left", nulls_equal=True, maintain_order="left")
+    table = beside(table, owned, _POD_KEY)
     of_pod = pl.col("pod").is_not_null()
     recorded, recorded_kind = last("workload", by_rule), last("workload_kind", by_rule)
     labelled = last("workload", pl.col("workload").is_not_null())

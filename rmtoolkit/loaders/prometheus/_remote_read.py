@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Bytes: TypeAlias = NDArray[np.uint8]
+    Ints: TypeAlias = NDArray[np.int64]
+    Words: TypeAlias = NDArray[np.uint64]
+    Floats: TypeAlias = NDArray[np.float64]
+    Flags: TypeAlias = NDArray[np.bool_]
+
 
 #: Readers may look this many bytes beyond the end of a chunk.
 PADDING: Final = 16
@@ -45,13 +51,13 @@ _SAME, _NEW_WINDOW = 2, 3
 class Chunks(NamedTuple):
     """Decoded chunks."""
 
-    counts: NDArray[np.int64]  # samples of each chunk; none of a damaged one
-    times: NDArray[np.int64]  # milliseconds since 1970, chunk after chunk
-    values: NDArray[np.float64]  # the samples, bit by bit as they were stored
+    counts: Ints  # samples of each chunk; none of a damaged one
+    times: Ints  # milliseconds since 1970, chunk after chunk
+    values: Floats  # the samples, bit by bit as they were stored
     damaged: int
 
 
-def counts_of(data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+def counts_of(data: Bytes, begins: Ints, ends: Ints) -> Ints:
     """Tell how many samples chunks say they have."""
     lengths = ends - begins
     if not len(lengths):
@@ -65,7 +71,7 @@ def counts_of(data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[
 # After "Gorilla: A Fast, Scalable, In-Memory Time Series Database" (Pelkonen and others, 2015, VLDB 8, 1816), but with
 # the step sizes of Prometheus: a time is told by the change of the step, in 0, 14, 17, 20 or 64 bits; a value by those
 # bits in which it differs from the one before.
-def decode_chunks(data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Chunks:
+def decode_chunks(data: Bytes, begins: Ints, ends: Ints) -> Chunks:
     """Decode XOR chunks."""
     counts = counts_of(data, begins, ends)
     damaged = counts < 0
@@ -88,16 +94,10 @@ def decode_chunks(data: NDArray[np.uint8], begins: NDArray[np.int64], ends: NDAr
 
 
 def _decode_lanes(
-    data: NDArray[np.uint8],
-    begins: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    times: NDArray[np.int64],
-    values: NDArray[np.uint64],
-) -> NDArray[np.bool_]:
+    data: Bytes, begins: Ints, ends: Ints, counts: Ints, starts: Ints, times: Ints, values: Words
+) -> Flags:
     """Decode chunks, the longest first; tell which of them end too early."""
-    words: NDArray[np.uint64] = np.ndarray((len(data) - 8,), ">u8", data, 0, (1,))
+    words: Words = np.ndarray((len(data) - 8,), ">u8", data, 0, (1,))
     begun, place, wrong = _varints(data, begins + _COUNT_BYTES)
     time = (begun >> 1).astype(np.int64) ^ -(begun & 1).astype(np.int64)
     place = np.minimum(place, ends)
@@ -128,32 +128,28 @@ def _decode_lanes(
     return wrong
 
 
-def _varints(
-    data: NDArray[np.uint8], place: NDArray[np.int64]
-) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.bool_]]:
+def _varints(data: Bytes, place: Ints) -> tuple[Words, Ints, Flags]:
     """Read numbers of seven bits a byte; give them, the places after them, and which do not end."""
     parts = data[place[:, None] + np.arange(_MOST_VARINT_BYTES)]
-    ending: NDArray[np.bool_] = parts < 0x80  # noqa: PLR2004 - the last byte has no continuation bit
+    ending: Flags = parts < 0x80  # noqa: PLR2004 - the last byte has no continuation bit
     length = ending.argmax(axis=1) + 1
     inside = np.arange(_MOST_VARINT_BYTES) < length[:, None]
     shifts = np.arange(0, 7 * _MOST_VARINT_BYTES, 7, dtype=np.uint64)
     numbers = np.where(inside, (parts & 0x7F).astype(np.uint64) << shifts, np.uint64(0))
-    endless: NDArray[np.bool_] = np.logical_not(ending.any(axis=1))
+    endless: Flags = np.logical_not(ending.any(axis=1))
     return np.bitwise_or.reduce(numbers, axis=1), place + length, endless
 
 
-def _word(data: NDArray[np.uint8], words: NDArray[np.uint64], bit: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _word(data: Bytes, words: Words, bit: Ints) -> Words:
     """Load 64 bits from any bit on."""
     byte = bit >> 3
     shift = (bit & 7).astype(np.uint64)
-    word: NDArray[np.uint64] = words[byte].astype(np.uint64) << shift
+    word: Words = words[byte].astype(np.uint64) << shift
     word |= data[byte + 8] >> (np.uint64(8) - shift)
     return word
 
 
-def _change_step(
-    data: NDArray[np.uint8], words: NDArray[np.uint64], bit: NDArray[np.int64], step: NDArray[np.int64]
-) -> None:
+def _change_step(data: Bytes, words: Words, bit: Ints, step: Ints) -> None:
     """Read by how much the step to the next sample differs from the one before."""
     word = words[bit >> 3].astype(np.uint64) << (bit & 7).astype(np.uint64)
     head = word >> np.uint64(60)
@@ -170,13 +166,7 @@ def _change_step(
 
 
 def _change_value(
-    data: NDArray[np.uint8],
-    words: NDArray[np.uint64],
-    bit: NDArray[np.int64],
-    value: NDArray[np.uint64],
-    leading: NDArray[np.uint64],
-    trailing: NDArray[np.uint64],
-    wrong: NDArray[np.bool_],
+    data: Bytes, words: Words, bit: Ints, value: Words, leading: Words, trailing: Words, wrong: Flags
 ) -> None:
     """Read in which bits the next value differs from the one before."""
     word = words[bit >> 3].astype(np.uint64) << (bit & 7).astype(np.uint64)
@@ -232,9 +222,9 @@ class Read:
     """The samples of an answer; a series that came in several frames is listed as often."""
 
     labels: list[dict[str, str]] = field(default_factory=list)
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    times: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # ms, series after series
-    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    counts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    times: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # ms, series after series
+    values: Floats = field(default_factory=lambda: np.empty(0))
     histograms: int = 0
     silent: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
@@ -327,7 +317,7 @@ def list_chunks(data: bytes, place: int, end: int) -> list[tuple[int, int, int]]
     return chunks
 
 
-def _plain_samples(data: bytes, place: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _plain_samples(data: bytes, place: int, end: int) -> tuple[Ints, Floats]:
     """Read the samples of a series of an answer of type SAMPLES, as servers give it that do not stream."""
     if (rows := _equal_samples(data, place, end)) is not None:
         return rows
@@ -346,7 +336,7 @@ def _plain_samples(data: bytes, place: int, end: int) -> tuple[NDArray[np.int64]
     return np.array(times, np.int64), np.array(values, np.float64)
 
 
-def _equal_samples(data: bytes, begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+def _equal_samples(data: bytes, begin: int, end: int) -> tuple[Ints, Floats] | None:
     """Read samples that all take the same number of bytes; None where they do not."""
     count, rest = divmod(end - begin, _SAMPLE_BYTES)
     if not count or rest:
@@ -486,7 +476,7 @@ def _streamed_answer(content: bytes, source: object) -> Read:
 
 def _plain_answer(content: bytes, source: object) -> Read:
     read = Read()
-    parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+    parts: list[tuple[Ints, Floats]] = []
     try:
         data = _wire.unpack_snappy(content)
         answers = _messages(data, 0, len(data), _SERIES)
