@@ -6,7 +6,7 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
+
+    #: What a user said that metrics, labels and the names of pods mean.
+    Told: TypeAlias = tuple[Mapping[str, str] | None, Mapping[str, str] | None, str | None]
 
 
 _EXPECTED: Final = "a table with a time and a memory column"
@@ -48,7 +51,7 @@ def read_table(
 ) -> Recording:
     """Read CSV or Parquet with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    left_out: dict[str, int] = {}
+    asked = Asked(path, timezone=timezone)
     try:
         if data.startswith(b"PAR1"):
             table = read_parquet(data, path, _EXPECTED)
@@ -57,15 +60,15 @@ def read_table(
             notes += more
             table = _csv(text, path)
             if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
-                return _read_series(table, series, path, notes, metrics, labels, timezone, workload_pattern)
+                return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
         told = {**(labels or {}), **(metrics or {})}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
         table = table.rename({head: name for head, name in told.items() if head in table.columns})
-        table, lost, more = _typed(table, Asked(path, timezone=timezone))
+        table, lost, more = _typed(table, asked)
         table, units = _in_bytes(table, metrics or {})
         notes += (*more, *units)
-        left_out |= {"values that are no numbers": lost} if lost else {}
+        left_out = {"values that are no numbers": lost} if lost else {}
         recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
     except ColumnError as error:
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=f"{error} {_NAME_THEM}") from error
@@ -251,14 +254,7 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _read_series(
-    table: pl.DataFrame,
-    series: Mapping[str, _Series],
-    path: str | os.PathLike[str],
-    notes: tuple[str, ...],
-    metrics: Mapping[str, str] | None,
-    labels: Mapping[str, str] | None,
-    timezone: Any,  # noqa: ANN401 - as `read_table` takes it
-    workload_pattern: str | None,
+    table: pl.DataFrame, series: Mapping[str, _Series], asked: Asked, notes: tuple[str, ...], told: Told
 ) -> Recording:
     """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
@@ -266,7 +262,7 @@ def _read_series(
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
     times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
-    read = _times(table[times], Asked(path, timezone=timezone))
+    read, path = _times(table[times], asked), Path(asked.path)
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}
     columns: list[tuple[dict[str, str], np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
@@ -278,16 +274,16 @@ def _read_series(
     texts = [head for head in table.columns if head not in series and head != times and not _is_amount(table[head])]
     rows = table.select(*texts, *values.values(), **{"": instants}).drop_nulls("")
     for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
-        told = _of_row(dict(zip(texts, key, strict=True)))
+        of_row = _of_row(dict(zip(texts, key, strict=True)))
         for head, one in series.items():
-            named = {**told, **one.labels}
+            named = {**of_row, **one.labels}
             if "." in named.get("__name__", ""):
                 named = of_one(named)
             if named.keys() <= {"__name__"}:
-                named["container"] = Path(path).name.partition(".")[0]
+                named["container"] = path.name.partition(".")[0]
             there = part.select("", head).drop_nulls()
             columns.append((named, there[""].to_numpy(), there[head].to_numpy()))
-    recording = read_series(columns, Path(path), Meant(check_overrides(metrics), labels, workload_pattern))
+    recording = read_series(columns, path, Meant(check_overrides(told[0]), *told[1:]))
     extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes)
     return replace(recording, report=recording.report.joined(extra))
 

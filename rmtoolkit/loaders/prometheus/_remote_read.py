@@ -383,8 +383,8 @@ def request_body(selectors: Iterable[Iterable[Matcher]], start: int, end: int, *
             if comparison not in _COMPARISONS:
                 msg = f"A label is compared by one of {', '.join(_COMPARISONS)}; found {quote(comparison)}."
                 raise RmtoolkitError(msg)
-            parts = (_COMPARISONS[comparison], label.encode(), value.encode())
-            query += _wire.field(3, b"".join(_wire.field(number, part) for number, part in enumerate(parts, 1)))
+            matcher = _wire.field(1, _COMPARISONS[comparison]) + _wire.field(2, label.encode())
+            query += _wire.field(3, matcher + _wire.field(3, value.encode()))
         body += _wire.field(1, query)
     # The first that a server knows is used.
     body += b"".join(_wire.field(2, kind) for kind in ((_STREAMED, _PLAIN) if streamed else (_PLAIN,)))

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -43,6 +43,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit.loaders._files import PathLike
+
+    #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
+    Spans: TypeAlias = dict[int, tuple[int, int]]
+    Versions: TypeAlias = dict[int, list[tuple[str, int, int]]]
+    Node: TypeAlias = tuple[str | None, str | None]
 
 
 UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
@@ -161,12 +166,12 @@ def _grouped(table: pl.DataFrame) -> pl.DataFrame:
     return ordered.with_columns(group=pl.struct(key).rle_id().cast(pl.Int64))
 
 
-def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame, dict[int, tuple[int, int]]]:
+def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame, Spans]:
     """Make the frame of samples, and tell each container's first and last."""
     ends = np.cumsum(merged.counts)
     starts = ends - merged.counts
     signals: dict[str, _merge.Signal] = {}
-    spans: dict[int, tuple[int, int]] = {}
+    spans: Spans = {}
     for (role,), rows in groups.filter(pl.col("role").is_in(SIGNALS)).group_by("role", maintain_order=True):
         group = rows["group"].to_numpy()
         # Groups are sorted by role: a role is one stretch of the arrays.
@@ -205,11 +210,7 @@ def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[R
 
 
 def _seen(
-    containers: pl.DataFrame,
-    groups: pl.DataFrame,
-    runs: Mapping[int, Sequence[Run]],
-    spans: Mapping[int, tuple[int, int]],
-    lives: pl.DataFrame,
+    containers: pl.DataFrame, groups: pl.DataFrame, runs: Mapping[int, list[Run]], spans: Spans, lives: pl.DataFrame
 ) -> dict[int, Seen]:
     """Collect what is known of each container, from its own series and from its pod's."""
     of_container: dict[int, dict[str, list[Run]]] = {}
@@ -236,27 +237,25 @@ def _clean(role: str, runs: list[Run]) -> list[Run]:
     return [run if 0 <= run.value < ABSURD_BYTES else run._replace(value=0.0) for run in runs]
 
 
-def _images(table: pl.DataFrame, decoded: Decoded) -> dict[int, list[tuple[str, int, int]]]:
+def _images(table: pl.DataFrame, decoded: Decoded) -> Versions:
     """Which version each container ran, and when: by kube-state-metrics, else by cAdvisor's image label."""
-    rows = table.filter(
-        pl.col("image").is_not_null() & pl.col("entity").is_not_null() & (pl.col("level") == "container")
-    )
+    rows = table.drop_nulls(["image", "entity"]).filter(level="container")
     told = pl.col("role") == "image"
     rows = rows.filter(told | ~told.any().over("entity"))
     first, last = decoded.span(rows["series"].to_numpy())
     versions = list(map(version_of, rows["image"], rows["image_id"]))
     rows = rows.with_columns(version=pl.Series(versions, dtype=pl.String), first=first, last=last).drop_nulls("version")
     spans = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
-    found: dict[int, list[tuple[str, int, int]]] = {}
+    found: Versions = {}
     for entity, *span in spans.sort("first", "last", maintain_order=True).iter_rows():
         found.setdefault(entity, []).append(tuple(span))
     return found
 
 
-def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[tuple[str | None, str | None], float]:
+def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[Node, float]:
     """Tell how many CPUs each machine has, by its cluster and its name."""
     rows = table.filter(pl.col("role").is_in(NODE_ROLES) & pl.col("node").is_not_null())
-    found: dict[tuple[str | None, str | None], float] = {}
+    found: dict[Node, float] = {}
     # The best source comes last, and stays.
     for series, *place in rows.sort("rank", descending=True).select("series", "cluster", "node").iter_rows():
         last = decoded.starts[series] + decoded.counts[series] - 1
@@ -266,10 +265,7 @@ def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[tuple[str | None,
 
 
 def _container_rows(
-    kept: pl.DataFrame,
-    seen: Mapping[int, Seen],
-    images: Mapping[int, Sequence[tuple[str, int, int]]],
-    node_cores: Mapping[tuple[str | None, str | None], float],
+    kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions, node_cores: Mapping[Node, float]
 ) -> pl.DataFrame:
     told = []
     for entity, *node in kept.select("entity", "cluster", "node").iter_rows():
@@ -289,9 +285,7 @@ def _container_rows(
     return about.with_columns(columns.get_columns(), source=pl.lit("prometheus"))
 
 
-def _events(
-    kept: pl.DataFrame, seen: Mapping[int, Seen], images: Mapping[int, Sequence[tuple[str, int, int]]]
-) -> pl.DataFrame:
+def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> pl.DataFrame:
     rows: list[tuple[object, ...]] = []
     ran: list[Image] = []
     for entity, *workload in kept.select("entity", "cluster", "namespace", "workload_guess", "container").iter_rows():
