@@ -129,6 +129,8 @@ _WORD: Final = re.compile(r"\w+")
 _BEFORE_NAMES: Final = re.compile(r"(?!(?s:.){301})" + _NAMES.replace(r"\pL", r"[^\W\d_]"))
 _NAME_COLUMNS: Final = ("NAMESPACE", "POD", "NAME")
 _WORDS_BESIDE_A_STAMP: Final = 3
+#: A line may have very many, and each is looked for in all of it.
+_MOST_STAMPS: Final = 8
 DETAIL_CHARACTERS: Final = 200
 _NARROWEST: Final = 20
 
@@ -313,15 +315,17 @@ def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
     if failed := failure(text):
         line = Line.EMPTY if failed[1] else Line.FAILURE
         return _Meaning(line, said_own=text[: text.index(failed[0])] or None)
-    stamp = find(text)
-    while stamp is not None:
+    rest = text
+    for _ in range(_MOST_STAMPS):
+        if (stamp := find(rest)) is None:
+            break
         stamps.setdefault(text, stamp[0])
         words = _WORD.findall(stamp[1])
         most = 0 if stamp[0].kind == Kind.CLOCK else _WORDS_BESIDE_A_STAMP
         if _WATCH_TITLE.match(text) or (len(words) <= most and not any(map(str.isdigit, "".join(words)))):
             return _Meaning(Line.STAMP, said_own=text)
         # A collector may have put its own stamp before the line that `date` wrote.
-        stamp = find(stamp[1])
+        rest = stamp[1]
     return _Meaning(Line.OTHER)
 
 

@@ -157,3 +157,11 @@ def test_a_header_that_is_cut_off_is_refused(tmp_path: Path, header: str) -> Non
     log.write_text(f"{header}\nSession started\n")
     with pytest.raises(ReadError, match=r"line 1: found '(NAME|POD).*cut off or folded"):
         rm.read_kubectl_top(log, time="2026-11-24")
+
+
+def test_a_line_of_very_many_time_stamps_is_read_once(tmp_path: Path) -> None:
+    """Not every stamp of a line is looked for in all of it: that took minutes."""
+    log = tmp_path / "top.log"
+    log.write_text("1795000000 went on, " * 40_000)
+    with pytest.raises(ReadError, match="line 1: found '1795000000 went on"):
+        rm.read_kubectl_top(log)
