@@ -399,12 +399,10 @@ def _recording(
     if left_out or cut:
         lost = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
         warn_of_rest([path], *lost, *partial)
+    samples = [{"container_id": 0, "time": time, **one.amounts} for time, one in zip(times, timed, strict=True)]
     return normalise(
         whose.frame(path, source),
-        pl.DataFrame(
-            [{"container_id": 0, "time": time, **one.amounts} for time, one in zip(times, timed, strict=True)],
-            schema=SAMPLES,
-        ),
+        pl.DataFrame(samples, schema=SAMPLES),
         _starts(times, [one.uptime_ns for one in timed]),
         Report(
             sources=(str(path),),

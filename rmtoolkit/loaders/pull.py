@@ -236,17 +236,11 @@ def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
         return recording
     instants = recording.samples.select("container_id", "time")
     # Only what this server does not have as well can be another server's.
-    strange = old.join(instants, on=["container_id", "time"], how="anti").sort("time")
+    strange = old.join(instants, on=["container_id", "time"], how="anti").sort("time").with_columns(nearest="time")
     doubled = (
         instants.join(old, on=["container_id", "time"], how="anti")
         .sort("time")
-        .join_asof(
-            strange.with_columns(nearest=pl.col("time")),
-            on="time",
-            by="container_id",
-            strategy="nearest",
-            check_sortedness=False,
-        )
+        .join_asof(strange, on="time", by="container_id", strategy="nearest", check_sortedness=False)
         .join(names.select("container_id", "near"), on="container_id")
         .filter((pl.col("time") - pl.col("nearest")).dt.total_milliseconds().abs() < pl.col("near"))
         .select("container_id", "time")

@@ -641,15 +641,18 @@ class Decoded:
         if series.all():
             return self
         chosen = np.flatnonzero(series)
-        times, values = self.of(chosen)
-        return replace(
-            self,
-            labels=[self.labels[index] for index in chosen.tolist()],
-            sources=[self.sources[index] for index in chosen.tolist()],
-            counts=self.counts[series],
-            times=times,
-            values=values,
-        )
+        return self.chosen(chosen, self.counts[series], *self.of(chosen))
+
+    def chosen(
+        self,
+        series: NDArray[np.int64],
+        counts: NDArray[np.int64],
+        times: NDArray[np.int64],
+        values: NDArray[np.float64],
+    ) -> Decoded:
+        """Keep the labels of some series, with other samples."""
+        labels, sources = ([told[index] for index in series.tolist()] for told in (self.labels, self.sources))
+        return replace(self, labels=labels, sources=sources, counts=counts, times=times, values=values)
 
 
 @dataclass(slots=True)
@@ -859,13 +862,6 @@ def _joined_tidy(decoded: Decoded) -> Decoded:
     owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
     if len(first) == len(owners):
         return decoded
-    times, values = decoded.of(np.argsort(owners, kind="stable"))
-    chosen = np.unique(owners, return_index=True)[1].tolist()
-    return replace(
-        decoded,
-        labels=[decoded.labels[index] for index in chosen],
-        sources=[decoded.sources[index] for index in chosen],
-        counts=np.bincount(owners, decoded.counts).astype(np.int64),
-        times=times,
-        values=values,
-    )
+    counts = np.bincount(owners, decoded.counts).astype(np.int64)
+    first_of_each = np.unique(owners, return_index=True)[1]
+    return decoded.chosen(first_of_each, counts, *decoded.of(np.argsort(owners, kind="stable")))

@@ -216,19 +216,13 @@ def _unused(table: pl.DataFrame, made: pl.DataFrame) -> Counter[str]:
     kept = counts[table["series"].to_numpy()]
     # The series that gave most is the one that is used; of a life of its own it can only have lost the end.
     chosen = table.with_columns(unused=pl.col("count") - kept, kept=kept).sort("kept", descending=True)
-    first = {name: pl.col(name).first().over("group") for name in ("replica", "name", "source")}
-    of_life = pl.col("series").first().over("group", "life")
-    reasons = chosen.with_columns(
-        reason=pl.when(pl.col("life").is_not_null() & (of_life == pl.col("series")))
-        .then(pl.lit(OLD_LIFE))
-        .when(pl.col("name") != first["name"])
-        .then(pl.lit(OTHER_METRIC))
-        .when(pl.col("replica") != first["replica"])
-        .then(pl.lit(REPLICA))
-        .when(pl.col("source") != first["source"])
-        .then(pl.lit(OTHER_JOB))
-        .otherwise(pl.lit(OTHER_LABELS))
+    others = {"name": OTHER_METRIC, "replica": REPLICA, "source": OTHER_JOB}
+    differing = (
+        pl.when(pl.col(name) != pl.col(name).first().over("group")).then(pl.lit(why)) for name, why in others.items()
     )
+    is_first = pl.col("series") == pl.col("series").first().over("group", "life")
+    old = pl.when(pl.col("life").is_not_null() & is_first).then(pl.lit(OLD_LIFE))
+    reasons = chosen.with_columns(reason=pl.coalesce(old, *differing, pl.lit(OTHER_LABELS)))
     totals = reasons.group_by("reason").agg(pl.col("unused").sum()).filter(pl.col("unused") > 0)
     return Counter({reason: int(count) for reason, count in totals.sort("reason").iter_rows()})
 

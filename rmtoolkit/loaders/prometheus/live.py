@@ -323,15 +323,13 @@ class Prometheus:
             found = [_fetch.between(part, window.start_ms, window.end_ms) for part in found]
         found += facts.parts
         facts.parts.clear()
+        notes = [gave_up] if gave_up else []
+        notes += [f"the server found {count(halved, 'request')} too large, halved since"] if halved else []
         report = Report(
             sources=(client.address.url,),
             asked=_asked(window, wanted, step_seconds),
             partial=facts.partial,
-            warnings=(
-                *facts.warnings,
-                *((gave_up,) if gave_up else ()),
-                *((f"the server found {count(halved, 'request')} too large, halved since",) if halved else ()),
-            ),
+            warnings=(*facts.warnings, *notes),
             time_axis=f"ends of steps of {step_seconds} s, UTC" if step_seconds else "as scraped, UTC",
         )
         try:
