@@ -78,6 +78,7 @@ def _far_below(row: VerdictRow) -> bool:
 _FLAT: Final = "is flat"
 _FLOOR: Final = "has a flat floor"
 _LEVELS_OFF: Final = "levels off"
+_ALL: Final = frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,11 @@ class PatternEntry:
     headline: Clause
     #: The reason's verb: what the judged signal does.
     reason: str = _FLAT
-    #: Advice on what the memory is made of, and whether it is given where the pattern is named beside another too.
+    #: Advice on what the memory is made of, and on what comes and goes: that after what there is to do about the limit.
     remedy: Remedy | None = None
-    remedy_beside: bool = False
-    #: Advice on what comes and goes, likewise; after what there is to do about the limit.
     peak_remedy: Remedy | None = None
-    peak_remedy_beside: bool = False
+    #: Whether it is given where the pattern is named beside another too.
+    remedy_beside: bool = False
     #: What comes near the limit; None where the kernel takes it back before it kills.
     peak: str | None = "peak"
     #: Whether many threads are a part of it.
@@ -114,58 +114,37 @@ def _entry(pattern: Pattern) -> PatternEntry:
     """Give the row of a pattern; mypy and the import both fail where one has none."""
     match pattern:
         case Pattern.PLATEAU:
-            return PatternEntry(_stays, beside_leak=False, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}))
+            return PatternEntry(_stays, beside_leak=False, hides=_ALL)
         case Pattern.WARM_UP:
-            return PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}))
+            return PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=_ALL)
         case Pattern.STARTUP_SPIKE:
             return PatternEntry(
-                lambda row, _: (
-                    f"starting needs {memory(row.startup_peak_bytes or row.peak_bytes)}, "
-                    f"running needs {memory(row.settled_bytes)}"
-                ),
+                _starts,
                 reason=_LEVELS_OFF,
                 peak_remedy=spread_startup,
-                peak_remedy_beside=True,
+                remedy_beside=True,
                 peak="startup peak",
-                hides=frozenset({Layer.KEPT, Layer.SLACK}),
+                hides=_ALL - {Layer.CACHE},
             )
         case Pattern.STEP:
-            return PatternEntry(
-                lambda row, _: f"it moved to {memory(row.settled_bytes)} in one step and stays there",
-                reason=_LEVELS_OFF,
-                hides=frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK}),
-            )
+            return PatternEntry(_stepped, reason=_LEVELS_OFF, hides=_ALL)
         case Pattern.PERIODIC:
-            return PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=frozenset({Layer.CACHE, Layer.KEPT}))
+            return PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
         case Pattern.SAWTOOTH:
-            return PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=frozenset({Layer.CACHE, Layer.KEPT}))
+            return PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
         case Pattern.BURST:
-            return PatternEntry(
-                _between("has bursts"), reason=_FLOOR, peak_remedy=stream, hides=frozenset({Layer.CACHE, Layer.KEPT})
-            )
+            clause = _between("has bursts")
+            return PatternEntry(clause, reason=_FLOOR, peak_remedy=stream, hides=_ALL - {Layer.SLACK})
         case Pattern.RETENTION:
             return PatternEntry(_keeps, remedy=release, remedy_beside=True, threads_matter=True, made_around=True)
         case Pattern.FRAGMENTATION:
-            return PatternEntry(
-                _part(Layer.SLACK, "are gaps between live blocks"),
-                remedy=close_gaps,
-                threads_matter=True,
-                made_around=True,
-            )
+            clause = _part(Layer.SLACK, "are gaps between live blocks")
+            return PatternEntry(clause, remedy=close_gaps, threads_matter=True, made_around=True)
         case Pattern.PAGE_CACHE:
-            return PatternEntry(
-                _part(Layer.CACHE, "is page cache the kernel can take back"),
-                remedy=watch_anonymous,
-                peak=None,
-                caches_bounded=False,
-                made_around=True,
-            )
+            clause, remedy = _part(Layer.CACHE, "is page cache the kernel can take back"), watch_anonymous
+            return PatternEntry(clause, remedy=remedy, peak=None, caches_bounded=False, made_around=True)
         case Pattern.THREAD_GROWTH:
-            return PatternEntry(
-                lambda row, _: f"it grew with its threads and stays at {memory(row.settled_bytes)}",
-                threads_matter=True,
-                beside_leak=False,
-            )
+            return PatternEntry(_grew_with_threads, threads_matter=True, beside_leak=False)
         case Pattern.AT_LIMIT:
             return PatternEntry(_stays, named_while_open=True, hides=frozenset({Layer.CACHE}))
         case Pattern.UNEXPLAINED_GROWTH:
@@ -180,6 +159,19 @@ def _entry(pattern: Pattern) -> PatternEntry:
 
 def _stays(row: VerdictRow, _: Opinion) -> str:
     return f"it stays at {memory(row.settled_bytes)}"
+
+
+def _starts(row: VerdictRow, _: Opinion) -> str:
+    starting = memory(row.startup_peak_bytes or row.peak_bytes)
+    return f"starting needs {starting}, running needs {memory(row.settled_bytes)}"
+
+
+def _stepped(row: VerdictRow, _: Opinion) -> str:
+    return f"it moved to {memory(row.settled_bytes)} in one step and stays there"
+
+
+def _grew_with_threads(row: VerdictRow, _: Opinion) -> str:
+    return f"it grew with its threads and stays at {memory(row.settled_bytes)}"
 
 
 def _warmed_up(row: VerdictRow, main: Opinion) -> str:
@@ -607,11 +599,12 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
     """What the memory is made of, the room under the limit, then what comes and goes."""
     entry, also = PATTERNS[row.pattern], [PATTERNS[name] for name in row.also]
     yield from _other_allocator(evidence)
-    for remedy in (*(other.remedy for other in also if other.remedy_beside), entry.remedy):
+    beside = [other for other in also if other.remedy_beside]
+    for remedy in (*(other.remedy for other in beside), entry.remedy):
         if remedy is not None:
             yield from remedy(row)
     yield from _room(row, evidence)
-    for remedy in (*(other.peak_remedy for other in also if other.peak_remedy_beside), entry.peak_remedy):
+    for remedy in (*(other.peak_remedy for other in beside), entry.peak_remedy):
         if remedy is not None:
             yield from remedy(row)
     many = evidence.get(Statistic.THREADS_MANY)

@@ -68,8 +68,6 @@ _MOST: Final = 10
 _PLACES: Final = np.concatenate([np.linspace(0, 0.9, 46), 1 - np.geomspace(0.1, 0.001, 41)[1:], [1.0]])
 #: Weeks that no table tells more of.
 _KEPT: Final = 2000
-#: Pairs that are enough for a table; with fewer, the kinds of past beside it are taken as well.
-_PLENTY: Final = 50
 #: The rise of a week that ended in kills: above everything.
 CENSORED: Final = 1e9
 #: What comes with the package counts as so many pairs beside a fleet's own, and as so many weeks.
@@ -501,26 +499,6 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
 def _kind(spread: pl.Expr) -> pl.Expr:
     """Name the kind of past by the least spread of it."""
     return pl.max_horizontal(pl.when(spread >= least).then(least) for least in SPREADS)
-
-
-def tables_of(learnt: pl.DataFrame) -> pl.DataFrame:
-    """Make tables of pairs."""
-    sorted_ = learnt.with_columns(kind=_kind(pl.col("spread"))).sort("rise")
-    rows, week = [], {}
-    for length in sorted_["history_seconds"].unique().sort(descending=True):
-        group = sorted_.filter(history_seconds=length)
-        for number, least in enumerate(SPREADS):
-            reach, near = 0, group.filter(kind=least)
-            while near.height < _PLENTY and reach < len(SPREADS):
-                reach += 1
-                near = group.filter(pl.col("kind").is_in(SPREADS[max(number - reach, 0) : number + reach + 1]))
-            rises = near["rise"].to_numpy()[np.ceil(_PLACES * near.height - 1e-9).astype(int).clip(1) - 1]
-            if length >= HORIZON.total_seconds():
-                week[least] = rises
-            # Less than a week never says more than a week does.
-            rises = np.maximum(rises, week.get(least, rises))
-            rows.append((length, least, near.height, near.select(WORKLOAD).n_unique(), rises.tolist()))
-    return pl.DataFrame(rows, schema=_TABLES, orient="row").sort("history_seconds", "spread")
 
 
 def swing_of(high: pl.Series, week: pl.Series) -> float:

@@ -9,11 +9,12 @@ import argparse
 import datetime as dt
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from tqdm import tqdm
 
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.limits.risk import HISTORIES, Margins, pairs, swing_of, tables_of
+from rmtoolkit.limits.risk import _PLACES, _TABLES, HISTORIES, HORIZON, SPREADS, Margins, _kind, pairs, swing_of
 from rmtoolkit.recording import as_recording
 from tests.benchmarks import limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
@@ -21,6 +22,8 @@ from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 TARGET = Path(__file__).resolve().parents[2] / "rmtoolkit" / "limits" / "margins.json"
 #: Weeks differ in how many pairs rise as one in twenty does.
 HIGH = 0.95
+#: Pairs that are enough for a table; with fewer, the kinds of past beside it are taken as well.
+_PLENTY = 50
 #: Lengths of history of which there are weeks enough to say so.
 WEEKS = (7 * 86_400.0, 28 * 86_400.0)
 
@@ -38,6 +41,26 @@ def swing(found: pl.DataFrame) -> float:
     high = pl.col("rise") > pl.col("rise").quantile(HIGH).over("history_seconds")
     whole = found.filter(pl.col("history_seconds").is_between(*WEEKS)).with_columns(high=high)
     return max((swing_of(part["high"], part["week"]) for _, part in whole.group_by("history_seconds")), default=0.0)
+
+
+def tables_of(learnt: pl.DataFrame) -> pl.DataFrame:
+    """Make tables of pairs."""
+    sorted_ = learnt.with_columns(kind=_kind(pl.col("spread"))).sort("rise")
+    rows, week = [], {}
+    for length in sorted_["history_seconds"].unique().sort(descending=True):
+        group = sorted_.filter(history_seconds=length)
+        for number, least in enumerate(SPREADS):
+            reach, near = 0, group.filter(kind=least)
+            while near.height < _PLENTY and reach < len(SPREADS):
+                reach += 1
+                near = group.filter(pl.col("kind").is_in(SPREADS[max(number - reach, 0) : number + reach + 1]))
+            rises = near["rise"].to_numpy()[np.ceil(_PLACES * near.height - 1e-9).astype(int).clip(1) - 1]
+            if length >= HORIZON.total_seconds():
+                week[least] = rises
+            # Less than a week never says more than a week does.
+            rises = np.maximum(rises, week.get(least, rises))
+            rows.append((length, least, near.height, near.select(WORKLOAD).n_unique(), rises.tolist()))
+    return pl.DataFrame(rows, schema=_TABLES, orient="row").sort("history_seconds", "spread")
 
 
 def main() -> None:

@@ -15,8 +15,9 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits.history import needs
 from rmtoolkit.limits.recommend import limits_at
-from rmtoolkit.limits.risk import CENSORED, HISTORIES, SPREADS, Margins, pairs, swing_of, tables_of, with_own
+from rmtoolkit.limits.risk import CENSORED, HISTORIES, SPREADS, Margins, pairs, swing_of, with_own
 from rmtoolkit.recording import as_recording
+from tests.benchmarks.shipped_margins import tables_of
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 if TYPE_CHECKING:
