@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.heap_reading import read_profile
-from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
+from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading, texts
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
@@ -59,47 +60,26 @@ def answer(heap: HeapProfile) -> HeapAnswer:
     reading = read_profile(heap, table)
     path = _path(heap, table["stack_id"][0]) if table.height else ()
     seen = tuple(limits_of_sight(heap))
-    return HeapAnswer(heap, reading, _headline(reading), table, path, churn(heap), seen, _next(reading))
+    headline, next_step = _growth(reading)
+    return HeapAnswer(heap, reading, headline, table, path, churn(heap), seen, next_step)
 
 
-def _headline(reading: HeapReading) -> str:
-    if reading.kind == HeapKind.BLIND:
-        return "The heap profile missed the program's allocations."
+def _told(name: str, **figures: object) -> tuple[str, str]:
+    """Fill figures into the answer and the one action that stand under a name in `heap.toml`."""
+    told = texts("heap")[name]
+    return told["headline"].format(**figures), told["next"].format(**figures)
+
+
+def _growth(reading: HeapReading) -> tuple[str, str]:
     if reading.kind == HeapKind.PICTURE:
-        most = f" {reading.largest} holds most." if reading.largest else ""
-        return f"A single snapshot shows what is held, not what grows.{most}"
+        return _told("picture", most=f" {reading.largest} holds most." if reading.largest else "")
     if reading.suspects:
-        first = reading.suspects[0]
-        rate = reading.growth_bytes_per_second
-        speed = memory(reading.growth_bytes) if rate is None else f"{small_memory(rate)}/s"
-        part = share(min(first.share, 1))
-        if reading.kind == HeapKind.FILLS:
-            came = f"by {memory(reading.growth_bytes)} after startup, {part} of it in {first.function}"
-            return f"The heap fills up ever more slowly, {came}: like a cache that is not at its bound yet."
-        return f"The heap grows steadily by {speed} after startup, {part} of it in {first.function}."
-    if reading.moved_bytes > _SAME * reading.held_bytes:
-        came = memory(reading.moved_bytes)
-        return f"Nothing grows steadily to the end; {came} came after startup, in few steps or for a while."
-    return "Nothing in the heap grows after startup."
-
-
-def _next(reading: HeapReading) -> str:
-    if reading.kind == HeapKind.GROWS:
-        place = reading.suspects[0].place
-        return f"Bound or free what this code keeps: `{place}`."
-    if reading.kind == HeapKind.FILLS:
-        return f"See that what this code keeps has a bound, and record past it: `{reading.suspects[0].place}`."
-    if reading.kind == HeapKind.BLIND:
-        return (
-            "Use the profiler of the allocator that the program has (jemalloc: prof:true), or build once with the "
-            "system's allocator."
-        )
-    if reading.kind == HeapKind.PICTURE:
-        return "Take a second one half an hour later: `rmtoolkit heap FIRST SECOND` tells what grows."
-    return (
-        "If RSS grows all the same, look at what the allocator keeps (its statistics) and at mappings (smaps); "
-        "`rmtoolkit classify RECORDING --heap FILE` judges both."
-    )
+        first, rate, grown = reading.suspects[0], reading.growth_bytes_per_second, memory(reading.growth_bytes)
+        speed, part = grown if rate is None else f"{small_memory(rate)}/s", share(min(first.share, 1))
+        return _told(reading.kind, grown=grown, speed=speed, part=part, function=first.function, place=first.place)
+    if reading.kind == HeapKind.RESTS and reading.moved_bytes > _SAME * reading.held_bytes:
+        return _told("moved", came=memory(reading.moved_bytes))
+    return _told(reading.kind)
 
 
 def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
@@ -231,7 +211,7 @@ def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
     r"""Put together what an allocator's statistics answer."""
     totals = allocator.totals
     if not totals.height:
-        said, do = "These statistics have no totals.", "Write them with malloc_stats_print."
+        said, do = _told("no_totals")
         return AllocatorAnswer(
             allocator, said, *(None, None, None, None, None), _arenas(allocator, 0), _sizes(allocator, 0), do
         )
@@ -281,54 +261,31 @@ def _parts(last: dict[str, int | str | None]) -> list[int]:
     return [*known, sum(amount for amount in caches if isinstance(amount, int))]
 
 
-_NOTHING: Final = "Nothing to do in the allocator."
-
-
 def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, str]:
     """Say what the last document shows, and one action."""
-    name = last["allocator"] or "the allocator"
     whole, kept, gaps, cached = _parts(last)
-    live = last["allocated_bytes"]
-    if not whole and live == 0:
-        return (
-            f"{name}: all is zero, so the program uses another allocator.",
-            "Give what the program's own allocator tells of itself: jemalloc, mimalloc or tcmalloc.",
-        )
+    allocator, live = last["allocator"] or "the allocator", last["allocated_bytes"]
+    told = partial(_told, allocator=allocator)
     if not whole:
-        return f"{name}: how much is resident is not said.", _NOTHING
-    of = f"of {memory(whole)} {'taken from the system' if last['resident_bytes'] is None else 'resident'}"
+        return told("unused" if live == 0 else "not_resident")
     if not isinstance(live, int):
-        return (
-            f"{name}: {memory(whole)} are committed; how much of that is in use it does not say.",
-            "Take a heap profile: a usual build of this allocator does not count what is in use.",
-        )
-    if last["purgeable_bytes"] is None and name == "glibc":
-        return (
-            f"{name}: {memory(live)} {of} are in use; how much of the rest could go back only malloc_info tells.",
-            "Let the program write malloc_info(0, stderr): it tells what malloc_trim(0) would give back.",
-        )
+        return told("committed", whole=memory(whole))
+    of = f"of {memory(whole)} {'taken from the system' if last['resident_bytes'] is None else 'resident'}"
+    if last["purgeable_bytes"] is None and allocator == "glibc":
+        return told("by_malloc_info", live=memory(live), of=of)
     most = max(kept, gaps, cached)
     if most < th.LAYER_SHOWN * whole:
-        return f"{name}: {memory(live)} {of} are in use; little is kept or lies in gaps.", _NOTHING
-    part = share(min(most / whole, 1))
+        return told("in_use", live=memory(live), of=of)
+    told = partial(told, most=memory(most), of=of, part=share(min(most / whole, 1)))
     if cached > max(kept, gaps):
-        threads, transfer = (last[f"{cache}_cache_bytes"] or 0 for cache in ("thread", "transfer"))
-        return (
-            f"{name} keeps {memory(cached)} {of} ({part}) in the caches of its threads.",
-            f"Bound its caches: TCMALLOC_MAX_TOTAL_THREAD_CACHE_BYTES those of threads ({memory(threads)} now), "  # type: ignore[arg-type]
-            f"TCMALLOC_TRANSFER_NUM_OBJ what waits between them ({memory(transfer)}).",  # type: ignore[arg-type]
-        )
+        caches = {cache: memory(last[f"{cache}_cache_bytes"] or 0) for cache in ("thread", "transfer")}  # type: ignore[arg-type]
+        return told("caches", **caches)
     if kept >= gaps:
-        said = f"{name} keeps {memory(kept)} {of} ({part}): pages that were freed and not given back."
-        return said, _give_back(name, f"about {memory(kept)} less")
+        return told("keeps", back=_give_back(allocator, f"about {memory(kept)} less"))
     where = ""
     if sizes.height and (sizes["fragmentation_bytes"][0] or 0) > gaps / 2:
         where = f", most of them between blocks of {sizes['size_bytes'][0]:,} bytes"
-    return (
-        f"{name}: {memory(gaps)} {of} ({part}) are gaps between live blocks{where}, which no setting gives back.",
-        "Allocate together what is freed together (an arena for each request), or box large values: gaps between live "
-        "blocks cannot be returned.",
-    )
+    return told("gaps", where=where)
 
 
 def _give_back(allocator: int | str, less: str) -> str:

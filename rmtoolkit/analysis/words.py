@@ -9,28 +9,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
 
-from rmtoolkit.analysis import patterns
+from rmtoolkit.analysis import patterns, records
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import clause_of, threads_for_cores, too_many_threads
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
-from rmtoolkit.analysis.records import (
-    BESIDE,
-    ENDLESS,
-    WORKLOAD,
-    Evidence,
-    Exposure,
-    Halt,
-    HeapKind,
-    Layer,
-    Open,
-    OpenKind,
-    Pool,
-    Says,
-    Statistic,
-    VerdictRow,
-    rejected,
-    texts,
-)
+from rmtoolkit.analysis.records import Evidence, Layer, Open, OpenKind, Pool, Says, Statistic, VerdictRow
 from rmtoolkit.schema import Cause, Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.text import (
     SIGNAL_WORDS,
@@ -74,7 +57,7 @@ class Situation:
     #: What lies around the heap and makes the memory high.
     around: Sequence[Evidence] = ()
     #: How long a life lasts when memory does not end it.
-    lasts: Exposure = ENDLESS
+    lasts: records.Exposure = records.ENDLESS
     #: Whether restarts end a life before it is at the limit.
     capped: bool = False
     #: Lives of all pods, those that an OOM kill ended, and all kills: a start without a sample is no life.
@@ -128,10 +111,15 @@ def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Seque
     if main.restarts_unknown:
         return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be restarts, which the source does not report", None)
     if (beside := main.beside) is not None:
-        return Open(OpenKind(beside), texts("words")["beside"][beside], None)
+        return Open(OpenKind(beside), records.texts("words")["beside"][beside], None)
     if cause == Cause.OUTSIDE_ALLOCATOR:
         return Open(OpenKind.OUTSIDE, "what grows lies outside the allocator: mappings, C code or stacks", None)
-    if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and row.mean_rise > 0 and row.bounded < th.LIKELY:
+    if (
+        pool.heap is not None
+        and pool.heap.kind == records.HeapKind.RESTS
+        and row.mean_rise > 0
+        and row.bounded < th.LIKELY
+    ):
         return Open(OpenKind.HEAP_RESTS, "the heap does not: the allocator keeps it, or it lies outside the heap", None)
     work = main.levels.get(Signal.WORK)
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
@@ -182,7 +170,7 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
         return Open(OpenKind.FAINT, why, _at(start, span * (floor / growth) ** (2 / 3), span))
     why = "it neither rises nor rests clearly enough"
     if rises:
-        slows = row.family in SLOWING_DOWN or Halt.SLOWING in main.halts
+        slows = row.family in SLOWING_DOWN or records.Halt.SLOWING in main.halts
         why = "the rise slows down, and may end or go on" if slows else "it rises, but not steadily enough to tell"
     return Open(OpenKind.SLOWING, why, _at(start, _LONGER * span, span))
 
@@ -268,7 +256,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     code = situation.pool.leaking_code
     if code is not None and (row.cause == Cause.HEAP or row.cause in patterns.BY_CAUSE):
         begin += f" in {printable(code)[:80]}"
-    elif (where := texts("words")["leaks"].get(row.cause or "")) is not None:
+    elif (where := records.texts("words")["leaks"].get(row.cause or "")) is not None:
         begin += f" {where}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
@@ -290,7 +278,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
 def _why_open(situation: Situation) -> str:
     if (clause := clause_of(situation.row.cause, situation.around)) is not None:
         return clause
-    if (why := texts("words")["open"].get(situation.question.kind)) is not None:
+    if (why := records.texts("words")["open"].get(situation.question.kind)) is not None:
         return why
     reading = situation.main.reading if situation.main is not None else None
     rises = reading is not None and reading.mean_rise > 0
@@ -316,7 +304,9 @@ def reason(situation: Situation) -> str:
         return _why_open_reason(situation, main, main.reading, signal, span)
     entry = patterns.PATTERNS[row.pattern]
     if entry.made_around and main.growing_layer is not None:
-        around = f"The {signal} is flat over {span}, but {texts('words')['around'][row.pattern]} around it grows"
+        around = (
+            f"The {signal} is flat over {span}, but {records.texts('words')['around'][row.pattern]} around it grows"
+        )
         return f"{around}; growth above {floor} would be visible."
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
     if situation.judged > 1:
@@ -378,7 +368,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
     if question.kind == OpenKind.RESTARTS_UNKNOWN:
         return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
     if main.beside is not None and question.kind == OpenKind(main.beside):
-        shared = main.readings.get(BESIDE[main.beside])
+        shared = main.readings.get(records.BESIDE[main.beside])
         grows = shared is not None and reading.mean_rise > shared.mean_rise / 2
         rest = f"the {signal} grows only by these files" if grows else f"the {signal} is flat"
         counts = "cannot be reclaimed" if main.beside == Layer.SHMEM else "can be reclaimed only in part, if at all"
@@ -412,7 +402,7 @@ class Answer(NamedTuple):
     because: str
 
 
-CHECKLIST: Final = pl.Schema(dict.fromkeys((*WORKLOAD, "question", *Answer._fields), pl.String()))
+CHECKLIST: Final = pl.Schema(dict.fromkeys((*records.WORKLOAD, "question", *Answer._fields), pl.String()))
 
 
 def _unknown(because: str) -> Answer:
@@ -455,7 +445,7 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
     heap = main.readings.get(Signal.ALLOCATED)
     if row.verdict == Verdict.LEAK and (code := pool.leaking_code) is not None:
         return Answer("no", "concern", f"{printable(code)[:80]} keeps more and more, says the heap profile")
-    if pool.heap is not None and pool.heap.kind == HeapKind.RESTS and pool.bounded > th.LIKELY:
+    if pool.heap is not None and pool.heap.kind == records.HeapKind.RESTS and pool.bounded > th.LIKELY:
         return Answer("yes", "fine", "the heap profile shows nothing that grows")
     if heap is not None:
         if row.verdict == Verdict.LEAK and (row.cause == Cause.HEAP or row.cause in patterns.BY_CAUSE):
@@ -507,7 +497,9 @@ def _reserved(pool: Pool) -> Answer:
         return _TOO_FEW
     if not main.shares or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
-    shares = {words: main.amount(Layer(layer)) / main.whole_bytes for layer, words in texts("words")["unused"].items()}
+    shares = {
+        words: main.amount(Layer(layer)) / main.whole_bytes for layer, words in records.texts("words")["unused"].items()
+    }
     largest = max(shares, key=lambda words: shares[words])
     unused = sum(shares.values())
     if unused > th.RESERVED_SHARE:
@@ -530,7 +522,7 @@ def heap_rows(pool: Pool) -> Iterator[Evidence]:
     say = partial(Evidence.of, None)
     span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
     held = f"{memory(heap.held_bytes)} held{span}"
-    if heap.kind == HeapKind.GROWS:
+    if heap.kind == records.HeapKind.GROWS:
         rate = heap.growth_bytes_per_second
         shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
         weight = 1 if pool.bounded > th.LIKELY else 3
@@ -539,15 +531,15 @@ def heap_rows(pool: Pool) -> Iterator[Evidence]:
             begin, heavy = ("And then", 1) if place else ("The code that it grows in", weight)
             part = share(min(one.share, 1.0))
             yield say(Statistic.HEAP_SUSPECT, one.place, one.share, weight=heavy, begin=begin, part=part)
-    elif heap.kind == HeapKind.RESTS:
+    elif heap.kind == records.HeapKind.RESTS:
         yield say(Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
-    elif heap.kind == HeapKind.SMALL:
+    elif heap.kind == records.HeapKind.SMALL:
         yield say(Statistic.HEAP_SMALL, f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}")
-    elif heap.kind == HeapKind.FILLS:
+    elif heap.kind == records.HeapKind.FILLS:
         yield say("heap_fills", held, place=heap.suspects[0].place)
-    elif heap.kind == HeapKind.SHORT:
+    elif heap.kind == records.HeapKind.SHORT:
         yield say("heap_untimed" if heap.seconds is None else Statistic.HEAP_SHORT, held)
-    elif heap.kind == HeapKind.PICTURE:
+    elif heap.kind == records.HeapKind.PICTURE:
         most = f"; most is held by {heap.largest}" if heap.largest else ""
         yield say(Statistic.HEAP_PICTURE, f"{memory(heap.held_bytes)} held", most=most)
     else:
@@ -725,12 +717,12 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1
     says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
     more = ", but its end is not seen yet" if says is Says.FOR and reading.family not in GROWTH_FAMILIES else ""
-    shape, value = texts("words")["shape"][reading.family], f"weight {number(100 * strength, 2)} %"
+    shape, value = records.texts("words")["shape"][reading.family], f"weight {number(100 * strength, 2)} %"
     yield say(Statistic.SHAPE, value, strength, says=says, weight=weight, shape=shape, what=signal, more=more)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:
         return
-    halt = next((words for name, words in texts("words")["halt"].items() if name in main.halts), None)
+    halt = next((words for name, words in records.texts("words")["halt"].items() if name in main.halts), None)
     name, sure = str(Statistic.GROWTH), weight
     if low > 0 and grows and halt is None:
         name = "growth_goes_on"
@@ -793,7 +785,7 @@ def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         if one.detail in said:
             continue
         said.add(one.detail)
-        row = say("rejected", "not used", statistic=rejected(one.check), detail=one.detail[:160])
+        row = say("rejected", "not used", statistic=records.rejected(one.check), detail=one.detail[:160])
         yield replace(row, signal=one.signal)
 
 

@@ -21,21 +21,7 @@ from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD, Ahead, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
-from rmtoolkit.limits.history import (
-    BLOCKS,
-    BUMP_BYTES,
-    BUMP_RATIO,
-    FEW,
-    LEAST_BYTES,
-    SLOW,
-    Need,
-    as_need,
-    block_peaks,
-    describe,
-    kills,
-    usage,
-    workloads,
-)
+from rmtoolkit.limits import history
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Verdict, typed
 from rmtoolkit.text import MI
 
@@ -47,6 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit._parallel import Parted, Source
+    from rmtoolkit.limits.history import Need
     from rmtoolkit.recording import Recording
 
     Numbers = npt.NDArray[np.float64]
@@ -454,11 +441,11 @@ PAIRS: Final = pl.Schema(
 
 def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON) -> pl.DataFrame:
     """Hold every week against what came before it, for every length of history that there is, from `least` on."""
-    used, killed = usage(recording), kills(recording)
+    used, killed = history.usage(recording), history.kills(recording)
     found = [pl.DataFrame(schema=PAIRS)]
     first = used["time"].min()
     step = dt.timedelta(seconds=float(recording.containers.select(pl.col("cadence_seconds").median()).item() or 0.0))
-    names = workloads(recording).select("workload_row", *WORKLOAD)
+    names = history.workloads(recording).select("workload_row", *WORKLOAD)
     last = end + dt.timedelta(milliseconds=1)
     back = (pl.lit(last) - pl.col("time")).dt.total_milliseconds() // (HORIZON // dt.timedelta(milliseconds=1))
     # Only weeks with samples: one that names a time of long ago must not cost thousands of empty ones.
@@ -469,26 +456,28 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
         if not isinstance(first, dt.datetime) or begin <= first:
             break
         after = (
-            block_peaks(used, begin, stop)
+            history.block_peaks(used, begin, stop)
             .group_by("workload_row")
             .agg(next_bytes=pl.col("peak_bytes").max(), next_blocks=pl.len())
         )
         # What those needed that were killed in the week is not known, only that it was more.
         died = killed.filter((pl.col("time") >= begin) & (pl.col("time") < stop))["workload_row"].unique()
         after = after.filter(pl.col("next_blocks") >= _MOST).join(names, on="workload_row")
-        for history in HISTORIES:
+        for length in HISTORIES:
             # A sample stands for the time until the next: of a day by the hour there are 23 between first and last.
-            missing = max(history * (_NEARLY - 1), min(step, history / 24))
-            if history < max(least, FEW * BLOCKS * step) or begin - history < first - missing:
+            missing = max(length * (_NEARLY - 1), min(step, length / 24))
+            if length < max(least, history.FEW * history.BLOCKS * step) or begin - length < first - missing:
                 continue
-            before = describe(block_peaks(used, begin - history, begin), history.total_seconds())
-            rise = (pl.col("next_bytes") + LEAST_BYTES).log() - (pl.col("base_bytes") + LEAST_BYTES).log()
+            before = history.describe(history.block_peaks(used, begin - length, begin), length.total_seconds())
+            rise = (pl.col("next_bytes") + history.LEAST_BYTES).log() - (
+                pl.col("base_bytes") + history.LEAST_BYTES
+            ).log()
             found.append(
                 before.filter(pl.col("spread").is_not_null() & (pl.col("peak_bytes") > 0))
                 .join(after, on="workload_row")
                 .with_columns(
                     week=pl.lit(begin).cast(PAIRS["week"]),
-                    history_seconds=pl.lit(history.total_seconds()),
+                    history_seconds=pl.lit(length.total_seconds()),
                     rise=pl.when(pl.col("workload_row").is_in(died.implode())).then(CENSORED).otherwise(rise),
                 )
                 .select(PAIRS.names())
@@ -586,7 +575,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     # What grows needs no pairs, and callers that ask about nothing else give no columns for them.
     found = []
     for row in tried.iter_rows(named=True):
-        need = as_need(row)
+        need = history.as_need(row)
         one = risk(need, row["limit_bytes"], scores(need))
         found.append(_TOLD(one))
     answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
@@ -601,7 +590,7 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
 def by_forecast(need: Need) -> bool:
     """Tell whether what counts towards the limit grows although nothing is known to leak: files in memory, say."""
     ahead = need.ahead
-    slow = SLOW / 7 * (need.need_bytes or 0)
+    slow = history.SLOW / 7 * (need.need_bytes or 0)
     return not need.growing and (ahead.goes_on or 0.0) > th.LIKELY and (ahead.per_day_bytes or 0.0) > slow
 
 
@@ -639,7 +628,7 @@ def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     if need.base_bytes is None or need.spread is None or not scores.size:
         return Risk(because="the history is too short to say anything about a week")
     # A limit is as good as its place among the rises of others.
-    rise = math.log((limit + LEAST_BYTES) / (need.base_bytes + LEAST_BYTES))
+    rise = math.log((limit + history.LEAST_BYTES) / (need.base_bytes + history.LEAST_BYTES))
     above = int(scores.size - scores.rises.searchsorted(rise, side="left"))
     chance = min((above + 1) / (scores.size + 1), 1.0)
     floor = 1 / (scores.size + 1)
@@ -779,7 +768,7 @@ def above_kills(need: Need, chance: float) -> float:
 def at_least(need: Need) -> float:
     """Give what a container that was killed needs at least, as the VPA recommender takes it."""
     killed = need.killed_at_bytes or max(need.need_bytes or 0, need.request_bytes or 0)
-    return max(killed + BUMP_BYTES, BUMP_RATIO * killed)
+    return max(killed + history.BUMP_BYTES, history.BUMP_RATIO * killed)
 
 
 def _count_range(count: int) -> tuple[float, float]:
