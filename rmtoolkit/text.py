@@ -504,5 +504,5 @@ def grows_beside(row: Mapping[str, Any]) -> bool:
 
 
 def whole_amounts(sentence: str) -> str:
-    """Keep an amount of memory and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=[KMGT]iB?\b)", "\u00a0", sentence)
+    """Keep an amount of memory or a share and its unit on one line."""
+    return re.sub(r"(?<=\d) (?=[KMGT]iB?\b|%)", "\u00a0", sentence)

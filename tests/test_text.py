@@ -159,9 +159,8 @@ def test_foreign_text_becomes_one_printable_line(found: str) -> None:
 
 def test_an_amount_stays_on_one_line() -> None:
     """Number and unit of memory are not parted at a line's end, other words may be."""
-    assert (
-        text.whole_amounts("from 1,024 Mi to 0.5 GiB in 3 Minutes") == "from 1,024\u00a0Mi to 0.5\u00a0GiB in 3 Minutes"
-    )
+    said = text.whole_amounts("1,024 Mi, 0.5 GiB, 5 % in 3 Minutes")
+    assert said == "1,024\u00a0Mi, 0.5\u00a0GiB, 5\u00a0% in 3 Minutes"
 
 
 #: Forms that people stumbled over, and what is said instead.

@@ -141,7 +141,7 @@ class Comparison:
         return f"<Comparison: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:
-        from rmtoolkit._html import el, framed, table  # noqa: PLC0415 - only notebooks and pages show it
+        from rmtoolkit._html import breakable, el, framed, table  # noqa: PLC0415 - only notebooks and pages show it
 
         heads = (("Layer", ""), ("Local", "n"), ("Cluster", "n"), ("Difference", "n"), ("Why", ""))
         beside = (("Around it", ""), ("Local", ""), ("Cluster", ""))
@@ -151,7 +151,12 @@ class Comparison:
             el("p", el("b", text.printable(self.headline)), " ", text.printable(self.limit_text or "")),
             el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
             *(
-                table(words, ([text.printable(cell) for cell in row] for row in rows), caption=caption, inline=True)
+                table(
+                    words,
+                    ([breakable(text.printable(cell)) for cell in row] for row in rows),
+                    caption=caption,
+                    inline=True,
+                )
                 for words, rows, caption in (
                     (heads, self.rows(), "Layer by layer, mean of the later half of the longest run"),
                     (beside, around, "What differs around it"),

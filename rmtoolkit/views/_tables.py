@@ -77,7 +77,7 @@ def fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
         "div",
         el("dt", label),
         el("dd", value, class_="fact"),
-        el("dd", drawn, note, class_="note") if drawn or note else None,
+        el("dd", drawn, text.whole_amounts(note), class_="note") if drawn or note else None,
     )
 
 

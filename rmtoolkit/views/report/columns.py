@@ -127,10 +127,10 @@ def _growth(about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
-    said = text.mi_range(low, high) if None not in (low, high) else None
+    interval = el("span", text.mi_range(low, high), class_="small") if None not in (low, high) else None
     if text.grows_beside(about):
-        said = f"of {text.SIGNAL_WORDS.get(about['signal'], 'memory')}"
-    return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", el("span", said, class_="small") if said else None)
+        interval = el("span", f"of {text.SIGNAL_WORDS.get(about['signal'], 'memory')}", class_="small words")
+    return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
 
 
 def _peak(about: Row) -> Markup:
@@ -206,7 +206,7 @@ def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
 
 
 def _spare(about: Row) -> str:
-    return text.fleet_memory(about["waste_bytes"]) if about["waste_bytes"] else text.NOT_APPLICABLE
+    return text.whole_amounts(text.fleet_memory(about["waste_bytes"])) if about["waste_bytes"] else text.NOT_APPLICABLE
 
 
 def _pattern(about: Row) -> str:
