@@ -62,8 +62,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         text.shortened(row["name"], _LONGEST_NAME),
         f"{mark.shape} {mark.word}",
-        text.growth(row),
-        text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
+        text.whole_amounts(text.growth(row)),
+        text.whole_amounts(text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"])),
         text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
     )

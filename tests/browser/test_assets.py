@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
 import pytest
+
+import rmtoolkit as rm
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -31,3 +34,17 @@ def test_a_browser_knows_every_declaration(browser: Browser, name: str) -> None:
     refused = page.evaluate("found => found.filter(([name, value]) => !CSS.supports(name, value))", found)
     page.close()
     assert refused == []
+
+
+def test_a_picture_without_a_kernel_has_no_button_that_does_nothing(browser: Browser) -> None:
+    """In an exported notebook the answer of a leak has what to do, and nothing to press."""
+    used = [(50 << 20) + at * (1 << 18) for at in range(600)]
+    table = pl.DataFrame({"time": range(0, 36_000, 60), "workload": "api", "rss_bytes": used, "limit_bytes": 512 << 20})
+    triage = rm.Triage(table)
+    page = browser.new_page(viewport={"width": 400, "height": 800})
+    page.set_content(triage.static())
+    assert page.locator(".next code").is_visible()
+    assert page.locator("button").count() > 0
+    assert [one for one in page.locator("button").all() if one.is_visible()] == []
+    page.close()
+    triage.close()

@@ -150,6 +150,14 @@ def test_zoom_pan_errors_and_width(lab: Lab, new: Callable[..., Opened]) -> None
     for details in found.locator("details").all():
         details.locator("summary").press("Enter")
     expect(found.get_by_text("Startup peak")).to_be_visible()
+
+    # On a phone the answer stands before what changes it.
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.wait_for_function("(board => board.clientWidth <= 400)(document.querySelector('.rm-triage'))")
+    answer, controls = (found.locator(name).first.bounding_box() for name in (".rm-status", ".rm-controls"))
+    assert answer is not None
+    assert controls is not None
+    assert answer["y"] + answer["height"] <= controls["y"]
     assert opened.serious(".rm-triage") == []
     assert opened.outside == []
     assert opened.complaints == []
