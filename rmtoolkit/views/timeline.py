@@ -50,15 +50,15 @@ _WORDS: Final = {"oom_kill": "OOM kill", "node_oom": "node OOM"} | {
 }
 
 
-def happened(events: pl.DataFrame | None, start: int, now: int) -> tuple[Event, ...]:
-    """Name what happened."""
+def happened(events: pl.DataFrame | None, start: int, now: int, until: int) -> tuple[Event, ...]:
+    """Name what happened; kills of starts that left no sample come after the last one."""
     if events is None:
         return ()
     slack, time = (now - start) // 100, pl.col("time").to_physical()
-    near = events.with_columns(time).filter(time.is_between(start - slack, now + slack))
+    near = events.with_columns(time).filter(time.is_between(start - slack, max(now + slack, until)))
     told = ((row, _event_words(row, start)) for row in near.iter_rows(named=True))
     found = (
-        Event(min(max(row["time"], start), now), row["kind"], words, row["limit_bytes"])
+        Event(max(row["time"], start), row["kind"], words, row["limit_bytes"])
         for row, words in told
         if words is not None
     )
@@ -304,7 +304,7 @@ class Timelines:
             layers=layers(cutter, known[0], row),
             limits=steps(settings, "limit", left, until),
             requests=steps(settings, "request", left, until),
-            events=happened(self.events.get(container), start, now),
+            events=happened(self.events.get(container), start, now, until),
             gaps=cutter.gaps(known[0]),
             fits=() if fits is None else _fits(fits),
             fit_name="" if fits is None else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),

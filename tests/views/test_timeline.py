@@ -146,6 +146,14 @@ def test_a_restart_without_an_event_is_told() -> None:
     assert [event.kind for event in found.events] == ["restart"]
 
 
+def test_kills_of_starts_without_a_sample_are_all_marked() -> None:
+    """A pod that is killed again and again after its last sample has a mark for each kill, when that happened."""
+    kills = [START + dt.timedelta(minutes=120 + at) for at in range(30)]
+    events = pl.DataFrame({"time": kills, "kind": "oom_kill"})
+    found = _prepare(pl.DataFrame({"time": _minutes(120), "rss_bytes": 100 * MI}), events)
+    assert [event.time for event in found.events] == [timeline.ms(at) for at in kills]
+
+
 def test_events_are_in_order_and_named(assessed: Assessment) -> None:
     """Kills, restarts and releases keep their order and say what they are."""
     assert [event.words for event in _of(assessed, "ledger-api").events] == ["OOM kill", "restart", "release 2.14.1"]
