@@ -198,10 +198,7 @@ REPORT_BUG: Final = "Run again with RMTOOLKIT_TRACEBACK=1 and open an issue with
 
 
 def spared(
-    otherwise: Callable[[BaseException], Other],
-    work: Callable[Given, Made],
-    *given: Given.args,
-    **named: Given.kwargs,
+    otherwise: Callable[[BaseException], Other], work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs
 ) -> Made | Other:
     """Do one part of many; what nobody foresaw is said of it, and of no other."""
     try:

@@ -19,15 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files, recording
-from rmtoolkit._io import (
-    MARKER,
-    as_place,
-    for_polars,
-    is_lake,
-    read_json,
-    refuse_links,
-    write_whole,
-)
+from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, read_json, refuse_links, write_whole
 from rmtoolkit._lake_files import View, bucket_parts, in_one
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds

@@ -637,10 +637,7 @@ def patch_sets(parts: Sequence[tuple[Resources, str]]) -> dict[str, list[int]]:
     """Choose the patches that there are, and of them those that rest on enough; containers of a pod share one."""
     there = {patch: at for at, (one, patch) in reversed([*enumerate(parts)]) if obstacle(one) is None}
     guessed = {patch for one, patch in parts if one.provisional is not None}
-    return {
-        "all": sorted(there.values()),
-        "settled": sorted(at for patch, at in there.items() if patch not in guessed),
-    }
+    return {"all": sorted(there.values()), "settled": sorted(at for patch, at in there.items() if patch not in guessed)}
 
 
 def apply(parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup | None:
