@@ -703,24 +703,36 @@ class Fit:
     cost: Array
 
 
-def compete(values: Array, *, level: Array, headroom: Array, filled: Array, grain: Array, day_cycles: Array) -> Fit:
+class Given(NamedTuple):
+    """What is known of the rows that are fitted, beside their values."""
+
+    level: Array
+    headroom: Array
+    filled: Array
+    grain: Array
+    day_cycles: Array
+
+    def at(self, rows: NDArray[np.int64]) -> Given:
+        """Take some of the rows."""
+        return Given(*(column[rows] for column in self))
+
+
+def compete(values: Array, given: Given) -> Fit:
     """Fit every shape to every row and weigh them."""
     rows = len(values)
-    given = (level, headroom, filled, day_cycles)
-    meter = np.sqrt((th.NOISE_SHARE * np.abs(level)) ** 2 + grain**2 / 12 + 1.0)
+    meter = np.sqrt((th.NOISE_SHARE * np.abs(given.level)) ** 2 + given.grain**2 / 12 + 1.0)
     rho, cost = np.zeros(rows), np.zeros(rows)
     for low in range(0, rows, _CHUNK_ROWS):
         some = slice(low, low + _CHUNK_ROWS)
-        rho[some], cost[some] = _choose_rho(values[some], meter[some], day_cycles[some])
+        rho[some], cost[some] = _choose_rho(values[some], meter[some], given.day_cycles[some])
     parts: list[tuple[NDArray[np.int64], Fit]] = []
     for choice in np.unique(rho):
         mine = np.flatnonzero(rho == choice)
         for low in range(0, len(mine), _CHUNK_ROWS):
             cut = mine[low : low + _CHUNK_ROWS]
-            part = _compete(values[cut], float(choice), cost[cut], meter[cut], *(column[cut] for column in given))
-            parts.append((cut, part))
+            parts.append((cut, _compete(values[cut], float(choice), cost[cut], meter[cut], given.at(cut))))
     if not parts:
-        return _compete(values, 0.0, cost, meter, *given)
+        return _compete(values, 0.0, cost, meter, given)
     order = np.argsort(np.concatenate([cut for cut, _ in parts]))
     return Fit(
         **{name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__dataclass_fields__}
@@ -760,22 +772,13 @@ def _choose_rho(values: Array, meter: Array, day_cycles: Array) -> tuple[Array, 
     return chosen, best
 
 
-def _compete(
-    values: Array,
-    rho: float,
-    cost: Array,
-    meter: Array,
-    level: Array,
-    headroom: Array,
-    filled: Array,
-    day_cycles: Array,
-) -> Fit:
+def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given) -> Fit:
     bins = values.shape[1]
     shapes = bank(bins, rho)
     projection, left, mean = _project(values, shapes, rho)
-    effective = np.maximum(filled * bins, 8)
+    effective = np.maximum(given.filled * bins, 8)
     spread = np.maximum(left, (meter**2 * (1 + rho**2))[:, None], out=left)
-    weight, _ = _weigh(shapes, spread, effective, day_cycles)
+    weight, _ = _weigh(shapes, spread, effective, given.day_cycles)
     best = _first(weight, 1.0)
     weight /= weight.sum(axis=1, keepdims=True)
     innovation = np.sqrt(spread[np.arange(len(values)), best])
@@ -783,7 +786,7 @@ def _compete(
 
     last = shapes.place[np.arange(len(shapes.count)), np.maximum(shapes.count - 1, 0)]
     coefficient = np.take(projection.T, last, axis=0).T * shapes.scale
-    kind = _kinds(shapes, projection, coefficient, level, headroom, noise)
+    kind = _kinds(shapes, projection, coefficient, given, noise)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
     fitted = shapes.curves(best, projection, mean)
     growth, error, onset = _tail(
@@ -794,7 +797,7 @@ def _compete(
         families[:, code] = weight[:, shapes.family == code].sum(axis=1)
     line = float(np.abs(shapes.scale[shapes.family == CODE[Family.LINEAR]]).max(initial=0.0))
     detectable = (np.sqrt(th.FLOOR_EVIDENCE + np.log(effective)) + th.QUANTILE) * innovation * line
-    material = np.minimum(th.MATERIAL_SHARE * np.abs(level), np.maximum(headroom, 0) / th.MATERIAL_WINDOWS)
+    material = np.minimum(th.MATERIAL_SHARE * np.abs(given.level), np.maximum(given.headroom, 0) / th.MATERIAL_WINDOWS)
     return Fit(
         growing=chance[GROWING],
         bounded=chance[BOUNDED] + chance[FAINT],
@@ -836,14 +839,12 @@ def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:
     return np.flatnonzero(np.isin(shapes.family, [CODE[name] for name in names]))
 
 
-def _kinds(
-    shapes: Bank, projection: Array, coefficient: Array, level: Array, headroom: Array, noise: Array
-) -> NDArray[np.int8]:
+def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, noise: Array) -> NDArray[np.int8]:
     """Decide for each row and shape what it says about the time after the window."""
-    size = np.maximum(np.abs(level), 1)[:, None]
+    size = np.maximum(np.abs(given.level), 1)[:, None]
     material = th.MATERIAL_SHARE * size
     seen = th.FAINT_SHARE * size
-    reach = np.maximum(headroom, 0)[:, None]
+    reach = np.maximum(given.headroom, 0)[:, None]
     counts = np.minimum(material, reach / th.MATERIAL_WINDOWS)
     kind = np.zeros_like(coefficient, dtype=np.int8)
 
@@ -1007,7 +1008,7 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
 
 
 def fit_rows(
-    values: Array, given: dict[str, Array], fitted: NDArray[np.bool_], teeth: NDArray[np.int64], work: Array
+    values: Array, given: Given, fitted: NDArray[np.bool_], teeth: NDArray[np.int64], work: Array
 ) -> tuple[Array, Fit, Array]:
     """Fit rows: floors of teeth on fewer bins, and without their cycle or over the work done where that says more."""
     over, values = values, values.copy()
@@ -1015,7 +1016,7 @@ def fit_rows(
     names = Fit.__dataclass_fields__
 
     def fit_to(rows: NDArray[np.int64], curves: Array, **other: Array) -> Fit:
-        return compete(curves, **{name: column[rows] for name, column in given.items()} | other)
+        return compete(curves, given.at(rows)._replace(**other))
 
     fit = fit_to(place, values[place])
     periodic = np.zeros(len(values))
@@ -1039,12 +1040,12 @@ def fit_rows(
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
         if len(rows) and width < bins:
             thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
-            found = fit_to(rows, thin, filled=np.minimum(given["filled"][rows], teeth[rows] / width))
+            found = fit_to(rows, thin, filled=np.minimum(given.filled[rows], teeth[rows] / width))
             whole, few = np.linspace(0, 1, bins), np.linspace(0, 1, width)
             curves = np.array([np.interp(whole, few, line) for line in found.fitted])
             replace(rows, dataclasses.replace(found, fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < th.TEETH))
-    meter = th.NOISE_SHARE * np.abs(given["level"][rows])
+    meter = th.NOISE_SHARE * np.abs(given.level[rows])
     rest, share = remove(values[rows], meter)
     rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
     if len(rows):
@@ -1054,26 +1055,26 @@ def fit_rows(
         rows, rest, share = rows[wins], rest[wins], share[wins]
         # No cycle is the same twice: what is left is not known better than by a share of it.
         uneven = th.CYCLE_UNEVEN * np.sqrt(12) * (values[rows] - rest).std(axis=1)
-        replace(rows, fit_to(rows, rest, grain=np.hypot(given["grain"][rows], uneven)))
+        replace(rows, fit_to(rows, rest, grain=np.hypot(given.grain[rows], uneven)))
         periodic[rows], values[rows] = share, rest
     rows = np.flatnonzero(fitted & (work[:, -1] > work[:, 0]) & (teeth < th.TEETH))
     rows = rows[fit.unresolved[np.searchsorted(place, rows)] > th.LIKELY]
     if len(rows):
-        over, found = _over_work(over[rows], work[rows], {name: column[rows] for name, column in given.items()})
+        over, found = _over_work(over[rows], work[rows], given.at(rows))
         wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]
         replace(rows, found, wins)
         values[rows[wins]] = over[wins]
     return values, fit, periodic
 
 
-def _over_work(values: Array, work: Array, given: dict[str, Array]) -> tuple[Array, Fit]:
+def _over_work(values: Array, work: Array, given: Given) -> tuple[Array, Fit]:
     """Fit what work leaves behind over the work done: pauses are no rest."""
     index = np.arange(values.shape[1])
     share = (work - work[:, :1]) / (work[:, -1:] - work[:, :1])
     # A hair of time beside it tells the bins of a pause apart.
     done = ((1 - 1e-6) * share + 1e-6 * index / index[-1]) * index[-1]
     over = np.array([np.interp(index, line, mine) for line, mine in zip(done, values, strict=True)])
-    found = compete(over, **given)
+    found = compete(over, given)
     curves = np.array([np.interp(line, index, mine) for line, mine in zip(done, found.fitted, strict=True)])
     return over, dataclasses.replace(found, fitted=curves)
 

@@ -714,15 +714,15 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
     span = rows["span_seconds"].to_numpy()
     fitted = np.isin(signal, _FITTED)
     values, load_share = without_load(envelope, rows, floor, fitted)
-    given = {
-        "level": _measure(rows, shape["settled"]),
-        "headroom": _headroom(envelope, rows, whole),
-        "filled": rows["filled"].to_numpy(),
-        "grain": np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
-        "day_cycles": span / _DAY_SECONDS,
-    }
+    given = models.Given(
+        level=_measure(rows, shape["settled"]),
+        headroom=_headroom(envelope, rows, whole),
+        filled=rows["filled"].to_numpy(),
+        grain=np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
+        day_cycles=span / _DAY_SECONDS,
+    )
     values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], _work_done(envelope, rows))
-    lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given["grain"][fitted])
+    lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
     doubt = np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.models import FAMILIES, RHOS, Fit, bank, compete, remove, whiten
+from rmtoolkit.analysis.models import FAMILIES, RHOS, Fit, Given, bank, compete, remove, whiten
 from rmtoolkit.analysis.thresholds import RICHER
 from tests.analysis.curves import MI, ar1, saturate
 
@@ -19,7 +19,7 @@ def fitted(values: np.ndarray, level: np.ndarray, **given: np.ndarray) -> Fit:
     """Compete on rows without a limit whose bins are all filled, of a meter without a grain, in less than a day."""
     nothing = np.zeros(len(values))
     usual = {"headroom": nothing + np.inf, "filled": nothing + 1, "grain": nothing, "day_cycles": nothing}
-    return compete(values, **usual | {"level": level} | given)
+    return compete(values, Given(**usual | {"level": level} | given))
 
 
 def fit(curve: np.ndarray, sigma: float = 0.3, seed: int = 0, **given: Any) -> Fit:
