@@ -66,7 +66,7 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> rm.Lake:
     """A small fleet over five weeks; no test changes it."""
     folder = tmp_path_factory.mktemp("lake") / "lake"
-    return fleet.write_lake(folder, LIVES, 37 * 48, cadence_ms=1_800_000, buckets=6)
+    return fleet.write_lake(folder, LIVES, 37 * 48, cadence_ms=1_800_000, buckets=3)
 
 
 @pytest.fixture(autouse=True)

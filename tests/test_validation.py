@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -411,7 +411,6 @@ def containers(draw: st.DrawFn) -> pl.DataFrame:
 
 
 @given(containers())
-@settings(deadline=None, max_examples=60)
 def test_neighbours_change_no_finding(table: pl.DataFrame) -> None:
     """Each container alone is found to be what it is among the others."""
     recording = rm.Recording.from_frame(table)
