@@ -90,7 +90,7 @@ def replacing(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> Iter
         raise _failed(path, error) from error
 
 
-def write_whole(path: str | os.PathLike[str], made: bytes | memoryview, endings: Sequence[str] = ()) -> Path:
+def write_whole(path: str | os.PathLike[str], made: bytes, endings: Sequence[str] = ()) -> Path:
     """Write bytes to a file, whole or not at all."""
     with replacing(path, endings) as part:
         part.write_bytes(made)

@@ -159,7 +159,7 @@ def packed(recording: Recording) -> bytes:
         told = {"crc32": checksums(recording.samples, signals, rows), "restarts": recording.tells_restarts}
         return {_METADATA_KEY: json.dumps(told)}
 
-    return bytes(as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about))
+    return as_parquet(recording, ["container_id", *IDENTITY, "time", *SIGNALS], about)
 
 
 def rewrite(file: Place, make: Callable[[Place], bytes | None]) -> bool:

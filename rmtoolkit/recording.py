@@ -79,7 +79,7 @@ def as_parquet(
     recording: Recording,
     columns: Sequence[str],
     about: Callable[[Sequence[int], Sequence[str]], dict[str, str]] | None = None,
-) -> memoryview:
+) -> bytes:
     """Put samples, and beside them all else, into the bytes of a file."""
     samples, containers = recording.samples, recording.containers
     counted = samples.group_by("container_id").len("rows")
@@ -92,7 +92,8 @@ def as_parquet(
     # Made in memory: polars reports a full disk as a broken file.
     made = io.BytesIO()
     table.select(columns).write_parquet(made, compression="zstd", metadata=metadata)
-    return made.getbuffer()
+    # No view of it: where an error keeps one, Python prints that what is below could not be closed.
+    return made.getvalue()
 
 
 def metadata_of(

@@ -68,7 +68,7 @@ def patterns() -> Iterator[Any]:
     for module in ["rmtoolkit", *(found.name for found in pkgutil.walk_packages(rmtoolkit.__path__, "rmtoolkit."))]:
         loaded: Any = importlib.import_module(module)
         code = Path(str(loaded.__file__)).read_text("utf-8")
-        held = {name: found for name, value in vars(loaded).items() if (found := list(within(value)))}
+        held = {name: several for name, value in vars(loaded).items() if (several := list(within(value)))}
         if not held and "re." not in code:
             continue
         nodes = list(ast.walk(ast.parse(code)))

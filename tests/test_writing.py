@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import pty
 import resource
@@ -166,19 +167,28 @@ def test_another_ending_is_refused(tmp_path: Path, ending: str, write: Callable[
 
 
 @every_writer
-def test_a_disk_that_is_full_is_named_once(tmp_path: Path, ending: str, write: Callable[[Path], Path]) -> None:
-    """The system's refusal is one error that names the target; the old file stays and no part is left."""
+def test_a_disk_that_is_full_is_named_once(
+    tmp_path: Path, ending: str, write: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's refusal is one error that names the target; the old file stays, no part, nothing to complain of."""
+    unheard: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: unheard.append(one.exc_value))
     target = tmp_path / f"a{ending}"
     target.write_text("old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
     try:
-        with pytest.raises(RmtoolkitError, match=rf"Could not write '.*a{ending}': .*[Ff]ile too large"):
+        with pytest.raises(RmtoolkitError, match=rf"Could not write '.*a{ending}': .*[Ff]ile too large") as caught:
             write(target)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert target.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == [target.name]
+    # What was made until then is thrown away with the error, whoever kept it, and Python prints nothing.
+    caught.value.__cause__ = caught.value
+    del caught
+    gc.collect()
+    assert unheard == []
 
 
 def test_no_space_has_a_hint(tmp_path: Path) -> None:
