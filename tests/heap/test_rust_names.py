@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.heap._names import origin, plain_name
+from rmtoolkit.heap._names import origin, plain_name, spoken
 from rmtoolkit.heap.rust_names import demangle
 
 
@@ -56,6 +56,22 @@ def test_anything_has_a_name(symbol: str) -> None:
     assert len(name) <= max(len(symbol), (1 << 12) + 1)
     plain_name(name)
     origin(name, None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("<billing::Cache<K,V> as core::ops::drop::Drop>::drop", "billing::Cache<K,V>::drop"),
+        ("<alloc::alloc::Global>::alloc_impl", "alloc::alloc::Global::alloc_impl"),
+        ("<billing::Cache>", "billing::Cache"),
+        ("<billing::Cache<K", "<billing::Cache<K"),
+        ("main::run", "main::run"),
+    ],
+    ids=str,
+)
+def test_a_method_is_said_as_one_of_its_type(name: str, said: str) -> None:
+    """Whatever trait it comes from; a name that is cut off stays as it is."""
+    assert spoken(name) == said
 
 
 def test_a_symbol_that_refers_to_itself_ends() -> None:

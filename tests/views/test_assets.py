@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import tinycss2
@@ -16,6 +16,11 @@ from rmtoolkit import text
 from rmtoolkit.views import style as notebook_style
 from rmtoolkit.views import theme
 from rmtoolkit.views.assets import asset
+from rmtoolkit.views.dashboards._base import Page
+from rmtoolkit.views.dashboards.live_chart import LiveChart
+
+if TYPE_CHECKING:
+    import anywidget
 
 FOLDER: Final = Path(__file__).parents[2] / "rmtoolkit" / "views" / "assets"
 SHEETS: Final = sorted(path.name for path in FOLDER.glob("*.css"))
@@ -132,6 +137,17 @@ def test_nobody_gets_beyond_the_ends_of_a_chart(asked: tuple[float, float], expe
     """A stretch is kept within what there is, as wide as it was; closer than two samples it does not get."""
     call = f"kept({asked[0]}, {asked[1]}, 10, {{x0: 0, x1: 100}})"
     assert _run("live_chart.js", call) == expected
+
+
+@pytest.mark.parametrize(
+    ("widget", "script"), [(LiveChart, "live_chart.js"), (LiveChart, "still_chart.js"), (Page, "dashboard.js")]
+)
+def test_what_a_script_asks_of_its_widget_is_sent_to_it(widget: type[anywidget.AnyWidget], script: str) -> None:
+    """Every name that a script reads, sets or listens to is one that Python and the page keep in step."""
+    source = (FOLDER / script).read_text(encoding="utf-8")
+    asked = set(re.findall(r'model\.(?:get|set|on)\("(?:change:)?([a-z]+)"', source))
+    assert asked
+    assert asked <= set(widget.class_traits(sync=True))
 
 
 def test_columns_become_rows() -> None:
