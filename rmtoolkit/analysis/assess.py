@@ -149,7 +149,10 @@ def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> Non
         opinion.growing, opinion.bounded = 0.0, th.AT_REST if down else 0.0
         opinion.unresolved = 1 - opinion.growing - opinion.bounded
         return
-    if restarts_known or row.teeth < th.TEETH or row.trough > th.RESTART_LIKE:
+    whole, limit = opinion.footprint or row, opinion.life.limit_bytes
+    # As deep as a restart goes, or from where the limit kills.
+    deep = row.trough <= th.RESTART_LIKE or (limit and whole.late_peak >= th.AT_PEAK * limit)
+    if restarts_known or row.teeth < th.TEETH or not deep:
         return
     opinion.restarts_unknown = True
     opinion.unresolved += opinion.bounded
@@ -352,11 +355,21 @@ def layers_of(opinion: Opinion) -> Layers:
         # Of a process without a cgroup: its RSS counts the files that it maps, and those in memory.
         found[Layer.CACHE if Signal.FILE in levels else Layer.MAPPED] = between(Signal.RSS, Signal.ANON)
     found[Layer.SHMEM] = files
-    for other in (Layer.SHMEM, Layer.KERNEL):
+    for inner in (Layer.SHMEM, Layer.KERNEL):
         for name in (Layer.CACHE, Layer.MAPPED):
-            whole, part = found.get(name), found.get(other)
+            whole, part = found.get(name), found.get(inner)
             if whole is not None and part is not None:
                 found[name] = whole.less(part)
+    other = between(Signal.WORKING_SET, Signal.RSS) or between(Signal.USAGE, Signal.RSS)
+    if Signal.ANON not in levels and other is not None:
+        # A process is not its container: of what lies beside it, files and the kernel explain as much as they have.
+        for layer, signal in ((Layer.CACHE, Signal.FILE), (Layer.KERNEL, Signal.KERNEL)):
+            if signal in levels:
+                end, growth = _amount(levels[signal])
+                explained = Amount(min(end, other.end), min(max(growth, 0.0), max(other.growth, 0.0)))
+                other = other.less(explained)
+                found[layer] = explained if files is None or layer == Layer.KERNEL else explained.less(files)
+        found[Layer.OTHERS] = other
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -498,15 +511,25 @@ def assess_lifetime(
     others: int = 0,
 ) -> Opinion:
     """Form an opinion on one life; `others` are the samples of other short lives of its container."""
-    row = next((readings[name] for name in JUDGED if name in readings), None)
-    opinion = Opinion(life, row, readings, levels)
-    if row is None:
+    opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)
+    _judge_whole(opinion)
+    if (row := opinion.reading) is None:
         return opinion
     opinion.growing, opinion.bounded, opinion.unresolved = row.growing, row.bounded, row.unresolved
     doubt_growth(opinion, row, restarts_known=restarts_known, others=others)
     _explain(opinion, row)
     doubt_rest(opinion)
     return opinion
+
+
+def _judge_whole(opinion: Opinion) -> None:
+    """Judge by the whole container, in place, where most of its growth is neither in the process nor in files."""
+    row, whole = opinion.reading, opinion.readings.get(Signal.WORKING_SET) or opinion.readings.get(Signal.USAGE)
+    if row is None or row.signal != Signal.RSS or whole is None or Signal.FILE not in opinion.levels:
+        return
+    other = layers_of(opinion).get(Layer.OTHERS)
+    if other is not None and other.growth > max(whole.mean_rise / 2, th.MATERIAL_SHARE * whole.settled):
+        opinion.reading, opinion.growing_layer = whole, Layer.OTHERS
 
 
 def _explain(opinion: Opinion, row: Reading) -> None:
@@ -698,9 +721,12 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
-    if len(rising) > 1 and all(
+    # A short life ends where a long one is read to begin.
+    longest = max(opinion.life.seconds for opinion in opinions)
+    long = [(one, row) for one, row in rising if one.life.seconds >= th.SHORT * longest]
+    if len(long) > 1 and all(
         opinion.life.ended not in (Ending.GAP, Ending.RUNNING) and later.begun > (row.begun + row.end_level) / 2
-        for (opinion, row), (_, later) in pairwise(rising)
+        for (opinion, row), (_, later) in pairwise(long)
     ):
         # What a new process begins with was not leaked by the one before it: the data grow.
         over = max(pool.growing - th.LIKELY, 0.0)
@@ -792,7 +818,10 @@ def _climbed(opinion: Opinion) -> float:
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     """Pool the instances (pods) of one workload container."""
     answer, growing, judged = _pool_instances(pools)
-    if sum(opinion.reading is not None for pool in pools for opinion in pool.opinions) == 1:
+    lives = [opinion.life for pool in pools for opinion in pool.opinions if opinion.reading is not None]
+    # A short life beside a long one, as before a crash, says nothing of what the long one fills.
+    shortest = th.SHORT * answer.main.life.seconds if answer.main is not None else 0.0
+    if sum(life.seconds >= shortest for life in lives) == 1 and not answer.masked:
         answer = _hold_one_rise(answer)
     return answer, growing, judged
 

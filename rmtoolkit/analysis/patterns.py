@@ -511,6 +511,7 @@ _SETTLES: Final = {
     OpenKind.RESTARTS_UNKNOWN: ("export_restarts",),
     OpenKind.KERNEL: ("read_kernel",),
     OpenKind.MAPPED: ("tell_mapped",),
+    OpenKind.OTHERS: ("measure_container",),
     OpenKind.OUTSIDE: ("compare_mappings", "see_huge_pages", "ask_glibc"),
     OpenKind.IDLE: ("send_traffic",),
 }

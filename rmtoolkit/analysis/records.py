@@ -86,6 +86,7 @@ class Statistic(StrEnum):
     SHMEM = "shmem"
     KERNEL = "kernel"
     MAPPED = "mapped"
+    OTHERS = "others"
     THREADS_RISE = "threads_rise"
     STACK_OF_A_THREAD = "stack_of_a_thread"
     THREADS_MANY = "threads_many"
@@ -337,10 +338,16 @@ class Layer(StrEnum):
     SHMEM = "shmem"
     KERNEL = "kernel"
     MAPPED = "mapped"
+    OTHERS = "others"
 
 
 #: Layers that may grow beside the judged signal and fill the limit, with the signal that shows each.
-BESIDE: Final = {Layer.SHMEM: Signal.SHMEM, Layer.KERNEL: Signal.KERNEL, Layer.MAPPED: Signal.FOOTPRINT}
+BESIDE: Final = {
+    Layer.SHMEM: Signal.SHMEM,
+    Layer.KERNEL: Signal.KERNEL,
+    Layer.MAPPED: Signal.FOOTPRINT,
+    Layer.OTHERS: Signal.FOOTPRINT,
+}
 
 
 class Halt(StrEnum):
@@ -814,6 +821,7 @@ class OpenKind(StrEnum):
     SHMEM = "shmem"
     KERNEL = "kernel"
     MAPPED = "mapped"
+    OTHERS = "others"
     OUTSIDE = "outside"
     IDLE = "idle"
     YOUNG_RELEASE = "young_release"

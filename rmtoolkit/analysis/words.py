@@ -495,7 +495,7 @@ def _reserved(pool: Pool) -> Answer:
     main = pool.main
     if main is None or main.reading is None:
         return _TOO_FEW
-    if not main.shares or not main.whole_bytes:
+    if not main.shares.keys() - {Layer.OTHERS} or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
     shares = {
         words: main.amount(Layer(layer)) / main.whole_bytes for layer, words in records.texts("words")["unused"].items()
@@ -555,9 +555,10 @@ _LAYERS: Final = {
     Layer.SHMEM: (Signal.SHMEM,),
     Layer.KERNEL: (Signal.KERNEL, Signal.USAGE, Signal.WORKING_SET),
     Layer.MAPPED: (Signal.RSS,),
+    Layer.OTHERS: (Signal.WORKING_SET, Signal.USAGE),
 }
 #: Layers that fill the limit: the kernel cannot take them back.
-_COUNTS: Final = ("outside", Statistic.SHMEM, Statistic.KERNEL, Statistic.MAPPED)
+_COUNTS: Final = ("outside", Statistic.SHMEM, Statistic.KERNEL, Statistic.MAPPED, Statistic.OTHERS)
 #: From the middle of a life to where its end level is read, as a share of the life.
 _LATER_PART: Final = 0.4375
 

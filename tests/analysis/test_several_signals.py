@@ -470,6 +470,41 @@ def test_files_that_a_process_maps_are_page_cache() -> None:
     assert (row["verdict"], row["pattern"]) == ("not_leak", "page_cache")
 
 
+#: All of a container, of which the process that was measured has no more than at its start.
+GROWN = ANON + 10 * RISE
+
+
+@pytest.mark.parametrize(
+    ("signals", "verdict", "pattern", "signal"),
+    [
+        pytest.param({"working_set_bytes": GROWN}, "inconclusive", "unexplained_growth", "rss", id="nobody-knows"),
+        pytest.param({"working_set_bytes": GROWN, "file_bytes": FILES}, "leak", "leak", "working_set", id="a-child"),
+        pytest.param({"usage_bytes": FILES + GROWN, "file_bytes": FILES}, "leak", "leak", "usage", id="of-all"),
+        pytest.param(
+            {"working_set_bytes": GROWN, "file_bytes": GROWN - ANON}, "not_leak", "page_cache", "rss", id="files"
+        ),
+        pytest.param(
+            {"working_set_bytes": GROWN, "file_bytes": GROWN - ANON, "shmem_bytes": GROWN - ANON},
+            *("inconclusive", "unexplained_growth", "rss"),
+            id="files-in-memory",
+        ),
+        pytest.param(
+            {"working_set_bytes": GROWN, "kernel_bytes": GROWN - ANON},
+            *("inconclusive", "unexplained_growth", "rss"),
+            id="sockets",
+        ),
+    ],
+)
+def test_one_process_at_rest_does_not_clear_its_container(
+    signals: dict[str, Array], verdict: str, pattern: str, signal: str
+) -> None:
+    """The RSS of one process lies flat while its container grows: by a child, by files, or nobody knows by what."""
+    row = judged({"rss_bytes": noisy(ANON, 1)} | signals, limit=2 * GI)
+    assert (row["verdict"], row["pattern"], row["signal"]) == (verdict, pattern, f"{signal}_bytes")
+    assert row["limit_outlook"] == ("bounded" if verdict == "not_leak" else "reaches")
+    assert ("open_others" in row["by"]) == (signals.keys() == {"working_set_bytes"})
+
+
 @pytest.mark.parametrize("signals", [("working_set_bytes",), ("working_set_bytes", "anon_bytes"), ("rss_bytes",)])
 def test_what_leaks_into_swap_leaks(signals: tuple[str, ...]) -> None:
     """At its limit the resident part lies flat while the rest is swapped out; what was swapped once is no growth."""
