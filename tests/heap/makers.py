@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -133,3 +135,15 @@ def jeprof(rate: int, stacks: Sequence[tuple[Sequence[int], int, int]]) -> str:
         lines += [f"  t*: {count}: {total} [0: 0]", f"  t0: {count}: {total} [0: 0]"]
     maps = "1000-9000 r-xp 00000000 00:00 7    /app/service"
     return "\n".join([*lines, "", "MAPPED_LIBRARIES:", maps, ""])
+
+
+def bomb(head: bytes, chunk: bytes, times: int) -> bytes:
+    """Pack a head and as many chunks with gzip: the chunk is packed once, and its bytes are repeated."""
+    packer = zlib.compressobj(9, wbits=-15)
+    begin = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    one = packer.compress(chunk) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = zlib.crc32(head)
+    for _ in range(times):
+        checksum = zlib.crc32(chunk, checksum)
+    end = packer.flush() + struct.pack("<II", checksum, (len(head) + times * len(chunk)) % (1 << 32))
+    return b"\x1f\x8b\x08\0\0\0\0\0\2\xff" + begin + one * times + end

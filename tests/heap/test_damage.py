@@ -8,7 +8,6 @@ import re
 import resource
 import time
 import warnings
-import zlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -194,13 +193,8 @@ def test_a_bomb_is_defused(kind: str, tmp_path: Path) -> None:
     """An eighth of a gibibyte of nothing in a small file: little memory, little time, an error or a warning."""
     head = makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "- 0"] * 20_000 + ["+ 0", "c a"])
     chunk = {"zeros": bytes(MI), "blank lines": b"\n" * MI, "foreign lines": b"q 1\n" * (MI // 4)}[kind]
-    packer = zlib.compressobj(1, wbits=31)
     file = tmp_path / "heaptrack.bomb.1.gz"
-    with file.open("wb") as out:
-        out.write(packer.compress(head))
-        for _ in range(128):
-            out.write(packer.compress(chunk))
-        out.write(packer.flush())
+    file.write_bytes(makers.bomb(head, chunk, 128))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
     with warnings.catch_warnings():

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 import warnings
-import zlib
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -128,15 +127,9 @@ def bounded(read: Callable[[], object]) -> None:
 def test_bombs(kind: str, tmp_path: Path) -> None:
     """What is small and unpacks to much is read in bounds, or refused by name."""
     head, line = ENDLESS[kind]
-    packer = zlib.compressobj(9, wbits=31)
-    chunk = line * (MI // len(line))
     file = tmp_path / "bomb.gz"
-    with file.open("wb") as out:
-        out.write(packer.compress(head))
-        # Just below what is refused unread.
-        for _ in range(120 if head == HEAPTRACK else 30):
-            out.write(packer.compress(chunk))
-        out.write(packer.flush())
+    # Just below what is refused unread.
+    file.write_bytes(makers.bomb(head, line * (MI // len(line)), 120 if head == HEAPTRACK else 30))
     assert file.stat().st_size < MI
     bounded(lambda: rm.read_heap(file))
 

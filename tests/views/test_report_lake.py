@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -31,12 +32,18 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     )
 
 
+@pytest.fixture(scope="module")
+def written(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a lake."""
+    folder = tmp_path_factory.mktemp("fleet") / "lake"
+    rm.Lake(folder, buckets=6).append(recording)
+    return folder
+
+
 @pytest.fixture
-def lake(recording: Recording, tmp_path: Path) -> rm.Lake:
-    """The same as a lake, to be damaged."""
-    lake = rm.Lake(tmp_path / "lake", buckets=6)
-    lake.append(recording)
-    return lake
+def lake(written: Path, tmp_path: Path) -> rm.Lake:
+    """A copy of it, to be damaged."""
+    return rm.Lake(shutil.copytree(written, tmp_path / "lake"))
 
 
 def test_a_lake_gives_the_report_of_its_recording(lake: rm.Lake, recording: Recording) -> None:
