@@ -96,7 +96,8 @@ def monday(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 _SEEN = """words => [...document.querySelectorAll("h2, a, b, div, span, button, p, dd, th, td")].some(one => {
   const box = one.getBoundingClientRect();
-  return box.height && box.height < 200 && box.top >= 0 && box.bottom <= innerHeight && one.textContent.includes(words);
+  const seen = box.height && box.height < 200 && box.top >= 0 && box.bottom <= innerHeight;
+  return seen && one.textContent.replaceAll("\u00a0", " ").includes(words);
 })"""
 
 
