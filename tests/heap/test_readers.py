@@ -223,6 +223,16 @@ def test_diff_ignores_addresses_and_moved_lines(tmp_path: Path) -> None:
         rm.diff(a, b, by="module")
 
 
+def test_the_most_between_two_stamps_is_kept(tmp_path: Path) -> None:
+    """Also of what was freed before the second: from nothing, and back to nothing."""
+    file = tmp_path / "recording"
+    file.write_bytes(
+        makers.heaptrack([["put", "main"]], [(16, 0)], ["c 1", "+ 0", "c 2", "- 0", "+ 0", "- 0", "c 3", "c 4"])
+    )
+    found = rm.read_heap(file).timeline.select("time_seconds", "live_bytes", "peak_bytes").rows()
+    assert found == [(0.001, 0, 0), (0.002, 16, 16), (0.003, 0, 16), (0.004, 0, 0)]
+
+
 def test_stamps_that_go_back_are_left_out(tmp_path: Path) -> None:
     """A damaged clock does not turn the timeline around; the report counts."""
     file = tmp_path / "clock"

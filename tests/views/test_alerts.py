@@ -119,10 +119,12 @@ def test_hostile_names_stay_names(tmp_path: Path) -> None:
     assert not [one for one in shown + queries if re.search(r"\$[{\w]|\[\[", one)]
 
 
-def test_the_dashboard_asks_what_the_verdict_rests_on(tmp_path: Path) -> None:
-    """Its queries are those of `rm.assess`, each one that promtool can parse."""
+def test_the_dashboard_asks_what_the_verdict_rests_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its queries are those of `rm.assess`, each one that promtool can parse; every file is named."""
     found = rm.assess(rm.read(SAMPLES / "noble-newt"))
-    _, _, board = written(tmp_path, SAMPLES / "noble-newt")
+    rules, tests, board = written(tmp_path, SAMPLES / "noble-newt")
+    said = f"Rules: {rules}\nTests: {tests}\nDashboard: {tmp_path / 'board.json'}\n"
+    assert capsys.readouterr().out == said
     panels = [panel for panel in board["panels"] if panel["type"] == "timeseries"]
     asked = [target["expr"] for panel in panels for target in panel["targets"]]
     assert asked == found.queries["promql"].to_list()
