@@ -15,16 +15,10 @@ from rmtoolkit.exceptions import RmtoolkitError
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What the demo writes."""
-    return demo.show(ROOT / demo.SAMPLES, tmp_path_factory.mktemp("demo") / "out" / "demo.html").read_text(
-        encoding="utf-8"
-    )
-
-
-def test_every_sample_has_a_card(shown: str) -> None:
-    """The page shows each sample that the README's table names."""
+def test_every_sample_has_a_row_and_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table in the terminal, without its details, and the page show each sample that the README's table names."""
+    page = demo.show(ROOT / demo.SAMPLES, tmp_path / "out" / "demo.html")
+    shown, printed = page.read_text(encoding="utf-8"), capsys.readouterr().out
     with (ROOT / demo.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
         names = [row["workload"] for row in csv.DictReader(file)]
     assert len(names) >= 10
@@ -32,6 +26,7 @@ def test_every_sample_has_a_card(shown: str) -> None:
     packed = re.findall(r'<script type="text/plain" id="[a-z0-9-]+">([A-Za-z0-9+/=]*)</script>', shown)
     whole = shown + "".join(zlib.decompress(base64.b64decode(part), -15).decode() for part in packed)
     assert [name for name in names if f"Memory of {name} " not in whole and f"/{name} (" not in whole] == []
+    assert [name for name in names if f"{name} " not in printed] == []
 
 
 def test_every_verdict_is_the_truth() -> None:
