@@ -600,6 +600,6 @@ def _of_group(work: Work, view: View, files: Sequence[Place]) -> Done:
     made = [
         (work(part) | {"containers": part.containers, "events": part.events}, part.report)
         for part in bucket_parts(files, view, failed)
-        if part.height
+        if part.containers.height
     ]
     return made, failed

@@ -380,6 +380,8 @@ def times(amount: int) -> str:
 
 def runs_killed(killed: int, runs: int, kills: int) -> str:
     """Write how many runs of a workload its limit ended, and how often it killed where starts left no sample."""
+    if kills > killed and not runs:
+        return f"it was OOM-killed {times(kills)}, and no run left a sample"
     if kills > killed:
         sampled = "only run" if runs == 1 else f"{runs:,} runs"
         return f"it was OOM-killed {times(kills)}, {times(killed)} in the {sampled} that left samples"

@@ -173,3 +173,33 @@ def test_a_part_of_a_lake_is_judged_like_that_of_its_recording(lake: rm.Lake, re
         lake.filter(nonsense="a")
     with pytest.raises(ReadError, match="without any file of that time"):
         rm.classify(lake.window(start="2030-01-01"))
+
+
+def test_kills_that_left_no_sample_are_told_of_a_lake_too(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody saw it run: beside others, in a part of its own, alone, of a lake or not, the kills are the answer."""
+    few = recording.filter(workload=["svc-03"])
+    ended = few.samples["time"].max()
+    events = [{"container_id": 99, "time": ended - dt.timedelta(minutes=at), "kind": "oom_kill"} for at in range(30)]
+    about = few.containers.head(1).with_columns(
+        container_id=pl.lit(99, pl.UInt32), workload=pl.lit("svc-99"), pod=pl.lit("svc-99-0"), limit_known=True
+    )
+    about = about.with_columns(limit_bytes=pl.lit(400 << 20, pl.Int64), cadence_seconds=pl.lit(None, pl.Float64))
+    told = pl.DataFrame(events, schema=few.events.schema)
+    whole = rm.Recording(pl.concat([few.containers, about]), few.samples, pl.concat([few.events, told]), few.report)
+    lake = rm.Lake(tmp_path / "lake")
+    lake.append(whole)
+    monkeypatch.setattr(lake_module, "bucket_parts", partial(_lake_files.bucket_parts, rows=1))
+    monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)
+    alone = {"workload": "svc-99"}
+    found = [rm.assess(one, now=NOW) for one in (whole, lake, whole.filter(**alone), lake.filter(**alone))]
+    rows = [one.workloads.filter(**alone).drop("workload_id", "container_id") for one in found]
+    (row,) = rows[0].rows(named=True)
+    assert (row["verdict"], row["kills"]) == ("inconclusive", 30)
+    assert "It was OOM-killed 30 times, and no run left a sample." in row["explanation"]
+    assert [(one["statistic"], one["estimate"]) for one in row["evidence"]] == [("oom_kills", 30)]
+    close = found[0].checklist.filter(workload="svc-99", reading="concern")["because"].to_list()
+    assert close == ["OOM-killed 30 times at 400 Mi"]
+    for one in rows[1:]:
+        assert_frame_equal(one, rows[0])

@@ -479,7 +479,8 @@ def _spread(
     """Judge part by part, so that a large recording needs no more memory than some of its parts."""
     source = as_source(data)
     if isinstance(source, Recording):
-        if not source.height:
+        # Of who left no sample kills may be known.
+        if not source.height and "oom_kill" not in source.events["kind"]:
             msg = "The recording has no samples: there is nothing to judge."
             raise RmtoolkitError(msg)
         restarts_known = source.tells_restarts

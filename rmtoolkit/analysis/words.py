@@ -292,8 +292,8 @@ def reason(situation: Situation) -> str:
     if main is None or main.reading is None:
         why = situation.question.why
         if situation.kills:
-            longest = max((opinion.life.hours for opinion in pool.opinions), default=0.0)
-            why = f"{situation.runs_killed}, the longest after {hours(longest)}"
+            lengths = [opinion.life.hours for opinion in pool.opinions]
+            why = situation.runs_killed + (f", the longest after {hours(max(lengths))}" if lengths else "")
         return why[:1].upper() + why[1:] + "."
     signal = SIGNAL_WORDS.get(main.reading.signal, main.reading.signal)
     span = hours(main.life.hours)
@@ -482,10 +482,10 @@ def _close(row: VerdictRow, pool: Pool) -> Answer:
     limit, settled = row.limit_bytes, row.settled_bytes
     if limit is None:
         return Answer("no", "fine", "no limit is set") if row.limit_known else _unknown("limit not exported")
-    if not settled or pool.main is None:
-        return _TOO_FEW
     if (killed := row.by_statistic.get(Statistic.OOM_KILLS)) is not None:
         return Answer("yes", "concern", f"OOM-killed {times(round(killed.estimate or 0))} at {configured(limit)}")
+    if not settled or pool.main is None:
+        return _TOO_FEW
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
     return Answer("yes", "concern", text) if share > th.CLOSE_TO_LIMIT else Answer("no", "fine", text)
@@ -667,7 +667,7 @@ def evidence(situation: Situation) -> list[Evidence]:
     """Collect the evidence, strongest first: what speaks for the verdict, against it, what was not measured."""
     main = situation.main
     if main is None:
-        return []
+        return list(_kills(situation, main))
     first, second = (Says.FOR, Says.AGAINST) if situation.row.verdict == Verdict.LEAK else (Says.AGAINST, Says.FOR)
     order = {first: 0, second: 1, Says.NOT_MEASURED: 2}
     return sorted(_all(situation, main), key=lambda piece: (order[piece.says], -piece.weight))
@@ -694,7 +694,7 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         yield from _missing(situation, main)
 
 
-def _kills(situation: Situation, main: Opinion) -> Iterator[Evidence]:
+def _kills(situation: Situation, main: Opinion | None) -> Iterator[Evidence]:
     if situation.kills:
         name, value = str(Statistic.OOM_KILLS), f"{situation.killed:,} of {situation.runs:,}"
         if situation.kills > situation.killed:

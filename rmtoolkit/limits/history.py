@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import run_starts
+from rmtoolkit._tables import run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
 from rmtoolkit.analysis.records import WORKLOAD, Ahead
@@ -607,10 +607,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
 
 def _running(recording: Recording) -> pl.DataFrame:
     """Say of each workload which pods run, and with what settings: those of its pod with the lowest, killed first."""
-    ids = recording.samples["container_id"]
-    first = run_starts(ids)
-    last = np.append(first[1:], recording.samples.height) - 1
-    seen = pl.DataFrame({"container_id": ids.gather(last), "last": recording.samples["time"].gather(last)})
+    seen = spans(recording.samples).select("container_id", "last")
     known = recording.containers.select(
         *("container_id", "pod", "pod_uid", "cadence_seconds", "limit_bytes", "request_bytes", "limit_known"),
         node_bytes=pl.col("node").replace_strict(dict(recording.report.nodes), default=None, return_dtype=pl.Int64),
