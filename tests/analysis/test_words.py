@@ -209,11 +209,12 @@ def test_a_warm_up_cut_short_says_until_when_to_wait() -> None:
 
 
 def test_too_few_samples_say_when_there_will_be_enough() -> None:
-    """Eight samples a minute apart: the 24th comes at 00:23."""
+    """Eight samples a minute apart: the 24th comes at 00:23; a gauge would bring it no sooner."""
     t = hours(7 / 60, 60)
     row = open_row(t, 100 + 0 * t)
     assert question(row)["statistic"] == "open_too_few"
     assert row["next_step"].startswith("Wait until Mon 16 Nov 00:23")
+    assert "gauge" not in row["next_step"]
     assert "There are 8, and at least 24" in row["explanation"]
 
 
