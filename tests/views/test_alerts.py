@@ -16,6 +16,8 @@ import yaml
 import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.recording import Recording
+from rmtoolkit.views import alerts
+from tests.analysis.curves import MI, hours, record
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SAMPLES: Final = ROOT / "data" / "samples"
@@ -133,6 +135,17 @@ def test_the_dashboard_asks_what_the_verdict_rests_on(tmp_path: Path, capsys: py
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "q", "rules": recorded}]}), "utf-8")
     assert f"SUCCESS: {len(asked)} rules found" in promtool("check", "rules", file)
+
+
+def test_a_kill_counts_from_its_minute_on() -> None:
+    """The counter of restarts that the rules are tried on rises where the recording says so."""
+    t = hours(1, 60)
+    recording = record(t, {"rss_bytes": (50 + t) * MI}, events=[(0.5, "oom_kill", None)], namespace="shop")
+    told = yaml.safe_load(alerts.rule_tests(rm.assess(recording), "rules.yaml"))["tests"][0]["input_series"]
+    (counted,) = [
+        one["values"].split() for one in told if one["series"].startswith("kube_pod_container_status_restarts")
+    ]
+    assert counted == ["0"] * 30 + ["1"] * 31
 
 
 def test_rules_go_to_stdout_too(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
