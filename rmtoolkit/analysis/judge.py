@@ -148,6 +148,7 @@ def verdict_row(
         runs=len(lives),
         killed=killed,
         kills=kills,
+        start=min((life.start for life in lives), default=None),
         end=end,
     )
     row.evidence = words.evidence(situation)

@@ -64,7 +64,8 @@ class Situation:
     runs: int = 0
     killed: int = 0
     kills: int = 0
-    #: The last sample of all pods: what is to come is counted from it.
+    #: The first and the last sample of all pods: what is to come is counted from the last.
+    start: dt.datetime | None = None
     end: dt.datetime | None = None
 
     @property
@@ -663,14 +664,29 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
     yield say(name, value, each, low=least, high=most)
 
 
+#: What rests on all lives together, not on the one that stands for them.
+OF_ALL_LIVES: Final = (
+    Statistic.LIVES_RISING,
+    Statistic.PODS_GROWING,
+    Statistic.OOM_KILLS,
+    Statistic.NODE_EVENTS,
+    Statistic.FIXED_VERSION,
+    Statistic.SINCE_VERSION,
+    Statistic.LIFE_LENGTH,
+)
+
+
 def evidence(situation: Situation) -> list[Evidence]:
     """Collect the evidence, strongest first: what speaks for the verdict, against it, what was not measured."""
     main = situation.main
-    if main is None:
-        return list(_kills(situation, main))
+    found = _kills(situation, main) if main is None else _all(situation, main)
+    pieces = [
+        replace(piece, start=situation.start, end=situation.end) if piece.statistic in OF_ALL_LIVES else piece
+        for piece in found
+    ]
     first, second = (Says.FOR, Says.AGAINST) if situation.row.verdict == Verdict.LEAK else (Says.AGAINST, Says.FOR)
     order = {first: 0, second: 1, Says.NOT_MEASURED: 2}
-    return sorted(_all(situation, main), key=lambda piece: (order[piece.says], -piece.weight))
+    return sorted(pieces, key=lambda piece: (order[piece.says], -piece.weight))
 
 
 def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:

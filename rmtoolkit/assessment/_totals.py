@@ -17,6 +17,7 @@ from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
+from rmtoolkit.analysis.words import OF_ALL_LIVES
 from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit, will_or_may, with_values
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
@@ -385,30 +386,12 @@ def _summed(kind: str, joined: pl.DataFrame, setting: str) -> pl.DataFrame:
     return summed.select(pl.lit(kind).alias("kind"), *CAPACITY.names()[1:]).cast(CAPACITY).sort("name")
 
 
-#: Evidence of all lives together: it rests on the whole window.
-_OF_ALL_LIVES: Final = (
-    "lives_rising",
-    "pods_growing",
-    "oom_kills",
-    "node_events",
-    "fixed_version",
-    "since_version",
-    "life_length",
-)
-
-
 def evidence_of(workloads: pl.DataFrame) -> pl.DataFrame:
-    """Give a row per piece of evidence, with the window and the number of lives that it rests on."""
-    exploded = workloads.select("workload_id", "window_start", "window_end", "runs", "evidence").explode(
-        "evidence", empty_as_null=False
-    )
+    """Give a row per piece of evidence, with the number of lives that it rests on."""
+    exploded = workloads.select("workload_id", "runs", "evidence").explode("evidence", empty_as_null=False)
     found = exploded.filter(pl.col("evidence").is_not_null()).unnest("evidence")
-    whole = pl.col("statistic").is_in(_OF_ALL_LIVES)
-    return found.with_columns(
-        start=pl.when(whole).then("window_start").otherwise("start"),
-        end=pl.when(whole).then("window_end").otherwise("end"),
-        lives=pl.when(whole).then("runs").otherwise(1),
-    ).drop("window_start", "window_end", "runs")
+    whole = pl.col("statistic").is_in(OF_ALL_LIVES)
+    return found.with_columns(lives=pl.when(whole).then("runs").otherwise(1)).drop("runs")
 
 
 #: Limits of a curve, as multiples of the highest need.

@@ -739,6 +739,19 @@ def test_each_instant_names_its_zone(found: dict[str, Assessment], fleet: str) -
 
 
 @pytest.mark.parametrize("fleet", ["samples", "corpus"])
+def test_evidence_of_a_row_is_that_of_the_frame(found: dict[str, Assessment], fleet: str) -> None:
+    """Each piece is the same in both, its window too: that of all lives where it rests on all of them."""
+    one = found[fleet]
+    rows = one.workloads.select("workload_id", "evidence").explode("evidence", empty_as_null=False).drop_nulls()
+    assert_frame_equal(rows.unnest("evidence"), one.evidence.drop("lives"))
+    whole = one.evidence.filter(statistic="lives_rising").join(one.workloads, on="workload_id")
+    assert whole.height or fleet != "samples"
+    assert whole.filter(
+        (pl.col("start") != pl.col("window_start")) | (pl.col("end") != pl.col("window_end"))
+    ).is_empty()
+
+
+@pytest.mark.parametrize("fleet", ["samples", "corpus"])
 def test_evidence_that_counts_as_growth_names_no_end_of_it(found: dict[str, Assessment], fleet: str) -> None:
     """A shape that levels off speaks for a leak only where its end is not seen; the reader is told so."""
     shapes = found[fleet].evidence.filter(says="for", statistic="shape")["text"]

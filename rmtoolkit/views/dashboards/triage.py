@@ -256,10 +256,7 @@ def picture(case: Case, state: State) -> Picture:
         says=timeline_altair.says(whole if state.judged is None else drawn, row),
         top=timeline_svg.Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
-        # A pod's is in its row alone; that of all pods says for each piece what it rests on.
-        evidence=_tables.evidence(
-            row if state.pod else row | {"evidence": told(judged.found.evidence)}, where=True, caption="Evidence"
-        ),
+        evidence=_tables.evidence(row, where=True, caption="Evidence"),
         how=_tables.how(row, told(judged.found.queries), copied=True),
         questions=_tables.questions(told(judged.found.checklist), caption="The five questions"),
         heap=heap_part(heap, row, state.function),
