@@ -441,7 +441,7 @@ class Recording:
         Returns
         -------
         Recording
-            Containers with a sample in the window; limits and requests as they were at its end.
+            Containers with a sample or an OOM kill in the window; limits and requests as they were at its end.
 
         Raises
         ------
@@ -460,11 +460,13 @@ class Recording:
         inside = [pl.col("time") >= low] if low is not None else []
         inside += [pl.col("time") <= high] if high is not None else []
         samples = self._samples_where(*inside) if inside else self.samples
-        kept = self.containers.filter(pl.col("container_id").is_in(samples["container_id"].unique().implode()))
+        events = self.events.filter(*inside)
+        killed = events.filter(kind="oom_kill")["container_id"]
+        seen = pl.concat([samples["container_id"].unique(), killed]).implode()
+        kept = self.containers.filter(pl.col("container_id").is_in(seen))
         if high is not None:
             kept = settings_at_time(kept, self.events, high)
-        ids = kept["container_id"].implode()
-        events = self.events.filter(*inside, pl.col("container_id").is_in(ids))
+        events = events.filter(pl.col("container_id").is_in(kept["container_id"].implode()))
         return replace(self, containers=kept, samples=samples, events=events)
 
     @property

@@ -203,3 +203,5 @@ def test_kills_that_left_no_sample_are_told_of_a_lake_too(
     assert close == ["OOM-killed 30 times at 400 Mi"]
     for one in rows[1:]:
         assert_frame_equal(one, rows[0])
+    for source in (whole, lake):
+        assert "OOM-killed 11 times" in rm.classify(source.window(last="10m")).filter(**alone)["explanation"].item()
