@@ -53,6 +53,22 @@ def test_the_worst_workload_comes_first(case: Case) -> None:
     assert [case.row(name)["verdict"] for name in case.names] == ["leak", "not_leak", "not_leak"]
 
 
+def test_what_left_no_sample_is_not_the_first_that_is_drawn() -> None:
+    """It may be the most urgent, for its kills; there is nothing to draw of it, and the others are shown."""
+    seen = rm.Recording.from_frame(pl.concat([table("api", [MI] * 60), table("gone", [MI] * 60, "gone-0")]))
+    (gone,) = seen.containers.filter(workload="gone")["container_id"]
+    kills = pl.DataFrame({"container_id": gone, "time": seen.samples["time"][:30], "kind": "oom_kill"})
+    events = pl.concat([seen.events, kills.cast({"container_id": pl.UInt32})], how="diagonal")
+    samples = seen.samples.filter(pl.col("container_id") != gone)
+    found = rm.assess(rm.Recording(seen.containers, samples, events, seen.report))
+    assert found.workloads["workload"].to_list() == ["gone", "api"]
+    board = rm.Triage(found)
+    assert "api" in repr(board)
+    board.close()
+    with pytest.raises(RmtoolkitError, match="gone has no memory sample to draw"):
+        rm.Triage(found, workload="gone")
+
+
 def test_the_answer_has_word_shape_facts_reason_and_next_step(case: Case) -> None:
     """The verdict is a sentence, a word and a shape; the four facts are always there; the setting can be copied."""
     found = picture(case, State("aster/tidy-grouse"))

@@ -60,6 +60,8 @@ class Case:
         self._heaps = {} if heap is None else profiles_by_workload(heap, found.recording)
         self.names = found.workloads["name"].to_list()
         self._at = {name: at for at, name in enumerate(self.names)}
+        #: The most urgent that left a sample: of others kills may be known, and there is nothing to draw.
+        self.first: str = next(iter(found.workloads.filter(pl.col("peak_bytes").is_not_null())["name"]), self.names[0])
         self.timelines = Timelines(found, samples_from=samples_from)
         #: Judges one workload anew by what lies in a window.
         self.again: Callable[[str, tuple[int, int]], Case] = lru_cache(_KEPT)(self._judge_window)
@@ -426,7 +428,7 @@ class Triage(Board):
         samples_from: Recording | None = None,
     ) -> None:
         self._case = Case(assess(source, heap=heap), heap, samples_from=samples_from)
-        first = plots.find(workload, self._case.names) if workload is not None else self._case.names[0]
+        first = plots.find(workload, self._case.names) if workload is not None else self._case.first
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
