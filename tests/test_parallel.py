@@ -180,7 +180,7 @@ def test_kills_that_left_no_sample_are_told_of_a_lake_too(
 ) -> None:
     """Nobody saw it run: beside others, in a part of its own, alone, of a lake or not, the kills are the answer."""
     few = recording.filter(workload=["svc-03"])
-    ended = few.samples["time"].max()
+    ended: dt.datetime = few.samples.select(pl.col("time").max()).item()
     events = [{"container_id": 99, "time": ended - dt.timedelta(minutes=at), "kind": "oom_kill"} for at in range(30)]
     about = few.containers.head(1).with_columns(
         container_id=pl.lit(99, pl.UInt32), workload=pl.lit("svc-99"), pod=pl.lit("svc-99-0"), limit_known=True
