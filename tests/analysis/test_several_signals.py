@@ -319,6 +319,7 @@ def test_large_files_in_memory_that_stay() -> None:
 LIVES_WITH_FILES: Final = {
     "the first kill comes when they fill the limit": ([(30, 70, "error")] * 4 + [(30, 70, "oom_kill")], 150),
     "a kill before they fill it: they were removed": ([(20, 60, "error")] * 2 + [(20, 60, "oom_kill")], 0),
+    "an earlier start would have been killed": ([(40, 70, "error")] * 4 + [(40, 70, "oom_kill")], 0),
     "no kill although they would fill it twice": ([(30, 70, "error")] * 12 + [(30, 70, "oom_kill")], 0),
     "a second life that is killed shows no pattern": ([(60, 90, "error"), (60, 90, "oom_kill")], 0),
     "what was killed filled the limit by itself": ([(30, 70, "error")] * 4 + [(30, 195, "oom_kill")], 0),

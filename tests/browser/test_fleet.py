@@ -94,6 +94,7 @@ def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callab
     show = board.get_by_role("group", name="Show")
     expect(show.get_by_role("button", name="Triage")).to_be_focused()
     show.get_by_role("button", name="Limits").press("Enter")
+    expect(board.get_by_role("slider", name="Limit, Mi")).to_be_visible(timeout=60_000)
     expect(board.get_by_role("combobox", name=re.compile("Workload"))).to_have_value("shop/leaky-50", timeout=60_000)
     page.keyboard.press("Escape")
     expect(rows).to_have_count(2)
