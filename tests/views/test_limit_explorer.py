@@ -13,6 +13,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.views._plot import text_width
 from rmtoolkit.views.dashboards.limit_charts import amount
 from tests.views.services import MI, service, shop
 
@@ -79,6 +80,17 @@ def test_the_limit_follows_slider_box_preset_and_trait(explorer: rm.LimitExplore
     explorer.limit_bytes = 5000 * MI
     assert explorer._limit.number.value == 5000
     assert "above this scale" in explorer._charts.value
+
+
+@pytest.mark.parametrize("size", [3, 90, 300, 5000, 40_000])
+def test_no_label_begins_left_of_its_chart(size: int) -> None:
+    """Whatever the size: cut off, 384 Mi reads as 84."""
+    table = pl.DataFrame({"time": range(0, 60_000, 600), "workload": "api", "rss_bytes": size * MI})
+    made = rm.LimitExplorer(table.with_columns(limit_bytes=2 * size * MI), price_per_incident=20_000.0)
+    ends = re.findall(r'<text x="([-.\d]+)"[^>]* text-anchor="end">([^<]+)', made._charts.value)
+    assert len(ends) > 10
+    assert [written for x, written in ends if float(x) < text_width(written)] == []
+    made.close()
 
 
 def test_kills_and_chance_are_those_of_the_public_functions(

@@ -71,7 +71,7 @@ def _percent(room: float) -> str:
 
 
 HEIGHT: Final = 236
-_LEFT, _RIGHT, _TOP_POINTS, _BASE = 44, WIDTH - 10, 14, HEIGHT - 30
+_LEFT, _RIGHT, _TOP_POINTS, _BASE = 50, WIDTH - 10, 14, HEIGHT - 30
 #: px between two marks at the least, and of the unit behind the last number.
 _APART: Final = 44
 _UNIT: Final = 22
@@ -204,7 +204,7 @@ def _cost_words(chosen: Chosen, prices: list[tuple[Named, float]], currency: str
 
 
 #: The replayed past is a picture of its own size.
-PAST: Final = _plot.Box(_LEFT, 22, 760, 204)
+PAST: Final = _plot.Box(72, 22, 760, 204)
 _PAST_WIDTH, _PAST_HEIGHT = 768, 232
 _BINS: Final = 390
 #: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
