@@ -36,8 +36,8 @@ def test_a_browser_knows_every_declaration(browser: Browser, name: str) -> None:
     assert refused == []
 
 
-def test_a_picture_without_a_kernel_has_no_button_that_does_nothing(browser: Browser) -> None:
-    """In an exported notebook the answer of a leak has what to do, and nothing to press."""
+def test_a_picture_without_a_kernel_is_read_on_a_phone_and_has_nothing_to_press(browser: Browser) -> None:
+    """In an exported notebook the answer of a leak has what to do, and a chart whose words are not too small."""
     used = [(50 << 20) + at * (1 << 18) for at in range(600)]
     table = pl.DataFrame({"time": range(0, 36_000, 60), "workload": "api", "rss_bytes": used, "limit_bytes": 512 << 20})
     triage = rm.Triage(table)
@@ -46,5 +46,8 @@ def test_a_picture_without_a_kernel_has_no_button_that_does_nothing(browser: Bro
     assert page.locator(".next code").is_visible()
     assert page.locator("button").count() > 0
     assert [one for one in page.locator("button").all() if one.is_visible()] == []
+    heights = page.locator(".timeline text").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+    assert heights
+    assert min(heights) > 10
     page.close()
     triage.close()
