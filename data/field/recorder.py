@@ -38,7 +38,6 @@ STARTS_PER_SECOND = 1
 NICENESS = -10
 _CALM = f"nice -n {-NICENESS}"
 _DIES = "setpriv --pdeathsig KILL"
-_UNTOLD: list[int | None] = [None] * 4
 _SIGNALS = {"HUP": signal.SIGHUP, "USR1": signal.SIGUSR1}
 
 
@@ -134,7 +133,8 @@ class FieldRun(Recording):
         label = self.run.label
         stored = items * label["item_bytes"]
         dead = stored if label["leak"] else 0
-        return (second, second, stored, dead, 0, 0, work, load, *(gauges or _UNTOLD[:3]), *_UNTOLD)
+        told = (second, second, stored, dead, 0, 0, work, load, *gauges)
+        return (*told, *[None] * (len(TRUTH) - len(told)))
 
     def _over(self, second: int) -> bool:
         return second >= self.run.window_seconds + self.run.after_seconds

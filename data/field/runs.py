@@ -93,7 +93,7 @@ def _lsp(language: str, text: str, *, opened: bool) -> dict[str, Any]:
         {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
         {"method": "initialized", "params": {}},
     ]
-    ends = {"python": "py", "typescript": "ts"}
+    ends = {"python": "py", "typescript": "ts", "markdown": "md", "toml": "toml"}
     document = {"uri": f"file:///w/f{'$n' if opened else ''}.{ends[language]}", "languageId": language, "version": 1}
     first = {"textDocument": {**document, "text": text}}
     opens = {"method": "textDocument/didOpen", "params": first}
@@ -113,6 +113,10 @@ _PYTHON = "".join(
 _TYPESCRIPT = "".join(
     f"export function f{i}(a: number, b = '$v') {{ return Array(a + {i}).fill(b); }}\n" for i in range(25)
 )
+_MARKDOWN = "".join(
+    f"# Part {i}\n\n* one of $v\n* two\n\nText with `code {i}` and [a link](b{i}.md).\n\n" for i in range(60)
+)
+_TOML = "".join(f'[table{i}]\nname = "$v"\nports = [{i}, 2, 3]\nsub = {{ a = {i}, b = true }}\n\n' for i in range(60))
 _SESSION = "/examples/servlets/servlet/SessionExample?dataname=d&datavalue=$v"
 
 
@@ -461,13 +465,120 @@ def _engines() -> None:
     engine("turso", "same rows", "steady", 192, 360, "same", 1500, rate=30)
     engine("duckdb", "a table that only grows", "leak", 320, 540, "keep", 1000, rate=25, item=4500)
     engine("duckdb", "nightly jobs", "batch", 320, 620, "work", rate=4, profile="batch", period=100)
+
+
+def _strangers() -> None:
+    """Programs chosen when the verdicts were done with: they were judged once before anybody looked at them."""
+    keep, work = _http("/keep/$n"), _http("/busy/$n", kept=0)
+
+    def engine(program: str, use: str, kind: str, limit: int, window: int, do: str, size: int = 2000,
+               entries: int = 400, **load: Any) -> None:  # noqa: ANN401
+        kept = {} if kind in ("leak", "fill") else {"kept": 0}
+        _run(program, use, kind, limit, window, send=f"{do} $n\n", set_={"size": str(size), "entries": str(entries)},
+             **{"item": size, **kept, **load})
+
+    engine("rocksdict", "a column family for each tenant", "leak", 256, 560, "keep", rate=1.2, item=60000)
+    engine("rocksdict", "same keys written to files", "files", 192, 600, "same", 3000, 2000, rate=60, profile="wave",
+           period=120)
+    engine("wasmtime", "instances never dropped", "leak", 256, 600, "keep", 6000, rate=9, item=12000)
+    engine("wasmtime", "an instance for each request", "collect", 128, 420, "work", 20000, rate=25)
+    engine("obstore", "objects never deleted, in business hours", "leak", 160, 720, "keep", 3000, rate=22,
+           profile="wave", period=144)
+    engine("obstore", "same objects", "steady", 96, 360, "same", 20000, 800, rate=25)
+    engine("datafusion", "a table for each request", "leak", 384, 540, "keep", 6000, rate=7, item=9000)
+    engine("datafusion", "nightly queries", "batch", 384, 660, "work", rate=3, profile="batch", period=110)
+    engine("minijinja", "a template for each request, after a flag", "leak", 128, 600, "keep", 1500, rate=25,
+           item=4000, onset=230)
+    engine("minijinja", "rendered in bursts", "wave", 96, 400, "work", 3000, rate=40, profile="bursts", period=80)
+    engine("libsql", "rows never deleted, with a pause", "leak", 40, 600, "keep", 1500, rate=40, profile="pause")
+    engine("libsql", "same rows", "steady", 96, 340, "same", 1500, rate=30)
+    engine("rpds", "versions never dropped", "leak", 160, 480, "keep", 1200, rate=30, item=1800)
+    engine("rpds", "the last 6000 versions", "fill", 160, 540, "put", 3000, 6000, rate=32, bound=6000)
+    engine("qdrant", "points never deleted", "leak", 384, 540, "keep", 3000, rate=18, item=5000)
+    engine("qdrant", "same points", "steady", 320, 420, "same", 3000, rate=10)
+    for program, limit, rate, language, text in (
+        ("zuban", 384, 1.5, "python", _PYTHON), ("rumdl", 192, 3, "markdown", _MARKDOWN),
+        ("tombi", 256, 2, "toml", _TOML),
+    ):
+        _run(program, "documents never closed", "leak", limit, 520, size=60, item=20000, rate=rate,
+             **_lsp(language, text, opened=True))
+        _run(program, "one document edited", "steady", limit, 400, size=60, rate=rate,
+             **_lsp(language, text, opened=False))
+    _run("daphne", "a cache without a bound", "leak", 192, 600, size=2500, rate=20, profile="ramp",
+         set_={"size": "2500"}, **_http("/all/$n"))
+    _run("daphne", "entries expire", "expire", 160, 460, size=4000, rate=20, set_={"size": "4000"},
+         **_http("/ttl/$n", kept=0))
+    _run("cheroot", "a list of the module, in steps", "leak", 160, 640, size=3000, rate=40, profile="stairs",
+         period=130, set_={"size": "3000"}, **keep)
+    _run("cheroot", "bounded cache fills", "fill", 160, 500, size=5000, rate=30, bound=4600,
+         set_={"size": "5000", "entries": "4000"}, **_http("/cache/$n"))
+    _run("twisted", "a list of the module", "leak", 64, 480, size=2500, rate=20, set_={"size": "2500"}, **keep)
+    _run("twisted", "traffic in waves", "wave", 128, 480, rate=20, profile="wave", period=120, **work)
+    _run("carbon", "points that nobody writes out", "leak", 320, 600, size=40, item=900, rate=90, ends=0,
+         send="servers.$v.m$n 1 -1\n")
+    _run("carbon", "a cache of 15000 points", "fill", 256, 500, size=40, item=900, rate=90, ends=0, bound=15000,
+         set_={"most": "15000"}, send="servers.$v.m$n 1 -1\n")
+    _run("statsd", "names never deleted", "leak", 192, 560, size=60, item=500, rate=120, ends=0,
+         send="requests.$v.$n:1|c\n")
+    _run("statsd", "timers of the same names", "collect", 160, 420, rate=250, keys=80, kept=0, ends=0,
+         send="requests.$k:3|ms\n")
+    forward = (
+        'action(type="omfwd" target="127.0.0.1" port="1" protocol="tcp" queue.type="linkedlist" '
+        'queue.size="{}" queue.timeoutenqueue="0" action.resumeretrycount="-1")'
+    )
+    _run("rsyslog", "lines for a server that is gone", "leak", 48, 540, size=500, item=1400, rate=70, ends=0,
+         set_={"action": forward.format("5000000")}, send="<13>Nov 29 06:00:00 h a: $n $v\n")
+    _run("rsyslog", "a queue of 12000 lines", "fill", 96, 480, size=500, item=1400, rate=90, ends=0, bound=12000,
+         set_={"action": forward.format("12000")}, send="<13>Nov 29 06:00:00 h a: $n $v\n")
+    _run("rsyslog", "lines to a file", "files", 96, 420, size=900, rate=150, kept=0, ends=0,
+         set_={"action": 'action(type="omfile" file="$dir/lines")'}, send="<13>Nov 29 06:00:00 h a: $n $v\n")
+    put: dict[str, Any] = {"transport": "unix", "send": "PUTVAL h/p-$n/gauge-a interval=3600 N:1\n"}
+    _run("collectd", "names that never time out", "leak", 96, 500, item=900, rate=90, **put)
+    _run("collectd", "names that time out", "expire", 64, 440, rate=60, kept=0,
+         **put | {"send": put["send"].replace("3600", "20")})
+    allocate: dict[str, Any] = {
+        "transport": "udp", "mode": "hold",
+        "send": "\0\3\0\x08\x21\x12\xa4\x42abcd$p\0\x19\0\4\x11\0\0\0",
+    }
+    _run("coturn", "allocations never deleted", "leak", 192, 540, item=6000, rate=8, **allocate)
+    _run("coturn", "allocations of 800 users", "users", 128, 480, item=6000, rate=4, most=800, bound=800, **allocate)
+    _run("knot", "dynamic updates", "leak", 192, 520, size=160, item=600, rate=30, frame="update", transport="udp",
+         send="example h$n.example $v")
+    _run("knot", "queries in waves", "wave", 96, 380, rate=50, profile="wave", period=90, frame="dns",
+         transport="udp", kept=0, send="ns.example")
+    _run("starman", "a list that only grows", "leak", 128, 520, size=3000, item=1500, rate=20, set_={"size": "3000"},
+         **keep)
+    _run("starman", "workers end after 300 requests", "recycle", 128, 600, size=3000, rate=12,
+         set_={"size": "6000", "options": "--max-requests 300"}, **_http("/keep/$n", kept=0))
+    _run("privoxy", "clients that never finish", "leak", 128, 460, item=30000, rate=2.5, **_PARTIAL)
+    _run("fastify", "sessions never expire", "leak", 256, 600, size=3000, item=9000, rate=16, set_={"size": "4000"},
+         **_http("/visit/$n"))
+    _run("fastify", "garbage collected, ramp", "collect", 192, 460, rate=35, profile="ramp", set_={"size": "8000"},
+         **work)
+    _run("hapi", "a cache that keeps for a day", "leak", 256, 560, item=2600, rate=45, set_={"size": "2500"},
+         **_http("/cache/$n"))
+    _run("hapi", "a cache that keeps for 40 seconds", "expire", 256, 480, rate=40,
+         set_={"size": "2500", "age": "40000"}, **_http("/cache/$n", kept=0))
+    _run("koa", "listeners never removed", "leak", 256, 500, item=4000, rate=40, **_http("/listen/$n"))
+    handshake: dict[str, Any] = {
+        "send": "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        "mode": "hold", "end": "\r\n\r\n",
+    }
+    _run("socket.io", "sockets never closed", "leak", 256, 540, item=12000, rate=6, **handshake)
+    _run("socket.io", "500 sockets", "users", 192, 440, item=12000, rate=4, most=500, bound=500, **handshake)
+    _run("canvas", "pictures never dropped", "leak", 80, 480, item=85000, rate=2, **_http("/pictures/$n"))
+    _run("canvas", "pictures drawn", "collect", 256, 400, rate=6, **_http("/draw/$n", kept=0))
+    _run("memory-level", "entries never deleted", "leak", 256, 540, item=4500, rate=30, set_={"size": "3000"}, **keep)
+    _run("workerd", "a map of the worker", "leak", 320, 560, item=9000, rate=25, set_={"size": "4000"}, **keep)
+    _run("workerd", "garbage collected", "collect", 256, 420, rate=30, set_={"size": "8000"}, **work)
 # fmt: on
 
 
 def plan() -> list[Run]:
     """Draw the runs, in the order in which they are recorded."""
     _rows.clear()
-    for add in (_stores, _proxies, _monitors, _runtimes, _engines):
+    for add in (_stores, _proxies, _monitors, _runtimes, _engines, _strangers):
         add()
     drawn = []
     for index, row in enumerate(_rows):

@@ -12,7 +12,7 @@ class Program:
     Attributes
     ----------
     part
-        ``dev`` or ``sealed``: a program is in one of them with all its runs.
+        ``dev``, ``sealed`` or ``fresh``: a program is in one of them with all its runs.
     packages
         What must be installed, with its registry: ``apt:redis-server``, ``pip:granian``, ``npm:deno``.
     allocator
@@ -443,4 +443,134 @@ PROGRAMS = {
     "rustworkx": _engine("dev", "rustworkx", "rustworkx"),
     "turso": _engine("sealed", "pyturso", "turso"),
     "duckdb": _engine("dev", "duckdb", "duckdb"),
+    # Chosen when the verdicts were done with
+    "rocksdict": _engine("fresh", "rocksdict", "rocksdict"),
+    "wasmtime": _engine("fresh", "wasmtime", "wasmtime"),
+    "obstore": _engine("fresh", "obstore", "obstore"),
+    "datafusion": _engine("fresh", "datafusion", "datafusion"),
+    "minijinja": _engine("fresh", "minijinja", "minijinja"),
+    "libsql": _engine("fresh", "libsql", "libsql"),
+    "rpds": _engine("fresh", "rpds-py", "rpds"),
+    "qdrant": _engine("fresh", "qdrant-client", "qdrant"),
+    "zuban": _piped("fresh", "pip:zuban", "rust", "$py/zuban server"),
+    "rumdl": _piped("fresh", "pip:rumdl", "rust", "$py/rumdl server"),
+    "tombi": _piped("fresh", "pip:tombi", "rust", "$py/tombi lsp --offline"),
+    "daphne": _served("fresh", "daphne", "cpython", "$py/daphne -b 127.0.0.1 -p $port app:asgi"),
+    "cheroot": _served("fresh", "cheroot", "cpython", "$py/cheroot --bind 127.0.0.1:$port app:wsgi"),
+    "twisted": _served(
+        "fresh", "twisted", "cpython", "$py/twist web --listen tcp:$port:interface=127.0.0.1 --wsgi app.wsgi"
+    ),
+    "carbon": Program(
+        "fresh",
+        ("pip:carbon", "pip:whisper"),
+        "cpython",
+        "$py/carbon-cache.py --nodaemon --config=$dir/carbon.conf --pidfile=$dir/pid --logdir=$dir start",
+        {"most": "inf"},
+        {
+            "carbon.conf": "[cache]\nSTORAGE_DIR = $dir\nLOCAL_DATA_DIR = $dir/whisper\nCONF_DIR = $dir\n"
+            "LOG_DIR = $dir\nPID_DIR = $dir\nMAX_CACHE_SIZE = $most\nUSE_FLOW_CONTROL = False\n"
+            "MAX_UPDATES_PER_SECOND = 1\nMAX_CREATES_PER_MINUTE = inf\nLINE_RECEIVER_INTERFACE = 127.0.0.1\n"
+            "LINE_RECEIVER_PORT = $port\nENABLE_UDP_LISTENER = False\nPICKLE_RECEIVER_INTERFACE = 127.0.0.1\n"
+            "PICKLE_RECEIVER_PORT = $other\nCACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = $third\n"
+            "CARBON_METRIC_INTERVAL = 0\nLOG_UPDATES = False\n",
+            "storage-schemas.conf": "[all]\npattern = .*\nretentions = 60s:1h\n",
+        },
+        environment={"GRAPHITE_ROOT": "$dir", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
+    ),
+    "statsd": Program(
+        "fresh",
+        ("npm:statsd",),
+        "v8",
+        "node $npm/node_modules/statsd/stats.js $dir/s.js",
+        files={
+            "s.js": '{ servers: [{ server: "./servers/tcp", address: "127.0.0.1", port: $port }], backends: [],\n'
+            "  flushInterval: 5000, mgmt_port: $other, mgmt_address: '127.0.0.1' }\n"
+        },
+    ),
+    "rsyslog": Program(
+        "fresh",
+        ("apt:rsyslog",),
+        "glibc",
+        "rsyslogd -n -f $dir/r.conf -i $dir/pid",
+        {"target": "127.0.0.1:1"},
+        {
+            "r.conf": 'global(workDirectory="$dir")\nmodule(load="imtcp" maxSessions="500")\n'
+            'input(type="imtcp" port="$port" address="127.0.0.1")\n$action\n'
+        },
+    ),
+    "collectd": Program(
+        "fresh",
+        ("apt:collectd-core",),
+        "glibc",
+        "collectd -f -C $dir/c.conf",
+        files={
+            "c.conf": 'Hostname "h"\nFQDNLookup false\nBaseDir "$dir"\nPIDFile "$dir/pid"\n'
+            'TypesDB "/usr/share/collectd/types.db"\nInterval 5\nLoadPlugin unixsock\n'
+            '<Plugin unixsock>\n SocketFile "$dir/sock"\n</Plugin>\n'
+            'LoadPlugin network\n<Plugin network>\n Server "127.0.0.1" "$other"\n</Plugin>\n'
+        },
+    ),
+    "coturn": Program(
+        "fresh",
+        ("apt:coturn",),
+        "glibc",
+        "turnserver -n --no-auth --listening-ip 127.0.0.1 --relay-ip 127.0.0.1 --listening-port $port --no-tls "
+        "--no-dtls --no-cli --allow-loopback-peers --min-port 36000 --max-port 60000 --max-allocate-lifetime 7200 "
+        "--relay-threads 1 --db $dir/db --log-file $dir/t.log --pidfile $dir/pid --simple-log",
+    ),
+    "knot": Program(
+        "fresh",
+        ("apt:knot",),
+        "glibc",
+        "knotd -c $dir/k.conf",
+        files={
+            "k.conf": "server:\n rundir: $dir\n listen: 127.0.0.1@$port\n udp-workers: 1\n tcp-workers: 1\n"
+            " background-workers: 1\ndatabase:\n storage: $dir\n journal-db-max-size: 200M\nacl:\n - id: a\n"
+            "   address: 127.0.0.1\n   action: update\nzone:\n - domain: example\n   storage: $dir\n   file: z\n"
+            "   acl: a\n   zonefile-sync: -1\n",
+            "z": "$$TTL 3600\n@ SOA ns.example. a.example. 1 3600 3600 3600 3600\n@ NS ns.example.\nns A 127.0.0.1\n",
+        },
+    ),
+    "starman": Program(
+        "fresh",
+        ("apt:starman",),
+        "perl",
+        "starman --workers 1 --listen 127.0.0.1:$port $options $here/app.psgi",
+        {"size": "2000", "options": ""},
+        environment={"FIELD_SIZE": "$size", "HOME": "$dir"},
+    ),
+    "privoxy": Program(
+        "fresh",
+        ("apt:privoxy",),
+        "glibc",
+        "privoxy --no-daemon $dir/p.conf",
+        files={
+            "p.conf": "confdir /etc/privoxy\nlogdir $dir\nlisten-address 127.0.0.1:$port\nmax-client-connections 9000\n"
+            "socket-timeout 86400\ntoggle 1\nenable-remote-toggle 0\n"
+        },
+    ),
+    "fastify": _script("fresh", "@fastify/session"),
+    "hapi": _script("fresh", "@hapi/hapi"),
+    "koa": _script("fresh", "koa"),
+    "socket.io": _script("fresh", "socket.io"),
+    "canvas": _script("fresh", "@napi-rs/canvas"),
+    "memory-level": _script("fresh", "memory-level"),
+    "workerd": Program(
+        "fresh",
+        ("npm:workerd",),
+        "v8",
+        "$npm/node_modules/@cloudflare/workerd-linux-64/bin/workerd serve $dir/w.capnp",
+        {"size": "2000"},
+        {
+            "w.capnp": 'using Workerd = import "/workerd/workerd.capnp";\nconst config :Workerd.Config = (\n'
+            '  services = [(name = "main", worker = .w)],\n'
+            '  sockets = [(name = "http", address = "127.0.0.1:$port", http = (), service = "main")]);\n'
+            'const w :Workerd.Worker = (modules = [(name = "w", esModule = embed "w.js")],\n'
+            '  compatibilityDate = "2024-01-01");\n',
+            "w.js": "const kept = new Map();\nexport default { async fetch(request) {\n"
+            '  const [, use, key] = new URL(request.url).pathname.split("/");\n'
+            "  const rows = Array.from({ length: $size / 50 }, (_, i) => [i, key, Math.random()].join());\n"
+            '  if (use === "keep") kept.set(key, rows);\n  return new Response(rows.join());\n} };\n',
+        },
+    ),
 }

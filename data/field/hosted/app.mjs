@@ -43,6 +43,19 @@ if (name === "lru-cache") {
   const put = await db.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)");
   uses.keep = (key) => put.run(Number(key), "x".repeat(size));
   uses.same = (key) => put.run(Number(key) % 500, "x".repeat(size));
+} else if (name === "@napi-rs/canvas") {
+  const { createCanvas } = await import("@napi-rs/canvas");
+  uses.draw = async (key) => {
+    const canvas = createCanvas(200, 100);
+    const context = canvas.getContext("2d");
+    context.fillText(`picture ${key}`, 20, 50);
+    return (await canvas.encode("png")) && canvas;
+  };
+  uses.pictures = async (key) => kept.set(key, await uses.draw(key));
+} else if (name === "memory-level") {
+  const { MemoryLevel } = await import("memory-level");
+  const db = new MemoryLevel();
+  uses.keep = (key) => db.put(key, JSON.stringify(made(key)));
 }
 
 if (name === "express-session") {
@@ -61,6 +74,45 @@ if (name === "express-session") {
   const { createServer: tcp } = await import("node:net");
   const broker = Aedes.createBroker ? await Aedes.createBroker() : new Aedes();
   tcp(broker.handle).listen(Number(process.env.FIELD_PORT), "127.0.0.1");
+} else if (name === "@fastify/session") {
+  const { default: fastify } = await import("fastify");
+  const app = fastify();
+  app.register((await import("@fastify/cookie")).default);
+  app.register((await import("@fastify/session")).default, { secret: "s".repeat(32), cookie: { secure: false } });
+  app.get("/visit/:key", async (request) => {
+    request.session.basket = made(request.params.key).rows;
+    return "ok";
+  });
+  app.get("/busy/:key", async (request) => made(request.params.key));
+  await app.listen({ port: Number(process.env.FIELD_PORT), host: "127.0.0.1" });
+} else if (name === "@hapi/hapi") {
+  const { server: make } = await import("@hapi/hapi");
+  const server = make({ port: Number(process.env.FIELD_PORT), host: "127.0.0.1" });
+  const cache = server.cache({ segment: "made", expiresIn: Number(process.env.FIELD_AGE || 86400000) });
+  server.route({
+    method: "GET",
+    path: "/cache/{key}",
+    handler: async (request) => {
+      await cache.set(request.params.key, made(request.params.key));
+      return "ok";
+    },
+  });
+  await server.start();
+} else if (name === "koa") {
+  const Koa = (await import("koa")).default;
+  const app = new Koa();
+  app.use(async (context) => {
+    const [, use, key] = context.path.split("/");
+    if (use === "listen") app.on("closing", () => context.path);
+    context.body = made(key);
+  });
+  app.setMaxListeners(0);
+  app.listen(Number(process.env.FIELD_PORT), "127.0.0.1");
+} else if (name === "socket.io") {
+  const { Server } = await import("socket.io");
+  const io = new Server({ pingInterval: 86400000 });
+  io.on("connection", (socket) => socket.join(`room ${socket.id}`));
+  io.listen(Number(process.env.FIELD_PORT));
 } else if (name === "ws") {
   const { WebSocketServer } = await import("ws");
   new WebSocketServer({ port: Number(process.env.FIELD_PORT), host: "127.0.0.1" });

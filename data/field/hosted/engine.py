@@ -173,7 +173,133 @@ def duckdb() -> Uses:
     }
 
 
-ENGINES = (polars, tantivy, surrealdb, moka, cachebox, pycrdt, tokenizers, pydantic, rustworkx, turso, duckdb)
+def rocksdict() -> Uses:
+    """Open a column family for each tenant, or write the same keys, which go to files."""
+    import rocksdict as engine
+
+    options: Any = engine.Options()
+    options.set_write_buffer_size(4 << 20)
+    db: Any = engine.Rdict(tempfile.mkdtemp(dir="."), options)
+    kept: list[Any] = []
+
+    def tenant(number: int) -> None:
+        kept.append(db.create_column_family(f"t{number}", engine.Options()))
+        kept[-1]["first"] = _text()
+
+    return {"keep": tenant, "same": lambda number: db.__setitem__(number % ENTRIES, _text())}
+
+
+def wasmtime() -> Uses:
+    """Start an instance for each request: kept, or dropped."""
+    import wasmtime as engine
+
+    here: Any = engine.Engine()
+    module: Any = engine.Module(here, '(module (memory (export "m") 2))')
+    kept: list[Any] = []
+
+    def start(number: int) -> Any:  # noqa: ANN401
+        store: Any = engine.Store(here)
+        instance: Any = engine.Instance(store, module, [])
+        instance.exports(store)["m"].write(store, f"{number} {_text()}".encode(), 0)
+        return store, instance
+
+    return {"keep": lambda number: kept.append(start(number)), "work": start}
+
+
+def obstore() -> Uses:
+    """Put objects into a store in memory: new ones, or the same again."""
+    import obstore as engine
+    from obstore.store import MemoryStore
+
+    store: Any = MemoryStore()
+
+    def put(number: int) -> None:
+        engine.put(store, f"objects/{number}", _text().encode())
+
+    return {"keep": put, "same": lambda number: put(number % ENTRIES)}
+
+
+def datafusion() -> Uses:
+    """Register a table for each request, or query one."""
+    import datafusion as engine
+    import pyarrow as pa
+
+    context: Any = engine.SessionContext()
+
+    def table(rows: int) -> Any:  # noqa: ANN401
+        return pa.record_batch({"a": range(rows), "b": [f"row {i} {i * i}" for i in range(rows)]})
+
+    context.register_record_batches("fixed", [[table(30000)]])
+    job = "SELECT a % 977 AS g, count(DISTINCT b), max(b) FROM fixed GROUP BY g ORDER BY 2"
+    return {
+        "keep": lambda number: context.register_record_batches(f"t{number}", [[table(SIZE // 20)]]),
+        "work": lambda _: context.sql(job).collect(),
+    }
+
+
+def minijinja() -> Uses:
+    """Add a template for each request, or render one that is given."""
+    import minijinja as engine
+
+    templates: Any = engine.Environment()
+
+    def source(number: int) -> str:
+        return f"{{% for i in range(40) %}}<p>{{{{ i }}}} of {number} {_text()}</p>{{% endfor %}}"
+
+    return {
+        "keep": lambda number: templates.add_template(f"t{number}", source(number)),
+        "work": lambda number: templates.render_str(source(number)),
+    }
+
+
+def libsql() -> Uses:
+    """Fill an SQL database in memory."""
+    import libsql as engine
+
+    db: Any = engine.connect(":memory:")
+    db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
+
+    def put(number: int) -> None:
+        db.execute("INSERT OR REPLACE INTO t VALUES (?, ?)", (number, _text()))
+        db.commit()
+
+    return {"keep": put, "same": lambda number: put(number % 400)}
+
+
+def rpds() -> Uses:
+    """Change a persistent map: each version kept, or the last ones only."""
+    from collections import deque
+
+    from rpds import HashTrieMap
+
+    last: Any = HashTrieMap(dict.fromkeys(range(2000), ""))
+    versions: deque[Any] = deque([last])
+    bounded: deque[Any] = deque([last], maxlen=ENTRIES)
+
+    def change(kept: deque[Any], number: int) -> None:
+        kept.append(kept[-1].insert(number * 7919 % 2000, f"{number} {_text()}"))
+
+    return {"keep": lambda number: change(versions, number), "put": lambda number: change(bounded, number)}
+
+
+def qdrant() -> Uses:
+    """Put points into a collection in memory: new ones, or the same again."""
+    from qdrant_client import QdrantClient, models
+
+    client = QdrantClient(":memory:")
+    client.create_collection("c", vectors_config=models.VectorParams(size=128, distance=models.Distance.COSINE))
+
+    def put(number: int) -> None:
+        vector = [float((number * 31 + i) % 97) + 1 for i in range(128)]
+        client.upsert("c", [models.PointStruct(id=number, vector=vector, payload={"text": _text()})])
+
+    return {"keep": put, "same": lambda number: put(number % 300)}
+
+
+ENGINES = (
+    *(polars, tantivy, surrealdb, moka, cachebox, pycrdt, tokenizers, pydantic, rustworkx, turso, duckdb),
+    *(rocksdict, wasmtime, obstore, datafusion, minijinja, libsql, rpds, qdrant),
+)
 
 
 def main() -> None:
