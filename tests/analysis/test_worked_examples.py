@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.analysis import drawn
 from tests.analysis.worked import FOLDER, RECORDINGS, advised, told
 from tests.written import changes
 
@@ -24,3 +25,8 @@ def test_nothing_changed(make: Callable[[], Recording]) -> None:
 def test_the_same_is_advised() -> None:
     """For each verdict, pattern and cause, whatever evidence there is; the same command writes a change down."""
     assert changes(FOLDER / "advised.json", advised()) == []
+
+
+def test_the_same_is_said_of_what_is_drawn_by_lot() -> None:
+    """A thousand lives and two hundred workloads at the turns of every threshold; the same command writes it down."""
+    assert changes(FOLDER / "drawn.json", drawn.told()) == []

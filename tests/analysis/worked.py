@@ -18,6 +18,7 @@ from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import downsample, judge, read
 from rmtoolkit.analysis.records import Statistic, rejected
 from rmtoolkit.schema import Cause, Pattern
+from tests.analysis import drawn
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
 from tests.written import plain, write
 
@@ -301,3 +302,4 @@ if __name__ == "__main__":
     for make in RECORDINGS:
         write(FOLDER / f"{make.__name__}.json", told(make()))
     write(FOLDER / "advised.json", advised())
+    write(FOLDER / "drawn.json", drawn.told())
