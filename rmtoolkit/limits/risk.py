@@ -706,7 +706,7 @@ def _reaches(days: float, room: float, per_day: float, doubt: float, spread: flo
 def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
     """Keep a chance above what kills say: at the limit that killed they go on, above it nobody saw the need."""
     killed = need.killed_at_bytes or need.need_bytes
-    if killed is None:
+    if not killed:
         return found
     share = worst = 1.0
     if limit > killed:

@@ -9,14 +9,16 @@ import dataclasses
 import datetime as dt
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.records import Ahead
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits import baselines, explore, patches, recommend, risk
+from rmtoolkit.limits import baselines, explore, history, patches, recommend, risk
 from rmtoolkit.limits.backtest import mcnemar
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.risk import USUAL, wilson
@@ -276,7 +278,102 @@ def otherwise() -> dict[str, list[Any]]:
     return told
 
 
-PARTS: Final = (advice, otherwise, pasts, past_weeks)
+#: Figures of a need, most of them at a turn.
+_HOURS: Final = (0.5, 1.0, 10.0, 24.0, 24 / 1.02, 30.0, 48.0, 60.0, 84.0, 100.0, 164.0, 168.0, 400.0, 1400.0)
+_SHARES: Final = (0.5, 0.8, 0.9, 0.95, 1.0, 1.0, 1.1, 1.2, 1.25, 1.5, 2.0, 3.0, 8.0)
+_NAMED: Final[dict[str, tuple[Any, ...]]] = {
+    "spread": (None, 0.0, 0.05, 0.2, 0.4, 1.0, 2.0),
+    "climbing": (None, False, False, True),
+    "need_of": (None, history.WHOLE, history.PRESSED, "kernel peak", "above a kill", "anonymous"),
+    "since": (None, None, None, dt.datetime(2026, 11, 20, 7, 30, tzinfo=dt.UTC)),
+    "cadence_seconds": (None, 15.0, 599.0, 600.0, 3600.0),
+    "kills": (0, 0, 0, 0, 0, 1, 5),
+    "kills_hours": (None, 0.5, 24.0, 100.0),
+    "pods_now": (0, 1, 3),
+    "limit_known": (True, False),
+    "peak_pod": (None, "api-0"),
+    "peak_time": (None, dt.datetime(2026, 11, 22, 3, 4, 5, tzinfo=dt.UTC)),
+    "hot_ratio": (None, 1.0, 1.3, 1.31),
+    "verdict": (*("not_leak",) * 6, "inconclusive", "leak", None),
+    "pattern": ("plateau", "startup_spike", "retention", "fragmentation", "at_limit", "page_cache"),
+    "also": ((), (), ("startup_spike",), ("retention", "startup_spike")),
+    "cause": (None, None, None, "tmpfs"),
+    "exporter_broken": (*(False,) * 11, True),
+}
+#: Of the sizes those that are nearly always known.
+_KNOWN: Final = ("base_bytes", "limit_bytes", "request_bytes", "busy_bytes", "peak_bytes")
+_OF_ADVICE: Final = tuple(name for name in (*_SHOWN, "cost_then_per_month") if name != "reason")
+
+
+def _by_lot(seed: int) -> tuple[history.Need, float]:
+    """A need in which everything is drawn, and a limit to try."""
+    lot = Random(seed)  # noqa: S311
+    need = lot.choice((0, 1, 20, *(300,) * 9, 5000)) * MI
+
+    def about(*more: Any) -> int | None:
+        """Some share of the need, or nothing."""
+        share = lot.choice((*_SHARES, *more))
+        return None if share is None else round(share * need)
+
+    def rate() -> float | None:
+        return lot.choice((None, None, -0.1, 0.0, 0.001, 0.01, 0.1, 0.5)) and need * lot.choice((0.001, 0.01, 0.1, 0.5))
+
+    middle = rate()
+    level = about(None)
+    ahead = Ahead(
+        per_day_bytes=middle,
+        error_bytes=None if middle is None else middle * lot.choice((0.01, 0.3, 1.0)),
+        level_bytes=level,
+        fresh_bytes=None if level is None else level * lot.choice((0.3, 1.0)),
+        noise_bytes=0.01 * need,
+        goes_on=lot.choice((None, 0.05, 0.1, 0.5, 0.6, 0.9, 0.95, 1.0)),
+        age_hours=lot.choice((0.0, 5.0, 100.0)),
+        longest_hours=lot.choice((None, 4.0, 24.0, 200.0)),
+        endings=lot.choice((0, 3, 9)),
+        watched_hours=lot.choice((None, 10.0, 500.0)),
+    )
+    values: dict[str, Any] = {name: lot.choice(several) for name, several in _NAMED.items()}
+    values["kills_now"] = min(values["kills"], lot.choice((0, 1, 5)))
+    sizes = ("base_bytes", "killed_limit_bytes", "limit_bytes", "request_bytes", "node_bytes", "busy_bytes")
+    sizes += ("peak_bytes", "startup_peak_bytes", "settled_bytes", "purged_base_bytes")
+    values |= {name: about(None) if name in _KNOWN else about(*(None,) * 15) for name in sizes}
+    if lot.random() < 0.2:
+        values["request_bytes"] = values["limit_bytes"]
+    growing = values["verdict"] == "leak" or lot.random() < 0.2
+    values |= {f"growth_{name}bytes_per_day": rate() for name in ("", "low_", "high_")}
+    length = 3600 * lot.choice(_HOURS)
+    drawn = history.Need(
+        workload="api", need_bytes=need, history_seconds=length, growing=growing, ahead=ahead, **values
+    )
+    return drawn, float(about() or MI)
+
+
+def by_lot(number: int = 400) -> dict[str, list[Any]]:
+    """What is advised where everything of a need is drawn, at the chance, with the prices and pairs that are drawn."""
+    shipped = rm.Margins.shipped()
+    few = dataclasses.replace(shipped, origin="learnt", own=(0.5, 0.9, 1.2), own_pairs=40, swing=0.02)
+    known: dict[str, int] = {}
+    rows: list[Any] = []
+    for seed in range(number):
+        lot = Random(-1 - seed)  # noqa: S311
+        need, limit = _by_lot(seed)
+        margins = lot.choice((shipped, shipped, few))
+        chance, prices = lot.choice((0.0004, 0.01, 0.05, 0.05, 0.3)), lot.choice((None, USUAL, fleet.PRICES))
+        advised = recommend.advise(need, chance, margins, prices)
+        one = risk.risk(need, limit, margins.scores(need.history_seconds or 0.0, need.spread or 0.0))
+        shown = [advised.action, *(getattr(advised, name) for name in _OF_ADVICE), *dataclasses.astuple(one)]
+        words = [str(plain(value)) for value in shown if value not in (advised.risk_because, one.because)]
+        sentences = [
+            *(f"{part}." for part in advised.reason.rstrip(".").split(". ")),
+            advised.risk_because,
+            one.because,
+        ]
+        rows.append([" ".join("-" if word == "None" else word for word in words)])
+        rows[-1] += [known.setdefault(sentence, len(known)) for sentence in sentences]
+    return {"advised": rows, "sentences": list(known)}
+
+
+PARTS: Final = (advice, otherwise, pasts, past_weeks, by_lot)
 
 
 if __name__ == "__main__":
