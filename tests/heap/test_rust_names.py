@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.heap._names import origin, plain_name, spoken
-from rmtoolkit.heap.rust_names import demangle
+from rmtoolkit.heap._names import demangle, origin, plain_name, spoken
 
 
 @pytest.mark.parametrize(
@@ -80,6 +79,21 @@ def test_a_symbol_that_refers_to_itself_ends() -> None:
     assert len(demangle(bomb)) < 1 << 13
     deep = "_R" + "Nv" * 5000 + "C1a" + "1b" * 5000
     assert demangle(deep) == deep or len(demangle(deep)) < 1 << 13
+
+
+def test_a_name_that_repeats_itself_is_read() -> None:
+    """Iterators that are chained give names of thousands of letters: they are read, and cut."""
+    chains = 14
+    symbol = (
+        "_RNvXs_NtNtNtCs8NwYtU1Mohg_4core4iter8adapters5chain"
+        f"INtB4_5Chain{'IBO_' * chains}INtNtNtB8_7sources5empty5Empty"
+        "RTReNtNtCsk08wTpDC9h5_12rustc_target15target_features9StabilityRSB2p_EE"
+        f"INtNtNtBa_5slice4iter4IterB2o_EE{'B3w_E' * chains}"
+        "NtNtNtB8_6traits8iterator8Iterator9size_hint"
+    )
+    name = demangle(symbol)
+    assert name.startswith("<core::iter::adapters::chain::Chain<core::iter::adapters::chain::Chain<")
+    assert len(name) > 1000
 
 
 @pytest.mark.parametrize(
