@@ -9,11 +9,11 @@ import re
 import shutil
 import textwrap
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from functools import cache
+from string import Formatter
+from typing import IO, Any, Final
 
 MI: Final = 1 << 20
 GI: Final = 1 << 30
@@ -121,6 +121,45 @@ ACTIONS: Final = {
     "wait": "Wait for more data",
     "none": "Nothing to do",
 }
+
+
+@cache
+def texts(room: str) -> dict[str, Any]:
+    """Read a file of texts of the package, such as ``analysis/advice``."""
+    import tomllib  # noqa: PLC0415 - what only loads or stores says nothing
+    from importlib.resources import files  # noqa: PLC0415
+
+    return tomllib.loads(files("rmtoolkit").joinpath(f"{room}.toml").read_text("utf-8"))
+
+
+class _Writer(Formatter):
+    """Fills a text in: ``{kills:times}`` is the attribute or key of what it is about, by the function of this module.
+
+    ``{kills:kill/kills}`` is the word for one or for several; what else stands behind the colon is Python's.
+    """
+
+    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:  # noqa: ANN401, ARG002 - as `Formatter` has it
+        return args[0][key] if isinstance(args[0], Mapping) else getattr(args[0], str(key))
+
+    def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ANN401 - as above
+        one, several, many = format_spec.partition("/")
+        if several:
+            return one if value == 1 else many
+        writer = globals().get(one)
+        return format(value, one) if writer is None else str(writer(value))
+
+
+_WRITER: Final = _Writer()
+
+
+def first(**holds: object) -> str | None:
+    """Give the name of the first that holds."""
+    return next((name for name, true in holds.items() if true), None)
+
+
+def say(room: str, name: str, about: object) -> str:
+    """Say what stands under a name in a file of texts, of what it is about."""
+    return _WRITER.vformat(texts(room)[name], (about,), {})
 
 
 def number(value: float, digits: int = 3) -> str:

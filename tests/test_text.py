@@ -4,6 +4,7 @@ import ast
 import datetime as dt
 import re
 from pathlib import Path
+from string import Formatter
 from typing import Final
 
 import pytest
@@ -232,3 +233,29 @@ def test_the_interval_of_a_growth_has_its_unit(
     """Beside 8,480 Mi/day stands no interval in GiB: amounts are given in Mi here."""
     amounts = (None if one is None else one * text.MI for one in (growth, low, high))
     assert text.rate_range(*amounts) == written
+
+
+@pytest.mark.parametrize(
+    ("room", "beside"), [("limits/reasons", "limits/recommend.py"), ("validation/findings", "validation/__init__.py")]
+)
+def test_what_is_filled_in_is_asked_for_and_has_its_writer(room: str, beside: str) -> None:
+    """Each sentence that `say` fills in is asked for in the code beside it; each figure has a writer that there is."""
+    nodes = [*ast.walk(ast.parse((Path(text.__file__).parent / beside).read_text("utf-8")))]
+    named = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("first")]
+    asked = {str(one.arg) for call in calls for one in call.keywords}
+    told = text.texts(room)
+    assert asked <= set(told) <= named | asked
+    for words in told.values():
+        for _, field, spec, _ in Formatter().parse(words):
+            if field and spec and len(spec) > 1 and "/" not in spec and "." not in spec:
+                assert callable(getattr(text, spec)), words
+
+
+def test_a_figure_is_written_by_what_stands_behind_its_colon() -> None:
+    """By a function of the package, as one or several, or as Python does; of a row or of a record."""
+    told = {"kills": 1, "need": 3 * MI, "times": 1.25}
+    writer = text._WRITER
+    said = writer.vformat("{kills:times}: {kills:,} {kills:kill/kills}, {need:memory}, {times:.1f}", (told,), {})
+    assert said == "once: 1 kill, 3 Mi, 1.2"
+    assert writer.vformat("{word}", (text.VERDICTS["leak"],), {}) == "Leak"

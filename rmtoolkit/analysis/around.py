@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import Advice, Evidence, Layer, Statistic, texts
+from rmtoolkit.analysis.records import Advice, Evidence, Layer, Statistic
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal, Verdict
-from rmtoolkit.text import configured, memory, number, small_memory
+from rmtoolkit.text import configured, memory, number, small_memory, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -290,7 +290,7 @@ def _cores(main: Opinion, cause: Cause) -> Iterator[Evidence]:
 
 def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:
     """Say in a headline what lies around the heap; None of what only grows."""
-    clause = texts("words")["clause"].get(cause or "")
+    clause = texts("analysis/words")["clause"].get(cause or "")
     found = next((piece for piece in evidence if piece.statistic in _SAYS), None)
     return clause.format(memory(found.estimate)) if clause is not None and found is not None else None
 

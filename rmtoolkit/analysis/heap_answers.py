@@ -11,11 +11,11 @@ import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.heap_reading import read_profile
-from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading, texts
+from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
-from rmtoolkit.text import MI, count, hours, memory, number, printable, share, small_memory
+from rmtoolkit.text import MI, count, hours, memory, number, printable, share, small_memory, texts
 
 if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
@@ -66,7 +66,7 @@ def answer(heap: HeapProfile) -> HeapAnswer:
 
 def _told(name: str, **figures: object) -> tuple[str, str]:
     """Fill figures into the answer and the one action that stand under a name in `heap.toml`."""
-    told = texts("heap")[name]
+    told = texts("analysis/heap")[name]
     return told["headline"].format(**figures), told["next"].format(**figures)
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
-from functools import cache
-from importlib.resources import files
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +14,7 @@ import polars as pl
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
-from rmtoolkit.text import hours, moment
+from rmtoolkit.text import hours, moment, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -117,12 +114,6 @@ class Statistic(StrEnum):
     HEAP_BLIND = "heap_blind"
 
 
-@cache
-def texts(name: str) -> dict[str, dict[str, str]]:
-    """Read one of the files of texts that lie beside this one."""
-    return tomllib.loads(files("rmtoolkit.analysis").joinpath(f"{name}.toml").read_text("utf-8"))
-
-
 _REJECTED: Final = "rejected_"
 
 
@@ -167,7 +158,7 @@ class Evidence:
         **figures: object,
     ) -> Evidence:
         """Say what stands under a name in `evidence.toml`; it rests on the window of a life."""
-        told = texts("evidence")[name]
+        told = texts("analysis/evidence")[name]
         shown = signal or told.get("signal") or (main.signal if main is not None else None)
         start, end = (main.life.start, main.life.end) if main is not None else (None, None)
         return cls(
@@ -670,7 +661,7 @@ class Advice:
     @classmethod
     def of(cls, name: str, because: str | None = None, until: dt.datetime | None = None, **figures: object) -> Advice:
         """Fill figures into what stands under a name in `advice.toml`."""
-        said = {part: words.format(**figures) for part, words in texts("advice")[name].items()}
+        said = {part: words.format(**figures) for part, words in texts("analysis/advice")[name].items()}
         return cls(said["text"], said.get("setting"), said.get("expected"), because or said.get("because"), until)
 
     @property

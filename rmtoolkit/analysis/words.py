@@ -30,6 +30,7 @@ from rmtoolkit.text import (
     runs_killed,
     share,
     small_memory,
+    texts,
     times,
 )
 
@@ -112,7 +113,7 @@ def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Seque
     if main.restarts_unknown:
         return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be restarts, which the source does not report", None)
     if (beside := main.beside) is not None:
-        return Open(OpenKind(beside), records.texts("words")["beside"][beside], None)
+        return Open(OpenKind(beside), texts("analysis/words")["beside"][beside], None)
     if cause == Cause.OUTSIDE_ALLOCATOR:
         return Open(OpenKind.OUTSIDE, "what grows lies outside the allocator: mappings, C code or stacks", None)
     if (
@@ -257,7 +258,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     code = situation.pool.leaking_code
     if code is not None and (row.cause == Cause.HEAP or row.cause in patterns.BY_CAUSE):
         begin += f" in {printable(code)[:80]}"
-    elif (where := records.texts("words")["leaks"].get(row.cause or "")) is not None:
+    elif (where := texts("analysis/words")["leaks"].get(row.cause or "")) is not None:
         begin += f" {where}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
@@ -279,7 +280,8 @@ def _leak_headline(situation: Situation, subject: str) -> str:
 def _why_open(situation: Situation) -> str:
     if (clause := clause_of(situation.row.cause, situation.around)) is not None:
         return clause
-    if (why := records.texts("words")["open"].get(situation.question.kind)) is not None:
+    why: str | None = texts("analysis/words")["open"].get(situation.question.kind)
+    if why is not None:
         return why
     reading = situation.main.reading if situation.main is not None else None
     rises = reading is not None and reading.mean_rise > 0
@@ -306,7 +308,7 @@ def reason(situation: Situation) -> str:
     entry = patterns.PATTERNS[row.pattern]
     if entry.made_around and main.growing_layer is not None:
         around = (
-            f"The {signal} is flat over {span}, but {records.texts('words')['around'][row.pattern]} around it grows"
+            f"The {signal} is flat over {span}, but {texts('analysis/words')['around'][row.pattern]} around it grows"
         )
         return f"{around}; growth above {floor} would be visible."
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
@@ -499,7 +501,8 @@ def _reserved(pool: Pool) -> Answer:
     if not main.shares.keys() - {Layer.OTHERS} or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
     shares = {
-        words: main.amount(Layer(layer)) / main.whole_bytes for layer, words in records.texts("words")["unused"].items()
+        words: main.amount(Layer(layer)) / main.whole_bytes
+        for layer, words in texts("analysis/words")["unused"].items()
     }
     largest = max(shares, key=lambda words: shares[words])
     unused = sum(shares.values())
@@ -734,12 +737,12 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     weight = 3 if strength > th.STRONG else 2 if strength > th.GOOD else 1
     says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
     more = ", but its end is not seen yet" if says is Says.FOR and reading.family not in GROWTH_FAMILIES else ""
-    shape, value = records.texts("words")["shape"][reading.family], f"weight {number(100 * strength, 2)} %"
+    shape, value = texts("analysis/words")["shape"][reading.family], f"weight {number(100 * strength, 2)} %"
     yield say(Statistic.SHAPE, value, strength, says=says, weight=weight, shape=shape, what=signal, more=more)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:
         return
-    halt = next((words for name, words in records.texts("words")["halt"].items() if name in main.halts), None)
+    halt = next((words for name, words in texts("analysis/words")["halt"].items() if name in main.halts), None)
     name, sure = str(Statistic.GROWTH), weight
     if low > 0 and grows and halt is None:
         name = "growth_goes_on"

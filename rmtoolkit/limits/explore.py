@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import describe
 from rmtoolkit.limits.recommend import Advised, advise
-from rmtoolkit.limits.risk import USUAL, Prices, at_limit, days_until, lookup, requested
+from rmtoolkit.limits.risk import USUAL, AtLimit, Prices, at_limit, days_until, lookup, requested
 from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, spread_over
 from rmtoolkit.schema import NUMBER, WHOLE, typed
 from rmtoolkit.text import MI
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rmtoolkit.limits.history import Need
-    from rmtoolkit.limits.risk import AtLimit, Margins, Scores
+    from rmtoolkit.limits.risk import Margins, Scores
     from rmtoolkit.limits.what_if import Past
 
     Floats = NDArray[np.float64]
@@ -308,25 +308,20 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """One limit."""
+class Chosen(AtLimit):
+    """One limit, and the recorded past under it."""
 
-    limit_bytes: int
-    request_bytes: int | None
-    chance: float | None
-    low: float | None
-    high: float | None
-    certified: bool
-    because: str
-    memory: float | None
-    incidents: float | None
-    total: float | None
     kills: pl.DataFrame
     #: Recorded starts that needed more.
     starts_above: int
     days: float | None
     days_low: float | None
     days_high: float | None
+
+    @property
+    def chance(self) -> float | None:
+        """The chance of an OOM kill within 7 days."""
+        return self.risk.week
 
 
 def scene(
@@ -395,11 +390,10 @@ def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
 def choose(known: Scene, limit_bytes: int) -> Chosen:
     """Say everything of one limit."""
     one, found = known.at(limit_bytes), known.found
-    chances = one.risk.week, one.risk.low, one.risk.high, one.risk.certified, one.risk.because
-    money = one.memory_per_month, one.incidents_per_month, one.total_per_month
     kills = known.past.kills(found.used, limit_bytes, found.killed)
     # From the limit in force, or the peak where there is none.
     more = limit_bytes - (found.need.limit_bytes or found.need.peak_bytes or 0)
     days = days_until(found.need, more) if known.growing else (None, None, None)
     starts_above = int((found.startups > limit_bytes).sum())
-    return Chosen(limit_bytes, one.request_bytes, *chances, *money, kills, starts_above, *days)
+    about = {field.name: getattr(one, field.name) for field in fields(one)}
+    return Chosen(**about, kills=kills, starts_above=starts_above, days=days[0], days_low=days[1], days_high=days[2])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -14,9 +14,8 @@ from rmtoolkit.analysis.records import WORKLOAD, columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, Action, Cause, Pattern, Verdict
-from rmtoolkit.text import MI, configured, hours, hours_range, memory, moment, rate, share, times
+from rmtoolkit.text import MI, first, hours, hours_range, moment, say
 from rmtoolkit.text import chance as chance_words
-from rmtoolkit.text import count as text_count
 
 if TYPE_CHECKING:
     import os
@@ -39,174 +38,135 @@ _COARSE_SECONDS = 600
 _GAPS_HOURS = 48
 
 
-def reason(need: history.Need, said: Advised, ask: _Asked, week_limit: int | None) -> str:
-    """Say in a few sentences why; `week_limit` is what a whole week of such data would give."""
+#: A limit so many times the highest need is no advice.
+_FURTHEST: Final = 1000
+
+
+class _Case(NamedTuple):
+    """What the sentences of a reason are about: they stand in `reasons.toml`."""
+
+    need: history.Need
+    said: Advised
+    chance: float
+    origin: str
+    #: What a whole week of such data would give.
+    week_limit: int | None
+    furthest: int = _FURTHEST
+
+    @property
+    def hours(self) -> float:
+        """How long its history is."""
+        return (self.need.history_seconds or 0.0) / 3600
+
+    @property
+    def cadence_hours(self) -> float:
+        """How far its samples lie apart."""
+        return (self.need.cadence_seconds or 0.0) / 3600
+
+    @property
+    def where(self) -> str:
+        """Pod and instant of the highest use."""
+        when = f" on {moment(self.need.peak_time)} UTC" if self.need.peak_time is not None else ""
+        return f" in pod {self.need.peak_pod}{when}" if self.need.peak_pod else when
+
+    @property
+    def at_least(self) -> float:
+        """What it needs at least, as it was killed."""
+        return risk.at_least(self.need)
+
+    @property
+    def climb_a_month(self) -> float:
+        """How much its peaks rise."""
+        return math.pow(max((self.need.base_bytes or 0.0) / (self.need.need_bytes or 1), 1.0), 30 / 7) - 1
+
+    @property
+    def growth_a_month(self) -> float:
+        """How much it grows, as a share of its need."""
+        return 30 * (self.need.growth_bytes_per_day or 0.0) / max(self.need.need_bytes or 0, 1)
+
+    @property
+    def bought(self) -> str:
+        """How long a higher limit would last."""
+        middle, low, high = (
+            None if days is None else 24 * days
+            for days in (self.said.buys_days, self.said.buys_days_low, self.said.buys_days_high)
+        )
+        span = hours_range(low, high)
+        return hours(middle) + (f" ({span})" if span and hours(low) != hours(high) else "")
+
+    @property
+    def one_in(self) -> str:
+        """The chance that is accepted."""
+        return _one_in(self.chance)
+
+    @property
+    def smallest(self) -> float:
+        """The smallest chance that so many comparisons can tell."""
+        return 1 / (self.said.pairs + 1)
+
+    @property
+    def smallest_one_in(self) -> str:
+        """The same in words."""
+        return _one_in(self.smallest)
+
+
+def reason(case: _Case) -> str:
+    """Say in a few sentences why."""
+    need, said, limit, kills = case.need, case.said, case.said.recommended_limit_bytes, case.need.kills_now
+    killed = first(killed_unnamed=kills and need.killed_at_bytes is None, killed=kills)
+    names: list[str | None]
     if need.growing and said.target_limit_bytes is None:
-        return _of_growth(need, said)
-    if said.recommended_limit_bytes is None:
-        return f"{_killed(need)} {_of_waiting(need, said.pairs, ask.chance)}".strip()
-    return " ".join(one for one in _sentences(need, said, ask, week_limit) if one)
-
-
-def _sentences(need: history.Need, said: Advised, ask: _Asked, week_limit: int | None) -> tuple[str, ...]:
-    return (
-        _peak(need),
-        _startup(need),
-        _killed(need),
-        _length(need, said.recommended_limit_bytes, week_limit),
-        _climb(need),
-        f"One pod is {need.hot_ratio:.1f} times as high as the median pod."
-        if need.hot_ratio is not None and need.hot_ratio > _HOT
-        else "",
-        "It lies flat at its limit without a kill, as a cache does that fills its room: beside the working set, "
-        "anonymous memory tells."
-        if need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE and not need.kills_now
-        else "",
-        f"The request of {configured(need.request_bytes)} is above the limit: Kubernetes takes no such pod."
-        if (need.request_bytes or 0) > (need.limit_bytes or ABSURD_BYTES)
-        else "",
-        _limit_reasons(need, said, ask),
-        f"Once the allocator gives kept pages back, {configured(said.purged_limit_bytes)} would be enough."
-        if said.purged_limit_bytes is not None
-        else "",
-    )
-
-
-def _peak(need: history.Need) -> str:
-    when = f" on {moment(need.peak_time)} UTC" if need.peak_time is not None else ""
-    where = f" in pod {need.peak_pod}{when}" if need.peak_pod else when
-    if need.peak_bytes is None:
-        return "" if need.need_bytes is None else f"The highest need was {memory(need.need_bytes)}."
-    said = f"The highest use was {memory(need.peak_bytes)}{where}."
-    needed = memory(need.need_bytes)
-    if need.need_bytes is None or need.need_of == "above a kill":
-        more = ""
-    elif need.since is not None:
-        more = f"Since the release of {moment(need.since)} UTC it needed up to {needed}."
-    elif need.need_of == "kernel peak" and need.need_bytes > need.peak_bytes:
-        more = f"The kernel recorded a peak between two scrapes: {needed}."
-    elif need.need_of == history.PRESSED:
-        more = "Tasks waited for memory: its page cache is missed when it is taken back, and counts."
-    elif need.need_bytes > need.peak_bytes:
-        more = f"With what was swapped out it needed {needed}."
-    elif need.peak_bytes > _APART * need.need_bytes:
-        files = "the rest is page cache, which is given back before anything is killed"
-        more = f"Of that {needed} cannot be taken back; {files}."
+        leaks, rated = said.action is Action.FIX_LEAK, need.growth_bytes_per_day is not None
+        lasts = None not in (said.raise_to_bytes, said.buys_days)
+        then = first(would_last=lasts and need.limit_bytes is None, buys=lasts, fix_first=leaks, wait_first=True)
+        names = [first(rate_unknown=not rated, leaks=leaks, may_grow=True), killed, then if rated else None]
+    elif limit is None:
+        waits = first(
+            no_limit_for_forecast=risk.by_forecast(need),
+            zeros=need.need_bytes == 0,
+            gaps=need.spread is None and case.hours > _GAPS_HOURS,
+            too_short=need.spread is None or not said.pairs,
+            furthest=case.smallest <= case.chance,
+            not_certified=True,
+        )
+        names = [killed, None if killed == "killed_unnamed" else waits]
     else:
-        more = ""
-    return f"{said} {more}".strip()
-
-
-def _startup(need: history.Need) -> str:
-    startup, settled, peak = need.startup_peak_bytes, need.settled_bytes, need.peak_bytes
-    if startup is None or settled is None or peak is None or startup <= 1.1 * settled or startup < 0.95 * peak:
-        return ""
-    return f"Startup sets the peak: it settles at {memory(settled)}."
-
-
-def _killed(need: history.Need) -> str:
-    if not need.kills_now:
-        return ""
-    said = f"It was OOM-killed {times(need.kills_now)}"
-    if need.killed_at_bytes is None:
-        return (
-            f"{said}, at a limit that the data do not name: it needs {memory(risk.at_least(need))} or more. "
-            "Export kube_pod_container_resource_limits first."
-        )
-    return f"{said}, at {configured(need.killed_at_bytes)}: its real need was higher and is unknown."
-
-
-def _length(need: history.Need, limit: int | None, week_limit: int | None) -> str:
-    seconds = need.history_seconds or 0.0
-    if seconds < risk.SHORTEST.total_seconds():
-        return (
-            f"Only {hours(seconds / 3600)} of data, counted as an hour: this is a first guess, ask again after a day."
-        )
-    if week_limit is not None and limit is not None and week_limit < limit:
-        return (
-            f"Only {hours(seconds / 3600)} of data, so the margin is wide. With a full week of similar data: "
-            f"{configured(week_limit)}."
-        )
-    coarse = ""
-    if need.need_of != "kernel peak" and (cadence := need.cadence_seconds or 0.0) >= _COARSE_SECONDS:
-        coarse = f"It is sampled every {hours(cadence / 3600)}: what is shorter is not seen."
-    week = seconds < _WEEK_SECONDS / 1.02
-    return f"{'No whole week was seen: what comes once a week may be missing. ' if week else ''}{coarse}".strip()
-
-
-def _climb(need: history.Need) -> str:
-    if not need.climbing or not need.base_bytes or not need.need_bytes:
-        return ""
-    a_month = max(need.base_bytes / need.need_bytes, 1.0) ** (30 / 7) - 1
-    said = f"Peaks rise {share(a_month)} a month; the limit includes that trend for a week."
-    return said if a_month >= _SMALL else ""
-
-
-def _limit_reasons(need: history.Need, said: Advised, ask: _Asked) -> str:  # noqa: PLR0911 - one sentence for each case
-    chance, limit, now, week = ask.chance, said.recommended_limit_bytes, said.oom_probability_now, said.oom_probability
-    target = f"{chance_words(chance)} chance of an OOM kill in 7 days"
-    if risk.by_forecast(need):
-        grows = rate(need.ahead.per_day_bytes)
-        return f"What counts towards the limit grows by {grows} beside the heap: the limit is for {target} of that."
-    if _fills_node(need, limit) and (week or 0.0) > chance:
-        return f"Its node has no more: the chance of an OOM kill in 7 days is {chance_words(week)}."
-    if limit != need.limit_bytes:
-        if said.advised_basis == "kills":
-            return f"Each 15 % above what killed is taken to halve the chance: the limit is for {target}."
-        if need.growing:
-            rises = share(30 * (need.growth_bytes_per_day or 0.0) / max(need.need_bytes or 0, 1))
-            return (
-                f"Provisional: whether its growth goes on is undecided. It rises {rises} a month, and the limit is for "
-                f"{target} of that."
-            )
-        return f"The margin is for {target} ({ask.origin})."
-    if now is None:
-        return ""
-    at = f"At {configured(need.limit_bytes)} the chance is {chance_words(now)}"
-    return f"{at}, above {chance_words(chance)}." if now > chance else f"{at} in 7 days, within {chance_words(chance)}."
-
-
-def _of_growth(need: history.Need, said: Advised) -> str:
-    leaks = said.action is Action.FIX_LEAK
-    killed = f" {_killed(need)}" if need.kills_now else ""
-    if need.growth_bytes_per_day is None:
-        return f"It grows at a rate that is not known.{killed}"
-    first = f"No safe limit: it keeps growing, by {rate(need.growth_bytes_per_day)}."
-    if not leaks:
-        first = f"It grew by {rate(need.growth_bytes_per_day)}; whether that goes on is undecided."
-    if said.raise_to_bytes is None or said.buys_days is None:
-        return f"{first}{killed} {'Fix the growth first.' if leaks else 'Wait for what decides it.'}"
-    low, high = (None if days is None else 24 * days for days in (said.buys_days_low, said.buys_days_high))
-    span = hours_range(low, high)
-    between = f" ({span})" if span and hours(low) != hours(high) else ""
-    to, lasts = configured(said.raise_to_bytes), f"{hours(24 * said.buys_days)}{between}"
-    if need.limit_bytes is None:
-        return f"{first}{killed} A limit of {to} would last {lasts}."
-    return f"{first}{killed} Raising to {to} buys {lasts}."
-
-
-def _of_waiting(need: history.Need, pairs: int, chance: float) -> str:  # noqa: PLR0911 - one sentence for each cause
-    if need.kills_now and need.killed_at_bytes is None:
-        return ""
-    if risk.by_forecast(need):
-        grows = rate(need.ahead.per_day_bytes)
-        return f"What counts towards the limit grows by {grows} beside the heap: no limit near the need holds a week."
-    if need.need_bytes == 0:
-        return "Every sample is zero, which no process can be: fix the exporter first."
-    if need.spread is None and (length := (need.history_seconds or 0.0) / 3600) > _GAPS_HOURS:
-        return f"Most of its {hours(length)} have no samples: fill the gaps, or come back with a longer history."
-    if need.spread is None or not pairs:
-        return "The history is too short to say what a week needs: come back with a day or more of samples."
-    smallest = 1 / (pairs + 1)
-    if smallest <= chance:
-        return (
-            f"What goes as high as {_one_in(chance)} of such weeks is above {_FURTHEST:,} times its need, or was "
-            "killed before it was seen. Accept a higher chance, or come back with a longer history."
-        )
-    return (
-        f"{text_count(pairs, 'week-to-week comparison')} cannot certify {_one_in(chance)}: the smallest chance "
-        f"they can tell is {_one_in(smallest)}. Accept that, or learn margins from more workloads or weeks."
-    )
+        peak, needed, settled = need.peak_bytes or 0, need.need_bytes or 0, need.settled_bytes
+        known, startup = need.peak_bytes is not None, need.startup_peak_bytes or 0
+        told = known and need.need_bytes is not None and need.need_of != "above a kill"
+        seconds, kernel, moved = need.history_seconds or 0.0, need.need_of == "kernel peak", limit != need.limit_bytes
+        guess = first(first_guess=seconds < risk.SHORTEST.total_seconds(), short=(case.week_limit or limit) < limit)
+        above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
+        full, flat = _fills_node(need, limit), need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE
+        names = [
+            first(peak=known, need=need.need_bytes is not None),
+            first(
+                since_release=told and need.since is not None,
+                kernel_peak=told and kernel and needed > peak,
+                pressed=told and need.need_of == history.PRESSED,
+                swapped=told and needed > peak,
+                page_cache=told and peak > _APART * needed,
+            ),
+            first(startup=known and settled is not None and startup > 1.1 * settled and startup >= 0.95 * peak),
+            killed,
+            guess or first(no_week=seconds < _WEEK_SECONDS / 1.02),
+            first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
+            first(climbs=need.climbing and need.base_bytes and needed and case.climb_a_month >= _SMALL),
+            first(hot=(need.hot_ratio or 0.0) > _HOT),
+            first(flat_at_limit=flat and not kills),
+            first(request_above=(need.request_bytes or 0) > (need.limit_bytes or ABSURD_BYTES)),
+            first(
+                limit_for_forecast=risk.by_forecast(need),
+                node_full=full and (said.oom_probability or 0.0) > case.chance,
+                halves=moved and said.advised_basis == "kills",
+                provisional=moved and need.growing,
+                margin=moved,
+                above=above,
+                within=said.oom_probability_now is not None,
+            ),
+            first(purged=said.purged_limit_bytes is not None),
+        ]
+    return " ".join(say("limits/reasons", name, case) for name in names if name)
 
 
 def _one_in(chance: float) -> str:
@@ -214,8 +174,6 @@ def _one_in(chance: float) -> str:
     return chance_words(chance) if chance >= _SMALL else f"1 in {round(1 / chance):,}"
 
 
-#: A limit so many times the highest need is no advice.
-_FURTHEST: Final = 1000
 #: A limit so many times the highest need is tried against growth that is no leak.
 _FAR: Final = 3
 #: Chances below this are all written alike.
@@ -484,7 +442,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         if action is Action.WAIT and first_guess and not (need.growing or risk.by_forecast(need))
         else None,
     )
-    return replace(said, reason=reason(need, said, ask, week_limit))
+    return replace(said, reason=reason(_Case(need, said, ask.chance, ask.origin, week_limit)))
 
 
 def risk_now(need: history.Need, scores: Scores) -> risk.Risk:

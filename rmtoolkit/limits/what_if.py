@@ -351,56 +351,63 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
         msg = "A limit must be above zero bytes."
         raise RmtoolkitError(msg)
     tried = about.select("workload_row", *WORKLOAD, pl.col("limit_bytes").cast(pl.Int64))
+    instants = [_instants(usage(recording), "used_bytes"), _instants(kills(recording), "limit_bytes", recorded=True)]
     again = pl.col("recorded") & (pl.col("used_bytes") == pl.col("limit_bytes"))
     above = (
-        pl.concat(
-            [_instants(usage(recording), "used_bytes"), _instants(kills(recording), "limit_bytes", recorded=True)]
-        )
-        .join(tried, on="workload_row")
+        pl.concat(instants)
+        .join(tried, on="workload_row", maintain_order="left")
         .filter((pl.col("used_bytes") > pl.col("limit_bytes")) | again)
-        .sort("container_id", "time", "recorded")
     )
-    ended = pl.col("recorded").shift().over("container_id")
-    fresh = ((pl.col("time").diff().over("container_id") > EPISODE_GAP) | ended).fill_null(value=True)
-    begun = recording.events.filter(pl.col("kind").is_in(["start", "release"])).select(
-        "container_id", "time", begun=pl.col("time")
-    )
-    pods = recording.containers.select("container_id", "pod")
+    pods = recording.containers.select("container_id", *WORKLOAD, "pod")
+    limits = above.group_by("container_id").agg(pl.col("limit_bytes").first())
+    found = _episodes(above, _begun(recording)).join(pods, on="container_id").join(limits, on="container_id")
+    phase = pl.when("starting").then(pl.lit("startup")).otherwise(pl.lit("running"))
+    return found.with_columns(phase=phase).sort(*WORKLOAD, "time", nulls_last=False).select(KILLS.names()).cast(KILLS)
+
+
+def _begun(recording: Recording) -> pl.DataFrame:
+    """List when processes began, ms since 1970."""
+    begun = recording.events.filter(pl.col("kind").is_in(["start", "release"])).select("container_id", "time")
+    return begun.with_columns(pl.col("time").to_physical())
+
+
+def _episodes(above: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
+    """Make one kill of each stretch above a limit, ms since 1970, and tell whether its process had just begun."""
+    time, same = pl.col("time"), pl.col("container_id") == pl.col("container_id").shift()
+    goes_on = same & (time.diff() <= _GAP_MS) & pl.col("recorded").shift().not_()
+    # Samples are in order as they are.
+    ordered = above.sort("container_id", "time", "recorded") if above["recorded"].any() else above
     return (
-        above.with_columns(episode=fresh.cum_sum())
-        .group_by("episode", "container_id", *WORKLOAD, maintain_order=True)
+        ordered.with_columns(episode=goes_on.fill_null(value=False).not_().cum_sum())
+        .group_by("episode", "container_id", maintain_order=True)
         .agg(
-            pl.col("time").first(),
+            time.first(),
             pl.col("used_bytes").max(),
-            pl.col("limit_bytes").first(),
             pl.col("recorded").any(),
             # A kill is told together with the start that follows it: it ended the life before.
-            asked=pl.col("time").first() - pl.duration(milliseconds=pl.col("recorded").first().cast(pl.Int64)),
+            asked=time.first() - pl.col("recorded").first(),
         )
         .sort("asked")
         .join_asof(
-            begun.sort("time"),
+            begun.sort("time").with_columns(begun="time"),
             left_on="asked",
             right_on="time",
             by="container_id",
             strategy="backward",
             check_sortedness=False,
         )
-        .join(pods, on="container_id", how="left", maintain_order="left")
-        .with_columns(
-            phase=pl.when((pl.col("time") - pl.col("begun")) <= STARTUP)
-            .then(pl.lit("startup"))
-            .otherwise(pl.lit("running"))
-        )
-        .sort(*WORKLOAD, "time", nulls_last=False)
-        .select(KILLS.names())
-        .cast(KILLS)
+        .with_columns(starting=(pl.col("asked") - pl.col("begun") <= _STARTUP_MS).fill_null(value=False))
     )
 
 
 def _instants(found: pl.DataFrame, value: str, *, recorded: bool = False) -> pl.DataFrame:
     """Say of instants what was used then at least."""
-    columns = ("workload_row", "container_id", "time", pl.col(value).cast(pl.Int64).alias("used_bytes"))
+    columns = (
+        "workload_row",
+        "container_id",
+        pl.col("time").to_physical(),
+        pl.col(value).cast(pl.Int64).alias("used_bytes"),
+    )
     return found.select(*columns, recorded=pl.lit(recorded)).drop_nulls("used_bytes")
 
 
@@ -424,7 +431,8 @@ class Past:
     block: Whole
     cadence: Floats
     pods: tuple[str | None, ...]
-    begun: tuple[Whole, ...]
+    #: When processes began.
+    begun: pl.DataFrame
     #: Recorded OOM kills with the limit in force; `now`: of the version that runs now.
     killed: pl.DataFrame
     history_seconds: float
@@ -460,34 +468,15 @@ class Past:
 
         `needed` is what each recorded kill needed at least, where the past was changed.
         """
+        bound = self.killed["limit_bytes"].cast(pl.Float64) if needed is None else pl.Series(needed)
+        again = self.killed.select(container_id="pod", time="time", used_bytes=bound, recorded=pl.lit(value=True))
         above = np.flatnonzero(used > limit_bytes)
-        pod, time, most = self.pod[above], self.times[above], used[above]
-        recorded = np.zeros(above.size, dtype=np.bool_)
-        bound = self.killed["limit_bytes"].cast(pl.Float64).to_numpy() if needed is None else needed
-        if (again := np.flatnonzero(bound >= limit_bytes)).size:
-            pod = np.append(pod, self.killed["pod"].to_numpy()[again])
-            time = np.append(time, self.killed["time"].to_numpy()[again])
-            most = np.append(most, bound[again])
-            recorded = np.append(recorded, np.ones(again.size, dtype=np.bool_))
-            order = np.lexsort((recorded, time, pod))
-            pod, time, most, recorded = pod[order], time[order], most[order], recorded[order]
-        fresh = np.ones(pod.size, dtype=np.bool_)
-        fresh[1:] = (np.diff(pod) != 0) | (np.diff(time) > _GAP_MS) | recorded[:-1]
-        at = np.flatnonzero(fresh)
-        highest = np.maximum.reduceat(most, at) if at.size else np.zeros(0)
-        killed = np.logical_or.reduceat(recorded, at) if at.size else recorded
-        # A kill is told together with the start that follows it: it ended the life before.
-        asked = time[at] - recorded[at]
-        starting = [_just_begun(self.begun[number], when) for number, when in zip(pod[at], asked, strict=True)]
-        return pl.DataFrame(
-            {"pod": pod[at], "time": time[at], "used_bytes": highest, "starting": starting, "recorded": killed},
-            schema=typed(WHOLE, "pod time") | {"used_bytes": pl.Float64()} | typed(YES_NO, "starting recorded"),
+        seen = {"container_id": self.pod[above], "time": self.times[above], "used_bytes": used[above]}
+        instants = pl.DataFrame(seen).with_columns(recorded=pl.lit(value=False))
+        found = _episodes(pl.concat([instants, again.filter(pl.col("used_bytes") >= limit_bytes)]), self.begun)
+        return found.sort("container_id", "time").select(
+            "time", "used_bytes", "starting", "recorded", pod="container_id"
         )
-
-
-def _just_begun(begun: Whole, when: int) -> bool:
-    at = int(np.searchsorted(begun, when, side="right")) - 1
-    return at >= 0 and when - int(begun[at]) <= _STARTUP_MS
 
 
 def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.DataFrame | None = None) -> Past:
@@ -502,11 +491,6 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
     pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
     about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
-    starts = mine.events.filter(pl.col("kind").is_in(["start", "release"])).sort("time")
-    begun = {
-        int(part["container_id"][0]): part["time"].to_physical().to_numpy()
-        for part in starts.partition_by("container_id")
-    }
     begin = int(times.min()) if times.size else 0
     span = int(times.max()) - begin + 1 if times.size else 1
     killed = kills(mine).drop_nulls("limit_bytes")
@@ -515,6 +499,11 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
     # Killed before anybody sampled it: pods of their own, behind those that have samples.
     ids = np.append(ids, np.setdiff1d(killed["container_id"].to_numpy(), ids))
     number = {int(container): at for at, container in enumerate(ids)}
+    pods = (
+        pl.col("container_id").replace_strict(number, default=None, return_dtype=pl.Int64)
+        if number
+        else pl.lit(0, pl.Int64)
+    )
     return Past(
         times=times,
         used=used["used_bytes"].to_numpy().astype(np.float64),
@@ -528,9 +517,9 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
         block=(times - begin) * BLOCKS // span,
         cadence=np.array([about[int(container)]["cadence_seconds"] or 0.0 for container in ids]),
         pods=tuple(about[int(container)]["pod"] for container in ids),
-        begun=tuple(begun.get(int(container), np.zeros(0, dtype=np.int64)) for container in ids),
+        begun=_begun(mine).with_columns(container_id=pods),
         killed=killed.select(
-            pod=pl.col("container_id").replace_strict(number, return_dtype=pl.Int64) if number else pl.lit(0),
+            pod=pods,
             time=pl.col("time").to_physical(),
             limit_bytes=pl.col("limit_bytes"),
             now=pl.col("now").fill_null(value=False),

@@ -14,7 +14,7 @@ from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import pandas as pd
 
@@ -597,32 +597,19 @@ def _word(signal: str) -> str:
     return text.SIGNAL_WORDS.get(signal, signal.removesuffix("_bytes").replace("_", " "))
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
-    name = _word(row["signal"])
-    low, high = text.memory(row["low"]), text.memory(row["high"])
+def _sentence(row: dict[str, Any]) -> str:
+    lower, _, higher = (row["about"] or "").partition(" ")
     of = f"in {row['count']:,} of {text.count(row['compared'], 'sample')}"
-    match row["check"]:
-        case "stale_allocator":
-            said = f"{name} did not change {of}, while the memory of the process moved between {low} and {high}"
-        case "self_incrementing":
-            said = f"{name} only rises, by about {low} each time, up to {high}: its exporter seems to add, not to set"
-        case "absurd_value":
-            unit = "threads" if row["signal"] == "threads" else "bytes"
-            said = f"{name} of {row['high']:,.0f} {unit} is no real amount" + (f" ({of})" if row["first"] else "")
-        case "tiny_value" if not row["high"]:
-            said = f"{name} is 0 {of}: no process has so little, and nobody measured it"
-        case "tiny_value":
-            said = f"{name} never exceeds {row['high']:,.0f} bytes, less than any process needs: is its unit MiB?"
-        case "decimal_units" if row["first"] is None:
-            said = f"{name} of {text.configured(int(row['low']))} is a whole number of MB: was MiB meant?"
-        case "decimal_units":
-            said = f"all {row['compared']:,} values of {name}, {low} to {high}, are whole numbers of MB: were they MiB?"
-        case "repeated_values":
-            said = f"each value of {name} stands about {row['low']:g} times: it is stored more often than it is read"
-        case "counter_fell":
-            times = text.count(row["count"], "time")
-            said = f"{name} is a counter but fell {times} with no restart on record, {row['high']:g} to {row['low']:g}"
-        case _:
-            lower, higher = (_word(signal) for signal in row["about"].split())
-            said = f"{lower} was above {higher} {of}, at worst {low} against {high}"
+    told = row | {"name": _word(row["signal"]), "lower": _word(lower), "higher": _word(higher), "of": of}
+    told |= {
+        "unit": "threads" if row["signal"] == "threads" else "bytes",
+        "seen": f" ({of})" if row["first"] else "",
+        "whole": int(row["low"] or 0),
+    }
+    case = text.first(
+        never_measured=row["check"] == "tiny_value" and not row["high"],
+        decimal_setting=row["check"] == "decimal_units" and row["first"] is None,
+        out_of_order=row["about"],
+    )
+    said = text.say("validation/findings", case or row["check"], told)
     return said[0].upper() + said[1:] + ("" if said.endswith("?") else ".")

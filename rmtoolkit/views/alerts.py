@@ -20,32 +20,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_SEVERITY: Final = {
-    Watched.GROWTH: "warning",
-    Watched.LIMIT: "critical",
-    Watched.KILL: "critical",
-    Watched.GAUGES: "info",
-}
-_SUMMARY: Final = {
-    Watched.GROWTH: "Memory of {name} grows by {{{{ $value | humanize1024 }}}}B a day",
-    Watched.LIMIT: "Memory of {name} reaches its limit in {{{{ $value | humanize }}}} h",
-    Watched.KILL: "{name} was OOM-killed within the last hour",
-    Watched.GAUGES: "Allocator gauges of {name} cannot be true",
-}
-_MEANS: Final = {
-    Watched.GROWTH: "The lowest use of some hours lies above that of the same stretch before, by more than the {floor} "
-    "that this service moves by itself, for longer than a release or a cache that fills takes.",
-    Watched.LIMIT: "At the rate of the last hours memory meets the limit within a day; then the kernel kills.",
-    Watched.KILL: "The container needed more than its limit. A restart frees the memory and cures nothing.",
-    Watched.GAUGES: "More bytes are allocated than pages are active, or more are active than resident: the gauges are "
-    "stale or swapped. No verdict may rest on them.",
-}
-_DO: Final = {
-    Watched.GROWTH: "Record or pull the last days and ask: rmtoolkit classify SOURCE. A heap profile names the code.",
-    Watched.LIMIT: "Restart one pod at a quiet time, or raise the limit to buy time; then find what grows.",
-    Watched.KILL: "rmtoolkit limits SOURCE tells the limit that holds, or that none would because it leaks.",
-    Watched.GAUGES: "jemalloc renews its statistics only when `epoch` is advanced: do so before each scrape.",
-}
 _NAMED: Final = ("cluster", "namespace", "workload", "container")
 #: Workloads on one dashboard: Grafana draws no more in a sitting.
 _DRAWN: Final = 40
@@ -79,16 +53,17 @@ def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
 
 def _rule(row: Row, alert: Alert) -> dict[str, Any]:
     words = {"name": _plain(text.named(row)), "floor": text.rate(row["detection_floor_bytes_per_day"])}
+    told = {what: said.format(**words) for what, said in text.texts("views/alerts")[alert.watched].items()}
     last = f"At {text.moment(row['window_end'])} UTC: {row['why']} Next: {row['next_step']}"
     return {
         "alert": str(alert.watched),
         "expr": alert.promql,
         **({"for": f"{alert.wait_seconds}s"} if alert.wait_seconds else {}),
-        "labels": {"severity": _SEVERITY[alert.watched], **{key: _plain(value) for key, value in _labels(row).items()}},
+        "labels": {"severity": told["severity"], **{key: _plain(value) for key, value in _labels(row).items()}},
         "annotations": {
-            "summary": _SUMMARY[alert.watched].format(**words),
-            "description": _MEANS[alert.watched].format(**words),
-            "runbook": f"{_DO[alert.watched]} {_plain(last)}",
+            "summary": told["summary"],
+            "description": told["means"],
+            "runbook": f"{told['do']} {_plain(last)}",
         },
     }
 

@@ -14,12 +14,13 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis import patterns, records
+from rmtoolkit.analysis import patterns
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.assessment import classify
 from rmtoolkit.limits.recommend import OF_LIMITS
 from rmtoolkit.schema import Action
+from rmtoolkit.text import texts
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.verdicts import row_of
 
@@ -258,7 +259,7 @@ def test_advice_is_asked_for_by_its_name_with_its_figures() -> None:
     """Whoever asks for advice names one that there is and gives just its figures; nothing is there that nobody asks."""
     figures = {
         name: {field for words in said.values() for _, field, *_ in string.Formatter().parse(words) if field}
-        for name, said in records.texts("advice").items()
+        for name, said in texts("analysis/advice").items()
     }
     files = [ast.parse(file.read_text("utf-8")) for file in Path(rm.__file__).parent.rglob("*.py")]
     nodes = [node for file in files for node in ast.walk(file)]

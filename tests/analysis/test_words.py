@@ -15,6 +15,7 @@ from rmtoolkit.analysis.around import AROUND
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.patterns import HELD, PATTERNS
 from rmtoolkit.schema import Signal
+from rmtoolkit.text import texts
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
 from tests.analysis.verdicts import chance_of, judged, row_of
 
@@ -297,7 +298,7 @@ def test_the_floor_is_always_said() -> None:
 
 def test_all_that_is_said_has_its_words() -> None:
     """Each statistic, shape and question has words in the files of texts, and nobody else has."""
-    evidence, words = records.texts("evidence"), records.texts("words")
+    evidence, words = texts("analysis/evidence"), texts("analysis/words")
     assert set(records.Statistic) == {told.get("statistic", name) for name, told in evidence.items()} - {
         "open",
         "rejected",

@@ -158,7 +158,7 @@ def pasts() -> dict[str, list[Any]]:
             for limit in (150 * MI, scene.ours_bytes or 400 * MI):
                 chosen = explore.choose(scene, limit)
                 one = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
-                rows.append(plain(one | {"kills": chosen.kills.to_dicts()}))
+                rows.append(plain(one | {"kills": chosen.kills.to_dicts(), "risk": dataclasses.asdict(chosen.risk)}))
         told[name] = rows
     return told
 

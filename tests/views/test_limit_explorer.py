@@ -153,15 +153,15 @@ def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> 
     before = explorer.chosen
     explorer._sliders["price_per_gib_hour"].slider.value = 2 * explorer.price_per_gib_hour
     after = explorer.chosen
-    assert before.memory is not None
-    assert after.memory == pytest.approx(2 * before.memory)
+    assert before.memory_per_month is not None
+    assert after.memory_per_month == pytest.approx(2 * before.memory_per_month)
     assert after.chance == before.chance
     explorer.price_per_incident = 0.0
-    assert explorer.chosen.incidents == 0
+    assert explorer.chosen.incidents_per_month == 0
     explorer._whole.value = False
-    assert explorer.chosen.memory is not None
-    assert after.memory is not None
-    assert explorer.chosen.memory < after.memory
+    assert explorer.chosen.memory_per_month is not None
+    assert after.memory_per_month is not None
+    assert explorer.chosen.memory_per_month < after.memory_per_month
 
 
 def test_what_grows_gets_days_and_no_recommendation(found: rm.Assessment) -> None:

@@ -71,7 +71,7 @@ def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> l
         return _of_growth(scene, chosen, name)
     if chosen.chance is None:
         return [f"The chance of an OOM kill at {text.configured(chosen.limit_bytes)} is unknown."]
-    floor = "At most " if not chosen.certified and not chosen.kills.height else ""
+    floor = "At most " if not chosen.risk.certified and not chosen.kills.height else ""
     first = f"{floor}{text.chance(chosen.chance)} chance of an OOM kill in the next 7 days"
     if ours is None or ours.chance is None:
         return [f"{first}."]
@@ -107,8 +107,8 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
     parts = _startups(scene, chosen)
     if scene.growing:
         parts.append("No limit is recommended: fix the growth first.")
-    elif not chosen.certified and chosen.because:
-        parts.append(f"{chosen.because[:1].upper()}{chosen.because[1:]}.")
+    elif not chosen.risk.certified and chosen.risk.because:
+        parts.append(f"{chosen.risk.because[:1].upper()}{chosen.risk.because[1:]}.")
     if ours is None and not scene.growing and scene.ours.reason:
         parts.append(text.printable(scene.ours.reason))
     parts += _money(chosen, ours, scene, currency)
@@ -132,16 +132,15 @@ def _startups(scene: Scene, chosen: Chosen) -> list[str]:
 
 
 def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> list[str]:
-    if ours is None or ours.total is None or chosen.total is None or ours.limit_bytes == chosen.limit_bytes:
-        return []
-    if ours.total > _CHEAPER * chosen.total:
+    then, now = None if ours is None else ours.total_per_month, chosen.total_per_month
+    if ours is None or then is None or now is None or ours.limit_bytes == chosen.limit_bytes or then > _CHEAPER * now:
         return []
     also = " also" if ours.chance is not None and chosen.chance is not None and ours.chance < chosen.chance else ""
     pods = text.count(scene.found.need.pods_now, "pod")
     return [
         f"With incidents counted, {text.configured(ours.limit_bytes)} is{also} cheaper: "
-        f"{amount(ours.total, currency).removesuffix(f' {text.printable(currency)}')} instead of "
-        f"{amount(chosen.total, currency)} a month for {pods}."
+        f"{amount(then, currency).removesuffix(f' {text.printable(currency)}')} instead of "
+        f"{amount(now, currency)} a month for {pods}."
     ]
 
 

@@ -157,9 +157,9 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
 
 def _points(plot: _plot.Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
     places = []
-    if chosen.total is not None:
-        said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}"
-        places.append((plot.mark("ink", chosen.limit_bytes, chosen.total), said, "strong"))
+    if chosen.total_per_month is not None:
+        said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total_per_month, currency)}"
+        places.append((plot.mark("ink", chosen.limit_bytes, chosen.total_per_month), said, "strong"))
     for point, price in prices:
         if point.name == "ours" and point.limit_bytes != chosen.limit_bytes:
             places.append((plot.mark("ours", point.limit_bytes, price), f"ours {amount(price, currency)}", "ours"))
@@ -187,7 +187,7 @@ def _name(
 
 def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]]) -> float:
     """Let the axis end above what is of interest: certain kills would flatten the rest."""
-    shown = [chosen.total or 0.0, *(price for _, price in prices)]
+    shown = [chosen.total_per_month or 0.0, *(price for _, price in prices)]
     wanted = max(1.6 * min(totals), 1.25 * max(shown), 1e-9)
     top = min(wanted, max(1.1 * max(totals), 1e-9))
     step = _plot.money_step(top)
@@ -195,9 +195,12 @@ def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]])
 
 
 def _cost_words(chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> str:
+    whole, memory, incidents = (
+        amount(cost, currency) for cost in (chosen.total_per_month, chosen.memory_per_month, chosen.incidents_per_month)
+    )
     parts = [
-        f"Cost a month at {text.configured(chosen.limit_bytes)}: {amount(chosen.total, currency)}, of which memory "
-        f"{amount(chosen.memory, currency)}, expected incidents {amount(chosen.incidents, currency)}",
+        f"Cost a month at {text.configured(chosen.limit_bytes)}: {whole}, of which memory {memory}, "
+        f"expected incidents {incidents}",
         *(f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices),
     ]
     return "; ".join(parts)
@@ -330,7 +333,7 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     known = scene.curve.drop_nulls("oom_probability")
     if not known.height:
         plot.write((_LEFT + _RIGHT) / 2, 110, "middle", "unknown: the history is too short")
-        return plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.because}"
+        return plot, f"Chance of an OOM kill in 7 days: unknown. {chosen.risk.because}"
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     if known["oom_probability_low"].null_count() == 0:
         low, high = (known[f"oom_probability_{side}"].to_numpy() for side in ("low", "high"))
@@ -349,7 +352,7 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     if chosen.chance is not None:
         spot = plot.mark("ink", chosen.limit_bytes, chosen.chance)
         shown = f"{text.configured(chosen.limit_bytes)}: {text.chance(chosen.chance)}"
-        shown += text.chance_range(chosen.low, chosen.high)
+        shown += text.chance_range(chosen.risk.low, chosen.risk.high)
         plot.name(spot, shown, "strong")
     for point, spot, chance in sorted(places, key=lambda place: place[0].look != "ours"):
         ours = point.look == "ours"
@@ -359,9 +362,9 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
 
 def _risk_words(scene: Scene, chosen: Chosen, chances: list[tuple[Named, float]]) -> str:
     what = "that the growth reaches the limit" if scene.growing else "of an OOM kill"
-    at = text.configured(chosen.limit_bytes)
+    at, risk = text.configured(chosen.limit_bytes), chosen.risk
     parts = [
-        f"Chance {what} in 7 days at {at}: {text.chance(chosen.chance)}{text.chance_range(chosen.low, chosen.high)}",
+        f"Chance {what} in 7 days at {at}: {text.chance(risk.week)}{text.chance_range(risk.low, risk.high)}",
         *(f"{point.name} {text.configured(point.limit_bytes)}: {text.chance(chance)}" for point, chance in chances),
         f"target {text.share(scene.target)}",
     ]
