@@ -725,7 +725,7 @@ def _of_patches(fleet: Fleet, patches: str) -> Iterator[Seen]:
 
 def kubectl(fleet: Fleet) -> Iterator[Seen]:
     """Read the lines for kubectl."""
-    for line in re.findall(r"^# (kubectl .*)$", patches_yaml(rm.assess(fleet.recording).workloads), re.MULTILINE):
+    for line in re.findall(r"^# (kubectl .*)$", patches_yaml(fleet.found.workloads), re.MULTILINE):
         said = dict(re.findall(r"--(namespace |containers=|requests=memory=|limits=memory=)(\S+)", line))
         found = re.search(r"resources \w+/(\S+)", line)
         assert found is not None, line
@@ -820,26 +820,29 @@ def triage_alone(fleet: Fleet) -> Iterator[Seen]:
 def _of_explorer(one: Key, row: Row, board: Any) -> Iterator[Seen]:
     assert str(one[2]) in board.workload, f"{board.workload} is open"
 
-    def said() -> dict[str, tuple[str, str]]:
-        labels = [svg.attributes.get("aria-label") or "" for svg in parsed(_walked(board)).all("svg")]
-        found = re.search(r"in 7 days at (\S+ Mi): (\S+ %|unknown)", " ".join(labels))
+    def said() -> tuple[Node, str, str, str | None]:
+        """Give what is shown, with the limit, the chance and the cost that its charts say in words."""
+        part = parsed(_walked(board))
+        labels = " ".join(svg.attributes.get("aria-label") or "" for svg in part.all("svg"))
+        found = re.search(r"in 7 days at (\S+ Mi): (\S+ %|unknown)", labels)
         assert found is not None, labels
-        cost = re.search(r"Cost a month at \S+ Mi: (\S+)", " ".join(labels))
-        return {"chance": (found[1], found[2]), "cost": ("", cost[1] if cost else "")}
+        cost = re.search(r"Cost a month at \S+ Mi: (\S+)", labels)
+        return part, found[1], found[2], cost and cost[1]
 
     if row["limit_bytes"] is not None:
         board.limit_bytes = row["limit_bytes"]
-        found = said()
-        yield Seen(one, "limit", found["chance"][0])
-        yield Seen(one, "chance", found["chance"][1])
-        if found["cost"][1]:
-            yield Seen(one, "cost", found["cost"][1])
+        _, at, chance, cost = said()
+        yield Seen(one, "limit", at)
+        yield Seen(one, "chance", chance)
+        if cost:
+            yield Seen(one, "cost", cost)
     ours = board.scene.ours_bytes
     if ours is not None:
         board.limit_bytes = ours
-        yield Seen(one, "advised_limit", said()["chance"][0])
-        yield Seen(one, "advised_chance", said()["chance"][1])
-        for button in parsed(_walked(board)).all("button"):
+        part, at, chance, _ = said()
+        yield Seen(one, "advised_limit", at)
+        yield Seen(one, "advised_chance", chance)
+        for button in part.all("button"):
             if asked := re.search(r"requests:\s+memory: (\S+)", button.attributes.get("data-rm-copy") or ""):
                 yield Seen(one, "advised_request", asked[1])
 

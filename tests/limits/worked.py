@@ -334,7 +334,14 @@ def _by_lot(seed: int) -> tuple[history.Need, float]:
     )
     values: dict[str, Any] = {name: lot.choice(several) for name, several in _NAMED.items()}
     values["kills_now"] = min(values["kills"], lot.choice((0, 1, 5)))
-    sizes = ("base_bytes", "killed_limit_bytes", "limit_bytes", "request_bytes", "node_bytes", "busy_bytes")
+    sizes: tuple[str, ...] = (
+        "base_bytes",
+        "killed_limit_bytes",
+        "limit_bytes",
+        "request_bytes",
+        "node_bytes",
+        "busy_bytes",
+    )
     sizes += ("peak_bytes", "startup_peak_bytes", "settled_bytes", "purged_base_bytes")
     values |= {name: about(None) if name in _KNOWN else about(*(None,) * 15) for name in sizes}
     if lot.random() < 0.2:
