@@ -11,13 +11,16 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.analysis import patterns, words
+import numpy as np
+
+from rmtoolkit.analysis import patterns, signals, words
 from rmtoolkit.analysis.assess import assess_lifetime, pool_lives
 from rmtoolkit.analysis.judge import Assessed, Instance
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import HeapKind, HeapReading, Level, Life, Opinion, Reading, Rejected, Suspect
 from rmtoolkit.schema import Ending, Signal
 from tests.analysis.curves import BEGIN, MI
+from tests.written import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -336,6 +339,42 @@ def workloads(number: int = 200) -> dict[str, list[Any]]:
     return {"workloads": rows, "sentences": list(known)}
 
 
+def _curve(lot: _Lot, bins: int) -> tuple[list[float], float]:
+    """A curve of stairs, of a growth and of a ripple, of which each may be none; and what it grew by."""
+    growth = lot.choice((0.0, 0.0, 10.0, 60.0))
+    shape = lot.choice((1.0, 1.0, 0.3, 2.0))
+    begin, end = lot.choice((0.0, 0.0, 0.25, 0.6, 0.85)), lot.choice((1.0, 1.0, 0.9, 0.7))
+    noise, large = lot.choice((0.0, 0.2, 2.0)), lot.choice((1.0, 5.0, 30.0))
+    level = 0.0
+    values: list[float] = []
+    while len(values) < bins:
+        # How long a rest is, and over how many bins the next step goes up, lie at a twelfth of the window.
+        level += lot.choice((0.0, large, large, 2.2 * large, -large))
+        values += [level] * (bins // 12 + lot.choice((-1, 0, 1, bins // 8, bins // 3)))
+        ramp = lot.choice((0, 0, 1, bins // 12, bins // 12 + 1))
+        values += [level + large * step / (ramp + 1) for step in range(1, ramp + 1)]
+        large *= lot.choice((0.0, 1.0, 1.0, 1.3, 2.0))
+    grown = [growth * min(max((at / bins - begin) / (end - begin), 0.0), 1.0) ** shape for at in range(bins)]
+    ripple = [noise * ((at * at * 7919 % 1000) / 500 - 1) for at in range(bins)]
+    return [100 + a + b + c for a, b, c in zip(values, grown, ripple, strict=False)], growth + max(values[:bins])
+
+
+def curves(number: int = 160) -> list[list[Any]]:
+    """What the end of each curve does with the growth that was found in it, by how many bins it has."""
+    told = []
+    for bins in (24, 96):
+        drawn = [(lot, *_curve(lot, bins)) for lot in (_Lot(f"{bins} {seed}") for seed in range(number))]
+        given = [
+            [lot.choice((0.0, 0.0, 0.15, 0.5, 0.95)), growth * lot.choice((0.5, 1.0, 1.0, -1.0)),
+             lot.choice((0.2, 1.0)), lot.choice((0.0, 0.0, 1.0))]
+            for lot, _, growth in drawn
+        ]  # fmt: skip
+        found, third = signals.check(np.array([curve for _, curve, _ in drawn]), *np.array(given).T)
+        columns = [*found.values(), third]
+        told += [[f"{bins} bins", *plain([float(column[row]) for column in columns])] for row in range(number)]
+    return told
+
+
 def told() -> dict[str, list[Any]]:
     """All of it."""
-    return {"lives": list(lives()), **workloads()}
+    return {"lives": list(lives()), **workloads(), "curves": curves()}
