@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import parse_duration, parse_time
@@ -469,26 +470,20 @@ def _wall(moment: dt.datetime) -> int:
 
 def _in_zone(local: list[int], utc: list[bool], zone: dt.tzinfo) -> list[int]:
     """Turn wall-clock times into instants; in the hour that comes twice, time goes on where the clock goes back."""
-    offsets: dict[int, tuple[int, int]] = {}
-    found: list[int] = []
-    second_time, before = False, local[0]
-    for wall, known in zip(local, utc, strict=True):
-        if known:
-            found.append(wall)
-            continue
-        quarter = wall // _QUARTER_MS
-        both = offsets.get(quarter)
-        if both is None:
-            moment = (_EPOCH_TIMELINE + dt.timedelta(milliseconds=quarter * _QUARTER_MS)).replace(tzinfo=zone)
-            both = _offset_ms(moment), _offset_ms(moment.replace(fold=1))
-            offsets[quarter] = both
-        if both[0] > both[1]:
-            second_time |= wall < before - _QUARTER_MS
-        else:
-            second_time = False
-        found.append(wall - both[second_time])
-        before = wall
-    return found
+    wall = np.array(local)[~np.array(utc)]
+    quarters, places = np.unique(wall // _QUARTER_MS, return_inverse=True)
+    moments = [_EPOCH_TIMELINE + dt.timedelta(milliseconds=int(each) * _QUARTER_MS) for each in quarters]
+    offsets = [[_offset_ms(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)] for moment in moments]
+    first, second = np.array(offsets)[places].T
+    comes_twice, goes_back = first > second, np.diff(wall, prepend=wall[:1]) < -_QUARTER_MS
+    place = np.arange(len(wall))
+    since_once, since_back = (
+        np.maximum.accumulate(np.where(some, place, -1)) for some in (~comes_twice, comes_twice & goes_back)
+    )
+    found = np.array(local)
+    found[~np.array(utc)] = wall - np.where(since_back > since_once, second, first)
+    instants: list[int] = found.tolist()
+    return instants
 
 
 def _offset_ms(moment: dt.datetime) -> int:

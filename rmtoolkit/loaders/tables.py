@@ -159,14 +159,15 @@ def _times(texts: pl.Series, asked: Asked) -> pl.Series:
         if read.null_count() <= texts.null_count() or read.null_count() < read.len() / 2:
             return texts
     known = texts.drop_nulls().unique(maintain_order=True)
-    found = [(_timestamps.find(text), text) for text in known]
-    stamps = [(stamp[0], text) for stamp, text in found if stamp is not None]
+    stamps = {text: found[0] for text in known if (found := _timestamps.find(text)) is not None}
     if not stamps:
         return texts
     zoned = asked if asked.timezone is not None else asked._replace(timezone="UTC")
-    instants, _ = _timestamps.instants([stamp for stamp, _ in stamps], (2, stamps[0][1]), zoned)
-    times = dict(zip((text for _, text in stamps), instants, strict=True))
-    return texts.replace_strict(times, default=None, return_dtype=pl.Int64()).cast(TIME)
+    # Row by row: in the hour that comes twice the same text is two instants.
+    said = texts.is_in(list(stamps))
+    instants, _ = _timestamps.instants([stamps[text] for text in texts.filter(said)], (2, next(iter(stamps))), zoned)
+    times = pl.Series(texts.name, [None] * len(texts), TIME)
+    return times.scatter(said.arg_true(), pl.Series(instants, dtype=pl.Int64()).cast(TIME))
 
 
 def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:

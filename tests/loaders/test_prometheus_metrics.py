@@ -102,6 +102,16 @@ def test_parts_and_strangers_are_no_totals(name: str) -> None:
         ("kube_pod_container_resource_limits", {"resource": "memory"}, "limit_bytes"),
         ("kube_pod_container_resource_limits", {"resource": "cpu"}, "quota_cores"),
         ("kube_pod_container_resource_requests", {"resource": "cpu"}, None),
+        ("kube_pod_container_resource_limits", {"unit": "byte"}, "limit_bytes"),
+        ("kube_pod_container_resource_limits", {"unit": "core"}, "quota_cores"),
+        ("kube_pod_container_resource_limits", {"unit": "integer"}, None),
+        ("kube_pod_container_resource_limits", {"resource": "ephemeral_storage", "unit": "byte"}, None),
+        ("kube_pod_container_resource_requests", {"unit": "core"}, None),
+        ("kube_pod_init_container_resource_limits", {"unit": "byte"}, "limit_bytes"),
+        ("kube_pod_container_resource_limits_cpu_cores", {}, "quota_cores"),
+        ("kube_pod_container_resource_requests_cpu_cores", {}, None),
+        ("kube_node_status_capacity", {"unit": "byte"}, None),
+        ("kube_node_status_capacity", {"unit": "core"}, "node_cores"),
     ],
 )
 def test_kind_in_a_label(name: str, labels: dict[str, str], role: str | None) -> None:

@@ -119,6 +119,8 @@ KNOWN: Final = {
 #: The limits of kube-state-metrics tell by a label of what they are.
 _LIMIT: Final = KNOWN["kube_pod_container_resource_limits"]
 _CPU_LIMIT: Final = Meaning("quota_cores", "kube")
+#: Where a rule or a relabelling dropped that label, the unit tells as much.
+_RESOURCES: Final = {"byte": "memory", "core": "cpu", "integer": "other"}
 
 #: Of metrics with several series a container, the labels of those that are meant; a label that is missing is no other.
 #: Of the page faults that cAdvisor counts only some go to the disk: the others count every first touch of a page.
@@ -219,6 +221,8 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
 
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
     """Tell what a series says."""
+    if "resource" not in labels and (resource := _RESOURCES.get(labels.get("unit", ""))) is not None:
+        labels = {**labels, "resource": resource}
     if labels.get("resource") == "cpu" and KNOWN.get(name) == _LIMIT and name not in overrides:
         return _CPU_LIMIT
     meant = {"resource": "memory", **MEANT.get(name, {})} if name in KNOWN else {}
