@@ -16,6 +16,7 @@ from rmtoolkit.exceptions import quote_path, warn
 from rmtoolkit.heap.profile import FRAMES, STACKS
 from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,41 +70,9 @@ def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-_STD: Final = """
-std core alloc proc_macro test panic_unwind panic_abort unwind std_detect compiler_builtins rustc_demangle hashbrown
-addr2line gimli object miniz_oxide adler adler2 backtrace memchr libc cfg_if __rustc rustc_std_workspace_core
-rustc_std_workspace_alloc
-"""
-STD_CRATES: Final = frozenset(_STD.split())
-
-#: Names alone must do where there are no paths: the crates that services are mostly made of.
-_DEPENDENCIES: Final = """
-actix actix_http actix_rt actix_server actix_service actix_web ahash anyhow arc_swap arrayvec arrow async_channel
-async_executor async_io async_lock async_std async_stream async_trait aws_config aws_sdk_s3 aws_smithy_http axum
-axum_core base64 bincode bitflags blocking bollard brotli bstr bumpalo bytes bzip2 cached chrono clap clap_builder
-concurrent_queue config console criterion crossbeam crossbeam_channel crossbeam_deque crossbeam_epoch crossbeam_queue
-crossbeam_utils csv dashmap datafusion deadpool diesel dotenv either env_logger event_listener eyre fastrand flate2
-flume fnv foldhash futures futures_channel futures_core futures_executor futures_io futures_lite futures_sink
-futures_task futures_util fxhash generic_array getrandom glob h2 headers hex http http_body http_body_util httparse
-hyper hyper_rustls hyper_util idna indexmap itertools itoa jemallocator jemalloc_pprof jemalloc_sys kube kube_client
-lapin lazy_static lexical linked_hash_map lock_api log lru lz4_flex metrics metrics_exporter_prometheus metrics_util
-mimalloc mini_moka mio moka mongodb native_tls nom num_cpus num_traits once_cell openssl opentelemetry
-opentelemetry_otlp opentelemetry_sdk opentelemetry_proto ordered_float parking_lot parking_lot_core parquet
-percent_encoding petgraph phf pin_project pin_project_lite polling polars polars_core postgres postgres_protocol pprof
-prometheus prometheus_client prost protobuf quick_cache quick_xml quinn quinn_proto rand rand_chacha rand_core rayon
-rayon_core rdkafka redis regex regex_automata regex_syntax reqwest ring rmp rmp_serde rocksdb rocket rusqlite
-rust_decimal rustix rustls ryu scopeguard sea_orm sea_query secrecy semver serde serde_core serde_json
-serde_urlencoded serde_yaml sha2 sharded_slab simd_json slab sled smallvec smol smol_str snap socket2 spin sqlx
-sqlx_core sqlx_postgres sync_wrapper syn tantivy tempfile thiserror thread_local tikv_jemalloc_ctl tikv_jemalloc_sys
-tikv_jemallocator time tinyvec tokio tokio_postgres tokio_rustls tokio_stream tokio_tungstenite tokio_util toml tonic
-tower tower_http tower_layer tower_service tracing tracing_core tracing_log tracing_opentelemetry tracing_subscriber
-triomphe tungstenite typed_arena unicode_segmentation url uuid warp webpki wasmtime xxhash_rust zstd zstd_safe
-zstd_sys zerocopy zeroize
-"""
-DEPENDENCIES: Final = frozenset(_DEPENDENCIES.split())
-
 #: Origins of a frame, the nearest to the user first.
 OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
+_CRATES: Final = {name: origin for origin, names in texts("heap/crates").items() for name in names}
 
 _STD_FILE: Final = re.compile(
     r"/rustc/[0-9a-f]{6,}/|^/rust/deps/|/rustlib/src/rust/"
@@ -208,10 +177,8 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
         return SYSTEM if _SYSTEM_FILE.search(path) else OWN
     if not names:
         return SYSTEM if function is not None and _RUNTIME.match(function) else None
-    foreign = [name for name in names if name in STD_CRATES or name in DEPENDENCIES]
-    if len(foreign) < len(names):
-        return OWN
-    return DEPENDENCY if any(name in DEPENDENCIES for name in foreign) else STD
+    origins = {_CRATES.get(name, OWN) for name in names}
+    return next(each for each in (OWN, DEPENDENCY, STD) if each in origins)
 
 
 def frame_name(function: str | None, module: str | None) -> str:

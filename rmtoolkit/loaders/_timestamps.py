@@ -17,6 +17,7 @@ import polars as pl
 
 from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     import os
@@ -49,47 +50,6 @@ class Stamp(NamedTuple):
         other = self.other + of_day if self.other >= 0 else -1
         return Stamp(self.kind, milliseconds, self.utc, self.order, other, self.zone)
 
-
-#: Month names and their short forms in the languages of glibc, folded; names that mean two months are not here.
-_MONTH_NAMES: Final = (
-    "jan january januar janv janvier ene enero janeiro gen gener gennaio januari sty stycznia styczen led ledna "
-    "leden tammi tammikuu jaan jaanuar ian ianuarie яну януари янв января январь січ січня oca ocak ιαν "
-    "ιανουαριου",
-    "feb february februar fevr fevrier febrero fev fevereiro febbraio febrer februari lut lutego luty uno unora "
-    "unor helmi helmikuu veebr veebruar febr februarie фев февр февруари февраля февраль лют лютого sub subat φεβ "
-    "φεβρουαριου",
-    "mar march marz mars marzo marco marc mrt maart marca marzec bre brezna brezen marec mart marts maalis "
-    "maaliskuu marcius martie мар март марта бер березня μαρ μαρτιου maret",
-    "apr april avr avril abr abril aprile kwi kwietnia kwiecien dub dubna duben huhti huhtikuu aprill aprilie апр "
-    "април апреля апрель кві квітня nis nisan απρ απριλιου",
-    "may mai mayo maio mag maig maggio mei maj maja kve kvetna kveten touko toukokuu majus май мая трав травня "
-    "mayıs mayis μαι μαιου",
-    "jun june juni juin junio junho juny giu giugno cze czerwca czerwiec cvn cen cervna cerven junij kesa kesakuu "
-    "juuni junius iun iunie юни июн июня июнь чер червня haz haziran ιουν ιουνιου",
-    "jul july juli juil juillet julio julho juliol lug luglio lip lipca lipiec cvc cec cervence cervenec julij "
-    "heina heinakuu juuli julius iul iulie юли июл июля июль лип липня tem temmuz ιουλ ιουλιου",
-    "aug august aout ago ag agost agosto augustus sie sierpnia sierpien srp srpna srpen avg avgust augusti elo "
-    "elokuu augusztus авг август августа сер серпня agu agustos agustus αυγ αυγουστου",
-    "sep september sept septembre septiembre set setembro setembre settembre wrz wrzesnia wrzesien zar zari syys "
-    "syyskuu szept szeptember septembrie сеп септември сен сент сентября сентябрь вер вересня eyl eylul σεπ "
-    "σεπτεμβριου",
-    "oct october okt oktober octobre octubre out outubro ott ottobre paz pazdziernika pazdziernik rij rijna rijen "
-    "loka lokakuu oktoober octombrie окт октомври октября октябрь жов жовтня eki ekim οκτ οκτωβριου",
-    "nov november novembre noviembre novembro lis listopad listopadu listopada marras marraskuu noiembrie ное "
-    "ноември ноя нояб ноября ноябрь лис листопада kas kasım kasim νοε νοεμβριου",
-    "dec december dez dezember decembre des desembre dic diciembre dezembro dicembre gru grudnia grudzien pro "
-    "prosince prosinec desember joulu joulukuu dets detsember decembrie дек декември декабря декабрь гру грудня "
-    "ara aralık aralik δεκ δεκεμβριου",
-)
-
-#: Minutes east of Greenwich for the zone names that mean one offset in the whole tz database since 2022.
-_ZONES: Final = {
-    "Z": 0, "UTC": 0, "UCT": 0, "GMT": 0, "WET": 0, "WEST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180,
-    "MSK": 180, "SAST": 120, "WAT": 60, "CAT": 120, "EAT": 180, "PKT": 300, "WIB": 420, "HKT": 480, "AWST": 480,
-    "JST": 540, "KST": 540, "ACST": 570, "ACDT": 630, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780,
-    "NST": -210, "NDT": -150, "AST": -240, "ADT": -180, "EST": -300, "EDT": -240, "MDT": -360, "PDT": -420,
-    "AKST": -540, "AKDT": -480, "HST": -600,
-}  # fmt: skip
 
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
 _EPOCH: Final = re.compile(r"(?<![\w.,:+-])(1\d{9}|[2-9]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
@@ -124,7 +84,9 @@ def _fold(word: str) -> str:
     return spread if spread.isascii() else "".join(letter for letter in spread if not unicodedata.combining(letter))
 
 
-_MONTHS: Final = {_fold(name): number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
+@cache
+def _months() -> dict[str, int]:
+    return {_fold(name): int(number) for number, names in texts("loaders/times")["months"].items() for name in names}
 
 
 def _local(year: int, month: int, day: int) -> int:
@@ -146,10 +108,9 @@ def _of_day(hour: str, minute: str, second: str | None, fraction: str | None, ha
 
 def _offset(zone: str) -> int | None:
     """Read a zone as minutes east of Greenwich; None where its name does not say."""
-    if zone in _ZONES:
-        return _ZONES[zone]
     if zone[0] not in "+-":
-        return None
+        named: dict[str, int] = texts("loaders/times")["zones"]
+        return named.get(zone)
     minutes = int(zone[1:3]) * 60 + int(zone[3:].replace(":", "") or 0)
     if minutes > _FARTHEST_MINUTES:
         return None
@@ -262,7 +223,7 @@ def _date(text: str) -> tuple[Stamp, str]:
 def _named_date(text: str) -> tuple[Stamp, str] | None:
     # `mar.` is March in one language and Tuesday in another: the weekday comes first.
     for word in reversed(list(_WORD.finditer(text))):
-        month = _MONTHS.get(_fold(word[0]))
+        month = _months().get(_fold(word[0]))
         if month is None:
             continue
         rest = _blank(text, word)

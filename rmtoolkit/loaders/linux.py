@@ -21,7 +21,7 @@ from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text, wh
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
-from rmtoolkit.text import hours, memory
+from rmtoolkit.text import hours, memory, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,62 +35,10 @@ _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
 _PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
 _STALL: Final = re.compile(r"^[ \t]*+(some|full)[ \t].*?\btotal=(\d{1,20})\b", re.MULTILINE)
 
-#: Keys of `memory.stat` by version: hierarchical ones where version 1 has both.
-_V1: Final = {
-    "anon_bytes": "rss",
-    "file_bytes": "cache",
-    "inactive_file_bytes": "inactive_file",
-    "shmem_bytes": "shmem",
-    "swap_bytes": "swap",
-    "file_mapped_bytes": "mapped_file",
-    "refaults_total": "workingset_refault_file",
-}
-_V2: Final = {
-    "anon_bytes": "anon",
-    "file_bytes": "file",
-    "inactive_file_bytes": "inactive_file",
-    "shmem_bytes": "shmem",
-    "file_mapped_bytes": "file_mapped",
-    "sock_bytes": "sock",
-    "kernel_bytes": "kernel",
-    "refaults_total": "workingset_refault_file",
-}
+_TOLD: Final = texts("loaders/linux")
+NUMBER_FILES, ROLLUP, STATUS = (_TOLD[name] for name in ("files", "smaps_rollup", "status"))
 #: What `kernel` adds up where the kernel (before Linux 5.18) does not.
 _KERNEL_PARTS: Final = ("kernel_stack", "pagetables", "sec_pagetables", "percpu", "slab", "vmalloc")
-
-#: Files that hold one number, by the signal they give.
-NUMBER_FILES: Final = {
-    "memory.current": "usage_bytes",
-    "memory.usage_in_bytes": "usage_bytes",
-    "memory.peak": "peak_bytes",
-    "memory.max_usage_in_bytes": "peak_bytes",
-    "memory.swap.current": "swap_bytes",
-    "memory.kmem.usage_in_bytes": "kernel_bytes",
-    "memory.max": "limit_bytes",
-    "memory.limit_in_bytes": "limit_bytes",
-}
-
-
-#: Fields of `/proc/PID/smaps_rollup` and `/proc/PID/status`, in KiB, by what is made of them.
-ROLLUP: Final = {
-    "Rss": "rss_bytes",
-    "Anonymous": "anon_bytes",
-    "Swap": "swap_bytes",
-    "Pss": "pss_bytes",
-    "Pss_Anon": "pss_anon_bytes",
-    "Pss_File": "pss_file_bytes",
-    "Pss_Shmem": "pss_shmem_bytes",
-    "SwapPss": "pss_swap_bytes",
-}
-STATUS: Final = {
-    "VmRSS": "rss_bytes",
-    "RssAnon": "anon_bytes",
-    "RssFile": "file_bytes",
-    "RssShmem": "shmem_bytes",
-    "VmSwap": "swap_bytes",
-    "VmHWM": "peak_bytes",
-    "Threads": "threads",
-}
 
 
 def fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
@@ -104,14 +52,14 @@ def fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
 def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
     """Turn the keys of `memory.stat` into signals; Docker's API answers with the same keys."""
     if "anon" in stat:
-        signals = {signal: stat[key] for signal, key in _V2.items() if key in stat}
+        signals = {signal: stat[key] for signal, key in _TOLD["v2"].items() if key in stat}
         parts = [stat[part] for part in (("kernel",) if "kernel" in stat else _KERNEL_PARTS) if part in stat]
         # The kernel counts what lies in socket buffers beside the rest that it holds.
         return signals | ({"kernel_bytes": sum(parts) + stat.get("sock", 0)} if parts else {})
     if "rss" not in stat and "total_rss" not in stat:
         return {}
     whole = "total_" if "total_rss" in stat else ""
-    signals = {signal: stat[f"{whole}{key}"] for signal, key in _V1.items() if f"{whole}{key}" in stat}
+    signals = {signal: stat[f"{whole}{key}"] for signal, key in _TOLD["v1"].items() if f"{whole}{key}" in stat}
     limit = stat.get("hierarchical_memory_limit", ABSURD_BYTES)
     return signals | ({"limit_bytes": limit} if limit < ABSURD_BYTES else {})
 

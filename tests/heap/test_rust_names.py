@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.heap._names import demangle, origin, plain_name, spoken
+from rmtoolkit.text import texts
 
 
 @pytest.mark.parametrize(
@@ -130,3 +131,12 @@ def test_whose_code_it_is(function: str, file: str | None, expected: str) -> Non
 def test_types_of_functions_and_traits(mangled: str, name: str) -> None:
     """A pointer to a function and a trait object stand in a name as Rust writes them."""
     assert demangle(mangled) == name
+
+
+def test_no_crate_is_of_two_origins() -> None:
+    """A crate of the table stands there once, and what its functions are called tells whose they are."""
+    told = texts("heap/crates")
+    names = [name for some in told.values() for name in some]
+    assert len(names) == len(set(names))
+    for expected, some in told.items():
+        assert {origin(f"{name}::run", None, None) for name in some} == {expected}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus._metrics import check_overrides, is_known, meaning_of
+from rmtoolkit.loaders.prometheus._metrics import FACTS, check_overrides, is_known, meaning_of
+from rmtoolkit.schema import IDENTITY
+from rmtoolkit.text import texts
 
 
 @pytest.mark.parametrize(
@@ -152,3 +154,15 @@ def test_only_major_faults_of_the_container_are_refaults(labels: dict[str, str],
     """A first touch of a page is no sign of pressure, and the sum over a hierarchy would count twice."""
     meaning = meaning_of("container_memory_failures_total", labels, {})
     assert (meaning is not None and meaning.role == "refaults_total") == known
+
+
+def test_no_name_has_two_meanings() -> None:
+    """The table of names gives each once, for something that is used; labels tell what identifies a container."""
+    told = texts("loaders/prometheus/metrics")
+    names = [name for some in told["names"].values() for name in some]
+    assert len(names) == len(set(names))
+    assert set(told["meant"]) <= set(names)
+    assert {"working_set_bytes", "limit_bytes", "request_bytes"} <= told["names"].keys()
+    assert set(FACTS) <= told["names"].keys()
+    assert set(told["labels"]) <= {*IDENTITY, "node", "workload"}
+    assert all(len(some) == len(set(some)) for some in told["labels"].values())

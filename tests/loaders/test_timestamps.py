@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders._timestamps import Asked, Kind, find, instants, shaped
+from rmtoolkit.text import texts
 
 LOCALES: Final = Path(__file__).parents[1] / "data" / "kubectl" / "date_locales.txt"
 INSTANT: Final = dt.datetime(2026, 11, 24, 22, 52, 57, tzinfo=dt.UTC)
@@ -138,3 +139,16 @@ def test_clock_times_need_a_day() -> None:
     assert found is not None
     with pytest.raises(ReadError, match="time='2026-11-24', timezone='UTC'"):
         instants([found[0]], (1, "22:51:29"), Asked("a.log"))
+
+
+def test_no_name_is_of_two_months() -> None:
+    """A date with any name of a month of the table is of that month; a name stands there once."""
+    months = texts("loaders/times")["months"]
+    names = [name for some in months.values() for name in some]
+    assert (len(months), len(names)) == (12, len(set(names)))
+    for number, some in months.items():
+        for name in some:
+            stamp = find(f"24 {name} 2026 10:11:12")
+            assert stamp is not None, name
+            day = dt.datetime.fromtimestamp(stamp[0].milliseconds / 1000, dt.UTC)
+            assert (day.month, day.day) == (int(number), 24), name

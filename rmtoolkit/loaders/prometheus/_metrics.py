@@ -14,6 +14,7 @@ from rmtoolkit._tables import beside
 from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,77 +29,7 @@ class Meaning:
     rank: int = 0
 
 
-#: What is known by its whole name: by what it says, the names of cAdvisor and the kubelet, of recording rules, of
-#: OpenTelemetry (kubeletstats, k8s_cluster, docker_stats), GKE, Nomad, Podman, Datadog and others, the best first.
-_NAMES: Final = {
-    # GKE: what the kernel can take back is no part of the working set; a series each.
-    "working_set_bytes": "container_memory_working_set_bytes "
-    "node_namespace_pod_container:container_memory_working_set_bytes pod_memory_working_set_bytes "
-    "k8s_pod_memory_working_set_bytes kubernetes_io:container_memory_used_bytes kubernetes_memory_working_set",
-    "usage_bytes": "container_memory_usage_bytes container_memory_usage_total_bytes k8s_pod_memory_usage_bytes "
-    "nomad_client_allocs_memory_usage podman_container_mem_usage_bytes kubernetes_memory_usage ecs_fargate_mem_usage",
-    # Not a process's RSS: cgroup v1 total_rss or v2 anon, both without shared memory.
-    "anon_bytes": "container_memory_rss node_namespace_pod_container:container_memory_rss container_memory_rss_bytes "
-    "container_memory_anon_bytes k8s_pod_memory_rss_bytes nomad_client_allocs_memory_rss "
-    "kubernetes_memory_rss docker_mem_rss ecs_fargate_mem_rss",
-    "file_bytes": "container_memory_cache node_namespace_pod_container:container_memory_cache "
-    "container_memory_file_bytes nomad_client_allocs_memory_cache kubernetes_memory_cache docker_mem_cache",
-    "inactive_file_bytes": "container_memory_total_inactive_file_bytes",
-    "swap_bytes": "container_memory_swap node_namespace_pod_container:container_memory_swap "
-    "container_swap_usage_bytes pod_swap_usage_bytes nomad_client_allocs_memory_swap docker_mem_swap",
-    "file_mapped_bytes": "container_memory_mapped_file",
-    "kernel_bytes": "container_memory_kernel_usage container_memory_kernel",
-    "peak_bytes": "container_memory_max_usage_bytes nomad_client_allocs_memory_max_usage",
-    # process-exporter says by a label which memory it means.
-    "rss_bytes": "process_resident_memory_bytes process_memory_usage_bytes namedprocess_namegroup_memory_bytes",
-    "threads": "container_threads process_threads process_num_threads process_thread_count "
-    "namedprocess_namegroup_num_threads",
-    "descriptors": "process_open_fds process_open_file_descriptor_count container_file_descriptors",
-    # What Prometheus itself writes down of each scrape.
-    "series": "scrape_samples_scraped",
-    "psi_some_seconds": "container_pressure_memory_waiting_seconds_total",
-    "psi_full_seconds": "container_pressure_memory_stalled_seconds_total",
-    # Pages that were dropped and had to be read again: memory is short, though it stands still.
-    "refaults_total": "container_memory_workingset_refault_file_total container_memory_workingset_refault_anon_total "
-    "container_memory_failures_total",
-    "limit_bytes": "kube_pod_container_resource_limits kube_pod_container_resource_limits_memory_bytes "
-    "cluster:namespace:pod_memory:active:kube_pod_container_resource_limits k8s_container_memory_limit_bytes "
-    "kubernetes_io:container_memory_limit_bytes podman_container_mem_limit_bytes container_memory_usage_limit_bytes "
-    "container_spec_memory_limit_bytes container_memory_limit kubernetes_memory_limits docker_mem_limit "
-    "ecs_fargate_mem_limit",
-    "request_bytes": "kube_pod_container_resource_requests kube_pod_container_resource_requests_memory_bytes "
-    "cluster:namespace:pod_memory:active:kube_pod_container_resource_requests k8s_container_memory_request_bytes "
-    "kubernetes_io:container_memory_request_bytes nomad_client_allocs_memory_allocated kubernetes_memory_requests",
-    # cAdvisor's are microseconds of CPU in a period of so many.
-    "quota_cores": "kube_pod_container_resource_limits_cpu_cores k8s_container_cpu_limit "
-    "cluster:namespace:pod_cpu:active:kube_pod_container_resource_limits",
-    "quota_microseconds": "container_spec_cpu_quota",
-    "period_microseconds": "container_spec_cpu_period",
-    "node_cores": "machine_cpu_cores kube_node_status_capacity kube_node_status_capacity_cpu_cores",
-    "restarts_total": "kube_pod_container_status_restarts_total k8s_container_restarts "
-    "kubernetes_io:container_restart_count kubernetes_containers_restarts",
-    "start_time_seconds": "container_start_time_seconds",
-    "started_seconds": "kube_pod_container_state_started",
-    "process_start_seconds": "process_start_time_seconds",
-    "oom_events_total": "container_oom_events_total",
-    "last_terminated_reason": "kube_pod_container_status_last_terminated_reason",
-    "last_terminated_exitcode": "kube_pod_container_status_last_terminated_exitcode",
-    "last_terminated_timestamp": "kube_pod_container_status_last_terminated_timestamp",
-    "terminated_reason": "kube_pod_container_status_terminated_reason",
-    "image": "kube_pod_container_info podman_container_info",
-    "pod_owner": "kube_pod_owner",
-    "pod_info": "kube_pod_info",
-    "pod_start_seconds": "kube_pod_start_time",
-    "pod_reason": "kube_pod_status_reason",
-    "pod_workload": "namespace_workload_pod:kube_pod_owner:relabel",
-    "replicaset_owner": "kube_replicaset_owner",
-    "job_owner": "kube_job_owner",
-    "pod_labels": "kube_pod_labels kube_pod_annotations",
-    "namespace_labels": "kube_namespace_labels kube_namespace_annotations",
-    "workload_labels": "kube_deployment_labels kube_deployment_annotations kube_statefulset_labels "
-    "kube_statefulset_annotations kube_daemonset_labels kube_daemonset_annotations kube_cronjob_labels "
-    "kube_cronjob_annotations",
-}
+_TOLD: Final = texts("loaders/prometheus/metrics")
 
 
 def _family(name: str) -> str:
@@ -110,8 +41,8 @@ def _family(name: str) -> str:
 #: The same by name; what is said of containers is said of init containers as well.
 KNOWN: Final = {
     each: Meaning(role, _family(name), rank)
-    for role, names in _NAMES.items()
-    for rank, name in enumerate(names.split())
+    for role, names in _TOLD["names"].items()
+    for rank, name in enumerate(names)
     for each in dict.fromkeys((name, name.replace("kube_pod_container_", "kube_pod_init_container_", 1)))
     if each == name or name.startswith("kube_pod_container_")
 }
@@ -122,14 +53,7 @@ _CPU_LIMIT: Final = Meaning("quota_cores", "kube")
 #: Where a rule or a relabelling dropped that label, the unit tells as much.
 _RESOURCES: Final = {"byte": "memory", "core": "cpu", "integer": "other"}
 
-#: Of metrics with several series a container, the labels of those that are meant; a label that is missing is no other.
-#: Of the page faults that cAdvisor counts only some go to the disk: the others count every first touch of a page.
-MEANT: Final[Mapping[str, Mapping[str, str]]] = {
-    "container_memory_failures_total": {"failure_type": "pgmajfault", "scope": "container"},
-    "kube_node_status_capacity": {"resource": "cpu"},
-    "kubernetes_io:container_memory_used_bytes": {"memory_type": "non-evictable"},
-    "namedprocess_namegroup_memory_bytes": {"memtype": "resident"},
-}
+MEANT: Final[Mapping[str, Mapping[str, str]]] = _TOLD["meant"]
 
 #: Facts about a pod or its owner, not about one of its containers.
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels")
@@ -142,7 +66,7 @@ _LEVELS: Final = {
 CORE_ROLES: Final = ("quota_cores", "quota_microseconds", "period_microseconds", *NODE_ROLES)
 
 #: Facts of a container from which events and columns come.
-FACTS: Final = tuple(role for role in _NAMES if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES, *NODE_ROLES))
+FACTS: Final = tuple(role for role in _TOLD["names"] if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES, *NODE_ROLES))
 
 #: What `metrics=` may say that a metric means.
 NAMEABLE: Final = (
@@ -270,26 +194,7 @@ PAUSE: Final = 'series of pause containers (container="POD")'
 NO_CONTAINER: Final = "series of nodes, slices and other cgroups that are no container"
 _SHOWN_NAMES: Final = 8
 
-#: Labels in which an identity may stand, the best place first; dots of OpenTelemetry's names are underscores here.
-LABELS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cluster": ("exported_cluster", "k8s_cluster_name", "cluster", "cluster_name", "kube_cluster_name"),
-    "namespace": (
-        *("exported_namespace", "k8s_namespace_name", "namespace", "kubernetes_namespace", "namespace_name"),
-        *("kube_namespace", "container_label_io_kubernetes_pod_namespace"),
-    ),
-    "pod": ("pod", "pod_name", "kubernetes_pod_name", "alloc_id", "container_label_io_kubernetes_pod_name"),
-    "container": (
-        *("container", "kube_container_name", "container_name", "kubernetes_container_name", "task", "groupname"),
-        *("process_executable_name", "container_label_io_kubernetes_container_name"),
-    ),
-    "pod_uid": ("uid", "pod_uid", "k8s_pod_uid", "container_label_io_kubernetes_pod_uid"),
-    "node": ("exported_node", "node", "kubernetes_io_hostname", "nodename", "k8s_node_name", "host_name", "host"),
-    "workload": (
-        *("workload", "k8s_deployment_name", "k8s_statefulset_name", "k8s_daemonset_name", "k8s_cronjob_name"),
-        *("kube_deployment", "kube_stateful_set", "kube_daemon_set", "kube_cronjob"),
-        *("container_label_com_docker_compose_service", "container_label_com_docker_swarm_service_name"),
-    ),
-}
+LABELS: Final[Mapping[str, Sequence[str]]] = _TOLD["labels"]
 #: These are said by an exporter of another pod.
 _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
 _TOLD_CONTAINER: Final = ("exported_container", "k8s_container_name")
