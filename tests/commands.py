@@ -10,12 +10,12 @@ import contextlib
 import io
 import os
 import tempfile
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import rmtoolkit as rm
 from rmtoolkit import cli
+from rmtoolkit.cli._sources import add_options
 from tests import fleet
 from tests.written import write
 
@@ -118,7 +118,7 @@ def _options() -> Iterator[dict[str, Any]]:
     yield from _actions(main)
     commands = next(one for one in main._actions if isinstance(one, argparse._SubParsersAction))
     for name, parser in commands.choices.items():
-        import_module(f"rmtoolkit.cli.{name}").add_arguments(parser)
+        add_options(parser, name)
         yield {"command": name, "prog": parser.prog, "abbreviates": parser.allow_abbrev}
         yield from _actions(parser)
 

@@ -274,7 +274,8 @@ def test_only_the_command_that_is_asked_for_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "sample what runs now into a file" in done.stdout
     assert "--fail-on" in done.stdout
-    assert done.stderr.split() == ["rmtoolkit.cli", "rmtoolkit.cli._sources", "rmtoolkit.cli.classify"]
+    ours = ["rmtoolkit.cli", "rmtoolkit.cli._sources", "rmtoolkit.cli.classify", "rmtoolkit.text"]
+    assert done.stderr.split() == ours
 
 
 def test_a_panic_of_a_library_is_one_line_and_no_finding(

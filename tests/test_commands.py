@@ -22,6 +22,7 @@ import pytest
 from rmtoolkit import cli
 from rmtoolkit.cli import dashboard
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.text import texts
 from tests import fleet
 
 if TYPE_CHECKING:
@@ -433,3 +434,15 @@ def test_every_end_has_a_status_and_a_line(
     if isinstance(error, ValueError):
         with pytest.raises(ValueError, match="a"):
             cli.main(["classify", "a"])
+
+
+def test_every_option_of_the_file_is_taken() -> None:
+    """A command's options and groups are those that it takes, and each that all share is taken by some."""
+    told = texts("cli/commands")
+    taken: set[str] = set()
+    for name, about in told["commands"].items():
+        mine = {one for each in about["takes"] for one in told["groups"].get(each, {"takes": [each]})["takes"]}
+        assert about.get("options", {}).keys() <= mine, name
+        assert mine <= {*about.get("options", {}), *told["options"]}, name
+        taken |= {*mine, *about["takes"]}
+    assert {*told["options"], *told["groups"]} <= taken

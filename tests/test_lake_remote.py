@@ -25,6 +25,7 @@ from rmtoolkit._io import as_place, is_lake, is_store
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._store import Remote
 from rmtoolkit.cli import mcp
+from rmtoolkit.cli._sources import add_options
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
 from tests import store
@@ -92,7 +93,7 @@ def test_every_door_takes_the_address(
     assert cli.main(["report", FAR, "--last", "2d", "-o", "week.html"]) == 0
     assert f"Covers {lake.containers()['workload'].n_unique()} of" in capsys.readouterr().out
     words = argparse.ArgumentParser()
-    mcp.add_arguments(words)
+    add_options(words, "mcp")
     tools = mcp.Tools(words.parse_args([FAR]))
     assert tools.sources()["lines"] == [FAR]
     told = {row["workload"]: row["verdict"] for row in tools.judge(FAR)["workloads"]}

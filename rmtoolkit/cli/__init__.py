@@ -14,7 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.cli._sources import BAD_INPUT, DONE, is_plugin
+from rmtoolkit.cli._sources import BAD_INPUT, DONE, add_options, is_plugin
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
 _STDERR: Final = 2
 #: New objects after which the collector looks for garbage: some hundred thousand are made of a small file.
 _OBJECTS: Final = 100_000
-#: Each command is a module of its name, with add_arguments and run; only the one that is asked for is imported.
-_COMMANDS: Final = {
-    "classify": "print a verdict for every workload",
-    "explain": "say all that is known of one workload",
-    "compare": "say where a pod's memory differs from a local run's",
-    "limits": "recommend requests and limits, by their risk",
-    "report": "write one self-contained HTML page",
-    "alerts": "write alert rules for Prometheus, from verdicts and limits",
-    "heap": "say what grows in a heap profile, and in which code",
-    "dashboard": "serve the dashboards on this machine",
-    "record": "sample what runs now into a file",
-    "pull": "keep a lake current from a Prometheus server",
-    "mcp": "serve agents: judge, limits, explain, heap over the Model Context Protocol",
-    "demo": "judge the sample recordings that come with it",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,9 +144,10 @@ class _Command(_Parser):
     """Learns what a command understands when its words are read."""
 
     def parse_known_args(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401 - as argparse has it
-        module = import_module(f"rmtoolkit.cli.{self.prog.split()[-1]}")
-        module.add_arguments(self)
-        self.set_defaults(run=module.run)
+        name = self.prog.split()[-1]
+        add_options(self, name)
+        # Each command is a module of its name; only the one that is asked for is imported.
+        self.set_defaults(run=import_module(f"rmtoolkit.cli.{name}").run)
         found, unknown = super().parse_known_args(*words, **options)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -186,6 +173,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Command)
-    for name, text in _COMMANDS.items():
-        commands.add_parser(name, help=text, allow_abbrev=False)
+    for name, told in texts("cli/commands")["commands"].items():
+        commands.add_parser(name, help=told["help"], allow_abbrev=False)
     return parser

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from rmtoolkit.text import texts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -28,49 +30,13 @@ DONE: Final = 0
 FINDINGS: Final = 1
 BAD_INPUT: Final = 2
 
-_SOURCE_HELP: Final = (
-    "a file, a folder or a glob: saved Prometheus answers, kubectl top logs, docker stats, jemalloc statistics, "
-    "Parquet, a lake; or the address of a Prometheus server (http://…) or of a lake in an object store (s3://…)"
-)
-#: What to look at. A server is asked for just that; any other source is cut to the times and names.
-SERVER_OPTIONS: Final = {
-    "last": ("DURATION", "how long before the end to begin, such as 36h; default 7d, of a file all"),
-    "start": ("TIME", "first instant, such as 2026-11-23T03:05 (UTC)"),
-    "end": ("TIME", "last instant; default now"),
-    "namespace": ("NAME", "only this namespace; may be given several times"),
-    "workload": ("NAME", "only this workload; may be given several times"),
-    "pod": ("NAME", "only this pod; may be given several times"),
-    "step": ("DURATION", "the highest value of every step, such as 1h, instead of all samples: for whole fleets"),
-    "token_file": ("FILE", "holds the token to sign with; or set RMTOOLKIT_TOKEN, or RMTOOLKIT_USERNAME and _PASSWORD"),
-    "tenant": ("NAME", "sent as X-Scope-OrgID; or set RMTOOLKIT_TENANT"),
-    "ca_file": ("FILE", "certificates of your own authority; or set RMTOOLKIT_CA_FILE"),
-    "remote_read": ("", "fetch samples by remote read instead of JSON, where the server has it"),
-}
-#: What files are told apart by, or cannot say themselves.
-_FILE_OPTIONS: Final = {
-    "timezone": ("ZONE", "of times that do not say theirs, such as Europe/Berlin or +01:00"),
-    "time": ("TIME", "when the first of several snapshots without times was taken; of dmesg, when the machine started"),
-    "interval": ("DURATION", "between snapshots without times, such as 15s"),
-    "timeout": ("SECONDS", "the longest silence of a server; default 60"),
-}
-_NAMED_OPTIONS: Final = {
-    "metric": ("NAME=SIGNAL", "what a metric or column means, such as app_heap_bytes=allocated_bytes; several times"),
-    "label": ("NAME=IDENTITY", "what a label or column tells, such as k8s_ns=namespace; may be given several times"),
-}
+#: What is looked at: a server is asked for just that; any other source is cut to the times and names.
+_OF_SERVERS: Final = ("step", "token_file", "tenant", "ca_file", "remote_read")
 #: Formats of what is written to stdout.
 _FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")
 _SNAPSHOTS: Final = ("timezone", "time", "interval")
-_FAIL_HELP: Final = (
-    "exit with status 1 if a workload leaks (leak), or if one reaches its limit or has more than the accepted chance "
-    "of an OOM kill within 7 days (oom); may be given twice"
-)
-_HEAP_HELP: Final = (
-    "a heap profile of the workload, as WORKLOAD=FILE where there are several workloads; several files of one workload "
-    "are snapshots in the order in which they were taken; or the address of a Pyroscope server, asked for what it "
-    "kept of the workload's pods in the time of the recording"
-)
 
 
 def is_plugin() -> bool:
@@ -78,36 +44,35 @@ def is_plugin() -> bool:
     return Path(sys.argv[0]).name.startswith("kubectl-rmtoolkit") or bool(os.environ.get("RMTOOLKIT_PLUGIN"))
 
 
-def add_sources(command: argparse.ArgumentParser, *, fail_on: bool = True, scheduler: bool = True) -> None:
-    """Add what says where to read, and of it what."""
-    command.add_argument("sources", nargs="+", metavar="SOURCE", help=_SOURCE_HELP)
-    if fail_on:
-        command.add_argument("--fail-on", action="append", choices=("leak", "oom"), default=[], help=_FAIL_HELP)
-    if scheduler:
-        command.add_argument(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="of Dask, such as tcp://10.0.0.1:8786: its workers judge the parts of a lake",
-        )
-    add_server(command.add_argument_group("what to look at (step and what follows are of a server, http://…)"))
+def _chance(typed: str) -> float:
+    chance = _number(typed.removesuffix("%")) / (100 if typed.endswith("%") else 1)
+    if not 0 < chance < 1:
+        msg = f"'{typed}' is no chance between 0 and 1. Write it like 0.05 or 5%"
+        raise argparse.ArgumentTypeError(msg)
+    return chance
 
 
-def add_server(command: argparse.ArgumentParser | argparse._ArgumentGroup, **told: str | None) -> None:
-    """Add what a server is asked for, and by whom; another help for some of it, or None to leave it out."""
-    for name, (shown, text) in (SERVER_OPTIONS | _FILE_OPTIONS | _NAMED_OPTIONS).items():
-        flag, said = f"--{name.replace('_', '-')}", told.get(name, text)
-        if said is not None and not shown:
-            command.add_argument(flag, action="store_true", default=None, help=said)
-        elif said is not None:
-            action = "append" if name in (*_SEVERAL, *_NAMED_OPTIONS) else "store"
-            command.add_argument(flag, metavar=shown, help=said, action=action)
+_TYPES: Final = {"int": int, "float": float, "chance": _chance}
 
 
-def add_output(command: argparse.ArgumentParser, text: str, *formats: str) -> None:
-    """Add where else to write, or that all goes to stdout."""
-    said = f"{text}; - writes nothing but that to stdout"
-    command.add_argument("-o", "--output", metavar="FILE", help=said)
-    command.add_argument("--format", choices=formats, help="of -o -; default json")
+def add_options(command: argparse.ArgumentParser, name: str) -> None:
+    """Add what a command understands, as `commands.toml` says."""
+    told = texts("cli/commands")
+    own = told["commands"][name].get("options", {})
+
+    def add(place: argparse._ActionsContainer, takes: Sequence[str]) -> None:
+        for one in takes:
+            if (group := told["groups"].get(one)) is not None:
+                title = group.get("title")
+                inner = place.add_argument_group(title) if title else place.add_mutually_exclusive_group()
+                add(inner, group["takes"])
+                continue
+            option: dict[str, Any] = {**told["options"].get(one, {}), **own.get(one, {})}
+            option |= {"type": _TYPES[option["type"]]} if "type" in option else {}
+            names = [one] if option.pop("positional", False) else [option.pop("short", f"--{one}"), f"--{one}"]
+            place.add_argument(*dict.fromkeys(names), **option)
+
+    add(command, told["commands"][name]["takes"])
 
 
 def stream_format(options: argparse.Namespace) -> str | None:
@@ -147,11 +112,11 @@ def named(options: argparse.Namespace) -> dict[str, Any]:
     from rmtoolkit.exceptions import RmtoolkitError, quote
 
     found: dict[str, Any] = {}
-    for name in _NAMED_OPTIONS:
+    for name in ("metric", "label"):
         for one in getattr(options, name) or ():
             given, equals, meaning = one.rpartition("=")
             if not equals or not given or not meaning:
-                msg = f"--{name} {quote(one)}: expected {_NAMED_OPTIONS[name][0]}."
+                msg = f"--{name} {quote(one)}: expected {texts('cli/commands')['options'][name]['metavar']}."
                 raise RmtoolkitError(msg)
             found.setdefault(f"{name}s", {})[given] = meaning
     if options.timeout is not None:
@@ -170,32 +135,6 @@ def _number(typed: str) -> float:
         return math.nan
 
 
-def add_heap(command: argparse.ArgumentParser) -> None:
-    """Add the option that gives a heap profile to a verdict."""
-    command.add_argument("--heap", action="append", default=[], metavar="[WORKLOAD=]FILE", help=_HEAP_HELP)
-
-
-def _chance(typed: str) -> float:
-    chance = _number(typed.removesuffix("%")) / (100 if typed.endswith("%") else 1)
-    if not 0 < chance < 1:
-        msg = f"'{typed}' is no chance between 0 and 1. Write it like 0.05 or 5%"
-        raise argparse.ArgumentTypeError(msg)
-    return chance
-
-
-def add_limits(command: argparse.ArgumentParser) -> None:
-    """Add what a recommendation of limits can be told."""
-    command.add_argument(
-        "--oom-probability",
-        type=_chance,
-        default=0.05,
-        metavar="P",
-        help="accepted chance of an OOM kill in 7 days: 0.01 or 1%% (default 0.05)",
-    )
-    command.add_argument("--margins", metavar="FILE", help="margins that were learnt from your own weeks (JSON)")
-    command.add_argument("--price", type=float, metavar="P", help="of a requested GiB for an hour, in any currency")
-
-
 def read(options: argparse.Namespace) -> Recording | Lake:
     """Read what was asked for; a lake stays one."""
     import rmtoolkit as rm
@@ -203,7 +142,7 @@ def read(options: argparse.Namespace) -> Recording | Lake:
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.lake import Lake
 
-    known = (*SERVER_OPTIONS, *_SNAPSHOTS)
+    known = (*_TIMES, *_SEVERAL, *_OF_SERVERS, *_SNAPSHOTS)
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
     sources = [_stdin() if source == "-" else source for source in options.sources]
     # All at once: what cannot be read is left out as long as something else can.

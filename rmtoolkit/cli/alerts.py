@@ -13,17 +13,6 @@ if TYPE_CHECKING:
 _YAML: Final = (".yaml", ".yml")
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    _sources.add_sources(command, fail_on=False)
-    command.add_argument("-o", "--output", metavar="FILE", required=True, help="the rules: .yaml; - writes to stdout")
-    tests = "also write what was recorded, and what must fire on it, for promtool test rules: .yaml"
-    command.add_argument("--tests", metavar="FILE", help=tests)
-    command.add_argument(
-        "--dashboard", metavar="FILE", help="also write a Grafana dashboard of the same queries: .json"
-    )
-
-
 def run(options: argparse.Namespace) -> int:
     """Write the rules, and what was asked for beside them."""
     import os

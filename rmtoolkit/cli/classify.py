@@ -11,23 +11,6 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    _sources.add_sources(command)
-    command.add_argument(
-        "--by",
-        choices=("workload", "instance"),
-        default="workload",
-        help="a row per workload (default), or per pod and container",
-    )
-    _sources.add_heap(command)
-    _sources.add_output(command, "also write the verdicts: .parquet, .csv or .json", "json", "csv", "markdown")
-    command.add_argument(
-        "-v", "--verbose", action="store_true", help="figures, reason and next step of each, not a line"
-    )
-    command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the verdicts, and write what was asked for."""
     from rmtoolkit import text

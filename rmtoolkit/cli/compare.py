@@ -12,14 +12,6 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    command.add_argument("local", metavar="LOCAL", help="what was recorded on this machine: rmtoolkit record -o LOCAL")
-    _sources.add_sources(command, fail_on=False, scheduler=False)
-    told = "also write it: .html as a page; .parquet, .csv or .json as a row per layer"
-    _sources.add_output(command, told, "json", "csv", "markdown")
-
-
 def run(options: argparse.Namespace) -> int:
     """Print where the difference comes from, and write what was asked for."""
     import polars as pl

@@ -60,16 +60,6 @@ _START: Final = 120
 _END: Final = 15
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    _sources.add_sources(command, fail_on=False, scheduler=False)
-    _sources.add_heap(command)
-    command.add_argument(
-        "--port", type=int, default=0, metavar="N", help="port to listen on; default: one that is free"
-    )
-    command.add_argument("--no-browser", action="store_true", help="only print the address")
-
-
 def run(options: argparse.Namespace) -> int:
     """Read, judge once, and serve."""
     from rmtoolkit.assessment import assess

@@ -16,10 +16,6 @@ SAMPLES: Final = "data/samples"
 PAGE: Final = "out/demo.html"
 
 
-def add_arguments(_: argparse.ArgumentParser) -> None:
-    """Understand nothing: the samples are where they are."""
-
-
 def run(_: argparse.Namespace) -> int:
     """Judge the samples, and say where the page is."""
     show()

@@ -12,14 +12,6 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    told = "its name, namespace/workload, namespace/workload/container, or a pod's name"
-    command.add_argument("of", metavar="WORKLOAD", help=told)
-    _sources.add_sources(command, fail_on=False, scheduler=False)
-    _sources.add_heap(command)
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the card of one workload."""
     from rmtoolkit import text

@@ -22,45 +22,6 @@ _WINDOW: Final = ("last", "start", "end")
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    command.add_argument(
-        "files",
-        nargs="*",
-        metavar="FILE",
-        help="a heap profile: heaptrack, jemalloc's or gperftools' dumps, pprof, DHAT, massif; several, a folder or a "
-        "glob are snapshots of one program, in the order of the numbers in their names; or the statistics of jemalloc, "
-        "glibc or tcmalloc; - is stdin; or the address at which a service serves it (http://…/debug/pprof/heap), "
-        "in a cluster pod/NAME:PORT/debug/pprof/heap, svc/… or deploy/…, which kubectl forwards",
-    )
-    said = "the program that ran, or a library: names the addresses of a profile without names; several times"
-    command.add_argument("--binary", action="append", metavar="FILE", help=said)
-    said = "a folder with the debugging information of stripped binaries; several times"
-    command.add_argument("--debug", action="append", metavar="FOLDER", help=said)
-    command.add_argument("--diff", metavar="OTHER", help="say what changed since this older profile")
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="also write the suspects, or the changes: .csv, .json or .parquet; or .html, a page with charts; of an "
-        "address else the folder in which profiles are kept (default heap-profiles)",
-    )
-    served = command.add_argument_group("of an address")
-    served.add_argument("--every", metavar="DURATION", help="how long to wait between two profiles, such as 30m")
-    said = "how many to fetch and compare; default 2 with --every, 24 of Pyroscope"
-    served.add_argument("--count", type=int, metavar="N", help=said)
-    served.add_argument("-n", "--namespace", metavar="NAME", help="of the pod; default that of the context")
-    served.add_argument("--context", metavar="NAME", help="of kubectl; default the current one")
-    kept = command.add_argument_group("of Pyroscope")
-    kept.add_argument("--pyroscope", metavar="URL", help="read the heap profiles that this server has kept")
-    kept.add_argument("--labels", metavar="NAME=VALUE,…", help="of the process, such as service_name=api,pod=api-0")
-    for group, names in ((kept, _WINDOW), (served, _SERVED)):
-        for name in names:
-            metavar, said = _sources.SERVER_OPTIONS[name]
-            group.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, help=said)
-    command.add_argument("--no-color", action="store_true", help="no colour, on a terminal too (like NO_COLOR=1)")
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the short answer, and write what was asked for."""
     from rmtoolkit import text

@@ -11,14 +11,6 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    _sources.add_sources(command, fail_on=False)
-    _sources.add_limits(command)
-    said = "also write them: .parquet, .csv, .json, or .yaml as Kubernetes patches"
-    _sources.add_output(command, said, "json", "csv", "markdown", "yaml")
-
-
 def run(options: argparse.Namespace) -> int:
     """Print the limits, and write what was asked for."""
     from rmtoolkit import text

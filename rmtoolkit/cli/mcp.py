@@ -81,11 +81,6 @@ class Told(TypedDict):
     left_out: int
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    _sources.add_sources(command, fail_on=False, scheduler=False)
-
-
 def run(options: argparse.Namespace) -> int:
     """Serve on stdin and stdout until the client goes."""
     from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault

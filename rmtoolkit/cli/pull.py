@@ -12,27 +12,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
 
-#: Of what a server is asked for a lake takes everything, or it is said in files.
-_UNUSED: Final = ("pod", "timezone", "time", "interval")
 _ASKED: Final = ("last", "start", "end", "namespace", "workload", "step", "overlap", "again")
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    command.add_argument("--prometheus", metavar="URL", required=True, help="address of the server (http://…)")
-    command.add_argument(
-        "-o", "--output", metavar="LAKE", required=True, help="the lake: a folder or s3://…; made if need be"
-    )
-    command.add_argument(
-        "--overlap",
-        metavar="DURATION",
-        default="10m",
-        help="how much of what the lake has to fetch again, for samples that came late; default 10m",
-    )
-    command.add_argument("--again", action="store_true", help="fetch everything, whatever was pulled before")
-    _sources.add_server(
-        command, last="how long before the end to begin, such as 36h; default 7d", **dict.fromkeys(_UNUSED)
-    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -18,39 +18,6 @@ if TYPE_CHECKING:
 _SHOWN_EVERY_SECONDS: Final = 0.5
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    what = command.add_mutually_exclusive_group()
-    what.add_argument("--pid", type=int, metavar="N", help="record this process of this machine, with its children")
-    what.add_argument("--cgroup", metavar="PATH", help="record this cgroup of this machine: a container or a service")
-    what.add_argument("--kubectl", action="store_true", help="record the containers of a cluster through kubectl")
-    command.add_argument(
-        "command",
-        nargs="*",
-        metavar="-- COMMAND",
-        help="start this program and record it, with its children; its arguments follow",
-    )
-    where = command.add_mutually_exclusive_group()
-    where.add_argument("-n", "--namespace", metavar="NAME", help="of this namespace; without it, that of the context")
-    where.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces")
-    command.add_argument("--context", metavar="NAME", help="the cluster: a context of kubectl's configuration")
-    command.add_argument("--name", help="stands for workload and container of what runs on this machine")
-    command.add_argument("--interval", metavar="TIME", help="time between two samples (1s; of a cluster 15s)")
-    command.add_argument(
-        "--duration",
-        metavar="TIME",
-        help="stop after so long, such as 1h; without it, when what is recorded has ended, or on Ctrl-C",
-    )
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        required=True,
-        help="the file: .parquet, or a lake (a folder that is one, or s3://…), which can be read while it is recorded; "
-        "or of a cluster .jsonl, to which a line per answer is added, or .parquet, made of them at the end",
-    )
-
-
 def run(options: argparse.Namespace) -> int:
     """Record, and say what was recorded."""
     if _sources.is_plugin() and options.pid is None and not (options.cgroup or options.command):

@@ -12,30 +12,6 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Say what the command understands."""
-    _sources.add_sources(command)
-    command.add_argument(
-        "-o", "--output", metavar="FILE", required=True, help="the page: week.html, or week.pdf (printed by Chromium)"
-    )
-    command.add_argument("--pdf", metavar="FILE", help="print the page to this file as well")
-    command.add_argument(
-        "--previous",
-        metavar="FILE",
-        help="verdicts.parquet of last week's report, or its folder: names what changed; the folder of --beside may be "
-        "empty the first time",
-    )
-    command.add_argument(
-        "--beside", metavar="FOLDER", help="also write verdicts, limits, limits.yaml and summary.md there"
-    )
-    command.add_argument("--acknowledged", metavar="FILE", help="TOML of what is known and accepted")
-    command.add_argument("--title", help="stands at the top of the page")
-    _sources.add_limits(command)
-    command.add_argument("--currency", default="USD", metavar="WORD", help="of the price (default USD)")
-    command.add_argument("--date", metavar="TIME", help="when it is written, such as 2026-11-23T03:05 (default now)")
-    _sources.add_heap(command)
-
-
 def run(options: argparse.Namespace) -> int:
     """Write the report."""
     from rmtoolkit._io import check_target
