@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.thresholds import ONE_RISE_SAMPLES
 from tests.analysis.curves import MI, record
-from tests.analysis.verdicts import row_of
+from tests.analysis.verdicts import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,26 +31,24 @@ def started(samples: int, length: int, shape: str, rest: Array, seed: int) -> di
     return {"anon_bytes": np.maximum(LEVEL * start + rest + noise, 0.1) * MI}
 
 
-@pytest.mark.parametrize("shape", ["ramp", "late", "curve"])
-@pytest.mark.parametrize("length", [1, 2, 3, 6])
-@pytest.mark.parametrize("samples", [110, 200, 400])
 @pytest.mark.parametrize(
-    ("rest", "verdict"),
+    ("rest", "verdicts"),
     [
-        pytest.param(lambda place: 0.4 * place, "leak", id="line"),
-        pytest.param(lambda place: 0 * place, "not_leak", id="rest"),
-        pytest.param(lambda place: 0.3 * (1 - np.exp(-place / 0.1)), "not_leak", id="warm-up"),
-        pytest.param(lambda place: 0.4 * (place > 0.45), "not leak", id="step"),
-        pytest.param(lambda place: 0.3 * (place > 0.4) + 0.6 * (place > 0.8), "not leak", id="stairs"),
+        pytest.param(lambda place: 0.4 * place, {"leak"}, id="line"),
+        pytest.param(lambda place: 0 * place, {"not_leak"}, id="rest"),
+        pytest.param(lambda place: 0.3 * (1 - np.exp(-place / 0.1)), {"not_leak"}, id="warm-up"),
+        pytest.param(lambda place: 0.4 * (place > 0.45), {"not_leak", "inconclusive"}, id="step"),
+        pytest.param(
+            lambda place: 0.3 * (place > 0.4) + 0.6 * (place > 0.8), {"not_leak", "inconclusive"}, id="stairs"
+        ),
     ],
 )
-def test_a_short_start_hides_nothing(samples: int, length: int, shape: str, rest: Rest, verdict: str) -> None:
+def test_a_short_start_hides_nothing(rest: Rest, verdicts: set[str]) -> None:
     """A clean line behind it is a leak once seen for long; rest and a warm-up are none, nor a step or two."""
-    place = np.arange(samples) / samples
-    row = row_of(record(place * samples / 240, started(samples, length, shape, LEVEL * rest(place), samples)))
-    if verdict == "leak" and samples < ONE_RISE_SAMPLES:
-        verdict = "inconclusive"
-    if verdict == "not leak":
-        assert row["verdict"] != "leak", row["explanation"]
-    else:
-        assert row["verdict"] == verdict, row["explanation"]
+    recordings = []
+    for samples, length, shape in product((110, 200, 400), (1, 2, 3, 6), ("ramp", "late", "curve")):
+        place = np.arange(samples) / samples
+        curve = started(samples, length, shape, LEVEL * rest(place), samples)
+        recordings.append(record(place * samples / 240, curve))
+    for row in rows_of(recordings):
+        assert row["verdict"] in verdicts, row["explanation"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.judge import verdicts_with
 
 if TYPE_CHECKING:
-    import polars as pl
+    from collections.abc import Iterable
 
     from rmtoolkit.recording import Recording
 
@@ -34,3 +37,14 @@ def row_of(recording: Recording | pl.DataFrame) -> dict[str, Any]:
     rows = judged(recording).rows(named=True)
     assert len(rows) == 1
     return rows[0]
+
+
+def rows_of(recordings: Iterable[Recording]) -> list[dict[str, Any]]:
+    """The only row of each, judged together: that takes a fraction of the time, and neighbours change nothing."""
+    named = [
+        replace(one, containers=one.containers.with_columns(workload=pl.lit(f"w{at:03}")))
+        for at, one in enumerate(recordings)
+    ]
+    rows = {row["workload"]: row for row in judged(rm.concat(named)).rows(named=True)}
+    assert len(rows) == len(named)
+    return [rows[name] for name in sorted(rows)]
