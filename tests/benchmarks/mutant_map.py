@@ -1,4 +1,4 @@
-"""A pytest plugin that notes which test runs which line, how long each test takes, and which fail already.
+"""A pytest plugin that notes which test runs which line, what each test costs, and which fail already.
 
 ``pytest -p tests.benchmarks.mutant_map``; the folder that the notes go to stands in MUTANT_MAP.
 """
@@ -18,11 +18,13 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+_SPENT: Final = pytest.StashKey[float]()
 FOLDER: Final = Path(os.environ.get("MUTANT_MAP", "."))
 SEEN: Final = coverage.Coverage(
     data_file=FOLDER / "coverage", data_suffix=True, include=[f"{Path.cwd()}/rmtoolkit/*"], messages=False
 )
-_seconds: Final[defaultdict[str, float]] = defaultdict(float)
+_cpu_seconds: Final[defaultdict[str, float]] = defaultdict(float)
+_wall_seconds: Final[defaultdict[str, float]] = defaultdict(float)
 _failed: Final[set[str]] = set()
 
 
@@ -51,14 +53,26 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Note lines under the name of the test that runs them."""
     _forget()
     SEEN.switch_context(item.nodeid)
+    item.stash[_SPENT] = sum(os.times()[:4])
     done = yield
     SEEN.switch_context("")
     return done
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send the CPU time so far along: on a busy machine wall time says little of what a test costs."""
+    report = yield
+    spent = sum(os.times()[:4])
+    vars(report)["cpu_seconds"] = spent - item.stash.get(_SPENT, spent)
+    item.stash[_SPENT] = spent
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Add up a test's set-up, call and tear-down."""
-    _seconds[report.nodeid] += report.duration
+    _cpu_seconds[report.nodeid] += vars(report)["cpu_seconds"]
+    _wall_seconds[report.nodeid] += report.duration
     if report.outcome != "passed":
         _failed.add(report.nodeid)
 
@@ -69,5 +83,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         SEEN.stop()
         SEEN.save()
     if not hasattr(config, "workerinput"):
-        text = json.dumps({"seconds": _seconds, "failed": sorted(_failed)})
+        told = {"cpu_seconds": _cpu_seconds, "wall_seconds": _wall_seconds, "failed": sorted(_failed)}
+        text = json.dumps(told)
         (FOLDER / "tests.json").write_text(text, encoding="utf-8")

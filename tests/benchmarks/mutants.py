@@ -258,11 +258,12 @@ def environment(tree: Path, **more: str) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """What was noted of a state of the package: who runs which line, and how long each test takes."""
+    """What was noted of a state of the package: who runs which line, and what each test costs."""
 
     data: coverage.CoverageData
     tree: Path
-    seconds: dict[str, float]
+    cpu_seconds: dict[str, float]
+    wall_seconds: dict[str, float]
     failed: frozenset[str]
     tests: dict[str, str]
 
@@ -298,7 +299,7 @@ def known(jobs: int, asked: list[str], *, anew: bool) -> Known:
     data = coverage.CoverageData(str(notes / "coverage"))
     data.read()
     told = json.loads((notes / "tests.json").read_text("utf-8"))
-    return Known(data, tree, told["seconds"], frozenset(told["failed"]), stored["tests"])
+    return Known(data, tree, told["cpu_seconds"], told["wall_seconds"], frozenset(told["failed"]), stored["tests"])
 
 
 def statement(text: str, line: int) -> tuple[range, bool]:
@@ -337,19 +338,20 @@ def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> t
     of_file = {test.split("::")[0] for tests in by_line.values() for test in tests if test}
     turns: dict[str, int] = Counter()
     order = []
-    for test in sorted(covering - facts.failed, key=lambda test: facts.seconds.get(test, 0.0)):
+    for test in sorted(covering - facts.failed, key=lambda test: facts.cpu_seconds.get(test, 0.0)):
         home = test.split("::")[0]
         if home not in changed:
-            order.append((turns[home], facts.seconds.get(test, 0.0), test))
+            order.append((turns[home], facts.cpu_seconds.get(test, 0.0), test))
             turns[home] += 1
     tests = sorted(name for name in changed if name in of_file or name not in facts.tests)
-    expected = 5.0 * len(tests)
+    expected = waited = 5.0 * len(tests)
     for _, cost, test in sorted(order):
         if tests and expected + cost > seconds:
             continue
         tests.append(test)
         expected += cost
-    return tests, expected
+        waited += facts.wall_seconds.get(test, 0.0)
+    return tests, waited
 
 
 def meet(mutant: Mutant, facts: Known, changed: set[str], seconds: float, tree: Path) -> dict[str, Any]:
@@ -427,7 +429,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", action="append", default=[], help="a package, or a path in it; may be repeated")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=60, help="of tests for a change, at most (default: %(default)s)"
+        "--seconds", type=float, default=60, help="of CPU time of tests for a change, at most (default: %(default)s)"
     )
     parser.add_argument("--tests", action="append", help="folders or files of tests (default: all)")
     parser.add_argument("--map", action="store_true", help="note anew which test runs which line")
