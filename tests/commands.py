@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import rmtoolkit as rm
 from rmtoolkit import cli
+from rmtoolkit.cli import mcp
 from rmtoolkit.cli._sources import add_options
+from rmtoolkit.exceptions import RmtoolkitError
 from tests import fleet
-from tests.written import write
+from tests.written import plain, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,8 +157,52 @@ def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
     return told
 
 
+#: What an agent asks of the fleet, a link into it, a folder of heap profiles and a server.
+ASKED: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("sources", {}),
+    ("judge", {"source": "fleet.parquet", "most": 2}),
+    ("judge", {"source": "fleet.parquet", "namespace": "mail", "most": 0}),
+    ("judge", {"source": "fleet.parquet", "workload": "nobody"}),
+    ("judge", {"source": "b/lake", "workload": "days-and-nights"}),
+    ("judge", {"source": "http://127.0.0.1:1"}),
+    ("judge", {"source": "http://127.0.0.1:2/"}),
+    ("judge", {"source": "lake"}),
+    ("judge", {"source": "b/gone"}),
+    ("limits", {"source": "fleet.parquet", "workload": "held-at-its-limit", "oom_probability": 0.2}),
+    ("limits", {"source": "fleet.parquet", "namespace": "shop", "most": 1}),
+    ("explain", {"source": "fleet.parquet", "workload": "killed-climbs", "namespace": "mail"}),
+    ("explain", {"source": "fleet.parquet", "workload": "kept-pages"}),
+    ("heap", {"file": "h/warm-jackdaw.heaptrack.zst"}),
+    ("heap", {"file": "h/warm-jackdaw.heaptrack.zst", "before": "h/warm-jackdaw-early.heaptrack.zst"}),
+    ("heap", {"file": "a.toml"}),
+)
+
+
+def _asked() -> list[Any]:
+    """What an agent is told, errors too; of long lists most rows are named alone."""
+    Path("b").mkdir()
+    Path("lake").rename("b/lake")
+    Path("lake").symlink_to("b/lake")
+    parser = argparse.ArgumentParser()
+    add_options(parser, "mcp")
+    tools = mcp.Tools(parser.parse_args(["fleet.parquet", "b", "h", "http://u:p@127.0.0.1:1/"]))
+    here, heaps = os.path.realpath("."), os.path.realpath("h")
+    lines: list[Any] = []
+    for tool, words in ASKED:
+        try:
+            said = getattr(tools, tool)(**words)
+        except RmtoolkitError as error:
+            said = {"error": str(error)}
+        if tool == "sources":
+            said["lines"] = [one for one in said["lines"] if heaps not in one and "lake" not in one]
+        if "workloads" in said:
+            said["workloads"][2:] = [row["workload"] for row in said["workloads"][2:]]
+        lines += [f"{tool} {words}", json.loads(json.dumps(plain(said)).replace(here, "").replace(heaps, "h"))]
+    return lines
+
+
 def told() -> dict[str, list[Any]]:
-    """Options of each command, and the runs."""
+    """Options of each command, the runs, and what an agent is told."""
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -170,9 +217,10 @@ def told() -> dict[str, list[Any]]:
             runs.append(_ran("classify fleet.parquet --workload kept-pages", unicode=False))
             runs.append(_ran("limits fleet.parquet --workload kept-pages", unicode=False))
             runs.append(_ran("heap s/svc_jemalloc_stats.json.gz", unicode=False))
+            agents = _asked()
         finally:
             os.chdir(here)
-    return {"options": list(_options()), "runs": runs}
+    return {"options": list(_options()), "runs": runs, "agents": agents}
 
 
 if __name__ == "__main__":

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import re
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import pytest
 from mcp import Client, StdioServerParameters
 
 import rmtoolkit as rm
 from rmtoolkit import cli
+from rmtoolkit.cli import _sources, mcp
+from rmtoolkit.exceptions import warn
 from rmtoolkit.recording import Recording
+from rmtoolkit.text import printable
+from rmtoolkit.views import heap_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-
-    import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LEAK: Final = ROOT / "data" / "samples" / "mellow-jackdaw"
@@ -162,6 +168,78 @@ def test_labels_cannot_speak(tmp_path: Path) -> None:
                 assert '"x' in text
 
     ask([file], asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "longest", "told"),
+    [
+        ("a" * 120, None, "a" * 120),
+        ("a" * 121, None, f'"{"a" * 60}"'),
+        ("AZaz09._/:@+-", None, "AZaz09._/:@+-"),
+        ("é", None, '"é"'),
+        ('a "b"\n', None, None),
+        ("a b" * 100, 300, f'"{"a b" * 100}"'),
+        ("a b" * 101, 300, f'"{"a b" * 100}"'),
+        ("a" * 301, 300, f'"{"a" * 300}"'),
+    ],
+    ids=["plain", "long", "signs", "letters", "quotes", "a sentence", "a long one", "a long name"],
+)
+def test_what_is_no_plain_name_is_quoted_and_cut(name: str, longest: int | None, told: str | None) -> None:
+    """Plain names stay as they are up to 120 letters; of all others 60 stand in quotes, or as many as are asked for."""
+    assert mcp._tame(name, longest) == (told or json.dumps(printable(name), ensure_ascii=False))
+
+
+def test_names_that_are_alike_when_cut_are_counted() -> None:
+    """Each name has its number; nothing is known of what has none, and details of events are quoted too."""
+    names = [f"{ORDER}{at}" for at in range(3)]
+    samples = pl.DataFrame({"time": [0, 60] * 3, "pod": names * 2, "rss_bytes": [1 << 20] * 6}).sort("pod", "time")
+    recording = Recording.from_frame(samples)
+    event = {"container_id": 0, "time": recording.samples["time"][0], "kind": "error", "detail": "two words"}
+    events = pl.DataFrame([event], schema=recording.events.schema)
+    told = mcp._tamed(replace(recording, events=events))
+    first = mcp._tame(names[0])
+    assert told.containers["pod"].to_list() == [first, f"{first}#2", f"{first}#3"]
+    assert told.containers["version"].null_count() == 3
+    assert told.events["detail"].to_list() == ['"two words"']
+
+
+def test_long_lists_say_how_much_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 files and no more are listed, those of the folder before those below it; of a profile 60 lines of 200."""
+    (tmp_path / "a").mkdir()
+    for at in range(203):
+        (tmp_path / ("a" if at < 3 else "") / f"{at:03}.json").touch()
+    tools = mcp.Tools(_started(tmp_path))
+    told = tools.sources()
+    assert told["left_out"] == 4
+    assert told["lines"][:2] == [str(tmp_path.resolve()), str(tmp_path.resolve() / "003.json")]
+    assert len(told["lines"]) == 200
+    monkeypatch.setattr(heap_terminal, "answer", lambda _: "\n".join(["x" * 201] * 61))
+    told = mcp.Tools(_started(HEAPS)).heap(str(HEAPS / "warm-jackdaw.dhat.json.gz"))
+    assert told == {"lines": ["x" * 200] * 60, "left_out": 1}
+
+
+def test_ten_warnings_of_ours_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that were told before; what other packages warn of is for nobody."""
+    file = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1 << 20] * 2})).write(
+        tmp_path / "a.parquet"
+    )
+    read = _sources.read
+
+    def warned(options: argparse.Namespace) -> Any:
+        for at in range(12):
+            warn(f"again {at // 2}")
+            warnings.warn("of another", UserWarning, stacklevel=1)
+        return read(options)
+
+    monkeypatch.setattr(_sources, "read", warned)
+    said = mcp.Tools(_started(file)).judge(str(file))["warnings"]
+    assert said == [f'"again {at // 2}"' for at in range(10)]
+
+
+def _started(*sources: Path) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    _sources.add_options(parser, "mcp")
+    return parser.parse_args([str(source) for source in sources])
 
 
 def strings(answer: Any) -> list[str]:

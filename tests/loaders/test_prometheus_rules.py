@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus._decode import TWICE
+from rmtoolkit.loaders.prometheus import _discover, _fetch
+from rmtoolkit.loaders.prometheus._decode import TWICE, Decoded
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,
     OTHER_JOB,
@@ -30,6 +32,87 @@ if TYPE_CHECKING:
 
 WORKING_SET = "container_memory_working_set_bytes"
 UID = "12345678-1234-1234-1234-123456789abc"
+
+
+@pytest.mark.parametrize(
+    ("scraped", "often"),
+    [({80.0: 1}, 80), ({20.0: 9, 80.0: 1}, 20), ({20.0: 8, 80.0: 2}, 80), ({80.0: 1, 20.0: 1, 5.0: 18}, 5)],
+    ids=str,
+)
+def test_nine_of_ten_series_tell_how_often_is_scraped(scraped: dict[float, int], often: float) -> None:
+    """One of ten may be scraped more often, and two of ten not."""
+    assert _discover._often(Counter(scraped)) == often
+
+
+def test_what_a_server_has_is_found_by_two_looks() -> None:
+    """The most of each name counts, within the window what lies in it; pods known as a whole are named up to 500."""
+    rule = "node_namespace_pod_container:" + WORKING_SET
+    cgroup, pods, cores = (
+        _discover.Leg("cgroup", (), listed=(WORKING_SET, rule, "container_memory_rss")),
+        _discover.Leg("cgroup", (), listed=(WORKING_SET,), of_pods=True),
+        _discover.Leg(_discover.CORE_FAMILY, (), listed=_discover._CPU_LIMITS),
+    )
+    quotas, docker = (
+        _discover.Leg(_discover.CORE_FAMILY, matchers, listed=_discover._QUOTAS)
+        for matchers in ((), (_fetch.Matcher("name", "!=", ""),))
+    )
+
+    def seen(*series: tuple[str, str, list[float]]) -> Decoded:
+        labels = [{"rmtoolkit_leg": leg, "rmtoolkit_name" if leg != "lone" else "pod": name} for leg, name, _ in series]
+        values = [values for *_, values in series]
+        times = np.concatenate([np.arange(len(one)) * 1000 for one in values])
+        return Decoded(
+            labels, [""] * len(labels), np.array([len(one) for one in values]), times, np.concatenate(values)
+        )
+
+    legs = [cgroup, pods, cores, quotas, docker]
+    answer = seen(
+        ("0", rule, [5, 4, 3]),
+        ("0 often", "40", [7, 9, 1]),
+        ("0 often", "20", [1, 1, 1]),
+        ("1", WORKING_SET, [700, 0, 0]),
+        *((str(at), leg.listed[0], [2]) for at, leg in enumerate(legs) if at > 1),
+        ("lone", "b", [1]),
+        ("lone", "a", [1]),
+    )
+    told = _discover._seen(answer, legs, 2000)
+    assert told.counts[0] == {rule: 5, WORKING_SET: 10}
+    assert told.sure[0] == {rule: 3, WORKING_SET: 2}
+    found = _discover._found(legs, told, {})
+    first, whole, *others = found
+    assert first.counts == {WORKING_SET: 10, "container_memory_rss": 0}
+    assert (first.sure, first.interval_seconds) == ({WORKING_SET: 2, rule: 0}, 30)
+    assert (whole.matchers, whole.counts) == ((_fetch.Matcher("pod", "=~", "a|b"),), {WORKING_SET: 2})
+    assert whole.interval_seconds == 30
+    assert [leg.listed for leg in others] == [_discover._CPU_LIMITS, _discover._QUOTAS]
+    for leg in others:
+        assert leg.counts == dict.fromkeys(leg.listed, 0) | {leg.listed[0]: 2}
+    assert others[1].matchers == docker.matchers
+    for count, named in ((500, 1), (501, 0)):
+        told = told._replace(lone={f"p{at}" for at in range(count)})
+        assert len(_discover._found(legs, told, {})[1].matchers) == named
+    without = _discover._found(legs, told._replace(lone=set()), {})
+    assert [leg.family for leg in without] == ["cgroup", _discover.CORE_FAMILY, _discover.CORE_FAMILY]
+    rarely = told._replace(often={0: 1.0})
+    assert _discover._found(legs, rarely, {})[0].interval_seconds == 15
+
+
+@pytest.mark.parametrize(
+    ("counts", "kept"),
+    [
+        ({WORKING_SET: 3, "node_namespace_pod_container:" + WORKING_SET: 3}, {WORKING_SET}),
+        ({WORKING_SET: 3, "node_namespace_pod_container:" + WORKING_SET: 4}, None),
+        ({WORKING_SET: 3, "pod_memory_working_set_bytes": 2}, None),
+        ({"kube_pod_container_resource_limits": 2, "node_namespace_pod_container:container_memory_rss": 1}, None),
+        ({"mine": 1, WORKING_SET: 1}, None),
+    ],
+    ids=["as many", "more", "no rule", "of another", "unknown"],
+)
+def test_what_rules_made_of_metrics_is_left_out_where_these_are_there(
+    counts: dict[str, int], kept: set[str] | None
+) -> None:
+    """A recording rule's metric counts where it has more series than the metric it was made of."""
+    assert _discover._best(counts) == {name: size for name, size in counts.items() if kept is None or name in kept}
 
 
 def test_pod_cgroups_and_pause_containers(prom: Prom) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.loaders.worked import FOLDER, FOLDERS, told
+from tests.loaders.worked import FOLDER, FOLDERS, queries, told
 from tests.written import changes
 
 
@@ -12,3 +12,8 @@ from tests.written import changes
 def test_nothing_changed(folder: str) -> None:
     """`python -m tests.loaders.worked` writes a change down that is meant."""
     assert changes(FOLDER / f"{folder}.json", told(folder)) == []
+
+
+def test_a_server_is_asked_as_before() -> None:
+    """Whatever is wanted: the same looks at its series, and the same cuts of what it has."""
+    assert changes(FOLDER / "queries.json", queries()) == []
