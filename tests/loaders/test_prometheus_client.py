@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
+from typing import Any
 
 import pytest
 from requests import exceptions as requests
 from urllib3 import exceptions as urllib3
 from urllib3.connection import HTTPConnection
 
+import rmtoolkit as rm
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.server import Failure, failure_of, is_same_server, wait_of
 
 HERE = HTTPConnection("here")
@@ -89,3 +92,20 @@ def test_how_long_a_server_asks_to_wait(header: str, seconds: float) -> None:
     """Seconds, or a time; what is over or unreadable is no wait."""
     assert wait_of({"Retry-After": header}) == seconds
     assert wait_of({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"step": "1500ms"}, "A step is a whole number of seconds, at least 1; got 1.5 s"),
+        ({"step": "500ms"}, "at least 1; got 0.5 s"),
+        ({"namespace": ""}, "namespace= takes a name or several, got ''"),
+        ({"workload": ["api", ""]}, "workload= takes a name or several"),
+        ({"pod": []}, "pod= takes a name or several, got '\\[\\]'"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_said_before_a_server_is_asked(asked: dict[str, Any], said: str) -> None:
+    """Steps of a part of a second, and names that are none."""
+    with pytest.raises(RmtoolkitError, match=said):
+        rm.Prometheus("http://127.0.0.1:1").recording(last="1h", **asked)

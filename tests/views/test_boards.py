@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import gc
+import json
+import pickle
 import sys
 import threading
 from functools import partial
@@ -18,7 +20,7 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.dashboards import live_chart
+from rmtoolkit.views.dashboards import SERVED, live_chart, served
 from rmtoolkit.views.dashboards._base import Page, Wiring
 
 if TYPE_CHECKING:
@@ -206,3 +208,26 @@ def test_what_a_notebook_shows_is_plain_text() -> None:
     assert len(methods) >= 6
     ends = [node.value for method in methods for node in ast.walk(method) if isinstance(node, ast.Return)]
     assert {ast.unparse(end).partition("(")[0] for end in ends if end is not None} <= {"str", "framed"}
+
+
+def test_a_page_shows_what_the_command_judged_and_nothing_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the file runs: a link, a folder, and what others may write are refused."""
+    judged = tmp_path / "judged"
+    judged.write_bytes(pickle.dumps((rm.assess(RECORDING), None, RECORDING)))
+    judged.chmod(0o600)
+    (tmp_path / "link").symlink_to(judged)
+    monkeypatch.delenv(SERVED, raising=False)
+    with pytest.raises(RmtoolkitError, match=f"has no {SERVED}: this page is made by rmtoolkit dashboard"):
+        served.served()
+    for name, mode in (("link", 0o600), ("", 0o600), ("judged", 0o620), ("judged", 0o602)):
+        judged.chmod(mode)
+        monkeypatch.setenv(SERVED, json.dumps({"judged": str(tmp_path / name)}))
+        with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
+            served.served()
+    judged.chmod(0o644)
+    fleet = served.served()
+    assert (fleet.pictured, [row["workload"] for row in fleet._found]) == (False, ["api"])
+    fleet.view = "limits"
+    fleet.close()

@@ -11,6 +11,7 @@ import datetime as dt
 import json
 import re
 import zlib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -128,6 +129,12 @@ def heaps() -> dict[str, list[Any]]:
     grows, changed = heap_answers.answer(late), heap_answers.answer_diff(early, late)
     stats = [STATS / "svc_jemalloc_stats.json.gz", STATS / "jemalloc_known_stats.txt"]
     kept = [heap_answers.answer_allocator(rm.read_allocator(file)) for file in stats]
+    # The same arena again and again: with the threads that use it, and without.
+    arenas = pl.concat(
+        [kept[0].arenas.with_columns(arena=pl.lit(str(at)), threads=pl.lit(at or None, pl.Int64)) for at in range(10)]
+    )
+    kept.append(replace(kept[0], arenas=arenas.cast(kept[0].arenas.schema)))
+    kept.append(heap_answers.answer_allocator(rm.read_allocator(HEAPS / "opal-vole.stats.log.zst")))
     told = {
         "profile": heap_terminal.answer(grows, source="a.zst", colour=True),
         "picture": heap_terminal.answer(dhat, unicode=False),
@@ -224,6 +231,9 @@ def boards() -> dict[str, list[Any]]:
         "threads": sets(explorer, workload="thread-stacks", threads=20),
         "grows": sets(explorer, workload="late-and-young", limit_bytes=400 * MI),
         "killed": sets(explorer, workload="killed-climbs"),
+        "few": sets(explorer, workload="few-samples"),
+        "starting": sets(explorer, workload="killed-while-starting"),
+        "no limit": sets(explorer, workload="outside-the-allocator"),
     }
     told |= {f"explorer: {name}": lines for name, lines in _changed(explorer, steps).items()}
     explorer.close()
@@ -254,6 +264,8 @@ def axes() -> dict[str, list[Any]]:
         "doubled": [_plot.limit_ticks(low * MI, high * MI, 300, 70, doubled=True) for low, high in ((1, 9), (5, 9000))],
         "chance": [_plot.chance_ticks()],
         "money": [[_plot.money_step(top), _plot.money_ticks(top)] for top in (0.003, 0.9, 4.4, 18, 99, 1234, 56_789)],
+        "heap time": [heap._timed(3.0, 3.0 + seconds) for seconds in (0.1, 1, 8, 17, 70, 400, 4000, 90_000, 1e6)],
+        "heap events": [heap._counted(0.5, most) for most in (3, 60, 12_345)],
         "time": [
             _plot.time_ticks(start + 12_345, start + 12_345 + span, width) for span in spans for width in (300, 900)
         ],
