@@ -71,7 +71,7 @@ def test_what_a_server_has_is_found_by_two_looks() -> None:
         ("0 often", "40", [7, 9, 1]),
         ("0 often", "20", [1, 1, 1]),
         ("1", WORKING_SET, [700, 0, 0]),
-        *((str(at), leg.listed[0], [2]) for at, leg in enumerate(legs) if at > 1),
+        *((str(at), leg.listed[0], [2.0]) for at, leg in enumerate(legs) if at > 1),
         ("lone", "b", [1]),
         ("lone", "a", [1]),
     )
