@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from rmtoolkit.loaders._timestamps import Asked, Kind, find, instants, shaped
 from rmtoolkit.text import texts
 
 LOCALES: Final = Path(__file__).parents[1] / "data" / "kubectl" / "date_locales.txt"
+#: When logs were written for which nobody says it.
+WRITTEN: Final = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
 INSTANT: Final = dt.datetime(2026, 11, 24, 22, 52, 57, tzinfo=dt.UTC)
 
 
@@ -152,3 +155,60 @@ def test_no_name_is_of_two_months() -> None:
             assert stamp is not None, name
             day = dt.datetime.fromtimestamp(stamp[0].milliseconds / 1000, dt.UTC)
             assert (day.month, day.day) == (int(number), 24), name
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked", "read"),
+    [
+        (
+            "23:59:50 00:00:05 23:59:55 11:59:55",
+            {"time": "2026-11-24T23:00"},
+            "24T23:59:50 25T00:00:05 24T23:59:55 24T11:59:55",
+        ),
+        ("06:00:00 18:00:00 06:00:00", {"time": "2026-11-24"}, "24T06:00:00 24T18:00:00 24T06:00:00"),
+        ("01:00:00", {"time": "2026-11-24T23:30", "timezone": "+02:00"}, "23T23:00:00"),
+        (
+            "Dec_31_23:59:59 Jan__1_00:00:00 Dec_31_23:59:58",
+            {"time": "2026-12-31"},
+            "12-31T23:59:59 01-01T00:00:00 12-31T23:59:58",
+        ),
+        ("Feb_29_12:00:00", {"time": "2026-03-01"}, "2026-03-01T12:00:00"),
+        ("Feb_29_12:00:00", {"time": "2028-02-01"}, "2028-02-29T12:00:00"),
+        ("Jan__2_00:00:00", {"time": "2026-12-30"}, "2027-01-02T00:00:00"),
+        ("Nov_24_10:00:00", {}, "2026-11-24T10:00:00"),
+        ("Nov_25_23:00:00", {}, "2026-11-25T23:00:00"),
+        ("Nov_27_00:00:00", {}, "2025-11-27T00:00:00"),
+        ("Dec_31_23:59:59 Jan__1_00:00:00", {}, "2025-12-31T23:59:59 2026-01-01T00:00:00"),
+        ("03/04/2026_10:00:00 25/04/2026_10:00:00", {}, "2026-04-03T10:00:00 2026-04-25T10:00:00"),
+        ("03/04/2026_10:00:00 04/25/2026_10:00:00", {}, "2026-03-04T10:00:00 2026-04-25T10:00:00"),
+        (
+            "2026-10-25T02:50:00 2026-10-25T02:10:00 2026-10-25T02:50:00 2026-10-25T03:00:00",
+            {"timezone": "Europe/Berlin"},
+            "T00:50:00 T01:10:00 T01:50:00 T02:00:00",
+        ),
+        ("2026-03-29T01:59:59 2026-03-29T03:00:00", {"timezone": "Europe/Berlin"}, "T00:59:59 T01:00:00"),
+        ("2026-11-24T10:00:00Z 2026-11-24T10:00:00", {"timezone": "-0330"}, "T10:00:00 T13:30:00"),
+    ],
+    ids=str,
+)
+def test_stamps_of_a_log_become_instants(lines: str, asked: dict[str, str], read: str, tmp_path: Path) -> None:
+    """Days and years that are not written, which of two numbers is the month, clocks that are set back."""
+    file = tmp_path / "a.log"
+    file.touch()
+    os.utime(file, (WRITTEN.timestamp(), WRITTEN.timestamp()))
+    words = [line.replace("_", " ") for line in lines.split()]
+    stamps = [found[0] for word in words if (found := find(word)) is not None]
+    told, _ = instants(stamps, (1, words[0]), Asked(file, **{"timezone": "UTC"} | asked))
+    instant = [f"{dt.datetime.fromtimestamp(one / 1000, dt.UTC):%Y-%m-%dT%H:%M:%S}" for one in told]
+    assert [one.endswith(end) for one, end in zip(instant, read.split(), strict=True)] == [True] * len(words), instant
+
+
+@pytest.mark.parametrize(
+    "lines", ["03/04/2026_10:00:00", "25/04/2026_10:00:00 03/04/2026_10:00:00 04/25/2026_10:00:00"], ids=str
+)
+def test_which_number_is_the_month_is_not_guessed(lines: str) -> None:
+    """Where no line tells, or two lines tell different things."""
+    words = [line.replace("_", " ") for line in lines.split()]
+    stamps = [found[0] for word in words if (found := find(word)) is not None]
+    with pytest.raises(ReadError, match="day and month cannot be mixed up"):
+        instants(stamps, (1, words[0]), Asked("a.log"))
