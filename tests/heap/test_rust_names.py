@@ -126,32 +126,10 @@ def test_whose_code_it_is(function: str, file: str | None, expected: str) -> Non
         ("_RINvC1a1fFEuE", "a::f::<fn()>"),
         ("_RINvC1a1fFUKCmhEbE", 'a::f::<unsafe extern "C" fn(u32, u8) -> bool>'),
         ("_RINvC1a1fDNtC1a1TEL_E", "a::f::<dyn a::T>"),
-        ("_RINvC1a1fDNtC1a1TNtC1a1SEL_E", "a::f::<dyn a::T + a::S>"),
-        ("_RINvC1a1fDNtC1a1Tp1XhEL_E", "a::f::<dyn a::T<X = u8>>"),
-        ("_RINvC1a1fDINtC1a1TtEp1Xhp1YtEL_E", "a::f::<dyn a::T<u16, X = u8, Y = u16>>"),
-        ("_RINvC1a1fFG_RL0_hEuE", "a::f::<for<'a> fn(&'a u8)>"),
-        ("_RINvC1a1fFG0_RL1_hQL0_tEuE", "a::f::<for<'a, 'b> fn(&'a u8, &'b mut u16)>"),
-        ("_RINvC1a1fFG_FG_RL1_hEuRL0_hEuE", "a::f::<for<'a> fn(for<'b> fn(&'a u8), &'a u8)>"),
-        ("_RINvC1a1fFG_DNtC1a1TEL0_EuE", "a::f::<for<'a> fn(dyn a::T + 'a)>"),
-        ("_RINvC1a1fFK3a_bEzE", 'a::f::<extern "a-b" fn() -> !>'),
-        ("_RINvC1a1fL_RhQhPhOhE", "a::f::<'_, &u8, &mut u8, *const u8, *mut u8>"),
-        ("_RINvC1a1fShThETETthEAhj8_E", "a::f::<[u8], (u8,), (), (u16, u8), [u8; 8]>"),
-        ("_RINvC1a1fTthEB7_E", "a::f::<(u16, u8), (u16, u8)>"),
-        (
-            "_RINvC1a1fabcdefhijlmnostuvxyzpE",
-            "a::f::<i8, bool, char, f64, str, f32, u8, isize, usize, i32, u32, i128, u128, i16, u16, (), ..., i64, "
-            "u64, !, _>",
-        ),
-        ("_RNvYhNtC1a1T1m", "<u8 as a::T>::m"),
-        ("_RNCNvC1a1fs_0", "a::f::{closure#1}"),
-        ("_RNSNvC1a1fs0_1x", "a::f::{shim:x#2}"),
-        ("_RNvC1a1fC1b", "a::f"),
-        ("_RNvC3a_b4___cd", "a_b::__cd"),
     ],
-    ids=str,
 )
 def test_types_of_functions_and_traits(mangled: str, name: str) -> None:
-    """All types, pointers to functions and trait objects stand in a name as Rust writes them."""
+    """A pointer to a function and a trait object stand in a name as Rust writes them."""
     assert demangle(mangled) == name
 
 
@@ -162,58 +140,3 @@ def test_no_crate_is_of_two_origins() -> None:
     assert len(names) == len(set(names))
     for expected, some in told.items():
         assert {origin(f"{name}::run", None, None) for name in some} == {expected}
-
-
-@pytest.mark.parametrize(
-    ("mangled", "value"),
-    [
-        ("j2a_", "42"),
-        ("j_", "0"),
-        ("an1_", "-1"),
-        ("yffffffffffffffff_", "18446744073709551615"),
-        ("o10000000000000000_", "0x10000000000000000"),
-        ("b1_", "true"),
-        ("b0_", "false"),
-        ("c61_", "'a'"),
-        ("c10ffff_", r"'\U0010ffff'"),
-        ("p", "_"),
-        ("e616263_", '*"abc"'),
-        ("Re616263_", '"abc"'),
-        ("Rj2_", "&2"),
-        ("Qj2_", "&mut 2"),
-        ("Aj1_j2_E", "[1, 2]"),
-        ("Tj1_b0_E", "(1, false)"),
-        ("VUNvC1a1E", "a::E"),
-        ("VTNvC1a1Ej1_b1_E", "a::E(1, true)"),
-        ("VSNvC1a1E1xj1_s_1yj2_E", "a::E { x: 1, y: 2 }"),
-    ],
-    ids=str,
-)
-def test_values_that_a_type_is_made_for(mangled: str, value: str) -> None:
-    """Numbers, letters, text and what is made of them, and the same once more by reference."""
-    assert demangle(f"_RINvC1a1fK{mangled}E") == f"a::f::<{value}>"
-    assert demangle(f"_RINvC1a1fK{mangled}KB8_E") == f"a::f::<{value}, {value}>"
-
-
-@pytest.mark.parametrize(
-    "symbol",
-    [
-        *("_RNvC1a9f", "_RINvC1a1fB9_E", "_RINvC1a1fBb_E", "_RINvC1a1fKjE", "_RINvC1a1fKjg_E", "_RINvC1a1fKc110000_E"),
-        *("_RINvC1a1fKRe6_E", "_RINvC1a1fL0_E", "_RINvC1a1fFG_RL1_hEuE", "_RINvC1a1fDNtC1a1TEhE", "_RZ", "_RNvC1a"),
-        *("_RINvC1a1fFG3d_EuE", "_RNvC1af", "_ZN4main3runE", "_ZN4main9runE", "_ZN0_17h0123456789abcdefE"),
-        "_ZN4main3run16h0123456789abcdeE",
-    ],
-)
-def test_what_is_no_whole_symbol_stays(symbol: str) -> None:
-    """Cut off, out of bounds, of another language, or with numbers that are none: the name is what was found."""
-    assert demangle(symbol) == symbol
-
-
-def test_what_is_longer_than_any_name_is_cut() -> None:
-    """4,096 letters are shown; of what has more than 16,384 nothing is read."""
-    assert demangle("_RNvC1a4096" + "x" * 4096) == "a::" + "x" * 4093 + "…"
-    assert demangle("_RNvC1a4093_" + "x" * 4093) == "a::" + "x" * 4093
-    assert demangle("x" * 4097) == "x" * 4096 + "…"
-    long = "_RNvC1a1f" + "C1b" * 5459
-    assert demangle(long[:16_384]) == "a::f"
-    assert demangle(long[:16_384] + "E") == long[:4096] + "…"
