@@ -72,7 +72,7 @@ corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; g
 	@cp data/corpus/overrides.csv out/corpus/new/
 	@$(BIN)/python data/lab/corpus.py out/corpus/raw out/corpus/new
 
-corpus-field: $(STAMP) ## Record the field corpus anew (root, Linux, data/field/README.md; about an hour; goes on where it stopped) into out/field
+corpus-field: $(STAMP) ## Record the field corpus anew (root, Linux, data/field/README.md; about an hour and a half; goes on where it stopped) into out/field
 	@mkdir -p out/field/raw out/field/new
 	@PYTHONPATH=data/lab $(BIN)/python data/field/runs.py > out/field/new/plan.jsonl
 	@PYTHONPATH=data/lab $(BIN)/python data/field/recorder.py out/field/new/plan.jsonl --out out/field/raw --tools out/field

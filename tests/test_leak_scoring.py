@@ -335,7 +335,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         recorded({"w0-0": curve("leak")}).write(tmp_path / f"{part}.parquet")
         labels({**LEAK, "namespace": None, "seconds_to_limit": 440}).write_csv(tmp_path / f"{part}_labels.csv")
     monkeypatch.setattr(leak_or_not, "CORPUS", tmp_path)
-    monkeypatch.setattr(leak_or_not, "SEALED_LOG", tmp_path / "sealed_runs.csv")
+    monkeypatch.setattr(leak_or_not, "LOGS", tmp_path)
     return tmp_path
 
 

@@ -2,6 +2,7 @@
 
 Usage: ``PYTHONPATH=data/lab python data/field/pack.py out/field/raw data/field``. The files and columns are those of
 `data/corpus`; beside them stand what each run went on to do after its window, and the second at which a bound was met.
+A part of which nothing was recorded stays as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from measure import Facts, measure
 if TYPE_CHECKING:
     from recorded import Recorded
 
+#: The last one was recorded when the verdicts were done with.
+PARTS = (*corpus.PARTS, "fresh")
 #: Growth beyond this part of the level is no rest.
 REST = 0.03
 _UNREST = "memory still grows at the window's end"
@@ -178,13 +181,16 @@ def counts(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Make everything for both parts."""
+    """Make everything of each part."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     plan = [json.loads(line)["run"] for line in (target / "plan.jsonl").read_text().splitlines()]
     taken: set[tuple[str, str]] = set()
     everything: list[dict[str, Any]] = []
-    for part in corpus.PARTS:
+    for part in PARTS:
         finished = [run for run in sorted(plan) if run[0] == part[0] and (folder / f"{run}.parquet").exists()]
+        if not finished:
+            everything += pl.read_csv(target / f"{part}_labels.csv", infer_schema_length=None).rows(named=True)
+            continue
         read_runs = [read(folder, run, taken) for run in finished]
         # A load that never got through shows nothing but a program that starts.
         pairs = [pair for pair in read_runs if (pair[0].frame["work_total"].max() or 0) and pair[0].frame.height > 100]

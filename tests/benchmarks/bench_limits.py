@@ -13,9 +13,10 @@ import polars as pl
 from tqdm import tqdm
 
 from rmtoolkit.analysis.records import WORKLOAD
+from rmtoolkit.assessment import assess
 from rmtoolkit.limits.backtest import PROMISED, RIVALS, Backtest, summarise, weeks_of
 from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, pairs, wilson, with_own
-from rmtoolkit.recording import Recording, as_recording, read_recording
+from rmtoolkit.recording import Recording, as_recording, concat, read_recording
 from tests.benchmarks import limit_replays, limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 
@@ -23,6 +24,7 @@ HISTORY: Final = dt.timedelta(days=14)
 #: What is asked of real tails: three weeks of own history.
 THREE_WEEKS: Final = dt.timedelta(days=21)
 CORPUS: Final = Path(__file__).parents[2] / "data" / "corpus"
+FIELD: Final = CORPUS.with_name("field")
 START_TIME: Final = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 TICK: Final = dt.timedelta(milliseconds=1)
 
@@ -110,22 +112,52 @@ def constant(weeks: pl.DataFrame) -> None:
         print(f"{name}: {kills} kills; peak × {factor:.2f} has as many, and needs {100 / ratio - 100:+.0f} % memory")
 
 
-def stretched(part: str) -> list[Recording]:
-    """Read each recorded run as three weeks: two to set limits from, and one that no rule has seen."""
-    whole = read_recording(CORPUS / f"{part}.parquet")
-    leaks = pl.read_csv(CORPUS / f"{part}_labels.csv", infer_schema_length=None).select("namespace", "workload")
+def stretched(part: str, folder: Path = CORPUS, span: dt.timedelta = HISTORY + HORIZON) -> list[Recording]:
+    """Read each recorded run as so much time; of three weeks two are to set limits from, and no rule has seen one."""
+    whole = read_recording(folder / f"{part}.parquet")
+    leaks = pl.read_csv(folder / f"{part}_labels.csv", infer_schema_length=None).select("namespace", "workload")
     known = []
     for row in leaks.iter_rows(named=True):
         run = whole.filter(namespace=row["namespace"], workload=row["workload"])
         (first, last) = run.times() or (None, None)
         assert first is not None
         assert last is not None
-        factor = (HISTORY + HORIZON) / (last - first)
+        factor = span / (last - first)
         later = START_TIME + (pl.col("time") - first).dt.total_milliseconds().mul(factor).cast(pl.Duration("ms"))
         parts = {name: getattr(run, name).with_columns(time=later) for name in ("samples", "events")}
         cadence = run.containers.with_columns(pl.col("cadence_seconds") * factor)
         known.append(replace(run, containers=cadence, **parts))
     return known
+
+
+def future(part: str) -> None:
+    """Hold the limits advised after each run's window, read as two weeks, against what it needed in its future."""
+    runs = assess(concat(stretched(part, FIELD, HISTORY))).workloads.select(
+        "namespace", "workload", "verdict", "action", "advised_limit_bytes"
+    )
+    needed = pl.read_parquet(FIELD / f"{part}_future.parquet").group_by("namespace", "workload")
+    labels = pl.read_csv(FIELD / f"{part}_labels.csv", infer_schema_length=None)
+    found = (
+        labels.select("namespace", "workload", "shape", "use", "leak", "peak_bytes")
+        .join(runs, on=["namespace", "workload"], how="left")
+        .join(needed.agg(needed_bytes=pl.col("working_set_bytes").max()), on=["namespace", "workload"], how="left")
+    )
+    limit, need = pl.col("advised_limit_bytes"), pl.max_horizontal("needed_bytes", "peak_bytes")
+    for leaks, title in ((False, "healthy"), (True, "leaks")):
+        mine = found.filter(leak=leaks)
+        given = mine.drop_nulls("advised_limit_bytes").with_columns(held=limit >= pl.col("needed_bytes"))
+        held = int(given["held"].sum())
+        low, high = wilson(held / max(given.height, 1), given.height, 1.96)
+        times = given.select((limit / need).median()).item()
+        print(
+            f"{title}: {mine.height} runs, {given.height} with a limit; it held {held} times "
+            f"({low:.0%} to {high:.0%}), median {times or 0:.2f} of the need"
+        )
+        for row in given.filter(~pl.col("held")).iter_rows(named=True):
+            print(
+                f"  {row['shape']}, {row['use']} ({row['verdict']}, {row['action']}): "
+                f"{row['advised_limit_bytes'] >> 20} Mi for {row['needed_bytes'] >> 20}"
+            )
 
 
 def real(paths: list[Path], margins: Margins) -> None:
@@ -154,11 +186,15 @@ def main() -> None:
     parser.add_argument("--generator", default="field", choices=["calm", "wild", "field"])
     parser.add_argument("--margins", type=Path, help="a file of margins instead of the shipped ones")
     parser.add_argument("--corpus", choices=["dev", "sealed"], help="recorded runs, each read as three weeks, instead")
+    parser.add_argument("--future", choices=["dev", "fresh"], help="strangers' runs against their own futures, instead")
     parser.add_argument("--series", type=Path, nargs="*", default=[], help="real series, as limit_series tells of them")
     parser.add_argument("--replays", type=int, default=0, help="services that were killed, and healthy ones, to replay")
     parser.add_argument("--only-real", action="store_true")
     options = parser.parse_args()
     margins = as_margins(options.margins)
+    if options.future:
+        future(options.future)
+        return
     if options.corpus:
         show(f"corpus {options.corpus}", tested(stretched(options.corpus), margins, 1, HISTORY, own=False))
         return

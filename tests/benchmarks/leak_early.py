@@ -14,18 +14,19 @@ import csv
 import dataclasses
 import datetime as dt
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
-from tests.benchmarks.leak_or_not import CORPUS, FIELD, LEVELS, PARTS, at_level, commit, load
+from tests.benchmarks.leak_or_not import CORPUS, FIELD, LEVELS, PARTS, at_level, commit, load, log_of
 from tests.benchmarks.leak_scores import rate
 from tests.benchmarks.leak_tables import aligned, percent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rmtoolkit.recording import Recording
 
 #: Shares of the window at which a run is cut.
@@ -41,7 +42,6 @@ TAKES: Final = (1.0, 1.3)
 #: The end that all cut runs are moved to.
 _END: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _PLACE: Final = ["namespace", "workload"]
-SEALED_LOG: Final = Path(__file__).with_name("sealed_early_runs.csv")
 
 
 def ends(recording: Recording) -> pl.DataFrame:
@@ -298,7 +298,7 @@ def table(judged: pl.DataFrame) -> str:
 
 
 def record(judged: pl.DataFrame, level: str, log: Path) -> None:
-    """Append a run on sealed to its log, a line for each cut."""
+    """Append a run on a part that is for judging to its log, a line for each cut."""
     now, is_new = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M"), not log.exists()
     with log.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -323,9 +323,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     for level in LEVELS if given.level == "all" else [given.level]:
         judged = judge(given.part, level, FIELD if given.corpus == "field" else CORPUS)
-        if given.part.endswith("sealed"):
-            name = {"field": "field_", "lab": given.part.removesuffix("sealed")}[given.corpus]
-            record(judged, level, SEALED_LOG.with_name(f"{name}{SEALED_LOG.name}"))
+        if log := log_of(given.corpus, given.part, "early_runs"):
+            record(judged, level, log)
         print(f"{given.corpus} {given.part}, {level}: cut at shares of the window\n{table(judged)}\n")
         if given.wrong:
             wrong = judged.filter(

@@ -5,7 +5,8 @@ Usage: ``python tests/benchmarks/leak_or_not.py [--corpus lab] [--part dev] [--c
 and, when it knows them, `leak_probability`, `pattern` and `hours_to_limit` with `_low` and `_high`.
 
 ``--part sealed`` is for judging, never for tuning: each run on it is written to `sealed_runs.csv` beside this file
-(``--corpus field``: to `field_sealed_runs.csv`). ``--part hard`` and ``hard_sealed`` are of `data/corpus` too.
+(``--corpus field``: to `field_sealed_runs.csv`). ``--part hard`` and ``hard_sealed`` are of `data/corpus` too;
+``fresh`` of `data/field` are programs chosen when the verdicts were done with.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 CORPUS: Final = ROOT / "data" / "corpus"
 FIELD: Final = ROOT / "data" / "field"
-SEALED_LOG: Final = Path(__file__).with_name("sealed_runs.csv")
-FIELD_SEALED_LOG: Final = SEALED_LOG.with_name("field_sealed_runs.csv")
+#: Where each look at a part that is for judging is written down.
+LOGS: Final = Path(__file__).parent
 
 _ALLOCATOR: Final = (
     "allocated_bytes",
@@ -61,8 +62,9 @@ LEVELS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ),
 }
 LEVELS["kubectl-top"] = (LEVELS["working-set"][0], (*LEVELS["working-set"][1], "restarts"))
-#: Those of `data/corpus`: beside development and judging the same of the shapes that have fooled verdicts.
-PARTS: Final = ("dev", "sealed", "hard", "hard_sealed")
+#: Beside development and judging the same of the shapes that have fooled verdicts, and what was recorded last.
+PARTS: Final = ("dev", "sealed", "hard", "hard_sealed", "fresh")
+JUDGING: Final = ("sealed", "hard_sealed", "fresh")
 _MEBI: Final = 1 << 20
 _WINDOWS: Final = ("up to 300 s", "301 to 600 s", "over 600 s")
 #: What goes into the log of sealed runs.
@@ -178,12 +180,17 @@ def commit() -> str:
         done = subprocess.run([git, "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
-    changed = ask("status", "--porcelain", "--", "rmtoolkit", "tests/benchmarks", ":!*/sealed_runs.csv")
+    changed = ask("status", "--porcelain", "--", "rmtoolkit", "tests/benchmarks", ":!*_runs.csv")
     return (ask("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
 
 
+def log_of(corpus: str, part: str, looks: str = "runs") -> Path | None:
+    """Name the file that keeps the looks at a part; none where the part is for development."""
+    return LOGS / f"{'field_' * (corpus == 'field')}{part}_{looks}.csv" if part in JUDGING else None
+
+
 def record(scored: dict[tuple[str, str], Scores], log: Path) -> None:
-    """Append a run on sealed to its log.
+    """Append a run on a part that is for judging to its log.
 
     Parameters
     ----------
@@ -213,9 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--level", choices=tuple(LEVELS), default="full")
     parser.add_argument("--csv", type=Path, help="also write every figure of every slice, a row each")
     given = parser.parse_args(arguments)
-    folder, log, target = (
-        (FIELD, FIELD_SEALED_LOG, "corpus-field") if given.corpus == "field" else (CORPUS, SEALED_LOG, "corpus")
-    )
+    folder, target = (FIELD, "corpus-field") if given.corpus == "field" else (CORPUS, "corpus")
     for file in (folder / f"{given.part}.parquet", folder / f"{given.part}_labels.csv"):
         if not file.exists():
             sys.exit(f"{file} is not there. Hint: `make {target}` records the corpus.")
@@ -228,8 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name in names if level == given.level else names[:1]:
             judged[level, name] = join(CLASSIFIERS[name](recording), labels)
     scored = {key: score(frame) for key, frame in judged.items()}
-    if given.part.endswith("sealed"):
-        log = log if given.part == "sealed" else log.with_name("hard_sealed_runs.csv")
+    if log := log_of(given.corpus, given.part):
         record(scored, log)
     here = {name: judged[given.level, name] for name in names}
     parts = [("evidence", level, scored[level, first]) for level in LEVELS]
@@ -238,8 +242,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.csv:
         leak_tables.write(given.csv, given.level, scored, parts)
         print(f"\nEvery figure is in {given.csv}.")
-    if given.part.endswith("sealed"):
-        print(f"\nThis run on sealed was recorded in {log.name}, beside this program.")
+    if log:
+        print(f"\nThis run on {given.part} was recorded in {log.name}, beside this program.")
 
 
 if __name__ == "__main__":
