@@ -149,9 +149,11 @@ def future(part: str) -> None:
         held = int(given["held"].sum())
         low, high = wilson(held / max(given.height, 1), given.height, 1.96)
         times = given.select((limit / need).median()).item()
+        lowered = given.filter(action="lower_limit")
         print(
             f"{title}: {mine.height} runs, {given.height} with a limit; it held {held} times "
-            f"({low:.0%} to {high:.0%}), median {times or 0:.2f} of the need"
+            f"({low:.0%} to {high:.0%}), median {times or 0:.2f} of the need; "
+            f"{lowered.height} lowered, of which {lowered['held'].sum()} held"
         )
         for row in given.filter(~pl.col("held")).iter_rows(named=True):
             print(
