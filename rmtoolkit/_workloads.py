@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 # Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
 
+#: A pod of a Deployment: its name, the hash of its template, and a suffix of its own.
+_OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}})-{_SAFE}{{5}}$"
 # Order matters: the longest form first. Sources: apimachinery rand.SafeEncodeString, controller naming.
 _FORMS: Final = (
     ("CronJob", rf"^(?P<workload>.+)-[0-9]{{8,11}}-{_SAFE}{{5}}$"),
-    ("Deployment", rf"^(?P<workload>.+)-{_SAFE}{{6,10}}-{_SAFE}{{5}}$"),
+    ("Deployment", _OF_DEPLOYMENT),
     ("StatefulSet", r"^(?P<workload>.+)-[0-9]{1,4}$"),
     # One suffix is a DaemonSet or a Job: the name alone cannot tell them apart.
     (None, rf"^(?P<workload>.+)-{_SAFE}{{5}}$"),
@@ -40,6 +42,19 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
         )
         workload = pl.coalesce(workload, found)
     return pl.struct(workload=pl.coalesce(workload, pod), workload_kind=kind)
+
+
+def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
+    """Take what a Deployment's pods are made from, a hash in their names, for their version where nothing tells it."""
+    hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(_OF_DEPLOYMENT, 2))
+    of_workload = ["cluster", "namespace", "workload", "container"]
+    told = pl.col("version").is_not_null().any().over(of_workload)
+    several = pl.col("hash").drop_nulls().n_unique().over(of_workload) > 1
+    return (
+        containers.with_columns(hash=hashed)
+        .with_columns(version=pl.when(~told & several).then("hash").otherwise("version"))
+        .drop("hash")
+    )
 
 
 #: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit._workloads import infer
+from rmtoolkit._tables import conform
+from rmtoolkit._workloads import infer, releases_by_name
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.schema import CONTAINERS
 
 SAFE = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -75,3 +77,22 @@ def test_a_pattern_that_cannot_work_is_refused(pattern: str, match: str) -> None
     """The message says what is wrong with the pattern."""
     with pytest.raises(RmtoolkitError, match=match):
         owner("api", pattern)
+
+
+def test_a_hash_in_the_name_is_the_release_where_nothing_better_tells() -> None:
+    """Pods of a Deployment from several templates get its hash; one template, a known version, other kinds do not."""
+    rows = [
+        ("api", "Deployment", "api-7d4b9c8f6d-m8rtz", None),
+        ("api", "Deployment", "api-6799fc88d8-xk2lp", None),
+        ("one", "Deployment", "one-7d4b9c8f6d-m8rtz", None),
+        ("one", "Deployment", "one-7d4b9c8f6d-xk2lp", None),
+        ("told", "Deployment", "told-7d4b9c8f6d-m8rtz", "1.2"),
+        ("told", "Deployment", "told-6799fc88d8-xk2lp", None),
+        ("db", "StatefulSet", "db-7d4b9c8f6d-m8rtz", None),
+        ("db", "StatefulSet", "db-6799fc88d8-xk2lp", None),
+        ("named", "Deployment", "named-by-hand", None),
+    ]
+    names = ("workload", "workload_kind", "pod", "version")
+    frame = conform(pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"), CONTAINERS)
+    found = releases_by_name(frame)["version"].to_list()
+    assert found == ["7d4b9c8f6d", "6799fc88d8", None, None, "1.2", None, None, None, None]

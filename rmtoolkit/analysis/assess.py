@@ -49,14 +49,11 @@ def _weigh_heap(opinion: Opinion, row: Reading) -> None:
 def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     """A leak still grows at the end, and goes beyond what the memory did before."""
     if row.teeth >= th.TEETH:
-        if row.floor_trend < th.FLOORS_RISE:
+        if row.floor_trend < th.TREND * _deviation(row.teeth):
             _floors_stay(opinion, row)
-        elif row.floor_trend > th.STEADY and row.last_third > th.SLOWING and opinion.growing > th.LEANING / 2:
+        elif row.floor_trend > th.STEADY and opinion.growing > th.LEANING / 2:
             moved = th.TIPS * opinion.unresolved
             opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
-        elif row.floor_trend > th.STEADY and row.low_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled:
-            moved = th.DOUBT * opinion.bounded
-            opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
         return
     again = row.earlier_bursts >= th.BURSTS_BEFORE
     if again:
@@ -91,7 +88,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.COARSE_STEADY if row.last_third > th.STEADY else th.COARSE)
     if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and row.mean_rise > 0) or (row.tail or 0.0) > th.ALL_AT_THE_END:
         _shift(opinion, th.DOUBT)
-    unchecked = row.last_third == th.UNCHECKED and row.tail is None
+    unchecked = row.last_third == th.UNCHECKED
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
     if row.growth_per_day < row.floor_per_day or unchecked or within:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
@@ -112,25 +109,28 @@ def _weigh_steps(opinion: Opinion, row: Reading) -> bool:
 def _floors_stay(opinion: Opinion, row: Reading) -> None:
     """Floors that do not rise: no leak, unless they do so only a little, or the allocator may hold them up."""
     opinion.halts.add(Halt.FLOOR_STAYS)
-    teeth = row.teeth
-    deviation = math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
-    stays = row.floor_trend < th.FLOORS_UNSURE * deviation
+    deviation = _deviation(row.teeth)
+    stays = row.floor_trend < deviation
     _shift(opinion, th.DOUBT, th.AT_REST if stays else 0.0)
     if stays:
         # One high floor at the end of others that stayed has begun nothing.
         moved = th.DOUBT * min(row.fresh, opinion.unresolved)
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
-    climbs = row.top_trend > th.TOPS_RISE and row.top_rise > th.FLOORS_CLIMB * th.MATERIAL_SHARE * row.settled
-    if climbs and row.signal != Signal.ALLOCATED:
+    if row.top_trend > th.TREND * deviation and row.signal != Signal.ALLOCATED:
         moved = th.DOUBT * opinion.bounded
         opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+
+
+def _deviation(teeth: int) -> float:
+    """Standard deviation of Kendall's tau of so many in no order."""
+    return math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
 
 
 def _weigh_bend(opinion: Opinion, row: Reading) -> None:
     """Growth that is as fast in its later half as in its earlier one is no warm-up; slower, it may be one."""
     slowing = opinion.unresolved - min(row.fresh, opinion.unresolved)
     going = opinion.growing + slowing
-    if row.last_third < th.ENDED or going <= 0 or not math.isfinite(row.straight or math.inf):
+    if row.last_third < th.ENDED or not math.isfinite(row.straight or math.inf):
         return
     steep = th.STRAIGHT_ODDS / (1 + (row.bend_noise / th.STRAIGHT_NOISE) ** 2)
     shift = min(max(steep * (row.straight - th.STRAIGHT), -th.STRAIGHT_MOST), th.STRAIGHT_MOST)
@@ -591,7 +591,6 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         _wait_for_release(pool, before)
     else:
         _set_release(pool, version, before.growing, before.bounded)
-    pool.before_version = _version(older)
     return pool
 
 
@@ -601,10 +600,6 @@ def _set_release(pool: Pool, version: str | None, growing: float, bounded: float
         pool.fixed_version = version
     if pool.growing > th.LEAKED_BEFORE and bounded > th.CLEAN_FROM:
         pool.since_version = version
-
-
-def _version(opinions: Sequence[Opinion]) -> str | None:
-    return max(opinions, key=lambda opinion: opinion.life.start).life.version
 
 
 def _wait_for_release(pool: Pool, before: Pool) -> None:
@@ -624,7 +619,6 @@ def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
     if pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1:
-        pool.before_version = _version(pool.opinions)
         pool.young_release = True
         pool.longest_before_seconds = max(opinion.life.seconds for opinion in pool.opinions)
         pool.opinions = [*pool.opinions, *running]
@@ -757,8 +751,6 @@ def _hold_one_rise(pool: Pool) -> Pool:
     if main is None or row is None:
         return pool
     early = row.from_start or row.samples < th.ONE_RISE_SAMPLES
-    if row.teeth >= th.TEETH and not early:
-        return pool
     seen = row.samples * (1 - row.onset)
     if early:
         # The smaller the rise, the longer it must last: many programs creep for a while.
@@ -821,7 +813,10 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     lives = [opinion.life for pool in pools for opinion in pool.opinions if opinion.reading is not None]
     # A short life beside a long one, as before a crash, says nothing of what the long one fills.
     shortest = th.SHORT * answer.main.life.seconds if answer.main is not None else 0.0
-    if sum(life.seconds >= shortest for life in lives) == 1 and not answer.masked:
+    begun = sorted(life.start.timestamp() for life in lives if life.seconds >= shortest)
+    # Pods that began together and all rise, under one load, have seen one rise between them, not several.
+    alike = len(begun) == 1 or (growing == judged and bool(begun) and begun[-1] - begun[0] < shortest)
+    if alike and not answer.masked:
         answer = _hold_one_rise(answer)
     return answer, growing, judged
 
@@ -880,8 +875,6 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     if older:
         most, least = max(pool.growing for pool in older), min(pool.bounded for pool in older)
         _set_release(answer, version, most, least)
-        if answer.before_version is None:
-            answer.before_version = _version([opinion for pool in older for opinion in pool.opinions])
     return answer, len(growing), len(running)
 
 

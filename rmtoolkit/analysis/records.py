@@ -745,8 +745,6 @@ class Pool:
     fixed_version: str | None = None
     #: The running version, when it grows and the lives of older versions were flat.
     since_version: str | None = None
-    #: The version before the running one, where it is known.
-    before_version: str | None = None
     #: Settled level of the running version less that of the one before; None where one is unknown.
     moved_bytes: float | None = None
     #: The same of the live heap, and of what lies around it.

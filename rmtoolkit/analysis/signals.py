@@ -11,6 +11,7 @@ import polars as pl
 
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import run_starts, search_runs
+from rmtoolkit._workloads import releases_by_name
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows
@@ -304,7 +305,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Add the limit and the version that held at the end of each life."""
     table = table.join(
-        recording.containers.select("container_id", "version", "limit_bytes"),
+        releases_by_name(recording.containers).select("container_id", "version", "limit_bytes"),
         on="container_id",
         how="left",
         maintain_order="left",
@@ -473,9 +474,22 @@ def _explained(y: Array, load: Array, u: Array) -> tuple[Array, float]:
         explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
         # Without room for a trend of its own, the load must explain nearly everything.
         needed = th.LOAD_EXPLAINS if base.shape[1] > 1 else th.LOAD_EXPLAINS_ALONE
-        if coefficients[-1] > 0 and explained > max(best, needed):
-            best, rest = float(explained), y - coefficients[-1] * felt
+        without = y - coefficients[-1] * felt
+        if coefficients[-1] > 0 and explained > max(best, needed) and _follows(without, y):
+            best, rest = float(explained), without
     return rest, best
+
+
+def _follows(without: Array, y: Array) -> bool:
+    """Whether neither half of the window moves twice as much without it: what follows the load does so all along."""
+    half = len(y) // 2
+    line = np.column_stack([np.ones(half), np.arange(half)])
+
+    def moves(values: Array) -> Array:
+        halves = np.column_stack([values[:half], values[-half:]])
+        return ((halves - line @ np.linalg.lstsq(line, halves, rcond=None)[0]) ** 2).sum(axis=0)
+
+    return bool((moves(without) <= 2 * moves(y)).all())
 
 
 def _smooth(load: Array, keep: float) -> Array:

@@ -234,16 +234,13 @@ BELOW_FLOOR: Final = 0.5
 BEYOND_NOISE: Final = 3.0
 #: Share of `YOUNG` that what was seen after the onset must fill.
 YOUNG_SEEN: Final = 0.95
-#: Kendall's tau of the floors of teeth from which on they rise.
-FLOORS_RISE: Final = 0.6
+#: Floors or tops of teeth rise where their Kendall's tau is so many times the deviation that it has without any order;
+#: floors stay where it is less than one.
+TREND: Final = 2.0
 #: Of the growth that a rest takes away, this share was seen to end.
 AT_REST: Final = 0.8
 #: Floors of teeth that rise by this many times what is material, so steadily, are not at rest.
 FLOORS_CLIMB: Final = 2.0
-#: Deviations that the tau of unordered floors has: above this many, that they stay was not seen.
-FLOORS_UNSURE: Final = 1.0
-#: Kendall's tau of the tops of teeth from which on a floor that stays may be one that the allocator holds up.
-TOPS_RISE: Final = 0.8
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
 TAKES_BACK: Final = 0.5
 #: ... and one above this share is a change of level: else neither growth nor rest was seen, ...

@@ -94,7 +94,7 @@ def changed(kind: str) -> Recording:
         ("other_unit_and_year", 0),
         ("minutes", 0),
         ("a_fifth_lost", 8),
-        ("every_second", 16),
+        ("every_second", 17),
         ("every_fourth", 42),
         ("whole_mebibytes", 9),
     ],

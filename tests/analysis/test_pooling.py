@@ -218,6 +218,15 @@ def test_a_release_that_has_just_begun_fixes_nothing(minutes: int, replaced: boo
     assert row["next_step"].startswith("Wait until")
 
 
+@pytest.mark.parametrize(("begun", "verdict"), [(200, "not_leak"), (260, "inconclusive")])
+def test_a_young_release_at_the_level_of_the_one_before_opens_nothing(begun: int, verdict: str) -> None:
+    """A day at rest, then an hour of a new version: where it moved the level, it has to be seen for longer."""
+    t = hours(24, 60)
+    curve = np.where(t < 23, 200, begun) + ar1(np.random.default_rng(5), len(t), 1.0, 0.7)
+    version = ["1.0" if moment < 23 else "1.1" for moment in t]
+    assert judged(record(t, {"working_set_bytes": curve * MI}, version=version, limit_bytes=GI))["verdict"] == verdict
+
+
 @pytest.mark.parametrize("replaced", [True, False], ids=["new_pods", "in_place"])
 def test_a_release_that_was_seen_for_long_enough_fixes(replaced: bool) -> None:
     """Flat for twelve hours after a leak of a day, or of twelve hours: fixed, and the version is named."""
@@ -231,6 +240,29 @@ def test_a_leak_that_goes_on_under_a_new_version(replaced: bool) -> None:
     """A young version that grows as the old one did is no news: the leak goes on."""
     row = judged(rolled_out(300, 100.0) if replaced else in_place(300, 192.0))
     assert row["verdict"] == "leak", row["explanation"]
+
+
+def test_a_release_is_seen_in_the_names_of_pods() -> None:
+    """Without any version, pods of another ReplicaSet are those of a release: flat ones after leaking ones fix it."""
+    known = rolled_out(720, 0.0)
+    hashes = {"old": "7d4b9c8f6d", "new": "6799fc88d8"}
+    names = [f"api-{hashes[pod[:3]]}-m8rt{pod[-1].translate({48: 'z', 49: 'x'})}" for pod in known.containers["pod"]]
+    owner = {"workload_kind": pl.lit("Deployment"), "version": pl.lit(None, pl.String)}
+    pods = known.containers.with_columns(pod=pl.Series(names), **owner)
+    row = judged(replace(known, containers=pods, events=known.events.filter(pl.col("kind") != "release")))
+    assert row["verdict"] == "not_leak"
+    assert "version 6799fc88d8 fixed it" in row["explanation"]
+
+
+def test_two_pods_that_began_together_are_one_rise() -> None:
+    """A straight rise since the start is no surer for being seen in a second pod under the same load."""
+    t = hours(6, 60)
+    rise = (100 + 20 * t + ar1(np.random.default_rng(3), len(t), 0.2, 0.7)) * MI
+    pods = [record(t, {"working_set_bytes": rise}, pod=f"api-{number}", limit_bytes=GI) for number in range(2)]
+    one, both = judged(pods[0]), judged(together(pods))
+    assert one["leak_probability"] == both["leak_probability"] <= 0.8
+    apart = record(t + 3, {"working_set_bytes": rise}, pod="api-2", limit_bytes=GI)
+    assert judged(together([pods[0], apart]))["leak_probability"] > 0.8
 
 
 def test_a_canary_clears_no_pods_that_still_leak() -> None:

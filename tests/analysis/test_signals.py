@@ -123,3 +123,13 @@ def test_the_grain_is_the_smallest_step_that_was_seen() -> None:
     """Bins that do not differ say nothing of it; steps larger than a MiB or two are moves, no grain."""
     low = np.array([[10, 10, 14, 14, 22], [1e9, 2e9, 3e9, 4e9, 5e9], [7, 7, 7, 7, 7]], dtype=float)
     assert _grain(Envelope(pl.DataFrame(), low, low, low)).tolist() == [4, 0, 0]
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_memory_follows_the_load_in_both_halves_or_not_at_all(follows: bool) -> None:
+    """A busy start that freed memory explains most of the movement, and nothing of the leak after it."""
+    rng = np.random.default_rng(1)
+    load = np.where(U < 0.27, 30.0, 20.0) + (8 * np.sin(30 * U) if follows else rng.normal(0, 2, len(U)))
+    curve = 2 * load if follows else np.where(U < 0.27, 70.0, 34 + 20 * U)
+    share = signals._explained(curve + rng.normal(0, 0.1, len(U)), load, U - 0.5)[1]
+    assert (share > 0.9) if follows else (share == 0)
