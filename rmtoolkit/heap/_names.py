@@ -1,4 +1,4 @@
-"""Names of functions as people write them, and whose code they are: own, a dependency's, Rust's or the system's."""
+"""Frames, and whose code they are: the user's own, a dependency's, Rust's or the system's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
-import pyderust
 
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import quote_path, warn
@@ -24,50 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
-
-
-#: Foreign names may be of any length.
-_MOST_CHARACTERS: Final = 1 << 14
-_SHOWN_CHARACTERS: Final = 1 << 12
-
-#: The newer mangling, and what compiler and linker put behind it.
-_V0: Final = re.compile(r"_{0,2}(R(?=[A-Z])[A-Za-z0-9_]+)(?:[.$@].*)?$", re.DOTALL)
-_LEGACY: Final = re.compile(r"_{0,2}(ZN(?=[0-9]).*?)E?\n?$", re.DOTALL)
-_SUFFIX: Final = re.compile(r"(?:\.(?:llvm|lto|constprop|part|cold|isra|warm)\b|(?<=E)\.\d+\b)[.\w@]{0,256}$")
-_HASH: Final = re.compile(r"(?:::|17)h[0-9a-f]{16}$")
-
-
-@lru_cache(maxsize=1 << 16)
-def demangle(name: str) -> str:
-    """Write a symbol as Rust does."""
-    if len(name) > _MOST_CHARACTERS:
-        return name[:_SHOWN_CHARACTERS] + "…"
-    if found := _V0.match(name):
-        return _read(f"_{found[1]}") or name
-    plain = _SUFFIX.sub("", name)
-    # What has neither a hash nor an escape is a name of C++, whose rules are others.
-    if (
-        (found := _LEGACY.match(plain))
-        and ("$" in plain or _HASH.search(found[1]))
-        and (text := _read(f"_{found[1]}E"))
-    ):
-        return text
-    stripped = _HASH.sub("", plain)
-    if "$" in plain or ".." in plain:
-        # A tool that knows no Rust has read it as C++.
-        stripped = _read(f"_ZN{''.join(f'{len(part)}{part}' for part in stripped.split('::'))}E") or stripped
-    return _cut(stripped if stripped != plain or "$" in plain or "::" in plain else name)
-
-
-def _read(symbol: str) -> str | None:
-    try:
-        return _cut(pyderust.demangle(symbol))
-    except pyderust.DemangleError:
-        return None
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 #: Origins of a frame, the nearest to the user first.

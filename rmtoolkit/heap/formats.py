@@ -15,8 +15,9 @@ import polars as pl
 
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
-from rmtoolkit.heap._names import FrameTable, deep, demangle, report, stacks_frame
+from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Module, Places, read_maps
+from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
 

@@ -15,8 +15,9 @@ from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import _heaptrack_events
 from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Addresses, Blocks, Events, Mark, Row, Tally, ahead
-from rmtoolkit.heap._names import FrameTable, as_lists, demangle, report
+from rmtoolkit.heap._names import FrameTable, as_lists, report
 from rmtoolkit.heap.profile import GROWTH, STACKS, HeapProfile, HeapSummary, Places
+from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
 from rmtoolkit.text import memory
 

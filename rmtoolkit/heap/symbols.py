@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
-from rmtoolkit.heap._names import FrameTable, demangle, stacks_frame
+from rmtoolkit.heap._names import FrameTable, stacks_frame
+from rmtoolkit.heap.rust_names import demangle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.heap._names import demangle, origin, plain_name, spoken
+from rmtoolkit.heap._names import origin, plain_name, spoken
+from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.text import texts
 
 
@@ -80,6 +81,24 @@ def test_a_symbol_that_refers_to_itself_ends() -> None:
     assert len(demangle(bomb)) < 1 << 13
     deep = "_R" + "Nv" * 5000 + "C1a" + "1b" * 5000
     assert demangle(deep) == deep or len(demangle(deep)) < 1 << 13
+
+
+def test_a_name_that_doubles_at_every_step_ends() -> None:
+    """Each type refers twice to the one before: what is written is bounded, and so is the work."""
+    body, before = "INvC1a1bTllE", _base62(8)
+    for _ in range(60):
+        here = len(body)
+        body, before = f"{body}TB{before}B{before}E", _base62(here)
+    symbol = f"_R{body}E"
+    assert demangle(symbol) == symbol
+
+
+def _base62(number: int) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    text, number = "", number - 1
+    while number >= 62:
+        text, number = digits[number % 62] + text, number // 62
+    return f"{digits[number]}{text}_"
 
 
 def test_a_name_that_repeats_itself_is_read() -> None:

@@ -16,7 +16,7 @@ import rmtoolkit as rm
 from rmtoolkit.cli import main
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap import symbols
-from rmtoolkit.heap._names import demangle
+from rmtoolkit.heap.rust_names import demangle
 from tests.heap import makers
 from tests.heap.conftest import BUILDS, library, needed
 

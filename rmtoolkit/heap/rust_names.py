@@ -1,0 +1,371 @@
+"""Names of Rust symbols as people write them: both manglings of rustc, hashes stripped.
+
+The forms are those of the rustc book, "Symbol Mangling" (legacy and v0).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+#: Foreign names may nest and repeat themselves without end.
+_MOST_DEPTH: Final = 200
+_MOST_CHARACTERS: Final = 1 << 14
+_MOST_WRITTEN: Final = 1 << 18
+_SHOWN_CHARACTERS: Final = 1 << 12
+
+_HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
+_LEGACY: Final = re.compile(r"_?_?ZN(?=[0-9])")
+_LEGACY_END: Final = re.compile(r"E?(?:\.[A-Za-z0-9_.@]+)?\n?")
+_V0: Final = re.compile(r"_{0,2}R(?=[A-Z])(?P<path>[A-Za-z0-9_]+)(?:[.$@].*)?$", re.DOTALL)
+_SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra|warm)\b[.\w@]{0,256}$")
+_ESCAPE: Final = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$")
+_ESCAPES: Final = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
+
+_TYPES: Final = (
+    "a=i8 b=bool c=char d=f64 e=str f=f32 h=u8 i=isize j=usize l=i32 m=u32 "
+    "n=i128 o=u128 p=_ s=i16 t=u16 u=() v=... x=i64 y=u64 z=!"
+)
+_BASIC: Final = {pair[0]: pair[2:] for pair in _TYPES.split()}
+_DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
+    character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
+}
+#: Other scripts have digits too, and those are letters here.
+_DECIMALS: Final = "0123456789"
+_SPECIAL: Final = {"C": "closure", "S": "shim"}
+
+
+@lru_cache(maxsize=1 << 16)
+def demangle(name: str) -> str:
+    """Write a symbol as Rust does."""
+    if len(name) > _MOST_CHARACTERS:
+        return name[:_SHOWN_CHARACTERS] + "…"
+    if found := _V0.match(name):
+        try:
+            return _cut(_V0Name(found["path"]).read())
+        except (_BrokenError, RecursionError):
+            return name
+    if (found := _LEGACY.match(name)) and (path := _legacy(name, found.end())):
+        return _cut(path)
+    plain = _SUFFIX.sub("", name)
+    stripped = _HASH.sub("", plain)
+    return _cut(_unescape(stripped) if stripped != plain or "$" in plain or "::" in plain else name)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _legacy(name: str, place: int) -> str:
+    """Read length and name, again and again; nothing where that does not come out even."""
+    parts = []
+    while place < len(name) and name[place] in _DECIMALS:
+        end = place
+        while end < len(name) and name[end] in _DECIMALS and end - place < 6:
+            end += 1
+        size = int(name[place:end])
+        place = end + size
+        if not size or place > len(name):
+            return ""
+        parts.append(name[end:place])
+    if not _LEGACY_END.fullmatch(name, place):
+        return ""
+    if len(parts) > 1 and re.fullmatch(r"h[0-9a-f]{16}", parts[-1]):
+        parts.pop()
+    elif not any("$" in part for part in parts):
+        return ""  # a name of C++, whose rules are others
+    return "::".join(map(_unescape, parts))
+
+
+def _unescape(text: str) -> str:
+    if "$" not in text and ".." not in text:
+        return text
+
+    def plain(found: re.Match[str]) -> str:
+        word = found[1]
+        if word in _ESCAPES:
+            return _ESCAPES[word]
+        code = int(word[1:], 16)
+        return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else found[0]
+
+    parts = [part.removeprefix("_") if part.startswith("_$") else part for part in text.split("::")]
+    return _ESCAPE.sub(plain, "::".join(parts)).replace("..", "::")
+
+
+class _BrokenError(Exception):
+    """It is no symbol of this form."""
+
+
+class _V0Name:
+    """Reads one symbol of the newer form from left to right; a reference reads an earlier part again."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._depth = 0
+        self._written = 0
+        self._bound = 0
+
+    def read(self) -> str:
+        path = self._path(in_value=True)
+        if self._at < len(self._text) and self._text[self._at].isupper():
+            self._path(in_value=False)  # the crate that instantiated it
+        return path
+
+    def _next(self) -> str:
+        if self._at >= len(self._text):
+            raise _BrokenError
+        character = self._text[self._at]
+        self._at += 1
+        return character
+
+    def _takes(self, character: str) -> bool:
+        if self._text.startswith(character, self._at):
+            self._at += 1
+            return True
+        return False
+
+    def _base62(self) -> int:
+        if self._takes("_"):
+            return 0
+        value = 0
+        while (character := self._next()) != "_":
+            value = value * 62 + _DIGITS[character]
+        return value + 1
+
+    def _disambiguator(self) -> int:
+        return self._base62() + 1 if self._takes("s") else 0
+
+    def _identifier(self) -> str:
+        is_punycode = self._takes("u")
+        begin = self._at
+        while self._at < len(self._text) and self._text[self._at] in _DECIMALS:
+            self._at += 1
+            if self._text[begin] == "0":
+                break
+        if begin == self._at:
+            raise _BrokenError
+        size = int(self._text[begin : self._at][:9])
+        self._takes("_")
+        name = self._text[self._at : self._at + size]
+        if len(name) < size:
+            raise _BrokenError
+        self._at += size
+        return _punycode(name) if is_punycode else name
+
+    def _again(self, read: Callable[[], str]) -> str:
+        here = self._at - 1
+        place = self._base62()
+        if place >= here:
+            raise _BrokenError
+        back, self._at = self._at, place
+        try:
+            return read()
+        finally:
+            self._at = back
+
+    def _deeper(self, text: str = "") -> None:
+        self._depth += 1
+        self._written += 1 + len(text)
+        if self._depth > _MOST_DEPTH or self._written > _MOST_WRITTEN:
+            raise _BrokenError
+
+    def _path(self, *, in_value: bool) -> str:
+        self._deeper()
+        kind = self._next()
+        if kind == "C":
+            self._disambiguator()
+            text = self._identifier()
+        elif kind == "N":
+            text = self._nested(in_value=in_value)
+        elif kind in "MX":
+            self._disambiguator()
+            self._path(in_value=False)
+            own = self._type()
+            text = f"<{own}>" if kind == "M" else f"<{own} as {self._path(in_value=False)}>"
+        elif kind == "Y":
+            own = self._type()
+            text = f"<{own} as {self._path(in_value=False)}>"
+        elif kind == "I":
+            path = self._path(in_value=in_value)
+            text = f"{path}{'::' if in_value else ''}<{', '.join(self._until_end(self._generic))}>"
+        elif kind == "B":
+            text = self._again(lambda: self._path(in_value=in_value))
+        else:
+            raise _BrokenError
+        self._depth -= 1
+        self._written += len(text)
+        return text
+
+    def _nested(self, *, in_value: bool) -> str:
+        space = self._next()
+        path = self._path(in_value=in_value)
+        number = self._disambiguator()
+        name = self._identifier()
+        if space.isupper():
+            word = _SPECIAL.get(space, space)
+            return f"{path}::{{{word}{':' + name if name else ''}#{number}}}"
+        return f"{path}::{name}" if name else path
+
+    def _until_end(self, read: Callable[[], str]) -> list[str]:
+        found = []
+        while not self._takes("E"):
+            found.append(read())
+        return found
+
+    def _generic(self) -> str:
+        if self._takes("L"):
+            return self._lifetime()
+        return self._const() if self._takes("K") else self._type()
+
+    def _lifetime(self) -> str:
+        index = self._base62()
+        if not index:
+            return "'_"
+        depth = self._bound - index
+        if depth < 0:
+            raise _BrokenError
+        return f"'{chr(ord('a') + depth)}" if depth < 26 else f"'_{depth}"
+
+    def _type(self) -> str:
+        kind = self._next()
+        if kind in _BASIC:
+            return _BASIC[kind]
+        self._deeper()
+        try:
+            if kind in "RQ":
+                lifetime = self._lifetime() if self._takes("L") else "'_"
+                shown = "" if lifetime == "'_" else f"{lifetime} "
+                return f"&{shown}{'mut ' if kind == 'Q' else ''}{self._type()}"
+            if kind in "PO":
+                return f"*{'const' if kind == 'P' else 'mut'} {self._type()}"
+            if kind == "S":
+                return f"[{self._type()}]"
+            if kind == "A":
+                return f"[{self._type()}; {self._const()}]"
+            if kind == "T":
+                parts = self._until_end(self._type)
+                return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+            if kind == "F":
+                return self._binder(self._signature)
+            if kind == "D":
+                text = self._binder(lambda: " + ".join(self._until_end(self._trait)))
+                if not self._takes("L"):
+                    raise _BrokenError
+                lifetime = self._lifetime()
+                return f"dyn {text}" + ("" if lifetime == "'_" else f" + {lifetime}")
+            if kind == "B":
+                return self._again(self._type)
+            self._at -= 1
+            return self._path(in_value=False)
+        finally:
+            self._depth -= 1
+
+    def _binder(self, read: Callable[[], str]) -> str:
+        count = self._base62() + 1 if self._takes("G") else 0
+        if count > _MOST_DEPTH:
+            raise _BrokenError
+        self._bound += count
+        names = [f"'{chr(ord('a') + depth % 26)}" for depth in range(self._bound - count, self._bound)]
+        try:
+            return (f"for<{', '.join(names)}> " if count else "") + read()
+        finally:
+            self._bound -= count
+
+    def _signature(self) -> str:
+        unsafe = "unsafe " if self._takes("U") else ""
+        abi = ""
+        if self._takes("K"):
+            abi = f'extern "{"C" if self._takes("C") else self._identifier().replace("_", "-")}" '
+        parts = self._until_end(self._type)
+        result = self._type()
+        return f"{unsafe}{abi}fn({', '.join(parts)})" + ("" if result == "()" else f" -> {result}")
+
+    def _trait(self) -> str:
+        path = self._path(in_value=False)
+        bindings = []
+        while self._takes("p"):
+            name = self._identifier()
+            bindings.append(f"{name} = {self._type()}")
+        if not bindings:
+            return path
+        joined = ", ".join(bindings)
+        return f"{path[:-1]}, {joined}>" if path.endswith(">") else f"{path}<{joined}>"
+
+    def _const(self) -> str:
+        self._deeper()
+        kind = self._next()
+        self._depth -= 1
+        if kind == "p":
+            return "_"
+        if kind == "B":
+            return self._again(self._const)
+        if kind in "RQ" and not self._text.startswith("e", self._at):
+            return f"&{'mut ' if kind == 'Q' else ''}{self._const()}"
+        if kind in "RQ":
+            self._at += 1
+            return self._quoted()
+        if kind == "e":
+            return f"*{self._quoted()}"
+        if kind in "AT":
+            open_, close = "[]" if kind == "A" else "()"
+            return open_ + ", ".join(self._until_end(self._const)) + close
+        if kind == "V":
+            return self._variant()
+        minus = "-" if self._takes("n") else ""
+        digits = self._hex()
+        if kind == "b":
+            return "true" if digits == "1" else "false"
+        if kind == "c":
+            code = int(digits or "0", 16)
+            if code >= 0x110000:
+                raise _BrokenError
+            return repr(chr(code))
+        value = int(digits or "0", 16)
+        return f"{minus}{value if value < 1 << 64 else hex(value)}"
+
+    def _variant(self) -> str:
+        kind = self._next()
+        path = self._path(in_value=True)
+        if kind == "U":
+            return path
+        if kind == "T":
+            return f"{path}({', '.join(self._until_end(self._const))})"
+
+        def named() -> str:
+            self._disambiguator()
+            name = self._identifier()
+            return f"{name}: {self._const()}"
+
+        return f"{path} {{ {', '.join(self._until_end(named))} }}"
+
+    def _hex(self) -> str:
+        end = self._text.find("_", self._at)
+        if end < 0:
+            raise _BrokenError
+        digits = self._text[self._at : end]
+        if not re.fullmatch(r"[0-9a-f]*", digits):
+            raise _BrokenError
+        self._at = end + 1
+        return digits
+
+    def _quoted(self) -> str:
+        digits = self._hex()
+        try:
+            return '"' + bytes.fromhex(digits).decode("utf-8", "replace") + '"'
+        except ValueError:
+            raise _BrokenError from None
+
+
+def _punycode(name: str) -> str:
+    """Read a name with letters beyond ASCII; the underscore parts the two halves where others have a hyphen."""
+    plain, _, rest = name.rpartition("_")
+    try:
+        return f"{plain}-{rest}".removeprefix("-").encode("ascii").decode("punycode")
+    except (UnicodeError, ValueError, OverflowError):
+        return name
