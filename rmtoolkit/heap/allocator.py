@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import takewhile, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
@@ -110,14 +109,6 @@ def _whole_pages(count: int, total: int) -> int:
     return count * max((each - _PAGE_BYTES + 1) // _PAGE_BYTES, 0) * _PAGE_BYTES
 
 
-_PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
-_SECTION: Final = re.compile(
-    r"(?:^|\s)(?:(?P<merged>Merged arenas stats)|Destroyed arenas stats|arenas\[(?P<number>\d+)\]):$"
-)
-_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s++(size\s.*)")
-_SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
-_DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _MOST: Final = 1 << 62
 
 SHORT: Final = "rows of tables with other columns than their heads"
@@ -127,7 +118,8 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
     """Read every document of jemalloc in a text."""
     found = [document for document in allocators.jemalloc_documents(text) if document.totals()]
     for number, document in enumerate(found):
-        page, sizes, arenas = _json(document) if document.format == "json" else _text(document, rows)
+        page, sizes, arenas = _arenas(document)
+        rows.left_out.update({SHORT: document.short} if document.short else {})
         own = [
             _arena({"document": number, "arena": name}, arena, page)
             for name, arena in arenas.items()
@@ -228,7 +220,7 @@ def _kinds(found: object, sizes: list[Any]) -> Iterator[tuple[dict[str, Any], di
             yield values, kind
 
 
-def _json(document: allocators.Document) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
+def _arenas(document: allocators.Document) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
     about = document.data.get("arenas")
     about = about if isinstance(about, dict) else {}
     arenas = document.data.get("stats.arenas")
@@ -238,58 +230,6 @@ def _json(document: allocators.Document) -> tuple[int | None, dict[str, list[Any
         {name: found for name, found in about.items() if isinstance(found, list)},
         {str(name): arena for name, arena in kept if isinstance(arena, dict)},
     )
-
-
-def _text(
-    document: allocators.Document, rows: Rows
-) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
-    """Read the numbers of each arena, and the tables under its head, as JSON would have them."""
-    page = _PAGE.search(document.body)
-    plain = document.data.get("stats.arenas")
-    arenas: dict[str, dict[str, Any]] = {}
-    arena: dict[str, Any] | None = None
-    columns: list[str] = []
-    table: list[dict[str, int]] | None = None
-    for raw in document.body.split("\n"):
-        line = raw.rstrip()
-        if section := _SECTION.search(line):
-            name = section["number"] or ("merged" if section["merged"] else "destroyed")
-            known = plain.get(name, {}) if isinstance(plain, dict) else {}
-            arena, table = arenas.setdefault(name, dict(known)), None
-        elif arena is None:
-            continue
-        elif head := _TABLE.search(line):
-            columns = head[2].split()
-            kind = {"bins": "bins", "large": "lextents", "extents": "extents"}[head[1]]
-            table = arena.setdefault(kind, [])
-        elif table is not None and _is_row(line, columns):
-            _row(line.split()[-len(columns) :], columns, table, rows)
-        elif table is not None and line.strip() not in ("", "---"):
-            table = None
-        elif table is None and (sums := _SUMS.search(line + " ")):
-            arena.setdefault(sums[1], {"allocated": int(sums[2])})
-        elif table is None and (decay := _DECAY.search(line + " ")):
-            arena.setdefault(f"p{decay[1]}", int(decay[2]))
-    return int(page[1]) if page else None, {}, arenas
-
-
-def _is_row(line: str, columns: list[str]) -> bool:
-    """Tell whether a line is of the table: numbers only, or as many as there are columns behind what a log adds."""
-    words = line.split()
-    numbers = len(list(takewhile(_NUMBER.fullmatch, reversed(words))))
-    return numbers > 0 and numbers >= min(len(words), len(columns))
-
-
-def _row(words: list[str], columns: list[str], table: list[dict[str, int]], rows: Rows) -> None:
-    if len(words) != len(columns):
-        rows.left_out[SHORT] += 1
-        return
-    values = {
-        column: int(word) for column, word in zip(columns, words, strict=True) if word.isdecimal() and len(word) < 20
-    }
-    if "regs" in values:
-        values["nregs"] = values["regs"]
-    table.append(values)
 
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -197,9 +197,15 @@ _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
 _PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
 _SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
-_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"]*+)')
+_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"\n]*+)')
 _NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
 _OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
+_PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
+_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s++(size\s.*)")
+_TABLES: Final = {"bins": "bins", "large": "lextents", "extents": "extents"}
+_SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
+_DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
+_CELL: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +216,10 @@ class Document:
     format: str
     whole: bool
     stamp: tuple[Stamp, str] | None
+    #: As JSON has it, whatever it was written as.
     data: Mapping[str, Any]
-    body: str = field(repr=False)
+    #: Rows of tables with other columns than their heads.
+    short: int = 0
 
     def totals(self) -> dict[str, int]:
         """Give the totals of the process."""
@@ -232,13 +240,14 @@ def jemalloc_documents(text: str) -> list[Document]:
     position = 0
     while found := _START.search(text, position):
         start = found.start()
+        short = 0
         if found["json"]:
             data, end, whole = _json(decoder, text, start)
         else:
-            data, end, whole = _text(text, start, opened=found["begin"] is not None)
+            data, end, whole, short = _text(text, start, opened=found["begin"] is not None)
         stamp = context.stamp(start, position)
-        body = text[start:end]
-        documents.append(Document(context.line(start), "json" if found["json"] else "text", whole, stamp, data, body))
+        form = "json" if found["json"] else "text"
+        documents.append(Document(context.line(start), form, whole, stamp, data, short))
         # The line after a document that was cut off may hold the time of the next one.
         totals = _TOTALS_LINE.search(text, found.end(), end)
         position = end if whole else totals.end() if totals else found.end()
@@ -263,31 +272,67 @@ def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, A
     return (data if isinstance(data, dict) else {}), end, True
 
 
-def _text(text: str, start: int, *, opened: bool) -> tuple[dict[str, Any], int, bool]:
-    """Read a text document: totals, and the plain numbers of each arena."""
+def _text(text: str, start: int, *, opened: bool) -> tuple[dict[str, Any], int, bool, int]:
+    """Read a text document: totals, and of each arena plain numbers and the tables under its head."""
     if not opened:
         stop = text.find("\n", start)
         end = stop if stop >= 0 else len(text)
-        return {"stats": _pairs(text[start:end])}, end, True
+        return {"stats": _pairs(text[start:end])}, end, True, 0
     closing = _END.search(text, start)
     following = next((found for found in _START.finditer(text, start + 1) if not found["totals"]), None)
     whole = closing is not None and (following is None or closing.start() < following.start())
     end = following.start() if following else len(text)
     if whole and closing is not None:
         end = closing.end()
-    body = text[start:end]
-    totals = _TOTALS_LINE.search(body)
+    data, short = _body(text[start:end])
+    return data, end, whole, short
+
+
+def _body(body: str) -> tuple[dict[str, Any], int]:
+    totals, page, version = (pattern.search(body) for pattern in (_TOTALS_LINE, _PAGE, _VERSION))
     data: dict[str, Any] = {"stats": _pairs(totals[0]) if totals else {}, "stats.arenas": {}}
-    arena: dict[str, int] | None = None
+    data["arenas"] = {"page": int(page[1])} if page else {}
+    data |= {"version": version[1].rstrip()} if version else {}
+    arena: dict[str, Any] | None = None
+    table: list[dict[str, int]] | None = None
+    columns: list[str] = []
+    short = 0
     for line in body.split("\n"):
         stripped = line.rstrip()
         if section := _SECTION.search(stripped):
-            arena = data["stats.arenas"].setdefault(section[2] or section[1].lower(), {})
-        elif arena is not None and (number := _NUMBER.search(stripped)):
+            arena, table = data["stats.arenas"].setdefault(section[2] or section[1].lower(), {}), None
+        elif arena is None:
+            continue
+        elif head := _TABLE.search(stripped):
+            columns, table = head[2].split(), arena.setdefault(_TABLES[head[1]], [])
+        elif table is not None and _is_row(stripped, columns):
+            row = _row(stripped.split()[-len(columns) :], columns)
+            table += [row] if row else []
+            short += not row
+        elif number := _NUMBER.search(stripped):
             arena.setdefault(_OF_ARENA.get(number[1], number[1]), int(number[2]))
-        elif arena is None and "version" not in data and (version := _VERSION.search(stripped)):
-            data["version"] = version[1]
-    return data, end, whole
+            table = None
+        elif table is not None:
+            table = table if stripped.strip() in ("", "---") else None
+        elif sums := _SUMS.search(stripped + " "):
+            arena.setdefault(sums[1], {"allocated": int(sums[2])})
+        elif decay := _DECAY.search(stripped + " "):
+            arena.setdefault(f"p{decay[1]}", int(decay[2]))
+    return data, short
+
+
+def _is_row(line: str, columns: list[str]) -> bool:
+    """Tell whether a line is of the table: numbers only, or as many as there are columns behind what a log adds."""
+    words = line.split()
+    numbers = len(list(takewhile(_CELL.fullmatch, reversed(words))))
+    return numbers > 0 and numbers >= min(len(words), len(columns))
+
+
+def _row(words: list[str], columns: list[str]) -> dict[str, int]:
+    if len(words) != len(columns):
+        return {}
+    values = {name: int(word) for name, word in zip(columns, words, strict=True) if word.isdecimal() and len(word) < 20}  # noqa: PLR2004 - 64 bits
+    return values | ({"nregs": values["regs"]} if "regs" in values else {})
 
 
 def _pairs(line: str) -> dict[str, int]:
