@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,6 +31,7 @@ from rmtoolkit.schema import (
     Report,
     empty,
 )
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -318,29 +320,15 @@ def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when(pl.col("samples") > 1).then("step"))
 
 
-#: Other names under which people bring the same columns, without unit, case and signs. What is renamed is reported.
-_ALIASES: Final = {
-    alias: name
-    for name, aliases in {
-        "time": "time timestamp timestamp_s ts datetime date date_time time_utc epoch",
-        "cluster": "cluster_name k8s_cluster_name",
-        "namespace": "ns k8s_namespace_name namespace_name",
-        "workload": "series_id deployment",
-        "pod": "pod_name podname k8s_pod_name",
-        "container": "container_name k8s_container_name",
-        "node": "node_name host hostname host_name instance",
-        "rss_bytes": "rss vmrss resident resident_memory resident_set_size memory_rss process_resident_memory",
-        "working_set_bytes": "working_set wss memory mem memory_used mem_used used_memory memory_working_set "
-        "container_memory_working_set",
-        "usage_bytes": "usage memory_usage mem_usage container_memory_usage",
-        "anon_bytes": "anon rssanon anonymous memory_anon container_memory_rss",
-        "limit_bytes": "limit memory_limit mem_limit",
-        "request_bytes": "request memory_request mem_request",
-        "restarts_total": "restarts restart_count",
-    }.items()
-    for alias in aliases.split()
-}
-_ALIASES.update({name.removesuffix("_bytes"): name for name in BYTE_SIGNALS})
+@cache
+def _aliases() -> dict[str, str]:
+    """Give what the other names mean under which people bring the same columns."""
+    told: dict[str, list[str]] = texts("columns")
+    return {alias: name for name, some in told.items() for alias in some} | {
+        name.removesuffix("_bytes"): name for name in BYTE_SIGNALS
+    }
+
+
 _UNIT: Final = re.compile(
     r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
 )
@@ -362,7 +350,7 @@ def column_of(head: str) -> tuple[str, int | None] | None:
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
 
     def known(text: str) -> str:
-        return _ALIASES.get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
+        return _aliases().get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
 
     if name := known(plain):
         return name, None if name.endswith("_bytes") else 1

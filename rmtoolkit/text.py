@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from string import Formatter
 from typing import IO, Any, Final
 
@@ -127,9 +128,8 @@ ACTIONS: Final = {
 def texts(room: str) -> dict[str, Any]:
     """Read a file of texts of the package, such as ``analysis/advice``."""
     import tomllib  # noqa: PLC0415 - what only loads or stores says nothing
-    from importlib.resources import files  # noqa: PLC0415
 
-    return tomllib.loads(files("rmtoolkit").joinpath(f"{room}.toml").read_text("utf-8"))
+    return tomllib.loads((Path(__file__).parent / f"{room}.toml").read_text("utf-8"))
 
 
 class _Writer(Formatter):

@@ -23,6 +23,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.loaders._kubectl_rows import failure
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top
 from rmtoolkit.loaders.kubernetes import items, trimmed
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,37 +31,10 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 
-_MISSING: Final = re.compile(
-    r"Metrics API not available|could not find the requested resource|\(NotFound\)|doesn't have a resource"
-)
 #: What never gets better by itself, and what to do about it.
-_LASTING: Final = (
-    (
-        re.compile(r"\(Forbidden\)|is forbidden:"),
-        "Your user must be allowed to list pods and pods.metrics.k8s.io there: the role view is enough.",
-    ),
-    (
-        re.compile(r"\(Unauthorized\)|must be logged in|\bUnauthorized\b|provide credentials"),
-        "Log in to the cluster again: kubectl get pods must work.",
-    ),
-    (_MISSING, "The cluster needs metrics-server: kubectl top pod must work."),
-    (
-        re.compile(r"connection refused|was refused|no such host|no route to host|network is unreachable"),
-        "Is the cluster running, and is this the right context? See: kubectl config current-context.",
-    ),
-    (
-        re.compile(r"x509:|certificate"),
-        "kubectl does not trust the cluster's certificate, or the other way round: kubectl get pods must work.",
-    ),
-    (
-        re.compile(
-            r"context .{0,300}does not exist|context was not found|cannot locate context"
-            r"|no configuration has been provided|invalid configuration|unknown flag"
-            r"|error loading config|stat .{0,300}: no such file|current-context must exist|executable .{0,300}not found"
-        ),
-        "See: kubectl config get-contexts.",
-    ),
-)
+_LASTING: Final = {
+    name: (re.compile("|".join(told["says"])), told["hint"]) for name, told in texts("loaders/kubectl").items()
+}
 _KLOG: Final = re.compile(r"[EWIF]\d{4} ")
 _SECRET: Final = re.compile(r"(?i)(?:bearer|basic|token|password)[ =:]+\S+|eyJ[\w-]{10,}(?:\.[\w-]+)*")
 _SHOWN: Final = 300
@@ -77,7 +51,7 @@ class KubectlError(RmtoolkitError):
     @property
     def missing(self) -> bool:
         """The server does not have what was asked for."""
-        return _MISSING.search(self.said) is not None
+        return _LASTING["missing"][0].search(self.said) is not None
 
 
 class Kubectl(NamedTuple):
@@ -134,7 +108,7 @@ def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlErr
     told = [found[0] for line in plain if (found := failure(line))]
     said = next(iter(told), plain[-1] if plain else next(iter(lines), f"exit status {status} and no word"))
     said = _SECRET.sub("…", " ".join(said.split()))[:_SHOWN]
-    hint = next((hint for pattern, hint in _LASTING if pattern.search(said)), "")
+    hint = next((hint for pattern, hint in _LASTING.values() if pattern.search(said)), "")
     return KubectlError(command, said, hint)
 
 
