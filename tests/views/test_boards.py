@@ -22,9 +22,10 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import SERVED, live_chart, served
 from rmtoolkit.views.dashboards._base import Page, Wiring
+from tests import fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rmtoolkit.views.dashboards._base import Board
 
@@ -227,7 +228,60 @@ def test_a_page_shows_what_the_command_judged_and_nothing_of_another(
         with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
             served.served()
     judged.chmod(0o644)
-    fleet = served.served()
-    assert (fleet.pictured, [row["workload"] for row in fleet._found]) == (False, ["api"])
-    fleet.view = "limits"
-    fleet.close()
+    shown = served.served()
+    assert (shown.pictured, [row["workload"] for row in shown._found]) == (False, ["api"])
+    shown.view = "limits"
+    shown.close()
+
+
+def _inside(widget: Any) -> Iterator[Any]:
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _inside(child)
+
+
+def _another(control: Any) -> object:
+    """A value that a user could give instead; None where there is none."""
+    if isinstance(control, ipywidgets.Combobox):
+        return control.options[-1]
+    if hasattr(control, "options"):
+        values = [value for _, value in control.options]
+        return next((value for value in reversed(values) if value not in (control.value, None)), None)
+    if hasattr(control, "min"):
+        return control.min + 0.3 * (control.max - control.min)
+    return f"{control.value}a"
+
+
+def _shown(board: Board, without: Any) -> list[str]:
+    traits = [getattr(board, name) for name in type(board).class_trait_names() if name in vars(type(board))]
+    values = [one.value for one in _inside(board) if one is not without and hasattr(one, "value")]
+    return list(map(repr, traits + values))
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.__name__)
+def test_no_control_is_dead(board: type[Board]) -> None:
+    """Another value of any control, and a press of any button, changes what the board holds or shows."""
+    names = ["few-samples", "killed-climbs", "start-and-bursts", "days-and-nights"]
+    shown = board(rm.assess(fleet.recording().filter(workload=names), now=fleet.NOW))
+    named = ("Text", "FloatSlider", "BoundedFloatText", "Combobox", "Dropdown", "ToggleButtons")
+    kinds = tuple(getattr(ipywidgets, name) for name in named)
+    inside = list(_inside(shown))
+    used, dead = 0, []
+    for control in [one for one in inside if isinstance(one, kinds)]:
+        first, before, value = control.value, _shown(shown, control), _another(control)
+        if value is not None:
+            control.value = value
+            used += 1
+            dead += [] if _shown(shown, control) != before else [control.description]
+            control.value = first
+    for control in inside:  # what a button takes back must have been set
+        if isinstance(control, ipywidgets.FloatSlider):
+            control.value = _another(control)
+    # The last comes first: of two buttons it sets what the other takes back.
+    for button in [one for one in reversed(inside) if isinstance(one, ipywidgets.Button)]:
+        before = _shown(shown, button)
+        button.click()
+        dead += [] if _shown(shown, button) != before else [button.description]
+    shown.close()
+    assert used >= 5
+    assert dead == []

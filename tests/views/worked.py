@@ -276,6 +276,7 @@ def axes() -> dict[str, list[Any]]:
         ],
         "spread": [[round(place, 2) for place in _plot.spread(list(map(float, one)), 12, 0, 100)] for one in wanted],
         "boxes": [[round(edge, 2) for edge in box] for box in boxes],
+        "widths": [[sign, round(_plot.text_width(sign), 2)] for sign in (*map(chr, range(32, 127)), *"éя’…→界가")],
         "overlaps": [[one.overlaps(other), one.holds(other)] for one in boxes[:3] for other in boxes],
         "stretches": [
             _plot.stretches(np.array(times), np.array(life))
