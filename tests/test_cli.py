@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import csv
 import gc
+import io
 import json
 import os
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import cli
+from rmtoolkit.cli import _sources
 from rmtoolkit.cli._sources import profiles
 from rmtoolkit.recording import Recording
 
@@ -305,6 +308,16 @@ def test_what_is_written_to_stdout_is_clean(
     """With `-o -` nothing but the rows is on stdout, in the format that was asked for."""
     assert cli.main([command, str(calm), "-o", "-", "--format", form]) == 0
     assert read(capfdbinary.readouterr().out.decode()) == "calm"
+
+
+def test_what_was_printed_before_stands_before() -> None:
+    """A program that prints and then calls a command with `-o -` finds both in that order."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(out):
+        sys.stdout.write("first\n")
+        _sources.stream(b"then")
+    out.seek(0)
+    assert out.read() == "first\nthen"
 
 
 def test_what_comes_through_stdin_is_read(calm: Path) -> None:

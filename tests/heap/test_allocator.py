@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
@@ -20,6 +22,8 @@ from rmtoolkit.views import heap_terminal
 from tests.heap.conftest import library
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.heap.conftest import Workshop
 
 JEMALLOC: Final = Path(__file__).parents[1] / "data" / "jemalloc"
@@ -335,3 +339,37 @@ def test_damage_gives_a_table_or_a_clear_error(
     for frame in (allocator.totals, allocator.arenas, allocator.bins):
         for column in frame.select(pl.selectors.integer()).iter_columns():
             assert (column.drop_nulls() >= 0).all()
+
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield at
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _places(inner, (*at, name))
+    elif isinstance(value, list) and value:
+        yield from _places(value[0], (*at, 0))
+
+
+def test_a_value_of_another_kind_is_unknown_or_refused(tmp_path: Path) -> None:
+    """Wherever one stands in what jemalloc prints as JSON: nothing below zero is believed, and nothing else happens."""
+    text = (JEMALLOC / "jemalloc_known_stats.raw.json").read_text("utf-8")
+    document = text[text.index("{") : text.rindex("}") + 1]
+    wrong = itertools.cycle((None, [], "x", -1, True, {}, 1.5, 1 << 70, [{}]))
+    file = tmp_path / "wrong.json"
+    read = 0
+    for place in list(_places(json.loads(document)))[1:]:
+        changed = inside = json.loads(document)
+        for name in place[:-1]:
+            inside = inside[name]
+        inside[place[-1]] = next(wrong)
+        file.write_text(json.dumps(changed), "utf-8")
+        try:
+            allocator = rm.read_allocator(file)
+        except ReadError as error:
+            assert str(file) in str(error)  # noqa: PT017 - either will do
+            continue
+        read += 1
+        for table in (allocator.totals, allocator.arenas, allocator.bins):
+            numbers = table.select(pl.selectors.integer())
+            assert not numbers.select(pl.any_horizontal(pl.all().fill_null(0).lt(0).any())).item()
+    assert read > 300

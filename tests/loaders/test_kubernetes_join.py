@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -470,6 +471,35 @@ def test_a_broken_dump_beside_a_good_log_is_a_warning(tmp_path: Path) -> None:
     assert recording.samples.height == 30
     with pytest.raises(ReadError, match=r"pods-0\.json.*expected pods and other objects"):
         rm.read_kubectl_top(log, pods=tmp_path / "pods-0.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{}", "line 1: found 'other objects'"),
+        ("hello\n", "line 1: found 'hello'"),
+        ("2026-11-24T10:00:00Z\n{}", "line 1: found '2026-11-24T10:00:00Z'"),
+        ('{"kind": "Pod"', """line 1: found '{"kind": "Pod"'"""),
+        ('{"kind":"Pod"}\n{"a', """line 2: found '{"a'"""),
+    ],
+    ids=["nothing", "a word", "a date", "cut off", "the second"],
+)
+def test_what_is_no_dump_is_named_by_its_first_damage(tmp_path: Path, text: str, said: str) -> None:
+    """Line and words of what cannot be read; where all can be, and none is of use, other objects."""
+    log, dump = save(tmp_path, top(FLAT), text)
+    with pytest.raises(ReadError, match=re.escape(f"{said}, expected pods and other objects as kubectl get")):
+        rm.read_kubectl_top(log, pods=dump)
+
+
+def test_what_is_cut_off_behind_a_good_dump_is_counted(tmp_path: Path) -> None:
+    """The objects before it count, and the warning says what and where it is."""
+    log, dump = save(tmp_path, top(FLAT), listed(pod()) + '\n{"broken')
+    with pytest.warns(
+        RmtoolkitWarning, match=r"""left out 1 document that is cut off or damaged \(line 2: '{"broken'"""
+    ):
+        recording = rm.read_kubectl_top(log, pods=dump)
+    assert recording.report.left_out == {"documents that are cut off or damaged": 1}
+    assert recording.containers["limit_bytes"].null_count() == 0
 
 
 def test_manifests_are_no_dumps(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_stamps_of_a_log_become_instants(lines: str, asked: dict[str, str], read
     words = [line.replace("_", " ") for line in lines.split()]
     stamps = [found[0] for word in words if (found := find(word)) is not None]
     told, _ = instants(stamps, (1, words[0]), Asked(file, **{"timezone": "UTC"} | asked))
-    instant = [f"{dt.datetime.fromtimestamp(one / 1000, dt.UTC):%Y-%m-%dT%H:%M:%S}" for one in told]
+    instant = [dt.datetime.fromtimestamp(one / 1000, dt.UTC).isoformat().removesuffix("+00:00") for one in told]
     assert [one.endswith(end) for one, end in zip(instant, read.split(), strict=True)] == [True] * len(words), instant
 
 
