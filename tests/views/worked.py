@@ -23,6 +23,7 @@ import polars as pl
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
 from rmtoolkit.analysis import heap_answers
+from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.views import (
     _plot,
     charts,
@@ -35,7 +36,7 @@ from rmtoolkit.views import (
     timeline_altair,
     timeline_svg,
 )
-from rmtoolkit.views.report import files
+from rmtoolkit.views.report import files, sections
 from tests import fleet
 from tests.analysis.curves import BEGIN, MI
 from tests.written import markup, plain, write
@@ -76,6 +77,46 @@ def page() -> dict[str, list[Any]]:
         "sparks": [line for spark in rows["sparks"][:4] for line in markup(spark)],
         "cards": [line for card in cards[:2] for line in markup(card)],
     }
+
+
+def long() -> dict[str, list[Any]]:
+    """What stands in lists that are cut, folded or counted when they are long, each with far more than it shows."""
+    once = _contents()
+
+    def many(frame: pl.DataFrame, times: int = 12) -> pl.DataFrame:
+        return pl.concat([frame] * times)
+
+    found = once.found
+    totals = replace(found.fleet, gone=30, appeared=1, workloads=40)
+    long = replace(
+        found,
+        fleet=totals,
+        capacity=many(found.capacity, 30),
+        changes=many(found.changes, 30),
+        findings=many(found.findings, 60),
+        kills=many(found.kills, 30),
+        groups=many(found.groups, 6),
+        recording=replace(found.recording, report=replace(found.recording.report, sources=tuple(map(str, range(14))))),
+    )
+    folders = replace(long.recording.report, sources=tuple(f"{at % 13}/{at}" for at in range(15)))
+    rows, awake = list(once.rows) * 6, once.awake * 6
+    parts = [(one, f"{at} {patch}") for at in range(9) for one, patch in per_workload(found.workloads)]
+    drawn = {
+        "changed": sections.changed(long, once.awake),
+        "capacity": sections.capacity(long),
+        "failures": sections.failures(replace(long, checklist=many(found.checklist)), awake),
+        "quality": sections.quality(long, rows),
+        "folders": sections.quality(replace(long, recording=replace(long.recording, report=folders)), rows[:3]),
+        "acts": sections.acts(long, awake),
+        "kills": sections.kills(long, rows),
+        "groups": sections.groups(long),
+        "apply": sections.apply(parts, rows),
+    }
+    lines = {name: markup(str(one)) for name, one in drawn.items()}
+    counted = re.compile("more|others|provisional|in their cards|shown|details")
+    told = {name: [len(all_), *filter(counted.search, all_), *all_[::23]] for name, all_ in lines.items()}
+    cut = files.markdown(replace(once, found=replace(long, workloads=many(found.workloads, 6)))).splitlines()
+    return told | {"markdown": [len(cut), *(line for line in cut if "more" in line or line.startswith("#"))]}
 
 
 def words() -> dict[str, list[Any]]:
@@ -294,7 +335,7 @@ def axes() -> dict[str, list[Any]]:
     }
 
 
-PARTS: Final = (page, words, pictures, axes, heaps, boards)
+PARTS: Final = (page, long, words, pictures, axes, heaps, boards)
 
 
 if __name__ == "__main__":
