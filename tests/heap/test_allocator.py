@@ -354,7 +354,7 @@ def test_a_value_of_another_kind_is_unknown_or_refused(tmp_path: Path) -> None:
     """Wherever one stands in what jemalloc prints as JSON: nothing below zero is believed, and nothing else happens."""
     text = (JEMALLOC / "jemalloc_known_stats.raw.json").read_text("utf-8")
     document = text[text.index("{") : text.rindex("}") + 1]
-    wrong = itertools.cycle((None, [], "x", -1, True, {}, 1.5, 1 << 70, [{}]))
+    wrong: Iterator[Any] = itertools.cycle((None, [], "x", -1, True, {}, 1.5, 1 << 70, [{}]))
     file = tmp_path / "wrong.json"
     read = 0
     for place in list(_places(json.loads(document)))[1:]:
