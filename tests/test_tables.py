@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit._tables import plausible_unit
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES
 
@@ -331,6 +332,42 @@ def test_the_users_pattern_names_the_workload() -> None:
     frame = pl.DataFrame({"time": [0], "pod": ["shop_cart.7"], "rss_bytes": [1]})
     recording = rm.Recording.from_frame(frame, workload_pattern=r"_(?P<workload>\w+)\.")
     assert recording.containers.select("workload", "workload_inferred").row(0) == ("cart", True)
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        # Of a MiB and of 64 GiB, each unit's least and most.
+        ([1 << 20], None),
+        ([(1 << 20) - 1], 1 << 10),
+        ([1 << 26], 1),
+        ([(1 << 26) - 1], None),
+        ([1 << 36], 1),
+        ([1024.0], None),
+        ([1023.5], 1 << 20),
+        ([64.0], 1 << 20),
+        ([63.5], None),
+        ([1.0, 0.0, float("nan"), float("inf"), -5.0, None], None),
+        ([0.5], 1 << 30),
+        ([0.001], 1 << 30),
+        # Whole pages tell the larger unit from the smaller one, from four numbers on.
+        ([4096.0 * 512, 4096 * 513, 4096 * 514], None),
+        ([4096.0 * 512, 4096 * 513, 4096 * 514, 4096 * 515], 1),
+        ([4096.0 * 512 + 4, 4096 * 513, 4096 * 514, 4096 * 515], 1 << 10),
+        ([4096.0 * 512 + 1, 4096 * 513, 4096 * 514, 4096 * 515], None),
+        ([], 1),
+    ],
+)
+def test_amounts_that_name_no_unit_have_the_one_that_a_service_may_have(
+    values: list[float | None], unit: int | None
+) -> None:
+    """Between a MiB and 64 GiB, and in whole pages where there are several: else it is asked for."""
+    column = pl.Series(values, dtype=pl.Float64)
+    if unit is None:
+        with pytest.raises(RmtoolkitError, match="'rss' does not say its unit"):
+            plausible_unit("rss", column)
+    else:
+        assert plausible_unit("rss", column) == unit
 
 
 def test_a_numeric_or_categorical_name_is_a_name() -> None:

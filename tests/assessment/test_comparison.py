@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -12,14 +11,11 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.assessment.comparison import COMPARED
+from tests.assessment.worked import FOLDER, PAIRS, assessed, compared_pairs
+from tests.written import changes
 
-PAIRS = Path(__file__).parents[2] / "data" / "causes" / "pairs"
-
-
-@cache
-def assessed(name: str) -> rm.Assessment:
-    """One side of a pair."""
-    return rm.assess(rm.read(PAIRS / f"{name}.parquet"))
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def compared(number: int) -> rm.Comparison:
@@ -50,6 +46,11 @@ def test_the_other_way_round_it_is_the_negative(number: int) -> None:
     local, cluster = assessed(f"local-{number}"), assessed(f"cluster-{number}")
     there, back = rm.compare(local, cluster).layers, rm.compare(cluster, local).layers
     assert_frame_equal(there.select("layer", -pl.col("difference_bytes")), back.select("layer", "difference_bytes"))
+
+
+def test_nothing_that_is_said_of_a_pair_changed() -> None:
+    """Every line, both ways round; `python -m tests.assessment.worked` writes a change down that is meant."""
+    assert changes(FOLDER / "compared.json", compared_pairs()) == []
 
 
 def test_load_threads_and_page_cache_are_told_apart() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,28 @@ from tests.written import plain, write
 FOLDER: Final = Path(__file__).parents[1] / "data" / "assessment"
 #: What the worked examples of analysis have in full.
 _ELSEWHERE: Final = ("evidence", "explanation", "headline", "why", "reason")
+
+
+PAIRS: Final = Path(__file__).parents[2] / "data" / "causes" / "pairs"
+
+
+@cache
+def assessed(name: str) -> rm.Assessment:
+    """One side of a pair of recordings of one program."""
+    return rm.assess(rm.read(PAIRS / f"{name}.parquet"))
+
+
+def compared_pairs() -> dict[str, list[str]]:
+    """What is said of each pair, and of each the other way round; of one where something is missing."""
+    told = {}
+    for number in (1, 2, 3):
+        local, cluster = assessed(f"local-{number}"), assessed(f"cluster-{number}")
+        told[f"{number} there"] = rm.compare(local, cluster).summary().splitlines()
+        told[f"{number} back"] = rm.compare(cluster, local).summary().splitlines()
+    lacking = dataclasses.replace(
+        rm.compare(local, cluster), incomplete="a store did not answer", limit_text="It has no limit."
+    )
+    return told | {"incomplete": lacking.summary().splitlines()[:6]}
 
 
 #: What was otherwise last time, of whom.
@@ -88,3 +111,4 @@ def told() -> dict[str, list[dict[str, Any]]]:
 
 if __name__ == "__main__":
     write(FOLDER / "fleet.json", told())
+    write(FOLDER / "compared.json", compared_pairs())

@@ -11,8 +11,9 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.backtest import FAMILY, RIVALS, WEEKS, _paired, summarise
-from tests.limits.conftest import MIB, samples, steady
+from rmtoolkit.limits.backtest import FAMILY, RIVALS, WEEKS, _paired, rivals, summarise
+from rmtoolkit.limits.baselines import krr_memory
+from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,19 @@ def test_a_fleets_own_weeks_are_recorded_beside_krr_and_vpa(fleet: rm.Recording)
         f"On your last 4 weeks: {record.kills} of 160 weeks of workloads with an OOM kill,"
     )
     assert record.sentence.endswith(f"5 % promised; KRR {record.krr}, VPA {record.vpa}")
+
+
+def test_the_five_newest_weeks_are_held_against_other_rules() -> None:
+    """Of eight; what a rule sets for a week comes from what lies before it, with a limit above what was used."""
+    part = rm.Recording.from_frame(samples(steady(70, step=7200), step=7200))
+    end = dt.datetime.fromtimestamp(START + 70 * DAY, dt.UTC)
+    weeks = [end - week * dt.timedelta(days=7) for week in range(1, 9)]
+    pairs = pl.DataFrame({"week": weeks}).cast(pl.Datetime("ms", "UTC"))
+    found = rivals(part, pairs)
+    assert found["week"].to_list() == weeks[:5]
+    assert found.filter(pl.min_horizontal("krr_bytes", "vpa_bytes") < 200 * MIB).is_empty()
+    before = part.window(start=weeks[0] - dt.timedelta(days=14), end=weeks[0] - dt.timedelta(milliseconds=1))
+    assert found["krr_bytes"][0] == krr_memory(before)["recommended_limit_bytes"].item()
 
 
 def test_the_own_weeks_are_learnt_by_default_and_everywhere(fleet: rm.Recording) -> None:

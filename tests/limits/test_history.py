@@ -73,6 +73,30 @@ def test_blocks_are_equal_parts_of_the_time() -> None:
     assert found["mean_bytes"].to_list() == [(20 * block + 10.5) * MIB for block in range(BLOCKS)]
 
 
+@pytest.mark.parametrize("given", [False, True], ids=["from the first sample to the last", "between two instants"])
+@pytest.mark.parametrize("length", [1, 13, 14, 15, 1001, 123_456_789])
+def test_each_sample_counts_in_the_block_that_it_falls_into(length: int, given: bool) -> None:
+    """Samples at every edge, a millisecond before and after it, and outside: counted one by one it is the same."""
+    begin = START * 1000
+    edges = {begin + -(-length * block // BLOCKS) + near for block in range(BLOCKS + 1) for near in (-1, 0, 1)}
+    times = sorted(edges if given else {time for time in edges if begin <= time < begin + length} | {begin})
+    length = length if given else times[-1] - times[0] + 1
+    used = pl.DataFrame(
+        {"container_id": 0, "workload_row": 0, "time": times, "used_bytes": [(7919 * at) % 101 for at in times]},
+        schema={"container_id": pl.UInt32, "workload_row": pl.UInt32, "time": pl.Int64, "used_bytes": pl.Int64},
+    ).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
+    start = dt.datetime.fromtimestamp(START, dt.UTC)
+    bounds = (start, start + dt.timedelta(milliseconds=length)) if given else ()
+    found = block_peaks(used, *bounds).select("block", "peak_bytes", "mean_bytes", "samples").rows()
+    wanted = []
+    for block in range(BLOCKS):
+        low, high = (begin + -(-length * number // BLOCKS) for number in (block, block + 1))
+        held = [(7919 * time) % 101 for time in times if low <= time < high]
+        if held:
+            wanted.append((block, max(held), sum(held) / len(held), len(held)))
+    assert found == wanted
+
+
 def test_a_need_is_read_from_the_samples() -> None:
     """Peak, pod, what it uses nearly always, the hot pod, and the pods that are still there."""
     values = np.arange(100, 200, dtype=float) * MIB
