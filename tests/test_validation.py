@@ -107,11 +107,14 @@ def test_signals_from_different_instants_are_compared() -> None:
     assert found["count"].to_list() == [20, 20]
 
 
-def test_signals_hours_apart_are_not_compared() -> None:
-    """A usage from hours ago says nothing about the working set of now."""
-    rows = [{"time": 15 * row, "usage_bytes": 300 * MI + row} for row in range(20)]
-    rows += [{"time": 90_000 + 15 * row, "working_set_bytes": 900 * MI + row} for row in range(20)]
-    assert keys(rm.Recording.from_frame(pl.DataFrame(rows))) == set()
+@pytest.mark.parametrize(("apart_ms", "compared"), [(30_000, True), (30_001, False), (90_000_000, False)])
+def test_signals_far_apart_are_not_compared(apart_ms: int, *, compared: bool) -> None:
+    """A usage from more than a scrape and a half ago says nothing about the working set of now."""
+    times = [20_000 * row for row in range(20)]
+    rows = [{"time": at, "usage_bytes": 300 * MI + at} for at in times]
+    rows += [{"time": times[-1] + apart_ms + at, "working_set_bytes": 900 * MI + at} for at in times]
+    frame = pl.DataFrame(rows).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
+    assert bool(keys(rm.Recording.from_frame(frame))) == compared
 
 
 def test_containers_are_judged_apart() -> None:
