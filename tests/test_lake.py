@@ -624,6 +624,61 @@ def test_what_was_pulled_is_joined_and_the_rest_is_missing() -> None:
     assert _lake_files.missing((at[5], at[7]), spans, dt.timedelta(0)) == []
 
 
+def test_what_a_source_owes_is_what_was_asked_of_it_and_has_not_come(tmp_path: Path) -> None:
+    """Hour by hour, in whatever order and however often the same is asked for and comes; of another source nothing."""
+    lot = random.Random(7)  # noqa: S311
+    at = [dt.datetime(2026, 11, 25, tzinfo=dt.UTC) + dt.timedelta(hours=hour) for hour in range(25)]
+    asked: set[int] = set()
+    come: set[int] = set()
+    for _ in range(40):
+        low, high = sorted(lot.sample(range(25), 2))
+        span, comes = (at[low], at[high]), lot.random() < 0.5
+        _lake_files.note(tmp_path, "a", asked=None if comes else span, pulled=span if comes else None)
+        hours = come if comes else asked
+        hours |= set(range(low, high))
+        known = _lake_files.read(tmp_path)
+        owed = {hour for start, end in known["a"].owed for hour in range(at.index(start), at.index(end))}
+        assert owed == asked - come
+        assert known["a"].pulled == _lake_files.union((at[hour], at[hour + 1]) for hour in come)
+        assert list(known) == ["a"]
+        if come == set(range(24)):
+            asked, come = set(), set()
+            (tmp_path / _lake_files.FILE).unlink()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "stretches"),
+    [
+        (None, None, "00:00 to {0} 01:00, {0} 02:00 to {0} 03:00, {0} 04:00 to {0} 05:00 and 2 more stretches"),
+        (None, 6, "00:00 to {0} 01:00, {0} 02:00 to {0} 03:00, {0} 04:00 to {0} 05:00"),
+        (5, None, "06:00 to {0} 07:00, {0} 08:00 to {0} 10:00"),
+        (1, 4, "02:00 to {0} 03:00"),
+        (9, 9.5, "08:00 to {0} 10:00"),
+        (10, None, None),
+        (None, 0, None),
+    ],
+)
+def test_of_what_is_owed_that_is_said_which_is_looked_at(
+    start: float | None, end: float | None, stretches: str | None, tmp_path: Path
+) -> None:
+    """Three stretches at most, and not those that another address of the same server has given."""
+    begin = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
+
+    def hours(low: float, high: float) -> tuple[dt.datetime, dt.datetime]:
+        return begin + dt.timedelta(hours=low), begin + dt.timedelta(hours=high)
+
+    near, far = (json.dumps({"url": f"http://{name}", "namespace": "shop"}) for name in ("near", "far"))
+    _lake_files.note(tmp_path, near, asked=hours(0, 10))
+    for hour in (1, 3, 5):
+        _lake_files.note(tmp_path, near, pulled=hours(hour, hour + 1))
+    _lake_files.note(tmp_path, far, pulled=hours(7, 8))
+    _lake_files.note(tmp_path, json.dumps({"url": "http://far", "namespace": "else"}), pulled=hours(0, 10))
+    first, last = (None if hour is None else begin + dt.timedelta(hours=hour) for hour in (start, end))
+    view = _lake_files.View(first, last)
+    said = stretches and f"the pull from http://near lacks 2026-11-25 {stretches} UTC; run it again"
+    assert _lake_files.owed_lines(tmp_path, view) == ((said.format("2026-11-25"),) if said else ())
+
+
 def test_a_lake_may_have_one_bucket(lake: rm.Lake) -> None:
     """Everything is in the one there is."""
     rm.Lake(lake.path, buckets=1).append(fleet([0]))

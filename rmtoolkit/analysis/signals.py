@@ -75,7 +75,7 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         .select("container_id", "time")
     )
     known = known.select("container_id", "time")
-    found = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)]).unique()
+    found = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)])
     seen = _apart(found, known, cadence, reach)
     return pl.concat([known, seen]).unique().sort("container_id", "time")
 
