@@ -8,12 +8,14 @@ from __future__ import annotations
 import dataclasses
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit.assessment import WORKLOADS
+from rmtoolkit.assessment import WORKLOADS, _rows, _totals
+from rmtoolkit.schema import Action, Alarm
 from tests import fleet
 from tests.written import plain, write
 
@@ -42,6 +44,64 @@ def compared_pairs() -> dict[str, list[str]]:
         rm.compare(local, cluster), incomplete="a store did not answer", limit_text="It has no limit."
     )
     return told | {"incomplete": lacking.summary().splitlines()[:6]}
+
+
+#: What a row may hold of each column, most at a turn, where words are made of it.
+_HELD: Final[dict[str, tuple[Any, ...]]] = {
+    "alarm": (None, *Alarm),
+    "kills_7d": (1, 2),
+    "last_kill": (fleet.NOW,),
+    "limit_at": (None, fleet.NOW, fleet.NOW),
+    "hours_to_limit": (-1.0, 0.0, 0.4, 30.0, 168.0, 168.5, 2160.0, 2161.0),
+    "limit_known": (True, False),
+    "limit_outlook": ("reaches", "bounded"),
+    "verdict": ("leak", "not_leak", "inconclusive"),
+    "growing": (True, False, False),
+    "growth_bytes_per_day": (None, 3.0e6, 9.0e8),
+    "oom_probability_24h": (None, 0.0001, 0.2),
+    "oom_probability_7d": (None, 0.05, 0.0501, 0.4989, 0.499, 1.0),
+    "oom_probability_30d": (None, 0.498, 0.499, 1.0),
+    "action": tuple(Action),
+    "bound_by": (None, "startup", "allocator"),
+    "undecided_until": (None, fleet.NOW),
+    "kills_now": (0, 0, 0, 1, 3),
+    "killed_limit_bytes": (None, 256 << 20),
+    "limit_bytes": (None, 256 << 20, 512_000_000),
+    "need_bytes": (None, 200 << 20),
+    "need_of": ("working set", "kernel peak"),
+    "advised_limit_bytes": (300 << 20,),
+    "advised_oom_probability": (None, 0.01),
+    "wait_seconds": (3600.0,),
+    "history_seconds": (None, 0.0, 7200.0, 7 * 86_400 / 1.02 - 1, 7 * 86_400 / 1.02),
+    "risk_basis": (None, "forecast", "margins"),
+    "next_text": ("Wait.",),
+}
+
+
+def words_by_lot(number: int = 300) -> dict[str, list[Any]]:
+    """What is said of rows and of totals in which everything is drawn."""
+    told = []
+    for seed in range(number):
+        lot = Random(seed)  # noqa: S311
+        row = {name: lot.choice(several) for name, several in _HELD.items()}
+        advice = _rows._of_limit(
+            row | {"undecided_until": fleet.NOW}, lot.choice((*_rows._VERBS, Action.WAIT, Action.FIX_EXPORTER))
+        )
+        words = (_rows._worst(row), _rows._limit_because(row), _rows._alarm_text(row), _totals._because(row, 0.05))
+        told.append([*words, advice.sentence])
+    calm, totals = fleet.assessed().fleet, []
+    for seed in range(number):
+        lot = Random(seed)  # noqa: S311
+        few: dict[str, Any] = {name: lot.choice((0, 0, 1, 2)) for name in _COUNTED}
+        alarms = tuple((str(name), lot.choice((0, 1, 3))) for name in Alarm)
+        one = dataclasses.replace(calm, **few, alarms=alarms, stale=lot.choice((True, False)))
+        totals.append([one.sentence, one.age_sentence])
+    return {"rows": told, "totals": totals}
+
+
+_COUNTED: Final = (
+    "leak", "inconclusive", "not_leak", "killed", "leaks_reaching", "leaks_unknown", "dying_otherwise"
+)  # fmt: skip
 
 
 #: What was otherwise last time, of whom.
@@ -112,3 +172,4 @@ def told() -> dict[str, list[dict[str, Any]]]:
 if __name__ == "__main__":
     write(FOLDER / "fleet.json", told())
     write(FOLDER / "compared.json", compared_pairs())
+    write(FOLDER / "words.json", words_by_lot())
