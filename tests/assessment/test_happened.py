@@ -70,6 +70,17 @@ def test_settings_are_stretches_of_one_value() -> None:
     ]
 
 
+def test_settings_stand_by_container_kind_and_time() -> None:
+    """Whichever never changed: of two containers the request of the first, then all of the second."""
+    minutes = [at(minute) for minute in range(120)]
+    table = pl.DataFrame({"time": minutes * 2, "pod": ["api-0"] * 120 + ["api-1"] * 120, "rss_bytes": 100 * MI})
+    changes = [{"time": at(at_minute), "kind": "limit", "value_bytes": value, "pod": "api-1"}
+               for at_minute, _, value in LIMITS]  # fmt: skip
+    recording = Recording.from_frame(table.with_columns(request_bytes=64 * MI), events=pl.DataFrame(changes))
+    rows = assess(recording).settings.select("container_id", "kind", "start").rows()
+    assert rows == [(0, "request", None), (1, "limit", at(30)), (1, "limit", at(60)), (1, "request", None)]
+
+
 #: A counter that falls in the middle: a new process, though nobody tells of one.
 RESTARTED = [10 * minute for minute in range(60)] * 2
 

@@ -49,7 +49,7 @@ def compared_pairs() -> dict[str, list[str]]:
 #: What a row may hold of each column, most at a turn, where words are made of it.
 _HELD: Final[dict[str, tuple[Any, ...]]] = {
     "alarm": (None, *Alarm),
-    "kills_7d": (1, 2),
+    "kills_7d": (0, 0, 1, 2),
     "last_kill": (fleet.NOW,),
     "limit_at": (None, fleet.NOW, fleet.NOW),
     "hours_to_limit": (-1.0, 0.0, 0.4, 30.0, 168.0, 168.5, 2160.0, 2161.0),
@@ -72,7 +72,10 @@ _HELD: Final[dict[str, tuple[Any, ...]]] = {
     "advised_limit_bytes": (300 << 20,),
     "advised_oom_probability": (None, 0.01),
     "wait_seconds": (3600.0,),
-    "history_seconds": (None, 0.0, 7200.0, 7 * 86_400 / 1.02 - 1, 7 * 86_400 / 1.02),
+    "history_seconds": (None, 0.0, 7200.0, 86_400 / 1.02, 7 * 86_400 / 1.02 - 1, 7 * 86_400 / 1.02),
+    "accepted": (True, False, False, False),
+    "peak_bytes": (None, 100 << 20, 250 << 20),
+    "container": ("main", "proxy", None),
     "risk_basis": (None, "forecast", "margins"),
     "next_text": ("Wait.",),
 }
@@ -80,15 +83,20 @@ _HELD: Final[dict[str, tuple[Any, ...]]] = {
 
 def words_by_lot(number: int = 300) -> dict[str, list[Any]]:
     """What is said of rows and of totals in which everything is drawn."""
-    told = []
+    told: list[Any] = []
+    rows: list[dict[str, Any]] = []
     for seed in range(number):
         lot = Random(seed)  # noqa: S311
         row = {name: lot.choice(several) for name, several in _HELD.items()}
+        rows.append(row | {"cluster": None, "namespace": "shop", "workload": f"w{seed}"})
         advice = _rows._of_limit(
             row | {"undecided_until": fleet.NOW}, lot.choice((*_rows._VERBS, Action.WAIT, Action.FIX_EXPORTER))
         )
         words = (_rows._worst(row), _rows._limit_because(row), _rows._alarm_text(row), _totals._because(row, 0.05))
         told.append([*words, advice.sentence])
+    frame = pl.DataFrame(rows, schema={name: WORKLOADS.get(name, pl.Int64()) for name in rows[0]})
+    ranked = _rows.by_urgency(_rows.with_alarms(frame, 0.05))
+    order = ranked.select("workload", "alarm", "above_target", "reaches_soon").rows()
     calm, totals = fleet.assessed().fleet, []
     for seed in range(number):
         lot = Random(seed)  # noqa: S311
@@ -96,7 +104,7 @@ def words_by_lot(number: int = 300) -> dict[str, list[Any]]:
         alarms = tuple((str(name), lot.choice((0, 1, 3))) for name in Alarm)
         one = dataclasses.replace(calm, **few, alarms=alarms, stale=lot.choice((True, False)))
         totals.append([one.sentence, one.age_sentence])
-    return {"rows": told, "totals": totals}
+    return {"rows": told, "totals": totals, "order": list(map(list, order))}
 
 
 _COUNTED: Final = (
