@@ -147,6 +147,7 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
         (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),
+        (["compare", "{calm}", "{calm}", "-o", "both.txt"], "must end in .html, .htm, .parquet, .csv or .json"),
         (["report", "{calm}", "-o", "no/such/folder/week.html"], "no folder"),
         (["report", "no-such-file", "-o", "week.csv"], "week.csv': the name must end in .html"),
         (["classify", "{calm}", "-o", "/nope/v.csv"], "no folder '/nope'"),

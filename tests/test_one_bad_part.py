@@ -357,9 +357,9 @@ def test_a_question_asked_of_a_bad_workload_alone_has_the_usual_columns(monkeypa
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("report.page.row", "The row of shop/bad"),
+        ("report.row", "The row of shop/bad"),
         ("_tables.evidence", "The card of shop/bad"),
-        ("report.page.values", ""),
+        ("report.values", ""),
         ("report.sections.tiles", "The totals"),
         ("report.sections.quality", "The quality of the data"),
     ],

@@ -18,13 +18,14 @@ def run(options: argparse.Namespace) -> int:
 
     import rmtoolkit as rm
     from rmtoolkit import text
+    from rmtoolkit._io import check_target
     from rmtoolkit.assessment.comparison import compare
     from rmtoolkit.views import explanation, exports
 
     streamed = _sources.stream_format(options)
     is_page = Path(options.output or "").suffix.lower() in explanation.ENDINGS
-    if options.output and not streamed and not is_page:
-        exports.check_format(options.output)
+    if options.output and not streamed:
+        check_target(options.output, (*explanation.ENDINGS, *exports.FORMATS))
     found = compare(rm.read(options.local), _sources.read(options))
     layers = found.layers.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
     if streamed:

@@ -13,7 +13,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import describe
 from rmtoolkit.limits.recommend import Advised, advise
 from rmtoolkit.limits.risk import USUAL, AtLimit, Prices, at_limit, days_until, lookup, requested
-from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, spread_over
+from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, assumed, spread_over
 from rmtoolkit.schema import NUMBER, WHOLE, typed
 from rmtoolkit.text import MI
 
@@ -50,6 +50,17 @@ class Change:
     def nothing(self) -> bool:
         """Whether everything is as it was."""
         return self == Change()
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What it takes for granted."""
+        changed = {
+            "threads": self.threads,
+            "traffic": self.traffic if self.traffic != 1 else None,
+            "startup_scale": self.startup_scale if self.startup_scale != 1 else None,
+            "startup_spread": self.spread_seconds or None,
+        }
+        return [assumed(name, amount) for name, amount in changed.items() if amount is not None]
 
 
 class Level(NamedTuple):

@@ -17,6 +17,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BLOCKS, PEAKS, kept_by_allocator, kills, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, YES_NO, typed
+from rmtoolkit.text import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -144,26 +145,23 @@ def what_if(
     return changed
 
 
+def assumed(name: str, amount: float) -> str:
+    """Say what a change takes for granted."""
+    return say("limits/what_if", name, {"amount": amount, "hours": amount / 3600, "stack": TOUCHED_STACK_BYTES})
+
+
 def startup_scaled(scale: float, recording: Recording) -> WhatIf:
     """Scale every startup spike: what is above the settled level until the process has settled."""
-    samples = startups(recording)
-    said = (
-        f"Every startup spike is {scale:g} times as high over the settled level, for as long as it was; startups that "
-        "were not recorded are not changed."
-    )
-    return _shifted(recording, samples.select("container_id", "time", shift=pl.col("excess") * (scale - 1)), said)
+    shift = startups(recording).select("container_id", "time", shift=pl.col("excess") * (scale - 1))
+    return _shifted(recording, shift, assumed("startup_scale", scale))
 
 
 def startup_spread(seconds: float, recording: Recording) -> WhatIf:
     """Spread every startup spike over more time, as delayed initialisation of caches does."""
     cadence = recording.containers.select("container_id", "cadence_seconds")
     samples = startups(recording).join(cadence, on="container_id", how="left", maintain_order="left")
-    spread = spread_over(samples, seconds)
-    said = (
-        f"Every startup spike is spread over {seconds:g} s more: the same memory above the settled level, averaged; it "
-        "is assumed to be given back as it was."
-    )
-    return _shifted(recording, samples.select("container_id", "time", shift=spread - samples["excess"]), said)
+    shift = spread_over(samples, seconds) - samples["excess"]
+    return _shifted(recording, samples.select("container_id", "time", shift=shift), assumed("startup_spread", seconds))
 
 
 def with_threads(threads: float, recording: Recording) -> WhatIf:
@@ -172,24 +170,16 @@ def with_threads(threads: float, recording: Recording) -> WhatIf:
         msg = "The recording does not know how many threads there were. Hint: scrape process_threads beside the memory."
         raise RmtoolkitError(msg)
     now = pl.col("threads").forward_fill().over("container_id")
-    shift = (threads - now) * TOUCHED_STACK_BYTES
-    said = (
-        f"There are {threads} threads; each that is not there saves the {TOUCHED_STACK_BYTES // 1024} KiB of stack "
-        "that a shallow call chain touches, and no allocator arena goes with it."
-    )
-    return _shifted(recording, recording.samples.select("container_id", "time", shift=shift), said)
+    shift = recording.samples.select("container_id", "time", shift=(threads - now) * TOUCHED_STACK_BYTES)
+    return _shifted(recording, shift, assumed("threads", threads))
 
 
 def with_traffic(factor: float, recording: Recording) -> WhatIf:
     """Scale the traffic."""
     used = pl.coalesce(FOOTPRINTS)
     floor = used.quantile(0.05, "lower").over("container_id")
-    said = (
-        f"Traffic is {factor:g} times what it was; what a container holds above its quietest twentieth is taken to "
-        "follow the traffic in proportion, the rest to stay."
-    )
-    shift = (used - floor).clip(0) * (factor - 1)
-    return _shifted(recording, recording.samples.select("container_id", "time", shift=shift), said)
+    shift = recording.samples.select("container_id", "time", shift=(used - floor).clip(0) * (factor - 1))
+    return _shifted(recording, shift, assumed("traffic", factor))
 
 
 def purged(recording: Recording) -> WhatIf:

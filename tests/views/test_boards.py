@@ -96,7 +96,9 @@ def test_the_first_chart_of_a_kernel_waits_for_no_script(monkeypatch: pytest.Mon
     first._chart.asked = True
     second = rm.Triage(TABLE)
     assert first._chart._esm == second._chart._esm == live_chart.bundle()
-    assert second._chart.still == ""
+    # Nothing of the picture goes along with a chart that lives.
+    assert first._chart.live
+    assert first._chart.still == second._chart.still == ""
     for triage in (first, second):
         triage.close()
 

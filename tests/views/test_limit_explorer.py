@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import ipywidgets
@@ -12,8 +13,13 @@ import pytest
 import traitlets
 
 import rmtoolkit as rm
+from rmtoolkit import text
+from rmtoolkit.assessment import explored
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.schema import Action
 from rmtoolkit.views._plot import text_width
+from rmtoolkit.views.dashboards import limit_charts
+from rmtoolkit.views.dashboards.explorer import answer
 from rmtoolkit.views.dashboards.limit_charts import amount
 from tests.views.services import MI, service, shop
 
@@ -62,6 +68,38 @@ def test_it_opens_on_the_limit_in_force(explorer: rm.LimitExplorer) -> None:
     assert explorer.threads == 24
     assert "At 512 Mi, the limit now" in words(explorer)
     assert explorer._presets.label == "now 512"
+
+
+def test_a_name_that_nobody_has_leaves_the_one_that_is_shown(explorer: rm.LimitExplorer) -> None:
+    """It is said, and nothing else changes; a part of a name is enough."""
+    explorer.workload = "nonsense"
+    assert "nonsense" in str(explorer._wiring.failed)
+    assert explorer.workload == explorer._search.value == "shop/api"
+    explorer.workload = "leak"
+    assert explorer.workload == explorer._search.value == "shop/leaky"
+
+
+@pytest.mark.parametrize(
+    ("action", "chance"), [("tune_allocator", 0.18), ("wait", 0.18), ("wait", 0.01), ("none", 0.18)]
+)
+def test_a_limit_that_stays_while_something_else_helps_is_no_recommendation(action: str, chance: float) -> None:
+    """Above the target the act is named in its place."""
+    table = pl.DataFrame(
+        {"time": range(0, 864_000, 600), "workload": "api", "rss_bytes": 100 * MI, "limit_bytes": 3403 * MI}
+    )
+    known, chosen = explored(found := rm.assess(table), found.workloads.row(0, named=True))
+    ours = replace(known.ours, action=Action(action), recommended_limit_bytes=3403 * MI)
+    chosen = replace(chosen, risk=replace(chosen.risk, week=chance))
+    written, said = answer(replace(known, ours=ours), chosen, "api", None, "USD"), action != "none" and chance > 0.05
+    assert (f"which stays: {text.ACTIONS[action].lower()} first" in written) is said
+    assert ("our recommendation" in written) is not said
+    assert "At 3,403 Mi, the limit now" in written
+
+
+def test_a_limit_reads_the_same_on_a_button_and_beside_a_chart() -> None:
+    """Ours and the one in force exactly as they would be set; what others say in three digits."""
+    named = (limit_charts.Named(name, 3403 * MI, "") for name in ("now", "ours", "VPA"))
+    assert [one.words for one in named] == ["now 3,403", "ours 3,403", "VPA 3,400"]
 
 
 def test_the_limit_follows_slider_box_preset_and_trait(explorer: rm.LimitExplorer) -> None:

@@ -2,7 +2,8 @@
 
 function render({ model, el }) {
   const draw = () => {
-    el.innerHTML = model.get("still");
+    // It stands until what takes its place is there.
+    if (model.get("still")) el.innerHTML = model.get("still");
   };
   el.classList.add("rm-live-chart");
   model.on("change:still", draw);

@@ -20,10 +20,11 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, measured_threads, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
-from rmtoolkit.limits.recommend import qos
+from rmtoolkit.limits.recommend import OF_LIMITS, qos
 from rmtoolkit.limits.risk import USUAL, requested
-from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, Past, of_workload
+from rmtoolkit.limits.what_if import Past, of_workload
 from rmtoolkit.recording import Recording
+from rmtoolkit.schema import Action
 from rmtoolkit.views import _tables, plots
 from rmtoolkit.views.dashboards import _base, limit_charts
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
@@ -57,13 +58,13 @@ def _unbroken(part: Markup | str) -> Markup | str:
 
 
 def _which(scene: Scene, chosen: Chosen) -> str:
-    words = {"now": "the limit now", "ours": "our recommendation"}
-    same = [
-        words.get(point.name, f"what {point.name} would set")
-        for point in named(scene)
-        if point.limit_bytes == chosen.limit_bytes
-    ]
-    return f"At {text.configured(chosen.limit_bytes)}" + (f", {' and '.join(same)}" if same else "")
+    # Where something else helps first, a limit above the target that stays meanwhile is no recommendation.
+    stays = scene.ours.action not in (*OF_LIMITS, Action.NONE) and (chosen.chance or 0.0) > scene.target
+    words = {"now": "the limit now", "ours": "" if stays else "our recommendation"}
+    same = [point.name for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
+    said = " and ".join(filter(None, (words.get(name, f"what {name} would set") for name in same)))
+    said += f", which stays: {text.ACTIONS[scene.ours.action].lower()} first" if stays and "ours" in same else ""
+    return f"At {text.configured(chosen.limit_bytes)}" + (f", {said}" if said else "")
 
 
 def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> list[Markup | str]:
@@ -166,30 +167,6 @@ def _why(scene: Scene, limit: int, chosen: Chosen) -> str:
         why = f"Buys {text.hours(24 * chosen.days)} against the growth, and only delays the kill."
     assumed = "" if scene.change.nothing else "Only after the changes that were assumed. "
     return f"{assumed}{why} {was}"
-
-
-def assumptions(scene: Scene) -> list[str]:
-    """Say what a change takes for granted."""
-    change, said = scene.change, []
-    if change.threads is not None:
-        said.append(
-            f"{change.threads:,} threads: each touches {TOUCHED_STACK_BYTES // 1024} Ki of stack, and no allocator "
-            "arena comes or goes with it."
-        )
-    if change.traffic != 1:
-        said.append(
-            f"{change.traffic:g} times the traffic: what a pod holds above its quietest twentieth follows it in "
-            "proportion."
-        )
-    if change.startup_scale != 1:
-        said.append(
-            f"Startups {change.startup_scale:.2g} times as high over the settled level, for as long as they lasted."
-        )
-    if change.spread_seconds:
-        said.append(f"Startups spread over {text.hours(change.spread_seconds / 3600)} more: the same memory, averaged.")
-    if said:
-        said.append("Others (VPA, KRR) and the limit now are those of the recorded past.")
-    return said
 
 
 def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
@@ -400,7 +377,7 @@ class LimitExplorer(Board):
         """Connect controls with traits, and traits with pictures."""
         watch = self._wiring.watch
         watch(self._search, "value", self._searched)
-        watch(self, "workload", lambda _: self._switched())
+        watch(self, "workload", lambda change: self._switched(change.old))
         for name, control in self._sliders.items():
             watch(control.slider, "value", partial(self._moved, name))
         watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
@@ -424,10 +401,13 @@ class LimitExplorer(Board):
             return
         self.set_trait(name, round(value) if name in ("limit_bytes", "threads") else value)
 
-    def _switched(self) -> None:
-        if self.workload not in self._needs:
-            self.workload = plots.find(self.workload, self._names)
-            return
+    def _switched(self, meant: str) -> None:
+        try:
+            meant = plots.find(self.workload, self._names)
+        finally:
+            # What nobody knows leaves the one that is shown.
+            with self._wiring.quiet():
+                self.workload = meant
         self.reset()
 
     def reset(self) -> None:
@@ -556,7 +536,8 @@ class LimitExplorer(Board):
         """Say and draw everything that a limit changes."""
         scene, chosen, currency = self.scene, self.chosen, self._currency
         what = "Chance that the growth gets there in 7 days" if scene.growing else "Chance of an OOM kill in 7 days"
-        said = assumptions(scene)
+        said = scene.change.assumptions
+        said += ["Others (VPA, KRR) and the limit now are those of the recorded past."] if said else []
         assumed = el("ul", *(el("li", one) for one in said), class_="rm-assumed") if said else None
         self._words.value = join(
             _tables.caveats(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed

@@ -16,8 +16,7 @@ from rmtoolkit.views import _tables, charts, plots
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
-from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.page import contents
+from rmtoolkit.views.report import columns, contents
 from rmtoolkit.views.report.sections import COUNTED, figures
 from rmtoolkit.views.style import FLEET
 

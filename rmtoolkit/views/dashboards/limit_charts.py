@@ -86,8 +86,9 @@ class Named(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Its name and size, in Mi."""
-        return f"{self.name} {text.memory(self.limit_bytes).removesuffix(' Mi')}"
+        """Its name and size, in Mi: what is or may be set exactly, what others would say as they say it."""
+        written = text.memory if self.name in ("VPA", "KRR") else text.configured
+        return f"{self.name} {written(self.limit_bytes).removesuffix(' Mi')}"
 
 
 def named(scene: Scene) -> list[Named]:

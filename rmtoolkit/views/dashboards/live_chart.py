@@ -62,7 +62,9 @@ class LiveChart(anywidget.AnyWidget):
 
     def __init__(self, spec: dict[str, Any], picture: Callable[[str], Markup]) -> None:
         _converter()
-        self._esm = bundle() if bundle.cache_info().currsize else asset("still_chart.js")
+        #: Whether the script is there that draws it; until then a picture stands for it.
+        self.live = bool(bundle.cache_info().currsize)
+        self._esm = bundle() if self.live else asset("still_chart.js")
         #: Draws what it shows where no script runs, under an id.
         self.picture = picture
         super().__init__(spec=spec)
@@ -70,7 +72,9 @@ class LiveChart(anywidget.AnyWidget):
 
     def _enliven(self, _: object) -> None:
         """Put the script in the place of the picture: the page draws again."""
-        self._esm = bundle()
+        script = bundle()
+        with self.hold_sync():
+            self.live, self._esm, self.still = True, script, ""
 
     def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
         """Replace everything at once."""
@@ -81,7 +85,7 @@ class LiveChart(anywidget.AnyWidget):
             # Equal axes are set again too: somebody may have moved away from them.
             self.axes = axes | {"serial": float(self.serial)}
             self.shown = []
-            if self._esm == asset("still_chart.js"):
+            if not self.live:
                 self.still = self.picture(f"rm-{self.model_id}-still")
 
     def redraw(self, rows: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from rmtoolkit.views.report.columns import Row
-    from rmtoolkit.views.report.page import Contents
+    from rmtoolkit.views.report.sections import Contents
 
     Told = TypeVar("Told")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,7 +19,7 @@ from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked, write
 from rmtoolkit.views.report import columns
-from rmtoolkit.views.report.columns import Section, bounds, link, links
+from rmtoolkit.views.report.columns import Row, Section, bounds, link, links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -28,7 +29,31 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.patches import Resources
     from rmtoolkit.views._tables import Column
-    from rmtoolkit.views.report.columns import Row
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything that a report says."""
+
+    found: Assessment
+    title: str = "Memory report"
+    #: What is accepted of workloads that are not there.
+    unmatched: tuple[Acknowledgement, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        """Say the headline's sentence."""
+        return f"<Contents: {self.found.fleet.sentence}>"
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The workloads, the most urgent first; the place of each is its `workload_id`."""
+        currency = pl.lit(self.found.fleet.currency, pl.String)
+        return tuple(self.found.workloads.with_columns(currency=currency).iter_rows(named=True))
+
+    @cached_property
+    def awake(self) -> list[Row]:
+        """What is not accepted: headline and sections are about these."""
+        return [row for row in self.rows if not row["accepted"]]
 
 
 def _has(name: str, *values: str) -> Callable[[Row], bool]:
