@@ -9,9 +9,10 @@ import re
 import shutil
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from string import Formatter
 from typing import IO, Any, Final
@@ -132,34 +133,40 @@ def texts(room: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / f"{room}.toml").read_text("utf-8"))
 
 
-class _Writer(Formatter):
-    """Fills a text in: ``{kills:times}`` is the attribute or key of what it is about, by the function of this module.
+def say(room: str, name: str, about: object) -> str:
+    """Say what stands under a name in a file of texts, of what it is about."""
+    return filled(texts(room)[name], about)
+
+
+def filled(words: str, about: object) -> str:
+    """Fill a text in: ``{kills:times}`` is the attribute or key of what it is about, by the function of this module.
 
     ``{kills:kill/kills}`` is the word for one or for several; what else stands behind the colon is Python's.
     """
-
-    def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:  # noqa: ANN401, ARG002 - as `Formatter` has it
-        return args[0][key] if isinstance(args[0], Mapping) else getattr(args[0], str(key))
-
-    def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ANN401 - as above
-        one, several, many = format_spec.partition("/")
-        if several:
-            return one if value == 1 else many
-        writer = globals().get(one)
-        return format(value, one) if writer is None else str(writer(value))
+    is_row, said = isinstance(about, Mapping), ""
+    for before, name, find, write in _pieces(words):
+        said += f"{before}{write(about[name] if is_row else find(about))}" if name else before  # type: ignore[index]
+    return said
 
 
-_WRITER: Final = _Writer()
+@cache
+def _pieces(words: str) -> list[tuple[str, str | None, Callable[[object], Any], Callable[[Any], object]]]:
+    """Take a text apart, once: what stands before a figure, its name, and how it is found and written."""
+    parts = Formatter().parse(words)
+    return [(before, name, attrgetter(name or "_"), _writer(spec or "")) for before, name, spec, _ in parts]
+
+
+def _writer(spec: str) -> Callable[[Any], object]:
+    one, several, many = spec.partition("/")
+    if several:
+        return lambda value: one if value == 1 else many
+    write: Callable[[Any], object] | None = globals().get(one)
+    return write or (lambda value: format(value, one))
 
 
 def first(**holds: object) -> str | None:
     """Give the name of the first that holds."""
     return next((name for name, true in holds.items() if true), None)
-
-
-def say(room: str, name: str, about: object) -> str:
-    """Say what stands under a name in a file of texts, of what it is about."""
-    return _WRITER.vformat(texts(room)[name], (about,), {})
 
 
 def number(value: float, digits: int = 3) -> str:

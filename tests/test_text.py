@@ -236,7 +236,13 @@ def test_the_interval_of_a_growth_has_its_unit(
 
 
 @pytest.mark.parametrize(
-    ("room", "beside"), [("limits/reasons", "limits/recommend.py"), ("validation/findings", "validation/__init__.py")]
+    ("room", "beside"),
+    [
+        ("limits/reasons", "limits/recommend.py"),
+        ("validation/findings", "validation/__init__.py"),
+        ("assessment/totals", "assessment/_totals.py"),
+        ("limits/what_if", "limits/explore.py"),
+    ],
 )
 def test_what_is_filled_in_is_asked_for_and_has_its_writer(room: str, beside: str) -> None:
     """Each sentence that `say` fills in is asked for in the code beside it; each figure has a writer that there is."""
@@ -255,7 +261,6 @@ def test_what_is_filled_in_is_asked_for_and_has_its_writer(room: str, beside: st
 def test_a_figure_is_written_by_what_stands_behind_its_colon() -> None:
     """By a function of the package, as one or several, or as Python does; of a row or of a record."""
     told = {"kills": 1, "need": 3 * MI, "times": 1.25}
-    writer = text._WRITER
-    said = writer.vformat("{kills:times}: {kills:,} {kills:kill/kills}, {need:memory}, {times:.1f}", (told,), {})
-    assert said == "once: 1 kill, 3 Mi, 1.2"
-    assert writer.vformat("{word}", (text.VERDICTS["leak"],), {}) == "Leak"
+    said = text.filled("{kills:times}: {kills:,} {kills:kill/kills}, {need:memory}, {times:.1f} {{}}", told)
+    assert said == "once: 1 kill, 3 Mi, 1.2 {}"
+    assert text.filled("{word}", text.VERDICTS["leak"]) == "Leak"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +24,7 @@ from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
 from rmtoolkit.schema import EVENTS, NUMBER, TEXT, TIME, WHOLE, Action, Alarm, Ending, Outlook, Pattern, Verdict, typed
+from rmtoolkit.text import first, say
 
 if TYPE_CHECKING:
     import os
@@ -115,46 +116,26 @@ class Totals:
     @property
     def sentence(self) -> str:
         """The answer for all of them: what stands first."""
-        total = text.count(self.judged, "workload")
+        told = {field.name: getattr(self, field.name) for field in fields(self)} | {"judged": self.judged}
+        told |= {name: dict(self.alarms).get(name, 0) for name in (Alarm.ABOVE_TARGET, Alarm.TOO_LITTLE_DATA)}
+        undecided = self.inconclusive == self.judged
         if not self.judged:
-            return "There is no workload to judge."
-        if self.leak:
-            said = f"{self.leak:,} of {total} {'leaks' if self.leak == 1 else 'leak'}. {self._when()}"
-        elif self.inconclusive == self.judged:
-            said = f"No verdict yet: {total} need{'s' if self.judged == 1 else ''} more data."
-        else:
-            said = f"No leak found in {total}."
-            said += (
-                f" {self.inconclusive:,} need{'s' if self.inconclusive == 1 else ''} more data."
-                if self.inconclusive
-                else ""
-            )
-        return " ".join((said, *self._risks()))
-
-    def _when(self) -> str:
-        if self.leaks_reaching:
-            who = "It" if self.leak == 1 else f"{self.leaks_reaching:,}"
-            return f"{who} will hit {'its' if self.leaks_reaching == 1 else 'their'} limit this week."
-        if self.leaks_unknown:
-            return f"When {'it' if self.leak == 1 else 'they'} would reach a limit is not known."
-        return f"{'It will not' if self.leak == 1 else 'None will'} hit its limit this week."
-
-    def _risks(self) -> list[str]:
-        said = []
-        if self.killed:
-            said.append(f"{self.killed:,} {'was' if self.killed == 1 else 'were'} OOM-killed in the last 7 days.")
-        alarms = dict(self.alarms)
-        if self.dying_otherwise:
-            said.append(f"{self.dying_otherwise:,} more will probably be.")
-            if not self.killed:
-                said[-1] = f"{self.dying_otherwise:,} will probably be OOM-killed this week."
-        if above := alarms.get(Alarm.ABOVE_TARGET):
-            said.append(
-                f"{above:,} more {'is' if above == 1 else 'are'} above the {text.share(self.target)} OOM target."
-            )
-        if short := alarms.get(Alarm.TOO_LITTLE_DATA):
-            said.append(f"{short:,} {'has' if short == 1 else 'have'} too little data to rule an OOM kill out.")
-        return said
+            return say("assessment/totals", "nothing", told)
+        names = [
+            first(leaks=self.leak, no_verdict=undecided, no_leak=True),
+            first(
+                it_hits=self.leak == 1 and self.leaks_reaching,
+                hit=self.leak and self.leaks_reaching,
+                when_unknown=self.leak and self.leaks_unknown,
+                far=self.leak,
+                more_data=self.inconclusive and not undecided,
+            ),
+            first(killed=self.killed),
+            first(dying_too=self.killed and self.dying_otherwise, dying=self.dying_otherwise),
+            first(above=told[Alarm.ABOVE_TARGET]),
+            first(short=told[Alarm.TOO_LITTLE_DATA]),
+        ]
+        return " ".join(say("assessment/totals", name, told) for name in names if name)
 
 
 _ALL_TOGETHER: Final = ("reserved_now_bytes", "reserved_then_bytes", "cost_now_per_month", "cost_then_per_month")

@@ -14,7 +14,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import BLOCKS, PEAKS, kept_by_allocator, kills, kills_of_now, usage, workloads
+from rmtoolkit.limits.history import block_peaks, kept_by_allocator, kills, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, YES_NO, typed
 from rmtoolkit.text import say
@@ -418,7 +418,6 @@ class Past:
     settled: Floats
     starting: NDArray[np.bool_]
     threads: Floats | None
-    block: Whole
     cadence: Floats
     pods: tuple[str | None, ...]
     #: When processes began.
@@ -429,23 +428,9 @@ class Past:
 
     def block_peaks(self, used: Floats) -> pl.DataFrame:
         """Reduce a past, as it was or changed, to the highest value of each block."""
-        # Within a pod a block is one run of samples.
-        runs = np.flatnonzero(np.diff(self.block + BLOCKS * self.pod, prepend=-1))
-        highest, mean = np.full((2, BLOCKS), -1.0)
-        np.maximum.at(highest, self.block[runs], np.maximum.reduceat(used, runs))
-        np.maximum.at(mean, self.block[runs], np.add.reduceat(used, runs) / np.diff(runs, append=used.size))
-        seen = np.flatnonzero(highest >= 0)
-        return pl.DataFrame(
-            {
-                "workload_row": np.zeros(seen.size, dtype=np.uint32),
-                "block": seen,
-                "peak_bytes": highest[seen],
-                "mean_bytes": mean[seen],
-                "samples": np.bincount(self.block, minlength=BLOCKS)[seen] // np.unique(self.pod).size,
-            },
-            schema=PEAKS,
-            strict=False,
-        )
+        about = {"workload_row": np.zeros(used.size, dtype=np.uint32), "container_id": self.pod}
+        times = pl.Series(self.times).cast(pl.Datetime("ms", "UTC"))
+        return block_peaks(pl.DataFrame(about | {"time": times, "used_bytes": used.astype(np.int64)}))
 
     def pod_peaks(self, used: Floats) -> Whole:
         """Find the highest sample of each pod."""
@@ -481,8 +466,6 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
     pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
     about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
-    begin = int(times.min()) if times.size else 0
-    span = int(times.max()) - begin + 1 if times.size else 1
     killed = kills(mine).drop_nulls("limit_bytes")
     now = killed.join(kills_of_now(mine), on=["container_id", "time"], how="semi").select("container_id", "time")
     killed = killed.join(now.unique().with_columns(now=True), on=["container_id", "time"], how="left")
@@ -504,7 +487,6 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
         settled=used["settled_bytes"].cast(pl.Float64).fill_null(float("inf")).to_numpy(),
         starting=used["starting"].fill_null(value=False).to_numpy(),
         threads=None if used["threads"].null_count() == used.height else used["threads"].cast(pl.Float64).to_numpy(),
-        block=(times - begin) * BLOCKS // span,
         cadence=np.array([about[int(container)]["cadence_seconds"] or 0.0 for container in ids]),
         pods=tuple(about[int(container)]["pod"] for container in ids),
         begun=_begun(mine).with_columns(container_id=pods),
@@ -514,7 +496,7 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
             limit_bytes=pl.col("limit_bytes"),
             now=pl.col("now").fill_null(value=False),
         ),
-        history_seconds=(span - 1) / 1000,
+        history_seconds=int(np.ptp(times)) / 1000 if times.size else 0.0,
     )
 
 
