@@ -102,7 +102,8 @@ class Margins:
         and `workloads` (how many were learnt from), `rises` (List of Float64, ascending: log of the next week's peak
         over the expected one, both with 16 MiB added, since small processes rise by amounts, not by shares).
     swing
-        How much weeks differ: the variance of a week's chance of a high rise, over that of a single pair.
+        How far weeks are from what the tables promise: the variance of a week's chance of a high rise, over that of a
+        single pair.
     own
         Places that a fleet's own pairs have in these tables, ascending; from 1 on, by how much more they rose.
     own_pairs
@@ -490,10 +491,11 @@ def _kind(spread: pl.Expr) -> pl.Expr:
     return pl.max_horizontal(pl.when(spread >= least).then(least) for least in SPREADS)
 
 
-def swing_of(high: pl.Series, week: pl.Series) -> float:
+def swing_of(high: pl.Series, week: pl.Series, promised: float | None = None) -> float:
     """Say how much weeks differ in their share of something: the variance beyond chance, over that of one pair."""
     share = pl.DataFrame({"week": week, "high": high}).group_by("week").agg(pl.mean("high"), n=pl.len())
-    middle = float(high.mean() or 0.0)  # type: ignore[arg-type]
+    # Around what was promised it says too how far that was off.
+    middle = float(high.mean() or 0.0) if promised is None else promised  # type: ignore[arg-type]
     one = middle * (1 - middle)
     if not one:
         return 0.0

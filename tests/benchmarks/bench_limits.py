@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.limits.backtest import PROMISED, RIVALS, Backtest, summarise, weeks_of
-from rmtoolkit.limits.risk import HORIZON, Margins, as_margins, pairs, wilson, with_own
+from rmtoolkit.limits.risk import HORIZON, Margins, _kind, as_margins, pairs, wilson, with_own
 from rmtoolkit.recording import Recording, as_recording, concat, read_recording
 from tests.benchmarks import limit_replays, limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
@@ -74,7 +75,7 @@ def show(title: str, weeks: pl.DataFrame) -> None:
             f"p {row['slack_p_value'] or 0:.4f}"
         )
     growing = result.growing.row(0, named=True)
-    print(f"growing: {growing['weeks']} weeks, {growing['violations']} with a plain limit")
+    print(f"growing: {growing['weeks']} weeks, {growing['violations']} provisional limits at {len(PROMISED)} chances")
     print(f"dominated by: {', '.join(result.dominated_by()) or 'none of the family'}")
 
 
@@ -85,11 +86,12 @@ def calibrated(result: Backtest) -> None:
         chance = row["promised"]
         mine = result.weeks.filter(pl.col("arm") == f"rmtoolkit {100 * chance:g} %", ~pl.col("growing"))
         mine = mine.drop_nulls("limit_bytes")
-        kinds = mine.group_by(pl.col("spread").cut([0.1, 0.3, 0.8, 1.6, 2.4])).agg(pl.col("oom").mean(), n=pl.len())
+        kinds = mine.group_by(_kind(pl.col("spread")).alias("spread")).agg(pl.col("oom").mean(), n=pl.len())
         by_kind = [f"{100 * kind:.1f} % of {n}" for _, kind, n in kinds.sort("spread").rows() if n >= 1 / chance]
-        for _, share, count, swing in mine.group_by("week").agg(pl.mean("oom"), pl.len(), pl.first("swing")).rows():
+        for _, kills, count, swing in mine.group_by("week").agg(pl.sum("oom"), pl.len(), pl.first("swing")).rows():
             low, high = wilson(chance, 1 / (swing + 1 / count))
-            inside, total = inside + (low <= share <= high), total + 1
+            # Workloads are whole: a hundredth of sixty is none or one.
+            inside, total = inside + (math.floor(low * count) <= kills <= math.ceil(high * count)), total + 1
         print(
             f"promised {100 * chance:3.0f} %: observed {100 * (row['observed'] or 0):5.1f} % "
             f"({100 * row['low']:.1f}–{100 * row['high']:.1f}), worst week {100 * (row['worst_week'] or 0):.1f} %, "

@@ -14,14 +14,24 @@ import polars as pl
 from tqdm import tqdm
 
 from rmtoolkit.analysis.records import WORKLOAD
-from rmtoolkit.limits.risk import _PLACES, _TABLES, HISTORIES, HORIZON, SPREADS, Margins, _kind, pairs, swing_of
+from rmtoolkit.limits.risk import (
+    _HIGH,
+    _PLACES,
+    _TABLES,
+    HISTORIES,
+    HORIZON,
+    SPREADS,
+    Margins,
+    _kind,
+    _own_places,
+    pairs,
+    swing_of,
+)
 from rmtoolkit.recording import as_recording
 from tests.benchmarks import limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 
 TARGET = Path(__file__).resolve().parents[2] / "rmtoolkit" / "limits" / "margins.json"
-#: Weeks differ in how many pairs rise as one in twenty does.
-HIGH = 0.95
 #: Pairs that are enough for a table; with fewer, the kinds of past beside it are taken as well.
 _PLENTY = 50
 #: Lengths of history of which there are weeks enough to say so.
@@ -36,11 +46,11 @@ def of(recording: object) -> pl.DataFrame:
     return pairs(recording, last, HISTORIES[0])
 
 
-def swing(found: pl.DataFrame) -> float:
-    """Say how much the weeks of a source differ at most, after so many weeks of history."""
-    high = pl.col("rise") > pl.col("rise").quantile(HIGH).over("history_seconds")
-    whole = found.filter(pl.col("history_seconds").is_between(*WEEKS)).with_columns(high=high)
-    return max((swing_of(part["high"], part["week"]) for _, part in whole.group_by("history_seconds")), default=0.0)
+def swing(found: pl.DataFrame, tables: pl.DataFrame) -> float:
+    """Say how far the weeks of a source are at most from what the tables promise, after so many weeks of history."""
+    whole = found.filter(pl.col("history_seconds").is_between(*WEEKS))
+    high = whole.with_columns(high=_own_places(tables, whole) > _HIGH).group_by("history_seconds")
+    return max((swing_of(part["high"], part["week"], 1 - _HIGH) for _, part in high), default=0.0)
 
 
 def tables_of(learnt: pl.DataFrame) -> pl.DataFrame:
@@ -85,10 +95,11 @@ def main() -> None:
     origin = f"shipped with rmtoolkit, learnt from {known['generated']} workloads of generated fleets"
     if options.series:
         origin += f" and {known['real']} {limit_series.SOURCE}"
-    differs = max(swing(found) for found in sources.values())
-    Margins(f"{origin}: not from your services", tables_of(pl.concat(sources.values())), differs).save(options.output)
+    tables = tables_of(pl.concat(sources.values()))
+    differ = {name: round(swing(found, tables), 4) for name, found in sources.items()}
+    Margins(f"{origin}: not from your services", tables, max(differ.values())).save(options.output)
     print(Margins.load(options.output).tables.drop("rises"), options.output.stat().st_size // 1024, "KiB")
-    print("weeks differ by", {name: round(swing(found), 4) for name, found in sources.items()})
+    print("weeks differ from what was promised by", differ)
 
 
 if __name__ == "__main__":

@@ -233,3 +233,10 @@ def test_weeks_that_differ_by_chance_alone_do_not_differ() -> None:
     even = pl.Series(np.tile(np.arange(100) < 5, 10))
     assert swing_of(even, week) == 0.0
     assert swing_of((week == 3) & even.not_(), week) == pytest.approx(0.94, abs=0.02)
+
+
+def test_weeks_alike_may_all_differ_from_what_was_promised() -> None:
+    """Ten weeks of a hundred with five each are as promised at 5 %, and 5 points off at 10 %."""
+    week, even = pl.Series(np.repeat(np.arange(10), 100)), pl.Series(np.tile(np.arange(100) < 5, 10))
+    assert swing_of(even, week, 0.05) == 0.0
+    assert swing_of(even, week, 0.1) == pytest.approx(0.05**2 / 0.09 - 0.01, abs=1e-6)
