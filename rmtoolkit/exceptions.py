@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Other = TypeVar("Other")
 
 _QUOTE_CHARACTERS = 80
+_NAMES_SHOWN = 20
 #: A path is of no use without its end.
 _PATH_CHARACTERS = 1000
 
@@ -129,6 +130,11 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     return f"Hint: did you mean {quote(close)}?" if close else ""
 
 
+def _first_names(names: list[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(map(_plain, names[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
 def _listed(names: list[str]) -> str:
     """Foreign names as they are, unless one would break the line."""
     return ", ".join(map(_plain, names)) or "no columns"
@@ -157,10 +163,13 @@ class UnknownWorkloadError(RmtoolkitError):
     def named(cls, wanted: object, available: Iterable[str], *, kind: str = "workload") -> UnknownWorkloadError:
         """Say which workload is missing and which exist."""
         names = list(available)
-        shown = ", ".join(map(_plain, names[:20]))
-        shown += f" and {len(names) - 20} more" if len(names) > 20 else ""  # noqa: PLR2004
-        msg = f"No {kind} {quote(wanted)}. There are: {shown or 'none'}."
+        msg = f"No {kind} {quote(wanted)}. There are: {_first_names(names) or 'none'}."
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
+
+    @classmethod
+    def several(cls, wanted: object, names: list[str]) -> UnknownWorkloadError:
+        """Say that a name is that of several workloads, and their whole names."""
+        return cls(f"{len(names)} workloads are called {quote(wanted)}: {_first_names(names)}. Hint: name one in full.")
 
 
 class RmtoolkitWarning(UserWarning):

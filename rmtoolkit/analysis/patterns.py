@@ -17,7 +17,7 @@ from rmtoolkit.text import MI, configured, hours, memory, moment, number, printa
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from rmtoolkit.analysis.records import Opinion, Pool, Reading
+    from rmtoolkit.analysis.records import Level, Opinion, Pool, Reading
 
     Clause = Callable[[VerdictRow, Opinion], str]
     Remedy = Callable[[VerdictRow], Iterator[Advice]]
@@ -350,13 +350,15 @@ def bytes_each(main: Opinion, signal: Signal) -> float | None:
     return (row.end_level - row.early_level) / came
 
 
+def pile_up(level: Level) -> bool:
+    """Whether there are clearly more of what a count tells at the end."""
+    return level.end_level - level.early_level >= max(th.HELD_RISE, th.HELD_RISE_SHARE * level.early_level)
+
+
 def explains(main: Opinion, held: Held) -> bool:
     """Whether the things rise together with the judged signal, each with as much as it can hold."""
     level, row, each = main.levels.get(held.signal), main.reading, bytes_each(main, held.signal)
-    if level is None or row is None or each is None:
-        return False
-    came = level.end_level - level.early_level
-    if came < max(th.HELD_RISE, th.HELD_RISE_SHARE * level.early_level):
+    if level is None or row is None or each is None or not pile_up(level):
         return False
     if not th.HELD_LEAST <= each <= held.most_bytes:
         return False

@@ -619,7 +619,8 @@ def held(main: Opinion) -> Iterator[Evidence]:
         say = partial(Evidence.of, main, signal=kind.signal)
         change = f"{number(round(level.early_level))} → {number(round(level.end_level))}"
         if kind != named and not patterns.explains(main, kind):
-            yield say(Statistic.HELD_APART, change, level.end_level, many=kind.many)
+            rise = "rise, but not" if patterns.pile_up(level) else "do not rise"
+            yield say(Statistic.HELD_APART, change, level.end_level, many=kind.many, rise=rise)
             continue
         yield say(Statistic.HELD_RISE, change, level.end_level, weight=3 if kind == named else 2, many=kind.many)
         if kind == named and (each := patterns.bytes_each(main, kind.signal)) is not None:

@@ -192,6 +192,7 @@ class _Layer(NamedTuple):
 def find_row(found: Assessment, workload: str) -> Row:
     """Find a workload's row, or that of one of its pods, by its name."""
     names: list[str] = []
+    meant: list[str] = []
     rows: list[Row] = []
     for row in found.workloads.iter_rows(named=True):
         parts = (_PARTS_OF_NAME[:2], _PARTS_OF_NAME)
@@ -199,8 +200,11 @@ def find_row(found: Assessment, workload: str) -> Row:
         names.append(written[-1])
         if workload in (row["workload"], row["name"], *written):
             rows.append(row)
+            meant.append(written[-1])
     rows = rows or found.instances.filter(pod=workload).to_dicts()
-    if len(rows) != 1:
+    if len(rows) > 1:
+        raise UnknownWorkloadError.several(workload, meant or names)
+    if not rows:
         raise UnknownWorkloadError.named(workload, names)
     return rows[0]
 

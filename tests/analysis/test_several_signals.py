@@ -196,6 +196,9 @@ def test_what_only_rises_beside_a_leak_is_not_its_cause(pieces: Array, each: flo
         assert (row["cause"] == "tasks") == named
     assert ("held_rise" in row["by"]) == named
     assert ("held_apart" in row["by"]) != named
+    if not named and row["verdict"] == "leak":
+        says = "rise, but not" if pieces[-1] > max(1.25 * pieces[0], 12) else "do not rise"
+        assert row["by"]["held_apart"]["text"] == f"Tasks alive {says} as the memory does"
 
 
 def test_a_connection_explains_its_task_and_a_task_its_series() -> None:
