@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from urllib3.connection import HTTPConnection
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.server import Failure, failure_of, is_same_server, wait_of
+from rmtoolkit.loaders.prometheus import _fetch
+from rmtoolkit.loaders.server import DamagedError, Failure, failure_of, is_same_server, wait_of
 
 HERE = HTTPConnection("here")
 
@@ -109,3 +111,11 @@ def test_what_cannot_be_asked_is_said_before_a_server_is_asked(asked: dict[str, 
     """Steps of a part of a second, and names that are none."""
     with pytest.raises(RmtoolkitError, match=said):
         rm.Prometheus("http://127.0.0.1:1").recording(last="1h", **asked)
+
+
+@pytest.mark.parametrize("body", [b"[]", b' \n[{"metric": {}}]'], ids=["a list", "after blanks"])
+def test_a_list_of_series_is_no_answer(body: bytes) -> None:
+    """Files may be one; of a server it is something else."""
+    client: Any = SimpleNamespace(ask=lambda _path, _parameters, read: read(body))
+    with pytest.raises(DamagedError, match="it answers something else"):
+        _fetch.ask(client, "/api/v1/query", {})

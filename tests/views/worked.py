@@ -112,10 +112,20 @@ def long() -> dict[str, list[Any]]:
         "groups": sections.groups(long),
         "apply": sections.apply(parts, rows),
     }
+    unpriced = sections.of(replace(found, fleet=replace(found.fleet, currency=None)))
+    cells = {
+        f"{section.key} {column.head}": [
+            [plain(column.value(row)) if column.value else None, str(column.cell(row))] for row in chosen[:2]
+        ]
+        for section in (*unpriced, sections.ALL)
+        if (chosen := section.choose(once.awake))
+        for column in section.columns
+    }
     lines = {name: markup(str(one)) for name, one in drawn.items()}
     counted = re.compile("more|others|provisional|in their cards|shown|details")
     told = {name: [len(all_), *filter(counted.search, all_), *all_[::23]] for name, all_ in lines.items()}
     cut = files.markdown(replace(once, found=replace(long, workloads=many(found.workloads, 6)))).splitlines()
+    told["without prices"] = [[name, *told_of] for name, told_of in cells.items()]
     return told | {"markdown": [len(cut), *(line for line in cut if "more" in line or line.startswith("#"))]}
 
 
