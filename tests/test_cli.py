@@ -262,6 +262,23 @@ def test_a_program_that_calls_a_command_keeps_its_garbage_collector(capsys: pyte
     assert gc.get_threshold() == before
 
 
+@pytest.mark.parametrize(("words", "threads"), [("classify nothing", "1"), ("record --pid 1 -A -o a.parquet", None)])
+def test_a_process_of_ours_looks_for_no_garbage(words: str, threads: str | None) -> None:
+    """The collector waits, and numpy has one thread; a command that is recorded keeps its own."""
+    program = """
+import gc, os, sys
+from rmtoolkit import cli
+sys.argv[1:] = sys.argv[1].split()
+status = cli.main()
+print(status, gc.get_threshold()[0], os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
+    own = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, words], env=own, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["2", "100000", str(threads)]
+
+
 def test_only_the_command_that_is_asked_for_is_imported() -> None:
     """The help of all needs none of them, and one command neither the others nor what only they need."""
     code = """if True:

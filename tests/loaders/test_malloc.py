@@ -91,3 +91,18 @@ def test_what_is_none_of_these_is_one_clear_error(
     """The first line is shown, with what would have been read."""
     with pytest.raises(rm.ReadError, match=f"line 1: found 'all is well', expected {expected}"):
         read(save(tmp_path, "all is well\n"))
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        *(("7 B", 7), ("7B", 7), ("7", 7), ("1.5 KiB", 1536), ("3 Kb", 3 << 10), ("2 MiB", 2 << 20), ("2.5m", 5 << 19)),
+        *(("1 GiB", 1 << 30), ("3 TiB", 3 << 40), ("-1 MiB", None), ("5000000 TiB", None)),
+    ],
+    ids=str,
+)
+def test_mimalloc_counts_in_every_unit(tmp_path: Path, written: str, amount: int | None) -> None:
+    """Powers of 1024, whatever they are called; below zero, and beyond what a machine has, nothing is said."""
+    log = save(tmp_path, f"committed:   1 MiB    1 MiB     0 B    {written}\n" + MIMALLOC.format(now=1, rss=2))
+    told = rm.read_malloc_text(log, interval="1s").samples["mapped_bytes"].to_list()
+    assert told == ([] if amount is None else [amount]) + [1 << 20]
