@@ -665,3 +665,16 @@ def test_containers_that_differ_in_their_ids_only_are_two(prom: Prom) -> None:
     )
     assert found.select("working_set_bytes", "anon_bytes").rows() == [(FLAT[:80], []), (LEAK[:70], LEAK[:20])]
     assert recording.report.left_out == {}
+
+
+def test_a_container_that_is_named_is_not_that_of_its_job(prom: Prom) -> None:
+    """A series that says its container keeps it, though its job is called like another or its pod has one only."""
+    pod = {"namespace": "shop", "pod": "api-0"}
+    recording = prom.read(
+        prom.series(WORKING_SET, [10 << 20] * 2, labels=pod, container="api"),
+        prom.series(WORKING_SET, [20 << 20] * 2, labels=pod, container="proxy"),
+        prom.series("process_resident_memory_bytes", [5 << 20] * 2, labels=pod, container="proxy", job="shop/api"),
+        prom.series("process_resident_memory_bytes", [4 << 20] * 2, labels=pod, job="shop/api"),
+    )
+    rows = recording.frame().select("container", "rss_bytes").unique().drop_nulls().sort("container").rows()
+    assert rows == [("api", 4 << 20), ("proxy", 5 << 20)]

@@ -9,7 +9,7 @@ import json
 import pickle
 import sys
 import threading
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ import traitlets
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views.dashboards import SERVED, live_chart, served
-from rmtoolkit.views.dashboards._base import Page, Wiring
+from rmtoolkit.views.dashboards._base import Page, Wiring, slider
 from tests import fleet
 
 if TYPE_CHECKING:
@@ -254,6 +254,12 @@ def _another(control: Any) -> object:
     return f"{control.value}a"
 
 
+@cache
+def _several() -> rm.Assessment:
+    names = ["few-samples", "killed-climbs", "start-and-bursts", "days-and-nights"]
+    return rm.assess(fleet.recording().filter(workload=names), now=fleet.NOW)
+
+
 def _shown(board: Board, without: Any) -> list[str]:
     traits = [getattr(board, name) for name in type(board).class_trait_names() if name in vars(type(board))]
     values = [one.value for one in _inside(board) if one is not without and hasattr(one, "value")]
@@ -263,8 +269,7 @@ def _shown(board: Board, without: Any) -> list[str]:
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.__name__)
 def test_no_control_is_dead(board: type[Board]) -> None:
     """Another value of any control, and a press of any button, changes what the board holds or shows."""
-    names = ["few-samples", "killed-climbs", "start-and-bursts", "days-and-nights"]
-    shown = board(rm.assess(fleet.recording().filter(workload=names), now=fleet.NOW))
+    shown = board(_several())
     named = ("Text", "FloatSlider", "BoundedFloatText", "Combobox", "Dropdown", "ToggleButtons")
     kinds = tuple(getattr(ipywidgets, name) for name in named)
     inside = list(_inside(shown))
@@ -287,3 +292,55 @@ def test_no_control_is_dead(board: type[Board]) -> None:
     shown.close()
     assert used >= 5
     assert dead == []
+
+
+def test_an_error_stays_until_the_next_action_and_what_it_calls_does_not_hide_it() -> None:
+    """Ours are shown in their words, others with their kind, on one line; a good action takes them away."""
+    wiring = Wiring()
+
+    def fails(error: Exception) -> None:
+        raise error
+
+    bad, good = wiring.guarded(fails), wiring.guarded(lambda _: None)
+    bad(RmtoolkitError("no <such> thing"))
+    assert wiring.failed == "no <such> thing"
+    assert wiring.alert.value == "<p>no &lt;such&gt; thing The last good result stays on screen.</p>"
+    bad(ValueError("odd"))
+    assert wiring.failed == "ValueError: odd"
+    good(None)
+    assert (wiring.failed, wiring.alert.value) == (None, "")
+
+    def both(_: object) -> None:
+        bad(RmtoolkitError("within"))
+        good(None)
+
+    wiring.guarded(both)(None)
+    assert wiring.failed == "within"
+    good(None)
+    assert wiring.failed is None
+    with wiring.quiet():
+        bad(RmtoolkitError("also when it is quiet"))
+    assert wiring.failed == "also when it is quiet"
+    wiring.close()
+
+
+def test_a_slider_has_the_ends_that_it_is_given() -> None:
+    """Beyond the old ones too, on both sides; slider and box agree; to reach a value, only the end in the way moves."""
+    made = slider("Limit", 5, 0, 10, step=1, unit="Mi")
+
+    def now() -> list[tuple[float, float, float]]:
+        return [(one.min, one.value, one.max) for one in (made.slider, made.number)]
+
+    for low, value, high in ((40, 50, 60), (-10, -5, 0), (-20, 70, 80), (3, 3, 4)):
+        made.set(value, low=low, high=high)
+        assert now() == [(low, value, high)] * 2
+    made.set(3, low=1)
+    assert now() == [(1, 3, 4)] * 2
+    made.set(9, high=9)
+    assert now() == [(1, 9, 9)] * 2
+    for value, ends in ((100, (1, 100)), (-100, (-100, 100)), (7, (-100, 100))):
+        made.reach(value)
+        assert now() == [(ends[0], value, ends[1])] * 2
+    made.slider.value = 8
+    assert made.number.value == 8
+    assert made.number.description == "Limit, Mi"
