@@ -301,26 +301,29 @@ def test_an_error_stays_until_the_next_action_and_what_it_calls_does_not_hide_it
     def fails(error: Exception) -> None:
         raise error
 
+    def said() -> str | None:
+        return wiring.failed
+
     bad, good = wiring.guarded(fails), wiring.guarded(lambda _: None)
     bad(RmtoolkitError("no <such> thing"))
-    assert wiring.failed == "no <such> thing"
+    assert said() == "no <such> thing"
     assert wiring.alert.value == "<p>no &lt;such&gt; thing The last good result stays on screen.</p>"
     bad(ValueError("odd"))
-    assert wiring.failed == "ValueError: odd"
+    assert said() == "ValueError: odd"
     good(None)
-    assert (wiring.failed, wiring.alert.value) == (None, "")
+    assert (said(), wiring.alert.value) == (None, "")
 
     def both(_: object) -> None:
         bad(RmtoolkitError("within"))
         good(None)
 
     wiring.guarded(both)(None)
-    assert wiring.failed == "within"
+    assert said() == "within"
     good(None)
-    assert wiring.failed is None
+    assert said() is None
     with wiring.quiet():
         bad(RmtoolkitError("also when it is quiet"))
-    assert wiring.failed == "also when it is quiet"
+    assert said() == "also when it is quiet"
     wiring.close()
 
 
