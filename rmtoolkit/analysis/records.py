@@ -496,8 +496,8 @@ class Reading(Level):
 
     @property
     def from_start(self) -> bool:
-        """Whether the growth began with the life and never paused or fell."""
-        return self.onset <= th.STARTUP_SHARE and self.begun_at <= 2 * th.BEGUN_SHARE and self.teeth < th.TEETH
+        """Whether the growth began with the life and never fell."""
+        return self.onset <= th.STARTUP_SHARE and self.teeth < th.TEETH
 
     @property
     def spikes_early(self) -> bool:

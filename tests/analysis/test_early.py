@@ -178,3 +178,10 @@ def test_a_start_opens_no_flat_rest(corpus: str, workload: str, seen: tuple[str,
     hidden = [pl.lit(None, recording.samples.schema[name]).alias(name) for name in SIGNALS if name not in seen]
     known = replace(recording, samples=recording.samples.with_columns(hidden))
     assert rm.classify(known)["verdict"].to_list() == ["not_leak"]
+
+
+def test_growth_that_speeds_up_since_the_start_is_one_rise_too() -> None:
+    """Most of it comes late, but it began with the life: what fills up to a bound may look the same."""
+    said = rows(100 + 60 * U**3)
+    assert {row["verdict"] for row in said} == {"leak"}
+    assert max(row["leak_probability"] for row in said) <= 0.8
