@@ -12,7 +12,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 
+from rmtoolkit._tables import PARTS, edges, last_layers
 from rmtoolkit.analysis import patterns, signals, words
 from rmtoolkit.analysis.assess import assess_lifetime, pool_lives
 from rmtoolkit.analysis.judge import Assessed, Instance
@@ -375,6 +377,29 @@ def curves(number: int = 160) -> list[list[Any]]:
     return told
 
 
+def layers(number: int = 200) -> dict[str, list[Any]]:
+    """The last layers of containers whose samples lie at the turns of what is still shown, and their upper edges."""
+    ages_ms = (0, 1, 60_000, 3_600_000, 3_600_001, 86_399_999, 86_400_000, 90_000_000)
+    rows = []
+    for container in range(number):
+        lot = _Lot(container)
+        told = [name for name in PARTS if lot.random() < 0.6] or ["rss_bytes"]
+        for age in sorted({0, *(lot.choice(ages_ms) for _ in range(5))}, reverse=True):
+            amounts = {name: lot.choice((0, 1, 5, 50, 100, 101, 150, 200)) * MI for name in told if lot.random() < 0.6}
+            amounts = amounts or {told[0]: 70 * MI}
+            rows.append({"container_id": container, "life": container // 2, "time": 2_000_000_000 - age, **amounts})
+    types = {"container_id": pl.UInt32(), "life": pl.UInt32(), "time": pl.Int64(), **dict.fromkeys(PARTS, pl.Int64())}
+    samples = pl.DataFrame(rows, schema=types).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC")))
+    last = last_layers(samples, pl.Series(range(number), dtype=pl.UInt32))
+    mebibytes, since = pl.selectors.ends_with("_bytes") / MI, 2_000_000_000 - pl.col("layers_time").dt.epoch("ms")
+    shown = last.sort("container_id").with_columns(mebibytes, since.alias("layers_time"))
+    tops = edges(samples).select(pl.all() / MI)
+    return {
+        "layers": [" ".join(map(_shown, row)) for row in shown.iter_rows()],
+        "edges": [" ".join(map(_shown, row)) for row in tops.iter_rows()],
+    }
+
+
 def told() -> dict[str, list[Any]]:
     """All of it."""
-    return {"lives": list(lives()), **workloads(), "curves": curves()}
+    return {"lives": list(lives()), **workloads(), "curves": curves(), **layers()}
