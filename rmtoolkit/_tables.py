@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 from functools import cache
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -745,7 +746,7 @@ def place_names(sources: Iterable[str]) -> dict[str, str]:
     """Name sources by the first part of their path in which they differ."""
     distinct = list(dict.fromkeys(sources))
     paths = [PurePath(source).parts for source in distinct]
-    same = next((place for place, parts in enumerate(zip(*paths, strict=False)) if len(set(parts)) > 1), 0)
+    same = next((place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1), 0)
     shown = [parts[same] if same < len(parts) else source for parts, source in zip(paths, distinct, strict=True)]
     short = [name.split(".")[0] or name for name in shown]
     return dict(zip(distinct, short if len(set(short)) == len(set(shown)) else shown, strict=True))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit._tables import plausible_unit
+from rmtoolkit._tables import any_contradicts, contradict, place_names, plausible_unit
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES
 
@@ -368,6 +368,52 @@ def test_amounts_that_name_no_unit_have_the_one_that_a_service_may_have(
             plausible_unit("rss", column)
     else:
         assert plausible_unit("rss", column) == unit
+
+
+@pytest.mark.parametrize(
+    ("overlap_ms", "theirs", "contradicts"),
+    [
+        # As long as one container hands over to the next, and a millisecond longer.
+        (360_000, [200] * 11, False),
+        (360_001, [200] * 11, True),
+        # Two percent above, and below, are the same value.
+        (900_000, [102] * 11, False),
+        (900_000, [102.1] * 11, True),
+        (900_000, [98] * 11, False),
+        (900_000, [97.9] * 11, True),
+        # Most of the values decide.
+        (900_000, [200] * 5 + [100] * 6, False),
+        (900_000, [200] * 6 + [100] * 5, True),
+    ],
+)
+def test_two_looks_at_one_container_say_the_same(overlap_ms: int, theirs: list[float], contradicts: bool) -> None:
+    """Values of another series lie between those around them, give or take two percent, or it is another's."""
+    times = np.linspace(0, overlap_ms, 11).astype(np.int64)
+    long = np.append(times, times[-1] + 60_000)
+    assert contradict(long, np.full(12, 100.0), times, np.array(theirs, dtype=float)) == contradicts
+    # Whichever is longer is the one that the others are held against, and where they do not overlap nothing is said.
+    series = [(times, np.array(theirs, dtype=float)), (long, np.full(12, 100.0))]
+    assert any_contradicts(series) == contradicts
+    assert not contradict(long, np.full(12, 100.0), times + 10_000_000, np.array(theirs, dtype=float))
+    # Between two scrapes a value may be anything between theirs.
+    rising = np.arange(12, dtype=float) ** 2
+    assert not contradict(long, rising, times + 1, rising[:11] + 0.7)
+
+
+@pytest.mark.parametrize(
+    ("sources", "names"),
+    [
+        (["a/x.json", "b/x.json"], ["a", "b"]),
+        (["in/a.csv", "in/b.csv", "in/a.csv"], ["a", "b"]),
+        (["in/a.csv", "in/a.json"], ["a.csv", "a.json"]),
+        (["in/.a", "in/.b"], [".a", ".b"]),
+        (["in/a/b", "in/a"], ["b", "in/a"]),
+        (["one.csv"], ["one"]),
+    ],
+)
+def test_sources_are_named_by_where_they_differ(sources: list[str], names: list[str]) -> None:
+    """The first part of their paths that tells them apart, without its ending where that is enough."""
+    assert list(place_names(sources).values()) == names
 
 
 def test_a_numeric_or_categorical_name_is_a_name() -> None:
