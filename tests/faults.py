@@ -212,6 +212,8 @@ def _habits() -> dict[str, Signals]:
         "thrice, a fifth single": {"working_set_bytes": runs([3, 3, 3, 3, 1] * 8)},
         "thrice, some single": {"working_set_bytes": runs([3, 3, 3, 3, 3, 1] * 8)},
         "thrice, some five times": {"working_set_bytes": runs([3, 3, 3, 3, 5] * 8)},
+        "thrice, as often one more or less": {"working_set_bytes": runs([3, 4, 3, 2] * 9)},
+        "thrice, a quarter five times": {"working_set_bytes": runs([3, 3, 3, 5] * 8)},
         "thrice, few six times": {"working_set_bytes": runs([3, 3, 3, 3, 3, 3, 3, 6] * 5)},
         "nine runs between two": {"working_set_bytes": runs([5, *[10] * 9, 5])},
         "ten runs between two": {"working_set_bytes": runs([5, *[9] * 10, 5])},
