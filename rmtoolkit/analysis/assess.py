@@ -116,7 +116,8 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
         # One high floor at the end of others that stayed has begun nothing.
         moved = th.DOUBT * min(row.fresh, opinion.unresolved)
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
-    if row.top_trend > th.TREND * deviation and row.signal != Signal.ALLOCATED:
+    climbs = row.top_trend > th.TREND * deviation and row.top_rise > th.TOPS_CLIMB * th.MATERIAL_SHARE * row.settled
+    if climbs and row.signal != Signal.ALLOCATED:
         moved = th.DOUBT * opinion.bounded
         opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
 

@@ -432,8 +432,7 @@ class Reading(Level):
     #: Where the growth begins, 0 to 1, and what is left around the best shape.
     onset: float
     noise: float
-    #: From the early part, after the start-up, to the end: of the lowest samples, and of the means.
-    low_rise: float
+    #: From the early part, after the start-up, to the end, of the means.
     mean_rise: float
     #: Slope in the last third of the growth phase over that of the whole phase; 1 is steady growth.
     last_third: float

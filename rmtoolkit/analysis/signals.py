@@ -763,7 +763,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(third - fit.growth, 0)) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
-        low_rise=spread(_rise(envelope.low)[place]),
         mean_rise=spread(_rise(envelope.mean)[place]),
         load_share=pl.Series(load_share),
         first_level=pl.Series(np.median(envelope.mean[:, :tail], axis=1)),

@@ -239,8 +239,8 @@ YOUNG_SEEN: Final = 0.95
 TREND: Final = 2.0
 #: Of the growth that a rest takes away, this share was seen to end.
 AT_REST: Final = 0.8
-#: Floors of teeth that rise by this many times what is material, so steadily, are not at rest.
-FLOORS_CLIMB: Final = 2.0
+#: Tops of teeth that rise by this many times what is material may stand on a floor that the allocator holds up.
+TOPS_CLIMB: Final = 2.0
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
 TAKES_BACK: Final = 0.5
 #: ... and one above this share is a change of level: else neither growth nor rest was seen, ...

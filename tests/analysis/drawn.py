@@ -119,7 +119,6 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
         "floor_per_day": abs(floor),
         "onset": lot.choice((0.0, 0.0, 0.15, 0.3, 0.8)),
         "noise": settled * lot.choice((0.0, 0.001, 0.005, 0.02)),
-        "low_rise": settled * lot.choice((-0.1, 0.0, 0.02, 0.04, 0.1, 0.5)),
         "mean_rise": settled * lot.choice((-0.1, 0.0, 0.0, 0.006, 0.015, 0.02, 0.05, 0.1, 0.3, 0.6)),
         "last_third": lot.choice(TURNS),
         "tail": lot.choice((None, 0.0, 0.1, 0.2, 0.75, 0.8, 2.2, 2.5)),
