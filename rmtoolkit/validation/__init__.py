@@ -291,8 +291,7 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
         .join(recording.containers.select("container_id", "quantum_bytes"), on="container_id")
         .with_columns(
             bad=pl.col("near")
-            > pl.col("other_near") * (1 + order.share)
-            + pl.max_horizontal(pl.col("quantum_bytes").fill_null(0), pl.lit(order.slack_bytes))
+            > pl.col("other_near") * (1 + order.share) + pl.max_horizontal("quantum_bytes", pl.lit(order.slack_bytes))
         )
     )
     suspects = pairs.filter("bad").select("container_id").unique()
