@@ -190,7 +190,7 @@ def _asked() -> list[Any]:
     lines: list[Any] = []
     for tool, words in ASKED:
         try:
-            said = getattr(tools, tool)(**words)
+            said: dict[str, Any] = getattr(tools, tool)(**words)
         except RmtoolkitError as error:
             said = {"error": str(error)}
         if tool == "sources":
