@@ -33,7 +33,7 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
     workload = pl.lit(None, dtype=pl.String)
     kind = pl.lit(None, dtype=pl.String)
     if pattern is not None:
-        workload = pod.str.extract(pattern, _owner_group(pattern))
+        workload = pod.str.extract(pattern, owner_group(pattern))
     own = workload
     for name, form in _FORMS:
         found = pod.str.extract(form, 1)
@@ -76,7 +76,7 @@ def team_of(labels: Mapping[Any, Any]) -> str | None:
     return next((value for *_, value in sorted(said) if value and len(value) <= _MOST_OF_A_NAME), None)
 
 
-def _owner_group(pattern: str) -> int:
+def owner_group(pattern: str) -> int:
     """Find the group named ``workload`` in a user's pattern, or say what is wrong with it."""
     try:
         groups = re.compile(pattern).groupindex

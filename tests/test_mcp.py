@@ -223,20 +223,20 @@ def test_ten_warnings_of_ours_are_told(tmp_path: Path, monkeypatch: pytest.Monke
     file = Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1 << 20] * 2})).write(
         tmp_path / "a.parquet"
     )
-    read = _sources.read
+    read = _sources.read_with
 
-    def warned(options: argparse.Namespace) -> Any:
+    def warned(*asked: Any) -> Any:
         for at in range(12):
             warn(f"again {at // 2}")
             warnings.warn("of another", UserWarning, stacklevel=1)
-        return read(options)
+        return read(*asked)
 
-    monkeypatch.setattr(_sources, "read", warned)
+    monkeypatch.setattr(_sources, "read_with", warned)
     said = mcp.Tools(_started(file)).judge(str(file))["warnings"]
     assert said == [f'"again {at // 2}"' for at in range(10)]
 
 
-def _started(*sources: Path) -> argparse.Namespace:
+def _started(*sources: Path | str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     _sources.add_options(parser, "mcp")
     return parser.parse_args([str(source) for source in sources])
@@ -249,6 +249,22 @@ def strings(answer: Any) -> list[str]:
     if isinstance(answer, list):
         return [text for value in answer for text in strings(value)]
     return [answer] if isinstance(answer, str) else []
+
+
+OF_SERVERS: Final = (
+    *("--timeout 5", "--step 1h", "--tenant t", "--token-file t", "--ca-file c"),
+    "--remote-read",
+)
+
+
+def test_what_is_for_servers_goes_to_servers_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside a server a file answers as if it were alone; without any server the start refuses each option."""
+    options = [word for option in OF_SERVERS for word in option.split()]
+    beside, alone = (mcp.Tools(_started(LEAK, *more)) for more in (("http://127.0.0.1:1", *options), ()))
+    assert beside.judge(str(LEAK)) == alone.judge(str(LEAK))
+    for option in OF_SERVERS:
+        assert cli.main(["mcp", str(LEAK), *option.split()]) == 2
+        assert f"{option.split()[0]} is for servers" in capsys.readouterr().err
 
 
 def test_a_source_that_is_not_there_is_told_before_any_client(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
@@ -135,25 +135,37 @@ def _number(typed: str) -> float:
         return math.nan
 
 
-def read(options: argparse.Namespace) -> Recording | Lake:
-    """Read what was asked for; a lake stays one."""
-    import rmtoolkit as rm
-    from rmtoolkit._io import is_lake, is_store, is_url
+def asked_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Give what is asked of the sources, as Python takes it; of servers only where one is a source."""
+    from rmtoolkit._io import is_url
     from rmtoolkit.exceptions import RmtoolkitError
-    from rmtoolkit.lake import Lake
 
     known = (*_TIMES, *_SEVERAL, *_OF_SERVERS, *_SNAPSHOTS)
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
-    sources = [_stdin() if source == "-" else source for source in options.sources]
+    alone = next((name for name in asked if name in (*_OF_SERVERS, "timeout_seconds")), None)
+    if alone is not None and not any(map(is_url, options.sources)):
+        name = alone.removesuffix("_seconds").replace("_", "-")
+        msg = f"--{name} is for servers, and no SOURCE begins with http:// or https://."
+        raise RmtoolkitError(msg)
+    return asked
+
+
+def read(options: argparse.Namespace) -> Recording | Lake:
+    """Read what was asked for; a lake stays one."""
+    return read_with([_stdin() if source == "-" else source for source in options.sources], asked_of(options))
+
+
+def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
+    """Read some of the sources; what is for servers goes to servers only."""
+    import rmtoolkit as rm
+    from rmtoolkit._io import is_lake, is_store, is_url
+    from rmtoolkit.lake import Lake
+
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
         return rm.read(sources, **asked)
     groups = (_TIMES, _SEVERAL, (*_SNAPSHOTS, "metrics", "labels"))
-    times, names, of_files = ({name: asked.pop(name) for name in group if name in asked} for group in groups)
-    if asked:
-        name = next(iter(asked)).removesuffix("_seconds").replace("_", "-")
-        msg = f"--{name} is for servers, and no SOURCE begins with http:// or https://."
-        raise RmtoolkitError(msg)
+    times, names, of_files = ({name: asked[name] for name in group if name in asked} for group in groups)
     # A lake is read part by part: it may not fit into memory.
     alone = len(sources) == 1 and (is_store(sources[0]) or is_lake(sources[0])) and not of_files
     found = Lake(sources[0]) if alone else rm.read(sources, **of_files)

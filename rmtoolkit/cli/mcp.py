@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     import polars as pl
@@ -127,7 +127,7 @@ class Tools:
         from rmtoolkit._io import is_far
         from rmtoolkit.exceptions import RmtoolkitError, quote_path
 
-        self._options = options
+        self._asked = _sources.asked_of(options)
         self._urls = {_sources.shown([source]): source for source in options.sources if is_far(source)}
         self._roots = [Path(os.path.realpath(source)) for source in options.sources if not is_far(source)]
         if gone := next((root for root in self._roots if not root.exists()), None):
@@ -222,10 +222,9 @@ class Tools:
         from rmtoolkit.lake import Lake
 
         real = self._urls.get(source) or str(self._inside(source))
-        asked = argparse.Namespace(**{**vars(self._options), "sources": [real]})
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", RmtoolkitWarning)
-            found = _sources.read(asked)
+            found = _sources.read_with([real], self._asked)
             tamed = _tamed(found.recording() if isinstance(found, Lake) else found)
             names = {"namespace": namespace, "workload": workload}
             chosen = tamed.filter(**{name: value for name, value in names.items() if value is not None})

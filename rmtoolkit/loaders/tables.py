@@ -259,7 +259,7 @@ def _read_series(
 ) -> Recording:
     """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
-    from rmtoolkit.loaders.prometheus._metrics import Meant, check_overrides  # noqa: PLC0415
+    from rmtoolkit.loaders.prometheus._metrics import Meant  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
     times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
@@ -284,7 +284,7 @@ def _read_series(
                 named["container"] = path.name.partition(".")[0]
             there = part.select("", head).drop_nulls()
             columns.append((named, there[""].to_numpy(), there[head].to_numpy()))
-    recording = read_series(columns, path, Meant(check_overrides(told[0]), *told[1:]))
+    recording = read_series(columns, path, Meant.checked(*told))
     extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes)
     return replace(recording, report=recording.report.joined(extra))
 

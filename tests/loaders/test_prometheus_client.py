@@ -104,11 +104,14 @@ def test_how_long_a_server_asks_to_wait(header: str, seconds: float) -> None:
         ({"namespace": ""}, "namespace= takes a name or several, got ''"),
         ({"workload": ["api", ""]}, "workload= takes a name or several"),
         ({"pod": []}, "pod= takes a name or several, got '\\[\\]'"),
+        ({"metrics": {"heap": "nonsense"}}, "metrics=.*there is no signal 'nonsense'. There are: usage_bytes"),
+        ({"labels": {"team": "nonsense"}}, "labels=.*a label cannot tell 'nonsense'. There are: "),
+        ({"workload_pattern": "(.+)-x"}, r"needs a group \(\?P<workload>"),
     ],
     ids=str,
 )
 def test_what_cannot_be_asked_is_said_before_a_server_is_asked(asked: dict[str, Any], said: str) -> None:
-    """Steps of a part of a second, and names that are none."""
+    """Steps of a part of a second, names that are none, and meanings that nothing can have."""
     with pytest.raises(RmtoolkitError, match=said):
         rm.Prometheus("http://127.0.0.1:1").recording(last="1h", **asked)
 

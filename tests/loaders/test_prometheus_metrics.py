@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus._metrics import FACTS, check_overrides, is_known, meaning_of
+from rmtoolkit.loaders.prometheus._metrics import FACTS, Meant, is_known, meaning_of
 from rmtoolkit.schema import IDENTITY
 from rmtoolkit.text import texts
 
@@ -124,7 +124,7 @@ def test_kind_in_a_label(name: str, labels: dict[str, str], role: str | None) ->
 
 def test_the_user_knows_better() -> None:
     """What the user says goes before what is known."""
-    overrides = check_overrides({"container_memory_rss": "rss_bytes", "heap": "allocated_bytes"})
+    overrides = Meant.checked({"container_memory_rss": "rss_bytes", "heap": "allocated_bytes"}, None, None).metrics
     known, new = (meaning_of(name, {}, overrides) for name in overrides)
     assert known is not None
     assert (known.role, known.family) == ("rss_bytes", "cgroup")
@@ -136,9 +136,9 @@ def test_the_user_knows_better() -> None:
 def test_unknown_signals_are_refused() -> None:
     """A misspelt signal is an error that says which ones there are."""
     with pytest.raises(RmtoolkitError, match="did you mean 'allocated_bytes'"):
-        check_overrides({"heap": "alocated_bytes"})
+        Meant.checked({"heap": "alocated_bytes"}, None, None)
     with pytest.raises(RmtoolkitError, match=r"There are: usage_bytes, working_set_bytes"):
-        check_overrides({"heap": "42"})
+        Meant.checked({"heap": "42"}, None, None)
 
 
 @pytest.mark.parametrize(

@@ -307,6 +307,22 @@ def test_workloads_that_are_gone_are_named_twelve_at_most() -> None:
         assert f"{gone} workloads of last time were not seen this time: {names}{more}" in text
 
 
+@pytest.mark.parametrize("amount", [1, 10, 60, 120])
+def test_a_fold_holds_as_many_as_it_says(assessed: Assessment, amount: int) -> None:
+    """Changes and kills: rows that stand, rows that the fold says it holds and rows that it says it lacks are all."""
+    row = assessed.workloads.row(0, named=True)
+    kills = {"time": dt.datetime(2026, 11, 24, tzinfo=dt.UTC), "container_id": 0, "limit_bytes": 1 << 28}
+    many = pl.DataFrame([{"workload_id": row["workload_id"], "kind": "worse", "sentence": "more", **kills}] * amount)
+    found = replace(assessed, changes=many, kills=many, fleet=replace(assessed.fleet, gone=0))
+    for section, begins in ((sections.changed, "<dt"), (sections.kills, "<li")):
+        standing, _, rest = str(section(found, [row])).partition("<details")
+        summary = re.search(r"<summary>(\d+) more .*?</summary>", rest)
+        lacks = re.search(r"and (\d+) that are not listed", rest or standing)
+        assert rest.count(begins) == (int(summary[1]) if summary else 0)
+        assert standing.count(begins) + rest.count(begins) + (int(lacks[1]) if lacks else 0) == amount
+        assert len(re.findall(r"\d+ (?:more|that are not)", rest)) <= 2
+
+
 def test_the_title_is_the_readers(assessed: Assessment) -> None:
     """A title given is shown, escaped."""
     page = _Page(report.page(report.Contents(assessed, "Week <48>")))

@@ -103,30 +103,33 @@ _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
 class Meant(NamedTuple):
     """What a user said that metrics, labels and the names of pods mean."""
 
-    metrics: Mapping[str, str]  # checked
-    labels: Mapping[str, str] | None = None
-    workload_pattern: str | None = None
+    metrics: Mapping[str, str]
+    labels: Mapping[str, str]
+    workload_pattern: str | None
+
+    @classmethod
+    def checked(
+        cls, metrics: Mapping[str, str] | None, labels: Mapping[str, str] | None, workload_pattern: str | None
+    ) -> Meant:
+        """Refuse what nothing can mean before anything is read or asked."""
+        _check("metrics", metrics, NAMEABLE, "there is no signal")
+        _check("labels", labels, tuple(LABELS), "a label cannot tell")
+        if workload_pattern is not None:
+            _workloads.owner_group(workload_pattern)
+        return cls(dict(metrics or {}), dict(labels or {}), workload_pattern)
 
 
-def check_overrides(metrics: Mapping[str, str] | None) -> dict[str, str]:
-    """Check what the user says that metrics mean."""
-    for name, signal in (metrics or {}).items():
-        if signal not in NAMEABLE:
-            hint = did_you_mean(signal, NAMEABLE) or f"There are: {', '.join(NAMEABLE)}."
-            msg = f"metrics={{{quote(name)}: {quote(signal)}}}: there is no signal {quote(signal)}. {hint}"
+def _check(argument: str, given: Mapping[str, str] | None, known: Sequence[str], wrong: str) -> None:
+    for name, meaning in (given or {}).items():
+        if meaning not in known:
+            hint = did_you_mean(meaning, known) or f"There are: {', '.join(known)}."
+            msg = f"{argument}={{{quote(name)}: {quote(meaning)}}}: {wrong} {quote(meaning)}. {hint}"
             raise RmtoolkitError(msg)
-    return dict(metrics or {})
 
 
 def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str, str]]:
     """Spell metrics and labels as they are known: without dots, and with what the user says that a label tells."""
-    identities = meant.labels or {}
-    for label, identity in identities.items():
-        if identity not in LABELS:
-            hint = did_you_mean(identity, LABELS) or f"There are: {', '.join(LABELS)}."
-            msg = f"labels={{{quote(label)}: {quote(identity)}}}: a label cannot tell {quote(identity)}. {hint}"
-            raise RmtoolkitError(msg)
-    places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in identities.items()}
+    places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in meant.labels.items()}
     found: list[dict[str, str]] = []
     for given in labels:
         one = dict(given)

@@ -16,7 +16,7 @@ from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, wa
 from rmtoolkit.loaders.prometheus import _fetch
 from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
-from rmtoolkit.loaders.prometheus._metrics import Meant, check_overrides, role_of
+from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
 from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, who_asks
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
@@ -285,12 +285,13 @@ class Prometheus:
         Traceback (most recent call last):
         rmtoolkit.exceptions.RmtoolkitError: '7 days' is no duration. Write it like '7d', '36h' or '1h30m'.
         """
-        overrides = check_overrides(metrics)
+        meant = Meant.checked(metrics, labels, workload_pattern)
+        overrides = meant.metrics
         wanted = Wanted(_texts(namespace, "namespace"), _texts(workload, "workload"), _texts(pod, "pod"))
         step_seconds = _whole(parse_duration(step)) if step is not None else 0
         window = _window(last, start, end, step_seconds)
         client = self._client.for_one_pull()
-        legs = discover(client, wanted, overrides, labels or {}, window.whole)
+        legs = discover(client, wanted, overrides, meant.labels, window.whole)
         sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
         signals = [leg for leg in sampled if leg.counts]
         if not signals:
@@ -334,7 +335,6 @@ class Prometheus:
         )
         try:
             # Nothing but the reading itself holds the samples, so that each step can let go of what it had before.
-            meant = Meant(overrides, labels, workload_pattern)
             recording = to_recording(_fetch.together(found), meant, report, self._parting)
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.whole) from error

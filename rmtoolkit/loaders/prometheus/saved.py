@@ -26,7 +26,6 @@ from rmtoolkit.loaders.prometheus._metrics import (
     NODE_ROLES,
     POD_ROLES,
     Meant,
-    check_overrides,
     describe,
     is_known,
     spelled,
@@ -383,14 +382,14 @@ def read_prometheus(
     ...     read_prometheus(file).samples["working_set_bytes"].to_list()
     [104857600, 105906176]
     """
-    overrides = check_overrides(metrics)
+    meant = Meant.checked(metrics, labels, workload_pattern)
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not given:
         raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
     found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
     files = [file for file in found if file in named or _is_answer(file)] or found
     decoder = Decoder()
-    unread = _decode(files, decoder, overrides, lambda file: Asked(file, time, interval, timezone))
+    unread = _decode(files, decoder, meant.metrics, lambda file: Asked(file, time, interval, timezone))
     decoded = decoder.finish()
     decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
     report = Report(
@@ -398,7 +397,7 @@ def read_prometheus(
         partial=tuple(str(error) for error in unread.values()),
         time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis,
     )
-    recording = _recorded(decoded, files, Meant(overrides, labels, workload_pattern), report)
+    recording = _recorded(decoded, files, meant, report)
     _warn_of(recording.report)
     return recording
 

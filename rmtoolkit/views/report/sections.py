@@ -203,10 +203,17 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         "section",
         el("h2", "What changed since last time", id="section-changed"),
         el("dl", *first, class_="changes") if first else el("p", "Nothing changed that is clear."),
-        folded(f"{len(changes) - _SHOWN_CHANGES:,} more", "", el("dl", *rest, class_="changes")) if rest else None,
-        _more(len(changes), _MOST_CHANGES),
+        _rest(len(changes) - len(rows), len(rest), lambda: el("dl", *rest, class_="changes")),
         _came_and_went(found),
     )
+
+
+def _rest(left_out: int, held: int, inside: Callable[[], Markup]) -> Markup | None:
+    """Fold the rows behind the first ones; it says how many it holds and how many are nowhere."""
+    note = f"and {left_out:,} that are not listed" if left_out else ""
+    if held:
+        return folded(f"{held:,} more", note, inside())
+    return el("p", note, class_="note") if note else None
 
 
 def _more(amount: int, shown: int) -> Markup | None:
@@ -644,7 +651,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     ]
     if not lines:
         return None
-    more, rest = text.and_more(frame.height, len(lines)).strip(), lines[_STANDING_KILLS:]
+    rest = lines[_STANDING_KILLS:]
     note = f"{text.count(frame.height, 'kill')}, what the data said before, and what came"
     how = (
         "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
@@ -653,8 +660,8 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
         "section",
         headed("h2", "OOM kills", note, id="section-kills"),
         el("ol", *lines[:_STANDING_KILLS], class_="acts"),
-        folded(f"{len(rest):,} more", "", el("ol", *rest, class_="acts")) if rest else None,
-        el("p", f"{more}. {how}" if more else how, class_="note"),
+        _rest(frame.height - len(lines), len(rest), lambda: el("ol", *rest, class_="acts")),
+        el("p", how, class_="note"),
     )
 
 
