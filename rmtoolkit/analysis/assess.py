@@ -838,6 +838,9 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
         running, older = judged, []
+    now_at = max(opinion.life.end for pool in pools for opinion in pool.opinions)
+    if any(pool.growing > th.LIKELY and _still_runs(pool, now_at) for pool in older):
+        running, older = judged, []
     latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
     if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
         young = latest.opinions
@@ -885,6 +888,13 @@ def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
     lives = [opinion.life for pool in newer for opinion in pool.opinions]
     start, end = min(life.start for life in lives), max(life.end for life in lives)
     return max(ends) <= start + (end - start) / 2
+
+
+def _still_runs(pool: Pool, at: dt.datetime) -> bool:
+    """Whether an instance is sampled up to a time: what has run beside a new version for long is not replaced."""
+    life = pool.opinions[-1].life
+    scrape = life.seconds / max(life.samples - 1, 1)
+    return life.ended == Ending.RUNNING and (at - life.end).total_seconds() <= th.SILENT_SCRAPES * scrape
 
 
 def _duration(pool: Pool) -> float:

@@ -265,9 +265,12 @@ def test_two_pods_that_began_together_are_one_rise() -> None:
     assert judged(together([pods[0], apart]))["leak_probability"] > 0.8
 
 
-def test_a_canary_clears_no_pods_that_still_leak() -> None:
-    """New pods beside old ones that still run and leak: the workload leaks."""
-    assert judged(rolled_out(60, 0.0, canary=True))["verdict"] == "leak"
+@pytest.mark.parametrize("minutes", [60, 720, 1320])
+def test_a_canary_clears_no_pods_that_still_leak(minutes: int) -> None:
+    """New pods beside old ones that still run and leak, however long: the workload leaks."""
+    row = judged(rolled_out(minutes, 0.0, canary=True))
+    assert row["verdict"] == "leak"
+    assert "on 2 of 4 pods" in row["explanation"]
 
 
 def test_a_restart_of_the_same_version_changes_nothing() -> None:
