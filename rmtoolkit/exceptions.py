@@ -167,9 +167,11 @@ class UnknownWorkloadError(RmtoolkitError):
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
     @classmethod
-    def several(cls, wanted: object, names: list[str]) -> UnknownWorkloadError:
-        """Say that a name is that of several workloads, and their whole names."""
-        return cls(f"{len(names)} workloads are called {quote(wanted)}: {_first_names(names)}. Hint: name one in full.")
+    def not_one(cls, wanted: object, meant: list[str], available: Iterable[str]) -> UnknownWorkloadError:
+        """Say in full which several workloads a name may mean, or that there is none of it."""
+        if not meant:
+            return cls.named(wanted, available)
+        return cls(f"{len(meant)} workloads match {quote(wanted)}: {_first_names(meant)}. Hint: name one in full.")
 
 
 class RmtoolkitWarning(UserWarning):

@@ -109,7 +109,8 @@ def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Pa
     for wanted, given in heap.items():
         fitting = [key for key, said in names.items() if wanted in said]
         if len(fitting) != 1:
-            raise UnknownWorkloadError.named(wanted, [said[-1] for said in names.values()])
+            whole = [names[key][-1] for key in fitting]
+            raise UnknownWorkloadError.not_one(wanted, whole, [said[-1] for said in names.values()])
         found[fitting[0]] = _found(given, fitting[0], containers, samples)
     return found
 

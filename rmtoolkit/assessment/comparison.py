@@ -44,7 +44,7 @@ _BESIDE: Final = ("shmem", "cache", "kernel")
 _SMALL: Final = 0.05
 #: How much more work or threads count as more.
 _MORE: Final = 1.3
-_PARTS_OF_NAME: Final = ("namespace", "workload", "container")
+_FORMS_OF_NAME: Final = (("namespace", "workload"), ("namespace", "workload", "container"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,21 +191,13 @@ class _Layer(NamedTuple):
 
 def find_row(found: Assessment, workload: str) -> Row:
     """Find a workload's row, or that of one of its pods, by its name."""
-    names: list[str] = []
-    meant: list[str] = []
     rows: list[Row] = []
     for row in found.workloads.iter_rows(named=True):
-        parts = (_PARTS_OF_NAME[:2], _PARTS_OF_NAME)
-        written = ["/".join(row[part] for part in some if row[part] is not None) for some in parts]
-        names.append(written[-1])
-        if workload in (row["workload"], row["name"], *written):
-            rows.append(row)
-            meant.append(written[-1])
+        written = ["/".join(row[part] for part in some if row[part] is not None) for some in _FORMS_OF_NAME]
+        rows += [row] if workload in (row["workload"], row["name"], *written) else []
     rows = rows or found.instances.filter(pod=workload).to_dicts()
-    if len(rows) > 1:
-        raise UnknownWorkloadError.several(workload, meant or names)
-    if not rows:
-        raise UnknownWorkloadError.named(workload, names)
+    if len(rows) != 1:
+        raise UnknownWorkloadError.not_one(workload, [row["name"] for row in rows], found.workloads["name"])
     return rows[0]
 
 

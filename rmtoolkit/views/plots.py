@@ -26,11 +26,10 @@ Theme = Literal["light", "dark"]
 
 
 def find(typed: str, options: Sequence[str]) -> str:
-    """Find what somebody meant who typed a part of a name."""
+    """Find the one that somebody meant who typed a part of a name."""
     if typed in options:
         return typed
     wanted = typed.strip().casefold()
-    folded = [option.casefold() for option in options]
     # A whole name between the slashes is meant more likely than a part of one.
     tests = (
         lambda name: name == wanted,
@@ -38,11 +37,11 @@ def find(typed: str, options: Sequence[str]) -> str:
         lambda name: name.startswith(wanted),
         lambda name: wanted in name,
     )
-    found = (option for test in tests for option, name in zip(options, folded, strict=True) if wanted and test(name))
-    meant = next(found, None)
-    if meant is None:
-        raise UnknownWorkloadError.named(typed, options)
-    return meant
+    found = ([option for option in options if wanted and test(option.casefold())] for test in tests)
+    meant = next(filter(None, found), [])
+    if len(meant) != 1:
+        raise UnknownWorkloadError.not_one(typed, meant, options)
+    return meant[0]
 
 
 def plot_memory(source: Source | Assessment, workload: str | None = None, *, theme: Theme = "light") -> alt.LayerChart:
@@ -53,7 +52,7 @@ def plot_memory(source: Source | Assessment, workload: str | None = None, *, the
     source
         A recording, a frame that can become one, a lake, or an Assessment: of that nothing is worked out again.
     workload
-        Its name or a part of it; None: the most urgent.
+        Its name, or a part of it that no other has; None: the most urgent.
     theme
         ``light`` or ``dark``.
 

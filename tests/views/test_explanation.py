@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.assessment import Assessment, assess, classify
 from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
@@ -16,6 +19,9 @@ from rmtoolkit.recording import concat
 from rmtoolkit.views.explanation import Explanation, explain
 from rmtoolkit.views.terminal import table as terminal_table
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = hours(24, 60)
 
@@ -47,18 +53,49 @@ def test_found_by_its_shortest_unique_name(name: str) -> None:
     assert f"{row['namespace']}/{row['workload']}/{row['container']}".startswith(name)
 
 
-NAMES = ["/".join(row) for row in SHOP.workloads.select("namespace", "workload", "container").iter_rows()]
+NAMES = SHOP.workloads["name"].to_list()
 
 
 @pytest.mark.parametrize("name", ["api", "web", "shop/api", "nobody"])
 def test_unknown_or_ambiguous_name(name: str) -> None:
     """A name of nobody is an error that lists the workloads there are; one of several lists these alone."""
-    called = [full for full in NAMES if f"/{name}/" in f"/{full}"]
+    called = [full for full in NAMES if f"/{name}/" in f"/{full}/"]
     with pytest.raises(UnknownWorkloadError) as error:
         explain(SHOP, name)
     said = {full for full in NAMES if full in str(error.value)}
     assert said == set(called or NAMES)
-    assert str(error.value).startswith(f"{len(called)} workloads are called" if called else f"No workload {name!r}")
+    assert str(error.value).startswith(f"{len(called)} workloads match" if called else f"No workload {name!r}")
+
+
+DOORS: Final[dict[str, Callable[[str], object]]] = {
+    "explain": lambda name: rm.explain(SHOP, name),
+    "compare": lambda name: rm.compare(SHOP, SHOP, name),
+    "plot_memory": lambda name: rm.plot_memory(SHOP, name),
+    "plot_lives": lambda name: rm.plot_lives(SHOP, name),
+    "plot_risk": lambda name: rm.plot_risk(SHOP, name),
+    "Triage": lambda name: rm.Triage(SHOP, workload=name),
+    "LimitExplorer": lambda name: rm.LimitExplorer(SHOP, name),
+    "heap": lambda name: rm.classify(SHOP.recording, {name: "no such profile"}),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_door_chooses_one_of_several(door: str) -> None:
+    """Two namespaces have a service of one name: whoever asks for it by that name alone is told of both."""
+    with pytest.raises(
+        UnknownWorkloadError, match=r"2 workloads match 'web': (shop|test)/web.*, (shop|test)/web"
+    ) as error:
+        DOORS[door]("web")
+    assert len(set(re.findall(r"(?:shop|test)/web", str(error.value)))) == 2
+    assert "/api" not in str(error.value)
+
+
+def test_a_pod_of_several_workloads() -> None:
+    """Its containers are named, and no workload that has nothing to do with it."""
+    names = [("api", "one"), ("api", "two"), ("web", "app")]
+    rows = [{"workload": one, "pod": f"{one}-0", "container": two, "time": 0, "rss_bytes": MI} for one, two in names]
+    with pytest.raises(UnknownWorkloadError, match=r"2 workloads match 'api-0': api/(one|two), api/(one|two)\."):
+        explain(pl.DataFrame(rows), "api-0")
 
 
 def test_a_frame_of_verdicts() -> None:

@@ -96,6 +96,9 @@ def test_a_name_that_is_not_there_is_said_and_the_rest_stays(triage: rm.Triage) 
     assert "No workload &#x27;legder&#x27;" in said(triage)
     assert "The last good result stays on screen." in said(triage)
     assert (triage._answer.value, triage.workload) == (before, "shop/ledger")
+    triage.workload = "shop/"
+    assert "workloads match &#x27;shop/&#x27;" in said(triage)
+    assert (triage._answer.value, triage.workload) == (before, "shop/ledger")
     triage._search.value = "shop/web"
     assert said(triage) == ""
 

@@ -214,7 +214,7 @@ class LimitExplorer(Board):
     source
         A recording, a frame that can become one, a lake, or an Assessment.
     workload
-        Which one to show first; None: the most urgent. A part of its name is enough.
+        Which one to show first; None: the most urgent. A part of its name that no other has is enough.
     samples_from
         Beside an Assessment of a large file or a lake, which has only the samples that charts show: the recording or
         the lake itself.

@@ -383,7 +383,7 @@ class Triage(Board):
     heap
         Heap profiles, as for `assess`.
     workload
-        The workload to begin with, or a part of its name; without it the worst.
+        The workload to begin with, or a part of its name that no other has; without it the worst.
     samples_from
         Beside an Assessment of a large file, which has only the samples that charts show: the recording itself.
 
@@ -570,13 +570,13 @@ class Triage(Board):
     def _changed(self) -> None:
         before = self._state
         wanted = State(self.workload, self.pod, self.last_ms, self.judged, before.function)
-        if wanted.workload != before.workload:
-            # Pods, windows, functions and what was selected belong to the workload before.
-            wanted = State(plots.find(wanted.workload, self._case.names))
-        elif wanted.pod != before.pod:
-            wanted = replace(wanted, judged=None)
-        self._state = wanted
         try:
+            if wanted.workload != before.workload:
+                # Pods, windows, functions and what was selected belong to the workload before.
+                wanted = State(plots.find(wanted.workload, self._case.names))
+            elif wanted.pod != before.pod:
+                wanted = replace(wanted, judged=None)
+            self._state = wanted
             self._picture = picture(self._case, wanted)
             self._show()
         except Exception:
