@@ -195,7 +195,11 @@ def find_row(found: Assessment, workload: str) -> Row:
     for row in found.workloads.iter_rows(named=True):
         written = ["/".join(row[part] for part in some if row[part] is not None) for some in _FORMS_OF_NAME]
         rows += [row] if workload in (row["workload"], row["name"], *written) else []
-    rows = rows or found.instances.filter(pod=workload).to_dicts()
+    if not rows:
+        # Of pods that followed each other under one name, as those of a StatefulSet, the last.
+        ends = found.lives.group_by("container_id").agg(pl.col("end").max())
+        pods = found.instances.filter(pod=workload).join(ends, on="container_id", how="left").sort("end").drop("end")
+        rows = list({row["workload_id"]: row for row in pods.iter_rows(named=True)}.values())
     if len(rows) != 1:
         raise UnknownWorkloadError.not_one(workload, [row["name"] for row in rows], found.workloads["name"])
     return rows[0]

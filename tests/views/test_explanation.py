@@ -12,6 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.assessment import Assessment, assess, classify
+from rmtoolkit.assessment.comparison import find_row
 from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders import read
@@ -96,6 +97,19 @@ def test_a_pod_of_several_workloads() -> None:
     rows = [{"workload": one, "pod": f"{one}-0", "container": two, "time": 0, "rss_bytes": MI} for one, two in names]
     with pytest.raises(UnknownWorkloadError, match=r"2 workloads match 'api-0': api/(one|two), api/(one|two)\."):
         explain(pl.DataFrame(rows), "api-0")
+
+
+def test_the_last_of_pods_that_followed_each_other_under_one_name() -> None:
+    """A pod of a StatefulSet that was made anew: its name means the one that runs."""
+    rows = [
+        {"workload": "db", "pod": "db-0", "pod_uid": uid, "time": 60 * minute, "rss_bytes": 50 * MI}
+        for uid, begin in (("a", 60), ("b", 0))
+        for minute in range(begin, begin + 60)
+    ]
+    found = assess(pl.DataFrame(rows))
+    assert explain(found, "db-0").row["workload"] == "db"
+    uids = dict(found.recording.containers.select("container_id", "pod_uid").iter_rows())
+    assert uids[find_row(found, "db-0")["container_id"]] == "a"
 
 
 def test_a_frame_of_verdicts() -> None:
