@@ -110,6 +110,8 @@ def test_parts_and_strangers_are_no_totals(name: str) -> None:
         ("kube_pod_container_resource_limits", {"resource": "ephemeral_storage", "unit": "byte"}, None),
         ("kube_pod_container_resource_requests", {"unit": "core"}, None),
         ("kube_pod_init_container_resource_limits", {"unit": "byte"}, "limit_bytes"),
+        ("process_threads", {"unit": "integer"}, "threads"),
+        ("container_memory_rss", {"unit": "core"}, "anon_bytes"),
         ("kube_pod_container_resource_limits_cpu_cores", {}, "quota_cores"),
         ("kube_pod_container_resource_requests_cpu_cores", {}, None),
         ("kube_node_status_capacity", {"unit": "byte"}, None),

@@ -148,14 +148,14 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
 
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
     """Tell what a series says."""
-    if "resource" not in labels and (resource := _RESOURCES.get(labels.get("unit", ""))) is not None:
-        labels = {**labels, "resource": resource}
-    if labels.get("resource") == "cpu" and KNOWN.get(name) == _LIMIT and name not in overrides:
+    known = KNOWN.get(name)
+    if known is not None and known.family == "kube" and (resource := _RESOURCES.get(labels.get("unit", ""))):
+        labels = {"resource": resource, **labels}
+    if labels.get("resource") == "cpu" and known == _LIMIT and name not in overrides:
         return _CPU_LIMIT
-    meant = {"resource": "memory", **MEANT.get(name, {})} if name in KNOWN else {}
+    meant = {"resource": "memory", **MEANT.get(name, {})} if known is not None else {}
     if any(labels.get(label, value) != value for label, value in meant.items()):
         return None
-    known = KNOWN.get(name)
     if name in overrides:
         family = known.family if known else ("cgroup" if name.startswith("container_") else "app")
         return Meaning(overrides[name], family, -1)
