@@ -171,14 +171,20 @@ def _with(said: str, small: str) -> Markup:
     return el("span", said, el("span", text.printable(small), class_="small"))
 
 
-def seen(item: Row) -> str:
-    """Say on which signal and when a piece of evidence was seen."""
-    signal = text.SIGNAL_WORDS.get(item.get("signal") or "", item.get("signal"))
+def seen(items: Sequence[Row]) -> tuple[str, list[str]]:
+    """Say on which signal and when most of the evidence was seen, and of each piece what is otherwise."""
+    told = list(map(_seen, items))
+    usual = max(told, key=lambda one: (all(one), told.count(one)), default=(None, None))
+    others = ((part for part, same in zip(one, usual, strict=True) if part != same) for one in told)
+    return ", ".join(filter(None, usual)), [", ".join(filter(None, parts)) for parts in others]
+
+
+def _seen(item: Row) -> tuple[str | None, str | None]:
     if item["says"] == "not_measured" and not (item.get("statistic") or "").startswith("rejected"):
-        return ""
+        return None, None
     is_known = item.get("start") is not None and item.get("end") is not None
     window = text.period(item["start"], item["end"]) if is_known else None
-    return ", ".join(filter(None, (signal, window)))
+    return text.SIGNAL_WORDS.get(item.get("signal") or "", item.get("signal")), window
 
 
 _EVIDENCE: Final[Sequence[Column]] = (
@@ -189,7 +195,7 @@ _EVIDENCE: Final[Sequence[Column]] = (
 )
 _EVIDENCE_SEEN: Final[Sequence[Column]] = (
     _EVIDENCE[0],
-    ("Evidence, signal and window", "", lambda item: _with(text.printable(item["text"]), seen(item))),
+    ("Evidence", "", lambda item: _with(text.printable(item["text"]), item["seen"])),
     ("Value (80 % interval)", "value", _value),
     _EVIDENCE[3],
 )
@@ -215,7 +221,12 @@ def evidence(row: Row, *, where: bool = False, **attributes: Any) -> Markup:  # 
     items = sorted(row["evidence"] or [], key=lambda item: (order[item["says"]], -(item["weight"] or 0)))
     if not items:
         return el("p", "No evidence: too few samples.", class_="note")
-    return write(_EVIDENCE_SEEN if where else _EVIDENCE, items, class_="evidence", **attributes)
+    if not where:
+        return write(_EVIDENCE, items, class_="evidence", **attributes)
+    usual, others = seen(items)
+    items = [item | {"seen": other} for item, other in zip(items, others, strict=True)]
+    caption = f"Evidence: {text.printable(usual)}" if usual else "Evidence"
+    return write(_EVIDENCE_SEEN, items, class_="evidence", caption=caption, **attributes)
 
 
 def how(row: Row, queries: Sequence[Row], *, copied: bool = False) -> Markup:

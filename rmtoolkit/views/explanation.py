@@ -87,7 +87,7 @@ class Explanation:
         return dict(self.row)
 
     def summary(self) -> str:
-        """Put the verdict, the evidence and the next step in plain text.
+        """Put the verdict, what to do and the evidence in plain text.
 
         Returns
         -------
@@ -102,18 +102,23 @@ class Explanation:
         """
         lines = [self.row["explanation"]]
         lines += [f"Not complete: {self.incomplete}"] if self.incomplete else []
-        for item in self.evidence.iter_rows(named=True):
-            where = f" ({seen})" if (seen := _tables.seen(item)) else ""
-            lines.append(f"  {text.EVIDENCE[item['says']].word:<13} {item['text']}: {item['value']}{where}")
-        if (floor := self.row["detection_floor_bytes_per_day"]) is not None:
-            lines.append(f"Smallest growth that would be found here, nine times in ten: {text.floor(floor)}.")
         lines += filter(None, (_risk_words(self.row), self.row["foretold"]))
+        lines += ["", f"Next: {self.row['next_step']}"]
         for then in self.advice[1:].iter_rows(named=True):
             lines.append(f"Then: {then['text']}")
             lines += [f"{CODE}{then['setting']}"] if then["setting"] else []
+        lines.append("")
+        usual, seen = _tables.seen(items := self.evidence.to_dicts())
+        lines += [f"Evidence ({usual}):" if usual else "Evidence:"] if items else []
+        for item, other in zip(items, seen, strict=True):
+            where = f" ({other})" if other else ""
+            lines.append(f"  {text.EVIDENCE[item['says']].word:<13} {item['text']}: {item['value']}{where}")
+        if (floor := self.row["detection_floor_bytes_per_day"]) is not None:
+            lines.append(f"Smallest growth that would be found here, nine times in ten: {text.floor(floor)}.")
+        lines += [""] if self.queries.height else []
         for shows, promql in self.queries.iter_rows():
             lines += [f"{shows}:", f"{CODE}{promql}"]
-        return "\n".join(text.printable(line) for line in [*lines, f"Next: {self.row['next_step']}"])
+        return "\n".join(map(text.printable, lines)).rstrip("\n")
 
     def __str__(self) -> str:
         """Give the summary in plain text."""
@@ -143,7 +148,7 @@ class Explanation:
                 el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
                 answer,
                 el("p", risk, class_="note") if risk else None,
-                _tables.evidence(row, where=True, caption="Evidence"),
+                _tables.evidence(row, where=True),
                 folded("What else to do", text.count(len(more), "thing"), el("ol", *more)) if more else None,
                 _tables.how(row, self.queries.to_dicts()),
                 class_=f"rm rm-explanation {mark.token}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,6 +18,8 @@ from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders import read
 from rmtoolkit.recording import concat
+from rmtoolkit.text import SIGNAL_WORDS, period
+from rmtoolkit.views import _tables as tables
 from rmtoolkit.views.explanation import Explanation, explain
 from rmtoolkit.views.terminal import table as terminal_table
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours
@@ -119,7 +122,7 @@ def test_a_frame_of_verdicts() -> None:
 
 
 def test_leak_in_words() -> None:
-    """A leak's explanation names the workload, its rate and its evidence, and ends with the next step."""
+    """A leak's explanation names the workload, its rate and its evidence."""
     found = explain(footprint(T, (200 + 5 * T) * MI, np.random.default_rng(1), limit=GI), "api")
     assert found.headline.startswith("api leaks 1")
     assert "limit" in found.headline
@@ -128,7 +131,6 @@ def test_leak_in_words() -> None:
     text = found.summary()
     assert text.splitlines()[0] == found.row["explanation"]
     assert "for a leak" in text
-    assert text.splitlines()[-1] == f"Next: {found.row['next_step']}"
     assert found.to_dict() == found.row
     assert found.to_dict() is not found.row
 
@@ -237,6 +239,33 @@ def test_floor_and_horizons_in_the_summary() -> None:
     assert "nine times in ten" in text
     assert "within 24 h, " in text
     assert " within 30 days." in text
+
+
+SAMPLES = [file.name for file in sorted(Path("data/samples").iterdir()) if file.suffix not in (".md", ".csv", ".jsonl")]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_what_to_do_stands_before_what_it_rests_on(sample: str) -> None:
+    """First the answer, then the first step and the others, then evidence, with what most of it is of said once."""
+    found = assess(read(Path("data/samples", sample)))
+    explained = explain(found, found.workloads["name"][0])
+    answer, steps, *evidence = explained.summary().split("\n\n")
+    assert answer.startswith(explained.row["explanation"])
+    starts = [line.partition(":")[0] for line in steps.splitlines() if not line.startswith(" ")]
+    assert starts == ["Next", *["Then"] * (explained.advice.height - 1)]
+    head, *lines = evidence[0].splitlines()
+    usual, others = tables.seen(explained.evidence.to_dicts())
+    assert head == f"Evidence ({usual}):"
+    assert usual not in "".join(lines)
+    seen = explained.evidence.filter(pl.col("says") != "not_measured")
+    for line, other, item in zip(lines, others, explained.evidence.iter_rows(named=True), strict=False):
+        assert line.endswith(f": {item['value']} ({other})" if other else f": {item['value']}")
+    for item in seen.iter_rows(named=True):
+        window = period(item["start"], item["end"])
+        line = next(line for line in lines if f" {item['text']}: {item['value']}" in line)
+        assert (window in line) is (window not in usual)
+        if signal := SIGNAL_WORDS.get(item["signal"] or "", item["signal"]):
+            assert (f" ({signal}" in line) is not usual.startswith(signal)
 
 
 @pytest.mark.parametrize("columns", [60, 200])

@@ -258,7 +258,7 @@ def picture(case: Case, state: State) -> Picture:
         says=timeline_altair.says(whole if state.judged is None else drawn, row),
         top=timeline_svg.Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
-        evidence=_tables.evidence(row, where=True, caption="Evidence"),
+        evidence=_tables.evidence(row, where=True),
         how=_tables.how(row, told(judged.found.queries), copied=True),
         questions=_tables.questions(told(judged.found.checklist), caption="The five questions"),
         heap=heap_part(heap, row, state.function),
