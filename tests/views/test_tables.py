@@ -98,7 +98,7 @@ def test_evidence_begins_with_what_supports_the_verdict(verdict: str, order: lis
 
 
 def test_evidence_may_say_where_it_was_seen() -> None:
-    """Signal and window stand under the evidence; no evidence is said in words."""
+    """Signal and window stand above the evidence; no evidence is said in words."""
     item = _item("for", 1, signal="rss_bytes", start=START, end=START + dt.timedelta(hours=2))
     row = {"verdict": "leak", "evidence": [item]}
     assert "RSS, 25 Nov 2026 00:00 to 02:00 UTC" in _tables.evidence(row, where=True)
@@ -108,9 +108,24 @@ def test_evidence_may_say_where_it_was_seen() -> None:
 
 def test_what_was_not_measured_has_no_window() -> None:
     """Only what was rejected says which signal it was rejected for."""
-    assert _tables.seen(_item("not_measured", None, signal="rss_bytes")) == ""
-    assert _tables.seen(_item("not_measured", None, signal="rss_bytes", statistic="rejected_stale")) == "RSS"
-    assert _tables.seen(_item("for", 1)) == ""
+    for item, said in (
+        (_item("not_measured", None, signal="rss_bytes"), ""),
+        (_item("not_measured", None, signal="rss_bytes", statistic="rejected_stale"), "RSS"),
+        (_item("for", 1), ""),
+    ):
+        assert _tables.seen([item]) == (said, [""])
+
+
+def test_what_most_evidence_is_of_is_said_once() -> None:
+    """Each piece says only what is otherwise; a signal with its window counts before what has less."""
+    window, later = ({"start": START, "end": START + dt.timedelta(hours=hours)} for hours in (2, 3))
+    items = [_item("not_measured", None)] * 3
+    items += [_item("for", 1, signal=signal, **when) for signal, when in (("rss_bytes", window), ("threads", window))]
+    items += [_item("for", 1, signal="rss_bytes", **later), _item("for", 1, signal="rss_bytes", **window)]
+    usual, others = _tables.seen(items)
+    assert usual == "RSS, 25 Nov 2026 00:00 to 02:00 UTC"
+    assert others == ["", "", "", "", "threads", "25 Nov 2026 00:00 to 03:00 UTC", ""]
+    assert _tables.seen([]) == ("", [])
 
 
 def test_questions_have_an_answer_a_reading_and_a_reason() -> None:

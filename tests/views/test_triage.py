@@ -247,8 +247,9 @@ def test_every_figure_says_how_it_was_got(case: Case) -> None:
         assert row["evidence_words"] in told[row["confidence_of"]]
         copied = [html.unescape(one) for one in re.findall('data-rm-copy="(.*?)"', found.how)]
         assert copied == case.of(case.found.queries, name)["promql"].to_list() != []
-        for item in case.of(case.found.evidence, name).to_dicts():
-            assert html.escape(_tables.seen(item)) in found.evidence
+        usual, others = _tables.seen(case.of(case.found.evidence, name).to_dicts())
+        assert f"<caption>Evidence: {html.escape(usual)}</caption>" in found.evidence
+        assert all(html.escape(other) in found.evidence for other in others)
     ends = (START * 1000, (START + 7200) * 1000)
     calm = Case(rm.assess(table("api", [50 * MI] * 600)))
     judged = picture(calm, State(calm.names[0], judged=ends))
