@@ -65,6 +65,13 @@ def test_a_limit_of_nothing_is_refused() -> None:
         rm.replay(spiky(), 0)
 
 
+@pytest.mark.parametrize(("scale", "said"), [(1.25, "1.25 times"), (150.0, "150 times"), (0.125, "0.125 times")])
+def test_a_scale_is_said_as_it_was_given(scale: float, said: str) -> None:
+    """What is taken for granted has the scale that was asked for, not one rounded to two digits or with an exponent."""
+    (told,) = rm.what_if(spiky(), startup_scale=scale).assumptions
+    assert said in told
+
+
 def test_a_startup_of_half_the_height() -> None:
     """400 over 200 becomes 300 over 200; what comes later stays."""
     changed = rm.what_if(spiky(), startup_scale=0.5)
