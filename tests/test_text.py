@@ -5,6 +5,7 @@ import datetime as dt
 import re
 from pathlib import Path
 from string import Formatter
+from types import SimpleNamespace
 from typing import Final
 
 import pytest
@@ -264,3 +265,12 @@ def test_a_figure_is_written_by_what_stands_behind_its_colon() -> None:
     said = text.filled("{kills:times}: {kills:,} {kills:kill/kills}, {need:memory}, {times:.1f} {{}}", told)
     assert said == "once: 1 kill, 3 Mi, 1.2 {}"
     assert text.filled("{word}", text.VERDICTS["leak"]) == "Leak"
+
+
+@pytest.mark.parametrize("name", ["{kills}", "{0}", "{kills.__class__}", "{kills:>999999999}", "%s", "{", "}", "{{x}}"])
+def test_foreign_text_is_no_template(name: str) -> None:
+    """What fills a sentence stands in it letter by letter, whatever its braces say; of a row and of a record alike."""
+    about = {"name": name, "kills": 2}
+    words = "{name} was killed {kills:times}: {kills:,} {kills:kill/kills}."
+    said = f"{name} was killed twice: 2 kills."
+    assert text.filled(words, about) == text.filled(words, SimpleNamespace(**about)) == said
