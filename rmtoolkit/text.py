@@ -505,10 +505,10 @@ def shortened(name: str, characters: int) -> str:
 
 def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
     """Break foreign text into lines; a word longer than a line is cut in its middle, but never code: it is copied."""
-    *parts, last = printable(line).split("`")
+    *parts, last = _AMOUNT.sub(_JOINED, printable(line)).split("`")
     # An odd part is code; what is after a backtick without its like is none.
     parts = [part.replace(" ", _JOINED) if at % 2 else part for at, part in enumerate(parts)]
-    words = "`".join([*parts, last.replace(_JOINED, " ")]).split(" ")
+    words = "`".join([*parts, last]).split(" ")
     kept = [word if "`" in word else shortened(word, room - len(indent)) for word in words]
     lines = textwrap.wrap(
         " ".join(kept), room, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
@@ -518,6 +518,8 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
 
 #: Stands for a space at which no line may end; foreign text has none, because it is printable.
 _JOINED: Final = "\0"
+#: Between a number and its unit.
+_AMOUNT: Final = re.compile(r"(?<=\d) (?=%|[KMGT]i\b)")
 
 
 def wants_colour(stream: IO[str]) -> bool:

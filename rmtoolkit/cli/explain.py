@@ -25,7 +25,8 @@ def run(options: argparse.Namespace) -> int:
     found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
     width, lines = text.columns(sys.stdout), []
     for line in found.summary().splitlines():
-        # A query with a line break in it, or cut, cannot be copied.
-        lines += [line] if line.startswith(CODE) else text.wrapped(line, width, indent=CODE)
+        # A query with a line break in it, or cut, cannot be copied. What goes on stands below its own column.
+        indent = " " * 16 if line.startswith("  ") else CODE
+        lines += [line] if line.startswith(CODE) else text.wrapped(line, width, indent=indent)
     _sources.show("\n".join(lines) + "\n")
     return _sources.DONE

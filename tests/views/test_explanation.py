@@ -18,7 +18,7 @@ from rmtoolkit.cli import main
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders import read
 from rmtoolkit.recording import concat
-from rmtoolkit.text import SIGNAL_WORDS, period
+from rmtoolkit.text import SIGNAL_WORDS, period, wrapped
 from rmtoolkit.views import _tables as tables
 from rmtoolkit.views.explanation import Explanation, explain
 from rmtoolkit.views.terminal import table as terminal_table
@@ -266,6 +266,15 @@ def test_what_to_do_stands_before_what_it_rests_on(sample: str) -> None:
         assert (window in line) is (window not in usual)
         if signal := SIGNAL_WORDS.get(item["signal"] or "", item["signal"]):
             assert (f" ({signal}" in line) is not usual.startswith(signal)
+
+
+@pytest.mark.parametrize("width", range(40, 60))
+def test_a_number_stays_with_its_unit(width: int) -> None:
+    """No line begins with a unit, wherever it is broken."""
+    said = "It uses 69.6 Mi and keeps 203 Mi of freed memory; 7.1 % within 7 days, 27 % within 30 days, 1,024 Gi in all"
+    lines = wrapped(said, width)
+    assert " ".join(lines) == said
+    assert not any(line.startswith(("Mi", "Gi", "%")) for line in lines)
 
 
 @pytest.mark.parametrize("columns", [60, 200])
