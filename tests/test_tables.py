@@ -456,14 +456,15 @@ def test_long_texts_and_packed_ones_are_refused(tmp_path: Path) -> None:
     assert rm.read(tmp_path / "lists.parquet").height == 300
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["oldest-first", "newest-first"])
 @pytest.mark.parametrize("stacked", [False, True], ids=["a-column-each", "one-below-the-other"])
-def test_the_hour_that_comes_twice_is_two_hours_of_a_table(stacked: bool, tmp_path: Path) -> None:
+def test_the_hour_that_comes_twice_is_two_hours_of_a_table(stacked: bool, order: int, tmp_path: Path) -> None:
     """In local time the second 02:10 of an autumn night is an hour after the first, in every series of a table."""
     clocks = ("01:50", "02:10", "02:50", "02:10", "02:50", "03:10")
     file = tmp_path / "night.csv"
     pods = ("db-0", "db-1") if stacked else ("db-0",)
     rows = [f"2026-10-25 {clock},{pod},{mi << 20}" for pod in pods for mi, clock in enumerate(clocks)]
-    file.write_text("\n".join(["time,pod,rss_bytes", *rows]))
+    file.write_text("\n".join(["time,pod,rss_bytes", *rows[::order]]))
     samples = rm.read(file, timezone="Europe/Berlin").samples
     found = samples.group_by("container_id", maintain_order=True).agg(pl.col("time").dt.strftime("%H:%M"), "rss_bytes")
     assert found["time"].to_list() == [["23:50", "00:10", "00:50", "01:10", "01:50", "02:10"]] * len(pods)

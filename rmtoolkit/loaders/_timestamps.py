@@ -274,6 +274,8 @@ def shaped(texts: pl.Series) -> pl.DataFrame:
 _EPOCH_TIMELINE: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, no instant
 _HALF_YEAR_MS: Final = 183 * _DAY_MS
 _QUARTER_MS: Final = 15 * 60_000
+#: No clock is set back further.
+_SET_BACK_MS: Final = 3_600_000
 _FIXED_ZONE: Final = re.compile(r"(?:UTC|GMT)?([+-])(\d\d?)(?::?(\d\d))?")
 
 
@@ -431,6 +433,9 @@ def _wall(moment: dt.datetime) -> int:
 
 def _in_zone(local: list[int], utc: list[bool], zone: dt.tzinfo) -> list[int]:
     """Turn wall-clock times into instants; in the hour that comes twice, time goes on where the clock goes back."""
+    if local[0] - local[-1] > _SET_BACK_MS:
+        # A table whose newest row comes first.
+        return _in_zone(local[::-1], utc[::-1], zone)[::-1]
     wall = np.array(local)[~np.array(utc)]
     quarters, places = np.unique(wall // _QUARTER_MS, return_inverse=True)
     moments = [_EPOCH_TIMELINE + dt.timedelta(milliseconds=int(each) * _QUARTER_MS) for each in quarters]
