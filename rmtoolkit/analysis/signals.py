@@ -302,13 +302,25 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     )
 
 
+def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFrame:
+    """Let the names of pods tell a release once it has run for long: a restart and a new limit rename pods as well."""
+    of_workload = ["cluster", "namespace", "workload", "container"]
+    seen = lives.group_by("container_id").agg(
+        begun=pl.col("start").max(), lived=(pl.col("end") - pl.col("start")).max().dt.total_milliseconds()
+    )
+    named = releases_by_name(containers).join(seen, on="container_id", how="left", maintain_order="left")
+    newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(of_workload)
+    long = pl.col("lived").filter("newest").max() >= th.SHORT * pl.col("lived").max()
+    told = containers["version"].is_not_null()
+    return named.with_columns(newest=newest).select(
+        "container_id", "limit_bytes", version=pl.when(told | long.over(of_workload)).then("version")
+    )
+
+
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Add the limit and the version that held at the end of each life."""
     table = table.join(
-        releases_by_name(recording.containers).select("container_id", "version", "limit_bytes"),
-        on="container_id",
-        how="left",
-        maintain_order="left",
+        _with_releases(recording.containers, table), on="container_id", how="left", maintain_order="left"
     )
     for kind, column, value in (("limit", "limit_bytes", "value_bytes"), ("release", "version", "detail")):
         changes = recording.events.filter((pl.col("kind") == kind) & pl.col(value).is_not_null())
