@@ -751,16 +751,17 @@ def _hold_one_rise(pool: Pool) -> Pool:
     main, row = pool.main, pool.main.reading if pool.main is not None else None
     if main is None or row is None:
         return pool
-    early = row.from_start or row.samples < th.ONE_RISE_SAMPLES
+    # When it began tells nothing of a bound; a fall before it, or teeth, are something else than a slow start.
+    one_rise = (row.teeth < th.TEETH and row.mean_rise > 0) or row.samples < th.ONE_RISE_SAMPLES
     seen = row.samples * (1 - row.onset)
-    if early:
+    if one_rise:
         # The smaller the rise, the longer it must last: many programs creep for a while.
         climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
-        seen = row.samples * min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
+        seen *= min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
         if main.life.limit_bytes and main.life.seconds < th.FEWEST_CYCLES * _DAY_SECONDS:
             # The more of the room to the limit is left, the more is there for a bound, until days of load went by.
             seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
-    surest = th.ONE_RISE if early else 1.0
+    surest = th.ONE_RISE if one_rise else 1.0
     over = max(pool.growing - (surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
     growing, unresolved = pool.growing - over, pool.unresolved + over
     return replace(pool, growing=growing, unresolved=unresolved, surest=surest, rise_samples=seen)

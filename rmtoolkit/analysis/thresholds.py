@@ -368,14 +368,14 @@ MOVED_SHARE: Final = 0.08
 
 # --- Several lives, pods and versions ---------------------------------------------------------------------------
 
-#: A straight rise of one life since its start is growth no more probable than this, and than this with fewer samples.
+#: A rise of one life, whenever it began, is growth no more probable than this, and than this with fewer samples.
 ONE_RISE: Final = 0.8
 ONE_RISE_SAMPLES: Final = 96
 ONE_RISE_EARLY: Final = 0.6
 #: Where a limit is known, its samples count this share while it has used none of the room to it, and in full from the
 #: second share of the room on, or once it has lasted for `FEWEST_CYCLES` days: what fills up to a bound leaves room.
 ROOM_LEFT: Final = 0.3
-ROOM_USED: Final = 0.6
+ROOM_USED: Final = 0.5
 #: A life with so many samples has outlived its start; so many climbs of such lives into the limit, each over this share
 #: of the room above the early level, are a leak at least this probable.
 CLIMBS: Final = 2

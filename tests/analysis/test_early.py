@@ -180,6 +180,20 @@ def test_a_start_opens_no_flat_rest(corpus: str, workload: str, seen: tuple[str,
     assert rm.classify(known)["verdict"].to_list() == ["not_leak"]
 
 
+@pytest.mark.parametrize("slow", [0.0, 0.1, 0.25, 0.4])
+def test_a_slow_start_makes_a_rise_no_surer(slow: float) -> None:
+    """Fewer requests at first are no rest that ended: what rises in one life is one rise, whenever it began."""
+    curve = 100 + 60 * np.where(slow > U, 0.15 * U, 0.15 * slow + U - slow)
+    assert max(row["leak_probability"] for row in rows(curve)) <= 0.8
+
+
+def test_a_rise_after_a_fall_is_no_slow_start() -> None:
+    """A day at 160 MiB, a fall by a third, and a rise since then that stays below: that level is not its start."""
+    fell = rows(160 - 60 * (U > 0.3) + 50 * np.maximum(U - 0.3, 0))
+    assert {row["verdict"] for row in fell} == {"leak"}
+    assert min(row["leak_probability"] for row in fell) > 0.8
+
+
 def test_growth_that_speeds_up_since_the_start_is_one_rise_too() -> None:
     """Most of it comes late, but it began with the life: what fills up to a bound may look the same."""
     said = rows(100 + 60 * U**3)
