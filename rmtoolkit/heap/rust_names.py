@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: Foreign names may nest and repeat themselves without end.
 _MOST_DEPTH: Final = 200
 _MOST_CHARACTERS: Final = 1 << 14
-_MOST_WRITTEN: Final = 1 << 18
+_MOST_WRITTEN: Final = 1 << 20
 _SHOWN_CHARACTERS: Final = 1 << 12
 
 _HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
@@ -110,6 +110,8 @@ class _V0Name:
         self._depth = 0
         self._written = 0
         self._bound = 0
+        #: What a reference was read as: what is cut there is cut in the whole as well.
+        self._read: dict[tuple[int, int, str], str] = {}
 
     def read(self) -> str:
         path = self._path(in_value=True)
@@ -163,11 +165,12 @@ class _V0Name:
         place = self._base62()
         if place >= here:
             raise _BrokenError
-        back, self._at = self._at, place
-        try:
-            return read()
-        finally:
+        known = (place, self._bound, read.__name__)
+        if known not in self._read:
+            back, self._at = self._at, place
+            self._read[known] = _cut(read())
             self._at = back
+        return self._read[known]
 
     def _deeper(self, text: str = "") -> None:
         self._depth += 1
@@ -195,12 +198,18 @@ class _V0Name:
             path = self._path(in_value=in_value)
             text = f"{path}{'::' if in_value else ''}<{', '.join(self._until_end(self._generic))}>"
         elif kind == "B":
-            text = self._again(lambda: self._path(in_value=in_value))
+            text = self._again(self._value_path if in_value else self._type_path)
         else:
             raise _BrokenError
         self._depth -= 1
         self._written += len(text)
         return text
+
+    def _value_path(self) -> str:
+        return self._path(in_value=True)
+
+    def _type_path(self) -> str:
+        return self._path(in_value=False)
 
     def _nested(self, *, in_value: bool) -> str:
         space = self._next()
