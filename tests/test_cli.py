@@ -135,6 +135,10 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "http://127.0.0.1:1/", "--last", "7 days"], "is no duration"),
         (["classify", "nowhere.json", "--step", "1h"], "--step is for servers"),
         (["classify", "nowhere.json", "--remote-read"], "--remote-read is for servers"),
+        (
+            ["classify", "http://127.0.0.1:1/", "--timezone", "UTC"],
+            "--timezone is for files, and every SOURCE is a server",
+        ),
         (["classify", "ftp://x"], "begins with http:// or https://"),
         (["classify", ""], "found 'no name'"),
         (["limits", "{calm}", "--price", "-1"], "A price is 0 or more, got -1.0"),

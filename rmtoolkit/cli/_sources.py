@@ -142,11 +142,15 @@ def asked_of(options: argparse.Namespace) -> dict[str, Any]:
 
     known = (*_TIMES, *_SEVERAL, *_OF_SERVERS, *_SNAPSHOTS)
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
-    alone = next((name for name in asked if name in (*_OF_SERVERS, "timeout_seconds")), None)
-    if alone is not None and not any(map(is_url, options.sources)):
-        name = alone.removesuffix("_seconds").replace("_", "-")
-        msg = f"--{name} is for servers, and no SOURCE begins with http:// or https://."
-        raise RmtoolkitError(msg)
+    far = [is_url(source) for source in options.sources]
+    for names, some, whose in (
+        ((*_OF_SERVERS, "timeout_seconds"), any(far), "servers, and no SOURCE begins with http:// or https://"),
+        (_SNAPSHOTS, not all(far), "files, and every SOURCE is a server"),
+    ):
+        alone = next((name for name in asked if name in names), None)
+        if alone is not None and not some:
+            msg = f"--{alone.removesuffix('_seconds').replace('_', '-')} is for {whose}."
+            raise RmtoolkitError(msg)
     return asked
 
 
