@@ -118,16 +118,16 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
 
 def _startups(scene: Scene, chosen: Chosen) -> list[str]:
     need, starts, killed = scene.found.need, scene.found.startups.size, scene.found.killed_start_bytes
+    highest = text.memory(scene.found.levels[-1].high_bytes) if starts else ""
     if not scene.found.startup_leads:
         where = f" in pod {text.printable(need.peak_pod)}" if need.peak_pod else ""
         said = f"The highest use was {text.memory(need.peak_bytes)}{where}"
         if need.killed_limit_bytes is not None and need.killed_limit_bytes >= (need.peak_bytes or 0):
             return [f"{said}, and {text.configured(need.killed_limit_bytes)} killed it: it needed more."]
-        return [f"{said}, while running: startup never needed more." if starts else f"{said}."]
-    highest = scene.found.levels[-1].high_bytes
-    more = "more than " if killed is not None and killed + 1 >= highest else ""
+        return [f"{said}, while running: no startup needed more than {highest}." if starts else f"{said}."]
+    more = "more than " if killed is not None and killed + 1 >= scene.found.levels[-1].high_bytes else ""
     of_all = f"of {text.count(starts, 'recorded start')} needed more than {text.configured(chosen.limit_bytes)}"
-    top = f"the highest {more}{text.memory(highest)}"
+    top = f"the highest {more}{highest}"
     counted = f"{chosen.starts_above:,} {of_all}" if chosen.starts_above else f"none {of_all}, {top}"
     return [f"Startup sets the peak, not steady load: {counted}."]
 
