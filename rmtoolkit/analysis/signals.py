@@ -499,7 +499,8 @@ def _follows(without: Array, y: Array) -> bool:
 
     def moves(values: Array) -> Array:
         halves = np.column_stack([values[:half], values[-half:]])
-        return ((halves - line @ np.linalg.lstsq(line, halves, rcond=None)[0]) ** 2).sum(axis=0)
+        found: Array = ((halves - line @ np.linalg.lstsq(line, halves, rcond=None)[0]) ** 2).sum(axis=0)
+        return found
 
     return bool((moves(without) <= 2 * moves(y)).all())
 

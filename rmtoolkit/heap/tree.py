@@ -619,7 +619,8 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     if fine is None:
         return None
     made = beside(numbered, heap.stacks.select("stack_id", "allocations"), "stack_id").fill_null(0)
-    allocations = np.bincount(made["group"].to_numpy(), made["allocations"].to_numpy(), len(names) + 1)
+    weights = made["allocations"].cast(pl.Float64).to_numpy()
+    allocations: Floats = np.bincount(made["group"].to_numpy(), weights, len(names) + 1).astype(np.float64)
     chosen: dict[int, int] = {}
     for group in wanted:
         rows = [row for row, (owner, _) in enumerate(names) if owner == group]
