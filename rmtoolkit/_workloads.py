@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.schema import WORKLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +48,8 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
 def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     """Take what a Deployment's pods are made from, a hash in their names, for their version where nothing tells it."""
     hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(_OF_DEPLOYMENT, 2))
-    of_workload = ["cluster", "namespace", "workload", "container"]
-    told = pl.col("version").is_not_null().any().over(of_workload)
-    several = pl.col("hash").drop_nulls().n_unique().over(of_workload) > 1
+    told = pl.col("version").is_not_null().any().over(WORKLOAD)
+    several = pl.col("hash").drop_nulls().n_unique().over(WORKLOAD) > 1
     return (
         containers.with_columns(hash=hashed)
         .with_columns(version=pl.when(~told & several).then("hash").otherwise("version"))

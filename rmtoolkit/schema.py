@@ -21,6 +21,9 @@ def typed(dtype: pl.DataType, names: str) -> dict[str, pl.DataType]:
 #: Columns that together say which container a row speaks of.
 IDENTITY: Final = ("cluster", "namespace", "workload", "pod", "pod_uid", "container")
 
+#: ... and those that say which workload's: what makes a row of verdicts.
+WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
+
 #: CPUs that a container may use (its quota), and those of its machine.
 CORES: Final = ("quota_cores", "node_cores")
 

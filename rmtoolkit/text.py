@@ -519,7 +519,7 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
 #: Stands for a space at which no line may end; foreign text has none, because it is printable.
 _JOINED: Final = "\0"
 #: Between a number and its unit.
-_AMOUNT: Final = re.compile(r"(?<=\d) (?=%|[KMGT]i\b)")
+_AMOUNT: Final = re.compile(r"(?<=\d) (?=[KMGT]iB?\b|%)")
 
 
 def wants_colour(stream: IO[str]) -> bool:
@@ -555,4 +555,4 @@ def grows_beside(row: Mapping[str, Any]) -> bool:
 
 def whole_amounts(sentence: str) -> str:
     """Keep an amount of memory or a share and its unit on one line."""
-    return re.sub(r"(?<=\d) (?=[KMGT]iB?\b|%)", "\u00a0", sentence)
+    return _AMOUNT.sub("\u00a0", sentence)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._io import is_url
-from rmtoolkit.analysis.records import WORKLOAD, HeapKind, HeapReading, Suspect
+from rmtoolkit.analysis.records import HeapKind, HeapReading, Suspect
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap import read_heap
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import blind, suspects
+from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-#: What makes a row of verdicts.
-WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
 #: How fields of records are stored; all others are told by their names.
 _STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "dt.datetime": TIME}
 

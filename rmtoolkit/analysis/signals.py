@@ -16,7 +16,7 @@ from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, Ending, Signal
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, WORKLOAD, Ending, Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -304,16 +304,15 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
 
 def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFrame:
     """Let the names of pods tell a release once it has run for long: a restart and a new limit rename pods as well."""
-    of_workload = ["cluster", "namespace", "workload", "container"]
     seen = lives.group_by("container_id").agg(
         begun=pl.col("start").max(), lived=(pl.col("end") - pl.col("start")).max().dt.total_milliseconds()
     )
     named = releases_by_name(containers).join(seen, on="container_id", how="left", maintain_order="left")
-    newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(of_workload)
+    newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(WORKLOAD)
     long = pl.col("lived").filter("newest").max() >= th.SHORT * pl.col("lived").max()
     told = containers["version"].is_not_null()
     return named.with_columns(newest=newest).select(
-        "container_id", "limit_bytes", version=pl.when(told | long.over(of_workload)).then("version")
+        "container_id", "limit_bytes", version=pl.when(told | long.over(WORKLOAD)).then("version")
     )
 
 

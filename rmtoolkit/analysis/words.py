@@ -14,7 +14,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import clause_of, threads_for_cores, too_many_threads
 from rmtoolkit.analysis.models import GROWTH_FAMILIES, SLOWING_DOWN, Family
 from rmtoolkit.analysis.records import Evidence, Layer, Open, OpenKind, Pool, Says, Statistic, VerdictRow
-from rmtoolkit.schema import Cause, Ending, Outlook, Pattern, Signal, Verdict
+from rmtoolkit.schema import WORKLOAD, Cause, Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.text import (
     SIGNAL_WORDS,
     configured,
@@ -405,7 +405,7 @@ class Answer(NamedTuple):
     because: str
 
 
-CHECKLIST: Final = pl.Schema(dict.fromkeys((*records.WORKLOAD, "question", *Answer._fields), pl.String()))
+CHECKLIST: Final = pl.Schema(dict.fromkeys((*WORKLOAD, "question", *Answer._fields), pl.String()))
 
 
 def _unknown(because: str) -> Answer:

@@ -14,7 +14,7 @@ from rmtoolkit import text
 from rmtoolkit._parallel import Parted, as_source, partition
 from rmtoolkit._tables import beside
 from rmtoolkit.analysis.judge import judge, verdicts_with
-from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS as WORKLOADS
@@ -24,7 +24,7 @@ from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,11 +13,25 @@ from rmtoolkit import text
 from rmtoolkit._tables import beside, conform, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
-from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, WORKLOAD, Advice, Ahead
+from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, Advice, Ahead
 from rmtoolkit.limits.history import GROWS, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, lookup, per_month
-from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, YES_NO, Action, Alarm, Cause, Ending, Pattern, Verdict, typed
+from rmtoolkit.schema import (
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    WORKLOAD,
+    YES_NO,
+    Action,
+    Alarm,
+    Cause,
+    Ending,
+    Pattern,
+    Verdict,
+    typed,
+)
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -386,7 +400,7 @@ def named(rows: pl.DataFrame) -> pl.DataFrame:
 _FORMS: Final = (
     ("namespace", "workload"),
     ("namespace", "workload", "container"),
-    ("cluster", "namespace", "workload", "container"),
+    WORKLOAD,
 )
 
 

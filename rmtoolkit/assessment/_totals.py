@@ -16,14 +16,28 @@ from rmtoolkit._io import read_parquet
 from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
-from rmtoolkit.analysis.records import VERDICTS, WORKLOAD, Advice
+from rmtoolkit.analysis.records import VERDICTS, Advice
 from rmtoolkit.analysis.words import OF_ALL_LIVES
 from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit, will_or_may, with_values
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
-from rmtoolkit.schema import EVENTS, NUMBER, TEXT, TIME, WHOLE, Action, Alarm, Ending, Outlook, Pattern, Verdict, typed
+from rmtoolkit.schema import (
+    EVENTS,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    WORKLOAD,
+    Action,
+    Alarm,
+    Ending,
+    Outlook,
+    Pattern,
+    Verdict,
+    typed,
+)
 from rmtoolkit.text import first, say
 
 if TYPE_CHECKING:

@@ -13,14 +13,13 @@ import polars as pl
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import conform, parse_duration, settings_at_time
 from rmtoolkit.analysis.judge import assess_block, read, verdicts_with
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines, risk
 from rmtoolkit.limits.history import kills, needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
 from rmtoolkit.recording import as_recording
-from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, YES_NO, Ending, typed
+from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, WORKLOAD, YES_NO, Ending, typed
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import count
 

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import run_starts
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
+from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:

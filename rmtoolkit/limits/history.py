@@ -13,8 +13,8 @@ from rmtoolkit._parallel import partition
 from rmtoolkit._tables import run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import verdicts_with
-from rmtoolkit.analysis.records import WORKLOAD, Ahead
-from rmtoolkit.schema import FOOTPRINTS, TIME
+from rmtoolkit.analysis.records import Ahead
+from rmtoolkit.schema import FOOTPRINTS, TIME, WORKLOAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import WORKLOAD, columns_of
+from rmtoolkit.analysis.records import columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
-from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, Action, Cause, Pattern, Verdict
+from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, WORKLOAD, Action, Cause, Pattern, Verdict
 from rmtoolkit.text import MI, first, hours, hours_range, moment, say
 from rmtoolkit.text import chance as chance_words
 

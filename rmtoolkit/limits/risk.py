@@ -19,10 +19,10 @@ import polars as pl
 from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import WORKLOAD, Ahead, Exposure
+from rmtoolkit.analysis.records import Ahead, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits import history
-from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Verdict, typed
+from rmtoolkit.schema import NUMBER, TEXT, WHOLE, WORKLOAD, YES_NO, Verdict, typed
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import block_peaks, kept_by_allocator, kills, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, YES_NO, typed
+from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, WORKLOAD, YES_NO, typed
 from rmtoolkit.text import say
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of
 from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, Report, agreed
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, WORKLOAD, Report, agreed
 
 if TYPE_CHECKING:
     import os
@@ -829,7 +829,7 @@ def _releases(
     ran = [
         Image(
             row.container_id,
-            tuple(row.about[name] for name in ("cluster", "namespace", "workload", "container")),
+            tuple(row.about[name] for name in WORKLOAD),
             row.about["version"],
             *spans[row.container_id],
         )

@@ -10,7 +10,7 @@ import yaml
 
 from rmtoolkit import text
 from rmtoolkit.analysis.queries import Watched, alerts, quoted
-from rmtoolkit.schema import Signal, Verdict
+from rmtoolkit.schema import WORKLOAD, Signal, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-_NAMED: Final = ("cluster", "namespace", "workload", "container")
 #: Workloads on one dashboard: Grafana draws no more in a sitting.
 _DRAWN: Final = 40
 _SOON_HOURS: Final = 12
@@ -70,7 +69,7 @@ def _rule(row: Row, alert: Alert) -> dict[str, Any]:
 
 def _labels(row: Row) -> dict[str, str]:
     """Name a workload as its alerts do."""
-    return {name: text.printable(row[name]) for name in _NAMED if row[name] is not None}
+    return {name: text.printable(row[name]) for name in WORKLOAD if row[name] is not None}
 
 
 def _plain(said: str) -> str:
@@ -119,7 +118,7 @@ def _claim(row: Row, alert: Alert, minutes: int) -> dict[str, Any] | None:
 
 def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int]:
     """Give what was recorded of a workload as promtool writes series, its length in minutes, and their step."""
-    containers = found.recording.containers.filter(pl.col(name).eq_missing(row[name]) for name in _NAMED)
+    containers = found.recording.containers.filter(pl.col(name).eq_missing(row[name]) for name in WORKLOAD)
     samples = found.recording.samples.join(containers.select("container_id"), on="container_id", how="semi")
     first = row["window_start"]
     length = int((row["window_end"] - first).total_seconds() // 60)

@@ -11,9 +11,9 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import check_target, write_whole
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import as_assessment
 from rmtoolkit.limits.patches import patches_yaml
+from rmtoolkit.schema import WORKLOAD
 
 if TYPE_CHECKING:
     import os

@@ -12,11 +12,12 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
-from rmtoolkit.analysis.records import VERDICTS, WORKLOAD
+from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.assessment import WORKLOADS, Assessment
 from rmtoolkit.assessment._totals import CHANGES, compare
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.recording import Recording, normalise, read_recording
+from rmtoolkit.schema import WORKLOAD
 
 CORPUS = Path(__file__).parents[2] / "data" / "corpus" / "dev.parquet"
 MI = 1 << 20

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.limits.backtest import PROMISED, RIVALS, Backtest, summarise, weeks_of
 from rmtoolkit.limits.risk import HORIZON, Margins, _kind, as_margins, pairs, wilson, with_own
 from rmtoolkit.recording import Recording, as_recording, concat, read_recording
+from rmtoolkit.schema import WORKLOAD
 from tests.benchmarks import limit_replays, limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.analysis.words import QUESTIONS
+from rmtoolkit.schema import WORKLOAD
 from tests.benchmarks.causes import CAUSES, truth
 from tests.benchmarks.leak_or_not import CORPUS, FIELD, load
 

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.limits.risk import (
     _HIGH,
     _PLACES,
@@ -28,6 +27,7 @@ from rmtoolkit.limits.risk import (
     swing_of,
 )
 from rmtoolkit.recording import as_recording
+from rmtoolkit.schema import WORKLOAD
 from tests.benchmarks import limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 

@@ -143,11 +143,8 @@ def rustworkx() -> Uses:
     return {"keep": grow, "work": lambda number: engine.dijkstra_shortest_paths(fixed, number % 1500)}
 
 
-def turso() -> Uses:
-    """Fill an SQL database in memory."""
-    import turso as engine
-
-    db: Any = engine.connect(":memory:")
+def _sql(db: Any) -> Uses:  # noqa: ANN401 - connections of several engines
+    """Fill a table in memory."""
     db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
 
     def put(number: int) -> None:
@@ -155,6 +152,13 @@ def turso() -> Uses:
         db.commit()
 
     return {"keep": put, "same": lambda number: put(number % 400)}
+
+
+def turso() -> Uses:
+    """Fill an SQL database in memory."""
+    import turso as engine
+
+    return _sql(engine.connect(":memory:"))
 
 
 def duckdb() -> Uses:
@@ -256,14 +260,7 @@ def libsql() -> Uses:
     """Fill an SQL database in memory."""
     import libsql as engine
 
-    db: Any = engine.connect(":memory:")
-    db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
-
-    def put(number: int) -> None:
-        db.execute("INSERT OR REPLACE INTO t VALUES (?, ?)", (number, _text()))
-        db.commit()
-
-    return {"keep": put, "same": lambda number: put(number % 400)}
+    return _sql(engine.connect(":memory:"))
 
 
 def rpds() -> Uses:

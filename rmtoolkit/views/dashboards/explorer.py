@@ -14,7 +14,6 @@ import traitlets
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, headed, join, wide
 from rmtoolkit._parallel import as_source
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, measured_threads, scene
@@ -24,7 +23,7 @@ from rmtoolkit.limits.recommend import OF_LIMITS, qos
 from rmtoolkit.limits.risk import USUAL, requested
 from rmtoolkit.limits.what_if import Past, of_workload
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import Action
+from rmtoolkit.schema import WORKLOAD, Action
 from rmtoolkit.views import _tables, plots
 from rmtoolkit.views.dashboards import _base, limit_charts
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring

@@ -15,10 +15,10 @@ from rmtoolkit._html import Markup, el, folded, join, wide
 from rmtoolkit._tables import parse_time
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import profiles_by_workload
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
+from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables, icicle, lives, plots, timeline_altair, timeline_svg
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views._tables import action

@@ -20,10 +20,10 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, folded, headed, join, wide, with_code
 from rmtoolkit._io import check_target, replacing
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError, fault, quote, spared, warn
 from rmtoolkit.limits.patches import per_workload
+from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views._tables import answer
 from rmtoolkit.views.assets import asset

@@ -12,9 +12,8 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
-from rmtoolkit.analysis.records import WORKLOAD
 from rmtoolkit.limits.patches import obstacle
-from rmtoolkit.schema import Action, Alarm, Ending, Verdict
+from rmtoolkit.schema import WORKLOAD, Action, Alarm, Ending, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked, write
