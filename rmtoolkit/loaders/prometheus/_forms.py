@@ -67,13 +67,10 @@ class Forms(NamedTuple):
 def is_samples(text: str) -> bool:
     """Tell by its beginning whether a text is metrics: nearly all lines are, but for those with a time."""
     lines = [line for line in text.split("\n", _LINES)[:_LINES] if line.strip()]
+    if not any(_SURE.match(line) or is_known(line.split(" ", 1)[0], {}) for line in lines):
+        return False
     samples = pl.Series([line[:4000] for line in lines], dtype=pl.String)
     good = samples.str.contains(_SAMPLE) | samples.str.contains(_QUERIED) | samples.str.starts_with("#")
-    known = any(_SURE.match(line) for line in lines) or any(
-        is_known(line.split(" ", 1)[0], {}) for line, fits in zip(lines, good, strict=True) if fits
-    )
-    if not known:
-        return False
     timed = sum(_timestamps.find(line[:100]) is not None for line in samples.filter(~good))
     return int(good.sum()) >= _MOST * (len(lines) - timed)
 
