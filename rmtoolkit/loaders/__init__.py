@@ -231,7 +231,7 @@ READERS: Final = (
         lambda file: is_remote_read(file.head),
         ("loaders.prometheus.saved", "read_prometheus"),
         "answers to a remote read",
-        "the body of an answer of `/api/v1/read`, streamed or not, saved as it is",
+        "the body of an answer of `/api/v1/read` of type SAMPLES, saved as it is",
         together=True,
     ),
     Reader(

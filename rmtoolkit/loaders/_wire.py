@@ -1,18 +1,13 @@
-"""The few pieces of protobuf and snappy that remote read needs, and CRC-32C: small, bounded for hostile input."""
+"""The few pieces of protobuf and snappy that remote read needs: small, bounded for hostile input."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
-
-import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from numpy.typing import NDArray
 
 
 Buffer: TypeAlias = bytes | memoryview
@@ -110,72 +105,3 @@ def unpack_snappy(data: Buffer) -> bytes:
         msg = "a damaged snappy block"
         raise WireError(msg) from error
     return unpacked
-
-
-#: The polynomial of Castagnoli, its bits reversed.
-_POLYNOMIAL: Final = 0x82F63B78
-_ALL: Final = 0xFFFFFFFF
-_WORD_CRC32C: Final = 8
-#: Below this the table is asked byte by byte.
-_FEW_BYTES: Final = 64
-
-
-@cache
-def tables() -> NDArray[np.uint32]:
-    """Make the remainders of every byte with none to seven zero bytes after it."""
-    row = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        row = np.where(row & 1, (row >> 1) ^ np.uint32(_POLYNOMIAL), row >> 1)
-    rows = [row]
-    for _ in range(7):
-        rows.append(rows[0][rows[-1] & 0xFF] ^ (rows[-1] >> 8))
-    return np.stack(rows)
-
-
-# A CRC is linear: the sum of two halves is the sum of the left one, moved by the length of the right one, with the sum
-# of the right one. So all words are summed at once, then neighbours are put together until one is left. See Intel's
-# "Fast CRC computation for generic polynomials".
-def crc32c(data: bytes | memoryview) -> int:
-    """Compute the CRC-32C of bytes."""
-    if len(data) < _FEW_BYTES:
-        table: list[int] = tables()[0].tolist()
-        crc = _ALL
-        for byte in bytes(data):
-            crc = table[(crc ^ byte) & 0xFF] ^ (crc >> 8)
-        return crc ^ _ALL
-    # Zeros before the first byte change nothing; what a CRC begins with is the complement of the first four bytes.
-    before = -len(data) % _WORD_CRC32C
-    padded = np.zeros(before + len(data), np.uint8)
-    padded[before:] = np.frombuffer(data, np.uint8)
-    padded[before : before + 4] ^= 0xFF
-    words = padded.reshape(-1, _WORD_CRC32C)
-    sums = np.zeros(len(words), np.uint32)
-    for column, table_of in enumerate(tables()[::-1]):
-        sums ^= table_of[words[:, column]]
-    level = 0
-    while len(sums) > 1:
-        if len(sums) % 2:
-            sums = np.append(np.uint32(0), sums)
-        sums = _through(_moves(level), sums[0::2]) ^ sums[1::2]
-        level += 1
-    return int(sums[0]) ^ _ALL
-
-
-def _through(moves: NDArray[np.uint32], sums: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Move sums: each of their bytes is looked up by itself."""
-    moved: NDArray[np.uint32] = (
-        moves[0][sums & 0xFF] ^ moves[1][(sums >> 8) & 0xFF] ^ moves[2][(sums >> 16) & 0xFF] ^ moves[3][sums >> 24]
-    )
-    return moved
-
-
-@cache
-def _moves(level: int) -> NDArray[np.uint32]:
-    """Make the remainders of each byte of a sum, with a word times two to the power of the level after it."""
-    if level:
-        half = _moves(level - 1)
-        return _through(half, half)
-    rows = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]
-    for _ in range(_WORD_CRC32C):
-        rows = tables()[0][rows & 0xFF] ^ (rows >> 8)
-    return rows

@@ -263,7 +263,8 @@ BAD = {
     "vm112_scalar.json": "The series do not say which metric they are",
     "prom253_native_histogram_vector.json": r"1 native histogram series",
     "vm112_export_native.txt": "It is binary; save the answer",
-    "prom253_remote_read_streamed_t_restart.bin": r"2 series of metrics without a use here \('t_restart'\)",
+    "prom253_remote_read_samples_t_restart.bin": r"2 series of metrics without a use here \('t_restart'\)",
+    "prom253_remote_read_streamed_t_restart.bin": "streamed answer to a remote read.*ask without STREAMED_XOR_CHUNKS",
 }
 
 

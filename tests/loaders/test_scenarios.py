@@ -12,7 +12,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from tests.loaders.conftest import T0
-from tests.loaders.xor_chunks import streamed
+from tests.loaders.remote_read import remote_read as written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,8 +148,8 @@ def export(*series: Series) -> bytes:
 
 
 def remote_read(*series: Series) -> bytes:
-    """The streamed answer to a remote read."""
-    return streamed(
+    """The answer to a remote read."""
+    return written(
         [
             (labels, [(round(1000 * (T0 + at + STEP * index)), float(value)) for index, value in enumerate(values)])
             for labels, values, at in series

@@ -20,7 +20,7 @@ import numpy as np
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
-from rmtoolkit.loaders.prometheus._remote_read import HEADERS, PLAIN_TYPE, STREAMED_TYPE, UNKNOWN_CHUNKS, request_body
+from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
 from rmtoolkit.loaders.server import Client, DamagedError, ServerError, TooMuchError
 
 if TYPE_CHECKING:
@@ -499,23 +499,20 @@ class BulkFetch:
         return raw_by_json(client, selector, time)
 
     def _by_remote_read(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
-        body = request_body([selector.conditions()], time.after * 1000 + 1, time.until * 1000)
+        body = request_body(selector.conditions(), time.after * 1000 + 1, time.until * 1000)
 
         def read(content: bytes) -> Decoded:
-            if content and not is_remote_read(content):
+            is_empty = content in (b"", NO_SERIES)
+            if not is_empty and not is_remote_read(content):
                 raise _NotThereError(_SOMETHING_ELSE)
             self._known.set()
             with _DECODING:
-                decoder = _taken(content, client) if content else Decoder()
-            if decoder.left_out[UNKNOWN_CHUNKS]:
-                # JSON has what is in them.
-                raise _NotThereError(UNKNOWN_CHUNKS)
+                decoder = Decoder() if is_empty else _taken(content, client)
             if decoder.partial:
                 raise DamagedError(_NOT_WHOLE)
             return decoder.finish()
 
-        types = (STREAMED_TYPE, PLAIN_TYPE)
-        decoded = client.ask("/api/v1/read", {}, read, data=body, headers=HEADERS, pieces=True, types=types)
+        decoded = client.ask("/api/v1/read", {}, read, data=body, headers=HEADERS, pieces=True, types=(CONTENT_TYPE,))
         external = self._added(client, selector, time, decoded.labels)
         if not external:
             return decoded

@@ -326,8 +326,8 @@ def read_prometheus(
         A file, a folder, a glob, or several of them. A file holds one or more answers of
         ``/api/v1/query_range`` or ``/api/v1/query`` (one metric or several; best is a range such as
         ``container_memory_working_set_bytes[7d]``, which gives the samples as they were scraped), lines of
-        VictoriaMetrics' ``/api/v1/export``, or the body of an answer to a remote read (``/api/v1/read``, streamed
-        or not); or text: scrapes of ``/metrics`` (also OpenMetrics), ``/federate``, and what ``promtool query`` and
+        VictoriaMetrics' ``/api/v1/export``, or the body of an answer to a remote read (``/api/v1/read``, of type
+        SAMPLES); or text: scrapes of ``/metrics`` (also OpenMetrics), ``/federate``, and what ``promtool query`` and
         ``promtool tsdb dump`` print. It may be compressed with gzip or zstd. Series without a
         ``__name__`` are named by their file, when it is called like a metric.
     metrics
