@@ -271,14 +271,12 @@ def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
-    """Cast, sort and dedupe events."""
     frame = events.with_columns(time=as_time(pl.col("time"), events.schema["time"])) if events.height else events
     told = conform(frame, EVENTS).drop_nulls(["time", "container_id"]).unique(maintain_order=True)
     return told.sort("container_id", "time", "kind", maintain_order=True)
 
 
 def cadences(samples: pl.DataFrame) -> pl.DataFrame:
-    """Find how often each container was sampled."""
     sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
     instants = samples.select("container_id", "time")
     found = [spans(samples).select("container_id", step=pl.lit(None, NUMBER), samples=pl.lit(0, WHOLE))]
@@ -293,7 +291,6 @@ def cadences(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
-    """Give containers the cadence of their samples."""
     about = containers.drop("cadence_seconds", strict=False)
     return beside(about, cadences(samples), "container_id").select(*CONTAINERS)
 
@@ -396,8 +393,6 @@ _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 
 
 class Parts(NamedTuple):
-    """What `normalise` needs."""
-
     containers: pl.DataFrame
     samples: pl.DataFrame
     events: pl.DataFrame
@@ -405,7 +400,6 @@ class Parts(NamedTuple):
 
 
 def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
-    """Take a table apart into containers, samples and events."""
     table, notes = _to_polars(frame)
     signals = _check_columns(table)
     known = {"time", *signals, *CONTAINERS, *_TOTALS}
@@ -679,7 +673,6 @@ def window_bounds(
     last: str | dt.timedelta | None,
     newest: dt.datetime | None,
 ) -> tuple[dt.datetime | None, dt.datetime | None]:
-    """Find where a stretch of time begins and ends."""
     low = parse_time(start) if start is not None else None
     high = parse_time(end) if end is not None else None
     if last is not None:
@@ -708,7 +701,6 @@ def asked_window(
 
 
 def ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
-    """Say that a window is none."""
     return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
 
 

@@ -101,7 +101,6 @@ def warn_of_age(found: Assessment) -> None:
 
 
 def stream(made: bytes) -> None:
-    """Write to stdout, as it is."""
     sys.stdout.flush()
     sys.stdout.buffer.write(made)
     sys.stdout.buffer.flush()
@@ -253,7 +252,6 @@ def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
 
 
 def prices(options: argparse.Namespace) -> Prices | None:
-    """Give what things cost, where it is said."""
     from dataclasses import replace
 
     from rmtoolkit.limits.risk import USUAL

@@ -14,7 +14,6 @@ _YAML: Final = (".yaml", ".yml")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the rules, and what was asked for beside them."""
     import os
 
     from rmtoolkit._io import check_target, write_whole

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the verdicts, and write what was asked for."""
     from rmtoolkit import text
     from rmtoolkit.assessment import classify
     from rmtoolkit.views import exports, terminal

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print where the difference comes from, and write what was asked for."""
     import polars as pl
 
     import rmtoolkit as rm

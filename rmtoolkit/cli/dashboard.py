@@ -61,7 +61,6 @@ _END: Final = 15
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, judge once, and serve."""
     from rmtoolkit.assessment import assess
     from rmtoolkit.heap import read_heap
     from rmtoolkit.lake import Lake
@@ -91,7 +90,6 @@ def check() -> None:
 
 
 def serve(judged: bytes, *, port: int = 0, browser: bool = True) -> int:
-    """Serve the dashboards of what was judged until the process is told to stop."""
     port = _free(port)
     token = secrets.token_urlsafe(24)
     # All of it is ours alone: the folder, what is in it, and the sockets of the kernels.
@@ -256,7 +254,6 @@ def _write_home(home: Path, token: str, address: str) -> None:
 
 
 def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    """Wait until the server answers."""
     import urllib.error
     import urllib.request
 
@@ -275,7 +272,6 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """Stop the server and its kernels."""
     if server.poll() is not None:
         return
     server.terminate()

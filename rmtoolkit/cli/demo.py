@@ -17,7 +17,6 @@ PAGE: Final = "out/demo.html"
 
 
 def run(_: argparse.Namespace) -> int:
-    """Judge the samples, and say where the page is."""
     show()
     return _sources.DONE
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the card of one workload."""
     from rmtoolkit import text
     from rmtoolkit._io import is_far
     from rmtoolkit.exceptions import RmtoolkitError, quote

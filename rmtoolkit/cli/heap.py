@@ -23,7 +23,6 @@ FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the short answer, and write what was asked for."""
     from rmtoolkit import text
     from rmtoolkit._io import check_target, is_url
     from rmtoolkit.analysis import heap_answers
@@ -77,7 +76,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fetched(options: argparse.Namespace) -> list[str]:
-    """Fetch profiles, and keep them in the folder that was meant."""
     from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.heap.served import fetch
 
@@ -113,7 +111,6 @@ def _kept(options: argparse.Namespace) -> HeapProfile:
 
 
 def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Allocator:
-    """Read heap profiles, or the statistics of an allocator."""
     from contextlib import ExitStack
 
     from rmtoolkit.exceptions import ReadError

@@ -16,7 +16,6 @@ _ASKED: Final = ("last", "start", "end", "namespace", "workload", "step", "overl
 
 
 def run(options: argparse.Namespace) -> int:
-    """Pull, and say what was pulled."""
     from rmtoolkit.lake import Lake
     from rmtoolkit.loaders.prometheus.live import server_at
     from rmtoolkit.loaders.pull import pull

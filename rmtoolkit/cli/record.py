@@ -19,7 +19,6 @@ _SHOWN_EVERY_SECONDS: Final = 0.5
 
 
 def run(options: argparse.Namespace) -> int:
-    """Record, and say what was recorded."""
     if _sources.is_plugin() and options.pid is None and not (options.cgroup or options.command):
         options.kubectl = True
     _check(options)
@@ -79,7 +78,6 @@ def _of_this_machine(options: argparse.Namespace) -> Recording:
 
 
 def _watch(recorder: Recorder) -> None:
-    """Record to the end; on a terminal, say how it goes."""
     from rmtoolkit.text import memory
 
     shows = sys.stderr.isatty()

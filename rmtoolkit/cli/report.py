@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the report."""
     from rmtoolkit._io import check_target
     from rmtoolkit._parallel import connected
     from rmtoolkit._tables import parse_time

@@ -81,7 +81,6 @@ class Tally:
         self.temporaries = np.append(self.temporaries, more)
 
     def load(self, keys: Integers, temporary: Integers | None = None) -> None:
-        """Take the events of a block."""
         self._keys, self._at, self._base = keys, 0, self.live
         if not len(keys):
             return
@@ -121,7 +120,6 @@ class Tally:
         return most
 
     def nets(self) -> Nets:
-        """Say what changed since the last time."""
         self._sum_up()
         found, self._nets = self._nets, _nothing()
         return found
@@ -150,7 +148,6 @@ class Tally:
         return counts + np.bincount(keys, minlength=len(counts))
 
     def reset(self) -> None:
-        """Forget everything so far."""
         left = self._keys[self._at :]
         self.counts = np.bincount(left, minlength=len(self.counts))
         self.temporaries[:] = 0
@@ -191,7 +188,6 @@ class Account:
         self._step_began = (0, 0)
 
     def add(self, keys: Integers, marks: Sequence[Mark], temporary: Integers | None = None) -> None:
-        """Go through the events of a block."""
         self.tally.load(keys, temporary)
         begun = self.events
         for mark in marks:
@@ -265,7 +261,6 @@ class Account:
 
 
 def added(first: Nets, second: Nets) -> Nets:
-    """Join two steps."""
     traces, where = np.unique(np.concatenate((first.traces, second.traces)), return_inverse=True)
     size, blocks = np.zeros((2, len(traces)), np.int64)
     np.add.at(size, where, np.concatenate((first.size, second.size)))
@@ -295,8 +290,6 @@ _ENDLESS_BYTES: Final = 256 << 20
 
 
 class Blocks:
-    """The lines of one file."""
-
     def __init__(self, path: str | os.PathLike[str], *, expected: str, block_bytes: int) -> None:
         self.path = Path(path)
         self.block_bytes = block_bytes

@@ -137,7 +137,6 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
 
 
 def frame_name(function: str | None, module: str | None) -> str:
-    """Name a frame for people."""
     if function:
         return plain_name(function)
     return f"({PurePosixPath(module).name}, no symbols)" if module else "(unknown)"
@@ -223,7 +222,6 @@ class FrameTable:
         return number
 
     def frame(self) -> pl.DataFrame:
-        """Give all places, see `rmtoolkit.heap.profile.FRAMES`."""
         rows = [(number, *frame, self._origins[number]) for frame, number in self._numbers.items()]
         if any(crates(function or "") for _, function, *_ in rows):
             rows = [(*row[:5], SYSTEM) if row[5] == OWN and _BARE_C_FILE.match(row[2] or "") else row for row in rows]
@@ -255,7 +253,6 @@ def deep(cut: int) -> list[str]:
 
 
 def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
-    """Put the values of each row in a list."""
     flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)}, schema_overrides={"row": pl.Int64()})
     lists = flat.group_by("row", maintain_order=True).agg("frames")
     if lists.height == count:  # every row has a value

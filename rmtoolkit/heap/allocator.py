@@ -35,7 +35,6 @@ class Rows:
 
 
 def less(whole: object, *parts: object) -> int | None:
-    """Take parts away from a whole."""
     known = [part for part in parts if isinstance(part, int)]
     if not isinstance(whole, int) or len(known) < len(parts):
         return None
@@ -43,7 +42,6 @@ def less(whole: object, *parts: object) -> int | None:
 
 
 def plus(*parts: object) -> int | None:
-    """Add amounts up."""
     known = [part for part in parts if isinstance(part, int)]
     return sum(known) if len(known) == len(parts) else None
 
@@ -53,7 +51,6 @@ _PAGE_BYTES: Final = 4096
 
 
 def collect_glibc(text: str, rows: Rows) -> None:
-    """Read every document of glibc in a text."""
     for number, document in enumerate(allocators.glibc_documents(text)):
         for arena in document.arenas:
             kept = _purgeable(arena)
@@ -115,7 +112,6 @@ SHORT: Final = "rows of tables with other columns than their heads"
 
 
 def collect_jemalloc(text: str, rows: Rows) -> None:
-    """Read every document of jemalloc in a text."""
     found = [document for document in allocators.jemalloc_documents(text) if document.totals()]
     for number, document in enumerate(found):
         page, sizes, arenas = _arenas(document)
@@ -233,7 +229,6 @@ def _arenas(document: allocators.Document) -> tuple[int | None, dict[str, list[A
 
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
-    """Read every document of tcmalloc in a text."""
     for number, document in enumerate(allocators.tcmalloc_documents(text)):
         said = document.amounts
         pages, central, transfer, free = (

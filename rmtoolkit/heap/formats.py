@@ -129,7 +129,6 @@ def _summary(
 
 
 def _columns(names: Iterable[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Turn the amounts of each stack into columns."""
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
@@ -420,7 +419,6 @@ def _order(file: Path) -> tuple[list[int], float, str]:
 
 
 def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None) -> HeapProfile:
-    """Make one profile of several snapshots of one program."""
     if len(profiles) == 1:
         return profiles[0]
     _check_alike("formats", {profile.summary.format: profile for profile in profiles})

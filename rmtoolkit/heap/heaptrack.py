@@ -80,7 +80,6 @@ class Tables:
     _lines: int = 0
 
     def take(self, lines: Sequence[bytes], before: Sequence[int]) -> list[Mark]:
-        """Read some lines."""
         self._bytes += sum(map(len, lines))
         self._lines += len(lines)
         bounds = ((self._bytes, _MOST_TABLE_BYTES, "bytes of names"), (self._lines, _MOST_LINES, "names and stacks"))
@@ -163,7 +162,6 @@ class Tables:
         return self._known
 
     def trace_count(self) -> int:
-        """Say how many traces there are so far."""
         return sum(map(len, self._traces))
 
     def traces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -341,7 +339,6 @@ def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]
 
 
 def matches(patterns: Iterable[str], frames: pl.DataFrame) -> pl.Series:
-    """Find frames that a suppression names, by function, file or module."""
     expressions = [
         ("" if pattern.startswith("^") else ".*")
         + ".*".join(map(re.escape, pattern.removeprefix("^").removesuffix("$").split("*")))

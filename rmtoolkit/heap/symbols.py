@@ -58,7 +58,6 @@ class Binary:
 
     @property
     def told(self) -> str:
-        """Say which build it is."""
         return f"build-id {self.build_id or '(none)'}"
 
     def address(self, offset: int) -> int | None:
@@ -255,7 +254,6 @@ def _with_lines(binary: Binary, folders: Sequence[Path]) -> Path | None:
 
 
 def _ask(path: Path, addresses: Sequence[int], *, needed: bool) -> dict[int, Names]:
-    """Name addresses."""
     tool = next((name for name in _TOOLS if shutil.which(name)), None)
     if tool is None and needed:
         msg = "Names for addresses need addr2line, which is not here. Hint: install binutils or llvm."

@@ -177,8 +177,6 @@ def _fallen(values: Floats) -> Floats:
 
 
 class _Clocked(NamedTuple):
-    """What one clock says."""
-
     growth: Floats
     growth_blocks: Floats
     #: Growth without its largest step, where that is above what comes and goes.

@@ -183,7 +183,6 @@ class Reader(NamedTuple):
     behind: re.Pattern[bytes] | None = None
 
     def load(self) -> Callable[..., Recording]:
-        """Import the function that reads it."""
         assert self.reads is not None  # noqa: S101 - for the type checker; only such rows are asked
         module, name = self.reads
         reader: Callable[..., Recording] = getattr(import_module(f"rmtoolkit.{module}"), name)

@@ -232,7 +232,6 @@ def _members(stream: BinaryIO, begin: Callable[[], Any], most: int) -> Iterator[
 
 
 def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
-    """Unpack frames."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
 
     try:
@@ -244,7 +243,6 @@ def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
-    """Decode a text file."""
     notes: tuple[str, ...] = ()
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), None)
     if encoding != "utf-16":
@@ -277,7 +275,6 @@ _HALVES: Final = re.compile(
 
 
 def read_text(path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
-    """Read a text file, unpacked and decoded."""
     data, notes = read_bytes(path, expected=expected)
     text, more = as_text(data, path, expected=expected)
     return text, notes + more

@@ -58,8 +58,6 @@ def two_names(
 
 
 class Line(IntEnum):
-    """What a line is."""
-
     BLANK = 0
     ROW = 1
     NODE = 2
@@ -203,7 +201,6 @@ def _usual_columns(text: str) -> str:
 
 
 def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | None = None) -> pl.DataFrame:
-    """Say of every line what it is."""
     frame = pl.DataFrame({"raw": lines})
     frame = frame.with_row_index("number", 1) if numbers is None else frame.with_columns(number=pl.Series(numbers))
     frame = frame.with_columns(pl.col("number").cast(pl.Int64), text=pl.col("raw").str.strip_chars())

@@ -33,8 +33,6 @@ class Kind(IntEnum):
 
 
 class Stamp(NamedTuple):
-    """A time stamp as it was written."""
-
     kind: Kind
     milliseconds: int  # as above; in UTC where `utc` is true, else on the clock of a zone that is not said
     utc: bool
@@ -129,7 +127,6 @@ def _iso(text: str) -> Stamp | None:
 
 
 def find(text: str) -> tuple[Stamp, str] | None:
-    """Find the time stamp in a line."""
     found = _ISO.search(text)
     if found and text[found.start() - 1 : found.start()] in _BEFORE:
         stamp = _iso(found[0].replace(",", "."))
@@ -295,7 +292,6 @@ class Asked(NamedTuple):
 
     @property
     def modified(self) -> dt.datetime:
-        """Tell when the file was last written."""
         return modified(self.path)
 
     def zone(self) -> dt.tzinfo | None:
@@ -479,5 +475,4 @@ def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:
 
 
 def as_datetime(milliseconds: int) -> dt.datetime:
-    """Turn milliseconds since 1970 into an instant."""
     return (_EPOCH_TIMELINE + dt.timedelta(milliseconds=milliseconds)).replace(tzinfo=dt.UTC)

@@ -39,14 +39,12 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, content: bytes | int) -> bytes:
-    """Write a field of a message."""
     if isinstance(content, int):
         return varint(number << 3 | VARINT) + varint(content)
     return varint(number << 3 | BYTES) + varint(len(content)) + content
 
 
 def read_varint(data: Buffer, place: int, end: int) -> tuple[int, int]:
-    """Read a number."""
     number = shift = 0
     for byte in data[place : min(end, place + _MOST_VARINT_BYTES)]:
         place += 1
@@ -84,7 +82,6 @@ def fields(data: Buffer, place: int, end: int) -> Iterator[tuple[int, int, int, 
 
 
 def pack_snappy(data: bytes) -> bytes:
-    """Write a snappy block."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and seldom needed
 
     packed: bytes = pa.compress(data, codec="snappy", asbytes=True)
@@ -92,7 +89,6 @@ def pack_snappy(data: bytes) -> bytes:
 
 
 def unpack_snappy(data: Buffer) -> bytes:
-    """Unpack a snappy block."""
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and seldom needed
 
     size, _ = read_varint(data, 0, len(data))

@@ -75,7 +75,6 @@ class GlibcDocument:
 
 
 def glibc_documents(text: str) -> list[GlibcDocument]:
-    """Find every document in a text."""
     text, context = unwrapped(text)
     found = [*_xml(text, context), *_fields(text, context), *_stats(text, context)]
     return sorted((one for one in found if one.allocated_bytes() is not None), key=lambda one: one.line)
@@ -142,7 +141,6 @@ def _tidy(arena: Arena, document: GlibcDocument) -> None:
 
 
 def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
-    """Gather fields until one comes again."""
     said: dict[str, int] = {}
     begin = before = 0
     for found in _FIELD.finditer(text):
@@ -222,7 +220,6 @@ class Document:
     short: int = 0
 
     def totals(self) -> dict[str, int]:
-        """Give the totals of the process."""
         stats = mapping(self.data, "stats")
         return {name: size for name in TOTALS if (size := whole_number(stats.get(name))) is not None}
 
@@ -233,7 +230,6 @@ class Document:
 
 
 def jemalloc_documents(text: str) -> list[Document]:
-    """Find every document in a text."""
     text, context = unwrapped(text)
     decoder = json.JSONDecoder()
     documents: list[Document] = []
@@ -359,7 +355,6 @@ class TcmallocDocument(NamedTuple):
 
 
 def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
-    """Find every document in a text."""
     text, context = unwrapped(text)
     documents: list[TcmallocDocument] = []
     amounts: dict[str, int] = {}

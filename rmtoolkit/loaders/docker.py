@@ -51,8 +51,6 @@ _ACTIONS: Final = frozenset({"start", "die", "oom", "kill", "stop"})
 
 
 class Labels(NamedTuple):
-    """Who a container is."""
-
     id: str | None  # its first 12 digits; None where it was not said
     name: str | None
     namespace: str | None = None
@@ -89,7 +87,6 @@ class Happened(NamedTuple):
 
 
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
-    """Read an answer of `/containers/ID/stats`."""
     memory = mapping(value, "memory_stats")
     usage = whole_number(memory.get("usage"))
     time = _instant(value.get("read")) if isinstance(value, dict) else None
@@ -113,7 +110,6 @@ def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
 
 
 def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
-    """Read an entry of `docker inspect`."""
     state, host, config = (mapping(value, key) for key in ("State", "HostConfig", "Config"))
     if not state or not host:
         return None
@@ -132,7 +128,6 @@ def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
 
 
 def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
-    """Read an event in JSON."""
     if not isinstance(value, dict) or value.get("Type", "container") != "container":
         return None
     nanoseconds, seconds = whole_number(value.get("timeNano")), whole_number(value.get("time"))
@@ -227,8 +222,6 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class Log:
-    """What stands in one file."""
-
     rows: list[Row] = field(default_factory=list)  # in order
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     marks: list[tuple[int, int]] = field(default_factory=list)
@@ -249,7 +242,6 @@ class Log:
             self.seen = set()
 
     def take(self, line: int, text: str) -> None:
-        """Read the next line."""
         if not text.strip():
             return
         if _HEADER.search(text):
@@ -349,7 +341,6 @@ def _amount(number: str, unit: str) -> tuple[int, int]:
 
 
 def read_stats(text: str) -> Log:
-    """Read the output of `docker stats`."""
     log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
     # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
     border = _WIPED if _WIPED.search(text) else _HOME
@@ -403,7 +394,6 @@ class Identities:
         self._known[key] = merged
 
     def key(self, labels: Labels) -> int:
-        """Give the number of a container that was met."""
         return self._meant[labels]
 
     def _find(self, labels: Labels) -> int | None:
@@ -419,7 +409,6 @@ class Identities:
         return named[0] if len(named) == 1 else alone[0] if alone else None
 
     def rows(self, workload_pattern: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Give number and identity of each container."""
         guessed = self._guesses(workload_pattern)
         for key, (labels, guess) in enumerate(zip(self._known, guessed, strict=True)):
             service = labels.service or guess
@@ -504,7 +493,6 @@ def _is_chosen(limit: int) -> bool:
 def events_of(
     limits: Sequence[tuple[int, int]], inspected: Sequence[tuple[int, Inspected]], happened: Sequence[Happened]
 ) -> list[Event]:
-    """Tell what happened to a container."""
     starts = [event.time for event in happened if event.action == "start"]
     deaths = list(_deaths(happened))
     for _, entry in inspected:

@@ -86,7 +86,6 @@ class Log:
 def put_together(
     log: Log, asked: Asked, *, notes: tuple[str, ...], namespace: str | None, workload_pattern: str | None
 ) -> Recording:
-    """Put a log on its time axis and into the schemas."""
     rows = log.rows.with_columns(namespace=pl.coalesce("namespace", pl.lit(namespace, dtype=pl.String))).with_columns(
         container_id=pl.struct("namespace", "pod", "container").rank("dense").cast(pl.UInt32)
     )
@@ -288,7 +287,6 @@ _KLOG: Final = r"^E[0-9]{4} "
 
 
 def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    """Read a log of `kubectl top` tables."""
     notes: tuple[str, ...] = ()
     stamps: dict[str, Stamp] = {}
     lines = split_lines(text, path)
@@ -482,7 +480,6 @@ def _by_shape(cells: list[str]) -> dict[str, int]:
 
 
 def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    """Read CSV made of `kubectl top`."""
     head = _head(text)
     delimiter = _delimiter(head) or ","
     cells = [_split(line, delimiter) for line in head]

@@ -98,15 +98,12 @@ class Objects:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
-        """There is something to join."""
         return bool(self.pods or self.owner_of or self.nodes or self.quotas or self.teams or self.evictions)
 
     def add(self, document: Mapping[str, Any], seen: int | None) -> int:
-        """Take in one document."""
         return sum(self.take(kind, item, seen, gone=gone) for kind, item, gone in items(document))
 
     def take(self, kind: str, item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> bool:
-        """Take in one object."""
         about = mapping(item, "metadata")
         name, namespace = text_of(about, "name"), text_of(about, "namespace")
         if kind not in KINDS or name is None:
@@ -313,7 +310,6 @@ class _Told(NamedTuple):
 def container_events(
     looks: Sequence[tuple[PodSeen, ContainerSeen]], eviction: tuple[int | None, str] | None = None
 ) -> list[Event]:
-    """Tell what happened to a container."""
     told = _runs([container for _, container in looks])
     last = looks[-1][0]
     evicted = next((pod.evicted for pod, _ in reversed(looks) if pod.evicted), eviction)
@@ -402,7 +398,6 @@ class Part(NamedTuple):
 
 
 def parts(text: str) -> Iterator[Part]:
-    """Take a file apart."""
     is_yaml = text.startswith(_YAML) or any(f"\n{mark}" in text for mark in _YAML)
     return _yaml_parts(text) if is_yaml else _json_parts(text)
 
@@ -666,7 +661,6 @@ class _Row(NamedTuple):
 # else its limit is the sum of its containers' limits. A pod that is in no dump takes owner, version and limit from its
 # ReplicaSet, if that is.
 def joined(recording: Recording, objects: Objects) -> Recording:
-    """Join what dumps of Kubernetes objects say onto a recording."""
     if not objects:
         return recording
     known = _Known.of(objects)

@@ -173,8 +173,6 @@ class Block:
 
 @dataclass(slots=True)
 class Log:
-    """What stands in one file."""
-
     blocks: list[Block] = field(default_factory=list)  # in order
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     other: int = 0
@@ -188,7 +186,6 @@ class Log:
     block: Block | None = None
 
     def take(self, line: int, text: str) -> None:
-        """Read the next line."""
         if not text:
             return
         if section := _SECTION.fullmatch(text):
@@ -297,7 +294,6 @@ class Log:
 
 
 def read_blocks(text: str, file_name: str = "") -> Log:
-    """Cut a file into blocks."""
     log = Log(file=file_name if file_name in CGROUP_FILES | PROCESS_FILES else "")
     for line, content in enumerate(text.split("\n"), start=1):
         log.take(line, content.strip())

@@ -54,7 +54,6 @@ def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
 
 
 def version_of(folder: Path) -> int:
-    """Tell the version of a cgroup."""
     try:
         return 1 if (folder / _V1_FILE).exists() else 2 if (folder / _V2_FILE).exists() else 0
     except OSError:
@@ -80,7 +79,6 @@ def cgroup_of(pid: int, root: Path = ROOT, proc: Path = Path("/proc")) -> Path |
 
 
 def read_cgroup(folder: Path) -> dict[str, int | float]:
-    """Measure a cgroup."""
     version = version_of(folder)
     if not version:
         return {}

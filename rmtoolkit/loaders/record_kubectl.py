@@ -62,7 +62,6 @@ class Kubectl(NamedTuple):
 
     @classmethod
     def find(cls, program: str, context: str | None, kubeconfig: str | os.PathLike[str] | None) -> Kubectl:
-        """Find the program."""
         found = shutil.which(program)
         if found is None:
             msg = (
@@ -74,7 +73,6 @@ class Kubectl(NamedTuple):
         return cls(found, tuple(options))
 
     def run(self, *arguments: str, timeout_seconds: float) -> bytes:
-        """Run one command."""
         shown = " ".join(arguments)
         command = [self.program, *self.options, f"--request-timeout={max(1, round(timeout_seconds))}s", *arguments]
         # A session of its own: Ctrl-C is for the recorder, and a credential helper dies with kubectl.

@@ -219,7 +219,6 @@ class Secrets:
                 self._known |= {text, percent_quote(text, safe=""), percent_quote(text)}
 
     def mask(self, text: str) -> str:
-        """Take all secrets out of a text."""
         for secret in sorted(self._known, key=len, reverse=True):
             text = text.replace(secret, MASK)
         return _SCHEMES.sub(rf"\1 {MASK}", _USERINFO.sub(f"{MASK}@", text))
@@ -300,7 +299,6 @@ class Bearer:
     file: str | os.PathLike[str] | None
 
     def __call__(self, request: Any) -> Any:  # noqa: ANN401 - requests' prepared request, which ships no types
-        """Sign a request."""
         request.headers["Authorization"] = f"Bearer {self._current()}"
         return request
 
@@ -467,7 +465,6 @@ class Client:
 
     @property
     def session(self) -> Session:
-        """The session under the connection."""
         session: Session = self.connect._session  # noqa: SLF001 - it is ours, handed in above
         return session
 
@@ -479,7 +476,6 @@ class Client:
         return other
 
     def close(self) -> None:
-        """Let go of the connections."""
         if self._connect is not None:
             self._connect.close()
 

@@ -613,7 +613,6 @@ class Decoded:
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """Where the samples of each series begin."""
         return np.cumsum(self.counts) - self.counts
 
     @property
@@ -637,7 +636,6 @@ class Decoded:
         return replace(self, counts=counts, times=self.times[kept], values=self.values[kept])
 
     def where(self, series: NDArray[np.bool_]) -> Decoded:
-        """Keep some series."""
         if series.all():
             return self
         chosen = np.flatnonzero(series)
@@ -678,7 +676,6 @@ class Decoder:
         return self._take(parse_answers(content, source), source, name)
 
     def add_remote_read(self, content: bytes, source: str, name: str | None = None) -> int:
-        """Take the answer to a remote read."""
         from rmtoolkit.loaders.prometheus._remote_read import read_answer  # noqa: PLC0415 - seldom needed
 
         read = read_answer(content, source)
@@ -734,7 +731,6 @@ class Decoder:
         return len(answers.series)
 
     def finish(self) -> Decoded:
-        """Give what was taken."""
         self._flush()
         # In the order of a Recording: what was asked of one metric is then not put into another order again.
         blocks = sorted((block for block in self._blocks if len(block[0])), key=lambda block: self._place(block[0][0]))

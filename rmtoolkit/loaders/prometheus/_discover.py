@@ -114,7 +114,6 @@ class Leg:
 
     @property
     def names(self) -> _fetch.Matcher:
-        """What its metrics are called."""
         return self.called or _fetch.one_of("__name__", self.listed)
 
     @property
@@ -124,7 +123,6 @@ class Leg:
         return usual if not self.listed or usual in self.listed else self.listed[0]
 
     def only(self, chosen: Callable[[str], bool]) -> Leg:
-        """Keep some of its metrics."""
         counts, sure = (
             {name: size for name, size in sizes.items() if chosen(name)} for sizes in (self.counts, self.sure)
         )
@@ -135,12 +133,10 @@ class Leg:
         return self.only(lambda name: role_of(name, overrides) not in _REASONS)
 
     def plan(self, asks: Sequence[_fetch.Ask], time: _fetch.Stretch, **how: int) -> list[_fetch.Part]:
-        """Cut what is asked of its series into requests."""
         series = sum(self.counts.values())
         return _fetch.plan(asks, time, samples_per_second=series / self.interval_seconds, series=series, **how)
 
     def selector(self, names: Sequence[str], *more: _fetch.Matcher) -> _fetch.Selector:
-        """Select some of its metrics."""
         return _fetch.Selector(tuple(names), (*self.matchers, *more))
 
 
@@ -420,7 +416,6 @@ class Metadata(NamedTuple):
 def fetch_metadata(
     fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], time: _fetch.Stretch
 ) -> Metadata:
-    """Fetch all facts of a window."""
     facts = (leg.only(lambda name: role_of(name, overrides) not in SIGNALS) for leg in legs)
     known = [leg for leg in facts if leg.counts and leg.family != CORE_FAMILY]
     cores = _cores(fetcher, legs, time)

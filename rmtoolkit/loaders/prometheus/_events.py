@@ -63,11 +63,9 @@ class Seen(NamedTuple):
     ended: int | None = None  # when the server saw that it was no longer there; None when it did not
 
     def of(self, role: str) -> Sequence[Run]:
-        """Give the values of a fact."""
         return self.runs.get(role, ())
 
     def reasons(self, *roles: str) -> list[Run]:
-        """Give the reasons that were told."""
         return [run for role in roles for run in self.of(role) if run.value > 0 and run.fact]
 
 
@@ -81,7 +79,6 @@ class _Start(NamedTuple):
 # ``last_terminated_reason`` stays for as long as the container lives, so it is never counted: it only says how the life
 # before a restart ended.
 def events_of(seen: Seen) -> list[Event]:
-    """Tell what happened to a container."""
     starts = _starts(seen)
     found = [Event(start.time, "start", None, start.detail) for start in starts]
     found += _ends(seen, starts)
@@ -92,7 +89,6 @@ def events_of(seen: Seen) -> list[Event]:
 
 
 def limit_at(runs: Sequence[Run], time: int) -> int | None:
-    """Tell the limit in force."""
     value = next((run.value for run in reversed(runs) if run.first <= time), runs[0].value if runs else 0)
     return int(value) or None
 

@@ -35,16 +35,12 @@ _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class Matcher(NamedTuple):
-    """A condition on one label."""
-
     label: str
     operator: str  # ``=``, ``!=``, ``=~`` or ``!~``; the last two take a whole RE2 expression
     value: str
 
 
 class Selector(NamedTuple):
-    """The series of some metrics."""
-
     names: tuple[str, ...]  # names of metrics, as they are
     matchers: tuple[Matcher, ...] = ()
 
@@ -53,12 +49,10 @@ class Selector(NamedTuple):
         return (one_of("__name__", self.names), *self.matchers)
 
     def promql(self) -> str:
-        """Write it as PromQL."""
         return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in self.conditions()) + "}"
 
 
 def literal(text: str) -> str:
-    """Write a PromQL string."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -73,7 +67,6 @@ def exactly(text: str) -> str:
 
 
 def one_of(label: str, values: Iterable[str]) -> Matcher:
-    """Demand that a label has one of several values."""
     several = list(dict.fromkeys(values))
     if not _NAME.fullmatch(label) or not several:
         msg = f"{quote(label)} is no label name, or no value was given for it."
@@ -103,7 +96,6 @@ class Stretch(NamedTuple):
 
     @property
     def seconds(self) -> int:
-        """Its length."""
         return self.until - self.after
 
     def only(self, decoded: Decoded) -> Decoded:
@@ -112,8 +104,6 @@ class Stretch(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Some series, and what of them is wanted."""
-
     selector: Selector
     how: str
 
@@ -127,7 +117,6 @@ class Part(NamedTuple):
     samples: int = 0
 
     def promql(self) -> str:
-        """Write the query of `query_range`."""
         parts = [text for ask in self.asks for text in _terms(ask, self.step_seconds)]
         if len(parts) == 1:
             return parts[0]
@@ -137,7 +126,6 @@ class Part(NamedTuple):
         )
 
     def times(self) -> dict[str, str]:
-        """Give the times of `query_range`."""
         first = self.time.after + self.step_seconds
         return {"start": str(first), "end": str(self.time.until), "step": str(self.step_seconds)}
 
@@ -182,7 +170,6 @@ def plan(
     step_seconds: int = 0,
     parallel: int = 4,
 ) -> list[Part]:
-    """Cut a stretch of time into requests."""
     length = time.seconds
     raw = samples_per_second * length
     points = raw if step_seconds == 0 else series * (length / step_seconds)
@@ -266,7 +253,6 @@ def _own_names(labels: dict[str, str]) -> dict[str, str]:
 
 
 def between(decoded: Decoded, first: int, last: int) -> Decoded:
-    """Keep the samples of a stretch of time."""
     good = (decoded.times >= first) & (decoded.times <= last)
     kept = decoded if good.all() else decoded.only(good)
     return kept.where(kept.counts > 0)
@@ -333,7 +319,6 @@ class Fetcher:
         self._bar.close()
 
     def fetch(self, parts: Sequence[Part]) -> list[Decoded]:
-        """Fetch parts."""
         self._bar.total = (self._bar.total or 0) + len(parts)
         self._bar.refresh()
         if len(parts) == 1:
@@ -453,11 +438,9 @@ class BulkFetch:
 
     @property
     def reads(self) -> bool:
-        """Whether samples came by remote read."""
         return self._known.is_set() and self._ways[:1] == ("read",)
 
     def give_up(self, why: str) -> None:
-        """Use JSON from now on."""
         with self._lock:
             self._ways, self._trouble = (), self._trouble or why
 

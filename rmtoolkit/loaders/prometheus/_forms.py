@@ -350,6 +350,5 @@ def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: obj
 
 
 def _tags(tags: object) -> dict[str, str]:
-    """Read the tags of Datadog."""
     pairs = (str(tag).partition(":") for tag in tags) if isinstance(tags, list) else ()
     return {name: value for name, colon, value in pairs if colon}

@@ -75,7 +75,6 @@ NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64()
 
 
 def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
-    """Make one series of each group."""
     series = table["series"].to_numpy()
     group = table["group"].to_numpy()
     alone = np.bincount(group)[group] == 1

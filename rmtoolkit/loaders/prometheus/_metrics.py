@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a series says."""
-
     role: str
     family: str
     rank: int = 0
@@ -209,15 +207,12 @@ _UID_IN_ID: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9
 
 
 class Described(NamedTuple):
-    """The series that are used."""
-
     table: pl.DataFrame
     left_out: Counter[str]
     warnings: list[str]
 
 
 def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) -> Described:
-    """Tell what each series says, and of what."""
     left_out: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     guessed: dict[str, str] = {}
@@ -320,7 +315,6 @@ _KINDS_SERIES: Final = {
 
 
 def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
-    """Find the owner of each pod."""
     rows = table.filter(pl.col("role").is_in(["pod_owner", "pod_info", "replicaset_owner", "job_owner"]))
     of_pod: dict[Pod, tuple[bool, Owner]] = {}
     of_owner: dict[tuple[str, Pod], Owner] = {}

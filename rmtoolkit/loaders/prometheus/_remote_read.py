@@ -85,7 +85,6 @@ def _label(message: bytes) -> tuple[str, str]:
 
 
 def _read_samples(data: bytes, place: int, end: int) -> tuple[Ints, Floats]:
-    """Read the samples of a series."""
     if (rows := _equal_samples(data, place, end)) is not None:
         return rows
     times: list[int] = []
@@ -187,7 +186,6 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
 
 
 def read_answer(content: bytes, source: object) -> Read:
-    """Read the answer to a remote read."""
     head = content[: 1 << 10]
     if _is_streamed(head) and not _is_plain(head):
         hint = "Save an answer of `/api/v1/query_range`, or ask without STREAMED_XOR_CHUNKS."

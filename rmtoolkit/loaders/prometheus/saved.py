@@ -82,7 +82,6 @@ class NothingUsableError(RmtoolkitError):
 
 
 def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[str] | None = None) -> Recording:
-    """Make a recording of decoded series."""
     decoded = replace(decoded, labels=spelled(decoded.labels, meant))
     decoded, markers = without_markers(tidy(decoded))
     decoded, units = _in_bytes(decoded, meant.metrics)
