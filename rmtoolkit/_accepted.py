@@ -32,8 +32,6 @@ _EXPECTED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """One thing that is known."""
-
     workload: str
     known: str
     up_to_bytes: int | None
@@ -42,7 +40,6 @@ class Acknowledgement:
     line: int
 
     def covers(self, row: Mapping[str, Any]) -> bool:
-        """Tell whether it speaks of a workload."""
         if self.cluster is not None and self.cluster != row["cluster"]:
             return False
         name = [part for part in (row["namespace"], row["workload"]) if part is not None]
@@ -58,7 +55,6 @@ class Acknowledgement:
 
 
 def read_acknowledgements(path: str | os.PathLike[str]) -> tuple[Acknowledgement, ...]:
-    """Read a file of what is known and accepted."""
     try:
         text = read_told(Path(path), _LARGEST)
     except OSError as error:
@@ -97,7 +93,6 @@ class _Lines:
         self.tables = [number for number, row in enumerate(self.rows, 1) if re.match(r"\s*\[\[\s*accepted\s*\]\]", row)]
 
     def of(self, key: str, table: int | None = None) -> int | None:
-        """Find a key, in a table or anywhere."""
         begin, end = 0, len(self.rows)
         if table is not None and table < len(self.tables):
             begin = self.tables[table]

@@ -98,7 +98,6 @@ def write_whole(path: str | os.PathLike[str], made: bytes, endings: Sequence[str
 
 
 def make_folder(path: str | os.PathLike[str]) -> Path:
-    """Make a folder, and those that it is in, where they are not there."""
     try:
         refuse_links(path)
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -310,7 +309,6 @@ MARKER: Final = "rmtoolkit-lake.json"
 
 
 def is_lake(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder is a lake."""
     try:
         marker = as_place(path) / MARKER
         return marker.is_file() if isinstance(marker, Path) else marker.exists()
@@ -319,5 +317,4 @@ def is_lake(path: str | os.PathLike[str]) -> bool:
 
 
 def is_url(source: object) -> bool:
-    """Tell whether a source is the address of a server."""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))

@@ -60,12 +60,10 @@ def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, 
 
 
 def file_of(root: Place, bucket: int, date: dt.date) -> Place:
-    """Name the file of a bucket and a day."""
     return root / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet"
 
 
 def place_of(file: Place) -> tuple[int, dt.date] | None:
-    """Tell bucket and day of a file by its name."""
     with suppress(ValueError):
         if found := _PLACE.search(str(file)):
             return int(found[1]), dt.date.fromisoformat(found[2])
@@ -114,7 +112,6 @@ def tells_restarts(file: Place) -> bool:
 
 
 def extent(files: Sequence[Place]) -> tuple[dt.datetime, dt.datetime] | None:
-    """Find the first and the last sample of some files."""
     found = []
     for file in files:
         with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
@@ -153,8 +150,6 @@ def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[in
 
 
 def packed(recording: Recording) -> bytes:
-    """Make a partition."""
-
     def about(rows: Sequence[int], signals: Sequence[str]) -> dict[str, str]:
         told = {"crc32": checksums(recording.samples, signals, rows), "restarts": recording.tells_restarts}
         return {_METADATA_KEY: json.dumps(told)}
@@ -211,7 +206,6 @@ def clear_leftovers(root: Path) -> None:
 
 
 def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> Recording:
-    """Add to a partition."""
     kept = old.events
     if events_within is not None:
         again = old.containers.join(new.containers, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
@@ -222,7 +216,6 @@ def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.
 
 
 def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Recording:
-    """Make a recording of some rows of another."""
     ids = containers.select(old="container_id").with_row_index("container_id")
 
     def keyed(frame: pl.DataFrame) -> pl.DataFrame:
@@ -422,12 +415,10 @@ class Pulls(NamedTuple):
 
     @property
     def owed(self) -> list[Span]:
-        """What is still to come."""
         return [span for asked in self.asked for span in missing(asked, self.pulled, dt.timedelta(0))]
 
 
 def read(lake: Place) -> dict[str, Pulls]:
-    """Read what was pulled."""
     return _told_pulls(lake / FILE)
 
 
@@ -519,7 +510,6 @@ def union(spans: Iterable[Span]) -> list[Span]:
 
 
 def missing(wanted: Span, known: Sequence[Span], overlap: dt.timedelta) -> list[Span]:
-    """Tell what is still to be pulled."""
     start, stop = wanted
     found: list[Span] = []
     for begin, end in known:
@@ -558,11 +548,9 @@ class View:
         return replace(self, predicates=(*self.predicates, *same, *predicates), equal={**self.equal, **equal})
 
     def covers(self, date: dt.date) -> bool:
-        """Tell whether anything of a day is looked at."""
         return (self.start is None or self.start.date() <= date) and (self.end is None or date <= self.end.date())
 
     def kept(self, part: Recording) -> Recording:
-        """Keep of a recording what is looked at."""
         if self.start is not None or self.end is not None:
             part = part.window(self.start, self.end)
         conditions = [*(has(name, wanted) for name, wanted in self.equal.items()), *self.predicates]

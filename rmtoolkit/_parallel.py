@@ -98,7 +98,6 @@ _OPENBLAS: Final = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads
 
 
 def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterator[Made]:
-    """Work on parts, a few at once."""
     todo = iter(parts)
     ahead = list(islice(todo, 2))
     workers = min(_cores(), _MOST_WORKERS) if len(ahead) == _TWO else 1
@@ -273,7 +272,6 @@ _PATIENCE: Final = "10s"
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Client | None]:
-    """Connect to a cluster while something is done."""
     if address is None:
         yield None
         return
@@ -296,7 +294,6 @@ def connected(address: str | None) -> Iterator[Client | None]:
 
 
 def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client) -> Iterator[Any]:
-    """Work on items on a cluster."""
     from distributed import as_completed  # noqa: PLC0415 - an extra that few have, and slow to import
     from distributed.scheduler import KilledWorker  # noqa: PLC0415
 

@@ -39,8 +39,6 @@ _NO_CONDITIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What an object was when it was listed or read; without a version there was none."""
-
     size: int = 0
     version: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
@@ -56,25 +54,20 @@ class Remote:
     seen: Seen | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
-        """Give the address."""
         return f"{self.protocol}://{self.bucket}/{self.inside}".removesuffix("/.")
 
     def __truediv__(self, name: str) -> Remote:
-        """Something in this folder."""
         return Remote(self.protocol, self.bucket, self.inside / name)
 
     @property
     def name(self) -> str:
-        """The last part."""
         return self.inside.name
 
     @property
     def parent(self) -> Remote:
-        """The folder that this is in."""
         return Remote(self.protocol, self.bucket, self.inside.parent)
 
     def glob(self, pattern: str) -> Iterator[Remote]:
-        """Find objects below this folder."""
         with self._asked() as store:
             for one in chain.from_iterable(store.list(None if self.inside == PurePosixPath() else str(self.inside))):
                 parts = PurePosixPath(one["path"]).relative_to(self.inside).parts
@@ -85,7 +78,6 @@ class Remote:
                     yield replace(self, inside=self.inside / below, seen=seen)
 
     def exists(self) -> bool:
-        """Whether there is such an object."""
         return self.read().seen != Seen()
 
     def stat(self) -> os.stat_result:
@@ -109,14 +101,12 @@ class Remote:
             return replace(self, seen=Seen())
 
     def read_bytes(self) -> bytes:
-        """Give what is in it."""
         read = self.read()
         if read.seen is None or read.seen.content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
         return read.seen.content
 
     def read_text(self) -> str:
-        """Give the same as text."""
         return self.read_bytes().decode("utf-8")
 
     def put(self, made: bytes) -> bool:

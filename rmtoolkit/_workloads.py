@@ -30,7 +30,6 @@ _FORMS: Final = (
 
 
 def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
-    """Infer workload and kind from pod names."""
     workload = pl.lit(None, dtype=pl.String)
     kind = pl.lit(None, dtype=pl.String)
     if pattern is not None:
@@ -161,7 +160,6 @@ class Release(NamedTuple):
 
 
 def version_of(image: str | None, image_id: str | None) -> str | None:
-    """Tell the version from an image."""
     name = (image or "").partition("@")[0]
     tag = "" if name.startswith("sha256:") else name.rpartition("/")[2].partition(":")[2]
     if tag not in ("", "latest"):

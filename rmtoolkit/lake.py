@@ -466,7 +466,6 @@ class Lake(Parted):
 
 
 def read_lake(path: str | os.PathLike[str]) -> Recording:
-    """Read a whole lake."""
     return Lake(path).recording()
 
 

@@ -80,7 +80,6 @@ def as_parquet(
     columns: Sequence[str],
     about: Callable[[Sequence[int], Sequence[str]], dict[str, str]] | None = None,
 ) -> bytes:
-    """Put samples, and beside them all else, into the bytes of a file."""
     samples, containers = recording.samples, recording.containers
     counted = samples.group_by("container_id").len("rows")
     rows = beside(containers.select("container_id"), counted, "container_id")["rows"].fill_null(0).to_list()
@@ -734,7 +733,6 @@ def concat(recordings: Iterable[Recording]) -> Recording:
 
 
 def frames_of(recording: Recording) -> dict[str, pl.DataFrame]:
-    """Give the frames of a recording by their names."""
     return {"containers": recording.containers, "samples": recording.samples, "events": recording.events}
 
 

@@ -123,16 +123,12 @@ class Ending(StrEnum):
 
 
 class Verdict(StrEnum):
-    """Whether a workload leaks."""
-
     LEAK = "leak"
     NOT_LEAK = "not_leak"
     INCONCLUSIVE = "inconclusive"
 
 
 class Pattern(StrEnum):
-    """What the curve of a workload is, leaks and everything that is misread for one."""
-
     STARTUP_SPIKE = "startup_spike"
     PLATEAU = "plateau"
     LEAK = "leak"
@@ -151,8 +147,6 @@ class Pattern(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why memory is high, where the data say it."""
-
     HEAP = "heap"
     THREAD_STACKS = "thread_stacks"
     OUTSIDE_ALLOCATOR = "outside_allocator"
@@ -173,8 +167,6 @@ class Cause(StrEnum):
 
 
 class Outlook(StrEnum):
-    """Whether memory meets its limit."""
-
     BOUNDED = "bounded"
     REACHES = "reaches"
     UNKNOWN = "unknown"

@@ -401,7 +401,6 @@ def clock(time: dt.datetime, *, seconds: bool = False) -> str:
 
 
 def period(start: dt.datetime, end: dt.datetime) -> str:
-    """Write a stretch of time."""
     fine = (end - start) < dt.timedelta(minutes=10)
     first, last = clock(start, seconds=fine), clock(end, seconds=fine)
     if start.astimezone(dt.UTC).date() == end.astimezone(dt.UTC).date():
@@ -410,7 +409,6 @@ def period(start: dt.datetime, end: dt.datetime) -> str:
 
 
 def count(amount: int, word: str, plural: str | None = None) -> str:
-    """Write how many there are of something."""
     return f"{amount:,} {word if amount == 1 else plural or word + 's'}"
 
 
@@ -420,7 +418,6 @@ def and_more(amount: int, shown: int) -> str:
 
 
 def times(amount: int) -> str:
-    """Write how often something happened."""
     return {0: "never", 1: "once", 2: "twice"}.get(amount, f"{amount:,} times")
 
 
@@ -537,12 +534,10 @@ def has_unicode(stream: IO[str]) -> bool:
 
 
 def named(row: Mapping[str, Any]) -> str:
-    """Name a workload, and the pod where the row is one's."""
     return "/".join(printable(row[part]) for part in ("name", "pod") if part == "name" or "lives" in row)
 
 
 def growth(row: Mapping[str, Any]) -> str:
-    """Write a row's growth, or that there is none to be seen."""
     if row["growth_bytes_per_day"] is None:
         return "none" if row["verdict"] == "not_leak" else UNKNOWN
     return rate(row["growth_bytes_per_day"], sign=True)

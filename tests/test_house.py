@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
+import inspect
 import json
 import re
 import subprocess
@@ -82,6 +84,20 @@ def test_every_public_name_can_be_imported_and_is_documented(name: str) -> None:
     """The list of public names is the truth, and each has an example."""
     assert ">>>" in (getattr(rm, name).__doc__ or "")
     assert name in dir(rm)
+
+
+@pytest.mark.parametrize("name", [name for name in rm.__all__ if isinstance(getattr(rm, name), type)])
+def test_every_public_method_is_documented(name: str) -> None:
+    """Who holds a result, a lake or a dashboard finds out from each method what it gives."""
+    kind = getattr(rm, name)
+    ours = {own: value for own, value in vars(kind).items() if not own.startswith("_")}
+    silent = [
+        own
+        for own, value in ours.items()
+        if (inspect.isroutine(value) or isinstance(value, property | functools.cached_property))
+        and not inspect.getdoc(value)
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("path", [path for path in PACKAGE if path != ROOT / "rmtoolkit" / "__init__.py"], ids=short)

@@ -300,7 +300,6 @@ _SAYS: Final = (Statistic.FILES_LEFT, Statistic.ARENAS, Statistic.RUNTIME, Stati
 
 
 def remedies(row: VerdictRow) -> Iterator[Advice]:
-    """Advise on what lies around the heap."""
     one = AROUND_BY_CAUSE.get(row.cause) if row.cause is not None else None
     found = next((piece for piece in row.evidence if piece.statistic in _OF_CAUSE.get(row.cause or "", ())), None)
     if one is not None and found is not None and found.estimate is not None:

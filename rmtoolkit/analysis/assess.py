@@ -558,7 +558,6 @@ def _chance(log_odds: float) -> float:
 
 
 def pool_lives(opinions: Sequence[Opinion]) -> Pool:
-    """Pool the lives of one container instance."""
     usable = [opinion for opinion in opinions if opinion.reading is not None]
     if not usable:
         return Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
@@ -810,7 +809,6 @@ def _climbed(opinion: Opinion) -> float:
 
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
-    """Pool the instances (pods) of one workload container."""
     answer, growing, judged = _pool_instances(pools)
     lives = [opinion.life for pool in pools for opinion in pool.opinions if opinion.reading is not None]
     # A short life beside a long one, as before a crash, says nothing of what the long one fills.
@@ -903,7 +901,6 @@ def _duration(pool: Pool) -> float:
 
 
 def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
-    """Let a heap profile speak about a workload."""
     main = pool.main
     if reading is None or main is None or main.reading is None:
         return pool

@@ -30,8 +30,6 @@ _COMMAND: Final = 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeapAnswer:
-    """What a heap profile answers; equal to itself alone."""
-
     #: The profile.
     heap: HeapProfile
     #: What it says about growth.
@@ -50,12 +48,10 @@ class HeapAnswer:
     next_step: str
 
     def __repr__(self) -> str:
-        """Give the answer."""
         return f"<HeapAnswer: {self.headline}>"
 
 
 def answer(heap: HeapProfile) -> HeapAnswer:
-    """Put together what a heap profile answers."""
     table = suspects(heap)
     reading = read_profile(heap, table)
     path = _path(heap, table["stack_id"][0]) if table.height else ()
@@ -91,8 +87,6 @@ def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class DiffAnswer:
-    """What changed between two heap profiles."""
-
     #: The profiles.
     before: HeapProfile
     after: HeapProfile
@@ -104,12 +98,10 @@ class DiffAnswer:
     path: tuple[str, ...]
 
     def __repr__(self) -> str:
-        """Give the answer."""
         return f"<DiffAnswer: {self.headline}>"
 
 
 def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
-    """Put together what changed between two heap profiles."""
     table = diff(before, after)
     path = _changed_path(before, after) if table.height else ()
     said = _changed(before, table, path)
@@ -182,8 +174,6 @@ SIZES: Final = ("size_bytes", *_SUMMED, "used")
 
 @dataclass(frozen=True, slots=True)
 class AllocatorAnswer:
-    """What an allocator's statistics answer."""
-
     #: The statistics.
     allocator: Allocator
     #: The answer in a sentence.
@@ -203,12 +193,10 @@ class AllocatorAnswer:
     next_step: str
 
     def __repr__(self) -> str:
-        """Give the answer."""
         return f"<AllocatorAnswer: {self.headline}>"
 
 
 def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
-    r"""Put together what an allocator's statistics answer."""
     totals = allocator.totals
     if not totals.height:
         said, do = _told("no_totals")

@@ -37,7 +37,6 @@ _HINT: Final = "heap=rm.read_heap(PATH), a list of them, or {'WORKLOAD': rm.read
 
 
 def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapReading:
-    """Read off a profile what it says about growth."""
     unseen = blind(heap.summary, heap.stacks, heap.frames)
     if unseen is not None:
         return HeapReading(HeapKind.BLIND, why=unseen)
@@ -75,7 +74,6 @@ def _half(heap: HeapProfile) -> float | None:
 
 
 def place(row: Mapping[str, Any]) -> str:
-    """Write where some code is."""
     name = printable(spoken(row["function"]))
     if row["file"] is None:
         return name

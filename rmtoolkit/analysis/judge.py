@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One container of one pod, as the recording names it."""
-
     container_id: int
     cluster: str | None
     namespace: str | None
@@ -62,7 +60,6 @@ class Instance:
 
 
 def maximum(values: Iterable[int | None]) -> int | None:
-    """Highest of what is known."""
     return max((value for value in values if value is not None), default=None)
 
 
@@ -286,8 +283,6 @@ def _files(cut: signals.Lifetimes) -> dict[int, tuple[float, float, float]]:
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """A block whose lives were judged and pooled."""
-
     #: What was read.
     read: Read
     #: By container: what it is, the opinions on its lives, and what these say together.
@@ -317,14 +312,12 @@ class Assessed:
             yield containers, row, pool, course
 
     def instance(self, container: int) -> records.VerdictRow:
-        """Judge one instance by itself."""
         pool, *_ = pool_instances([self.pools[container]])
         pool = with_heap(pool, self.heaps.get(self.about[container].key))
         return verdict_row(pool, self, [container], growing=0, judged=1)[0]
 
 
 def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Assessed:
-    """Form an opinion on every life of a block, and pool the lives of each container."""
     readings = records.readings_of(found.readings.table)
     opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
     few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
@@ -359,7 +352,6 @@ _REJECTED: Final = tuple(records.columns_of(records.Rejected))
 
 
 def everything(block: Assessed) -> dict[str, pl.DataFrame]:
-    """Put all that was found about a block in frames."""
     found = list(block.workloads())
     judged = [
         (opinion.life.row, str(opinion.signal))
@@ -429,8 +421,6 @@ def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series)
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """All frames that were found in one pass over a recording, as `rmtoolkit.assessment.Assessment` names them."""
-
     recording: Recording
     lives: pl.DataFrame
     fits: pl.DataFrame
@@ -588,8 +578,6 @@ class TimeToLimit:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Growth of the memory that counts against the limit."""
-
     #: Bytes per day, their standard error, and that of how many more they may be.
     per_day: float
     error_per_day: float
@@ -655,7 +643,6 @@ def look_ahead(
     limit_known: bool,
     lasts: records.Exposure = records.ENDLESS,
 ) -> TimeToLimit:
-    """Say when the limit is reached, if it is."""
     if limit_bytes is None:
         rises = growing > th.LIKELY
         return TimeToLimit(Outlook.UNKNOWN if rises or not limit_known else Outlook.BOUNDED)
@@ -684,8 +671,6 @@ def _begun(opinion: Opinion, growth: Growth) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What the forecast of one workload is drawn from."""
-
     #: The instance that the chart shows.
     container_id: int
     #: Its running life.

@@ -272,7 +272,6 @@ class Envelope:
 
     @property
     def bins(self) -> int:
-        """Bins of a life."""
         return int(self.mean.shape[1])
 
 
@@ -463,8 +462,6 @@ _SPARSE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """All shapes for one number of bins."""
-
     #: Bin centres, 0 to 1.
     time: Array
     #: Orthonormal bases, each orthogonal to the constant: the first term of every shape (zeros for the constant), then
@@ -574,8 +571,6 @@ def whiten(rows: Array, rho: float) -> Array:
 
 
 class _Members(NamedTuple):
-    """All members of all families for a width, in their order."""
-
     #: Terms, each once.
     terms: Array
     #: Of each member: its terms, its family, the place of it within that, onset, shape.
@@ -713,7 +708,6 @@ class Given(NamedTuple):
     day_cycles: Array
 
     def at(self, rows: NDArray[np.int64]) -> Given:
-        """Take some of the rows."""
         return Given(*(column[rows] for column in self))
 
 

@@ -557,7 +557,6 @@ def advise(row: Mapping[str, object]) -> Iterator[Advice]:
 
 
 def advise_on(row: VerdictRow) -> Iterator[Advice]:
-    """Give advice on a verdict, made as it is asked for."""
     evidence = row.by_statistic
     if NOT_JUDGED in evidence:
         yield Advice(f"{REPORT_BUG}: {evidence[NOT_JUDGED].value}.", because=NOT_JUDGED)
@@ -641,5 +640,4 @@ def _room(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]
 
 
 def next_step(row: VerdictRow) -> str:
-    """Say the first piece of advice in a sentence or two."""
     return next(advise_on(row)).sentence

@@ -56,8 +56,6 @@ _LAG_SECONDS: Final = (3_600, _DAY_SECONDS)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query."""
-
     #: What its graph shows.
     shows: str
     #: The expression, to be pasted into Grafana or Prometheus.
@@ -85,7 +83,6 @@ class Alert:
 
 
 def quoted(text: str) -> str:
-    r"""Write text as a PromQL string."""
     written = []
     # Half a surrogate is no character: no label of Prometheus can hold one.
     for letter in _SURROGATE.sub("\ufffd", text):
@@ -227,7 +224,6 @@ class _Names:
         return _braces([*more, *self._places])
 
     def signal(self, signal: str) -> str:
-        """The metric of a signal."""
         if signal in _CGROUP:
             return _CGROUP[signal] + self.container()
         if signal in _PROCESS:

@@ -25,7 +25,6 @@ _STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean()
 
 
 def columns_of(record: type) -> dict[str, pl.DataType]:
-    """Give the columns that a record is stored in."""
     of = {one.name: str(one.type).removesuffix(" | None") for one in fields(record)}
     return {name: _STORED.get(kind, pl.String()) for name, kind in of.items()}
 
@@ -176,19 +175,15 @@ class Evidence:
 
     @property
     def hours(self) -> float:
-        """Length of its window."""
         return (self.end - self.start).total_seconds() / 3600 if self.start and self.end else 0.0
 
     @property
     def rejects(self) -> bool:
-        """Whether it says that a signal is not accepted."""
         return self.statistic.startswith(_REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What the chance of an OOM kill at any limit is worked out from, where memory grows."""
-
     per_day_bytes: float | None = None
     error_bytes: float | None = None
     level_bytes: float | None = None
@@ -293,7 +288,6 @@ VERDICTS: Final = pl.Schema(list(_ROW.items())[: list(_ROW).index("headline")])
 
 
 def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Put rows of verdicts in a frame of some of their columns."""
     found = list(rows)
     columns: dict[str, Any] = {name: [getattr(row, name) for row in found] for name in schema}
     columns["ahead"] = [None if row.ahead is None else asdict(row.ahead) for row in found]
@@ -373,7 +367,6 @@ class Life:
 
     @property
     def hours(self) -> float:
-        """From the first to the last sample."""
         return self.seconds / 3600
 
 
@@ -504,8 +497,6 @@ class Reading(Level):
 
 @dataclass(slots=True)
 class Opinion:
-    """What one life says."""
-
     life: Life
     #: Of the signal it is judged by; None when there are too few samples.
     reading: Reading | None = None
@@ -545,7 +536,6 @@ class Opinion:
 
     @property
     def signal(self) -> Signal | None:
-        """The signal it is judged by."""
         return None if self.reading is None else self.reading.signal
 
     def end_level(self, signal: Signal) -> float | None:
@@ -577,7 +567,6 @@ class Opinion:
 
     @property
     def footprint(self) -> Reading | None:
-        """Readings of what is nearest to the limit."""
         return self.readings.get(Signal.FOOTPRINT)
 
     @property
@@ -617,7 +606,6 @@ _SIGNALS: Final = {str(signal): signal for signal in Signal}
 
 
 def lives_of(table: pl.DataFrame) -> Iterator[Life]:
-    """Make records of the lives table."""
     ended = _LIFE.index("ended")
     for row in map(list, table.with_row_index("row").select(_LIFE).iter_rows()):
         row[ended] = Ending(row[ended])
@@ -642,8 +630,6 @@ def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], d
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to do."""
-
     #: The action, verb first.
     text: str
     #: Exactly what to set, run or write; None where there is nothing.
@@ -673,8 +659,6 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A function that holds more and more."""
-
     #: Function, file and line.
     place: str
     #: The function alone.
@@ -704,8 +688,6 @@ class HeapKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HeapReading:
-    """What a heap profile says."""
-
     kind: HeapKind
     #: What grows, the most suspicious first.
     suspects: tuple[Suspect, ...] = ()
@@ -726,8 +708,6 @@ class HeapReading:
 
 @dataclass(slots=True)
 class Pool:
-    """What several lives say together."""
-
     #: The lives that count, of the running version.
     opinions: list[Opinion]
     #: Probabilities, they sum to 1.
@@ -775,8 +755,6 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """For how long a life grows before something other than memory ends it."""
-
     #: Age of the youngest life.
     age_hours: float
     #: What a life hardly exceeds; None where restarts are too few to tell.
@@ -824,14 +802,11 @@ class OpenKind(StrEnum):
 
     @property
     def statistic(self) -> str:
-        """The statistic of the evidence that says so."""
         return f"open_{self}"
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Why a verdict is open."""
-
     kind: OpenKind
     #: The end of a sentence that begins with what was seen.
     why: str

@@ -179,8 +179,6 @@ ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Endin
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """Samples cut into lives."""
-
     #: A row per life, as `lives` returns it.
     table: pl.DataFrame
     #: The recording's samples with `life_row`, the row of the table, and `footprint_bytes`.
@@ -188,7 +186,6 @@ class Lifetimes:
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
-    """List the lifetimes of every container."""
     frames, _ = parallel_map(as_recording(recording), lambda part: {"lives": split(part).table}, otherwise=_not_cut)
     return frames["lives"]
 
@@ -660,8 +657,6 @@ _AFTER_START: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Everything read off the signals."""
-
     #: A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit` and
     #: `models.Shapes`, growth and its error per day, and `curve`, its place among the curves.
     table: pl.DataFrame
@@ -670,7 +665,6 @@ class Readings:
 
 
 def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readings:
-    """Read all signals of all lives."""
     samples = _with_swap(cut.samples)
     for name in rejected["signal"].unique().to_list():
         if name in samples.columns:

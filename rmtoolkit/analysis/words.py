@@ -71,7 +71,6 @@ class Situation:
 
     @property
     def main(self) -> Opinion | None:
-        """The life that stands for the workload."""
         return self.pool.main
 
     @property
@@ -212,7 +211,6 @@ _HORIZON_WORDS: Final = "90 days"
 
 
 def headline(situation: Situation) -> str:
-    """Say the verdict in one sentence."""
     row = situation.row
     subject = row.workload or row.container or "this process"
     if row.verdict == Verdict.LEAK:
@@ -290,7 +288,6 @@ def _why_open(situation: Situation) -> str:
 
 
 def reason(situation: Situation) -> str:
-    """Say why, in one sentence."""
     row, main, pool = situation.row, situation.main, situation.pool
     if main is None or main.reading is None:
         why = situation.question.why
@@ -416,7 +413,6 @@ _TOO_FEW: Final = _unknown("too few samples")
 
 
 def answers(row: VerdictRow, pool: Pool) -> list[tuple[str | None, ...]]:
-    """Answer the five questions for one workload."""
     found = (_stabilises(row, pool), _bounded(row, pool), _threads(pool), _close(row, pool), _reserved(pool))
     place = (row.cluster, row.namespace, row.workload, row.container)
     return [(*place, question, *answer) for question, answer in zip(QUESTIONS, found, strict=True)]
@@ -568,7 +564,6 @@ _LATER_PART: Final = 0.4375
 
 
 def layers(main: Opinion) -> Iterator[Evidence]:
-    """Tell what the memory is made of, where the allocator and the cgroup say it."""
     say = partial(Evidence.of, main)
     heap, whole = main.readings.get(Signal.ALLOCATED), main.footprint
     if heap is not None and whole is not None and heap.bounded > th.LIKELY:

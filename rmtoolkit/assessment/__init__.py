@@ -671,7 +671,6 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | As
 
 
 def as_assessment(source: Source | Assessment, **options: Any) -> Assessment:  # noqa: ANN401 - those of `assess`
-    """Give an Assessment back as it is; assess anything else."""
     return source if isinstance(source, Assessment) else assess(source, **options)
 
 

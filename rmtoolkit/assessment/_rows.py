@@ -392,7 +392,6 @@ _TARGET: Final = 0.05
 
 
 def named(rows: pl.DataFrame) -> pl.DataFrame:
-    """Name every row."""
     about = rows.select(WORKLOAD).to_dicts()
     return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(_anchors(about), dtype=TEXT))
 
@@ -435,7 +434,6 @@ def complete(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_values(rows: pl.DataFrame, found: Sequence[tuple[object, ...]], names: str) -> pl.DataFrame:
-    """Put values, a tuple a row, into columns of `WORKLOADS`."""
     schema = {name: WORKLOADS[name] for name in names.split()}
     return rows.with_columns(pl.DataFrame(found, schema=schema, orient="row"))
 
@@ -451,7 +449,6 @@ def of_runs() -> dict[str, pl.Expr]:
 
 
 def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
-    """Count the lives of each workload."""
     runs = beside(lives, containers.select("container_id", *WORKLOAD), "container_id").group_by(WORKLOAD)
     return beside(rows, runs.agg(**of_runs()), WORKLOAD)
 
@@ -498,7 +495,6 @@ def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl
 
 
 def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
-    """Find the window of each workload and what happened in it, by the container that is shown."""
     about = part.containers.select("container_id", *WORKLOAD, "pod", "cadence_seconds", "workload_kind")
     found = (
         beside(about, spans(part.samples), "container_id")
@@ -550,7 +546,6 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_words(rows: pl.DataFrame) -> pl.DataFrame:
-    """Say the verdict, the one action and what the limit rests on."""
     said = []
     for at, row in enumerate(
         rows.select(name for name in _SAID_FROM.split() if name in rows.columns).iter_rows(named=True)

@@ -382,7 +382,6 @@ def _summed(kind: str, joined: pl.DataFrame, setting: str) -> pl.DataFrame:
 
 
 def evidence_of(workloads: pl.DataFrame) -> pl.DataFrame:
-    """Give a row per piece of evidence, with the number of lives that it rests on."""
     exploded = workloads.select("workload_id", "runs", "evidence").explode("evidence", empty_as_null=False)
     found = exploded.filter(pl.col("evidence").is_not_null()).unnest("evidence")
     whole = pl.col("statistic").is_in(OF_ALL_LIVES)
@@ -427,7 +426,6 @@ QUERIES: Final = pl.Schema({"workload_id": pl.UInt32(), **typed(TEXT, "shows pro
 
 
 def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Lay out all advice, a row each: the one action first, then what else there is to do."""
     found = [
         (row["workload_id"], rank, one.text.rstrip(".") + ".", one.setting, one.expected, one.because, one.until)
         for row in rows.iter_rows(named=True)
@@ -530,7 +528,6 @@ def up_to_date(before: pl.DataFrame) -> pl.DataFrame:
 
 
 def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Name what changed; give the rows with their change, and a row per change."""
     if before is None:
         return rows, pl.DataFrame(schema=CHANGES)
     on = list(WORKLOAD)

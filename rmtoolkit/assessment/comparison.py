@@ -167,8 +167,6 @@ class Comparison:
 
 
 class _Side(NamedTuple):
-    """What is known of one of the two."""
-
     where: str
     row: Row
     layers: dict[str, int | None]
@@ -180,8 +178,6 @@ class _Side(NamedTuple):
 
 
 class _Layer(NamedTuple):
-    """A row of `COMPARED`."""
-
     layer: str
     local_bytes: int | None
     cluster_bytes: int | None
@@ -190,7 +186,6 @@ class _Layer(NamedTuple):
 
 
 def find_row(found: Assessment, workload: str) -> Row:
-    """Find a workload's row, or that of one of its pods, by its name."""
     rows: list[Row] = []
     for row in found.workloads.iter_rows(named=True):
         written = ["/".join(row[part] for part in some if row[part] is not None) for some in _FORMS_OF_NAME]

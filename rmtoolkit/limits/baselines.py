@@ -243,7 +243,6 @@ def crane_memory(recording: Recording) -> pl.DataFrame:
 
 
 def autopilot_memory(recording: Recording) -> pl.DataFrame:
-    """Compute the moving-window recommendation of Google's Autopilot for memory."""
     peaks = (
         footprint(recording)
         .group_by("workload_row", "container_id", pl.col("time").dt.truncate("5m"), maintain_order=True)

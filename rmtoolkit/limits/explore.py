@@ -39,8 +39,6 @@ _BUSY: Final = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is different."""
-
     startup_scale: float = 1.0
     spread_seconds: float = 0.0
     threads: int | None = None
@@ -100,7 +98,6 @@ class Outcome:
 
     @property
     def levels(self) -> list[Level]:
-        """What is known of where it runs and how high it starts."""
         steady, running, starts = self.settled_bytes, self.running_bytes, self.startups
         found = [] if steady is None else [Level("steady", steady, steady, steady)]
         found += [] if running is None else [Level("running peak", running, running, running)]
@@ -124,7 +121,6 @@ def measured_threads(past: Past) -> int | None:
 
 
 def change(past: Past, wanted: Change) -> Floats:
-    """Give what would have been used."""
     return _changed(past, wanted)[0]
 
 
@@ -183,7 +179,6 @@ def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
 
 
 def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
-    """Say what a workload container would need after a change."""
     used, settled, moved = _changed(past, wanted)
     if not used.size:
         return Outcome(used, need, None, None, np.zeros(0), 0, np.zeros(past.killed.height))
@@ -320,8 +315,6 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Chosen(AtLimit):
-    """One limit, and the recorded past under it."""
-
     kills: pl.DataFrame
     #: Recorded starts that needed more.
     starts_above: int
@@ -399,7 +392,6 @@ def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:
 
 
 def choose(known: Scene, limit_bytes: int) -> Chosen:
-    """Say everything of one limit."""
     one, found = known.at(limit_bytes), known.found
     kills = known.past.kills(found.used, limit_bytes, found.killed)
     # From the limit in force, or the peak where there is none.

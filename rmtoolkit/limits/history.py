@@ -357,7 +357,6 @@ def _row(recording: Recording) -> pl.Series:
 
 
 def workloads(recording: Recording) -> pl.DataFrame:
-    """List the workload containers of a recording."""
     about = recording.containers.with_columns(workload_row=_row(recording))
     siblings = about.select(
         "workload_row", n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64)
@@ -372,7 +371,6 @@ def workloads(recording: Recording) -> pl.DataFrame:
 
 
 def kills(recording: Recording) -> pl.DataFrame:
-    """List the OOM kills of a recording with the limit and the request that held then."""
     rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
     found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time").sort("time")
     for kind in ("limit", "request"):
@@ -646,7 +644,6 @@ def _tops(used: pl.DataFrame, recording: Recording) -> pl.DataFrame:
 
 
 def usage_rows(recording: Recording) -> pl.DataFrame:
-    """Say which workload each container belongs to."""
     return recording.containers.select("container_id", workload_row=_row(recording))
 
 

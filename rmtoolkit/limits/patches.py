@@ -129,7 +129,6 @@ def _object(one: Resources) -> tuple[str | None, ...]:
 
 
 def _grouped(wanted: Iterable[Resources]) -> dict[tuple[str | None, ...], list[Resources]]:
-    """Put together what is written in one patch."""
     groups: dict[tuple[str | None, ...], list[Resources]] = {}
     for one in wanted:
         if obstacle(one) is None:

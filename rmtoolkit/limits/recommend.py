@@ -55,12 +55,10 @@ class _Case(NamedTuple):
 
     @property
     def hours(self) -> float:
-        """How long its history is."""
         return (self.need.history_seconds or 0.0) / 3600
 
     @property
     def cadence_hours(self) -> float:
-        """How far its samples lie apart."""
         return (self.need.cadence_seconds or 0.0) / 3600
 
     @property
@@ -76,12 +74,10 @@ class _Case(NamedTuple):
 
     @property
     def climb_a_month(self) -> float:
-        """How much its peaks rise."""
         return math.pow(max((self.need.base_bytes or 0.0) / (self.need.need_bytes or 1), 1.0), 30 / 7) - 1
 
     @property
     def growth_a_month(self) -> float:
-        """How much it grows, as a share of its need."""
         return 30 * (self.need.growth_bytes_per_day or 0.0) / max(self.need.need_bytes or 0, 1)
 
     @property
@@ -96,7 +92,6 @@ class _Case(NamedTuple):
 
     @property
     def one_in(self) -> str:
-        """The chance that is accepted."""
         return _one_in(self.chance)
 
     @property
@@ -106,12 +101,10 @@ class _Case(NamedTuple):
 
     @property
     def smallest_one_in(self) -> str:
-        """The same in words."""
         return _one_in(self.smallest)
 
 
 def reason(case: _Case) -> str:
-    """Say in a few sentences why."""
     need, said, limit, kills = case.need, case.said, case.said.recommended_limit_bytes, case.need.kills_now
     killed = first(killed_unnamed=kills and need.killed_at_bytes is None, killed=kills)
     names: list[str | None]
@@ -263,7 +256,6 @@ def quantity(bytes_: int) -> str:
 
 
 def check_chance(oom_probability: float) -> None:
-    """Refuse what is no chance."""
     if not 0 < oom_probability < 1:
         msg = f"oom_probability must be between 0 and 1, got {oom_probability!r}."
         raise RmtoolkitError(msg)

@@ -339,7 +339,6 @@ def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
 
 
 def lookup(margins: Margins) -> Callable[[Need], Scores]:
-    """Prepare `Margins.scores` for many workloads."""
     lengths = np.unique(margins.tables["history_seconds"].to_numpy())
     known: dict[tuple[int, int], Scores] = {}
 
@@ -354,7 +353,6 @@ def lookup(margins: Margins) -> Callable[[Need], Scores]:
 
 
 def as_margins(margins: Margins | str | os.PathLike[str] | None) -> Margins:
-    """Take margins as people give them."""
     if isinstance(margins, Margins):
         return margins
     return Margins.shipped() if margins is None else Margins.load(margins)
@@ -898,7 +896,6 @@ def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) ->
 
 
 def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:
-    """Price the OOM kills that are to be expected in a month."""
     if oom_probability is None or price_per_incident is None:
         return None
     return oom_probability * price_per_incident * HOURS_PER_MONTH / _WEEK

@@ -164,7 +164,6 @@ def startup_spread(seconds: float, recording: Recording) -> WhatIf:
 
 
 def with_threads(threads: float, recording: Recording) -> WhatIf:
-    """Set the number of threads."""
     if recording.samples["threads"].null_count() == recording.samples.height:
         msg = "The recording does not know how many threads there were. Hint: scrape process_threads beside the memory."
         raise RmtoolkitError(msg)
@@ -174,7 +173,6 @@ def with_threads(threads: float, recording: Recording) -> WhatIf:
 
 
 def with_traffic(factor: float, recording: Recording) -> WhatIf:
-    """Scale the traffic."""
     used = pl.coalesce(FOOTPRINTS)
     floor = used.quantile(0.05, "lower").over("container_id")
     shift = recording.samples.select("container_id", "time", shift=(used - floor).clip(0) * (factor - 1))
@@ -432,7 +430,6 @@ class Past:
         return block_peaks(pl.DataFrame(about | {"time": times, "used_bytes": used.astype(np.int64)}))
 
     def pod_peaks(self, used: Floats) -> Whole:
-        """Find the highest sample of each pod."""
         ends = np.append(self.first[1:], used.size)
         found = [low + int(used[low:high].argmax()) for low, high in zip(self.first, ends, strict=True)]
         return np.array(found, dtype=np.int64)

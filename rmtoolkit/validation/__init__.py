@@ -210,7 +210,6 @@ ORDERS: Final = (
 
 
 def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]:
-    """Find every order that is broken."""
     has = {name: samples[name].count() > 0 for order in ORDERS for name in (order.low, order.high)}
     layered: set[int] = set()
     for order in ORDERS:
@@ -258,7 +257,6 @@ def with_references(recording: Recording) -> pl.DataFrame:
 
 
 def _near(samples: pl.DataFrame, signal: str, *, largest: bool) -> pl.DataFrame:
-    """Give each sample of a signal its most favourable reading within one scrape."""
     beside = [
         pl.when(pl.col("container_id") == pl.col("container_id").shift(by)).then(pl.col("value").shift(by))
         for by in (1, -1)
@@ -344,7 +342,6 @@ CHANGES: Final = 0.7
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
-    """Find amounts that no machine has, and settings in which nothing runs."""
     samples = recording.samples
     for name in BYTE_SIGNALS:
         yield _values(samples, name, "absurd_value", pl.col(name) >= _NO_MACHINE_BYTES)
@@ -382,7 +379,6 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
 
 
 def whole_megabytes(name: str) -> pl.Expr:
-    """Tell whole numbers of MB from others."""
     return (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0)
 
 

@@ -118,8 +118,6 @@ TYPES: Final = {
 
 
 class Shape(StrEnum):
-    """The shape of a point."""
-
     CIRCLE = "circle"
     SQUARE = "square"
     DIAMOND = "diamond"
@@ -175,8 +173,6 @@ def _cut(piece: Piece, first: float, last: float) -> Piece:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A straight line from one point to another."""
-
     look: str
     x: float
     x2: float
@@ -219,8 +215,6 @@ Mark = Line | Area | Rule | Point | Bar | Text
 
 
 class Grows(StrEnum):
-    """How a scale turns values into px."""
-
     EVENLY = "evenly"
     #: Shares: square roots, so that 5 % can be read and 0 is there.
     AS_ROOT = "as root"
@@ -238,7 +232,6 @@ class Scale:
     grows: Grows = Grows.EVENLY
 
     def of(self, values: ArrayLike) -> Floats:
-        """Turn values into px."""
         found = np.asarray(values, dtype=np.float64)
         if self.grows is Grows.AS_ROOT:
             share = np.sign(found) * np.sqrt(np.abs(found))
@@ -249,11 +242,9 @@ class Scale:
         return np.asarray(self.first + share * (self.last - self.first), dtype=np.float64)
 
     def at(self, value: float) -> float:
-        """Turn one value into px."""
         return float(self.of(value))
 
     def back(self, px: float) -> float:
-        """Turn px into a value."""
         share = (px - self.first) / (self.last - self.first)
         if self.grows is Grows.AS_ROOT:
             return share * abs(share)
@@ -267,21 +258,17 @@ PX: Final = Scale(0, 1, 0, 1)
 
 
 class Box(NamedTuple):
-    """A rectangle in px."""
-
     left: float
     top: float
     right: float
     bottom: float
 
     def overlaps(self, other: Box) -> bool:
-        """Tell whether two boxes share more than an edge."""
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def holds(self, other: Box) -> bool:
-        """Tell whether another box lies inside."""
         wide = self.left <= other.left and other.right <= self.right
         return wide and self.top <= other.top and other.bottom <= self.bottom
 
@@ -306,7 +293,6 @@ _EAST_ASIAN: Final = 0x2E80
 
 
 def text_width(written: str, *, bold: bool = False) -> float:
-    """Guess how wide a 12 px text is."""
     width = sum(_WIDTHS.get(letter, _LETTER if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
     return width * (_BOLD if bold else 1)
 
@@ -341,11 +327,9 @@ class Plot:
         self.marks += marks
 
     def painted(self) -> list[Mark]:
-        """Give the marks from the lowest to the uppermost."""
         return sorted(self.marks, key=lambda mark: _DEPTH[mark.look] if not isinstance(mark, Text) else len(_DEPTH))
 
     def take(self, *boxes: Box) -> None:
-        """Keep labels away from boxes."""
         self.taken += boxes
 
     def rule(self, look: str, value: float, says: str = "", x: float | None = None, x2: float | None = None) -> float:
@@ -373,7 +357,6 @@ class Plot:
         return None
 
     def label(self, places: Iterable[Place], written: str, look: str = "", beside: float | None = None) -> bool:
-        """Write a label at the first place that is free."""
         places, bold = list(places), TYPES[look].bold
         # A label too many in a narrow chart is better than none in a wide one.
         for narrow in (self.narrow, 1.0):
@@ -386,7 +369,6 @@ class Plot:
         return False
 
     def write(self, x: float, y: float, anchor: str, written: str, look: str = "", swatch: str = "") -> None:
-        """Write a text where it is told to stand."""
         self.add(Text(look, x, y, anchor, written, swatch))
 
     def clear(self, places: Iterable[Place], written: str, look: str = "") -> list[Place]:
@@ -401,7 +383,6 @@ class Plot:
         ]
 
     def name(self, point: tuple[float, float], written: str, look: str = "") -> bool:
-        """Write a label beside a point, over no curve where that can be."""
         x, y = point
         near: list[Place] = [(x + 10, y - 6, "start"), (x + 10, y - 20, "start"), (x - 10, y + 16, "end")]
         near += [(x + 10, y + 16, "start"), (x - 10, y - 6, "end"), (x, y - 14, "middle"), (x, y + 24, "middle")]
@@ -409,7 +390,6 @@ class Plot:
         return self.label([*self.clear(near, written, look), *near], written, look)
 
     def left_axis(self, ticks: Iterable[tuple[float, str]]) -> None:
-        """Write values at the left."""
         for value, written in ticks:
             self.write(self.x.first - 7, self.y.at(value) + 4, "end", written)
 

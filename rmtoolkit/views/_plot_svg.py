@@ -106,7 +106,6 @@ def _text(label: Text) -> Markup:
 
 
 def write(mark: Mark, plot: Plot, ident: str = "") -> Markup | None:
-    """Write one mark; ids that it refers to begin with `ident`."""
     if isinstance(mark, Text):
         return _text(mark)
     look = LOOKS[mark.look]
@@ -184,7 +183,6 @@ def picture(
 
 
 def note(width: float, height: float, says: str) -> Markup:
-    """Draw a sentence where there is nothing to draw."""
     plot = Plot(PX, PX, Box(0, 0, width, height))
     plot.write(6, 20, "start", f"{says}.")
     return picture(width, height, plot, says=says)

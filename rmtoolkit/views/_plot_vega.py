@@ -57,7 +57,6 @@ class Slot:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Its columns."""
         return _COLUMNS[self.kind]
 
     def layer(self, x: Any, y: Any, tokens: Mapping[str, str], data: Any = None) -> Any:  # noqa: ANN401 - channels, charts
@@ -94,7 +93,6 @@ class Slot:
         return drawn.encode(**place, **channels, **paints, **words)
 
     def rows(self, plot: Plot, tokens: Mapping[str, str]) -> list[tuple[Any, ...]]:
-        """Write the marks of a plot that belong to it."""
         return [
             row
             for mark in plot.marks
@@ -143,7 +141,6 @@ def _rounded(values: Any, digits: int | None) -> list[float]:  # noqa: ANN401 - 
 
 
 def text_rows(plots: Sequence[Plot], tokens: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
-    """Write the texts of plots, each tied to an instant or to the left edge."""
     found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TEXTS}
     for plot in plots:
         for mark in plot.marks:
@@ -178,7 +175,6 @@ def _pinned(label: Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
 
 
 def text_layers(x: Any, px: Any) -> list[Any]:  # noqa: ANN401 - channels and charts
-    """Make the layers that draw texts."""
     alt: Any = import_module("altair")
     # A swatch stands before its label, also where that had to move.
     beside = alt.ExprRef(f"{_INSIDE}-10")
@@ -212,14 +208,12 @@ def _fading(colour: str) -> dict[str, Any]:
 
 
 def _thinned(colour: str, share: int) -> str:
-    """Let so much of a colour through; what draws pictures without a browser knows hex alone."""
     if colour.startswith("#"):
         return f"{colour}{round(share * 2.55):02x}"
     return f"color-mix(in srgb,{colour} {share}%,transparent)"
 
 
 def columns(names: Mapping[str, tuple[str, ...]], rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, Rows]:
-    """Turn rows into columns, for every data set that there is."""
     return {
         name: dict(zip(wanted, map(list, zip(*rows[name], strict=True)), strict=True))
         if rows.get(name)
@@ -267,7 +261,6 @@ _SCALES: Final = {Grows.EVENLY: "linear", Grows.AS_ROOT: "sqrt", Grows.AS_LOG: "
 
 
 def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list[Any]:  # noqa: ANN401 - altair, charts
-    """Write the texts of plots where they stand, over a halo; small squares before those that have one."""
     labels = [mark for plot in plots for mark in plot.marks if isinstance(mark, Text)]
     x, y = alt.X("x:Q", scale=None, axis=_silent(alt)), alt.Y("y:Q", scale=None, axis=_silent(alt))
     squares = [{"x": one.x + 5, "y": one.y - 4, "c": tokens[LOOKS[one.swatch].fill]} for one in labels if one.swatch]

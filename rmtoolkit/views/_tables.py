@@ -136,7 +136,6 @@ def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:
 
 
 def code(line: str, *, copied: bool) -> Markup:
-    """Write a line of code, perhaps with a button that copies it."""
     block = el("code", breakable(line), class_="block")
     if not copied:
         return block
@@ -146,7 +145,6 @@ def code(line: str, *, copied: bool) -> Markup:
 
 @lru_cache(maxsize=64)
 def marked(mark: text.Mark, name: str = "span") -> Markup:
-    """Write a mark: its shape and its word."""
     return el(name, charts.mark(mark.shape), mark.word, class_=f"marked {mark.token}")
 
 
@@ -157,7 +155,6 @@ _HOUR: Final = 3600
 
 
 def write(columns: Sequence[Column], rows: Sequence[Row], **attributes: Any) -> Markup:  # noqa: ANN401 - of `table`
-    """Write rows as the columns say."""
     heads = [(head, kind) for head, kind, _ in columns]
     return table(heads, [[cell(row) for _, _, cell in columns] for row in rows], **attributes)
 
@@ -316,7 +313,6 @@ def _lives(*, seconds: bool) -> tuple[Column, ...]:
 
 
 def _amount(value: int | None) -> str:
-    """Write an amount; what is not known of a life or a pod is a dash."""
     return text.NOT_APPLICABLE if value is None else text.memory(value)
 
 

@@ -68,7 +68,6 @@ def _rule(row: Row, alert: Alert) -> dict[str, Any]:
 
 
 def _labels(row: Row) -> dict[str, str]:
-    """Name a workload as its alerts do."""
     return {name: text.printable(row[name]) for name in WORKLOAD if row[name] is not None}
 
 

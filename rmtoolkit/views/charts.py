@@ -32,7 +32,6 @@ _SHAPES: Final = {"▲": "M6 1.2 11.4 10.8H.6Z", "●": "M6 1.2a4.8 4.8 0 1 0 .0
 
 @lru_cache(maxsize=64)
 def mark(shape: str) -> Markup:
-    """Draw one of the marks ▲ ● ◆ in the colour of the text around it; the word stands beside it."""
     drawn = el("path", d=_SHAPES[shape], fill="currentColor")
     return el("svg", drawn, class_="mark", width=12, height=12, viewBox="0 0 12 12", aria_hidden="true")
 
@@ -107,8 +106,6 @@ _MOST_KILLS: Final = 12
 
 
 class Sparks:
-    """Draws the spark of any container of an Assessment."""
-
     def __init__(self, found: Assessment, shown: Iterable[int]) -> None:
         recording = found.recording
         mine = pl.col("container_id").is_in(pl.Series(sorted(set(shown)), dtype=pl.UInt32).implode())
@@ -130,7 +127,6 @@ class Sparks:
         return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
 
     def curve(self, container: int) -> Curve | None:
-        """Give the memory of a container, cut at lives and gaps."""
         samples, lives = self._samples.get(container), self._lives.get(container)
         signal = None if samples is None else next((name for name in LINES if samples[name].count()), None)
         if samples is None or signal is None:
@@ -143,7 +139,6 @@ class Sparks:
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:
-        """Draw the spark of a container."""
         line = self.curve(container)
         if line is None:
             return text.NOT_APPLICABLE
@@ -163,7 +158,6 @@ class Picture:
     axis: tuple[float, float] | None = None
 
     def __repr__(self) -> str:
-        """Say what it shows."""
         return f"<Picture: {text.printable(self.says)}>"
 
     def _repr_html_(self) -> str:

@@ -69,7 +69,6 @@ def as_told(rows: pl.DataFrame, found: Assessment) -> pl.DataFrame:
 
 
 def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
-    """Put verdicts into a format, whole."""
     # Made in memory: what polars writes to a full disk itself is lost without a word, or with a riddle.
     made = io.BytesIO()
     if ending == ".parquet":
@@ -86,7 +85,6 @@ def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
 
 
 def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
-    """Write verdicts in the format that the file's name asks for."""
     return write_whole(path, as_bytes(verdicts, check_format(path)), FORMATS)
 
 

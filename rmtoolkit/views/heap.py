@@ -323,7 +323,6 @@ _TOKENS: Final = {"grows": "leak", "rests": "ok"}
 
 
 def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
-    """Write the whole page."""
     kind = ""
     if isinstance(found, AllocatorAnswer):
         what, parts = "Statistics of an allocator", _of_allocator(found)
@@ -342,7 +341,6 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
 
 
 def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
-    """Write the page to a file, whole or not at all."""
     check_target(path, ENDINGS)
     return write_whole(path, page(found, source=source).encode(), ENDINGS)
 

@@ -38,7 +38,6 @@ _WORTH: Final = 0.002
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
-    """Write the short answer about a profile."""
     said = [theme.styled("bold", line, colour=colour) for line in text.wrapped(found.headline)]
     lines = [*said, *_about(source, spans(found.heap))]
     facts = [(what, said) for what, said in found.heap.summary.lines() if what != "recorded"]
@@ -58,7 +57,6 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
 
 
 def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
-    """Write the short answer about what changed between two profiles."""
     lines = [*text.wrapped(found.headline), *_about(source, _both(found))]
     sums = [
         (what, getattr(found.before.summary, name), getattr(found.after.summary, name))
@@ -94,12 +92,10 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
 
 
 def changed_rows(found: DiffAnswer) -> list[dict[str, Any]]:
-    """Keep the functions of which an amount that is shown has changed."""
     return [row for row in found.table.iter_rows(named=True) if any(row[f"{name}_change"] for name in SHOWN)]
 
 
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
-    """Write the short answer about an allocator's own statistics."""
     totals = found.allocator.totals
     lines = [*text.wrapped(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
     if totals.height:
@@ -210,7 +206,6 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
 
 
 def known(write: Callable[[float], str], value: float | None) -> str:
-    """Write an amount, where there is one."""
     return write(value) if value else text.NOT_APPLICABLE
 
 

@@ -55,7 +55,6 @@ class Node:
 
 
 def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None) -> list[Node]:
-    """Find where each node of a tree is drawn."""
     grows = () if suspects is None else suspects.filter(reading="grows")["function"][:1]
     marked = {spoken(plain_name(name)) for name in grows}
     rows = list(nodes.iter_rows(named=True))
@@ -100,7 +99,6 @@ def _changed(row: dict[str, Any], most: int) -> tuple[str, float]:
 
 
 def amount(row: dict[str, Any], by: str) -> str:
-    """Write how much a node is."""
     write = text.memory if by.endswith("_bytes") else lambda value: f"{value:,}"
     shown = write(row["value"])
     if row["before"] is None:
@@ -119,7 +117,6 @@ def labels(node: Node, by: str) -> list[str]:
 
 
 def fitting(written: list[str], width: float) -> str:
-    """Choose the longest label that fits."""
     letters = int((width - 10) / LETTER)
     found = next((label for label in written if len(label) <= letters), None)
     if found is not None:
@@ -128,7 +125,6 @@ def fitting(written: list[str], width: float) -> str:
 
 
 def describe(node: Node, by: str) -> str:
-    """Say all about a node."""
     row = node.row
     said = f"{text.printable(row['name'])}: {amount(row, by)}, {text.share(node.share)}"
     if row["file"]:
@@ -169,7 +165,6 @@ def _says(nodes: list[Node], by: str) -> str:
 
 
 def legend(*, compared: bool) -> Markup:
-    """Say what the colours are."""
     kinds = (
         (("more", "holds more"), ("less", "holds less"), ("same", "as before"))
         if compared
@@ -281,7 +276,6 @@ def _instant(second: float | None, step: int) -> str:
 
 
 def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:
-    """Write what a page draws from."""
     places: dict[tuple[Any, ...], int] = {}
     frames = []
     for about in whole.about:

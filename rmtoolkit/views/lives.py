@@ -67,7 +67,6 @@ def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
 
 
 def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
-    """Plot lives by age."""
     shown = lives[-SHOWN:]
     end = _reach(shown)
     curves = [_inside(life, end) for life in shown]
@@ -96,12 +95,10 @@ def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
 
 
 def titled(row: dict[str, Any], name: str) -> tuple[str, str]:
-    """Say whose lives a plot shows, and what it says."""
     return f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", _says(row)
 
 
 def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
-    """Draw lives by age; `name` says whose they are."""
     title, says = titled(row, name)
     before = (el("title", title), el("desc", says))
     drawn = plotted(lives, row)

@@ -85,7 +85,6 @@ def plot_memory(source: Source | Assessment, workload: str | None = None, *, the
 
 
 def of_timeline(drawn: Timeline, row: dict[str, Any], theme: Theme = "light") -> alt.LayerChart:
-    """Draw what was collected of a container."""
     chart = timeline_svg.Chart(drawn, row).compose(axes=True)
     says = f"Memory of {text.printable(text.named(row))} over time. {timeline_svg.describe(drawn, row)}"
     return _chart(timeline_svg.WIDTH, timeline_svg.HEIGHT, chart, chart.strip, says=says, theme=theme, timed=True)
@@ -242,7 +241,6 @@ def _fleet_row(plot: _plot.Plot, row: dict[str, Any], y: float, target: float) -
 
 
 def _fleet_words(row: dict[str, Any]) -> str:
-    """Say a row in words, with its figures."""
     parts = [text.VERDICTS[row["verdict"]].word.lower(), f"peak {text.memory(row['peak_bytes'])}"]
     parts += [f"limit {text.configured(row['limit_bytes'])}"] if row["limit_bytes"] else []
     advised = row["advised_limit_bytes"]

@@ -29,7 +29,6 @@ def _of_notebook(selector: str) -> str:
 
 
 def themed(selector: str, *names: str) -> Markup:
-    """Put sheets under one selector, with the notebook's theme or the system's."""
     return Markup(_of_system(selector) + _of_notebook(selector) + _under(selector, *names))
 
 

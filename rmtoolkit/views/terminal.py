@@ -56,7 +56,6 @@ def table(
 
 
 def about(found: Assessment, source: str) -> str:
-    """Say what was judged."""
     fleet = found.fleet
     words = [text.count(fleet.workloads, "workload"), text.count(fleet.containers, "container")]
     if found.span:
@@ -230,7 +229,6 @@ def _block(row: dict[str, Any]) -> list[str]:
 
 
 def check_format(path: str | os.PathLike[str]) -> None:
-    """See that limits can be written to a file of that name."""
     check_target(path, FORMATS)
 
 
@@ -242,6 +240,5 @@ def as_bytes(found: Assessment, ending: str) -> bytes:
 
 
 def write(found: Assessment, path: str | os.PathLike[str]) -> Path:
-    """Write limits in the format that the file's name asks for."""
     check_format(path)
     return write_whole(path, as_bytes(found, Path(path).suffix.lower()), FORMATS)

@@ -40,7 +40,6 @@ SGR: Final[Mapping[str, str]] = {"leak": "1;31", "ok": "1;36", "unsure": "1;35",
 
 
 def styled(name: str, written: str, *, colour: bool) -> str:
-    """Write in a style of the terminal."""
     return f"\x1b[{SGR[name]}m{written}\x1b[0m" if colour and written else written
 
 
@@ -49,11 +48,9 @@ GAP: Final = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Set figures to the right, each column as wide as its widest."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def variables(tokens: Mapping[str, str]) -> str:
-    """Write tokens as CSS custom properties."""
     return ";".join(f"--rm-{name}:{value}" for name, value in tokens.items())

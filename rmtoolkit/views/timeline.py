@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to the container."""
-
     time: int
     kind: str
     words: str
@@ -103,12 +101,10 @@ class Curve:
 
     @property
     def last_bytes(self) -> float | None:
-        """The newest value."""
         return float(self.pieces[-1][1][-1]) if self.pieces else None
 
     @property
     def peak_bytes(self) -> float:
-        """The largest value; 0 where there is none."""
         return max((float(values.max()) for _, values in self.pieces), default=0.0)
 
 
@@ -149,7 +145,6 @@ class Cutter:
         return [there[low:high] for low, high in stretches(self.times[there], self.life[there])]
 
     def curve(self, values: NDArray[np.float64], name: str, token: str) -> Curve:
-        """Make a curve."""
         runs = self._runs(values)
         return Curve(name, token, tuple(thin(self.times[run], values[run], *self.span) for run in runs))
 

@@ -136,5 +136,4 @@ def rows(
 
 
 def says(timeline: Timeline, row: dict[str, Any]) -> str:
-    """Say in words what the chart shows."""
     return f"Memory over time. {describe(timeline, row)}"

@@ -71,7 +71,6 @@ def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Mark
 
 
 def titled(timeline: Timeline, row: dict[str, Any], pod: str) -> tuple[str, str]:
-    """Write the heading of a chart, and whose memory it shows."""
     title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
     band = "band = 80 % interval" if timeline.forecast is not None else ""
     one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
@@ -79,8 +78,6 @@ def titled(timeline: Timeline, row: dict[str, Any], pod: str) -> tuple[str, str]
 
 
 class Chart(_plot.Plot):
-    """The plot of one container, and the strip below it for what happened."""
-
     def __init__(self, timeline: Timeline, row: dict[str, Any], top: float | None = None, narrow: float = 1.0) -> None:
         self.t, self.row = timeline, row
         limits = [value for _, _, value in timeline.limits]
@@ -116,7 +113,6 @@ class Chart(_plot.Plot):
         return self
 
     def moment(self, time: int) -> str:
-        """Write an instant, with seconds where the chart spans minutes."""
         return text.moment(_plot.instant(time), seconds=self.t.until - self.t.start < 15 * 60_000)
 
     def _limits(self) -> None:
@@ -404,7 +400,6 @@ def _short(time: int, *, days: bool) -> str:
 
 
 def describe(timeline: Timeline, row: dict[str, Any]) -> str:
-    """Say in words what the chart shows: a few sentences with the figures."""
     line = timeline.line
     parts = [
         text.period(_plot.instant(timeline.start), _plot.instant(timeline.now)),

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
-    """The class that dashboards are of."""
-
     _wiring: Wiring
     _beside: tuple[ipywidgets.Widget, ...] = ()
     #: Whether a picture without controls goes along, for where no kernel runs.
@@ -52,7 +50,6 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         return "text/html", str(self.static())
 
     def static(self, ident: str = "") -> Markup:
-        """Write what is shown, without its controls."""
         return el(
             "div",
             el("style", Markup(self._sheet().css.split("#rm-", maxsplit=1)[0])),
@@ -62,7 +59,6 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         )
 
     def close(self) -> None:
-        """Take away every connection, control and picture."""
         # Python closes what it throws away, also where a wrong argument kept it from ever being made.
         if hasattr(self, "_wiring"):
             self._wiring.close(*self.children, *self._beside, self.layout)
@@ -87,8 +83,6 @@ _LEFT_ALONE: Final = "The last good result stays on screen."
 
 
 class Wiring:
-    """Observers of one dashboard, and where it shows what went wrong in them."""
-
     def __init__(self) -> None:
         self.alert = ipywidgets.HTML("", layout=ipywidgets.Layout(width="100%"))
         self.alert.add_class("rm-alert")
@@ -108,18 +102,14 @@ class Wiring:
         self._undo.append(lambda: widget.unobserve(guarded, names=names))
 
     def lead(self, control: ipywidgets.Widget, board: Board, trait: str) -> None:
-        """Set a trait to what the user chooses."""
         self.watch(control, "value", lambda change: board.set_trait(trait, change.new))
 
     def press(self, button: ipywidgets.Button, action: Callable[[], object]) -> None:
-        """Call an action when a button is pressed."""
         guarded = self.guarded(lambda _: action())
         button.on_click(guarded)
         self._undo.append(lambda: button.on_click(guarded, remove=True))
 
     def hear(self, page: ipywidgets.DOMWidget, action: Callable[[str, str], object]) -> None:
-        """Call an action when the page sends something."""
-
         def receive(_: object, content: dict[str, Any], __: object) -> None:
             guarded(content)
 
@@ -160,7 +150,6 @@ class Wiring:
         self.alert.value = "" if said is None else el("p", text.printable(said), " ", _LEFT_ALONE)
 
     def close(self, *widgets: ipywidgets.Widget) -> None:
-        """Undo every connection and close widgets with all that is in them."""
         while self._undo:
             self._undo.pop()()
         for widget in (*widgets, self.alert):
@@ -189,7 +178,6 @@ class Slider(NamedTuple):
     step: float
 
     def set(self, value: float, *, low: float | None = None, high: float | None = None) -> None:
-        """Set the value, and the ends where they are given."""
         for control in (self.slider, self.number):
             # The ends are widened first: a value outside would be pulled to one of them.
             if low is not None:
@@ -221,40 +209,33 @@ def slider(label: str, value: float, low: float, high: float, *, step: float, un
 
 
 def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobox:
-    """Make a box to type into that lists what matches."""
     about = {"description": label, "style": _LABEL, "continuous_update": False}
     return _classed(ipywidgets.Combobox(value=value, options=tuple(options), **about), "rm-wide")
 
 
 def choice(label: str, options: Sequence[tuple[str, Any]], value: object) -> ipywidgets.ToggleButtons:
-    """Make a row of buttons of which one is pressed."""
     return ipywidgets.ToggleButtons(options=list(options), value=value, description=label, style=_LABEL)
 
 
 def dropdown(label: str, options: Sequence[tuple[str, Any]], value: object) -> ipywidgets.Dropdown:
-    """Make a list to choose from."""
     return ipywidgets.Dropdown(options=list(options), value=value, description=label, style=_LABEL)
 
 
 def button(label: str) -> ipywidgets.Button:
-    """Make a button; its words are its name."""
     return ipywidgets.Button(description=label, layout=ipywidgets.Layout(width="auto"))
 
 
 def moment(label: str) -> ipywidgets.Text:
-    """Make a box for an instant."""
     return _classed(ipywidgets.Text(description=label, style=_LABEL, continuous_update=False), "rm-moment")
 
 
 def html(value: str, *classes: str) -> ipywidgets.HTML:
-    """Make a place for markup."""
     return _classed(ipywidgets.HTML(value), *classes)
 
 
 def box(
     *widgets: ipywidgets.Widget, classes: Sequence[str] = (), kind: type[ipywidgets.Box] = ipywidgets.HBox
 ) -> ipywidgets.Box:
-    """Put widgets beside each other, or as the kind of box does it."""
     return _classed(kind(list(widgets)), *classes)
 
 
@@ -270,7 +251,5 @@ def controls(*widgets: ipywidgets.Widget, also: Sequence[str] = ()) -> ipywidget
 
 
 class Page(anywidget.AnyWidget):
-    """The first child of every dashboard."""
-
     _esm = asset("copy.js") + asset("zoom.js") + asset("dashboard.js")
     css = traitlets.Unicode(DASHBOARD).tag(sync=True)

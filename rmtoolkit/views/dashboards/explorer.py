@@ -43,7 +43,6 @@ _CHEAPER: Final = 0.9
 
 
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
-    """Say what the limit that was chosen means, and what ours would."""
     return join(
         el("p", _which(scene, chosen), class_="rm-at"),
         el("p", *(_unbroken(part) for part in _headline(scene, chosen, name, ours)), class_="headline"),

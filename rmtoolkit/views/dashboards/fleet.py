@@ -59,7 +59,6 @@ def belongs(row: Row, tile: str) -> bool:
 
 
 def selected(rows: Sequence[Row], wanted: Fleet) -> list[Row]:
-    """Filter and sort."""
     words = wanted.search.casefold().split()
     found = [
         row
@@ -74,12 +73,10 @@ def selected(rows: Sequence[Row], wanted: Fleet) -> list[Row]:
 
 
 def pages(count: int) -> int:
-    """Count the pages of so many rows."""
     return max(-(-count // PAGE), 1)
 
 
 def on_page(rows: Sequence[Row], page: int) -> Sequence[Row]:
-    """Keep the rows of one page."""
     return rows[page * PAGE : (page + 1) * PAGE]
 
 
@@ -98,7 +95,6 @@ _SHOWN_NAME: Final = 70
 
 
 def headline(found: Assessment) -> Markup:
-    """Say in a sentence how the fleet is."""
     fleet = found.fleet
     note = [text.period(*found.span)] if found.span else []
     note += [f"coverage {text.share(fleet.coverage)}"] if fleet.coverage is not None else []
@@ -126,7 +122,6 @@ def _tile(tile: Tile, *, pressed: bool) -> Markup:
 
 
 def table(found: Sequence[Row], wanted: Fleet, sparks: Mapping[int, object], spark_head: str) -> Markup:
-    """Write one page of the table."""
     names = columns.heads(tuple(column for column, _ in _COLUMNS), spark_head)
     sorts = ("name", *(sort for _, sort in _COLUMNS))
     heads = [_head(wanted, *name, sort) for name, sort in zip(names, sorts, strict=True)]
@@ -166,7 +161,6 @@ def _row(row: Row, spark: object) -> Markup:
 
 
 def pager(count: int, page: int) -> Markup:
-    """Write which rows are shown, and buttons to the others."""
     last = pages(count) - 1
     first = page * PAGE
     where = f"{first + 1:,}–{min(first + PAGE, count):,} of {count:,}" if count else "0 of 0"

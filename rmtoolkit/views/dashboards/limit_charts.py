@@ -78,8 +78,6 @@ _UNIT: Final = 22
 
 
 class Named(NamedTuple):
-    """A limit with a name."""
-
     name: str
     limit_bytes: int
     look: str
@@ -132,7 +130,6 @@ def amount(value: float | None, currency: str) -> str:
 
 
 def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
-    """Draw what a month costs at every limit: memory below, incidents above."""
     known = scene.curve.drop_nulls("memory")
     totals = known["total"].drop_nulls()
     prices = _of_named(scene, lambda one: one.total_per_month)
@@ -328,7 +325,6 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
 
 
 def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
-    """Plot the same, and say it."""
     plot = limit_plot(scene, 1.0, _plot.Grows.AS_ROOT)
     plot.left_axis(_plot.chance_ticks())
     known = scene.curve.drop_nulls("oom_probability")

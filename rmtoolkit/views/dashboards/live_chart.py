@@ -77,7 +77,6 @@ class LiveChart(anywidget.AnyWidget):
             self.live, self._esm, self.still = True, script, ""
 
     def draw(self, rows: dict[str, Any], axes: dict[str, float], says: str, step_ms: float = 1000.0) -> None:
-        """Replace everything at once."""
         with self.hold_sync():
             self.home = {"x0": axes["x0"], "x1": axes["x1"]}
             self.rows, self.says, self.step = rows, says, step_ms

@@ -69,7 +69,6 @@ class Case:
         self.heap: Callable[[str], HeapAnswer | None] = cache(self._answer)
 
     def row(self, name: str) -> dict[str, Any]:
-        """Give everything about a workload."""
         return self.found.workloads.row(self._at[name], named=True)
 
     def _answer(self, name: str) -> HeapAnswer | None:
@@ -81,7 +80,6 @@ class Case:
         return frame.filter(workload_id=self._at[name])
 
     def instances(self, name: str) -> pl.DataFrame:
-        """Give the pods of a workload, with their own verdicts."""
         return self.of(self.found.instances, name)
 
     def kills(self, name: str, pod: str) -> list[dict[str, Any]]:
@@ -114,7 +112,6 @@ def _in(frame: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
 
 
 def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline:
-    """Collect what the chart of one container draws."""
     found = case.timelines.of(row, span)
     if found is None:
         msg = f"{text.printable(row['workload'])} has no memory sample to draw."
@@ -127,7 +124,6 @@ _SHOWN: Final = 8
 
 
 def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str = "") -> Markup:
-    """Show what a heap profile answers."""
     if answer is not None:
         return _drawn(answer, function)
     if function:
@@ -208,8 +204,6 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What is shown for a state."""
-
     aside: Markup
     answer: Markup
     judged: Markup
@@ -229,7 +223,6 @@ class Picture:
 
 
 def picture(case: Case, state: State) -> Picture:
-    """Show a state."""
     judged = case if state.judged is None else case.again(state.workload, state.judged)
     row = _row(judged, state)
     whole = timeline(case, row if judged is case else _row(case, state))
@@ -269,7 +262,6 @@ def picture(case: Case, state: State) -> Picture:
 
 
 def windows(case: Case, workload: str) -> list[tuple[str, int]]:
-    """Offer stretches of the past to look at."""
     row = case.row(workload)
     whole = timeline(case, row)
     least = _LEAST_STEPS * 1000 * (row["cadence_seconds"] or 1.0)
@@ -283,7 +275,6 @@ _LARGEST_SHARE: Final = 0.8
 
 
 def pods(case: Case, workload: str) -> list[tuple[str, str]]:
-    """Offer the pods of a workload."""
     names = case.instances(workload)["pod"].to_list()
     several = [(text.printable(pod), pod) for pod in names if pod is not None] if len(names) > 1 else []
     return [(ALL_PODS, ""), *several]

@@ -145,7 +145,6 @@ def report(
 
 
 def write(found: Contents, path: str | os.PathLike[str], *, date: dt.datetime | None = None) -> Path:
-    """Write what a report says as one HTML page, or as PDF."""
     check_target(path, ENDINGS)
     html = page(found, written=_date(date))
     with replacing(path, ENDINGS) as part:
@@ -180,7 +179,6 @@ def contents(
     currency: str = "USD",
     **asked: Any,  # noqa: ANN401 - as `assess` takes it
 ) -> Contents:
-    """Find out what a report says, without writing it."""
     # Who has an Assessment needs no analysis; what is wrong with a small file is said before the long work.
     from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
     from rmtoolkit.limits.risk import USUAL  # noqa: PLC0415
@@ -213,7 +211,6 @@ _CHUNK: Final = 32
 
 
 def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
-    """Write the whole page."""
     found, rows = contents.found, contents.rows
     patches = per_workload(found.workloads.filter(~pl.col("accepted")))
     drawn = _Drawn(contents, patches)

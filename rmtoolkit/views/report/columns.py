@@ -21,8 +21,6 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its head, its cell, and what it is sorted by."""
-
     head: str
     kind: str
     cell: Callable[[Row], object]
@@ -44,7 +42,6 @@ class Section:
     order: Callable[[Row], float] | None = None
 
     def choose(self, rows: Iterable[Row]) -> list[Row]:
-        """Choose the rows, in their order."""
         found = [row for row in rows if self.belongs(row)]
         return found if self.order is None else sorted(found, key=self.order)
 
@@ -53,7 +50,6 @@ _LONGEST_SETTING: Final = 160
 
 
 def row(about: Row, columns: tuple[Column, ...], spark: object, history: str) -> Markup:
-    """Write one row."""
     cells = [
         el(
             "td",
@@ -92,7 +88,6 @@ def class_of(column: Column, about: Row) -> str | None:
 
 
 def links(rows: Sequence[Row], most: int) -> Markup:
-    """Name workloads as links to their cards."""
     shown: list[object] = []
     for about in rows[:most]:
         shown += [", " if shown else "", link(about)]
@@ -100,14 +95,12 @@ def links(rows: Sequence[Row], most: int) -> Markup:
 
 
 def link(about: Row) -> Markup:
-    """Name a workload as a link to its card."""
     name: str = about["name"]
     whole = name if len(name) > SHOWN_NAME else None
     return el("a", shortened(name, SHOWN_NAME), href=f"#{about['anchor']}", title=whole)
 
 
 def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]:
-    """Give text, class and side of the heads."""
     rest: list[tuple[str, str, str]] = [
         (spark if column is SPARK else column.head, column.kind, "n" if column.number else "") for column in columns
     ]
@@ -115,7 +108,6 @@ def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]
 
 
 def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
-    """Give what the columns are sorted by, the name's first."""
     found: list[Any] = [None]
     for column in columns:
         value = None if column.value is None else column.value(about)
@@ -172,7 +164,6 @@ def _cost(about: Row) -> object:
 
 
 def _gives(about: Row) -> Markup:
-    """Write what can be given back, and what that costs."""
     cost = about["waste_per_month"]
     priced = el("span", f"{text.money(cost, about['currency'])} a month", class_="small") if cost else None
     return el("span", text.fleet_memory(about["waste_bytes"] or 0), priced)
@@ -255,7 +246,6 @@ CHANCE: Final = _figure(
 
 
 def advised(about: Row, bought: Sequence[Row]) -> Markup | None:
-    """Write the limits of one workload."""
     if about["action"] is None:
         return None
     if bought:
@@ -308,7 +298,6 @@ def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
 
 
 def known(about: Row) -> Markup | None:
-    """Write what the team knows and accepts of a workload."""
     if about["accepted_because"] is None:
         return None
     said = {"size": "It has passed the size that was accepted.", "day": "It was accepted until a day that is past."}
@@ -323,7 +312,6 @@ def known(about: Row) -> Markup | None:
 
 
 def bounds(about: Row) -> str:
-    """Write up to which size and day a workload is accepted."""
     words = []
     if about["accepted_bound_bytes"] is not None:
         words.append(f"up to {text.configured(about['accepted_bound_bytes'])}")

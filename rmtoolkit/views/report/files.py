@@ -39,7 +39,6 @@ _SECONDS: Final = 300
 
 
 def chromium() -> str:
-    """Find a Chromium."""
     asked = os.environ.get("RMTOOLKIT_CHROMIUM")
     for name in (asked,) if asked else _BROWSERS:
         if found := shutil.which(name):
@@ -52,7 +51,6 @@ def chromium() -> str:
 
 
 def print_page(html: str, target: Path) -> None:
-    """Print a page."""
     browser = chromium()
     with tempfile.TemporaryDirectory(prefix="rmtoolkit-") as folder:
         page, made = Path(folder, "page.html"), Path(folder, "page.pdf")
@@ -88,7 +86,6 @@ _NAME: Final = 120
 
 
 def markdown(contents: Contents) -> str:
-    """Write the report as Markdown."""
     found, fleet = contents.found, contents.found.fleet
     lines = [f"# {fleet.sentence}", ""]
     where = f"Start with **{_name(contents.rows[fleet.start_with])}**: " if fleet.start_with is not None else ""
@@ -172,7 +169,6 @@ FILES: Final = (
 
 
 def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
-    """Write the files."""
     made = make_folder(folder)
     found = contents.found
     limits = recommend_limits(found)

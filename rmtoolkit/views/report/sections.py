@@ -32,15 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a report says."""
-
     found: Assessment
     title: str = "Memory report"
     #: What is accepted of workloads that are not there.
     unmatched: tuple[Acknowledgement, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
-        """Say the headline's sentence."""
         return f"<Contents: {self.found.fleet.sentence}>"
 
     @cached_property
@@ -189,7 +186,6 @@ def told(found: Assessment, awake: Iterable[Row]) -> list[tuple[Row, str, str]]:
 
 
 def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
-    """Write what changed since last time."""
     if found.fleet.gone is None:
         return None
     changes = told(found, awake)
@@ -216,7 +212,6 @@ def _rest(left_out: int, held: int, inside: Callable[[], Markup]) -> Markup | No
 
 
 def _more(amount: int, shown: int) -> Markup | None:
-    """Count below a list those that are not in it."""
     return el("p", text.and_more(amount, shown).strip(), class_="note") if amount > shown else None
 
 
@@ -237,7 +232,6 @@ def _was(amount: int) -> str:
 
 
 def failures(found: Assessment, awake: Iterable[Row]) -> Markup | None:
-    """Write which of the five questions fail, and for whom."""
     asked = found.checklist.select("workload_id", "question", "reading").sort("workload_id", maintain_order=True)
     known = {row["workload_id"]: row for row in awake}
     counted = Counter(asked.select("question", "reading").iter_rows())
@@ -346,7 +340,6 @@ _ACCEPTED: Final[Sequence[Column]] = (
 
 
 def raised_again(rows: Iterable[Row]) -> Markup | None:
-    """Name what was accepted and has passed its bound."""
     passed = [row for row in rows if row["accepted_passed"] is not None]
     said: list[object] = []
     for row in passed[:_SHOWN_NAMES]:
@@ -364,7 +357,6 @@ _COMPLETE: Final = 0.95
 
 
 def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
-    """Write the section."""
     fleet, report = found.fleet, found.recording.report
     few = [row for row in rows if row["coverage"] is not None and row["coverage"] < _COMPLETE]
     few.sort(key=lambda row: row["coverage"])
@@ -397,7 +389,6 @@ def _first(names: list[str]) -> str:
 
 
 def _gaps(found: Assessment) -> str:
-    """Count stretches without samples, as the lives that ended in one tell."""
     ended = found.lives.filter(pl.col("ended") == Ending.GAP)["container_id"]
     stretches, hidden = text.count(len(ended), "stretch", "stretches"), text.count(ended.n_unique(), "container")
     return f"{stretches} without samples in {hidden}, too long to say what happened" if len(ended) else ""
@@ -469,7 +460,6 @@ def top(found: Assessment, title: str) -> Markup:
 
 
 def heading(found: Assessment) -> Markup:
-    """Write the headline as a heading."""
     first, *others = found.fleet.sentence.replace(" %", "\u00a0%").split(". ")
     said = [el("span", first.removesuffix("."), "."), *(el("span", " ", one.removesuffix("."), ".") for one in others)]
     return el("h1", *said)
@@ -515,8 +505,6 @@ def _act(row: Row) -> Markup:
 
 
 class Tile(NamedTuple):
-    """One figure of a fleet."""
-
     name: str
     figure: str
     verdict: str | None
@@ -535,7 +523,6 @@ COUNTED: Final[Mapping[str, Callable[[Row], bool]]] = {
 
 
 def figures(found: Assessment) -> list[Tile]:
-    """Gather what the tiles say."""
     fleet = found.fleet
     alarms = dict(fleet.alarms)
     month = fleet.waste_per_month
@@ -634,7 +621,6 @@ def groups(found: Assessment) -> Markup | None:
 
 
 def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
-    """Write each OOM kill with what was said before it."""
     frame = found.kills.sort("time", "container_id", descending=True)
     known = {row["workload_id"]: row for row in rows}
     shown = frame.filter(pl.col("workload_id").is_in(list(known))).head(_SHOWN_KILLS)
