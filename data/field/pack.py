@@ -23,8 +23,8 @@ from measure import Facts, measure
 if TYPE_CHECKING:
     from recorded import Recorded
 
-#: The last one was recorded when the verdicts were done with.
-PARTS = (*corpus.PARTS, "fresh")
+#: The last ones were recorded when the verdicts were done with.
+PARTS = (*corpus.PARTS, "fresh", "fresh2")
 #: Growth beyond this part of the level is no rest.
 REST = 0.03
 _UNREST = "memory still grows at the window's end"
@@ -51,8 +51,9 @@ def weighed(shown: Recorded, whole: Recorded) -> tuple[Recorded, Recorded, int]:
     """
     planned: int = shown.plan["label"]["item_bytes"]
     frame = whole.frame.drop_nulls(["dead_bytes", "working_set_bytes"])
-    longest = frame.group_by("life").len().sort("len", "life")["life"][-1]
-    frame = frame.filter((pl.col("life") == longest) & (pl.col("dead_bytes") > 0))
+    of = ["container", "life"]
+    longest = frame.group_by(of).len().sort("len", *of).select(of).tail(1)
+    frame = frame.join(longest, on=of, maintain_order="left").filter(pl.col("dead_bytes") > 0)
     if frame["dead_bytes"].n_unique() < FEWEST_SAMPLES:
         return shown, whole, planned
     items = frame["dead_bytes"].to_numpy() / planned
@@ -183,11 +184,12 @@ def counts(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Make everything of each part."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
-    plan = [json.loads(line)["run"] for line in (target / "plan.jsonl").read_text().splitlines()]
+    plan = [json.loads(line) for line in (target / "plan.jsonl").read_text().splitlines()]
     taken: set[tuple[str, str]] = set()
     everything: list[dict[str, Any]] = []
     for part in PARTS:
-        finished = [run for run in sorted(plan) if run[0] == part[0] and (folder / f"{run}.parquet").exists()]
+        mine = sorted(run["run"] for run in plan if run["label"]["part"] == part)
+        finished = [run for run in mine if (folder / f"{run}.parquet").exists()]
         if not finished:
             everything += pl.read_csv(target / f"{part}_labels.csv", infer_schema_length=None).rows(named=True)
             continue

@@ -38,7 +38,7 @@ STARTS_PER_SECOND = 1
 NICENESS = -10
 _CALM = f"nice -n {-NICENESS}"
 _DIES = "setpriv --pdeathsig KILL"
-_SIGNALS = {"HUP": signal.SIGHUP, "USR1": signal.SIGUSR1}
+_SIGNALS = {"HUP": signal.SIGHUP, "USR1": signal.SIGUSR1, "TERM": signal.SIGTERM}
 
 
 class Group(Container):
@@ -77,30 +77,52 @@ class Group(Container):
             time.sleep(0.01)
 
 
-class FieldRun(Recording):
-    """A run of a program while it is recorded, with the load beside it."""
+class Driver:
+    """The load on one replica, and what it last said."""
 
-    def __init__(self, run: Run, setup: Setup, layout: cgroups.Layout, out: Path, work: Path, epoch: int) -> None:
-        self._setup = setup
-        self._group: Group | None = None
-        self._pending, self._said = b"", [0, 0, 0]
-        super().__init__(run, Path(), layout, out, work, epoch)
-        entries = {"seed": run.seed, "window": run.window_seconds, "folder": str(setup.folder), "port": setup.port}
-        entries |= json.loads(run.components[0])
-        self._load = subprocess.Popen(
+    def __init__(self, run: Run, setup: Setup) -> None:
+        self._pending, self.said = b"", [0, 0, 0]
+        entries = {"seed": run.seed + setup.replica, "window": run.window_seconds, "folder": str(setup.folder)}
+        entries |= {"port": setup.port} | json.loads(run.components[0])
+        self._process = subprocess.Popen(
             [*_CALM.split(), sys.executable, str(HERE / "load.py"), json.dumps(entries)],
             stdout=subprocess.PIPE,
             stderr=(setup.folder / "load.log").open("wb"),
             stdin=subprocess.DEVNULL,
         )
-        if self._load.stdout:
-            os.set_blocking(self._load.stdout.fileno(), False)
+        if self._process.stdout:
+            os.set_blocking(self._process.stdout.fileno(), False)
 
-    def _container(self, pod: str, replica: int, version: int) -> Container:  # noqa: ARG002 - one pod, one version
-        program, fill = self._setup.program, self._setup.fill
+    def read(self) -> list[int]:
+        """Take the last whole line."""
+        if self._process.stdout:
+            self._pending += self._process.stdout.read() or b""
+        *lines, self._pending = self._pending.split(b"\n")
+        if lines:
+            self.said = [int(word) for word in lines[-1].split()]
+        return self.said
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+class FieldRun(Recording):
+    """A run of a program while it is recorded, with a load beside each replica."""
+
+    def __init__(
+        self, run: Run, setups: list[Setup], layout: cgroups.Layout, out: Path, work: Path, epoch: int
+    ) -> None:
+        self._setups = setups
+        super().__init__(run, Path(), layout, out, work, epoch)
+        self._loads = [Driver(run, setup) for setup in setups]
+
+    def _container(self, pod: str, replica: int, version: int) -> Container:  # noqa: ARG002 - each release is the same
+        program, fill = self._setups[replica].program, self._setups[replica].fill
         log = "2>>log" if "<" in program.command else ">>log 2>&1"
-        self._group = Group(
-            ["/bin/sh", "-c", f"cd {self._setup.folder}; exec {_CALM} {_DIES} {fill(program.command)} {log}"],
+        return Group(
+            ["/bin/sh", "-c", f"cd {self._setups[replica].folder}; exec {_CALM} {_DIES} {fill(program.command)} {log}"],
             {"PATH": "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin:/bin"}
             | {name: fill(value) for name, value in program.environment.items()},
             name=pod,
@@ -108,41 +130,38 @@ class FieldRun(Recording):
             limit_bytes=self.run.limit_bytes,
             back_off=BackOff(self.run.back_off_scale),
         )
-        return self._group
 
     def step(self, now: float) -> bool:
-        """Measure once, with what the load has counted."""
+        """Measure once, with what the loads have counted."""
         before = len(self._rows)
         over = super().step(now)
         second = int(now - self.epoch)
         planned = self.run.label["signal"]
-        if planned and second and second % planned[1] == 0 and self._group:
-            self._group.signal(_SIGNALS[planned[0]])
-        if len(self._rows) > before:
-            self._rows[-1] = (*self._rows[-1][: -len(TRUTH)], *self._counted(second))
+        if planned and (second == planned[1] if planned[0] == "TERM" else second and second % planned[1] == 0):
+            for pod in self._pods:
+                if pod.alive and isinstance(pod.container, Group):
+                    pod.container.signal(_SIGNALS[planned[0]])
+        for place, row in enumerate(self._rows[before:], start=before):
+            load = self._loads[self._pods[row[0]].replica]
+            self._rows[place] = (*row[: -len(TRUTH)], *self._counted(load, second))
         return over
 
-    def _counted(self, second: int) -> tuple[int | None, ...]:
+    def _counted(self, load: Driver, second: int) -> tuple[int | None, ...]:
         """Give the lab's columns of truth as far as the load knows them: items times what one takes by plan."""
-        if self._load.stdout:
-            self._pending += self._load.stdout.read() or b""
-        *lines, self._pending = self._pending.split(b"\n")
-        if lines:
-            self._said = [int(word) for word in lines[-1].split()]
-        work, items, load, *gauges = self._said
+        work, items, thousandths, *gauges = load.read()
         label = self.run.label
         stored = items * label["item_bytes"]
         dead = stored if label["leak"] else 0
-        told = (second, second, stored, dead, 0, 0, work, load, *gauges)
+        told = (second, second, stored, dead, 0, 0, work, thousandths, *gauges)
         return (*told, *[None] * (len(TRUTH) - len(told)))
 
     def _over(self, second: int) -> bool:
         return second >= self.run.window_seconds + self.run.after_seconds
 
     @property
-    def port(self) -> int:
-        """First of the ports of the run."""
-        return self._setup.port
+    def ports(self) -> list[int]:
+        """First of the ports of each replica."""
+        return [setup.port for setup in self._setups]
 
     def told(self) -> str:
         """Say in a line what came of it."""
@@ -152,24 +171,25 @@ class FieldRun(Recording):
         return (
             f"{self.run.run} {label['shape']}, {label['use']}: {len(self._rows)} samples, "
             f"{kinds.count('oom_kill')} kills, {kinds.count('error')} errors, "
-            f"work {self._said[0]}, items {self._said[1]}, {level} MiB"
+            f"work {self._loads[0].said[0]}, items {self._loads[0].said[1]}, {level} MiB"
         )
 
     def close(self) -> None:
         """End everything and remove the folder."""
-        self._load.kill()
-        self._load.communicate()
+        for load in self._loads:
+            load.close()
         super().close()
-        self._setup.remove(keep=self._out / f"{self.run.run}.txt")
+        for setup in reversed(self._setups):
+            setup.remove(keep=self._out / f"{self.run.run}.txt")
 
 
 class Setup:
-    """The folder, ports and files of a run, made before it starts."""
+    """The folder, ports and files of a replica, made before it starts."""
 
-    def __init__(self, run: Run, work: Path, tools: Path, port: int) -> None:
-        self.run, self.port = run, port
+    def __init__(self, run: Run, replica: int, work: Path, tools: Path, port: int) -> None:
+        self.replica, self.port = replica, port
         self.program = PROGRAMS[run.label["shape"]]
-        self.folder = work / f"{run.run}.d"
+        self.folder = work / f"{run.run}-{replica}.d"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o777)
         self.folder.chmod(0o777)  # some daemons become a user of their own
@@ -228,21 +248,24 @@ def record(plan: list[Run], out: Path, tools: Path, *, jobs: int) -> None:
     layout = cgroups.find()
     if not layout.version:
         sys.exit("No memory cgroup can be made here: be root, with a writable cgroup file system.")
-    ports = deque(range(FIRST_PORT, FIRST_PORT + PORTS_PER_RUN * (jobs + 1), PORTS_PER_RUN))
+    ports = deque(range(FIRST_PORT, FIRST_PORT + 2 * PORTS_PER_RUN * (jobs + 1), PORTS_PER_RUN))
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    preparing: list[Setup] = []
+    preparing: list[tuple[Run, list[Setup]]] = []
     active: list[FieldRun] = []
     work = Path(tempfile.mkdtemp(prefix="rmfield-"))
     work.chmod(0o755)
     try:
         while active or pending or preparing:
             if pending and len(active) + len(preparing) < jobs:
-                preparing.append(Setup(pending.popleft(), work, tools.absolute(), ports.popleft()))
-            for setup in [setup for setup in preparing if setup.before.poll() is not None][:STARTS_PER_SECOND]:
-                preparing.remove(setup)
-                active.append(FieldRun(setup.run, setup, layout, out, work, int(time.time()) + 1))
+                run = pending.popleft()
+                setups = [Setup(run, it, work, tools.absolute(), ports.popleft()) for it in range(run.replicas)]
+                preparing.append((run, setups))
+            ready = [pair for pair in preparing if all(setup.before.poll() is not None for setup in pair[1])]
+            for run, setups in ready[:STARTS_PER_SECOND]:
+                preparing.remove((run, setups))
+                active.append(FieldRun(run, setups, layout, out, work, int(time.time()) + 1))
             for ended in next_second(active):
-                ports.append(ended.port)
+                ports.extend(ended.ports)
                 print(f"{ended.told()}, {len(active)} active, {len(pending)} to come", flush=True)
     finally:
         for recording in active:

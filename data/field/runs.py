@@ -36,15 +36,17 @@ _rows: list[dict[str, Any]] = []
 
 def _run(program: str, use: str, kind: str, limit: int, window: int, *, set_: dict[str, str] | None = None,
          signal: tuple[str, int] | None = None, item: int = 0, undecidable: str = "", bound: int = 0,
-         **load: Any) -> None:  # noqa: ANN401  # fmt: skip
+         replicas: int = 1, releases: tuple[int, ...] = (), **load: Any) -> None:  # noqa: ANN401  # fmt: skip
     """Add a run: what is used how, kind, limit in MiB, window, settings, and the load.
 
-    `item` is what one item takes by plan (its payload when not given), `bound` the items at which growth ends.
+    `item` is what one item takes by plan (its payload when not given), `bound` the items at which growth ends;
+    `releases` are seconds at which each replica gives way to a new one; a `signal` comes every so many seconds, TERM,
+    which is a restart, once.
     """
     _rows.append({
         "program": program, "use": use, "kind": kind, "limit": limit, "window": window, "settings": set_ or {},
         "signal": signal, "item": item or load.get("size", 100), "undecidable": undecidable, "bound": bound,
-        "load": load,
+        "replicas": replicas, "releases": list(releases), "load": load,
     })  # fmt: skip
 
 
@@ -93,7 +95,7 @@ def _lsp(language: str, text: str, *, opened: bool) -> dict[str, Any]:
         {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}},
         {"method": "initialized", "params": {}},
     ]
-    ends = {"python": "py", "typescript": "ts", "markdown": "md", "toml": "toml"}
+    ends = {"python": "py", "typescript": "ts", "markdown": "md", "toml": "toml", "sql": "sql"}
     document = {"uri": f"file:///w/f{'$n' if opened else ''}.{ends[language]}", "languageId": language, "version": 1}
     first = {"textDocument": {**document, "text": text}}
     opens = {"method": "textDocument/didOpen", "params": first}
@@ -117,6 +119,7 @@ _MARKDOWN = "".join(
     f"# Part {i}\n\n* one of $v\n* two\n\nText with `code {i}` and [a link](b{i}.md).\n\n" for i in range(60)
 )
 _TOML = "".join(f'[table{i}]\nname = "$v"\nports = [{i}, 2, 3]\nsub = {{ a = {i}, b = true }}\n\n' for i in range(60))
+_SQL = "".join(f"select a{i}, b from t{i} where c = '$v' and d > {i};\n" for i in range(40))  # noqa: S608 - text
 _SESSION = "/examples/servlets/servlet/SessionExample?dataname=d&datavalue=$v"
 
 
@@ -572,13 +575,103 @@ def _strangers() -> None:
     _run("memory-level", "entries never deleted", "leak", 256, 540, item=4500, rate=30, set_={"size": "3000"}, **keep)
     _run("workerd", "a map of the worker", "leak", 320, 560, item=9000, rate=25, set_={"size": "4000"}, **keep)
     _run("workerd", "garbage collected", "collect", 256, 420, rate=30, set_={"size": "8000"}, **work)
+def _more_strangers() -> None:
+    """Programs for a second look, after what the first one showed had been mended."""
+    keep, work = _http("/keep/$n"), _http("/busy/$n", kept=0)
+
+    def engine(program: str, use: str, kind: str, limit: int, window: int, do: str, size: int = 2000,
+               entries: int = 400, **more: Any) -> None:  # noqa: ANN401
+        kept = {} if kind in ("leak", "fill") else {"kept": 0}
+        _run(program, use, kind, limit, window, send=f"{do} $n\n", set_={"size": str(size), "entries": str(entries)},
+             **{"item": size, **kept, **more})
+
+    engine("lancedb", "rows never deleted", "leak", 512, 600, "keep", 2500, rate=0.8, item=36000)
+    engine("lancedb", "searches in waves", "wave", 384, 480, "work", 400, rate=4, profile="wave", period=120)
+    engine("deltalake", "tables never dropped", "leak", 320, 540, "keep", 400, rate=2, item=60000)
+    engine("deltalake", "nightly reads", "batch", 320, 560, "work", 3000, rate=1.5, profile="batch", period=110)
+    engine("cozo", "rows never deleted, in business hours", "leak", 256, 600, "keep", 700, rate=22, profile="wave",
+           period=150)
+    engine("cozo", "same rows, restarted", "steady", 128, 520, "same", 3000, 2500, rate=25, signal=("TERM", 240))
+    engine("loro", "a history that is never cut, until it is killed", "leak", 48, 600, "keep", 3000, rate=45)
+    engine("loro", "a document for each request, in bursts", "wave", 96, 480, "work", 4000, rate=12,
+           profile="bursts", period=80)
+    engine("typst", "a compiler for each tenant", "leak", 640, 540, "keep", 2000, rate=0.4, item=900000)
+    engine("typst", "nightly bills", "batch", 320, 560, "work", 4000, rate=0.5, profile="batch", period=120)
+    engine("ast-grep", "trees never dropped, after a flag", "leak", 256, 600, "keep", 2000, rate=2.5, item=60000,
+           onset=220)
+    engine("ast-grep", "searches in waves", "wave", 128, 480, "work", 4000, rate=3, profile="wave", period=110)
+    engine("zen", "a decision for each request, in steps", "leak", 192, 560, "keep", 2000, rate=8, item=12000,
+           profile="stairs", period=140)
+    engine("zen", "rules asked, ramp", "steady", 128, 480, "work", 3000, rate=25, profile="ramp")
+    sql: dict[str, Any] = {"size": 60, "item": 20000, "rate": 1.2}
+    _run("sqruff", "documents never closed", "leak", 256, 540, **sql, **_lsp("sql", _SQL, opened=True))
+    _run("sqruff", "one document edited", "steady", 256, 480, **sql, **_lsp("sql", _SQL, opened=False))
+    _run("rolldown", "bundles never closed", "leak", 384, 540, item=90000, rate=1, **_http("/bundles/$n"))
+    _run("rolldown", "nightly builds", "batch", 320, 560, rate=2, profile="batch", period=110,
+         **_http("/once/$n", kept=0))
+    _run("automerge", "a history that is never cut", "leak", 384, 600, item=1500, rate=6, set_={"size": "1500"},
+         **keep)
+    _run("automerge", "a document for each request", "collect", 256, 480, rate=5, set_={"size": "2000"},
+         **_http("/once/$n", kept=0))
+    _run("nedb", "documents never removed", "leak", 320, 540, item=5000, rate=12, set_={"size": "3000"}, **keep)
+    _run("nedb", "documents expire, restarted", "expire", 192, 520, rate=14, signal=("TERM", 180),
+         set_={"size": "3000", "age": "50"}, **_http("/expire/$n", kept=0))
+    _run("graphql-yoga", "rows kept by a resolver", "leak", 256, 560, item=9000, rate=8,
+         set_={"size": "4000", "age": "1"}, **_http("/query/$n"))
+    _run("graphql-yoga", "a new query each time", "collect", 256, 480, rate=8, **_http("/query/$n", kept=0))
+    _run("tornado", "a list of the module, restarted", "leak", 256, 600, size=3000, rate=12, set_={"size": "3000"},
+         signal=("TERM", 240), **keep)
+    _run("tornado", "bounded cache fills, restarted", "fill", 160, 600, size=5000, rate=30, bound=3300,
+         set_={"size": "5000", "entries": "3000"}, signal=("TERM", 170), **_http("/cache/$n"))
+    _run("sanic", "a cache without a bound, a deploy of two replicas", "leak", 320, 600, size=2500, rate=14,
+         set_={"size": "2500"}, replicas=2, releases=(250,), **_http("/all/$n"))
+    _run("sanic", "entries expire, a deploy of two replicas", "expire", 192, 520, size=4000, rate=14,
+         set_={"size": "4000"}, replicas=2, releases=(170,), **_http("/ttl/$n", kept=0))
+    _run("aiohttp", "bounded caches fill in two replicas", "fill", 160, 520, size=4000, rate=30, bound=3800,
+         set_={"size": "4000", "entries": "3500"}, replicas=2, releases=(100,), **_http("/cache/$n"))
+    _run("aiohttp", "a list of the module, in business hours", "leak", 256, 600, size=1500, rate=12, profile="wave",
+         period=120, set_={"size": "1500"}, **keep)
+    _run("gevent", "a list of the module, a slow one", "leak", 128, 600, size=1000, rate=10, set_={"size": "1000"},
+         **keep)
+    _run("gevent", "traffic in bursts", "wave", 96, 480, rate=15, profile="bursts", period=90, **work)
+    line = "<13>Nov 29 06:00:00 h a: $n $v\n"
+    _run("syslog-ng", "lines for a server that is gone", "leak", 256, 560, size=500, item=1200, rate=60, ends=0,
+         send=line)
+    _run("syslog-ng", "a queue of 12000 lines", "fill", 128, 520, size=500, item=1200, rate=60, ends=0, bound=12000,
+         set_={"most": "12000"}, send=line)
+    _run("tarantool", "rows never deleted until it is killed", "leak", 64, 600, size=900, rate=200, send="$v\n")
+    _run("tarantool", "the last 15000 rows, restarted", "fill", 160, 600, size=900, rate=130, bound=15000,
+         set_={"most": "15000"}, signal=("TERM", 170), send="$v\n")
+    _run("docker-registry", "uploads never finished", "leak", 256, 600, item=4000, rate=10,
+         **_http("POST /v2/a/blobs/uploads/\n"))
+    _run("docker-registry", "asked for what is not there", "collect", 128, 480, rate=30,
+         **_http("/v2/a$n/manifests/latest", kept=0))
+    job = _http('POST /rc/noop\n{"_async":true,"value":"$v"}')
+    _run("rclone", "jobs kept for a day", "leak", 192, 560, size=2000, item=4500, rate=15, **job)
+    _run("rclone", "jobs kept for 40 seconds", "expire", 160, 480, size=2000, rate=15, set_={"age": "40s"},
+         **job | {"kept": 0})
+    talk: dict[str, Any] = {
+        "mode": "hold", "ends": 0, "send": "NICK a$n\r\nUSER a$n 0 * :a\r\nJOIN #c$n\r\nTOPIC #c$n :$v\r\n",
+    }
+    _run("inspircd", "channels never left", "leak", 128, 560, item=9000, rate=5, size=250, **talk)
+    _run("inspircd", "users that settle at 800", "users", 96, 480, item=9000, rate=4, size=250, most=800, bound=800,
+         **talk)
+    ask: dict[str, Any] = {"frame": "dns", "transport": "udp"}
+    _run("pdns-recursor", "a cache that is larger than the limit", "leak", 96, 560, item=700, rate=60,
+         send="h$n.example", **ask)
+    _run("pdns-recursor", "a cache of 12000 answers", "fill", 128, 520, item=700, rate=60, bound=12000,
+         set_={"most": "12000"}, send="h$n.example", **ask)
+    _run("unicorn", "a list that only grows", "leak", 256, 560, size=3000, item=1500, rate=8, set_={"size": "3000"},
+         **keep)
+    _run("unicorn", "reloads", "recycle", 192, 520, rate=10, signal=("HUP", 130), set_={"size": "6000"},
+         **_http("/keep/$n", kept=0))
 # fmt: on
 
 
 def plan() -> list[Run]:
     """Draw the runs, in the order in which they are recorded."""
     _rows.clear()
-    for add in (_stores, _proxies, _monitors, _runtimes, _engines, _strangers):
+    for add in (_stores, _proxies, _monitors, _runtimes, _engines, _strangers, _more_strangers):
         add()
     drawn = []
     for index, row in enumerate(_rows):
@@ -587,7 +680,7 @@ def plan() -> list[Run]:
         load = row["load"]
         if row["undecidable"] and not leak:
             pattern = "leak|warm_up|unexplained_growth|insufficient_data|plateau|retention"
-        if row["signal"]:
+        if row["signal"] or row["releases"]:
             pattern += "|step|sawtooth|retention"
         label = {
             "part": program.part, "shape": row["program"], "use": row["use"], "kind": row["kind"], "leak": leak,
@@ -602,7 +695,7 @@ def plan() -> list[Run]:
             run=f"{program.part[0]}f{index:03d}{seed % 1000:03d}", seed=seed, components=[json.dumps(load)],
             allocator=program.allocator, limit_bytes=row["limit"] * MIB, request_bytes=row["limit"] * MIB // 2,
             window_seconds=window, after_seconds=-(-window // 2), back_off_scale=round(Random(seed).uniform(0.05,
-            0.4), 3),
+            0.4), 3), replicas=row["replicas"], releases=row["releases"],
             label=label,
         ))  # fmt: skip
     return sorted(drawn, key=lambda run: (-run.window_seconds, run.seed))

@@ -12,7 +12,7 @@ class Program:
     Attributes
     ----------
     part
-        ``dev``, ``sealed`` or ``fresh``: a program is in one of them with all its runs.
+        ``dev``, ``sealed``, ``fresh`` or ``fresh2``: a program is in one of them with all its runs.
     packages
         What must be installed, with its registry: ``apt:redis-server``, ``pip:granian``, ``npm:deno``.
     allocator
@@ -572,5 +572,110 @@ PROGRAMS = {
             "  const rows = Array.from({ length: $size / 50 }, (_, i) => [i, key, Math.random()].join());\n"
             '  if (use === "keep") kept.set(key, rows);\n  return new Response(rows.join());\n} };\n',
         },
+    ),
+    # Chosen for a second look
+    "lancedb": _engine("fresh2", "lancedb", "lancedb"),
+    "deltalake": _engine("fresh2", "deltalake", "deltalake"),
+    "cozo": _engine("fresh2", "cozo-embedded", "cozo"),
+    "loro": _engine("fresh2", "loro", "loro"),
+    "typst": _engine("fresh2", "typst", "typst"),
+    "ast-grep": _engine("fresh2", "ast-grep-py", "ast_grep"),
+    "zen": _engine("fresh2", "zen-engine", "zen"),
+    "sqruff": _piped("fresh2", "pip:sqruff", "rust", "$py/sqruff lsp"),
+    "rolldown": _script("fresh2", "rolldown"),
+    "automerge": _script("fresh2", "@automerge/automerge"),
+    "nedb": _script("fresh2", "@seald-io/nedb"),
+    "graphql-yoga": _script("fresh2", "graphql-yoga"),
+    "tornado": _served("fresh2", "tornado", "cpython", "$py/python $here/app.py tornado"),
+    "aiohttp": _served("fresh2", "aiohttp", "cpython", "$py/python $here/app.py aiohttp"),
+    "sanic": _served("fresh2", "sanic", "cpython", "$py/python $here/app.py sanic"),
+    "gevent": _served("fresh2", "gevent", "cpython", "$py/python $here/app.py gevent"),
+    "syslog-ng": Program(
+        "fresh2",
+        ("apt:syslog-ng-core",),
+        "glibc",
+        "syslog-ng -F -f $dir/s.conf -R $dir/persist -p $dir/pid -c $dir/control --no-caps",
+        {"most": "5000000"},
+        {
+            "s.conf": '@version: 4.8\nsource s { network(ip("127.0.0.1") port($port) transport("tcp")); };\n'
+            'destination d { network("127.0.0.1" port(1) transport("tcp") log-fifo-size($most)); };\n'
+            "log { source(s); destination(d); };\n"
+        },
+    ),
+    "tarantool": Program(
+        "fresh2",
+        ("apt:tarantool",),
+        "slabs",
+        "tarantool $dir/a.lua",
+        {"most": "0"},
+        {
+            "a.lua": "box.cfg{memtx_memory=1073741824, wal_mode='none', work_dir='$dir', log_level=1}\n"
+            "local rows, made, most = box.schema.space.create('rows'), 0, $most\nrows:create_index('first')\n"
+            "require('socket').tcp_server('127.0.0.1', $port, function(client)\n"
+            "  while true do\n    local line = client:read('\\n')\n"
+            "    if line == nil or line == '' then return end\n    made = made + 1\n    rows:replace{made, line}\n"
+            "    if most > 0 and made > most then rows:delete(made - most) end\n    client:write('ok\\n')\n"
+            "  end\nend)\n"
+        },
+    ),
+    "docker-registry": Program(
+        "fresh2",
+        ("apt:docker-registry",),
+        "go",
+        "docker-registry serve $dir/r.yml",
+        files={
+            "r.yml": "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
+            "storage: {inmemory: {}, maintenance: {uploadpurging: {enabled: false}}}\n"
+            "http: {addr: '127.0.0.1:$port'}\n"
+        },
+        environment={"HOME": "$dir", "OTEL_TRACES_EXPORTER": "none"},
+    ),
+    "rclone": Program(
+        "fresh2",
+        ("apt:rclone",),
+        "go",
+        "rclone rcd --rc-no-auth --rc-addr 127.0.0.1:$port --rc-job-expire-duration $age --rc-job-expire-interval 5s "
+        "--config $dir/none",
+        {"age": "24h"},
+        environment={"HOME": "$dir"},
+    ),
+    "inspircd": Program(
+        "fresh2",
+        ("apt:inspircd",),
+        "glibc",
+        "inspircd --runasroot --nofork --nopid --config $dir/i.conf",
+        files={
+            "i.conf": '<server name="irc.example.net" description="x" network="x">\n'
+            '<bind address="127.0.0.1" port="$port" type="clients">\n'
+            '<connect allow="*" timeout="1d" pingfreq="1d" localmax="100000" globalmax="100000" maxchans="100000" '
+            'useident="no" resolvehostnames="no" useconnectban="no" commandrate="1000000" fakelag="no" '
+            'hardsendq="100M" softsendq="100M" recvq="1M" threshold="100000">\n'
+            '<options prefixquit="">\n<performance softlimit="100000" somaxconn="128">\n'
+            '<log method="file" level="default" target="$dir/irc.log">\n<path runtimedir="$dir" datadir="$dir">\n'
+        },
+    ),
+    "pdns-recursor": Program(
+        "fresh2",
+        ("apt:pdns-recursor",),
+        "glibc",
+        "pdns_recursor --config-dir=$dir",
+        {"most": "500000"},
+        {
+            "recursor.yml": "recursor:\n  socket_dir: $dir\n  threads: 1\n  auth_zones:\n  - zone: example\n"
+            "    file: $dir/z\nincoming:\n  listen: ['127.0.0.1:$port']\npacketcache:\n  max_entries: $most\n"
+            "  ttl: 86400\nrecordcache:\n  max_entries: $most\ndnssec:\n  validation: off\n",
+            "z": "$$TTL 86400\n@ SOA ns.example. a.example. 1 3600 3600 3600 86400\n@ NS ns.example.\nns A 127.0.0.1\n"
+            "* TXT aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"
+            "* A 10.0.0.1\n",
+        },
+    ),
+    "unicorn": Program(
+        "fresh2",
+        ("apt:unicorn",),
+        "ruby",
+        "unicorn -l 127.0.0.1:$port -c $dir/u.rb $here/app.ru",
+        {"size": "2000"},
+        {"u.rb": "worker_processes 2\npreload_app false\n"},
+        environment={"FIELD_SIZE": "$size", "HOME": "$dir"},
     ),
 }

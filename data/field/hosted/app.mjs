@@ -56,6 +56,47 @@ if (name === "lru-cache") {
   const { MemoryLevel } = await import("memory-level");
   const db = new MemoryLevel();
   uses.keep = (key) => db.put(key, JSON.stringify(made(key)));
+} else if (name === "rolldown") {
+  const { rolldown } = await import("rolldown");
+  const source = Array.from({ length: 150 }, (_, i) => `export const f${i} = (x) => x?.y ?? ${i};`).join("\n");
+  uses.build = async (key) => {
+    const bundle = await rolldown({
+      input: "main",
+      plugins: [{ name: "virtual", resolveId: (id) => id, load: (id) => (id === "main" ? 'export * from "part"' : `${source}\n// ${key}`) }],
+    });
+    const { output } = await bundle.generate({ format: "esm" });
+    return { bundle, output };
+  };
+  uses.bundles = async (key) => kept.set(key, await uses.build(key));
+  uses.once = async (key) => (await uses.build(key)).bundle.close();
+} else if (name === "@automerge/automerge") {
+  const engine = await import("@automerge/automerge");
+  let document = engine.from({ rows: {}, last: "" });
+  uses.keep = (key) => (document = engine.change(document, (it) => (it.last = `${key} ${"x".repeat(size)}`)));
+  uses.once = (key) => engine.save(engine.change(engine.from(made(key)), (it) => (it.key = "done")));
+} else if (name === "@seald-io/nedb") {
+  const { default: Datastore } = await import("@seald-io/nedb");
+  const store = new Datastore();
+  const age = Number(process.env.FIELD_AGE || 0);
+  if (age) await store.ensureIndexAsync({ fieldName: "at", expireAfterSeconds: age });
+  uses.keep = (key) => store.insertAsync({ ...made(key), at: new Date() });
+  // An entry that is too old goes when somebody asks for it.
+  uses.expire = async (key) => {
+    await uses.keep(key);
+    if (key % 20 === 0) await store.findAsync({});
+  };
+} else if (name === "graphql-yoga") {
+  const { createYoga, createSchema } = await import("graphql-yoga");
+  const schema = createSchema({
+    typeDefs: `type Row { id: ID! ${Array.from({ length: 20 }, (_, i) => `f${i}: String`).join(" ")} } type Query { row(id: ID): Row }`,
+    resolvers: { Query: { row: (_, { id }) => (process.env.FIELD_AGE ? kept.set(id, made(id)) : made(id)) && { id, f1: "a" } } },
+  });
+  const yoga = createYoga({ schema, logging: false });
+  const fields = "id f1 f2 f3 f4 f5 f6 f7 f8";
+  uses.query = async (key) => {
+    const query = encodeURIComponent(`{ a${key}: row(id: "${key}") { ${fields} } }`);
+    return (await yoga.fetch(`http://a/graphql?query=${query}`)).text();
+  };
 }
 
 if (name === "express-session") {

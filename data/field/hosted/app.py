@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -81,5 +82,57 @@ def robyn(port: int) -> None:
     app.start(host="127.0.0.1", port=port)
 
 
+def tornado(port: int) -> None:
+    """Serve with Tornado."""
+    import asyncio
+
+    from tornado.web import Application, RequestHandler
+
+    class Handler(RequestHandler):
+        def get(self, path: str) -> None:
+            self.write(answer(path))
+
+    async def serve() -> None:
+        Application([("(/.*)", Handler)]).listen(port, "127.0.0.1")
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+def aiohttp(port: int) -> None:
+    """Serve with aiohttp."""
+    from aiohttp import web
+
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(body=answer(request.path))
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handle)
+    web.run_app(app, host="127.0.0.1", port=port, print=None)
+
+
+def sanic(port: int) -> None:
+    """Serve with Sanic."""
+    from sanic import HTTPResponse, Request, Sanic, raw
+
+    app: Any = Sanic("app")
+
+    @app.get("/<path:path>")
+    async def handle(_: Request, path: str) -> HTTPResponse:
+        return raw(answer(f"/{path}"))
+
+    app.run(host="127.0.0.1", port=port, single_process=True, access_log=False, motd=False)
+
+
+def gevent(port: int) -> None:
+    """Serve with gevent."""
+    from gevent.pywsgi import WSGIServer
+
+    WSGIServer(("127.0.0.1", port), wsgi, log=None).serve_forever()
+
+
+SERVERS = (robyn, tornado, aiohttp, sanic, gevent)
+
 if __name__ == "__main__":
-    robyn(int(os.environ["FIELD_PORT"]))
+    named = sys.argv[1] if sys.argv[1:] else "robyn"
+    next(server for server in SERVERS if server.__name__ == named)(int(os.environ["FIELD_PORT"]))

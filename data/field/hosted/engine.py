@@ -293,9 +293,132 @@ def qdrant() -> Uses:
     return {"keep": put, "same": lambda number: put(number % 300)}
 
 
+def lancedb() -> Uses:
+    """Add rows to a table in memory, or search one of a fixed size."""
+    import lancedb as engine
+
+    db: Any = engine.connect("memory://")
+
+    def row(number: int) -> dict[str, Any]:
+        return {"key": number, "text": _text(), "vector": [float((number * 31 + i) % 97) for i in range(64)]}
+
+    rows: Any = db.create_table("t", [row(0)])
+    fixed: Any = db.create_table("fixed", [row(number) for number in range(1500)])
+    return {
+        "keep": lambda number: rows.add([row(number * 10 + i) for i in range(10)]),
+        "work": lambda number: fixed.search([float(number % 97)] * 64).limit(20).to_list(),
+    }
+
+
+def deltalake() -> Uses:
+    """Open a table for each request, kept; or read one whole and drop it."""
+    import deltalake as engine
+    import pyarrow as pa
+
+    folder = tempfile.mkdtemp(dir=".")
+    for part in range(25):
+        rows = {"key": list(range(SIZE)), "text": [f"row {i} of {part}" for i in range(SIZE)]}
+        engine.write_deltalake(folder, pa.table(rows), mode="append")
+    kept: list[Any] = []
+    return {
+        "keep": lambda _: kept.append(engine.DeltaTable(folder)),
+        "work": lambda _: engine.DeltaTable(folder).to_pyarrow_table().num_rows,
+    }
+
+
+def cozo() -> Uses:
+    """Put rows into a relation in memory: new ones, or the same again."""
+    from cozo_embedded import CozoDbPy
+
+    db: Any = CozoDbPy("mem", "", "{}")
+    db.run_script(":create t {k: Int => v: String}", {}, False)  # noqa: FBT003 - has no name there
+
+    def put(number: int) -> None:
+        values = {"k": number, "v": _text()}
+        db.run_script("?[k, v] <- [[$k, $v]] :put t {k => v}", values, False)  # noqa: FBT003
+
+    return {"keep": put, "same": lambda number: put(number % ENTRIES)}
+
+
+def loro() -> Uses:
+    """Edit a document that keeps its history, or make one for each request."""
+    import loro as engine
+
+    document: Any = engine.LoroDoc()
+
+    def edit(target: Any, number: int) -> None:  # noqa: ANN401
+        text = target.get_text("text")
+        if text.len_unicode:
+            text.delete(0, text.len_unicode)
+        text.insert(0, f"{number} {_text()}")
+        target.commit()
+
+    def once(number: int) -> None:
+        fresh: Any = engine.LoroDoc()
+        for turn in range(8):
+            edit(fresh, number + turn)
+
+    return {"keep": lambda number: edit(document, number), "work": once}
+
+
+def typst() -> Uses:
+    """Set pages: with a compiler for each tenant that is kept, or with one that ends."""
+    import typst as engine
+
+    kept: list[Any] = []
+
+    def source(number: int) -> bytes:
+        return f"= Bill {number}\n#lorem({SIZE // 20})\n#table(columns: 3, ..range(30).map(i => [#i]))".encode()
+
+    return {
+        "keep": lambda number: kept.append(engine.Compiler(source(number))),
+        "work": lambda number: engine.compile(source(number)),
+    }
+
+
+def ast_grep() -> Uses:
+    """Parse and search: the tree kept, or dropped."""
+    from ast_grep_py import SgRoot
+
+    kept: list[Any] = []
+
+    def parse(number: int) -> Any:  # noqa: ANN401
+        lines = [f"def f{i}(a, b={number}):\n    return [a for _ in range({i})]" for i in range(SIZE // 60)]
+        root: Any = SgRoot("\n".join(lines), "python")
+        return root, len(root.root().find_all(pattern="return $A"))
+
+    return {"keep": lambda number: kept.append(parse(number)), "work": parse}
+
+
+def zen() -> Uses:
+    """Make a decision for each tenant, kept; or ask a fixed one."""
+    import zen as engine
+
+    rules: Any = engine.ZenEngine()
+    kept: list[Any] = []
+
+    def graph(number: int) -> dict[str, Any]:
+        steps = [{"id": f"{i}", "key": f"y{i}", "value": f"a * {number + i}"} for i in range(SIZE // 100)]
+        nodes = [
+            {"id": "a", "type": "inputNode", "name": "a"},
+            {"id": "b", "type": "expressionNode", "name": "b", "content": {"expressions": steps}},
+            {"id": "c", "type": "outputNode", "name": "c"},
+        ]
+        edges = [{"id": pair, "sourceId": pair[0], "targetId": pair[1], "type": "edge"} for pair in ("ab", "bc")]
+        places = [node | {"position": {"x": 0, "y": 0}} for node in nodes]
+        return {"contentType": "application/vnd.gorules.decision", "nodes": places, "edges": edges}
+
+    fixed = rules.create_decision(graph(0))
+    return {
+        "keep": lambda number: kept.append(rules.create_decision(graph(number))),
+        "work": lambda number: fixed.evaluate({"a": number}),
+    }
+
+
 ENGINES = (
     *(polars, tantivy, surrealdb, moka, cachebox, pycrdt, tokenizers, pydantic, rustworkx, turso, duckdb),
     *(rocksdict, wasmtime, obstore, datafusion, minijinja, libsql, rpds, qdrant),
+    *(lancedb, deltalake, cozo, loro, typst, ast_grep, zen),
 )
 
 
