@@ -17,6 +17,7 @@ from rmtoolkit import _workloads
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote
 from rmtoolkit.schema import (
     ABSURD_BYTES,
+    ANEW,
     BYTE_SIGNALS,
     CONTAINERS,
     CORES,
@@ -24,6 +25,7 @@ from rmtoolkit.schema import (
     EVENTS,
     FOOTPRINTS,
     IDENTITY,
+    NO_TIME,
     NUMBER,
     SAMPLES,
     SIGNALS,
@@ -408,26 +410,27 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     texts = [name for name in (*identity, "version") if name in table.columns]
     time_axis = _time_axis(table["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=_readable_time(table))
+    left_out = {NO_TIME: table["time"].null_count()}
+    table = table.drop_nulls("time")
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
     about, changes = _settings(table)
     containers = beside(containers, about, "container_id").with_columns(source=pl.lit(source))
     found = [changes]
-    left_out: dict[str, int] = {}
     if events is not None:
         named, strangers = _identified(_to_polars(events)[0], containers, identity)
         found.append(named)
         if strangers:
             left_out["events of containers that are not in the frame"] = strangers
+    samples, left_out[ANEW] = one_stretch(table.select("container_id", "time", *signals))
     report = Report(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
-        left_out=left_out,
+        left_out={reason: count for reason, count in left_out.items() if count},
         warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
         time_axis=time_axis,
     )
-    samples = table.select("container_id", "time", *signals)
     return Parts(containers, samples, pl.concat(found, how="diagonal_relaxed"), report)
 
 
@@ -732,6 +735,38 @@ def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]
     """Tell whether series of one name contradict the longest of them; times rise."""
     first, *others = sorted(parts, key=lambda part: -len(part[0]))
     return any(contradict(*first, *other) for other in others)
+
+
+#: A log that starts anew more often than this is one whose rows are in no order.
+_MOST_STRETCHES: Final = 8
+
+
+def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Keep the longest stretch of a container whose rows start anew in time and say otherwise; count what is lost."""
+    if samples["time"].is_sorted() or _is_ordered(samples):
+        return samples, 0
+    stretch = (pl.col("time").diff() < 0).fill_null(value=False).cum_sum().over("container_id").alias("stretch")
+    rows = samples.with_row_index("row").with_columns(stretch, time=pl.col("time").to_physical())
+    again = pl.col("stretch").max().over("container_id").is_between(1, _MOST_STRETCHES - 1)
+    lost: list[int] = []
+    for some in rows.filter(again).partition_by("container_id"):
+        parts = sorted(some.partition_by("stretch"), key=len)
+        held = [
+            [
+                (part["time"].to_numpy(), part[name].cast(pl.Float64).to_numpy())
+                for part in known
+                if len(part) >= _ENOUGH
+            ]
+            for name in BYTE_SIGNALS
+            if name in samples.columns and (known := [part.drop_nulls(name) for part in parts])
+        ]
+        if any(len(curves) > 1 and any_contradicts(curves) for curves in held):
+            lost += [row for part in parts[:-1] for row in part["row"]]
+    return (
+        (samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row"), len(lost))
+        if lost
+        else (samples, 0)
+    )
 
 
 def place_names(sources: Iterable[str]) -> dict[str, str]:

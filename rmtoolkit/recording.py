@@ -720,9 +720,18 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         report = report.joined(part.report)
     part_of = np.repeat(range(len(parts)), [part.containers.height for part in parts])
     sources = [", ".join(part.report.sources) for part in parts]
+    names = _tables.place_names(sources)
+    groups: dict[str, list[int]] = {}
+    for at, one in enumerate(sources):
+        groups.setdefault(names[one], []).append(at)
+    # Files of one folder are of one cluster, those of another perhaps of another.
+    folders = np.empty(len(parts), np.int64)
+    for place, of in enumerate(groups.values()):
+        folders[of] = place
+    if all(sources) and 1 < len(groups) < len(parts) and _contradicting(containers, samples, folders[part_of]):
+        return concat(concat(parts[at] for at in of) for of in groups.values())
     # Parts of a lake have no source: they are of one.
     if all(sources) and (contradicting := _contradicting(containers, samples, part_of)):
-        names = _tables.place_names(sources)
         # Sources without a name of their own are told apart by their number.
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
@@ -761,13 +770,18 @@ def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDA
     one_each = {key: some for (key,), some in rows.partition_by("container_id", as_dict=True).items()}
     for ids in mapping.group_by("container_id", maintain_order=True).agg("old_id")["old_id"].to_list():
         for name in signals:
-            curves = {
-                key: (some["time"].to_numpy(), some[name].cast(pl.Float64).to_numpy())
-                for key in ids
-                if key in one_each and (some := one_each[key].drop_nulls(name)).height > 1
-            }
-            if len({part[key] for key in curves}) > 1 and _tables.any_contradicts(list(curves.values())):
-                found |= {part[key] for key in curves}
+            of_part: dict[int, list[pl.DataFrame]] = {}
+            for key in ids:
+                if key in one_each and (some := one_each[key].drop_nulls(name)).height:
+                    of_part.setdefault(part[key], []).append(some)
+            wholes = {one: pl.concat(some).sort("time") for one, some in of_part.items()}
+            curves = [
+                (some["time"].to_numpy(), some[name].cast(pl.Float64).to_numpy())
+                for some in wholes.values()
+                if some.height > 1
+            ]
+            if len(curves) > 1 and _tables.any_contradicts(curves):
+                found |= wholes.keys()
                 break
     return found
 

@@ -231,7 +231,9 @@ LOST_VALUES: Final = (
 _NOTICEABLE_SHARE: Final = 0.01
 NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
-LOST_ROWS: Final = ("rows without a readable time", "rows of no known container", NO_TIMES, NO_PAIR)
+NO_TIME: Final = "rows without a readable time"
+ANEW: Final = "rows that start anew in time with other values, as of another cluster: give each a file of its own"
+LOST_ROWS: Final = (NO_TIME, "rows of no known container", NO_TIMES, NO_PAIR, ANEW)
 
 
 def agreed(said: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES
+from rmtoolkit.schema import CONTRADICTING, LOST_ROWS, LOST_VALUES, SIGNALS
 from rmtoolkit.text import count, printable
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ METRICS: Final = (
 )
 #: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
 UNITS: Final = {
-    "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "ki": 1 << 10, "mi": 1 << 20,
-    "gi": 1 << 30, "ti": 1 << 40, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+    "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15,
+    "eb": 10**18, "ki": 1 << 10, "mi": 1 << 20,
+    "gi": 1 << 30, "ti": 1 << 40, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "pib": 1 << 50,
+    "eib": 1 << 60,
     "k": 10**3, "m": 10**6, "g": 10**9,
 }  # fmt: skip
 #: What is read of Kubernetes; objects of other kinds are passed over.
@@ -331,7 +333,14 @@ def counted(number: int, reason: str) -> str:
 
 
 def check_samples(recording: Recording, place: str) -> None:
-    """Refuse a recording of which nothing is left."""
+    """Refuse a recording of which nothing is left, or most of which says something else at an instant."""
+    kept = sum(recording.samples[name].count() for name in SIGNALS)
+    if (doubled := recording.report.left_out.get(CONTRADICTING, 0)) > kept:
+        msg = (
+            f"Could not use {place}: {doubled + kept:,} values fall on {count(kept, 'instant')} of their containers. "
+            "Hint: the times lack digits, as a spreadsheet writes 1.79E+09, or no column tells containers apart."
+        )
+        raise ReadError(msg)
     left_out = {reason: recording.report.left_out.get(reason, 0) for reason in _LEFT_OUT}
     # Facts about a container that was not sampled leave rows without any value too, and are no failure.
     lost = any(count for reason, count in left_out.items() if reason != "rows without any value")

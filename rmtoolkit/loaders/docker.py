@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit._tables import any_contradicts, place_names
+from rmtoolkit._tables import any_contradicts, one_stretch, place_names
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps, linux
@@ -33,7 +33,7 @@ from rmtoolkit.loaders._files import (
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
+from rmtoolkit.schema import ABSURD_BYTES, ANEW, CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import GI, MI, count
 
 if TYPE_CHECKING:
@@ -187,9 +187,11 @@ def _instant(value: Any) -> int | None:  # noqa: ANN401
     return stamp.milliseconds if stamp is not None else None
 
 
-_SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTkmgt]i?)?B)"
+_SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTPEkmgtpe]i?)?B)"
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
-#: The first pair of a line is memory; network and disk come after it.
+#: Podman writes an object over several lines.
+_SPREAD: Final = re.compile(r'\{\s+"[^{}]*+\}')
+#: The first pair of a line is memory; network and disk come after it, and are none where memory was not told.
 _PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
 _UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
 _HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b")
@@ -242,13 +244,13 @@ class Log:
             self.seen = set()
 
     def take(self, line: int, text: str) -> None:
-        if not text.strip():
+        if not text.strip("[], \t"):
             return
         if _HEADER.search(text):
             self._header(text)
         elif (brace := text.find('{"')) >= 0 and self._json(line, text[:brace], text[brace:]):
             return
-        elif found := _PAIR.search(text):
+        elif (found := _PAIR.search(text)) and " / " not in text[: found.start()]:
             self._row(line, text, found)
         elif _UNKNOWN_PAIR.search(text):
             self.idle += 1
@@ -285,10 +287,17 @@ class Log:
         self._add(line, stamp, (id_, name, threads), pair)
 
     def _json(self, line: int, head: str, text: str) -> bool:
-        try:
-            value, _ = json.JSONDecoder().raw_decode(text)
-        except (ValueError, RecursionError):
-            return False
+        begin, known = 0, False
+        while begin >= 0:
+            try:
+                value, end = json.JSONDecoder().raw_decode(text, begin)
+            except (ValueError, RecursionError):
+                break
+            known |= self._entry(line, head, value)
+            begin = text.find('{"', end)
+        return known
+
+    def _entry(self, line: int, head: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
         entry = {key.lower().replace("_", ""): value[key] for key in value} if isinstance(value, dict) else {}
         if "memusage" not in entry:
             return False
@@ -341,6 +350,7 @@ def _amount(number: str, unit: str) -> tuple[int, int]:
 
 
 def read_stats(text: str) -> Log:
+    text = _SPREAD.sub(lambda found: re.sub(r"\s*\n\s*", "", found[0]) + "\n" * found[0].count("\n"), text)
     log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
     # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
     border = _WIPED if _WIPED.search(text) else _HOME
@@ -772,9 +782,10 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         for key in range(len(containers))
         for event in events_of(limits.get(key, []), inspected.get(key, []), happened.get(key, []))
     ]
+    kept, found.left_out[ANEW] = one_stretch(pl.DataFrame(samples, schema=SAMPLES))
     recording = normalise(
         pl.DataFrame(containers, schema=CONTAINERS),
-        pl.DataFrame(samples, schema=SAMPLES),
+        kept,
         pl.DataFrame(events, schema=EVENTS, orient="row"),
         _report(found, paths, has_samples=bool(samples), has_limits=bool(limits)),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
-from rmtoolkit._tables import beside, conform
+from rmtoolkit._tables import beside, conform, one_stretch
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import (
@@ -48,7 +48,7 @@ from rmtoolkit.loaders.kubernetes import (
     read_objects,
 )
 from rmtoolkit.recording import Recording, concat, normalise
-from rmtoolkit.schema import Report
+from rmtoolkit.schema import ANEW, Report
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def put_together(
         # metrics-server serves a sample again until its next window: that is no double.
         rows = rows.unique(["container_id", "time", "memory_bytes"], keep="first", maintain_order=True)
         left_out[_SERVED_AGAIN] = again - rows.height
+    samples, left_out[ANEW] = one_stretch(
+        rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes")
+    )
     quantum = pl.lit(log.quantum_bytes, dtype=pl.Int64)
     containers = rows.unique("container_id", keep="first", maintain_order=True).select(
         "container_id", *_NAMED, quantum_bytes=quantum, source=pl.lit(SOURCE)
@@ -120,7 +123,9 @@ def put_together(
         warnings=(*notes, *log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
         time_axis=axis,
     )
-    lost = ", ".join(counted(count, reason) for reason, count in report.left_out.items() if reason != _SERVED_AGAIN)
+    lost = ", ".join(
+        counted(count, reason) for reason, count in report.left_out.items() if reason not in (_SERVED_AGAIN, ANEW)
+    )
     if lost and log.first_left_out:
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
@@ -128,7 +133,7 @@ def put_together(
         warn_of_rest([asked.path], *complaints)
     recording = normalise(
         containers,
-        rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes"),
+        samples,
         _gaps(rows, failures),
         report,
         workload_pattern=workload_pattern,

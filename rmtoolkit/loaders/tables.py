@@ -213,9 +213,8 @@ def _of_series(table: pl.DataFrame) -> dict[str, _Series]:
 
     found: dict[str, _Series] = {}
     for head in table.columns:
-        if (match := _SERIES.fullmatch(head)) and ('"' in match[2] or not match[2].strip()):
-            name = {"__name__": match[1]} if match[1] else {}
-            found[head] = _Series({**name, **dict(_LABEL.findall(match[2]))})
+        if (labels := _of_head(head)) is not None:
+            found[head] = _Series(labels)
         elif column_of(head) is not None:
             continue
         elif (labels := of_datadog(head)) is not None:
@@ -232,6 +231,13 @@ def _of_series(table: pl.DataFrame) -> dict[str, _Series]:
     return found
 
 
+def _of_head(text: str) -> dict[str, str] | None:
+    """Read a series as Prometheus and Grafana write it."""
+    if (match := _SERIES.fullmatch(text)) and ('"' in match[2] or not match[2].strip()):
+        return {**({"__name__": match[1]} if match[1] else {}), **dict(_LABEL.findall(match[2]))}
+    return None
+
+
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
 _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query")
 _TAG_HEADS: Final = ("scope", "tags", "group", "groups", "tag_set")
@@ -246,7 +252,7 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
         if text is None:
             continue
         if head.lower() in _METRIC_HEADS:
-            labels |= of_datadog(text) or {"__name__": text}
+            labels |= _of_head(text) or of_datadog(text) or {"__name__": text}
         elif head.lower() in _TAG_HEADS and (tags := of_datadog(text)):
             labels |= tags
         else:
@@ -284,6 +290,9 @@ def _read_series(
                 named["container"] = path.name.partition(".")[0]
             there = part.select("", head).drop_nulls()
             columns.append((named, there[""].to_numpy(), there[head].to_numpy()))
+    if not any(len(there) for *_, there in columns):
+        said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
+        raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
     recording = read_series(columns, path, Meant.checked(*told))
     extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes)
     return replace(recording, report=recording.report.joined(extra))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import polars as pl
 import pytest
 
 import rmtoolkit as rm
@@ -15,7 +17,7 @@ from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MIB = 1 << 20
@@ -379,6 +381,9 @@ def german(number: float) -> str:
     return f"{number:,.1f}".replace(",", "_").replace(".", ",").replace("_", ".")
 
 
+#: The head of a series as Grafana writes it in CSV.
+GRAFANA = '"container_memory_rss{container=""db"", namespace=""shop"", pod=""db-0""}"'
+
 SHEETS = {
     "bytes": Sheet("time,rss_bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
     "capitals": Sheet("Time,RSS_Bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
@@ -525,6 +530,80 @@ SHEETS = {
     "CloudWatch, one line of head": Sheet(
         "Timestamp,MemoryUtilized", lambda t, b: f"{iso(t)},{b >> 20}", "working_set_bytes"
     ),
+    "Grafana, GiB in cells": Sheet(
+        f"Time,{GRAFANA}", lambda t, b: f"{iso(t)[:19].replace('T', ' ')},{b / 2**30:.10f} GiB", "anon_bytes"
+    ),
+    "Grafana, MB in cells": Sheet(f"Time,{GRAFANA}", lambda t, b: f"{t}000,{b / 1e6:.6f} MB", "anon_bytes"),
+    "Grafana, units shorter than those of bytes": Sheet(
+        f"Time,{GRAFANA}", lambda t, b: f"{t}000,{b / 1e6:.1f} Mil", ("104.9 Mil", "such as 300 MiB")
+    ),
+    "Grafana in German": Sheet(
+        f"Time;{GRAFANA}",
+        lambda t, b: f'{dt.datetime.fromtimestamp(t, BERLIN):%d.%m.%Y %H:%M:%S};"{german(b / MIB)} MiB"',
+        "anon_bytes",
+        {"timezone": "Europe/Berlin"},
+    ),
+    "Grafana in French": Sheet(
+        f"Time;{GRAFANA}", lambda t, b: f"{day_first(t)};{german(b / 1024).replace('.', chr(0x202F))} KiB", "anon_bytes"
+    ),
+    "Grafana in American": Sheet(
+        f"Time,{GRAFANA}", lambda t, b: f"{dt.datetime.fromtimestamp(t, dt.UTC):%m/%d/%Y %I:%M:%S %p},{b}", "anon_bytes"
+    ),
+    "Grafana, series to rows": Sheet("Time,Metric,Value", lambda t, b: f"{t}000,{GRAFANA},{b}", "anon_bytes"),
+    "Grafana, labels to fields": Sheet(
+        "Time,__name__,container,id,job,namespace,pod,Value",
+        lambda t, b: f"{t}000,container_memory_rss,db,/kubepods/a,kubelet,shop,db-0,{b}",
+        "anon_bytes",
+    ),
+    "Grafana, a query by its letter": Sheet(
+        "Time,namespace,pod,Value #A", lambda t, b: f"{t}000,shop,db-0,{b}", ("no memory column", "metrics={")
+    ),
+    "Grafana, a query by its letter, told": Sheet(
+        "Time,namespace,pod,Value #A",
+        lambda t, b: f"{t}000,shop,db-0,{b}",
+        "anon_bytes",
+        {"metrics": {"Value #A": "anon_bytes"}},
+    ),
+    "Grafana, pods as heads": Sheet("Time,db-0", lambda t, b: f"{t}000,{b}", ("no memory column", "metrics={")),
+    "a spreadsheet in Switzerland": Sheet(
+        "time;pod;rss_kib",
+        lambda t, b: f"{day_first(t).replace('/', '.')};db-0;{b >> 10:,}".replace(",", "'"),
+        "rss_bytes",
+    ),
+    "a spreadsheet in German": Sheet(
+        "Zeit;Pod;Speicher (MB)", lambda t, b: f"{day_first(t)};db-0;{b >> 20}", ("Zeit;Pod", "Call the columns time")
+    ),
+    "years of two digits": Sheet(
+        "time;rss_bytes", lambda t, b: f"{dt.datetime.fromtimestamp(t, dt.UTC):%d.%m.%y %H:%M:%S};{b}", "rss_bytes"
+    ),
+    "a zone that is named": Sheet(
+        "time,rss_bytes", lambda t, b: f"{dt.datetime.fromtimestamp(t, BERLIN):%Y-%m-%d %H:%M:%S} CET,{b}", "rss_bytes"
+    ),
+    "halves of a second, east": Sheet(
+        "time,rss_bytes",
+        lambda t, b: f"{dt.datetime.fromtimestamp(t, BERLIN):%Y-%m-%dT%H:%M:%S}.500+0100,{b}",
+        "rss_bytes",
+    ),
+    "two units in one column": Sheet(
+        "time,memory",
+        lambda t, b: f"{iso(t)},{f'{b >> 20} MiB' if t % 60 else f'{b / 2**30:.10f} GiB'}",
+        "working_set_bytes",
+    ),
+    "a share alone": Sheet(
+        "time,memory_percent", lambda t, b: f"{iso(t)},{b / 2**33:.4f}", ("no memory column", "metrics={")
+    ),
+    "pages": Sheet("time,rss_pages", lambda t, b: f"{iso(t)},{b >> 12}", ("no memory column", "metrics={")),
+    "units of France": Sheet(
+        "time,memory", lambda t, b: f"{iso(t)},{b >> 20} Mio", ("no sample is left", "no numbers")
+    ),
+    "New Relic": Sheet(
+        "Timestamp,Pod Name,Memory Working Set Bytes", lambda t, b: f"{t}000,db-0,{b}", "working_set_bytes"
+    ),
+    "Azure's Log Analytics": Sheet(
+        '"TimeGenerated [UTC]",Computer,CounterName,CounterValue',
+        lambda t, b: f'"{iso(t)}",aks,memoryWorkingSetBytes,{b}',
+        ("other text", "a time and a memory column"),
+    ),
     "CloudWatch, percents": Sheet(
         "Label,MemoryUtilization\nUnit,Percent", lambda t, b: f"{iso(t)},{b / 2**30}", ("no memory column", "metrics={")
     ),
@@ -598,3 +677,628 @@ def test_a_column_that_only_marks_rows_tells_nothing_apart(tmp_path: Path) -> No
     ]
     (tmp_path / "a.csv").write_text("\n".join(["time,container,state,rss_bytes", *rows]))
     assert rm.read(tmp_path / "a.csv").containers.height == 1
+
+
+class Scene(NamedTuple):
+    """What some program leaves in a file or a folder, and the truth: containers with their samples, or an error."""
+
+    files: bytes | Mapping[str, bytes]
+    truth: (
+        Sequence[Mapping[str, Any]] | tuple[str, str]
+    )  # columns and signals of each container; or what the error says
+    options: Mapping[str, Any] = {}
+
+
+def cadvisor(
+    values: list[int], at: float = 0, /, metric: str = "container_memory_working_set_bytes", **labels: str
+) -> Series:
+    """A series as the kubelet's cAdvisor gives it to a scrape of the Prometheus operator."""
+    scrape = {"job": "kubelet", "instance": "10.0.0.7:10250", "metrics_path": "/metrics/cadvisor", "node": "n1"}
+    return {"__name__": metric, **scrape, **labels}, values, at
+
+
+def of(metric: str, values: list[int], labels: Mapping[str, str] = K8S, at: float = 0, /, **more: str) -> Series:
+    """A series of one metric."""
+    return {"__name__": metric, **labels, **more}, values, at
+
+
+def log(row: Callable[[int], str], values: list[int] = LEAK, at: float = 0, head: str = "") -> str:
+    """A loop that prints the time, a head perhaps, and a row."""
+    return "".join(f"{iso(T0 + int(at) + STEP * index)}\n{head}{row(value)}\n" for index, value in enumerate(values))
+
+
+def shown(name: str) -> Callable[[int], str]:
+    """A row of `docker stats`."""
+    return lambda value: f"{ID}  {name}  0.5%  {value / MIB:.1f}MiB / 1GiB  29.3%  1.2kB / 0B  0B / 0B  7"
+
+
+def kernel(stamp: Callable[[int], str], lines: Sequence[str]) -> bytes:
+    """What the kernel says of a kill at the third minute, each line with a time."""
+    return "".join(f"{stamp(T0 + 180)}{line}\n" for line in lines).encode()
+
+
+N = len(LEAK)
+#: What is said of what is not there.
+ANEW, MORE, FAILED = "start anew in time", "there is more", "query 'B' failed: 'timeout'"
+ID = "0a1b2c3d4e5f"
+UID = "dc35e999-4467-45c5-92ee-4dd4ae8baa2c"
+SLICE = f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice"
+SCOPE, OTHER = (f"{SLICE}/cri-containerd-{digit * 64}.scope" for digit in "ab")
+WORKING_SET, RSS, LIMIT = (
+    "container_memory_working_set_bytes",
+    "container_memory_rss",
+    "kube_pod_container_resource_limits",
+)
+DB = {**K8S, "working_set_bytes": LEAK}
+LIMITED = {**DB, "limit_bytes": 512 * MIB}
+FLAT_DB = {**K8S, "working_set_bytes": FLAT}
+TOP = "NAMESPACE   POD    NAME   CPU(cores)   MEMORY(bytes)\n"
+DOCKER = "CONTAINER ID   NAME   CPU %   MEM USAGE / LIMIT   MEM %   NET I/O   BLOCK I/O   PIDS\n"
+WEB = {"container": "web", "working_set_bytes": LEAK}
+MEMORY = {"resource": "memory", "unit": "byte"}
+KSM = {
+    "exported_namespace": "shop",
+    "exported_pod": "db-0",
+    "exported_container": "db",
+    "namespace": "mon",
+    "pod": "ksm-x",
+}
+GOOGLE = {
+    "monitored_resource": "k8s_container",
+    "project_id": "p",
+    "location": "eu",
+    "cluster_name": "prod",
+    "namespace_name": "shop",
+    "pod_name": "db-0",
+    "container_name": "db",
+}
+ALLOC = {"alloc_id": "0a1b2c3d-aaaa", "job": "nomad", "exported_job": "db", "namespace": "default", "task": "db"}
+PARQUET: Sequence[tuple[Literal["ms", "us", "ns"], str | None]] = (
+    *(("ms", None), ("us", "Europe/Berlin"), ("ns", "UTC"), ("ns", None)),
+)
+KILLED_V2 = (
+    "api invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=985",
+    "memory: usage 524288kB, limit 524288kB, failcnt 41",
+    f"oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=x,mems_allowed=0,oom_memcg={SCOPE},task_memcg={SCOPE},"
+    "task=api,pid=42,uid=0",
+    "Memory cgroup out of memory: Killed process 42 (api) total-vm:1000000kB, anon-rss:520000kB, file-rss:3000kB, "
+    "shmem-rss:0kB, UID:0 pgtables:1200kB oom_score_adj:985",
+)
+KILLED_V1 = (
+    f"Task in /kubepods/burstable/pod{UID}/{'a' * 64} killed as a result of limit of /kubepods/burstable/pod{UID}",
+    "memory: usage 524288kB, limit 524288kB, failcnt 41",
+    "Memory cgroup out of memory: Kill process 42 (api) score 1983 or sacrifice child",
+    "Killed process 42 (api) total-vm:1000000kB, anon-rss:520000kB, file-rss:3000kB, shmem-rss:0kB",
+)
+KILL = [{"pod_uid": UID, "killed": [T0 + 180]}]
+
+
+def told_at(form: str, hours: int = 0) -> Callable[[int], str]:
+    """A time in a form of strftime."""
+    return lambda seconds: dt.datetime.fromtimestamp(seconds + 3600 * hours, dt.UTC).strftime(form)
+
+
+def framed(*fields: tuple[str, Mapping[str, str]], values: Sequence[list[int] | list[int | None]]) -> dict[str, Any]:
+    """A frame of Grafana with a column of times and one for each series."""
+    time = {"name": "Time", "type": "time", "typeInfo": {"frame": "time.Time"}}
+    numbers = [{"name": name, "type": "number", "labels": dict(labels), "config": {}} for name, labels in fields]
+    times = [1000 * (T0 + STEP * index) for index in range(N)]
+    return {"schema": {"refId": "A", "fields": [time, *numbers]}, "data": {"values": [times, *values]}}
+
+
+def pod_metrics(value: int, at: int) -> bytes:
+    """What the metrics API says of one pod."""
+    usage = {"cpu": "3m", "memory": f"{value >> 10}Ki"}
+    pod = {"metadata": {"name": "db-0", "namespace": "shop"}, "timestamp": iso(at), "window": "15s"}
+    found = {**pod, "containers": [{"name": "db", "usage": usage}]}
+    return json.dumps({"kind": "PodMetricsList", "apiVersion": "metrics.k8s.io/v1beta1", "items": [found]}).encode()
+
+
+def snapshots(folder: str, values: list[int]) -> dict[str, bytes]:
+    """A file for each look at the metrics API."""
+    return {f"{folder}/{at:02}.json": pod_metrics(values[at], T0 + STEP * at) for at in range(0, N, 5)}
+
+
+def parquet(unit: Literal["ms", "us", "ns"], zone: str | None) -> bytes:
+    """A table of another program, names in a dictionary."""
+    times = pl.Series([(T0 + STEP * index) * 1000 for index in range(N)]).cast(pl.Datetime("ms", "UTC"))
+    times = times.dt.cast_time_unit(unit).dt.convert_time_zone(zone or "UTC")
+    table = pl.DataFrame({"time": times if zone else times.dt.replace_time_zone(None), "rss_bytes": LEAK})
+    file = io.BytesIO()
+    table.with_columns(pod=pl.lit("db-0", pl.Categorical)).write_parquet(file)
+    return file.getvalue()
+
+
+PROGRAMS = {
+    "cAdvisor under containerd: pause, pod, slice, root": Scene(
+        answer(
+            cadvisor([9 << 30] * N, id="/"),
+            cadvisor([8 << 30] * N, id="/kubepods.slice"),
+            cadvisor([5 * MIB] * N, id="/system.slice/kubelet.service"),
+            cadvisor([value + MIB for value in LEAK], id=SLICE, namespace="shop", pod="db-0"),
+            cadvisor([MIB] * N, id=OTHER, image="pause:3.9", name="b" * 64, namespace="shop", pod="db-0"),
+            cadvisor(LEAK, id=SCOPE, image="db:1", name="a" * 64, **K8S),
+        ),
+        [{**DB, "pod_uid": UID, "node": "n1"}],
+    ),
+    "cAdvisor: cgroups inside a container's": Scene(
+        answer(
+            cadvisor(LEAK, id=SCOPE, name="a" * 64, **K8S),
+            cadvisor([40 * MIB] * N, id=f"{SCOPE}{SLICE}", name="a" * 64, **K8S),
+            cadvisor([3 * MIB] * N, id=f"{SCOPE}/init.scope", name="a" * 64, **K8S),
+        ),
+        [DB],
+    ),
+    "cAdvisor under CRI-O: conmon, POD": Scene(
+        answer(
+            cadvisor(LEAK, id=f"{SLICE}/crio-{'a' * 64}.scope", name=f"k8s_db_db-0_shop_{UID}_0", **K8S),
+            cadvisor([2 * MIB] * N, id=f"{SLICE}/crio-conmon-{'a' * 64}.scope"),
+            cadvisor([MIB] * N, id=f"{SLICE}/crio-{'b' * 64}.scope", namespace="shop", pod="db-0", container="POD"),
+        ),
+        [{**DB, "pod_uid": UID}],
+    ),
+    "cAdvisor of a host whose containers are nodes": Scene(
+        answer(
+            of(WORKING_SET, [2 << 30] * N, {"id": "/docker/abc", "name": "kind", "instance": "h:8080"}),
+            of(WORKING_SET, LEAK, K8S, id=f"/docker/abc/kubepods/pod{UID}/x", instance="h:8080"),
+        ),
+        [{"container": "kind", "working_set_bytes": [2 << 30] * N}, DB],
+    ),
+    "the kubelet's resource metrics alone": Scene(
+        answer(
+            of(WORKING_SET, LEAK, metrics_path="/metrics/resource"),
+            of("pod_memory_working_set_bytes", [value + MIB for value in LEAK], {"namespace": "shop", "pod": "db-0"}),
+            of("container_start_time_seconds", [T0 - 500] * N),
+        ),
+        [DB],
+    ),
+    "a restart: another id, killed at its limit": Scene(
+        answer(
+            cadvisor(LEAK[:30], id=SCOPE, name="a" * 64, **K8S),
+            cadvisor(LEAK[:30], 30 * STEP, id=OTHER, name="b" * 64, **K8S),
+            of("kube_pod_container_status_restarts_total", [0] * 30 + [1] * 30),
+            of("kube_pod_container_status_last_terminated_reason", [1] * 30, K8S, 30 * STEP, reason="OOMKilled"),
+            of(LIMIT, [512 * MIB] * N, resource="memory", unit="byte"),
+        ),
+        [{**LIMITED, "working_set_bytes": LEAK[:30] * 2, "kills": 1}],
+    ),
+    "a reason from before the window is no kill in it": Scene(
+        answer(
+            of(WORKING_SET, LEAK),
+            of("kube_pod_container_status_restarts_total", [3] * N),
+            of("kube_pod_container_status_last_terminated_reason", [1] * N, reason="OOMKilled"),
+        ),
+        [{**DB, "kills": 0}],
+    ),
+    "a counter of kills that starts anew": Scene(
+        answer(of(WORKING_SET, LEAK), of("container_oom_events_total", [5] * 30 + [0] * 30)), [{**DB, "kills": 0}]
+    ),
+    "kube-state-metrics 1": Scene(
+        answer(
+            of(WORKING_SET, LEAK),
+            of("kube_pod_container_resource_limits_memory_bytes", [512 * MIB] * N),
+            of("kube_pod_container_resource_requests_memory_bytes", [256 * MIB] * N),
+            of("kube_pod_container_resource_limits_cpu_cores", [2] * N),
+        ),
+        [{**LIMITED, "request_bytes": 256 * MIB}],
+    ),
+    "kube-state-metrics 2 without honor_labels": Scene(
+        answer(
+            of(WORKING_SET, LEAK),
+            of(LIMIT, [512 * MIB] * N, KSM, **MEMORY),
+            of(LIMIT, [2] * N, KSM, resource="cpu", unit="core"),
+            of(LIMIT, [1] * N, KSM, resource="ephemeral_storage", unit="byte"),
+            of(LIMIT, [2 << 30] * N, KSM, resource="hugepages_2Mi", unit="byte"),
+        ),
+        [LIMITED],
+    ),
+    "kube-state-metrics in shards, one after the other": Scene(
+        answer(
+            of(WORKING_SET, LEAK),
+            of(LIMIT, [256 * MIB] * 30, **MEMORY, instance="a:8080"),
+            of(LIMIT, [512 * MIB] * 30, K8S, 30 * STEP, **MEMORY, instance="b:8080"),
+        ),
+        [LIMITED],
+    ),
+    "limits of init containers": Scene(
+        answer(
+            of(WORKING_SET, LEAK),
+            of(LIMIT, [512 * MIB] * N, **MEMORY),
+            of("kube_pod_init_container_resource_limits", [64 * MIB] * N, {**K8S, "container": "migrate"}, **MEMORY),
+        ),
+        [LIMITED],
+    ),
+    "a limit near 2**63 is none": Scene(
+        answer(of(WORKING_SET, LEAK), of("container_spec_memory_limit_bytes", [9223372036854771712] * N)),
+        [{**DB, "limit_bytes": None}],
+    ),
+    "a swap of 2**64": Scene(
+        answer(of(RSS, LEAK), of("container_memory_swap", [2**64 - 1024] * N)),
+        [{**K8S, "anon_bytes": LEAK, "swap_bytes": []}],
+    ),
+    "kubeletstats with every attribute": Scene(
+        answer(
+            of(WORKING_SET, LEAK, OTEL, k8s_pod_uid=UID, k8s_node_name="n1"),
+            of("container_memory_rss_bytes", [value - MIB for value in LEAK], OTEL, k8s_pod_uid=UID),
+            of("container_memory_available_bytes", FLAT, OTEL, k8s_pod_uid=UID),
+            of("k8s_container_memory_limit_bytes", [512 * MIB] * N, OTEL, container_image_tag="1"),
+        ),
+        [{**LIMITED, "anon_bytes": [value - MIB for value in LEAK], "pod_uid": UID}],
+    ),
+    "hostmetrics: two processes of one name": Scene(
+        answer(
+            *(
+                of(
+                    "process_memory_usage_bytes",
+                    values,
+                    {"host_name": "h", "process_executable_name": "db"},
+                    process_pid=pid,
+                )
+                for pid, values in (("11", FLAT), ("12", LEAK))
+            )
+        ),
+        [{"rss_bytes": FLAT}, {"rss_bytes": LEAK}],
+    ),
+    "hostmetrics: memory of the machine": Scene(
+        answer(of("system_memory_usage_bytes", LEAK, {"host_name": "h", "state": "used"})),
+        ("without a use", "metrics={"),
+    ),
+    "docker_stats of OpenTelemetry": Scene(
+        answer(
+            of("container_memory_usage_total_bytes", LEAK, {"container_name": "web", "container_id": ID}),
+            of("container_memory_usage_limit_bytes", [512 * MIB] * N, {"container_name": "web", "container_id": ID}),
+        ),
+        [{"container": "web", "usage_bytes": LEAK, "limit_bytes": 512 * MIB}],
+    ),
+    "dots in quotes, with a limit": Scene(
+        exposition(
+            of("container.memory.working_set", LEAK, DOTTED), of("k8s.container.memory_limit", [512 * MIB] * N, DOTTED)
+        ),
+        [LIMITED],
+    ),
+    "Google's own metrics by their paths": Scene(
+        answer(
+            of("kubernetes.io/container/memory/used_bytes", [40 * MIB] * N, GOOGLE, memory_type="evictable"),
+            of("kubernetes.io/container/memory/used_bytes", LEAK, GOOGLE, memory_type="non-evictable"),
+            of("kubernetes.io/container/memory/limit_bytes", [512 * MIB] * N, GOOGLE),
+        ),
+        [{**LIMITED, "cluster": "prod"}],
+    ),
+    "Google's managed Prometheus in two places": Scene(
+        answer(
+            *(
+                of(WORKING_SET, values, project_id="p", cluster="prod", location=place)
+                for place, values in (("eu", FLAT), ("us", LEAK))
+            )
+        ),
+        [FLAT_DB, DB],
+    ),
+    "Azure's managed Prometheus": Scene(
+        answer(
+            of(WORKING_SET, LEAK, cluster="aks", id=SCOPE, instance="aks-np-1", job="cadvisor"),
+            of(LIMIT, [512 * MIB] * N, cluster="aks", instance="ama-metrics-ksm", node="aks-np-1", **MEMORY),
+        ),
+        [{**LIMITED, "cluster": "aks"}],
+    ),
+    "tenants of VictoriaMetrics": Scene(
+        export(*(of(WORKING_SET, values, vm_account_id=who) for who, values in (("0", FLAT), ("42", LEAK)))),
+        [FLAT_DB, DB],
+    ),
+    "tenants of Thanos Receive": Scene(
+        answer(*(of(WORKING_SET, values, tenant_id=who) for who, values in (("a", FLAT), ("b", LEAK)))), [FLAT_DB, DB]
+    ),
+    "a pair of replicas, one after the other": Scene(
+        answer(
+            of(WORKING_SET, LEAK[:40], cluster="eu", __replica__="r1"),
+            of(WORKING_SET, LEAK[20:], K8S, 20 * STEP, cluster="eu", __replica__="r2"),
+        ),
+        [{**DB, "cluster": "eu"}],
+    ),
+    "signals of two replicas": Scene(
+        answer(of(RSS, LEAK, prometheus_replica="a"), of("container_memory_usage_bytes", FLAT, prometheus_replica="b")),
+        [{**K8S, "anon_bytes": LEAK, "usage_bytes": FLAT}],
+    ),
+    "Nomad's memory, request and kill": Scene(
+        answer(
+            of("nomad_client_allocs_memory_usage", LEAK, ALLOC),
+            of("nomad_client_allocs_memory_allocated", [256 * MIB] * N, ALLOC),
+            of("nomad_client_allocs_oom_killed", [0] * 30 + [1] * 30, ALLOC),
+        ),
+        [{"workload": "db", "usage_bytes": LEAK, "request_bytes": 256 * MIB, "kills": 1}],
+    ),
+    "a pod of Podman with two containers": Scene(
+        answer(
+            *(
+                of("podman_container_mem_usage_bytes", values, {"id": id_})
+                for id_, values in (("1a", FLAT), ("2b", LEAK))
+            ),
+            *(
+                of("podman_container_info", [1] * N, {"id": id_, "name": name})
+                for id_, name in (("1a", "web"), ("2b", "db"))
+            ),
+        ),
+        [{"container": "web", "usage_bytes": FLAT}, {"container": "db", "usage_bytes": LEAK}],
+    ),
+    "a sum that names no metric": Scene(
+        answer(({"namespace": "shop", "pod": "db-0"}, LEAK, 0)), ("do not say which metric", "metrics={")
+    ),
+    "a rule of one's own": Scene(answer(of("pod:memory:sum", LEAK)), ("without a use", "metrics={")),
+    "an answer and the status that curl appended": Scene(answer(of(WORKING_SET, LEAK)) + b"\n200\n", [DB]),
+    "a day's answer in a file each": Scene(
+        {"1.json": answer(of(WORKING_SET, LEAK[:30])), "2.json": answer(of(WORKING_SET, LEAK[30:], K8S, 30 * STEP))},
+        [DB],
+    ),
+    "answers of two clusters in two folders": Scene(
+        {"eu/a.json": answer(of(WORKING_SET, FLAT)), "us/a.json": answer(of(WORKING_SET, LEAK, K8S, 4))},
+        [{**FLAT_DB, "cluster": "eu"}, {**DB, "cluster": "us"}],
+    ),
+    "the metrics API of two clusters, a file a look": Scene(
+        {**snapshots("eu", FLAT), **snapshots("us", LEAK)},
+        [
+            {**K8S, "cluster": cluster, "working_set_bytes": values[::5]}
+            for cluster, values in (("eu", FLAT), ("us", LEAK))
+        ],
+    ),
+    "the metrics API, a file a look": Scene(snapshots("eu", LEAK), [{**K8S, "working_set_bytes": LEAK[::5]}]),
+    "braces and commas in a label of promtool": Scene(dump(of(WORKING_SET, LEAK, image="a,b={c}")), [DB]),
+    "scrapes in files that are called by their time": Scene(
+        {
+            f"scrape-{told_at('%Y%m%dT%H%M%SZ')(T0 + STEP * index)}.prom": b"process_resident_memory_bytes %d\n" % value
+            for index, value in enumerate(LEAK)
+        },
+        [{"rss_bytes": LEAK}],
+    ),
+    "docker stats after a date": Scene(log(shown("web"), head=DOCKER).encode(), [{**WEB, "limit_bytes": 1 << 30}]),
+    "docker stats drawn anew": Scene(
+        "".join(
+            f"\x1b[H{time} {DOCKER[:-1]}\x1b[K\n{time} {shown('web')(value)}\x1b[K\n\x1b[J"
+            for index, value in enumerate(LEAK)
+            for time in [iso(T0 + STEP * index)]
+        ).encode(),
+        [WEB],
+    ),
+    "docker stats, a format with bars": Scene(
+        log(lambda value: f"{ID}|web|{value / MIB:.1f}MiB / 1GiB|1.2kB / 3kB").encode(), [WEB]
+    ),
+    "docker stats as a list on one line": Scene(
+        log(
+            lambda value: json.dumps(
+                [
+                    {"Name": "web", "ID": ID, "MemUsage": f"{value / MIB:.1f}MiB / 1GiB"},
+                    {"Name": "db", "ID": ID[::-1], "MemUsage": "300MiB / 1GiB"},
+                ]
+            )
+        ).encode(),
+        [{"container": "db", "working_set_bytes": FLAT}, WEB],
+    ),
+    "podman stats as JSON over several lines": Scene(
+        log(
+            lambda value: json.dumps(
+                [{"id": ID, "name": "web", "mem_usage": f"{value / 1e6:.6f}MB / 1.074GB", "pids": "3"}], indent=1
+            )
+        ).encode(),
+        [WEB],
+    ),
+    "podman stats where memory is not known": Scene(
+        log(lambda _: f"{ID}  web  --  -- / --  --  -- / --  22.43MB / 0B  3", head=DOCKER).encode(),
+        ("do not run", "docker"),
+    ),
+    "nerdctl stats without a limit": Scene(
+        log(
+            lambda value: f"{ID}  web  0.5%  {value / MIB:.1f}MiB / 16EiB  0.0%  2.4kB / 0B  0B / 0B  3", head=DOCKER
+        ).encode(),
+        [WEB],
+    ),
+    "docker stats of two hosts, one after the other": Scene(
+        (
+            log(lambda value: f"web {value / MIB:.1f}MiB / 1GiB", FLAT + FLAT[:9])
+            + log(lambda value: f"web {value / MIB:.1f}MiB / 1GiB", at=7)
+        ).encode(),
+        [{"container": "web", "working_set_bytes": FLAT + FLAT[:9], ANEW: True}],
+    ),
+    "kubectl top of two clusters, one after the other": Scene(
+        (
+            log(lambda value: f"shop db-0 db 3m {value >> 20}Mi", FLAT + FLAT[:9], head=TOP)
+            + log(lambda value: f"shop db-0 db 3m {value >> 20}Mi", at=7, head=TOP)
+        ).encode(),
+        [{**K8S, "working_set_bytes": FLAT + FLAT[:9], ANEW: True}],
+    ),
+    "kubectl top by two loops of one cluster": Scene(
+        (
+            log(lambda value: f"shop db-0 db 3m {value >> 20}Mi", head=TOP)
+            + log(lambda value: f"shop db-0 db 3m {value >> 20}Mi", at=11, head=TOP)
+        ).encode(),
+        [{**K8S, "working_set_bytes": [value for value in LEAK for _ in range(2)]}],
+    ),
+    "kubectl top behind the name of a cluster": Scene(
+        log(lambda value: f"eu shop db-0 db 3m {value >> 20}Mi", head=f"CLUSTER {TOP}").encode(),
+        ("eu shop", "whole lines"),
+    ),
+    "kubectl top of nodes": Scene(
+        log(
+            lambda value: f"n1 300m 7% {value >> 20}Mi 40%", head="NAME CPU(cores) CPU(%) MEMORY(bytes) MEMORY(%)\n"
+        ).encode(),
+        ("These are nodes", "--containers"),
+    ),
+    "systemd-cgtop": Scene(
+        log(
+            lambda value: f"api.service 9 0.1 {value / MIB:.1f}M - -",
+            head="CGroup Tasks %CPU Memory Input/s Output/s\n",
+        ).encode(),
+        ("other text", "expected"),
+    ),
+    "crictl stats": Scene(
+        log(
+            lambda value: f"{ID} db 0.07 {value / 1e6:.2f}MB 28.67kB 8", head="CONTAINER NAME CPU % MEM DISK INODES\n"
+        ).encode(),
+        ("other text", "expected"),
+    ),
+    "a table of two clusters, one below the other": Scene(
+        b"".join(
+            b"time,pod,rss_bytes\n"
+            + b"".join(b"%d,db-0,%d\n" % (T0 + at + STEP * index, value) for index, value in enumerate(values))
+            for values, at in ((FLAT + FLAT[:9], 0), (LEAK, 7))
+        ),
+        [{"pod": "db-0", "rss_bytes": FLAT + FLAT[:9], ANEW: True}],
+    ),
+    "a table newest first": Scene(
+        b"time,pod,rss_bytes\n"
+        + b"".join(b"%d,db-0,%d\n" % (T0 + STEP * index, LEAK[index]) for index in reversed(range(N))),
+        [{"pod": "db-0", "rss_bytes": LEAK}],
+    ),
+    "a table whose containers have no name": Scene(
+        b"time,rss_bytes\n"
+        + b"".join(
+            b"%d,%d\n" % (T0 + STEP * index, LEAK[index] * factor) for index in range(N) for factor in (1, 2, 3)
+        ),
+        ("60 instants", "no column tells containers apart"),
+    ),
+    "times that a spreadsheet cut": Scene(
+        b"time,pod,rss_bytes\n" + b"".join(b"%.3E,db-0,%d\n" % (T0 + STEP * index, LEAK[index]) for index in range(N)),
+        ("1 instant", "lack digits"),
+    ),
+    "units in a row below the head": Scene(
+        b"time,pod,rss\ns,,bytes\n"
+        + b"".join(b"%d,db-0,%d\n" % (T0 + STEP * index, LEAK[index]) for index in range(N)),
+        [{"pod": "db-0", "rss_bytes": LEAK}],
+    ),
+    "two series in turn, blanks between": Scene(
+        b'"Time","container_memory_rss{pod=""a""}","container_memory_rss{pod=""b""}"\n'
+        + b"".join(b"%d,%d,\n%d,,%d\n" % (T0 + STEP * at, LEAK[at], T0 + STEP * at + 10, FLAT[at]) for at in range(N)),
+        [{"pod": "a", "anon_bytes": LEAK}, {"pod": "b", "anon_bytes": FLAT}],
+    ),
+    "Grafana's Inspector, two queries": Scene(
+        json.dumps(
+            {
+                "results": {
+                    "A": {"frames": [framed((WORKING_SET, K8S), values=[LEAK])]},
+                    "B": {"frames": [framed((LIMIT, {**K8S, **MEMORY}), values=[[512 * MIB] * N])]},
+                }
+            }
+        ).encode(),
+        [LIMITED],
+    ),
+    "Grafana's Inspector, a query that failed": Scene(
+        json.dumps(
+            {
+                "results": {
+                    "A": {"frames": [framed((WORKING_SET, K8S), values=[LEAK])]},
+                    "B": {"error": "timeout", "frames": []},
+                }
+            }
+        ).encode(),
+        [{**DB, FAILED: True}],
+    ),
+    "Grafana's panel, joined, with holes": Scene(
+        json.dumps(
+            [framed((WORKING_SET, K8S), (WORKING_SET, {**K8S, "pod": "db-1"}), values=[[*LEAK[:-1], None], FLAT])]
+        ).encode(),
+        [{**K8S, "working_set_bytes": LEAK[:-1]}, {**FLAT_DB, "pod": "db-1"}],
+    ),
+    "CloudWatch, newest first, and more to come": Scene(
+        json.dumps(
+            {
+                "MetricDataResults": [
+                    {
+                        "Id": "m1",
+                        "Label": "MemoryUtilized web",
+                        "StatusCode": "PartialData",
+                        "Timestamps": [iso(T0 + STEP * index) for index in reversed(range(N))],
+                        "Values": [value / MIB for value in reversed(LEAK)],
+                    }
+                ]
+            }
+        ).encode(),
+        [{**WEB, MORE: True}],
+    ),
+    "Datadog, a unit that it scales": Scene(
+        json.dumps(
+            {
+                "series": [
+                    {
+                        "metric": "kubernetes.memory.usage",
+                        "tag_set": ["pod_name:db-0"],
+                        "scope": "pod_name:db-0",
+                        "unit": [{"family": "bytes", "name": "megabyte", "scale_factor": 1e6}, None],
+                        "pointlist": [[1000 * (T0 + STEP * index), 100 + index] for index in range(N)],
+                    }
+                ]
+            }
+        ).encode(),
+        [{"pod": "db-0", "usage_bytes": [(100 + index) * 10**6 for index in range(N)]}],
+    ),
+    "Datadog, one name on two hosts": Scene(
+        json.dumps(
+            {
+                "series": [
+                    {
+                        "metric": "docker.mem.rss",
+                        "tag_set": ["container_name:web", f"host:{host}"],
+                        "pointlist": [[1000 * (T0 + STEP * index), value] for index, value in enumerate(values)],
+                    }
+                    for host, values in (("a", FLAT), ("b", LEAK))
+                ]
+            }
+        ).encode(),
+        [{"container": "web", "anon_bytes": FLAT}, {"container": "web", "anon_bytes": LEAK}],
+    ),
+    **{
+        f"Parquet in {unit}, {zone or 'no zone'}": Scene(parquet(unit, zone), [{"pod": "db-0", "rss_bytes": LEAK}])
+        for unit, zone in PARQUET
+    },
+    "dmesg, a kill under cgroup 2": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S,123456+00:00 "), KILLED_V2), KILL),
+    "dmesg, a kill under cgroup 1": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S,123456+00:00 "), KILLED_V1), KILL),
+    "dmesg -T does not say where": Scene(
+        kernel(told_at("[%a %b %d %H:%M:%S %Y] "), KILLED_V2), ("its zone", "timezone=")
+    ),
+    "dmesg -T in Berlin": Scene(
+        kernel(told_at("[%a %b %d %H:%M:%S %Y] ", 1), KILLED_V2), KILL, {"timezone": "Europe/Berlin"}
+    ),
+    "dmesg counts from the start": Scene(
+        kernel(lambda _: "[12345.678901] ", KILLED_V2), ("the time of day", "--time-format iso")
+    ),
+    "a journal east of Greenwich": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S+01:00 n1 kernel: ", 1), KILLED_V2), KILL),
+    "a journal as JSON": Scene(
+        "".join(
+            json.dumps({"__REALTIME_TIMESTAMP": f"{T0 + 180}000000", "SYSLOG_IDENTIFIER": "kernel", "MESSAGE": line})
+            + "\n"
+            for line in KILLED_V2
+        ).encode(),
+        KILL,
+    ),
+    "talosctl dmesg": Scene(kernel(told_at("n1: kern: warning: [%Y-%m-%dT%H:%M:%S.123Z]: "), KILLED_V2), KILL),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_a_program_wrote_is_read_right_or_not_at_all(tmp_path: Path, program: str) -> None:
+    """Containers, samples, limits and kills as they were, what is lost said; or an error that says what to do."""
+    files, truth, options = PROGRAMS[program]
+    place = tmp_path / "a.log" if isinstance(files, bytes) else tmp_path
+    for name, content in ({"a.log": files} if isinstance(files, bytes) else files).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    with warnings.catch_warnings():
+        # What is lost stands in the report too.
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        if isinstance(truth, tuple):
+            with pytest.raises(RmtoolkitError) as caught:
+                rm.read(place, **options)
+            assert all(words in str(caught.value) for words in truth)
+            return
+        found = rm.read(place, **options)
+    ids = found.containers["container_id"].to_list()
+    assert len(ids) == len(truth)
+    for one in truth:
+        assert dict(one) in [dict(_told(found, container, one)) for container in ids]
+
+
+def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """What a recording says of a container under some names."""
+    about = found.containers.row(by_predicate=pl.col("container_id") == container, named=True)
+    samples, events = (rows.filter(container_id=container) for rows in (found.samples, found.events))
+    killed = events.filter(kind="oom_kill")["time"].dt.epoch("s").to_list()
+    lost = " ".join([*found.report.left_out, *found.report.partial])
+    said = {**about, "kills": len(killed), "killed": killed, **{words: words in lost for words in (ANEW, MORE, FAILED)}}
+    for name in names:
+        yield name, said[name] if name in said else samples[name].drop_nulls().to_list()

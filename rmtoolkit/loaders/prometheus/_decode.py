@@ -700,6 +700,7 @@ class Decoder:
         if other is None:
             count = self.add(content, str(path), name)
         else:
+            notes += other.partial
             count = len(other.labels)
             self.left_out.update(other.left_out)
             self.time_axes.append(other.time_axis)

@@ -71,7 +71,7 @@ _STYLES: Final = (
     _Style("k8s_namespace_name", "k8s_pod_name", "k8s_container_name", ("container_memory_", "k8s_container_")),
     _Style("namespace_name", "pod_name", "container_name", ("kubernetes_io:container_",)),
     _Style("kubernetes_namespace", "kubernetes_pod_name", "kubernetes_container_name", ("container_memory_",)),
-    _Style("namespace", "alloc_id", "task", ("nomad_client_allocs_memory_",)),
+    _Style("namespace", "alloc_id", "task", ("nomad_client_allocs_memory_", "nomad_client_allocs_oom_")),
 )
 #: Of these one tells how often its family is scraped.
 _TELLTALES: Final = {
@@ -160,6 +160,9 @@ def discover(
     except TooMuchError:
         # One look instead of several: less exact, but no plan needs more.
         times["start"] = times["end"]
+        seen = look(looks)
+    if not seen.counts:
+        # A store that was away for an instant says so of everything.
         seen = look(looks)
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
     sampled = [(number, leg) for number, leg in enumerate(legs) if leg.family != CORE_FAMILY]

@@ -12,7 +12,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from rmtoolkit._tables import as_time
-from rmtoolkit.exceptions import ReadError
+from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED
@@ -40,7 +40,7 @@ _QUOTED: Final = r'"(?:[^"\\]|\\.)*+(?:"|$)'
 _LABEL: Final = re.compile(rf"({_QUOTED}|[\w.:]++)(?:\s*+=\s*+({_QUOTED}))?")
 _ESCAPED: Final = re.compile(r"\\(.)")
 #: What no other text has: comments, labels of a metric, what promtool prints between head and samples.
-_SURE: Final = re.compile(r'# (?:HELP|TYPE|UNIT) [\w:.]+ |[\w:.]*\{[^{}\n]*\} =>|[\w:.]*\{[^{}\n]*"\} [-+\dNI]')
+_SURE: Final = re.compile(rf"# (?:HELP|TYPE|UNIT) [\w:.]+ |[\w:.]*+{_LABELS} (?:=>|(?<=\"}} )[-+\dNI])")
 _HEAD_BYTES: Final = 1 << 16
 _PIECE: Final = 1 << 23
 _LINES: Final = 200
@@ -62,6 +62,7 @@ class Forms(NamedTuple):
     values: NDArray[np.float64]
     left_out: Counter[str]
     time_axis: str
+    partial: tuple[str, ...] = ()
 
 
 def is_samples(text: str) -> bool:
@@ -222,7 +223,8 @@ def is_other_json(text: str) -> bool:
 
 def _read_json(text: str, asked: Asked) -> Forms | None:
     try:
-        found = [one for one in _series_in(msgspec.json.decode(text), asked) if one.times]
+        document = msgspec.json.decode(text)
+        found = [one for one in _series_in(document, asked) if one.times]
         frames = [_samples_of(one) for one in found]
     except _ODD as error:
         said = str(error).split("\n", 1)[0]
@@ -232,7 +234,20 @@ def _read_json(text: str, asked: Asked) -> Forms | None:
     together = pl.concat(frames)
     counts = pl.Series([frame.height for frame in frames], dtype=pl.Int64()).to_numpy()
     labels = [one.labels for one in found]
-    return Forms(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), Counter(), _AXIS)
+    partial = tuple(_unsaid(document))
+    return Forms(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), Counter(), _AXIS, partial)
+
+
+def _unsaid(document: object) -> Iterator[str]:
+    """Tell what CloudWatch or Grafana says is missing."""
+    answer = mapping(document)
+    parts = answer.get("MetricDataResults")
+    states = {mapping(one).get("StatusCode") for one in parts} if isinstance(parts, list) else set()
+    if answer.get("NextToken") or states & {"PartialData", "InternalError"}:
+        yield "CloudWatch says that there is more: ask without --max-items, or for a shorter time"
+    for name, one in (mapping(mapping(document, "response"), "results") or mapping(document, "results")).items():
+        if error := mapping(one).get("error"):
+            yield f"Grafana's query {quote(name)} failed: {quote(error)}"
 
 
 def _samples_of(one: _Found) -> pl.DataFrame:
@@ -272,7 +287,9 @@ _DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate
 def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON
     """Tell how many bytes a number of Datadog is: its unit, and perhaps that of the time, stand beside a series."""
     units = mapping(node).get("unit")
-    return _DATADOG_UNITS.get(str(mapping(units[0]).get("name")), 1) if isinstance(units, list) and units else 1
+    unit = mapping(units[0]) if isinstance(units, list) and units else {}
+    told = unit.get("scale_factor") if unit.get("family") == "bytes" else None
+    return _DATADOG_UNITS.get(str(unit.get("name"))) or (int(told) if isinstance(told, int | float) and told > 1 else 1)
 
 
 def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Found:

@@ -137,7 +137,8 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
         if any("." in label for label in one) or "." in one.get("__name__", ""):
             one = {label.replace(".", "_"): value for label, value in one.items()}
             name = one.get("__name__", "")
-            plain = name.replace(".", "_")
+            # Google writes the path of a metric with slashes, and in names of Prometheus a colon for the first of them.
+            plain = name.replace(".", "_").replace("/", ":", 1).replace("/", "_")
             if name not in meant.metrics:
                 one["__name__"] = f"{plain}_bytes" if f"{plain}_bytes" in KNOWN else plain
         found.append(one)
@@ -192,6 +193,7 @@ def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:
 NO_NAME: Final = "series without a metric name"
 NO_USE: Final = "series of metrics without a use here"
 PAUSE: Final = 'series of pause containers (container="POD")'
+NESTED: Final = "series of cgroups inside those of containers, which count them"
 NO_CONTAINER: Final = "series of nodes, slices and other cgroups that are no container"
 _SHOWN_NAMES: Final = 8
 
@@ -240,8 +242,24 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
     left_out[PAUSE] = table.filter(pause).height
     left_out[NO_CONTAINER] = table.filter(nowhere & ~pause.fill_null(value=False)).height
     table = table.filter(~pause.fill_null(value=False), ~nowhere)
+    within = _nested(table)
+    left_out[NESTED] = int(within.sum())
+    table = table.filter(~within)
     warnings = [f"metric {quote(name)} was read as {role}" for name, role in sorted(guessed.items())]
     return Described(table.drop("no_container"), +left_out, warnings)
+
+
+def _nested(table: pl.DataFrame) -> pl.Series:
+    """Find series whose cgroup lies within that of another series of the same container."""
+    key = ["cluster", "namespace", "pod", "container"]
+    paths = table.select(*key, pl.when(pl.col("container").is_not_null()).then("life")).rows()
+    known = set(paths)
+    within = {
+        (*of, path)
+        for *of, path in known
+        if path and any((*of, path[:at]) in known for at, sign in enumerate(path) if sign == "/")
+    }
+    return pl.Series([path in within for path in paths], dtype=pl.Boolean())
 
 
 def _identified(

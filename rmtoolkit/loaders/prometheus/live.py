@@ -43,21 +43,21 @@ def diagnose_empty(
     """Say why nothing was found: a name that does not exist, a time without data, a server without the metrics."""
     names = (*_METRICS, *overrides, "process_resident_memory_bytes")
     query = f"group by (namespace, pod) ({_fetch.Selector(names).promql()})"
-    there = _labels(client, query, ("namespace", "pod"), time)
+    there, partial = _labels(client, query, ("namespace", "pod"), time)
     if there:
         frame = pl.DataFrame(there, schema={"namespace": pl.String(), "pod": pl.String()}, orient="row")
         for column, values in (("namespace", wanted.namespaces), ("pod", wanted.pods)):
             found = frame[column].drop_nulls().unique().sort()
             if values and not set(values) & set(found):
-                return UnknownWorkloadError.named(values[0], found, kind=column)
+                return _perhaps_there(client, UnknownWorkloadError.named(values[0], found, kind=column), partial)
             frame = frame.filter(pl.col(column).is_in(list(values))) if values else frame
         if wanted.workloads:
             owner = _workloads.infer(pl.col("pod")).struct.field("workload").alias("workload")
             found = frame.select(owner)["workload"].drop_nulls().unique().sort()
-            return UnknownWorkloadError.named(wanted.workloads[0], found)
+            return _perhaps_there(client, UnknownWorkloadError.named(wanted.workloads[0], found), partial)
     first, last = (dt.datetime.fromtimestamp(second, dt.UTC) for second in (time.after + 1, time.until))
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
-    metrics = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), time._replace(after=time.until - 60))
+    metrics, _ = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), time._replace(after=time.until - 60))
     said, hint = f"it has no samples at all {when}", "Is the time right? Does it scrape anything?"
     if metrics:
         jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5]) or "jobs without a name"
@@ -69,7 +69,16 @@ def diagnose_empty(
     return NothingThereError(client.fault(said, hint))
 
 
-def _labels(client: Client, query: str, names: Sequence[str], time: _fetch.Stretch) -> list[tuple[str | None, ...]]:
+def _perhaps_there(client: Client, error: UnknownWorkloadError, partial: Sequence[str]) -> UnknownWorkloadError:
+    """Say of a name that is missing that the server did not tell everything."""
+    if not partial:
+        return error
+    return UnknownWorkloadError(f"{error} But {client.address!r} did not give everything: {partial[0]}.")
+
+
+def _labels(
+    client: Client, query: str, names: Sequence[str], time: _fetch.Stretch
+) -> tuple[list[tuple[str | None, ...]], list[str]]:
     step = max(60, time.seconds // _INSTANTS)
     first = time.until - time.seconds // step * step
     times = {"start": str(first), "end": str(time.until), "step": str(step)}
@@ -77,8 +86,8 @@ def _labels(client: Client, query: str, names: Sequence[str], time: _fetch.Stret
         decoded = _fetch.ask(client, "/api/v1/query_range", {"query": query, **times})
     except RmtoolkitError:
         # The first trouble is told; why, cannot be found out.
-        return []
-    return [tuple(labels.get(name) for name in names) for labels in decoded.labels]
+        return [], []
+    return [tuple(labels.get(name) for name in names) for labels in decoded.labels], decoded.partial
 
 
 _SHOWN: Final = 3
@@ -338,7 +347,7 @@ class Prometheus:
             recording = to_recording(_fetch.together(found), meant, report, self._parting)
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.whole) from error
-        recording = _chosen(recording, wanted)
+        recording = _chosen(recording, wanted, client)
         if told := (*recording.report.partial, *recording.report.unusable):
             more = len(told) - _SHOWN
             lines = "; ".join(line.rstrip(".") for line in told[:_SHOWN])
@@ -425,7 +434,7 @@ def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
     return ", ".join([f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC", *told, how])
 
 
-def _chosen(recording: Recording, wanted: Wanted) -> Recording:
+def _chosen(recording: Recording, wanted: Wanted, client: Client) -> Recording:
     """Keep what was asked for: the server selects pods by the beginning of their names."""
     kept = recording.containers
     for name, values in zip(("namespace", "workload", "pod"), wanted, strict=True):
@@ -433,7 +442,8 @@ def _chosen(recording: Recording, wanted: Wanted) -> Recording:
             continue
         there = kept[name].drop_nulls().unique().sort()
         if not set(values) & set(there):
-            raise UnknownWorkloadError.named(values[0], there, kind=name)
+            unknown = UnknownWorkloadError.named(values[0], there, kind=name)
+            raise _perhaps_there(client, unknown, recording.report.partial)
         kept = kept.filter(pl.col(name).is_in(list(values)))
     if kept.height == recording.containers.height:
         return recording
