@@ -419,7 +419,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     containers = beside(containers, about, "container_id").with_columns(source=pl.lit(source))
     found = [changes]
     if events is not None:
-        named, strangers = _identified(_to_polars(events)[0], containers, identity)
+        named, strangers, containers = _identified(_to_polars(events)[0], containers, identity)
         found.append(named)
         if strangers:
             left_out["events of containers that are not in the frame"] = strangers
@@ -612,8 +612,10 @@ def _changes(rows: pl.DataFrame, name: str, kind: str, into: str) -> pl.DataFram
     return turned.select("container_id", "time", kind=pl.lit(kind), **{into: pl.col(name)})
 
 
-def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, int]:
-    """Give events that name their container its id; count those whose container is unknown."""
+def _identified(
+    events: pl.DataFrame, containers: pl.DataFrame, identity: list[str]
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """Give events that name their container its id; count those whose container is unknown, and list the known ones."""
     for name in ("time", "kind"):
         if name not in events.columns:
             raise ColumnError.missing(name, events.columns)
@@ -626,10 +628,21 @@ def _identified(events: pl.DataFrame, containers: pl.DataFrame, identity: list[s
     events = events.with_columns(
         *(pl.col(name).cast(pl.String) for name in on), time=as_time(pl.col("time"), events.schema["time"])
     )
+    if on:
+        # What was killed before any sample saw it is known all the same, beside what is sampled.
+        unseen = events.filter(kind="oom_kill").select(on).unique(maintain_order=True)
+        unseen = unseen.join(containers, on=on, how="anti", nulls_equal=True)
+        if "namespace" in on:
+            unseen = unseen.join(containers, on="namespace", how="semi", nulls_equal=True)
+        first = containers.select(pl.col("container_id").max().cast(pl.Int64).fill_null(-1)).item() + 1
+        unseen = unseen.with_row_index("container_id", first).cast({"container_id": containers.schema["container_id"]})
+        agreed = [name for name in ("cluster", "namespace", "container") if name in identity and name not in on]
+        same = containers.select(pl.col(name).unique() for name in agreed if containers[name].n_unique() == 1)
+        containers = pl.concat([containers, unseen.join(same, how="cross") if same.width else unseen], how="diagonal")
     ids = containers.select("container_id", *on)
     joined = events.join(ids, on=on, how="inner", nulls_equal=True) if on else events.join(ids, how="cross")
     kept = ["container_id", "time", "kind", *(name for name in ("value_bytes", "detail") if name in joined.columns)]
-    return joined.select(kept), events.height - joined["row"].n_unique()
+    return joined.select(kept), events.height - joined["row"].n_unique(), containers
 
 
 _DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")

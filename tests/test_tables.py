@@ -305,6 +305,16 @@ def test_events_find_their_container_by_name() -> None:
     assert recording.report.left_out == {"events of containers that are not in the frame": 1}
 
 
+def test_a_kill_before_any_sample_is_known() -> None:
+    """A container that only an OOM kill names is kept, in a namespace that the frame has."""
+    frame = pl.DataFrame({"time": [0], "namespace": ["w"], "pod": ["db-0"], "rss_bytes": [1]})
+    events = pl.DataFrame({"time": [5, 6, 7], "namespace": ["w", "x", "w"], "pod": ["db-1"] * 3, "kind": "oom_kill"})
+    recording = rm.Recording.from_frame(frame, events=events)
+    named = recording.events.join(recording.containers, on="container_id").select("namespace", "workload", "pod")
+    assert named.rows() == [("w", "db", "db-1")] * 2
+    assert recording.report.left_out == {"events of containers that are not in the frame": 1}
+
+
 def test_events_may_come_from_pandas() -> None:
     """A pandas frame of events is as good as one of polars."""
     events = pd.DataFrame({"time": pd.to_datetime([SECONDS], unit="s"), "kind": ["release"], "detail": ["1.1"]})

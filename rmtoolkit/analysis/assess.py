@@ -18,7 +18,7 @@ from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
     from rmtoolkit.analysis.records import HeapReading, Level, Life, Reading
 
@@ -715,16 +715,9 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
-    # A short life ends where a long one is read to begin.
-    longest = max(opinion.life.seconds for opinion in opinions)
-    long = [(one, row) for one, row in rising if one.life.seconds >= th.SHORT * longest]
-    if len(long) > 1 and all(
-        opinion.life.ended not in (Ending.GAP, Ending.RUNNING) and later.begun > (row.begun + row.end_level) / 2
-        for (opinion, row), (_, later) in pairwise(long)
-    ):
-        # What a new process begins with was not leaked by the one before it: the data grow.
-        over = max(pool.growing - th.LIKELY, 0.0)
-        pool.growing, pool.unresolved = pool.growing - over, pool.unresolved + over
+    pool.carried = _carried(opinions, {id(one) for one, _ in rising})
+    if pool.carried:
+        _doubt_leak(pool)
         return
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
@@ -743,6 +736,32 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     rest = pool.bounded + pool.unresolved
     scale = (1 - pool.growing) / rest if rest > 0 else 0.0
     pool.bounded, pool.unresolved = pool.bounded * scale, pool.unresolved * scale
+
+
+def _carried(opinions: Sequence[Opinion], rising: Container[int]) -> bool | None:
+    """Whether each rise was still there when the next process had begun; None where no long life that rose ended."""
+    longest = max(opinion.life.seconds for opinion in opinions)
+    steps = [
+        (one.life.ended, one.reading, later.reading)
+        for one, later in pairwise(opinions)
+        if id(one) in rising and one.life.seconds >= th.SHORT * longest
+    ]
+    if not steps:
+        return None
+    return all(
+        ended not in (Ending.GAP, Ending.RUNNING)
+        and row is not None
+        and new is not None
+        # A short life must hold what it began with.
+        and min(new.begun, new.end_level) > (row.begun + row.end_level) / 2
+        for ended, row, new in steps
+    )
+
+
+def _doubt_leak(pool: Pool) -> None:
+    """What a new process begins with was not leaked by the one before it: the data grow."""
+    over = max(pool.growing - th.LIKELY, 0.0)
+    pool.growing, pool.unresolved = min(pool.growing, th.LIKELY), pool.unresolved + over
 
 
 def _hold_one_rise(pool: Pool) -> Pool:
@@ -855,8 +874,10 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         told = [pool for pool in running if _duration(pool) >= th.SHORT * longest or _was_killed(pool)]
         worst = min(told, key=lambda pool: pool.bounded)
         bounded = min(worst.bounded, 1 - chance)
-        main = max(running, key=lambda pool: (pool.growing > th.LIKELY, pool.growing if growing else _duration(pool)))
-        if not growing and worst.bounded < th.LIKELY:
+        # What is doubted although it grew stands at just that.
+        rises = [pool for pool in running if pool.growing >= th.LIKELY]
+        main = max(rises or running, key=lambda pool: pool.growing if growing else _duration(pool))
+        if not rises and worst.bounded < th.LIKELY:
             main = worst
         answer = replace(
             main,
@@ -869,6 +890,9 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             moved_around_bytes=None,
             moved_threads=None,
         )
+        followed = [pool.carried for pool in running if pool.carried is not None]
+        if followed and all(followed) and not answer.masked:
+            _doubt_leak(answer)
     if older:
         now, then = running, older
     if then:

@@ -718,6 +718,8 @@ class Pool:
     main: Opinion | None
     #: True when growth in life after life ends in kills or restarts.
     masked: bool = False
+    #: Whether new processes began with what the ones before had risen to; None: none that rose was followed.
+    carried: bool | None = None
     #: The running version, when it no longer grows and an older one did.
     fixed_version: str | None = None
     #: The running version, when it grows and the lives of older versions were flat.

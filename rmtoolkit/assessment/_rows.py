@@ -527,7 +527,7 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
         .group_by(*WORKLOAD, maintain_order=True)
         .agg(
             kills=killed.sum().cast(pl.Int64),
-            kills_7d=(killed & (time > pl.col("window_end") - HORIZON)).sum().cast(pl.Int64),
+            kills_7d=(killed & (time > pl.col("window_end").fill_null(time.max()) - HORIZON)).sum().cast(pl.Int64),
             last_kill=time.filter(killed).last(),
             detail=pl.col("detail").filter(release).last(),
             released=time.filter(release).last(),

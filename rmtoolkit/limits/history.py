@@ -580,6 +580,8 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     )
     for frame in (highest, past.drop("peak_bytes"), pods, busy, _kills(recording), since, _running(recording)):
         whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
+    in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
+    whole = whole.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
 
     def passed_since(time: str) -> pl.Expr:

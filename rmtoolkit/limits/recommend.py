@@ -74,7 +74,7 @@ class _Case(NamedTuple):
 
     @property
     def climb_a_month(self) -> float:
-        return math.pow(max((self.need.base_bytes or 0.0) / (self.need.need_bytes or 1), 1.0), 30 / 7) - 1
+        return math.pow(_week_on_week(self.need), 30 / 7) - 1
 
     @property
     def growth_a_month(self) -> float:
@@ -128,11 +128,13 @@ def reason(case: _Case) -> str:
         known, startup = need.peak_bytes is not None, need.startup_peak_bytes or 0
         told = known and need.need_bytes is not None and need.need_of != "above a kill"
         seconds, kernel, moved = need.history_seconds or 0.0, need.need_of == "kernel peak", limit != need.limit_bytes
-        guess = first(first_guess=seconds < risk.SHORTEST.total_seconds(), short=(case.week_limit or limit) < limit)
+        unseen = need.history_seconds is None
+        few = not unseen and seconds < risk.SHORTEST.total_seconds()
+        guess = first(first_guess=few, short=(case.week_limit or limit) < limit)
         above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
         full, flat = _fills_node(need, limit), need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE
         names = [
-            first(peak=known, need=need.need_bytes is not None),
+            first(unseen=unseen, peak=known, need=need.need_bytes is not None),
             first(
                 since_release=told and need.since is not None,
                 kernel_peak=told and kernel and needed > peak,
@@ -142,13 +144,14 @@ def reason(case: _Case) -> str:
             ),
             first(startup=known and settled is not None and startup > 1.1 * settled and startup >= 0.95 * peak),
             killed,
-            guess or first(no_week=seconds < _WEEK_SECONDS / 1.02),
+            guess or first(no_week=not unseen and seconds < _WEEK_SECONDS / 1.02),
             first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
             first(climbs=need.climbing and need.base_bytes and needed and case.climb_a_month >= _SMALL),
             first(hot=(need.hot_ratio or 0.0) > _HOT),
             first(flat_at_limit=flat and not kills),
             first(request_above=(need.request_bytes or 0) > (need.limit_bytes or ABSURD_BYTES)),
             first(
+                cheapest=said.action is Action.LOWER_LIMIT and limit != said.target_limit_bytes,
                 limit_for_forecast=risk.by_forecast(need),
                 node_full=full and (said.oom_probability or 0.0) > case.chance,
                 halves=moved and said.advised_basis == "kills",
@@ -160,6 +163,11 @@ def reason(case: _Case) -> str:
             first(purged=said.purged_limit_bytes is not None),
         ]
     return " ".join(say("limits/reasons", name, case) for name in names if name)
+
+
+def _week_on_week(need: history.Need) -> float:
+    """How many times as high the next week's peak is expected, as peaks climb."""
+    return max((need.base_bytes or 0.0) / (need.need_bytes or 1), 1.0)
 
 
 def _one_in(chance: float) -> str:
@@ -504,6 +512,9 @@ def _cure(need: history.Need) -> Action | None:
 
 def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, scores: Scores) -> int | None:
     """Find the limit below the one in force at which memory and incidents cost least; None: none is worth it."""
+    if need.climbing:
+        # What must be raised again within a month is not lowered.
+        target = math.ceil(target * math.pow(_week_on_week(need), 30 / 7 - 1))
     if need.growing or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL

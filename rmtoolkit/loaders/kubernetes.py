@@ -669,7 +669,8 @@ def joined(recording: Recording, objects: Objects) -> Recording:
     time = pl.col("time").to_physical()
     sampled = samples.group_by("container_id").agg(first=time.min(), last=time.max())
     spans = {container: (first, last) for container, first, last in sampled.iter_rows()}
-    rows = [row for row in rows if row.container_id in spans or row.begin is None]
+    rows += _never_sampled(rows, known)
+    rows = [row for row in rows if row.container_id in spans or row.begin is None or _was_killed(row)]
     told = {row.container_id for row in rows}
     happened = [(row.container_id, *event) for row in rows for event in row.events]
     happened += _releases(rows, spans, recording)
@@ -713,6 +714,30 @@ def _rows(recording: Recording, known: _Known) -> Iterator[_Row]:
             yield _Row(
                 container_id, old, begin, facts, events if add else [], matched=True, versioned=versioned and add
             )
+
+
+def _was_killed(row: _Row) -> bool:
+    return any(event.kind == "oom_kill" for event in row.events)
+
+
+def _never_sampled(rows: Sequence[_Row], known: _Known) -> list[_Row]:
+    """Tell of containers that were OOM-killed before any sample, in namespaces that are sampled."""
+    sampled = {(row.about["namespace"], row.about["pod"]) for row in rows}
+    namespaces = {namespace for namespace, _ in sampled}
+    following = max((row.container_id for row in rows), default=-1) + 1
+    found: list[_Row] = []
+    for (namespace, pod), instances in known.pods.items():
+        if namespace not in namespaces or (namespace, pod) in sampled:
+            continue
+        staying = [(looks, one.name) for looks in instances for one in looks[-1].containers if one.stays]
+        for looks, name in staying:
+            about = dict.fromkeys(CONTAINERS) | {"namespace": namespace, "pod": pod, "container": name}
+            about |= {"source": SOURCE, "limit_known": False, "workload_inferred": True}
+            facts, events = _told(about, looks, known, only_whole=False)
+            number = following + len(found)
+            row = _Row(number, number, None, facts, events, matched=True, versioned=False)
+            found += [row] if _was_killed(row) else []
+    return found
 
 
 def _told(

@@ -296,3 +296,18 @@ def test_a_running_life_that_rests_as_long_as_the_one_before_grew(length: float,
     assert grown.main is not None
     assert grown.main.reading is not None
     assert grown.main.reading.growth_per_day > 0
+
+
+@pytest.mark.parametrize(("falls", "verdict"), [(True, "leak"), (False, "inconclusive")])
+def test_growth_that_a_restart_does_not_end_is_no_leak_of_the_process(falls: bool, verdict: str) -> None:
+    """A new process of one pod in two begins where the one before it had risen to: data grow; lower, and it leaks."""
+    t = hours(336, 600)
+    pods = []
+    for number, restart in enumerate((300, 400)):
+        rise = (t - np.where(t >= restart, restart, 0) if falls else t) / 10
+        curve = 300 + rise + ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
+        restarts = (t >= restart).astype(int)
+        pods.append(record(t, {"working_set_bytes": curve * MI}, pod=f"api-{number}", restarts_total=restarts))
+    row = judged(together(pods))
+    assert row["verdict"] == verdict, row["explanation"]
+    assert row["growth_bytes_per_day"] == pytest.approx(2.4 * MI, rel=0.1)

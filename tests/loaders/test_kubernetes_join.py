@@ -525,6 +525,19 @@ def test_a_kill_before_the_first_sample_is_known_and_not_counted_as_watched(tmp_
     assert 0.5 < chance < 0.95
 
 
+def test_what_is_killed_before_any_sample_of_it_is_known(tmp_path: Path) -> None:
+    """A replica that dies between two looks counts for its workload; in a namespace without samples it is counted."""
+    killed = status(restarts=4, last=ended(5, 6), state=running(7))
+    unseen = pod("api-7d9f8b6c5d-zzzzz", container(limit="300Mi"), statuses=(killed,), uid="uid-2", created=4)
+    elsewhere = pod("web-0", container(limit="300Mi"), statuses=(killed,), about={"namespace": "mall", "uid": "uid-3"})
+    recording = rm.read(save(tmp_path, top(FLAT), listed(pod(API, container(limit="300Mi")), unseen, elsewhere)))
+    assert about(recording, "pod", "limit_bytes") == [(API, 300 * MI), ("api-7d9f8b6c5d-zzzzz", 300 * MI)]
+    assert recording.report.left_out == {"pods without a memory sample": 1}
+    row = classify(recording).row(0, named=True)
+    assert (row["workload"], row["pods"]) == ("api", 2)
+    assert row["oom_probability_7d"] > 0.5
+
+
 def test_whole_mebibytes_do_not_hide_a_slow_leak_nor_make_one(tmp_path: Path) -> None:
     """A leak of 72 MiB a day and a flat line that flickers by one MiB, both as `kubectl top` rounds them."""
     flicker = [0.1, 0.7, 0.4, 0.9, 0.2, 0.6]

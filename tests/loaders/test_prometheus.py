@@ -171,6 +171,19 @@ def test_facts_alone(prom: Prom) -> None:
     assert beside.report.left_out == {"containers without a memory sample (only kube-state-metrics knows them)": 1}
 
 
+def test_what_is_killed_before_any_scrape_of_it_is_known(prom: Prom) -> None:
+    """A container that kube-state-metrics alone knows is kept where it was OOM-killed beside what is sampled."""
+    reason = "kube_pod_container_status_last_terminated_reason"
+    told = [prom.series(reason, [1] * 3, labels=prom.pod(pod=pod, reason="OOMKilled")) for pod in ("a-0", "b-0")]
+    told[1]["metric"]["namespace"] = "elsewhere"
+    counted = prom.series("kube_pod_container_status_restarts_total", [0, 1, 2], labels=prom.pod(pod="a-0"))
+    recording = prom.read(*told, counted, prom.series(WORKING_SET, [1] * 3, labels=prom.pod(pod="a-1")))
+    pods = recording.events.filter(kind="oom_kill").join(recording.containers, on="container_id")["pod"]
+    assert pods.unique().to_list() == ["a-0"]
+    assert recording.containers["pod"].to_list() == ["a-0", "a-1"]
+    assert recording.report.left_out == {"containers without a memory sample (only kube-state-metrics knows them)": 1}
+
+
 def test_what_was_not_found_is_said(prom: Prom) -> None:
     """The report names what would help and is not there, with the metric that tells it."""
     report = prom.read(prom.series(WORKING_SET, [1], labels=prom.pod())).report

@@ -111,8 +111,9 @@ def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[s
     left_out[NOT_FINITE] = not_finite
     left_out[NO_MEMORY] = aside
     if samples.height:
-        left_out[UNSAMPLED] = kept.height - len(spans)
-        kept = kept.filter(pl.col("entity").is_in(list(spans)))
+        known = {*spans, *_killed_unseen(kept, seen, spans)}
+        left_out[UNSAMPLED] = kept.height - len(known)
+        kept = kept.filter(pl.col("entity").is_in(list(known)))
     return normalise(
         _container_rows(kept, seen, images, _node_cores(placed.table, decoded)),
         samples,
@@ -131,6 +132,13 @@ def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[s
         ),
         workload_pattern=meant.workload_pattern,
     )
+
+
+def _killed_unseen(containers: pl.DataFrame, seen: Mapping[int, Seen], spans: Spans) -> list[int]:
+    """Find what was OOM-killed before any scrape saw it, beside what is sampled: it needs a limit most of all."""
+    sampled = pl.col("entity").is_in(list(spans))
+    unseen = containers.filter(~sampled & pl.col("namespace").is_in(containers.filter(sampled)["namespace"].implode()))
+    return [entity for entity in unseen["entity"] if any(event.kind == "oom_kill" for event in events_of(seen[entity]))]
 
 
 def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, list[str]]:
