@@ -411,38 +411,34 @@ _ROLES: Final = {
     "memory_bytes": ("memory_bytes", "mem_bytes", "bytes"),
 }
 _NAMES: Final = {name: role for role, names in _ROLES.items() for name in names}
-_AMOUNTS: Final = re.compile(r"\d+(?:\.\d+)?(?:[KMGTPE]i|[kMGTPEm])?(?: \d+(?:\.\d+)?(?:[KMGTPE]i|[kMGTPEm])?)*")
-_CPU: Final = re.compile(r"\d+(?:\.\d+)?[num]?")
-_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
-_WHOLE_MEBIBYTES: Final = re.compile(r"\d+(?:Mi)?")
-_OTHER_UNIT: Final = r"[0-9](?:[KGTPE]i|[kMGTPEm])(?: |$)"
+_MEBIBYTES: Final = re.compile(r"\d{1,12}(?:Mi)?")
+_BARE: Final = re.compile(r"[\d.]+")
 _LOOK_AT: Final = 20
 _LOOK_AT_CHARACTERS: Final = 100_000
 _FEWEST_CELLS: Final = 3
 _MOST_MEBIBYTES: Final = 1 << 22
-_CSV_ROW: Final = "a time, a pod and an amount of memory in each line"
 
 
 def looks_like_csv(text: str) -> bool:
     """Tell whether lines are CSV made of `kubectl top`."""
-    return _delimiter(_head(text)) is not None
-
-
-def _head(text: str) -> list[str]:
-    return [line for line in text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT) if line.strip()][:_LOOK_AT]
+    return _columns(text) is not None
 
 
 def _split(line: str, delimiter: str) -> list[str]:
     return [cell.strip("\"' \t") for cell in line.strip().split(delimiter)]
 
 
-def _delimiter(head: list[str]) -> str | None:
+def _columns(text: str) -> tuple[str, dict[str, int]] | None:
+    """Tell what parts the cells and which column is what: nothing where rows stand as kubectl prints them."""
+    lines = text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT)
+    head = [line for line in lines if line.strip()][:_LOOK_AT]
     for delimiter in DELIMITERS:
-        if head and _by_header(_split(head[0], delimiter)):
-            return delimiter
-        good = sum(bool(_by_header(cells) or _by_shape(cells)) for cells in (_split(line, delimiter) for line in head))
-        if good > len(head) / 2:
-            return delimiter
+        rows = [_split(line, delimiter) for line in head]
+        heads = [_by_header(cells) for cells in rows]
+        good = sum(bool(head) or cells[-1].endswith("Mi") for cells, head in zip(rows, heads, strict=True))
+        # What stands below a head that names no memory is not guessed.
+        if rows and (heads[0] or (good > len(rows) / 2 and any(map(str.isdigit, head[0])))):
+            return delimiter, next(filter(None, heads), {})
     return None
 
 
@@ -464,116 +460,45 @@ def _by_header(cells: list[str]) -> dict[str, int]:
     return roles if has_memory and "pod" in roles and len(cells) >= _FEWEST_CELLS else {}
 
 
-def _by_shape(cells: list[str]) -> dict[str, int]:
-    """Read which column is what from a row; empty when this is no row. Two names are told apart later."""
-    if len(cells) < _FEWEST_CELLS or not _AMOUNTS.fullmatch(cells[-1]):
-        return {}
-    left = list(range(len(cells) - 1))
-    roles = {"memory": len(cells) - 1}
-    if _CPU.fullmatch(cells[left[-1]]):
-        roles["cpu"] = left.pop()
-    stamp = next((index for index in left if not _NAME.fullmatch(cells[index]) or cells[index].isdigit()), None)
-    if stamp is not None:
-        if find(cells[stamp]) is None:
-            return {}
-        roles["time"] = stamp
-        left.remove(stamp)
-    if not 1 <= len(left) <= 3 or any(not _NAME.fullmatch(cells[index]) for index in left):  # noqa: PLR2004
-        return {}
-    names = {1: ("pod",), 2: ("one", "two"), 3: ("namespace", "pod", "container")}[len(left)]
-    return roles | dict(zip(names, left, strict=True))
-
-
-def read_csv(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    head = _head(text)
-    delimiter = _delimiter(head) or ","
-    cells = [_split(line, delimiter) for line in head]
-    width = Counter(map(len, cells)).most_common(1)[0][0]
-    roles = next((roles for row in cells if (roles := _by_header(row))), {}) or next(
-        (roles for row in cells if len(row) == width and (roles := _by_shape(row))), {}
-    )
-    # A head is a head, also one that names no memory: what stands below it is not guessed.
-    names = "memory" in roles and len(cells[0]) == width and not _by_header(cells[0]) and not _by_shape(cells[0])
-    if not roles or (names := names and not any(cell[:1].isdigit() for cell in cells[0])):
-        hint = "Call the columns time, namespace, pod, container and memory (MiB) or memory_bytes." if names else ""
-        raise ReadError.at(path, found=head[0] if head else "no line", expected=_CSV_ROW, line=1, hint=hint)
-    split = pl.col("text").str.split(delimiter)
-    frame = (
-        pl.DataFrame({"text": pl.Series([text], dtype=pl.String).str.split("\n").explode()})
-        .with_row_index("number", offset=1)
-        .with_columns(number=pl.col("number").cast(pl.Int64), text=pl.col("text").str.strip_chars())
-        .filter(pl.col("text") != "")
-        .with_columns(
-            split.list.get(index, null_on_oob=True).str.strip_chars("\"' \t").alias(role)
-            for role, index in roles.items()
-        )
-        .with_columns(whole=split.list.len() == width)
-    )
-    amount = "memory_bytes" if "memory_bytes" in roles else "memory"
-    read = _amounts(frame, amount, path)
-    frame = frame.join(read, on=amount, how="left", maintain_order="left")
-    pod = "pod" if "pod" in roles else "two"
-    is_row = (
-        pl.col("whole")
-        & pl.col("bytes").is_not_null()
-        & pl.col(pod).str.contains(rf"^{_NAME.pattern}$").fill_null(value=False)
-    )
-    rows = frame.filter(is_row)
-    if rows.is_empty():
-        first = frame.row(0, named=True)
-        raise ReadError.at(path, found=first["text"], expected=_CSV_ROW, line=first["number"])
-    rows, notes = _told_apart(rows, path, containers=containers)
-    strange = frame.filter(~is_row).select("number", "text").rows()
-    rest = [(number, text, failure(text.replace(delimiter, " "))) for number, text in strange]
-    strays = [(number, text) for number, text, said in rest if not said and not _by_header(_split(text, delimiter))]
-    if amount == "memory" and not rows["with_unit"].all() and rows["floored"].all():
-        notes = (*notes, "memory without a unit was read as MiB, as kubectl top prints it")
-    own = pl.col("time") if "time" in roles else pl.lit(None, pl.String())
-    # Without blank lines or headers between them, snapshots are told apart by pods that come again.
-    rows = rows.with_columns(own=own, memory_bytes="bytes", table=pl.lit(0))
-    schema = {"number": pl.Int64(), "detail": pl.String(), "empty": pl.Boolean(), "own": pl.String()}
-    failed = pl.DataFrame([(number, *said, None) for number, _, said in rest if said], schema=schema, orient="row")
-    said = ((text, text) for text in rows["own"].drop_nulls().unique(maintain_order=True))
-    quantum = MI if rows["floored"].all() else None
-    lost = {"lines that are no rows of kubectl top": len(strays)}
-    return _log((rows, failed, failed.clear()), said, {}, quantum, lost, strays, notes)
-
-
-def _amounts(frame: pl.DataFrame, column: str, path: str | os.PathLike[str]) -> pl.DataFrame:
-    """Read every different amount of memory once."""
-    texts = frame[column].drop_nulls().unique(maintain_order=True)
+def _as_table(text: str, path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]]:
+    """Write CSV line by line as kubectl's own table; exact amounts as `kubectl get pods.metrics.k8s.io` does."""
+    if (columns := _columns(text)) is None:
+        return text, ()
+    delimiter, roles = columns
+    lines = text.split("\n")
+    rows = [_split(line, delimiter) for line in lines]
+    if not roles:
+        return "\n".join(map(" ".join, rows)), ()
+    memory = roles["memory_bytes" if "memory_bytes" in roles else "memory"]
+    width = Counter(map(len, filter(any, rows))).most_common(1)[0][0]
+    amounts = [cells[memory] if len(cells) == width > memory else "" for cells in rows]
+    sizes = {amount: quantity(amount) for amount in amounts}
     # kubectl top prints Mi and nothing else; among other units a bare number is Kubernetes' way to write bytes.
-    other_units = texts.str.contains(_OTHER_UNIT).any()
-    read: list[tuple[str, int | None, bool, bool]] = []
-    for text in texts:
-        if not _AMOUNTS.fullmatch(text):
-            read.append((text, None, True, True))
-            continue
-        with_unit = any(map(str.isalpha, text))
-        in_bytes = not with_unit and (column == "memory_bytes" or other_units)
-        if not with_unit and not in_bytes and float(text.split()[-1]) > _MOST_MEBIBYTES:
-            line = frame.filter(pl.col(column) == text)["number"][0]
+    is_exact = "memory_bytes" in roles or any(
+        size is not None and amount[-1].isalpha() and not amount.endswith("Mi") for amount, size in sizes.items()
+    )
+    is_bare = False
+    place = [roles[name] for name in ("time", "namespace", "pod", "container") if name in roles]
+    names = ["NAMESPACE"] * ("namespace" in roles) + ["POD"] * ("container" in roles) + ["NAME"]
+    for index, (cells, amount) in enumerate(zip(rows, amounts, strict=True)):
+        size, said = sizes[amount], " ".join(cells)
+        whose = " ".join(cells[column] for column in place) if size is not None else ""
+        if size is None:
+            if _by_header(cells):
+                lines[index] = " ".join([*names, "CPU(cores) MEMORY(bytes)", *(["WINDOW"] if is_exact else [])])
+            elif failure(said):
+                lines[index] = said
+        elif is_exact:
+            lines[index] = f"{whose} 0 {size} 0s"
+        elif size > _MOST_MEBIBYTES and amount.isdigit():
             expected = "memory in MiB, as kubectl top prints it"
             hint = "If these are bytes, call the column memory_bytes."
-            raise ReadError.at(path, found=text, expected=expected, line=line, hint=hint)
-        unit = "" if with_unit or in_bytes else "Mi"
-        parts = [quantity(part if part[-1].isalpha() else part + unit) for part in text.split()]
-        total = None if None in parts else sum(part for part in parts if part is not None)
-        floored = not in_bytes and _WHOLE_MEBIBYTES.fullmatch(text) is not None
-        read.append((text, total if total is not None and total < 1 << 63 else None, with_unit, floored))
-    schema = {column: pl.String, "bytes": pl.Int64, "with_unit": pl.Boolean, "floored": pl.Boolean}
-    return pl.DataFrame(read, schema=schema, orient="row")
-
-
-def _told_apart(
-    rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    if "one" not in rows.columns:
-        return rows, ()
-    first = rows["number"][0], rows["text"][0]
-    are_containers, note = two_names(rows["one"], rows["two"], first, path, containers=containers)
-    names = ("pod", "container") if are_containers else ("namespace", "pod")
-    return rows.rename(dict(zip(("one", "two"), names, strict=True))), (note,)
+            raise ReadError.at(path, found=amount, expected=expected, line=index + 1, hint=hint)
+        else:
+            is_bare |= not amount[-1].isalpha()
+            lines[index] = f"{whose} 0m {amount.removesuffix('Mi')}Mi"
+    notes = ("memory without a unit was read as MiB, as kubectl top prints it",) if is_bare else ()
+    return "\n".join(lines), notes
 
 
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
@@ -842,8 +767,9 @@ def read_kubectl_top(
         wrapped = unwrap(text)
         if wrapped is not None:
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
-        read = read_csv if looks_like_csv(text) else read_table
-        logs.append((read(text, path, containers=containers), namespace))
+        text, written = _as_table(text, path)
+        log = read_table(text, path, containers=containers)
+        logs.append((replace(log, notes=(*written, *log.notes)), namespace))
     recording = concat(
         put_together(log, asked, notes=notes, namespace=place, workload_pattern=workload_pattern) for log, place in logs
     )

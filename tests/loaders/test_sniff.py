@@ -104,7 +104,7 @@ def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pa
 @pytest.mark.parametrize("name", sorted(file.name for file in (DATA / "kubectl").glob("*.*")))
 def test_every_real_kubectl_file_is_recognised(name: str) -> None:
     """All outputs of kubectl are told from other text; what is no kubectl top output is not."""
-    others = {"README.md", "index.tsv", "date_locales.txt", "get_podmetrics_plain.txt"}
+    others = {"README.md", "index.tsv", "date_locales.txt", "get_podmetrics_plain.txt", "get_podmetrics_jsonpath.txt"}
     assert (recognise(DATA / "kubectl" / name)[0] is Form.KUBECTL) is (name not in others)
 
 
