@@ -40,7 +40,6 @@ _SNAPSHOTS: Final = ("timezone", "time", "interval")
 
 
 def is_plugin() -> bool:
-    """Tell whether kubectl started us, as its command `kubectl rmtoolkit`."""
     return Path(sys.argv[0]).name.startswith("kubectl-rmtoolkit") or bool(os.environ.get("RMTOOLKIT_PLUGIN"))
 
 

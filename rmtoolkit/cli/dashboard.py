@@ -118,7 +118,6 @@ def serve(judged: bytes, *, port: int = 0, browser: bool = True) -> int:
 
 
 def _attend(server: subprocess.Popen[bytes], address: str, home: Path, token: str | None, *, browser: bool) -> None:
-    """Say where the server is, and wait for its end or ours."""
     page = (home / _OPEN).as_uri()
     # A command that is told to stop leaves no server behind; Ctrl-C counts where a shell had it ignored, too.
     with _sources.stopped_by("SIGINT", "SIGTERM"):
@@ -180,7 +179,6 @@ def _host(home: Path, runtime: Path, port: int) -> None:
 
 
 def _free(port: int) -> int:
-    """Find a free port, or see that the one that is wanted is."""
     if not 0 <= port < 1 << 16:
         msg = f"A port is a number from 1 to 65535, got {port}."
         raise RmtoolkitError(msg)

@@ -97,7 +97,6 @@ def _fetched(options: argparse.Namespace) -> list[str]:
 
 
 def _kept(options: argparse.Namespace) -> HeapProfile:
-    """Read what a Pyroscope server has."""
     from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.heap.served import read_pyroscope
 

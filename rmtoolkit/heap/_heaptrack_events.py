@@ -56,8 +56,6 @@ def _nothing() -> Nets:
 
 
 class Tally:
-    """Counts events a block at a time."""
-
     def __init__(self) -> None:
         self.counts = self.temporaries = np.zeros(0, np.int64)
         self.live = self.entries = 0

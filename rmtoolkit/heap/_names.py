@@ -116,7 +116,6 @@ def is_allocator(function: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def origin(function: str | None, file: str | None, module: str | None) -> str | None:
-    """Tell whose code a frame is."""
     if module is not None and _SYSTEM_MODULE.search(module):
         return SYSTEM
     if function is not None and is_allocator(function):

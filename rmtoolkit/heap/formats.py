@@ -377,7 +377,6 @@ def read_series(
     binary: Paths | None = None,
     debug: Paths | None = None,
 ) -> HeapProfile:
-    """Read one snapshot, or all that a folder, a glob or a list means as one profile, with names for its addresses."""
     heap = _read_series(path, read, expected)
     if not heap.modules:
         return heap
@@ -473,7 +472,6 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
 
 
 def _check_alike(what: str, kinds: Mapping[Any, HeapProfile]) -> None:
-    """Refuse to take snapshots of several programs for those of one."""
     if len(kinds) > 1:
         names = ", ".join(quote_path((profile.report.sources or ("?",))[0]) for profile in list(kinds.values())[:2])
         msg = (

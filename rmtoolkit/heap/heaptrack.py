@@ -622,7 +622,6 @@ def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
 
 
 def _report(found: _Found, summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame, cut: int) -> Report:
-    """Say what is missing, and warn where the numbers mislead."""
     tables, blocks = found.tables, found.blocks
     left_out = {**tables.left_out, LATE: found.account.late_stamps, "endless lines": blocks.long_lines}
     partial = []

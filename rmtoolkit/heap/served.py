@@ -105,7 +105,6 @@ def _forwarded(
 
 
 def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: float) -> int:
-    """Wait until kubectl says at which port it listens."""
     assert process.stdout is not None  # noqa: S101 - pipes were asked for
     assert process.stderr is not None  # noqa: S101
     ready, _, _ = select.select([process.stdout], [], [], timeout_seconds)
@@ -351,7 +350,6 @@ class _Store:
         return sorted(points)
 
     def _profile(self, kind: str, labels: Mapping[str, str], begin_ms: int, end_ms: int) -> HeapProfile:
-        """Fetch one as pprof: the service speaks protobuf too."""
         asked = field(1, kind.encode()) + field(2, _selector(labels).encode()) + field(3, begin_ms) + field(4, end_ms)
         data = self.client.ask(
             f"{_SERVICE}SelectMergeProfile", {}, bytes, data=asked, headers={"Content-Type": "application/proto"}

@@ -126,7 +126,6 @@ def suspects(
 
 
 def _by_function(heap: HeapProfile) -> tuple[pl.DataFrame, list[str]]:
-    """Give each stack to the function that `suspects` counts it for."""
     named, names, said = _read(heap, ())
     if said is None:
         return named, names
@@ -271,7 +270,6 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
 
 
 def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
-    """Tell whether a Rust program's allocations all come from libraries of the system."""
     if not any(crates(name) for name in frames.filter(pl.col("origin") == "std")["function"].drop_nulls()):
         return False
     leaves = stacks.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")

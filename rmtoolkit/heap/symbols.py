@@ -89,7 +89,6 @@ def _is_branch(code: bytes) -> bool:
 
 
 def read_binary(path: str | PathLike[str]) -> Binary:
-    """Read the heads of a file."""
     with Path(path).open("rb") as file:
         head = file.read(64)
         if not head.startswith(b"\x7fELF\x02\x01"):
@@ -170,7 +169,6 @@ def symbolised(heap: HeapProfile, binary: Paths | None, debug: Paths | None) -> 
 
 
 def _renamed(heap: HeapProfile, names: Mapping[int, Names]) -> HeapProfile:
-    """Put the functions at an address in its place."""
     table = FrameTable()
     numbers: dict[int, list[int]] = {}
     for number, function, file, line, module, _ in heap.frames.iter_rows():

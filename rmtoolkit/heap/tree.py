@@ -71,8 +71,6 @@ class Curves(NamedTuple):
 
 
 class Readings(NamedTuple):
-    """What the curves say, a value per group."""
-
     reading: NDArray[np.str_]
     growth: Floats
     growth_blocks: Floats

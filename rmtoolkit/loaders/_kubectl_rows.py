@@ -200,9 +200,8 @@ def _usual_columns(text: str) -> str:
     return "\n".join(written)
 
 
-def classify(lines: pl.Series, stamps: dict[str, Stamp], numbers: list[int] | None = None) -> pl.DataFrame:
-    frame = pl.DataFrame({"raw": lines})
-    frame = frame.with_row_index("number", 1) if numbers is None else frame.with_columns(number=pl.Series(numbers))
+def classify(lines: pl.Series, stamps: dict[str, Stamp]) -> pl.DataFrame:
+    frame = pl.DataFrame({"raw": lines}).with_row_index("number", 1)
     frame = frame.with_columns(pl.col("number").cast(pl.Int64), text=pl.col("raw").str.strip_chars())
     frame = frame.with_columns(pl.col("text").str.extract_groups(_ROW).struct.unnest())
     frame = frame.with_columns(
@@ -327,7 +326,6 @@ def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
 
 
 def failure(text: str) -> tuple[str, bool] | None:
-    """Find the message of a scrape that failed or found nothing."""
     found = _FAILURE.search(text) or _EMPTY.search(text)
     return (found[1].strip()[:DETAIL_CHARACTERS], found[1].startswith("No resources")) if found else None
 
@@ -362,30 +360,3 @@ def looks_folded(frame: pl.DataFrame) -> bool:
     full = (length.shift() == length.max()) & is_width
     goes_on = (pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.OTHER) & (indented | full)
     return bool(frame.select(goes_on.any()).item())
-
-
-def unfolded(
-    lines: pl.Series, frame: pl.DataFrame, path: str | os.PathLike[str], stamps: dict[str, Stamp]
-) -> pl.DataFrame:
-    """Put lines together that were broken at a fixed width."""
-    width = int(lines.str.len_chars().max() or 0)  # type: ignore[arg-type]
-    whole: list[str] = []
-    numbers: list[int] = []
-    full = False
-    for number, line in enumerate(lines, 1):
-        if full:
-            whole[-1] += line
-        else:
-            whole.append(line)
-            numbers.append(number)
-        full = len(line) == width
-    again = classify(pl.Series(whole, dtype=pl.String), stamps, numbers)
-    bad = pl.col("kind").is_in([Line.OTHER, Line.CUT])
-    fewer = again.filter(bad).height < frame.filter(bad).height
-    is_cut = again["kind"].is_in([Line.CUT]).any() or looks_folded(again)
-    if is_cut or not fewer or not again["kind"].is_in([Line.ROW]).any():
-        first = frame.filter(bad).row(0, named=True)
-        expected = f"{EXPECTED} with their numbers"
-        hint = f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}"
-        raise ReadError.at(path, found=first["text"], expected=expected, line=first["number"], hint=hint)
-    return again

@@ -209,8 +209,6 @@ _TIME_KEYS: Final = ("time", "timestamp", "ts", "@timestamp", "date", "read")
 
 
 class Row(NamedTuple):
-    """One container in one table."""
-
     line: int
     tick: int
     stamp: int | None  # index of the time stamp at the head of the line; None without
@@ -569,8 +567,6 @@ _DRAWN_EVERY: Final = "500ms"
 
 @dataclass(slots=True)
 class Found:
-    """What several files hold together."""
-
     rows: list[tuple[int, Row]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)  # of each row
     measured: list[Measured] = field(default_factory=list)

@@ -26,6 +26,7 @@ from rmtoolkit.loaders._files import (
 )
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
+    USE_RAW,
     Layout,
     Line,
     classify,
@@ -34,7 +35,6 @@ from rmtoolkit.loaders._kubectl_rows import (
     quantity,
     split_lines,
     two_names,
-    unfolded,
 )
 from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
 from rmtoolkit.loaders.kubernetes import (
@@ -292,17 +292,17 @@ _KLOG: Final = r"^E[0-9]{4} "
 
 
 def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
-    notes: tuple[str, ...] = ()
     stamps: dict[str, Stamp] = {}
-    lines = split_lines(text, path)
-    frame = classify(lines, stamps)
+    frame = classify(split_lines(text, path), stamps)
     if frame["kind"].is_in([Line.CUT]).any() or looks_folded(frame):
-        frame = unfolded(lines, frame, path, stamps)
-        notes = ("lines folded at a fixed width were put together again",)
+        first = frame.filter(pl.col("kind").is_in([Line.OTHER, Line.CUT])).row(0, named=True)
+        expected = f"{EXPECTED} with their numbers"
+        hint = f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}"
+        raise ReadError.at(path, found=first["text"], expected=expected, line=first["number"], hint=hint)
     rows = frame.filter(pl.col("kind") == Line.ROW)
     if rows.is_empty():
         raise _nothing(frame, path)
-    rows, notes = _named(rows, notes, path, containers=containers)
+    rows, notes = _named(rows, path, containers=containers)
     if rows["memory_bytes"].null_count() == rows.height:
         first = rows.row(0, named=True)
         raise ReadError.at(path, found=first["text"], expected=f"{EXPECTED} with known memory", line=first["number"])
@@ -353,16 +353,17 @@ def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
 
 
 def _named(
-    rows: pl.DataFrame, notes: tuple[str, ...], path: str | os.PathLike[str], *, containers: bool | None
+    rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Say which of the words before the numbers is which name."""
     two = rows.filter(pl.col("layout").is_null() & (pl.col("cells") == 2))  # noqa: PLR2004
     meant = Layout.POD_CONTAINER
+    notes: tuple[str, ...] = ()
     if two.height:
         first = two["number"][0], two["text"][0]
         are_containers, note = two_names(two["b"], two["c"], first, path, containers=containers)
         meant = Layout.POD_CONTAINER if are_containers else Layout.NAMESPACE_POD
-        notes = (*notes, note)
+        notes = (note,)
     by_cells = {1: Layout.POD, 2: meant, 3: Layout.ALL}
     guessed = pl.col("cells").replace_strict(by_cells, default=None, return_dtype=pl.Int8)
     rows = rows.with_columns(layout=pl.coalesce("layout", guessed))

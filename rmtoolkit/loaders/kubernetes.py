@@ -83,8 +83,6 @@ class PodSeen(NamedTuple):
 
 @dataclass(slots=True)
 class Objects:
-    """Everything that dumps say."""
-
     pods: dict[tuple[str | None, str, str | None], list[PodSeen]] = field(default_factory=dict)
     owner_of: dict[tuple[str, tuple[str | None, str | None, str]], tuple[str, str]] = field(default_factory=dict)
     templates: dict[Key, tuple[ContainerSeen, ...]] = field(default_factory=dict)
@@ -161,7 +159,6 @@ class Objects:
 
 
 def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
-    """Give the objects of a document."""
     watched, event = document.get("object"), text_of(document, "type")
     gone = event == "DELETED"
     if isinstance(watched, dict) and event is not None:
@@ -555,7 +552,6 @@ _DAMAGED: Final = "documents that are cut off or damaged"
 # a file when the file was written. It only matters for what changes without a time of its own: limits, requests and how
 # often a container restarted.
 def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list[tuple[Path, Exception]]]:
-    """Read dumps of pods, their owners, nodes and quotas."""
     objects = Objects()
     failed: list[tuple[Path, Exception]] = []
     for file in sorted(map(Path, paths), key=_written):

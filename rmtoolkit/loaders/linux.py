@@ -167,7 +167,6 @@ class Block:
     files: dict[str, list[str]] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """Give the content of a file; empty where it was not there."""
         return "\n".join(self.files.get(name, ()))
 
 

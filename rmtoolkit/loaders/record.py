@@ -119,7 +119,6 @@ def oom_kills(folder: Path) -> int | None:
 
 
 def process_ids(folder: Path) -> list[int]:
-    """List the processes of a cgroup and those below it."""
     try:
         lists = [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")]
     except OSError:
@@ -129,7 +128,6 @@ def process_ids(folder: Path) -> list[int]:
 
 
 def is_populated(folder: Path) -> bool | None:
-    """Tell whether a cgroup has processes."""
     populated = linux.pairs(_text(folder / "cgroup.events")).get("populated")
     if populated is not None:
         return populated > 0
@@ -154,8 +152,6 @@ def _text(file: Path) -> str:
 
 @dataclass(slots=True)
 class Target:
-    """What is followed."""
-
     name: str
     asked: str
     process: psutil.Process | None = None  # the process; None of a cgroup
@@ -168,7 +164,6 @@ class Target:
 def find_target(
     pid: int | None, command: Sequence[str] | None, cgroup: str | os.PathLike[str] | None, name: str | None
 ) -> Target:
-    """Find, or start, what is to be followed."""
     if cgroup is not None:
         folder = find_cgroup(cgroup)
         place = linux.cgroup_place(str(folder))
@@ -453,7 +448,6 @@ class Recorder:
                 counts.popleft()
 
     def samples(self) -> Generator[dict[str, Any], None, None]:
-        """Measure again and again."""
         start = time.monotonic()
         end = start + self._duration if self._duration is not None else float("inf")
         # The first sample is written at once: whatever happens then, there is a file.
@@ -611,7 +605,6 @@ class Recorder:
             self.recording().write(self._path)
 
     def recording(self) -> Recording:
-        """Give what was recorded so far."""
         if len(self._rows) >= _CHUNK_ROWS or not self._chunks:
             self._chunks.append(pl.DataFrame(self._rows, schema=SAMPLES))
             self._rows = []

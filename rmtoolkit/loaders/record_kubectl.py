@@ -126,8 +126,6 @@ _OWNERS: Final = {"ReplicaSet": "replicasets", "Job": "jobs"}
 
 @dataclass(slots=True)
 class Sampler:
-    """Samples a cluster."""
-
     client: Kubectl
     stream: BinaryIO
     namespace: str | None

@@ -97,8 +97,6 @@ class _Said(msgspec.Struct, rename={"kind": "errorType"}):
 
 
 class Failure(NamedTuple):
-    """Why a request failed."""
-
     said: str  # as the end of a sentence
     hint: str = ""
     kind: str = ""  # ``connect`` or ``slow`` where it matters
@@ -207,8 +205,6 @@ _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 class Secrets:
-    """Texts that must not be shown."""
-
     def __init__(self) -> None:
         self._known: set[str] = set()
 
@@ -282,7 +278,6 @@ class Address:
         return self.url
 
     def of(self, path: str) -> str:
-        """Give the whole address of an endpoint."""
         return self.signed(f"{self.url}{path}")
 
     def signed(self, url: str) -> str:

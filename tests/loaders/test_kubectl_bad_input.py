@@ -139,15 +139,14 @@ def test_a_hostile_name_is_quoted(tmp_path: Path) -> None:
     assert "\x07" not in str(caught.value)
 
 
-def test_a_folded_line_that_cannot_be_read_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
-    """Lines folded at 28 characters are put together; what is said of them counts lines as an editor does."""
+def test_folded_lines_are_refused(tmp_path: Path) -> None:
+    """Numbers on the line below their names are no rows; the error says how to log."""
     rows = [f"NAME{' ' * 24}CPU(cores)   MEMORY(bytes)", *(f"{f'db-{n}':28}{n + 1}m   {n + 5}Mi" for n in range(3))]
     folded = [row[at : at + 28] for row in rows for at in range(0, len(row), 28)]
     log = tmp_path / "top.log"
     log.write_text("\n".join([*folded, "Session terminated"]) + "\n")
-    with pytest.warns(RmtoolkitWarning, match=r"left out 1 line .*\(line 9: 'Session terminated'"):
-        recording = rm.read_kubectl_top(log, time="2026-11-24")
-    assert recording.frame().select("pod", "working_set_bytes").rows() == [(f"db-{n}", (n + 5) * MI) for n in range(3)]
+    with pytest.raises(ReadError, match=r"line 1: found 'NAME'.*cut off or folded"):
+        rm.read_kubectl_top(log, time="2026-11-24")
 
 
 @pytest.mark.parametrize("header", ["NAME", "NAME   CPU(cores)", "POD   NAME   CPU(cores)   MEMO"])

@@ -82,8 +82,6 @@ class _Document(Series, rename={"error_type": "errorType", "is_partial": "isPart
 
 @dataclass(slots=True)
 class Answers:
-    """What a file, or the body of an answer, holds."""
-
     series: list[Series] = field(default_factory=list)
     documents: int = 0  # how many documents were answers with series (perhaps none in them)
     refused: list[str] = field(default_factory=list)
@@ -617,7 +615,6 @@ class Decoded:
 
     @property
     def owners(self) -> NDArray[np.int64]:
-        """Which series each sample belongs to."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
     def of(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -670,7 +667,6 @@ class Decoder:
     _blocks: list[tuple[NDArray[np.int64], Numbers]] = field(default_factory=list)
 
     def add(self, content: bytes, source: str, name: str | None = None) -> int:
-        """Take the text of an answer, or of several."""
         if is_remote_read(content):
             return self.add_remote_read(content, source, name)
         return self._take(parse_answers(content, source), source, name)

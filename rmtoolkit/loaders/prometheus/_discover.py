@@ -409,8 +409,6 @@ _CLOSER_SAMPLES: Final = 2 * _fetch.BUDGET
 
 
 class Metadata(NamedTuple):
-    """What is known beside the samples."""
-
     parts: list[Decoded]  # series, in any order
     warnings: tuple[str, ...] = ()
     partial: tuple[str, ...] = ()

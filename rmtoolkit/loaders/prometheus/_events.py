@@ -44,8 +44,6 @@ _KIND_OF: Final = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evic
 
 
 class Run(NamedTuple):
-    """A value that stayed the same for a while."""
-
     value: float
     first: int
     last: int
@@ -54,8 +52,6 @@ class Run(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What is known of one container."""
-
     runs: Mapping[str, Sequence[Run]]
     first: int | None
     last: int | None

@@ -109,8 +109,6 @@ class Ask(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one request asks for."""
-
     asks: tuple[Ask, ...]  # one of raw samples; any number of others
     time: Stretch
     step_seconds: int = 0  # 0 for raw samples; else points lie at the end of the time and every step before it
@@ -299,8 +297,6 @@ _MOST_HALVINGS: Final = 10
 
 
 class Fetcher:
-    """Fetches parts of a pull from one server."""
-
     def __init__(self, client: Client, raw: RawFetch, parallel: int, *, progress: bool | None) -> None:
         self._client = client
         self._raw = raw
@@ -451,7 +447,6 @@ class BulkFetch:
         return f"remote read was asked for, and JSON was read instead: {why.rstrip('.')}" if why else ""
 
     def __call__(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
-        """Fetch the samples of a stretch of time, and markers of ends."""
         if not self._known.is_set() and not self._first.acquire(blocking=False):
             self._known.wait()
         try:

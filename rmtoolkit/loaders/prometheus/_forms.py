@@ -208,8 +208,6 @@ _ODD: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeE
 
 
 class _Found(NamedTuple):
-    """A series as JSON has it."""
-
     labels: dict[str, str]
     times: Any
     values: Any

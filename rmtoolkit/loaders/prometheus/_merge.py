@@ -62,8 +62,6 @@ OLD_LIFE: Final = "samples of an old container after its successor had started"
 
 
 class Merged(NamedTuple):
-    """One series a group."""
-
     counts: NDArray[np.int64]
     times: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -235,7 +233,6 @@ class Signal(NamedTuple):
 
 
 def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
-    """Put signals in columns."""
     if not signals:
         return pl.DataFrame(schema={"container_id": pl.UInt32(), "time": TIME})
     parts = list(signals.values())

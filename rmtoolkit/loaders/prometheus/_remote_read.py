@@ -39,8 +39,6 @@ BAD_SERIES: Final = "series of a remote read that were damaged"
 
 @dataclass(slots=True)
 class Read:
-    """The samples of an answer."""
-
     labels: list[dict[str, str]] = field(default_factory=list)
     counts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     times: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # ms, series after series

@@ -448,7 +448,6 @@ def _is_answer(file: Path) -> bool:
 
 
 def _stem(file: Path) -> str:
-    """Give what may be the name of a metric in the name of a file."""
     found = _METRIC.match(_PACKED.sub("", file.name))
     return found[0] if found else ""
 
