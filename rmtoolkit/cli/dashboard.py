@@ -51,7 +51,6 @@ _TEMPLATE: Final = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 _OPEN: Final = "open.html"
 #: A kernel has made its page before somebody asks for it.
 _HEATED: Final = {"preheat_kernel": True, "default_pool_size": 1}
-_NEEDED: Final = ("voila", "ipykernel", "anywidget")
 #: The longest path that a socket can have on every system, without what is put behind it for each kernel.
 _SOCKET_FOLDER: Final = 103 - len("/voila_12345678/kernel-00000000-0000-0000-0000-000000000000-ipc-5")
 _HOST: Final = "127.0.0.1"
@@ -80,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 def check() -> None:
     """See that what serves a page is installed."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("voila", "ipykernel", "anywidget") if importlib.util.find_spec(name) is None]
     if missing:
         msg = (
             f"The dashboards need {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "

@@ -32,13 +32,11 @@ _INSTRUCTIONS: Final = (
 )
 #: What a plain name is: of Kubernetes, of an image, of a version. It has no room between words.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:@+-]+")
-_NAMES: Final = ("cluster", "node", "namespace", "workload", "pod", "container", "version")
 _LONGEST_PLAIN: Final = 120
 _LONGEST_QUOTED: Final = 60
 _MOST_FILES: Final = 200
 _MOST_LINES: Final = 60
 _MOST_WARNINGS: Final = 10
-_EVIDENCE: Final = ("says", "text", "value", "signal", "start", "end")
 _JUDGED: Final = (
     *("cluster", "namespace", "workload", "container", "verdict", "pattern", "cause", "leak_probability", "signal"),
     *("growth_bytes_per_day", "growth_low_bytes_per_day", "growth_high_bytes_per_day", "detection_floor_bytes_per_day"),
@@ -175,7 +173,7 @@ class Tools:
         by_id = found.checklist.filter(workload_id=told.row["workload_id"])
         return {
             "workload": _plain_row({name: told.row[name] for name in _JUDGED}),
-            "evidence": _rows(told.evidence.select(_EVIDENCE)),
+            "evidence": _rows(told.evidence.select(("says", "text", "value", "signal", "start", "end"))),
             "checklist": _rows(by_id.select("question", "answer", "because")),
             "advice": _rows(told.advice.select("text", "setting", "expected", "because")),
             "incomplete": _lacks(found),
@@ -238,7 +236,7 @@ def _tamed(recording: Recording) -> Recording:
     import polars as pl
 
     renamed = []
-    for column in _NAMES:
+    for column in ("cluster", "node", "namespace", "workload", "pod", "container", "version"):
         taken: dict[str, str] = {}
         for name in recording.containers[column].drop_nulls().unique(maintain_order=True):
             told, number = _tame(name), 1

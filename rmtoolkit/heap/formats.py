@@ -199,7 +199,6 @@ _VALUE: Final = re.compile(r"(time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d
 _NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
-_OTHERS: Final = "(all others below massif's threshold)"
 _MOST_DEPTH: Final = 2048
 _NO_END: Final = (
     "massif takes its last snapshot some time before the program ends, so what is live at the end is not known"
@@ -356,7 +355,7 @@ def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
         return
     del path[depth:]
     children, size, text = int(found[2]), int(found[3]), found[4]
-    path.append(_OTHERS if _ALIKE.match(text) else text)
+    path.append("(all others below massif's threshold)" if _ALIKE.match(text) else text)
     if not children and depth and size:
         key = tuple(path[1:])
         snapshot.stacks[key] = snapshot.stacks.get(key, 0) + size

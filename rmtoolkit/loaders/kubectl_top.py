@@ -692,7 +692,6 @@ def _written(value: object) -> str | None:
 
 
 _DOCUMENTS: Final = re.compile(METRICS)
-_EXPECTED: Final = "the output of kubectl top pod"
 
 
 def read_kubectl_top(
@@ -753,7 +752,7 @@ def read_kubectl_top(
     >>> recording.samples["working_set_bytes"].item() // 2**20, recording.containers["workload"].item()
     (345, 'db')
     """
-    text, notes = read_text(path, expected=_EXPECTED)
+    text, notes = read_text(path, expected="the output of kubectl top pod")
     asked = Asked(path, time, interval, timezone)
     logs: list[tuple[Log, str | None]] = []
     if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):

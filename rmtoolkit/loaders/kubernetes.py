@@ -379,7 +379,6 @@ METRICS_WORDS: Final = ("Metrics", "metrics.k8s.io/", '"kubectl"')
 _YAML: Final = ("apiVersion: ", "kind: ", "- apiVersion: ", "- kind: ")
 _NEXT_DOCUMENT: Final = re.compile(r"\n(?=\{)")
 _TOP_LEVEL: Final = re.compile(r"(?:- )?[A-Za-z][\w.-]*:(?: |$)|-(?: |$)|#")
-_BEGINS: Final = ("apiVersion:", "kind:")
 #: What looks like a reference to another part of the document.
 _ALIAS: Final = re.compile(r"(?:^|[\s\[,:-])\*[^\s*,\[\]{}]")
 _SHOWN: Final = 100
@@ -453,7 +452,7 @@ def _yaml_parts(text: str) -> Iterator[Part]:
             begin, seen = number + (separator or stray), set()
         if stray:
             yield Part(number + 1, None, line.strip())
-        elif not separator and key in _BEGINS:
+        elif not separator and key in ("apiVersion:", "kind:"):
             seen.add(key)
     yield from _one_yaml(lines[begin:], begin + 1)
 
@@ -607,7 +606,6 @@ UNSAMPLED: Final = "pods without a memory sample"
 #: The source whose containers have no events of their own.
 SOURCE: Final = "kubectl top"
 
-_FOUND: Final = ("limits", "restarts", "reasons", "start times", "owners", "versions")
 _LIFE: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error")
 #: A version that was not sampled for so many scrapes had ended.
 _SLACK_SCRAPES: Final = 3
@@ -873,7 +871,7 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
     matched = [row for row in rows if row.matched]
     pods = {(row.about["namespace"], row.about["pod"]) for row in matched}
     named = [row for row in rows if row.about["pod"] is not None]
-    told = dict.fromkeys(_FOUND, bool(matched))
+    told = dict.fromkeys(("limits", "restarts", "reasons", "start times", "owners", "versions"), bool(matched))
     told["versions"] = any(row.about["version"] is not None for row in matched)
     unsampled = len(set(known.pods) - pods)
     partial: tuple[str, ...] = ()

@@ -110,7 +110,6 @@ def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlErr
     return KubectlError(command, said, hint)
 
 
-_VERSIONS: Final = ("v1beta1", "v1")
 #: Before the first sample; after it, nothing ends a recording.
 _TRIES: Final = 3
 #: Where objects are listed; nodes belong to no namespace.
@@ -181,7 +180,7 @@ class Sampler:
     def _choose(self) -> dict[str, Any]:
         place = "" if self.everywhere else f"namespaces/{self.namespace}/"
         source: tuple[str, ...]
-        for version in _VERSIONS:
+        for version in ("v1beta1", "v1"):
             source = ("get", "--raw", f"/apis/metrics.k8s.io/{version}/{place}pods")
             try:
                 answer = self._metrics(source)

@@ -328,7 +328,6 @@ _LONGEST_WAIT_SECONDS: Final = 60.0
 #: Between two looks at whether to go on waiting for an answer.
 _LOOK_SECONDS: Final = 0.1
 _MOST_REDIRECTS: Final = 5
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
@@ -445,7 +444,7 @@ class Client:
         session = Session()
         session.verify, session.cert, proxies = self._tls
         session.proxies.update(proxies)
-        is_near = urlsplit(self.address.url).hostname in _LOOPBACK
+        is_near = urlsplit(self.address.url).hostname in ("localhost", "127.0.0.1", "::1")
         # Packing 100 MB takes a server a second; a loopback carries them in a tenth of that.
         session.headers["Accept-Encoding"] = "identity" if is_near else "gzip"
         session.headers["User-Agent"] = "rmtoolkit"

@@ -240,7 +240,6 @@ def _of_head(text: str) -> dict[str, str] | None:
 
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
 _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query")
-_TAG_HEADS: Final = ("scope", "tags", "group", "groups", "tag_set")
 
 
 def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
@@ -253,7 +252,7 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
             continue
         if head.lower() in _METRIC_HEADS:
             labels |= _of_head(text) or of_datadog(text) or {"__name__": text}
-        elif head.lower() in _TAG_HEADS and (tags := of_datadog(text)):
+        elif head.lower() in ("scope", "tags", "group", "groups", "tag_set") and (tags := of_datadog(text)):
             labels |= tags
         else:
             labels[head] = text

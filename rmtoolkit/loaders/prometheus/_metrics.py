@@ -200,7 +200,6 @@ _SHOWN_NAMES: Final = 8
 LABELS: Final[Mapping[str, Sequence[str]]] = _TOLD["labels"]
 #: These are said by an exporter of another pod.
 _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
-_TOLD_CONTAINER: Final = ("exported_container", "k8s_container_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
 
@@ -300,7 +299,7 @@ def _identified(
     ).with_columns(
         pod=pl.coalesce("told_pod", "pod"),
         container=pl.coalesce(
-            first_of(_TOLD_CONTAINER),
+            first_of(("exported_container", "k8s_container_name")),
             pl.when(pl.col("told_pod").is_null() | (pl.col("told_pod") == pl.col("pod"))).then(
                 first_of(LABELS["container"])
             ),

@@ -306,7 +306,6 @@ def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> p
 
 
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_NAMES: Final = (".json", ".jsonl", ".ndjson")
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
 _HEAD_BYTES: Final = 1 << 14
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
@@ -436,7 +435,7 @@ def read_series(
 
 def _is_answer(file: Path) -> bool:
     """Tell by its name whether a file may hold a saved answer, else by its beginning."""
-    if _PACKED.sub("", file.name.lower()).endswith(_NAMES):
+    if _PACKED.sub("", file.name.lower()).endswith((".json", ".jsonl", ".ndjson")):
         return True
     from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
 
