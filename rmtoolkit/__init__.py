@@ -27,7 +27,7 @@ _NAMES: Final = {
     "limits.risk": "Margins Prices learn_margins",
     "limits.what_if": "WhatIf replay what_if",
     "loaders": "read",
-    "loaders.allocators": "read_jemalloc_stats read_malloc_info read_malloc_text",
+    "loaders.allocators": "read_jemalloc_stats read_malloc_info",
     "loaders.docker": "read_docker_stats",
     "loaders.kubectl_top": "read_kubectl_top",
     "loaders.linux": "read_procfs",

@@ -37,7 +37,6 @@ from rmtoolkit.limits.what_if import what_if as what_if
 from rmtoolkit.loaders import read as read
 from rmtoolkit.loaders.allocators import read_jemalloc_stats as read_jemalloc_stats
 from rmtoolkit.loaders.allocators import read_malloc_info as read_malloc_info
-from rmtoolkit.loaders.allocators import read_malloc_text as read_malloc_text
 from rmtoolkit.loaders.docker import read_docker_stats as read_docker_stats
 from rmtoolkit.loaders.kubectl_top import read_kubectl_top as read_kubectl_top
 from rmtoolkit.loaders.linux import read_procfs as read_procfs
@@ -113,7 +112,6 @@ __all__ = [
     "read_jeprof",
     "read_kubectl_top",
     "read_malloc_info",
-    "read_malloc_text",
     "read_massif",
     "read_pprof",
     "read_procfs",

@@ -35,8 +35,7 @@ class Form(StrEnum):
     KUBECTL = "kubectl top output"
     OBJECTS = "Kubernetes objects"
     JEMALLOC = "jemalloc statistics"
-    GLIBC = "glibc malloc statistics"
-    MALLOC_TEXT = "tcmalloc or mimalloc statistics"
+    MALLOC = "glibc, tcmalloc or mimalloc statistics"
     DOCKER = "Docker output"
     PROCFS = "memory files of Linux"
     KERNEL = "lines of the kernel about OOM kills"
@@ -56,9 +55,9 @@ _EXPECTED: Final = "a recording"
 _JEMALLOC: Final = re.compile(
     rb'\{\s*+\\?"jemalloc\\?"\s*+:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d++, active: \d'
 )
-_GLIBC: Final = re.compile(rb'<malloc version="\d++">|(?:\b|_)uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d')
-_MALLOC_TEXT: Final = re.compile(
-    rb"\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
+_MALLOC: Final = re.compile(
+    rb'<malloc version="\d++">|(?:\b|_)uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d'
+    rb"|\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
     rb"|\bheap stats: ++peak ++total ++freed ++current\b"
 )
 _METRICS: Final = re.compile(METRICS.encode())
@@ -278,20 +277,12 @@ READERS: Final = (
         together=True,
     ),
     Reader(
-        Form.GLIBC,
-        _has(_GLIBC, b"<malloc ", b"uordblks", b"in use bytes"),
+        Form.MALLOC,
+        _has(_MALLOC, b"<malloc ", b"uordblks", b"in use bytes", b"MALLOC: ", b"heap stats: "),
         ("loaders.allocators", "read_malloc_info"),
-        "glibc",
-        "what `malloc_info`, `mallinfo2` or `malloc_stats` print",
-        behind=_GLIBC,
-    ),
-    Reader(
-        Form.MALLOC_TEXT,
-        _has(_MALLOC_TEXT, b"MALLOC: ", b"heap stats: "),
-        ("loaders.allocators", "read_malloc_text"),
-        "tcmalloc, mimalloc",
-        "what they print of themselves: `MALLOCSTATS=1`, `MIMALLOC_SHOW_STATS=1`",
-        behind=_MALLOC_TEXT,
+        "glibc, tcmalloc, mimalloc",
+        "what `malloc_info`, `mallinfo2` or `malloc_stats` print, or `MALLOCSTATS=1`, `MIMALLOC_SHOW_STATS=1`",
+        behind=_MALLOC,
     ),
     Reader(
         Form.OBJECTS,

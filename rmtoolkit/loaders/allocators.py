@@ -485,7 +485,18 @@ def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame
     return pl.DataFrame([(0, time - age, "start", None, detail) for time, age in begun], schema=EVENTS, orient="row")
 
 
-_EXPECTED: Final = "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats wrote"
+#: What stands beside the amounts of each signal.
+_TCMALLOC: Final = {
+    "free_bytes": "freelist",
+    "metadata_bytes": "malloc metadata",
+    "resident_bytes": "Actual memory used",
+    "mapped_bytes": "Actual memory used",
+    "retained_bytes": "released to OS",
+}
+_EXPECTED: Final = (
+    "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
+    "mimalloc (MIMALLOC_SHOW_STATS) wrote"
+)
 
 
 def read_malloc_info(
@@ -499,7 +510,7 @@ def read_malloc_info(
     container: str | None = None,
     workload: str | None = None,
 ) -> Recording:
-    r"""Read what glibc's ``malloc_info``, ``mallinfo2`` or ``malloc_stats`` told.
+    r"""Read what glibc's ``malloc_info``, ``mallinfo2`` or ``malloc_stats`` told, or tcmalloc or mimalloc printed.
 
     Parameters
     ----------
@@ -509,9 +520,11 @@ def read_malloc_info(
     Returns
     -------
     Recording
-        `allocated_bytes` is what the program holds, `free_bytes` what the allocator keeps for it in its arenas
-        (``fordblks``), `mapped_bytes` both together: all that was taken from the system. Per arena and size see
-        `rmtoolkit.read_allocator`.
+        `allocated_bytes` is what the program holds, `free_bytes` what glibc keeps for it in its arenas
+        (``fordblks``), tcmalloc in its free lists, `mapped_bytes` both together: all that was taken from the system.
+        Of tcmalloc also `metadata_bytes`, `resident_bytes` and `retained_bytes` (released to the system). Of mimalloc
+        `mapped_bytes` only (committed now): a usual build does not count what the program holds, and what it calls
+        ``rss`` is the most there ever was. Per arena and size see `rmtoolkit.read_allocator`.
 
     Raises
     ------
@@ -522,7 +535,7 @@ def read_malloc_info(
 
     Notes
     -----
-    Nothing exports these numbers by itself: a program must call ``mallinfo2()`` and log or serve what it returns.
+    glibc exports nothing by itself: a program must call ``mallinfo2()`` and log or serve what it returns.
     Blocks that wait in the caches of threads (tcache) count as held.
 
     Examples
@@ -534,12 +547,20 @@ def read_malloc_info(
     (600, 400, 1000)
     """
     text = Text(Asked(path, time, interval, timezone), _EXPECTED, *read_text(path, expected=_EXPECTED))
-    documents = glibc_documents(text.content)
+    documents, source = glibc_documents(text.content), "glibc malloc_info"
     if documents and not any(one.system_bytes or one.mapped_bytes for one in documents):
         hint = "The program uses another allocator: give what that one tells of itself."
         raise ReadError.at(path, found="zeros only", expected=_EXPECTED, line=documents[0].line, hint=hint)
     said = [Said(one.line, one.stamp, _amounts(one)) for one in documents]
-    return _recording(said, text, Whose(pod, namespace, container, workload), "glibc malloc_info")
+    if not said:
+        source = "tcmalloc stats"
+        for one in tcmalloc_documents(text.content):
+            sums = {signal: one.sum_of(word) for signal, word in _TCMALLOC.items()}
+            said.append(Said(one.line, one.stamp, {"allocated_bytes": one.amounts.get(IN_USE), **sums}))
+    if not said:
+        (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
+        text = text._replace(notes=text.notes + about)
+    return _recording(said, text, Whose(pod, namespace, container, workload), source)
 
 
 def _amounts(document: GlibcDocument) -> dict[str, int | None]:
@@ -629,68 +650,6 @@ def read_jemalloc_stats(
         raise ReadError.at(path, found=found, expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint)
     left_out = {"documents without totals": len(documents) - len(said)}
     return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out)
-
-
-#: What stands beside the amounts of each signal.
-_TCMALLOC: Final = {
-    "free_bytes": "freelist",
-    "metadata_bytes": "malloc metadata",
-    "resident_bytes": "Actual memory used",
-    "mapped_bytes": "Actual memory used",
-    "retained_bytes": "released to OS",
-}
-_PRINTED: Final = "what tcmalloc (MALLOCSTATS) or mimalloc (MIMALLOC_SHOW_STATS) printed"
-
-
-def read_malloc_text(
-    path: str | os.PathLike[str],
-    *,
-    time: str | dt.datetime | None = None,
-    interval: str | dt.timedelta | None = None,
-    timezone: str | dt.tzinfo | None = None,
-    pod: str | None = None,
-    namespace: str | None = None,
-    container: str | None = None,
-    workload: str | None = None,
-) -> Recording:
-    r"""Read what tcmalloc or mimalloc printed of themselves.
-
-    Parameters
-    ----------
-    path, time, interval, timezone, pod, namespace, container, workload
-        As for `read_jemalloc_stats`.
-
-    Returns
-    -------
-    Recording
-        Of tcmalloc `allocated_bytes`, `free_bytes` (all its free lists), `metadata_bytes`, `resident_bytes`,
-        `mapped_bytes` and `retained_bytes` (released to the system). Of mimalloc `mapped_bytes` only (committed now):
-        a usual build does not count what the program holds, and what it calls ``rss`` is the most there ever was.
-
-    Raises
-    ------
-    ReadError
-        There is no such document, or several and no way to tell when they were written.
-    OSError
-        There is no such file.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> log = pathlib.Path(tempfile.mkdtemp(), "api.log")
-    >>> _ = log.write_text("MALLOC:  2097152 (    2.0 MiB) Bytes in use by application\n")
-    >>> read_malloc_text(log).samples["allocated_bytes"].item()
-    2097152
-    """
-    text = Text(Asked(path, time, interval, timezone), _PRINTED, *read_text(path, expected=_PRINTED))
-    source, said = "tcmalloc stats", []
-    for one in tcmalloc_documents(text.content):
-        sums = {signal: one.sum_of(word) for signal, word in _TCMALLOC.items()}
-        said.append(Said(one.line, one.stamp, {"allocated_bytes": one.amounts.get(IN_USE), **sums}))
-    if not said:
-        (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
-        text = text._replace(notes=text.notes + about)
-    return _recording(said, text, Whose(pod, namespace, container, workload), source)
 
 
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"

@@ -1,4 +1,4 @@
-"""`rm.read_allocator`, `rm.read_malloc_info` and `rm.read_malloc_text` on what real allocators say of one program."""
+"""`rm.read_allocator` and `rm.read_malloc_info` on what real allocators say of one program."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_glibc_tells_what_a_trim_would_give_back(workshop: Workshop) -> None:
 def test_tcmalloc_text(workshop: Workshop) -> None:
     """What tcmalloc prints at the end adds up to its own sum of memory used."""
     said, _ = text(workshop, "tcmalloc.log", MALLOCSTATS="1", LD_PRELOAD=library("libtcmalloc.so.4"))
-    recording = rm.read_malloc_text(said)
+    recording = rm.read_malloc_info(said)
     last = recording.samples.row(0, named=True)
     assert 0 < last["allocated_bytes"] - LIVE_BLOCKS * 1024 < 200_000
     assert last["allocated_bytes"] + last["free_bytes"] + last["metadata_bytes"] == last["resident_bytes"]
@@ -226,7 +226,7 @@ def test_mimalloc_is_named(workshop: Workshop) -> None:
 def test_what_mimalloc_calls_rss_is_the_most_there_ever_was(workshop: Workshop) -> None:
     """Mimalloc tells what is committed; its `rss` is a peak and no sample, so it stands in the notes."""
     said, rss = text(workshop, "mimalloc.log", MIMALLOC_SHOW_STATS="1", LD_PRELOAD=library("libmimalloc.so.3"))
-    recording = rm.read_malloc_text(said)
+    recording = rm.read_malloc_info(said)
     assert recording.samples["mapped_bytes"].item() >= LIVE_BYTES
     assert recording.samples["rss_bytes"].null_count() == 1
     (note,) = [note for note in recording.report.notes() if "mimalloc" in note]
@@ -288,7 +288,7 @@ def test_any_reader_recognises_them(workshop: Workshop, name: str, source: str) 
     assert recording.containers["source"].to_list() == [source]
 
 
-@pytest.mark.parametrize("reader", [rm.read_allocator, rm.read_malloc_info, rm.read_malloc_text])
+@pytest.mark.parametrize("reader", [rm.read_allocator, rm.read_malloc_info])
 def test_other_texts_are_refused(tmp_path: Path, reader: object) -> None:
     """A file without a document is one clear error."""
     file = tmp_path / "notes.txt"

@@ -64,7 +64,7 @@ def test_every_form_of_glibc_is_read(tmp_path: Path, content: str, amounts: list
 
 def test_tcmalloc_is_read(tmp_path: Path) -> None:
     """All free lists together; what was released is kept apart."""
-    recording = rm.read_malloc_text(save(tmp_path, TCMALLOC))
+    recording = rm.read_malloc_info(save(tmp_path, TCMALLOC))
     names = ("allocated_bytes", "free_bytes", "metadata_bytes", "resident_bytes", "mapped_bytes", "retained_bytes")
     assert recording.samples.select(names).rows() == [(2 * MI, 3 * MI // 2, MI // 4, 15 * MI // 4, 15 * MI // 4, MI)]
 
@@ -72,7 +72,7 @@ def test_tcmalloc_is_read(tmp_path: Path) -> None:
 def test_mimalloc_is_read(tmp_path: Path) -> None:
     """What is committed now of each answer; a count below zero says nothing; the most resident is told."""
     parts = [MIMALLOC.format(now=now, rss=rss) for now, rss in (("56.0", "12.0"), ("-1.0", "99.0"), ("40.5", "20.0"))]
-    recording = rm.read_malloc_text(save(tmp_path, "".join(parts)), time="2026-11-24", interval="60s")
+    recording = rm.read_malloc_info(save(tmp_path, "".join(parts)), time="2026-11-24", interval="60s")
     assert recording.samples["mapped_bytes"].to_list() == [56 * MI, 81 * MI // 2]
     assert recording.report.warnings == ("mimalloc: at most 20 Mi were resident until then",)
 
@@ -81,7 +81,6 @@ def test_mimalloc_is_read(tmp_path: Path) -> None:
     ("read", "expected"),
     [
         (rm.read_malloc_info, "what glibc's malloc_info"),
-        (rm.read_malloc_text, "what tcmalloc"),
         (rm.read_jemalloc_stats, "statistics that jemalloc's malloc_stats_print wrote"),
     ],
 )
@@ -104,5 +103,5 @@ def test_what_is_none_of_these_is_one_clear_error(
 def test_mimalloc_counts_in_every_unit(tmp_path: Path, written: str, amount: int | None) -> None:
     """Powers of 1024, whatever they are called; below zero, and beyond what a machine has, nothing is said."""
     log = save(tmp_path, f"committed:   1 MiB    1 MiB     0 B    {written}\n" + MIMALLOC.format(now=1, rss=2))
-    told = rm.read_malloc_text(log, interval="1s").samples["mapped_bytes"].to_list()
+    told = rm.read_malloc_info(log, interval="1s").samples["mapped_bytes"].to_list()
     assert told == ([] if amount is None else [amount]) + [1 << 20]
