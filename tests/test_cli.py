@@ -137,7 +137,7 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "nowhere.json", "--remote-read"], "--remote-read is for servers"),
         (
             ["classify", "http://127.0.0.1:1/", "--timezone", "UTC"],
-            "--timezone is for files, and every SOURCE is a server",
+            "--timezone is for files, and there is none among the sources",
         ),
         (["classify", "ftp://x"], "begins with http:// or https://"),
         (["classify", ""], "found 'no name'"),

@@ -138,11 +138,11 @@ def _found(given: object, key: Key, containers: pl.DataFrame, samples: pl.DataFr
 
 
 def _names(key: Key) -> tuple[str, ...]:
-    _, namespace, workload, container = key
+    cluster, namespace, workload, container = key
     parts = [part for part in (namespace, workload, container) if part is not None]
-    whole = "/".join(parts) or "this process"
     shorter = [workload, "/".join(parts[:2]) if namespace is not None else None, container]
-    return (*(name for name in shorter if name is not None), whole)
+    names = [name for name in (*shorter, "/".join(parts) or "this process") if name is not None]
+    return (*names, *(f"{cluster}/{name}" for name in names if cluster is not None))
 
 
 def _unnamed(containers: pl.DataFrame) -> int:

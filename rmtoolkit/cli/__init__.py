@@ -95,7 +95,8 @@ def _fail(message: str, status: int = BAD_INPUT) -> int:
 
 #: What Python is told as an argument, the command line is told as an option.
 _ARGUMENT: Final = re.compile(
-    r"\b(last|start|end|namespace|workload|pod|step|timezone|time|interval|verify|timeout_seconds|debug)="
+    r"\b(last|start|end|namespace|workload|pod|step|timezone|time|interval|verify|timeout_seconds|debug"
+    r"|token_file|tenant|ca_file|remote_read)="
     r"(?:'([^']*)'|(?=[^\w\s'\"]|\s|$))"
 )
 _MEANING: Final = re.compile(r"\b(metric|label)s=\{'([^']*)': '([^']*)'\}")
@@ -105,7 +106,9 @@ _FLAGS: Final = {"verify": "ca-file", "timeout_seconds": "timeout"}
 def _as_flags(message: str) -> str:
     """Say in a message what to write here, where it says what to write in Python."""
     message = _MEANING.sub(r"--\1 \2=\3", message)
-    return _ARGUMENT.sub(lambda told: f"--{_FLAGS.get(told[1], told[1])} {told[2] or ''}".rstrip(), message)
+    return _ARGUMENT.sub(
+        lambda told: f"--{_FLAGS.get(told[1], told[1].replace('_', '-'))} {told[2] or ''}".rstrip(), message
+    )
 
 
 def _show_warnings_as_lines() -> None:

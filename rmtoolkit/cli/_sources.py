@@ -30,7 +30,7 @@ DONE: Final = 0
 FINDINGS: Final = 1
 BAD_INPUT: Final = 2
 
-#: What is looked at: a server is asked for just that; any other source is cut to the times and names.
+#: What servers are asked with, and what files do not say of themselves.
 _OF_SERVERS: Final = ("step", "token_file", "tenant", "ca_file", "remote_read")
 #: Formats of what is written to stdout.
 _FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
@@ -135,20 +135,13 @@ def _number(typed: str) -> float:
 
 def asked_of(options: argparse.Namespace) -> dict[str, Any]:
     """Give what is asked of the sources, as Python takes it; of servers only where one is a source."""
-    from rmtoolkit._io import is_url
-    from rmtoolkit.exceptions import RmtoolkitError
-
     known = (*_TIMES, *_SEVERAL, *_OF_SERVERS, *_SNAPSHOTS)
     asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
-    far = [is_url(source) for source in options.sources]
-    for names, some, whose in (
-        ((*_OF_SERVERS, "timeout_seconds"), any(far), "servers, and no SOURCE begins with http:// or https://"),
-        (_SNAPSHOTS, not all(far), "files, and every SOURCE is a server"),
-    ):
-        alone = next((name for name in asked if name in names), None)
-        if alone is not None and not some:
-            msg = f"--{alone.removesuffix('_seconds').replace('_', '-')} is for {whose}."
-            raise RmtoolkitError(msg)
+    # Times and names are asked of servers, and cut from any other source.
+    if of_some := {name: value for name, value in asked.items() if name not in (*_TIMES, *_SEVERAL)}:
+        from rmtoolkit.loaders import check_options
+
+        check_options(of_some, options.sources)
     return asked
 
 
@@ -165,7 +158,8 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
 
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
-        return rm.read(sources, **asked)
+        unused = _SNAPSHOTS if all(map(is_url, sources)) else ()
+        return rm.read(sources, **{name: value for name, value in asked.items() if name not in unused})
     groups = (_TIMES, _SEVERAL, (*_SNAPSHOTS, "metrics", "labels"))
     times, names, of_files = ({name: asked[name] for name in group if name in asked} for group in groups)
     # A lake is read part by part: it may not fit into memory.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._io import is_far, is_lake, is_store
+from rmtoolkit._io import is_far, is_lake, is_store, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
@@ -426,10 +426,11 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
     >>> recording.report.notes()[-1]
     'skipped, no recording: README.md'
     """
-    _check_options(options)
     if hasattr(path, "__arrow_c_stream__"):
+        check_options(options, [path])
         return as_recording(path)
     named = [path] if isinstance(path, str | os.PathLike) else list(path)
+    check_options(options, named)
     far = [item for item in named if is_far(item)]
     if far:
         return _far(far, [item for item in named if item not in far], options)
@@ -483,7 +484,18 @@ def _far(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[st
         of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
         from_files = {name: value for name, value in options.items() if name in of_files}
         parts.append(read(others, **from_files))
-    return concat(parts)
+    whole = concat(parts)
+    if all(map(is_url, (*urls, *others))):
+        return whole
+    # What a server is asked for, other sources are cut to.
+    times, names = ({name: options[name] for name in some if name in options} for some in (TIMES, NAMES))
+    whole = whole.window(**times) if times else whole
+    return whole.filter(**names) if names else whole
+
+
+#: What may be asked of any source.
+TIMES: Final = ("start", "end", "last")
+NAMES: Final = ("namespace", "workload", "pod")
 
 
 class _SortedOut(NamedTuple):
@@ -572,15 +584,25 @@ def _known_options(forms: Iterable[Form]) -> set[str]:
     return {name for form in forms for name in _options_of(form)}
 
 
-def _check_options(options: Mapping[str, object]) -> None:
-    """Refuse an option that no reader takes: it is misspelt."""
+def check_options(options: Mapping[str, object], sources: Sequence[object]) -> None:
+    """Refuse an option that no reader takes, since it is misspelt, or none of these sources."""
     if not options:
         return
-    known = sorted(_known_options(OF_FORM))
+    of_servers, of_files = (
+        set(_options_of(Form.SERVER)),
+        _known_options(form for form in OF_FORM if form != Form.SERVER),
+    )
+    known = sorted(of_servers | of_files)
     for name in options:
         if name not in known:
             msg = f"No reader takes an option {quote(name)}. There are: {', '.join(known)}."
             raise RmtoolkitError(f"{msg} {did_you_mean(name, known)}".rstrip())
+        if name not in of_files and not any(map(is_url, sources)):
+            msg = f"{name}= is for servers, and no source begins with http:// or https://."
+            raise RmtoolkitError(f"{msg} Hint: rm.read(…).window({name}=…)." if name in TIMES else msg)
+        if name not in of_servers and sources and all(map(is_far, sources)):
+            msg = f"{name}= is for files, and there is none among the sources."
+            raise RmtoolkitError(msg)
 
 
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:

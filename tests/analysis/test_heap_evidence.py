@@ -159,6 +159,19 @@ def test_of_several_workloads_the_owner_must_be_named() -> None:
     assert levels == {"api": 1, "web": 5}
 
 
+def test_of_two_clusters_the_one_must_be_named() -> None:
+    """A name that both have is an error that lists the names that tell them apart, and each of these is taken."""
+    one = recording(growth=1000, workloads=("api",)).frame()
+    both = rm.Recording.from_frame(pl.concat(one.with_columns(cluster=pl.lit(cluster)) for cluster in ("eu", "us")))
+    heap = profile({CACHE: growing(900)})
+    with pytest.raises(UnknownWorkloadError) as caught:
+        rm.classify(both, {"api": heap})
+    names = [word.rstrip(",.") for word in str(caught.value).split() if word.startswith(("eu/", "us/"))]
+    assert len(names) == 2
+    levels = [rm.classify(both, {name: heap})["evidence_level"].to_list() for name in (*names, "us/api")]
+    assert levels == [[5, 1], [1, 5], [1, 5]]
+
+
 def test_something_else_is_no_heap_profile() -> None:
     """A number, an empty list and a file that is not there are clear errors."""
     with pytest.raises(RmtoolkitError, match=r"'int' is no heap profile. Hint: heap=rm.read_heap"):

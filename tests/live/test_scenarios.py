@@ -71,6 +71,18 @@ def test_a_filter_finds_the_labels_of_others(exporters: Prometheus) -> None:
         assert levels(found, NAMES[names].signal) == [FLAT, LEAK]
 
 
+def test_a_file_beside_a_server_is_cut_as_the_server_is(exporters: Prometheus, tmp_path: Path) -> None:
+    """Names and times hold for all sources."""
+    rows = "".join(f"{T0 + 30 * at},{name},db,{300 << 20}\n" for name in ("shop", "else") for at in range(60))
+    (tmp_path / "a.csv").write_text(f"time,namespace,pod,rss_bytes\n{rows}")
+    asked = {"namespace": "shop", "start": instant(T0), "end": instant(T0 + 300)}
+    found = rm.read([exporters.url, tmp_path / "a.csv"], **asked)
+    assert found.containers["namespace"].unique().to_list() == ["shop"]
+    assert "db" in found.containers["pod"]
+    times = found.samples["time"].dt.epoch("s")
+    assert (times.min(), times.max()) == (T0, T0 + 300)
+
+
 @pytest.mark.skipif(
     shutil.which("promtool") is None, reason="needs Debian's package prometheus: apt install prometheus"
 )

@@ -271,6 +271,22 @@ def test_a_misspelt_option_is_an_error(folder: Path) -> None:
         rm.read(folder, timezon="UTC")
 
 
+@pytest.mark.parametrize(
+    ("source", "option", "why"),
+    [
+        ("http://127.0.0.1:1/", "timezone", "is for files, and there is none"),
+        ("s3://bucket/lake", "interval", "is for files, and there is none"),
+        ("table.csv", "step", "is for servers, and no source begins with http"),
+        ("table.csv", "last", r"Hint: rm.read\(…\).window\(last=…\)"),
+        ("table.csv", "end", r"Hint: rm.read\(…\).window\(end=…\)"),
+    ],
+)
+def test_an_option_that_no_source_can_take_is_refused(source: str, option: str, why: str) -> None:
+    """Before anything is read or asked: it would be ignored."""
+    with pytest.raises(RmtoolkitError, match=f"^{option}= is for .*{why}|^{option}= {why}"):
+        rm.read([source], **{option: "1h"})
+
+
 def test_an_option_without_a_use_is_named(tmp_path: Path) -> None:
     """An option of another reader does no harm, and the report says that it did nothing."""
     (tmp_path / "table.csv").write_text(TABLE)
