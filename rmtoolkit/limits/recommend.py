@@ -110,9 +110,11 @@ def reason(case: _Case) -> str:
     names: list[str | None]
     if need.growing and said.target_limit_bytes is None:
         leaks, rated = said.action is Action.FIX_LEAK, need.growth_bytes_per_day is not None
-        lasts = None not in (said.raise_to_bytes, said.buys_days)
+        far = leaks and said.oom_probability_30d is not None and said.oom_probability_30d <= case.chance
+        lasts = None not in (said.raise_to_bytes, said.buys_days) and not far
         then = first(would_last=lasts and need.limit_bytes is None, buys=lasts, fix_first=leaks, wait_first=True)
-        names = [first(rate_unknown=not rated, leaks=leaks, may_grow=True), killed, then if rated else None]
+        grows = first(rate_unknown=not rated, leaks_far=far, leaks=leaks, may_grow=True)
+        names = [grows, killed, then if rated else None]
     elif limit is None:
         waits = first(
             no_limit_for_forecast=risk.by_forecast(need),

@@ -362,6 +362,13 @@ GROWTH: Final = {
         None,
         ("No safe limit",),
     ),
+    "a leak so slow that its limit lasts for months is told what it is": Scenario(
+        lambda: recorded(samples(rough(200 + hours(28) / 48, 0.002), limit_bytes=1024 * MIB)),
+        "fix_leak",
+        None,
+        ("no limit holds for good", "chance of an OOM kill is <0.1 % in 30 days"),
+        never=("No safe limit", "buys"),
+    ),
     "a leak that restarts hide is refused": Scenario(
         lambda: recorded(restarted(samples(rough(100 + 3 * (hours(14) % 24), 0.003), limit_bytes=512 * MIB), 24)),
         "fix_leak",
