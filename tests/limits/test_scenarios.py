@@ -360,7 +360,7 @@ GROWTH: Final = {
         ),
         "fix_leak",
         None,
-        ("No safe limit",),
+        ("no limit holds for good",),
     ),
     "a leak so slow that its limit lasts for months is told what it is": Scenario(
         lambda: recorded(samples(rough(200 + hours(28) / 48, 0.002), limit_bytes=1024 * MIB)),
