@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
 
 
-#: Rows that are looked at together.
 _ROWS: Final = 1 << 16
 #: Instants that nanoseconds since 1970 can tell: what lies beyond is a zero or an overflow of some clock.
 CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))

@@ -32,7 +32,6 @@ BAD_INPUT: Final = 2
 
 #: What servers are asked with, and what files do not say of themselves.
 _OF_SERVERS: Final = ("step", "token_file", "tenant", "ca_file", "remote_read")
-#: Formats of what is written to stdout.
 _FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
 _SEVERAL: Final = ("namespace", "workload", "pod")
 _TIMES: Final = ("start", "end", "last")

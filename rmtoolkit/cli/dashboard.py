@@ -27,26 +27,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-#: The page is always this; what it shows comes by the environment, never by its text.
-_CELL: Final = "from rmtoolkit.views.dashboards.served import served\n\nserved()"
-#: Voilà's own template asks the network for a font of icons that no dashboard uses, counts cells while people wait, and
-#: keeps to one theme: this page follows the system's. The token is a cookie once the page is there: it does not stay in
-#: the address, which histories and screens keep.
-_TEMPLATE: Final = """{%- extends 'voila/templates/lab/index.html.j2' -%}
-{%- block html_head_js -%}
-<meta name="referrer" content="no-referrer"/>
-<script>history.replaceState(null, "", location.pathname);</script>
-{{ super() }}
-{%- endblock html_head_js -%}
-{%- block notebook_css -%}
-{{ super() | replace('https://cdn.jsdelivr.net/npm/@fortawesome/', 'data:text/css,') }}
-<style>CSS</style>
-{%- endblock notebook_css -%}
-{%- block body_header -%}
-{{ super() | replace('Running ...', 'Preparing the dashboards …') }}
-<script type="module">JS</script>
-{%- endblock body_header -%}
-"""
 #: What a browser is given to open: only we can read the file, while everybody reads the words of a command.
 _OPEN: Final = "open.html"
 #: A kernel has made its page before somebody asks for it.
@@ -54,9 +34,8 @@ _HEATED: Final = {"preheat_kernel": True, "default_pool_size": 1}
 #: The longest path that a socket can have on every system, without what is put behind it for each kernel.
 _SOCKET_FOLDER: Final = 103 - len("/voila_12345678/kernel-00000000-0000-0000-0000-000000000000-ipc-5")
 _HOST: Final = "127.0.0.1"
-#: Seconds that a server gets to start, and to end.
-_START: Final = 120
-_END: Final = 15
+_START_SECONDS: Final = 120
+_END_SECONDS: Final = 15
 
 
 def run(options: argparse.Namespace) -> int:
@@ -158,7 +137,7 @@ def _host(home: Path, runtime: Path, port: int) -> None:
     def watch() -> None:
         sys.stdin.buffer.read()
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_END)
+        time.sleep(_END_SECONDS)
         clear()
         os._exit(0)
 
@@ -223,17 +202,9 @@ def _write_home(home: Path, token: str, address: str) -> None:
     from rmtoolkit.views import style
     from rmtoolkit.views.assets import asset
 
-    cell: dict[str, object] = {
-        "cell_type": "code",
-        "execution_count": None,
-        "metadata": {},
-        "outputs": [],
-        "source": _CELL,
-    }
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 4}
     files = {
-        "dashboard.ipynb": json.dumps(notebook),
+        # What it shows comes by the environment, never by its text.
+        "dashboard.ipynb": asset("served.ipynb.json"),
         # Not among the words of the command: others on this machine can read those.
         "config/voila.json": json.dumps({"Voila": {"token": token}, "VoilaConfiguration": _HEATED}),
         _OPEN: (
@@ -241,9 +212,9 @@ def _write_home(home: Path, token: str, address: str) -> None:
             f'<meta http-equiv="refresh" content="0;url={address}?token={token}">'
         ),
         "share/voila/templates/rmtoolkit/conf.json": json.dumps({"base_template": "lab"}),
-        "share/voila/templates/rmtoolkit/index.html.j2": _TEMPLATE.replace("CSS", style.SERVED).replace(
-            "JS", asset("served.js")
-        ),
+        "share/voila/templates/rmtoolkit/index.html.j2": asset("served.html.j2")
+        .replace("CSS", style.SERVED)
+        .replace("JS", asset("served.js")),
     }
     for name, content in files.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -254,7 +225,7 @@ def _wait(server: subprocess.Popen[bytes], address: str, log: Path) -> None:
     import urllib.error
     import urllib.request
 
-    end = time.monotonic() + _START
+    end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and server.poll() is None:
         try:
             with urllib.request.urlopen(f"{address}voila/static/none", timeout=5):  # noqa: S310 - this machine
@@ -273,7 +244,7 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         return
     server.terminate()
     try:
-        server.wait(_END)
+        server.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()

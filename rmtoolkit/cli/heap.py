@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
-#: Who asks, as of Prometheus.
 _SERVED: Final = ("token_file", "tenant", "ca_file")
 _WINDOW: Final = ("last", "start", "end")
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")

@@ -379,7 +379,6 @@ def ahead(items: Iterator[_Item]) -> Iterator[_Item]:
 _PLUS, _MINUS, _BLANK, _ZERO, _A = b"+- 0a"
 #: What makes a capital small.
 _SMALL: Final = 32
-#: No index has more hex digits.
 _MOST_DIGITS: Final = 8
 
 

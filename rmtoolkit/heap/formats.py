@@ -41,7 +41,6 @@ _AMOUNTS: Final = {
 }
 #: Seconds in the units of time that are times.
 _SECONDS: Final = {"µs": 1e-6, "μs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}
-#: A frame: address, name, and file with line (and column) or the module it is in.
 _FRAME: Final = re.compile(
     r"(?:0x[0-9A-Fa-f]+: )?(?P<name>.*?)"
     r"(?: \((?:in (?P<module>[^()]*)|(?P<file>[^()]*?)(?::(?P<line>\d{1,9}))?(?::\d+)?)\))?$",
@@ -673,7 +672,6 @@ def _frames(dump: _Dump, places: Places, table: FrameTable, address: int) -> lis
 
 PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed with gzip or not)"
 
-#: Fields of the messages.
 _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
 _MESSAGES: Final = (_SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION)
 #: Columns of `STACKS` by the name of a value.

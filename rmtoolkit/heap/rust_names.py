@@ -111,7 +111,7 @@ class _V0Name:
         self._written = 0
         self._bound = 0
         #: What a reference was read as: what is cut there is cut in the whole as well.
-        self._read: dict[tuple[int, int, str], str] = {}
+        self._read: dict[tuple[int, int, object], str] = {}
 
     def read(self) -> str:
         path = self._path(in_value=True)
@@ -160,12 +160,12 @@ class _V0Name:
         self._at += size
         return _punycode(name) if is_punycode else name
 
-    def _again(self, read: Callable[[], str]) -> str:
+    def _again(self, read: Callable[[], str], what: object) -> str:
         here = self._at - 1
         place = self._base62()
         if place >= here:
             raise _BrokenError
-        known = (place, self._bound, read.__name__)
+        known = (place, self._bound, what)
         if known not in self._read:
             back, self._at = self._at, place
             self._read[known] = _cut(read())
@@ -198,18 +198,12 @@ class _V0Name:
             path = self._path(in_value=in_value)
             text = f"{path}{'::' if in_value else ''}<{', '.join(self._until_end(self._generic))}>"
         elif kind == "B":
-            text = self._again(self._value_path if in_value else self._type_path)
+            text = self._again(lambda: self._path(in_value=in_value), in_value)
         else:
             raise _BrokenError
         self._depth -= 1
         self._written += len(text)
         return text
-
-    def _value_path(self) -> str:
-        return self._path(in_value=True)
-
-    def _type_path(self) -> str:
-        return self._path(in_value=False)
 
     def _nested(self, *, in_value: bool) -> str:
         space = self._next()
@@ -269,7 +263,7 @@ class _V0Name:
                 lifetime = self._lifetime()
                 return f"dyn {text}" + ("" if lifetime == "'_" else f" + {lifetime}")
             if kind == "B":
-                return self._again(self._type)
+                return self._again(self._type, "type")
             self._at -= 1
             return self._path(in_value=False)
         finally:
@@ -313,7 +307,7 @@ class _V0Name:
         if kind == "p":
             return "_"
         if kind == "B":
-            return self._again(self._const)
+            return self._again(self._const, "const")
         if kind in "RQ" and not self._text.startswith("e", self._at):
             return f"&{'mut ' if kind == 'Q' else ''}{self._const()}"
         if kind in "RQ":

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 #: Whose code names a group, when a stack has none of what comes before.
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
 
-#: One row per stack.
 _PLACE: Final = {"function": TEXT, "file": TEXT, "line": WHOLE, "origin": TEXT}
 GROUPS: Final = pl.Schema({"stack_id": pl.UInt32(), **_PLACE})
 
@@ -310,7 +309,6 @@ def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
     return conform(rows, OVER_TIME)
 
 
-#: What is compared.
 AMOUNTS: Final = ("live_bytes", "live_blocks", "peak_bytes", "allocations", "allocated_bytes", "temporary")
 
 #: One row per function or stack that differs. Null means that one of the profiles does not say.

@@ -337,7 +337,6 @@ def _pairs(line: str) -> dict[str, int]:
 
 
 _LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
-#: The first line of a document.
 IN_USE: Final = "Bytes in use by application"
 
 

@@ -603,7 +603,6 @@ WITHOUT_OBJECTS: Final = (
     "limits, restarts, owners and versions (read a dump of kubectl get pods,replicasets,nodes -A -o json with it)"
 )
 UNSAMPLED: Final = "pods without a memory sample"
-#: The source whose containers have no events of their own.
 SOURCE: Final = "kubectl top"
 
 _LIFE: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error")

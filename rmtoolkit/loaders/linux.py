@@ -135,7 +135,6 @@ def cgroup_place(path: str, *, below: bool = False) -> dict[str, str | None]:
     return {"pod": None, "pod_uid": None, "container": path.rpartition("/")[2] or None}
 
 
-#: Files of a cgroup that give signals.
 CGROUP_FILES: Final = frozenset(
     {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"}
 )
@@ -483,7 +482,6 @@ def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
     }
 
 
-#: The source of recordings of kills.
 SOURCE: Final = "kernel"
 _KILLS: Final = "lines of the kernel about OOM kills, as dmesg or journalctl print them"
 _LINE: Final = re.compile(

@@ -41,7 +41,6 @@ _LIST: Final = ord("[")
 
 #: A salvage tries this many places where a series may have ended; the last one is nearly always right.
 _SALVAGE_TRIES: Final = 4
-#: After this many unreadable documents a file is noise.
 _MOST_UNREADABLE: Final = 1000
 
 LOGS: Final = "a log answer of Loki (lines of text), not metrics"
