@@ -172,9 +172,9 @@ class _V0Name:
             self._at = back
         return self._read[known]
 
-    def _deeper(self, text: str = "") -> None:
+    def _deeper(self) -> None:
         self._depth += 1
-        self._written += 1 + len(text)
+        self._written += 1
         if self._depth > _MOST_DEPTH or self._written > _MOST_WRITTEN:
             raise _BrokenError
 

@@ -334,7 +334,6 @@ def tree(
     by: str | None = None,
     *,
     root: str | None = None,
-    every_frame: bool = False,
     before: HeapProfile | None = None,
 ) -> pl.DataFrame:
     """Put the stacks together, from the program's start to what allocates."""
@@ -344,7 +343,7 @@ def tree(
         raise RmtoolkitError(msg)
     nodes = _Nodes(2)
     for which, profile in enumerate([heap] if before is None else [heap, before]):
-        _plant(nodes, profile, _amounts(profile, by), which, every_frame=every_frame)
+        _plant(nodes, profile, _amounts(profile, by), which)
     if root is not None:
         nodes = _of(nodes, spoken(plain_name(root)))
     return nodes.frame(with_before=before is not None)
@@ -422,9 +421,7 @@ class _Nodes:
         return pl.DataFrame(rows, schema=TREE)
 
 
-def _plant(
-    nodes: _Nodes, heap: HeapProfile, amounts: dict[int, int], which: int, *, every_frame: bool = False
-) -> dict[int, int]:
+def _plant(nodes: _Nodes, heap: HeapProfile, amounts: dict[int, int], which: int) -> dict[int, int]:
     """Put stacks in, and give the node at which each ends."""
     largest = sorted(amounts, key=lambda stack: (-amounts[stack], stack))[:_STACKS]
     about = {row["frame_id"]: _about(row) for row in heap.frames.iter_rows(named=True)}
@@ -432,7 +429,7 @@ def _plant(
     ends: dict[int, int] = {}
     for stack in largest:
         frames = [about[number] for number in reversed(lists[stack])]
-        ends[stack] = nodes.add(frames if every_frame else _short(frames), amounts[stack], which)
+        ends[stack] = nodes.add(_short(frames), amounts[stack], which)
     rest = [amount for stack, amount in amounts.items() if stack not in lists]
     if rest:
         nodes.add([_unnamed(f"({len(rest):,} smaller stacks)")], sum(rest), which)

@@ -412,8 +412,6 @@ _ROLES: Final = {
     "memory_bytes": ("memory_bytes", "mem_bytes", "bytes"),
 }
 _NAMES: Final = {name: role for role, names in _ROLES.items() for name in names}
-_MEBIBYTES: Final = re.compile(r"\d{1,12}(?:Mi)?")
-_BARE: Final = re.compile(r"[\d.]+")
 _LOOK_AT: Final = 20
 _LOOK_AT_CHARACTERS: Final = 100_000
 _FEWEST_CELLS: Final = 3

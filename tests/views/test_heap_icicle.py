@@ -72,7 +72,6 @@ def test_rows_of_foreign_frames_are_one_node() -> None:
     heap = picture({path: MI}, origin)
     short = tree(heap).select("name", "frames").rows()[1:]
     assert short == [("api::main", 1), ("serde::y", 2), ("api::put", 1), ("alloc::c", 3)]
-    assert tree(heap, every_frame=True).height == 1 + len(path)
 
 
 def test_zooming_adds_up_all_callers() -> None:
