@@ -219,9 +219,9 @@ def shown(sources: Sequence[str]) -> str:
 
     if not any(map(is_url, sources)):
         return " ".join(sources)
-    from rmtoolkit.loaders.server import shown_url
+    from rmtoolkit.loaders.server import Address, Secrets
 
-    return " ".join(shown_url(source) if is_url(source) else source for source in sources)
+    return " ".join(Address(source, Secrets()).url if is_url(source) else source for source in sources)
 
 
 def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:

@@ -74,8 +74,6 @@ def read_heap(
     ------
     ReadError
         It is none of these, or cannot be read; or `binary` is of another build than the program that ran.
-    OSError
-        There is no such file.
 
     Examples
     --------

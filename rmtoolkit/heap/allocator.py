@@ -381,8 +381,6 @@ def read_allocator(path: str | os.PathLike[str]) -> Allocator:
     ------
     ReadError
         There is no document of an allocator.
-    OSError
-        There is no such file.
 
     Notes
     -----

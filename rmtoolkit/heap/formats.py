@@ -66,8 +66,6 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     ------
     ReadError
         It is no DHAT profile of a heap.
-    OSError
-        There is no such file.
 
     Examples
     --------
@@ -240,8 +238,6 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     ------
     ReadError
         It is no output of massif, or holds no snapshot.
-    OSError
-        There is no such file.
 
     Examples
     --------
@@ -532,8 +528,6 @@ def read_jeprof(
     ------
     ReadError
         It is no such dump.
-    OSError
-        There is no such file.
 
     Notes
     -----
@@ -729,8 +723,6 @@ def read_pprof(
     ------
     ReadError
         It is no pprof profile, or not one of the heap.
-    OSError
-        There is no such file.
 
     Examples
     --------

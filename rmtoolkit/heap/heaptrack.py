@@ -404,8 +404,6 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     ------
     ReadError
         It is no recording of heaptrack, or nothing can be read of it.
-    OSError
-        There is no such file.
 
     Examples
     --------

@@ -529,8 +529,6 @@ def read_malloc_info(
     ------
     ReadError
         There is no document that says how much is in use, or several and no way to tell when they were written.
-    OSError
-        There is no such file.
 
     Notes
     -----
@@ -619,8 +617,6 @@ def read_jemalloc_stats(
     ------
     ReadError
         There is no document with totals, or several and no way to tell when they were written.
-    OSError
-        There is no such file.
 
     Notes
     -----

@@ -618,8 +618,6 @@ def read_docker_stats(
     ------
     ReadError
         There is nothing of Docker in it, or the times are not known and nothing was said about them.
-    OSError
-        There is no such file.
 
     Examples
     --------

@@ -738,8 +738,6 @@ def read_kubectl_top(
     ReadError
         There are no rows; or they cannot be read safely (cut off, drawn by ``watch``, open to two
         readings); or their times are not known and nothing was said about them.
-    OSError
-        There is no such file.
 
     Examples
     --------

@@ -108,7 +108,10 @@ class Objects:
             self.left_out["objects without a name"] += kind in KINDS
             return False
         if kind == "Pod":
-            self._see(pod_of(item, seen, gone=gone))
+            pod = pod_of(item, seen, gone=gone)
+            looks = self.pods.setdefault((pod.namespace, pod.name, pod.uid), [])
+            if not looks or looks[-1]._replace(seen=None, revision=None) != pod._replace(seen=None, revision=None):
+                looks.append(pod)
         elif kind == "Node":
             amount = _bytes(mapping(item, "status", "allocatable"), "memory")
             if amount is not None:
@@ -125,11 +128,6 @@ class Objects:
             if kind == "ReplicaSet":
                 self.templates[namespace, name] = _containers(mapping(item, "spec", "template", "spec"), {})
         return True
-
-    def _see(self, pod: PodSeen) -> None:
-        looks = self.pods.setdefault((pod.namespace, pod.name, pod.uid), [])
-        if not looks or looks[-1]._replace(seen=None, revision=None) != pod._replace(seen=None, revision=None):
-            looks.append(pod)
 
     def settle(self) -> None:
         """Put all looks at a pod in order; a time that contradicts the order is none."""

@@ -348,8 +348,6 @@ def read_procfs(
     ------
     ReadError
         There is nothing of memory in it, or the times are not known.
-    OSError
-        There is no such file.
 
     Examples
     --------

@@ -739,8 +739,3 @@ def who_asks(
     told |= {} if tenant is None else {"tenant": tenant}
     known = told.pop("ca_file")
     return told | {"verify": ca_file or known or True}
-
-
-def shown_url(url: str) -> str:
-    """Take user, password and parameters out of an address."""
-    return Address(url, Secrets()).url

@@ -277,7 +277,10 @@ def _read_series(
         lost += wrong
         notes += (f"column {head!r}: {said}",) if said else ()
         values[head] = numbers * one.bytes_each
-    texts = [head for head in table.columns if head not in series and head != times and not _is_amount(table[head])]
+    # Numbers are no names of things.
+    others = table.select(pl.exclude(times, *series))
+    cast = others.select(pl.all().cast(pl.Float64, strict=False))
+    texts = [head for head in others.columns if cast[head].null_count() > others[head].null_count()]
     rows = table.select(*texts, *values.values(), **{"": instants}).drop_nulls("")
     for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
         of_row = _of_row(dict(zip(texts, key, strict=True)))
@@ -295,8 +298,3 @@ def _read_series(
     recording = read_series(columns, path, Meant.checked(*told))
     extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes)
     return replace(recording, report=recording.report.joined(extra))
-
-
-def _is_amount(texts: pl.Series) -> bool:
-    """Tell numbers from the names of things."""
-    return texts.cast(pl.Float64, strict=False).null_count() == texts.null_count()
