@@ -348,7 +348,7 @@ def _amount(number: str, unit: str) -> tuple[int, int]:
 
 
 def read_stats(text: str) -> Log:
-    text = _SPREAD.sub(lambda found: re.sub(r"\s*\n\s*", "", found[0]) + "\n" * found[0].count("\n"), text)
+    text = _SPREAD.sub(lambda found: re.sub(r"\n\s*+", "", found[0]) + "\n" * found[0].count("\n"), text)
     log = Log(drawn="\x1b[" in text and bool(_HOME.search(text) or _WIPED.search(text)))
     # Some versions draw every picture twice between two wipes: what is printed again replaces itself.
     border = _WIPED if _WIPED.search(text) else _HOME
