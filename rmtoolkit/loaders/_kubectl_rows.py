@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 #: Names that Kubernetes gave: a Deployment's pod ends with the hash of its template and five random letters.
-_GENERATED: Final = r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
+GENERATED: Final = r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$"
 
 
 def quantity(text: str) -> int | None:
@@ -38,23 +38,6 @@ def quantity(text: str) -> int | None:
         amount = amount.scaleb(_DECIMAL[unit])
     whole = int(amount)
     return whole if whole < 1 << 63 else None
-
-
-def two_names(
-    one: pl.Series, two: pl.Series, first: tuple[int, str], path: str | os.PathLike[str], *, containers: bool | None
-) -> tuple[bool, str]:
-    """Decide whether two names without a header are pod and container, or namespace and pod."""
-    if containers is not None:
-        why = "as asked"
-    else:
-        why = "because of the hashes in the pods' names"
-        containers, namespaces = (bool(names.str.contains(_GENERATED).any()) for names in (one, two))
-        if containers == namespaces:
-            expected = "a header, or names that tell pod and container from namespace and pod"
-            hint = "Say which: containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A)."
-            raise ReadError.at(path, found=first[1].strip(), expected=expected, line=first[0], hint=hint)
-    read = "pod and container" if containers else "namespace and pod"
-    return containers, f"no header: two names were read as {read}, {why}"
 
 
 class Line(IntEnum):

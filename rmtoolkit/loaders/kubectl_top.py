@@ -26,6 +26,7 @@ from rmtoolkit.loaders._files import (
 )
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
+    GENERATED,
     USE_RAW,
     Layout,
     Line,
@@ -34,7 +35,6 @@ from rmtoolkit.loaders._kubectl_rows import (
     looks_folded,
     quantity,
     split_lines,
-    two_names,
 )
 from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
 from rmtoolkit.loaders.kubernetes import (
@@ -308,6 +308,7 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
         raise ReadError.at(path, found=first["text"], expected=f"{EXPECTED} with known memory", line=first["number"])
     timed = pl.col("kind").is_in([Line.ROW, Line.STAMP, Line.FAILURE, Line.EMPTY])
     said = frame.filter(pl.col("own").is_not_null() & timed).unique("own", keep="first", maintain_order=True)
+    is_exact = bool(rows["exact"].all())
     left_out = {
         "lines that are no rows of kubectl top": frame.filter(pl.col("kind") == Line.OTHER).height,
         "rows of nodes, which are no containers": frame.filter(pl.col("kind") == Line.NODE).height,
@@ -322,9 +323,20 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     messages = [(failure(line) or (line, False))[0] for line in failures["text"]]
     failures = failures.with_columns(detail=pl.Series(messages, dtype=pl.String))
 
+    # Every kind of time stamp is read once, and kept with its line.
+    known: list[tuple[Stamp, str]] = []
+    places: list[tuple[str, int | None]] = []
+    for own, line in said.select("own", "text").iter_rows():
+        found = None if own in stamps else find(own)
+        stamp = stamps.get(own) if found is None else found[0]
+        places.append((own, None if stamp is None else len(known)))
+        known += [] if stamp is None else [(stamp, line)]
+    at = pl.DataFrame(places, schema={"own": pl.String, "stamp": pl.Int64}, orient="row")
     parts = rows.filter(pl.col("memory_bytes").is_not_null()), failures, frame.filter(pl.col("kind") == Line.STAMP)
-    quantum = None if rows["exact"].all() else MI
-    return _log(parts, said.select("own", "text").iter_rows(), stamps, quantum, left_out, stray, notes)
+    schemas = zip(parts, (ROWS, FAILURES, MARKS), strict=True)
+    rows, failures, marks = (conform(beside(part, at, "own"), schema) for part, schema in schemas)
+    left_out = {reason: count for reason, count in left_out.items() if count}
+    return Log(rows, failures, marks, known, None if is_exact else MI, left_out, stray[0] if stray else None, notes)
 
 
 def _why(failure: str) -> str:
@@ -360,10 +372,18 @@ def _named(
     meant = Layout.POD_CONTAINER
     notes: tuple[str, ...] = ()
     if two.height:
-        first = two["number"][0], two["text"][0]
-        are_containers, note = two_names(two["b"], two["c"], first, path, containers=containers)
-        meant = Layout.POD_CONTAINER if are_containers else Layout.NAMESPACE_POD
-        notes = (note,)
+        why = "as asked"
+        if containers is None:
+            why = "because of the hashes in the pods' names"
+            containers, namespaces = (bool(two[names].str.contains(GENERATED).any()) for names in ("b", "c"))
+            if containers == namespaces:
+                found, line = two["text"][0].strip(), two["number"][0]
+                expected = "a header, or names that tell pod and container from namespace and pod"
+                which = "containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A)"
+                raise ReadError.at(path, found=found, expected=expected, line=line, hint=f"Say which: {which}.")
+        meant = Layout.POD_CONTAINER if containers else Layout.NAMESPACE_POD
+        read = "pod and container" if containers else "namespace and pod"
+        notes = (f"no header: two names were read as {read}, {why}",)
     by_cells = {1: Layout.POD, 2: meant, 3: Layout.ALL}
     guessed = pl.col("cells").replace_strict(by_cells, default=None, return_dtype=pl.Int8)
     rows = rows.with_columns(layout=pl.coalesce("layout", guessed))
@@ -374,32 +394,6 @@ def _named(
         pod=pl.when(with_container).then("b").otherwise("c"),
         container=pl.when(with_container).then("c"),
     ), notes
-
-
-def _log(
-    parts: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],  # rows, failures and marks with their stamps as text: `own`
-    said: Iterable[tuple[str, str]],
-    stamps: Mapping[str, Stamp],
-    quantum_bytes: int | None,
-    left_out: Mapping[str, int],
-    strays: Sequence[tuple[int, str]],
-    notes: tuple[str, ...],
-) -> Log:
-    """Read every kind of time stamp once, and keep it with its line."""
-    known: list[tuple[Stamp, str]] = []
-    places: list[tuple[str, int | None]] = []
-    for own, line in said:
-        stamp = stamps.get(own)
-        if stamp is None and (found := find(own)):
-            stamp = found[0]
-        places.append((own, None if stamp is None else len(known)))
-        if stamp is not None:
-            known.append((stamp, line))
-    at = pl.DataFrame(places, schema={"own": pl.String, "stamp": pl.Int64}, orient="row")
-    schemas = zip(parts, (ROWS, FAILURES, MARKS), strict=True)
-    rows, failures, marks = (conform(beside(part, at, "own"), schema) for part, schema in schemas)
-    left_out = {reason: count for reason, count in left_out.items() if count}
-    return Log(rows, failures, marks, known, quantum_bytes, left_out, strays[0] if strays else None, notes)
 
 
 _ROLES: Final = {
