@@ -31,7 +31,6 @@ def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
-    _doubt_faint(opinion, row)
     _lay_flat(opinion, row)
 
 
@@ -62,9 +61,6 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
-    if row.last_level > row.earlier_top and row.last_level - row.settled > th.STEP_SHARE * row.settled:
-        # It has just gone where it never was: nobody knows whether it stays, goes on or comes back.
-        _reopen(opinion)
     only_steps = _weigh_steps(opinion, row)
     at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
     if row.last_third < th.ENDED or (row.quarter is not None and row.quarter < th.ENDED_QUARTER) or only_steps:
@@ -84,9 +80,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         # Models that slow down or have just ended fit too, but nothing slowed down.
         moved = th.TIPS * min(row.fresh, opinion.unresolved)
         opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
-    if row.samples < th.COARSE_SAMPLES:
-        _shift(opinion, th.COARSE_STEADY if row.last_third > th.STEADY else th.COARSE)
-    if (row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG and row.mean_rise > 0) or (row.tail or 0.0) > th.ALL_AT_THE_END:
+    if row.begun_at > 1 - th.YOUNG and row.mean_rise > 0:
         _shift(opinion, th.DOUBT)
     unchecked = row.last_third == th.UNCHECKED
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
@@ -110,12 +104,7 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
     """Floors that do not rise: no leak, unless they do so only a little, or the allocator may hold them up."""
     opinion.halts.add(Halt.FLOOR_STAYS)
     deviation = _deviation(row.teeth)
-    stays = row.floor_trend < deviation
-    _shift(opinion, th.DOUBT, th.AT_REST if stays else 0.0)
-    if stays:
-        # One high floor at the end of others that stayed has begun nothing.
-        moved = th.DOUBT * min(row.fresh, opinion.unresolved)
-        opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
+    _shift(opinion, th.DOUBT, th.AT_REST if row.floor_trend < deviation else 0.0)
     climbs = row.top_trend > th.TREND * deviation and row.top_rise > th.TOPS_CLIMB * th.MATERIAL_SHARE * row.settled
     if climbs and row.signal != Signal.ALLOCATED:
         moved = th.DOUBT * opinion.bounded
@@ -158,22 +147,6 @@ def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> Non
     opinion.restarts_unknown = True
     opinion.unresolved += opinion.bounded
     opinion.bounded = 0.0
-
-
-def _doubt_faint(opinion: Opinion, row: Reading) -> None:
-    """Growth that is seen but too small to matter may go on: only a longer window tells."""
-    faint = min(row.faint, opinion.bounded)
-    if faint < th.FAINT_FROM or row.teeth >= th.TEETH or row.last_third < th.SLOWING:
-        return
-    if row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG:
-        return
-    whole = opinion.footprint or row
-    if whole.mean_rise > th.SIDE_BY * max(row.mean_rise, 0.0):
-        # What grows most is around it, and has a name of its own.
-        return
-    if row.growth_per_day > th.FAINT_ERRORS * row.growth_error_per_day:
-        opinion.faint = True
-        opinion.bounded, opinion.unresolved = opinion.bounded - faint, opinion.unresolved + faint
 
 
 def _lay_flat(opinion: Opinion, row: Reading) -> None:

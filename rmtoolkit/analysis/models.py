@@ -70,8 +70,6 @@ def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
         "rhythm": rhythm,
         "period": period,
         "depth": settled - bottom,
-        "earlier_top": high[:, lead:tail].max(axis=1),
-        "last_level": mean[:, -2:].min(axis=1),
         "jump": np.take_along_axis(steps, at[:, None], axis=1)[:, 0],
         "jump_at": (at + 1) / bins,
         "swing": top - bottom,
@@ -659,10 +657,8 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
 BOUNDED: Final = 0
 GROWING: Final = 1
 UNRESOLVED: Final = 2
-#: Growth that is too small to matter: counted as bounded, and told apart.
-FAINT: Final = 3
 #: Growth or a rise that has only just begun: counted as unresolved, and told apart.
-FRESH: Final = 4
+FRESH: Final = 3
 #: Rows projected at once: few enough for the cache, which makes it a third faster than with all of them.
 _CHUNK_ROWS: Final = 150
 
@@ -675,8 +671,6 @@ class Fit:
     growing: Array
     bounded: Array
     unresolved: Array
-    #: Probability, within `bounded`, of growth that is too small to matter in this window.
-    faint: Array
     #: Probability, within `unresolved`, of a rise that has only just begun.
     fresh: Array
     #: The family with most weight.
@@ -781,7 +775,7 @@ def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given)
     last = shapes.place[np.arange(len(shapes.count)), np.maximum(shapes.count - 1, 0)]
     coefficient = np.take(projection.T, last, axis=0).T * shapes.scale
     kind = _kinds(shapes, projection, coefficient, given, noise)
-    chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FAINT, FRESH)]
+    chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FRESH)]
     fitted = shapes.curves(best, projection, mean)
     growth, error, onset = _tail(
         shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
@@ -794,9 +788,8 @@ def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given)
     material = np.minimum(th.MATERIAL_SHARE * np.abs(given.level), np.maximum(given.headroom, 0) / th.MATERIAL_WINDOWS)
     return Fit(
         growing=chance[GROWING],
-        bounded=chance[BOUNDED] + chance[FAINT],
+        bounded=chance[BOUNDED],
         unresolved=chance[UNRESOLVED] + chance[FRESH],
-        faint=chance[FAINT],
         fresh=chance[FRESH],
         family=_first(families, families.max(axis=1, keepdims=True)),
         families=families,
@@ -837,7 +830,6 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     """Decide for each row and shape what it says about the time after the window."""
     size = np.maximum(np.abs(given.level), 1)[:, None]
     material = th.MATERIAL_SHARE * size
-    seen = th.FAINT_SHARE * size
     reach = np.maximum(given.headroom, 0)[:, None]
     counts = np.minimum(material, reach / th.MATERIAL_WINDOWS)
     kind = np.zeros_like(coefficient, dtype=np.int8)
@@ -850,9 +842,7 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     rise = slope * phase / np.where(bent, shapes.shape[grows], 1.0)
     matters = ((rise > material) | (slope * th.MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
     young = phase < th.YOUNG
-    # Too little to matter yet, but seen: only a longer window tells what comes of it.
-    faint = (rise > seen) & (rise > noise[:, None]) & ~matters
-    kind[:, grows] = np.where(matters, np.where(young, FRESH, GROWING), np.where(faint, FAINT, BOUNDED))
+    kind[:, grows] = np.where(matters, np.where(young, FRESH, GROWING), BOUNDED)
 
     two, early, late = _slopes(shapes, projection, coefficient)
     # A bend near the start is a warm-up that is over; one later on is a slow-down that may go on.
@@ -871,11 +861,11 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     logs = _members_of(shapes, Family.LOG)
     c = shapes.shape[logs]
     next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
-    kind[:, logs] = np.where(next_window > counts, UNRESOLVED, np.where(next_window > seen, FAINT, BOUNDED))
+    kind[:, logs] = np.where(next_window > counts, UNRESOLVED, BOUNDED)
 
     powers = _members_of(shapes, Family.POWER)
     still = coefficient[:, powers] * (2.0 ** shapes.shape[powers] - 1)
-    kind[:, powers] = np.where(still > counts, UNRESOLVED, np.where(still > seen, FAINT, BOUNDED))
+    kind[:, powers] = np.where(still > counts, UNRESOLVED, BOUNDED)
 
     ends = _members_of(shapes, Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
     from_start = shapes.family[ends] == CODE[Family.RAMP_END]

@@ -261,12 +261,11 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
             cause = held.cause
         return Pattern.LEAK, [name for name in dict.fromkeys(also) if PATTERNS[name].beside_leak], cause
     pattern, cause = main.pattern, main.cause
-    faint = main.faint and pattern == Pattern.PLATEAU
     if verdict == Verdict.INCONCLUSIVE and cause is None and rises(main) and (held := name_held(main)) is not None:
         cause = held.cause
     if verdict == Verdict.INCONCLUSIVE and cause is None and allocator_moved(pool):
         cause = Cause.ALLOCATOR
-    if verdict == Verdict.INCONCLUSIVE and not PATTERNS[pattern].named_while_open and not faint:
+    if verdict == Verdict.INCONCLUSIVE and not PATTERNS[pattern].named_while_open:
         if pattern != Pattern.UNEXPLAINED_GROWTH:
             also.insert(0, pattern)
         pattern = Pattern.UNEXPLAINED_GROWTH

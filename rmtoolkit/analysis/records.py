@@ -400,11 +400,10 @@ class Level:
 class Reading(Level):
     """One signal of one life with its shape and the models that explain it."""
 
-    #: Probabilities of the three kinds; of `bounded` too little to matter, of `unresolved` only just begun.
+    #: Probabilities of the three kinds; of `unresolved` only just begun.
     growing: float
     bounded: float
     unresolved: float
-    faint: float
     fresh: float
     #: The likeliest shape, and the likeliest of those that do not grow.
     family: Family
@@ -467,10 +466,6 @@ class Reading(Level):
     period: float
     #: How far the bins after the start-up go below the settled level, without the lowest 3 %.
     depth: float
-    #: Highest sample after the start-up and before the last share `YOUNG` of the window.
-    earlier_top: float
-    #: The lower one of the last two bins.
-    last_level: float
     #: Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     jump: float
     jump_at: float
@@ -513,8 +508,6 @@ class Opinion:
     also: list[Pattern] = field(default_factory=list)
     cause: Cause | None = None
     halts: set[Halt] = field(default_factory=set)
-    #: Growth was seen, and is too small to matter.
-    faint: bool = False
     #: Falls may be restarts that the source does not report.
     restarts_unknown: bool = False
     #: Its start needs clearly more than running does.

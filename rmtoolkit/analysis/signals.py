@@ -646,7 +646,7 @@ _FITTED_TOO: Final = (Signal.FOOTPRINT, Signal.ACTIVE, Signal.RESIDENT, Signal.S
 _FITTED: Final = tuple(signal.value for signal in (*JUDGED, *_FITTED_TOO))
 _LEVELS: Final = tuple(signal.value for signal in Signal if signal.value not in _FITTED)
 #: What a reading takes from its fit as it is.
-_FROM_FIT: Final = ("growing", "bounded", "unresolved", "faint", "fresh", "onset", "noise")
+_FROM_FIT: Final = ("growing", "bounded", "unresolved", "fresh", "onset", "noise")
 #: Families with a step: what comes before and after it says nothing about a bend.
 _STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == models.Family.PULSE]
 _DAY_SECONDS: Final = 86_400

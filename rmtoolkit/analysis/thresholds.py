@@ -42,12 +42,6 @@ MATERIAL_SHARE: Final = 0.02
 MATERIAL_WINDOWS: Final = 20.0
 #: Largest grain that is read off a curve, bytes: memory comes in pages, and no page in use is larger than that.
 LARGEST_GRAIN: Final = 2 << 20
-#: Growth smaller than that, but above this share of the level and seen, leaves the verdict open.
-FAINT_SHARE: Final = 0.004
-#: ... where it is at least this probable, and its slope this many times its standard error: three times that of the fit
-#: alone, to which SLOPE_DOUBT adds.
-FAINT_FROM: Final = 0.5
-FAINT_ERRORS: Final = 2.74
 #: Share of the level below which differences are never evidence: no meter and no page is finer.
 NOISE_SHARE: Final = 0.0015
 #: The detection floor in multiples of what is material: growth just above that may still be taken for a step.
@@ -188,10 +182,6 @@ BEGUN_SHARE: Final = 0.25
 #: A life with fewer samples than this decides nothing alone, several may: its probabilities count this share.
 FEW_SAMPLES: Final = 24
 FEW_SHARE: Final = 0.6
-#: With fewer samples than this a bend is hard to see: growth must be steady to the end.
-COARSE_SAMPLES: Final = 72
-COARSE_STEADY: Final = 0.2
-COARSE: Final = 0.6
 #: Slope of the last third over that of the whole growth: below this it has ended ...
 ENDED: Final = 0.2
 #: ... as it has where the last quarter brings less than this share of what was expected ...
@@ -200,10 +190,8 @@ ENDED_QUARTER: Final = 0.12
 SLOWING: Final = 0.42
 #: Share of the expected rise that the tail brings: below this it stands still ...
 STOPPED: Final = 0.1
-#: ... above this, and with such a last third, growth is steady ...
+#: ... and above this, and with such a last third, growth is steady.
 STEADY: Final = 0.75
-#: ... and above this multiple the tail is where all the growth is.
-ALL_AT_THE_END: Final = 2.2
 #: What each such observation takes off the probability of growth: a doubt leaves it open, it shows no rest.
 DOUBT: Final = 0.9
 #: Where growth has clearly ended, this share of what could not be told is rest.
@@ -232,8 +220,6 @@ REST_RISE: Final = 1.5
 BELOW_FLOOR: Final = 0.5
 #: ... as is growth that brings less than so many deviations of what the memory moves besides.
 BEYOND_NOISE: Final = 3.0
-#: Share of `YOUNG` that what was seen after the onset must fill.
-YOUNG_SEEN: Final = 0.95
 #: Floors or tops of teeth rise where their Kendall's tau is so many times the deviation that it has without any order;
 #: floors stay where it is less than one.
 TREND: Final = 2.0
@@ -255,8 +241,6 @@ SMALL_PART: Final = 0.1
 SIDE_SHOW: Final = 0.9
 #: A rise that has only just begun is one more burst after so many.
 BURSTS_BEFORE: Final = 2
-#: Where the footprint rises this many times as much as the live heap, faint growth of the heap is not the story.
-SIDE_BY: Final = 3.0
 #: Share of the rest that cannot be told where the limit or idleness forced it.
 FORCED_REST: Final = 0.9
 

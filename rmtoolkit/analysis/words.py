@@ -143,7 +143,7 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
         why = f"it may be a part of a daily cycle, and {number(th.FEWEST_CYCLES)} days are needed to know one"
         return Open(OpenKind.HALF_WAVE, why, start + dt.timedelta(hours=th.FEWEST_CYCLES * _DAY_HOURS))
     rises = row.mean_rise > 0 and row.bounded < th.LIKELY
-    if rises and row.begun_at > 1 - th.YOUNG_SEEN * th.YOUNG:
+    if rises and row.begun_at > 1 - th.YOUNG:
         # Twice the share that a growth phase must fill: a burst has gone away by then.
         why = "the rise began in the last fifth of what was seen"
         return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
@@ -157,8 +157,8 @@ def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
         needed = row.samples * th.ONE_RISE_SAMPLES / max(pool.rise_samples, 1.0)
         return Open(OpenKind.ONE_RISE, why, _at(start, needed * cadence, span))
     if row.samples < th.FEW_SAMPLES:
-        why = f"there are only {row.samples} samples, and {th.COARSE_SAMPLES} show a bend"
-        return Open(OpenKind.FEW_SAMPLES, why, _at(start, th.COARSE_SAMPLES * cadence, span))
+        why = f"there are only {row.samples} samples, and {th.ONE_RISE_SAMPLES} show whether it goes on"
+        return Open(OpenKind.FEW_SAMPLES, why, _at(start, th.ONE_RISE_SAMPLES * cadence, span))
     lives, rising = pool.lives_judged, pool.lives_rising
     if lives > 1 and 0 < rising < lives:
         return Open(OpenKind.LIVES_DIFFER, f"it rises in {rising} of {lives} lives only", _at(start, 2 * span, span))

@@ -40,7 +40,6 @@ STEADY: Final[dict[str, Any]] = {
     "bounded": 0.03,
     "unresolved": 0.02,
     "fresh": 0.01,
-    "faint": 0.0,
     "family": Family.LINEAR,
     "last_third": 1.0,
     "tail": 1.0,
@@ -106,7 +105,6 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
         "growing": growing,
         "bounded": bounded,
         "unresolved": unresolved,
-        "faint": bounded * lot.choice((0.0, 0.5, 1.0)),
         "fresh": unresolved * lot.choice((0.0, 0.5, 1.0)),
         "family": lot.choice(tuple(Family)),
         "bounded_family": lot.choice(tuple(Family)[:12]),
@@ -142,8 +140,6 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
         "rhythm": lot.choice((0.05, 0.15, 0.5, float("inf"))),
         "period": lot.choice((0.0, 0.1, 0.25, 0.4, 0.5)),
         "depth": settled * lot.choice((0.0, 0.01, 0.06, 0.1, 0.3)),
-        "earlier_top": level["late_peak"] * lot.choice((0.8, 1.0)),
-        "last_level": level["end_level"] * lot.choice((0.9, 1.0, 1.0, 1.3)),
         "jump": settled * lot.choice((0.0, 0.0, 0.05, 0.08, 0.2, -0.2)),
         "jump_at": lot.choice((0.05, 0.08, 0.3, 0.95)),
         "swing": settled * lot.choice((0.0, 0.05, 0.08, 0.3, 0.6)),
@@ -151,7 +147,7 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
     }
     if lot.random() < lot.grows:
         values |= STEADY | {name: settled * value for name, value in STEADY_BYTES.items()}
-        values |= {"floor_trend": 1.0 if teeth else 0.0, "last_level": level["end_level"]}
+        values |= {"floor_trend": 1.0 if teeth else 0.0}
     return Reading(**values)
 
 
@@ -246,7 +242,7 @@ def lives(number: int = 1000) -> Iterator[list[Any]]:
         lot = _Lot(seed)
         one = _opinion(lot, 0, 0, 0.0, None, lot.choice(tuple(Ending)))
         named = [str(one.signal), str(one.pattern), *map(str, one.also), str(one.cause), str(one.growing_layer)]
-        flags = (one.faint, one.restarts_unknown, one.spikes_early, one.threads_grow, one.kept_known)
+        flags = (one.restarts_unknown, one.spikes_early, one.threads_grow, one.kept_known)
         seen = sorted(map(str, one.halts)) + [str(int(flag)) for flag in flags]
         layers = [f"{layer} {share:.3g}" for layer, share in sorted(one.shares.items())]
         stack = patterns.stack_of_a_thread(one)

@@ -1,9 +1,10 @@
 """Score the verdicts as data come in: every run of the corpus cut at shares of its window, at each level of evidence.
 
-Usage: ``python tests/benchmarks/leak_early.py [--corpus lab] [--part dev] [--level full] [--wrong]``. The truth at a
-cut is what the programs themselves counted by then: a run leaks when it has lost 3 % of its level and twice what moves
-besides, is healthy when it has lost nothing, and is left out in between. The intervals of growth and of the time to the
-limit are held against what came after the cut: in the rest of the window, and in the future where one was recorded.
+Usage: ``python tests/benchmarks/leak_early.py [--corpus lab] [--part dev] [--level full] [--decidable] [--wrong]``. The
+truth at a cut is what the programs themselves counted by then: a run leaks when it has lost 3 % of its level and twice
+what moves besides, is healthy when it has lost nothing, and is left out in between. The intervals of growth and of the
+time to the limit are held against what came after the cut: in the rest of the window, and in the future where one was
+recorded. `--decidable` leaves out runs of which their label says that even the whole window tells nobody.
 ``--part sealed`` is for judging, never for tuning: each run on it goes to `sealed_early_runs.csv` beside this file.
 """
 
@@ -218,7 +219,7 @@ def judge(part: str, level: str, folder: Path = CORPUS) -> pl.DataFrame:
     rows = []
     for share in CUTS:
         said = rm.classify(cut_at(recording, share))
-        true = truth_at(truth, whole, share).join(labels.select(*_PLACE, "shape", "leak", "needs"), on=_PLACE)
+        true = truth_at(truth, whole, share).join(labels.select(*_PLACE, "shape", "needs", "decidable"), on=_PLACE)
         answers = said.select(
             *_PLACE,
             "verdict",
@@ -319,12 +320,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--corpus", choices=("lab", "field"), default="lab")
     parser.add_argument("--part", choices=PARTS, default="dev")
     parser.add_argument("--level", choices=(*LEVELS, "all"), default="all")
+    parser.add_argument("--decidable", action="store_true", help="only runs that a whole window decides")
     parser.add_argument("--wrong", action="store_true", help="also list each sure and wrong verdict")
     given = parser.parse_args(arguments)
     for level in LEVELS if given.level == "all" else [given.level]:
         judged = judge(given.part, level, FIELD if given.corpus == "field" else CORPUS)
         if log := log_of(given.corpus, given.part, "early_runs"):
             record(judged, level, log)
+        if given.decidable:
+            judged = judged.filter("decidable")
         print(f"{given.corpus} {given.part}, {level}: cut at shares of the window\n{table(judged)}\n")
         if given.wrong:
             wrong = judged.filter(
