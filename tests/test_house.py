@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import importlib
 import inspect
 import json
@@ -191,6 +192,18 @@ def computing(path: Path) -> set[str]:
 def test_no_view_computes(path: Path) -> None:
     """Views take records, enums and schemas from analysis and limits; what is true they read in the Assessment."""
     assert computing(path) == STILL_COMPUTE.get(short(path), set())
+
+
+def test_a_name_leaves_the_collector_of_garbage_as_it_was() -> None:
+    """It rests while a module is imported: who had stopped it finds it stopped, and others find it at work."""
+    gc.disable()
+    try:
+        assert rm.read
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    assert rm.read
+    assert gc.isenabled()
 
 
 def test_importing_the_package_loads_nothing_slow() -> None:
