@@ -1,6 +1,7 @@
 """Record the programs of `data/heap/growth`: ``python -m data.lab.heaps [PROGRAM…]``.
 
-It needs rustc, heaptrack, valgrind, addr2line, and the libraries of jemalloc and gperftools.
+It needs cargo, heaptrack, valgrind, addr2line, the libraries of jemalloc and gperftools, and the crates that `services`
+names as Debian packs them (librust-tokio-dev and so on).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +32,24 @@ ALSO: Final = (
     "sawtooth_slow",
     "warm_up",
     "ttl",
+    # Of the services.
+    "task_set",
+    "dash_sessions",
+    "bump_tenants",
+    "regex_by_tenant",
+    "leak_in_drop",
+    "three_to_one",
+    "generic_inlined",
+    "under_sawtooth",
+    "lru_of_bytes",
+    "slab_churn",
+    "object_pool",
+    "minute_batches",
+    "page_builder",
+    "storms",
+    "swapped_config",
 )
+CRATES: Final = "/usr/share/cargo/registry"
 _LIBRARIES: Final = "/usr/lib/x86_64-linux-gnu"
 #: Allocators that write dumps, every so many bytes that the program asked for.
 DUMPING: Final = {
@@ -83,6 +102,20 @@ def _keep(name: str, data: bytes) -> None:
     (FOLDER / f"{name}.zst").write_bytes(pa.Codec("zstd", compression_level=19).compress(data, asbytes=True))
 
 
+def record(name: str, program: Path, folder: Path) -> None:
+    """Record a program with heaptrack, and some with what else there is."""
+    _run(["heaptrack", "-o", folder / name, program, name], folder)
+    with pa.CompressedInputStream(pa.OSFile(str(folder / f"{name}.zst")), "zstd") as packed:
+        _keep(f"{name}.heaptrack", packed.read())
+    if name not in ALSO:
+        return
+    for tool in DUMPING:
+        dumps(name, tool, program, folder)
+    for tool, words in VALGRIND.items():
+        _run(["valgrind", "--quiet", f"--tool={tool}", *words, program, name], folder)
+        _keep(f"{name}.{tool}", (folder / tool).read_bytes())
+
+
 def main(wanted: Sequence[str]) -> None:
     """Record those that are wanted, or all: with heaptrack, and some with what else there is."""
     with (FOLDER / "truth.csv").open(encoding="utf-8") as file:
@@ -90,19 +123,16 @@ def main(wanted: Sequence[str]) -> None:
     # The folder's name stands in the files.
     folder = Path(tempfile.gettempdir(), "target")
     folder.mkdir(exist_ok=True)
-    program = folder / "programs"
     flags = ["--edition", "2021", "-O", "-g", f"--remap-path-prefix={FOLDER}=/app/src"]
-    _run(["rustc", *flags, "-o", program, FOLDER / "programs.rs"], folder)
+    _run(["rustc", *flags, "-o", folder / "programs", FOLDER / "programs.rs"], folder)
+    source = shutil.copytree(FOLDER / "services", folder / "source", dirs_exist_ok=True)
+    found = (f'source.system.directory="{CRATES}"', 'source.crates-io.replace-with="system"')
+    words = ["cargo", "build", "--release", "--offline", *(word for one in found for word in ("--config", one))]
+    _run(words, source, {"CARGO_TARGET_DIR": str(folder)})
+    (folder / "release" / "services").replace(folder / "services")
+    in_programs = set(re.findall(r"pub mod (\w+)", (FOLDER / "programs.rs").read_text(encoding="utf-8")))
     for name in names:
-        _run(["heaptrack", "-o", folder / name, program, name], folder)
-        with pa.CompressedInputStream(pa.OSFile(str(folder / f"{name}.zst")), "zstd") as packed:
-            _keep(f"{name}.heaptrack", packed.read())
-    for name in [name for name in names if name in ALSO]:
-        for tool in DUMPING:
-            dumps(name, tool, program, folder)
-        for tool, words in VALGRIND.items():
-            _run(["valgrind", "--quiet", f"--tool={tool}", *words, program, name], folder)
-            _keep(f"{name}.{tool}", (folder / tool).read_bytes())
+        record(name, folder / ("programs" if name in in_programs else "services"), folder)
 
 
 if __name__ == "__main__":

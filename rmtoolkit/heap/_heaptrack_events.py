@@ -539,3 +539,15 @@ def _field(block: memoryview, marks: Integers, numbers: Integers) -> tuple[Integ
     values = words.astype(np.int64)
     good &= fits & (values >= 0)
     return values, good
+
+
+def pairs(lines: Sequence[bytes]) -> Integers | None:
+    """Read lines of a letter and two hex numbers each; None if any is not that."""
+    block = memoryview(b"".join((bytes(MARGIN), b"\n".join(lines), b"\n")))
+    text = np.frombuffer(block, np.uint8)
+    marks = np.flatnonzero((text == _BLANK) | (text == _LINE_FEED))
+    if len(marks) != 3 * len(lines) or (text[marks[2::3]] != _LINE_FEED).any():
+        return None
+    numbers = np.arange(len(marks)).reshape(-1, 3)
+    (first, is_first), (second, is_second) = (_field(block, marks, numbers[:, place]) for place in (1, 2))
+    return np.column_stack((first, second)) if is_first.all() and is_second.all() else None

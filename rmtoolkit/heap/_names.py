@@ -19,6 +19,7 @@ from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from numpy.typing import NDArray
 
@@ -39,6 +40,8 @@ _DEPENDENCY_FILE: Final = re.compile(
     # What remains of a registry's path where a build hides it: a folder of name and version.
     r"|(?:^|/)[A-Za-z0-9_-]+-\d++\.\d++\.\d[^/]*+/"
 )
+_PACKAGE: Final = re.compile(r"/([A-Za-z0-9_-]+)-\d++\.\d++\.\d[^/]*+/")
+_ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:/")
 _SYSTEM_FILE: Final = re.compile(
     r"^(?:\./|\.\./)+(?:sysdeps|csu|elf|nptl|malloc|libio|stdlib|string|dlfcn|io|misc|posix|time|wcsmbs|locale|iconv"
     r"|intl|nss|resolv|inet|socket|rt|stdio-common|gmon|debug|libgcc|libstdc\+\+-v3)/|^/build/|^/usr/(?:src|include)/"
@@ -128,7 +131,9 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
             return STD
         if _DEPENDENCY_FILE.search(path):
             return DEPENDENCY
-        return SYSTEM if _SYSTEM_FILE.search(path) else OWN
+        # What is relative to its crate's folder says nothing where the name does: there is a src/lib.rs in every crate.
+        if _ABSOLUTE.match(path) or not names:
+            return SYSTEM if _SYSTEM_FILE.search(path) else OWN
     if not names:
         return SYSTEM if function is not None and _RUNTIME.match(function) else None
     origins = {_CRATES.get(name, OWN) for name in names}
@@ -223,8 +228,20 @@ class FrameTable:
     def frame(self) -> pl.DataFrame:
         rows = [(number, *frame, self._origins[number]) for frame, number in self._numbers.items()]
         if any(crates(function or "") for _, function, *_ in rows):
-            rows = [(*row[:5], SYSTEM) if row[5] == OWN and _BARE_C_FILE.match(row[2] or "") else row for row in rows]
+            # Crates whose own folder stands in the paths of what is inlined are dependencies without it too.
+            packages = {
+                name.replace("-", "_") for file in {row[2] or "" for row in rows} for name in _PACKAGE.findall(file)
+            }
+            rows = [(*row[:5], _elsewhere(row[1], row[2] or "", packages)) if row[5] == OWN else row for row in rows]
         return pl.DataFrame(rows, schema=FRAMES, orient="row")
+
+
+def _elsewhere(function: str | None, file: str, packages: AbstractSet[str]) -> str:
+    """Tell whose a frame is that looks like the user's own, by all that the profile has."""
+    if _BARE_C_FILE.match(file):
+        return SYSTEM
+    roots = () if _ABSOLUTE.match(file) else crates(function or "")
+    return DEPENDENCY if roots and all(root in packages or _CRATES.get(root, OWN) != OWN for root in roots) else OWN
 
 
 def report(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -51,6 +52,8 @@ _MANY_STAMPS: Final = 1 << 17
 _MOST_MILLISECONDS: Final = 1 << 40
 _MOST_PAGE_BYTES: Final = 1 << 30
 
+_kind_of: Final = itemgetter(slice(2))
+_MARKS: Final = frozenset((b"c ", b"R ", b"A", b"A "))
 _KINDS: Final = frozenset((b"s ", b"i ", b"v ", b"X ", b"x ", b"I ", b"S ", b"m "))
 DAMAGED: Final = "damaged lines"
 UNKNOWN: Final = "lines of an unknown kind"
@@ -86,15 +89,12 @@ class Tables:
         for amount, most, what in bounds:
             if amount > most:
                 raise ReadError.at(self.path, found=f"more than {most:,} {what}", expected="a heaptrack recording")
-        by_kind: dict[bytes, list[int]] = {}
-        for number, line in enumerate(lines):
-            by_kind.setdefault(line[:2], []).append(number)
-        for kind, numbers in by_kind.items():
-            found = [lines[number] for number in numbers]
-            if kind == b"t ":
-                self._traces.append(self._pairs(found))
-            elif kind == b"a ":
-                self._infos.append(self._pairs(found))
+        marks: list[Mark] = []
+        at = 0
+        # What is alike mostly stands together.
+        for kind, found in ((kind, list(lines)) for kind, lines in groupby(lines, _kind_of)):
+            if kind in (b"t ", b"a "):
+                (self._traces if kind == b"t " else self._infos).append(self._pairs(found))
                 self._known = None
             elif kind in _KINDS:
                 for line in found:
@@ -102,24 +102,21 @@ class Tables:
                         self._line(kind, line[2:])
                     except (ValueError, IndexError):
                         self.left_out[DAMAGED] += 1
+            elif kind in _MARKS:
+                marks += self._marks(kind[:1].decode(), found, before[at : at + len(found)])
             elif kind[:1] == b"#":
                 for line in found:
                     self._claim(line)
-            elif kind not in (b"", b"c ", b"R ", b"A", b"A "):
+            elif kind:
                 self.left_out[UNKNOWN if kind[1:] == b" " and kind[:1] not in b"+-" else DAMAGED] += len(found)
-        return self._marks(lines, before, by_kind)
+            at += len(found)
+        return marks
 
     def _pairs(self, lines: list[bytes]) -> NDArray[np.int64]:
         """Read lines of two numbers; a damaged one keeps its place in the table."""
-        try:
-            fields = b" ".join(lines).split()
-            if len(fields) == 3 * len(lines):
-                numbers = [int(word, 16) for word in chain.from_iterable(zip(fields[1::3], fields[2::3], strict=True))]
-                table = np.array(numbers, np.int64).reshape(-1, 2)
-                if not (table < 0).any():
-                    return table
-        except (ValueError, OverflowError):
-            pass
+        table = _heaptrack_events.pairs(lines)
+        if table is not None:
+            return table
         pairs = []
         for line in lines:
             try:
@@ -133,24 +130,20 @@ class Tables:
             pairs.append(pair)
         return np.array(pairs, np.int64).reshape(-1, 2)
 
-    def _marks(self, lines: Sequence[bytes], before: Sequence[int], by_kind: dict[bytes, list[int]]) -> list[Mark]:
-        marks = []
-        numbers = sorted(chain.from_iterable(by_kind.get(kind, ()) for kind in (b"c ", b"R ", b"A", b"A ")))
-        for number in numbers:
-            kind = lines[number][:1].decode()
+    def _marks(self, kind: str, lines: Sequence[bytes], before: Sequence[int]) -> Iterator[Mark]:
+        for line, place in zip(lines, before, strict=True):
             if kind == "A":
                 self.attached = True
-                marks.append(Mark(before[number], kind, 0))
+                yield Mark(place, kind, 0)
                 continue
             try:
-                value = int(lines[number].split()[1], 16)
+                value = int(line.split()[1], 16)
             except (ValueError, IndexError):
                 value = -1
             if 0 <= value < _MOST_MILLISECONDS:
-                marks.append(Mark(before[number], kind, value))
+                yield Mark(place, kind, value)
             else:
                 self.left_out[DAMAGED] += 1
-        return marks
 
     def infos(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give size and trace of each entry that allocations name."""

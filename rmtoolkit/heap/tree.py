@@ -47,6 +47,11 @@ _ABOVE_SIZES: Final = 10
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.6
 _EVER: Final = 0.85
+#: It has begun when more than this share of it has come; of so few parts since then nothing is told.
+_BEGUN: Final = 0.1
+_BARELY: Final = 8
+#: A clock by which the pace changes so many times as much as by the other is not the one that growth goes by.
+_UNEVEN: Final = 1.4
 #: One container that grows becomes so much larger each time, and waits so much longer.
 _DOUBLES: Final = (1.5, 2.7)
 _WAITS: Final = 2
@@ -183,6 +188,8 @@ class _Clocked(NamedTuple):
     steadiness: Floats
     goes_on: NDArray[np.bool_]
     slows: NDArray[np.bool_]
+    #: How much the pace of the growth changes, over all of it.
+    uneven: Floats
     doubles: NDArray[np.bool_]
 
 
@@ -197,7 +204,9 @@ def read_curves(found: Curves) -> Readings:
     # A machine that has other work to do makes gaps in time, and idling makes gaps in the work: neither is unsteady.
     steadiness = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
     goes_on, doubles = (np.any([getattr(said, name) for said in several], axis=0) for name in ("goes_on", "doubles"))
-    slows = np.all([said.slows for said in several], axis=0)
+    # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
+    uneven = np.array([said.uneven for said in several])
+    slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
     enough = _MATERIAL * found.size.sum(axis=0).max()
     steadily = (steady > 0) & goes_on & (growth >= enough)
     reading = np.select(
@@ -240,14 +249,17 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     doubles = np.array(
         [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
     )
+    judged = np.where((more_blocks & counted)[:, None], kept_blocks, kept)
+    pace = np.diff(judged, axis=1)
     return _Clocked(
         growth,
         np.maximum(blocks, 0),
         steady,
         np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
         steadiness,
-        _goes_on((rises > 0)[:, worked & (np.arange(parts - 1) >= parts // 4)]),
-        _slows(np.where((more_blocks & counted)[:, None], kept_blocks, kept)),
+        _goes_on((pace > 0)[:, worked & (np.arange(parts - 1) >= parts // 4)]),
+        _slows(judged),
+        np.abs(np.diff(pace, axis=1)).sum(axis=1) / pace.sum(axis=1).clip(min=1),
         doubles.astype(np.bool_),
     )
 
@@ -267,19 +279,24 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _slows(kept: Floats) -> NDArray[np.bool_]:
-    """Tell whether less came in each quarter after the first than in the one before."""
+    """Tell whether less came in each quarter after the first than in the one before, since it began to come."""
     parts = kept.shape[1]
     if parts < 4:
         return np.zeros(len(kept), np.bool_)
-    marks = np.linspace(parts / 4 - 1, parts - 1, 4)
-    low = marks.astype(np.int64)
+    grown = kept - kept[:, :1]
+    begin = (grown <= _BEGUN * grown[:, -1:]).sum(axis=1, keepdims=True) - 1
+    marks = begin - 1 + (parts - begin) * np.linspace(1 / 4, 1, 4)
+    low = marks.clip(min=0).astype(np.int64)
     after = np.minimum(low + 1, parts - 1)
-    second, third, fourth = np.diff(kept[:, low] + (marks - low) * (kept[:, after] - kept[:, low]), axis=1).T
+    at = np.take_along_axis(kept, low, axis=1)
+    second, third, fourth = np.diff(at + (marks - low) * (np.take_along_axis(kept, after, axis=1) - at), axis=1).T
     # What comes in bursts has now one more in a quarter and now one less.
-    bursts = np.diff(kept[:, low[0] : after[1] + 1], axis=1)
-    burst = bursts.max(axis=1) - bursts.mean(axis=1)
+    places = np.arange(parts - 1)
+    within = (places >= low[:, :1]) & (places <= low[:, 1:2])
+    bursts = np.diff(kept, axis=1) * within
+    burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1)
     slows: NDArray[np.bool_] = (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
-    return slows
+    return slows & (parts - begin[:, 0] >= min(_BARELY, parts))
 
 
 def _doubles(rises: Floats) -> bool:

@@ -147,6 +147,7 @@ CURVES: Final = {
     "in every second": (lambda t: 1000 * t, None, "grows"),
     "at two thirds of the pace after the half": (lambda t: 1500 * min(t, 32) + 1000 * max(t - 32, 0), None, "grows"),
     "ever more slowly": (lambda t: 100_000 * (1 - 0.96**t), None, "fills"),
+    "again from the half on, ever more slowly": (lambda t: 50_000 * (1 - 0.9 ** (t % 32.5)), None, "fills"),
     "until three quarters": (lambda t: 1000 * min(t, 48), None, "grew"),
     "from three quarters on": (lambda t: 1000 * max(t - 48, 0), None, "grows"),
     "in one step": (lambda t: 1000 + 32_000 * (t > 50), None, "grew"),
@@ -222,6 +223,27 @@ def test_a_stack_without_an_early_half_grew_by_all_it_holds() -> None:
     heap = service(put=lambda second: 10 * second, get=lambda second: 5000 if second > 40 else 0)
     grown = dict(_grown(heap).rows())
     assert grown == {1: 10 * 64 - 10 * 32, 2: 5000}
+
+
+@pytest.mark.parametrize(
+    ("program", "reading", "function"),
+    [
+        ("regex_by_tenant", "grows", "services::leaks::regex_by_tenant::Rules::for_tenant"),
+        ("dash_sessions", "grows", "services::leaks::dash_sessions::Sessions::login"),
+        ("thread_pools", "grows", "services::leaks::thread_pools::register"),
+        ("refill_after_clear", "fills", "services::rests::refill_after_clear::product"),
+        ("lru_large", "fills", "services::rests::lru_large::look_up"),
+    ],
+)
+def test_services_on_real_crates(program: str, reading: str, function: str) -> None:
+    """The first row is the user's own function: behind crates, a derived clone, a stalled clock, a cleared cache."""
+    first = suspects(rm.read_heap(GROWTH_FOLDER / f"{program}.heaptrack.zst")).row(0, named=True)
+    assert (first["reading"], first["function"]) == (reading, function)
+
+
+def test_a_cache_that_was_full_soon_rests_however_long_the_clock_stood_still() -> None:
+    """By its work it is full after a quarter; by time it filled in the second half, and then nothing more came."""
+    assert "grows" not in suspects(rm.read_heap(GROWTH_FOLDER / "ring_log.heaptrack.zst"))["reading"]
 
 
 def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.heap._names import origin, plain_name, spoken
+from rmtoolkit.heap._names import FrameTable, origin, plain_name, spoken
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.text import texts
 
@@ -129,6 +129,10 @@ def test_a_name_that_repeats_itself_is_read() -> None:
         ("serde_json::de::from_str", None, "dependency"),
         ("billing::cache::insert", "/app/src/cache.rs", "own"),
         ("billing::cache::insert", None, "own"),
+        # Relative to its crate's folder: every crate has a src/builders.rs.
+        ("regex::builders::Builder::build_one_bytes", "src/builders.rs", "dependency"),
+        ("billing::cache::insert", "src/cache.rs", "own"),
+        ("alloc::vec::Vec<T>::push", "library/alloc/src/vec/mod.rs", "std"),
         ("<alloc::vec::Vec<u8> as billing::Store>::put", None, "own"),
         ("malloc", None, "system"),
         ("main", None, "system"),
@@ -138,6 +142,15 @@ def test_a_name_that_repeats_itself_is_read() -> None:
 def test_whose_code_it_is(function: str, file: str | None, expected: str) -> None:
     """The path of the source decides, else the crate in the name."""
     assert origin(function, file, "/app/billing") == expected
+
+
+def test_a_crate_that_is_a_dependency_once_is_one_everywhere() -> None:
+    """Where one of its frames has its package's folder, the others, with a path inside the crate, are no own code."""
+    table = FrameTable()
+    table.number("rare_crate::put", "/root/.cargo/registry/src/rare-crate-1.2.3/src/lib.rs", 1, None)
+    table.number("rare_crate::slow::put", "src/slow.rs", 2, None)
+    table.number("<billing::Cache as rare_crate::Put>::put", "src/lib.rs", 3, None)
+    assert table.frame()["origin"].to_list() == ["dependency", "dependency", "own"]
 
 
 @pytest.mark.parametrize(

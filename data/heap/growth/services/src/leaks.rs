@@ -92,7 +92,7 @@ pub mod bump_tenants {
             page.push_str("<li>line</li>");
             page.push((b'a' + ((request + line) % 26) as u8) as char);
         }
-        page.len()
+        page.into_bump_str().len()
     }
     pub fn run(mut work: Work) {
         let arena = bumpalo::Bump::new();
