@@ -239,16 +239,16 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     # What wanders is as far up as it was down before; what falls again and again shows its floor.
     deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
     often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
-    bar = np.where(only_sizes, np.inf, np.where(often, _ABOVE_CYCLES, 1) * cycles)
+    alone = ~more_blocks if counted else np.ones(len(growth), np.bool_)
+    doubles = np.array(
+        [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
+    )
+    bar = np.where(only_sizes & ~doubles, np.inf, np.where(often, _ABOVE_CYCLES, ~doubles) * cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     work = np.diff(found.clocks[-1][np.minimum(starts, len(clock) - 1)])
     worked = (work >= _IDLE * work.mean()) | (rises > 0).any(axis=0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
-    alone = ~more_blocks if counted else np.ones(len(growth), np.bool_)
-    doubles = np.array(
-        [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
-    )
     judged = np.where((more_blocks & counted)[:, None], kept_blocks, kept)
     pace = np.diff(judged, axis=1)
     return _Clocked(
