@@ -147,7 +147,7 @@ def test_whose_code_it_is(function: str, file: str | None, expected: str) -> Non
 def test_a_crate_that_is_a_dependency_once_is_one_everywhere() -> None:
     """Where one of its frames has its package's folder, the others, with a path inside the crate, are no own code."""
     table = FrameTable()
-    table.number("rare_crate::put", "/root/.cargo/registry/src/rare-crate-1.2.3/src/lib.rs", 1, None)
+    table.number("rare_crate::put", "/usr/local/cargo/registry/src/rare-crate-1.2.3/src/lib.rs", 1, None)
     table.number("rare_crate::slow::put", "src/slow.rs", 2, None)
     table.number("<billing::Cache as rare_crate::Put>::put", "src/lib.rs", 3, None)
     assert table.frame()["origin"].to_list() == ["dependency", "dependency", "own"]
