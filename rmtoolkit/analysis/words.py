@@ -782,10 +782,16 @@ def _pods(situation: Situation, main: Opinion) -> Evidence:
     more = ""
     if growing == judged:
         more = ": all of them, so the code does it wherever it runs"
-    elif growing == 1 and pod is not None:
+    elif growing == 1 and pod is not None and _others_rest(situation, main):
         more = f": only {printable(pod)[:80]}, so look at what is different there"
     says = Says.FOR if growing else Says.AGAINST
     return Evidence.of(main, Statistic.PODS_GROWING, f"{growing} of {judged}", growing, says=says, more=more)
+
+
+def _others_rest(situation: Situation, main: Opinion) -> bool:
+    """Whether every other pod is known to rest: one that is undecided may grow as well."""
+    last = {one.life.container_id: one for one in situation.pool.opinions if one.reading is not None}
+    return all(one.bounded > th.LIKELY for container, one in last.items() if container != main.life.container_id)
 
 
 def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:

@@ -60,6 +60,19 @@ def test_one_pod_of_several_is_named() -> None:
     assert "only api-2" in by_statistic(row)["pods_growing"]["text"]
 
 
+def test_a_pod_is_not_alone_while_another_is_undecided() -> None:
+    """One pod grows and another may: nobody is sent to look for what is different in the first."""
+    frames = [
+        footprint(T, (200 + rise) * MI, np.random.default_rng(n), pod=f"api-{n}", limit=GI)
+        for n, rise in enumerate((5 * T, 60 * (1 - np.exp(-T / 18))))
+    ]
+    (row,) = judged(together(frames)).rows(named=True)
+    found = by_statistic(row)["pods_growing"]
+    assert (row["verdict"], found["value"]) == ("leak", "1 of 2")
+    assert "only" not in found["text"]
+    assert "that pod" not in str(row)
+
+
 def test_all_pods_point_at_the_code() -> None:
     """All of three grow: it is the code."""
     (row,) = pods(5, 4, 6).rows(named=True)
