@@ -38,15 +38,11 @@ if TYPE_CHECKING:
 PROMISED: Final = (0.2, 0.1, 0.05, 0.02, 0.01)
 #: The rule that every other has to beat: the peak and so many percent.
 FAMILY: Final = (3, 5, 8, 10, 12, 15, 20, 25, 30, 40, 50)
-#: The rivals, each at its default point; what a tool gives as request is taken as the limit where it gives none.
+#: The rivals, each at its default point; what VPA gives as request is taken as the limit.
 RIVALS: Final[dict[str, tuple[Callable[[Recording], pl.DataFrame], str]]] = {
     "KRR": (baselines.krr_memory, "recommended_limit_bytes"),
     "VPA target": (baselines.vpa_memory, "target_bytes"),
     "VPA upper": (baselines.vpa_memory, "upper_bytes"),
-    "Crane": (baselines.crane_memory, "recommended_request_bytes"),
-    "Autopilot": (baselines.autopilot_memory, "recommended_limit_bytes"),
-    "Kubecost": (baselines.kubecost_memory, "recommended_request_bytes"),
-    "CAST AI": (baselines.castai_memory, "recommended_limit_bytes"),
 }
 #: Results have intervals of 95 %: so many deviations on either side.
 _DEVIATIONS: Final = 1.959964

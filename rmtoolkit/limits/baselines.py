@@ -170,8 +170,6 @@ _KRR_FLOOR_BYTES: Final = 100 * MI
 #: An instant query sees a sample for so long.
 _LOOKBACK_MILLISECONDS: Final = 300_000
 
-_CRANE_BUCKET_BYTES: Final = 100 * MI
-
 #: Percent that leave nothing of a peak.
 _NOTHING_LEFT: Final = -100
 
@@ -182,7 +180,7 @@ def krr_memory(recording: Recording) -> pl.DataFrame:
     found = seen.group_by("workload_row").agg(raw=pl.col("used_bytes").max(), points=pl.col("points").sum())
     whole = _up((100 + _KRR_BUFFER_PERCENT) * pl.col("raw"), 100 * MI) * MI
     amount = pl.when(pl.col("points") >= _KRR_POINTS).then(pl.max_horizontal(whole, _KRR_FLOOR_BYTES))
-    return _answer(recording, found, amount, amount, pl.col("points").fill_null(0))
+    return _answer(recording, found, amount, pl.col("points").fill_null(0))
 
 
 def _subquery(used: pl.DataFrame) -> pl.DataFrame:
@@ -218,88 +216,11 @@ def max_plus(recording: Recording, percent: float) -> pl.DataFrame:
     # In thousandths of a percent, whole numbers: 200 × 1.15 is 229.99… as a float.
     thousandths = round(1000 * (100 + percent))
     amount = _up(pl.col("peak") * thousandths, 100_000)
-    return _answer(recording, _peaks(recording), amount, amount)
+    peaks = footprint(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
+    return _answer(recording, peaks, amount)
 
 
-def crane_memory(recording: Recording) -> pl.DataFrame:
-    """Compute what Crane would set as memory request."""
-    minutes = _recent(footprint(recording), days=7).with_columns(bucket=pl.col("used_bytes") // _CRANE_BUCKET_BYTES)
-    minutes = minutes.group_by("container_id", pl.col("time").dt.truncate("1m"), maintain_order=True).last()
-    found = _percentile(minutes, pl.col("bucket"), 0.99, half_life_hours=48).with_columns(
-        raw=(pl.col("value") + 1) * _CRANE_BUCKET_BYTES
-    )
-    killed = _recent(kills(recording), days=7, of=footprint(recording))
-    bumps = (
-        killed.sort("time")
-        .group_by("workload_row")
-        .agg(pl.coalesce("limit_bytes", "request_bytes").last().alias("then"))
-        .select(
-            "workload_row", bump=pl.max_horizontal(pl.col("then") + 100 * MI, (1.2 * pl.col("then")).cast(pl.Int64))
-        )
-    )
-    found = found.join(bumps, on="workload_row", how="left")
-    amount = pl.max_horizontal(115 * pl.col("raw") // 100, "bump")
-    return _answer(recording, found, amount)
-
-
-def autopilot_memory(recording: Recording) -> pl.DataFrame:
-    peaks = (
-        footprint(recording)
-        .group_by("workload_row", "container_id", pl.col("time").dt.truncate("5m"), maintain_order=True)
-        .agg(pl.col("used_bytes").max())
-    )
-    found = _percentile(peaks, pl.col("used_bytes"), 0.98, half_life_hours=48, by_size=True)
-    amount = (1.15 * pl.col("value")).ceil().cast(pl.Int64)
-    return _answer(recording, found, amount, amount)
-
-
-def kubecost_memory(recording: Recording) -> pl.DataFrame:
-    """Compute what Kubecost would set as memory request: the highest use divided by a target utilisation of 70 %."""
-    amount = _up(10 * pl.col("peak"), 7)
-    return _answer(recording, _peaks(recording), amount)
-
-
-def castai_memory(recording: Recording) -> pl.DataFrame:
-    """Compute what CAST AI would set: the highest use of five days and 10 %, and one and a half of that as limit."""
-    found = _recent(footprint(recording), days=5).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
-    return _answer(recording, found, _up(110 * pl.col("peak"), 100), _up(165 * pl.col("peak"), 100))
-
-
-_NONE: Final = pl.lit(None, dtype=pl.Int64)
-
-
-def _peaks(recording: Recording) -> pl.DataFrame:
-    return footprint(recording).group_by("workload_row").agg(peak=pl.col("used_bytes").max())
-
-
-def _recent(rows: pl.DataFrame, days: int, of: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Keep the last so many days, counted from the recording's end."""
-    last = (rows if of is None else of)["time"].max()
-    return rows.filter(pl.col("time") > pl.lit(last) - dt.timedelta(days=days))
-
-
-def _percentile(
-    rows: pl.DataFrame, value: pl.Expr, share: float, *, half_life_hours: float, by_size: bool = False
-) -> pl.DataFrame:
-    """Find the lowest value at which the share of a workload's weight is reached; weights halve with age."""
-    age_hours = (pl.col("time").max().over("workload_row") - pl.col("time")).dt.total_milliseconds() / 3_600_000
-    weight = 2.0 ** (-age_hours / half_life_hours)
-    if by_size:
-        weight = weight * pl.col("used_bytes")
-    reached = pl.col("weight").cum_sum().over("workload_row") >= share * pl.col("weight").sum().over("workload_row")
-    return (
-        rows.select("workload_row", value=value, weight=weight)
-        .sort("workload_row", "value")
-        .filter(reached)
-        .group_by("workload_row", maintain_order=True)
-        .agg(pl.col("value").first())
-    )
-
-
-def _answer(
-    recording: Recording, found: pl.DataFrame, request: pl.Expr, limit: pl.Expr = _NONE, *also: pl.Expr
-) -> pl.DataFrame:
-    """Give a row per workload container, whether or not it has samples."""
+def _answer(recording: Recording, found: pl.DataFrame, amount: pl.Expr, *also: pl.Expr) -> pl.DataFrame:
+    """Give a row per workload container, whether or not it has samples; the amount is request and limit."""
     rows = workloads(recording).join(found, on="workload_row", how="left", maintain_order="left")
-    amounts = {"recommended_request_bytes": request, "recommended_limit_bytes": limit}
-    return rows.select(*WORKLOAD, "pods", *also, **amounts)
+    return rows.select(*WORKLOAD, "pods", *also, recommended_request_bytes=amount, recommended_limit_bytes=amount)

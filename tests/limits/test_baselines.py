@@ -23,11 +23,7 @@ def on_frames(rule: Callable[..., pl.DataFrame]) -> Callable[..., pl.DataFrame]:
     return lambda table, *more: rule(as_recording(table), *more)
 
 
-autopilot_memory = on_frames(baselines.autopilot_memory)
-castai_memory = on_frames(baselines.castai_memory)
-crane_memory = on_frames(baselines.crane_memory)
 krr_memory = on_frames(baselines.krr_memory)
-kubecost_memory = on_frames(baselines.kubecost_memory)
 max_plus = on_frames(baselines.max_plus)
 vpa_memory = on_frames(baselines.vpa_memory)
 ORACLE: Final[dict[str, list[dict[str, Any]]]] = json.loads(
@@ -151,90 +147,10 @@ def test_max_plus_is_exact() -> None:
         max_plus(series([START], [1000]), -100)
 
 
-def test_crane_does_not_see_what_lasts_less_than_a_hundredth_of_the_week() -> None:
-    """An hour at 2 GiB in a week at 200 MiB is lost in the percentile; a day is not."""
-    minutes = range(START, START + 7 * 86_400, 60)
-
-    def with_high(seconds: int) -> int:
-        values = [2048 * MIB if 86_400 * 6 <= t - START < 86_400 * 6 + seconds else 200 * MIB for t in minutes]
-        amount: int = crane_memory(series(minutes, values))["recommended_request_bytes"].item()
-        return amount
-
-    assert with_high(300) == 345 * MIB
-    assert with_high(86_400) == 115 * 2100 * MIB // 100
-
-
-@pytest.mark.parametrize(
-    ("days_ago", "minutes", "seen"), [(0, 34, False), (0, 42, True), (2, 68, False), (2, 84, True)]
-)
-def test_crane_halves_a_sample_in_two_days(days_ago: int, minutes: int, *, seen: bool) -> None:
-    """Six days weigh as 2.5 of today: a hundredth of that is 36 minutes of today, or 73 of the day before yesterday."""
-    times = range(START, START + 6 * 86_400, 60)
-    end = times[-1] + 60 - days_ago * 86_400
-    values = [400 * MIB if end - minutes * 60 <= time < end else 100 * MIB for time in times]
-    amount = crane_memory(series(times, values))["recommended_request_bytes"].item()
-    assert (amount > 300 * MIB) == seen
-
-
-def test_crane_is_raised_by_an_oom_kill() -> None:
-    """A fifth or 100 MiB above the limit that killed, whichever is more."""
-    table = series(range(START, START + 86_400, 60), 200 * MIB, limit_bytes=300 * MIB)
-    table = table.with_columns(oom_kills_total=(pl.int_range(pl.len()) > 100).cast(pl.Int64))
-    assert crane_memory(table)["recommended_request_bytes"].item() == 400 * MIB
-
-
-def test_autopilot_weighs_peaks_by_their_size() -> None:
-    """A twentieth of the time at four times the level holds a sixth of the weight: above the 98th percentile."""
-    minutes = range(START, START + 5 * 3600, 60)
-    values = [400 * MIB if time >= START + 5 * 3600 - 900 else 100 * MIB for time in minutes]
-    assert limit(autopilot_memory(series(minutes, values))) == 460 * MIB
-
-
-def test_kubecost_and_castai_scale_the_peak() -> None:
-    """70 % target utilisation, and 10 % with a limit of one and a half."""
-    table = series([START, START + 60], [350, 700])
-    assert kubecost_memory(table)["recommended_request_bytes"].item() == 1000
-    assert castai_memory(table).select("recommended_request_bytes", "recommended_limit_bytes").row(0) == (770, 1155)
-
-
-def test_castai_looks_back_five_days() -> None:
-    """An older peak counts for Kubecost, not for CAST AI."""
-    hours = range(START, START + 10 * 86_400, 3600)
-    table = series(hours, [900 if time < START + 86_400 else 100 for time in hours])
-    assert castai_memory(table)["recommended_request_bytes"].item() == 110
-    assert kubecost_memory(table)["recommended_request_bytes"].item() == 1286
-
-
 def test_every_rule_answers_for_every_workload() -> None:
     """A row per workload container, in the same order, whatever the rule."""
     table = pl.concat(
         [series(range(START, START + 600, 60), 5 * MIB, workload=name, pod=f"{name}-0") for name in ("b", "a", "c")]
     )
-    for rule in (vpa_memory, krr_memory, crane_memory, autopilot_memory, kubecost_memory, castai_memory):
+    for rule in (vpa_memory, krr_memory):
         assert rule(table)["workload"].to_list() == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize(("days", "rule"), [(7, crane_memory), (5, castai_memory)])
-def test_a_sample_as_old_as_the_window_is_outside(days: int, rule: Any) -> None:
-    """Exactly seven days back for Crane, five for CAST AI; a second younger is seen."""
-    last = START + days * 86_400
-    old, seen = (
-        rule(series([first, last], [900 * MIB, 100 * MIB]))["recommended_request_bytes"].item()
-        for first in (START, START + 1)
-    )
-    assert old < 300 * MIB
-    assert seen > 900 * MIB
-
-
-def test_autopilot_halves_a_sample_in_two_days() -> None:
-    """A high half day weighs less the older it is: two days ago half of what it is today."""
-
-    def with_high(days_ago: int, minutes: int) -> int | None:
-        times = range(START, START + 6 * 86_400, 300)
-        end = times[-1] + 300 - days_ago * 86_400
-        values = [400 * MIB if end - minutes * 60 <= time < end else 100 * MIB for time in times]
-        return limit(autopilot_memory(series(times, values)))
-
-    # All weighs 2.5 days; high samples weigh four times as much: a fiftieth is 18 minutes of today.
-    assert [with_high(0, minutes) == 460 * MIB for minutes in (10, 30)] == [False, True]
-    assert [with_high(2, minutes) == 460 * MIB for minutes in (20, 60)] == [False, True]

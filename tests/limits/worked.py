@@ -32,14 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "limits"
-RULES: Final = (
-    baselines.vpa_memory,
-    baselines.krr_memory,
-    baselines.crane_memory,
-    baselines.autopilot_memory,
-    baselines.kubecost_memory,
-    baselines.castai_memory,
-)
+RULES: Final = (baselines.vpa_memory, baselines.krr_memory)
 CHANGES: Final[tuple[dict[str, Any], ...]] = (
     {"startup_scale": 0.4},
     {"startup_spread_seconds": 1800},
