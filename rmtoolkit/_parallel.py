@@ -199,7 +199,10 @@ def netted(work: Work, part: Recording, *, otherwise: Otherwise) -> Frames:
     """Do the work on a part; with whom it fails is found by halves, and its neighbours are as without it."""
 
     def apart(error: BaseException) -> Frames:
-        begins = _begins(part.containers)
+        # Where the containers of another workload begin; one alone where these are not side by side.
+        same = part.containers.select(pl.struct("cluster", "namespace", "workload").rle_id()).to_series()
+        is_sorted = same.len() and same[-1] + 1 == part.containers.select("cluster", "namespace", "workload").n_unique()
+        begins = same.arg_unique().to_list() if is_sorted else [0]
         if len(begins) > 1:
             middle = begins[len(begins) // 2]
             halves = (part.containers[:middle], part.containers[middle:])
@@ -212,13 +215,6 @@ def netted(work: Work, part: Recording, *, otherwise: Otherwise) -> Frames:
         return made
 
     return spared(apart, work, part)
-
-
-def _begins(containers: pl.DataFrame) -> list[int]:
-    """Rows at which the containers of another workload begin; one alone where these are not side by side."""
-    same = containers.select(pl.struct("cluster", "namespace", "workload").rle_id()).to_series()
-    apart = same.len() and same[-1] + 1 == containers.select("cluster", "namespace", "workload").n_unique()
-    return same.arg_unique().to_list() if apart else [0]
 
 
 def _name(part: Recording) -> str:

@@ -483,7 +483,13 @@ def _spread(
 
         heaps = by_workload(heap, source)
     frames, about = parallel_map(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
-    _warn_of_units(frames["findings"])
+    # When amounts look like another unit the shape stands, and every amount is wrong.
+    tiny = frames["findings"].filter(check="tiny_value", rejected=False).unique("container_id", maintain_order=True)
+    if tiny.height:
+        more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
+        warnings.warn(
+            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=2
+        )
     return frames, about
 
 
@@ -499,16 +505,6 @@ def _frames(
     if thin:
         frames["shown"] = downsample(part, frames["lives"], frames["verdicts"]["container_id"])
     return frames | (also(part, frames["verdicts"]) if also else {})
-
-
-def _warn_of_units(findings: pl.DataFrame) -> None:
-    """Say it aloud when amounts look like another unit: the shape stands, every amount is wrong."""
-    tiny = findings.filter(check="tiny_value", rejected=False).unique("container_id", maintain_order=True)
-    if tiny.height:
-        more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
-        warnings.warn(
-            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=3
-        )
 
 
 def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:

@@ -32,6 +32,8 @@ _PROCESS: Final[dict[str, str]] = {
     Signal.DESCRIPTORS: "process_open_fds",
     Signal.SERIES: "scrape_samples_scraped",
 }
+#: The metric of a signal that has one name.
+METRICS: Final = _CGROUP | _PROCESS
 #: Nor do those that count tasks.
 _TASKS: Final = "(.+_)?(alive|live)_tasks(_count)?"
 #: No two exporters of jemalloc agree on names: a pattern finds them all.

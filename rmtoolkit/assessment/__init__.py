@@ -285,7 +285,15 @@ def assess(
     chosen = as_margins(margins)
     before = None if previous is None else _totals.up_to_date(_before(previous))
     source = as_source(source)
-    _check_size(source)
+    # Refuse at once what would not be done within memory and an hour.
+    containers = source.containers if isinstance(source, Recording) else source.containers()
+    if containers.height > _MOST_WORKLOADS and (found := containers.select(WORKLOAD).n_unique()) > _MOST_WORKLOADS:
+        names = source.report.sources[:3] if isinstance(source, Recording) else ()
+        msg = (
+            f"{', '.join(map(quote_path, names)) or repr(source)}: {found:,} containers of workloads, and at most "
+            f"{_MOST_WORKLOADS:,} are judged at once. Hint: look at a namespace or a cluster at a time, or read less."
+        )
+        raise RmtoolkitError(msg)
     judgement, frames = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
     record = backtest.record_of(frames, chosen, oom_probability)
     chosen = with_own(chosen, frames["pairs"])
@@ -346,18 +354,6 @@ def assess(
 
 #: Each takes a millisecond and 20 KB.
 _MOST_WORKLOADS: Final = 200_000
-
-
-def _check_size(source: Recording | Parted) -> None:
-    """Refuse at once what would not be done within memory and an hour."""
-    containers = source.containers if isinstance(source, Recording) else source.containers()
-    if containers.height > _MOST_WORKLOADS and (found := containers.select(WORKLOAD).n_unique()) > _MOST_WORKLOADS:
-        names = source.report.sources[:3] if isinstance(source, Recording) else ()
-        msg = (
-            f"{', '.join(map(quote_path, names)) or repr(source)}: {found:,} containers of workloads, and at most "
-            f"{_MOST_WORKLOADS:,} are judged at once. Hint: look at a namespace or a cluster at a time, or read less."
-        )
-        raise RmtoolkitError(msg)
 
 
 def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFrame:

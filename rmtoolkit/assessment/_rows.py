@@ -393,7 +393,15 @@ _TARGET: Final = 0.05
 
 def named(rows: pl.DataFrame) -> pl.DataFrame:
     about = rows.select(WORKLOAD).to_dicts()
-    return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(_anchors(about), dtype=TEXT))
+    # Cards are called ``namespace/workload/container``; what is no plain name is percent-encoded.
+    found: list[str] = []
+    seen: Counter[str] = Counter()
+    for row in about:
+        parts = [quote(str(row[part]), safe="") for part in _FORMS[1] if row[part] is not None]
+        name = "/".join(parts) or "workload"
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
+    return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(found, dtype=TEXT))
 
 
 _FORMS: Final = (
@@ -414,18 +422,6 @@ def names(rows: Sequence[Row]) -> list[str]:
             for name, form in zip(found, written, strict=True)
         ]
     return [name or text.NOT_APPLICABLE for name in found]
-
-
-def _anchors(rows: Sequence[Row]) -> list[str]:
-    """Name cards ``namespace/workload/container``; what is no plain name is percent-encoded."""
-    found: list[str] = []
-    seen: Counter[str] = Counter()
-    for row in rows:
-        parts = [quote(str(row[part]), safe="") for part in _FORMS[1] if row[part] is not None]
-        name = "/".join(parts) or "workload"
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
-    return found
 
 
 def complete(rows: pl.DataFrame) -> pl.DataFrame:

@@ -63,10 +63,6 @@ class Totals:
     leak: int
     inconclusive: int
     not_leak: int
-    #: What does not leak, by pattern, the most common first.
-    patterns: tuple[tuple[str, int], ...]
-    #: Workloads with too few samples to judge.
-    too_little_data: int
     #: Workloads that were OOM-killed in the last seven days, and how often.
     killed: int
     kills: int
@@ -89,10 +85,6 @@ class Totals:
     waste_bytes: int | None
     waste_workloads: int
     waste_per_month: float | None
-    reserved_now_bytes: int | None
-    reserved_then_bytes: int | None
-    cost_now_per_month: float | None
-    cost_then_per_month: float | None
     currency: str | None
     coverage: float | None
     samples: int
@@ -100,7 +92,6 @@ class Totals:
     data_age_seconds: float | None
     #: Whether that is more than three scrapes.
     stale: bool
-    window_start: dt.datetime | None
     window_end: dt.datetime | None
     #: Against last time; None where nothing is compared.
     leaks_new: int | None
@@ -152,7 +143,6 @@ class Totals:
         return " ".join(say("assessment/totals", name, told) for name in names if name)
 
 
-_ALL_TOGETHER: Final = ("reserved_now_bytes", "reserved_then_bytes", "cost_now_per_month", "cost_then_per_month")
 #: Data whose last sample is more scrapes old than this are told to be.
 _STALE_SCRAPES: Final = 3
 
@@ -168,8 +158,7 @@ def totals_of(
     """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
     verdicts = dict(awake["verdict"].value_counts().iter_rows())
-    leaks, bounded = (awake.filter(pl.col("verdict") == name) for name in (Verdict.LEAK, Verdict.NOT_LEAK))
-    common = bounded["pattern"].value_counts().sort("count", "pattern", descending=[True, False])
+    leaks = awake.filter(pl.col("verdict") == Verdict.LEAK)
     reaching, alarm = pl.col("hours_to_limit") <= _HORIZON_HOURS, pl.col("alarm")
     known = completeness.filter(pl.col("coverage").is_not_null())
     covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
@@ -184,8 +173,6 @@ def totals_of(
         leak=verdicts.get(Verdict.LEAK, 0),
         inconclusive=verdicts.get(Verdict.INCONCLUSIVE, 0),
         not_leak=verdicts.get(Verdict.NOT_LEAK, 0),
-        patterns=tuple(common.iter_rows()),
-        too_little_data=awake.filter(pl.col("pattern") == Pattern.INSUFFICIENT_DATA).height,
         killed=awake.filter(pl.col("kills_7d") > 0).height,
         kills=int(awake["kills_7d"].sum()),
         reaching=awake.filter(reaching).height,
@@ -199,13 +186,11 @@ def totals_of(
         dying_otherwise=awake.filter(alarm == Alarm.WILL_BE_KILLED, is_leak.not_()).height,
         waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
         **awake.select(map(known_sum, ("waste_bytes", "waste_per_month"))).row(0, named=True),
-        **rows.select(map(known_sum, _ALL_TOGETHER)).row(0, named=True),
         currency=None if prices is None else prices.currency,
         coverage=known.select(covered).item(),
         samples=int(completeness["samples"].sum()),
         data_age_seconds=rows.select(pl.col("data_age_seconds").min()).item(),
         stale=bool((rows["data_age_seconds"] > _STALE_SCRAPES * rows["cadence_seconds"].fill_null(60.0)).all()),
-        window_start=completeness.select(pl.col("first").min()).item(),
         window_end=completeness.select(pl.col("last").max()).item(),
         leaks_new=rows.filter(is_leak & was_leak.fill_null(value=False).not_()).height if compared else None,
         leaks_gone=rows.filter(was_leak & (pl.col("verdict") == Verdict.NOT_LEAK)).height if compared else None,

@@ -24,20 +24,8 @@ if TYPE_CHECKING:
 COMPARED: Final = pl.Schema({"layer": TEXT, **typed(WHOLE, "local_bytes cluster_bytes difference_bytes"), "why": TEXT})
 SETTINGS: Final = pl.Schema(typed(TEXT, "setting local cluster"))
 
-#: From the bottom up, as people call them. `private`, `cgroup` and `rest` are what is left where a part of it is not
-#: known on both sides.
-LAYERS: Final = {
-    "live": "live heap",
-    "slack": "gaps between live blocks",
-    "kept": "freed pages that the allocator keeps",
-    "outside": "beside the allocator (stacks, mappings, C code)",
-    "private": "private memory that is not told apart",
-    "shmem": "files in memory (tmpfs)",
-    "cache": "page cache",
-    "kernel": "kernel (sockets, page tables)",
-    "cgroup": "page cache and kernel, which only a cgroup counts",
-    "rest": "the rest, not told apart",
-}
+#: From the bottom up, as people call them.
+LAYERS: Final[dict[str, str]] = text.texts("assessment/comparison")["layers"]
 _PRIVATE: Final = ("live", "slack", "kept", "outside")
 _BESIDE: Final = ("shmem", "cache", "kernel")
 #: A share of the larger side that is worth a word.
@@ -370,14 +358,8 @@ def _why(layer: str, here: int | None, there: int | None, near: _Side, far: _Sid
                 "; ".join(_threads(near, far, there - here))
                 or "see which mapping it is: diff of /proc/PID/smaps of both"
             )
-        case "cache":
-            said = "files that it reads and writes; the kernel takes this back before it kills"
-        case "shmem":
-            said = "files on tmpfs and in /dev/shm count until somebody deletes them"
-        case "kernel":
-            said = "connections, mappings and threads; sockets that nobody reads count here too"
         case _:
-            said = "it frees more than it gives back page by page: other sizes of requests, or more load"
+            said = text.texts("assessment/comparison")["why"][layer]
     return said
 
 

@@ -485,12 +485,16 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame
         .agg(difference=(pl.col("slack_theirs") - pl.col("slack")).mean())["difference"]
         .to_numpy()
     )
+    limit = pl.col("limit_bytes")
+    change = (limit / limit.shift().over(WORKLOAD)).log().abs()
+    changed = rows.sort(*WORKLOAD, "week").select(change=change)["change"].drop_nulls()
+    middle = changed.median()
     row = {
         "arm": name,
         **_share(rows, "oom_share", "oom_"),
         "slack": rows.select(pl.col("slack").mean()).item(),
         "reserved_gib": float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
-        "churn": _churn(rows),
+        "churn": math.expm1(middle) if isinstance(middle, float) else None,
         "only_ours": only_ours,
         "only_theirs": only_theirs,
         "p_value": mcnemar(only_ours, only_theirs),
@@ -514,14 +518,6 @@ def _share(rows: pl.DataFrame, name: str, prefix: str) -> dict[str, object]:
         f"{prefix}high": high,
         "worst_week": worst,
     }
-
-
-def _churn(rows: pl.DataFrame) -> float | None:
-    limit = pl.col("limit_bytes")
-    change = (limit / limit.shift().over(WORKLOAD)).log().abs()
-    changed = rows.sort(*WORKLOAD, "week").select(change=change)["change"].drop_nulls()
-    middle = changed.median()
-    return math.expm1(middle) if isinstance(middle, float) else None
 
 
 def _paired(differences: npt.NDArray[np.float64]) -> float | None:

@@ -254,7 +254,10 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     by_files = pl.max_horizontal(counted, pl.col("whole") - active)
     by_sum = anon & kernel & shmem
     told_here = pl.when(by_sum).then(counted).when(anon & files).then(by_files).otherwise(pl.col("whole"))
-    part = part.with_columns(samples.select(pressed=_pressed()))
+    # Tasks had waited for memory since the sample before.
+    waited, passed = pl.col("psi_some_seconds").diff(), pl.col("time").diff()
+    pressed = _AGAIN & (waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000)
+    part = part.with_columns(samples.select(pressed=pressed.fill_null(value=False)))
     # A gap in one part is no fall of the need; what was swapped out would come back into memory.
     need = pl.when("pressed").then(pl.max_horizontal(told_here, "whole")).otherwise(told_here)
     # The kernel keeps its own peak: where it rises, memory was that much above what this scrape saw.
@@ -283,13 +286,6 @@ def _ever(samples: pl.DataFrame, name: str) -> pl.Expr:
     first = run_starts(samples["container_id"])
     ever = np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first)
     return pl.lit(pl.Series(np.repeat(ever, np.diff(first, append=samples.height))))
-
-
-def _pressed() -> pl.Expr:
-    """Tell in which samples tasks had waited for memory since the one before."""
-    waited, passed = pl.col("psi_some_seconds").diff(), pl.col("time").diff()
-    pressed = _AGAIN & (waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000)
-    return pressed.fill_null(value=False)
 
 
 def footprint(recording: Recording, *, allocator: bool = False) -> pl.DataFrame:

@@ -137,7 +137,9 @@ def _grouped(wanted: Iterable[Resources]) -> dict[tuple[str | None, ...], list[R
 
 
 def _left_out(one: Resources) -> str:
-    return f"{_called(one)}: {obstacle(one)}; {_wanted(one)}"
+    # Whatever is in a name stays in one line.
+    names = (one.cluster, one.namespace, one.workload, one.container)
+    return f"{printable('/'.join(name for name in names if name) or '(no name)')}: {obstacle(one)}; {_wanted(one)}"
 
 
 def documents(wanted: Iterable[Resources]) -> str:
@@ -171,12 +173,6 @@ def obstacle(one: Resources) -> str | None:
         if not fits(name)
     ]
     return f"Kubernetes allows no such name of a {wrong[0]}" if wrong else None
-
-
-def _called(one: Resources) -> str:
-    """Name a container in a comment: whatever is in its name stays in one line."""
-    names = (one.cluster, one.namespace, one.workload, one.container)
-    return printable("/".join(name for name in names if name) or "(no name)")
 
 
 def _wanted(one: Resources) -> str:

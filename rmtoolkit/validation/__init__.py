@@ -350,15 +350,10 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
         wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= _NO_MACHINE_BYTES)
         yield _setting(recording, name, "absurd_value", wrong, rejected=True)
     for name in (*FOOTPRINTS, "allocated_bytes"):
-        tiny = _values(samples, name, "tiny_value", pl.col(name) < _least(name))
+        tiny = _values(samples, name, "tiny_value", pl.col(name) < (LEAST_FOOTPRINT_BYTES if name in FOOTPRINTS else 1))
         if tiny.height:
             # A scale may be wrong; what is 0 throughout was never measured.
             yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.col("high") == 0)
-
-
-def _least(name: str) -> int:
-    """Give the least that a process has: a heap may be as small as it likes, but for nothing at all."""
-    return LEAST_FOOTPRINT_BYTES if name in FOOTPRINTS else 1
 
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:

@@ -43,54 +43,8 @@ class Look(NamedTuple):
     clips: bool = False
 
 
-def _layer(token: str) -> Look:
-    return Look(token, "surface", 0.75)
-
-
-#: Every look of a mark, in the order in which they are painted; text is painted last.
-LOOKS: Final = {
-    "panel": Look("panel"),
-    "hatch": Look(stroke="ink-3"),
-    "grid": Look(stroke="line"),
-    "empty": Look("line"),
-    "incidents": Look("leak", opacity=0.2),
-    **{token: _layer(token) for token in ("cache", "outside", "kept", "slack", "whole", "live")},
-    "alarm": _layer("leak"),
-    "alarm-faint": Look("leak", "surface", 0.75, opacity=0.55),
-    "interval": Look("kept", opacity=0.45),
-    "recorded": Look(stroke="ink-3", dash="3 2"),
-    "second": Look(stroke="ink-2"),
-    "request": Look(stroke="ink-2", width=1.2, dash="2 3"),
-    "limit": Look(stroke="ink", width=2),
-    "ours-rule": Look(stroke="accent", width=1.6, dash="6 4"),
-    "life": Look(stroke="ink-3"),
-    "newest": Look(stroke="live", width=2),
-    "wide-halo": Look(stroke="surface", width=4),
-    "line": Look(stroke="ink", width=1.6),
-    "spark": Look(stroke="ink", width=1.2),
-    "spark-limit": Look(stroke="ink", dash="2 2"),
-    "curve": Look(stroke="live", width=2.4),
-    "halo": Look(stroke="surface", width=4),
-    "fit": Look(stroke="ink", width=1.6, dash="6 4"),
-    "bare": Look(stroke="ink", width=2.8, dash="6 4"),
-    "band-reaches": Look("leak", fades=True, clips=True),
-    "band-bounded": Look("ink-2", fades=True, clips=True),
-    "ahead-reaches": Look(stroke="leak", width=2, dash="6 4", clips=True),
-    "ahead-bounded": Look(stroke="ink-2", width=2, dash="6 4", clips=True),
-    "stretch": Look(stroke="leak", width=7, opacity=0.4, clips=True),
-    "now": Look(stroke="ink-3"),
-    "axis": Look(stroke="control"),
-    "whisker": Look(stroke="ink", width=1.6),
-    "hollow": Look(stroke="control"),
-    "ink-2": Look("ink-2"),
-    "ink": Look("ink"),
-    "tick-mark": Look("ink"),
-    "diamond": Look("surface", "leak", 1.6, clips=True),
-    "event": Look("panel", "ink-2", 1.6),
-    "other": Look("surface", "ink-2", 1.6),
-    "ours": Look("accent"),
-    "kill": Look(stroke="leak", width=2),
-}
+#: Every look of a mark, in the order in which they are painted.
+LOOKS: Final = {name: Look(**look) for name, look in text.texts("views/looks")["marks"].items()}
 _DEPTH: Final = {name: depth for depth, name in enumerate(LOOKS)}
 
 
@@ -102,19 +56,7 @@ class Type(NamedTuple):
     halo: str = "surface"
 
 
-TYPES: Final = {
-    "": Type(),
-    "strong": Type("ink", bold=True),
-    "plain": Type("ink"),
-    "note": Type("ink-3"),
-    "alarm": Type("leak", bold=True),
-    "alarm-word": Type("leak"),
-    "ours": Type("accent", bold=True),
-    "on-live": Type("on-badge", bold=True, halo=""),
-    "on-panel": Type(halo="panel"),
-    "note on-panel": Type("ink-3", halo="panel"),
-    "alarm on-panel": Type("leak", bold=True, halo="panel"),
-}
+TYPES: Final = {name: Type(**kind) for name, kind in text.texts("views/looks")["texts"].items()}
 
 
 class Shape(StrEnum):

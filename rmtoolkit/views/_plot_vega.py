@@ -97,13 +97,10 @@ class Slot:
             row
             for mark in plot.marks
             if type(mark) is self.kind and mark.look in self.looks
-            for row in _rows(mark, tokens, *(_digits(scale) for scale in (plot.x, plot.y)))
+            for row in _rows(
+                mark, tokens, *((None if scale.high - scale.low >= _WHOLE else 5) for scale in (plot.x, plot.y))
+            )
         ]
-
-
-def _digits(scale: Scale) -> int | None:
-    """Bytes and ms are whole; of shares, seconds and px there are parts."""
-    return None if scale.high - scale.low >= _WHOLE else 5
 
 
 _WHOLE: Final = 10_000

@@ -51,7 +51,10 @@ def answer(
     """Write the answer about a workload: verdict, whose it is, why, what to do next, and the facts beside it."""
     mark, shown = text.VERDICTS[row["verdict"]], shortened(name, most)
     pods = [text.count(row["pods"], "pod")] if row["pods"] else []
-    who = ", ".join([shown, *pods, *pattern_words(row)])
+    words = [row["pattern"], *(f"also {other}" for other in row["also"] or [])]
+    words += [f"cause: {row['cause']}"] if row["cause"] else []
+    words += ["name inferred from the pod"] if row.get("workload_inferred") else []
+    who = ", ".join([shown, *pods, *(word.replace("_", " ") for word in words if word)])
     said = el(
         "div",
         badge or el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
@@ -118,14 +121,6 @@ def _growth_of(row: Row) -> str:
 
 def _span(row: Row) -> str:
     return text.rate_range(*(row[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_")))
-
-
-def pattern_words(row: dict[str, Any]) -> list[str]:
-    """Write pattern, other patterns and cause in words."""
-    words = [row["pattern"], *(f"also {other}" for other in row["also"] or [])]
-    words += [f"cause: {row['cause']}"] if row["cause"] else []
-    words += ["name inferred from the pod"] if row.get("workload_inferred") else []
-    return [word.replace("_", " ") for word in words if word]
 
 
 def action(one: Row, *, copied: bool = False) -> tuple[Markup | None, ...]:

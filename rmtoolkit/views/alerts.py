@@ -9,7 +9,7 @@ import polars as pl
 import yaml
 
 from rmtoolkit import text
-from rmtoolkit.analysis.queries import Watched, alerts, quoted
+from rmtoolkit.analysis.queries import METRICS, Watched, alerts, quoted
 from rmtoolkit.schema import WORKLOAD, Signal, Verdict
 
 if TYPE_CHECKING:
@@ -24,13 +24,8 @@ if TYPE_CHECKING:
 _DRAWN: Final = 40
 _SOON_HOURS: Final = 12
 _METRICS: Final = {
-    Signal.WORKING_SET: "container_memory_working_set_bytes",
-    Signal.ANON: "container_memory_rss",
-    Signal.USAGE: "container_memory_usage_bytes",
-    Signal.RSS: "process_resident_memory_bytes",
-    Signal.ALLOCATED: "jemalloc_allocated_bytes",
-    Signal.ACTIVE: "jemalloc_active_bytes",
-    Signal.RESIDENT: "jemalloc_resident_bytes",
+    **{signal: METRICS[signal] for signal in (Signal.WORKING_SET, Signal.ANON, Signal.USAGE, Signal.RSS)},
+    **{signal: f"jemalloc_{signal}" for signal in (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT)},
 }
 
 

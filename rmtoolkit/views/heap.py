@@ -87,9 +87,19 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
     # Time begins with the program, whenever the first stamp came.
     begin, end = (0.0 if timed else float(clock[0])), float(clock[-1])
     resident = _resident(heap, end) if timed else None
-    grows = _growing(suspects)
+    # What grows steadily, and by enough to be seen beside the rest that grows.
+    growing = None if suspects is None else suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")
+    grows = set() if growing is None else set(growing["function"])
     top = float(levels.sum(axis=0).max())
-    names, levels = _ordered(names, levels, grows, top)
+    # What grows stands below, the largest of the others next; what is too small to see goes to everything else.
+    known = list(zip(names, levels, strict=True))
+    kept = [one for one in known if one[0] in grows]
+    seen = [one for one in known if one[0] not in (*grows, OTHERS) and one[1].max() >= _SEEN * top]
+    kept += sorted(seen, key=lambda one: -one[1][-1])
+    shown = [name for name, _ in kept]
+    rest = [level for name, level in known if name not in shown]
+    parts = [level for _, level in kept] + ([np.sum(rest, axis=0)] if rest else [])
+    names, levels = shown + ([OTHERS] if rest else []), np.array(parts)
     top = max(top, float(resident[1].max()) if resident is not None else 0.0, 1.0)
 
     plot = _plot.Plot(
@@ -112,24 +122,6 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
     if timed:
         _peak(plot, heap)
     return plot, _says(names, levels, grows, heap)
-
-
-def _growing(suspects: pl.DataFrame | None) -> set[str]:
-    """Name what grows steadily, and by enough to be seen beside the rest that grows."""
-    growing = None if suspects is None else suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")
-    return set() if growing is None else set(growing["function"])
-
-
-def _ordered(names: list[str], levels: _plot.Floats, grows: set[str], top: float) -> tuple[list[str], _plot.Floats]:
-    """Put what grows below, the largest of the others next, and what is too small to see to everything else."""
-    known = list(zip(names, levels, strict=True))
-    kept = [one for one in known if one[0] in grows]
-    seen = [one for one in known if one[0] not in (*grows, OTHERS) and one[1].max() >= _SEEN * top]
-    kept += sorted(seen, key=lambda one: -one[1][-1])
-    shown = [name for name, _ in kept]
-    rest = [level for name, level in known if name not in shown]
-    parts = [level for _, level in kept] + ([np.sum(rest, axis=0)] if rest else [])
-    return shown + ([OTHERS] if rest else []), np.array(parts)
 
 
 def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:
@@ -235,7 +227,11 @@ def allocator_layers(found: AllocatorAnswer) -> Picture:
     plot = _bars(top, _BARS_END)
     plot.write(0, 46, "start", "whole process", "strong")
     _bar(plot, whole, 24, 34)
-    _named_layers(plot, whole, 84)
+    x = float(_BARS)
+    for kind, amount in whole.items():
+        shown = f"{LAYERS[kind]} {text.memory(amount)}"
+        plot.write(x, 84, "start", shown, "plain" if kind in ("live", "kept") else "", swatch=kind)
+        x += 16 + _plot.text_width(shown) + 22
     y = 98
     if arenas:
         plot.write(0, 118, "start", "arenas", "strong")
@@ -299,14 +295,6 @@ def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> i
         plot.add(_plot.Bar(kind, end, max(end + amount, least), y, y + height, says))
         end += amount
     return end
-
-
-def _named_layers(plot: _plot.Plot, layers: dict[str, int], y: float) -> None:
-    x = float(_BARS)
-    for kind, amount in layers.items():
-        shown = f"{LAYERS[kind]} {text.memory(amount)}"
-        plot.write(x, y, "start", shown, "plain" if kind in ("live", "kept") else "", swatch=kind)
-        x += 16 + _plot.text_width(shown) + 22
 
 
 def _shown(height: float, says: str, *plots: _plot.Plot) -> Picture:

@@ -155,15 +155,6 @@ def _node(node: Node, by: str, *, sends: bool) -> Markup:
     )
 
 
-def _says(nodes: list[Node], by: str) -> str:
-    whole = nodes[0]
-    most = sorted(nodes[1:], key=lambda node: (node.kind != "own", -node.share))
-    told = [f"{text.printable(node.row['name'])} ({amount(node.row, by)})" for node in most[:2]]
-    zoomed = "" if whole.row["name"] == "all" else f" through {text.printable(whole.row['name'])}"
-    said = f"{MEASURES[by].capitalize()}{zoomed}: {amount(whole.row, by)}"
-    return said + (f", most of it through {', '.join(told)}." if told else ".")
-
-
 def legend(*, compared: bool) -> Markup:
     kinds = (
         (("more", "holds more"), ("less", "holds less"), ("same", "as before"))
@@ -308,6 +299,11 @@ def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:
 def _view(found: list[Node], by: str, *, sends: bool) -> Markup:
     wide = [node for node in found if node.share * WIDTH >= _NARROWEST and node.row["depth"] < _ROWS]
     height = ROW * (1 + max(node.row["depth"] for node in wide)) + 1
+    whole = found[0]
+    most = sorted(found[1:], key=lambda node: (node.kind != "own", -node.share))
+    told = [f"{text.printable(node.row['name'])} ({amount(node.row, by)})" for node in most[:2]]
+    zoomed = "" if whole.row["name"] == "all" else f" through {text.printable(whole.row['name'])}"
+    said = f"{MEASURES[by].capitalize()}{zoomed}: {amount(whole.row, by)}"
     return el(
         "svg",
         *(_node(node, by, sends=sends) for node in wide),
@@ -316,5 +312,5 @@ def _view(found: list[Node], by: str, *, sends: bool) -> Markup:
         height=height,
         viewBox=f"0 0 {WIDTH} {height}",
         role="tree",
-        aria_label=_says(found, by),
+        aria_label=said + (f", most of it through {', '.join(told)}." if told else "."),
     )

@@ -68,7 +68,10 @@ def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
 
 def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
     shown = lives[-SHOWN:]
-    end = _reach(shown)
+    # The axis goes to the longest life, unless it is much longer than the rest.
+    lengths = sorted(int(life.ages[-1]) for life in shown)
+    usual = lengths[len(lengths) // 2]
+    end = max(lengths[-1] if lengths[-1] <= _LONGER_THAN_USUAL * usual else 2 * usual, 1)
     curves = [_inside(life, end) for life in shown]
     highest = max((float(values.max()) for _, values in curves), default=1.0)
     limit = row["limit_bytes"]
@@ -82,7 +85,9 @@ def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
     if limit is not None and near:
         y = plot.rule("limit", limit)
         plot.label([(_LEFT + 4, y - 6, "start")], f"limit {text.configured(limit)}", "strong")
-    newest = _newest(shown)
+    # The running life, else the one that ended last.
+    running = (at for at in reversed(range(len(shown))) if shown[at].ended == "running")
+    newest = next(running, len(shown) - 1)
     for at, (life, curve) in enumerate(zip(shown, curves, strict=True)):
         plot.add(Line("newest" if at == newest else "life", (curve,)))
         last = float(curve[0][-1]), float(curve[1][-1])
@@ -95,7 +100,14 @@ def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
 
 
 def titled(row: dict[str, Any], name: str) -> tuple[str, str]:
-    return f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", _says(row)
+    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
+    parts += [text.runs_killed(row["runs_killed"], row["runs"], row["kills"])] if row["kills"] else []
+    if row["run_peak_low_bytes"] is not None:
+        low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))
+        parts.append(f"lives peak at {low} to {high}")
+    parts += [f"the newest {SHOWN} are drawn"] if row["runs"] > SHOWN else []
+    said = ", ".join(parts)
+    return f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", f"{said[:1].upper()}{said[1:]}."
 
 
 def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
@@ -105,22 +117,9 @@ def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
     return picture(WIDTH, HEIGHT, drawn, says=f"{title}. {says}", also="ages", before=before, sized=False)
 
 
-def _reach(lives: list[Life]) -> int:
-    """How far the axis goes: to the longest life, unless it is much longer than the rest."""
-    lengths = sorted(int(life.ages[-1]) for life in lives)
-    usual = lengths[len(lengths) // 2]
-    return max(lengths[-1] if lengths[-1] <= _LONGER_THAN_USUAL * usual else 2 * usual, 1)
-
-
 def _inside(life: Life, end: int) -> Piece:
     kept = max(int(np.searchsorted(life.ages, end, side="right")), 1)
     return thin(life.ages[:kept], life.values[:kept], 0, end, _BINS)
-
-
-def _newest(lives: list[Life]) -> int:
-    """Find the running life, else the one that ended last."""
-    running = (at for at in reversed(range(len(lives))) if lives[at].ended == "running")
-    return next(running, len(lives) - 1)
 
 
 def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
@@ -133,14 +132,3 @@ def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
         places: list[Place] = [(x, y + down, "end") for x, y in ends for down in (-9, 18, -24, 34)]
         kind = {"oom_kill": "alarm", "running": "strong"}.get(ended, "")
         plot.label(places, words if len(members) == 1 else f"{words} ({len(members):,})", kind)
-
-
-def _says(row: dict[str, Any]) -> str:
-    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
-    parts += [text.runs_killed(row["runs_killed"], row["runs"], row["kills"])] if row["kills"] else []
-    if row["run_peak_low_bytes"] is not None:
-        low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))
-        parts.append(f"lives peak at {low} to {high}")
-    parts += [f"the newest {SHOWN} are drawn"] if row["runs"] > SHOWN else []
-    said = ", ".join(parts)
-    return f"{said[:1].upper()}{said[1:]}."

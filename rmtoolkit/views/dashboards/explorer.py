@@ -43,8 +43,13 @@ _CHEAPER: Final = 0.9
 
 
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
+    stays = scene.ours.action not in (*OF_LIMITS, Action.NONE) and (chosen.chance or 0.0) > scene.target
+    words = {"now": "the limit now", "ours": "" if stays else "our recommendation"}
+    same = [point.name for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
+    said = " and ".join(filter(None, (words.get(name, f"what {name} would set") for name in same)))
+    said += f", which stays: {text.ACTIONS[scene.ours.action].lower()} first" if stays and "ours" in same else ""
     return join(
-        el("p", _which(scene, chosen), class_="rm-at"),
+        el("p", f"At {text.configured(chosen.limit_bytes)}{f', {said}' if said else ''}", class_="rm-at"),
         el("p", *(_unbroken(part) for part in _headline(scene, chosen, name, ours)), class_="headline"),
         el("p", _because(scene, chosen, ours, currency), class_="reason"),
     )
@@ -53,16 +58,6 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
 def _unbroken(part: Markup | str) -> Markup | str:
     """Keep numbers and their units together."""
     return type(part)(re.sub(r"(\d) (Mi|GiB|%|h|d)(?!\w)", "\\1\u00a0\\2", part))
-
-
-def _which(scene: Scene, chosen: Chosen) -> str:
-    # Where something else helps first, a limit above the target that stays meanwhile is no recommendation.
-    stays = scene.ours.action not in (*OF_LIMITS, Action.NONE) and (chosen.chance or 0.0) > scene.target
-    words = {"now": "the limit now", "ours": "" if stays else "our recommendation"}
-    same = [point.name for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
-    said = " and ".join(filter(None, (words.get(name, f"what {name} would set") for name in same)))
-    said += f", which stays: {text.ACTIONS[scene.ours.action].lower()} first" if stays and "ours" in same else ""
-    return f"At {text.configured(chosen.limit_bytes)}" + (f", {said}" if said else "")
 
 
 def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> list[Markup | str]:
@@ -311,7 +306,18 @@ class LimitExplorer(Board):
         self.children = self._parts()
         self.add_class("rm").add_class("rm-dashboard")
         self.workload = first
-        self._connect()
+        # Connect controls with traits, and traits with pictures.
+        watch = self._wiring.watch
+        watch(self._search, "value", self._searched)
+        watch(self, "workload", lambda change: self._switched(change.old))
+        for name, control in self._sliders.items():
+            watch(control.slider, "value", partial(self._moved, name))
+        watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
+        self._wiring.lead(self._whole, self, "reserve_limit")
+        watch(self, [*self._sliders, "reserve_limit"], lambda _: self._redo())
+        watch(self, "limit_bytes", lambda _: self._limit_changed())
+        watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
+        self._wiring.press(self._reset, self.reset)
         self.reset()
 
     def __repr__(self) -> str:
@@ -370,20 +376,6 @@ class LimitExplorer(Board):
         # The answer comes first: on a narrow screen the controls stand below it.
         both = _base.box(self._words, side, self._charts, classes=["rm-explorer"], kind=ipywidgets.Box)
         return [self._page, self._wiring.alert, _base.controls(self._search, self._about), both]
-
-    def _connect(self) -> None:
-        """Connect controls with traits, and traits with pictures."""
-        watch = self._wiring.watch
-        watch(self._search, "value", self._searched)
-        watch(self, "workload", lambda change: self._switched(change.old))
-        for name, control in self._sliders.items():
-            watch(control.slider, "value", partial(self._moved, name))
-        watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
-        self._wiring.lead(self._whole, self, "reserve_limit")
-        watch(self, [*self._sliders, "reserve_limit"], lambda _: self._redo())
-        watch(self, "limit_bytes", lambda _: self._limit_changed())
-        watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
-        self._wiring.press(self._reset, self.reset)
 
     def _searched(self, change: Any) -> None:  # noqa: ANN401 - a traitlets change
         if change.new:
@@ -487,16 +479,13 @@ class LimitExplorer(Board):
         # What is said and drawn goes to the browser before what the controls show.
         self._draw()
         with self._wiring.quiet():
-            self._follow_traits()
+            # Move the controls to where the traits are.
+            self._search.value = self.workload
+            for name, control in self._sliders.items():
+                if (value := getattr(self, name)) is not None:
+                    control.reach(value / _unit(name))
+            self._whole.value = self.reserve_limit
             self._follow_scene()
-
-    def _follow_traits(self) -> None:
-        """Move the controls to where the traits are."""
-        self._search.value = self.workload
-        for name, control in self._sliders.items():
-            if (value := getattr(self, name)) is not None:
-                control.reach(value / _unit(name))
-        self._whole.value = self.reserve_limit
 
     def _follow_scene(self) -> None:
         """Give the limit its range, its tick and its presets, and say what all this rests on."""

@@ -274,7 +274,17 @@ class Fleet(Board):
         self._head = ""
         self._found: list[Row] = []
         self._build()
-        self._connect()
+        watch = self._wiring.watch
+        watch(self._search_box, "value", lambda change: self._set(search=change.new))
+        watch(self._spaces, "value", lambda change: self._set(namespace=change.new))
+        watch(self._verdicts, "value", lambda change: None if change.new is None else self._set(tile=change.new))
+        watch(self._order, "value", lambda change: self._set(sort=change.new, turned=False))
+        watch(self, ["search", "namespace", "tile", "sort", "turned"], lambda _: self._filtered())
+        watch(self, "page", lambda _: self._show())
+        self._wiring.lead(self._views, self, "view")
+        watch(self, "view", lambda change: self._open(change.new, self.opened or self._last))
+        watch(self, "opened", lambda change: self._open(self._opens() if change.new else "fleet", change.new))
+        self._wiring.hear(self._page_widget, self._heard)
         self.add_class("rm").add_class("rm-dashboard")
         self._show()
 
@@ -312,19 +322,6 @@ class Fleet(Board):
         self._list = ipywidgets.VBox([self._top, self._tiles, row, self._table, self._pager])
         self._place = ipywidgets.VBox([])
         self.children = (self._page_widget, self._views, self._wiring.alert, self._list, self._place)
-
-    def _connect(self) -> None:
-        watch = self._wiring.watch
-        watch(self._search_box, "value", lambda change: self._set(search=change.new))
-        watch(self._spaces, "value", lambda change: self._set(namespace=change.new))
-        watch(self._verdicts, "value", lambda change: None if change.new is None else self._set(tile=change.new))
-        watch(self._order, "value", lambda change: self._set(sort=change.new, turned=False))
-        watch(self, ["search", "namespace", "tile", "sort", "turned"], lambda _: self._filtered())
-        watch(self, "page", lambda _: self._show())
-        self._wiring.lead(self._views, self, "view")
-        watch(self, "view", lambda change: self._open(change.new, self.opened or self._last))
-        watch(self, "opened", lambda change: self._open(self._opens() if change.new else "fleet", change.new))
-        self._wiring.hear(self._page_widget, self._heard)
 
     def _opens(self) -> str:
         return "triage" if self.view == "fleet" else self.view
@@ -364,7 +361,12 @@ class Fleet(Board):
             self._search_box.value = self.search
             for box, value in ((self._spaces, self.namespace), (self._verdicts, self.tile), (self._order, self.sort)):
                 box.value = value if value in [known for _, known in box.options] else None
-        self._draw_sparks()
+        # Draw what is not drawn yet; a page is cut out of the samples in one go.
+        missing = [row for row in on_page(self._found, self.page) if row["workload_id"] not in self._sparks]
+        if missing:
+            drawn = Sparks(self._assessed, [row["container_id"] for row in missing])
+            self._head = self._head or drawn.heading
+            self._sparks |= {row["workload_id"]: drawn.of(row["container_id"]) for row in missing}
         self._tiles.value = tiles(self._assessed, self)
         self._table.value = table(self._found, self, self._sparks, self._head)
         self._pager.value = pager(len(self._found), self.page)
@@ -374,35 +376,24 @@ class Fleet(Board):
         of = f" of {len(self._rows):,}" if len(self._found) < len(self._rows) else ""
         self._said.value = el("p", f"{text.count(len(self._found), 'workload')}{of}. Enter on a name opens it.")
 
-    def _draw_sparks(self) -> None:
-        """Draw what is not drawn yet; a page is cut out of the samples in one go."""
-        missing = [row for row in on_page(self._found, self.page) if row["workload_id"] not in self._sparks]
-        if missing:
-            drawn = Sparks(self._assessed, [row["container_id"] for row in missing])
-            self._head = self._head or drawn.heading
-            self._sparks |= {row["workload_id"]: drawn.of(row["container_id"]) for row in missing}
-
     def _open(self, view: str, name: str) -> None:
         """Show a workload in place of the table, or the table again."""
         try:
             if view != "fleet":
                 name = plots.find(name, list(self._by_name))
                 self._said.value = el("p", f"Opening {text.printable(name)} …")
-                self._show_board(view, name)
+                if view not in self._boards:
+                    self._boards[view] = board = self._made(view, name)
+                    self._beside = tuple(self._boards.values())
+                    self._wiring.watch(board, "workload", lambda change: self._settle(self.view, change.new))
+                with self._wiring.quiet():
+                    self._boards[view].workload = name
+                self._place.children = (self._boards[view],)
         except Exception:
             view = "fleet"
             raise
         finally:
             self._settle(view, "" if view == "fleet" else name)
-
-    def _show_board(self, view: str, name: str) -> None:
-        if view not in self._boards:
-            self._boards[view] = board = self._made(view, name)
-            self._beside = tuple(self._boards.values())
-            self._wiring.watch(board, "workload", lambda change: self._settle(self.view, change.new))
-        with self._wiring.quiet():
-            self._boards[view].workload = name
-        self._place.children = (self._boards[view],)
 
     def _made(self, view: str, name: str) -> Triage | LimitExplorer:
         # Each takes a second to load, and the table none.

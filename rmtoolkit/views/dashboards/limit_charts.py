@@ -146,14 +146,6 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     if seen.any():
         whole = ((limits[seen], total[seen]),)
         plot.add(_plot.Area("incidents", whole, ((limits, memory),)), _plot.Line("line", whole))
-    _points(plot, chosen, prices, currency)
-    across, edge = plot.x.of(limits), plot.y.of(memory)
-    _name(plot, "expected incidents", "alarm-word", across, plot.y.of(np.where(seen, total, memory)), edge)
-    _name(plot, "memory", "plain", across, edge, np.full(limits.size, plot.y.first))
-    return _picture(plot, _cost_words(chosen, prices, currency))
-
-
-def _points(plot: _plot.Plot, chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> None:
     places = []
     if chosen.total_per_month is not None:
         said = f"{text.configured(chosen.limit_bytes)}: {amount(chosen.total_per_month, currency)}"
@@ -164,6 +156,10 @@ def _points(plot: _plot.Plot, chosen: Chosen, prices: list[tuple[Named, float]],
     # Both points are there before the first label looks for its place.
     for place in places:
         plot.name(*place)
+    across, edge = plot.x.of(limits), plot.y.of(memory)
+    _name(plot, "expected incidents", "alarm-word", across, plot.y.of(np.where(seen, total, memory)), edge)
+    _name(plot, "memory", "plain", across, edge, np.full(limits.size, plot.y.first))
+    return _picture(plot, _cost_words(chosen, prices, currency))
 
 
 def _name(
@@ -354,10 +350,6 @@ def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     for point, spot, chance in sorted(places, key=lambda place: place[0].look != "ours"):
         ours = point.look == "ours"
         plot.name(spot, f"{point.words}: {text.chance(chance)}" if ours else point.words, "ours" if ours else "")
-    return plot, _risk_words(scene, chosen, chances)
-
-
-def _risk_words(scene: Scene, chosen: Chosen, chances: list[tuple[Named, float]]) -> str:
     what = "that the growth reaches the limit" if scene.growing else "of an OOM kill"
     at, risk = text.configured(chosen.limit_bytes), chosen.risk
     parts = [
@@ -365,7 +357,7 @@ def _risk_words(scene: Scene, chosen: Chosen, chances: list[tuple[Named, float]]
         *(f"{point.name} {text.configured(point.limit_bytes)}: {text.chance(chance)}" for point, chance in chances),
         f"target {text.share(scene.target)}",
     ]
-    return "; ".join(parts)
+    return plot, "; ".join(parts)
 
 
 def _of_named(scene: Scene, figure: Callable[[AtLimit], float | None]) -> list[tuple[Named, float]]:

@@ -222,6 +222,8 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
     applied = _part("What to apply", sections.apply, patches, rows)
     beside = {"kills": killed, "apply": applied}
     there = {*(section.key for section, _ in chosen), *(key for key, made in beside.items() if made)}
+    more = len(contents.rows) - _MOST
+    said = f"{more:,} more workloads, the least urgent, have no row here: they are in verdicts.parquet."
     main = el(
         "main",
         sections.top(found, contents.title),
@@ -240,7 +242,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         _part("What happened", sections.failures, found, contents.awake),
         _part("The capacity", sections.capacity, found),
         whole,
-        _not_shown(contents),
+        el("p", said, class_="note") if more > 0 else None,
         _part("What is accepted", sections.accepted, rows, contents.unmatched),
         _part("The quality of the data", sections.quality, found, rows),
         _footer(written, found),
@@ -451,12 +453,6 @@ def _filter(contents: Contents) -> Markup:
         id="filter",
         hidden=True,
     )
-
-
-def _not_shown(contents: Contents) -> Markup | None:
-    more = len(contents.rows) - _MOST
-    said = f"{more:,} more workloads, the least urgent, have no row here: they are in verdicts.parquet."
-    return el("p", said, class_="note") if more > 0 else None
 
 
 def _footer(written: dt.datetime | None, found: Assessment) -> Markup:

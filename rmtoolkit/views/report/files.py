@@ -155,18 +155,6 @@ _TABLES: Final = {
     "spare": (("Spare", "Limit", "OOM kill, 7 days"), _spare),
 }
 
-#: Names of the files, in the order in which they are written.
-FILES: Final = (
-    "verdicts.parquet",
-    "verdicts.csv",
-    "verdicts.json",
-    "limits.parquet",
-    "limits.csv",
-    "limits.json",
-    "limits.yaml",
-    "summary.md",
-)
-
 
 def write_beside(contents: Contents, folder: str | os.PathLike[str]) -> Path:
     made = make_folder(folder)

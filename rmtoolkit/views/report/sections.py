@@ -61,10 +61,6 @@ _undecided: Final = _has("verdict", Verdict.INCONCLUSIVE)
 _to_raise: Final = _has("action", Action.RAISE_LIMIT, Action.SET_LIMIT)
 
 
-def _to_give_back(row: Row) -> bool:
-    return bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT
-
-
 def _at_risk(row: Row) -> bool:
     """Tell what may be killed and is in no other list."""
     listed = _leaks(row) or _to_raise(row) or row["action"] == Action.LOWER_LIMIT or _undecided(row)
@@ -98,7 +94,7 @@ SECTIONS: Final = (
         "spare",
         "Can be given back",
         "of what is reserved, most first",
-        _to_give_back,
+        lambda row: bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT,
         (columns.SPARK, columns.GIVES, columns.LIMIT, columns.REQUEST, columns.RISK, columns.NEXT),
         order=lambda row: -(row["waste_bytes"] or 0),
     ),
@@ -194,12 +190,20 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         for row, kind, said in changes[:_MOST_CHANGES]
     ]
     first, rest = rows[:_SHOWN_CHANGES], rows[_SHOWN_CHANGES:]
+    fleet, words = found.fleet, []
+    if fleet.appeared:
+        words.append(f"{text.count(fleet.appeared, 'workload')} {_was(fleet.appeared)} not there last time.")
+    if fleet.gone:
+        gone = found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
+        names = ["/".join(text.printable(part) for part in row if part is not None) for row in gone.iter_rows()]
+        count, more = text.count(fleet.gone, "workload"), text.and_more(fleet.gone, _SHOWN_NAMES)
+        words.append(f"{count} of last time {_was(fleet.gone)} not seen this time: {', '.join(names)}{more}.")
     return el(
         "section",
         el("h2", "What changed since last time", id="section-changed"),
         el("dl", *first, class_="changes") if first else el("p", "Nothing changed that is clear."),
         _rest(len(changes) - len(rows), len(rest), lambda: el("dl", *rest, class_="changes")),
-        _came_and_went(found),
+        el("p", " ".join(words), class_="note") if words else None,
     )
 
 
@@ -213,18 +217,6 @@ def _rest(left_out: int, held: int, inside: Callable[[], Markup]) -> Markup | No
 
 def _more(amount: int, shown: int) -> Markup | None:
     return el("p", text.and_more(amount, shown).strip(), class_="note") if amount > shown else None
-
-
-def _came_and_went(found: Assessment) -> Markup | None:
-    fleet, words = found.fleet, []
-    if fleet.appeared:
-        words.append(f"{text.count(fleet.appeared, 'workload')} {_was(fleet.appeared)} not there last time.")
-    if fleet.gone:
-        gone = found.changes.filter(kind="gone").select("namespace", "workload").head(_SHOWN_NAMES)
-        names = ["/".join(text.printable(part) for part in row if part is not None) for row in gone.iter_rows()]
-        count, more = text.count(fleet.gone, "workload"), text.and_more(fleet.gone, _SHOWN_NAMES)
-        words.append(f"{count} of last time {_was(fleet.gone)} not seen this time: {', '.join(names)}{more}.")
-    return el("p", " ".join(words), class_="note") if words else None
 
 
 def _was(amount: int) -> str:
