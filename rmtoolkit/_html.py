@@ -67,7 +67,6 @@ def _joined(children: Iterable[object]) -> str:
 
 
 def framed(name: str, *inside: object, style: str = "") -> str:
-    """Write what a notebook shows of a result."""
     return str(el("div", *inside, class_=name, style=f"font:14px/1.45 system-ui,sans-serif{style}"))
 
 
@@ -142,7 +141,6 @@ def document(
 
 
 def headed(level: str, title: str, note: str, **attributes: object) -> Markup:
-    """Write a heading, and beside it in small what it is about."""
     return el(level, title, " ", el("span", note, class_="note"), **attributes)
 
 

@@ -37,7 +37,6 @@ _HINTS: Final = {
 
 
 def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> None:
-    """Tell before any work whether a file can be made."""
     if is_store(path):
         raise _refused(path, "only lakes are kept in object stores. Name a file, and copy it there.")
     try:
@@ -91,7 +90,6 @@ def replacing(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> Iter
 
 
 def write_whole(path: str | os.PathLike[str], made: bytes, endings: Sequence[str] = ()) -> Path:
-    """Write bytes to a file, whole or not at all."""
     with replacing(path, endings) as part:
         part.write_bytes(made)
     return Path(path)
@@ -188,7 +186,6 @@ _URL: Final = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 
 
 def as_place(path: str | os.PathLike[str] | Remote) -> Path | Remote:
-    """Tell an address from a path."""
     if not isinstance(path, str | os.PathLike):
         return path
     found = _URL.fullmatch(str(path))
@@ -216,7 +213,6 @@ def is_store(source: object) -> bool:
 
 
 def is_far(source: object) -> bool:
-    """Tell whether a source is an address, of a server or in an object store."""
     return is_url(source) or is_store(source)
 
 
@@ -241,7 +237,6 @@ _LONGEST_TEXT: Final = 1 << 16
 
 
 def allowed_rows(size: int, columns: int) -> int:
-    """Tell how many rows a Parquet file of a size may have."""
     return max(_ALWAYS_BYTES, _RATIO * size) // (_VALUE_BYTES * max(columns, 1))
 
 

@@ -71,7 +71,6 @@ def place_of(file: Place) -> tuple[int, dt.date] | None:
 
 
 def read_partition(file: Place, workloads: pl.DataFrame | None = None) -> Recording:
-    """Read a partition and make sure that it is what was written."""
     for tries_left in reversed(range(_TRIES)):
         stamp = _stamp(file)
         try:
@@ -186,7 +185,6 @@ def rewrite(file: Place, make: Callable[[Place], bytes | None]) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a rename in a folder outlasts a power failure."""
     # Some systems cannot open folders; there it is not needed.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
@@ -376,7 +374,6 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
 
 
 def in_one(wholes: Sequence[Recording]) -> Recording:
-    """Put recordings of different workloads together."""
     if len(wholes) == 1:
         return wholes[0]
     return Recording(**gathered(list(map(frames_of, wholes))), report=joined(whole.report for whole in wholes))
@@ -397,7 +394,6 @@ def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.Dat
 
 
 def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
-    """Name the file in what the system said."""
     if isinstance(error, ReadError):
         return error
     return ReadError.at(file, found=system_words(error), expected="a partition of a lake")
@@ -468,7 +464,6 @@ def _noted(file: Place, source: str, asked: Span | None, pulled: Span | None) ->
 
 
 def owed_lines(lake: Place, view: View) -> tuple[str, ...]:
-    """Say what pulls still owe of what is looked at."""
     pulls = read(lake)
     lines = []
     for source, mine in pulls.items():
@@ -499,7 +494,6 @@ def _told(source: str) -> dict[str, Any]:
 
 
 def union(spans: Iterable[Span]) -> list[Span]:
-    """Join stretches that touch."""
     found: list[Span] = []
     for start, end in sorted(spans):
         if found and start <= found[-1][1]:
@@ -534,13 +528,11 @@ class View:
     equal: Mapping[str, Any] = field(default_factory=dict)
 
     def between(self, start: dt.datetime | None, end: dt.datetime | None) -> View:
-        """Look at a stretch of this one."""
         starts = [time for time in (self.start, start) if time is not None]
         ends = [time for time in (self.end, end) if time is not None]
         return replace(self, start=max(starts, default=None), end=min(ends, default=None))
 
     def only(self, predicates: Iterable[pl.Expr], equal: Mapping[str, Any]) -> View:
-        """Look at some of these containers."""
         for name in equal:
             if name not in CONTAINERS:
                 raise ColumnError.missing(name, CONTAINERS)
@@ -557,11 +549,9 @@ class View:
         return part.filter(*conditions) if conditions else part
 
     def may_have(self, containers: pl.DataFrame) -> bool:
-        """Tell by their names whether any of some containers is looked at."""
         names = [has(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
         return bool(containers.filter(*names).height) if names else True
 
     def check(self, containers: pl.DataFrame) -> None:
-        """Say which of the names that are looked for is not there."""
         names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}
         Recording(containers, empty(SAMPLES)).filter(**names)

@@ -176,7 +176,6 @@ class Parted(ABC):
 
 
 def as_source(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of table
-    """Accept a lake, a recording, or any frame that can become one."""
     return data if isinstance(data, Parted) else as_recording(data)
 
 

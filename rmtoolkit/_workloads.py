@@ -169,7 +169,6 @@ def version_of(image: str | None, image_id: str | None) -> str | None:
 
 
 def releases(images: Iterable[Image], slack: int) -> list[Release]:
-    """Find when a workload began to run another version."""
     of_workload: dict[object, list[Image]] = {}
     for image in images:
         of_workload.setdefault(image.workload, []).append(image)

@@ -194,7 +194,6 @@ def is_fault(error: BaseException) -> bool:
 
 
 def met(error: BaseException) -> str:
-    """Name an error in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 

@@ -122,19 +122,16 @@ class Stored:
     first: int = 0
 
     def part(self, begin: int, end: int) -> Stored:
-        """Give the samples of some containers that follow each other."""
         counts = self.counts or ()
         first = self.first + sum(counts[:begin])
         return replace(self, first=first, rows=sum(counts[begin:end]), counts=counts[begin:end])
 
     def scan(self) -> pl.LazyFrame:
-        """Give the columns that have values, unread."""
         names = ["container_id", "time", *self.signals]
         rows = pl.scan_parquet(for_polars(self.path)).slice(self.first, self.rows)
         return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
 
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
-        """Read what was made of `scan`."""
         with _reading(self.path):
             if _stamp(self.path) != self.stamp:
                 raise ReadError.at(
@@ -271,7 +268,6 @@ class Recording:
 
     Examples
     --------
-    >>> import polars as pl
     >>> Recording.from_frame(pl.DataFrame({"time": [0, 60], "pod": ["db-0"] * 2, "rss_bytes": [10, 20]}))
     <Recording: 1 container, 2 samples, 1970-01-01 00:00 to 1970-01-01 00:01 UTC>
     """
@@ -357,7 +353,6 @@ class Recording:
 
         Examples
         --------
-        >>> import polars as pl
         >>> Recording.from_frame(pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [9]})).frame().columns
         ['cluster', 'namespace', 'workload', 'pod', 'pod_uid', 'container', 'version', 'limit_bytes', \
 'request_bytes', 'time', 'rss_bytes']
@@ -392,7 +387,6 @@ class Recording:
 
         Examples
         --------
-        >>> import polars as pl
         >>> table = pl.DataFrame({"time": [0, 0], "pod": ["db-0", "web-0"], "rss_bytes": [1, 2]})
         >>> Recording.from_frame(table).filter(workload="db").containers["pod"].to_list()
         ['db-0']
@@ -449,7 +443,6 @@ class Recording:
 
         Examples
         --------
-        >>> import polars as pl
         >>> table = pl.DataFrame({"time": [0, 60, 120], "pod": ["db-0"] * 3, "rss_bytes": [1, 2, 3]})
         >>> Recording.from_frame(table).window(last="1m").samples["rss_bytes"].to_list()
         [2, 3]
@@ -489,7 +482,6 @@ class Recording:
 
         Examples
         --------
-        >>> import polars as pl
         >>> [time.minute for time in Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]})).times()]
         [0, 1]
         """
@@ -515,7 +507,6 @@ class Recording:
 
         Examples
         --------
-        >>> import polars as pl
         >>> table = pl.DataFrame({"time": [0, 60, 120, 300], "pod": ["db-0"] * 4, "rss_bytes": [1, 2, 3, 4]})
         >>> Recording.from_frame(table).completeness()["coverage"].round(2).to_list()
         [0.67]
@@ -555,7 +546,7 @@ class Recording:
 
         Examples
         --------
-        >>> import polars as pl, tempfile
+        >>> import tempfile
         >>> recording = Recording.from_frame(pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [9]}))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     read_recording(recording.write(f"{folder}/a.parquet")) == recording
@@ -618,7 +609,6 @@ def _several(wanted: str | int | Iterable[str] | None) -> list[Any]:
 
 
 def has(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:
-    """Tell whether a column has a value, or one of several."""
     return pl.col(name).is_in(_several(wanted), nulls_equal=True)
 
 
@@ -696,7 +686,6 @@ def concat(recordings: Iterable[Recording]) -> Recording:
 
     Examples
     --------
-    >>> import polars as pl
     >>> a = Recording.from_frame(pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [1]}))
     >>> b = Recording.from_frame(pl.DataFrame({"time": [0], "pod": ["db-0"], "allocated_bytes": [2]}))
     >>> concat([a, b]).samples.select("rss_bytes", "allocated_bytes").rows()
@@ -807,7 +796,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
     Examples
     --------
-    >>> import polars as pl, tempfile
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     table = pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [9]})
     ...     print(read_recording(Recording.from_frame(table).write(f"{folder}/a.parquet")))
@@ -819,5 +808,4 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
 
 
 def as_recording(data: Any) -> Recording:  # noqa: ANN401 - any kind of table
-    """Accept a recording, or any frame that can become one."""
     return data if isinstance(data, Recording) else Recording.from_frame(data)

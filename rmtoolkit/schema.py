@@ -14,7 +14,6 @@ WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean(
 
 
 def typed(dtype: pl.DataType, names: str) -> dict[str, pl.DataType]:
-    """Give columns of one type, for a schema."""
     return dict.fromkeys(names.split(), dtype)
 
 
@@ -202,12 +201,10 @@ ABSURD_BYTES: Final = 1 << 52
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:
-    """Make a frame of no rows in one of the schemas above."""
     return pl.DataFrame(schema=schema)
 
 
 def differing(found: pl.Schema, wanted: pl.Schema) -> str:
-    """Say in what a schema differs from the one it should be."""
     if found == wanted:
         return ""
     wrong = [

@@ -68,17 +68,14 @@ class Mark:
 
     @property
     def shape(self) -> str:
-        """The shape that goes with its colour."""
         return _SHAPES[self.token][0]
 
     @property
     def plain(self) -> str:
-        """The same in ASCII."""
         return _SHAPES[self.token][1]
 
     @property
     def badge(self) -> str:
-        """The word on a badge."""
         return self.word.upper()
 
 
@@ -165,7 +162,6 @@ def _writer(spec: str) -> Callable[[Any], object]:
 
 
 def first(**holds: object) -> str | None:
-    """Give the name of the first that holds."""
     return next((name for name, true in holds.items() if true), None)
 
 
@@ -258,7 +254,6 @@ def small_memory(bytes_: float, *, like: float | None = None) -> str:
 def peak_against_limit(
     peak_bytes: float | None, limit_bytes: int | None, *, known: bool = True, unit: bool = True
 ) -> str:
-    """Write a peak beside the limit it must stay under."""
     peak = UNKNOWN if peak_bytes is None else number(peak_bytes / MI)
     if limit_bytes is None:
         return f"{peak}{' Mi' if unit and peak_bytes is not None else ''} / {'none' if known else UNKNOWN}"
@@ -488,7 +483,6 @@ _ASCII: Final = str.maketrans("–—−·×≈’", "---.x~'") | str.maketrans(
 
 
 def plain(body: str) -> str:
-    """Write a text in ASCII."""
     return body.translate(_ASCII).encode("ascii", "replace").decode("ascii")
 
 
@@ -520,12 +514,10 @@ _AMOUNT: Final = re.compile(r"(?<=\d) (?=[KMGT]iB?\b|%)")
 
 
 def wants_colour(stream: IO[str]) -> bool:
-    """Tell whether colour belongs on a stream."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def has_unicode(stream: IO[str]) -> bool:
-    """Tell whether a stream's encoding has the marks."""
     try:
         "▲◆●–−·…→".encode(getattr(stream, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):

@@ -179,7 +179,6 @@ def too_many_threads(main: Opinion) -> tuple[float, float] | None:
 
 
 def threads_for_cores(threads: float, quota: float) -> str:
-    """Set threads against the CPUs that they may use."""
     return f"{number(round(threads))} threads for {number(quota)} CPU{'' if quota == 1 else 's'}"
 
 

@@ -178,7 +178,6 @@ def _reopen(opinion: Opinion | Pool) -> None:
 
 
 def going_on(row: Reading) -> float:
-    """Give the probability that the growth of one signal goes on, whether it is a leak or not."""
     steady = row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY
     return row.growing + th.TIPS * row.unresolved if steady else row.growing
 
@@ -279,7 +278,6 @@ _WITH_FILES: Final = (Signal.RSS, Signal.WORKING_SET, Signal.USAGE)
 
 
 def layers_of(opinion: Opinion) -> Layers:
-    """Tell apart what lies between the signals of a life."""
     levels = opinion.levels
 
     def between(upper: Signal, lower: Signal) -> Amount | None:

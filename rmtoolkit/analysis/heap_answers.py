@@ -61,7 +61,6 @@ def answer(heap: HeapProfile) -> HeapAnswer:
 
 
 def _told(name: str, **figures: object) -> tuple[str, str]:
-    """Fill figures into the answer and the one action that stand under a name in `heap.toml`."""
     told = texts("analysis/heap")[name]
     return told["headline"].format(**figures), told["next"].format(**figures)
 
@@ -250,7 +249,6 @@ def _parts(last: dict[str, int | str | None]) -> list[int]:
 
 
 def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, str]:
-    """Say what the last document shows, and one action."""
     whole, kept, gaps, cached = _parts(last)
     allocator, live = last["allocator"] or "the allocator", last["allocated_bytes"]
     told = partial(_told, allocator=allocator)

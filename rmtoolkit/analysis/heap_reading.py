@@ -82,7 +82,6 @@ def place(row: Mapping[str, Any]) -> str:
 
 
 def by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapReading]:
-    """Read heap profiles, and find the workload that each belongs to."""
     return {key: read_profile(profile) for key, profile in profiles_by_workload(heap, source).items()}
 
 

@@ -170,7 +170,6 @@ def _verdict(pool: Pool) -> Verdict:
 
 
 def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
-    """Set the growth of the judged signal, with its 80 % interval, and what would have been found."""
     reading = pool.main.reading if pool.main is not None else None
     if reading is None:
         return
@@ -388,7 +387,6 @@ STRETCHES: Final = 168
 
 
 def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
-    """Choose the samples that charts of some containers need."""
     samples = recording.samples.filter(pl.col("container_id").is_in(containers.implode()))
     samples = samples.select(
         "container_id", "time", *(name for name in SIGNALS if samples[name].null_count() < samples.height)
@@ -585,7 +583,6 @@ class Growth:
 
 
 def growth_against_limit(opinion: Opinion) -> Growth | None:
-    """Pick the signal whose growth fills the limit."""
     whole = opinion.footprint
     if whole is None:
         return None
@@ -701,7 +698,6 @@ def ahead(course: Course, lasts: records.Exposure, watched_hours: float) -> reco
 
 
 def paths(courses: Iterable[Course]) -> pl.DataFrame:
-    """Draw the forecasts of the footprint from the last sample on."""
     known = [line for course in courses if (line := _line(course)) is not None]
     container, start, ahead, level, rate, doubt, up, spread = np.array(known, dtype=float).reshape(-1, 8).T[:, :, None]
     hours = ahead * np.arange(_POINTS + 1) / _POINTS

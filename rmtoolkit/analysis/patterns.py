@@ -365,7 +365,6 @@ def explains(main: Opinion, held: Held) -> bool:
 
 
 def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """Advise on a leak."""
     if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
     else:
@@ -533,7 +532,6 @@ def _missing(evidence: Mapping[str, Evidence], kind: OpenKind) -> Iterator[Advic
 
 
 def files_in_memory(found: Evidence | None) -> Advice:
-    """Advise to look at what lies on tmpfs."""
     known = found is not None and found.estimate is not None
     amount = memory(found.estimate) if found is not None and known else "files"
     return Advice.of("list_files", amount=amount, bound="; bound it with emptyDir.sizeLimit")

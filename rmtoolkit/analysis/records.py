@@ -115,7 +115,6 @@ _REJECTED: Final = "rejected_"
 
 
 def rejected(check: str) -> str:
-    """Name the statistic that says that a check does not accept a signal."""
     return _REJECTED + check
 
 
@@ -809,7 +808,6 @@ class Open:
     until: dt.datetime | None
 
     def wait(self, since: dt.datetime) -> str:
-        """Say until when to wait, in UTC, and how much longer that is."""
         if self.until is None:
             return ""
         span = self.until - since

@@ -139,7 +139,6 @@ class Assessment:
 
     Examples
     --------
-    >>> import polars as pl
     >>> assess(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
     <Assessment: 1 workload: 1 not_leak>
     """
@@ -271,7 +270,6 @@ def assess(
 
     Examples
     --------
-    >>> import polars as pl
     >>> found = assess(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
     >>> found.workloads.select("workload", "verdict", "pattern").rows()
     [('api', 'not_leak', 'plateau')]
@@ -433,7 +431,6 @@ def classify(
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({
     ...     "time": range(0, 12_000, 60),
     ...     "workload": ["api"] * 200,
@@ -502,7 +499,6 @@ def recommend_limits(
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
     >>> row = recommend_limits(table).row(0, named=True)
     >>> row["action"], row["peak_bytes"] < row["recommended_limit_bytes"] < 2 * row["peak_bytes"]
@@ -560,7 +556,6 @@ def limit_risk(
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 14 * 86_400, 3600), "workload": "api", "rss_bytes": 100 * 2**20})
     >>> risk = limit_risk(table, [90 * 2**20, 400 * 2**20])
     >>> (risk["oom_probability"] > 0.5).to_list()
@@ -581,12 +576,8 @@ def checklist(
 
     Parameters
     ----------
-    recording
-        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
-    heap
-        As `classify` takes it.
-    client
-        As for `classify`.
+    recording, heap, client
+        As `classify` takes them.
 
     Returns
     -------
@@ -597,7 +588,6 @@ def checklist(
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})
     >>> checklist(table).select("answer", "reading").rows()[0]
     ('yes', 'fine')
@@ -610,10 +600,8 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
 
     Parameters
     ----------
-    recording
-        A recording, any frame that can become one, a lake, which is read part by part, or an Assessment.
-    client
-        As for `classify`.
+    recording, client
+        As `classify` takes them.
 
     Returns
     -------
@@ -624,7 +612,6 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
 
     Examples
     --------
-    >>> import polars as pl
     >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
     [('rss_bytes', 'constant')]
     """
@@ -656,7 +643,6 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | As
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 600, 60), "restarts_total": [0] * 6 + [1] * 4, "rss_bytes": [100] * 10})
     >>> lives(table).select("life", "ended", "samples", "settled_bytes").rows()
     [(0, 'restart', 6, 100), (1, 'running', 4, 100)]

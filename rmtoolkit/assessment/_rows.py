@@ -450,7 +450,6 @@ def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame)
 
 
 def with_foretold(rows: pl.DataFrame, kills: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
-    """Say of the last kill what was said before it."""
     told = beside(kills.sort("time"), containers.select("container_id", *WORKLOAD), "container_id")
     last = told.unique(WORKLOAD, keep="last", maintain_order=True).select(*WORKLOAD, foretold="sentence")
     return beside(rows, last, WORKLOAD)

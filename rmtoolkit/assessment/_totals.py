@@ -286,7 +286,6 @@ def tried_limits(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def buys_of(rows: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
-    """Say what each of those limits buys: a chance, time, and at which price."""
     about = rows.select(
         "workload_id", "growth_bytes_per_day", "pods_now", left="hours_to_limit", in_force="limit_bytes"
     )
@@ -438,7 +437,6 @@ def _all(row: Row) -> Iterator[Advice]:
 
 
 def queries_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Lay out the queries that show in Grafana what a verdict rests on."""
     found = [
         (row["workload_id"], query.shows, query.promql)
         for row in rows.iter_rows(named=True)
@@ -707,7 +705,6 @@ def settings_of(recording: Recording) -> pl.DataFrame:
 
 
 def kills_of(foretold: pl.DataFrame) -> pl.DataFrame:
-    """Say of each OOM kill what was said before it, and what came."""
     return foretold.with_columns(
         sentence=pl.Series([_foretold(row) for row in foretold.iter_rows(named=True)], dtype=pl.String)
     )

@@ -320,7 +320,6 @@ def _left(side: _Side, known: Iterable[str]) -> tuple[int, int]:
 
 
 def _unknown(layers: Sequence[str], near: _Side, far: _Side) -> str:
-    """Say what would have to be known to tell the rest apart."""
     said: dict[str, list[str]] = {}
     for side in (near, far):
         missing = [LAYERS[layer].partition(" (")[0] for layer in layers if side.layers[layer] is None]
@@ -336,7 +335,6 @@ _HOW_BESIDE: Final = "record it in a cgroup (systemd-run --user --scope, or dock
 
 
 def _why(layer: str, here: int | None, there: int | None, near: _Side, far: _Side) -> str:
-    """Say what a difference of a layer follows, as far as it is recorded."""
     if here is None or there is None:
         unknown = near if here is None else far
         both = " and of the cluster" if here is None and there is None else ""

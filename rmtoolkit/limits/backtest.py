@@ -381,7 +381,6 @@ def weeks_of(
     margins: risk.Margins,
     promised: Sequence[float] = PROMISED,
 ) -> pl.DataFrame:
-    """Score one week of a recording, or of a part of one."""
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)
     after = recording.window(start=origin, end=origin + risk.HORIZON - tick)
@@ -434,7 +433,6 @@ def _name(chance: float) -> str:
 
 
 def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, reference: float = 0.05) -> Backtest:
-    """Put scored weeks into tables."""
     key = [*WORKLOAD, "week"]
     settled = weeks.filter(~pl.col("growing"))
     # A chance too small for the pairs there were leaves a week out for that chance only.
@@ -476,7 +474,6 @@ _CALIBRATION: Final = pl.Schema(
 
 
 def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:
-    """Score one rule, and compare it with ours."""
     both = reference.join(rows, on=[*WORKLOAD, "week"], nulls_equal=True, suffix="_theirs")
     only_ours = int((both["oom"] & ~both["oom_theirs"]).sum())
     only_theirs = int((~both["oom"] & both["oom_theirs"]).sum())

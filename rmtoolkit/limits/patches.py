@@ -107,7 +107,6 @@ def _rests_on(basis: str | None) -> str:
 
 
 def patches_yaml(workloads: pl.DataFrame) -> str:
-    """Write the advised limits as strategic merge patches, one YAML document per workload."""
     wanted = changes(workloads)
     kept = workloads.height - len(wanted)
     said = f"# {kept} without a patch: the limit stays, or no limit is safe while it grows.\n" if kept else ""

@@ -261,7 +261,6 @@ RECOMMENDED: Final = pl.Schema(
 
 
 def quantity(bytes_: int) -> str:
-    """Write an amount of memory as Kubernetes does."""
     return f"{-(-bytes_ // MI)}Mi"
 
 
@@ -297,7 +296,6 @@ def of_gathered(
     margins: Margins | str | os.PathLike[str] | None = None,
     prices: risk.Prices | None = None,
 ) -> pl.DataFrame:
-    """Do what `recommend_limits` does for what `gather` gathered before."""
     check_chance(oom_probability)
     chosen = risk.as_margins(margins)
     ask = _Asked(oom_probability, risk.lookup(chosen), chosen.origin, prices)
@@ -324,7 +322,6 @@ def _advised(row: Mapping[str, Any], ask: _Asked) -> Advised:
 
 
 def advise(need: history.Need, oom_probability: float, margins: Margins, prices: risk.Prices | None = None) -> Advised:
-    """Do for one need what `of_gathered` does for many."""
     return _advise(need, _Asked(oom_probability, risk.lookup(margins), margins.origin, prices))
 
 

@@ -889,7 +889,6 @@ def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: 
 
 
 def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
-    """Price what is reserved for a month."""
     if reserved_bytes is None or price_per_gib_hour is None:
         return None
     return reserved_bytes / GIB * price_per_gib_hour * HOURS_PER_MONTH

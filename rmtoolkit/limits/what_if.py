@@ -247,7 +247,6 @@ def _settling(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def spread_over(starting: pl.DataFrame, seconds: float) -> pl.Series:
-    """Average what startups hold over more time."""
     window = f"{max(round(seconds * 1000), 1)}ms"
     spread = (
         pl.col("excess").rolling_sum_by("time", window_size=window).over("life_row")

@@ -71,7 +71,6 @@ _RISES: Final = 10
 
 
 def _steps(samples: pl.DataFrame, signal: str) -> pl.LazyFrame:
-    """Give the values of a signal, each with the one before it in its container."""
     same = pl.col("container_id") == pl.col("container_id").shift()
     return (
         samples.lazy()
@@ -555,7 +554,6 @@ def _not_checked(part: Recording, error: BaseException) -> dict[str, pl.DataFram
 
 
 def validate_part(recording: Recording) -> pl.DataFrame:
-    """Do for one part what `validate` does for all."""
     samples = with_references(recording)
     found = [
         *check(samples, recording),

@@ -422,7 +422,6 @@ def money_step(top: float) -> float:
 
 
 def money_ticks(top: float) -> Ticks:
-    """Choose four or so round prices from 0."""
     step = money_step(top)
     return [(at * step, text.number(at * step, 3) if at else "0") for at in range(int(top / step + 1e-9) + 1)]
 

@@ -26,13 +26,11 @@ SHOWN_NAME: Final = 160
 
 
 def incomplete(found: Assessment) -> Markup:
-    """Say before anything else that something is missing."""
     said = found.incomplete
     return el("p", el("b", "Not complete: "), said, class_="warned", role="alert") if said is not None else Markup()
 
 
 def caveats(found: Assessment) -> Markup:
-    """Say what is missing, and how old the data are."""
     age = found.fleet.age_sentence
     return join(incomplete(found), el("p", age, class_="warned") if age is not None else None)
 
@@ -75,7 +73,6 @@ def facts(row: Row, target: float = 0.05) -> Markup:
 
 
 def fact(label: str, value: str, drawn: Markup | None, note: str) -> Markup:
-    """Write one fact: its name, its value, and below it a small picture and what it rests on."""
     return el(
         "div",
         el("dt", label),
@@ -267,7 +264,6 @@ def kills(rows: Sequence[Row]) -> Markup | None:
 
 
 def questions(checklist: Sequence[Row], **attributes: Any) -> Markup:  # noqa: ANN401 - of `table`
-    """Answer the five questions, with what makes each answer a concern."""
     return write(_QUESTIONS, checklist, class_="questions", **attributes)
 
 

@@ -85,7 +85,6 @@ def risk_bar(probability: float, target: float = 0.05) -> Markup:
 
 @lru_cache(maxsize=64)
 def boxes(level: int) -> Markup:
-    """Draw an evidence level of 1 to 5 as five boxes."""
     looks = ["ink-2" if at < level else "hollow" for at in range(5)]
     drawn = (_plot.Bar(look, 0.5 + 21 * at, 18.5 + 21 * at, 1.5, 10.5) for at, look in enumerate(looks))
     return _bits(104, 12, *drawn, says=f"evidence level {level} of 5")
@@ -93,7 +92,6 @@ def boxes(level: int) -> Markup:
 
 @lru_cache(maxsize=64)
 def dots(weight: int) -> Markup:
-    """Draw the weight of evidence, 0 to 3, as three dots."""
     drawn = (_plot.Point("ink-2" if at < weight else "hollow", 5 + 11 * at, 6, size=3.8) for at in range(3))
     return _bits(33, 12, *drawn, says=f"weight {weight} of 3")
 

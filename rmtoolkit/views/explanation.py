@@ -166,7 +166,6 @@ ENDINGS: Final = (".html", ".htm")
 
 
 def write(found: Comparison, path: str | os.PathLike[str]) -> Path:
-    """Write a comparison as a page that asks for nothing from anywhere, whole or not at all."""
     check_target(path, ENDINGS)
     title = text.printable(found.headline)
     page = document(title, COMPARISON, [el("main", Markup(found._repr_html_()))], "", inline=True)

@@ -407,7 +407,6 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
 
 
 def _over_time(found: HeapAnswer) -> Markup:
-    """Draw it, and say where its axis is: a stretch of it can be chosen."""
     drawn = heap_over_time(found.heap, found.suspects)
     note = el("p", "Drag over it to see below what came in that time, and stayed.", class_="note rm-drag")
     axis = {} if drawn.axis is None else dict(zip(("data_begin", "data_end"), drawn.axis, strict=True))

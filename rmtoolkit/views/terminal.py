@@ -87,7 +87,6 @@ _ROOMY: Final = 101
 
 
 def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
-    """Write a line for each row: what it is, whose, and what is wrong or to be done."""
     dicts = rows.drop("evidence").to_dicts()
     marks = [_mark(row) for row in dicts]
     names = [shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
@@ -173,7 +172,6 @@ _NAMES_SHOWN: Final = 60
 
 
 def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.WIDTH) -> str:
-    """Write what to do, then a block for each workload container, the most urgent first."""
     rows = found.workloads.drop("evidence").to_dicts()
     counted = Counter(row["action"] for row in rows)
     said = ", ".join(f"{counted[action]:,} to {word.lower()}" for action, word in _COUNTED.items() if counted[action])
@@ -233,7 +231,6 @@ def check_format(path: str | os.PathLike[str]) -> None:
 
 
 def as_bytes(found: Assessment, ending: str) -> bytes:
-    """Put limits into a format, or into patches."""
     if ending in YAML:
         return exports.patches(found).encode()
     return exports.as_bytes(exports.as_told(recommend_limits(found), found), ending)

@@ -194,7 +194,6 @@ class Slider(NamedTuple):
 
 
 def slider(label: str, value: float, low: float, high: float, *, step: float, unit: str = "") -> Slider:
-    """Make a slider with a number box that does everything it does."""
     named = f"{label}, {unit}" if unit else label
     moved = ipywidgets.FloatSlider(value=value, min=low, max=high, step=step, readout=False)
     number = ipywidgets.BoundedFloatText(
@@ -246,7 +245,6 @@ def _classed(widget: Widget, *classes: str) -> Widget:
 
 
 def controls(*widgets: ipywidgets.Widget, also: Sequence[str] = ()) -> ipywidgets.Box:
-    """Put controls into one row that wraps."""
     return box(*widgets, classes=("rm-controls", *also))
 
 

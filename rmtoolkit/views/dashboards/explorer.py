@@ -248,7 +248,6 @@ class LimitExplorer(Board):
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 864_000, 600), "workload": "api", "rss_bytes": 100 * 2**20})
     >>> explorer = LimitExplorer(table)
     >>> explorer.limit_bytes = 90 * 2**20
@@ -405,7 +404,6 @@ class LimitExplorer(Board):
 
         Examples
         --------
-        >>> import polars as pl
         >>> table = pl.DataFrame({"time": range(0, 864_000, 600), "workload": "api", "rss_bytes": 100 * 2**20})
         >>> explorer = LimitExplorer(table)
         >>> explorer.traffic = 3

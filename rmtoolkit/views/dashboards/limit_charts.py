@@ -246,7 +246,6 @@ def ground(scene: Scene) -> Ground | None:
 
 
 def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
-    """Draw the recorded past with a limit; a cross is a kill."""
     limit, ours, far = chosen.limit_bytes, scene.ours_bytes, _FAR * base.content_bytes
     shown = [value for value in dict.fromkeys((limit, ours)) if value is not None and value <= far]
     top = max(1.1 * base.content_bytes, *(1.12 * value for value in shown), 1.0)

@@ -76,7 +76,6 @@ class Case:
         return None if profile is None else answer(profile)
 
     def of(self, frame: pl.DataFrame, name: str) -> pl.DataFrame:
-        """Keep what a frame of the Assessment says of a workload."""
         return frame.filter(workload_id=self._at[name])
 
     def instances(self, name: str) -> pl.DataFrame:
@@ -393,7 +392,6 @@ class Triage(Board):
 
     Examples
     --------
-    >>> import polars as pl
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
     >>> triage = Triage(table)
     >>> triage
@@ -505,7 +503,6 @@ class Triage(Board):
 
         Examples
         --------
-        >>> import polars as pl
         >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
         >>> triage = Triage(table)
         >>> triage.judged = (0, 3_000_000)

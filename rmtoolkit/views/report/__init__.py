@@ -116,7 +116,7 @@ def report(
 
     Examples
     --------
-    >>> import polars as pl, tempfile
+    >>> import tempfile
     >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     "api does not leak" in report(table, f"{folder}/week.html").read_text(encoding="utf-8")

@@ -65,7 +65,6 @@ def row(about: Row, columns: tuple[Column, ...], spark: object, history: str) ->
 
 
 def name_cell(about: Row) -> Markup:
-    """Name a workload, as the link to its card."""
     space, own = apart(about)
     shown = shortened(own, SHOWN_NAME)
     whole = about["name"] if shown != own or len(space) > SHOWN_NAME else None
@@ -192,7 +191,6 @@ def _why(about: Row) -> Markup:
 
 
 def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
-    """Give what can be given back, unless that is nothing."""
     return about["waste_bytes"] or None
 
 
@@ -212,7 +210,6 @@ def rank_of_verdict(about: Row) -> int:
 def _figure(
     head: str, kind: str, key: str, cell: Callable[[Row], object], hot: Callable[[Row], bool | None] | None = None
 ) -> Column:
-    """Make a column of figures that is sorted by one of the row."""
     return Column(head, kind, cell, itemgetter(key), number=True, hot=hot)
 
 

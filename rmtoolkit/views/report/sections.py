@@ -281,7 +281,6 @@ _CAPACITY: Final[Sequence[Column]] = (
 
 
 def capacity(found: Assessment) -> Markup | None:
-    """Write what nodes and quotas hold, and what the proposals would free."""
     if not found.capacity.height:
         return None
     frame = found.capacity.filter(pl.col("kind") != "nodes")
@@ -309,7 +308,6 @@ _STATES: Final = {
 
 
 def accepted(rows: Iterable[Row], unmatched: Sequence[Acknowledgement]) -> Markup | None:
-    """Write what is known and accepted, at the end."""
     known = [row for row in rows if row["accepted_because"] is not None]
     if not known and not unmatched:
         return None
@@ -433,7 +431,6 @@ _STANDING_KILLS: Final = 10
 
 
 def top(found: Assessment, title: str) -> Markup:
-    """Write title, clusters and period, how much of it is there, and how old it is."""
     clusters = list(map(text.printable, found.recording.containers["cluster"].drop_nulls().unique().sort()))
     where = f", cluster{'s' if len(clusters) > 1 else ''} {', '.join(clusters)}" if clusters else ""
     fleet, span = found.fleet, found.span
@@ -463,7 +460,6 @@ def urgent(awake: Sequence[Row]) -> list[Row]:
 
 
 def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
-    """List what to do first, and what can be saved."""
     first = urgent(awake)
     lines = [_act(row) for row in first[:_SHOWN_ACTS]]
     if not lines:
