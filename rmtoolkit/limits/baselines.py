@@ -59,7 +59,16 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
         # One after the other as the recommender adds them: a tie at 90 % is decided by the last bit.
         np.add.at(weights, (row, bucket), weight)
         np.add.at(totals, row, weight)
-    confidence = _confidence(used, about.height)
+    # Days of history, or the days that the CPU samples would fill if that is less.
+    time = used.select("workload_row", "container_id", time=pl.col("time").to_physical())
+    first = run_starts(time["container_id"])
+    spans = time[first].with_columns(last=time["time"].gather(np.append(first[1:], time.height)[: first.size] - 1))
+    cpu = spans.group_by("workload_row").agg(
+        days=(pl.col("last").max() - pl.col("time").min()) / _DAY_MILLISECONDS,
+        samples=((pl.col("last") - pl.col("time")) // _MINUTE_MILLISECONDS + 1).sum(),
+    )
+    confidence = np.zeros(about.height)
+    confidence[cpu["workload_row"].to_numpy()] = np.minimum(cpu["days"], cpu["samples"] / _SAMPLES_PER_DAY)
     seen = totals > 0
     floor = _FLOOR_BYTES / about["containers_in_pod"].to_numpy()
     with np.errstate(divide="ignore"):
@@ -146,20 +155,6 @@ def _percentile_vpa(weights: Numbers, totals: Numbers, share: float) -> Numbers:
     bucket = np.where(reached.any(axis=1), np.minimum(reached.argmax(axis=1), highest), highest)
     ends = _STARTS[np.minimum(bucket + 1, _BUCKETS - 1)]
     return np.where(totals > 0, ends, 0.0)
-
-
-def _confidence(used: pl.DataFrame, height: int) -> Numbers:
-    """Days of history, or the days that the CPU samples would fill if that is less."""
-    time = used.select("workload_row", "container_id", time=pl.col("time").to_physical())
-    first = run_starts(time["container_id"])
-    spans = time[first].with_columns(last=time["time"].gather(np.append(first[1:], time.height)[: first.size] - 1))
-    cpu = spans.group_by("workload_row").agg(
-        days=(pl.col("last").max() - pl.col("time").min()) / _DAY_MILLISECONDS,
-        samples=((pl.col("last") - pl.col("time")) // _MINUTE_MILLISECONDS + 1).sum(),
-    )
-    confidence = np.zeros(height)
-    confidence[cpu["workload_row"].to_numpy()] = np.minimum(cpu["days"], cpu["samples"] / _SAMPLES_PER_DAY)
-    return confidence
 
 
 _KRR_HISTORY: Final = dt.timedelta(hours=336)

@@ -96,18 +96,14 @@ def _point(point: Point, plot: Plot) -> Markup:
             return el("path", title, d=f"M{_px(x)} {top}l{half} {half}-{half} {half}-{half}-{half}Z", class_=look)
 
 
-def _text(label: Text) -> Markup:
-    x, y, anchor = label.x, _px(label.y), None if label.anchor == "start" else label.anchor
-    swatch = None
-    if label.swatch:
-        swatch = el("rect", x=_px(x), y=_px(label.y - 9), width=_SWATCH, height=_SWATCH, class_=label.swatch)
-        x += _SWATCH + 5
-    return join(swatch, el("text", label.written, x=_px(x), y=y, class_=label.look or None, text_anchor=anchor))
-
-
 def write(mark: Mark, plot: Plot, ident: str = "") -> Markup | None:
     if isinstance(mark, Text):
-        return _text(mark)
+        left, base, anchor = mark.x, _px(mark.y), None if mark.anchor == "start" else mark.anchor
+        swatch = None
+        if mark.swatch:
+            swatch = el("rect", x=_px(left), y=_px(mark.y - 9), width=_SWATCH, height=_SWATCH, class_=mark.swatch)
+            left += _SWATCH + 5
+        return join(swatch, el("text", mark.written, x=_px(left), y=base, class_=mark.look or None, text_anchor=anchor))
     look = LOOKS[mark.look]
     defined = look.fades or mark.look == "hatch"
     paint = {"fill": f"url(#{ident}-{mark.look})"} if defined else {"class_": mark.look}

@@ -121,7 +121,16 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
     _name(plot, names, looks, levels, resident)
     if timed:
         _peak(plot, heap)
-    return plot, _says(names, levels, grows, heap)
+    whole = levels.sum(axis=0)
+    said = f"Live heap over time: {text.memory(whole[0])} at first, {text.memory(whole[-1])} at the end"
+    if heap.summary.peak_bytes is not None:
+        said += f", at most {text.memory(heap.summary.peak_bytes)}"
+    told = [
+        f"{text.printable(spoken(name))} {'grows' if name in grows else 'goes'} from {text.memory(level[0])} to "
+        f"{text.memory(level[-1])}"
+        for name, level in zip(names[:2], levels[:2], strict=True)
+    ]
+    return plot, f"{said}; {', '.join(told)}"
 
 
 def _resident(heap: HeapProfile, end: float) -> _plot.Piece | None:
@@ -183,19 +192,6 @@ def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
     x = plot.x.at(when)
     written = f"peak {text.memory(most)} after {text.hours(when / 3600)}"
     plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
-
-
-def _says(names: list[str], levels: _plot.Floats, grows: set[str], heap: HeapProfile) -> str:
-    whole = levels.sum(axis=0)
-    said = f"Live heap over time: {text.memory(whole[0])} at first, {text.memory(whole[-1])} at the end"
-    if heap.summary.peak_bytes is not None:
-        said += f", at most {text.memory(heap.summary.peak_bytes)}"
-    parts = [
-        f"{text.printable(spoken(name))} {'grows' if name in grows else 'goes'} from {text.memory(level[0])} to "
-        f"{text.memory(level[-1])}"
-        for name, level in zip(names[:2], levels[:2], strict=True)
-    ]
-    return f"{said}; {', '.join(parts)}"
 
 
 #: Where bars of an allocator begin and end, px.

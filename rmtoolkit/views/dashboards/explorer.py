@@ -146,20 +146,16 @@ def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | N
         return None
     request = requested(need, limit, whole=scene.whole, anew=True)
     then = qos(request, limit, known=True)
-    why = _why(scene, limit, chosen)
+    now = scene.found.need.limit_bytes
+    was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
+    said = f"{text.chance(scene.at(limit).risk.week)} chance of an OOM kill in 7 days."
+    if limit != scene.ours_bytes and scene.growing and chosen.days is not None and chosen.days > 0:
+        said = f"Buys {text.hours(24 * chosen.days)} against the growth, and only delays the kill."
+    assumed = "" if scene.change.nothing else "Only after the changes that were assumed. "
+    why = f"{assumed}{said} {was}"
     wanted = Resources(*need.names, kind, limit, request, why, scene.ours.qos_now, then)
     hinders = obstacle(wanted)
     return limit, documents([wanted]) if hinders is None else f"# {why}\n# No patch: {hinders}.\n{fragment(wanted)}"
-
-
-def _why(scene: Scene, limit: int, chosen: Chosen) -> str:
-    now = scene.found.need.limit_bytes
-    was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
-    why = f"{text.chance(scene.at(limit).risk.week)} chance of an OOM kill in 7 days."
-    if limit != scene.ours_bytes and scene.growing and chosen.days is not None and chosen.days > 0:
-        why = f"Buys {text.hours(24 * chosen.days)} against the growth, and only delays the kill."
-    assumed = "" if scene.change.nothing else "Only after the changes that were assumed. "
-    return f"{assumed}{why} {was}"
 
 
 def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:

@@ -159,7 +159,15 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     across, edge = plot.x.of(limits), plot.y.of(memory)
     _name(plot, "expected incidents", "alarm-word", across, plot.y.of(np.where(seen, total, memory)), edge)
     _name(plot, "memory", "plain", across, edge, np.full(limits.size, plot.y.first))
-    return _picture(plot, _cost_words(chosen, prices, currency))
+    costs, for_memory, incidents = (
+        amount(cost, currency) for cost in (chosen.total_per_month, chosen.memory_per_month, chosen.incidents_per_month)
+    )
+    parts = [
+        f"Cost a month at {text.configured(chosen.limit_bytes)}: {costs}, of which memory {for_memory}, "
+        f"expected incidents {incidents}",
+        *(f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices),
+    ]
+    return _picture(plot, "; ".join(parts))
 
 
 def _name(
@@ -186,18 +194,6 @@ def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]])
     top = min(wanted, max(1.1 * max(totals), 1e-9))
     step = _plot.money_step(top)
     return math.ceil(top / step) * step
-
-
-def _cost_words(chosen: Chosen, prices: list[tuple[Named, float]], currency: str) -> str:
-    whole, memory, incidents = (
-        amount(cost, currency) for cost in (chosen.total_per_month, chosen.memory_per_month, chosen.incidents_per_month)
-    )
-    parts = [
-        f"Cost a month at {text.configured(chosen.limit_bytes)}: {whole}, of which memory {memory}, "
-        f"expected incidents {incidents}",
-        *(f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices),
-    ]
-    return "; ".join(parts)
 
 
 #: The replayed past is a picture of its own size.
