@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import textwrap
+import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,32 +30,6 @@ KI_FROM: Final = 1024 / 10
 _DAYS_FROM_HOURS: Final = 72
 #: Money from this on has no hundredths.
 _WHOLE_FROM: Final = 100
-
-#: How a signal is called everywhere.
-SIGNAL_WORDS: Final = {
-    "allocated_bytes": "live heap",
-    "active_bytes": "active pages",
-    "resident_bytes": "allocator resident",
-    "anon_bytes": "anonymous memory",
-    "rss_bytes": "RSS",
-    "working_set_bytes": "working set",
-    "usage_bytes": "usage",
-    "threads": "threads",
-    "tasks": "tasks alive",
-    "descriptors": "open files and sockets",
-    "queued": "messages that wait",
-    "series": "exported series",
-    "file_bytes": "page cache",
-    "shmem_bytes": "files in memory",
-    "file_mapped_bytes": "mapped files",
-    "kernel_bytes": "kernel memory",
-    "sock_bytes": "socket buffers",
-    "psi_some_seconds": "memory pressure (some)",
-    "psi_full_seconds": "memory pressure (full)",
-    "refaults_total": "refaults",
-    "heap_profile": "heap profile",
-}
-
 
 _SHAPES: Final = {"leak": ("▲", "[!]"), "unsure": ("◆", "[?]"), "ok": ("●", "[ok]")}
 
@@ -79,55 +54,20 @@ class Mark:
         return self.word.upper()
 
 
-VERDICTS: Final = {
-    "leak": Mark("Leak", "leak"),
-    "inconclusive": Mark("Inconclusive", "unsure"),
-    "not_leak": Mark("Not a leak", "ok"),
-}
-
-#: Kinds of evidence, by the value of `says`.
-EVIDENCE: Final = {
-    "for": Mark("for a leak", "leak"),
-    "against": Mark("against", "ok"),
-    "not_measured": Mark("not measured", "unsure"),
-}
-
-#: Why a workload is named first.
-ALARMS: Final = {
-    "killed": Mark("Killed", "leak"),
-    "will_be_killed": Mark("Will be killed", "leak"),
-    "leak": Mark("Leak", "leak"),
-    "above_target": Mark("At risk", "unsure"),
-    "too_little_data": Mark("Too little data", "unsure"),
-}
-
-READINGS: Final = {
-    "fine": Mark("fine", "ok"),
-    "concern": Mark("concern", "leak"),
-    "unknown": Mark("unknown", "unsure"),
-}
-
-#: The one action in words.
-ACTIONS: Final = {
-    "fix_leak": "Fix the leak",
-    "raise_limit": "Raise the limit",
-    "set_limit": "Set a limit",
-    "lower_limit": "Lower the limit",
-    "tune_allocator": "Tune the allocator",
-    "reduce_startup": "Reduce the startup",
-    "fix_exporter": "Fix the exporter",
-    "clear_files": "Clear the files in memory",
-    "wait": "Wait for more data",
-    "none": "Nothing to do",
-}
-
-
 @cache
 def texts(room: str) -> dict[str, Any]:
     """Read a file of texts of the package, such as ``analysis/advice``."""
-    import tomllib  # noqa: PLC0415 - what only loads or stores says nothing
-
     return tomllib.loads((Path(__file__).parent / f"{room}.toml").read_text("utf-8"))
+
+
+def marks(kind: str) -> dict[str, Mark]:
+    return {name: Mark(*mark) for name, mark in texts("words")["marks"][kind].items()}
+
+
+VERDICTS, EVIDENCE, ALARMS, READINGS = map(marks, ("verdicts", "evidence", "alarms", "readings"))
+#: How a signal is called everywhere, and the one action.
+SIGNAL_WORDS: Final[dict[str, str]] = texts("words")["signals"]
+ACTIONS: Final[dict[str, str]] = texts("words")["actions"]
 
 
 def say(room: str, name: str, about: object) -> str:

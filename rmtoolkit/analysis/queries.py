@@ -10,41 +10,20 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
-from rmtoolkit.text import SIGNAL_WORDS
+from rmtoolkit.text import SIGNAL_WORDS, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-#: Metrics of the container, as cAdvisor names them, by signal.
-_CGROUP: Final[dict[str, str]] = {
-    Signal.WORKING_SET: "container_memory_working_set_bytes",
-    Signal.USAGE: "container_memory_usage_bytes",
-    Signal.ANON: "container_memory_rss",
-    Signal.FILE: "container_memory_cache",
-    Signal.KERNEL: "container_memory_kernel_usage",
-    Signal.PEAK: "container_memory_max_usage_bytes",
-    Signal.THREADS: "container_threads",
-}
-#: Of the process itself, as Prometheus' client libraries name them.
-_PROCESS: Final[dict[str, str]] = {
-    Signal.RSS: "process_resident_memory_bytes",
-    Signal.DESCRIPTORS: "process_open_fds",
-    Signal.SERIES: "scrape_samples_scraped",
-}
+#: Metrics by signal: of the container, as cAdvisor names them, and of the process itself.
+_CGROUP, _PROCESS = texts("analysis/queries")["cgroup"], texts("analysis/queries")["process"]
 #: The metric of a signal that has one name.
-METRICS: Final = _CGROUP | _PROCESS
-#: Nor do those that count tasks.
-_TASKS: Final = "(.+_)?(alive|live)_tasks(_count)?"
+METRICS: Final[dict[str, str]] = _CGROUP | _PROCESS
 #: No two exporters of jemalloc agree on names: a pattern finds them all.
 _ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
-_WORDS: Final = {
-    Signal.WORKING_SET: "Working set",
-    Signal.USAGE: "Usage",
-    Signal.ANON: "Anonymous memory",
-    Signal.RSS: "RSS",
-    Signal.ALLOCATED: "Live heap",
-}
+#: Nor do exporters of counts of tasks.
+_TASKS: Final = "(.+_)?(alive|live)_tasks(_count)?"
 _REGEX: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -110,8 +89,8 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
     names, evidence, signal = _Names(row), row.by_statistic, row.signal
     if signal is not None:
         shown, window = names.signal(signal), _window(evidence)
-        word = _WORDS.get(signal, signal)
-        yield Query(f"{word}, which the verdict rests on", shown)
+        word = SIGNAL_WORDS.get(signal, signal)
+        yield Query(f"{word[:1].upper()}{word[1:]}, which the verdict rests on", shown)
         yield Query(f"Growth of it, bytes a day over {window}", f"deriv({shown}[{window}]) * 86400")
     if names.in_kubernetes:
         yield Query("Working set as a share of the limit", _share_of_limit(names))

@@ -385,13 +385,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
 
 
 #: In the order in which they are asked.
-QUESTIONS: Final = (
-    "Does memory stabilise after startup?",
-    "Are caches bounded?",
-    "Are thread counts controlled?",
-    "Is the limit too close to average usage?",
-    "Is reserved memory being confused with used memory?",
-)
+QUESTIONS: Final[tuple[str, ...]] = tuple(texts("analysis/words")["questions"])
 
 
 class Answer(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
-from rmtoolkit.text import printable
+from rmtoolkit.text import printable, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,20 +40,8 @@ _KINDS: Final = {
         _Kind("Job", "batch/v1", longest=63, but="the template of a Job cannot be changed, create it anew"),
     )
 }
-_UNPATCHED: Final = {
-    "pod": "a pod without an owner has no template",
-    # Neither kubectl nor Kustomize knows the keys by which its lists would be merged.
-    "rollout": "a merge would replace the list of containers of a Rollout, change its manifest",
-}
-#: Containers that a webhook puts into pods, and the annotation of the pod that sets their limit, as each project
-#: documents it: a patch of the template would add a second container without an image.
-_INJECTED: Final = {
-    "istio-proxy": "sidecar.istio.io/proxyMemoryLimit",
-    "linkerd-proxy": "config.linkerd.io/proxy-memory-limit",
-    "daprd": "dapr.io/sidecar-memory-limit",
-    "vault-agent": "vault.hashicorp.com/agent-limits-mem",
-    "consul-dataplane": "consul.hashicorp.com/sidecar-proxy-memory-limit",
-}
+#: Kinds that have no patch, and containers that a webhook puts into pods: why, and what sets their limit.
+_UNPATCHED, _INJECTED = texts("limits/patches")["unpatched"], texts("limits/patches")["injected"]
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_LABEL: Final = 63
 _LONGEST: Final = 253

@@ -17,13 +17,7 @@ if TYPE_CHECKING:
     from rmtoolkit.schema import Report
 
 #: How a reading looks.
-MARKS: Final = {
-    "grows": text.Mark("grows", "leak"),
-    "fills": text.Mark("fills", "unsure"),
-    "grew": text.Mark("grew", "unsure"),
-    "held": text.Mark("held", "ok"),
-    "live": text.Mark("live", "unsure"),
-}
+MARKS: Final = text.marks("heap")
 #: Amounts whose change is shown.
 SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
 _MOST: Final = 6

@@ -28,14 +28,7 @@ _BINS: Final = 130
 #: So many lives are drawn, the newest ones.
 SHOWN: Final = 40
 _LONGER_THAN_USUAL: Final = 4
-_ENDS: Final = {
-    "running": "running",
-    "oom_kill": "OOM kill",
-    "restart": "restarted",
-    "release": "ended by release",
-    "end": "ended",
-    "gap": "lost from sight",
-}
+_ENDS: Final = text.texts("words")["endings"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,13 +161,7 @@ ALL: Final = Section(
 )
 
 
-_WORDS: Final = {
-    "new": text.Mark("New", "leak"),
-    "worse": text.Mark("Worse", "leak"),
-    "applied": text.Mark("Applied", "ok"),
-    "better": text.Mark("Better", "ok"),
-    "resolved": text.Mark("Resolved", "ok"),
-}
+_WORDS: Final = text.marks("changes")
 _SHOWN_CHANGES: Final = 10
 _MOST_CHANGES: Final = 100
 _SHOWN_NAMES: Final = 12
