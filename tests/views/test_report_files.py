@@ -24,7 +24,7 @@ from rmtoolkit.limits.recommend import RECOMMENDED
 from rmtoolkit.views import report
 from rmtoolkit.views.exports import escaped
 from rmtoolkit.views.report import files
-from rmtoolkit.views.report.files import FILES, markdown, write_beside
+from rmtoolkit.views.report.files import markdown, write_beside
 
 MI = 1 << 20
 HOSTILE = (
@@ -43,6 +43,13 @@ HOSTILE = (
     "api\x00\x1b[31m",
 )
 PLAIN = "api-server"
+
+
+#: What is written beside a report.
+FILES: Final = (
+    *(f"{what}.{form}" for what in ("verdicts", "limits") for form in ("parquet", "csv", "json")),
+    *("limits.yaml", "summary.md"),
+)
 
 
 def _one(name: str, *, grows: int) -> pl.DataFrame:
