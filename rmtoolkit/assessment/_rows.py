@@ -30,7 +30,6 @@ from rmtoolkit.schema import (
     Ending,
     Pattern,
     Verdict,
-    typed,
 )
 
 if TYPE_CHECKING:
@@ -44,120 +43,20 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 
-_LAYERS: Final = {
-    "layers_time": TIME,
-    **typed(WHOLE, "live_bytes slack_bytes kept_bytes outside_bytes anon_bytes cache_bytes kernel_bytes"),
-    **typed(WHOLE, "shmem_bytes working_set_bytes rss_bytes"),
+_KINDS: Final = {
+    "id": pl.UInt32(),
+    "text": TEXT,
+    "whole": WHOLE,
+    "number": NUMBER,
+    "yes_no": YES_NO,
+    "time": TIME,
+    "date": pl.Date(),
+    "texts": pl.List(pl.String()),
+    "evidence": EVIDENCE,
 }
+_COLUMNS: Final[dict[str, dict[str, str]]] = text.texts("assessment/columns")
 #: A row per workload container, in the order of urgency: every number and every word that any view shows.
-WORKLOADS: Final = pl.Schema(
-    {
-        # Who it is.
-        "workload_id": pl.UInt32(),
-        **typed(TEXT, "name anchor cluster namespace workload container workload_kind"),
-        "workload_inferred": YES_NO,
-        "version": TEXT,
-        **typed(WHOLE, "pods pods_now"),
-        "owner": TEXT,
-        # The pod that is shown first.
-        "container_id": pl.UInt32(),
-        "pod": TEXT,
-        # The window.
-        **typed(TIME, "window_start window_end"),
-        **typed(NUMBER, "data_age_seconds coverage"),
-        # Of the whole source: what was left out is not told by container.
-        "dropped_share": NUMBER,
-        "incomplete": TEXT,
-        **typed(NUMBER, "cadence_seconds history_seconds"),
-        "whole_weeks": WHOLE,
-        # The verdict.
-        "verdict": TEXT,
-        "leak_probability": NUMBER,
-        "pattern": TEXT,
-        "also": pl.List(pl.String()),
-        **typed(TEXT, "cause signal"),
-        "evidence_level": WHOLE,
-        "growing": YES_NO,
-        "confidence_of": TEXT,
-        "confidence_share": NUMBER,
-        **typed(TEXT, "evidence_words bound_by"),
-        # Growth, of `signal`.
-        **typed(NUMBER, "growth_bytes_per_day growth_low_bytes_per_day growth_high_bytes_per_day"),
-        "growth_since": TIME,
-        **typed(NUMBER, "detection_floor_bytes_per_day growth_per_work_bytes"),
-        # Layers of one instant of the pod that is shown first; they add up to the working set.
-        **_LAYERS,
-        # Levels.
-        "peak_bytes": WHOLE,
-        "peak_pod": TEXT,
-        "peak_time": TIME,
-        "hot_pod": TEXT,
-        "hot_ratio": NUMBER,
-        **typed(WHOLE, "startup_peak_bytes settled_bytes need_bytes"),
-        "need_of": TEXT,
-        "busy_bytes": WHOLE,
-        # The limit in force.
-        "limit_bytes": WHOLE,
-        "limit_known": YES_NO,
-        "request_bytes": WHOLE,
-        "peak_at_limit": YES_NO,
-        **typed(NUMBER, "headroom_share over_settled_share"),
-        "qos_now": TEXT,
-        **typed(TIME, "released limit_changed"),
-        # Kills, once each.
-        **typed(WHOLE, "kills kills_7d kills_since"),
-        "last_kill": TIME,
-        "foretold": TEXT,
-        **typed(WHOLE, "killed_limit_bytes runs runs_killed run_peak_low_bytes run_peak_high_bytes"),
-        # Outlook: the instant first, hours from `window_end`.
-        "limit_outlook": TEXT,
-        **typed(TIME, "limit_at limit_at_low limit_at_high"),
-        **typed(NUMBER, "hours_to_limit hours_to_limit_low hours_to_limit_high"),
-        "reaches_soon": YES_NO,
-        # The chance of at least one OOM kill at the limit in force.
-        **typed(NUMBER, "oom_probability_24h oom_probability_7d oom_probability_30d"),
-        "above_target": YES_NO,
-        **typed(TEXT, "alarm alarm_text"),
-        **typed(NUMBER, "oom_probability_7d_low oom_probability_7d_high"),
-        **typed(TEXT, "risk_basis risk_because"),
-        # The one action, and the limit that goes with it.
-        "action": TEXT,
-        **typed(WHOLE, "advised_limit_bytes advised_request_bytes"),
-        **typed(NUMBER, "advised_oom_probability advised_oom_probability_low advised_oom_probability_high"),
-        "advised_headroom_share": NUMBER,
-        "advised_basis": TEXT,
-        "provisional": YES_NO,
-        **typed(TEXT, "limit_reason limit_because qos_then"),
-        **typed(WHOLE, "purged_limit_bytes raise_to_bytes"),
-        **typed(NUMBER, "buys_days buys_days_low buys_days_high"),
-        "pairs": WHOLE,
-        "margins": TEXT,
-        # Money: of all pods that run now.
-        **typed(WHOLE, "reserved_now_bytes reserved_then_bytes reserved_change_bytes"),
-        **typed(NUMBER, "cost_now_per_month cost_then_per_month cost_change_per_month"),
-        **typed(NUMBER, "incidents_now_per_month incidents_then_per_month"),
-        "waste_bytes": WHOLE,
-        "waste_per_month": NUMBER,
-        # What others say.
-        **typed(WHOLE, "vpa_target_bytes krr_limit_bytes"),
-        # Words.
-        **typed(TEXT, "headline why explanation next_step next_text setting expected"),
-        "undecided_until": TIME,
-        "worst_until_then": TEXT,
-        # Against last time.
-        **typed(TEXT, "change changed"),
-        "applied": YES_NO,
-        "previous_verdict": TEXT,
-        "previous_oom_probability_7d": NUMBER,
-        "previous_limit_bytes": WHOLE,
-        # What a team accepts.
-        "accepted": YES_NO,
-        "accepted_until": pl.Date(),
-        "accepted_bound_bytes": WHOLE,
-        **typed(TEXT, "accepted_because accepted_passed"),
-        "evidence": EVIDENCE,
-    }
-)
+WORKLOADS: Final = pl.Schema({name: _KINDS[kind] for some in _COLUMNS.values() for name, kind in some.items()})
 
 
 #: Columns of the limits under the names that they have beside a verdict.
@@ -259,7 +158,7 @@ _OWN_NAMES: Final = (
     "limit_at limit_at_low limit_at_high kills kills_7d last_kill runs runs_killed run_peak_low_bytes "
     "run_peak_high_bytes"
 )
-_OWN: Final = {*VERDICTS, *_LAYERS, *_OWN_NAMES.split()}.difference((*WORKLOAD, "next_step", "pods"))
+_OWN: Final = {*VERDICTS, *_COLUMNS["layers"], *_OWN_NAMES.split()}.difference((*WORKLOAD, "next_step", "pods"))
 
 
 def instances_of(

@@ -35,11 +35,17 @@ class Section:
     """One table: which rows belong to it, and by what they are sorted where not by urgency."""
 
     key: str
-    title: str
-    note: str
     belongs: Callable[[Row], bool]
     columns: tuple[Column, ...]
     order: Callable[[Row], float] | None = None
+
+    @property
+    def title(self) -> str:
+        return str(text.texts("views/sections")[self.key]["title"])
+
+    @property
+    def note(self) -> str:
+        return str(text.texts("views/sections")[self.key]["note"])
 
     def choose(self, rows: Iterable[Row]) -> list[Row]:
         found = [row for row in rows if self.belongs(row)]

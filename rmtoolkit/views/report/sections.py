@@ -70,66 +70,40 @@ def _at_risk(row: Row) -> bool:
 SECTIONS: Final = (
     Section(
         "dying",
-        "Will be killed",
-        "an OOM kill this week is likely, the soonest first",
         _has("alarm", Alarm.WILL_BE_KILLED),
         (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
     ),
-    Section(
-        "leak",
-        "Leaks",
-        "fastest to the limit first",
-        _leaks,
-        (columns.SPARK, columns.GROWTH, columns.TIME, columns.KILL, columns.PEAK, columns.NEXT),
-    ),
+    Section("leak", _leaks, (columns.SPARK, columns.GROWTH, columns.TIME, columns.KILL, columns.PEAK, columns.NEXT)),
     Section(
         "raise",
-        "Limits to raise",
-        "most urgent first",
         _to_raise,
         (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.COST, columns.WHY),
         order=lambda row: row["action"] == Action.SET_LIMIT,
     ),
     Section(
         "spare",
-        "Can be given back",
-        "of what is reserved, most first",
         lambda row: bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT,
         (columns.SPARK, columns.GIVES, columns.LIMIT, columns.REQUEST, columns.RISK, columns.NEXT),
         order=lambda row: -(row["waste_bytes"] or 0),
     ),
-    Section(
-        "risk",
-        "Above target, no fix known yet",
-        "what to do first is not another limit",
-        _at_risk,
-        (columns.SPARK, columns.KILL, columns.TIME, columns.PEAK, columns.NEXT),
-    ),
+    Section("risk", _at_risk, (columns.SPARK, columns.KILL, columns.TIME, columns.PEAK, columns.NEXT)),
     Section(
         "startup",
-        "Limit set by startup",
-        "what starting needs sets the limit",
         _has("bound_by", "startup"),
         (columns.SPARK, columns.STARTUP, columns.SETTLED, columns.PEAK, columns.KILL, columns.NEXT),
     ),
     Section(
         "allocator",
-        "Memory kept by the allocator",
-        "freed memory that is kept, or cannot be given back",
         lambda row: row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK,
         (columns.SPARK, columns.PATTERN, columns.PEAK, columns.GIVEN_BACK, columns.SETTING),
     ),
     Section(
         "short",
-        "Too little data to rule a kill out",
-        "less than a week was seen",
         _has("alarm", Alarm.TOO_LITTLE_DATA),
         (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
     ),
     Section(
         "undecided",
-        "Needs more data",
-        "the next measurement is named for each",
         _undecided,
         (columns.SPARK, columns.CHANCE, columns.GROWTH, columns.KILL, columns.PEAK, columns.NEXT),
     ),
@@ -145,8 +119,6 @@ def of(found: Assessment) -> list[Section]:
 #: Everything, at the end: what is accepted as well.
 ALL: Final = Section(
     "all",
-    "All workloads",
-    "worst first",
     lambda _: True,
     (
         columns.VERDICT,
