@@ -113,13 +113,7 @@ class Lake(Parted):
         return f"<Lake: {quote_path(self.path)}>"
 
     def make(self) -> None:
-        """Make the lake if there is none; an error says why nothing could be appended.
-
-        Raises
-        ------
-        RmtoolkitError
-            As for `append`.
-        """
+        """Make the lake if there is none; an error says why nothing could be appended, as that of `append` does."""
         with self._locked():
             pass
 
@@ -207,18 +201,14 @@ class Lake(Parted):
         Parameters
         ----------
         start, end, last
-            As for `Recording.window`: ``last="7d"`` counts from the end of a window that was set before.
+            As for `Recording.window`, which raises the same: ``last="7d"`` counts from the end of a window that was set
+            before.
 
         Returns
         -------
         Lake
             The same lake, for `rm.classify`, `rm.recommend_limits`, `rm.report` and `recording`. Appending to it, and
             `partitions` and `scan`, are as without.
-
-        Raises
-        ------
-        RmtoolkitError
-            As for `Recording.window`.
         """
         newest = self.view.end
         if last is not None and end is None and (times := self.times()):
@@ -236,17 +226,12 @@ class Lake(Parted):
         Parameters
         ----------
         *predicates, **equal
-            As for `Recording.filter`: ``namespace="shop"``.
+            As for `Recording.filter`: ``namespace="shop"``; a column that is none is an error.
 
         Returns
         -------
         Lake
             The same lake, as for `window`.
-
-        Raises
-        ------
-        ColumnError
-            No such column.
         """
         return self._looking(self.view.only(predicates, equal))
 

@@ -96,17 +96,12 @@ def plot_lives(source: Source | Assessment, workload: str | None = None, *, them
     Parameters
     ----------
     source, workload, theme
-        As `plot_memory` takes them.
+        As `plot_memory` takes them, which raises the same.
 
     Returns
     -------
     altair.LayerChart
         The newest forty lives: ``t`` is ms since the start, ``v`` bytes.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no memory sample, or no such workload.
 
     Examples
     --------
@@ -130,17 +125,12 @@ def plot_risk(source: Source | Assessment, workload: str | None = None, *, theme
     Parameters
     ----------
     source, workload, theme
-        As `plot_memory` takes them.
+        As `plot_memory` takes them, which raises the same.
 
     Returns
     -------
     altair.LayerChart
         ``t`` is the limit in bytes, ``v`` the chance, on a scale that grows as a root: 5 % can be read.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no memory sample, or no such workload.
 
     Examples
     --------
@@ -173,17 +163,12 @@ def plot_fleet(source: Source | Assessment, *, theme: Theme = "light") -> alt.La
     Parameters
     ----------
     source, theme
-        As `plot_memory` takes them.
+        As `plot_memory` takes them, which raises the same.
 
     Returns
     -------
     altair.LayerChart
         A row for each of the worst 25; ``t`` is bytes, on a scale where each step doubles.
-
-    Raises
-    ------
-    RmtoolkitError
-        There is no memory sample.
 
     Examples
     --------
