@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 #: Metrics by signal: of the container, as cAdvisor names them, and of the process itself.
-_CGROUP, _PROCESS = texts("analysis/queries")["cgroup"], texts("analysis/queries")["process"]
+_CGROUP: Final[dict[str, str]] = texts("analysis/queries")["cgroup"]
+_PROCESS: Final[dict[str, str]] = texts("analysis/queries")["process"]
 #: The metric of a signal that has one name.
-METRICS: Final[dict[str, str]] = _CGROUP | _PROCESS
+METRICS: Final = _CGROUP | _PROCESS
 #: No two exporters of jemalloc agree on names: a pattern finds them all.
 _ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
 #: Nor do exporters of counts of tasks.

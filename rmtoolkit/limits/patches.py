@@ -41,7 +41,8 @@ _KINDS: Final = {
     )
 }
 #: Kinds that have no patch, and containers that a webhook puts into pods: why, and what sets their limit.
-_UNPATCHED, _INJECTED = texts("limits/patches")["unpatched"], texts("limits/patches")["injected"]
+_UNPATCHED: Final[dict[str, str]] = texts("limits/patches")["unpatched"]
+_INJECTED: Final[dict[str, str]] = texts("limits/patches")["injected"]
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_LABEL: Final = 63
 _LONGEST: Final = 253
