@@ -296,7 +296,8 @@ def _slows(kept: Floats) -> NDArray[np.bool_]:
     bursts = np.diff(kept, axis=1) * within
     burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1)
     slows: NDArray[np.bool_] = (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
-    return slows & (parts - begin[:, 0] >= min(_BARELY, parts))
+    slows &= parts - begin[:, 0] >= min(_BARELY, parts)
+    return slows
 
 
 def _doubles(rises: Floats) -> bool:
