@@ -742,7 +742,10 @@ def _hold_one_rise(pool: Pool) -> Pool:
         return pool
     # When it began tells nothing of a bound; a fall before it, or teeth, are something else than a slow start.
     one_rise = (row.teeth < th.TEETH and row.mean_rise > 0) or row.samples < th.ONE_RISE_SAMPLES
-    seen = row.samples * (1 - row.onset)
+    # Restarts between them make the lives of one container no shorter.
+    same = (one for one in pool.opinions if one.life.container_id == main.life.container_id)
+    risen = (one.reading for one in same if one is main or one.growing > th.LIKELY)
+    seen = sum(one.samples * (1 - one.onset) for one in risen if one is not None)
     if one_rise:
         # The smaller the rise, the longer it must last: many programs creep for a while.
         climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
@@ -800,15 +803,44 @@ def _climbed(opinion: Opinion) -> float:
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     answer, growing, judged = _pool_instances(pools)
-    lives = [opinion.life for pool in pools for opinion in pool.opinions if opinion.reading is not None]
+    main, row = answer.main, answer.main.reading if answer.main is not None else None
+    if main is None or row is None or answer.masked:
+        return answer, growing, judged
     # A short life beside a long one, as before a crash, says nothing of what the long one fills.
-    shortest = th.SHORT * answer.main.life.seconds if answer.main is not None else 0.0
-    begun = sorted(life.start.timestamp() for life in lives if life.seconds >= shortest)
-    # Pods that began together and all rise, under one load, have seen one rise between them, not several.
-    alike = len(begun) == 1 or (growing == judged and bool(begun) and begun[-1] - begun[0] < shortest)
-    if alike and not answer.masked:
+    shortest = th.SHORT * main.life.seconds
+    lives = [one for pool in pools for one in pool.opinions if one.reading is not None and one.life.seconds >= shortest]
+    if not lives:
+        return answer, growing, judged
+    begun = [one.life.start.timestamp() for one in lives]
+    # Lives that all rise, together or one after the other, have seen one rise between them, not several.
+    at_once = max(begun) - min(begun) < shortest
+    one_rise = at_once or not (any(map(_was_killed, pools)) or any(_goes_beyond(one, lives, shortest) for one in lives))
+    if len(lives) == 1 or (growing == judged and one_rise):
         answer = _hold_one_rise(answer)
+    rests = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
+    if rests and row.end_level <= (1 + th.MATERIAL_SHARE) * max(rests):
+        # It comes up to where a life before it rested: that is a bound, until it is passed.
+        over = max(answer.growing - th.ONE_RISE_EARLY, 0.0)
+        answer = replace(answer, growing=answer.growing - over, unresolved=answer.unresolved + over)
     return answer, growing, judged
+
+
+def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
+    """Where lives that had begun well before another one ended, and how probable rest was in each."""
+    return [
+        (row.end_level, other.bounded)
+        for other in lives
+        if (row := other.reading) is not None and other.signal == one.signal
+        if (one.life.start - other.life.start).total_seconds() >= apart
+    ]
+
+
+def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
+    """Whether a life rises on above all levels at which those before it ended."""
+    row, before = one.reading, _before(one, lives, apart)
+    if row is None or not before or one.growing <= th.LIKELY:
+        return False
+    return row.end_level > (1 + th.MATERIAL_SHARE) * max(level for level, _ in before)
 
 
 def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:

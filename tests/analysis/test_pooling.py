@@ -20,6 +20,7 @@ from tests.analysis.records import life_of, opinion_of
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
+    from tests.analysis.curves import Array
 
 
 @cache
@@ -201,6 +202,23 @@ def rolled_out(minutes: int, growth: float, *, canary: bool = False) -> Recordin
     return together(pods)
 
 
+def replaced(first: Array, second: Array, *, pods: int = 2) -> Recording:
+    """Pods that are replaced by others at the end of the first curve; one pod restarts in place. By the minute."""
+    rng = np.random.default_rng(8)
+    at, recordings = len(first) / 60, []
+    if pods == 1:
+        curve = np.concatenate([first, second])
+        signals = {"working_set_bytes": (curve + ar1(rng, len(curve), 0.1, 0.7)) * MI}
+        return record(np.arange(len(curve)) / 60, signals, limit_bytes=GI, events=[(at, "start", None)])
+    for number in range(pods):
+        for name, curve, begin in (("old", first, 0.0), ("new", second, at)):
+            t = begin + np.arange(len(curve)) / 60
+            signals = {"working_set_bytes": (curve + ar1(rng, len(curve), 0.1, 0.7)) * MI}
+            ended = [(at, "end", None)] if name == "old" else [(at, "start", None)]
+            recordings.append(record(t, signals, pod=f"{name}-{number}", limit_bytes=GI, events=ended))
+    return together(recordings)
+
+
 def judged(recording: Recording) -> dict[str, Any]:
     """The row of the only workload."""
     rows = classify(recording).rows(named=True)
@@ -265,7 +283,28 @@ def test_two_pods_that_began_together_are_one_rise() -> None:
     one, both = judged(pods[0]), judged(together(pods))
     assert one["leak_probability"] == both["leak_probability"] <= 0.8
     apart = record(t + 3, {"working_set_bytes": rise}, pod="api-2", limit_bytes=GI)
-    assert judged(together([pods[0], apart]))["leak_probability"] > 0.8
+    assert judged(together([pods[0], apart]))["leak_probability"] <= 0.8
+
+
+@pytest.mark.parametrize("pods", [1, 2], ids=["restarted", "rolled out"])
+def test_lives_that_rise_one_after_the_other_are_one_rise(pods: int) -> None:
+    """What fills in each life anew is no surer a leak for doing so twice; what goes on beyond where a life ended is."""
+    t = np.arange(400.0)
+    again = judged(replaced(100 + 0.3 * t, 100 + 0.3 * t, pods=pods))
+    assert again["leak_probability"] <= 0.8, again["explanation"]
+    beyond = judged(replaced(100 + 0.3 * t, 100 + 0.3 * np.arange(700.0), pods=pods))
+    assert beyond["verdict"] == "leak"
+    assert beyond["leak_probability"] > 0.8, beyond["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("rested_at", "pods", "verdict"), [(220, 1, "inconclusive"), (220, 2, "inconclusive"), (130, 2, "leak")]
+)
+def test_a_rise_to_where_the_life_before_rested_is_no_leak_yet(rested_at: int, pods: int, verdict: str) -> None:
+    """The level at which a life of the same program rested is a bound for the next one, until that has passed it."""
+    first = 100 + (rested_at - 100) * np.minimum(np.arange(500) / 100, 1)
+    row = judged(replaced(first, 100 + 0.3 * np.arange(400.0), pods=pods))
+    assert row["verdict"] == verdict, row["explanation"]
 
 
 @pytest.mark.parametrize("minutes", [60, 720, 1320])
