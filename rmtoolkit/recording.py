@@ -204,7 +204,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         demand(holds=containers.select(pl.all_horizontal(*possible)).item(), found="limits or requests that cannot be")
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
-        counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values())
+        counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values(), *report.ranges.values())
         real = all(0 <= number <= ABSURD_BYTES for number in counts) and 0 <= (report.dropped_share or 0) <= 1
         demand(holds=real, found="a report of absurd numbers")
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()

@@ -258,6 +258,10 @@ class Report:
     dropped_share: float | None = None
     nodes: Mapping[str, int] = field(default_factory=dict)
     quotas: Mapping[str, int] = field(default_factory=dict)
+    #: What a container of a namespace may have at least and at most, by `namespace min` and `namespace max`.
+    ranges: Mapping[str, int] = field(default_factory=dict)
+    #: What else sets the memory of a container, or counts by it, by `namespace/workload/container`.
+    governors: Mapping[str, str] = field(default_factory=dict)
     #: The person or team that is told, by `namespace/workload` and by `namespace`.
     owners: Mapping[str, str] = field(default_factory=dict)
 
@@ -299,5 +303,7 @@ class Report:
             ),
             nodes={**self.nodes, **other.nodes},
             quotas={**self.quotas, **other.quotas},
+            ranges={**self.ranges, **other.ranges},
+            governors={**self.governors, **other.governors},
             owners=agreed([*self.owners.items(), *other.owners.items()]),
         )

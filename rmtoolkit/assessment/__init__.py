@@ -303,6 +303,7 @@ def assess(
     rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
     rows = _rows.with_owners(_rows.with_alarms(rows, oom_probability), about.report.owners)
+    rows = _rows.with_obstacles(rows, about.report)
     kills = _totals.kills_of(frames["kills"])
     rows = _rows.with_foretold(rows, kills, about.containers)
     rows = rows.with_columns(

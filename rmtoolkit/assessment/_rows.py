@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit.limits.risk import Margins, Prices
     from rmtoolkit.recording import Recording
+    from rmtoolkit.schema import Report
 
     Row = Mapping[str, Any]
 
@@ -371,6 +372,27 @@ def with_owners(rows: pl.DataFrame, owners: Mapping[str, str]) -> pl.DataFrame:
         return key.replace_strict(told, default=None, return_dtype=pl.String())
 
     return rows.with_columns(owner=pl.coalesce(of(place + "/" + pl.col("workload")), of(place)))
+
+
+def with_obstacles(rows: pl.DataFrame, report: Report) -> pl.DataFrame:
+    """Say why the advised limit cannot be applied as it is: something else sets it, or the namespace forbids it."""
+    said: list[str | None] = []
+    for row in rows.iter_rows(named=True):
+        limit, place = row["advised_limit_bytes"], row["namespace"]
+        governor = report.governors.get("/".join(row[name] or "" for name in ("namespace", "workload", "container")))
+        if limit is None or row["action"] not in OF_LIMITS:
+            said.append(None)
+        elif governor is not None:
+            said.append(governor)
+        elif limit > (most := report.ranges.get(f"{place} max", limit)):
+            said.append(f"a LimitRange of the namespace allows at most {text.configured(most)}")
+        elif (row["advised_request_bytes"] or limit) < (least := report.ranges.get(f"{place} min", 0)):
+            said.append(f"a LimitRange of the namespace allows no less than {text.configured(least)}")
+        else:
+            said.append(None)
+    obstacle = pl.Series("limit_obstacle", said, dtype=TEXT)
+    warns = pl.format("{} But {}.", "limit_reason", obstacle)
+    return rows.with_columns(obstacle, limit_reason=pl.when(obstacle.is_null()).then("limit_reason").otherwise(warns))
 
 
 def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl.DataFrame:

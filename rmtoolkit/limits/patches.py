@@ -64,6 +64,8 @@ class Resources:
     qos_then: str | None = None
     #: What a limit that is only provisional rests on.
     provisional: str | None = None
+    #: What else sets this memory, or forbids such a limit.
+    obstacle: str | None = None
 
 
 def changes(workloads: pl.DataFrame) -> list[Resources]:
@@ -85,6 +87,7 @@ def _resources(row: Mapping[str, Any]) -> Resources:
         row.get("qos_now"),
         row.get("qos_then"),
         _rests_on(row.get("advised_basis")) if row.get("provisional") else None,
+        row.get("limit_obstacle"),
     )
 
 
@@ -144,6 +147,8 @@ def documents(wanted: Iterable[Resources]) -> str:
 
 def obstacle(one: Resources) -> str | None:
     """Say why no patch can be written for a container; None where one can."""
+    if one.obstacle:
+        return printable(one.obstacle)
     if not one.kind:
         return "the kind is not known"
     kind = _KINDS.get(one.kind.lower())

@@ -49,7 +49,7 @@ UNITS: Final = {
 #: What is read of Kubernetes; objects of other kinds are passed over.
 KINDS: Final = (
     *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
-    *("Node", "Namespace", "ResourceQuota", "Event"),
+    *("Node", "Namespace", "ResourceQuota", "LimitRange", "VerticalPodAutoscaler", "HorizontalPodAutoscaler", "Event"),
 )
 #: A packed file may unpack to this much, whatever its size.
 _ALWAYS_BYTES: Final = 128 << 20

@@ -81,6 +81,20 @@ class PodSeen(NamedTuple):
     containers: tuple[ContainerSeen, ...]
 
 
+_RULES: Final = ("ResourceQuota", "LimitRange", "VerticalPodAutoscaler", "HorizontalPodAutoscaler")
+
+
+class Governor(NamedTuple):
+    """What sets the memory of a workload's containers beside its manifest, or counts by it."""
+
+    namespace: str | None
+    target: tuple[str | None, str | None]  # kind and name
+    #: None: all but those that have one of their own.
+    container: str | None
+    #: None: this container is left alone.
+    says: str | None
+
+
 @dataclass(slots=True)
 class Objects:
     pods: dict[tuple[str | None, str, str | None], list[PodSeen]] = field(default_factory=dict)
@@ -89,6 +103,9 @@ class Objects:
     evictions: dict[Key, tuple[int | None, str]] = field(default_factory=dict)
     nodes: dict[str, int] = field(default_factory=dict)
     quotas: dict[str, int] = field(default_factory=dict)
+    #: As in the report.
+    ranges: dict[str, int] = field(default_factory=dict)
+    governors: list[Governor] = field(default_factory=list)
     #: Who is told, by namespace, and by kind, namespace and name of what has pods.
     teams: dict[str, str] = field(default_factory=dict)
     teams_of: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
@@ -96,7 +113,17 @@ class Objects:
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
-        return bool(self.pods or self.owner_of or self.nodes or self.quotas or self.teams or self.evictions)
+        told = (
+            self.pods,
+            self.owner_of,
+            self.nodes,
+            self.quotas,
+            self.teams,
+            self.evictions,
+            self.ranges,
+            self.governors,
+        )
+        return any(told)
 
     def add(self, document: Mapping[str, Any], seen: int | None) -> int:
         return sum(self.take(kind, item, seen, gone=gone) for kind, item, gone in items(document))
@@ -116,8 +143,8 @@ class Objects:
             amount = _bytes(mapping(item, "status", "allocatable"), "memory")
             if amount is not None:
                 self.nodes[name] = amount
-        elif kind == "ResourceQuota":
-            self._quota(f"{namespace or 'default'}/{name}", item)
+        elif kind in _RULES:
+            self._rule(kind, namespace, name, item)
         elif kind == "Event":
             self._event(item)
         elif kind == "Namespace":
@@ -143,6 +170,23 @@ class Objects:
         hard = mapping(item, "status", "hard") or mapping(item, "spec", "hard")
         amounts = ((resource, _bytes(hard, resource)) for resource in _QUOTAS)
         self.quotas.update((f"{place} {resource}", amount) for resource, amount in amounts if amount is not None)
+
+    def _rule(self, kind: str, namespace: str | None, name: str, item: Mapping[str, Any]) -> None:
+        """Keep what a namespace may have, and what sets memory beside the manifests."""
+        spec = mapping(item, "spec")
+        if kind == "ResourceQuota":
+            self._quota(f"{namespace or 'default'}/{name}", item)
+        elif kind == "VerticalPodAutoscaler":
+            self.governors += _sets_memory(namespace, name, spec)
+        elif kind == "HorizontalPodAutoscaler":
+            self.governors += _counts_by_memory(namespace, name, spec)
+        for limits in _dicts(spec, "limits") if kind == "LimitRange" else ():
+            # What a whole pod may have at most, a container of it may not pass.
+            bounds = {"Container": (("max", min), ("min", max)), "Pod": (("max", min),)}
+            for bound, narrower in bounds.get(text_of(limits, "type") or "", ()):
+                amount, place = _bytes(mapping(limits, bound), "memory"), f"{namespace or 'default'} {bound}"
+                if amount is not None:
+                    self.ranges[place] = narrower(amount, self.ranges.get(place, amount))
 
     def _event(self, item: Mapping[str, Any]) -> None:
         """Keep what tells of an eviction: the pod itself may be gone."""
@@ -258,6 +302,34 @@ def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
     controls = sorted(owners, key=lambda one: str(one.get("controller")).lower() != "true")
     named = ((text_of(one, "kind"), text_of(one, "name")) for one in controls)
     return next(((kind, name) for kind, name in named if kind and name), None)
+
+
+def _sets_memory(namespace: str | None, name: str, spec: Mapping[str, Any]) -> Iterator[Governor]:
+    """Name the containers whose memory a VerticalPodAutoscaler sets: one that only recommends sets none."""
+    mode = text_of(mapping(spec, "updatePolicy"), "updateMode") or "Auto"
+    about = mapping(spec, "targetRef")
+    target = text_of(about, "kind"), text_of(about, "name")
+    for policy in ({}, *_dicts(mapping(spec, "resourcePolicy"), "containerPolicies")):
+        container = text_of(policy, "containerName")
+        resources = policy.get("controlledResources")
+        idle = (
+            mode == "Off"
+            or text_of(policy, "mode") == "Off"
+            or (isinstance(resources, list) and "memory" not in resources)
+        )
+        says = None if idle else f"the VerticalPodAutoscaler {name} sets its memory ({mode})"
+        yield Governor(namespace, target, None if container == "*" else container, says)
+
+
+def _counts_by_memory(namespace: str | None, name: str, spec: Mapping[str, Any]) -> Iterator[Governor]:
+    """Name the containers over whose request of memory a HorizontalPodAutoscaler counts pods."""
+    about = mapping(spec, "scaleTargetRef")
+    for metric in _dicts(spec, "metrics"):
+        source = mapping(metric, "containerResource") or mapping(metric, "resource")
+        if text_of(source, "name") == "memory" and text_of(mapping(source, "target"), "type") == "Utilization":
+            says = f"the HorizontalPodAutoscaler {name} sets the pods by its memory over its request"
+            target = text_of(about, "kind"), text_of(about, "name")
+            yield Governor(namespace, target, text_of(source, "container"), says)
 
 
 def _dicts(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -864,6 +936,18 @@ def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> dict[str, s
     return {**objects.teams, **of_workloads, **agreed(of_pods)}
 
 
+def _governed(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
+    """Say of each container what else sets its memory; what is said of it alone counts more than what is of all."""
+    found: dict[str, str | None] = {}
+    about = [row.about for row in rows if row.about["workload"] is not None and row.about["container"] is not None]
+    for one in sorted(objects.governors, key=lambda one: one.container is not None):
+        for row in about:
+            mine = (row["namespace"], row["workload_kind"], row["workload"]) == (one.namespace, *one.target)
+            if mine and one.container in (None, row["container"]):
+                found["/".join((row["namespace"], row["workload"], row["container"]))] = one.says
+    return {name: says for name, says in found.items() if says is not None}
+
+
 def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known: _Known) -> Report:
     matched = [row for row in rows if row.matched]
     pods = {(row.about["namespace"], row.about["pod"]) for row in matched}
@@ -887,6 +971,8 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
             time_axis=recording.report.time_axis,
             nodes=dict(objects.nodes),
             quotas=dict(objects.quotas),
+            ranges=dict(objects.ranges),
+            governors=_governed(objects, rows),
             owners=_teams(objects, rows, known),
         )
     )

@@ -9,6 +9,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.assessment._totals import capacity_of
+from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import report
 
@@ -102,3 +103,34 @@ def test_the_page_says_what_is_freed(recording: Recording) -> None:
     assert "1 container without a known request was not counted." in page
     bare = replace(recording, report=replace(recording.report, nodes={}, quotas={}))
     assert "section-capacity" not in report.page(report.contents(bare))
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (
+            {"governors": {"ops/ops-api/app": "the VerticalPodAutoscaler v sets its memory (Auto)"}},
+            "VerticalPodAutoscaler v",
+        ),
+        ({"governors": {"shop/ops-api/app": "somebody sets it"}}, None),
+        ({"ranges": {"ops max": 100 * MI}}, "allows at most 100 Mi"),
+        ({"ranges": {"ops min": 500 * MI}}, "allows no less than 500 Mi"),
+        ({"ranges": {"ops max": 4 * GI, "ops min": 4 * MI, "shop max": MI}}, None),
+    ],
+)
+def test_what_stands_in_the_way_of_a_limit_is_said_and_no_patch_is_written(
+    recording: Recording, told: dict[str, dict[str, int | str]], says: str | None
+) -> None:
+    """A patch would fight whoever sets the memory, or be refused: the reason says so, in every view."""
+    found = rm.assess(replace(recording, report=replace(recording.report, **told)))  # type: ignore[arg-type]
+    (row,) = found.workloads.filter(namespace="ops").to_dicts()
+    assert row["action"] == "lower_limit"
+    text = patches_yaml(found.workloads.with_columns(workload_kind=pl.lit("Deployment")))
+    if says is None:
+        assert row["limit_obstacle"] is None
+        assert "name: ops-api" in text
+    else:
+        assert says in row["limit_obstacle"]
+        assert row["limit_reason"].endswith(f" But {row['limit_obstacle']}.")
+        assert "name: ops-api" not in text
+        assert f"#   ops/ops-api/app: {row['limit_obstacle']}" in text

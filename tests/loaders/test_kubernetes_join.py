@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
@@ -403,6 +403,78 @@ def test_nodes_and_quotas_are_in_the_report(tmp_path: Path) -> None:
     recording = rm.read(save(tmp_path, top(FLAT), listed(pod(), node, quota)))
     assert recording.report.nodes == {"node-a": 8_192_000}
     assert recording.report.quotas == {"shop/q limits.memory": 10 << 30}
+    assert rm.read_recording(recording.write(tmp_path / "kept.parquet")).report == recording.report
+
+
+VPA: Final = {
+    "kind": "VerticalPodAutoscaler",
+    "metadata": {"name": "watch", "namespace": "shop"},
+    "spec": {"targetRef": {"kind": "Deployment", "name": "api"}},
+}
+HPA: Final = {
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "count", "namespace": "shop"},
+    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "api"}},
+}
+
+
+def policy(**content: Any) -> dict[str, Any]:
+    """A VerticalPodAutoscaler with a policy for one container."""
+    return {**VPA, "spec": {**VPA["spec"], "resourcePolicy": {"containerPolicies": [content]}}}
+
+
+def metric(target: str, name: str = "memory", **more: Any) -> dict[str, Any]:
+    """A HorizontalPodAutoscaler with one metric."""
+    source = {"name": name, "target": {"type": target}, **more}
+    return {**HPA, "spec": {**HPA["spec"], "metrics": [{"resource": source}]}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (VPA, "the VerticalPodAutoscaler watch sets its memory (Auto)"),
+        ({**VPA, "spec": {**VPA["spec"], "updatePolicy": {"updateMode": "Off"}}}, None),
+        ({**VPA, "spec": {"targetRef": {"kind": "StatefulSet", "name": "api"}}}, None),
+        ({**VPA, "metadata": {"name": "watch", "namespace": "test"}}, None),
+        (policy(containerName="api", mode="Off"), None),
+        (policy(containerName="*", controlledResources=["cpu"]), None),
+        (policy(containerName="other", mode="Off"), "the VerticalPodAutoscaler watch sets its memory (Auto)"),
+        (
+            metric("Utilization"),
+            "the HorizontalPodAutoscaler count sets the pods by its memory over its request",
+        ),
+        (metric("AverageValue"), None),
+        (metric("Utilization", "cpu"), None),
+        ({**VPA, "spec": None}, None),
+        ({**HPA, "spec": {"metrics": [None, {"resource": 7}], "scaleTargetRef": []}}, None),
+    ],
+)
+def test_what_sets_memory_beside_the_manifest_is_known(tmp_path: Path, rule: dict[str, Any], says: str | None) -> None:
+    """Of this container only, and only where it is memory that is set or counted by."""
+    replicas = {
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": "api-7d9f8b6c5d",
+            "namespace": "shop",
+            "ownerReferences": [{"kind": "Deployment", "name": "api", "controller": True}],
+        },
+    }
+    recording = rm.read(save(tmp_path, top(FLAT), listed(pod(), replicas, rule)))
+    assert recording.report.governors == ({} if says is None else {"shop/api/api": says})
+
+
+def test_the_narrowest_range_of_a_namespace_holds(tmp_path: Path) -> None:
+    """Of several, and of a whole pod's at most; what is no memory, and other kinds of it, are passed over."""
+    limits = [
+        {"type": "Container", "max": {"memory": "2Gi"}, "min": {"memory": "16Mi"}},
+        {"type": "Container", "max": {"cpu": "4"}, "min": {"memory": "64Mi"}},
+        {"type": "Pod", "max": {"memory": "1Gi"}, "min": {"memory": "1Gi"}},
+        {"type": "PersistentVolumeClaim", "max": {"memory": "1Mi"}},
+        None,
+    ]
+    given = {"kind": "LimitRange", "metadata": {"name": "r", "namespace": "shop"}, "spec": {"limits": limits}}
+    recording = rm.read(save(tmp_path, top(FLAT), listed(pod(), given)))
+    assert recording.report.ranges == {"shop max": 1 << 30, "shop min": 64 * MI}
     assert rm.read_recording(recording.write(tmp_path / "kept.parquet")).report == recording.report
 
 
