@@ -646,10 +646,10 @@ def _more_strangers() -> None:
          **_http("POST /v2/a/blobs/uploads/\n"))
     _run("docker-registry", "asked for what is not there", "collect", 128, 480, rate=30,
          **_http("/v2/a$n/manifests/latest", kept=0))
-    job = _http('POST /rc/noop\n{"_async":true,"value":"$v"}')
+    job: dict[str, Any] = _http('POST /rc/noop\n{"_async":true,"value":"$v"}')
     _run("rclone", "jobs kept for a day", "leak", 192, 560, size=2000, item=4500, rate=15, **job)
     _run("rclone", "jobs kept for 40 seconds", "expire", 160, 480, size=2000, rate=15, set_={"age": "40s"},
-         **job | {"kept": 0})
+         **{**job, "kept": 0})
     talk: dict[str, Any] = {
         "mode": "hold", "ends": 0, "send": "NICK a$n\r\nUSER a$n 0 * :a\r\nJOIN #c$n\r\nTOPIC #c$n :$v\r\n",
     }

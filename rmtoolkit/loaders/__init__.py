@@ -290,7 +290,7 @@ READERS: Final = (
         None,
         "what `kubectl top` lacks: limits, owners, restarts, versions",
         "`kubectl get pods,replicasets,nodes -A -o json > pods.json` (or `-o yaml`), once or from time to time, read "
-        "together with the log",
+        "together with the log; with `limitranges,hpa,vpa` among them no patch fights these",
     ),
     Reader(
         Form.CSV,

@@ -406,12 +406,12 @@ def test_nodes_and_quotas_are_in_the_report(tmp_path: Path) -> None:
     assert rm.read_recording(recording.write(tmp_path / "kept.parquet")).report == recording.report
 
 
-VPA: Final = {
+VPA: Final[dict[str, Any]] = {
     "kind": "VerticalPodAutoscaler",
     "metadata": {"name": "watch", "namespace": "shop"},
     "spec": {"targetRef": {"kind": "Deployment", "name": "api"}},
 }
-HPA: Final = {
+HPA: Final[dict[str, Any]] = {
     "kind": "HorizontalPodAutoscaler",
     "metadata": {"name": "count", "namespace": "shop"},
     "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "api"}},

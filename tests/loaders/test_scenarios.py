@@ -1284,7 +1284,7 @@ def test_what_a_program_wrote_is_read_right_or_not_at_all(tmp_path: Path, progra
         if isinstance(truth, tuple):
             with pytest.raises(RmtoolkitError) as caught:
                 rm.read(place, **options)
-            assert all(words in str(caught.value) for words in truth)
+            assert all(str(words) in str(caught.value) for words in truth)
             return
         found = rm.read(place, **options)
     ids = found.containers["container_id"].to_list()
