@@ -384,7 +384,7 @@ def test_folders_that_are_links_are_entered(tmp_path: Path) -> None:
         ("limits CALM --oom-probability 5", "'5' is no chance between 0 and 1. Write it like 0.05 or 5%."),
         ("explain CALM calm", "The workload comes first: rmtoolkit explain WORKLOAD SOURCE."),
         ("classify data/heap/warm-jackdaw.heaptrack.zst", "Hint: `rmtoolkit heap FILE` reads it"),
-        ("classify data/samples/truth.csv", "Hint: the first line of a table names a time and a memory column"),
+        ("classify data/samples/truth.csv", "such as `time,rss_bytes`. Hint: call the columns time"),
     ],
 )
 def test_a_slip_is_answered_with_what_was_meant(

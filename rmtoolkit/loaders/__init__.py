@@ -507,7 +507,8 @@ class _SortedOut(NamedTuple):
 
 
 _A_HEAP: Final = "Hint: `rmtoolkit heap FILE` reads it, in Python `rm.read_heap`."
-_A_TABLE: Final = "Hint: the first line of a table names a time and a memory column, such as `time,rss_bytes`."
+_A_TABLE: Final = "Hint: call the columns time, namespace, pod, container and memory_bytes."
+_A_HEAD: Final = "a first line that names a time and a memory column, such as `time,rss_bytes`"
 
 
 def _sort_out(found: Sequence[Path]) -> _SortedOut:
@@ -620,8 +621,10 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         return ReadError(msg)
     if len(skipped) == 1:
         file, why = skipped[0]
-        why_not = _A_HEAP if why == Form.HEAP else _A_TABLE if file.suffix.lower() in (".csv", ".tsv") else None
-        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=why_not)
+        if file.suffix.lower() in (".csv", ".tsv"):
+            head = _File(file).text.strip().split("\n", 1)[0].rstrip() or why
+            return ReadError.at(file, found=head, expected=_A_HEAD, line=1, hint=_A_TABLE)
+        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=_A_HEAP if why == Form.HEAP else None)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
 
 

@@ -77,12 +77,14 @@ def test_a_rise_near_the_end_is_no_surer_than_one_since_the_start() -> None:
         assert "undecided until" in row["headline"]
 
 
-@pytest.mark.parametrize(("later", "verdict"), [(0, "inconclusive"), (60, "leak")])
-def test_a_second_pod_that_rises_later_is_no_cache_of_one_life(later: int, verdict: str) -> None:
-    """Below 96 samples the rise of two pods is a leak where they began apart; together they saw it once."""
-    line = 100 + 400 * np.arange(90) / 90
+@pytest.mark.parametrize(
+    ("later", "times", "verdict"), [(0, 1.4, "inconclusive"), (60, 1, "inconclusive"), (60, 1.4, "leak")]
+)
+def test_a_second_pod_that_rises_beyond_the_first_is_no_cache(later: int, times: float, verdict: str) -> None:
+    """Below 96 samples two pods that rise are a leak where the later one passes the earlier: else they saw one rise."""
     pods = []
     for pod in range(2):
+        line = 100 + 400 * np.arange(90) / 90 * (times if pod else 1)
         values = (line + small_noise(np.random.default_rng(pod), line)) * MI
         name = f"api-{pod}"
         t = minutes(90) + pod * later / 60

@@ -571,7 +571,7 @@ SHEETS = {
         "rss_bytes",
     ),
     "a spreadsheet in German": Sheet(
-        "Zeit;Pod;Speicher (MB)", lambda t, b: f"{day_first(t)};db-0;{b >> 20}", ("Zeit;Pod", "Call the columns time")
+        "Zeit;Pod;Speicher (MB)", lambda t, b: f"{day_first(t)};db-0;{b >> 20}", ("Zeit;Pod", "call the columns time")
     ),
     "years of two digits": Sheet(
         "time;rss_bytes", lambda t, b: f"{dt.datetime.fromtimestamp(t, dt.UTC):%d.%m.%y %H:%M:%S};{b}", "rss_bytes"
@@ -602,7 +602,7 @@ SHEETS = {
     "Azure's Log Analytics": Sheet(
         '"TimeGenerated [UTC]",Computer,CounterName,CounterValue',
         lambda t, b: f'"{iso(t)}",aks,memoryWorkingSetBytes,{b}',
-        ("other text", "a time and a memory column"),
+        ("TimeGenerated [UTC]", "a time and a memory column"),
     ),
     "CloudWatch, percents": Sheet(
         "Label,MemoryUtilization\nUnit,Percent", lambda t, b: f"{iso(t)},{b / 2**30}", ("no memory column", "metrics={")

@@ -19,7 +19,7 @@ import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
-from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
+from rmtoolkit.loaders.prometheus._decode import NO_SAMPLES, UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
 from rmtoolkit.loaders.server import Client, DamagedError, ServerError, TooMuchError
 
@@ -488,7 +488,10 @@ class BulkFetch:
                 decoder = Decoder() if is_empty else _taken(content, client)
             if decoder.partial:
                 raise DamagedError(_NOT_WHOLE)
-            return decoder.finish()
+            found = decoder.finish()
+            # Who has no sample in this stretch has some in others, and stays silent in JSON too.
+            found.left_out.pop(NO_SAMPLES, None)
+            return found
 
         decoded = client.ask("/api/v1/read", {}, read, data=body, headers=HEADERS, pieces=True, types=(CONTENT_TYPE,))
         external = self._added(client, selector, time, decoded.labels)
