@@ -479,7 +479,10 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             every = list(advise(rows.row(at, named=True)))
             found = next((one for one in every if _fits(one, action)), Advice.of(f"only_{action}"))
             until = next((one.until for one in every if one.until is not None), until)
-        of_advice = (found.sentence, found.text.rstrip(".") + ".", found.setting, found.expected, found.until or until)
+        # Rows of verdicts alone have none.
+        but = "" if row.get("limit_obstacle") is None else f" But {row['limit_obstacle']}."
+        words = found.sentence + but, found.text.rstrip(".") + "." + but
+        of_advice = (*words, found.setting, found.expected, found.until or until)
         said.append((*of_advice, _worst(row), _limit_because(row), _alarm_text(row)))
     names = "next_step next_text setting expected undecided_until worst_until_then limit_because alarm_text"
     return with_values(rows, said, names)
@@ -490,7 +493,7 @@ _SAID_FROM: Final = (
     "alarm kills_7d last_kill limit_at hours_to_limit limit_known oom_probability_30d verdict growing "
     "growth_bytes_per_day oom_probability_24h oom_probability_7d action bound_by undecided_until next_step kills_now "
     "killed_limit_bytes limit_bytes need_bytes need_of advised_limit_bytes advised_oom_probability wait_seconds "
-    "history_seconds risk_basis"
+    "history_seconds risk_basis limit_obstacle"
 )
 
 

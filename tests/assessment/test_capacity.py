@@ -132,5 +132,6 @@ def test_what_stands_in_the_way_of_a_limit_is_said_and_no_patch_is_written(
     else:
         assert says in row["limit_obstacle"]
         assert row["limit_reason"].endswith(f" But {row['limit_obstacle']}.")
+        assert row["next_step"].endswith(f" But {row['limit_obstacle']}.")
         assert "name: ops-api" not in text
         assert f"#   ops/ops-api/app: {row['limit_obstacle']}" in text
