@@ -42,7 +42,9 @@ def main() -> None:
     # The wheel is built from the sdist: what that lacks shows here, not at a user's.
     with tempfile.TemporaryDirectory() as source:
         with tarfile.open(sdist) as packed:
-            packed.extractall(source, filter="data")
+            # Python 3.11 has had it since its fourth patch only, and then by this name.
+            packed.extraction_filter = getattr(tarfile, "data_filter", None)
+            packed.extractall(source)  # noqa: S202 - we have just packed it
         subprocess.run([*build, "-t", "wheel"], cwd=Path(source, sdist.name[:-7]), check=True, stdout=sys.stderr)
     words = {"@VERSION@": version, "@HOME@": options.home.rstrip("/")}
     files = {"kubectl-rmtoolkit": _filled("kubectl-rmtoolkit", words), "LICENSE": (ROOT / "LICENSE").read_bytes()}
