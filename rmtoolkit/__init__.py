@@ -59,7 +59,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
 
         return version("rmtoolkit")
     if name in _HOMES:
-        # What is imported stays: looking for garbage in it took a fifth of the time.
+        # What is imported stays: looking for garbage in it took a tenth of the time.
         looks = gc.isenabled()
         gc.disable()
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping  # noqa: TC003 - reports are decoded by their types
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -233,9 +233,12 @@ ANEW: Final = "rows that start anew in time with other values, as of another clu
 LOST_ROWS: Final = (NO_TIME, "rows of no known container", NO_TIMES, NO_PAIR, ANEW)
 
 
-def agreed(said: Iterable[tuple[str, str]]) -> dict[str, str]:
+_Said = TypeVar("_Said", str, int)
+
+
+def agreed(said: Iterable[tuple[str, _Said]]) -> dict[str, _Said]:
     """Keep what all say alike; of what they do not agree on nothing is known."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[_Said]] = {}
     for name, value in said:
         found.setdefault(name, set()).add(value)
     return {name: values.pop() for name, values in found.items() if len(values) == 1}
@@ -303,7 +306,7 @@ class Report:
             ),
             nodes={**self.nodes, **other.nodes},
             quotas={**self.quotas, **other.quotas},
-            ranges={**self.ranges, **other.ranges},
-            governors={**self.governors, **other.governors},
+            ranges=agreed([*self.ranges.items(), *other.ranges.items()]),
+            governors=agreed([*self.governors.items(), *other.governors.items()]),
             owners=agreed([*self.owners.items(), *other.owners.items()]),
         )

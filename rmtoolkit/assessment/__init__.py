@@ -86,7 +86,8 @@ class Assessment:
         All of them in a few figures: counts, kills, what can be given back, what to start with, a sentence.
     workloads
         A row per workload container, in the order of urgency: what is or will be killed, leaks, what is above the
-        target, what is open, the rest, what is accepted.
+        target, what is open, the rest, what is accepted. `limit_obstacle` says what else sets the memory or forbids the
+        advised limit, which then has no patch; null: nothing that is known.
     instances
         A row per pod and container, with the same columns and `lives`: verdict, layers, kills and chances are its own,
         limits and words about them those of its workload.

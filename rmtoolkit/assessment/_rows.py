@@ -366,33 +366,28 @@ def with_growth(rows: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
 
 def with_owners(rows: pl.DataFrame, owners: Mapping[str, str]) -> pl.DataFrame:
     """Name the person or team that is told of a workload, else of its namespace."""
-    told, place = dict(owners), pl.col("namespace")
-
-    def of(key: pl.Expr) -> pl.Expr:
-        return key.replace_strict(told, default=None, return_dtype=pl.String())
-
-    return rows.with_columns(owner=pl.coalesce(of(place + "/" + pl.col("workload")), of(place)))
+    place = pl.col("namespace")
+    of_workload = _known(place + "/" + pl.col("workload"), owners, TEXT)
+    return rows.with_columns(owner=pl.coalesce(of_workload, _known(place, owners, TEXT)))
 
 
 def with_obstacles(rows: pl.DataFrame, report: Report) -> pl.DataFrame:
     """Say why the advised limit cannot be applied as it is: something else sets it, or the namespace forbids it."""
-    said: list[str | None] = []
-    for row in rows.iter_rows(named=True):
-        limit, place = row["advised_limit_bytes"], row["namespace"]
-        governor = report.governors.get("/".join(row[name] or "" for name in ("namespace", "workload", "container")))
-        if limit is None or row["action"] not in OF_LIMITS:
-            said.append(None)
-        elif governor is not None:
-            said.append(governor)
-        elif limit > (most := report.ranges.get(f"{place} max", limit)):
-            said.append(f"a LimitRange of the namespace allows at most {text.configured(most)}")
-        elif (row["advised_request_bytes"] or limit) < (least := report.ranges.get(f"{place} min", 0)):
-            said.append(f"a LimitRange of the namespace allows no less than {text.configured(least)}")
-        else:
-            said.append(None)
-    obstacle = pl.Series("limit_obstacle", said, dtype=TEXT)
-    warns = pl.format("{} But {}.", "limit_reason", obstacle)
-    return rows.with_columns(obstacle, limit_reason=pl.when(obstacle.is_null()).then("limit_reason").otherwise(warns))
+    place = pl.concat_str(pl.col("namespace", "workload", "container").fill_null(""), separator="/")
+    told = _known(place, report.governors, TEXT)
+    limit, request = pl.col("advised_limit_bytes"), pl.coalesce("advised_request_bytes", "advised_limit_bytes")
+    for bound, words in (("max", "at most"), ("min", "no less than")):
+        amount = _known(pl.col("namespace") + f" {bound}", report.ranges, WHOLE)
+        allowed = {size: text.configured(size) for size in report.ranges.values()}
+        says = pl.format(f"a LimitRange of the namespace allows {words} {{}}", _known(amount, allowed, TEXT))
+        told = pl.coalesce(told, pl.when((limit > amount) if bound == "max" else (request < amount)).then(says))
+    rows = rows.with_columns(limit_obstacle=pl.when(limit.is_not_null() & pl.col("action").is_in(OF_LIMITS)).then(told))
+    warns = pl.format("{} But {}.", "limit_reason", "limit_obstacle")
+    return rows.with_columns(limit_reason=pl.coalesce(warns, "limit_reason"))
+
+
+def _known(key: pl.Expr, told: Mapping[Any, Any], dtype: pl.DataType) -> pl.Expr:
+    return key.replace_strict(dict(told), default=None, return_dtype=dtype)
 
 
 def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl.DataFrame:

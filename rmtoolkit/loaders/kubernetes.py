@@ -938,13 +938,16 @@ def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> dict[str, s
 
 def _governed(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
     """Say of each container what else sets its memory; what is said of it alone counts more than what is of all."""
+    containers: dict[tuple[str | None, ...], list[str]] = {}
+    for row in rows:
+        namespace, kind, workload, name = (row.about[key] for key in ("namespace", "workload_kind", *WORKLOAD[2:]))
+        if workload is not None and name is not None:
+            containers.setdefault((namespace, kind, workload), []).append(name)
     found: dict[str, str | None] = {}
-    about = [row.about for row in rows if row.about["workload"] is not None and row.about["container"] is not None]
     for one in sorted(objects.governors, key=lambda one: one.container is not None):
-        for row in about:
-            mine = (row["namespace"], row["workload_kind"], row["workload"]) == (one.namespace, *one.target)
-            if mine and one.container in (None, row["container"]):
-                found["/".join((row["namespace"], row["workload"], row["container"]))] = one.says
+        for name in containers.get((one.namespace, *one.target), ()):
+            if one.container in (None, name):
+                found[f"{one.namespace or ''}/{one.target[1]}/{name}"] = one.says
     return {name: says for name, says in found.items() if says is not None}
 
 

@@ -16,6 +16,7 @@ from rmtoolkit.assessment import classify
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders import kubernetes
 from rmtoolkit.loaders.kubernetes import WITHOUT_OBJECTS
+from rmtoolkit.schema import Report
 from rmtoolkit.views import exports
 from tests.loaders.kubernetes import API, MI, T0, at, container, ended, listed, owned, pod, running, save, status, top
 
@@ -461,6 +462,25 @@ def test_what_sets_memory_beside_the_manifest_is_known(tmp_path: Path, rule: dic
     }
     recording = rm.read(save(tmp_path, top(FLAT), listed(pod(), replicas, rule)))
     assert recording.report.governors == ({} if says is None else {"shop/api/api": says})
+
+
+def test_what_sets_memory_is_known_without_namespaces_too(tmp_path: Path) -> None:
+    """As in a dump that somebody cut down: what has no namespace is of what has none."""
+    alone = pod(owner=("Deployment", "api"))
+    del alone["metadata"]["namespace"]
+    watch = {**VPA, "metadata": {"name": "watch"}}
+    recording = rm.read(save(tmp_path, pods_log(API), listed(alone, watch)))
+    assert about(recording, "namespace", "workload", "container") == [(None, "api", "api")]
+    assert list(recording.report.governors) == ["/api/api"]
+    (row,) = rm.assess(recording).workloads.to_dicts()
+    assert row["limit_obstacle"] == "the VerticalPodAutoscaler watch sets its memory (Auto)"
+
+
+def test_what_two_clusters_say_otherwise_is_not_known() -> None:
+    """A namespace of both may have a range in each; one that only one has, or both alike, is known."""
+    one = Report(ranges={"shop max": 1, "ops max": 2, "a min": 3}, governors={"shop/api/api": "it"})
+    both = one.joined(Report(ranges={"shop max": 2, "ops max": 2}, governors={"shop/api/api": "another"}))
+    assert (both.ranges, both.governors) == ({"ops max": 2, "a min": 3}, {})
 
 
 def test_the_narrowest_range_of_a_namespace_holds(tmp_path: Path) -> None:
