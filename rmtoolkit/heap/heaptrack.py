@@ -541,7 +541,7 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
     told = _report(found, summary, stacks, frames, cut)
-    rows = pl.DataFrame(account.rows, schema=dict.fromkeys(Row._fields, pl.Int64), orient="row")
+    rows = pl.DataFrame(account.rows, schema=dict.fromkeys(Row._fields, pl.Int64))
     timeline = rows.select(
         time_seconds=pl.col("ms") / 1000,
         live_bytes="live",

@@ -286,7 +286,7 @@ def _slows(kept: Floats) -> NDArray[np.bool_]:
     grown = kept - kept[:, :1]
     begin = (grown <= _BEGUN * grown[:, -1:]).sum(axis=1, keepdims=True) - 1
     marks = begin - 1 + (parts - begin) * np.linspace(1 / 4, 1, 4)
-    low = marks.clip(min=0).astype(np.int64)
+    low = marks.astype(np.int64)
     after = np.minimum(low + 1, parts - 1)
     at = np.take_along_axis(kept, low, axis=1)
     second, third, fourth = np.diff(at + (marks - low) * (np.take_along_axis(kept, after, axis=1) - at), axis=1).T

@@ -622,7 +622,7 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
     if len(skipped) == 1:
         file, why = skipped[0]
         if file.suffix.lower() in (".csv", ".tsv"):
-            head = _File(file).text.strip().split("\n", 1)[0].rstrip() or why
+            head = _File(file).text.strip().split("\n", 1)[0]
             return ReadError.at(file, found=head, expected=_A_HEAD, line=1, hint=_A_TABLE)
         return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=_A_HEAP if why == Form.HEAP else None)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)

@@ -79,7 +79,6 @@ HEAPTRACK: Final = "v 10500 3\nX app\nI 1000 5f1ab1\n"
         (STATS, Form.JEMALLOC),
         (STATS_TEXT, Form.JEMALLOC),
         (json.dumps({"log": STATS, "stream": "stderr"}), Form.JEMALLOC),
-        ("ready\n" * 100_000 + STATS, Form.JEMALLOC),
         (TABLE, Form.CSV),
         ("timestamp;pod;working_set\n", Form.CSV),
         (HEAPTRACK, Form.HEAP),
@@ -99,6 +98,28 @@ def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pa
     file = tmp_path / "misleading.md"
     file.write_bytes(gzip.compress(text.encode()) if pack else text.encode())
     assert recognise(file)[0] is form
+
+
+#: Of each row that may stand behind more than the head of a file.
+BEHIND: Final = {
+    "KUBECTL read_kubectl_top": METRICS,
+    "JEMALLOC read_jemalloc_stats": STATS,
+    "MALLOC read_malloc_info": '<malloc version="1">\n',
+    "KERNEL read_kernel": "oom-kill:constraint=CONSTRAINT_MEMCG\n",
+    "KUBECTL a table": TOP,
+}
+
+
+def test_what_comes_late_in_a_log_is_found(tmp_path: Path) -> None:
+    """Behind more than the head; behind objects of Kubernetes there are metrics, but a table in them is a quotation."""
+    assert sum(row.behind is not None for row in READERS) == len(BEHIND)
+    objects = '{"kind": "Pod", "metadata": {"uid": "1"}}\n'
+    file = tmp_path / "a"
+    for name, text in BEHIND.items():
+        for first, form in (("", Form[name.split()[0]]), (objects, Form[name.split()[0]])):
+            file.write_text(first + "ready\n" * 100_000 + text)
+            quoted = first and text is TOP
+            assert recognise(file)[0] is (Form.OBJECTS if quoted else form), name
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in (DATA / "kubectl").glob("*.*")))

@@ -128,6 +128,17 @@ def test_any_moment_comes_back(moment: dt.datetime, form: str, before: str) -> N
     assert (again[0] if of_day is None else again[0].at(of_day)) == stamp
 
 
+@pytest.mark.parametrize("form", [form for form in FORMATS if "%Y" in form])
+def test_a_date_is_no_earlier_than_1970(form: str) -> None:
+    """In any format; nor is it later than 2200, whether a form goes as far or not."""
+    years = ((1969, False), (1970, True), (2099, True), (2200, form.startswith("%Y-")), (2201, False))
+    for year, is_date in years:
+        for month in (1, 12):
+            found = find(dt.datetime(year, month, 31, 23, 59, 59, tzinfo=dt.UTC).strftime(form))
+            is_dated = found is not None and found[0].kind is Kind.DATED
+            assert is_dated is is_date or (is_dated and year == 2200), (year, month)
+
+
 @settings(max_examples=300, deadline=None)
 @given(text=st.text(st.sampled_from(list("0123456789:.,-/+ TZNovAPM年月日\u0663")), max_size=30))
 def test_no_text_crashes(text: str) -> None:

@@ -327,6 +327,28 @@ def test_an_error_stays_until_the_next_action_and_what_it_calls_does_not_hide_it
     wiring.close()
 
 
+def test_what_is_closed_does_nothing_any_more() -> None:
+    """Not when a trait changes, nor when a button is pressed, nor when the page sends something."""
+    wiring, page, button, control = Wiring(), Page(), ipywidgets.Button(), ipywidgets.IntText()
+    done: list[str] = []
+    wiring.watch(control, "value", lambda _: done.append("value"))
+    wiring.press(button, lambda: done.append("press"))
+    wiring.hear(page, lambda kind, _: done.append(kind))
+
+    def used() -> list[str]:
+        done.clear()
+        control.value += 1
+        button.click()
+        page._handle_custom_msg({"kind": "send"}, [])
+        return list(done)
+
+    assert used() == ["value", "press", "send"]
+    wiring.close()
+    assert used() == []
+    for widget in (page, button, control):
+        widget.close()
+
+
 def test_a_slider_has_the_ends_that_it_is_given() -> None:
     """Beyond the old ones too, on both sides; slider and box agree; to reach a value, only the end in the way moves."""
     made = slider("Limit", 5, 0, 10, step=1, unit="Mi")
