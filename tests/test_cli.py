@@ -299,7 +299,7 @@ def test_only_the_command_that_is_asked_for_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "sample what runs now into a file" in done.stdout
     assert "--fail-on" in done.stdout
-    ours = ["rmtoolkit.cli", "rmtoolkit.cli._sources", "rmtoolkit.cli.classify", "rmtoolkit.text"]
+    ours = ["rmtoolkit.cli", "rmtoolkit.cli._sources", "rmtoolkit.cli.judging", "rmtoolkit.text"]
     assert done.stderr.split() == ours
 
 
@@ -307,7 +307,9 @@ def test_a_panic_of_a_library_is_one_line_and_no_finding(
     calm: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What polars raises is no Exception, and a pipeline must never take it for a leak."""
-    monkeypatch.setattr("rmtoolkit.cli.classify.run", lambda _: pl.Series([1 << 62], dtype=pl.Datetime("ms")).to_list())
+    monkeypatch.setattr(
+        "rmtoolkit.cli.judging.classify", lambda _: pl.Series([1 << 62], dtype=pl.Datetime("ms")).to_list()
+    )
     assert cli.main(["classify", str(calm)]) == 2
     said = capsys.readouterr().err
     assert said.startswith("rmtoolkit: internal error, PanicException: ")
@@ -337,7 +339,7 @@ def test_what_was_printed_before_stands_before() -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(out):
         sys.stdout.write("first\n")
-        _sources.stream(b"then")
+        _sources.deliver("Told", None, ".json", lambda _: b"then")
     out.seek(0)
     assert out.read() == "first\nthen"
 

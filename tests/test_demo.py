@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.cli import demo
+from rmtoolkit.cli import judging
 from rmtoolkit.exceptions import RmtoolkitError
 
 ROOT = Path(__file__).parents[1]
@@ -17,9 +17,9 @@ ROOT = Path(__file__).parents[1]
 
 def test_every_sample_has_a_row_and_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table in the terminal, without its details, and the page show each sample that the README's table names."""
-    page = demo.show(ROOT / demo.SAMPLES, tmp_path / "out" / "demo.html")
+    page = judging.show_samples(ROOT / judging.SAMPLES, tmp_path / "out" / "demo.html")
     shown, printed = page.read_text(encoding="utf-8"), capsys.readouterr().out
-    with (ROOT / demo.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
+    with (ROOT / judging.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
         names = [row["workload"] for row in csv.DictReader(file)]
     assert len(names) >= 10
     assert "<title>rmtoolkit demo" in shown
@@ -35,9 +35,9 @@ def test_every_verdict_is_the_truth() -> None:
 
     Two leaks of forty and sixty samples rise since their start as a cache does that fills: these stay open.
     """
-    with (ROOT / demo.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
+    with (ROOT / judging.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
         truth = {row["workload"]: row for row in csv.DictReader(file)}
-    verdicts = rm.classify(rm.read(ROOT / demo.SAMPLES))
+    verdicts = rm.classify(rm.read(ROOT / judging.SAMPLES))
     said = {row["workload"]: row for row in verdicts.iter_rows(named=True)}
     assert said.keys() == truth.keys()
     wrong = [
@@ -53,4 +53,4 @@ def test_every_verdict_is_the_truth() -> None:
 def test_missing_samples_are_named(tmp_path: Path) -> None:
     """Where neither a clone nor a wheel has samples, the demo says where it looked."""
     with pytest.raises(RmtoolkitError, match=r"no samples in '.*nowhere'.*install it again"):
-        demo.show(tmp_path / "nowhere")
+        judging.show_samples(tmp_path / "nowhere")

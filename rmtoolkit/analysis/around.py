@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import Advice, Evidence, Layer, Statistic
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal, Verdict
-from rmtoolkit.text import configured, memory, number, small_memory, texts
+from rmtoolkit.text import configured, filled, memory, number, small_memory, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -291,7 +291,7 @@ def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:
     """Say in a headline what lies around the heap; None of what only grows."""
     clause = texts("analysis/words")["clause"].get(cause or "")
     found = next((piece for piece in evidence if piece.statistic in _SAYS), None)
-    return clause.format(memory(found.estimate)) if clause is not None and found is not None else None
+    return filled(clause, found) if clause is not None and found is not None else None
 
 
 #: Statistics of which a headline speaks.

@@ -15,7 +15,7 @@ from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
-from rmtoolkit.text import MI, count, hours, memory, number, printable, share, small_memory, texts
+from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, small_memory, texts
 
 if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
@@ -62,7 +62,7 @@ def answer(heap: HeapProfile) -> HeapAnswer:
 
 def _told(name: str, **figures: object) -> tuple[str, str]:
     told = texts("analysis/heap")[name]
-    return told["headline"].format(**figures), told["next"].format(**figures)
+    return filled(told["headline"], figures), filled(told["next"], figures)
 
 
 def _growth(reading: HeapReading) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
-from rmtoolkit.text import hours, moment, texts
+from rmtoolkit.text import filled, hours, moment, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,7 +159,7 @@ class Evidence:
         start, end = (main.life.start, main.life.end) if main is not None else (None, None)
         return cls(
             says or Says(told["says"]),
-            told["text"].format(**figures),
+            filled(told["text"], figures),
             value,
             int(told["weight"]) if weight is None else weight,
             shown,
@@ -636,7 +636,7 @@ class Advice:
     @classmethod
     def of(cls, name: str, because: str | None = None, until: dt.datetime | None = None, **figures: object) -> Advice:
         """Fill figures into what stands under a name in `advice.toml`."""
-        said = {part: words.format(**figures) for part, words in texts("analysis/advice")[name].items()}
+        said = {part: filled(words, figures) for part, words in texts("analysis/advice")[name].items()}
         return cls(said["text"], said.get("setting"), said.get("expected"), because or said.get("because"), until)
 
     @property

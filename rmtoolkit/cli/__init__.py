@@ -149,8 +149,9 @@ class _Command(_Parser):
     def parse_known_args(self, *words: Any, **options: Any) -> Any:  # noqa: ANN401 - as argparse has it
         name = self.prog.split()[-1]
         add_options(self, name)
-        # Each command is a module of its name; only the one that is asked for is imported.
-        self.set_defaults(run=import_module(f"rmtoolkit.cli.{name}").run)
+        # Only what is asked for is imported.
+        home, _, run = texts("cli/commands")["commands"][name]["run"].partition(":")
+        self.set_defaults(run=getattr(import_module(f"rmtoolkit.cli.{home}"), run))
         found, unknown = super().parse_known_args(*words, **options)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")

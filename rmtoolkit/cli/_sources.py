@@ -18,24 +18,18 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.lake import Lake
-    from rmtoolkit.limits.risk import Prices
     from rmtoolkit.recording import Recording
 
 DONE: Final = 0
 FINDINGS: Final = 1
 BAD_INPUT: Final = 2
 
-#: What servers are asked with, and what files do not say of themselves.
-_OF_SERVERS: Final = ("step", "token_file", "tenant", "ca_file", "remote_read")
 _FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
-_SEVERAL: Final = ("namespace", "workload", "pod")
-_TIMES: Final = ("start", "end", "last")
-_SNAPSHOTS: Final = ("timezone", "time", "interval")
 
 
 def is_plugin() -> bool:
@@ -61,8 +55,8 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     def add(place: argparse._ActionsContainer, takes: Sequence[str]) -> None:
         for one in takes:
             if (group := told["groups"].get(one)) is not None:
-                title = group.get("title")
-                inner = place.add_argument_group(title) if title else place.add_mutually_exclusive_group()
+                inner = place.add_argument_group(group["title"]) if "title" in group else place
+                inner = place.add_mutually_exclusive_group() if group.get("exclusive") else inner
                 add(inner, group["takes"])
                 continue
             option: dict[str, Any] = {**told["options"].get(one, {}), **own.get(one, {})}
@@ -73,8 +67,21 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     add(command, told["commands"][name]["takes"])
 
 
-def stream_format(options: argparse.Namespace) -> str | None:
-    """Tell the ending of the format in which all goes to stdout; None where it does not."""
+def _names(takes: Sequence[str]) -> Iterator[str]:
+    """Name options as Python does, those of groups one by one."""
+    groups = texts("cli/commands")["groups"]
+    for one in takes:
+        yield from _names(groups[one]["takes"]) if one in groups else [one.replace("-", "_")]
+
+
+def typed(options: argparse.Namespace, *takes: str) -> dict[str, Any]:
+    """Give what was typed of some options and groups of options, as Python takes it."""
+    return {name: value for name in _names(takes) if (value := getattr(options, name)) is not None}
+
+
+def stream_format(options: argparse.Namespace, endings: Sequence[str]) -> str | None:
+    """Tell the ending of the format in which all goes to stdout; None where it does not, and a file can be written."""
+    from rmtoolkit._io import check_target
     from rmtoolkit.exceptions import RmtoolkitError
 
     if options.output == "-":
@@ -82,7 +89,21 @@ def stream_format(options: argparse.Namespace) -> str | None:
     if options.format is not None:
         msg = "--format is that of -o -: the name of a file tells its own."
         raise RmtoolkitError(msg)
+    if options.output:
+        check_target(options.output, endings)
     return None
+
+
+def deliver(what: str, path: str | None, ending: str | None, made: Callable[[str], bytes]) -> None:
+    """Write to stdout in the format that was asked for, or to a file whose name tells it, if there is one."""
+    if ending:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(made(ending))
+        sys.stdout.buffer.flush()
+    elif path:
+        from rmtoolkit._io import write_whole
+
+        say(what, write_whole(path, made(Path(path).suffix.lower())))
 
 
 def say(what: str, path: object) -> None:
@@ -96,12 +117,6 @@ def warn_of_age(found: Assessment) -> None:
     """Say to who sits at a terminal that the data are old; what is piped says the same of the same data each time."""
     if sys.stdout.isatty() and found.fleet.age_sentence is not None:
         print(f"rmtoolkit: {found.fleet.age_sentence}", file=sys.stderr)
-
-
-def stream(made: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(made)
-    sys.stdout.buffer.flush()
 
 
 def named(options: argparse.Namespace) -> dict[str, Any]:
@@ -134,14 +149,12 @@ def _number(typed: str) -> float:
 
 def asked_of(options: argparse.Namespace) -> dict[str, Any]:
     """Give what is asked of the sources, as Python takes it; of servers only where one is a source."""
-    known = (*_TIMES, *_SEVERAL, *_OF_SERVERS, *_SNAPSHOTS)
-    asked = {name: getattr(options, name) for name in known if getattr(options, name) is not None} | named(options)
     # Times and names are asked of servers, and cut from any other source.
-    if of_some := {name: value for name, value in asked.items() if name not in (*_TIMES, *_SEVERAL)}:
+    if of_some := typed(options, "servers", "snapshots") | named(options):
         from rmtoolkit.loaders import check_options
 
         check_options(of_some, options.sources)
-    return asked
+    return typed(options, "times", "names") | of_some
 
 
 def read(options: argparse.Namespace) -> Recording | Lake:
@@ -157,10 +170,10 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
 
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
-        unused = _SNAPSHOTS if all(map(is_url, sources)) else ()
+        unused = [*_names(["snapshots"])] if all(map(is_url, sources)) else []
         return rm.read(sources, **{name: value for name, value in asked.items() if name not in unused})
-    groups = (_TIMES, _SEVERAL, (*_SNAPSHOTS, "metrics", "labels"))
-    times, names, of_files = ({name: asked[name] for name in group if name in asked} for group in groups)
+    groups = (["times"], ["names"], ["snapshots", "metrics", "labels"])
+    times, names, of_files = ({name: asked[name] for name in _names(group) if name in asked} for group in groups)
     # A lake is read part by part: it may not fit into memory.
     alone = len(sources) == 1 and (is_store(sources[0]) or is_lake(sources[0])) and not of_files
     found = Lake(sources[0]) if alone else rm.read(sources, **of_files)
@@ -241,14 +254,6 @@ def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
         msg = f"--heap {quote(alone[0])} names no workload, and others do. Hint: --heap WORKLOAD=FILE for each."
         raise RmtoolkitError(msg)
     return named or alone or None
-
-
-def prices(options: argparse.Namespace) -> Prices | None:
-    from dataclasses import replace
-
-    from rmtoolkit.limits.risk import USUAL
-
-    return None if options.price is None else replace(USUAL, per_gib_hour=options.price)
 
 
 def status(fleet: Totals, fail_on: Sequence[str]) -> int:

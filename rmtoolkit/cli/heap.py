@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
-_SERVED: Final = ("token_file", "tenant", "ca_file")
-_WINDOW: Final = ("last", "start", "end")
 FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 
@@ -84,9 +82,8 @@ def _fetched(options: argparse.Namespace) -> list[str]:
     is_folder = options.output and Path(options.output).suffix.lower() not in FORMATS
     folder = options.output if is_folder else "heap-profiles"
     options.output = None if is_folder else options.output
-    asked = {name: getattr(options, name) for name in (*_SERVED, "namespace", "context")}
     found: list[str] = []
-    for file in fetch(options.files[0], folder, every=options.every, count=options.count, **asked):
+    for file in fetch(options.files[0], folder, **_sources.typed(options, "of-addresses")):
         found.append(str(file))
         # What is no profile is said before anybody waits.
         _read(found[-1:], options)
@@ -103,7 +100,7 @@ def _kept(options: argparse.Namespace) -> HeapProfile:
     if not all(name and equals for name, equals, _ in pairs):
         msg = f"--labels {quote(options.labels or '')}: expected NAME=VALUE,… such as service_name=api,pod=api-0."
         raise RmtoolkitError(msg)
-    asked = {name: getattr(options, name) for name in (*_SERVED, *_WINDOW, "binary", "debug")}
+    asked = _sources.typed(options, "signing", "times", "binary", "debug")
     asked |= {} if options.count is None else {"profiles": options.count}
     return read_pyroscope(options.pyroscope, {name: value for name, _, value in pairs}, **asked)
 

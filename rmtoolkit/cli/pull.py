@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
     import datetime as dt
-
-
-_ASKED: Final = ("last", "start", "end", "namespace", "workload", "step", "overlap", "again")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,17 +20,14 @@ def run(options: argparse.Namespace) -> int:
 
     told, shows = _sources.named(options), sys.stderr.isatty()
     waiting = {"timeout_seconds": told.pop("timeout_seconds")} if "timeout_seconds" in told else {}
-    served = {name: getattr(options, name) for name in ("token_file", "tenant", "ca_file")}
-    told |= {name: getattr(options, name) for name in _ASKED}
+    served = _sources.typed(options, "signing", "remote-read") | waiting
+    told |= _sources.typed(options, "times", "namespace", "workload", "step", "overlap", "again")
 
     def show(until: dt.datetime, samples: int) -> None:
         _sources.progress(f"pulled to {until:%Y-%m-%d %H:%M}, {samples:,} samples")
 
     # What is in the lake is whole, and the next pull goes on.
-    with (
-        _sources.stopped_by("SIGTERM"),
-        server_at(options.prometheus, remote_read=bool(options.remote_read), **served, **waiting) as server,
-    ):
+    with _sources.stopped_by("SIGTERM"), server_at(options.prometheus, **served) as server:
         lake = Lake(options.output)
         done = pull(server, lake, **told, progress=show if shows else None)
     if shows:

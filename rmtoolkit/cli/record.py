@@ -55,8 +55,7 @@ def _check(options: argparse.Namespace) -> None:
 def _of_cluster(options: argparse.Namespace) -> Recording:
     from rmtoolkit.loaders.record_kubectl import record_kubectl
 
-    asked = {name: getattr(options, name) for name in ("namespace", "all_namespaces", "context", "duration")}
-    return record_kubectl(options.output, interval=options.interval or "15s", **asked)
+    return record_kubectl(options.output, **_sources.typed(options, "one-place", "context", "interval", "duration"))
 
 
 def _of_this_machine(options: argparse.Namespace) -> Recording:

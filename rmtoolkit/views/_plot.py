@@ -384,7 +384,8 @@ _TIME_STEPS: Final = (
     *(step * _HOUR for step in (1, 2, 3, 6, 12)),
     *(step * _DAY for step in (1, 2, 7, 14, 28, 56, 112, 364)),
 )
-_CHANCES: Final = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
+#: Shares for a scale that grows as a root.
+CHANCE_TICKS: Final[Ticks] = [(value, f"{100 * value:.0f} %") for value in (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)]
 
 
 def memory_ticks(top_bytes: float) -> Ticks:
@@ -410,11 +411,6 @@ def limit_ticks(low: float, high: float, width: float, apart: float, *, doubled:
     return [(value, text.number(value / text.MI, 4)) for value in values]
 
 
-def chance_ticks() -> Ticks:
-    """Choose shares for a scale that grows as a root."""
-    return [(value, f"{100 * value:.0f} %") for value in _CHANCES]
-
-
 def money_step(top: float) -> float:
     """Choose a round step of which four or so fit."""
     size = 10.0 ** math.floor(math.log10(top / 4))
@@ -437,19 +433,16 @@ def time_ticks(start: int, end: int, width: float) -> Ticks:
     # Weeks begin on Monday; 1 January 1970 was a Thursday.
     origin = 4 * _DAY if step >= 7 * _DAY else 0
     first = -(-(start - origin) // step) * step + origin
-    return [(time, _tick(time, step)) for time in range(first, end + 1, step)]
+    return [
+        (time, text.clock(at, seconds=step < _MINUTE) if step < _DAY and time % _DAY else text.day(at))
+        for time in range(first, end + 1, step)
+        for at in [instant(time)]
+    ]
 
 
 def instant(time: float) -> dt.datetime:
     """Turn ms since 1970 into an instant."""
     return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
-
-
-def _tick(time: int, step: int) -> str:
-    moment = instant(time)
-    if step >= _DAY or time % _DAY == 0:
-        return text.day(moment)
-    return text.clock(moment, seconds=step < _MINUTE)
 
 
 #: Name, ms, and how many of it an age has at least to be told in it.

@@ -47,7 +47,7 @@ def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
 
 def _rule(row: Row, alert: Alert) -> dict[str, Any]:
     words = {"name": _plain(text.named(row)), "floor": text.rate(row["detection_floor_bytes_per_day"])}
-    told = {what: said.format(**words) for what, said in text.texts("views/alerts")[alert.watched].items()}
+    told = {what: text.filled(said, words) for what, said in text.texts("views/alerts")[alert.watched].items()}
     last = f"At {text.moment(row['window_end'])} UTC: {row['why']} Next: {row['next_step']}"
     return {
         "alert": str(alert.watched),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +10,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.views import _plot, style
+from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import picture
 from rmtoolkit.views.timeline import LINES, Curve, Parts, ms
 
@@ -144,20 +143,3 @@ class Sparks:
         kills = self._kills.get(container)
         inside = [] if kills is None else kills.filter(pl.col("time").is_between(start, end)).tail(_MOST_KILLS).rows()
         return spark(line, self._limits.get(container), [kill[1:] for kill in inside], start, end)
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A chart that a notebook shows, and what it shows in words, with its figures."""
-
-    svg: Markup
-    says: str
-    #: Where its time axis begins and ends, in the units of its data.
-    axis: tuple[float, float] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Picture: {text.printable(self.says)}>"
-
-    def _repr_html_(self) -> str:
-        bare = "--rm-verdict:var(--rm-line)"
-        return str(el("div", el("style", style.STYLE), self.svg, class_="rm rm-explanation", style=bare))

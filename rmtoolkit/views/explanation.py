@@ -9,7 +9,6 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, folded
-from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.assessment.comparison import Comparison, find_row
 from rmtoolkit.exceptions import RmtoolkitError
@@ -18,9 +17,7 @@ from rmtoolkit.views._tables import action
 from rmtoolkit.views.style import COMPARISON, STYLE
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
@@ -165,11 +162,9 @@ def _risk_words(row: dict[str, Any]) -> str | None:
 ENDINGS: Final = (".html", ".htm")
 
 
-def write(found: Comparison, path: str | os.PathLike[str]) -> Path:
-    check_target(path, ENDINGS)
-    title = text.printable(found.headline)
-    page = document(title, COMPARISON, [el("main", Markup(found._repr_html_()))], "", inline=True)
-    return write_whole(path, page.encode(), ENDINGS)
+def page(found: Comparison) -> bytes:
+    main = el("main", Markup(found._repr_html_()))
+    return document(text.printable(found.headline), COMPARISON, [main], "", inline=True).encode()
 
 
 def explain(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._io import check_target, write_whole
+from rmtoolkit._io import write_whole
 from rmtoolkit.assessment import as_assessment
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.schema import WORKLOAD
@@ -28,14 +28,6 @@ MARKDOWN: Final = ".md"
 _FORMULA: Final = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
 #: Where others separate cells by something else than a comma, one begins behind it; quotes hide nothing there.
 _INNER: Final = r"([;\t\n\r|]\s*[\"']*\s*)([=+\-@＝＋－＠])"
-
-
-def check_format(path: str | os.PathLike[str]) -> str:
-    """Tell from a file's name how to write it, and whether it can be written at all."""
-    check_target(path, FORMATS)
-    ending = Path(path).suffix.lower()
-    # A pipe or a device has no format in its name: text that every program reads.
-    return ending if ending in FORMATS else ".json"
 
 
 def patches(source: Source | Assessment) -> str:
@@ -69,6 +61,7 @@ def as_told(rows: pl.DataFrame, found: Assessment) -> pl.DataFrame:
 
 
 def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
+    """Write rows in a format; a pipe or a device has none in its name: JSON, which every program reads."""
     # Made in memory: what polars writes to a full disk itself is lost without a word, or with a riddle.
     made = io.BytesIO()
     if ending == ".parquet":
@@ -85,7 +78,7 @@ def as_bytes(verdicts: pl.DataFrame, ending: str) -> bytes:
 
 
 def write(verdicts: pl.DataFrame, path: str | os.PathLike[str]) -> Path:
-    return write_whole(path, as_bytes(verdicts, check_format(path)), FORMATS)
+    return write_whole(path, as_bytes(verdicts, Path(path).suffix.lower()), FORMATS)
 
 
 #: What Markdown, its tables or a chat would take for more than text.

@@ -28,7 +28,6 @@ from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked
 from rmtoolkit.views._tables import write as write_rows
-from rmtoolkit.views.charts import Picture
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows, known
 from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
@@ -57,24 +56,11 @@ _TICKS: Final = 8
 _FEWEST: Final = 2
 
 
-def heap_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> Picture:
-    """Draw what the heap holds over time, stacked by the functions that hold it; what grows stands at the bottom."""
-    found = plot_over_time(heap, suspects)
-    if found is None:
-        return _nothing("This profile knows no time")
-    plot, says = found
-    return Picture(picture(WIDTH, HEIGHT, plot, says=says, style=_STYLE), says, (plot.x.low, plot.x.high))
-
-
 _STYLE: Final = "max-width:100%;height:auto;display:block"
 
 
-def _nothing(says: str) -> Picture:
-    return Picture(note(WIDTH, 40, says.removesuffix(".")), says)
-
-
-def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> tuple[_plot.Plot, str] | None:
-    """Plot the same, and say it; None where the profile knows no time."""
+def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plot, str] | None:
+    """Plot what the heap holds by function, what grows at the bottom, and say it; None where no time is known."""
     table = over_time(heap)
     if not table.height:
         return None
@@ -88,8 +74,7 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame | None = None) -> t
     begin, end = (0.0 if timed else float(clock[0])), float(clock[-1])
     resident = _resident(heap, end) if timed else None
     # What grows steadily, and by enough to be seen beside the rest that grows.
-    growing = None if suspects is None else suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")
-    grows = set() if growing is None else set(growing["function"])
+    grows = set(suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")["function"])
     top = float(levels.sum(axis=0).max())
     # What grows stands below, the largest of the others next; what is too small to see goes to everything else.
     known = list(zip(names, levels, strict=True))
@@ -211,11 +196,11 @@ LAYERS: Final = {
 _LEAST_GAPS: Final = 0.02
 
 
-def allocator_layers(found: AllocatorAnswer) -> Picture:
+def allocator_layers(found: AllocatorAnswer) -> Markup:
     """Draw what is resident: live, in gaps, kept, metadata; the process first, then each arena."""
     totals = found.allocator.totals
     if not totals.height:
-        return _nothing(found.headline)
+        return note(WIDTH, 40, found.headline.removesuffix("."))
     whole = _layers(totals.row(-1, named=True))
     several = found.arenas.height > 1
     arenas = list(found.arenas.head(_ARENAS).iter_rows(named=True)) if several else []
@@ -247,14 +232,12 @@ def allocator_layers(found: AllocatorAnswer) -> Picture:
     return _shown(y + 32, f"{found.headline} Layers: {parts}.", plot, floor)
 
 
-def allocator_sizes(found: AllocatorAnswer) -> Picture:
+def allocator_sizes(found: AllocatorAnswer) -> Markup:
     """Draw which sizes of blocks have the gaps: what is live on their pages, and what is free."""
     large = found.sizes.head(_SIZES).filter(pl.col("fragmentation_bytes") > 0)
     rows = large.filter(pl.col("fragmentation_bytes") >= _LEAST_GAPS * pl.first("fragmentation_bytes")).to_dicts()
     if not rows:
-        return _nothing(
-            "No size of block has gaps" if found.sizes.height else "These statistics list no sizes of blocks"
-        )
+        return note(WIDTH, 40, "No size of block has gaps")
     plot = _bars(max(row["active_bytes"] or 0 for row in rows), _BARS_END - _WORDS)
     for at, row in enumerate(rows):
         y = 6 + 24 * at
@@ -293,8 +276,8 @@ def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> i
     return end
 
 
-def _shown(height: float, says: str, *plots: _plot.Plot) -> Picture:
-    return Picture(picture(WIDTH, height, *plots, says=says, also="rm-heap-bars", style=_STYLE), says)
+def _shown(height: float, says: str, *plots: _plot.Plot) -> Markup:
+    return picture(WIDTH, height, *plots, says=says, also="rm-heap-bars", style=_STYLE)
 
 
 ENDINGS: Final = (".html",)
@@ -387,12 +370,12 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if summary.temporary is not None and summary.allocations:
         part = text.share_up_to(summary.temporary / summary.allocations, exact=summary.temporary_exact)
         facts.append(("Temporary", part, f"of {summary.allocations:,} allocations"))
-    blind = found.reading.kind == "blind"
+    drawn, blind = plot_over_time(heap, found.suspects), found.reading.kind == "blind"
     return [
         el("p", text.printable(spans(heap)), class_="reason"),
         _next(found.next_step),
         _facts(facts),
-        _over_time(found) if heap.growth.height else None,
+        _over_time(*drawn) if drawn else None,
         el("h2", "Which code holds it, and who calls it"),
         zoomable(heap, suspects=found.suspects),
         None if blind or not found.suspects.height else _suspects(found),
@@ -402,13 +385,12 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     ]
 
 
-def _over_time(found: HeapAnswer) -> Markup:
-    drawn = heap_over_time(found.heap, found.suspects)
-    note = el("p", "Drag over it to see below what came in that time, and stayed.", class_="note rm-drag")
-    axis = {} if drawn.axis is None else dict(zip(("data_begin", "data_end"), drawn.axis, strict=True))
-    around = {"data_left": _LEFT, "data_right": _RIGHT, "data_top": _TOP, "data_base": _BASE}
-    chart = el("div", drawn.svg, class_="wide rm-over-time", **around, **axis)
-    return el("section", el("h2", "What the heap holds over time"), chart, note if axis else None)
+def _over_time(plot: _plot.Plot, says: str) -> Markup:
+    svg = picture(WIDTH, HEIGHT, plot, says=says, style=_STYLE)
+    ends = {"data_left": _LEFT, "data_right": _RIGHT, "data_top": _TOP, "data_base": _BASE}
+    chart = el("div", svg, class_="wide rm-over-time", **ends, data_begin=plot.x.low, data_end=plot.x.high)
+    drag = el("p", "Drag over it to see below what came in that time, and stayed.", class_="note rm-drag")
+    return el("section", el("h2", "What the heap holds over time"), chart, drag)
 
 
 def _section(title: str, drawn: Markup) -> Markup:
@@ -483,6 +465,6 @@ def _of_allocator(found: AllocatorAnswer) -> list[Markup | None]:
     return [
         _next(found.next_step),
         _facts(facts),
-        _section("Layers", allocator_layers(found).svg),
-        _section("Sizes of blocks with gaps", allocator_sizes(found).svg) if found.sizes.height else None,
+        _section("Layers", allocator_layers(found)),
+        _section("Sizes of blocks with gaps", allocator_sizes(found)) if found.sizes.height else None,
     ]

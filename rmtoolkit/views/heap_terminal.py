@@ -34,10 +34,8 @@ _WORTH: Final = 0.002
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
     said = [theme.styled("bold", line, colour=colour) for line in text.wrapped(found.headline)]
     lines = [*said, *_about(source, spans(found.heap))]
-    facts = [(what, said) for what, said in found.heap.summary.lines() if what != "recorded"]
-    if facts:
-        width = max(len(what) for what, _ in facts)
-        lines += ["", *(f"{what.ljust(width)}  {_said(what, said, found)}" for what, said in facts)]
+    told = (fact for fact in found.heap.summary.lines() if fact[0] != "recorded")
+    lines += _listed([(what, _said(what, said, found)) for what, said in told])
     rows = list(found.suspects.head(_MOST).iter_rows(named=True))
     if rows and found.reading.kind != "blind":
         lines += ["", *_suspects(rows, found, colour=colour, unicode=unicode)]
@@ -51,19 +49,18 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
 
 
 def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str:
-    lines = [*text.wrapped(found.headline), *_about(source, _both(found))]
-    sums = [
-        (what, getattr(found.before.summary, name), getattr(found.after.summary, name))
-        for what, name in (("live at the end", "live_at_end_bytes"), ("peak", "peak_bytes"))
-    ]
-    known = [(what, one, other) for what, one, other in sums if one is not None and other is not None]
-    if known:
-        width = max(len(what) for what, *_ in known)
-        lines += [""]
-        lines += [
-            f"{what.ljust(width)}  {_arrow(one, other)} ({text.change(other - one) if other != one else 'no change'})"
-            for what, one, other in known
+    old, new = found.before.summary, found.after.summary
+    before, after = spans(found.before), spans(found.after)
+    both = f"{before}; then {after.split(', ', 1)[-1]}" if old.command == new.command else f"{before} → {after}"
+    lines = [*text.wrapped(found.headline), *_about(source, both)]
+    sums = [("live at the end", old.live_at_end_bytes, new.live_at_end_bytes), ("peak", old.peak_bytes, new.peak_bytes)]
+    lines += _listed(
+        [
+            (what, f"{_arrow(one, other)} ({text.change(other - one) if other != one else 'no change'})")
+            for what, one, other in sums
+            if one is not None and other is not None
         ]
+    )
     changed = changed_rows(found)
     rows = changed[: _MOST * 2]
     if rows:
@@ -127,14 +124,11 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
     if rows:
         heads = ("LIVE", "GAPS", "USED", "PARTIAL SLABS")
+        slabs = ((row["partial_slabs"], row["slabs"]) for row in rows)
+        partial = [text.UNKNOWN if None in both else "{:,} of {:,}".format(*both) for both in slabs]
         cells = [
-            [
-                text.memory(row["live_bytes"]),
-                text.memory(row["fragmentation_bytes"]),
-                text.share(row["used"]),
-                _of(row["partial_slabs"], row["slabs"]),
-            ]
-            for row in rows
+            [text.memory(row["live_bytes"]), text.memory(row["fragmentation_bytes"]), text.share(row["used"]), some]
+            for row, some in zip(rows, partial, strict=True)
         ]
         lines += ["", *columns(heads, cells, [text.block_size(row["size_bytes"]) for row in rows], name="BLOCKS OF")]
     lines += [*_notes(found.allocator.report), "", *_next(found.next_step)]
@@ -146,8 +140,9 @@ def _body(lines: list[str], *, unicode: bool) -> str:
     return body if unicode else text.plain(body.translate(_NARROW))
 
 
-def _of(part: int | None, whole: int | None) -> str:
-    return text.UNKNOWN if part is None or whole is None else f"{part:,} of {whole:,}"
+def _listed(facts: Sequence[tuple[str, str]]) -> list[str]:
+    width = max((len(what) for what, _ in facts), default=0)
+    return ["", *(f"{what.ljust(width)}  {said}" for what, said in facts)] if facts else []
 
 
 def _notes(report: Report) -> list[str]:
@@ -215,12 +210,6 @@ def _churn(found: HeapAnswer) -> list[str]:
         short = "" if part is None else f", {text.share_up_to(part, exact=exact)} temporary"
         lines += [f"{said}  {fitting(place(row) + short, text.WIDTH - len(said) - 2)}"]
     return lines
-
-
-def _both(found: DiffAnswer) -> str:
-    before, after = spans(found.before), spans(found.after)
-    same = found.before.summary.command == found.after.summary.command
-    return f"{before} → {after}" if not same else f"{before}; then {after.split(', ', 1)[-1]}"
 
 
 def _arrow(before: int | None, after: int | None) -> str:

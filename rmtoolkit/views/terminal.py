@@ -5,19 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit._io import check_target, write_whole
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports, theme
 from rmtoolkit.views.theme import GAP, aligned
 
 if TYPE_CHECKING:
-    import os
-
     import polars as pl
 
     from rmtoolkit.assessment import Assessment
@@ -88,31 +84,30 @@ _ROOMY: Final = 101
 
 def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    marks = [_mark(row) for row in dicts]
+    told = list(map(_told, dicts))
     names = [shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
     roomy = pen.width >= _ROOMY
     head, *figures = [f"{line}{GAP}" if roomy else "" for line in aligned([_FIGURES, *map(_figures, dicts)])]
-    first = max(len(mark.word) for mark in marks) + (2 if pen.unicode else 5)
+    first = max(len(mark.word) for mark, _ in told) + (2 if pen.unicode else 5)
     second = max(len("WORKLOAD"), *map(len, names))
     lines = [pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {head}".rstrip())] if roomy else []
-    for row, mark, name, numbers in zip(dicts, marks, names, figures, strict=True):
+    for (mark, said), name, numbers in zip(told, names, figures, strict=True):
         shown = f"{mark.shape if pen.unicode else mark.plain} {mark.word}"
         room = pen.width - first - second - len(numbers) - 2
-        what = text.printable(row["alarm_text"] if row["alarm"] and "lives" not in row else _calm(row))
+        what = text.printable(said)
         what = what if len(what) <= room else f"{what[: max(room - 1, 0)]}…"
-        told = pen.style(mark.token, shown) + " " * (first - len(shown))
+        marked = pen.style(mark.token, shown) + " " * (first - len(shown))
         named = pen.style("bold", name) + " " * (second - len(name))
-        lines.append(f"{told} {named} {numbers}{what}".rstrip())
+        lines.append(f"{marked} {named} {numbers}{what}".rstrip())
     return lines
 
 
-def _mark(row: dict[str, Any]) -> text.Mark:
-    return text.ALARMS[row["alarm"]] if row["alarm"] and "lives" not in row else text.VERDICTS[row["verdict"]]
-
-
-def _calm(row: dict[str, Any]) -> str:
-    pattern = (row["pattern"] or "").replace("_", " ")
-    return f"{pattern}: {_lower_first(row['next_text'].rstrip('.'))}" if pattern else str(row["next_text"])
+def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
+    """Give the mark and the words of a row: its alarm, of a pod or where there is none verdict and next step."""
+    if row["alarm"] and "lives" not in row:
+        return text.ALARMS[row["alarm"]], row["alarm_text"]
+    pattern, step = (row["pattern"] or "").replace("_", " "), row["next_text"]
+    return text.VERDICTS[row["verdict"]], f"{pattern}: {_lower_first(step.rstrip('.'))}" if pattern else step
 
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
@@ -186,16 +181,15 @@ def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.W
     lines += [f"{found.record.sentence}."] if found.record else []
     for row in rows:
         lines += ["", *_block(row)]
-    wrapped = "\n".join(part for line in lines for part in _wrap(line, width)) + "\n"
-    return wrapped if unicode else text.plain(wrapped)
+    wrapped = []
+    for line in lines:
+        indent = " " * (len(line) - len(line.lstrip()))
+        wrapped += textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    body = "\n".join(wrapped) + "\n"
+    return body if unicode else text.plain(body)
 
 
 _COUNTED: Final = {action: words for action, words in text.ACTIONS.items() if action != "none"}
-
-
-def _wrap(line: str, width: int) -> list[str]:
-    indent = " " * (len(line) - len(line.lstrip()))
-    return textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
 
 
 def _block(row: dict[str, Any]) -> list[str]:
@@ -226,16 +220,7 @@ def _block(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def check_format(path: str | os.PathLike[str]) -> None:
-    check_target(path, FORMATS)
-
-
 def as_bytes(found: Assessment, ending: str) -> bytes:
     if ending in YAML:
         return exports.patches(found).encode()
     return exports.as_bytes(exports.as_told(recommend_limits(found), found), ending)
-
-
-def write(found: Assessment, path: str | os.PathLike[str]) -> Path:
-    check_format(path)
-    return write_whole(path, as_bytes(found, Path(path).suffix.lower()), FORMATS)

@@ -7,10 +7,10 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import cli, text
-from rmtoolkit.analysis.heap_answers import answer_allocator
+from rmtoolkit.analysis.heap_answers import answer, answer_allocator
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time
-from rmtoolkit.views.heap import LAYERS, allocator_layers, allocator_sizes, heap_over_time
+from rmtoolkit.views.heap import LAYERS, allocator_layers, allocator_sizes, page, plot_over_time
 from tests.analysis.profiles import MI, growing, profile, resting
 
 STATS = Path(__file__).parents[1] / "data" / "jemalloc"
@@ -36,14 +36,14 @@ def test_what_is_held_over_time_adds_up() -> None:
 def test_growth_stands_at_the_bottom_in_the_colour_of_alarm() -> None:
     """What grows is the lowest area, marked by shape and word, and the description has its figures."""
     heap = profile({CACHE: growing(9000), INDEX: resting(40 * MI)})
-    found = heap_over_time(heap, rm.suspects(heap))
-    areas = {look: drawn for drawn, look in re.findall(r'<path d="([^"]*Z)" class="(\w+)', found.svg)}
+    shown = page(answer(heap))
+    areas = {look: drawn for drawn, look in re.findall(r'<path d="([^"]*Z)" class="(\w+)', shown)}
     assert set(areas) == {"alarm", "kept"}
     assert areas["alarm"].endswith("V260H62Z")
     assert not areas["kept"].endswith("H62Z")
-    assert "▲ billing::cache::insert 6.1" in found.svg
-    assert f"{CACHE} grows from 0.954 Mi to 6.1" in found.says
-    assert 'role="img"' in found.svg
+    assert "▲ billing::cache::insert 6.1" in shown
+    (says,) = re.findall(r'role="img" aria-label="([^"]*)"', shown)
+    assert f"{CACHE} grows from 0.954 Mi to 6.1" in says
 
 
 def test_pictures_without_times_are_drawn_in_their_order() -> None:
@@ -55,20 +55,19 @@ def test_pictures_without_times_are_drawn_in_their_order() -> None:
     from rmtoolkit.heap.formats import join
 
     joined = join(pictures)
-    found = heap_over_time(joined, rm.suspects(joined))
-    assert "snapshots, in the order in which they were taken" in found.svg
-    assert heap_over_time(pictures[0]).says == "This profile knows no time"
+    assert "snapshots, in the order in which they were taken" in page(answer(joined))
+    assert plot_over_time(pictures[0], rm.suspects(pictures[0])) is None
 
 
 def test_layers_of_an_allocator_are_as_wide_as_they_hold() -> None:
     """Real statistics of jemalloc: widths are in proportion, and the words have the figures."""
     found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))
     last = found.allocator.totals.row(-1, named=True)
-    svg = allocator_layers(found).svg
+    svg = allocator_layers(found)
     bars = {kind: float(width) for width, kind in re.findall(r'width="([\d.]+)" height="34" class="(\w+)"', svg)}
     assert set(bars) == {"live", "slack", "kept", "whole"}
     assert bars["kept"] / bars["live"] == pytest.approx(last["dirty_bytes"] / last["allocated_bytes"], rel=0.01)
-    assert all(LAYERS[kind] in allocator_layers(found).says for kind in bars)
+    assert all(f"{LAYERS[kind]} " in svg for kind in bars)
 
 
 def test_limits_as_it_is_and_if_purged() -> None:
@@ -90,10 +89,10 @@ def test_sizes_with_gaps_come_first(tmp_path: Path) -> None:
     found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))
     gaps = found.sizes["fragmentation_bytes"].drop_nulls().to_list()
     assert gaps == sorted(gaps, reverse=True)
-    assert allocator_sizes(found).says.startswith("Blocks of 1,024 bytes have most of the gaps")
+    assert 'aria-label="Blocks of 1,024 bytes have most of the gaps' in allocator_sizes(found)
     line = tmp_path / "stats.log"
     line.write_text("Allocated: 3145728, active: 4194304, resident: 8388608\n")
-    assert allocator_sizes(answer_allocator(rm.read_allocator(line))).says == "These statistics list no sizes of blocks"
+    assert "Sizes of blocks" not in page(answer_allocator(rm.read_allocator(line)))
 
 
 def test_command_line_answers_for_an_allocator(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -317,7 +317,7 @@ def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
 
 def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
     plot = limit_plot(scene, 1.0, _plot.Grows.AS_ROOT)
-    plot.left_axis(_plot.chance_ticks())
+    plot.left_axis(_plot.CHANCE_TICKS)
     known = scene.curve.drop_nulls("oom_probability")
     if not known.height:
         plot.write((_LEFT + _RIGHT) / 2, 110, "middle", "unknown: the history is too short")

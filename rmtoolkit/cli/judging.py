@@ -1,0 +1,207 @@
+"""What judges a recording: `classify`, `explain`, `compare`, `limits`, `report`, `alerts`, `demo`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rmtoolkit.cli import _sources
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rmtoolkit.assessment import Assessment
+
+_YAML: Final = (".yaml", ".yml")
+
+
+def classify(options: argparse.Namespace) -> int:
+    from rmtoolkit.assessment import classify
+    from rmtoolkit.views import exports
+
+    ending = _sources.stream_format(options, exports.FORMATS)
+    found = _sources.assessed(options, heap=_sources.profiles(options.heap))
+    if not ending:
+        # Who brings a profile asks for code, which a line has no room for.
+        asked = {"by": options.by, "details": options.verbose or bool(options.heap)}
+        _show(found, _sources.shown(options.sources), colour=not options.no_color, **asked)
+        _sources.warn_of_age(found)
+
+    def written(form: str) -> bytes:
+        return exports.as_bytes(exports.as_told(classify(found, by=options.by), found), form)
+
+    _sources.deliver("Verdicts", options.output, ending, written)
+    return _sources.status(found.fleet, options.fail_on)
+
+
+def _show(found: Assessment, source: str, *, colour: bool = True, **asked: Any) -> None:  # noqa: ANN401 - of `table`
+    from rmtoolkit import text
+    from rmtoolkit.views import terminal
+
+    out, colour = sys.stdout, colour and text.wants_colour(sys.stdout)
+    asked |= {"colour": colour, "unicode": text.has_unicode(out), "width": text.columns(out)}
+    out.write(terminal.table(found, source=source, **asked))
+
+
+def explain(options: argparse.Namespace) -> int:
+    from rmtoolkit import text
+    from rmtoolkit._io import is_far
+    from rmtoolkit.exceptions import RmtoolkitError, quote
+    from rmtoolkit.views.explanation import CODE, explain
+
+    if Path(options.of).exists() and not any(is_far(one) or Path(one).exists() for one in options.sources):
+        msg = f"{quote(options.of)} is a file or folder. The workload comes first: rmtoolkit explain WORKLOAD SOURCE."
+        raise RmtoolkitError(msg)
+    found = explain(_sources.read(options), options.of, heap=_sources.profiles(options.heap))
+    width, lines = text.columns(sys.stdout), []
+    for line in found.summary().splitlines():
+        # A query with a line break in it, or cut, cannot be copied. What goes on stands below its own column.
+        indent = " " * 16 if line.startswith("  ") else CODE
+        lines += [line] if line.startswith(CODE) else text.wrapped(line, width, indent=indent)
+    _sources.show("\n".join(lines) + "\n")
+    return _sources.DONE
+
+
+def compare(options: argparse.Namespace) -> int:
+    import polars as pl
+
+    import rmtoolkit as rm
+    from rmtoolkit import text
+    from rmtoolkit.assessment.comparison import compare
+    from rmtoolkit.views import explanation, exports
+
+    ending = _sources.stream_format(options, (*explanation.ENDINGS, *exports.FORMATS))
+    found = compare(rm.read(options.local), _sources.read(options))
+    layers = found.layers.with_columns(incomplete=pl.lit(found.incomplete, pl.String))
+    if not ending:
+        lines = (text.wrapped(line, text.columns(sys.stdout), indent=" " * 11) for line in found.summary().splitlines())
+        _sources.show("\n".join(part for parts in lines for part in parts) + "\n")
+
+    def written(form: str) -> bytes:
+        return explanation.page(found) if form in explanation.ENDINGS else exports.as_bytes(layers, form)
+
+    _sources.deliver("Comparison", options.output, ending, written)
+    return _sources.DONE
+
+
+def limits(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from rmtoolkit import text
+    from rmtoolkit.limits.risk import USUAL
+    from rmtoolkit.views import terminal
+
+    ending = _sources.stream_format(options, terminal.FORMATS)
+    prices = None if options.price is None else replace(USUAL, per_gib_hour=options.price)
+    asked = {"margins": options.margins, "oom_probability": options.oom_probability, "prices": prices}
+    found = _sources.assessed(options, **asked)
+    if not ending:
+        shown = terminal.limits_table(found, unicode=text.has_unicode(sys.stdout), width=text.columns(sys.stdout))
+        sys.stdout.write(shown)
+        _sources.warn_of_age(found)
+    _sources.deliver("Limits", options.output, ending, lambda form: terminal.as_bytes(found, form))
+    return _sources.DONE
+
+
+def report(options: argparse.Namespace) -> int:
+    from rmtoolkit._io import check_target
+    from rmtoolkit._parallel import connected
+    from rmtoolkit._tables import parse_time
+    from rmtoolkit.views import report
+    from rmtoolkit.views.report.files import write_beside
+
+    for path, endings in ((options.output, report.ENDINGS), (options.pdf, (".pdf",))):
+        if path is not None:
+            check_target(path, endings)
+    date = None if options.date is None else parse_time(options.date)
+    previous = options.previous
+    # The folder that is written to each week has nothing the first time.
+    if previous and options.beside and os.path.realpath(previous) == os.path.realpath(options.beside):
+        previous = previous if Path(previous, "verdicts.parquet").exists() else None
+    with connected(options.scheduler) as client:
+        found = report.contents(
+            _sources.read(options),
+            heap=_sources.profiles(options.heap),
+            previous=previous,
+            acknowledged=options.acknowledged,
+            title=options.title,
+            oom_probability=options.oom_probability,
+            margins=options.margins,
+            price_per_gib_hour=options.price,
+            currency=options.currency,
+            client=client,
+            now=date,
+        )
+    _sources.say("Report", report.write(found, options.output, date=date))
+    if options.pdf:
+        _sources.say("PDF", report.write(found, options.pdf, date=date))
+    if options.beside:
+        _sources.say("Files", write_beside(found, options.beside))
+    fleet = found.found.fleet
+    print(f"Covers {fleet.workloads:,} of {fleet.workloads:,} workloads. {fleet.sentence}")
+    if found.found.incomplete is not None:
+        print(f"Not complete: {found.found.incomplete}")
+    return _sources.status(fleet, options.fail_on)
+
+
+def alerts(options: argparse.Namespace) -> int:
+    from rmtoolkit._io import check_target, write_whole
+    from rmtoolkit.exceptions import RmtoolkitError
+    from rmtoolkit.views import alerts
+
+    streamed = options.output == "-"
+    if streamed and options.tests:
+        msg = "--tests names the file of the rules. Hint: -o rules.yaml."
+        raise RmtoolkitError(msg)
+    wanted = ((None if streamed else options.output, _YAML), (options.tests, _YAML), (options.dashboard, (".json",)))
+    for path, endings in wanted:
+        if path:
+            check_target(path, endings)
+    found = _sources.assessed(options)
+    _sources.deliver("Rules", options.output, ".yaml" if streamed else None, lambda _: alerts.rules(found).encode())
+    if options.tests:
+        beside = os.path.relpath(options.output, Path(options.tests).parent)
+        _sources.say("Tests", write_whole(options.tests, alerts.rule_tests(found, beside).encode()))
+    if options.dashboard:
+        written = write_whole(options.dashboard, alerts.dashboard(found).encode())
+        if not streamed:
+            _sources.say("Dashboard", written)
+    return _sources.DONE
+
+
+#: Recordings of a clone; a wheel has some of them beside its modules.
+SAMPLES: Final = "data/samples"
+PAGE: Final = "out/demo.html"
+
+
+def demo(_: argparse.Namespace) -> int:
+    show_samples()
+    return _sources.DONE
+
+
+def show_samples(folder: Path | None = None, target: Path | None = None) -> Path:
+    """Read the samples, print a verdict for each and write one page about all of them."""
+    import rmtoolkit as rm
+    from rmtoolkit._io import make_folder
+    from rmtoolkit.exceptions import RmtoolkitError, quote_path
+    from rmtoolkit.views import report
+
+    clone, root = Path(__file__).parents[2], Path()
+    if (clone / SAMPLES).is_dir() and (clone / "pyproject.toml").is_file():
+        root = Path() if Path().samefile(clone) else clone
+        samples = root / SAMPLES
+    else:
+        samples = Path(__file__).parents[1] / "samples"
+    folder = samples if folder is None else folder
+    target = root / PAGE if target is None else target
+    if not folder.is_dir():
+        msg = f"There are no samples in {quote_path(folder)}: this installation lacks a part. Hint: install it again."
+        raise RmtoolkitError(msg)
+    found = rm.assess(rm.read(folder))
+    _show(found, str(folder), details=False)
+    make_folder(target.parent)
+    path = report.report(found, target, title="rmtoolkit demo")
+    print(f"Report: {path}")
+    return path
