@@ -271,7 +271,7 @@ def faulty(function: Callable[..., object], *, always: bool = False) -> Callable
     return tried
 
 
-@pytest.mark.parametrize("where", ["judge.read", "assessment.paired", "history.needs"])
+@pytest.mark.parametrize("where", ["judge.assess_block", "assessment.paired", "history.needs"])
 @pytest.mark.parametrize("kept", ["in memory", "in a lake"])
 def test_a_fault_within_the_analysis_stays_with_its_workload(
     where: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -398,7 +398,7 @@ def test_a_fault_that_nothing_helps_against_names_its_workload(
 ) -> None:
     """One line with the name, and status 2."""
     SEVERAL.write_csv(tmp_path / "table.csv")
-    monkeypatch.setattr(judge, "read", faulty(judge.read, always=True))
+    monkeypatch.setattr(judge, "assess_block", faulty(judge.assess_block, always=True))
     assert command(["classify", str(tmp_path / "table.csv")]) == 2
     said = capsys.readouterr().err
     assert re.fullmatch(r"rmtoolkit: 'shop/bad' could not be judged: internal error, PanicException: boom .*\n", said)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,7 +19,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
 from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
 from rmtoolkit.analysis.models import MINIMUM_SAMPLES
-from rmtoolkit.analysis.patterns import name_pattern, next_step
+from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.heap_reading import Heap, Key
     from rmtoolkit.analysis.records import HeapReading, Life, Opinion, Pool, Reading
 
+    #: What a forecast is drawn from: `paths` has its parts in this order.
+    Line = tuple[float, ...]
     Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     container_id: int
     cluster: str | None
     namespace: str | None
@@ -65,36 +66,38 @@ def maximum(values: Iterable[int | None]) -> int | None:
 
 def verdict_row(
     pool: Pool, block: Assessed, containers: list[int], *, growing: int, judged: int
-) -> tuple[records.VerdictRow, Course | None]:
+) -> tuple[records.VerdictRow, Line | None]:
     """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
     about = block.about[main.life.container_id if main is not None else containers[0]]
     lives = [opinion.life for container in containers for opinion in block.opinions[container]]
     level = _evidence_level(pool, block, containers)
-    verdict = _verdict(pool)
+    verdict = Verdict.NOT_LEAK if pool.bounded >= th.CLEAN_FROM else Verdict.INCONCLUSIVE
+    verdict = Verdict.LEAK if pool.growing >= th.LEAK_FROM else verdict
     pattern, also, cause = name_pattern(pool, verdict)
     if cause is None and verdict == Verdict.LEAK and pool.leaking_code is not None:
         cause = Cause.HEAP
     around: Sequence[records.Evidence] = ()
     limit, outlook, lasts = about.limit_bytes, TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
-    course: Course | None = None
+    line = ahead = None
     if main is not None:
         opinions = [block.opinions[container] for container in containers]
         cause, around = look_around(Seen(opinions, main, verdict, pattern, also, cause))
         limit = main.life.limit_bytes
         growth = from_now(growth_against_limit(main), main, block.opinions[about.container_id][-1])
-        goes_on = _goes_on(pool, verdict)
+        goes_on, open_end = _goes_on(pool, main, verdict)
         lasts = exposure((life, block.about[life.container_id].cadence_seconds) for life in lives)
         outlook = look_ahead(
             main,
             growth,
             growing=goes_on,
-            open_end=_open_end(pool, verdict),
+            open_end=open_end,
             limit_bytes=limit,
             limit_known=about.limit_known,
             lasts=lasts,
         )
-        course = Course(about.container_id, main, growth, outlook, goes_on)
+        ahead = _ahead(main, growth, goes_on, lasts, sum(life.hours for life in lives))
+        line = line_of(about.container_id, main, growth, outlook, goes_on)
     counts = [block.counts[container] for container in containers if container in block.counts]
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
@@ -125,7 +128,7 @@ def verdict_row(
         limit_known=about.limit_known,
         pod=about.pod,
         lives=len(block.opinions[about.container_id]),
-        ahead=None if course is None else ahead(course, lasts, sum(life.hours for life in lives)),
+        ahead=ahead,
     )
     _set_growth(row, pool)
     rejected = block.rejected.get(about.container_id, ())
@@ -152,8 +155,8 @@ def verdict_row(
     row.headline = words.headline(situation)
     row.reason = words.reason(situation)
     row.explanation = f"{row.headline} {row.reason}"
-    row.next_step = next_step(row)
-    return row, course
+    row.next_step = next(advise_on(row)).sentence
+    return row, line
 
 
 def _leak_probability(pool: Pool, surest: float, samples: int) -> float:
@@ -161,12 +164,6 @@ def _leak_probability(pool: Pool, surest: float, samples: int) -> float:
     said = pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved * (1 - pool.bounded)
     least = min(th.REST_SURER * (1 - surest) + th.REST_SAMPLES / max(samples, 1), th.UNRESOLVED_LEAKS)
     return min(max(said, least), surest, pool.surest)
-
-
-def _verdict(pool: Pool) -> Verdict:
-    if pool.growing >= th.LEAK_FROM:
-        return Verdict.LEAK
-    return Verdict.NOT_LEAK if pool.bounded >= th.CLEAN_FROM else Verdict.INCONCLUSIVE
 
 
 def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
@@ -192,32 +189,20 @@ def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
     row.detection_floor_bytes_per_day = reading.floor_per_day * sure
 
 
-def _goes_on(pool: Pool, verdict: Verdict) -> float:
-    """Probability that the memory that counts against the limit keeps growing, leak or not."""
-    main = pool.main
-    if verdict == Verdict.LEAK or main is None:
-        return pool.growing
-    if main.growing_layer is None:
-        return pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved
-    row = _growing_beside(main)
-    return going_on(row) if row is not None else 0.0
-
-
-def _growing_beside(main: Opinion) -> Reading | None:
-    """Readings of what grows although the judged signal does not; None where the kernel can take it back."""
-    layer = main.growing_layer
-    if layer is None or layer == records.Layer.CACHE:
-        return None
-    names = (records.BESIDE[layer],) if layer in records.BESIDE else (Signal.ANON, Signal.RSS)
-    return next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
-
-
-def _open_end(pool: Pool, verdict: Verdict) -> bool:
-    """Whether it cannot be told if the memory that counts against the limit stays below it."""
-    if verdict == Verdict.INCONCLUSIVE:
-        return pool.bounded < th.CLEAN_FROM
-    row = _growing_beside(pool.main) if pool.main is not None else None
-    return verdict == Verdict.NOT_LEAK and row is not None and row.growing + row.unresolved > th.LIKELY
+def _goes_on(pool: Pool, main: Opinion, verdict: Verdict) -> tuple[float, bool]:
+    """Tell how probably what counts against the limit keeps growing, leak or not, and whether that stays open."""
+    layer, beside = main.growing_layer, None
+    # Page cache the kernel can take back.
+    if layer is not None and layer != records.Layer.CACHE:
+        names = (records.BESIDE[layer],) if layer in records.BESIDE else (Signal.ANON, Signal.RSS)
+        beside = next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
+    if verdict == Verdict.LEAK:
+        return pool.growing, False
+    may_grow = beside is not None and beside.growing + beside.unresolved > th.LIKELY
+    open_end = may_grow if verdict == Verdict.NOT_LEAK else pool.bounded < th.CLEAN_FROM
+    if layer is None:
+        return pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved, open_end
+    return 0.0 if beside is None else going_on(beside), open_end
 
 
 def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
@@ -231,59 +216,22 @@ def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
     if Signal.WORK in main.levels or Signal.LOAD in main.levels or len(containers) > 1:
         return 3
     known = main.life.limit_bytes is not None or not block.with_events.isdisjoint(containers)
-    return 2 if known or "restarts" in block.read.recording.report.found else 1
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What the samples of a block were reduced to; the samples themselves are no longer needed."""
-
-    #: The block, without its samples.
-    recording: Recording
-    #: A row per lifetime.
-    lives: pl.DataFrame
-    #: What was read off their signals.
-    readings: signals.Readings
-    #: What `validate` found.
-    findings: pl.DataFrame
-    #: Samples that are there and that were due, by container.
-    completeness: pl.DataFrame
-    #: Its memory at the last sample, taken apart, by container.
-    layers: pl.DataFrame
-    #: Files in memory at the first sample of a life, the most in its first few, and at its last, by its row.
-    files: Mapping[int, tuple[float, float, float]]
-
-
-def read(recording: Recording) -> Read:
-    """Reduce the samples of a block to lives and readings."""
-    findings = validate_part(recording)
-    cut = split(recording)
-    rejected = findings.filter(pl.col("rejected")).select("container_id", "signal").unique()
-    readings = signals.read(cut, recording, rejected)
-    return Read(
-        replace(recording, samples=recording.samples.clear()),
-        cut.table,
-        readings,
-        findings,
-        recording.completeness(),
-        last_layers(recording.samples, recording.containers["container_id"]),
-        _files(cut),
-    )
-
-
-def _files(cut: signals.Lifetimes) -> dict[int, tuple[float, float, float]]:
-    files = pl.col("shmem_bytes")
-    seen = cut.samples.select("life_row", files).filter(files.is_not_null())
-    first = seen.group_by("life_row").agg(
-        files.first(), files.head(th.FIRST_SAMPLES).max().alias("early"), files.last().alias("last")
-    )
-    return {row: (early[0], early[1], early[2]) for row, *early in first.iter_rows()}
+    return 2 if known or "restarts" in block.recording.report.found else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    #: What was read.
-    read: Read
+    """What the samples of a block were reduced to; the samples themselves are no longer needed."""
+
+    #: The block, without its samples.
+    recording: Recording
+    #: A row per lifetime, and what was read off their signals.
+    lives: pl.DataFrame
+    readings: signals.Readings
+    #: What `validate` found; samples that are there and that were due; the memory at the last sample, taken apart.
+    findings: pl.DataFrame
+    completeness: pl.DataFrame
+    layers: pl.DataFrame
     #: By container: what it is, the opinions on its lives, and what these say together.
     about: dict[int, Instance]
     opinions: dict[int, list[Opinion]]
@@ -297,7 +245,7 @@ class Assessed:
     #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
-    def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Course | None]]:
+    def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Line | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
         groups: dict[tuple[str | int | None, ...], list[int]] = {}
         for container, about in self.about.items():
@@ -307,8 +255,8 @@ class Assessed:
         for containers in groups.values():
             pool, growing, judged = pool_instances([self.pools[container] for container in containers])
             pool = with_heap(pool, self.heaps.get(self.about[containers[0]].key))
-            row, course = verdict_row(pool, self, containers, growing=growing, judged=judged)
-            yield containers, row, pool, course
+            row, line = verdict_row(pool, self, containers, growing=growing, judged=judged)
+            yield containers, row, pool, line
 
     def instance(self, container: int) -> records.VerdictRow:
         pool, *_ = pool_instances([self.pools[container]])
@@ -316,72 +264,54 @@ class Assessed:
         return verdict_row(pool, self, [container], growing=0, judged=1)[0]
 
 
-def assess_block(found: Read, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None) -> Assessed:
-    readings = records.readings_of(found.readings.table)
-    opinions: dict[int, list[Opinion]] = {container: [] for container in found.recording.containers["container_id"]}
-    few = found.lives.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
+def assess_block(
+    recording: Recording, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None
+) -> Assessed:
+    findings = validate_part(recording)
+    cut = split(recording)
+    told = signals.read(cut, recording, findings.filter("rejected").select("container_id", "signal").unique())
+    readings = records.readings_of(told.table)
+    opinions: dict[int, list[Opinion]] = {container: [] for container in recording.containers["container_id"]}
+    few = cut.table.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
     short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
-    layers = {row["container_id"]: row for row in found.layers.iter_rows(named=True)}
-    cores = {who: told for who, *told in found.recording.containers.select("container_id", *CORES).iter_rows()}
-    for life in records.lives_of(found.lives):
+    last = last_layers(recording.samples, recording.containers["container_id"])
+    layers = {row["container_id"]: row for row in last.iter_rows(named=True)}
+    cores = {who: told for who, *told in recording.containers.select("container_id", *CORES).iter_rows()}
+    files = pl.col("shmem_bytes")
+    # Files in memory at the first sample of a life, the most in its first few, and at its last.
+    seen = cut.samples.select("life_row", files).filter(files.is_not_null()).group_by("life_row")
+    made = seen.agg(files.first(), files.head(th.FIRST_SAMPLES).max().alias("early"), files.last().alias("last"))
+    files_of = {row: (first, early, end) for row, first, early, end in made.iter_rows()}
+    for life in records.lives_of(cut.table):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
-        opinion.now, opinion.files = layers.get(life.container_id, {}), found.files.get(life.row)
+        opinion.now, opinion.files = layers.get(life.container_id, {}), files_of.get(life.row)
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
     rejected: dict[int, list[records.Rejected]] = {}
-    for container, *what in found.findings.filter("rejected").select("container_id", *_REJECTED).iter_rows():
+    for container, *what in findings.filter("rejected").select("container_id", *_REJECTED).iter_rows():
         rejected.setdefault(container, []).append(records.Rejected(*what))
-    counts = found.completeness.select("container_id", "samples", "expected").iter_rows()
+    completeness = recording.completeness()
+    counts = completeness.select("container_id", "samples", "expected").iter_rows()
     return Assessed(
-        found,
-        {row[0]: Instance(*row) for row in found.recording.containers.select(_INSTANCE).iter_rows()},
+        replace(recording, samples=recording.samples.clear()),
+        cut.table,
+        told,
+        findings,
+        completeness,
+        last,
+        {row[0]: Instance(*row) for row in recording.containers.select(Instance._fields).iter_rows()},
         opinions,
         {container: pool_lives(lives) for container, lives in opinions.items()},
         {container: (samples, expected) for container, samples, expected in counts},
         rejected,
-        set(found.recording.events["container_id"].unique()),
-        Counter(found.recording.events.filter(pl.col("kind") == "oom_kill")["container_id"]),
+        set(recording.events["container_id"].unique()),
+        Counter(recording.events.filter(pl.col("kind") == "oom_kill")["container_id"]),
         heaps or {},
     )
 
 
-_INSTANCE: Final = tuple(records.columns_of(Instance))
 _REJECTED: Final = tuple(records.columns_of(records.Rejected))
-
-
-def everything(block: Assessed) -> dict[str, pl.DataFrame]:
-    found = list(block.workloads())
-    judged = [
-        (opinion.life.row, str(opinion.signal))
-        for opinions in block.opinions.values()
-        for opinion in opinions
-        if opinion.signal is not None
-    ]
-    judged_frame = pl.DataFrame(judged, schema={"life_row": pl.UInt32, "signal": pl.String}, orient="row")
-    return {
-        "lives": block.read.lives,
-        "fits": signals.fits(block.read.lives, block.read.readings, judged_frame),
-        "verdicts": records.frame_of((row for _, row, _, _ in found), records.JUDGED),
-        "instances": records.frame_of(
-            # The only instance of a workload is judged with it.
-            (
-                row if len(containers) == 1 else block.instance(container)
-                for containers, row, _, _ in found
-                for container in containers
-            ),
-            records.JUDGED | records.INSTANCE,
-        ),
-        "checklist": pl.DataFrame(
-            [line for _, row, pool, _ in found for line in answers(row, pool)], schema=CHECKLIST, orient="row"
-        ),
-        "forecast": paths(course for *_, course in found if course is not None),
-        "findings": block.read.findings,
-        "completeness": block.read.completeness,
-        "layers": block.read.layers,
-    }
-
-
 #: Stretches that a container's history is cut into: an hour each in a week.
 STRETCHES: Final = 168
 
@@ -417,56 +347,19 @@ def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series)
     return samples.filter(pl.Series(kept))
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    recording: Recording
-    lives: pl.DataFrame
-    fits: pl.DataFrame
-    verdicts: pl.DataFrame
-    instances: pl.DataFrame
-    checklist: pl.DataFrame
-    forecast: pl.DataFrame
-    findings: pl.DataFrame
-    completeness: pl.DataFrame
-
-
 def judge(
     recording: Source,
     also: Also | None = None,
     heap: Heap | Mapping[str, Heap] | None = None,
     *,
+    whole: bool = True,
     client: Client | None = None,
-) -> tuple[Judgement, dict[str, pl.DataFrame]]:
-    """Judge everything, without limits and their chances; `also` makes further frames of each part in the same pass."""
-    source = as_source(recording)
-    # What is not in memory does not come into it: charts get what they show.
-    thin = not isinstance(source, Recording) or source.stored is not None
-    frames, about = _spread(source, heap, partial(_frames, whole=True, thin=thin, also=also), client)
-    if thin:
-        about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
-    mine = {name: frames.pop(name) for name in (field.name for field in fields(Judgement)) if name in frames}
-    return Judgement(recording=about, **mine), frames
-
-
-def verdicts_with(
-    recording: Source,
-    also: Also | None = None,
-    heap: Heap | Mapping[str, Heap] | None = None,
-    *,
-    client: Client | None = None,
-) -> dict[str, pl.DataFrame]:
-    """Do what `judge` does where of the judgement nobody needs more than the verdicts."""
-    return _spread(recording, heap, partial(_frames, whole=False, thin=False, also=also), client)[0]
-
-
-def _spread(
-    data: Source,
-    heap: Heap | Mapping[str, Heap] | None,
-    work: Callable[..., dict[str, pl.DataFrame]],
-    client: Client | None,
 ) -> tuple[dict[str, pl.DataFrame], Recording]:
-    """Judge part by part, so that a large recording needs no more memory than some of its parts."""
-    source = as_source(data)
+    """Judge part by part, without limits and their chances; `also` makes further frames of each part in the same pass.
+
+    If not the `whole`, then no more than verdicts and findings, and what `also` makes.
+    """
+    source = as_source(recording)
     if isinstance(source, Recording):
         # Of who left no sample kills may be known.
         if not source.height and "oom_kill" not in source.events["kind"]:
@@ -480,7 +373,10 @@ def _spread(
         from rmtoolkit.analysis.heap_reading import by_workload  # noqa: PLC0415 - few have a profile
 
         heaps = by_workload(heap, source)
-    frames, about = parallel_map(source, partial(work, restarts_known=restarts_known, heaps=heaps), client=client)
+    # What is not in memory does not come into it: charts get what they show.
+    thin = whole and (not isinstance(source, Recording) or source.stored is not None)
+    work = partial(_frames, whole=whole, thin=thin, also=also, restarts_known=restarts_known, heaps=heaps)
+    frames, about = parallel_map(source, work, client=client)
     # When amounts look like another unit the shape stands, and every amount is wrong.
     tiny = frames["findings"].filter(check="tiny_value", rejected=False).unique("container_id", maintain_order=True)
     if tiny.height:
@@ -488,21 +384,41 @@ def _spread(
         warnings.warn(
             f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=2
         )
+    if thin:
+        about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
     return frames, about
 
 
 def _frames(
     part: Recording, *, whole: bool, thin: bool, also: Also | None, restarts_known: bool, heaps: dict[Key, HeapReading]
 ) -> dict[str, pl.DataFrame]:
-    block = assess_block(read(part), restarts_known=restarts_known, heaps=heaps)
+    block = assess_block(part, restarts_known=restarts_known, heaps=heaps)
+    found = list(block.workloads())
+    verdicts = records.frame_of((row for _, row, _, _ in found), records.JUDGED)
+    frames = {"verdicts": verdicts, "findings": block.findings}
     if whole:
-        frames = everything(block)
-    else:
-        rows = records.frame_of((row for _, row, _, _ in block.workloads()), records.JUDGED)
-        frames = {"verdicts": rows, "findings": block.read.findings}
+        opinions = [opinion for lives in block.opinions.values() for opinion in lives if opinion.signal is not None]
+        judged = [(opinion.life.row, str(opinion.signal)) for opinion in opinions]
+        life_signals = pl.DataFrame(judged, schema={"life_row": pl.UInt32, "signal": pl.String}, orient="row")
+        # The only instance of a workload is judged with it.
+        instances = (
+            row if len(containers) == 1 else block.instance(container)
+            for containers, row, _, _ in found
+            for container in containers
+        )
+        told = [line for _, row, pool, _ in found for line in answers(row, pool)]
+        frames |= {
+            "lives": block.lives,
+            "fits": signals.fits(block.lives, block.readings, life_signals),
+            "instances": records.frame_of(instances, records.JUDGED | records.INSTANCE),
+            "checklist": pl.DataFrame(told, schema=CHECKLIST, orient="row"),
+            "forecast": paths(line for *_, line in found if line is not None),
+            "completeness": block.completeness,
+            "layers": block.layers,
+        }
     if thin:
-        frames["shown"] = downsample(part, frames["lives"], frames["verdicts"]["container_id"])
-    return frames | (also(part, frames["verdicts"]) if also else {})
+        frames["shown"] = downsample(part, block.lives, verdicts["container_id"])
+    return frames | (also(part, verdicts) if also else {})
 
 
 def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:
@@ -662,44 +578,32 @@ def _begun(opinion: Opinion, growth: Growth) -> float:
     return min(max(whole.begun - beside, 0.0), growth.level_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    #: The instance that the chart shows.
-    container_id: int
-    #: Its running life.
-    opinion: Opinion
-    #: Of the memory that counts against the limit; None when unknown.
-    growth: Growth | None
-    #: As `look_ahead` says.
-    outlook: TimeToLimit
-    #: Probability that the growth goes on.
-    growing: float
-
-
-def ahead(course: Course, lasts: records.Exposure, watched_hours: float) -> records.Ahead:
+def _ahead(
+    opinion: Opinion, growth: Growth | None, goes_on: float, lasts: records.Exposure, watched_hours: float
+) -> records.Ahead:
     """Give what the chance of an OOM kill at any limit is worked out from."""
-    found = records.Ahead(
-        goes_on=course.growing,
+    line: dict[str, float] = {}
+    if growth is not None:
+        line = {
+            "per_day_bytes": growth.per_day,
+            "error_bytes": growth.error_per_day,
+            "level_bytes": growth.level_bytes,
+            "fresh_bytes": _begun(opinion, growth),
+            "noise_bytes": growth.spread_bytes,
+        }
+    return records.Ahead(
+        **line,
+        goes_on=goes_on,
         age_hours=lasts.age_hours,
         longest_hours=lasts.longest_hours,
         endings=lasts.ended,
         watched_hours=watched_hours,
     )
-    if (growth := course.growth) is None:
-        return found
-    return replace(
-        found,
-        per_day_bytes=growth.per_day,
-        error_bytes=growth.error_per_day,
-        level_bytes=growth.level_bytes,
-        fresh_bytes=_begun(course.opinion, growth),
-        noise_bytes=growth.spread_bytes,
-    )
 
 
-def paths(courses: Iterable[Course]) -> pl.DataFrame:
-    known = [line for course in courses if (line := _line(course)) is not None]
-    container, start, ahead, level, rate, doubt, up, spread = np.array(known, dtype=float).reshape(-1, 8).T[:, :, None]
+def paths(lines: Iterable[Line]) -> pl.DataFrame:
+    known = np.array(list(lines), dtype=float).reshape(-1, 8)
+    container, start, ahead, level, rate, doubt, up, spread = known.T[:, :, None]
     hours = ahead * np.arange(_POINTS + 1) / _POINTS
     columns = {
         "container_id": np.broadcast_to(container, hours.shape).astype(np.uint32),
@@ -711,8 +615,9 @@ def paths(courses: Iterable[Course]) -> pl.DataFrame:
     return pl.DataFrame({name: column.ravel() for name, column in columns.items()}).cast(FORECAST)
 
 
-def _line(course: Course) -> tuple[float, ...] | None:
-    opinion, growth, outlook = course.opinion, course.growth, course.outlook
+def line_of(
+    container_id: int, opinion: Opinion, growth: Growth | None, outlook: TimeToLimit, growing: float
+) -> Line | None:
     whole = opinion.footprint
     if whole is None or growth is None or outlook.outlook == Outlook.UNKNOWN:
         return None
@@ -720,8 +625,8 @@ def _line(course: Course) -> tuple[float, ...] | None:
     ahead = 0.3 * window
     if outlook.hours is not None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
-    goes_on = course.growing > th.LIKELY
+    goes_on = growing > th.LIKELY
     rate = growth.per_day if goes_on else 0.0
     doubt, up = (growth.error_per_day, growth.error_up_per_day) if goes_on else (0.0, 0.0)
     start = opinion.life.end.timestamp() * 1000
-    return course.container_id, start, ahead, whole.end_level, rate, doubt, up, whole.noise
+    return container_id, start, ahead, whole.end_level, rate, doubt, up, whole.noise

@@ -13,7 +13,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._parallel import Parted, as_source, partition
 from rmtoolkit._tables import beside
-from rmtoolkit.analysis.judge import judge, verdicts_with
+from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
@@ -293,15 +293,15 @@ def assess(
             f"{_MOST_WORKLOADS:,} are judged at once. Hint: look at a namespace or a cluster at a time, or read less."
         )
         raise RmtoolkitError(msg)
-    judgement, frames = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
+    frames, about = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
     record = backtest.record_of(frames, chosen, oom_probability)
     chosen = with_own(chosen, frames["pairs"])
-    needs, about = frames["needs"], judgement.recording
+    needs = frames["needs"]
     limits = of_gathered(needs, oom_probability, chosen, prices=prices)
     rows = _rows.joined(
-        judgement.verdicts, needs, limits, (frames["windows"], frames["layers"]), now or dt.datetime.now(dt.UTC)
+        frames["verdicts"], needs, limits, (frames["windows"], frames["layers"]), now or dt.datetime.now(dt.UTC)
     )
-    rows = _rows.with_growth(_rows.with_runs(rows, judgement.lives, about.containers), judgement.fits)
+    rows = _rows.with_growth(_rows.with_runs(rows, frames["lives"], about.containers), frames["fits"])
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
     rows = _rows.with_owners(_rows.with_alarms(rows, oom_probability), about.report.owners)
     rows = _rows.with_obstacles(rows, about.report)
@@ -321,26 +321,26 @@ def assess(
     return Assessment(
         recording=about,
         fleet=_totals.totals_of(
-            rows, judgement.completeness, None if before is None else changes, oom_probability, prices, before
+            rows, frames["completeness"], None if before is None else changes, oom_probability, prices, before
         ),
         workloads=rows,
         instances=_rows.instances_of(
-            judgement.instances, needs, rows, chosen, (frames["layers"], _by_pod(judgement.lives, about))
+            frames["instances"], needs, rows, chosen, (frames["layers"], _by_pod(frames["lives"], about))
         ),
-        lives=by_container(judgement.lives),
-        fits=by_container(judgement.fits),
-        forecast=by_container(judgement.forecast),
+        lives=by_container(frames["lives"]),
+        fits=by_container(frames["fits"]),
+        forecast=by_container(frames["forecast"]),
         evidence=_totals.evidence_of(rows),
-        checklist=by_name(judgement.checklist),
+        checklist=by_name(frames["checklist"]),
         advice=_totals.advice_of(rows),
         queries=_totals.queries_of(rows),
         changes=changes,
         risk_curves=curves,
         buys=_totals.buys_of(rows, tried, curves, prices),
-        capacity=_totals.capacity_of(rows, about, judgement.completeness),
-        findings=by_container(judgement.findings),
-        completeness=by_container(judgement.completeness),
-        events=by_container(_totals.events_of(about, judgement.lives, settings)),
+        capacity=_totals.capacity_of(rows, about, frames["completeness"]),
+        findings=by_container(frames["findings"]),
+        completeness=by_container(frames["completeness"]),
+        events=by_container(_totals.events_of(about, frames["lives"], settings)),
         settings=by_container(settings),
         kills=by_container(kills),
         groups=_totals.groups_of(rows),
@@ -514,7 +514,8 @@ def recommend_limits(
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
     source, chosen = as_source(recording), as_margins(margins)
-    frames = verdicts_with(source, partial(_decided, end=own_end(source, margins)), client=client)
+    also = partial(_decided, end=own_end(source, margins))
+    frames, _ = judge(source, also, whole=False, client=client)
     return of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
 
@@ -619,7 +620,7 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
     """
     if isinstance(recording, Assessment):
         return recording.fits.drop("workload_id")
-    return judge(recording, None, client=client)[0].fits
+    return judge(recording, client=client)[0]["fits"]
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | Assessment) -> pl.DataFrame:
@@ -663,7 +664,7 @@ def _alone(
 ) -> pl.DataFrame:
     """Make the rows of the workloads where nobody asks for the other frames."""
     source = as_source(source)
-    frames = verdicts_with(source, partial(_gathered_alone, end=own_end(source)), heap, client=client)
+    frames, _ = judge(source, partial(_gathered_alone, end=own_end(source)), heap, whole=False, client=client)
     limits = of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
     rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
     return _rows.complete(_rows.with_words(_rows.by_urgency(rows)))

@@ -12,7 +12,7 @@ import polars as pl
 
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import conform, parse_duration, settings_at_time
-from rmtoolkit.analysis.judge import assess_block, read, verdicts_with
+from rmtoolkit.analysis.judge import assess_block, judge
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines, risk
@@ -110,25 +110,6 @@ class Backtest:
             f"<Backtest: {row['weeks']} workload weeks, at 5 %: {100 * row['oom_share']:.1f} % with an OOM kill, "
             f"{100 * row['slack']:.1f} % slack>"
         )
-
-    def dominated_by(self) -> list[str]:
-        """List the rules of the kind peak and so many percent that are better than ours at 5 % in both respects.
-
-        Returns
-        -------
-        list of str
-            Those with fewer OOM weeks and less slack; or as many of the one and less of the other.
-
-        Examples
-        --------
-        >>> Backtest.dominated_by.__name__
-        'dominated_by'
-        """
-        ours = self.arms.filter(pl.col("arm") == _name(0.05)).row(0, named=True)
-        better = (pl.col("oom_weeks") <= ours["oom_weeks"]) & (pl.col("slack") <= ours["slack"])
-        strictly = (pl.col("oom_weeks") < ours["oom_weeks"]) | (pl.col("slack") < ours["slack"])
-        found: list[str] = self.arms.filter(pl.col("arm").str.starts_with("max"), better, strictly)["arm"].to_list()
-        return found
 
 
 #: Weeks that a record looks back on.
@@ -275,7 +256,7 @@ def _said_at(part: Recording, ends: pl.DataFrame) -> pl.DataFrame:
     last = dict(seen.group_by("container_id").agg(pl.col("time").max()).iter_rows())
     rows = []
     if seen.height:
-        block = assess_block(read(then), restarts_known=True)
+        block = assess_block(then, restarts_known=True)
         for container, time, said_time in ends.iter_rows():
             if container in last:
                 row = block.instance(container)
@@ -393,7 +374,7 @@ def weeks_of(
     )
     week = workloads(after).join(used, on="workload_row").select(*WORKLOAD, "needed_bytes", "mean_bytes")
     arms: dict[str, pl.DataFrame] = {}
-    verdicts = verdicts_with(before)["verdicts"]
+    verdicts = judge(before, whole=False)[0]["verdicts"]
     known = needs(before, verdicts)
     last = before.samples.group_by("container_id").agg(last=pl.col("time").max())
     hours = pl.duration(milliseconds=(pl.col("hours_to_limit") * 3_600_000).round(), time_unit="ms")

@@ -12,7 +12,7 @@ import polars as pl
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import run_starts, spans
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
 from rmtoolkit.schema import FOOTPRINTS, TIME, WORKLOAD
 
@@ -495,7 +495,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
     """Gather per workload container what a limit depends on: a row each, sorted by names."""
     found = pl.concat([_of_part(part, requests=requests) for part in partition(recording)])
     if verdicts is None:
-        verdicts = verdicts_with(recording)["verdicts"]
+        verdicts = judge(recording, whole=False)[0]["verdicts"]
     known = verdicts.unique(WORKLOAD, keep="first", maintain_order=True).select(
         *WORKLOAD,
         *(name for name in _OF_VERDICT if name in verdicts.columns),

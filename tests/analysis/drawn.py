@@ -293,10 +293,12 @@ def _workload(lot: _Lot) -> Assessed:
     }  # fmt: skip
     rejected = [Rejected("stale_allocator", "allocated_bytes", "It stands still."), Rejected("counter_fell", "a", "B.")]
     report = SimpleNamespace(found={"restarts": 1} if lot.random() < 0.5 else {})
-    read: Any = SimpleNamespace(recording=SimpleNamespace(report=report))
+    recording: Any = SimpleNamespace(report=report)
+    nothing: Any = None
     key = about[0].key
     return Assessed(
-        read,
+        recording,
+        *(nothing, nothing, nothing, nothing, nothing),
         about,
         opinions,
         {pod: pool_lives(found) for pod, found in opinions.items()},
@@ -318,7 +320,7 @@ def workloads(number: int = 200) -> dict[str, list[Any]]:
 
     for seed in range(number):
         lot = _Lot(100_000 + seed)
-        for _, row, pool, course in _workload(lot).workloads():
+        for _, row, pool, line in _workload(lot).workloads():
             named = (row.verdict, row.pattern, *row.also, row.cause, row.signal, row.evidence_level, row.limit_outlook)
             figures = (
                 *(row.leak_probability, row.hours_to_limit, row.hours_to_limit_low, row.hours_to_limit_high),
@@ -326,7 +328,7 @@ def workloads(number: int = 200) -> dict[str, list[Any]]:
                 *(row.detection_floor_bytes_per_day, row.coverage, pool.growing, pool.bounded, pool.surest),
                 *(pool.moved_bytes, pool.moved_heap_bytes, pool.moved_around_bytes, pool.moved_threads),
                 *(() if row.ahead is None else dataclasses.astuple(row.ahead)),
-                *(() if course is None else (course.growing, course.outlook.capped)),
+                *(line or ()),
             )
             shown = [_shown(float(one)) if isinstance(one, int | float) else str(one) for one in figures]
             evidence = [f"{one.statistic} {one.says} {one.weight}: {one.text}: {one.value}" for one in row.evidence]

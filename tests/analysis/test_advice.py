@@ -106,7 +106,7 @@ def test_advice_that_the_evidence_does_not_support(workload: str, words: list[st
 
 def test_next_step_is_the_first_piece() -> None:
     """The column `next_step` of a judgement and its advice begin alike, for every sample."""
-    for row in judge(rm.read(SAMPLES))[0].verdicts.iter_rows(named=True):
+    for row in judge(rm.read(SAMPLES))[0]["verdicts"].iter_rows(named=True):
         assert row["next_step"] == next(patterns.advise(row)).sentence
 
 

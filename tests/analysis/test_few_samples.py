@@ -149,7 +149,7 @@ def test_one_time_constant_in_forty_samples() -> None:
 def test_a_life_of_bins_with_one_sample_is_judged() -> None:
     """A late rise after a short rest leaves a single bin to compare it with: judged without a warning."""
     values = np.concatenate([np.full(4, 100.0), 100 + 9 * np.arange(8)]) * MI
-    assert judge(record(minutes(12), {"rss_bytes": values}, limit_bytes=GI))[0].verdicts.height == 1
+    assert judge(record(minutes(12), {"rss_bytes": values}, limit_bytes=GI))[0]["verdicts"].height == 1
 
 
 @pytest.mark.parametrize("short", [False, True], ids=["each run climbs alike", "most are killed at once"])

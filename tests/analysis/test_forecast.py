@@ -11,12 +11,12 @@ import pytest
 
 from rmtoolkit.analysis.judge import (
     FORECAST,
-    Course,
     Growth,
     TimeToLimit,
     _begun,
     exposure,
     judge,
+    line_of,
     look_ahead,
     paths,
 )
@@ -102,7 +102,9 @@ def test_open_upper_end() -> None:
 def test_band_of_the_chart() -> None:
     """The band starts at the last sample, is in order, and its middle is the line."""
     outlook = ahead(life(), STEADY)
-    frame = paths([Course(7, life(), STEADY, outlook, 0.9)])
+    line = line_of(7, life(), STEADY, outlook, 0.9)
+    assert line is not None
+    frame = paths([line])
     assert frame.schema == FORECAST
     assert frame["container_id"].unique().to_list() == [7]
     assert frame["time"].is_sorted()
@@ -119,7 +121,7 @@ def test_the_band_is_wider_the_farther_it_looks() -> None:
     """Around the line both ways; steady growth has much the same doubt above as below."""
     rng = np.random.default_rng(2)
     t = hours(24, 30)
-    found = judge(footprint(t, (200 + 6 * t) * MI, rng, limit=1024 * MI))[0].forecast
+    found = judge(footprint(t, (200 + 6 * t) * MI, rng, limit=1024 * MI))[0]["forecast"]
     below = (found["mid_bytes"] - found["low_bytes"]).to_numpy()
     above = (found["high_bytes"] - found["mid_bytes"]).to_numpy()
     assert (np.diff(below) > 0).all()
@@ -140,7 +142,8 @@ def test_what_speeds_up_may_come_sooner_and_no_later() -> None:
 
 def test_no_band_when_nothing_is_known() -> None:
     """An unknown outlook draws nothing."""
-    assert paths([Course(0, life(), STEADY, TimeToLimit(Outlook.UNKNOWN), 0.9)]).height == 0
+    assert line_of(0, life(), STEADY, TimeToLimit(Outlook.UNKNOWN), 0.9) is None
+    assert paths([]).height == 0
 
 
 @pytest.mark.parametrize("cadence", [15, 60, 300], ids="cadence{}s".format)
@@ -177,9 +180,9 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_forecast_of_a_recording() -> None:
     """The judgement's forecast begins where the recording ends."""
     t = hours(24, 60)
-    judgement, _ = judge(footprint(t, (200 + 9 * t) * MI, np.random.default_rng(1), limit=800 * MI))
-    assert judgement.forecast.schema == FORECAST
-    assert judgement.forecast["time"].min() == when(24)
+    frames, _ = judge(footprint(t, (200 + 9 * t) * MI, np.random.default_rng(1), limit=800 * MI))
+    assert frames["forecast"].schema == FORECAST
+    assert frames["forecast"]["time"].min() == when(24)
     assert when(0) == BEGIN
 
 

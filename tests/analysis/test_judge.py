@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import rmtoolkit as rm
 from rmtoolkit import _parallel
 from rmtoolkit._parallel import partition
-from rmtoolkit.analysis.judge import judge, verdicts_with
+from rmtoolkit.analysis.judge import judge
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def test_parts_give_the_same_frames(
     pieces = judge(recording)[0]
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.
-        assert_frame_equal(getattr(pieces, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)
+        assert_frame_equal(pieces[name], whole[name], rel_tol=1e-9, abs_tol=1e-9)
 
 
 def test_verdicts_alone_are_those_of_the_whole(recording: Recording) -> None:
     """What is not worked out beside them does not change them, here and where the chances are added."""
     whole = judge(recording)[0]
-    assert verdicts_with(recording)["verdicts"].equals(whole.verdicts)
+    assert judge(recording, whole=False)[0]["verdicts"].equals(whole["verdicts"])
     assert rm.classify(recording).equals(rm.assess(recording).workloads.select(rm.classify(recording).columns))
 
 

@@ -50,8 +50,8 @@ def degenerate() -> dict[str, dict[str, list[Any]]]:
 @pytest.mark.parametrize("name", degenerate())
 def test_degenerate_recordings_are_judged(name: str) -> None:
     """Whatever the numbers, there is a row, in the design's words, without a NaN and without an error."""
-    judgement, _ = judge(pl.DataFrame(degenerate()[name]))
-    (row,) = judgement.verdicts.rows(named=True)
+    frames, _ = judge(pl.DataFrame(degenerate()[name]))
+    (row,) = frames["verdicts"].rows(named=True)
     assert row["verdict"] in {"leak", "not_leak", "inconclusive"}
     assert row["pattern"] in PATTERNS
     assert 0 <= row["leak_probability"] <= 1
@@ -60,7 +60,7 @@ def test_degenerate_recordings_are_judged(name: str) -> None:
     assert row["explanation"]
     assert "nan" not in row["explanation"].lower().replace("nano", "")
     assert row["next_step"]
-    assert judgement.checklist.height == 5
+    assert frames["checklist"].height == 5
 
 
 @pytest.mark.parametrize("name", ["one_sample", "two_samples", "nine_samples"])

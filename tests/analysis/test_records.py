@@ -61,7 +61,7 @@ def test_a_stored_verdict_gives_the_same_advice() -> None:
     """What is read back from a frame advises as the verdict did, and holds enums again."""
     t = hours(24, 60)
     recording = footprint(t, (200 + 9 * t) * MI, np.random.default_rng(3), limit=GI)
-    row = judge(recording)[0].verdicts.row(0, named=True)
+    row = judge(recording)[0]["verdicts"].row(0, named=True)
     stored = VerdictRow.stored(row)
     assert patterns.next_step(stored) == row["next_step"]
     assert isinstance(stored.pattern, enum.Enum)

@@ -271,7 +271,7 @@ def test_trace_30_predecessor_and_gap(variant: str, seed: int) -> None:
     trace = layers.overlap(variant, seed)
     (row,) = check([trace])
     assert row["coverage"] < 1
-    lives = judge(trace.recording)[0].lives
+    lives = judge(trace.recording)[0]["lives"]
     assert lives.height == 2
     assert lives["startup_peak_bytes"][1] < 360 * MI
 

@@ -150,20 +150,20 @@ def test_columns_of_fits() -> None:
 
 def test_frames_of_a_judgement() -> None:
     """Views get every frame in its schema: verdicts and instances begin with the same columns."""
-    judgement, _ = judge(
+    frames, about = judge(
         together([clear("plateau"), footprint(T, CLEAR["leak"][0] * MI, np.random.default_rng(2), pod="web-1")])
     )
-    assert [name for name in COLUMNS if not name.startswith("oom_probability")] == judgement.verdicts.columns[
+    assert [name for name in COLUMNS if not name.startswith("oom_probability")] == frames["verdicts"].columns[
         : len(COLUMNS) - 3
     ]
-    assert {"headline", "reason", "container_id", "workload_inferred"} <= set(judgement.verdicts.columns)
-    assert {"pod", "lives"} <= set(judgement.instances.columns)
-    assert judgement.checklist.schema == CHECKLIST
-    assert judgement.forecast.schema == FORECAST
-    assert judgement.checklist.height == 5 * judgement.verdicts.height
-    joined = judgement.verdicts.select((pl.col("headline") + " " + pl.col("reason") == pl.col("explanation")).all())
+    assert {"headline", "reason", "container_id", "workload_inferred"} <= set(frames["verdicts"].columns)
+    assert {"pod", "lives"} <= set(frames["instances"].columns)
+    assert frames["checklist"].schema == CHECKLIST
+    assert frames["forecast"].schema == FORECAST
+    assert frames["checklist"].height == 5 * frames["verdicts"].height
+    joined = frames["verdicts"].select((pl.col("headline") + " " + pl.col("reason") == pl.col("explanation")).all())
     assert joined.item()
-    assert judgement.verdicts["container_id"].is_in(judgement.recording.containers["container_id"].implode()).all()
+    assert frames["verdicts"]["container_id"].is_in(about.containers["container_id"].implode()).all()
 
 
 @pytest.mark.parametrize("shape", CLEAR)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.judge import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ PATTERNS: Final = {
 
 def judged(recording: Recording | pl.DataFrame) -> pl.DataFrame:
     """The rows of verdicts."""
-    return verdicts_with(recording)["verdicts"]
+    return judge(recording, whole=False)[0]["verdicts"]
 
 
 def chance_of(recording: Recording | pl.DataFrame, span: str = "7d") -> float:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.analysis import patterns, queries
-from rmtoolkit.analysis.judge import downsample, judge, read
+from rmtoolkit.analysis.judge import assess_block, downsample, judge
 from rmtoolkit.analysis.records import Statistic, rejected
 from rmtoolkit.schema import Cause, Pattern
 from tests.analysis import drawn
@@ -239,18 +239,18 @@ def _shown(recording: Recording, lives: pl.DataFrame) -> pl.DataFrame:
 def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
     """Everything that analysis says of a recording; of a forecast, which has many rows, every twentieth."""
     found, _ = judge(recording)
-    row = found.verdicts.row(0, named=True)
+    row = found["verdicts"].row(0, named=True)
     frames = {
-        "readings": read(recording).readings.table,
-        "lives": found.lives,
-        "fits": found.fits,
-        "verdicts": found.verdicts,
+        "readings": assess_block(recording, restarts_known=True).readings.table,
+        "lives": found["lives"],
+        "fits": found["fits"],
+        "verdicts": found["verdicts"],
         # The only instance of a workload is judged with it.
-        "instances": found.instances if found.instances.height > 1 else found.instances.clear(),
-        "checklist": found.checklist,
-        "forecast": found.forecast.gather_every(20),
+        "instances": found["instances"] if found["instances"].height > 1 else found["instances"].clear(),
+        "checklist": found["checklist"],
+        "forecast": found["forecast"].gather_every(20),
         "queries": pl.DataFrame([dataclasses.asdict(query) for query in queries.queries(row)]),
-        "shown": _shown(recording, found.lives),
+        "shown": _shown(recording, found["lives"]),
     }
     told = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
     return told | {"advice": [plain(dataclasses.asdict(one)) for one in patterns.advise(row)]}
@@ -278,7 +278,7 @@ def _evidence(statistic: str, estimate: float | None) -> dict[str, Any]:
 
 def advised() -> dict[str, list[Any]]:
     """What is advised for each verdict, pattern and cause, with no evidence, with every piece, and with some."""
-    base = judge(thread_stacks())[0].verdicts.row(0, named=True)
+    base = judge(thread_stacks())[0]["verdicts"].row(0, named=True)
     several = [_evidence(name, 3.0 * MI) for name in Statistic]
     some = [_evidence(name, None) for name in Statistic if "heap" not in name]
     checks = [_evidence(rejected(check), 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]

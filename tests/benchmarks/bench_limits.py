@@ -76,7 +76,15 @@ def show(title: str, weeks: pl.DataFrame) -> None:
         )
     growing = result.growing.row(0, named=True)
     print(f"growing: {growing['weeks']} weeks, {growing['violations']} provisional limits at {len(PROMISED)} chances")
-    print(f"dominated by: {', '.join(result.dominated_by()) or 'none of the family'}")
+    ours = result.arms.filter(arm="rmtoolkit 5 %").row(0, named=True)
+    figures = ("oom_weeks", "slack")
+    rules = result.arms.filter(pl.col("arm").str.starts_with("max")).iter_rows(named=True)
+    better = [
+        row["arm"]
+        for row in rules
+        if all(row[name] <= ours[name] for name in figures) and any(row[name] < ours[name] for name in figures)
+    ]
+    print(f"dominated by: {', '.join(better) or 'none of the family'}")
 
 
 def calibrated(result: Backtest) -> None:

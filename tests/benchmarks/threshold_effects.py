@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.analysis import models, thresholds
-from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.judge import judge
 from tests.benchmarks.leak_early import cut_at
 from tests.benchmarks.leak_or_not import CORPUS, FIELD, at_level, load
 
@@ -38,7 +38,7 @@ def judged(recordings: list[Recording]) -> list[tuple[str, ...]]:
     """The verdicts and the names beside them, in the order of the workloads."""
     models.bank.cache_clear()
     order = ("cluster", "namespace", "workload", "container")
-    found = (verdicts_with(recording)["verdicts"].sort(order) for recording in recordings)
+    found = (judge(recording, whole=False)[0]["verdicts"].sort(order) for recording in recordings)
     return [row for frame in found for row in frame.select("verdict", "pattern", "cause", "limit_outlook").iter_rows()]
 
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.judge import verdicts_with
+from rmtoolkit.analysis.judge import judge
 from rmtoolkit.limits.recommend import also
 
 MIB: Final = 2**20
@@ -28,7 +28,7 @@ def samples(values: object, *, step: int = 3600, **labels: object) -> pl.DataFra
 
 def gather(recording: rm.Recording) -> pl.DataFrame:
     """What limits are decided from."""
-    return verdicts_with(recording, also)["needs"]
+    return judge(recording, also, whole=False)[0]["needs"]
 
 
 def steady(days: int, level: float = 200.0, *, rough: float = 0.01, seed: int = 1, step: int = 3600) -> np.ndarray:

@@ -180,7 +180,7 @@ def past_weeks() -> dict[str, list[Any]]:
     ]
     return told | {
         "scores": scores,
-        "said": [repr(found), repr(learnt), found.dominated_by(), rm.backtest(weeks(), history="7d").weeks.height],
+        "said": [repr(found), repr(learnt), rm.backtest(weeks(), history="7d").weeks.height],
     }
 
 

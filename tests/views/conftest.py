@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pytest
 
-from rmtoolkit.analysis.judge import Judgement
 from rmtoolkit.analysis.records import JUDGED, VERDICTS
-from rmtoolkit.analysis.words import QUESTIONS
 from rmtoolkit.assessment import WORKLOADS, Assessment, _rows, assess
 from rmtoolkit.assessment._totals import evidence_of, totals_of
 from rmtoolkit.recording import Recording, concat
@@ -447,26 +445,16 @@ def _forecast(verdicts: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides={"container_id": pl.UInt32, "time": TIME})
 
 
-def _checklist(verdicts: pl.DataFrame) -> pl.DataFrame:
-    answers = (("no", "concern"), ("unknown", "unknown"), ("yes", "fine"), ("no", "fine"), ("no", "fine"))
-    reasons = (
-        "still +58 Mi/day 65 h after start",
-        "needs a heap profile",
-        "34 threads, flat for 7 days",
-        "average use is 62 % of the limit",
-        "kept pages are 6 % of the working set",
-    )
-    return pl.DataFrame(
-        [
-            {name: row[name] for name in ("cluster", "namespace", "workload", "container")}
-            | {"question": question, "answer": answer, "reading": reading, "because": because}
-            for row in verdicts.iter_rows(named=True)
-            for question, (answer, reading), because in zip(QUESTIONS, answers, reasons, strict=True)
-        ],
-    )
+class _Judged(NamedTuple):
+    recording: Recording
+    lives: pl.DataFrame
+    fits: pl.DataFrame
+    verdicts: pl.DataFrame
+    forecast: pl.DataFrame
+    findings: pl.DataFrame
 
 
-def _judged() -> Judgement:
+def _judged() -> _Judged:
     """Make the whole fleet with its frames."""
     recording = recordings()
     report = Report(
@@ -480,14 +468,11 @@ def _judged() -> Judgement:
     growth = [name for name in verdicts.columns if name.startswith("growth_")]
     verdicts = verdicts.with_columns(pl.when(pl.col("verdict") != "not_leak").then(name).alias(name) for name in growth)
     lives = _lives(recording)
-    instances = verdicts.with_columns(pod=pl.col("workload") + "-0", lives=pl.lit(1, dtype=pl.UInt32))
-    return Judgement(
+    return _Judged(
         recording,
         lives,
         _fits(lives, verdicts, recording),
         verdicts,
-        instances,
-        _checklist(verdicts),
         _forecast(verdicts, recording),
         pl.DataFrame(
             [
@@ -496,7 +481,6 @@ def _judged() -> Judgement:
             ],
             schema=FINDINGS,
         ),
-        recording.completeness(),
     )
 
 
@@ -522,7 +506,7 @@ def assessed() -> Assessment:
     return arranged(real, hand.select(mine).join(rest, on="container_id", maintain_order="left"), judged)
 
 
-def arranged(real: Assessment, rows: pl.DataFrame, judged: Judgement | Assessment) -> Assessment:
+def arranged(real: Assessment, rows: pl.DataFrame, judged: _Judged | Assessment) -> Assessment:
     """Give an Assessment other rows, in their order of urgency, with every frame beside them."""
     # The window of what is made by hand is a week: its kills are all in it.
     rows = _rows.with_alarms(rows.with_columns(kills_now="kills_7d"), real.oom_probability)
