@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -60,17 +60,20 @@ class Labels(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """One answer of `/containers/ID/stats`: who, when (milliseconds), and signals and `limit_bytes` by name."""
+    """What a container had at an instant (milliseconds): signals by name, `limit_bytes` among them."""
 
     labels: Labels
     time: int
-    signals: Mapping[str, int | float]
+    signals: Mapping[str, int | float | None]
+    quantum_bytes: int | None = None  # of a table, how coarse its amounts are; None of the API, which is exact
+    file: str = ""  # of a table
 
 
 class Inspected(NamedTuple):
-    """What `docker inspect` says of a container."""
+    """What `docker inspect` says of a container, and when its file was written."""
 
     labels: Labels
+    time: int
     limit_bytes: int | None
     request_bytes: int | None
     started: int | None
@@ -84,6 +87,9 @@ class Happened(NamedTuple):
     time: int
     action: str
     code: int | None
+
+
+_Said = TypeVar("_Said", Measured, Inspected, Happened)
 
 
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
@@ -109,7 +115,7 @@ def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
     return Measured(labels, time, signals)
 
 
-def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
+def as_inspected(value: Any, written: int) -> Inspected | None:  # noqa: ANN401 - any JSON
     state, host, config = (mapping(value, key) for key in ("State", "HostConfig", "Config"))
     if not state or not host:
         return None
@@ -120,6 +126,7 @@ def as_inspected(value: Any) -> Inspected | None:  # noqa: ANN401 - any JSON
         ended = Event(time, "oom_kill") if is_kill else _exited(time, whole_number(state.get("ExitCode")) or 0)
     return Inspected(
         _labels(_id(value.get("Id")), told, value.get("Image")),
+        written,
         whole_number(host.get("Memory")) or None,
         whole_number(host.get("MemoryReservation")) or None,
         _instant(state.get("StartedAt")),
@@ -138,18 +145,13 @@ def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
 
 
 def text_events(text: str) -> Iterator[Happened]:
-    """Read the lines that `docker events` prints."""
+    """Read the lines of `docker events`, with `a=1, b=2, 3`: what names nothing belongs to the value before it."""
     for line in text.split("\n"):
-        found = _TEXT_EVENT.fullmatch(line.rstrip("\r"))
-        if found and (event := _event(found[2], _instant(found[1]), found[3], _attributes(found[4]))):
-            yield event
-
-
-def _attributes(text: str) -> dict[str, str]:
-    """Read `a=1, b=2, 3`: what follows a comma belongs to the value before it, if it names nothing."""
-    names = [*_ATTRIBUTE.finditer(text)]
-    ends = [*(name.start() for name in names[1:]), len(text)]
-    return {name[1]: text[name.end() : end] for name, end in zip(names, ends, strict=False)}
+        if found := _TEXT_EVENT.fullmatch(line.rstrip("\r")):
+            _, *words = _ATTRIBUTE.split(found[4])
+            told = dict(zip(words[::2], words[1::2], strict=True))
+            if event := _event(found[2], _instant(found[1]), found[3], told):
+                yield event
 
 
 def _event(action: str, time: int | None, id_: Any, told: Mapping[str, Any]) -> Happened | None:  # noqa: ANN401
@@ -211,20 +213,14 @@ _TIME_KEYS: Final = ("time", "timestamp", "ts", "@timestamp", "date", "read")
 class Row(NamedTuple):
     line: int
     tick: int
-    stamp: int | None  # index of the time stamp at the head of the line; None without
-    id: str | None
-    name: str | None
-    working_set_bytes: int
-    limit_bytes: int | None
-    quantum_bytes: int
-    threads: int | None  # the column PIDS; None without
+    stamp: tuple[Stamp, str] | None  # at the head of the line
+    said: Measured  # at a time that the stamps have yet to tell
 
 
 @dataclass(slots=True)
 class Log:
     rows: list[Row] = field(default_factory=list)  # in order
-    stamps: list[tuple[Stamp, str]] = field(default_factory=list)
-    marks: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[int, Stamp, str]] = field(default_factory=list)  # time stamps on lines of their own
     drawn: bool = False
     idle: int = 0
     other: int = 0  # lines that are none of these
@@ -232,12 +228,12 @@ class Log:
     windows: bool = False
     #: The table that is read: its number, the containers that it has had, the names of its columns.
     tick: int = 0
-    seen: set[tuple[str | None, str | None]] = field(default_factory=set)
+    seen: set[Labels] = field(default_factory=set)
     columns: list[str] = field(default_factory=list)
 
-    def new_tick(self) -> None:
-        """Begin another table, unless this one is empty."""
-        if self.seen:
+    def new_tick(self, *, drawn: bool = False) -> None:
+        """Begin another table, unless this one is empty; in what is drawn, only a picture does."""
+        if self.seen and self.drawn == drawn:
             self.tick += 1
             self.seen = set()
 
@@ -245,7 +241,8 @@ class Log:
         if not text.strip("[], \t"):
             return
         if _HEADER.search(text):
-            self._header(text)
+            self.columns = [cell.strip() for cell in _CELLS.split(_headed(text)[0].strip())]
+            self.new_tick()
         elif (brace := text.find('{"')) >= 0 and self._json(line, text[:brace], text[brace:]):
             return
         elif (found := _PAIR.search(text)) and " / " not in text[: found.start()]:
@@ -255,34 +252,25 @@ class Log:
         elif _WINDOWS.search(text):
             self.windows = True
         elif (stamp := _timestamps.find(text)) is not None:
-            if not self.drawn:
-                self.new_tick()
-            self.marks.append((line, len(self.stamps)))
-            self.stamps.append((stamp[0], text))
+            self.new_tick()
+            self.marks.append((line, stamp[0], text))
         else:
             self.other += 1
             self.first_other = self.first_other or (line, text)
 
-    def _header(self, text: str) -> None:
-        found = _timestamps.find(text)
-        self.columns = [cell.strip() for cell in _CELLS.split((found[1] if found else text).strip())]
-        if not self.drawn:
-            self.new_tick()
-
     def _row(self, line: int, text: str, pair: re.Match[str]) -> None:
-        head, stamp = self._stamp(text[: pair.start()])
+        head, stamp = _headed(text[: pair.start()])
         cells = [cell.strip() for cell in _CELLS.split(f"{head}\0{text[pair.start() :]}".replace("\0", "").strip())]
-        named = dict(zip(self.columns, cells, strict=False)) if len(cells) == len(self.columns) else {}
-        if named:
+        if self.columns and len(cells) == len(self.columns):
+            named = dict(zip(self.columns, cells, strict=True))
             id_ = named.get("CONTAINER ID") or named.get("ID")
             name = named.get("NAME") or named.get("CONTAINER")
-            threads = named.get("PIDS")
-        else:
-            words = [word.strip("\"':=") for word in _WORDS.split(head) if word and not word.endswith("%")]
-            id_ = next((word for word in words if _ID.fullmatch(word)), None)
-            name = next((word for word in words if word and not _ID.fullmatch(word)), None)
-            threads = None
-        self._add(line, stamp, (id_, name, threads), pair)
+            self._add(line, stamp, pair, id_, name, named.get("PIDS"))
+            return
+        words = [word.strip("\"':=") for word in _WORDS.split(head) if word and not word.endswith("%")]
+        id_ = next((word for word in words if _ID.fullmatch(word)), None)
+        name = next((word for word in words if word and not _ID.fullmatch(word)), None)
+        self._add(line, stamp, pair, id_, name, None)
 
     def _json(self, line: int, head: str, text: str) -> bool:
         begin, known = 0, False
@@ -291,35 +279,23 @@ class Log:
                 value, end = json.JSONDecoder().raw_decode(text, begin)
             except (ValueError, RecursionError):
                 break
-            known |= self._entry(line, head, value)
+            entry = {key.lower().replace("_", ""): told for key, told in mapping(value).items()}
+            if "memusage" in entry:
+                known = True
+                self._entry(line, head, entry)
             begin = text.find('{"', end)
         return known
 
-    def _entry(self, line: int, head: str, value: Any) -> bool:  # noqa: ANN401 - any JSON
-        entry = {key.lower().replace("_", ""): value[key] for key in value} if isinstance(value, dict) else {}
-        if "memusage" not in entry:
-            return False
+    def _entry(self, line: int, head: str, entry: Mapping[str, Any]) -> None:
         pair = _PAIR.fullmatch(str(entry["memusage"]).strip())
         if pair is None:
             self.idle += 1
-            return True
-        told = next((str(entry[key]) for key in _TIME_KEYS if entry.get(key) is not None), head)
-        _, stamp = self._stamp(told)
-        id_ = entry.get("id") or entry.get("container")
-        self._add(line, stamp, (_text(id_), _text(entry.get("name")), _text(entry.get("pids"))), pair)
-        return True
+            return
+        _, stamp = _headed(next((str(entry[key]) for key in _TIME_KEYS if entry.get(key) is not None), head))
+        self._add(line, stamp, pair, entry.get("id") or entry.get("container"), entry.get("name"), entry.get("pids"))
 
-    def _stamp(self, head: str) -> tuple[str, int | None]:
-        found = _timestamps.find(head)
-        if found is None:
-            return head, None
-        self.stamps.append((found[0], head))
-        return found[1], len(self.stamps) - 1
-
-    def _add(
-        self, line: int, stamp: int | None, about: tuple[str | None, str | None, str | None], pair: re.Match[str]
-    ) -> None:
-        id_, name, threads = (word if word not in ("", "--") else None for word in about)
+    def _add(self, line: int, stamp: tuple[Stamp, str] | None, pair: re.Match[str], *about: object) -> None:
+        id_, name, threads = (None if word in (None, "", "--") else str(word) for word in about)
         # What no column can hold stays absurd, and is counted with what else is no real amount.
         (used, quantum), (limit, _) = _amount(pair[1], pair[2]), _amount(pair[3], pair[4])
         used, limit = min(used, ABSURD_BYTES), min(limit, ABSURD_BYTES)
@@ -329,14 +305,19 @@ class Log:
         if id_ is not None and not _ID.fullmatch(id_):
             # `docker stats NAME` prints what was asked for in the place of the id.
             id_, name = None, name or id_
-        key = (id_, name)
-        if key in self.seen and not self.drawn:
+        labels = Labels(id_[:_SHORT_ID] if id_ else None, name)
+        if labels in self.seen:
             self.new_tick()
-        self.seen.add(key)
+        self.seen.add(labels)
         count = int(threads) if threads and _COUNT.fullmatch(threads) else None
-        self.rows.append(
-            Row(line, self.tick, stamp, id_[:_SHORT_ID] if id_ else None, name, used, limit or None, quantum, count)
-        )
+        signals = {"working_set_bytes": used, "limit_bytes": limit, "threads": count}
+        self.rows.append(Row(line, self.tick, stamp, Measured(labels, 0, signals, quantum)))
+
+
+def _headed(text: str) -> tuple[str, tuple[Stamp, str] | None]:
+    """Take a time stamp out of what begins with one."""
+    found = _timestamps.find(text)
+    return (text, None) if found is None else (found[1], (found[0], text))
 
 
 def _amount(number: str, unit: str) -> tuple[int, int]:
@@ -358,19 +339,14 @@ def read_stats(text: str) -> Log:
             log.take(line, _CODES.sub("", content).replace("\r", "").rstrip())
             line += 1
         line -= 1
-        if log.drawn:
-            log.new_tick()
+        log.new_tick(drawn=True)
     if log.drawn:
-        log.rows = list({(row.tick, row.id, row.name): row for row in log.rows}.values())
+        log.rows = list({(row.tick, row.said.labels): row for row in log.rows}.values())
     return log
 
 
-def _text(value: Any) -> str | None:  # noqa: ANN401 - any JSON
-    return None if value is None else str(value)
-
-
 #: Swarm appends slot and task; Compose and people append a number.
-_NUMBERED: Final = re.compile(r"(?P<service>.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})")
+_NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
 
 
 @dataclass(slots=True)
@@ -378,21 +354,20 @@ class Identities:
     """Containers by what different commands call them; each gets a number."""
 
     _known: list[Labels] = field(default_factory=list)
-    _by_id: dict[str, int] = field(default_factory=dict)
+    _by_id: dict[str | None, int] = field(default_factory=dict)
     _by_name: dict[str | None, list[int]] = field(default_factory=dict)
     #: Who was meant, also when only a name was said, before others of that name were met.
     _meant: dict[Labels, int] = field(default_factory=dict)
 
-    def meet(self, labels: Labels) -> None:
-        """Learn of a container; what was said of it first is kept."""
+    def meet(self, labels: Labels) -> int:
+        """Learn of a container, and give its number; what was said of it first is kept."""
+        if labels in self._meant:
+            return self._meant[labels]
         key = self._find(labels)
-        self._meant.setdefault(labels, len(self._known) if key is None else key)
         if key is None:
-            self._by_name.setdefault(labels.name, []).append(len(self._known))
-            if labels.id is not None:
-                self._by_id[labels.id] = len(self._known)
+            key = len(self._known)
             self._known.append(labels)
-            return
+            self._by_name.setdefault(labels.name, []).append(key)
         known = self._known[key]
         merged = Labels(*(old if old is not None else new for old, new in zip(known, labels, strict=True)))
         if merged.name != known.name:
@@ -400,46 +375,39 @@ class Identities:
         if merged.id is not None:
             self._by_id[merged.id] = key
         self._known[key] = merged
-
-    def key(self, labels: Labels) -> int:
-        return self._meant[labels]
+        self._meant[labels] = key
+        return key
 
     def _find(self, labels: Labels) -> int | None:
-        if labels.id is not None:
-            found = self._by_id.get(labels.id)
-            if found is not None:
-                return found
-            # A name without an id is this one, as long as no other container has had that name.
-            named = self._by_name.get(labels.name, []) if labels.name is not None else []
-            return named[0] if len(named) == 1 and self._known[named[0]].id is None else None
+        if labels.id in self._by_id:
+            return self._by_id[labels.id]
         named = self._by_name.get(labels.name, [])
-        alone = [key for key in named if self._known[key].id is None]
-        return named[0] if len(named) == 1 else alone[0] if alone else None
+        only = named[0] if len(named) == 1 else None
+        if labels.id is None:
+            return only if only is not None else next((key for key in named if self._known[key].id is None), None)
+        # A name without an id is this one, as long as no other container has had that name.
+        return only if only is not None and labels.name is not None and self._known[only].id is None else None
 
-    def rows(self, workload_pattern: str | None) -> Iterator[tuple[int, dict[str, Any]]]:
-        guessed = self._guesses(workload_pattern)
-        for key, (labels, guess) in enumerate(zip(self._known, guessed, strict=True)):
+    def rows(self, workload_pattern: str | None) -> Iterator[dict[str, Any]]:
+        names = pl.Series("name", [labels.name or labels.id for labels in self._known], dtype=pl.String)
+        owner = pl.col("name").str.extract(_NUMBERED, 1).fill_null(pl.col("name"))
+        if workload_pattern is not None:
+            owner = _workloads.infer(pl.col("name"), workload_pattern).struct.field("workload")
+        guesses = names.to_frame().select(owner).to_series()
+        for key, (labels, name, guess) in enumerate(zip(self._known, names, guesses, strict=True)):
             service = labels.service or guess
-            about = {
+            yield {
+                "container_id": key,
                 "namespace": labels.namespace,
                 "workload": service,
                 "workload_kind": labels.kind,
                 "workload_inferred": labels.service is None,
-                "pod": labels.name or labels.id,
+                "pod": name,
                 "pod_uid": labels.id,
                 "container": service,
                 "version": labels.version,
+                "source": "docker stats",
             }
-            yield key, about
-
-    def _guesses(self, workload_pattern: str | None) -> list[str | None]:
-        names = [labels.name or labels.id for labels in self._known]
-        if workload_pattern is not None:
-            frame = pl.DataFrame({"name": pl.Series(names, dtype=pl.String)})
-            owner = _workloads.infer(pl.col("name"), workload_pattern).struct.field("workload")
-            return frame.select(owner).to_series().to_list()
-        found = [_NUMBERED.fullmatch(name) if name else None for name in names]
-        return [match["service"] if match else name for match, name in zip(found, names, strict=True)]
 
 
 _MB: Final = 10**6
@@ -457,7 +425,7 @@ _ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512
 
 
 def set_limits(
-    shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[tuple[int, Inspected]]]
+    shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[Inspected]]
 ) -> tuple[dict[int, list[tuple[int, int]]], int]:
     """Tell which limits were set, and when."""
     most = max((limit for told in shown.values() for _, limit in told), default=0)
@@ -465,16 +433,19 @@ def set_limits(
     guessed = 0
     for key in {**shown, **inspected}:
         told = sorted(shown.get(key, []))
-        entries = inspected.get(key, [])
-        if entries:
+        if entries := inspected.get(key, []):
+            exact = [entry.limit_bytes for entry in entries if entry.limit_bytes]
             # Without a limit in inspect, the largest amount shown is the host's.
-            unlimited = any(entry.limit_bytes is None for _, entry in entries)
+            unlimited = len(exact) < len(entries)
             told = [(time, 0 if unlimited and limit == most else limit) for time, limit in told]
             if not told:
-                told = [(time, entry.limit_bytes or 0) for time, entry in entries]
+                told = [(entry.time, entry.limit_bytes or 0) for entry in entries]
             elif told[-1][1]:
                 # Exact where the table rounds.
-                told = [(time, _sharper(limit, entries)) for time, limit in told]
+                told = [
+                    (time, next((one for one in exact if abs(one - limit) <= one / 1000), limit))
+                    for time, limit in told
+                ]
         elif told and most and not _is_chosen(most) and any(limit == most for _, limit in told):
             guessed += 1
             told = [(time, 0 if limit == most else limit) for time, limit in told]
@@ -484,30 +455,30 @@ def set_limits(
     return found, guessed
 
 
-def _sharper(limit: int, entries: Sequence[tuple[int, Inspected]]) -> int:
-    near = [entry.limit_bytes for _, entry in entries if entry.limit_bytes]
-    return next((exact for exact in near if abs(exact - limit) <= exact / 1000), limit)
-
-
 def _is_chosen(limit: int) -> bool:
     """Tell whether somebody would choose this amount; a table shows four digits of it."""
-    if limit % MI == 0:
-        return True
     steps = next(steps for below, steps in _ROUND_BELOW if limit < below)
     coarse = 0.55 * 10 ** (len(str(limit)) - 4)
-    return any(min(limit % step, -limit % step) <= coarse for step in steps)
+    return limit % MI == 0 or any(min(limit % step, -limit % step) <= coarse for step in steps)
 
 
 def events_of(
-    limits: Sequence[tuple[int, int]], inspected: Sequence[tuple[int, Inspected]], happened: Sequence[Happened]
+    limits: Sequence[tuple[int, int]], inspected: Sequence[Inspected], happened: Sequence[Happened]
 ) -> list[Event]:
     starts = [event.time for event in happened if event.action == "start"]
     deaths = list(_deaths(happened))
-    for _, entry in inspected:
+    for entry in inspected:
         if entry.started is not None and not _near(entry.started, starts):
             starts.append(entry.started)
-        if entry.ended is not None:
-            deaths = _with_last(deaths, entry.ended)
+        if (ended := entry.ended) is None:
+            continue
+        known = [death for death in deaths if _near(death.time, [ended.time])]
+        if ended.kind == "oom_kill":
+            # That the kernel killed it, events may not have said.
+            others = [death for death in deaths if death not in known]
+            deaths = [*others, ended._replace(time=known[0].time) if known else ended]
+        elif not known:
+            deaths.append(ended)
     events = [Event(time, "start") for time in sorted(starts)]
     for death in deaths:
         in_force = [limit for time, limit in limits if time <= death.time] or [limit for _, limit in limits[:1]]
@@ -521,15 +492,6 @@ def _near(time: int, others: Sequence[int]) -> bool:
     return any(abs(time - other) <= _SAME_MOMENT_MS for other in others)
 
 
-def _with_last(deaths: list[Event], ended: Event) -> list[Event]:
-    """Add how inspect says that the last life ended; that the kernel killed it, events may not have said."""
-    known = [death for death in deaths if _near(death.time, [ended.time])]
-    if ended.kind == "oom_kill":
-        others = [death for death in deaths if death not in known]
-        return [*others, ended._replace(time=known[0].time) if known else ended]
-    return deaths if known else [*deaths, ended]
-
-
 def _exited(time: int, code: int) -> Event:
     kind, killed = "end" if code == 0 else "error", " (killed)" if code == _KILLED else ""
     return Event(time, kind, detail=f"exit status {code}{killed}")
@@ -538,7 +500,7 @@ def _exited(time: int, code: int) -> Event:
 def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
     kills: list[int] = []
     stop: int | None = None
-    stopped_at = {event.time for event in happened if event.action == "stop"}
+    stopped_at = [event.time for event in happened if event.action == "stop"]
     for event in happened:
         if event.action == "oom":
             kills.append(event.time)
@@ -550,7 +512,7 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
             if kills and event.time - kills[-1] <= _SAME_DEATH_MS:
                 kills.pop()
                 yield Event(event.time, "oom_kill")
-            elif (stop is not None and event.time - stop <= _STOPPED_MS) or _near(event.time, list(stopped_at)):
+            elif (stop is not None and event.time - stop <= _STOPPED_MS) or _near(event.time, stopped_at):
                 yield Event(event.time, "end", detail="stopped")
             else:
                 yield _exited(event.time, event.code or 0)
@@ -567,10 +529,8 @@ _DRAWN_EVERY: Final = "500ms"
 
 @dataclass(slots=True)
 class Found:
-    rows: list[tuple[int, Row]] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)  # of each row
     measured: list[Measured] = field(default_factory=list)
-    inspected: list[tuple[int, Inspected]] = field(default_factory=list)
+    inspected: list[Inspected] = field(default_factory=list)
     happened: list[Happened] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
@@ -656,14 +616,14 @@ def _read(asked: Asked, found: Found) -> None:
         line = log.first_other[0] if log.first_other else None
         raise ReadError.at(asked.path, found=what, expected=_EXPECTED, line=line, hint=hint)
     times, axis = _times(log, asked)
-    timed = list(zip(times, log.rows, strict=True))
+    file = str(asked.path)
+    timed = [row.said._replace(time=time, file=file) for time, row in zip(times, log.rows, strict=True)]
     if log.drawn:
         # Drawn twice a second, stamped by the second: the last picture of a second counts.
-        kept = list({(time, row.id, row.name): (time, row) for time, row in timed}.values())
+        kept = list({(one.time, one.labels): one for one in timed}.values())
         found.left_out["rows drawn again within one time stamp"] += len(timed) - len(kept)
         timed = kept
-    found.rows += timed
-    found.files += [str(asked.path)] * len(timed)
+    found.measured += timed
     found.axes.append(axis)
     found.left_out.update({_IDLE: log.idle, _NO_ROWS: log.other})
 
@@ -673,20 +633,17 @@ def _objects(text: str, written: int, found: Found) -> bool:
     if not any(key in text for key in ('"memory_stats"', '"HostConfig"', '"Action"', '"status"')):
         return False
     documents = list(parts(text))
-    values = [document.content for document in documents if document.content is not None]
     known = stopped = 0
-    for value in values:
-        measured, inspected = as_stats(value), as_inspected(value)
-        happened = as_event(value)
-        if measured is not None:
+    for value in (document.content for document in documents):
+        if (measured := as_stats(value)) is not None:
             found.measured.append(measured)
-        elif inspected is not None:
-            found.inspected.append((written, inspected))
-        elif happened is not None:
+        elif (inspected := as_inspected(value, written)) is not None:
+            found.inspected.append(inspected)
+        elif (happened := as_event(value)) is not None:
             found.happened.append(happened)
-        elif isinstance(value, dict) and "memory_stats" in value:
+        elif "memory_stats" in mapping(value):
             stopped += 1
-        elif not (isinstance(value, dict) and "time" in value and ("Action" in value or "status" in value)):
+        elif not ("time" in mapping(value) and ("Action" in value or "status" in value)):
             continue
         known += 1
     if known:
@@ -698,61 +655,66 @@ def _objects(text: str, written: int, found: Found) -> bool:
 def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
     own = [row.stamp for row in log.rows if row.stamp is not None]
     if len(own) == len(log.rows):
-        first = (log.rows[0].line, log.stamps[own[0]][1])
-        return _timestamps.instants([log.stamps[index][0] for index in own], first, asked)
+        return _timestamps.instants([stamp for stamp, _ in own], (log.rows[0].line, own[0][1]), asked)
     ticks = log.rows[-1].tick + 1
-    first = (log.marks[0][0], log.stamps[log.marks[0][1]][1]) if log.marks else (0, "")
-    if len(log.marks) > 1 or (log.marks and ticks == 1):
-        instants, axis = _timestamps.instants([log.stamps[index][0] for _, index in log.marks], first, asked)
-        lines = [line for line, _ in log.marks]
-        # `date` may stand after its table.
-        after = log.rows[0].line < lines[0] and log.rows[-1].line < lines[-1]
-        places = np.searchsorted(lines, [row.line for row in log.rows], side="right") - 1 + after
-        return [instants[place] for place in places.clip(0, len(lines) - 1).tolist()], axis
-    start = asked
     if log.marks:
-        (moment,), _ = _timestamps.instants([log.stamps[log.marks[0][1]][0]], first, asked)
-        start = asked._replace(time=_timestamps.as_datetime(moment))
+        lines, stamps, texts = zip(*log.marks, strict=True)
+        several = len(lines) > 1 or ticks == 1
+        instants, axis = _timestamps.instants(stamps if several else stamps[:1], (lines[0], texts[0]), asked)
+        if several:
+            # `date` may stand after its table.
+            after = log.rows[0].line < lines[0] and log.rows[-1].line < lines[-1]
+            places = np.searchsorted(lines, [row.line for row in log.rows], side="right") - 1 + after
+            return [instants[place] for place in places.clip(0, len(lines) - 1).tolist()], axis
+        asked = asked._replace(time=_timestamps.as_datetime(instants[0]))
     if log.drawn and asked.interval is None:
-        start = start._replace(interval=_DRAWN_EVERY)
-    instants, axis = _timestamps.spaced(ticks, start, found="tables")
+        asked = asked._replace(interval=_DRAWN_EVERY)
+    instants, axis = _timestamps.spaced(ticks, asked, found="tables")
     return [instants[row.tick] for row in log.rows], axis
 
 
-def _parted_by_file(found: Found) -> None:
+def _parted_by_file(measured: list[Measured]) -> None:
     """Let their file be the id of containers without one that have other values in another file: two hosts."""
     named: dict[str | None, dict[str, list[int]]] = {}
-    for index, ((_, row), file) in enumerate(zip(found.rows, found.files, strict=True)):
-        if row.id is None:
-            named.setdefault(row.name, {}).setdefault(file, []).append(index)
-    names = place_names(found.files)
+    for index, one in enumerate(measured):
+        if one.file and one.labels.id is None:
+            named.setdefault(one.labels.name, {}).setdefault(one.file, []).append(index)
+    names = place_names(one.file for one in measured if one.file)
     for by_file in named.values():
         amounts = (
-            sorted((found.rows[i][0], found.rows[i][1].working_set_bytes) for i in of) for of in by_file.values()
+            sorted((measured[i].time, measured[i].signals["working_set_bytes"]) for i in of) for of in by_file.values()
         )
         if len(by_file) > 1 and any_contradicts([(curve[:, 0], curve[:, 1]) for curve in map(np.array, amounts)]):
-            for file, rows in by_file.items():
-                for index in rows:
-                    time, row = found.rows[index]
-                    found.rows[index] = time, row._replace(id=names[file])
+            for file, places in by_file.items():
+                for index in places:
+                    one = measured[index]
+                    measured[index] = one._replace(labels=one.labels._replace(id=names[file]))
 
 
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
-    _parted_by_file(found)
+    _parted_by_file(found.measured)
     identities = Identities()
-    # Those that say most first.
-    for some in ((entry for _, entry in found.inspected), found.happened, found.measured):
+    # Those that say most first: of what was measured, what is exact.
+    found.measured.sort(key=lambda one: one.quantum_bytes is not None)
+    said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]
+    for told in said:
+        identities.meet(told.labels)
+    inspected = _grouped(sorted(found.inspected, key=lambda one: one.time), identities)
+    happened = _grouped(sorted(found.happened, key=lambda one: one.time), identities)
+    samples: list[dict[str, Any]] = []
+    shown: dict[int, list[tuple[int, int]]] = {}
+    quantum: dict[int, int | None] = {}
+    for key, some in _grouped(found.measured, identities).items():
+        exact = sorted(one.time for one in some if one.quantum_bytes is None)
         for one in some:
-            identities.meet(one.labels)
-    for _, row in found.rows:
-        identities.meet(Labels(row.id, row.name))
-    samples, shown, quantum = _samples(found, identities)
-    inspected: dict[int, list[tuple[int, Inspected]]] = {}
-    for written, entry in sorted(found.inspected, key=lambda pair: pair[0]):
-        inspected.setdefault(identities.key(entry.labels), []).append((written, entry))
-    happened: dict[int, list[Happened]] = {}
-    for event in sorted(found.happened, key=lambda event: event.time):
-        happened.setdefault(identities.key(event.labels), []).append(event)
+            if one.quantum_bytes is not None and exact and exact[0] <= one.time <= exact[-1]:
+                found.left_out["rows of tables whose container the API measured at the same time"] += 1
+                continue
+            signals = dict(one.signals)
+            limit = signals.pop("limit_bytes", None)
+            shown.setdefault(key, []).extend([] if limit is None else [(one.time, int(limit))])
+            quantum[key] = max(quantum.get(key) or 0, one.quantum_bytes or 0) or None
+            samples.append({"container_id": key, "time": one.time, **signals})
     limits, guessed = set_limits(shown, inspected)
     if guessed:
         found.notes.append(
@@ -761,15 +723,13 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         )
     containers = [
         {
-            "container_id": key,
             **about,
             "quantum_bytes": quantum.get(key),
             "limit_known": key in limits,
             "limit_bytes": limits[key][-1][1] or None if key in limits else None,
-            "request_bytes": inspected[key][-1][1].request_bytes if key in inspected else None,
-            "source": "docker stats",
+            "request_bytes": inspected[key][-1].request_bytes if key in inspected else None,
         }
-        for key, about in identities.rows(workload_pattern)
+        for key, about in enumerate(identities.rows(workload_pattern))
     ]
     events = [
         (key, *event)
@@ -777,58 +737,30 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         for event in events_of(limits.get(key, []), inspected.get(key, []), happened.get(key, []))
     ]
     kept, found.left_out[ANEW] = one_stretch(pl.DataFrame(samples, schema=SAMPLES))
+    lacks = {
+        "samples: only docker inspect or docker events was read": not samples,
+        "restarts and kills (docker events, docker inspect)": not (found.inspected or found.happened),
+        "requests (docker inspect)": samples and not found.inspected,
+    }
+    kinds = {"restarts": found.inspected or found.happened, "limits": limits}
+    report = Report(
+        sources=tuple(map(str, paths)),
+        found=tuple(kind for kind, there in kinds.items() if there),
+        missing=tuple(what for what, lacking in lacks.items() if lacking),
+        left_out=+found.left_out,
+        warnings=tuple(dict.fromkeys(found.notes)),
+        time_axis="; ".join(dict.fromkeys(found.axes)),
+    )
     recording = normalise(
-        pl.DataFrame(containers, schema=CONTAINERS),
-        kept,
-        pl.DataFrame(events, schema=EVENTS, orient="row"),
-        _report(found, paths, has_samples=bool(samples), has_limits=bool(limits)),
+        pl.DataFrame(containers, schema=CONTAINERS), kept, pl.DataFrame(events, schema=EVENTS, orient="row"), report
     )
     if other := found.left_out[_NO_ROWS]:
         warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording
 
 
-def _samples(
-    found: Found, identities: Identities
-) -> tuple[list[dict[str, Any]], dict[int, list[tuple[int, int]]], dict[int, int]]:
-    """Give rows of samples, the limits shown with their times, and how coarse each container's amounts are."""
-    samples: list[dict[str, Any]] = []
-    shown: dict[int, list[tuple[int, int]]] = {}
-    exact: dict[int, tuple[int, int]] = {}
-    for measured in found.measured:
-        key = identities.key(measured.labels)
-        first, last = exact.get(key, (measured.time, measured.time))
-        exact[key] = min(first, measured.time), max(last, measured.time)
-        signals = dict(measured.signals)
-        if "limit_bytes" in signals:
-            shown.setdefault(key, []).append((measured.time, int(signals.pop("limit_bytes"))))
-        samples.append({"container_id": key, "time": measured.time, **signals})
-    quantum: dict[int, int] = {}
-    for time, row in found.rows:
-        key = identities.key(Labels(row.id, row.name))
-        if key in exact and exact[key][0] <= time <= exact[key][1]:
-            found.left_out["rows of tables whose container the API measured at the same time"] += 1
-            continue
-        quantum[key] = max(quantum.get(key, 1), row.quantum_bytes)
-        shown.setdefault(key, []).append((time, row.limit_bytes or 0))
-        samples.append(
-            {"container_id": key, "time": time, "working_set_bytes": row.working_set_bytes, "threads": row.threads}
-        )
-    return samples, shown, quantum
-
-
-def _report(found: Found, paths: Sequence[str | os.PathLike[str]], *, has_samples: bool, has_limits: bool) -> Report:
-    missing = [] if has_samples else ["samples: only docker inspect or docker events was read"]
-    if not found.inspected and not found.happened:
-        missing.append("restarts and kills (docker events, docker inspect)")
-    if not found.inspected and has_samples:
-        missing.append("requests (docker inspect)")
-    kinds = {"restarts": bool(found.inspected or found.happened), "limits": has_limits}
-    return Report(
-        sources=tuple(str(path) for path in paths),
-        found=tuple(kind for kind, there in kinds.items() if there),
-        missing=tuple(missing),
-        left_out=+found.left_out,
-        warnings=tuple(dict.fromkeys(found.notes)),
-        time_axis="; ".join(dict.fromkeys(found.axes)),
-    )
+def _grouped(said: Iterable[_Said], identities: Identities) -> dict[int, list[_Said]]:
+    found: dict[int, list[_Said]] = {}
+    for one in said:
+        found.setdefault(identities.meet(one.labels), []).append(one)
+    return found

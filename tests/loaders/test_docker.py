@@ -42,7 +42,7 @@ def row(memory: str, name: str = "api", id_: str = "55cd73e22513") -> str:
 def amount(printed: str) -> tuple[int, int]:
     """What is read of an amount, and how coarse it is."""
     (found,) = read_stats(row(f"{printed} / 64TiB")).rows
-    return found.working_set_bytes, found.quantum_bytes
+    return int(found.said.signals["working_set_bytes"] or 0), found.said.quantum_bytes or 0
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -373,7 +373,9 @@ def test_no_text_breaks_the_reader(content: str) -> None:
     """A line of any text costs that line: the good one below it is read, also without a line end."""
     rows = read_stats(f"{HEADER}{content}\n{HEADER}{row('20MiB / 64MiB')}".rstrip()).rows
     assert rows is not None
-    assert (rows[-1].name, rows[-1].working_set_bytes, rows[-1].limit_bytes) == ("api", 20 * MIB, 64 * MIB)
+    said = rows[-1].said
+    assert said.labels.name == "api"
+    assert (said.signals["working_set_bytes"], said.signals["limit_bytes"]) == (20 * MIB, 64 * MIB)
 
 
 def test_with_inspect_the_largest_amount_is_the_hosts_only_where_no_limit_is_set() -> None:
