@@ -143,24 +143,18 @@ def _tidy(arena: Arena, document: GlibcDocument) -> None:
 def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     said: dict[str, int] = {}
     begin = before = 0
-    for found in _FIELD.finditer(text):
-        if found[1] in said:
-            yield _of_fields(said, begin, before, context)
+    for found in (*_FIELD.finditer(text), None):
+        if said and (found is None or found[1] in said):
+            document = GlibcDocument(context.line(begin), context.stamp(begin, before))
+            used, free = said.get("uordblks"), said.get("fordblks")
+            if used is not None and free is not None and max(said.values()) < _MOST:
+                document.system_bytes, document.free_bytes = used + free, free
+                document.mapped_bytes, document.top_bytes = said.get("hblkhd"), said.get("keepcost")
+            yield document
             said, before = {}, begin + 1
-        if not said:
-            begin = found.start()
-        said[found[1]] = int(found[2])
-    if said:
-        yield _of_fields(said, begin, before, context)
-
-
-def _of_fields(said: dict[str, int], begin: int, before: int, context: LogContext) -> GlibcDocument:
-    used, free = said.get("uordblks"), said.get("fordblks")
-    document = GlibcDocument(context.line(begin), context.stamp(begin, before))
-    if used is not None and free is not None and max(said.values()) < _MOST:
-        document.system_bytes, document.free_bytes = used + free, free
-        document.mapped_bytes, document.top_bytes = said.get("hblkhd"), said.get("keepcost")
-    return document
+        if found is not None:
+            begin = begin if said else found.start()
+            said[found[1]] = int(found[2])
 
 
 def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
@@ -192,6 +186,7 @@ _START: Final = re.compile(
     r"|(?P<totals>\bAllocated: \d+, active: \d+)"
 )
 _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
+_JSON_TOTALS: Final = re.compile(rf'"({"|".join(TOTALS)})"\s*:\s*(\d{{1,19}})\b')
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
 _PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
 _SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
@@ -236,21 +231,18 @@ def jemalloc_documents(text: str) -> list[Document]:
     position = 0
     while found := _START.search(text, position):
         start = found.start()
-        short = 0
-        if found["json"]:
-            data, end, whole = _json(decoder, text, start)
-        else:
-            data, end, whole, short = _text(text, start, opened=found["begin"] is not None)
-        stamp = context.stamp(start, position)
         form = "json" if found["json"] else "text"
-        documents.append(Document(context.line(start), form, whole, stamp, data, short))
+        data, end, whole, short = (
+            _json(decoder, text, start) if found["json"] else _text(text, start, opened=found["begin"] is not None)
+        )
+        documents.append(Document(context.line(start), form, whole, context.stamp(start, position), data, short))
         # The line after a document that was cut off may hold the time of the next one.
         totals = _TOTALS_LINE.search(text, found.end(), end)
         position = end if whole else totals.end() if totals else found.end()
     return documents
 
 
-def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, Any], int, bool]:
+def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, Any], int, bool, int]:
     """Read a JSON document; of one that is cut off, its totals, which come before the arenas."""
     try:
         document, end = decoder.raw_decode(text, start)
@@ -258,30 +250,21 @@ def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, A
         following = _START.search(text, start + 1)
         end = following.start() if following else len(text)
         place = text.find('"stats"', start, end)
-        stats: dict[str, int] = {}
-        for name in TOTALS if place >= 0 else ():
-            amount = re.compile(rf'"{name}"\s*:\s*(\d{{1,19}})\b').search(text, place, end)
-            if amount:
-                stats[name] = int(amount[1])
-        return {"stats": stats}, end, False
-    data = document.get("jemalloc")
-    return (data if isinstance(data, dict) else {}), end, True
+        told = _JSON_TOTALS.finditer(text, place, end) if place >= 0 else ()
+        return {"stats": {found[1]: int(found[2]) for found in reversed([*told])}}, end, False, 0
+    return dict(mapping(document, "jemalloc")), end, True, 0
 
 
 def _text(text: str, start: int, *, opened: bool) -> tuple[dict[str, Any], int, bool, int]:
     """Read a text document: totals, and of each arena plain numbers and the tables under its head."""
     if not opened:
-        stop = text.find("\n", start)
-        end = stop if stop >= 0 else len(text)
+        end = stop if (stop := text.find("\n", start)) >= 0 else len(text)
         return {"stats": _pairs(text[start:end])}, end, True, 0
-    closing = _END.search(text, start)
-    following = next((found for found in _START.finditer(text, start + 1) if not found["totals"]), None)
-    whole = closing is not None and (following is None or closing.start() < following.start())
-    end = following.start() if following else len(text)
-    if whole and closing is not None:
-        end = closing.end()
+    following = next((found.start() for found in _START.finditer(text, start + 1) if not found["totals"]), len(text))
+    closing = _END.search(text, start, following)
+    end = closing.end() if closing else following
     data, short = _body(text[start:end])
-    return data, end, whole, short
+    return data, end, closing is not None, short
 
 
 def _body(body: str) -> tuple[dict[str, Any], int]:
@@ -301,8 +284,7 @@ def _body(body: str) -> tuple[dict[str, Any], int]:
             continue
         elif head := _TABLE.search(stripped):
             columns, table = head[2].split(), arena.setdefault(_TABLES[head[1]], [])
-        elif table is not None and _is_row(stripped, columns):
-            row = _row(stripped.split()[-len(columns) :], columns)
+        elif table is not None and (row := _row(stripped, columns)) is not None:
             table += [row] if row else []
             short += not row
         elif number := _NUMBER.search(stripped):
@@ -317,17 +299,14 @@ def _body(body: str) -> tuple[dict[str, Any], int]:
     return data, short
 
 
-def _is_row(line: str, columns: list[str]) -> bool:
-    """Tell whether a line is of the table: numbers only, or as many as there are columns behind what a log adds."""
+def _row(line: str, columns: list[str]) -> dict[str, int] | None:
+    """Read a row: numbers only, or as many as there are columns behind what a log adds. None is no row, {} is short."""
     words = line.split()
     numbers = len(list(takewhile(_CELL.fullmatch, reversed(words))))
-    return numbers > 0 and numbers >= min(len(words), len(columns))
-
-
-def _row(words: list[str], columns: list[str]) -> dict[str, int]:
-    if len(words) != len(columns):
-        return {}
-    values = {name: int(word) for name, word in zip(columns, words, strict=True) if word.isdecimal() and len(word) < 20}  # noqa: PLR2004 - 64 bits
+    if not numbers or numbers < min(len(words), len(columns)):
+        return None
+    cells = dict(zip(columns, words[-len(columns) :], strict=False)) if len(words) >= len(columns) else {}
+    values = {name: int(word) for name, word in cells.items() if word.isdecimal() and len(word) < 20}  # noqa: PLR2004 - 64 bits
     return values | ({"nregs": values["regs"]} if "regs" in values else {})
 
 
@@ -399,32 +378,14 @@ class Text(NamedTuple):
     notes: tuple[str, ...]
 
 
-class Whose(NamedTuple):
-    """Names that a user gave; without pod and workload the name of the file is taken."""
-
-    pod: str | None
-    namespace: str | None
-    container: str | None
-    workload: str | None
-
-    def frame(self, path: str | os.PathLike[str], source: str) -> pl.DataFrame:
-        """Make the one row of the containers."""
-        inferred = self.workload is None and self.pod is None
-        about = {"container_id": 0, **self._asdict(), "workload_inferred": inferred, "source": source}
-        return pl.DataFrame([about | ({"workload": _name(path)} if inferred else {})], schema=CONTAINERS)
-
-
-def _name(path: str | os.PathLike[str]) -> str:
-    """Take from a file's name what says what it is, and keep whose it is."""
-    name = Path(path).name
-    while ending := next((one for one in _ENDINGS if name.lower().endswith(one) and len(name) > len(one)), None):
-        name = name[: -len(ending)]
-    return name
-
-
 def _recording(
-    said: Sequence[Said], text: Text, whose: Whose, source: str, left_out: Mapping[str, int] | None = None
+    said: Sequence[Said],
+    text: Text,
+    whose: Mapping[str, str | None],
+    source: str,
+    left_out: Mapping[str, int] | None = None,
 ) -> Recording:
+    """Put documents together; without a pod and a workload they are called by what the name of the file says."""
     if not said:
         first = text.content.strip().split("\n", 1)[0]
         raise ReadError.at(text.asked.path, found=first, expected=text.expected, line=1)
@@ -438,9 +399,15 @@ def _recording(
     if left_out or cut:
         lost = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
         warn_of_rest([path], *lost, *partial)
+    inferred = whose["workload"] is None and whose["pod"] is None
+    about = {"container_id": 0, **whose, "workload_inferred": inferred, "source": source}
+    name = Path(path)
+    while name.suffix.lower() in _ENDINGS:
+        name = name.with_suffix("")
+    about |= {"workload": name.name} if inferred else {}
     samples = [{"container_id": 0, "time": time, **one.amounts} for time, one in zip(times, timed, strict=True)]
     return normalise(
-        whose.frame(path, source),
+        pl.DataFrame([about], schema=CONTAINERS),
         pl.DataFrame(samples, schema=SAMPLES),
         _starts(times, [one.uptime_ns for one in timed]),
         Report(
@@ -557,7 +524,8 @@ def read_malloc_info(
     if not said:
         (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
         text = text._replace(notes=text.notes + about)
-    return _recording(said, text, Whose(pod, namespace, container, workload), source)
+    whose = {"pod": pod, "namespace": namespace, "container": container, "workload": workload}
+    return _recording(said, text, whose, source)
 
 
 def _amounts(document: GlibcDocument) -> dict[str, int | None]:
@@ -644,7 +612,8 @@ def read_jemalloc_stats(
         found, hint = "a document without totals", "Was it cut off, or is jemalloc built without stats?"
         raise ReadError.at(path, found=found, expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint)
     left_out = {"documents without totals": len(documents) - len(said)}
-    return _recording(said, text, Whose(pod, namespace, container, workload), "jemalloc stats", left_out)
+    whose = {"pod": pod, "namespace": namespace, "container": container, "workload": workload}
+    return _recording(said, text, whose, "jemalloc stats", left_out)
 
 
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"

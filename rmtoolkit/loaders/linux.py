@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import polars as pl
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders._timestamps import Stamp
 
 
-_KIB: Final = 1024
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
 _PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
@@ -43,10 +42,8 @@ _KERNEL_PARTS: Final = ("kernel_stack", "pagetables", "sec_pagetables", "percpu"
 
 def fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
     """Read lines such as ``VmRSS:  2048 kB``."""
-    found = {
-        wanted[name]: min(int(number), ABSURD_BYTES >> 10) for name, number in _FIELD.findall(text) if name in wanted
-    }
-    return {signal: number * (1 if signal == "threads" else _KIB) for signal, number in found.items()}
+    found = {wanted[name]: int(number) for name, number in _FIELD.findall(text) if name in wanted}
+    return {name: min(size << (0 if name == "threads" else 10), ABSURD_BYTES) for name, size in found.items()}
 
 
 def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
@@ -96,11 +93,10 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
     """Turn the files of a cgroup into signals."""
     signals: dict[str, int | float] = {}
     for name, signal in NUMBER_FILES.items():
-        text = files.get(name)
-        amount = parse_amount(text) if text is not None else None
-        if amount is not None:
+        text = files.get(name, "").strip()
+        if (amount := whole_number(text, ABSURD_BYTES)) is not None:
             signals[signal] = amount
-        elif signal == "limit_bytes" and text is not None and text.strip():
+        elif signal == "limit_bytes" and text:
             signals[signal] = 0
     stat = memory_stat_signals(pairs(files.get("memory.stat", "")))
     # The limit of a group above may be the smaller one.
@@ -161,7 +157,7 @@ class Block:
 
     line: int  # where it begins
     subject: str  # process id or folder of the cgroup; empty where it is not said
-    stamp: int | None  # index of its time stamp; None without
+    stamp: tuple[int, Stamp, str] | None  # with its line
     tick: int
     files: dict[str, list[str]] = field(default_factory=dict)
 
@@ -172,13 +168,12 @@ class Block:
 @dataclass(slots=True)
 class Log:
     blocks: list[Block] = field(default_factory=list)  # in order
-    stamps: list[tuple[Stamp, str]] = field(default_factory=list)
     other: int = 0
     mappings: bool = False
     #: What is read: of which file, in which snapshot, under which time stamp, of whom.
     file: str = ""
     tick: int = -1
-    stamp: int | None = None
+    stamp: tuple[int, Stamp, str] | None = None
     seen: dict[str, set[str]] = field(default_factory=dict)
     subject: str = ""
     block: Block | None = None
@@ -195,40 +190,31 @@ class Log:
         if self._known(line, text):
             return
         # A bare number may be the time or an amount: only the first in a snapshot can be the time.
-        if text.isdigit() and self.block is not None and not self.block.files and self.block.stamp is not None:
-            self.other += 1
-            return
-        found = _timestamps.find(text)
+        begun = self.block is not None and not self.block.files and self.block.stamp is not None
+        found = None if begun and text.isdigit() else _timestamps.find(text)
         if found is None:
             self.other += 1
             return
         rest = found[1].strip()
         # A weekday may be left of a stamp that stands alone.
         own = not any(letter.isdigit() for letter in rest)
-        self._mark(line, found[0], text, own=own)
+        last = None if self.stamp is None else self.stamp[1]
+        if own or last is None:
+            self.tick += 1
+            self.stamp, self.seen = (line, found[0], text), {}
+            self.block = self._add(line)
+        elif last.milliseconds // 1000 != found[0].milliseconds // 1000:
+            # The lines of one snapshot may be stamped apart: what comes again tells a new one.
+            self.stamp, self.block = (line, found[0], text), None
         if not own and not self._known(line, rest):
             self.other += 1
 
     def _open(self, path: str) -> None:
-        folder, _, name = path.rpartition("/")
-        self.file = name
+        folder, _, self.file = path.rpartition("/")
         process = _PROCESS_PATH.search(path)
         subject = process[1] if process else folder
         if subject != self.subject:
             self.subject, self.block = subject, None
-
-    def _mark(self, line: int, stamp: Stamp, text: str, *, own: bool) -> None:
-        last = self.stamps[self.stamp][0] if self.stamp is not None else None
-        self.stamps.append((stamp, text))
-        if own or last is None:
-            self.stamp = len(self.stamps) - 1
-            self.tick += 1
-            self.seen = {}
-            self.block = self._add(line)
-        elif last.milliseconds // 1000 != stamp.milliseconds // 1000:
-            # The lines of one snapshot may be stamped apart: what comes again tells a new one.
-            self.stamp = len(self.stamps) - 1
-            self.block = None
 
     def _add(self, line: int) -> Block:
         block = Block(line, self.subject, self.stamp, max(0, self.tick))
@@ -244,7 +230,11 @@ class Log:
             # Another process, or the same one again: its id comes a few lines later.
             self.block, self.subject = None, ""
         elif key == "Pid":
-            self._identify(text.rsplit(maxsplit=1)[-1])
+            self.subject = text.rsplit(maxsplit=1)[-1]
+            again = self._again("status/Pid")
+            if self.block is not None:
+                self.block.subject = self.subject
+                self.block.tick = self.tick if again else self.block.tick
         elif key != "Name" and self._again(f"{name}/{key}"):
             self.block = None
         if self.block is None or self.block.subject != self.subject:
@@ -262,14 +252,6 @@ class Log:
         self.seen = {self.subject: {what}}
         return True
 
-    def _identify(self, pid: str) -> None:
-        self.subject = pid
-        again = self._again("status/Pid")
-        if self.block is not None:
-            self.block.subject = pid
-            if again:
-                self.block.tick = self.tick
-
     def _of(self, text: str) -> tuple[str, str]:
         """Tell of which file a line is, and what in it; no file for what is known to be of no use."""
         found = _BLOCK_FIELD.fullmatch(text)
@@ -278,11 +260,9 @@ class Log:
         if _MAPPING.fullmatch(text):
             self.mappings |= not text.endswith("[rollup]")
             return "smaps_rollup", "rollup"
-        pair = _PAIR_PROCFS_BLOCKS.fullmatch(text)
-        if pair:
-            name = self.file if self.file in CGROUP_FILES else ""
-            name = name or ("memory.events" if pair[1] in _EVENTS else "memory.stat")
-            return name, pair[1]
+        if pair := _PAIR_PROCFS_BLOCKS.fullmatch(text):
+            name = "memory.events" if pair[1] in _EVENTS else "memory.stat"
+            return (self.file if self.file in CGROUP_FILES else name), pair[1]
         if _STALL_PROCFS_BLOCKS.fullmatch(text):
             # The files for processor and disk look the same.
             return ("memory.pressure", text[:4]) if self.file == "memory.pressure" else ("", "stall")
@@ -301,16 +281,17 @@ def read_blocks(text: str, file_name: str = "") -> Log:
 
 
 _EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
+_OTHER: Final = "lines that do not say what they are"
 
 
-class _Source(NamedTuple):
-    """One file with its blocks and their times, and where these come from."""
+@dataclass(slots=True)
+class _Found:
+    """What was said of each container, by file or folder and subject, with its times."""
 
-    path: Path
-    log: Log
-    times: list[int]
-    axis: str
-    notes: tuple[str, ...]
+    told: dict[tuple[str, str], list[tuple[int, Block]]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    axes: list[str] = field(default_factory=list)  # where the times come from
+    notes: list[str] = field(default_factory=list)
 
 
 def read_procfs(
@@ -359,33 +340,54 @@ def read_procfs(
     ('api', 2097152)
     """
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(file) for file in path]
-    sources: list[_Source] = []
+    found = _Found()
     failed = read_each(
-        paths, lambda file: sources.append(_read(Path(file), Asked(file, time, interval, timezone))), expected=_EXPECTED
+        paths, lambda file: _read(Path(file), Asked(file, time, interval, timezone), found), expected=_EXPECTED
     )
-    containers, samples, events = _tell(sources)
-    other = sum(source.log.other for source in sources)
-    report = Report(
-        sources=tuple(str(file) for file in paths),
-        found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
-        left_out=+Counter({"lines that do not say what they are": other, "files that could not be read": failed}),
-        warnings=tuple(dict.fromkeys(note for source in sources for note in source.notes)),
-        time_axis="; ".join(dict.fromkeys(source.axis for source in sources)),
-    )
+    found.left_out["files that could not be read"] = failed
+    containers: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
+    events: list[tuple[int, *tuple[Any, ...]]] = []
+    for key, ((home, _), told) in enumerate(found.told.items()):
+        told.sort(key=lambda pair: pair[0])
+        limit = kills = None
+        for at, block in told:
+            status, rollup = block.text("status"), block.text("smaps_rollup")
+            process = process_signals(fields(status, STATUS), fields(rollup, ROLLUP))
+            signals: dict[str, Any] = cgroup_signals({name: block.text(name) for name in block.files})
+            now, counted_now = signals.pop("limit_bytes", None), signals.pop("oom_kills", None)
+            if now is not None and limit is not None and now != limit:
+                events.append((key, *Event(at, "limit", now or None)))
+            limit = limit if now is None else now
+            if counted_now is not None and kills is not None and counted_now > kills:
+                events.append((key, *Event(at, "oom_kill", limit or None)))
+            kills = kills if counted_now is None else counted_now
+            # The process's own figures where the cgroup has the same name for its own.
+            if values := {**process, **signals}:
+                samples.append({"container_id": key, "time": at, **values})
+        known = {"limit_known": limit is not None, "limit_bytes": limit or None, "source": "proc"}
+        containers.append({"container_id": key, **_about(home, [block for _, block in told]), **known})
     if not samples:
         raise ReadError.at(paths[0], found="no amount of memory", expected=_EXPECTED)
     recording = normalise(
         pl.DataFrame(containers, schema=CONTAINERS),
         pl.DataFrame(samples, schema=SAMPLES),
         pl.DataFrame(events, schema=EVENTS, orient="row"),
-        report,
+        Report(
+            sources=tuple(map(str, paths)),
+            found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
+            left_out=+found.left_out,
+            warnings=tuple(dict.fromkeys(found.notes)),
+            time_axis="; ".join(dict.fromkeys(found.axes)),
+        ),
     )
-    if other:
-        warn(f"{paths[0].name!r}: left out {counted(other, 'lines that do not say what they are')}.")
+    if other := found.left_out[_OTHER]:
+        warn(f"{paths[0].name!r}: left out {counted(other, _OTHER)}.")
     return recording
 
 
-def _read(file: Path, asked: Asked) -> _Source:
+def _read(file: Path, asked: Asked, found: _Found) -> None:
+    """Read a file, and put together what speaks of one container; copies of one folder were made at one instant."""
     text, notes = read_text(file, expected=_EXPECTED)
     log = read_blocks(text, file.name)
     if log.mappings:
@@ -393,73 +395,39 @@ def _read(file: Path, asked: Asked) -> _Source:
         raise ReadError.at(file, found="smaps, one mapping after another", expected=_EXPECTED, hint=hint)
     if not log.blocks:
         raise ReadError.at(file, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
-    return _Source(file, log, *_times(log, asked), notes)
+    times, axis = _times(log, asked)
+    found.left_out[_OTHER] += log.other
+    found.axes.append(axis)
+    found.notes += notes
+    copied = file.name in CGROUP_FILES | PROCESS_FILES
+    home = str(file.parent if copied else file)
+    # One process and one cgroup in a log are a container seen from inside.
+    subjects = {block.subject for block in log.blocks} - {""}
+    processes = {name for name in subjects if name.isdigit() or name == "self"}
+    alone = len(processes) <= 1 and len(subjects - processes) <= 1
+    for time, block in zip(times, log.blocks, strict=True):
+        told = found.told.setdefault((home, "" if copied or alone else block.subject), [])
+        if copied and told and len(log.blocks) == 1:
+            told[0][1].files.update(block.files)
+            told[0] = (max(time, told[0][0]), told[0][1])
+        elif alone and told and told[-1][0] == time and told[-1][1].tick == block.tick:
+            told[-1][1].files.update(block.files)
+        else:
+            told.append((time, block))
 
 
 def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
-    own = [block.stamp for block in log.blocks if block.stamp is not None]
+    stamps = [block.stamp for block in log.blocks if block.stamp is not None]
     ticks = log.blocks[-1].tick + 1
-    if len(own) == len(log.blocks) and (len(set(own)) > 1 or ticks == 1):
-        first = (log.blocks[0].line, log.stamps[own[0]][1])
-        return _timestamps.instants([log.stamps[index][0] for index in own], first, asked)
-    if own:
-        (moment,), _ = _timestamps.instants([log.stamps[own[0]][0]], (log.blocks[0].line, log.stamps[own[0]][1]), asked)
-        asked = asked._replace(time=_timestamps.as_datetime(moment))
+    if stamps:
+        each = len(stamps) == len(log.blocks) and (len(set(stamps)) > 1 or ticks == 1)
+        known = [stamp for _, stamp, _ in (stamps if each else stamps[:1])]
+        instants, axis = _timestamps.instants(known, (log.blocks[0].line, stamps[0][2]), asked)
+        if each:
+            return instants, axis
+        asked = asked._replace(time=_timestamps.as_datetime(instants[0]))
     instants, axis = _timestamps.spaced(ticks, asked, found="snapshots")
     return [instants[block.tick] for block in log.blocks], axis
-
-
-def _tell(
-    sources: Sequence[_Source],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[int, *tuple[Any, ...]]]]:
-    containers: list[dict[str, Any]] = []
-    samples: list[dict[str, Any]] = []
-    events: list[tuple[int, *tuple[Any, ...]]] = []
-    for key, ((home, _), told) in enumerate(_merged(sources).items()):
-        told.sort(key=lambda pair: pair[0])
-        about, limit, kills = _about(home, [block for _, block in told]), None, None
-        for time, block in told:
-            status, rollup = block.text("status"), block.text("smaps_rollup")
-            process = process_signals(fields(status, STATUS), fields(rollup, ROLLUP))
-            signals: dict[str, Any] = cgroup_signals({name: block.text(name) for name in block.files})
-            now, counted_now = signals.pop("limit_bytes", None), signals.pop("oom_kills", None)
-            if now is not None:
-                if limit is not None and now != limit:
-                    events.append((key, *Event(time, "limit", now or None)))
-                limit = now
-            if counted_now is not None:
-                if kills is not None and counted_now > kills:
-                    events.append((key, *Event(time, "oom_kill", limit or None)))
-                kills = counted_now
-            # The process's own figures where the cgroup has the same name for its own.
-            if values := {**process, **signals}:
-                samples.append({"container_id": key, "time": time, **values})
-        known = {"limit_known": limit is not None, "limit_bytes": limit or None, "source": "proc"}
-        containers.append({"container_id": key, **about, **known})
-    return containers, samples, events
-
-
-def _merged(sources: Sequence[_Source]) -> dict[tuple[str, str], list[tuple[int, Block]]]:
-    """Put together what speaks of one container; copies of one folder were made at one instant."""
-    found: dict[tuple[str, str], list[tuple[int, Block]]] = {}
-    for source in sources:
-        copied = source.path.name in CGROUP_FILES | PROCESS_FILES
-        home = str(source.path.parent if copied else source.path)
-        subjects = list(dict.fromkeys(block.subject for block in source.log.blocks))
-        # One process and one cgroup in a log are a container seen from inside.
-        processes = [name for name in subjects if name.isdigit() or name == "self"]
-        alone = len(processes) <= 1 and len([name for name in subjects if name and name not in processes]) <= 1
-        for time, block in zip(source.times, source.log.blocks, strict=True):
-            subject = "" if copied or alone else block.subject
-            told = found.setdefault((home, subject), [])
-            if copied and told and len(source.log.blocks) == 1:
-                told[0][1].files.update(block.files)
-                told[0] = (max(time, told[0][0]), told[0][1])
-            elif alone and told and told[-1][0] == time and told[-1][1].tick == block.tick:
-                told[-1][1].files.update(block.files)
-            else:
-                told.append((time, block))
-    return found
 
 
 def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
