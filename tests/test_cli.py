@@ -214,18 +214,19 @@ def test_warnings_are_lines(calm: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert captured.err.count("\n") == 1
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(calm: Path) -> None:
-    """`| head` ends the pipe early: no complaint."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "rmtoolkit", "classify", str(calm)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=ROOT,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.stderr.read() == b""
+@pytest.mark.parametrize("full", [False, True], ids=["closed", "full"])
+@pytest.mark.parametrize("words", ["classify CALM", "explain calm CALM", "classify CALM -o -"])
+def test_a_reader_that_has_seen_enough_is_no_error(
+    calm: Path, words: str, full: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`| head` ends the pipe early: no complaint. A full disk is one; and nothing is left for Python to try at exit."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    with Path("/dev/full").open("w", encoding="utf-8") as disk, os.fdopen(writes, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", disk if full else pipe)
+        assert cli.main(words.replace("CALM", str(calm)).split()) == (2 if full else 0)
+    said = "rmtoolkit: Could not read or write: no space left on device.\n" if full else ""
+    assert capsys.readouterr().err == said
 
 
 def test_ascii_terminals_get_ascii(calm: Path) -> None:

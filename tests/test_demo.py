@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import re
+import sys
 import zlib
 from pathlib import Path
 
@@ -15,10 +17,13 @@ from rmtoolkit.exceptions import RmtoolkitError
 ROOT = Path(__file__).parents[1]
 
 
-def test_every_sample_has_a_row_and_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The table in the terminal, without its details, and the page show each sample that the README's table names."""
+def test_every_sample_has_a_row_and_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table in the terminal, here one of ASCII, and the page show each sample that the README's table names."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
     page = judging.show_samples(ROOT / judging.SAMPLES, tmp_path / "out" / "demo.html")
-    shown, printed = page.read_text(encoding="utf-8"), capsys.readouterr().out
+    out.seek(0)
+    shown, printed = page.read_text(encoding="utf-8"), out.read()
     with (ROOT / judging.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
         names = [row["workload"] for row in csv.DictReader(file)]
     assert len(names) >= 10

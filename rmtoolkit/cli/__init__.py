@@ -41,14 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _own_words(options.run.__module__), warnings.catch_warnings():
             _show_warnings_as_lines()
-            return int(options.run(options))
+            status = int(options.run(options))
+            sys.stdout.flush()
+            return status
     except RmtoolkitError as error:
         return _fail(str(error))
-    except BrokenPipeError:
-        # The reader has seen enough (| head). Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            # Python would try once more at exit, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # the reader has seen enough (| head)
+            return DONE
         place = f" {quote_path(error.filename)}" if error.filename is not None else ""
         return _fail(f"Could not read or write{place}: {system_words(error)}.")
     except KeyboardInterrupt:

@@ -99,7 +99,6 @@ def deliver(what: str, path: str | None, ending: str | None, made: Callable[[str
     if ending:
         sys.stdout.flush()
         sys.stdout.buffer.write(made(ending))
-        sys.stdout.buffer.flush()
     elif path:
         from rmtoolkit._io import write_whole
 

@@ -43,6 +43,26 @@ def profiles() -> dict[str, bytes]:
     return made | {name: (RECORDED / name).read_bytes() for name in names}
 
 
+#: What each reader is given is, in its words.
+READERS: Final = {
+    "heap": "a heap profile",
+    "heaptrack": "a heaptrack recording",
+    "pprof": "a pprof profile",
+    "jeprof": "a heap dump",
+    "dhat": "a DHAT profile",
+    "massif": "output of massif",
+    "allocator": "statistics",
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_empty_folder_is_no_profile(reader: str, tmp_path: Path) -> None:
+    """Whoever reads one file says that it is a folder, whoever reads several that it holds none."""
+    found = "no files" if reader in ("heap", "pprof", "jeprof") else "a folder"
+    with pytest.raises(ReadError, match=rf"found '{found}', expected {READERS[reader]}"):
+        getattr(rm, f"read_{reader}")(tmp_path)
+
+
 @pytest.mark.parametrize("packer", PACKERS)
 @pytest.mark.parametrize("name", profiles())
 def test_packed_in_any_way(name: str, packer: str, tmp_path: Path) -> None:
