@@ -269,7 +269,7 @@ def deep(cut: int) -> list[str]:
 
 
 def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
-    flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)}, schema_overrides={"row": pl.Int64()})
+    flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)})
     lists = flat.group_by("row", maintain_order=True).agg("frames")
     if lists.height == count:  # every row has a value
         return lists["frames"]
