@@ -340,13 +340,23 @@ def test_epoch_times_in_a_table(tmp_path: Path) -> None:
     assert recording.samples["time"].dt.epoch("ms").to_list() == [1795560689000, 1795560749500]
 
 
-@pytest.mark.parametrize("text", ["time,rss_bytes\n", "time,rss_bytes\nx,y\n"], ids=["header only", "no values"])
-def test_a_table_without_samples_is_refused(tmp_path: Path, text: str) -> None:
-    """A table in which nothing can be read is one clear error."""
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time,rss_bytes\n", "found 'empty CSV', expected a table with a time and a memory column"),
+        ("time,rss_bytes\nx,y\n", "found 'another table', expected a table .* 'time' holds no time .*, but 'x'"),
+        ("time,rss_bytes\n5,\n", "found 'no row with a time and an amount of memory', expected a table with a time"),
+        ("a,b\r\n1,2\r\n", "line 1: found 'a,b', expected a first line that names a time and a memory column"),
+        ("time,metric,pod,value\n5,container_memory_rss,a,n/a\n", "found 'n/a', expected amounts of memory"),
+        ("time,metric,pod,value\n5,container_memory_rss,a,\n", "found 'nothing', expected amounts of memory"),
+    ],
+)
+def test_a_table_without_samples_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """A table in which nothing can be read is one clear error: what stands there, and what should."""
     (tmp_path / "t.csv").write_text(text)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RmtoolkitWarning)
-        with pytest.raises(ReadError, match=r"t\.csv"):
+        with pytest.raises(ReadError, match=rf"t\.csv'.*{message}"):
             rm.read(tmp_path / "t.csv")
 
 
