@@ -148,9 +148,14 @@ def mi(bytes_: float) -> str:
     return number(bytes_ / MI)
 
 
-def mi_range(low: float, high: float) -> str:
-    """Write an interval in Mi, under a head that names the unit."""
-    return f"{mi(low)}{' to ' if low < 0 else '–'}{mi(high)}"
+def known(write: Callable[[Any], str], value: float | None) -> str:
+    """Write a value where there is one, else a dash."""
+    return NOT_APPLICABLE if value is None else write(value)
+
+
+def between(low: float, high: float, factor: float = MI) -> str:
+    """Write an interval without its unit, which is Mi unless another `factor` is given."""
+    return f"{number(low / factor)}{' to ' if low < 0 else '–'}{number(high / factor)}"
 
 
 def gib(bytes_: float) -> str:
@@ -218,8 +223,7 @@ def rate_range(growth: float | None, low: float | None, high: float | None) -> s
     """Write the interval of a growth in the unit that `rate` gives the growth, without it."""
     if growth is None or low is None or high is None:
         return ""
-    factor = {"GiB": GI, "Mi": MI, "Ki": 1024, "B": 1}[_scaled(growth)[1]]
-    return f"{number(low / factor)}{' to ' if low < 0 else '–'}{number(high / factor)}"
+    return between(low, high, _unit(abs(growth) or MI)[0])
 
 
 def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:
@@ -228,8 +232,7 @@ def rate_with_range(growth: float | None, low: float | None, high: float | None)
         return rate(growth)
     # From 10 GiB on as `rate` has it, or one growth would stand in two units on one page.
     factor, unit = _unit(max(abs(growth), min(max(abs(low), abs(high)), MI)))
-    between = " to " if low < 0 else "–"
-    return f"{number(growth / factor)} {unit}/day ({number(low / factor)}{between}{number(high / factor)})"
+    return f"{number(growth / factor)} {unit}/day ({between(low, high, factor)})"
 
 
 def hours(value: float | None) -> str:

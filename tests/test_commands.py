@@ -138,7 +138,7 @@ def test_dashboards_are_served_from_a_home_of_their_own(
         in one.files[f"{template}/index.html.j2"]
     )
     notebook = json.loads(one.files["dashboard.ipynb"])
-    assert notebook["cells"][0]["source"] == "from rmtoolkit.views.dashboards.served import served\n\nserved()"
+    assert notebook["cells"][0]["source"] == "from rmtoolkit.views.dashboards.fleet import served\n\nserved()"
     assert (notebook["nbformat"], notebook["metadata"]["kernelspec"]["name"]) == (4, "python3")
     assert f'url={address}?token=token of 24"'.encode() in one.files["open.html"]
     page = (home / "open.html").as_uri()

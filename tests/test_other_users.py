@@ -21,7 +21,7 @@ from rmtoolkit.cli import main
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.heap.served import fetch
 from rmtoolkit.loaders.record_kubectl import _appending
-from rmtoolkit.views.dashboards.served import served
+from rmtoolkit.views.dashboards.fleet import served
 
 if TYPE_CHECKING:
     from collections.abc import Callable

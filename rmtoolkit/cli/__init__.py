@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.cli._sources import BAD_INPUT, DONE, add_options, is_plugin
+from rmtoolkit.cli._sources import BAD_INPUT, DONE, add_options, is_plugin, option_names
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
@@ -98,12 +98,6 @@ def _fail(message: str, status: int = BAD_INPUT) -> int:
     return status
 
 
-#: What Python is told as an argument, the command line is told as an option.
-_ARGUMENT: Final = re.compile(
-    r"\b(last|start|end|namespace|workload|pod|step|timezone|time|interval|verify|timeout_seconds|debug"
-    r"|token_file|tenant|ca_file|remote_read)="
-    r"(?:'([^']*)'|(?=[^\w\s'\"]|\s|$))"
-)
 _MEANING: Final = re.compile(r"\b(metric|label)s=\{'([^']*)': '([^']*)'\}")
 _FLAGS: Final = {"verify": "ca-file", "timeout_seconds": "timeout"}
 
@@ -111,8 +105,11 @@ _FLAGS: Final = {"verify": "ca-file", "timeout_seconds": "timeout"}
 def _as_flags(message: str) -> str:
     """Say in a message what to write here, where it says what to write in Python."""
     message = _MEANING.sub(r"--\1 \2=\3", message)
-    return _ARGUMENT.sub(
-        lambda told: f"--{_FLAGS.get(told[1], told[1].replace('_', '-'))} {told[2] or ''}".rstrip(), message
+    names = "|".join((*option_names(["times", "names", "servers", "snapshots"]), "debug", *_FLAGS))
+    return re.sub(
+        rf"\b({names})=(?:'([^']*)'|(?=[^\w\s'\"]|\s|$))",
+        lambda told: f"--{_FLAGS.get(told[1], told[1].replace('_', '-'))} {told[2] or ''}".rstrip(),
+        message,
     )
 
 

@@ -67,16 +67,16 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
     add(command, told["commands"][name]["takes"])
 
 
-def _names(takes: Sequence[str]) -> Iterator[str]:
+def option_names(takes: Sequence[str]) -> Iterator[str]:
     """Name options as Python does, those of groups one by one."""
     groups = texts("cli/commands")["groups"]
     for one in takes:
-        yield from _names(groups[one]["takes"]) if one in groups else [one.replace("-", "_")]
+        yield from option_names(groups[one]["takes"]) if one in groups else [one.replace("-", "_")]
 
 
 def typed(options: argparse.Namespace, *takes: str) -> dict[str, Any]:
     """Give what was typed of some options and groups of options, as Python takes it."""
-    return {name: value for name in _names(takes) if (value := getattr(options, name)) is not None}
+    return {name: value for name in option_names(takes) if (value := getattr(options, name)) is not None}
 
 
 def stream_format(options: argparse.Namespace, endings: Sequence[str]) -> str | None:
@@ -169,10 +169,10 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
 
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
-        unused = [*_names(["snapshots"])] if all(map(is_url, sources)) else []
+        unused = [*option_names(["snapshots"])] if all(map(is_url, sources)) else []
         return rm.read(sources, **{name: value for name, value in asked.items() if name not in unused})
     groups = (["times"], ["names"], ["snapshots", "metrics", "labels"])
-    times, names, of_files = ({name: asked[name] for name in _names(group) if name in asked} for group in groups)
+    times, names, of_files = ({name: asked[name] for name in option_names(group) if name in asked} for group in groups)
     # A lake is read part by part: it may not fit into memory.
     alone = len(sources) == 1 and (is_store(sources[0]) or is_lake(sources[0])) and not of_files
     found = Lake(sources[0]) if alone else rm.read(sources, **of_files)

@@ -63,21 +63,17 @@ class Slot:
         """Make the layer that draws it, with `data` inside or those of its name."""
         alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
         rows = alt.Chart(alt.NamedData(self.name) if data is None else data)
-        look = LOOKS[self.looks[0]]
-        colour = alt.Color("c:N", scale=None)
+        look, colour = LOOKS[self.looks[0]], alt.Color("c:N", scale=None)
         place: dict[str, Any] = {"x": x, "y": y}
         words = {"description": "w:N", "tooltip": "w:N"} if self.told else {}
+        paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width} if look.stroke else {}
         if self.kind is Area:
-            paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width} if look.stroke else {}
-            if look.opacity < 1:
-                paint["opacity"] = look.opacity
-            if look.fades:
-                paint["color"] = _fading(tokens[look.fill])
+            paint |= {"opacity": look.opacity} if look.opacity < 1 else {}
+            paint |= {"color": _fading(tokens[look.fill])} if look.fades else {}
             drawn = rows.mark_area(clip=True, aria=False, **paint).encode(**place, y2="v2:Q", detail="p:N")
             return drawn if look.fades else drawn.encode(color=colour)
         if self.kind is Line:
-            dash = {"strokeDash": list(map(int, look.dash.split()))} if look.dash else {}
-            paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width, "strokeJoin": "round", **dash}
+            paint |= {"strokeJoin": "round"} | ({"strokeDash": list(map(int, look.dash.split()))} if look.dash else {})
             return rows.mark_line(clip=True, aria=False, **paint).encode(**place, detail="p:N")
         if self.kind is Rule:
             paint = {"strokeWidth": alt.ExprRef("datum.s"), "strokeDash": alt.ExprRef("datum.d?[2,3]:[1,0]")}

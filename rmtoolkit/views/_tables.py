@@ -197,7 +197,7 @@ _PODS: Final[Sequence[Column]] = (
     ("Pod", "", lambda pod: text.printable(pod["pod"])),
     ("Verdict", "", lambda pod: marked(text.VERDICTS[pod["verdict"]])),
     ("Growth", "n", text.growth),
-    ("Peak", "n", lambda pod: _amount(pod["peak_bytes"])),
+    ("Peak", "n", lambda pod: text.known(text.memory, pod["peak_bytes"])),
     ("Lives", "n", lambda pod: f"{pod['lives']:,}"),
     ("Coverage", "n", lambda pod: text.share(pod["coverage"])),
 )
@@ -286,25 +286,18 @@ def _lives(*, seconds: bool) -> tuple[Column, ...]:
     def start(row: Row) -> str:
         return text.moment(row["start"], seconds=seconds) + ("" if row["start_seen"] else " or earlier")
 
-    def limit(row: Row) -> str:
-        return text.NOT_APPLICABLE if row["limit_bytes"] is None else text.configured(row["limit_bytes"])
-
     return (
         ("Life", "n", lambda row: row["life"] + 1),
         ("Start, UTC", "", start),
         ("Length", "n", lambda row: text.hours((row["end"] - row["start"]).total_seconds() / _HOUR)),
         ("Ended", "", lambda row: row["ended"].replace("_", " ").replace("oom", "OOM")),
         ("Version", "", lambda row: text.printable(row["version"])),
-        ("Limit", "n", limit),
-        ("Startup peak", "n", lambda row: _amount(row["startup_peak_bytes"])),
-        ("Settled", "n", lambda row: _amount(row["settled_bytes"])),
-        ("Peak", "n", lambda row: _amount(row["peak_bytes"])),
+        ("Limit", "n", lambda row: text.known(text.configured, row["limit_bytes"])),
+        ("Startup peak", "n", lambda row: text.known(text.memory, row["startup_peak_bytes"])),
+        ("Settled", "n", lambda row: text.known(text.memory, row["settled_bytes"])),
+        ("Peak", "n", lambda row: text.known(text.memory, row["peak_bytes"])),
         ("Coverage", "n", lambda row: text.share(row["coverage"])),
     )
-
-
-def _amount(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else text.memory(value)
 
 
 def _cut(which: str, amount: int) -> Markup | None:

@@ -13,7 +13,7 @@ from rmtoolkit.analysis.queries import METRICS, Watched, alerts, quoted
 from rmtoolkit.schema import WORKLOAD, Signal, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from rmtoolkit.analysis.queries import Alert
     from rmtoolkit.assessment import Assessment
@@ -105,8 +105,7 @@ def _claim(row: Row, alert: Alert, minutes: int) -> dict[str, Any] | None:
     if not fires and not healthy and alert.watched in (Watched.GROWTH, Watched.LIMIT):
         return None
     labels = _labels(row) | {"alertname": str(alert.watched), "alertstate": "firing"}
-    matchers = ",".join(f"{key}={quoted(value)}" for key, value in labels.items())
-    fired = f"count(max_over_time(ALERTS{{{matchers}}}[{minutes}m]))"
+    fired = f"count(max_over_time(ALERTS{_matchers(labels)}[{minutes}m]))"
     return {"expr": fired, "eval_time": f"{minutes}m", "exp_samples": [{"value": 1}] if fires else []}
 
 
@@ -140,13 +139,19 @@ def _series(found: Assessment, row: Row) -> tuple[list[dict[str, str]], int, int
             ("kube_pod_container_status_restarts_total", labels, counted),
             ("kube_pod_container_status_last_terminated_reason", {**labels, "reason": "OOMKilled"}, reason),
         ]
-        series += [_one(*told) for told in known if any(value is not None for value in told[2])]
+        series += [
+            {
+                "series": f"{metric}{_matchers(told)}",
+                "values": " ".join("_" if one is None else str(one) for one in row),
+            }
+            for metric, told, row in known
+            if any(value is not None for value in row)
+        ]
     return series, length, step
 
 
-def _one(metric: str, labels: dict[str, str], values: Sequence[int | None]) -> dict[str, str]:
-    told = ",".join(f"{key}={quoted(value)}" for key, value in labels.items())
-    return {"series": f"{metric}{{{told}}}", "values": " ".join("_" if one is None else str(one) for one in values)}
+def _matchers(labels: dict[str, str]) -> str:
+    return f"{{{','.join(f'{key}={quoted(value)}' for key, value in labels.items())}}}"
 
 
 def dashboard(found: Assessment) -> str:
@@ -159,7 +164,9 @@ def dashboard(found: Assessment) -> str:
         panels.append(_panel(len(panels), "row", _title(f"{text.named(row)}: {row['headline']}"), (0, top, 24, 1)))
         for number, (_, shows, promql) in enumerate(queries.iter_rows()):
             place = (number % 3 * 8, top + 1 + number // 3 * 7, 8, 7)
-            target = {"refId": "A", "expr": _inert(promql), "legendFormat": "{{pod}}"}
+            # Variables of Grafana have no place in a query: `$` and `[[` stand only in strings there.
+            inert = promql.replace("$", r"\x24").replace("[[", r"[\x5b")
+            target = {"refId": "A", "expr": inert, "legendFormat": "{{pod}}"}
             panels.append(_panel(len(panels), "timeseries", _title(shows), place) | {"targets": [target]})
         top += 1 + -(-queries.height // 3) * 7
     left = found.workloads.height - rows.height
@@ -183,11 +190,6 @@ def _panel(number: int, kind: str, title: str, place: tuple[int, int, int, int])
     source = {"type": "prometheus", "uid": "${datasource}"}
     panel = {"id": number + 1, "type": kind, "title": title, "gridPos": dict(zip("xywh", place, strict=True))}
     return panel if kind == "row" else panel | {"datasource": source}
-
-
-def _inert(promql: str) -> str:
-    """Keep Grafana from putting variables into a query: `$` and `[[` stand only in strings there."""
-    return promql.replace("$", r"\x24").replace("[[", r"[\x5b")
 
 
 def _title(said: str) -> str:

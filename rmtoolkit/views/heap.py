@@ -28,7 +28,7 @@ from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked
 from rmtoolkit.views._tables import write as write_rows
-from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows, known
+from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows
 from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 
@@ -417,8 +417,8 @@ _SUSPECTS: Final[Sequence[Column]] = (
         "code",
         lambda row: el("span", breakable(place(row)), el("span", text.printable(row["evidence"]), class_="small")),
     ),
-    ("Growth", "n", lambda row: known(text.memory, row["growth_bytes"])),
-    ("Share", "n", lambda row: known(text.chance, row["growth_share"])),
+    ("Growth", "n", lambda row: text.known(text.memory, row["growth_bytes"] or None)),
+    ("Share", "n", lambda row: text.known(text.chance, row["growth_share"] or None)),
     ("Held", "n", lambda row: text.memory(row["held_bytes"])),
 )
 

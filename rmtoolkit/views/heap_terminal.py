@@ -91,22 +91,10 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
     lines = [*text.wrapped(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
     if totals.height:
         last = totals.row(-1, named=True)
-        facts = [
-            ("live heap", last["allocated_bytes"], ""),
-            ("gaps", last["fragmentation_bytes"], "between live blocks (active − allocated)"),
-            ("kept pages", found.kept_bytes, "freed, and not given back"),
-            ("muzzy", last["muzzy_bytes"] or None, "given up: in the RSS until the kernel needs them"),
-            ("caches", last["thread_cache_bytes"], "of threads"),
-            ("transfer", last["transfer_cache_bytes"], "between the caches of threads"),
-            ("metadata", last["metadata_bytes"], ""),
-            ("resident", last["resident_bytes"], ""),
-            ("if purged", last["resident_if_purged_bytes"], "would stay resident"),
-            ("retained", last["retained_bytes"], "addresses only: no memory"),
-        ]
-        lines += [
-            "",
-            *(f"{name:10}  {text.memory(held):>9}  {said}".rstrip() for name, held, said in facts if held is not None),
-        ]
+        held = last | {"kept_bytes": found.kept_bytes, "muzzy_bytes": last["muzzy_bytes"] or None}
+        told = ((*names, held[column]) for column, names in text.texts("views/heap")["allocator"].items())
+        facts = [f"{name:10}  {text.memory(size):>9}  {said}" for name, said, size in told if size is not None]
+        lines += ["", *map(str.rstrip, facts)]
     if found.limit_as_it_is_bytes is not None:
         most = f"the most of {text.count(totals.height, 'document')}" if totals.height > 1 else "this document"
         purged = found.limit_if_purged_bytes
@@ -171,9 +159,9 @@ def _said(what: str, said: str, found: HeapAnswer) -> str:
 
 def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, unicode: bool) -> list[str]:
     writers: dict[str, Callable[[dict[str, Any]], str]] = {
-        "GROWTH": lambda row: known(text.memory, row["growth_bytes"]),
-        "A SECOND": lambda row: known(text.small_memory, row["growth_bytes_per_second"]),
-        "SHARE": lambda row: known(text.chance, row["growth_share"]),
+        "GROWTH": lambda row: text.known(text.memory, row["growth_bytes"] or None),
+        "A SECOND": lambda row: text.known(text.small_memory, row["growth_bytes_per_second"] or None),
+        "SHARE": lambda row: text.known(text.chance, row["growth_share"] or None),
         "HELD": lambda row: text.memory(row["held_bytes"]),
         "AT THE END": lambda row: text.memory(row["live_at_end_bytes"]),
     }
@@ -192,10 +180,6 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
             parts = text.wrapped(f"through {path}", text.WIDTH - width - 2, indent="  ")
             lines += [" " * (width + 2) + part for part in parts]
     return lines
-
-
-def known(write: Callable[[float], str], value: float | None) -> str:
-    return write(value) if value else text.NOT_APPLICABLE
 
 
 def _churn(found: HeapAnswer) -> list[str]:

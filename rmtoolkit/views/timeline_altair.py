@@ -13,7 +13,7 @@ from rmtoolkit.views import theme
 from rmtoolkit.views._plot import Area, Bar, Line, Point, Rule, memory_ticks
 from rmtoolkit.views._plot_vega import TEXTS, Rows, Slot, columns, text_layers, text_rows
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.timeline_svg import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart, describe
+from rmtoolkit.views.timeline_svg import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,7 +133,3 @@ def rows(
     found |= {slot.name: slot.rows(drawn.strip, tokens) for slot in STRIP_SLOTS}
     found |= text_rows((drawn, drawn.strip), tokens)
     return columns(COLUMNS, found | {"ticks": memory_ticks(drawn.y.high)})
-
-
-def says(timeline: Timeline, row: dict[str, Any]) -> str:
-    return f"Memory over time. {describe(timeline, row)}"

@@ -16,8 +16,7 @@ from rmtoolkit import text
 from rmtoolkit.views import style as notebook_style
 from rmtoolkit.views import theme
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.dashboards._base import Page
-from rmtoolkit.views.dashboards.live_chart import LiveChart
+from rmtoolkit.views.dashboards._base import LiveChart, Page
 
 if TYPE_CHECKING:
     import anywidget

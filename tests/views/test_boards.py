@@ -20,8 +20,9 @@ import traitlets
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views.dashboards import SERVED, live_chart, served
+from rmtoolkit.views.dashboards import SERVED, _base
 from rmtoolkit.views.dashboards._base import Page, Wiring, slider
+from rmtoolkit.views.dashboards.fleet import served
 from tests import fleet
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_what_could_not_be_made_leaves_nothing(make: Callable[[], Any], unheard:
 
 def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPatch, unheard: list[str]) -> None:
     """Whoever lacks the extra is told what to install; what was made until then is gone."""
-    live_chart.bundle.cache_clear()
+    _base.bundle.cache_clear()
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     before = _widgets()
     with pytest.raises(RmtoolkitError, match="pip install"):
@@ -86,16 +87,16 @@ def test_a_chart_that_cannot_be_made_leaves_nothing(monkeypatch: pytest.MonkeyPa
 
 def test_the_first_chart_of_a_kernel_waits_for_no_script(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a picture of what is chosen, without Altair and Vega, until a page asks; the next is live at once."""
-    live_chart.bundle.cache_clear()
+    _base.bundle.cache_clear()
     monkeypatch.setitem(sys.modules, "altair", None)
     first = rm.Triage(pl.concat([TABLE, TABLE.with_columns(workload=pl.lit("db"))]))
-    assert live_chart.bundle.cache_info().currsize == 0
+    assert _base.bundle.cache_info().currsize == 0
     for name in ("api", "db"):
         first.workload = name
         assert f">Memory of {name}</title>" in first._chart.still
     first._chart.asked = True
     second = rm.Triage(TABLE)
-    assert first._chart._esm == second._chart._esm == live_chart.bundle()
+    assert first._chart._esm == second._chart._esm == _base.bundle()
     # Nothing of the picture goes along with a chart that lives.
     assert first._chart.live
     assert first._chart.still == second._chart.still == ""
@@ -223,14 +224,14 @@ def test_a_page_shows_what_the_command_judged_and_nothing_of_another(
     (tmp_path / "link").symlink_to(judged)
     monkeypatch.delenv(SERVED, raising=False)
     with pytest.raises(RmtoolkitError, match=f"has no {SERVED}: this page is made by rmtoolkit dashboard"):
-        served.served()
+        served()
     for name, mode in (("link", 0o600), ("", 0o600), ("judged", 0o620), ("judged", 0o602)):
         judged.chmod(mode)
         monkeypatch.setenv(SERVED, json.dumps({"judged": str(tmp_path / name)}))
         with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
-            served.served()
+            served()
     judged.chmod(0o644)
-    shown = served.served()
+    shown = served()
     assert (shown.pictured, [row["workload"] for row in shown._found]) == (False, ["api"])
     shown.view = "limits"
     shown.close()

@@ -261,6 +261,8 @@ class LimitExplorer(Board):
     price_per_gib_hour = traitlets.Float(USUAL.per_gib_hour, min=0.0)
     price_per_incident = traitlets.Float(USUAL.per_incident, min=0.0)
     reserve_limit = traitlets.Bool(default_value=True)
+    #: Everything about the workload that does not depend on the limit.
+    scene: Scene
 
     def __init__(
         self,
@@ -289,7 +291,6 @@ class LimitExplorer(Board):
         needs = {need.names: need for need in map(as_need, found.needs.iter_rows(named=True))}
         self._needs = {name: needs[tuple(row[part] for part in WORKLOAD)] for name, row in self._rows.items()}
         self._past_of = lru_cache(_KEPT)(self._laid_out)
-        self._scene: Scene | None = None
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
         first = plots.find(workload, self._names) if workload is not None else self._names[0]
@@ -297,8 +298,7 @@ class LimitExplorer(Board):
         self.price_per_incident = prices.per_incident if price_per_incident is None else price_per_incident
         super().__init__()
         self._wiring = Wiring()
-        self._build()
-        self.children = self._parts()
+        self.children = self._build()
         self.add_class("rm").add_class("rm-dashboard")
         self.workload = first
         # Connect controls with traits, and traits with pictures.
@@ -320,17 +320,11 @@ class LimitExplorer(Board):
         return f"<LimitExplorer: {text.printable(self.workload)} at {text.configured(self.limit_bytes)}>"
 
     @property
-    def scene(self) -> Scene:
-        """Everything about the workload that does not depend on the limit."""
-        assert self._scene is not None  # noqa: S101 - set before anybody can ask
-        return self._scene
-
-    @property
     def chosen(self) -> Chosen:
         """Everything about the limit that is tried."""
         return choose(self.scene, self.limit_bytes)
 
-    def _build(self) -> None:
+    def _build(self) -> list[ipywidgets.Widget]:
         """Make controls and places for pictures."""
         self._page = Page(css=EXPLORER)
         self._search = _base.search("Workload (type to search, worst first)", self._names, self._names[0])
@@ -353,8 +347,6 @@ class LimitExplorer(Board):
         self._reset = _base.button("Reset to measured")
         self._words = _base.html("", "rm-status")
         self._charts = _base.html("", "rm-charts")
-
-    def _parts(self) -> list[ipywidgets.Widget]:
         boxes = [control.box for control in self._sliders.values()]
         side = _base.box(
             _base.html(el("h2", "What if")),
@@ -466,10 +458,10 @@ class LimitExplorer(Board):
         whole = None if self.reserve_limit == need.whole else self.reserve_limit
         margins, target = self._found.margins, self._found.oom_probability
         past = self._past_of(self.workload)
-        self._scene = scene(past, need, self._change(), margins, target, prices, whole=whole)
-        ours = self._scene.ours_bytes
-        self._ours = None if ours is None else choose(self._scene, ours)
-        self._ground = limit_charts.ground(self._scene)
+        self.scene = scene(past, need, self._change(), margins, target, prices, whole=whole)
+        ours = self.scene.ours_bytes
+        self._ours = None if ours is None else choose(self.scene, ours)
+        self._ground = limit_charts.ground(self.scene)
         # What is said and drawn goes to the browser before what the controls show.
         self._draw()
         with self._wiring.quiet():
@@ -524,7 +516,7 @@ class LimitExplorer(Board):
             _tables.caveats(self._found), answer(scene, chosen, self.workload, self._ours, currency), assumed
         )
         by = f"{text.printable(currency)}, by limit"
-        risk = _section(what, "by limit", limit_charts.risk_chart(scene, chosen))
+        risk = _section(what, "by limit", limit_charts.drawn(*limit_charts.risk_plot(scene, chosen)))
         cost = _section("Cost a month with incidents", by, limit_charts.cost_chart(scene, chosen, currency))
         room = _section("Headroom", "of the limit", limit_charts.headroom_chart(scene, chosen))
         written = _patch(scene, chosen, self._rows[self.workload]["workload_kind"])

@@ -110,7 +110,7 @@ def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY
     return plot
 
 
-def _picture(plot: _plot.Plot, says: str, instead: str = "") -> Markup:
+def drawn(plot: _plot.Plot, says: str, instead: str = "") -> Markup:
     """Draw the plot, with a sentence `instead` of a curve where there is none."""
     if instead:
         plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
@@ -137,7 +137,7 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     plot = limit_plot(scene, top)
     plot.left_axis(_plot.money_ticks(top))
     if not known.height:
-        return _picture(plot, "Cost a month: unknown, no request is known", "unknown: no request is known")
+        return drawn(plot, "Cost a month: unknown, no request is known", "unknown: no request is known")
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     memory = np.minimum(known["memory"].to_numpy(), top)
     total = np.minimum(known["total"].fill_null(float("nan")).to_numpy(), top)
@@ -167,7 +167,7 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
         f"expected incidents {incidents}",
         *(f"{point.name} {text.configured(point.limit_bytes)}: {amount(price, currency)}" for point, price in prices),
     ]
-    return _picture(plot, "; ".join(parts))
+    return drawn(plot, "; ".join(parts))
 
 
 def _name(
@@ -309,13 +309,8 @@ def replay_words(scene: Scene, chosen: Chosen) -> str:
     return f"{said}. The highest use was {text.memory(scene.found.need.peak_bytes)}."
 
 
-def risk_chart(scene: Scene, chosen: Chosen) -> Markup:
-    """Draw the chance of at least one OOM kill within 7 days at every limit; the band is the 80 % interval."""
-    plot, says = risk_plot(scene, chosen)
-    return picture(WIDTH, HEIGHT, plot, says=says)
-
-
 def risk_plot(scene: Scene, chosen: Chosen) -> tuple[_plot.Plot, str]:
+    """Plot the chance of at least one OOM kill within 7 days at every limit, with its 80 % interval; and say it."""
     plot = limit_plot(scene, 1.0, _plot.Grows.AS_ROOT)
     plot.left_axis(_plot.CHANCE_TICKS)
     known = scene.curve.drop_nulls("oom_probability")

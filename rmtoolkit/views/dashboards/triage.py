@@ -23,8 +23,7 @@ from rmtoolkit.views import _tables, icicle, lives, plots, timeline_altair, time
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
-from rmtoolkit.views.dashboards._base import Board, Page, Wiring
-from rmtoolkit.views.dashboards.live_chart import LiveChart
+from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
 from rmtoolkit.views.timeline import Timelines, ahead, ms
 
 if TYPE_CHECKING:
@@ -154,8 +153,8 @@ def _fetching(row: dict[str, Any]) -> str:
 _SUSPECTS: Final[Sequence[Column]] = (
     ("Function of your own code", "code", lambda row: el("code", text.printable(spoken(plain_name(row["function"]))))),
     ("Reading", "word", lambda row: text.printable(row["reading"])),
-    ("Growth", "n", lambda row: _amount(row["growth_bytes"])),
-    ("Held", "n", lambda row: _amount(row["held_bytes"])),
+    ("Growth", "n", lambda row: text.known(text.small_memory, row["growth_bytes"])),
+    ("Held", "n", lambda row: text.known(text.small_memory, row["held_bytes"])),
     ("Evidence", "wrap", lambda row: text.printable(row["evidence"])),
 )
 
@@ -176,10 +175,6 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
         icicle.zoomable(answer.heap, root=function or None, suspects=answer.suspects, sends=True),
         el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note") if answer.unseen else None,
     )
-
-
-def _amount(value: int | None) -> str:
-    return text.NOT_APPLICABLE if value is None else text.small_memory(value)
 
 
 _HOUR: Final = 3_600_000
@@ -236,6 +231,7 @@ def picture(case: Case, state: State) -> Picture:
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
     kills, heap = judged.kills(state.workload, state.pod), case.heap(state.workload)
+    title, note = timeline_svg.titled(whole, row, text.printable(row["pod"] or row["container"] or ""))
 
     def told(frame: pl.DataFrame) -> list[dict[str, Any]]:
         return judged.of(frame, state.workload).to_dicts()
@@ -244,10 +240,10 @@ def picture(case: Case, state: State) -> Picture:
         aside=_aside(case, state, row),
         answer=join(_tables.caveats(case.found), _answer(case, row, state.workload, kills)),
         judged=_judged(state),
-        heading=_heading(whole, row),
+        heading=el("h2", title, el("span", note, class_="note")),
         drawn=drawn,
         row=row,
-        says=timeline_altair.says(whole if state.judged is None else drawn, row),
+        says=f"Memory over time. {timeline_svg.describe(whole if state.judged is None else drawn, row)}",
         top=timeline_svg.Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
         evidence=_tables.evidence(row, where=True),
@@ -324,11 +320,6 @@ def _judged(state: State) -> Markup:
         return Markup("")
     first, last = map(instant, state.judged)
     return el("p", el("b", "Judged on "), f"{text.moment(first)} to {text.moment(last)} UTC", " only.", class_="judged")
-
-
-def _heading(whole: Timeline, row: dict[str, Any]) -> Markup:
-    title, note = timeline_svg.titled(whole, row, text.printable(row["pod"] or row["container"] or ""))
-    return el("h2", title, el("span", note, class_="note"))
 
 
 def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
@@ -478,7 +469,7 @@ class Triage(Board):
         watch(self._search, "value", lambda change: self._searched(change.new))
         for control, trait in ((self._pods, "pod"), (self._windows, "last_ms"), (self._drags, "drag")):
             self._wiring.lead(control, self, trait)
-        watch(self._chart, "selection", lambda change: self._selected(change.new))
+        watch(self._chart, "selection", lambda change: self.set_trait("judged", tuple(change.new) or self.judged))
         watch(self._chart, "shown", lambda change: self._looked(change.new))
         for box in (self._from, self._to):
             watch(box, "value", self._typed_in)
@@ -526,13 +517,8 @@ class Triage(Board):
         with self._wiring.quiet():
             self._drags.value = drag
 
-    def _selected(self, ends: list[int]) -> None:
-        if ends:
-            self.judged = tuple(ends)
-
     def _judge_typed(self) -> None:
-        first, last = (parse_time(box.value) for box in (self._from, self._to))
-        self.judged = (ms(first), ms(last))
+        self.judged = tuple(ms(parse_time(box.value)) for box in (self._from, self._to))
 
     def _looked(self, ends: list[int]) -> None:
         """Send what a stretch looks like from near, where somebody zoomed or moved to."""

@@ -277,10 +277,10 @@ class _Drawn:
         self.timelines = Timelines(found)
         pods = found.recording.containers.select("container_id", pl.coalesce("pod", "container"))
         self.pods = {container: text.printable(pod or "") for container, pod in pods.iter_rows()}
-        self.lives = _grouped(found.lives.sort("container_id", "life"), "workload_id")
-        self.checklist = _grouped(found.checklist, "workload_id")
-        self.instances = _grouped(found.instances.drop("evidence"), "workload_id")
-        self.bought = _grouped(found.buys, "workload_id")
+        self.lives = _grouped(found.lives.sort("container_id", "life"))
+        self.checklist = _grouped(found.checklist)
+        self.instances = _grouped(found.instances.drop("evidence"))
+        self.bought = _grouped(found.buys)
         self.standing: set[int] = set()
         self.drawn: dict[int, object] = {}
 
@@ -421,12 +421,9 @@ def _titled(title: str, ident: str, write: Callable[..., Markup], told: Any) -> 
     return el("section", el("h4", title, id=ident), write(told, aria_labelledby=ident))
 
 
-def _grouped(frame: pl.DataFrame, key: str) -> dict[int, list[dict[str, Any]]]:
-    """Give rows by a key, in one go: thousands of small frames cost far more."""
-    found: dict[int, list[dict[str, Any]]] = {}
-    for one in frame.iter_rows(named=True):
-        found.setdefault(one[key], []).append(one)
-    return found
+def _grouped(frame: pl.DataFrame) -> Mapping[int, list[Row]]:
+    """Give the rows of each workload, in one go: thousands of small frames cost far more."""
+    return frame.rows_by_key("workload_id", named=True, include_key=True)
 
 
 def _overview(chosen: list[tuple[Section, list[Row]]], contents: Contents, beside: Container[str]) -> Markup:

@@ -124,7 +124,7 @@ def _growth(about: Row) -> object:
     rate, low, high = (about[f"growth_{side}bytes_per_day"] for side in ("", "low_", "high_"))
     if rate is None:
         return text.NOT_APPLICABLE if about["verdict"] == Verdict.NOT_LEAK else text.UNKNOWN
-    interval = el("span", text.mi_range(low, high), class_="small") if None not in (low, high) else None
+    interval = el("span", text.between(low, high), class_="small") if None not in (low, high) else None
     if text.grows_beside(about):
         interval = el("span", f"of {text.SIGNAL_WORDS.get(about['signal'], 'memory')}", class_="small words")
     return el("span", f"{'+' if rate > 0 else ''}{text.mi(rate)}", interval)
@@ -174,10 +174,6 @@ def _gives(about: Row) -> Markup:
     return el("span", text.fleet_memory(about["waste_bytes"] or 0), priced)
 
 
-def _mi(key: str) -> Callable[[Row], str]:
-    return lambda about: text.NOT_APPLICABLE if about[key] is None else text.mi(about[key])
-
-
 def _given_back(about: Row) -> str:
     both = about["limit_bytes"], about["purged_limit_bytes"]
     return text.NOT_APPLICABLE if None in both else " → ".join(map(text.configured_mi, both))
@@ -214,8 +210,14 @@ def rank_of_verdict(about: Row) -> int:
 
 
 def _figure(
-    head: str, kind: str, key: str, cell: Callable[[Row], object], hot: Callable[[Row], bool | None] | None = None
+    head: str,
+    kind: str,
+    key: str,
+    cell: Callable[[Row], object] | None = None,
+    hot: Callable[[Row], bool | None] | None = None,
 ) -> Column:
+    """Make a column that is sorted by what it shows: Mi, unless a cell is written otherwise."""
+    cell = cell or (lambda about: text.known(text.mi, about[key]))
     return Column(head, kind, cell, itemgetter(key), number=True, hot=hot)
 
 
@@ -238,9 +240,11 @@ SPARE: Final = replace(_figure("Spare", "time", "waste_bytes", _spare), value=sp
 #: The same with its price.
 GIVES: Final = replace(SPARE, kind="change", cell=_gives)
 PODS: Final = _figure("Pods", "pods", "pods", lambda about: f"{about['pods'] or 0:,}")
-STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes", _mi("startup_peak_bytes"))
-SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes", _mi("settled_bytes"))
-PATTERN: Final = Column("Pattern", "verdict", _pattern, itemgetter("pattern"))
+STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes")
+SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes")
+PATTERN: Final = Column(
+    "Pattern", "verdict", lambda about: (about["pattern"] or text.UNKNOWN).replace("_", " "), itemgetter("pattern")
+)
 GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = _figure(

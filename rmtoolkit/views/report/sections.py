@@ -67,47 +67,30 @@ def _at_risk(row: Row) -> bool:
     return row["alarm"] == Alarm.ABOVE_TARGET and not listed
 
 
-SECTIONS: Final = (
-    Section(
-        "dying",
-        _has("alarm", Alarm.WILL_BE_KILLED),
-        (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
-    ),
-    Section("leak", _leaks, (columns.SPARK, columns.GROWTH, columns.TIME, columns.KILL, columns.PEAK, columns.NEXT)),
-    Section(
-        "raise",
-        _to_raise,
-        (columns.SPARK, columns.LIMIT, columns.REQUEST, columns.RISK, columns.COST, columns.WHY),
-        order=lambda row: row["action"] == Action.SET_LIMIT,
-    ),
-    Section(
-        "spare",
-        lambda row: bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT,
-        (columns.SPARK, columns.GIVES, columns.LIMIT, columns.REQUEST, columns.RISK, columns.NEXT),
-        order=lambda row: -(row["waste_bytes"] or 0),
-    ),
-    Section("risk", _at_risk, (columns.SPARK, columns.KILL, columns.TIME, columns.PEAK, columns.NEXT)),
-    Section(
-        "startup",
-        _has("bound_by", "startup"),
-        (columns.SPARK, columns.STARTUP, columns.SETTLED, columns.PEAK, columns.KILL, columns.NEXT),
-    ),
-    Section(
-        "allocator",
-        lambda row: row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK,
-        (columns.SPARK, columns.PATTERN, columns.PEAK, columns.GIVEN_BACK, columns.SETTING),
-    ),
-    Section(
-        "short",
-        _has("alarm", Alarm.TOO_LITTLE_DATA),
-        (columns.SPARK, columns.ALARM, columns.KILL, columns.PEAK, columns.NEXT),
-    ),
-    Section(
-        "undecided",
-        _undecided,
-        (columns.SPARK, columns.CHANCE, columns.GROWTH, columns.KILL, columns.PEAK, columns.NEXT),
-    ),
-)
+#: Which rows each table has: its title, its note and its columns stand in sections.toml.
+_BELONG: Final[Mapping[str, Callable[[Row], bool]]] = {
+    "dying": _has("alarm", Alarm.WILL_BE_KILLED),
+    "leak": _leaks,
+    "raise": _to_raise,
+    "spare": lambda row: bool(row["waste_bytes"]) or row["action"] == Action.LOWER_LIMIT,
+    "risk": _at_risk,
+    "startup": _has("bound_by", "startup"),
+    "allocator": lambda row: row["bound_by"] == "allocator" and row["verdict"] == Verdict.NOT_LEAK,
+    "short": _has("alarm", Alarm.TOO_LITTLE_DATA),
+    "undecided": _undecided,
+}
+_ORDER: Final[Mapping[str, Callable[[Row], float]]] = {
+    "raise": lambda row: row["action"] == Action.SET_LIMIT,
+    "spare": lambda row: -(row["waste_bytes"] or 0),
+}
+
+
+def _table_of(key: str) -> Section:
+    names = text.texts("views/sections")[key]["columns"]
+    return Section(key, _BELONG[key], tuple(getattr(columns, name) for name in names), _ORDER.get(key))
+
+
+SECTIONS: Final = tuple(map(_table_of, _BELONG))
 
 
 def of(found: Assessment) -> list[Section]:
