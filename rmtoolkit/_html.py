@@ -20,19 +20,11 @@ _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udff
 
 _SUSPECT: Final = re.compile("[&<>\"'\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
-#: Of a cell where no style sheet stands around it.
-_INLINE: Final = "padding:2px 10px;text-align:"
-
 
 class Markup(str):
     """Text that is markup already. Only `el`, `join` and literals in this package make it."""
 
     __slots__ = ()
-
-
-def escape(text: object) -> Markup:
-    """Escape text for an element or between double quotes of an attribute; markup stays as it is."""
-    return text if isinstance(text, Markup) else Markup(_escaped(text))
 
 
 def _escaped(text: object) -> str:
@@ -72,7 +64,7 @@ def framed(name: str, *inside: object, style: str = "") -> str:
 
 def breakable(code: str) -> Markup:
     """Let a long setting break behind its signs, not inside a word."""
-    return Markup(re.sub(r"([,=:])(?=\w)", r"\1<wbr/>", escape(code)))
+    return Markup(re.sub(r"([,=:])(?=\w)", r"\1<wbr/>", join(code)))
 
 
 def with_code(sentence: str) -> Markup:
@@ -94,7 +86,8 @@ def table(
 
     def cell(name: str, content: object, kind: str, **more: object) -> Markup:
         if inline:
-            return el(name, content, style=_INLINE + ("right" if kind == "n" else "left"), **more)
+            side = "right" if kind == "n" else "left"
+            return el(name, content, style=f"padding:2px 10px;text-align:{side}", **more)
         return el(name, content, class_=kind or None, **more)
 
     head = [cell("th", word, kind, scope="col") if word else el("td", class_="corner") for word, kind in heads]

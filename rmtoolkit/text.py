@@ -23,11 +23,6 @@ GI: Final = 1 << 30
 UNKNOWN: Final = "unknown"
 NOT_APPLICABLE: Final = "–"
 
-#: A container's memory reads in Mi below this and in GiB from it on.
-GIB_FROM: Final = 10 * GI
-KI_FROM: Final = 1024 / 10
-#: Hours below this many, days from it on.
-_DAYS_FROM_HOURS: Final = 72
 #: Money from this on has no hundredths.
 _WHOLE_FROM: Final = 100
 
@@ -118,7 +113,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def _unit(size: float) -> tuple[int, str]:
-    units = ((GIB_FROM, GI, "GiB"), (MI / 10, MI, "Mi"), (KI_FROM, 1024, "Ki"), (0, 1, "B"))
+    units = ((10 * GI, GI, "GiB"), (MI / 10, MI, "Mi"), (1024 / 10, 1024, "Ki"), (0, 1, "B"))
     return next(((factor, unit) for least, factor, unit in units if size >= least), (1, "B"))
 
 
@@ -239,12 +234,9 @@ def hours(value: float | None) -> str:
     """Write hours: seconds below a minute, minutes below an hour, hours below 72, else days."""
     if value is None:
         return UNKNOWN
-    if value < 1 / 60:
-        return f"{number(value * 3600, 2)} s"
-    if value < 1:
-        return f"{number(value * 60, 2)} min"
-    if value < _DAYS_FROM_HOURS:
-        return f"{number(value, 2)} h"
+    for below, parts, unit in ((1 / 60, 3600, "s"), (1, 60, "min"), (72, 1, "h")):
+        if value < below:
+            return f"{number(value * parts, 2)} {unit}"
     return f"{number(value / 24, 2 if value < 240 else 3)} d"  # noqa: PLR2004 - ten days: one decimal throughout
 
 
@@ -380,7 +372,6 @@ _ALIKE: Final = re.compile(
     "\u03bf\u03b1\u03c1\u03bd\u03c5\u03b9\u03ba\u0391\u0392\u0395\u0396\u0397"
     "\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u0585\u057d\u053c\u0131\u0251\u0261\u2113]"
 )
-_WORD: Final = re.compile(r"\w+")
 
 
 def printable(text: object) -> str:
@@ -391,13 +382,13 @@ def printable(text: object) -> str:
     if said.isascii() and said.isprintable():
         return said
     said = "".join(letter if letter.isprintable() else "·" for letter in _UNSEEN.sub("·", said))
-    return _WORD.sub(_told_apart, said)
 
+    def told_apart(word: re.Match[str]) -> str:
+        # Letters of a word that without them would be one in ASCII; other words are of their own alphabet.
+        named = "".join(f"<U+{ord(letter):04X}>" if _looks_ascii(letter) else letter for letter in word[0])
+        return named if named.isascii() else word[0]
 
-def _told_apart(word: re.Match[str]) -> str:
-    """Name the letters of a word that without them would be one in ASCII; other words are of their own alphabet."""
-    named = "".join(f"<U+{ord(letter):04X}>" if _looks_ascii(letter) else letter for letter in word[0])
-    return named if named.isascii() else word[0]
+    return re.sub(r"\w+", told_apart, said)
 
 
 def _looks_ascii(letter: str) -> bool:
@@ -408,15 +399,13 @@ def _looks_ascii(letter: str) -> bool:
 
 
 WIDTH: Final = 100
-_NARROWEST: Final = 60
-_WIDEST: Final = 200
 
 
 def columns(stream: IO[str]) -> int:
     """Tell how wide a terminal is, within what can be read; a file or a pipe is as wide as ever."""
     if not stream.isatty():
         return WIDTH
-    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, _NARROWEST), _WIDEST)
+    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 60), 200)
 
 
 #: What words and figures use beyond ASCII, for encodings without it.

@@ -18,11 +18,9 @@ from rmtoolkit.cli._sources import BAD_INPUT, DONE, add_options, is_plugin, opti
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _STDERR: Final = 2
-#: New objects after which the collector looks for garbage: some hundred thousand are made of a small file.
-_OBJECTS: Final = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,16 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         # The process is ours and ends with the command: looking for garbage took a fifth of a short one's time. What is
         # imported stays, and at the end everything goes at once.
-        gc.set_threshold(_OBJECTS)
+        gc.set_threshold(100_000)
         atexit.register(gc.freeze)
     options = _parser().parse_args(arguments)
-    if arguments is None and not options.run.__module__.endswith(".record"):
+    if arguments is None and options.run.__name__ != "record":
         # numpy's threads for matrices wait busily, and ours are small; a command that is recorded has its own.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault, quote_path, system_words
 
     try:
-        with _own_words(options.run.__module__), warnings.catch_warnings():
+        with _own_words(options.run), warnings.catch_warnings():
             _show_warnings_as_lines()
             status = int(options.run(options))
             sys.stdout.flush()
@@ -66,13 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _own_words(module: str) -> Iterator[None]:
+def _own_words(run: Callable[[argparse.Namespace], int]) -> Iterator[None]:
     """Keep off the terminal what libraries write past Python, such as pages of a panic: we say it, in one line."""
     own = sys.stderr
     # A command that is recorded writes for itself.
-    runs = module.endswith((".record", ".dashboard"))
+    others = run.__name__ == "record" or run.__module__.endswith(".dashboard")
     try:
-        if runs or os.environ.get("RMTOOLKIT_TRACEBACK") or own.fileno() != _STDERR:
+        if others or os.environ.get("RMTOOLKIT_TRACEBACK") or own.fileno() != _STDERR:
             raise OSError  # noqa: TRY301 - as where it is no file
         kept = os.dup(_STDERR)
     except (OSError, ValueError, AttributeError):

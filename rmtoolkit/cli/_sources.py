@@ -214,7 +214,6 @@ def stopped_by(*names: str) -> Iterator[None]:
 
 
 def progress(words: str = "") -> None:
-    """Write over the line of a terminal how far it is."""
     print(f"\r{words}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
@@ -256,7 +255,6 @@ def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
 
 
 def status(fleet: Totals, fail_on: Sequence[str]) -> int:
-    """Give the exit status that `--fail-on` asks for."""
     leaks = "leak" in fail_on and fleet.leak > 0
     kills = "oom" in fail_on and (fleet.reaching > 0 or bool(fleet.above_target))
     return FINDINGS if leaks or kills else DONE

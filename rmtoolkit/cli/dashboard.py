@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 #: What a browser is given to open: only we can read the file, while everybody reads the words of a command.
 _OPEN: Final = "open.html"
-#: A kernel has made its page before somebody asks for it.
-_HEATED: Final = {"preheat_kernel": True, "default_pool_size": 1}
 #: The longest path that a socket can have on every system, without what is put behind it for each kernel.
 _SOCKET_FOLDER: Final = 103 - len("/voila_12345678/kernel-00000000-0000-0000-0000-000000000000-ipc-5")
 _HOST: Final = "127.0.0.1"
@@ -57,7 +55,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check() -> None:
-    """See that what serves a page is installed."""
     missing = [name for name in ("voila", "ipykernel", "anywidget") if importlib.util.find_spec(name) is None]
     if missing:
         msg = (
@@ -202,11 +199,13 @@ def _write_home(home: Path, token: str, address: str) -> None:
     from rmtoolkit.views import style
     from rmtoolkit.views.assets import asset
 
+    # A kernel has made its page before somebody asks for it.
+    heated = {"preheat_kernel": True, "default_pool_size": 1}
     files = {
         # What it shows comes by the environment, never by its text.
         "dashboard.ipynb": asset("served.ipynb.json"),
         # Not among the words of the command: others on this machine can read those.
-        "config/voila.json": json.dumps({"Voila": {"token": token}, "VoilaConfiguration": _HEATED}),
+        "config/voila.json": json.dumps({"Voila": {"token": token}, "VoilaConfiguration": heated}),
         _OPEN: (
             '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><title>Dashboards</title>'
             f'<meta http-equiv="refresh" content="0;url={address}?token={token}">'

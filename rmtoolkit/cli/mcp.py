@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 #: What a plain name is: of Kubernetes, of an image, of a version. It has no room between words.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._/:@+-]+")
-_LONGEST_PLAIN: Final = 120
-_LONGEST_QUOTED: Final = 60
-_MOST_FILES: Final = 200
-_MOST_LINES: Final = 60
-_MOST_WARNINGS: Final = 10
 
 
 class Answer(TypedDict):
@@ -123,7 +118,7 @@ class Tools:
             inside = [path for path in root.rglob("*") if path.is_file()] if root.is_dir() else []
             inside.sort(key=lambda path: (len(path.parts), path))
             found += [str(root), *(str(path) for path in inside)]
-        return _told([_tame(one, 400) for one in found], _MOST_FILES)
+        return _told([_tame(one, 400) for one in found], 200)
 
     def judge(self, source: str, namespace: str | None = None, workload: str | None = None, most: int = 20) -> Answer:
         """Say for every workload of a source whether it leaks, why, how sure that is, and when it meets its limit.
@@ -179,7 +174,7 @@ class Tools:
         else:
             older = rm.read_heap(str(self._inside(before)))
             said = heap_terminal.changes(heap_answers.answer_diff(older, profile))
-        return _told([line[:200] for line in said.splitlines()], _MOST_LINES)
+        return _told([line[:200] for line in said.splitlines()], 60)
 
     def _inside(self, source: str) -> Path:
         """Give the real path of what is allowed; links do not lead out."""
@@ -212,7 +207,7 @@ class Tools:
             chosen = tamed.filter(**{name: value for name, value in names.items() if value is not None})
             assessed = rm.assess(chosen, oom_probability=oom_probability)
         said = [_tame(str(one.message), 300) for one in caught if issubclass(one.category, RmtoolkitWarning)]
-        return assessed, said[:_MOST_WARNINGS]
+        return assessed, said[:10]
 
 
 def _tamed(recording: Recording) -> Recording:
@@ -236,9 +231,9 @@ def _tamed(recording: Recording) -> Recording:
 def _tame(said: str, longest: int | None = None) -> str:
     from rmtoolkit.text import printable
 
-    if _PLAIN.fullmatch(said) and len(said) <= (longest or _LONGEST_PLAIN):
+    if _PLAIN.fullmatch(said) and len(said) <= (longest or 120):
         return said
-    return json.dumps(printable(said)[: longest or _LONGEST_QUOTED], ensure_ascii=False)
+    return json.dumps(printable(said)[: longest or 60], ensure_ascii=False)
 
 
 def _answer(found: Assessment, summary: str, columns: str, most: int, said: list[str]) -> Answer:

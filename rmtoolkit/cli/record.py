@@ -1,4 +1,4 @@
-"""`rmtoolkit record`: sample what runs now, into a file that every other command reads."""
+"""What keeps samples for every other command: `record`, of what runs now, and `pull`, from a Prometheus server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rmtoolkit.cli import _sources
 
 if TYPE_CHECKING:
     import argparse
+    import datetime as dt
 
     from rmtoolkit.loaders.record import Recorder
     from rmtoolkit.recording import Recording
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _SHOWN_EVERY_SECONDS: Final = 0.5
 
 
-def run(options: argparse.Namespace) -> int:
+def record(options: argparse.Namespace) -> int:
     if _sources.is_plugin() and options.pid is None and not (options.cgroup or options.command):
         options.kubectl = True
     _check(options)
@@ -92,3 +93,31 @@ def _watch(recorder: Recorder) -> None:
             _sources.progress(text)
     if shows:
         _sources.progress()
+
+
+def pull(options: argparse.Namespace) -> int:
+    from rmtoolkit.lake import Lake
+    from rmtoolkit.loaders.prometheus.live import server_at
+    from rmtoolkit.loaders.pull import pull
+    from rmtoolkit.text import count, stamp
+
+    told, shows = _sources.named(options), sys.stderr.isatty()
+    waiting = {"timeout_seconds": told.pop("timeout_seconds")} if "timeout_seconds" in told else {}
+    served = _sources.typed(options, "signing", "remote-read") | waiting
+    told |= _sources.typed(options, "times", "namespace", "workload", "step", "overlap", "again")
+
+    def show(until: dt.datetime, samples: int) -> None:
+        _sources.progress(f"pulled to {until:%Y-%m-%d %H:%M}, {samples:,} samples")
+
+    # What is in the lake is whole, and the next pull goes on.
+    with _sources.stopped_by("SIGTERM"), server_at(options.prometheus, **served) as server:
+        lake = Lake(options.output)
+        done = pull(server, lake, **told, progress=show if shows else None)
+    if shows:
+        _sources.progress()
+    span = f"{stamp(done.start)} to {stamp(done.end)} UTC"
+    amounts = f"{count(done.samples, 'sample')} fetched, {count(done.files, 'file')} written"
+    _sources.say("Pulled", f"{options.output} ({span}; {amounts})")
+    for line in lake.unfinished():
+        _sources.say("Not complete", f"{line}.")
+    return 0

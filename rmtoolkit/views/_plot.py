@@ -228,15 +228,13 @@ _WIDTHS: Final = {
     )
     for letter in letters
 }
-_LETTER: Final = 7.6
-_BOLD: Final = 1.1
 #: From this code point on most letters are as wide as high.
 _EAST_ASIAN: Final = 0x2E80
 
 
 def text_width(written: str, *, bold: bool = False) -> float:
-    width = sum(_WIDTHS.get(letter, _LETTER if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
-    return width * (_BOLD if bold else 1)
+    width = sum(_WIDTHS.get(letter, 7.6 if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
+    return width * (1.1 if bold else 1)
 
 
 def text_box(

@@ -35,8 +35,6 @@ _SHAPES: Final = {Shape.CROSS: "M-1 -1L1 1M1 -1L-1 1"}
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 #: A label this near to its mark, in px, keeps its distance when the chart is zoomed.
 _BESIDE: Final = 12
-#: From the left of a swatch to its text.
-_INDENT: Final = 15
 #: A label whose place is in sight is moved so that all of it is; `px` is how wide it is.
 _INSIDE: Final = (
     "datum.dx+(inrange(scale('x',datum.t),[0,width])?clamp(0,"
@@ -89,14 +87,9 @@ class Slot:
         return drawn.encode(**place, **channels, **paints, **words)
 
     def rows(self, plot: Plot, tokens: Mapping[str, str]) -> list[tuple[Any, ...]]:
-        return [
-            row
-            for mark in plot.marks
-            if type(mark) is self.kind and mark.look in self.looks
-            for row in _rows(
-                mark, tokens, *((None if scale.high - scale.low >= _WHOLE else 5) for scale in (plot.x, plot.y))
-            )
-        ]
+        across, up = (None if scale.high - scale.low >= _WHOLE else 5 for scale in (plot.x, plot.y))
+        mine = (mark for mark in plot.marks if type(mark) is self.kind and mark.look in self.looks)
+        return [row for mark in mine for row in _rows(mark, tokens, across, up)]
 
 
 _WHOLE: Final = 10_000
@@ -135,11 +128,9 @@ def _rounded(values: Any, digits: int | None) -> list[float]:  # noqa: ANN401 - 
 
 def text_rows(plots: Sequence[Plot], tokens: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TEXTS}
-    for plot in plots:
-        for mark in plot.marks:
-            if isinstance(mark, Text):
-                for name, row in _text_rows(mark, plot, tokens):
-                    found[name].append(row)
+    labels = ((plot, mark) for plot in plots for mark in plot.marks if isinstance(mark, Text))
+    for name, row in (told for plot, label in labels for told in _text_rows(label, plot, tokens)):
+        found[name].append(row)
     return found
 
 
@@ -163,7 +154,8 @@ def _pinned(label: Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
     """Give what a text has where it is tied to no instant."""
     kind = TYPES[label.look]
     halo = tokens[kind.halo] if kind.halo else "transparent"
-    place = (label.x + (_INDENT if label.swatch else 0), label.y, _ANCHORS[label.anchor])
+    # From the left of a swatch to its text.
+    place = (label.x + (15 if label.swatch else 0), label.y, _ANCHORS[label.anchor])
     return *place, int(kind.bold), tokens[kind.colour], halo, label.written
 
 
@@ -208,9 +200,7 @@ def _thinned(colour: str, share: int) -> str:
 
 def columns(names: Mapping[str, tuple[str, ...]], rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, Rows]:
     return {
-        name: dict(zip(wanted, map(list, zip(*rows[name], strict=True)), strict=True))
-        if rows.get(name)
-        else {column: [] for column in wanted}
+        name: {column: [row[at] for row in rows.get(name, ())] for at, column in enumerate(wanted)}
         for name, wanted in names.items()
     }
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-#: Workloads on one dashboard: Grafana draws no more in a sitting.
-_DRAWN: Final = 40
 _SOON_HOURS: Final = 12
 _METRICS: Final = {
     **{signal: METRICS[signal] for signal in (Signal.WORKING_SET, Signal.ANON, Signal.USAGE, Signal.RSS)},
@@ -156,7 +154,7 @@ def _matchers(labels: dict[str, str]) -> str:
 
 def dashboard(found: Assessment) -> str:
     """Write a Grafana dashboard: a row for each of the most urgent workloads, with the queries of its verdict."""
-    rows = found.workloads.filter(~pl.col("accepted")).head(_DRAWN)
+    rows = found.workloads.filter(~pl.col("accepted")).head(40)
     panels: list[dict[str, Any]] = []
     top = 0
     for row in rows.iter_rows(named=True):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
-_SPARK_BINS: Final = 44
 _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
 
@@ -40,7 +39,7 @@ def spark(line: Curve, limit: int | None, kills: Sequence[tuple[int, int | None]
     top = max(limit or 0, line.peak_bytes, 1.0) * 1.04
     across = _plot.Scale(start, max(end, start + 1), 1, SPARK_WIDTH - 5)
     plot = _plot.Plot(across, _plot.Scale(0, top, SPARK_HEIGHT - 1, 2), _plot.Box(0, 0, SPARK_WIDTH, SPARK_HEIGHT))
-    pieces = tuple(_plot.thin(times, values, start, end, _SPARK_BINS) for times, values in line.pieces)
+    pieces = tuple(_plot.thin(times, values, start, end, 44) for times, values in line.pieces)
     plot.add(_plot.Area("whole", pieces), _plot.Line("spark", pieces))
     if limit is not None:
         plot.add(_plot.Rule("spark-limit", start, across.back(SPARK_WIDTH), limit, limit))
@@ -95,9 +94,6 @@ def dots(weight: int) -> Markup:
     return _bits(33, 12, *drawn, says=f"weight {weight} of 3")
 
 
-#: Histories share one window when it is at most this many times the usual one.
-_SIDE_BY_SIDE: Final = 2.5
-_WEEK_MS: Final = 7 * 86_400_000
 #: More kills than this are one blot on a spark.
 _MOST_KILLS: Final = 12
 
@@ -118,9 +114,10 @@ class Sparks:
         time = pl.col("time").to_physical()
         usual = samples.group_by("container_id").agg(span=time.max() - time.min())["span"].median()
         first, last = (0, 0) if extent is None else map(ms, extent)
-        if not isinstance(usual, float) or last - first > _SIDE_BY_SIDE * usual:
+        # Histories share one window when it is at most this many times the usual one.
+        if not isinstance(usual, float) or last - first > 2.5 * usual:
             return "History, to limit", None
-        first = max(first, last - _WEEK_MS)
+        first = max(first, last - 7 * 86_400_000)
         return f"{text.hours((last - first) / 3_600_000).replace(' d', ' days')}, to limit", (first, last)
 
     def curve(self, container: int) -> Curve | None:

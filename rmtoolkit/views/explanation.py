@@ -118,11 +118,9 @@ class Explanation:
         return "\n".join(map(text.printable, lines)).rstrip("\n")
 
     def __str__(self) -> str:
-        """Give the summary in plain text."""
         return self.summary()
 
     def __repr__(self) -> str:
-        """Say the verdict in one line."""
         return f"<Explanation: {self.row['verdict']}: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:

@@ -46,9 +46,7 @@ HEIGHT: Final = 300
 _LEFT, _RIGHT, _TOP, _BASE = 62, WIDTH - 262, 30, HEIGHT - 40
 #: The largest is the lightest, so that the picture is no wall; what grows has the colour of alarm instead.
 _FILLS: Final = ("kept", "slack", "whole", "live")
-#: What never holds this share of the top is not worth a colour, unless it grows.
-_SEEN: Final = 0.01
-#: ... which is this share of all growth at least.
+#: What grows is this share of all growth at least.
 _GROWS: Final = 0.02
 _STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 _TICKS: Final = 8
@@ -79,7 +77,8 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plo
     # What grows stands below, the largest of the others next; what is too small to see goes to everything else.
     known = list(zip(names, levels, strict=True))
     kept = [one for one in known if one[0] in grows]
-    seen = [one for one in known if one[0] not in (*grows, OTHERS) and one[1].max() >= _SEEN * top]
+    # What never holds this share of the top is not worth a colour, unless it grows.
+    seen = [one for one in known if one[0] not in (*grows, OTHERS) and one[1].max() >= 0.01 * top]
     kept += sorted(seen, key=lambda one: -one[1][-1])
     shown = [name for name, _ in kept]
     rest = [level for name, level in known if name not in shown]
@@ -182,9 +181,6 @@ def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
 #: Where bars of an allocator begin and end, px.
 _BARS, _BARS_END = 150, WIDTH - 20
 _ARENAS: Final = 8
-_SIZES: Final = 10
-#: px right of the bars of sizes, for words.
-_WORDS: Final = 300
 #: Layers from used to given back on demand, and what they are called.
 LAYERS: Final = {
     "live": "live heap",
@@ -192,8 +188,6 @@ LAYERS: Final = {
     "kept": "kept pages",
     "whole": "metadata",
 }
-#: A size with less than this share of the largest gaps is not drawn.
-_LEAST_GAPS: Final = 0.02
 
 
 def allocator_layers(found: AllocatorAnswer) -> Markup:
@@ -234,11 +228,13 @@ def allocator_layers(found: AllocatorAnswer) -> Markup:
 
 def allocator_sizes(found: AllocatorAnswer) -> Markup:
     """Draw which sizes of blocks have the gaps: what is live on their pages, and what is free."""
-    large = found.sizes.head(_SIZES).filter(pl.col("fragmentation_bytes") > 0)
-    rows = large.filter(pl.col("fragmentation_bytes") >= _LEAST_GAPS * pl.first("fragmentation_bytes")).to_dicts()
+    large = found.sizes.head(10).filter(pl.col("fragmentation_bytes") > 0)
+    # A size with less than this share of the largest gaps is not drawn.
+    rows = large.filter(pl.col("fragmentation_bytes") >= 0.02 * pl.first("fragmentation_bytes")).to_dicts()
     if not rows:
         return note(WIDTH, 40, "No size of block has gaps")
-    plot = _bars(max(row["active_bytes"] or 0 for row in rows), _BARS_END - _WORDS)
+    # Words stand right of the bars.
+    plot = _bars(max(row["active_bytes"] or 0 for row in rows), _BARS_END - 300)
     for at, row in enumerate(rows):
         y = 6 + 24 * at
         plot.write(0, y + 13, "start", f"blocks of {text.block_size(row['size_bytes'])}")
@@ -282,11 +278,6 @@ def _shown(height: float, says: str, *plots: _plot.Plot) -> Markup:
 
 ENDINGS: Final = (".html",)
 _ROWS: Final = 25
-_CHURNS: Final = 8
-#: A function that holds less than this share, and does not grow, has no row.
-_HELD: Final = 1e-3
-#: The colour at the side is that of the answer.
-_TOKENS: Final = {"grows": "leak", "rests": "ok"}
 
 
 def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
@@ -297,12 +288,14 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
         what, parts = "Two heap profiles", _of_diff(found)
     else:
         what, parts, kind = "Heap profile", _of_profile(found), found.reading.kind
+    # The colour at the side is that of the answer.
+    token = {"grows": "leak", "rests": "ok"}.get(kind, "unsure")
     main = el(
         "main",
         el("p", f"{what}: {text.printable(source)}" if source else what, class_="note"),
         el("h1", text.printable(found.headline)),
         *parts,
-        class_=f"rm rm-explanation {_TOKENS.get(kind, 'unsure')}",
+        class_=f"rm rm-explanation {token}",
     )
     return document(text.printable(found.headline), HEAP_PAGE, [main], SCRIPT, inline=True)
 
@@ -405,7 +398,8 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]])
 def _suspects(found: HeapAnswer) -> Markup:
     shown = found.suspects.head(_ROWS)
     # What grows, and what holds more than next to nothing.
-    least = _HELD * float(shown["held_bytes"].sum() or 0)
+    # A function that holds less than this share, and does not grow, has no row.
+    least = 1e-3 * float(shown["held_bytes"].sum() or 0)
     worth = shown.filter((shown["growth_bytes"].fill_null(0) > 0) | (shown["held_bytes"] >= least))
     return el("div", write_rows(_SUSPECTS, worth.to_dicts(), caption="By function"), class_="wide")
 
@@ -433,7 +427,7 @@ def _churn(found: HeapAnswer) -> Markup:
             text.UNKNOWN if row["temporary"] is None else f"{row['temporary']:,}",
             text.memory(row["allocated_bytes"]),
         )
-        for row in found.churn.head(_CHURNS).iter_rows(named=True)
+        for row in found.churn.head(8).iter_rows(named=True)
     ]
     return _table("Most allocations", ("Function", "Allocations", "Share", "Temporary", "Bytes in all"), rows)
 

@@ -21,14 +21,9 @@ MARKS: Final = text.marks("heap")
 #: Amounts whose change is shown.
 SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
 _MOST: Final = 6
-_CHURNS: Final = 3
 #: In ASCII these must not take more room than in Unicode.
 _NARROW: Final = str.maketrans({"…": "~", "→": ">"})
 _OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes")
-#: A function that makes less than this share of all allocations is not worth a line.
-_CHURNED: Final = 0.05
-#: Nor is a size whose gaps are less than this share of what is resident.
-_WORTH: Final = 0.002
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
@@ -108,7 +103,8 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
         threads = ["" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})" for row in rows]
         names = [f"{row['arena']}{with_}" for row, with_ in zip(rows, threads, strict=True)]
         lines += ["", *columns(heads, cells, names, name="ARENA")]
-    least = _WORTH * (found.resident_bytes or 0)
+    # A size whose gaps are less than this share of what is resident is not worth a line.
+    least = 0.002 * (found.resident_bytes or 0)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
     if rows:
         heads = ("LIVE", "GAPS", "USED", "PARTIAL SLABS")
@@ -184,8 +180,9 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
 
 def _churn(found: HeapAnswer) -> list[str]:
     total = found.heap.summary.allocations or 0
-    most = found.churn.head(_CHURNS)
-    rows = most.filter(most["allocations"] >= _CHURNED * total).to_dicts() if total else []
+    most = found.churn.head(3)
+    # A function that makes less than this share of all allocations is not worth a line.
+    rows = most.filter(most["allocations"] >= 0.05 * total).to_dicts() if total else []
     exact = found.heap.summary.temporary_exact
     lines = ["", "Most allocations:"] if rows else []
     for row in rows:

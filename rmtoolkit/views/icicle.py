@@ -31,8 +31,6 @@ _ROWS: Final = 40
 _NARROWEST: Final = 0.7
 _LEAST_SHARE: Final = 4e-4
 _MOST_NODES: Final = 3000
-#: Below this share of the largest change a node has not changed.
-_UNCHANGED: Final = 0.01
 #: A label that is cut has so many letters at least, the ellipsis too.
 _FEWEST: Final = 4
 
@@ -93,7 +91,8 @@ def _sizes(rows: list[dict[str, Any]]) -> list[int]:
 
 def _changed(row: dict[str, Any], most: int) -> tuple[str, float]:
     change = row["value"] - row["before"]
-    if not most or abs(change) < _UNCHANGED * most:
+    # Below this share of the largest change a node has not changed.
+    if not most or abs(change) < 0.01 * most:
         return "same", 1.0
     return ("more" if change > 0 else "less"), 0.2 + 0.4 * abs(change) / most
 
@@ -118,10 +117,8 @@ def labels(node: Node, by: str) -> list[str]:
 
 def fitting(written: list[str], width: float) -> str:
     letters = int((width - 10) / LETTER)
-    found = next((label for label in written if len(label) <= letters), None)
-    if found is not None:
-        return found
-    return written[-1][: letters - 1] + "…" if letters >= _FEWEST else ""
+    cut = written[-1][: letters - 1] + "…" if letters >= _FEWEST else ""
+    return next((label for label in written if len(label) <= letters), cut)
 
 
 def describe(node: Node, by: str) -> str:
@@ -161,21 +158,12 @@ def legend(*, compared: bool) -> Markup:
         if compared
         else (("own", "your own code"), ("dep", "dependencies"), ("std", "Rust and the system"))
     )
-    parts = [
-        join(
-            el(
-                "svg",
-                el("g", el("rect", width=12, height=12, fill_opacity="0.6" if compared else None), class_=kind),
-                class_="rm-icicle key",
-                width=12,
-                height=12,
-                viewBox="0 0 12 12",
-                aria_hidden="true",
-            ),
-            f" {words}  ",
-        )
+    square = el("rect", width=12, height=12, fill_opacity="0.6" if compared else None)
+    size = {"width": 12, "height": 12, "viewBox": "0 0 12 12", "aria_hidden": "true"}
+    parts = (
+        join(el("svg", el("g", square, class_=kind), class_="rm-icicle key", **size), f" {words}  ")
         for kind, words in kinds
-    ]
+    )
     mark = None if compared else el("span", "▲ grows steadily")
     return el("p", *parts, mark, class_="note key")
 
@@ -184,10 +172,7 @@ def legend(*, compared: bool) -> Markup:
 OFFERED: Final = ("growth_bytes", "peak_bytes", "live_bytes", "allocations")
 #: ... of two profiles.
 COMPARED: Final = ("live_bytes", "peak_bytes")
-#: Nodes with less than this share of what fills the width can be hidden, %.
-_LEAST: Final = ("0", "0.1", "1", "5")
 
-ZOOM_STYLE: Final = asset("zoom.css")
 
 #: Runs once in a page, for every icicle in it. It reads what the markup says and asks nothing of anybody.
 SCRIPT: Final = join(asset("copy.js"), asset("zoom.js"))
@@ -216,6 +201,7 @@ def zoomable(
     measures = [MEASURES[name] for name in offered] + (["came between two instants"] if len(whole.seconds) > 1 else [])
     found = [(name, placed(trees[name], suspects)) for name in (offered[:1] if sends else offered)]
     grows = next((node.row["name"] for _, nodes in found for node in nodes if node.suspect), "")
+    keys = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
     # Two instants that somebody may choose.
     last = len(whole.seconds) - 1
     ends = (
@@ -225,12 +211,12 @@ def zoomable(
     return el(
         "div",
         # Not in the pictures: the script takes those away and draws its own.
-        el("style", join(STYLE, ZOOM_STYLE)),
+        el("style", join(STYLE, asset("zoom.css"))),
         el(
             "div",
             _choice("Width is", measures),
             _choice("On top", ("what the program begins with", "what allocates")),
-            _choice("Hide below", [f"{share} %" for share in _LEAST]),
+            _choice("Hide below", [f"{share} %" for share in ("0", "0.1", "1", "5")]),
             el("label", "Search functions", el("input", type="search", autocomplete="off", spellcheck="false")),
             el("button", "Show the whole", type="button", class_="whole"),
             el("button", "Copy the stack", type="button", class_="copy"),
@@ -243,7 +229,7 @@ def zoomable(
             for name, nodes in found
         ),
         el("div", el("h3"), class_="view drawn"),
-        el("p", _KEYS, class_="said"),
+        el("p", keys, class_="said"),
         legend(compared=before is not None),
         class_="rm-zoom",
         data_width=WIDTH,
@@ -253,9 +239,6 @@ def zoomable(
         data_sends=sends,
         data_tree=_data(whole, offered, grows),
     )
-
-
-_KEYS: Final = "Point at a function, or go to one with the arrows. Enter zooms, Escape shows the whole."
 
 
 def _choice(name: str, words: Sequence[str]) -> Markup:

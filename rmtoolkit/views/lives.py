@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 WIDTH: Final = 400
 HEIGHT: Final = 232
 _LEFT, _RIGHT, _TOP, _BASE = 58, WIDTH - 10, 14, HEIGHT - 40
-_BINS: Final = 130
 #: So many lives are drawn, the newest ones.
 SHOWN: Final = 40
-_LONGER_THAN_USUAL: Final = 4
 _ENDS: Final = text.texts("words")["endings"]
 
 
@@ -64,20 +62,20 @@ def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
     # The axis goes to the longest life, unless it is much longer than the rest.
     lengths = sorted(int(life.ages[-1]) for life in shown)
     usual = lengths[len(lengths) // 2]
-    end = max(lengths[-1] if lengths[-1] <= _LONGER_THAN_USUAL * usual else 2 * usual, 1)
+    end = max(lengths[-1] if lengths[-1] <= 4 * usual else 2 * usual, 1)
     curves = [_inside(life, end) for life in shown]
     highest = max((float(values.max()) for _, values in curves), default=1.0)
     limit = row["limit_bytes"]
-    near = limit is not None and limit <= 2 * highest
-    top = max(1.12 * highest, 1.1 * limit if limit is not None and near else 0, 1.0)
+    near = None if limit is None or limit > 2 * highest else limit
+    top = max(1.12 * highest, 1.1 * (near or 0), 1.0)
     plot = Plot(Scale(0, end, _LEFT, _RIGHT), Scale(0, top, _BASE, _TOP), Box(_LEFT, 0, WIDTH, _BASE))
     plot.left_axis(memory_ticks(top))
     unit, ticks = age_ticks(end)
     plot.bottom_axis(ticks)
     plot.write(_RIGHT, _BASE + 34, "end", f"{unit} since start", "note")
-    if limit is not None and near:
-        y = plot.rule("limit", limit)
-        plot.label([(_LEFT + 4, y - 6, "start")], f"limit {text.configured(limit)}", "strong")
+    if near is not None:
+        y = plot.rule("limit", near)
+        plot.label([(_LEFT + 4, y - 6, "start")], f"limit {text.configured(near)}", "strong")
     # The running life, else the one that ended last.
     running = (at for at in reversed(range(len(shown))) if shown[at].ended == "running")
     newest = next(running, len(shown) - 1)
@@ -112,7 +110,7 @@ def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:
 
 def _inside(life: Life, end: int) -> Piece:
     kept = max(int(np.searchsorted(life.ages, end, side="right")), 1)
-    return thin(life.ages[:kept], life.values[:kept], 0, end, _BINS)
+    return thin(life.ages[:kept], life.values[:kept], 0, end, 130)
 
 
 def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:

@@ -147,14 +147,11 @@ def plot_risk(source: Source | Assessment, workload: str | None = None, *, theme
     return _chart(limit_charts.WIDTH, limit_charts.HEIGHT, plot, says=says, theme=theme)
 
 
-#: Rows of a fleet that are drawn: the worst.
-_ROWS: Final = 25
 _WIDTH: Final = 900
 _LEFT: Final = 300
 _RIGHT: Final = 690
 _ROW: Final = 24
 _TOP: Final = 30
-_NAME: Final = 40
 
 
 def plot_fleet(source: Source | Assessment, *, theme: Theme = "light") -> alt.LayerChart:
@@ -178,7 +175,7 @@ def plot_fleet(source: Source | Assessment, *, theme: Theme = "light") -> alt.La
     """
     found = as_assessment(source)
     known = found.workloads.filter(pl.col("peak_bytes") > 0)
-    rows = known.drop("evidence").head(_ROWS).to_dicts()
+    rows = known.drop("evidence").head(25).to_dicts()
     if not rows:
         msg = "There is no memory sample to draw."
         raise RmtoolkitError(msg)
@@ -211,7 +208,7 @@ def _fleet_row(plot: _plot.Plot, row: dict[str, Any], y: float, target: float) -
     peak, limit, ours = (row[name] for name in _AMOUNTS)
     look = "alarm" if row["verdict"] == "leak" else "plain"
     plot.write(0, y + 4, "start", text.VERDICTS[row["verdict"]].shape, look)
-    plot.write(16, y + 4, "start", text.shortened(text.printable(row["name"]), _NAME), look)
+    plot.write(16, y + 4, "start", text.shortened(text.printable(row["name"]), 40), look)
     known = sorted(amount for amount in (peak, limit, ours) if amount)
     plot.add(_plot.Rule("grid", plot.x.low, plot.x.high, y, y), _plot.Rule("life", known[0], known[-1], y, y))
     says = _fleet_words(row)

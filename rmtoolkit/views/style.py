@@ -24,12 +24,9 @@ def _of_system(selector: str) -> str:
     return f"{selector}{{{_FONTS};{_LIGHT}}}@media (prefers-color-scheme:dark){{{selector}{{{_DARK}}}}}"
 
 
-def _of_notebook(selector: str) -> str:
-    return f"[data-jp-theme-light=true] {selector}{{{_LIGHT}}}[data-jp-theme-light=false] {selector}{{{_DARK}}}"
-
-
 def themed(selector: str, *names: str) -> Markup:
-    return Markup(_of_system(selector) + _of_notebook(selector) + _under(selector, *names))
+    notebook = f"[data-jp-theme-light=true] {selector}{{{_LIGHT}}}[data-jp-theme-light=false] {selector}{{{_DARK}}}"
+    return Markup(_of_system(selector) + notebook + _under(selector, *names))
 
 
 def _under(selector: str, *names: str) -> str:

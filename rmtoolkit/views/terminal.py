@@ -163,13 +163,11 @@ def _closing(rows: pl.DataFrame, width: int) -> list[str]:
 YAML: Final = (".yaml", ".yml")
 FORMATS: Final = (*exports.FORMATS, *YAML)
 
-_NAMES_SHOWN: Final = 60
-
 
 def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.WIDTH) -> str:
     rows = found.workloads.drop("evidence").to_dicts()
-    counted = Counter(row["action"] for row in rows)
-    said = ", ".join(f"{counted[action]:,} to {word.lower()}" for action, word in _COUNTED.items() if counted[action])
+    counted = Counter(row["action"] for row in rows if row["action"] != "none")
+    said = ", ".join(f"{counted[name]:,} to {word.lower()}" for name, word in text.ACTIONS.items() if counted[name])
     lines = [
         f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most "
         f"{text.chance(found.oom_probability)} chance of an OOM kill in 7 days."
@@ -187,9 +185,6 @@ def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.W
         wrapped += textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
     body = "\n".join(wrapped) + "\n"
     return body if unicode else text.plain(body)
-
-
-_COUNTED: Final = {action: words for action, words in text.ACTIONS.items() if action != "none"}
 
 
 def _block(row: dict[str, Any]) -> list[str]:
@@ -213,7 +208,7 @@ def _block(row: dict[str, Any]) -> list[str]:
         if row[column] is not None
     ]
     return [
-        f"{text.ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), _NAMES_SHOWN)}",
+        f"{text.ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), 60)}",
         f"  {then}{risk}",
         f"  {reason}",
         *([f"  For comparison: {', '.join(beside)}."] if beside else []),

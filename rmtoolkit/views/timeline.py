@@ -54,11 +54,10 @@ def happened(events: pl.DataFrame | None, start: int, now: int, until: int) -> t
         return ()
     slack, time = (now - start) // 100, pl.col("time").to_physical()
     near = events.with_columns(time).filter(time.is_between(start - slack, max(now + slack, until)))
-    told = ((row, _event_words(row, start)) for row in near.iter_rows(named=True))
     found = (
         Event(max(row["time"], start), row["kind"], words, row["limit_bytes"])
-        for row, words in told
-        if words is not None
+        for row in near.iter_rows(named=True)
+        if (words := _event_words(row, start)) is not None
     )
     return tuple(sorted(found, key=lambda event: (event.time, event.kind)))
 
@@ -116,16 +115,12 @@ class Layer:
     last_bytes: float | None
 
 
-#: Steps of time that a chart is drawn in.
-_BINS: Final = 420
-
-
 class Cutter:
     """Cuts the signals of one container at lives and gaps, and thins them to so many steps of time."""
 
     def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) -> None:
         self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
-        self.span = (start, now, _BINS)
+        self.span = (start, now, 420)
         times = samples["time"].to_physical().to_numpy()
         life = np.full(len(times), -1)
         for number, (first, last) in enumerate(self.edges):
@@ -134,10 +129,8 @@ class Cutter:
         self.life = life[life >= 0]
         self.samples = samples.with_columns(life=pl.Series(life)).filter(pl.col("life") >= 0)
         #: Signals that have a value, as floats; NaN where they were not sampled.
-        self.values: dict[str, NDArray[np.float64]] = {}
-        for name in BYTE_SIGNALS:
-            if self.samples[name].count():
-                self.values[name] = self.samples[name].to_numpy().astype(np.float64)
+        known = (column for column in self.samples.select(BYTE_SIGNALS) if column.count())
+        self.values = {column.name: column.to_numpy().astype(np.float64) for column in known}
 
     def _runs(self, values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
         """Find the rows of each unbroken stretch of one value for each sample; NaN where there is none."""
@@ -190,11 +183,6 @@ def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
     return tuple(Layer(edge, thickness[edge.token]) for edge in stack)
 
 
-#: Parts of the chart's width that the future gets, as a share of the past: least and most.
-_LEAST_AHEAD: Final = 0.36
-_MOST_AHEAD: Final = 0.8
-
-
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """Where the memory is expected to go: ms since 1970 and bytes; `low` and `high` are NaN where unknown."""
@@ -235,7 +223,6 @@ class Timeline:
 
     @property
     def peak_bytes(self) -> float:
-        """The highest value that is drawn."""
         return max(self.line.peak_bytes, *(layer.edge.peak_bytes for layer in self.layers), 1.0)
 
 
@@ -316,7 +303,7 @@ def _beside(samples: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
 
 def ahead(forecast: Forecast | None, span: int) -> int:
     """Choose how many ms ahead the axis shows: a third of the past, more when the limit is reached soon after."""
-    least, most = int(_LEAST_AHEAD * span), int(_MOST_AHEAD * span)
+    least, most = int(0.36 * span), int(0.8 * span)
     if forecast is None or forecast.hit is None:
         return least
     ends = (forecast.hit_high or forecast.hit, forecast.hit)

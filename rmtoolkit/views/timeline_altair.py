@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from rmtoolkit.views.timeline import Timeline
 
 
-#: A board of 800 px has so much of the width for its chart.
-_NARROW: Final = 0.7
 #: Width of the plot in px for which labels are placed.
 WIDTH: Final = RIGHT - LEFT
 PADDING: Final = {"left": LEFT, "right": 8, "top": 0, "bottom": 4}
@@ -128,7 +126,8 @@ def rows(
     timeline: Timeline, row: dict[str, Any], tokens: Mapping[str, str] = LIVE, top: float | None = None
 ) -> dict[str, Rows]:
     """Give columns for every data set of `COLUMNS`; `top` is that of the whole where a part is drawn."""
-    drawn = Chart(timeline, row, top, _NARROW).compose()
+    # A board of 800 px has so much of the width for its chart.
+    drawn = Chart(timeline, row, top, narrow=0.7).compose()
     found = {slot.name: slot.rows(drawn, tokens) for slot in PLOT}
     found |= {slot.name: slot.rows(drawn.strip, tokens) for slot in STRIP_SLOTS}
     found |= text_rows((drawn, drawn.strip), tokens)

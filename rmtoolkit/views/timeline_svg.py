@@ -30,8 +30,6 @@ HEIGHT: Final = STRIP_END + 2
 
 #: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
 _FAR_LIMIT: Final = 3
-#: A layer thinner than this share of the axis gets no label.
-_THIN: Final = 0.004
 #: A live heap at least this high in px carries the fit's label.
 _ROOM_ON_LIVE: Final = 34
 #: Lines closer than this many px cannot be told apart.
@@ -48,7 +46,6 @@ _RANK: Final = ("oom_kill", "release", "limit", "node_oom", "evicted", "error", 
 #: What somebody changed.
 _SQUARES: Final = ("release", "limit")
 _SHAPES: Final = {"oom_kill": ("kill", _plot.Shape.CROSS)} | dict.fromkeys(_SQUARES, ("event", _plot.Shape.SQUARE))
-_ROOM: Final = 24
 
 
 def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
@@ -219,7 +216,8 @@ class Chart(_plot.Plot):
             if last is None or layer.last_bytes is None:
                 continue
             middle, under = self.y.at((under + max(last, under)) / 2), max(last, under)
-            if layer.last_bytes < _THIN * self.y.high and len(self.t.layers) > 1:
+            # A layer thinner than this share of the axis gets no label.
+            if layer.last_bytes < 0.004 * self.y.high and len(self.t.layers) > 1:
                 continue
             written, kind = f"{layer.edge.name} {text.memory(layer.last_bytes)}", ""
             if at == 0 and layer.edge.name == _LIVE:
@@ -371,7 +369,7 @@ def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple
         for (x, events), after in zip(mine, (*(x for x, _ in mine[1:]), math.inf), strict=False):
             row += [event for event in events if event.kind == kind]
             own = _words(events, days=days)
-            if after - x >= _plot.text_box(0, 0, own).right + _ROOM:
+            if after - x >= _plot.text_box(0, 0, own).right + 24:
                 labels.append((x, _variants(row, own, days=days), kind))
                 row = []
         found += reversed(labels)

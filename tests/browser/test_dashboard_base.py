@@ -23,7 +23,7 @@ from rmtoolkit.views.dashboards._base import Wiring
 from rmtoolkit._html import el
 
 page, wiring = Page(), Wiring()
-limit = controls.slider("Limit", 512, 64, 2048, step=8, unit="Mi")
+limit = controls.slider("Limit", 512, 2048, low=64, step=8, unit="Mi")
 window = controls.choice("Window", ["24 h", "7 d"], "7 d")
 find = controls.search("Workload", ["shop/api", "shop/db"], "shop/api")
 undo = controls.button("Undo")

@@ -352,7 +352,7 @@ def test_what_is_closed_does_nothing_any_more() -> None:
 
 def test_a_slider_has_the_ends_that_it_is_given() -> None:
     """Beyond the old ones too, on both sides; slider and box agree; to reach a value, only the end in the way moves."""
-    made = slider("Limit", 5, 0, 10, step=1, unit="Mi")
+    made = slider("Limit", 5, 10, step=1, unit="Mi")
 
     def now() -> list[tuple[float, float, float]]:
         return [(one.min, one.value, one.max) for one in (made.slider, made.number)]

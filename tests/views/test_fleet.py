@@ -53,7 +53,7 @@ def fleet(found: rm.Assessment) -> Iterator[rm.Fleet]:
 
 def press(fleet: rm.Fleet, value: str) -> None:
     """Press what the page would send."""
-    fleet._page_widget._handle_custom_msg({"kind": "send", "value": value}, [])
+    fleet._page._handle_custom_msg({"kind": "send", "value": value}, [])
 
 
 def test_the_worst_come_first_a_page_at_a_time(fleet: rm.Fleet) -> None:
@@ -155,7 +155,7 @@ def test_a_row_opens_triage_in_its_place(fleet: rm.Fleet) -> None:
     assert opened.picture.row["workload"] == "leaky-50"
     assert opened.picture.row["verdict"] == "leak"
     assert fleet._list.layout.display == "none"
-    fleet._page_widget._handle_custom_msg({"kind": "escape", "value": ""}, [])
+    fleet._page._handle_custom_msg({"kind": "escape", "value": ""}, [])
     assert fleet.board is None
     assert fleet._list.layout.display is None
     assert fleet.sort == "name"

@@ -6,7 +6,7 @@ import contextlib
 import threading
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anywidget
 import ipywidgets
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     _wiring: Wiring
+    _page: Page
     _beside: tuple[ipywidgets.Widget, ...] = ()
     #: Whether a picture without controls goes along, for where no kernel runs.
     pictured = True
@@ -37,16 +38,13 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
         from IPython import display  # noqa: PLC0415 - who has no notebook needs none
 
         show: Any = display.display
-        page = self._sheet()
+        page = self._page
         ident = f"rm-{page.model_id}"
         if self.pictured:
             page.css = f"{page.css}#{ident}{{display:none}}"
         show(self._repr_mimebundle_(), raw=True)
         if self.pictured:
             show({"text/html": self.static(ident)}, raw=True)
-
-    def _sheet(self) -> Page:
-        return next(child for child in self.children if isinstance(child, Page))
 
     def _mime_(self) -> tuple[str, str]:
         """Show the picture alone in marimo, which takes no widgets of Jupyter."""
@@ -55,7 +53,7 @@ class Board(ipywidgets.VBox):  # type: ignore[misc] # ipywidgets has no types
     def static(self, ident: str = "") -> Markup:
         return el(
             "div",
-            el("style", Markup(self._sheet().css.split("#rm-", maxsplit=1)[0])),
+            el("style", Markup(self._page.css.split("#rm-", maxsplit=1)[0])),
             *(_still(child) for child in self.children),
             id=ident or None,
             class_=" ".join(["rm-static", *self._dom_classes]),
@@ -80,9 +78,6 @@ def _still(widget: ipywidgets.DOMWidget) -> Markup | None:
         return el("div", *inside, class_=classes) if inside else None
     picture: Callable[[str], Markup] | None = getattr(widget, "picture", None)
     return picture(f"rm-{widget.model_id}") if picture else None
-
-
-_LEFT_ALONE: Final = "The last good result stays on screen."
 
 
 class Wiring:
@@ -150,7 +145,9 @@ class Wiring:
 
     def _show(self, said: str | None) -> None:
         self.failed = said
-        self.alert.value = "" if said is None else el("p", text.printable(said), " ", _LEFT_ALONE)
+        self.alert.value = (
+            "" if said is None else el("p", f"{text.printable(said)} The last good result stays on screen.")
+        )
 
     def close(self, *widgets: ipywidgets.Widget) -> None:
         while self._undo:
@@ -196,7 +193,7 @@ class Slider(NamedTuple):
             self.set(value, low=min(self.slider.min, value), high=max(self.slider.max, value))
 
 
-def slider(label: str, value: float, low: float, high: float, *, step: float, unit: str = "") -> Slider:
+def slider(label: str, value: float, high: float, *, step: float, unit: str, low: float = 0) -> Slider:
     named = f"{label}, {unit}" if unit else label
     moved = ipywidgets.FloatSlider(value=value, min=low, max=high, step=step, readout=False)
     number = ipywidgets.BoundedFloatText(

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import Margins
 
 
-#: A total this much smaller is worth a sentence.
-_CHEAPER: Final = 0.9
-
-
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
     stays = scene.ours.action not in (*OF_LIMITS, Action.NONE) and (chosen.chance or 0.0) > scene.target
     words = {"now": "the limit now", "ours": "" if stays else "our recommendation"}
@@ -56,7 +52,6 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
 
 
 def _unbroken(part: Markup | str) -> Markup | str:
-    """Keep numbers and their units together."""
     return type(part)(re.sub(r"(\d) (Mi|GiB|%|h|d)(?!\w)", "\\1\u00a0\\2", part))
 
 
@@ -127,7 +122,8 @@ def _startups(scene: Scene, chosen: Chosen) -> list[str]:
 
 def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> list[str]:
     then, now = None if ours is None else ours.total_per_month, chosen.total_per_month
-    if ours is None or then is None or now is None or ours.limit_bytes == chosen.limit_bytes or then > _CHEAPER * now:
+    # A total this much smaller is worth a sentence.
+    if ours is None or then is None or now is None or ours.limit_bytes == chosen.limit_bytes or then > 0.9 * now:
         return []
     also = " also" if ours.chance is not None and chosen.chance is not None and ours.chance < chosen.chance else ""
     pods = text.count(scene.found.need.pods_now, "pod")
@@ -191,8 +187,6 @@ def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
 
 
 MI: Final = text.MI
-#: Pasts that are kept laid out: going back to a workload is then quicker.
-_KEPT: Final = 8
 
 
 class LimitExplorer(Board):
@@ -209,26 +203,19 @@ class LimitExplorer(Board):
         the lake itself.
     oom_probability, margins
         As in `rmtoolkit.assess`; an Assessment has its own.
-    price_per_gib_hour, price_per_incident
+    price_per_gib_hour, price_per_incident, currency
         What a GiB of reserved memory costs an hour, and what a week with OOM kills costs; attributes too. None: those
         of the Assessment.
-    currency
-        Of both.
 
     Attributes
     ----------
-    workload
-        Name of the workload that is shown.
-    limit_bytes
-        The limit that is tried.
-    startup_bytes
-        Height of the highest startup over its settled level; None where no startup was recorded.
-    spread_seconds
-        Over how much more time startups are spread, as delayed initialisation of caches does.
-    threads
-        How many; None where they were not recorded.
-    traffic
-        1 as it was.
+    workload, limit_bytes
+        The workload that is shown, and the limit that is tried.
+    startup_bytes, spread_seconds
+        Height of the highest startup over its settled level, None where none was recorded; over how much more time
+        startups are spread, as delayed initialisation of caches does.
+    threads, traffic
+        How many threads, None where they were not recorded; how many times the traffic that was.
     reserve_limit
         Whether the whole limit is requested, or only what is used nearly always.
 
@@ -290,7 +277,7 @@ class LimitExplorer(Board):
         self._names = list(self._rows)
         needs = {need.names: need for need in map(as_need, found.needs.iter_rows(named=True))}
         self._needs = {name: needs[tuple(row[part] for part in WORKLOAD)] for name, row in self._rows.items()}
-        self._past_of = lru_cache(_KEPT)(self._laid_out)
+        self._past_of = lru_cache(8)(self._laid_out)
         self._ours: Chosen | None = None
         self._ground: Ground | None = None
         first = plots.find(workload, self._names) if workload is not None else self._names[0]
@@ -316,7 +303,6 @@ class LimitExplorer(Board):
         self.reset()
 
     def __repr__(self) -> str:
-        """Say what is tried."""
         return f"<LimitExplorer: {text.printable(self.workload)} at {text.configured(self.limit_bytes)}>"
 
     @property
@@ -325,24 +311,17 @@ class LimitExplorer(Board):
         return choose(self.scene, self.limit_bytes)
 
     def _build(self) -> list[ipywidgets.Widget]:
-        """Make controls and places for pictures."""
         self._page = Page(css=EXPLORER)
         self._search = _base.search("Workload (type to search, worst first)", self._names, self._names[0])
         self._about = _base.html("", "rm-aside")
-        self._limit = _base.slider("Limit", 1, 1, 2, step=1, unit="Mi")
+        self._limit = _base.slider("Limit", 1, 2, low=1, step=1, unit="Mi")
         self._limit.box.add_class("rm-limit")
         self._tick = _base.html("", "rm-tick-row")
         self._presets = _base.choice("Set the limit to", [("now", 0)], 0)
         currency = text.printable(self._currency)
         #: What changes everything but the limit: a slider for each trait.
-        self._sliders = {
-            "startup_bytes": _base.slider("Startup spike", 0, 0, 1, step=1, unit="Mi"),
-            "spread_seconds": _base.slider("Spread startup over more time", 0, 0, 1800, step=10, unit="s"),
-            "threads": _base.slider("Threads", 0, 0, 1, step=1),
-            "traffic": _base.slider("Traffic", 1, 0, 4, step=0.1, unit="×"),
-            "price_per_gib_hour": _base.slider("Memory, per GiB-hour", 0.005, 0, 0.05, step=0.0005, unit=currency),
-            "price_per_incident": _base.slider("One week with OOM kills", 40, 0, 1000, step=5, unit=currency),
-        }
+        about = text.texts("views/explorer")["sliders"]
+        self._sliders = {name: _base.slider(**{"unit": currency} | one) for name, one in about.items()}
         self._whole = _base.choice("Requested", [("the limit", True), ("what is used", False)], value=True)
         self._reset = _base.button("Reset to measured")
         self._words = _base.html("", "rm-status")
@@ -369,7 +348,6 @@ class LimitExplorer(Board):
             self.workload = plots.find(change.new, self._names)
 
     def _moved(self, name: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        """Follow a slider."""
         control = self._limit if name == "limit_bytes" else self._sliders[name]
         value, now = change.new * _unit(name), getattr(self, name) or 0
         # A browser knows whole steps only, and answers what it is told with the nearest: then nobody has moved it, and
@@ -404,7 +382,6 @@ class LimitExplorer(Board):
         self._redo()
 
     def _start(self) -> None:
-        """Take what was measured of a workload."""
         need, past = self._needs[self.workload], self._past_of(self.workload)
         spike = measured_spike(past)
         self.startup_bytes, self.spread_seconds, self.traffic = spike, 0.0, 1.0
@@ -452,7 +429,6 @@ class LimitExplorer(Board):
         return Change(scale, self.spread_seconds, threads, self.traffic)
 
     def _redo(self) -> None:
-        """Work everything out and draw it."""
         need = self._needs[self.workload]
         prices = replace(USUAL, per_gib_hour=self.price_per_gib_hour, per_incident=self.price_per_incident)
         whole = None if self.reserve_limit == need.whole else self.reserve_limit
@@ -495,7 +471,6 @@ class LimitExplorer(Board):
         self._about.value = _about(found, self._needs[self.workload])
 
     def _press(self) -> None:
-        """Show which preset the limit is, if it is one."""
         values = [value for _, value in self._presets.options]
         self._presets.value = self.limit_bytes if self.limit_bytes in values else None
 
@@ -506,7 +481,6 @@ class LimitExplorer(Board):
         self._draw()
 
     def _draw(self) -> None:
-        """Say and draw everything that a limit changes."""
         scene, chosen, currency = self.scene, self.chosen, self._currency
         what = "Chance that the growth gets there in 7 days" if scene.growing else "Chance of an OOM kill in 7 days"
         said = scene.change.assumptions

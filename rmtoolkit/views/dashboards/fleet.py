@@ -198,23 +198,19 @@ class Fleet(Board):
 
     Attributes
     ----------
-    search
-        A part of a name; several words must all be in it.
-    namespace
-        One namespace; empty: all.
+    search, namespace
+        A part of a name, all words of which must be in it; one namespace, empty: all.
     tile
         ``killed`` (this week), ``dying`` (will be killed), ``leak``, ``spare`` (can be given back) or ``data`` (needs
         more), as the tiles count; or the verdict ``inconclusive`` or ``not_leak``; empty: all.
-    sort
-        ``worst``, ``name``, ``verdict``, ``kill``, ``time``, ``growth``, ``peak``, ``spare`` or ``pods``.
-    turned
-        Whether the order is turned around.
+    sort, turned
+        ``worst``, ``name``, ``verdict``, ``kill``, ``time``, ``growth``, ``peak``, ``spare`` or ``pods``; whether the
+        order is turned around.
     page
         From 0 on.
-    view
-        ``fleet`` (the table), ``triage`` or ``limits`` (of the workload that is open).
-    opened
-        Name of the workload that is open; empty: none. Observe it to do something else.
+    view, opened
+        ``fleet`` (the table), ``triage`` or ``limits`` (of the workload that is open); name of that workload, empty:
+        none. Observe it to do something else.
 
     Raises
     ------
@@ -288,12 +284,11 @@ class Fleet(Board):
         self._wiring.lead(self._views, self, "view")
         watch(self, "view", lambda change: self._open(change.new, self.opened or self._last))
         watch(self, "opened", lambda change: self._open(self._opens() if change.new else "fleet", change.new))
-        self._wiring.hear(self._page_widget, self._heard)
+        self._wiring.hear(self._page, self._heard)
         self.add_class("rm").add_class("rm-dashboard")
         self._show()
 
     def __repr__(self) -> str:
-        """Say how the fleet is."""
         return f"<Fleet: {text.printable(self._assessed.fleet.sentence)}>"
 
     @property
@@ -307,7 +302,7 @@ class Fleet(Board):
         return self._boards[self.view] if self._place.children else None
 
     def _build(self) -> None:
-        self._page_widget = Page(css=FLEET)
+        self._page = Page(css=FLEET)
         spaces = sorted({text.printable(row["namespace"]) for row in self._rows if row["namespace"]})
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}
@@ -325,7 +320,7 @@ class Fleet(Board):
         self._views.add_class("rm-views")
         self._list = ipywidgets.VBox([self._top, self._tiles, row, self._table, self._pager])
         self._place = ipywidgets.VBox([])
-        self.children = (self._page_widget, self._views, self._wiring.alert, self._list, self._place)
+        self.children = (self._page, self._views, self._wiring.alert, self._list, self._place)
 
     def _opens(self) -> str:
         return "triage" if self.view == "fleet" else self.view
@@ -338,7 +333,6 @@ class Fleet(Board):
         self._filtered()
 
     def _heard(self, kind: str, value: str) -> None:
-        """Do what was pressed in the table or on a tile."""
         if kind == "escape":
             if self.opened:
                 self.back()
@@ -381,7 +375,6 @@ class Fleet(Board):
         self._said.value = el("p", f"{text.count(len(self._found), 'workload')}{of}. Enter on a name opens it.")
 
     def _open(self, view: str, name: str) -> None:
-        """Show a workload in place of the table, or the table again."""
         try:
             if view != "fleet":
                 name = plots.find(name, list(self._by_name))
@@ -410,7 +403,6 @@ class Fleet(Board):
         return LimitExplorer(self._assessed, name, samples_from=self._samples_from)
 
     def _settle(self, view: str, name: str) -> None:
-        """Let traits and controls say what is shown."""
         with self._wiring.quiet():
             self.view = self._views.value = view
             self.opened, self._last = name, name or self._last

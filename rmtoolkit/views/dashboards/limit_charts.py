@@ -72,9 +72,6 @@ def _percent(room: float) -> str:
 
 HEIGHT: Final = 236
 _LEFT, _RIGHT, _TOP_POINTS, _BASE = 50, WIDTH - 10, 14, HEIGHT - 30
-#: px between two marks at the least, and of the unit behind the last number.
-_APART: Final = 44
-_UNIT: Final = 22
 
 
 class Named(NamedTuple):
@@ -105,8 +102,8 @@ def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY
     """Make a plot whose x is the limit, with its axis, and whose y ends at `top`."""
     across = _plot.Scale(scene.low, scene.high, _LEFT, _RIGHT, _plot.Grows.AS_LOG if scene.wide else _plot.Grows.EVENLY)
     plot = _plot.Plot(across, _plot.Scale(0, top, _BASE, _TOP_POINTS, grows), _plot.Box(_LEFT, 0, WIDTH, _BASE))
-    ticks = _plot.limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, _APART, doubled=scene.wide)
-    plot.bottom_axis(ticks, right=WIDTH - _UNIT, unit="Mi")
+    ticks = _plot.limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, 44, doubled=scene.wide)
+    plot.bottom_axis(ticks, right=WIDTH - 22, unit="Mi")
     return plot
 
 
@@ -199,12 +196,6 @@ def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]])
 #: The replayed past is a picture of its own size.
 PAST: Final = _plot.Box(72, 22, 760, 204)
 _PAST_WIDTH, _PAST_HEIGHT = 768, 232
-_BINS: Final = 390
-#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
-_FAR: Final = 3.0
-#: Kills that are drawn, that are named, and that are listed in words.
-_DRAWN: Final = 400
-_NAMED_KILLS: Final = 6
 _LISTED: Final = 8
 
 
@@ -234,7 +225,7 @@ def ground(scene: Scene) -> Ground | None:
 
     def pieces(values: NDArray[np.float64]) -> tuple[_plot.Piece, ...]:
         runs = _plot.stretches(times, life)
-        return tuple(_plot.thin(times[at:to], values[at:to], start, end, _BINS) for at, to in runs)
+        return tuple(_plot.thin(times[at:to], values[at:to], start, end, 390) for at, to in runs)
 
     before = () if scene.change.nothing else pieces(recorded)
     content = float(max(used.max(), recorded.max(), 1.0))
@@ -242,7 +233,8 @@ def ground(scene: Scene) -> Ground | None:
 
 
 def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
-    limit, ours, far = chosen.limit_bytes, scene.ours_bytes, _FAR * base.content_bytes
+    # A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
+    limit, ours, far = chosen.limit_bytes, scene.ours_bytes, 3.0 * base.content_bytes
     shown = [value for value in dict.fromkeys((limit, ours)) if value is not None and value <= far]
     top = max(1.1 * base.content_bytes, *(1.12 * value for value in shown), 1.0)
     across = _plot.Scale(base.start, base.end, PAST.left, PAST.right)
@@ -270,13 +262,13 @@ def replay_chart(scene: Scene, chosen: Chosen, base: Ground) -> Markup:
 def _kills(plot: _plot.Plot, chosen: Chosen, base: Ground, height: float) -> None:
     slack = (base.end - base.start) // 100
     inside = pl.col("time").is_between(base.start - slack, base.end + slack)
-    mine = chosen.kills.filter(inside, pod=base.pod).head(_DRAWN)
+    mine = chosen.kills.filter(inside, pod=base.pod).head(400)
     y = plot.y.at(height)
     for time in mine["time"]:
         x = plot.x.at(time)
         plot.add(_plot.Point("kill", time, height, _plot.Shape.CROSS, 5))
         plot.take(_plot.Box(x - 6, y - 6, x + 6, y + 6))
-    for kill in mine.sort("used_bytes", descending=True).head(_NAMED_KILLS).iter_rows(named=True):
+    for kill in mine.sort("used_bytes", descending=True).head(6).iter_rows(named=True):
         x = plot.x.at(kill["time"])
         places: list[_plot.Place] = [(x + 9, y - 7, "start"), (x - 9, y - 7, "end")]
         places += [(x + 9, y + 17, "start"), (x - 9, y + 17, "end")]
@@ -298,7 +290,6 @@ def _level(plot: _plot.Plot, scene: Scene) -> None:
 
 
 def replay_words(scene: Scene, chosen: Chosen) -> str:
-    """Say how many kills there would have been, and when."""
     kills = chosen.kills
     said = f"Recorded past at a limit of {text.configured(chosen.limit_bytes)}: {text.count(kills.height, 'OOM kill')}"
     if kills.height:

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from rmtoolkit.views.timeline import Timeline
 
 
-#: Judgements of selected windows that are kept, so that going back is quick.
-_KEPT: Final = 16
 #: Below this many samples a window says nothing about a shape.
 _LEAST: Final = 10
 
@@ -63,7 +61,7 @@ class Case:
         self.first: str = next(iter(found.workloads.filter(pl.col("peak_bytes").is_not_null())["name"]), self.names[0])
         self.timelines = Timelines(found, samples_from=samples_from)
         #: Judges one workload anew by what lies in a window.
-        self.again: Callable[[str, tuple[int, int]], Case] = lru_cache(_KEPT)(self._judge_window)
+        self.again: Callable[[str, tuple[int, int]], Case] = lru_cache(16)(self._judge_window)
         #: What the heap profile of a workload answers.
         self.heap: Callable[[str], HeapAnswer | None] = cache(self._answer)
 
@@ -117,10 +115,6 @@ def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = Non
     return found
 
 
-#: So many functions are listed.
-_SHOWN: Final = 8
-
-
 def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str = "") -> Markup:
     if answer is not None:
         return _drawn(answer, function)
@@ -142,7 +136,6 @@ _HEAP: Final = "Heap profile"
 
 
 def _fetching(row: dict[str, Any]) -> str:
-    """Write the command that fetches profiles of the pod that is shown."""
     served = "PORT/debug/pprof/heap --every 30m"
     if None in (row["namespace"], row["pod"]):
         return f"rmtoolkit heap http://HOST:{served}"
@@ -161,7 +154,7 @@ _SUSPECTS: Final[Sequence[Column]] = (
 
 @lru_cache(32)
 def _drawn(answer: HeapAnswer, function: str) -> Markup:
-    rows = answer.suspects.head(_SHOWN).to_dicts()
+    rows = answer.suspects.head(8).to_dicts()
     return folded(
         _HEAP,
         text.printable(answer.headline),
@@ -177,12 +170,8 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
     )
 
 
-_HOUR: Final = 3_600_000
 #: Stretches that can be looked at, if they are shorter than the recording, in hours.
 _WINDOWS: Final = {"5 min": 1 / 12, "1 h": 1, "6 h": 6, "24 h": 24, "7 d": 168, "30 d": 720}
-_SHOWN_WINDOWS: Final = 3
-_SHOWN_NAME: Final = 120
-ALL_PODS: Final = "all pods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,20 +248,16 @@ def picture(case: Case, state: State) -> Picture:
 def windows(case: Case, workload: str) -> list[tuple[str, int]]:
     row = case.row(workload)
     whole = timeline(case, row)
-    least = _LEAST_STEPS * 1000 * (row["cadence_seconds"] or 1.0)
-    sizes = ((words, round(hours * _HOUR)) for words, hours in _WINDOWS.items())
-    fitting = [(words, size) for words, size in sizes if least <= size <= _LARGEST_SHARE * (whole.now - whole.start)]
-    return [*fitting[-_SHOWN_WINDOWS:], ("all", 0)]
-
-
-_LEAST_STEPS: Final = 20
-_LARGEST_SHARE: Final = 0.8
+    least = 20 * 1000 * (row["cadence_seconds"] or 1.0)
+    sizes = ((words, round(hours * 3_600_000)) for words, hours in _WINDOWS.items())
+    fitting = [(words, size) for words, size in sizes if least <= size <= 0.8 * (whole.now - whole.start)]
+    return [*fitting[-3:], ("all", 0)]
 
 
 def pods(case: Case, workload: str) -> list[tuple[str, str]]:
     names = case.instances(workload)["pod"].to_list()
     several = [(text.printable(pod), pod) for pod in names if pod is not None] if len(names) > 1 else []
-    return [(ALL_PODS, ""), *several]
+    return [("all pods", ""), *several]
 
 
 def _row(case: Case, state: State) -> dict[str, Any]:
@@ -310,7 +295,7 @@ def _answer(case: Case, row: dict[str, Any], name: str, kills: list[dict[str, An
             el("p", el("b", "Last kill:"), " ", said, class_="foretold") if said else None,
         ),
         case.found.oom_probability,
-        most=_SHOWN_NAME,
+        most=120,
         class_=f"answer {text.VERDICTS[row['verdict']].token}",
     )
 
@@ -348,9 +333,6 @@ def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, ki
         _tables.lives(ran.to_dicts(), names, judged.row(state.workload)),
         _tables.quality(row["coverage"], findings.to_dicts(), whole.gaps, row["cadence_seconds"]),
     )
-
-
-_DRAGS: Final = [("zoom and pan", "zoom"), ("re-judge a window", "judge")]
 
 
 class Triage(Board):
@@ -417,7 +399,8 @@ class Triage(Board):
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
         self._windows = _base.choice("Shown", windows(self._case, first), 0)
-        self._drags = _base.choice("Drag on the chart to", _DRAGS, "zoom")
+        drags = [("zoom and pan", "zoom"), ("re-judge a window", "judge")]
+        self._drags = _base.choice("Drag on the chart to", drags, "zoom")
         self._aside = _base.html("", "rm-aside")
         self._answer = _base.html("", "rm-status")
         self._said = _base.html("")
@@ -458,7 +441,6 @@ class Triage(Board):
         return timeline_svg.draw(found.drawn, found.row, ident, text.printable(found.row["workload"]))
 
     def __repr__(self) -> str:
-        """Say the verdict."""
         return f"<Triage: {text.printable(self._picture.row['headline'])}>"
 
     def _connect(self) -> None:
@@ -479,7 +461,6 @@ class Triage(Board):
         self._dragged("zoom")
 
     def _heard(self, kind: str, value: str) -> None:
-        """Do what was pressed in the picture of the heap profile, or undo."""
         what, _, function = value.partition(" ")
         if kind == "send" and what == "zoom":
             # What fills the width already is pressed to go back.
@@ -538,7 +519,6 @@ class Triage(Board):
 
     @staticmethod
     def _typed_in(change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        """Show how an instant was read."""
         change.owner.value = text.stamp(parse_time(change.new), seconds=True)
 
     def _changed(self) -> None:
@@ -571,7 +551,6 @@ class Triage(Board):
         self._heap.value = drawn
 
     def _settle(self) -> None:
-        """Let traits and controls say what is shown."""
         state = self._state
         with self._wiring.quiet():
             for name, value in asdict(state).items():

@@ -205,7 +205,6 @@ def _pattern(about: Row) -> str:
 
 
 def rank_of_verdict(about: Row) -> int:
-    """Put leaks first, what does not leak last."""
     return (Verdict.LEAK, Verdict.INCONCLUSIVE, Verdict.NOT_LEAK).index(about["verdict"])
 
 

@@ -35,7 +35,6 @@ _BROWSERS: Final = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-_SECONDS: Final = 300
 
 
 def chromium() -> str:
@@ -69,7 +68,7 @@ def print_page(html: str, target: Path) -> None:
             page.as_uri(),
         ]
         try:
-            done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603 - no shell
+            done = subprocess.run(command, capture_output=True, timeout=300, check=False)  # noqa: S603 - no shell
         except (OSError, subprocess.TimeoutExpired) as error:
             msg = f"Chromium could not print the page: {quote(error)}. Write .html and print it from a browser."
             raise RmtoolkitError(msg) from error
@@ -81,8 +80,6 @@ def print_page(html: str, target: Path) -> None:
 
 
 _SHOWN: Final = 10
-_SHOWN_CHANGES: Final = 20
-_NAME: Final = 120
 
 
 def markdown(contents: Contents) -> str:
@@ -100,7 +97,7 @@ def markdown(contents: Contents) -> str:
     if first := urgent(contents.awake):
         lines += ["", "## What to do first", "", *_list(first, _SHOWN, _act)]
     if fleet.gone is not None:
-        changes = _list(told(found, contents.awake), _SHOWN_CHANGES, _change)
+        changes = _list(told(found, contents.awake), 20, _change)
         lines += ["", "## What changed since last time", "", *(changes or ["Nothing changed that is clear."])]
     for section in (section for section in SECTIONS if section.key in _TABLES):
         heads, cells = _TABLES[section.key]
@@ -114,7 +111,7 @@ def markdown(contents: Contents) -> str:
 
 
 def _name(row: Row) -> str:
-    return escaped(shortened(row["name"], _NAME))
+    return escaped(shortened(row["name"], 120))
 
 
 def _list(rows: Sequence[Told], most: int, write: Callable[[Told], str]) -> list[str]:

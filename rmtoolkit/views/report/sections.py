@@ -117,10 +117,12 @@ ALL: Final = Section(
 
 
 _WORDS: Final = text.marks("changes")
-_SHOWN_CHANGES: Final = 10
+#: Rows that stand before the fold, and how many there are at all: of capacity and patches, of kills and findings.
+_SHOWN: Final = 10
+_MOST: Final = 60
+_MOST_TOLD: Final = 40
 _MOST_CHANGES: Final = 100
 _SHOWN_NAMES: Final = 12
-_SHOWN_CAPACITY: Final = 60
 
 
 def told(found: Assessment, awake: Iterable[Row]) -> list[tuple[Row, str, str]]:
@@ -138,7 +140,7 @@ def changed(found: Assessment, awake: Iterable[Row]) -> Markup | None:
         el("div", marked(_WORDS[kind], "dt"), el("dd", link(row), " ", text.printable(said)))
         for row, kind, said in changes[:_MOST_CHANGES]
     ]
-    first, rest = rows[:_SHOWN_CHANGES], rows[_SHOWN_CHANGES:]
+    first, rest = rows[:_SHOWN], rows[_SHOWN:]
     fleet, words = found.fleet, []
     if fleet.appeared:
         words.append(f"{text.count(fleet.appeared, 'workload')} {_was(fleet.appeared)} not there last time.")
@@ -235,13 +237,13 @@ def capacity(found: Assessment) -> Markup | None:
     frame = found.capacity.filter(pl.col("kind") != "nodes")
     nodes = next(found.capacity.filter(kind="nodes").iter_rows(named=True), None)
     order = frame.sort(pl.col("kind") == "quota", -pl.col("freed_bytes").abs(), "name", maintain_order=True)
-    rows = order.head(_SHOWN_CAPACITY).to_dicts()
+    rows = order.head(_MOST).to_dicts()
     words, unknown = [], 0
     if nodes is not None:
         side, unknown = "free" if nodes["freed_bytes"] >= 0 else "take", nodes["unknown"]
         words.append(f"Applying these would {side} {text.gib(abs(nodes['freed_bytes']))} GiB of requests on all nodes.")
-    if frame.height > _SHOWN_CAPACITY:
-        words.append(f"{frame.height - _SHOWN_CAPACITY:,} more are not shown.")
+    if frame.height > _MOST:
+        words.append(f"{frame.height - _MOST:,} more are not shown.")
     if unknown:
         words.append(f"{text.count(unknown, 'container')} without a known request {_was(unknown)} not counted.")
     words.append("Only what is in this recording is counted; other pods take room as well.")
@@ -287,9 +289,7 @@ def raised_again(rows: Iterable[Row]) -> Markup | None:
     return el("p", el("b", "Past what was accepted: "), *said, ".", class_="again") if passed else None
 
 
-_SHOWN_SOURCES: Final = 12
 _SHOWN_NAMES_QUALITY: Final = 20
-_SHOWN_FINDINGS: Final = 40
 _OPEN_FINDINGS: Final = 6
 #: Workloads with less of their samples than this are named.
 _COMPLETE: Final = 0.95
@@ -309,7 +309,7 @@ def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
         "Least complete": _first([f"{row['name']} {text.share(row['coverage'])}" for row in few]),
         "Gaps": _gaps(found),
         "Names inferred from pods": _first([row["name"] for row in rows if row["workload_inferred"]]),
-        "Read from": ", ".join(sources[:_SHOWN_SOURCES]) + text.and_more(len(sources), _SHOWN_SOURCES),
+        "Read from": ", ".join(sources[:_SHOWN_NAMES]) + text.and_more(len(sources), _SHOWN_NAMES),
         "Times": text.printable(report.time_axis),
         "Not used, not found, assumed": el("ul", *notes, class_="plain") if notes else "nothing",
     }
@@ -335,7 +335,7 @@ def _gaps(found: Assessment) -> str:
 
 def _sources(found: tuple[str, ...]) -> list[str]:
     """Name what was read; many files of one folder count as the folder."""
-    if len(found) <= _SHOWN_SOURCES:
+    if len(found) <= _SHOWN_NAMES:
         return list(map(text.printable, found))
     folders = Counter(source.rpartition("/")[0] or source for source in found)
     files = {folder: f" ({text.count(amount, 'file')})" if amount > 1 else "" for folder, amount in folders.items()}
@@ -349,8 +349,8 @@ def _findings(found: Assessment) -> Markup | None:
     return folded(
         "Doubtful values",
         f"{findings.height:,}, {findings.filter(pl.col('rejected')).height:,} not used as evidence",
-        write(_FINDINGS, findings.head(_SHOWN_FINDINGS).to_dicts(), named=True),
-        _more(findings.height, _SHOWN_FINDINGS),
+        write(_FINDINGS, findings.head(_MOST_TOLD).to_dicts(), named=True),
+        _more(findings.height, _MOST_TOLD),
         opened=findings.height <= _OPEN_FINDINGS,
     )
 
@@ -367,16 +367,8 @@ _FINDINGS: Final[Sequence[Column]] = (
     ("As evidence", "", lambda row: "not used" if row["rejected"] else "used"),
 )
 
-#: Less than this is not worth a word.
-_LITTLE_BYTES: Final = 64 << 20
-#: What the first screen has room for.
-_SHOWN_ACTS: Final = 10
-_SHOWN_GROUPS: Final = 10
 #: From so many workloads on they are counted by namespace and owner too.
 _MANY: Final = 30
-_SHOWN_KILLS: Final = 40
-#: More than a screen of them hides what is to be done.
-_STANDING_KILLS: Final = 10
 
 
 def top(found: Assessment, title: str) -> Markup:
@@ -410,16 +402,17 @@ def urgent(awake: Sequence[Row]) -> list[Row]:
 
 def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
     first = urgent(awake)
-    lines = [_act(row) for row in first[:_SHOWN_ACTS]]
+    lines = [_act(row) for row in first[:_SHOWN]]
     if not lines:
         named = [] if found.fleet.start_with is None else [link(awake[0]), ": "]
         lines.append(el("li", *named, text.printable(found.fleet.start_because), class_="act whole"))
-    rest = Counter(row["alarm"] for row in first[_SHOWN_ACTS:])
+    rest = Counter(row["alarm"] for row in first[_SHOWN:])
     if rest:
         counted = ", ".join(f"{rest[name]:,} {text.ALARMS[name].word.lower()}" for name in Alarm if rest[name])
         lines.append(el("li", f"and {rest.total():,} more: {counted}, in the sections below", class_="act whole"))
     waste = found.fleet.waste_bytes or 0
-    if waste > _LITTLE_BYTES:
+    # Less than this is not worth a word.
+    if waste > 64 << 20:
         money = found.fleet.waste_per_month
         priced = f", {text.money(money, found.fleet.currency)} a month" if money is not None else ""
         from_ = text.count(found.fleet.waste_workloads, "workload")
@@ -488,10 +481,6 @@ def figures(found: Assessment) -> list[Tile]:
     ]
 
 
-#: Where what a tile counts is listed, the first that is there.
-_LISTED: Final = {"killed": ("kills",), "data": ("short", "undecided")}
-
-
 def _more_above(fleet: Totals) -> str:
     now, before = fleet.above_target, fleet.above_target_before
     if now is None or before is None:
@@ -509,7 +498,6 @@ def _since(fleet: Totals) -> str:
 
 
 def tiles(found: Assessment, there: Container[str]) -> Markup:
-    """Write the tiles; each leads to its rows, where there are any."""
     return el(
         "ul",
         *(
@@ -527,7 +515,9 @@ def tiles(found: Assessment, there: Container[str]) -> Markup:
 
 
 def _section(name: str, there: Container[str]) -> str:
-    return next((key for key in _LISTED.get(name, (name,)) if key in there), "all")
+    """Name where what a tile counts is listed, the first that is there."""
+    listed = {"killed": ("kills",), "data": ("short", "undecided")}
+    return next((key for key in listed.get(name, (name,)) if key in there), "all")
 
 
 def groups(found: Assessment) -> Markup | None:
@@ -553,14 +543,14 @@ def groups(found: Assessment) -> Markup | None:
         _gib("Can be given back, GiB", "waste_bytes"),
         ("a month", "n", month),
     ]
-    note, more = "by namespace and owner; a name filters every table", _more(frame.height, _SHOWN_GROUPS)
-    return _plain("groups", "Where it is worst", note, columns, frame.head(_SHOWN_GROUPS).to_dicts(), more)
+    note, more = "by namespace and owner; a name filters every table", _more(frame.height, _SHOWN)
+    return _plain("groups", "Where it is worst", note, columns, frame.head(_SHOWN).to_dicts(), more)
 
 
 def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     frame = found.kills.sort("time", "container_id", descending=True)
     known = {row["workload_id"]: row for row in rows}
-    shown = frame.filter(pl.col("workload_id").is_in(list(known))).head(_SHOWN_KILLS)
+    shown = frame.filter(pl.col("workload_id").is_in(list(known))).head(_MOST_TOLD)
     lines = [
         el(
             "li",
@@ -573,7 +563,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     ]
     if not lines:
         return None
-    rest = lines[_STANDING_KILLS:]
+    rest = lines[_SHOWN:]
     note = f"{text.count(frame.height, 'kill')}, what the data said before, and what came"
     how = (
         "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
@@ -581,7 +571,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
     return el(
         "section",
         headed("h2", "OOM kills", note, id="section-kills"),
-        el("ol", *lines[:_STANDING_KILLS], class_="acts"),
+        el("ol", *lines[:_SHOWN], class_="acts"),
         _rest(frame.height - len(lines), len(rest), lambda: el("ol", *rest, class_="acts")),
         el("p", how, class_="note"),
     )
@@ -618,9 +608,9 @@ def apply(parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup
         words = f"Copy the {settled:,} that {'is' if settled == 1 else 'are'} not provisional"
         buttons.append(el("button", words, type="button", data_patch="settled"))
     said = el("span", class_="note", role="status", id="copied")
-    first, rest = cells[:_SHOWN_APPLIED], cells[_SHOWN_APPLIED:_MOST_APPLIED]
+    first, rest = cells[:_SHOWN], cells[_SHOWN:_MOST]
     listed, hidden = (table(heads, some, named=True, class_="plain-table apply") for some in (first, rest))
-    left = max(len(cells) - _MOST_APPLIED, 0)
+    left = max(len(cells) - _MOST, 0)
     in_cards = f"and {left:,} in their cards" if left else ""
     said_of = [text.count(whole, "patch", "patches")]
     said_of += [f"{whole - settled:,} provisional"] if whole > settled else []
@@ -633,7 +623,3 @@ def apply(parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup
         wide("Patches", listed, "wide-list"),
         folded(f"{len(rest):,} more", in_cards, wide("More patches", hidden, "wide-list")) if rest else None,
     )
-
-
-_SHOWN_APPLIED: Final = 10
-_MOST_APPLIED: Final = 60
