@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import polars as pl
@@ -35,7 +35,6 @@ _STATUSES: Final = (
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 )
 _MOST: Final = 1 << 31
-_QUOTAS: Final = ("limits.memory", "requests.memory", "memory")
 
 Key = tuple[str | None, str]
 
@@ -81,9 +80,6 @@ class PodSeen(NamedTuple):
     containers: tuple[ContainerSeen, ...]
 
 
-_RULES: Final = ("ResourceQuota", "LimitRange", "VerticalPodAutoscaler", "HorizontalPodAutoscaler")
-
-
 class Governor(NamedTuple):
     """What sets the memory of a workload's containers beside its manifest, or counts by it."""
 
@@ -111,19 +107,12 @@ class Objects:
     teams_of: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    #: All looks at each pod of a name, the oldest first; and the namespaces of pods and, with a dash, of owners.
+    by_name: dict[Key, list[list[PodSeen]]] = field(default_factory=dict)
+    namespaces: dict[str, set[str | None]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        told = (
-            self.pods,
-            self.owner_of,
-            self.nodes,
-            self.quotas,
-            self.teams,
-            self.evictions,
-            self.ranges,
-            self.governors,
-        )
-        return any(told)
+        return self != Objects(sources=self.sources, left_out=self.left_out)
 
     def add(self, document: Mapping[str, Any], seen: int | None) -> int:
         return sum(self.take(kind, item, seen, gone=gone) for kind, item, gone in items(document))
@@ -143,7 +132,7 @@ class Objects:
             amount = _bytes(mapping(item, "status", "allocatable"), "memory")
             if amount is not None:
                 self.nodes[name] = amount
-        elif kind in _RULES:
+        elif kind in ("ResourceQuota", "LimitRange", "VerticalPodAutoscaler", "HorizontalPodAutoscaler"):
             self._rule(kind, namespace, name, item)
         elif kind == "Event":
             self._event(item)
@@ -157,7 +146,7 @@ class Objects:
         return True
 
     def settle(self) -> None:
-        """Put all looks at a pod in order; a time that contradicts the order is none."""
+        """Put all looks at a pod in order, and find them by name; a time that contradicts the order is none."""
         for key, looks in self.pods.items():
             is_told = all(pod.revision is not None for pod in looks)
             ordered = sorted(looks, key=lambda pod: pod.revision or 0) if is_told else looks
@@ -165,27 +154,35 @@ class Objects:
             if times != sorted(times):
                 ordered = [pod._replace(seen=None) for pod in ordered]
             self.pods[key] = ordered
+        for looks in sorted(self.pods.values(), key=lambda looks: looks[0].created or 0):
+            self.by_name.setdefault((looks[0].namespace, looks[0].name), []).append(looks)
+        for namespace, name in self.by_name:
+            self.namespaces.setdefault(name, set()).add(namespace)
+        for kind, (_, namespace, name) in self.owner_of:
+            if kind in _PARENTS:
+                self.namespaces.setdefault(f"{name}-", set()).add(namespace)
 
-    def _quota(self, place: str, item: Mapping[str, Any]) -> None:
-        hard = mapping(item, "status", "hard") or mapping(item, "spec", "hard")
-        amounts = ((resource, _bytes(hard, resource)) for resource in _QUOTAS)
-        self.quotas.update((f"{place} {resource}", amount) for resource, amount in amounts if amount is not None)
+    def namespace(self, namespace: str | None, pod: str) -> str | None:
+        """Tell a namespace that a log does not name, if only one has such a pod or its owner."""
+        if namespace is not None:
+            return namespace
+        found = self.namespaces.get(pod) or self.namespaces.get(f"{pod.rpartition('-')[0]}-") or {None}
+        return next(iter(found)) if len(found) == 1 else None
 
     def _rule(self, kind: str, namespace: str | None, name: str, item: Mapping[str, Any]) -> None:
-        """Keep what a namespace may have, and what sets memory beside the manifests."""
-        spec = mapping(item, "spec")
-        if kind == "ResourceQuota":
-            self._quota(f"{namespace or 'default'}/{name}", item)
-        elif kind == "VerticalPodAutoscaler":
-            self.governors += _sets_memory(namespace, name, spec)
-        elif kind == "HorizontalPodAutoscaler":
-            self.governors += _counts_by_memory(namespace, name, spec)
+        """Keep what a namespace and its containers may have, and what sets memory beside the manifests."""
+        spec, home = mapping(item, "spec"), namespace or "default"
+        self.governors += _governors(kind, namespace, name, spec) if kind.endswith("Autoscaler") else ()
+        hard = mapping(item, "status", "hard") or mapping(spec, "hard")
+        for resource in ("limits.memory", "requests.memory", "memory") if kind == "ResourceQuota" else ():
+            if (amount := _bytes(hard, resource)) is not None:
+                self.quotas[f"{home}/{name} {resource}"] = amount
         for limits in _dicts(spec, "limits") if kind == "LimitRange" else ():
             # What a whole pod may have at most, a container of it may not pass.
             bounds = {"Container": (("max", min), ("min", max)), "Pod": (("max", min),)}
             for bound, narrower in bounds.get(text_of(limits, "type") or "", ()):
-                amount, place = _bytes(mapping(limits, bound), "memory"), f"{namespace or 'default'} {bound}"
-                if amount is not None:
+                if (amount := _bytes(mapping(limits, bound), "memory")) is not None:
+                    place = f"{home} {bound}"
                     self.ranges[place] = narrower(amount, self.ranges.get(place, amount))
 
     def _event(self, item: Mapping[str, Any]) -> None:
@@ -195,9 +192,8 @@ class Objects:
         if text_of(item, "reason") != "Evicted" or text_of(about, "kind") != "Pod" or pod is None:
             return
         times = (_time(item, name) for name in ("eventTime", "firstTimestamp", "deprecatedFirstTimestamp"))
-        time = next((time for time in times if time is not None), None)
         said = text_of(item, "message") or text_of(item, "note") or ""
-        self.evictions[text_of(about, "namespace"), pod] = time, said
+        self.evictions[text_of(about, "namespace"), pod] = next(filter(None, times), None), said
 
 
 def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
@@ -304,31 +300,26 @@ def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
     return next(((kind, name) for kind, name in named if kind and name), None)
 
 
-def _sets_memory(namespace: str | None, name: str, spec: Mapping[str, Any]) -> Iterator[Governor]:
-    """Name the containers whose memory a VerticalPodAutoscaler sets: one that only recommends sets none."""
-    mode = text_of(mapping(spec, "updatePolicy"), "updateMode") or "Auto"
-    about = mapping(spec, "targetRef")
+def _governors(kind: str, namespace: str | None, name: str, spec: Mapping[str, Any]) -> Iterator[Governor]:
+    """Name the containers whose memory a VerticalPodAutoscaler sets: one that only recommends sets none.
+
+    A HorizontalPodAutoscaler counts pods over the requests of memory of those that it names.
+    """
+    about = mapping(spec, "targetRef") if kind == "VerticalPodAutoscaler" else mapping(spec, "scaleTargetRef")
     target = text_of(about, "kind"), text_of(about, "name")
-    for policy in ({}, *_dicts(mapping(spec, "resourcePolicy"), "containerPolicies")):
-        container = text_of(policy, "containerName")
-        resources = policy.get("controlledResources")
-        idle = (
-            mode == "Off"
-            or text_of(policy, "mode") == "Off"
-            or (isinstance(resources, list) and "memory" not in resources)
-        )
-        says = None if idle else f"the VerticalPodAutoscaler {name} sets its memory ({mode})"
-        yield Governor(namespace, target, None if container == "*" else container, says)
-
-
-def _counts_by_memory(namespace: str | None, name: str, spec: Mapping[str, Any]) -> Iterator[Governor]:
-    """Name the containers over whose request of memory a HorizontalPodAutoscaler counts pods."""
-    about = mapping(spec, "scaleTargetRef")
+    if kind == "VerticalPodAutoscaler":
+        mode = text_of(mapping(spec, "updatePolicy"), "updateMode") or "Auto"
+        for policy in ({}, *_dicts(mapping(spec, "resourcePolicy"), "containerPolicies")):
+            container, resources = text_of(policy, "containerName"), policy.get("controlledResources")
+            others = isinstance(resources, list) and "memory" not in resources
+            idle = others or "Off" in (mode, text_of(policy, "mode"))
+            says = None if idle else f"the VerticalPodAutoscaler {name} sets its memory ({mode})"
+            yield Governor(namespace, target, None if container == "*" else container, says)
+        return
     for metric in _dicts(spec, "metrics"):
         source = mapping(metric, "containerResource") or mapping(metric, "resource")
         if text_of(source, "name") == "memory" and text_of(mapping(source, "target"), "type") == "Utilization":
             says = f"the HorizontalPodAutoscaler {name} sets the pods by its memory over its request"
-            target = text_of(about, "kind"), text_of(about, "name")
             yield Governor(namespace, target, text_of(source, "container"), says)
 
 
@@ -474,7 +465,10 @@ def _json_parts(text: str) -> Iterator[Part]:
     while position < len(text):
         start = text.find("{", position)
         stop = start if start >= 0 else len(text)
-        yield from _between(text[position:stop], line)
+        # Lines between documents, without the commas of a list.
+        for number, between in enumerate(text[position:stop].split("\n"), line):
+            if stripped := between.strip(" \t[],"):
+                yield Part(number, None, stripped)
         line += text.count("\n", position, stop)
         if start < 0:
             break
@@ -497,14 +491,6 @@ def _one_json(text: str, start: int, decoder: json.JSONDecoder) -> tuple[Any, in
     except (ValueError, RecursionError):
         after = _NEXT_DOCUMENT.search(text, start)
         return None, after.end() if after else len(text), False
-
-
-def _between(text: str, line: int) -> Iterator[Part]:
-    """Give lines between documents, without the commas of a list."""
-    for number, part in enumerate(text.split("\n"), line):
-        stripped = part.strip(" \t[],")
-        if stripped:
-            yield Part(number, None, stripped)
 
 
 def _yaml_parts(text: str) -> Iterator[Part]:
@@ -547,49 +533,42 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
         yield Part(first, None, next(line for line in lines if line.strip())[:_SHOWN], damaged=True)
 
 
-_Names: TypeAlias = "Mapping[str, Any]"
+def _names(plain: str, **below: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Name what a mapping keeps, as it is or in part; a list is kept entry by entry."""
+    return dict.fromkeys(plain.split()) | below
 
 
-#: A mapping keeps these names; a list is kept entry by entry; None keeps a value as it is.
-_RESOURCES: Final[_Names] = {"limits": {"memory": None}, "requests": {"memory": None}}
-_CONTAINERS: Final[_Names] = {**dict.fromkeys(("name", "image", "restartPolicy")), "resources": _RESOURCES}
-_STATE: Final[_Names] = {
-    "running": {"startedAt": None},
-    "terminated": dict.fromkeys(("startedAt", "finishedAt", "reason", "exitCode")),
-}
-_STATUSES_TRIM: Final[_Names] = {
-    **dict.fromkeys(("name", "imageID", "restartCount")),
-    "resources": _RESOURCES,
-    "state": _STATE,
-    "lastState": _STATE,
-}
-_METADATA: Final[_Names] = {
-    **dict.fromkeys(("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")),
-    "ownerReferences": dict.fromkeys(("kind", "name", "controller")),
-}
-_SPEC: Final[_Names] = {
-    "nodeName": None,
-    "resources": _RESOURCES,
-    "containers": _CONTAINERS,
-    "initContainers": _CONTAINERS,
-    "ephemeralContainers": dict.fromkeys(("name", "image")),
-}
-_POD_STATUS: Final[_Names] = {
-    **dict.fromkeys(("phase", "reason", "message", "qosClass")),
-    "conditions": dict.fromkeys(("type", "lastTransitionTime")),
-    **dict.fromkeys(("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"), _STATUSES_TRIM),
-}
-_OWNER: Final[_Names] = {"kind": None, "metadata": _METADATA}
-_KEPT: Final[_Names] = {
-    "Pod": {**_OWNER, "spec": _SPEC, "status": _POD_STATUS},
-    "ReplicaSet": {**_OWNER, "spec": {"template": {"spec": _SPEC}}},
-    "Node": {**_OWNER, "status": {"allocatable": {"memory": None}}},
-    "ResourceQuota": {**_OWNER, "status": {"hard": None}},
-    "PodMetrics": {
-        **dict.fromkeys(("kind", "timestamp", "window")),
-        "metadata": dict.fromkeys(("name", "namespace")),
-        "containers": {"name": None, "usage": dict.fromkeys(("memory", "swap"))},
-    },
+_RESOURCES: Final = _names("", limits=_names("memory"), requests=_names("memory"))
+_CONTAINERS: Final = _names("name image restartPolicy", resources=_RESOURCES)
+_STATE: Final = _names("", running=_names("startedAt"), terminated=_names("startedAt finishedAt reason exitCode"))
+_REPORTED: Final = _names("name imageID restartCount", resources=_RESOURCES, state=_STATE, lastState=_STATE)
+_METADATA: Final = _names(
+    "name namespace uid resourceVersion creationTimestamp deletionTimestamp",
+    ownerReferences=_names("kind name controller"),
+)
+_SPEC: Final = _names(
+    "nodeName",
+    resources=_RESOURCES,
+    containers=_CONTAINERS,
+    initContainers=_CONTAINERS,
+    ephemeralContainers=_names("name image"),
+)
+_STATUS: Final = _names(
+    "phase reason message qosClass",
+    conditions=_names("type lastTransitionTime"),
+    **dict.fromkeys((reported for _, reported in _STATUSES), _REPORTED),
+)
+_OWNER: Final = _names("kind", metadata=_METADATA)
+_KEPT: Final = {
+    "Pod": {**_OWNER, "spec": _SPEC, "status": _STATUS},
+    "ReplicaSet": {**_OWNER, "spec": _names("", template=_names("", spec=_SPEC))},
+    "Node": {**_OWNER, "status": _names("", allocatable=_names("memory"))},
+    "ResourceQuota": {**_OWNER, "status": _names("hard")},
+    "PodMetrics": _names(
+        "kind timestamp window",
+        metadata=_names("name namespace"),
+        containers=_names("name", usage=_names("memory swap")),
+    ),
 }
 
 
@@ -681,35 +660,6 @@ _SLACK_SCRAPES: Final = 3
 _PARENTS: Final = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController")
 
 
-@dataclass(slots=True)
-class _Known:
-    """The objects, by the names that a recording has."""
-
-    objects: Objects
-    pods: dict[Key, list[list[PodSeen]]]  # all looks at each pod of a name, the oldest first
-    namespaces: dict[str, set[str | None]]
-
-    @classmethod
-    def of(cls, objects: Objects) -> _Known:
-        pods: dict[Key, list[list[PodSeen]]] = {}
-        for looks in sorted(objects.pods.values(), key=lambda looks: looks[0].created or 0):
-            pods.setdefault((looks[0].namespace, looks[0].name), []).append(looks)
-        namespaces: dict[str, set[str | None]] = {}
-        for namespace, name in pods:
-            namespaces.setdefault(name, set()).add(namespace)
-        for kind, (_, namespace, name) in objects.owner_of:
-            if kind in _PARENTS:
-                namespaces.setdefault(f"{name}-", set()).add(namespace)
-        return cls(objects, pods, namespaces)
-
-    def namespace(self, namespace: str | None, pod: str) -> str | None:
-        """Tell a namespace that a log does not name, if only one has such a pod or its owner."""
-        if namespace is not None:
-            return namespace
-        found = self.namespaces.get(pod) or self.namespaces.get(f"{pod.rpartition('-')[0]}-") or {None}
-        return next(iter(found)) if len(found) == 1 else None
-
-
 class _Row(NamedTuple):
     container_id: int
     old_id: int
@@ -726,13 +676,12 @@ class _Row(NamedTuple):
 def joined(recording: Recording, objects: Objects) -> Recording:
     if not objects:
         return recording
-    known = _Known.of(objects)
-    rows = list(_rows(recording, known))
+    rows = list(_rows(recording, objects))
     samples, old_events = (_assigned(frame, rows) for frame in (recording.samples, recording.events))
     time = pl.col("time").to_physical()
     sampled = samples.group_by("container_id").agg(first=time.min(), last=time.max())
     spans = {container: (first, last) for container, first, last in sampled.iter_rows()}
-    rows += _never_sampled(rows, known)
+    rows += _never_sampled(rows, objects)
     rows = [row for row in rows if row.container_id in spans or row.begin is None or _was_killed(row)]
     told = {row.container_id for row in rows}
     happened = [(row.container_id, *event) for row in rows for event in row.events]
@@ -743,11 +692,11 @@ def joined(recording: Recording, objects: Objects) -> Recording:
         containers,
         samples,
         pl.concat([old_events.filter(pl.col("container_id").is_in(list(told))).select(*EVENTS), events]),
-        _report(recording, objects, rows, known),
+        _report(recording, objects, rows),
     )
 
 
-def _rows(recording: Recording, known: _Known) -> Iterator[_Row]:
+def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
     """Make each container's row, and one more for each later pod of its name."""
     lived = recording.events.filter(pl.col("kind").is_in(_LIFE))["container_id"].unique().to_list()
     named = recording.containers.filter(pl.col("container").is_not_null())
@@ -759,19 +708,19 @@ def _rows(recording: Recording, known: _Known) -> Iterator[_Row]:
         if pod is None:
             yield _Row(old, old, None, about, [], matched=False, versioned=False)
             continue
-        namespace = known.namespace(about["namespace"], pod)
-        instances = known.pods.get((namespace, pod), [])
+        namespace = objects.namespace(about["namespace"], pod)
+        instances = objects.by_name.get((namespace, pod), [])
         if about["pod_uid"] is not None:
             instances = [looks for looks in instances if looks[0].uid in (None, about["pod_uid"])]
         if not instances:
-            yield _without_pod(about, namespace, known)
+            yield _without_pod(about, namespace, objects)
             continue
         whole = about["container"] is None and (about["namespace"], pod) in has_containers
         for number, looks in enumerate(instances):
             # The first stands for everything before the second: its owner made the pod of that name before, too.
             container_id, following = (old, following) if number == 0 else (following, following + 1)
             begin = None if number == 0 else looks[0].created
-            facts, events = _told(about, looks, known, only_whole=whole)
+            facts, events = _told(about, looks, objects, only_whole=whole)
             add = old not in lived or about["source"] == SOURCE
             versioned = about["version"] is None and facts["version"] is not None
             yield _Row(
@@ -783,20 +732,20 @@ def _was_killed(row: _Row) -> bool:
     return any(event.kind == "oom_kill" for event in row.events)
 
 
-def _never_sampled(rows: Sequence[_Row], known: _Known) -> list[_Row]:
+def _never_sampled(rows: Sequence[_Row], objects: Objects) -> list[_Row]:
     """Tell of containers that were OOM-killed before any sample, in namespaces that are sampled."""
     sampled = {(row.about["namespace"], row.about["pod"]) for row in rows}
     namespaces = {namespace for namespace, _ in sampled}
     following = max((row.container_id for row in rows), default=-1) + 1
     found: list[_Row] = []
-    for (namespace, pod), instances in known.pods.items():
+    for (namespace, pod), instances in objects.by_name.items():
         if namespace not in namespaces or (namespace, pod) in sampled:
             continue
         staying = [(looks, one.name) for looks in instances for one in looks[-1].containers if one.stays]
         for looks, name in staying:
             about = dict.fromkeys(CONTAINERS) | {"namespace": namespace, "pod": pod, "container": name}
             about |= {"source": SOURCE, "limit_known": False, "workload_inferred": True}
-            facts, events = _told(about, looks, known, only_whole=False)
+            facts, events = _told(about, looks, objects, only_whole=False)
             number = following + len(found)
             row = _Row(number, number, None, facts, events, matched=True, versioned=False)
             found += [row] if _was_killed(row) else []
@@ -804,7 +753,7 @@ def _never_sampled(rows: Sequence[_Row], known: _Known) -> list[_Row]:
 
 
 def _told(
-    about: Mapping[str, Any], looks: Sequence[PodSeen], known: _Known, *, only_whole: bool
+    about: Mapping[str, Any], looks: Sequence[PodSeen], objects: Objects, *, only_whole: bool
 ) -> tuple[dict[str, Any], list[Event]]:
     """Fill in what is known of a pod, and tell what happened to it."""
     pod = looks[-1]
@@ -813,7 +762,7 @@ def _told(
     if name is None and len(staying) == 1 and not only_whole:
         name = staying[0].name
     own = _looks_at(looks, name)
-    eviction = known.objects.evictions.get((pod.namespace, pod.name))
+    eviction = objects.evictions.get((pod.namespace, pod.name))
     if own:
         limit, request, image = own[-1][1].limit_bytes, own[-1][1].request_bytes, _version(own[-1][1])
         events = container_events(own, eviction)
@@ -824,7 +773,7 @@ def _told(
         versions = {_version(one) for one in staying}
         image = versions.pop() if len(versions) == 1 else None
         events = [event for one in staying for event in _of_whole_pod(looks, one.name, eviction)]
-    owner, kind, inferred = top_owner((None, pod.namespace, pod.name), pod.owner or ("", ""), known.objects.owner_of)
+    owner, kind, inferred = top_owner((None, pod.namespace, pod.name), pod.owner or ("", ""), objects.owner_of)
     facts = {**about, "namespace": pod.namespace or about["namespace"], "container": name}
     facts["node"] = about["node"] or pod.node
     facts["pod_uid"] = about["pod_uid"] or pod.uid
@@ -851,17 +800,17 @@ def _of_whole_pod(looks: Sequence[PodSeen], name: str, eviction: tuple[int | Non
     ]
 
 
-def _without_pod(about: Mapping[str, Any], namespace: str | None, known: _Known) -> _Row:
+def _without_pod(about: Mapping[str, Any], namespace: str | None, objects: Objects) -> _Row:
     """Tell of a pod that is in no dump what its name and its ReplicaSet say."""
     facts = dict(about)
     pod, old = about["pod"], about["container_id"]
     parent = pod.rpartition("-")[0]
-    kind = next((kind for kind in _PARENTS if (kind, (None, namespace, parent)) in known.objects.owner_of), None)
+    kind = next((kind for kind in _PARENTS if (kind, (None, namespace, parent)) in objects.owner_of), None)
     versioned = False
     if kind is not None and (about["workload_inferred"] or about["workload"] is None):
-        owner, owner_kind, inferred = top_owner((None, namespace, pod), (kind, parent), known.objects.owner_of)
+        owner, owner_kind, inferred = top_owner((None, namespace, pod), (kind, parent), objects.owner_of)
         facts |= {"namespace": namespace, "workload": owner, "workload_kind": owner_kind, "workload_inferred": inferred}
-        made = known.objects.templates.get((namespace, parent), ()) if kind == "ReplicaSet" else ()
+        made = objects.templates.get((namespace, parent), ()) if kind == "ReplicaSet" else ()
         staying = [one for one in made if one.stays]
         one = next(
             (one for one in made if one.name == about["container"]),
@@ -874,7 +823,7 @@ def _without_pod(about: Mapping[str, Any], namespace: str | None, known: _Known)
             if one.limit_bytes is not None and not about["limit_known"]:
                 facts |= {"limit_bytes": one.limit_bytes, "limit_known": True}
             facts["request_bytes"] = about["request_bytes"] or one.request_bytes
-    evicted = known.objects.evictions.get((namespace, pod))
+    evicted = objects.evictions.get((namespace, pod))
     events = []
     if evicted is not None and evicted[0] is not None:
         events = [Event(evicted[0], "evicted", None, f"Evicted: {evicted[1]}"[:DETAIL_CHARACTERS])]
@@ -921,7 +870,7 @@ def _releases(
     return [(container, time, "release", None, version) for container, time, version in releases(ran, slack)]
 
 
-def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> dict[str, str]:
+def _teams(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
     """Name who is told: of a workload what its pods say, else its Deployment or the like; of its namespace."""
     of_pods: list[tuple[str, str]] = []
     of_workloads: dict[str, str] = {}
@@ -931,7 +880,7 @@ def _teams(objects: Objects, rows: Sequence[_Row], known: _Known) -> dict[str, s
             continue
         name, owner = f"{namespace}/{workload}", objects.teams_of.get((row.about["workload_kind"], namespace, workload))
         of_workloads |= {} if owner is None else {name: owner}
-        teams = (looks[-1].team for looks in known.pods.get((namespace, pod), ()))
+        teams = (looks[-1].team for looks in objects.by_name.get((namespace, pod), ()))
         of_pods += [(name, team) for team in teams if team is not None]
     return {**objects.teams, **of_workloads, **agreed(of_pods)}
 
@@ -951,13 +900,12 @@ def _governed(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
     return {name: says for name, says in found.items() if says is not None}
 
 
-def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known: _Known) -> Report:
+def _report(recording: Recording, objects: Objects, rows: Sequence[_Row]) -> Report:
     matched = [row for row in rows if row.matched]
-    pods = {(row.about["namespace"], row.about["pod"]) for row in matched}
+    unsampled = len(objects.by_name.keys() - {(row.about["namespace"], row.about["pod"]) for row in matched})
     named = [row for row in rows if row.about["pod"] is not None]
-    told = dict.fromkeys(("limits", "restarts", "reasons", "start times", "owners", "versions"), bool(matched))
-    told["versions"] = any(row.about["version"] is not None for row in matched)
-    unsampled = len(set(known.pods) - pods)
+    versions = ["versions"] if any(row.about["version"] is not None for row in matched) else []
+    found = ["limits", "restarts", "reasons", "start times", "owners", *versions] if matched else []
     partial: tuple[str, ...] = ()
     if matched and len(matched) < len(named):
         partial = (f"{len(matched):,} of {len(named):,} containers are in the Kubernetes objects",)
@@ -967,15 +915,15 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row], known:
     return report.joined(
         Report(
             sources=tuple(objects.sources),
-            found=tuple(name for name, there in told.items() if there),
+            found=tuple(found),
             left_out=left_out,
             partial=partial,
-            warnings=() if matched or not known.pods else ("no pod of the Kubernetes objects was sampled",),
+            warnings=() if matched or not objects.pods else ("no pod of the Kubernetes objects was sampled",),
             time_axis=recording.report.time_axis,
             nodes=dict(objects.nodes),
             quotas=dict(objects.quotas),
             ranges=dict(objects.ranges),
             governors=_governed(objects, rows),
-            owners=_teams(objects, rows, known),
+            owners=_teams(objects, rows),
         )
     )
