@@ -71,6 +71,11 @@ def parse_amount(text: str) -> int | None:
     return whole_number(text.strip(), ABSURD_BYTES)
 
 
+def rose(before: int | None, now: int | None) -> bool:
+    """Tell whether a count rose; one that is not known tells nothing."""
+    return before is not None and now is not None and now > before
+
+
 def add_working_set(signals: dict[str, int | float]) -> None:
     """Take from the usage what the kernel gives back first, as cAdvisor, the kubelet and Docker do."""
     if "usage_bytes" in signals and "inactive_file_bytes" in signals:
@@ -359,7 +364,7 @@ def read_procfs(
             if now is not None and limit is not None and now != limit:
                 events.append((key, *Event(at, "limit", now or None)))
             limit = limit if now is None else now
-            if counted_now is not None and kills is not None and counted_now > kills:
+            if rose(kills, counted_now):
                 events.append((key, *Event(at, "oom_kill", limit or None)))
             kills = kills if counted_now is None else counted_now
             # The process's own figures where the cgroup has the same name for its own.

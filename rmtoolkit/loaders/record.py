@@ -29,21 +29,14 @@ if TYPE_CHECKING:
 
 
 ROOT: Final = Path("/sys/fs/cgroup")
-_V1_FILE: Final = "memory.usage_in_bytes"
-_V2_FILE: Final = "memory.current"
-_FILES: Final = {
-    1: (_V1_FILE, "memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.kmem.usage_in_bytes", "memory.stat",
-        "memory.oom_control"),
-    2: (_V2_FILE, "memory.max", "memory.peak", "memory.swap.current", "memory.stat", "memory.events",
-        "memory.pressure"),
-}  # fmt: skip
+PROC: Final = Path("/proc")
 
 
 def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
     """Find the folder of a cgroup's memory files."""
     inner = str(path).strip("/")
     for folder in (Path(path), root / "memory" / inner, root / inner):
-        if version_of(folder):
+        if is_cgroup(folder):
             return folder
     msg = (
         f"Could not record the cgroup {quote_path(path)}: no memory.current (version 2) and no memory.usage_in_bytes "
@@ -53,42 +46,34 @@ def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
     raise RmtoolkitError(msg)
 
 
-def version_of(folder: Path) -> int:
+def is_cgroup(folder: Path) -> bool:
+    """Tell the folder of a memory cgroup of version 2 or 1."""
     try:
-        return 1 if (folder / _V1_FILE).exists() else 2 if (folder / _V2_FILE).exists() else 0
+        return any((folder / name).exists() for name in ("memory.current", "memory.usage_in_bytes"))
     except OSError:
-        return 0
+        return False
 
 
-def cgroup_of(pid: int, root: Path = ROOT, proc: Path = Path("/proc")) -> Path | None:
+def cgroup_of(pid: int, root: Path = ROOT, proc: Path = PROC) -> Path | None:
     """Find the memory cgroup that a process is in."""
-    try:
-        lines = (proc / str(pid) / "cgroup").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return None
-    found = {
-        controllers: path for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
-    }
-    for controllers, path in found.items():
-        if "memory" in controllers.split(","):
-            folder = root / "memory" / path.lstrip("/")
-            return folder if version_of(folder) else None
-    if "" in found and version_of(folder := root / found[""].lstrip("/")):
-        return folder
-    return None
+    lines = _text(proc / str(pid) / "cgroup").splitlines()
+    found = dict(line.split(":", 2)[1:] for line in lines if line.count(":") > 1)
+    of_memory = (f"memory{path}" for controllers, path in found.items() if "memory" in controllers.split(","))
+    inner = next(of_memory, found.get(""))
+    folder = None if inner is None else root / inner.lstrip("/")
+    return folder if folder is not None and is_cgroup(folder) else None
 
 
 def read_cgroup(folder: Path) -> dict[str, int | float]:
-    version = version_of(folder)
-    if not version:
-        return {}
-    texts = {name: text for name in _FILES[version] if (text := _text(folder / name))}
-    if version == 1 and (pressure := _text(_unified(folder) / "memory.pressure")):
-        texts["memory.pressure"] = pressure
+    texts = {name: text for name in linux.CGROUP_FILES if (text := _text(folder / name))}
+    if "memory.usage_in_bytes" in texts and "memory" in (parts := folder.parts):
+        # Beside version 1, version 2 may be mounted for the pressure files.
+        at = len(parts) - 1 - parts[::-1].index("memory")
+        texts["memory.pressure"] = _text(Path(*parts[:at], "unified", *parts[at + 1 :], "memory.pressure"))
     signals = linux.cgroup_signals(texts)
     if "usage_bytes" not in signals:
         return {}
-    if version == 2:  # noqa: PLR2004
+    if "memory.current" in texts:
         # What is above counts too, and version 2 does not say it below.
         above = (linux.parse_amount(_text(one / "memory.max")) for one in folder.parents)
         signals["limit_bytes"] = min((limit for limit in (signals.get("limit_bytes"), *above) if limit), default=0)
@@ -113,34 +98,31 @@ def quota_of(folder: Path | None, root: Path = ROOT) -> float | None:
 
 
 def oom_kills(folder: Path) -> int | None:
-    """Count the processes that the kernel has killed for memory in a cgroup so far."""
-    found = (linux.pairs(_text(folder / name)).get("oom_kill") for name in ("memory.events", "memory.oom_control"))
+    """Count the processes that the kernel has killed for memory in a cgroup so far, or, of `/proc`, on this machine."""
+    names = ("memory.events", "memory.oom_control", "vmstat")
+    found = (linux.pairs(_text(folder / name)).get("oom_kill") for name in names)
     return next((kills for kills in found if kills is not None), None)
 
 
 def process_ids(folder: Path) -> list[int]:
-    try:
-        lists = [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")]
-    except OSError:
-        return []
     # Version 2 writes 0 for a process that this namespace cannot see.
-    return sorted({int(pid) for file in lists for pid in _text(file).split() if pid.isdigit() and pid != "0"})
+    return sorted({int(pid) for pid in _members(folder) if pid.isdigit() and pid != "0"})
 
 
 def is_populated(folder: Path) -> bool | None:
     populated = linux.pairs(_text(folder / "cgroup.events")).get("populated")
     if populated is not None:
         return populated > 0
-    if not (folder / "cgroup.procs").exists():
-        return None
-    return any(_text(file).strip() for file in [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")])
+    return bool(_members(folder)) if (folder / "cgroup.procs").exists() else None
 
 
-def _unified(folder: Path) -> Path:
-    """Beside version 1, version 2 may be mounted for the pressure files."""
-    parts = folder.parts
-    at = len(parts) - 1 - parts[::-1].index("memory") if "memory" in parts else None
-    return Path(*parts[:at], "unified", *parts[at + 1 :]) if at is not None else folder
+def _members(folder: Path) -> list[str]:
+    """List what stands for the processes of a cgroup and of those below it."""
+    try:
+        files = [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")]
+    except OSError:
+        return []
+    return [pid for file in files for pid in _text(file).split()]
 
 
 def _text(file: Path) -> str:
@@ -210,7 +192,6 @@ def processes_of(pids: Sequence[int]) -> list[psutil.Process]:
     return found
 
 
-PROC: Final = Path("/proc")
 #: Adding up the pages of a large process takes long and holds it up: then it is not done again.
 _LONGEST_SHARE: Final = 0.05
 
@@ -233,24 +214,21 @@ class ProcessReader:
     def _one(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
         home = self._proc / str(process.pid)
         if not (self._proc / "self").exists():
-            return self._elsewhere(process)
-        try:
-            status = linux.fields((home / "status").read_text("utf-8", "replace"), linux.STATUS)
-        except OSError:
+            with contextlib.suppress(psutil.Error), process.oneshot():
+                return {"rss_bytes": process.memory_info().rss, "threads": process.num_threads()}, {}
             return None
+        status = linux.fields(_text(home / "status"), linux.STATUS)
         if "rss_bytes" not in status:
-            # A zombie: dead, and not fetched by its parent.
+            # Gone, or a zombie: dead, and not fetched by its parent.
             return None
-        return status | self._descriptors(home), self._rollup(home)
-
-    def _descriptors(self, home: Path) -> dict[str, int]:
-        """Count open files and sockets; only its owner may look."""
         try:
-            return {"descriptors": sum(1 for _ in (home / "fd").iterdir())}
-        except OSError as error:
-            if isinstance(error, PermissionError):
-                self.notes["open files and sockets may not be counted: the process is another user's"] = None
-            return {}
+            # Only its owner may look.
+            status["descriptors"] = sum(1 for _ in (home / "fd").iterdir())
+        except PermissionError:
+            self.notes["open files and sockets may not be counted: the process is another user's"] = None
+        except OSError:
+            pass
+        return status, self._rollup(home)
 
     def _rollup(self, home: Path) -> dict[str, int]:
         if not self._adds_up:
@@ -267,13 +245,6 @@ class ProcessReader:
             self._adds_up = False
             self.notes["smaps_rollup took too long to read again and again: amounts are those of status"] = None
         return linux.fields(text, linux.ROLLUP)
-
-    def _elsewhere(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
-        try:
-            with process.oneshot():
-                return {"rss_bytes": process.memory_info().rss, "threads": process.num_threads()}, {}
-        except psutil.Error:
-            return None
 
 
 def together(
@@ -292,17 +263,16 @@ def together(
         whole = [name for name in names if all(name in part for part in parts)]
         return {name: sum(part[name] for part in parts) for name in whole} | counts
 
-    def share(name: str) -> int:
-        return sum(rollup.get(name, 0) for rollup in rollups)
-
-    anon, shmem = share("pss_anon_bytes"), share("pss_shmem_bytes")
-    mapped = max(share("pss_file_bytes"), *(part.get("file_bytes", 0) for part in parts))
+    anon, shmem, mapped, swap = (
+        sum(rollup.get(f"pss_{what}_bytes", 0) for rollup in rollups) for what in ("anon", "shmem", "file", "swap")
+    )
+    mapped = max(mapped, *(part.get("file_bytes", 0) for part in parts))
     return {
         "rss_bytes": anon + shmem + mapped,
         "anon_bytes": anon,
         "file_bytes": mapped,
         "shmem_bytes": shmem,
-        "swap_bytes": share("pss_swap_bytes"),
+        "swap_bytes": swap,
         **counts,
     }
 
@@ -421,7 +391,7 @@ class Recorder:
         self._limit: int | None = None
         self._kills: int | None = None
         self._alive: bool | None = None
-        self._machine_kills = _machine_kills()
+        self._machine_kills = oom_kills(PROC)
         self._target = find_target(pid, command, cgroup, name)
         #: Counts of kills in the cgroups of the process, with times.
         self._counts: dict[Path, deque[tuple[float, int | None]]] = {}
@@ -483,15 +453,11 @@ class Recorder:
             signals = self._measure_cgroup(folder, stamp / 1000)
         if not signals:
             return {}
-        self._quota_now(folder or next(reversed(self._counts), None))
-        return {"time": stamp, **signals}
-
-    def _quota_now(self, folder: Path | None) -> None:
-        of, read, _ = self._quota
-        now = time.monotonic()
+        folder, now = folder or next(reversed(self._counts), None), time.monotonic()
         # Three files for each folder above it, which hardly ever change.
-        if folder != of or now - read >= _QUOTA_SECONDS:
+        if folder != self._quota[0] or now - self._quota[1] >= _QUOTA_SECONDS:
             self._quota = (folder, now, quota_of(folder))
+        return {"time": stamp, **signals}
 
     def _measure_cgroup(self, folder: Path, now: float) -> dict[str, Any]:
         signals: dict[str, Any] = dict(read_cgroup(folder))
@@ -503,8 +469,7 @@ class Recorder:
             if self._limit is not None and limit != self._limit:
                 self._event("limit", now, limit or None)
             self._limit = limit
-        killed = kills is not None and self._kills is not None and kills > self._kills
-        if killed:
+        if linux.rose(self._kills, kills):
             self._event("oom_kill" if self._limit else "node_oom", now, self._limit or None)
         elif self._alive and not alive:
             self._gone(now)
@@ -556,8 +521,7 @@ class Recorder:
     def _killed(self) -> tuple[str, int | None] | None:
         """Tell whether the kernel has killed in a cgroup of the process: kind of event and limit in force."""
         for folder, counts in self._counts.items():
-            before, now = counts[0][1], oom_kills(folder)
-            if now is not None and before is not None and now > before:
+            if linux.rose(counts[0][1], oom_kills(folder)):
                 limit = int(read_cgroup(folder).get("limit_bytes", 0))
                 return ("oom_kill", limit) if limit else ("node_oom", None)
         return None
@@ -569,10 +533,8 @@ class Recorder:
             # That was the end, and samples since the kernel counted it are of the process that was dying.
             self._rows = [row for row in self._rows if row["time"] < last.time]
             return
-        machine = _machine_kills()
-        hint = machine is not None and self._machine_kills is not None and machine > self._machine_kills
-        self._machine_kills = machine
-        if hint:
+        before, self._machine_kills = self._machine_kills, oom_kills(PROC)
+        if linux.rose(before, self._machine_kills):
             # Version 1 takes the count of kills away with the cgroup.
             detail = "no process is left; about then the kernel killed for memory on this machine"
             self._event("error", now, None, detail)
@@ -637,8 +599,3 @@ class Recorder:
             pl.DataFrame([(0, *event) for event in self._events], schema=EVENTS, orient="row"),
             report,
         )
-
-
-def _machine_kills() -> int | None:
-    """Count the processes that the kernel has killed for memory on this machine, whatever the reason."""
-    return linux.pairs(_text(PROC / "vmstat")).get("oom_kill")
