@@ -82,22 +82,17 @@ class Kubectl(NamedTuple):
             try:
                 # kubectl's own limit comes first: it says more.
                 printed, complaints = process.communicate(timeout=timeout_seconds + 2)
-            except subprocess.TimeoutExpired as error:
-                _kill(process)
+            except BaseException as error:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    process.kill()
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
                 raise KubectlError(shown, f"no answer within {timeout_seconds:g} s", "") from error
-            except BaseException:
-                _kill(process)
-                raise
         if process.returncode != 0:
             raise kubectl_error(shown, complaints.decode("utf-8", "replace").splitlines(), process.returncode)
         return printed
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.kill()
 
 
 def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlError:
@@ -155,11 +150,11 @@ class Sampler:
             if not self.samples and (error.hint or self.failed >= _TRIES):
                 raise
             if self.samples:
-                self._write({"time": now, "kubectl": " ".join(self._source or ()), "error": error.said})
+                self._write(" ".join(self._source or ()), {"error": error.said}, now)
             return
         self.samples += 1
         if answer:
-            self._write({"time": now, "kubectl": " ".join(self._source or ()), **answer})
+            self._write(" ".join(self._source or ()), answer, now)
 
     def look(self) -> None:
         """Look at the pods, and at what made them where that is new; what is refused is written down once."""
@@ -170,8 +165,7 @@ class Sampler:
             self._list("get pods", changed)
             for key, pod in self._pods.items():
                 if key not in now:
-                    gone = {"type": "DELETED", "object": pod}
-                    self._write({"time": _now(), "kubectl": "get pods", "answer": gone})
+                    self._write("get pods", {"answer": {"type": "DELETED", "object": pod}})
             first, self._pods = not self._pods, now
             for resource in ("nodes", "resourcequotas") if first else ():
                 self._list(f"get {resource}", self._objects(resource) or ())
@@ -179,22 +173,22 @@ class Sampler:
 
     def _choose(self) -> dict[str, Any]:
         place = "" if self.everywhere else f"namespaces/{self.namespace}/"
-        source: tuple[str, ...]
-        for version in ("v1beta1", "v1"):
-            source = ("get", "--raw", f"/apis/metrics.k8s.io/{version}/{place}pods")
-            try:
-                answer = self._metrics(source)
-            except KubectlError as error:
-                if not error.missing:
-                    raise
-                continue
-            self._source = source
-            return answer
         where = "--all-namespaces" if self.everywhere else f"--namespace={self.namespace}"
-        source = ("top", "pod", "--containers", where)
-        answer = self._metrics(source)
-        self._source = source
-        return answer
+        api = "/apis/metrics.k8s.io"
+        sources: list[tuple[str, ...]] = [
+            ("get", "--raw", f"{api}/{version}/{place}pods") for version in ("v1beta1", "v1")
+        ]
+        sources.append(("top", "pod", "--containers", where))
+        while True:
+            try:
+                answer = self._metrics(sources[0])
+            except KubectlError as error:
+                if not error.missing or len(sources) == 1:
+                    raise
+                del sources[0]
+            else:
+                self._source = sources[0]
+                return answer
 
     def _metrics(self, source: tuple[str, ...]) -> dict[str, Any]:
         """Ask for memory; an answer without anything new is empty."""
@@ -223,7 +217,7 @@ class Sampler:
         except KubectlError as error:
             if self._refused.get(resource) != error.said:
                 self._refused[resource] = error.said
-                self._write({"time": _now(), "kubectl": f"get {resource}", "without": error.said})
+                self._write(f"get {resource}", {"without": error.said})
             return None
         return [trimmed(kind, item) for _, item, _ in found]
 
@@ -246,20 +240,17 @@ class Sampler:
             self._owners |= wanted | found.keys()
 
     def _list(self, command: str, objects: Iterable[Mapping[str, Any]]) -> None:
-        kept = list(objects)
-        if kept:
-            self._write({"time": _now(), "kubectl": command, "answer": {"kind": "List", "items": kept}})
+        if kept := list(objects):
+            self._write(command, {"answer": {"kind": "List", "items": kept}})
 
-    def _write(self, line: Mapping[str, Any]) -> None:
+    def _write(self, command: str, said: Mapping[str, Any], time: str | None = None) -> None:
         """Append one whole line, and see to it that it is on the disk."""
-        rest = memoryview(msgspec.json.encode(line) + b"\n")
+        rest = memoryview(msgspec.json.encode({"time": time or _now(), "kubectl": command, **said}) + b"\n")
         while rest:
             rest = rest[self.stream.write(rest) :]
-        try:
+        # A pipe has no disk.
+        with suppress(OSError):
             os.fsync(self.stream.fileno())
-        except OSError:
-            # A pipe has no disk.
-            return
 
 
 def _now() -> str:
@@ -277,8 +268,7 @@ def _json(command: tuple[str, ...], printed: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        said = "an answer that is no JSON object"
-        raise KubectlError(" ".join(command), said, "")
+        raise KubectlError(" ".join(command), "an answer that is no JSON object", "")
     return content
 
 
@@ -352,7 +342,7 @@ def record_kubectl(
     rmtoolkit.exceptions.RmtoolkitError: Could not write 'week.txt': the name must end in .jsonl, .ndjson, ...
     """
     target = Path(path)
-    every, looks = parse_duration(interval).total_seconds(), parse_duration(objects_interval).total_seconds()
+    every, looks = (parse_duration(given).total_seconds() for given in (interval, objects_interval))
     until = None if duration is None else parse_duration(duration).total_seconds()
     if namespace is not None and (all_namespaces or not _LABEL.fullmatch(namespace)):
         why = "give a namespace or all of them, not both" if all_namespaces else f"{quote(namespace)} is no namespace"
