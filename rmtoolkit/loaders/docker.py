@@ -658,9 +658,9 @@ def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
         return _timestamps.instants([stamp for stamp, _ in own], (log.rows[0].line, own[0][1]), asked)
     ticks = log.rows[-1].tick + 1
     if log.marks:
-        lines, stamps, texts = zip(*log.marks, strict=True)
+        lines, stamps = [line for line, _, _ in log.marks], [stamp for _, stamp, _ in log.marks]
         several = len(lines) > 1 or ticks == 1
-        instants, axis = _timestamps.instants(stamps if several else stamps[:1], (lines[0], texts[0]), asked)
+        instants, axis = _timestamps.instants(stamps if several else stamps[:1], (lines[0], log.marks[0][2]), asked)
         if several:
             # `date` may stand after its table.
             after = log.rows[0].line < lines[0] and log.rows[-1].line < lines[-1]
