@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
 
 
-_ROWS: Final = 1 << 16
 #: Instants that nanoseconds since 1970 can tell: what lies beyond is a zero or an overflow of some clock.
 CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))
 
@@ -115,11 +114,14 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
         *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),
         timeless=pl.col("time").is_null().sum(),
     ).row(0, named=True)
-    frame = frame.with_columns(
-        _as_signal(name, frame, pl.when(real[name]).then(pl.col(name)) if unsound else pl.col(name))
-        for name in present
-        if (unsound := counts[f"{name} infinite"] + counts[f"{name} unreal"]) or frame.schema[name] != SAMPLES[name]
-    )
+    for name in present:
+        value = pl.col(name)
+        if counts[f"{name} infinite"] + counts[f"{name} unreal"]:
+            value = pl.when(real[name]).then(value)
+        elif frame.schema[name] == SAMPLES[name]:
+            continue
+        whole = frame.schema[name].is_float() and SAMPLES[name] == pl.Int64
+        frame = frame.with_columns((value.round() if whole else value).cast(SAMPLES[name]).alias(name))
     if counts["timeless"]:
         frame = frame.filter(pl.col("time").is_not_null())
     valued = frame.select(pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in present)))
@@ -132,11 +134,6 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     }
     frame = frame.filter(valued.to_series()) if empty_rows else frame
     return frame, {reason: count for reason, count in left_out.items() if count}
-
-
-def _as_signal(name: str, frame: pl.DataFrame, value: pl.Expr) -> pl.Expr:
-    whole = value.round() if frame.schema[name].is_float() and SAMPLES[name] == pl.Int64 else value
-    return whole.cast(SAMPLES[name]).alias(name)
 
 
 def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
@@ -298,25 +295,8 @@ def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFra
 
 def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell the median time between two samples of each container, in milliseconds."""
-    container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
-    starts = run_starts(samples["container_id"])
-    ends = np.append(starts[1:], len(container)) - 1
-    median = np.zeros(len(starts))
-    several = np.flatnonzero(ends > starts)
-    # Some containers at a time, whose steps fit into a processor's cache.
-    for some in np.split(several, np.flatnonzero(np.diff(starts[several] // _ROWS)) + 1) if len(several) else ():
-        first = starts[some[0]]
-        steps = np.diff(time[first : ends[some[-1]] + 1])
-        begins, stops = starts[some] - first, ends[some] - first
-        # Stretches of the steps within a container, and between them the steps into the next one, left out.
-        bounds = np.column_stack([begins, stops]).ravel()[:-1]
-        low, high = (extreme.reduceat(steps, bounds)[::2] for extreme in (np.minimum, np.maximum))
-        median[some] = low
-        for place in np.flatnonzero(low != high):
-            median[some[place]] = np.median(steps[begins[place] : stops[place]])
-    counts = ends - starts + 1
-    frame = pl.DataFrame({"container_id": container[starts], "step": median, "samples": counts})
-    return frame.with_columns(pl.when(pl.col("samples") > 1).then("step"))
+    step = pl.col("time").to_physical().diff().median()
+    return samples.group_by("container_id", maintain_order=True).agg(step=step, samples=pl.len().cast(WHOLE))
 
 
 @cache
@@ -774,11 +754,8 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         ]
         if any(len(curves) > 1 and any_contradicts(curves) for curves in held):
             lost += [row for part in parts[:-1] for row in part["row"]]
-    return (
-        (samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row"), len(lost))
-        if lost
-        else (samples, 0)
-    )
+    kept = samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row") if lost else samples
+    return kept, len(lost)
 
 
 def place_names(sources: Iterable[str]) -> dict[str, str]:
@@ -828,22 +805,17 @@ def search_runs(
 
 def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime | pl.Expr) -> pl.DataFrame:
     """Give containers the limits and requests they had at an instant, or each at its own, a column of the events."""
+    held = pl.col("time") <= end
     for kind in ("limit", "request"):
         column = f"{kind}_bytes"
-        changes = events.filter(pl.col("kind") == kind)
-        then = (
-            changes.filter(pl.col("time") <= end)
-            .group_by("container_id", maintain_order=True)
-            .agg(pl.col("value_bytes").last().alias("then"), pl.lit(value=True).alias("set"))
+        changes = events.filter(pl.col("kind") == kind, held.is_not_null()).group_by("container_id")
+        then = changes.agg(then=pl.col("value_bytes").filter(held).last(), set=held.any())
+        containers = beside(containers, then, "container_id").with_columns(
+            pl.when(pl.col("set").is_null()).then(column).otherwise("then").alias(column),
+            # What was set only later says nothing about what held before.
+            *([pl.col("limit_known") & pl.col("set").fill_null(value=True)] if kind == "limit" else []),
         )
-        later = changes.filter(pl.col("time") > end).select("container_id", later=pl.lit(value=True)).unique()
-        containers = beside(beside(containers, then, "container_id"), later, "container_id")
-        # What was set only later says nothing about what held before.
-        unknown = pl.col("set").is_null() & pl.col("later").is_not_null()
-        containers = containers.with_columns(
-            pl.when(pl.col("set") | unknown).then("then").otherwise(column).alias(column),
-            *([(pl.col("limit_known") & ~unknown).alias("limit_known")] if kind == "limit" else []),
-        ).drop("then", "set", "later")
+        containers = containers.drop("then", "set")
     return containers
 
 
@@ -950,9 +922,9 @@ TOPS: Final = ("live", "slack", "kept", "outside", "cache")
 
 
 def edges(samples: pl.DataFrame) -> pl.DataFrame:
-    """Give the upper edges of the layers of one container at every sample, from the bottom up, by the colour of each.
+    """Give the upper edges of one container's layers at every sample; null where an edge's own signal was not scraped.
 
-    An edge is null where its own signal was not scraped; what bounds it is taken from the scrape before in its `life`.
+    What bounds it is taken from the scrape before in its `life`.
     """
     own = {
         "live": pl.col("allocated_bytes"),
@@ -964,8 +936,13 @@ def edges(samples: pl.DataFrame) -> pl.DataFrame:
     there = samples.select(signal.is_not_null().alias(name) for name, signal in own.items())
     filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
     heap = pl.sum_horizontal("live_bytes", "slack_bytes")
-    heaps = {"live": pl.col("live_bytes"), "slack": heap, "kept": heap + pl.col("kept_bytes")}
-    tops = apart(filled).select(**heaps, outside="anon_bytes", cache="working_set_bytes")
+    tops = apart(filled).select(
+        live="live_bytes",
+        slack=heap,
+        kept=heap + pl.col("kept_bytes"),
+        outside="anon_bytes",
+        cache="working_set_bytes",
+    )
     return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
 
 
