@@ -53,7 +53,7 @@ from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 _NAMED: Final = dict.fromkeys(("namespace", "pod", "container"), pl.String())
@@ -150,7 +150,10 @@ def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl
     if marks.is_empty():
         return _counted_on(rows, log, asked, "snapshots")
     times, axis = _instants(marks, log, asked)
-    if marks.height == 1 and _comes_again(rows, marks["number"][0]):
+    below = pl.col("number") > marks["number"][0]
+    # There are several snapshots below the only time stamp, or above it.
+    again = pl.struct("container_id", below=below).is_duplicated().any()
+    if marks.height == 1 and rows.select(again).item():
         known = asked._replace(time=_timestamps.as_datetime(times[0]))
         rows, failures, _ = _counted_on(rows, log, known, "snapshots under one time stamp")
         one = "assumed: the one time stamp is that of the first snapshot"
@@ -162,12 +165,6 @@ def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl
     strategy: Literal["forward", "backward"] = "forward" if after else "backward"
     rows, failures = (some.join_asof(marked, on="number", strategy=strategy) for some in (rows, log.failures))
     return rows, failures, axis
-
-
-def _comes_again(rows: pl.DataFrame, mark: int) -> bool:
-    """Tell whether there are several snapshots below the only time stamp, or above it."""
-    below = pl.col("number") > mark
-    return bool(rows.select(pl.struct("container_id", below=below).is_duplicated().any()).item())
 
 
 def _says(ids: pl.Series, log: Log) -> tuple[int, bool]:
@@ -339,20 +336,16 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     return Log(rows, failures, marks, known, None if is_exact else MI, left_out, stray[0] if stray else None, notes)
 
 
-def _why(failure: str) -> str:
-    """Say what helps against an error of kubectl."""
-    if "NotFound" in failure:
-        return "kubectl top found no such pod or node; check its name, and name the namespace with -n."
-    if "unknown flag" in failure or "unknown shorthand" in failure:
-        return "This kubectl does not know the flag; leave it out."
-    return "kubectl printed only errors; it needs metrics-server and the right to read its metrics."
-
-
 def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
     """Say what is there instead of rows."""
-    failures = frame.filter(pl.col("kind") == Line.FAILURE)["text"]
+    first = next(iter(frame.filter(pl.col("kind") == Line.FAILURE)["text"]), "")
+    why = "kubectl printed only errors; it needs metrics-server and the right to read its metrics."
+    if "NotFound" in first:
+        why = "kubectl top found no such pod or node; check its name, and name the namespace with -n."
+    elif "unknown flag" in first or "unknown shorthand" in first:
+        why = "This kubectl does not know the flag; leave it out."
     for kind, hint in (
-        (Line.FAILURE, _why(failures[0]) if len(failures) else ""),
+        (Line.FAILURE, why),
         (Line.EMPTY, "kubectl top found no pods; name the namespace with -n, or use -A."),
         (Line.NODE, "These are nodes; log kubectl top pod --containers."),
         (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),
@@ -412,17 +405,12 @@ _FEWEST_CELLS: Final = 3
 _MOST_MEBIBYTES: Final = 1 << 22
 
 
-def looks_like_csv(text: str) -> bool:
-    """Tell whether lines are CSV made of `kubectl top`."""
-    return _columns(text) is not None
-
-
 def _split(line: str, delimiter: str) -> list[str]:
     return [cell.strip("\"' \t") for cell in line.strip().split(delimiter)]
 
 
-def _columns(text: str) -> tuple[str, dict[str, int]] | None:
-    """Tell what parts the cells and which column is what: nothing where rows stand as kubectl prints them."""
+def csv_columns(text: str) -> tuple[str, dict[str, int]] | None:
+    """Tell of CSV made of `kubectl top` what parts the cells and which column is what; None where it is none."""
     lines = text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT)
     head = [line for line in lines if line.strip()][:_LOOK_AT]
     for delimiter in DELIMITERS:
@@ -455,7 +443,7 @@ def _by_header(cells: list[str]) -> dict[str, int]:
 
 def _as_table(text: str, path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]]:
     """Write CSV line by line as kubectl's own table; exact amounts as `kubectl get pods.metrics.k8s.io` does."""
-    if (columns := _columns(text)) is None:
+    if (columns := csv_columns(text)) is None:
         return text, ()
     delimiter, roles = columns
     lines = text.split("\n")
@@ -546,8 +534,8 @@ class _Found:
             self.first_left_out = (line, text)
 
 
-def read_documents(text: str, path: str | os.PathLike[str]) -> tuple[_Found, Log | None]:
-    """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like; None without metrics."""
+def read_documents(text: str, path: str | os.PathLike[str], namespace: str | None) -> Iterator[tuple[Log, str | None]]:
+    """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like, with their namespace."""
     found = _Found()
     for table, part in enumerate(parts(text)):
         if part.damaged:
@@ -566,16 +554,13 @@ def read_documents(text: str, path: str | os.PathLike[str]) -> tuple[_Found, Log
             said = "Kubernetes objects without metrics"
             raise ReadError.at(path, found=said, expected=_METRICS_OBJECTS, hint=_BESIDE)
         raise ReadError.at(path, found=what, expected=_METRICS_OBJECTS, line=line, hint=_RAW)
-    log = Log(
-        rows,
-        pl.DataFrame(found.failures, schema=FAILURES, orient="row"),
-        stamps=found.stamps,
-        left_out=found.left_out,
-        first_left_out=found.first_left_out,
-        notes=tuple(dict.fromkeys(found.notes)),
-        objects=found.objects,
-    )
-    return found, log if rows.height else None
+    if rows.height:
+        failures = pl.DataFrame(found.failures, schema=FAILURES, orient="row")
+        log = Log(rows, failures, stamps=found.stamps, left_out=found.left_out, first_left_out=found.first_left_out)
+        yield replace(log, notes=tuple(dict.fromkeys(found.notes)), objects=found.objects), namespace
+    if found.tables:
+        log = read_table("\n".join(found.tables), path, containers=True)
+        yield replace(log, objects=Objects() if rows.height else found.objects), found.namespace or namespace
 
 
 def _between(text: str, line: int, found: _Found) -> None:
@@ -590,9 +575,7 @@ def _between(text: str, line: int, found: _Found) -> None:
         found.leave_out("lines that are no JSON", line, text)
 
 
-def _document(document: Any, line: int, table: int, found: _Found) -> None:  # noqa: ANN401 - any JSON
-    if not isinstance(document, dict):
-        return
+def _document(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
     if isinstance(document.get("kubectl"), str):
         _recorded(document, line, table, found)
         return
@@ -603,11 +586,7 @@ def _document(document: Any, line: int, table: int, found: _Found) -> None:  # n
     for item in listed if isinstance(listed, list) else ():
         if not isinstance(item, dict):
             found.leave_out("items that are no pod metrics", line, repr(item)[:_SHOWN])
-    _items(document, line, table, found)
-
-
-def _items(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
-    """Sort objects into metrics of pods, other objects that are of use, and the rest."""
+    # Metrics of pods, other objects that are of use, and the rest.
     for kind, item, gone in items(document):
         if isinstance(item.get("containers"), list) and kind in ("", "PodMetrics"):
             _pod(item, line, table, found)
@@ -657,23 +636,15 @@ def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
 
 
 def _read_amounts(found: _Found) -> pl.DataFrame:
-    """Read the amounts of all rows at once: nearly all are in Ki."""
     frame = pl.DataFrame(found.rows, schema=_TEXTS, orient="row")
-    frame = frame.with_columns(_amounts_json(frame[name]).alias(f"{name}_bytes") for name in ("memory", "swap"))
-    unread = frame.filter(pl.col("memory_bytes").is_null())
-    for line, text in unread.select("number", "memory").iter_rows():
+    for name in ("memory", "swap"):
+        # Nearly all are in Ki, which is read at once.
+        quick = pl.col(name).str.extract(_KIBIBYTES).cast(pl.Int64) * 1024
+        rest = pl.when(quick.is_null()).then(name).map_elements(quantity, return_dtype=pl.Int64)
+        frame = frame.with_columns(pl.coalesce(quick, rest).alias(f"{name}_bytes"))
+    for line, text in frame.filter(pl.col("memory_bytes").is_null()).select("number", "memory").iter_rows():
         found.leave_out(_UNREADABLE, line, text[:_SHOWN])
-    return conform(frame.filter(pl.col("memory_bytes").is_not_null()), ROWS)
-
-
-def _amounts_json(texts: pl.Series) -> pl.Series:
-    quick = texts.str.extract(_KIBIBYTES).cast(pl.Int64) * 1024
-    rest = texts.filter(quick.is_null()).drop_nulls().unique()
-    read = pl.DataFrame(
-        {"text": rest, "bytes": [quantity(text) for text in rest]}, {"text": pl.String, "bytes": pl.Int64}
-    )
-    other = texts.alias("text").to_frame().join(read, on="text", how="left", maintain_order="left")["bytes"]
-    return pl.select(pl.coalesce(quick, other)).to_series()
+    return conform(frame.drop_nulls("memory_bytes"), ROWS)
 
 
 def _written(value: object) -> str | None:
@@ -744,22 +715,15 @@ def read_kubectl_top(
     """
     text, notes = read_text(path, expected="the output of kubectl top pod")
     asked = Asked(path, time, interval, timezone)
-    logs: list[tuple[Log, str | None]] = []
     if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
-        found, metrics = read_documents(text, path)
-        if metrics is not None:
-            logs.append((metrics, namespace))
-        if found.tables:
-            log = read_table("\n".join(found.tables), path, containers=True)
-            objects = Objects() if logs else found.objects
-            logs.append((replace(log, objects=objects), found.namespace or namespace))
+        logs = list(read_documents(text, path, namespace))
     else:
         wrapped = unwrap(text)
         if wrapped is not None:
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
         text, written = _as_table(text, path)
         log = read_table(text, path, containers=containers)
-        logs.append((replace(log, notes=(*written, *log.notes)), namespace))
+        logs = [(replace(log, notes=(*written, *log.notes)), namespace)]
     recording = concat(
         put_together(log, asked, notes=notes, namespace=place, workload_pattern=workload_pattern) for log, place in logs
     )
