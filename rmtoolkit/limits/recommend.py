@@ -132,7 +132,8 @@ def reason(case: _Case) -> str:
         seconds, kernel, moved = need.history_seconds or 0.0, need.need_of == "kernel peak", limit != need.limit_bytes
         unseen = need.history_seconds is None
         few = not unseen and seconds < risk.SHORTEST.total_seconds()
-        guess = first(first_guess=few, short=(case.week_limit or limit) < limit)
+        week = case.week_limit or limit
+        guess = first(first_guess=few, short=moved and week < limit)
         above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
         full, flat = _fills_node(need, limit), need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE
         names = [
@@ -146,7 +147,11 @@ def reason(case: _Case) -> str:
             ),
             first(startup=known and settled is not None and startup > 1.1 * settled and startup >= 0.95 * peak),
             killed,
-            guess or first(no_week=not unseen and seconds < _WEEK_SECONDS / 1.02),
+            guess
+            or first(
+                lower_later=not (unseen or moved or above) and seconds < _FIRST_GUESS and week <= (1 - _LOWER) * limit,
+                no_week=not unseen and seconds < _WEEK_SECONDS / 1.02,
+            ),
             first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
             first(climbs=need.climbing and need.base_bytes and needed and case.climb_a_month >= _SMALL),
             first(hot=(need.hot_ratio or 0.0) > _HOT),
@@ -402,7 +407,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
-    week_limit = None if target is None or limit != target else _after_a_week(need, ask)
+    week_limit = _after_a_week(need, ask) if target is not None and limit in {target, need.limit_bytes} else None
     said = Advised(
         action=action,
         recommended_request_bytes=request,

@@ -131,6 +131,17 @@ def test_a_short_history_says_what_a_week_would_give() -> None:
     assert "It rests on" not in str(only(rm.recommend_limits(samples(steady(14))))["reason"])
 
 
+@pytest.mark.parametrize(("hours", "limit", "said"), [(6, 4096, True), (6, 210, False), (30, 4096, False)])
+def test_a_high_limit_is_kept_for_a_day_and_the_reason_says_so(hours: int, limit: int, said: bool) -> None:
+    """Before a day was seen no limit is lowered: the reason tells what a week like it would be enough for."""
+    values = steady(2, 200, step=60, rough=0.002)[: hours * 60]
+    row = only(rm.recommend_limits(samples(values, step=60, limit_bytes=limit * MIB)))
+    assert ("no limit is lowered before a day was seen" in str(row["reason"])) == said
+    if said:
+        assert (row["action"], row["recommended_limit_bytes"]) == ("none", limit * MIB)
+        assert int(str(row["reason"]).split("of similar data: ")[1].split(" Mi")[0]) < 300
+
+
 def test_costs_are_those_of_the_request_times_the_pods() -> None:
     """Two pods with 1 GiB requested at 1 per GiB and hour."""
     frames = [samples(steady(14), pod=pod, request_bytes=1024 * MIB, limit_bytes=1024 * MIB) for pod in ("a", "b")]
