@@ -223,6 +223,23 @@ def test_diff_ignores_addresses_and_moved_lines(tmp_path: Path) -> None:
         rm.diff(a, b, by="module")
 
 
+def test_what_one_of_two_profiles_does_not_know_has_no_difference(tmp_path: Path) -> None:
+    """A picture has no peak: nobody knows how much more there was; of what it has not at all there was nothing."""
+    (tmp_path / "a.pb").write_bytes(makers.pprof([(LEAK, [1, 100]), (CACHE, [2, 200])]))
+    (tmp_path / "b").write_bytes(makers.heaptrack([["billing::put", "main"]], [(16, 0)], ["+ 0", "+ 0", "- 0"]))
+    picture, whole = rm.read_pprof(tmp_path / "a.pb"), rm.read_heaptrack(tmp_path / "b")
+    for pair in ((picture, whole), (whole, picture)):
+        table = rm.diff(*pair)
+        assert table.height == 3
+        assert (
+            table.select("live_bytes_before", "live_bytes_after", "live_bytes_change").null_count().row(0) == (0,) * 3
+        )
+        assert (
+            table.select("peak_bytes_before", "peak_bytes_after", "peak_bytes_change").null_count().row(0) == (3,) * 3
+        )
+    assert rm.diff(whole, whole).height == 0
+
+
 def test_the_most_between_two_stamps_is_kept(tmp_path: Path) -> None:
     """Also of what was freed before the second: from nothing, and back to nothing."""
     file = tmp_path / "recording"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders.prometheus import _discover, _fetch
 from rmtoolkit.loaders.prometheus._decode import TWICE, Decoded
 from rmtoolkit.loaders.prometheus._merge import (
@@ -618,6 +618,20 @@ def test_containers_of_one_name_are_parted_by_the_label_that_differs(
     assert found["working_set_bytes"].to_list() == [FLAT, LEAK]
     assert recording.report.left_out == {}
     assert "told apart by the label" in " ".join(recording.report.warnings)
+
+
+def test_no_more_than_four_labels_part_containers(prom: Prom) -> None:
+    """Six pods, each of them twice, and each told apart by a label of its own: the last two are said to be mixed."""
+    both = [
+        prom.series(
+            WORKING_SET, level, labels={"namespace": "shop", "pod": f"db-{at}", "container": "db", f"site{at}": to}
+        )
+        for at in range(6)
+        for to, level in (("eu", FLAT), ("us", LEAK))
+    ]
+    with pytest.warns(RmtoolkitWarning, match="2 containers of one name .* and no label tells them apart"):
+        recording = prom.read(*both)
+    assert " ".join(recording.report.warnings).count("told apart by the label") == 4
 
 
 def test_facts_go_with_the_container_that_has_their_label(prom: Prom) -> None:
