@@ -206,6 +206,23 @@ def test_a_second_pull_fetches_the_overlap_only_and_changes_nothing(server: Prom
     assert {file: file.read_bytes() for file in lake.files()} == before
 
 
+def test_events_that_a_server_does_not_tell_again_stay(server: Prometheus, lake: rm.Lake) -> None:
+    """Another pull knows all events of its stretch, unless a part of the answers did not come."""
+    pulled(server, lake)
+    first = lake.recording().events
+    assert {"start", "oom_kill"} <= set(first["kind"])
+    silent = "no series, and it says so"
+
+    def facts(seen: Seen) -> str | None:
+        asked = seen.body + seen.path.encode()
+        return silent if b"kube_" in asked and b"count+by" not in asked else None
+
+    with Proxy(server.url, facts) as between, pytest.warns(RmtoolkitWarning, match="no store answers"):
+        pulled(between, lake)
+    assert between.faults[silent]
+    assert lake.recording().events.equals(first)
+
+
 @pytest.mark.usefixtures("pieces")
 def test_a_lake_grows_with_each_pull(server: Prometheus, lake: rm.Lake) -> None:
     """Pulled at odd moments, forwards and then further back, the lake has what one pull would give."""
