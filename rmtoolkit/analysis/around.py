@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import Advice, Evidence, Layer, Statistic
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.records import Level, Opinion, VerdictRow
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What is known when a cause is looked for: the lives of each container, and how they were named so far."""
 
     lives: Sequence[Sequence[Opinion]]
@@ -36,8 +36,7 @@ class Seen:
         return max((self.main.end_level(name) or 0.0 for name in names), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(Struct, frozen=True):
     """One cause around the heap."""
 
     cause: Cause

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family

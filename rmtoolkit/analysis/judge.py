@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, structs
 
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit._tables import conform, last_layers, run_starts
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     Also = Callable[[Recording, pl.DataFrame], dict[str, pl.DataFrame]]
 
 
-class Instance(NamedTuple):
+class Instance(Struct, frozen=True):
     container_id: int
     cluster: str | None
     namespace: str | None
@@ -219,8 +220,7 @@ def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
     return 2 if known or "restarts" in block.recording.report.found else 1
 
 
-@dataclass(frozen=True, slots=True)
-class Assessed:
+class Assessed(Struct, frozen=True):
     """What the samples of a block were reduced to; the samples themselves are no longer needed."""
 
     #: The block, without its samples.
@@ -300,7 +300,7 @@ def assess_block(
         findings,
         completeness,
         last,
-        {row[0]: Instance(*row) for row in recording.containers.select(Instance._fields).iter_rows()},
+        {row[0]: Instance(*row) for row in recording.containers.select(Instance.__struct_fields__).iter_rows()},
         opinions,
         {container: pool_lives(lives) for container, lives in opinions.items()},
         {container: (samples, expected) for container, samples, expected in counts},
@@ -311,7 +311,7 @@ def assess_block(
     )
 
 
-_REJECTED: Final = tuple(records.columns_of(records.Rejected))
+_REJECTED: Final = records.Rejected.__struct_fields__
 #: Stretches that a container's history is cut into: an hour each in a week.
 STRETCHES: Final = 168
 
@@ -472,8 +472,7 @@ FORECAST: Final = pl.Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TimeToLimit:
+class TimeToLimit(Struct, frozen=True):
     """When a container reaches its limit."""
 
     outlook: Outlook
@@ -486,8 +485,7 @@ class TimeToLimit:
     capped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Struct, frozen=True):
     #: Bytes per day, their standard error, and that of how many more they may be.
     per_day: float
     error_per_day: float
@@ -537,9 +535,9 @@ def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | No
     whole = main.readings[Signal.FOOTPRINT]
     beside = max(whole.top - growth.level_bytes, 0.0)
     if last.life.ended == Ending.RUNNING and last.life.last_bytes is not None:
-        return replace(growth, level_bytes=max(last.life.last_bytes - beside, 0.0))
+        return structs.replace(growth, level_bytes=max(last.life.last_bytes - beside, 0.0))
     begun = max(whole.begun - beside, 0.0)
-    return replace(growth, level_bytes=begun)
+    return structs.replace(growth, level_bytes=begun)
 
 
 def look_ahead(

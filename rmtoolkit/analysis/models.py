@@ -6,14 +6,13 @@ Each shape, bounded or growing, is a small family of straight least-squares prob
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, structs
 
 from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
@@ -257,8 +256,7 @@ _CENTRED: Final = 1000
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """Signals in equal bins of their life's time: a row per life and signal."""
 
     #: `life_row` (row of the lives table), `signal`, `samples`, `filled` (share of bins with a sample).
@@ -314,8 +312,7 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Bins:
+class _Bins(Struct, frozen=True):
     """Stretches of samples that fall into one bin."""
 
     first: NDArray[np.int64]
@@ -458,8 +455,7 @@ _SPARSE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bank:
+class Bank(Struct, frozen=True):
     #: Bin centres, 0 to 1.
     time: Array
     #: Orthonormal bases, each orthogonal to the constant: the first term of every shape (zeros for the constant), then
@@ -663,8 +659,7 @@ FRESH: Final = 3
 _CHUNK_ROWS: Final = 150
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """What the competition says about each row; all arrays have one entry a row."""
 
     #: Probabilities of the three kinds; they sum to 1.
@@ -723,7 +718,7 @@ def compete(values: Array, given: Given) -> Fit:
         return _compete(values, 0.0, cost, meter, given)
     order = np.argsort(np.concatenate([cut for cut, _ in parts]))
     return Fit(
-        **{name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__dataclass_fields__}
+        **{name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__struct_fields__}
     )
 
 
@@ -997,7 +992,7 @@ def fit_rows(
     """Fit rows: floors of teeth on fewer bins, and without their cycle or over the work done where that says more."""
     over, values = values, values.copy()
     place = np.flatnonzero(fitted)
-    names = Fit.__dataclass_fields__
+    names = Fit.__struct_fields__
 
     def fit_to(rows: NDArray[np.int64], curves: Array, **other: Array) -> Fit:
         return compete(curves, given.at(rows)._replace(**other))
@@ -1027,7 +1022,7 @@ def fit_rows(
             found = fit_to(rows, thin, filled=np.minimum(given.filled[rows], teeth[rows] / width))
             whole, few = np.linspace(0, 1, bins), np.linspace(0, 1, width)
             curves = np.array([np.interp(whole, few, line) for line in found.fitted])
-            replace(rows, dataclasses.replace(found, fitted=curves))
+            replace(rows, structs.replace(found, fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < th.TEETH))
     meter = th.NOISE_SHARE * np.abs(given.level[rows])
     rest, share = remove(values[rows], meter)
@@ -1060,7 +1055,7 @@ def _over_work(values: Array, work: Array, given: Given) -> tuple[Array, Fit]:
     over = np.array([np.interp(index, line, mine) for line, mine in zip(done, values, strict=True)])
     found = compete(over, given)
     curves = np.array([np.interp(line, index, mine) for line, mine in zip(done, found.fitted, strict=True)])
-    return over, dataclasses.replace(found, fitted=curves)
+    return over, structs.replace(found, fitted=curves)
 
 
 def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:

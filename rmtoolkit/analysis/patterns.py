@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
+
+from msgspec import Struct
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import remedies
@@ -81,8 +82,7 @@ _LEVELS_OFF: Final = "levels off"
 _ALL: Final = frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
 
 
-@dataclass(frozen=True, slots=True)
-class PatternEntry:
+class PatternEntry(Struct, frozen=True):
     """What is said of one pattern where it is no leak, and what it allows."""
 
     #: The end of the headline: "it does not leak: ...".
@@ -206,8 +206,7 @@ def _part(layer: Layer, what: str) -> Clause:
     return lambda _, main: f"{memory(main.amount(layer))} of its {memory(main.whole_bytes)} {what}"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """One kind of thing that is held."""
 
     signal: Signal

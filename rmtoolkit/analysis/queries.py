@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
@@ -36,8 +37,7 @@ _DAY_SECONDS: Final = 86_400
 _LAG_SECONDS: Final = (3_600, _DAY_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     #: What its graph shows.
     shows: str
     #: The expression, to be pasted into Grafana or Prometheus.
@@ -53,8 +53,7 @@ class Watched(StrEnum):
     GAUGES = "AllocatorGaugesOutOfOrder"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(Struct, frozen=True):
     """One rule: what is true of a workload when it fires, and how long it has to be."""
 
     watched: Watched

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct, structs
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
@@ -25,8 +25,8 @@ _STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean()
 
 
 def columns_of(record: type) -> dict[str, pl.DataType]:
-    of = {one.name: str(one.type).removesuffix(" | None") for one in fields(record)}
-    return {name: _STORED.get(kind, pl.String()) for name, kind in of.items()}
+    told = record.__annotations__.items()
+    return {name: _STORED.get(kind.removesuffix(" | None"), pl.String()) for name, kind in told}
 
 
 class Says(StrEnum):
@@ -118,8 +118,7 @@ def rejected(check: str) -> str:
     return _REJECTED + check
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """One piece of evidence: what it says to people, and the same for programs; where it can, with an 80 % interval."""
 
     says: Says
@@ -181,8 +180,7 @@ class Evidence:
         return self.statistic.startswith(_REJECTED)
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
+class Ahead(Struct, frozen=True):
     per_day_bytes: float | None = None
     error_bytes: float | None = None
     level_bytes: float | None = None
@@ -197,8 +195,7 @@ class Ahead:
     watched_hours: float | None = None
 
 
-@dataclass(kw_only=True, slots=True)
-class VerdictRow:
+class VerdictRow(Struct, kw_only=True):
     """A row of verdicts, filled as it is found out: first what is, then the evidence, then the words."""
 
     cluster: str | None
@@ -289,7 +286,7 @@ VERDICTS: Final = pl.Schema(list(_ROW.items())[: list(_ROW).index("headline")])
 def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     found = list(rows)
     columns: dict[str, Any] = {name: [getattr(row, name) for row in found] for name in schema}
-    columns["ahead"] = [None if row.ahead is None else asdict(row.ahead) for row in found]
+    columns["ahead"] = [None if row.ahead is None else structs.asdict(row.ahead) for row in found]
     # All pieces stand in one frame that is then cut: a dict for each takes far longer.
     told = attrgetter(*_PIECE)
     every = [(at, *told(piece)) for at, row in enumerate(found) for piece in row.evidence]
@@ -301,8 +298,7 @@ def frame_of(rows: Iterable[VerdictRow], schema: Mapping[str, pl.DataType]) -> p
     return pl.DataFrame(columns, schema=schema)
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(Struct, frozen=True):
     """What `validate` does not accept as evidence: its check, the signal, and a sentence."""
 
     check: str
@@ -340,8 +336,7 @@ class Halt(StrEnum):
     SLOWING = "slowing"
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(Struct, frozen=True):
     """From one start of a container to its end; the columns of `lives` that a verdict needs."""
 
     #: Of the lives table.
@@ -369,8 +364,7 @@ class Life:
         return self.seconds / 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """Where one signal of a life was, in its own unit."""
 
     signal: Signal
@@ -395,8 +389,7 @@ class Level:
         return (self.middle_level - self.early_level) / max(self.end_level - self.early_level, 1e-9)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading(Level):
+class Reading(Level, frozen=True):
     """One signal of one life with its shape and the models that explain it."""
 
     #: Probabilities of the three kinds; of `unresolved` only just begun.
@@ -489,24 +482,23 @@ class Reading(Level):
         return self.early_peak >= max(th.SPIKE_RATIO * max(self.settled, 1.0), th.ABOVE_LATER * self.late_peak)
 
 
-@dataclass(slots=True)
-class Opinion:
+class Opinion(Struct):
     life: Life
     #: Of the signal it is judged by; None when there are too few samples.
     reading: Reading | None = None
     #: Of signals whose growth is looked at.
-    readings: Mapping[Signal, Reading] = field(default_factory=dict)
+    readings: Mapping[Signal, Reading] = {}
     #: Of all signals.
-    levels: Mapping[Signal, Level] = field(default_factory=dict)
+    levels: Mapping[Signal, Level] = {}
     #: Probabilities, they sum to 1.
     growing: float = 0.0
     bounded: float = 0.0
     unresolved: float = 1.0
     #: What the memory at the end of the life is mostly made of, if it is not a leak.
     pattern: Pattern = Pattern.INSUFFICIENT_DATA
-    also: list[Pattern] = field(default_factory=list)
+    also: list[Pattern] = []
     cause: Cause | None = None
-    halts: set[Halt] = field(default_factory=set)
+    halts: set[Halt] = set()
     #: Falls may be restarts that the source does not report.
     restarts_unknown: bool = False
     #: Its start needs clearly more than running does.
@@ -515,13 +507,13 @@ class Opinion:
     #: What grows although the judged signal does not.
     growing_layer: Layer | None = None
     #: Of the footprint at the end.
-    shares: dict[Layer, float] = field(default_factory=dict)
+    shares: dict[Layer, float] = {}
     #: Whether something says that the allocator keeps what lies above the live heap.
     kept_known: bool = True
     #: Files in memory at its first sample, the most in its first few, and at its last.
     files: tuple[float, float, float] | None = None
     #: The layers of its container at the last sample: `rmtoolkit._tables.last_layers`.
-    now: Mapping[str, Any] = field(default_factory=dict)
+    now: Mapping[str, Any] = {}
     #: CPUs that its container may use, and those of the machine.
     quota_cores: float | None = None
     node_cores: float | None = None
@@ -590,9 +582,9 @@ class Opinion:
 _PAGE_BYTES: Final = 4096
 
 
-_LIFE: Final = tuple(columns_of(Life))
-_LEVEL: Final = tuple(columns_of(Level))
-_READING: Final = tuple(columns_of(Reading))
+_LIFE: Final = Life.__struct_fields__
+_LEVEL: Final = Level.__struct_fields__
+_READING: Final = Reading.__struct_fields__
 _FAMILIES: Final = {str(family): family for family in Family}
 _SIGNALS: Final = {str(signal): signal for signal in Signal}
 
@@ -620,8 +612,7 @@ def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], d
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     #: The action, verb first.
     text: str
     #: Exactly what to set, run or write; None where there is nothing.
@@ -649,8 +640,7 @@ class Advice:
         return f"{action} Expected: {self.expected.rstrip('.')}." if self.expected else action
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(Struct, frozen=True):
     #: Function, file and line.
     place: str
     #: The function alone.
@@ -678,8 +668,7 @@ class HeapKind(StrEnum):
     SHORT = "short"
 
 
-@dataclass(frozen=True, slots=True)
-class HeapReading:
+class HeapReading(Struct, frozen=True):
     kind: HeapKind
     #: What grows, the most suspicious first.
     suspects: tuple[Suspect, ...] = ()
@@ -698,8 +687,7 @@ class HeapReading:
     largest: str | None = None
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(Struct):
     #: The lives that count, of the running version.
     opinions: list[Opinion]
     #: Probabilities, they sum to 1.
@@ -747,8 +735,7 @@ class Pool:
         return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Struct, frozen=True):
     #: Age of the youngest life.
     age_hours: float
     #: What a life hardly exceeds; None where restarts are too few to tell.
@@ -799,8 +786,7 @@ class OpenKind(StrEnum):
         return f"open_{self}"
 
 
-@dataclass(frozen=True, slots=True)
-class Open:
+class Open(Struct, frozen=True):
     kind: OpenKind
     #: The end of a sentence that begins with what was seen.
     why: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import run_starts, search_runs
@@ -177,8 +178,7 @@ _ARROW: Final = " → "
 ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Ending.GAP, Ending.RUNNING))
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
+class Lifetimes(Struct, frozen=True):
     #: A row per life, as `lives` returns it.
     table: pl.DataFrame
     #: The recording's samples with `life_row`, the row of the table, and `footprint_bytes`.
@@ -655,8 +655,7 @@ _EARLY: Final = 0.2
 _AFTER_START: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
+class Readings(Struct, frozen=True):
     #: A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit` and
     #: `models.Shapes`, growth and its error per day, and `curve`, its place among the curves.
     table: pl.DataFrame

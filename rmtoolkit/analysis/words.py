@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rmtoolkit.analysis import patterns, records
 from rmtoolkit.analysis import thresholds as th
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
     from rmtoolkit.analysis.records import Opinion, Reading, Rejected, VerdictRow
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What the words are made from."""
 
     #: The verdict's columns so far.

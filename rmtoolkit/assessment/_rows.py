@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import polars as pl
+from msgspec.structs import replace
 
 from rmtoolkit import text
 from rmtoolkit._tables import beside, conform, spans

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import conform, parse_duration, settings_at_time
@@ -124,8 +125,7 @@ _RIVALS: Final = pl.Schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """How limits for a chance would have done in a fleet's own last weeks, each set from what came before it."""
 
     promised: float

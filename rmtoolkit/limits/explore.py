@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, structs
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import describe
@@ -37,8 +37,7 @@ _STARTUP_LEADS: Final = 1.05
 _BUSY: Final = 0.98
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     startup_scale: float = 1.0
     spread_seconds: float = 0.0
     threads: int | None = None
@@ -74,8 +73,7 @@ class Level(NamedTuple):
         return (limit_bytes - self.high_bytes) / limit_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """One workload container after a change."""
 
     used: Floats
@@ -217,7 +215,7 @@ def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: N
     base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
     top = int(peaks[used[peaks].argmax()])
     rank = min(int(np.ceil(_BUSY * (used.size - 1))), used.size - 1)
-    return replace(
+    return structs.replace(
         need,
         base_bytes=max(base, killed or 0.0),
         spread=spread,
@@ -273,8 +271,7 @@ _TRIED: Final = 96
 _WIDE: Final = 6.0
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """One workload container after a change, at every limit."""
 
     past: Past
@@ -313,8 +310,7 @@ class Scene:
         return at_limit(need, limit_bytes, request, self.scores, self.prices)
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen(AtLimit):
+class Chosen(AtLimit, frozen=True):
     kills: pl.DataFrame
     #: Recorded starts that needed more.
     starts_above: int
@@ -398,5 +394,5 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
     more = limit_bytes - (found.need.limit_bytes or found.need.peak_bytes or 0)
     days = days_until(found.need, more) if known.growing else (None, None, None)
     starts_above = int((found.startups > limit_bytes).sum())
-    about = {field.name: getattr(one, field.name) for field in fields(one)}
+    about = structs.asdict(one)
     return Chosen(**about, kills=kills, starts_above=starts_above, days=days[0], days_low=days[1], days_high=days[2])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit._parallel import partition
 from rmtoolkit._tables import run_starts, spans
@@ -409,8 +409,7 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
 _NO_AHEAD: Final = Ahead()
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(Struct, frozen=True):
     """What one workload container needed so far, and what its next weeks depend on: a row of `needs`."""
 
     cluster: str | None = None
@@ -481,7 +480,7 @@ class Need:
         return self.request_bytes is None or self.request_bytes == self.limit_bytes
 
 
-_OF_NEED: Final = tuple(field.name for field in fields(Need) if field.name != "ahead")
+_OF_NEED: Final = tuple(name for name in Need.__struct_fields__ if name != "ahead")
 
 
 def as_need(row: Mapping[str, Any]) -> Need:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.text import printable, texts
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """A kind of object, where its pods are written down, and what stands in the way of changing them there."""
 
     name: str
@@ -48,8 +47,7 @@ _LONGEST_LABEL: Final = 63
 _LONGEST: Final = 253
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """The memory that one container is to have."""
 
     cluster: str | None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import columns_of
@@ -205,8 +206,7 @@ _KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
 _SPIKE: Final = 1.1
 
 
-@dataclass(frozen=True, slots=True)
-class Advised:
+class Advised(Struct, frozen=True):
     """The one action for a workload container and the limit that goes with it: columns of `recommend_limits`."""
 
     action: Action
@@ -304,7 +304,7 @@ def of_gathered(
     check_chance(oom_probability)
     chosen = risk.as_margins(margins)
     ask = _Asked(oom_probability, risk.lookup(chosen), chosen.origin, prices)
-    names = [field.name for field in fields(Advised)]
+    names = Advised.__struct_fields__
     told = attrgetter(*names)
     rows = [told(_advised(row, ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
@@ -319,7 +319,7 @@ def _advised(row: Mapping[str, Any], ask: _Asked) -> Advised:
     """Advise on one; what nobody foresaw is said of it, and of no other."""
 
     def not_advised(error: BaseException) -> Advised:
-        nothing = dict.fromkeys(field.name for field in fields(Advised))
+        nothing = dict.fromkeys(Advised.__struct_fields__)
         said = {"reason": f"No limit is advised: {fault(error)}.", "risk_because": fault(error), "margins": ask.origin}
         return Advised(**nothing | said | {"action": Action.WAIT, "pairs": 0, "provisional": True})  # type: ignore[arg-type]
 
@@ -380,8 +380,7 @@ def _given_back(kept: Recording) -> pl.DataFrame:
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     chance: float
     scores: Callable[[history.Need], Scores]
     origin: str

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
 from operator import attrgetter
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
@@ -71,8 +73,7 @@ _NEARLY: Final = 1.02
 _HIGH: Final = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(Struct, frozen=True):
     """What is known of workloads like one: how far their next weeks rose, ascending, and how much weeks differ."""
 
     rises: Numbers
@@ -530,8 +531,7 @@ _SUREST: Final = 0.999
 _TENTH: Final = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Risk:
+class Risk(Struct, frozen=True):
     """The chance of at least one OOM kill at one limit, within a day, a week and a month; None where it is unknown."""
 
     day: float | None = None
@@ -559,7 +559,7 @@ RISK: Final = pl.Schema(
         "risk_basis": TEXT,
     }
 )
-_TOLD: Final = attrgetter(*(field.name for field in fields(Risk)))
+_TOLD: Final = attrgetter(*Risk.__struct_fields__)
 #: The fields of `Risk`, as columns.
 _ANSWER: Final = (
     *("oom_probability_24h", "oom_probability", "oom_probability_30d"),
@@ -821,8 +821,7 @@ class Prices:
 USUAL: Final = Prices(0.005, 40.0)
 
 
-@dataclass(frozen=True, slots=True)
-class AtLimit:
+class AtLimit(Struct, frozen=True):
     """Everything that a limit says in one number each; None: not known, or nobody named a price."""
 
     limit_bytes: int

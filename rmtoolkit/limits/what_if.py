@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.signals import split
@@ -401,8 +402,7 @@ _GAP_MS: Final = EPISODE_GAP.total_seconds() * 1000
 _STARTUP_MS: Final = STARTUP.total_seconds() * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """Everything recorded of one workload container: a value per sample, sorted by pod and time."""
 
     times: Whole

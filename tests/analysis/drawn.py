@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from random import Random
 from types import SimpleNamespace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from msgspec import structs
 
 from rmtoolkit._tables import PARTS, edges, last_layers
 from rmtoolkit.analysis import patterns, signals, words
@@ -327,7 +327,7 @@ def workloads(number: int = 200) -> dict[str, list[Any]]:
                 *(row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day),
                 *(row.detection_floor_bytes_per_day, row.coverage, pool.growing, pool.bounded, pool.surest),
                 *(pool.moved_bytes, pool.moved_heap_bytes, pool.moved_around_bytes, pool.moved_threads),
-                *(() if row.ahead is None else dataclasses.astuple(row.ahead)),
+                *(() if row.ahead is None else structs.astuple(row.ahead)),
                 *(line or ()),
             )
             shown = [_shown(float(one)) if isinstance(one, int | float) else str(one) for one in figures]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from rmtoolkit.analysis.models import Family
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 
 def life_of(start: float = 0.0, end: float = 24.0, ended: str = "running", **changed: Any) -> Life:
     """A life between two hours, of which nothing is known but what is given."""
-    values: dict[str, Any] = dict.fromkeys(column.name for column in dataclasses.fields(Life))
+    values: dict[str, Any] = dict.fromkeys(Life.__struct_fields__)
     values |= {"row": 0, "container_id": 0, "samples": 100}
     return Life(**(values | {"start": when(start), "end": when(end), "ended": Ending(ended)} | changed))
 
 
 def reading_of(signal: Signal, **changed: Any) -> Reading:
     """Readings of a signal that are all 0 but what is given."""
-    values: dict[str, Any] = {column.name: 0.0 for column in dataclasses.fields(Reading)}
+    values: dict[str, Any] = dict.fromkeys(Reading.__struct_fields__, 0.0)
     values |= {"samples": 100, "family": Family.CONSTANT, "bounded_family": Family.CONSTANT, "signal": signal}
     return Reading(**(values | changed))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from rmtoolkit.analysis.judge import (
     FORECAST,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 
 from rmtoolkit.analysis.assess import pool_instances, pool_lives
 from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
@@ -44,7 +45,7 @@ def life(
 ) -> Opinion:
     """The opinion of one life among others that follow it every eight hours."""
     rest = 1 - growing - bounded
-    reading = replace(rising(slope), growing=growing, bounded=bounded, unresolved=rest)
+    reading = structs.replace(rising(slope), growing=growing, bounded=bounded, unresolved=rest)
     when = life_of(8 * number, 8 * number + length, ended, row=number, version=version)
     return opinion_of(when, {Signal.RSS: reading}, Signal.RSS, growing=growing, bounded=bounded, unresolved=rest)
 

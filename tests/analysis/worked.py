@@ -6,13 +6,13 @@ to read.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from msgspec import structs
 
 from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import assess_block, downsample, judge
@@ -249,11 +249,11 @@ def told(recording: Recording) -> dict[str, list[dict[str, Any]]]:
         "instances": found["instances"] if found["instances"].height > 1 else found["instances"].clear(),
         "checklist": found["checklist"],
         "forecast": found["forecast"].gather_every(20),
-        "queries": pl.DataFrame([dataclasses.asdict(query) for query in queries.queries(row)]),
+        "queries": pl.DataFrame([structs.asdict(query) for query in queries.queries(row)]),
         "shown": _shown(recording, found["lives"]),
     }
     told = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
-    return told | {"advice": [plain(dataclasses.asdict(one)) for one in patterns.advise(row)]}
+    return told | {"advice": [plain(structs.asdict(one)) for one in patterns.advise(row)]}
 
 
 def _evidence(statistic: str, estimate: float | None) -> dict[str, Any]:
@@ -290,7 +290,7 @@ def advised() -> dict[str, list[Any]]:
     for verdict, pattern, cause in cases:
         for name, evidence_of in pieces.items():
             row = base | {"verdict": verdict, "pattern": pattern, "cause": cause, "evidence": evidence_of}
-            found = [json.dumps(plain(dataclasses.asdict(one))) for one in patterns.advise(row)]
+            found = [json.dumps(plain(structs.asdict(one))) for one in patterns.advise(row)]
             rows.append(
                 [str(verdict), str(pattern), str(cause), name, *(known.setdefault(one, len(known)) for one in found)]
             )

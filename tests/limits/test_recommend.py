@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
@@ -202,7 +203,7 @@ def test_no_limit_is_a_thousand_times_the_need() -> None:
     """A climb that is drawn on counts as well: what no integer holds is no limit, and nothing overflows."""
     need = Need(base_bytes=1e23, need_bytes=10**12, spread=0.5, history_seconds=14 * DAY, verdict="not_leak")
     assert advise(need, 0.05, rm.Margins.shipped()).recommended_limit_bytes is None
-    near = dataclasses.replace(need, base_bytes=1.1e12)
+    near = structs.replace(need, base_bytes=1.1e12)
     assert (advise(near, 0.05, rm.Margins.shipped()).recommended_limit_bytes or 0) > 1.1e12
 
 

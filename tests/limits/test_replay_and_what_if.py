@@ -243,12 +243,12 @@ def test_a_past_with_known_lives_is_the_past(made: Callable[[], pl.DataFrame]) -
 
 def assert_same_past(one: Past, other: Past) -> None:
     """Compare every value."""
-    for field in dataclasses.fields(Past):
-        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+    for name in Past.__struct_fields__:
+        mine, theirs = getattr(one, name), getattr(other, name)
         if isinstance(mine, pl.DataFrame):
-            assert mine.equals(theirs), field.name
+            assert mine.equals(theirs), name
         else:
-            np.testing.assert_equal(mine, theirs, field.name)
+            np.testing.assert_equal(mine, theirs, name)
 
 
 def test_a_changed_past_says_that_its_kills_are_as_recorded() -> None:

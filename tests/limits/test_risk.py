@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.records import Ahead
@@ -142,7 +142,7 @@ def test_a_day_and_a_month_are_weeks_of_the_same_kind() -> None:
 
 def test_kills_go_on_at_the_limit_that_killed() -> None:
     """Seven kills in fourteen days are one in two days; above the limit each 15 % more halves the chance."""
-    need = dataclasses.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=100 * MIB)
+    need = structs.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=100 * MIB)
     at = risk(need, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0))
     assert at.week == pytest.approx(1 - np.exp(-7 / 14 * 7))
     assert at.day == pytest.approx(1 - np.exp(-7 / 14))
@@ -157,7 +157,7 @@ def test_kills_go_on_at_the_limit_that_killed() -> None:
 
 def test_one_kill_is_no_less_than_a_coin() -> None:
     """What has killed before may well kill again, however long it was watched."""
-    need = dataclasses.replace(NEED, history_seconds=300.0 * DAY, kills=1, kills_now=1, killed_limit_bytes=100 * MIB)
+    need = structs.replace(NEED, history_seconds=300.0 * DAY, kills=1, kills_now=1, killed_limit_bytes=100 * MIB)
     assert risk(need, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0)).week == pytest.approx(0.5)
 
 
@@ -175,17 +175,17 @@ def test_a_kill_before_the_first_sample_is_counted_since_it_happened() -> None:
 
 def test_kills_within_the_samples_are_counted_by_what_was_watched() -> None:
     """Two kills in a day that was watched for twelve hours only: four a day, whenever the first of them was."""
-    need = dataclasses.replace(NEED, history_seconds=1.0 * DAY, kills=2, kills_now=2, killed_limit_bytes=100 * MIB)
-    watched = dataclasses.replace(need, kills_hours=23.9, ahead=Ahead(watched_hours=12.0))
+    need = structs.replace(NEED, history_seconds=1.0 * DAY, kills=2, kills_now=2, killed_limit_bytes=100 * MIB)
+    watched = structs.replace(need, kills_hours=23.9, ahead=Ahead(watched_hours=12.0))
     assert risk(watched, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0)).day == pytest.approx(1 - np.exp(-4))
-    before = dataclasses.replace(watched, kills_hours=48.0)
+    before = structs.replace(watched, kills_hours=48.0)
     assert risk(before, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0)).day == pytest.approx(1 - np.exp(-1))
 
 
 @pytest.mark.parametrize("chance", [0.3, 0.05, 0.01])
 def test_above_kills_is_the_limit_at_which_they_leave_the_chance(chance: float) -> None:
     """The inverse of what kills say of a limit."""
-    need = dataclasses.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=2048 * MIB)
+    need = structs.replace(NEED, kills=7, kills_now=7, killed_limit_bytes=2048 * MIB)
     limit = above_kills(need, chance)
     assert limit > 2048 * MIB
     assert risk(need, limit, Scores(np.full(99, -5.0), 99, 0.0)).week == pytest.approx(chance, rel=1e-3)
@@ -194,16 +194,16 @@ def test_above_kills_is_the_limit_at_which_they_leave_the_chance(chance: float) 
 @pytest.mark.parametrize(("killed", "least"), [(64, 164), (500, 600), (1000, 1200)])
 def test_no_limit_after_a_kill_is_below_what_the_vpa_takes_it_for(killed: int, least: int) -> None:
     """100 MiB more or a fifth, whichever is more, though a chance of 90 % is accepted, or more was seen since."""
-    need = dataclasses.replace(NEED, kills=1, kills_now=1, killed_limit_bytes=killed * MIB)
+    need = structs.replace(NEED, kills=1, kills_now=1, killed_limit_bytes=killed * MIB)
     assert above_kills(need, 0.9) == pytest.approx(least * MIB)
-    seen = dataclasses.replace(need, need_bytes=(killed + 1) * MIB)
+    seen = structs.replace(need, need_bytes=(killed + 1) * MIB)
     assert above_kills(seen, 0.9) == pytest.approx(least * MIB)
 
 
 def test_kills_at_once_ask_for_more_than_as_many_over_weeks() -> None:
     """Sixteen in a day: the fourth root of sixteen is twice the chance, and one halving more."""
-    need = dataclasses.replace(NEED, history_seconds=28.0 * DAY, kills=16, kills_now=16, killed_limit_bytes=2048 * MIB)
-    at_once, apart = (dataclasses.replace(need, kills_hours=hours) for hours in (24.0, 28 * 24.0))
+    need = structs.replace(NEED, history_seconds=28.0 * DAY, kills=16, kills_now=16, killed_limit_bytes=2048 * MIB)
+    at_once, apart = (structs.replace(need, kills_hours=hours) for hours in (24.0, 28 * 24.0))
     assert above_kills(at_once, 0.05) / above_kills(apart, 0.05) == pytest.approx(1.15, rel=1e-3)
 
 
@@ -233,7 +233,7 @@ LEAK = Ahead(
 
 def leaks(room: float, **changed: Any) -> tuple[float | None, float | None, float | None]:
     """The chances of a day, a week and a month of that leak with so many MiB of room."""
-    need = Need(growing=True, need_bytes=100 * MIB, ahead=dataclasses.replace(LEAK, **changed))
+    need = Need(growing=True, need_bytes=100 * MIB, ahead=structs.replace(LEAK, **changed))
     found = risk(need, (100 + room) * MIB, SCORES)
     return found.day, found.week, found.month
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from msgspec import structs
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.records import Ahead
@@ -144,14 +145,14 @@ def pasts() -> dict[str, list[Any]]:
         rows: list[Any] = [{"spike": plain(explore.measured_spike(past)), "history": past.history_seconds}]
         for change, whole in zip(changes, (None, True, False, None, True), strict=True):
             scene = explore.scene(past, need, change, rm.Margins.shipped(), 0.05, whole=whole)
-            after = {key: value for key, value in dataclasses.asdict(scene.found.need).items() if key != "ahead"}
+            after = {key: value for key, value in structs.asdict(scene.found.need).items() if key != "ahead"}
             rows.append(plain({"need": after, "low": scene.low, "high": scene.high, "wide": scene.wide}))
             rows += [plain(level._asdict() | {"room": level.room(300 * MI)}) for level in scene.found.levels]
             rows += _rows(scene.curve.gather_every(24))
             for limit in (150 * MI, scene.ours_bytes or 400 * MI):
                 chosen = explore.choose(scene, limit)
-                one = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
-                rows.append(plain(one | {"kills": chosen.kills.to_dicts(), "risk": dataclasses.asdict(chosen.risk)}))
+                one = structs.asdict(chosen)
+                rows.append(plain(one | {"kills": chosen.kills.to_dicts(), "risk": structs.asdict(chosen.risk)}))
         told[name] = rows
     return told
 
@@ -361,7 +362,7 @@ def by_lot(number: int = 400) -> dict[str, list[Any]]:
         chance, prices = lot.choice((0.0004, 0.01, 0.05, 0.05, 0.3)), lot.choice((None, USUAL, fleet.PRICES))
         advised = recommend.advise(need, chance, margins, prices)
         one = risk.risk(need, limit, margins.scores(need.history_seconds or 0.0, need.spread or 0.0))
-        shown = [advised.action, *(getattr(advised, name) for name in _OF_ADVICE), *dataclasses.astuple(one)]
+        shown = [advised.action, *(getattr(advised, name) for name in _OF_ADVICE), *structs.astuple(one)]
         words = [str(plain(value)) for value in shown if value not in (advised.risk_because, one.because)]
         sentences = [
             *(f"{part}." for part in advised.reason.rstrip(".").split(". ")),

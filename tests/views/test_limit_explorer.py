@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import ipywidgets
@@ -11,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import traitlets
+from msgspec.structs import replace
 
 import rmtoolkit as rm
 from rmtoolkit import text
