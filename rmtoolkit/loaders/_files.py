@@ -89,7 +89,9 @@ def find_files(
         is_folder = False
         try:
             is_folder = here.is_dir()
-            named = [here] if here.exists() else _globbed(str(item))
+            # Folders too: a recording may be one.
+            matches = [here] if here.exists() else sorted(set(map(Path, glob.iglob(str(item), recursive=True))))  # noqa: PTH207
+            named = [match for match in matches if match == here or match.is_file() or match.is_dir()]
             by_name.update(file for file in named if not file.is_dir())
             shown = [file for match in named for file in _inside(match)]
         except (OSError, ValueError):
@@ -115,12 +117,6 @@ def _inside(folder: Path) -> list[Path]:
         folders[:] = [] if again else [name for name in folders if not name.startswith(".")]
         found += [] if again else [Path(root, name) for name in names if not name.startswith(".")]
     return sorted(file for file in found if file.is_file())
-
-
-def _globbed(pattern: str) -> list[Path]:
-    """List what matches, folders too: a recording may be one."""
-    matches = sorted(set(map(Path, glob.iglob(pattern, recursive=True))))  # noqa: PTH207
-    return [match for match in matches if match.is_file() or match.is_dir()]
 
 
 def unreadable(path: PathLike, error: OSError | ReadError) -> ReadError:
@@ -156,11 +152,9 @@ def read_bytes(
         stream.seek(0)
         if not magic:
             raise ReadError.at(path, found="an empty file", expected=expected)
-        parts, ratio = unpacked(stream, magic, _CHUNK), _ZSTD_RATIO
-        if parts is None:
+        if (parts := unpacked(stream, magic, _CHUNK)) is None:
             return (stream.read() if first is None else stream.read(first)), ()
-        if costly or not magic.startswith(_ZSTD):
-            ratio = _COSTLY_RATIO if costly else _GZIP_RATIO
+        ratio = _COSTLY_RATIO if costly else _ZSTD_RATIO if magic.startswith(_ZSTD) else _GZIP_RATIO
         whole = io.BytesIO()
         notes: tuple[str, ...] = ()
         try:
@@ -326,9 +320,8 @@ def counted(number: int, reason: str) -> str:
     if number != 1:
         return f"{number:,} {reason}"
     noun, space, rest = reason.partition(" ")
-    rest = (
-        rest.replace("that were ", "that was ", 1).replace("that are ", "that is ", 1).replace("no rows", "no row", 1)
-    )
+    for several, one in (("that were ", "that was "), ("that are ", "that is "), ("no rows", "no row")):
+        rest = rest.replace(several, one, 1)
     return f"1 {_ENDINGS.get(noun, noun.removesuffix('s'))}{space}{rest}"
 
 
@@ -343,11 +336,10 @@ def check_samples(recording: Recording, place: str) -> None:
             "Hint: the times lack digits, as a spreadsheet writes 1.79E+09, or no column tells containers apart."
         )
         raise ReadError(msg)
-    left_out = {reason: recording.report.left_out.get(reason, 0) for reason in _LEFT_OUT}
+    left_out = {reason: number for reason in _LEFT_OUT if (number := recording.report.left_out.get(reason, 0))}
     # Facts about a container that was not sampled leave rows without any value too, and are no failure.
-    lost = any(count for reason, count in left_out.items() if reason != "rows without any value")
-    if not recording.height and lost:
-        lines = ", ".join(counted(count, reason) for reason, count in left_out.items() if count)
+    if not recording.height and left_out.keys() - {"rows without any value"}:
+        lines = ", ".join(counted(number, reason) for reason, number in left_out.items())
         msg = f"Could not use {place}: no sample is left. Left out: {lines}."
         raise ReadError(msg)
 
@@ -375,11 +367,10 @@ _MOST: Final = 0.8
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:
-    """Split a container's log into time stamps and what the program wrote."""
+    """Split a container's log into time stamps and what the program wrote; None where nothing is around its lines."""
     head = [line for line in text[:200_000].split("\n", _LOOK_AT)[:_LOOK_AT] if line.strip()]
-    enough = _MOST * len(head)
     for read in (_cri, _stamped, _json):
-        if sum(read(line) is not None for line in head) > enough:
+        if sum(read(line) is not None for line in head) > _MOST * len(head):
             return _joined([read(line) or ("", line, "", True) for line in text.split("\n")])
     return None
 
@@ -402,18 +393,14 @@ def _json(line: str) -> _Entry | None:
     if not line.startswith("{"):
         return None
     try:
-        entry = msgspec.json.decode(line)
+        entry = msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         return None
-    if not isinstance(entry, dict):
-        return None
     inner = mapping(entry, "fields")
-    message = next(
-        (value for key in _MESSAGES for value in (entry.get(key), inner.get(key)) if isinstance(value, str)), None
-    )
-    if message is None:
+    messages = [value for key in _MESSAGES for value in (entry.get(key), inner.get(key)) if isinstance(value, str)]
+    if not messages:
         return None
-    stamp = next((value for key in _TIMES if isinstance(value := entry.get(key), str)), "")
+    message, stamp = messages[0], next((value for key in _TIMES if isinstance(value := entry.get(key), str)), "")
     # Docker keeps the line feed; a piece of a long line has none.
     whole = "stream" not in entry or message.endswith("\n")
     return stamp, message.removesuffix("\n"), str(entry.get("stream", "")), whole
@@ -444,17 +431,17 @@ _CHARACTERS: Final = 80
 
 def unwrapped(text: str) -> tuple[str, LogContext]:
     """Take off what a container runtime put around each line."""
-    wrapped = unwrap(text)
-    if wrapped is None:
+    if (wrapped := unwrap(text)) is None:
         return text, LogContext(text, None)
-    text = "\n".join(line for _, line in wrapped)
-    return text, LogContext(text, [stamp for stamp, _ in wrapped])
+    stamps, lines = zip(*wrapped, strict=True)
+    text = "\n".join(lines)
+    return text, LogContext(text, stamps)
 
 
 class LogContext:
     """Where a document stands, and which time stamp belongs to it."""
 
-    def __init__(self, text: str, stamps: list[str] | None) -> None:
+    def __init__(self, text: str, stamps: Sequence[str] | None) -> None:
         self._text = text
         self._stamps = stamps
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
@@ -466,18 +453,15 @@ class LogContext:
     def stamp(self, start: int, before: int) -> tuple[Stamp, str] | None:
         """Find the stamp that the log gave the line, else one on it, else one on the lines before it."""
         number = self.line(start)
-        if self._stamps is not None and self._stamps[number - 1]:
-            logged = find(self._stamps[number - 1])
-            if logged is not None:
-                return logged[0], self._stamps[number - 1]
+        if self._stamps is not None and (logged := find(self._stamps[number - 1])) is not None:
+            return logged[0], self._stamps[number - 1]
         for index in range(number - 1, max(number - 2 - _LINES_BEFORE, -1), -1):
             line_start = max(self._starts[index], before)
             stop = start if index == number - 1 else self._starts[index + 1]
             if stop <= before:
                 break
             said = self._text[line_start : min(stop, line_start + _CHARACTERS)].strip()
-            found = find(said) if said else None
-            if found is not None and (index == number - 1 or _heads(said, found)):
+            if (found := find(said)) is not None and (index == number - 1 or _heads(said, found)):
                 return found[0], said
         return None
 

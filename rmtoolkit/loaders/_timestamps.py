@@ -388,8 +388,7 @@ def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
         milliseconds, is_dated = stamps[index].milliseconds, stamps[index].kind == Kind.DATED
         return milliseconds + (0 if is_dated else shift(milliseconds // _DAY_MS, year + turns[index]))
 
-    start = asked.start()
-    if start is not None:
+    if (start := asked.start()) is not None:
         wanted = _wall(start)
         year = min(range(start.year - 1, start.year + 2), key=lambda year: abs(in_year(0, year) - wanted))
         says = f"as recorded; the year follows from time={asked.time}, UTC"
@@ -435,7 +434,8 @@ def _in_zone(local: list[int], utc: list[bool], zone: dt.tzinfo) -> list[int]:
     wall = np.array(local)[~np.array(utc)]
     quarters, places = np.unique(wall // _QUARTER_MS, return_inverse=True)
     moments = [_EPOCH_TIMELINE + dt.timedelta(milliseconds=int(each) * _QUARTER_MS) for each in quarters]
-    offsets = [[_offset_ms(moment.replace(tzinfo=zone, fold=fold)) for fold in (0, 1)] for moment in moments]
+    both = ((moment.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)) for moment in moments)
+    offsets = [[round(one.total_seconds() * 1000) if one else 0 for one in each] for each in both]
     first, second = np.array(offsets)[places].T
     comes_twice, goes_back = first > second, np.diff(wall, prepend=wall[:1]) < -_QUARTER_MS
     place = np.arange(len(wall))
@@ -446,11 +446,6 @@ def _in_zone(local: list[int], utc: list[bool], zone: dt.tzinfo) -> list[int]:
     found[~np.array(utc)] = wall - np.where(since_back > since_once, second, first)
     instants: list[int] = found.tolist()
     return instants
-
-
-def _offset_ms(moment: dt.datetime) -> int:
-    offset = moment.utcoffset()
-    return round(offset.total_seconds() * 1000) if offset is not None else 0
 
 
 def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:

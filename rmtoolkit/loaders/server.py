@@ -14,7 +14,7 @@ from base64 import b64encode
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -182,18 +182,12 @@ def is_same_server(url: str, target: str) -> bool:
 def wait_of(headers: Mapping[str, str]) -> float:
     """Read how many seconds a server asks to wait."""
     text = headers.get("Retry-After", "").strip()
-    if not text:
-        return 0.0
-    try:
+    with suppress(ValueError):
         return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError):
         then = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    then = then if then.tzinfo is not None else then.replace(tzinfo=UTC)
-    return max(0.0, (then - datetime.now(UTC)).total_seconds())
+        return max(0.0, (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp() - time.time())
+    return 0.0
 
 
 MASK: Final = "***"
@@ -237,11 +231,8 @@ _GUARDED: Final[WeakSet[Secrets]] = WeakSet()
 _FILTER: Final = _Filter()
 
 
-def guard_logs(secrets: Secrets) -> None:
-    """Keep secrets out of the logs of the HTTP libraries."""
-    _GUARDED.add(secrets)
-    for name in ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect"):
-        logging.getLogger(name).addFilter(_FILTER)
+#: The logs of the HTTP libraries.
+_LOGS: Final = ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect")
 
 
 class Address:
@@ -277,9 +268,6 @@ class Address:
     def __repr__(self) -> str:
         return self.url
 
-    def of(self, path: str) -> str:
-        return self.signed(f"{self.url}{path}")
-
     def signed(self, url: str) -> str:
         """Add what the query of the address said."""
         return f"{url}?{urlencode(self.parameters)}" if self.parameters else url
@@ -294,10 +282,6 @@ class Bearer:
     file: str | os.PathLike[str] | None
 
     def __call__(self, request: Any) -> Any:  # noqa: ANN401 - requests' prepared request, which ships no types
-        request.headers["Authorization"] = f"Bearer {self._current()}"
-        return request
-
-    def _current(self) -> str:
         if self.file is not None:
             try:
                 text = Path(self.file).read_text("utf-8")
@@ -313,7 +297,8 @@ class Bearer:
             where = f"the file {quote(self.file)}" if self.file is not None else "what was given as token"
             msg = f"There is no token in {where}: one word is expected."
             raise RmtoolkitError(msg)
-        return token
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
 
 
 _Read = TypeVar("_Read")
@@ -322,8 +307,6 @@ _Read = TypeVar("_Read")
 MOST_BYTES: Final = 512 << 20
 _PIECE_BYTES: Final = 1 << 18
 _CONNECT_SECONDS: Final = 10.0
-#: An answer that keeps coming may take this many times the time of silence that is allowed.
-_DEADLINE_FACTOR: Final = 5
 _LONGEST_WAIT_SECONDS: Final = 60.0
 #: Between two looks at whether to go on waiting for an answer.
 _LOOK_SECONDS: Final = 0.1
@@ -352,8 +335,7 @@ class _Answer(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(NamedTuple):
     """How long to wait, and how often to try."""
 
     timeout_seconds: float  # longest silence within an answer; five times that for the whole of it
@@ -388,8 +370,11 @@ class Client:
         verify: bool | str = True,
         certificate: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
-        near: str = "",
-        web_page: str = "",
+        near: str = "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090.",
+        web_page: str = (
+            "That is no Prometheus: a login page looks like this (token=, username=), or the path is wrong "
+            "(Grafana's own address is not that of its data source)."
+        ),
     ) -> None:
         self.secrets = Secrets()
         self.address = Address(url, self.secrets)
@@ -420,9 +405,11 @@ class Client:
         self._connect: PrometheusConnect | None = None
         self.requests = 0
         #: What is told of a server that is not found, and of one that answers with a web page.
-        self._near, self._web_page = near or _NEAR, web_page or _WEB_PAGE
+        self._near, self._web_page = near, web_page
         self.stop = threading.Event()
-        guard_logs(self.secrets)
+        _GUARDED.add(self.secrets)
+        for name in _LOGS:
+            logging.getLogger(name).addFilter(_FILTER)
 
     def __repr__(self) -> str:
         return f"<Client: {self.address}>"
@@ -486,7 +473,12 @@ class Client:
     ) -> _Read:
         """Make a request (with `data` a POST of these bytes), again where that may help, and read its answer."""
         parameters = {**self._parameters, **parameters} if data is None else parameters
-        request = _Request(self.address.of(path), parameters, data, headers or {})
+        request = _Request(self.address.signed(f"{self.address.url}{path}"), parameters, data, headers or {})
+        hints = {
+            "connect": "Is it running, and the address right? In a cluster: " + self._near,
+            "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
+            "limit": "It asks for patience: try later, or with less in parallel (parallel=1).",
+        }
         slow = 0
         for attempt in range(self.patience.retries + 1):
             try:
@@ -499,12 +491,13 @@ class Client:
             if isinstance(trouble, DamagedError):
                 trouble = PassingError(f"its answer was damaged ({trouble})")
             failed: PassingError = trouble
+            told = self.fault(failed.said, hints.get(failed.kind, ""))
             slow += failed.kind == "slow"
             if slow > 1 or (failed.kind == "gateway" and attempt):
-                raise TooMuchError(self._told(failed), failed.status)
+                raise TooMuchError(told, failed.status)
             hopeless = failed.kind == "connect" and not self._learnt.reached and attempt
             if attempt == self.patience.retries or hopeless or failed.wait > _LONGEST_WAIT_SECONDS:
-                raise ServerError(self._told(failed), failed.status)
+                raise ServerError(told, failed.status)
             spread = 0.5 + random.random() / 2  # noqa: S311 - so that parallel requests do not return together
             backoff = self.patience.backoff_seconds * 2**attempt * spread
             if self.stop.wait(min(max(failed.wait, backoff), _LONGEST_WAIT_SECONDS)):
@@ -525,14 +518,6 @@ class Client:
         self, said: str, hint: str = "", status: int | None = None, kind: type[ServerError] = ServerError
     ) -> NoReturn:
         raise FinalError(kind(self.fault(said, hint), status))
-
-    def _told(self, failed: PassingError) -> str:
-        hints = {
-            "connect": "Is it running, and the address right? In a cluster: " + self._near,
-            "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
-            "limit": "It asks for patience: try later, or with less in parallel (parallel=1).",
-        }
-        return self.fault(failed.said, hints.get(failed.kind, ""))
 
     def _answer(self, request: _Request, *, pieces: bool, types: Sequence[str]) -> bytes:
         data = request.data
@@ -590,18 +575,23 @@ class Client:
             failed = failure_of(error, self.patience.timeout_seconds)
         finally:
             over.set()
-        if time.monotonic() - begun > self._longest:
-            raise self._slow()
+        self._go_on(begun + self._longest)
         if failed.passes:
             raise PassingError(failed.said, kind=failed.kind)
         return self._fail(failed.said, failed.hint)
 
     @property
     def _longest(self) -> float:
-        return _DEADLINE_FACTOR * self.patience.timeout_seconds
+        """An answer that keeps coming may take five times the silence that is allowed."""
+        return 5 * self.patience.timeout_seconds
 
-    def _slow(self) -> PassingError:
-        return PassingError(f"it took longer than {self._longest:g} s to answer", kind="slow")
+    def _go_on(self, deadline: float) -> None:
+        """Break off what was stopped, or takes too long."""
+        if self.stop.is_set():
+            self._fail("the pull was stopped")
+        if time.monotonic() > deadline:
+            said = f"it took longer than {self._longest:g} s to answer"
+            raise PassingError(said, kind="slow")
 
     def _begun(self, over: threading.Event, method: str, request: _Request) -> Response:
         """Send a request and wait for the head of its answer; what takes too long after it is broken off, too."""
@@ -628,10 +618,7 @@ class Client:
         deadline = time.monotonic() + self._longest
         threading.Thread(target=exchange, name="rmtoolkit-request", daemon=True).start()
         while not done.wait(_LOOK_SECONDS):
-            if self.stop.is_set():
-                self._fail("the pull was stopped")
-            if time.monotonic() > deadline:
-                raise self._slow()
+            self._go_on(deadline)
         if isinstance(found[0], BaseException):
             raise found[0]
         return found[0]
@@ -665,10 +652,7 @@ class Client:
             if body.tell() > MOST_BYTES:
                 self._fail(f"its answer has more than {MOST_BYTES:,} bytes", kind=TooMuchError)
             # After the last piece as well: what was broken off may look like an end.
-            if time.monotonic() > deadline:
-                raise self._slow()
-            if self.stop.is_set():
-                self._fail("the pull was stopped")
+            self._go_on(deadline)
         # This takes what was written as it is, without a copy.
         return body.getvalue()
 
@@ -692,11 +676,6 @@ class Client:
 
 
 _HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
-_NEAR: Final = "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090."
-_WEB_PAGE: Final = (
-    "That is no Prometheus: a login page looks like this (token=, username=), or the path is wrong "
-    "(Grafana's own address is not that of its data source)."
-)
 
 
 # Many companies and clusters still have certificates without a key usage or an identifier, which Python refuses since

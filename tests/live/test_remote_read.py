@@ -13,7 +13,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitWarning
-from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS
+from rmtoolkit.loaders.prometheus import HISTOGRAMS
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, request_body
 from tests.live.conftest import instant, pull
 from tests.live.history import STEP

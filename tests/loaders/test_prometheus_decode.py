@@ -13,10 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._decode import (
-    HISTOGRAMS,
     NO_NUMBERS,
-    NO_SAMPLES,
     NO_SERIES,
     NO_SERIES_FORM,
     ODD_LABELS,

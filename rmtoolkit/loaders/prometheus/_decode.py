@@ -18,7 +18,7 @@ from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
 from rmtoolkit.loaders._timestamps import Asked
-from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
+from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_PAIR, NO_TIMES
 
 if TYPE_CHECKING:
@@ -27,17 +27,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.loaders.prometheus._forms import Forms
-
-
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
 
 _SPACE: Final = re.compile(rb"\s*")
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _SERIES_END: Final = re.compile(rb"\]\s*\}")
 _NEXT_DOCUMENT: Final = re.compile(rb"\n(?=[{\[])")
-_OPENINGS: Final = b"{["
-_LIST: Final = ord("[")
 
 #: A salvage tries this many places where a series may have ended; the last one is nearly always right.
 _SALVAGE_TRIES: Final = 4
@@ -143,14 +138,14 @@ def _skip_space(content: bytes, place: int) -> int:
 
 def _document(view: memoryview, answers: Answers) -> int:
     """Read the document that the view begins with; give its length."""
-    if view[0] not in _OPENINGS:
+    if view[0] not in b"{[":
         msg = "no JSON object or array (byte 0)"
         raise msgspec.DecodeError(msg)
     length = len(view)
     try:
         document = _decode(view)
     except msgspec.DecodeError as error:
-        length = _length(view) if isinstance(error, msgspec.ValidationError) else _trailing(error)
+        length = _length(view, error)
         try:
             document = _decode(view[:length])
         except msgspec.ValidationError as other:
@@ -162,26 +157,25 @@ def _document(view: memoryview, answers: Answers) -> int:
 
 
 def _decode(view: memoryview) -> list[Series] | _Document:
-    if view[0] == _LIST:
+    if view[0] == ord("["):
         return msgspec.json.decode(view, type=list[Series])
     return msgspec.json.decode(view, type=_Document)
 
 
-def _trailing(error: msgspec.DecodeError) -> int:
-    """Where a complete document ended, when the only trouble is that another follows."""
+def _length(view: memoryview, error: msgspec.DecodeError) -> int:
+    """Where a complete document ended, when the only trouble is its form, or that another follows."""
+    if isinstance(error, msgspec.ValidationError):
+        try:
+            msgspec.json.decode(view, type=Raw)
+        except msgspec.DecodeError as other:
+            error = other
+        else:
+            return len(view)
     number = _BYTE.search(str(error))
     if number is None or "trailing characters" not in str(error):
         raise error
     # msgspec names the byte after the one that it tripped over.
     return int(number[1]) - 1
-
-
-def _length(view: memoryview) -> int:
-    try:
-        msgspec.json.decode(view, type=Raw)
-    except msgspec.DecodeError as error:
-        return _trailing(error)
-    return len(view)
 
 
 def _take(document: list[Series] | _Document, answers: Answers) -> None:
@@ -215,7 +209,7 @@ def _take(document: list[Series] | _Document, answers: Answers) -> None:
 def _one_by_one(view: memoryview, answers: Answers) -> bool:
     """Read the series of an answer in which one has another form; tell whether any could be read."""
     try:
-        parts = msgspec.json.decode(view, type=dict[str, Raw]) if view[0] != _LIST else {}
+        parts = msgspec.json.decode(view, type=dict[str, Raw]) if view[0] != ord("[") else {}
         inner = msgspec.json.decode(parts["data"], type=dict[str, Raw]) if "data" in parts else parts
         several = inner.get("result") if parts else view
         series = _good_series(b"[%b]" % bytes(view) if several is None else several, answers)
@@ -287,7 +281,7 @@ def _refuse(view: memoryview, said: str, answers: Answers) -> None:
 def _salvage(view: memoryview, answers: Answers) -> bool:
     """Read the complete series of a document that is cut off."""
     ends = deque((found.end() for found in _SERIES_END.finditer(view)), maxlen=_SALVAGE_TRIES)
-    closings = (b"]",) if view[0] == _LIST else (b"]}}", b"}", b"]}")
+    closings = (b"]",) if view[0] == ord("[") else (b"]}}", b"}", b"]}")
     for end in reversed(ends):
         for closing in closings:
             taken = Answers()
@@ -331,14 +325,9 @@ def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tup
 _SAMPLE: Final = re.compile(rb'\[(\d{1,11})(?:\.(\d{1,3}))?,"(\d{1,15})(?:\.(\d{1,14}))?"\]')
 #: A mantissa of so many digits, over a power of ten up to 10**22, are both exact: one division rounds correctly.
 _MOST_DIGITS: Final = 15
-_ZERO: Final = ord("0")
-_NINE: Final = 9
-_DIGIT: Final = re.compile(rb"\d")
 #: Shorter stretches of one width are not worth the start; longer ones leave a processor's cache.
 _LEAST_ROWS: Final = 32
 _MOST_ROWS: Final = 1 << 14
-#: After a change of width, look this many times as far ahead as the last stretch went.
-_AHEAD: Final = 4
 #: Digits that fit into one word, and how they are joined: by two, by four, by eight.
 _WORD: Final = 8
 _MERGES: Final = ((8, 10, 0x00FF00FF00FF00FF), (16, 100, 0x0000FFFF0000FFFF), (32, 10_000, 0x00000000FFFFFFFF))
@@ -356,7 +345,7 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
             return None
         width = sample.end() + 1 - place
         size = min((len(text) - place) // width, ahead) * width
-        least, room = _like(_DIGIT.sub(b"0", sample[0]) + b",")
+        least, room = _like(re.sub(rb"\d", b"0", sample[0]) + b",")
         # Of digits their number is left, of marks nothing; the last word reaches behind the last digit.
         digits = np.zeros(size + _WORD, np.uint8)
         np.subtract(data[place : place + size], least[:size], out=digits[:size])
@@ -376,7 +365,8 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
         times.append(time)
         values.append((value * scale + next(numbers)) / scale if sample[4] else value.astype(np.float64))
         place += good * width
-        ahead = min(_AHEAD * good, _MOST_ROWS)
+        # A width that has just changed may soon change again.
+        ahead = min(4 * good, _MOST_ROWS)
     return (times[0], values[0]) if len(times) == 1 else (np.concatenate(times), np.concatenate(values))
 
 
@@ -384,7 +374,7 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
 def _like(sample: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Give the least bytes of many samples that have their digits where this one has zeros, and the room above them."""
     least = np.frombuffer(sample * _MOST_ROWS, np.uint8)
-    return least, np.where(least == _ZERO, _NINE, 0).astype(np.uint8)
+    return least, np.where(least == ord("0"), 9, 0).astype(np.uint8)
 
 
 def _joined_digits(digits: NDArray[np.uint8], width: int, rows: int, begin: int, end: int) -> NDArray[np.int64]:
@@ -415,9 +405,6 @@ NO_NUMBERS: Final = "values that are no numbers"
 _LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
 #: Shorter series are read faster all at once.
 _LONG_BYTES: Final = 1 << 14
-_BLANKS: Final = (b" ", b"\n", b"\t", b"\r")
-
-
 _Pair: TypeAlias = tuple[float, float | str | None]
 
 
@@ -446,7 +433,7 @@ def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> l
 def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
     """Read pairs as servers write them; None when one of the series has another form."""
     joined = b"],[".join([text[2:-2] for text in texts])
-    if any(blank in joined for blank in _BLANKS):
+    if any(blank in joined for blank in (b" ", b"\n", b"\t", b"\r")):
         texts = [msgspec.json.format(bytes(text), indent=-1) for text in texts]
         joined = b"],[".join([text[2:-2] for text in texts])
     counts = np.array([bytes(text).count(b"],[") for text in texts], np.int64) + 1
@@ -482,7 +469,7 @@ def _good_pairs(text: bytes | memoryview, left_out: Counter[str]) -> list[_Pair]
     """Read the pairs of a series that holds something else as well; count the rest, or the series if none is good."""
     pairs: list[_Pair] = []
     with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        samples = msgspec.json.decode(text, type=list[msgspec.Raw])
+        samples = msgspec.json.decode(text, type=list[Raw])
         for sample in samples:
             with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                 pairs.append(msgspec.json.decode(sample, type=_Pair))
@@ -528,10 +515,12 @@ def read_exports(values: Sequence[bytes], timestamps: Sequence[bytes], left_out:
         return together
     parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
     for value, timestamp in zip(values, timestamps, strict=True):
-        alone = _read_arrays([value], [timestamp]) or _read_odd_arrays(value, timestamp, left_out)
-        if alone is None:
+        alone = _read_arrays([value], [timestamp])
+        good = [alone] if alone else _read_odd_arrays(value, timestamp, left_out)
+        if not good:
             left_out[NO_SERIES_FORM] += 1
-        parts.append((np.empty(0, np.int64), np.empty(0)) if alone is None else (alone.times, alone.values))
+        stamps, found = [one.times for one in good], [one.values for one in good]
+        parts.append((_joined(stamps, np.int64), _joined(found, np.float64)))
     return _stacked(parts)
 
 
@@ -547,33 +536,22 @@ def _read_arrays(values: Sequence[bytes], timestamps: Sequence[bytes]) -> Number
     if len(found) != counts.sum() or len(times) != counts.sum() or times.null_count():
         return None
     times = times.set(~times.is_between(0, MOST_MILLISECONDS - 1), -1)
-    if found.null_count():
-        ended = found.is_null().to_numpy()
-        numbers = found.to_numpy().copy()
-        numbers[ended] = STALE
-        return Numbers(counts, times.to_numpy(), numbers)
-    return Numbers(counts, times.to_numpy(), found.to_numpy())
+    return Numbers(counts, times.to_numpy(), found.fill_null(STALE).to_numpy())
 
 
-def _read_odd_arrays(value: bytes, timestamp: bytes, left_out: Counter[str]) -> Numbers | None:
-    """Read what is good of two arrays of one length; None when that is nothing."""
-    try:
-        values = msgspec.json.decode(value, type=list[msgspec.Raw])
-        times = msgspec.json.decode(timestamp, type=list[msgspec.Raw])
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None
+def _read_odd_arrays(value: bytes, timestamp: bytes, left_out: Counter[str]) -> list[Numbers]:
+    """Read what is good of two arrays of one length."""
+    values, times = [], []
+    with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        values, times = (msgspec.json.decode(text, type=list[Raw]) for text in (value, timestamp))
     if len(values) != len(times):
-        return None
-    good: list[Numbers] = []
-    for one, time in zip(values, times, strict=True):
-        alone = _read_arrays([b"[%b]" % bytes(one)], [b"[%b]" % bytes(time)])
-        if alone is not None:
-            good.append(alone)
-    if not any(numbers.counts.sum() for numbers in good):
-        return None
-    left_out[NO_PAIR] += len(values) - len(good)
-    columns = [np.concatenate([getattr(numbers, name) for numbers in good]) for name in ("times", "values")]
-    return Numbers(np.array([len(columns[0])], np.int64), *columns)
+        return []
+    both = zip(values, times, strict=True)
+    pairs = [_read_arrays([b"[%b]" % bytes(one)], [b"[%b]" % bytes(time)]) for one, time in both]
+    good = [numbers for numbers in pairs if numbers]
+    if good:
+        left_out[NO_PAIR] += len(pairs) - len(good)
+    return good
 
 
 def _column(texts: Sequence[bytes], dtype: pl.DataType) -> pl.Series:
@@ -589,8 +567,6 @@ _BATCH_BYTES: Final = 16 << 20
 _ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{')
 _ANSWER_BYTES: Final = 1 << 16
 
-HISTOGRAMS: Final = "native histogram series (they hold no memory gauge)"
-NO_SAMPLES: Final = "series without samples"
 #: What is left out of an answer that is not whole, or not as a server writes it.
 DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
 
@@ -665,45 +641,42 @@ class Decoder:
     #: Numbers of the series, and their samples.
     _blocks: list[tuple[NDArray[np.int64], Numbers]] = field(default_factory=list)
 
-    def add(self, content: bytes, source: str, name: str | None = None) -> int:
+    def add(self, content: bytes, source: str, name: str | None = None) -> None:
         if is_remote_read(content):
-            return self.add_remote_read(content, source, name)
-        return self._take(parse_answers(content, source), source, name)
+            from rmtoolkit.loaders.prometheus._remote_read import read_answer  # noqa: PLC0415 - seldom needed
 
-    def add_remote_read(self, content: bytes, source: str, name: str | None = None) -> int:
-        from rmtoolkit.loaders.prometheus._remote_read import read_answer  # noqa: PLC0415 - seldom needed
+            self._add_block(read_answer(content, source), source, name)
+        else:
+            self._take(parse_answers(content, source), source, name)
 
-        read = read_answer(content, source)
-        self.left_out.update(read.left_out + Counter({HISTOGRAMS: read.histograms, NO_SAMPLES: read.silent}))
-        self.partial += [f"{quote_path(source)}: {counted(count, reason)}" for reason, count in read.left_out.items()]
-        self._add_block(read.labels, Numbers(read.counts, read.times, read.values), source, name)
-        return len(read.labels) + read.histograms + read.silent
-
-    def _add_block(self, series: list[dict[str, str]], numbers: Numbers, source: str, name: str | None) -> None:
+    def _add_block(self, found: Found, source: str, name: str | None) -> None:
         first = len(self._labels)
-        self._labels += [labels if name is None else {"__name__": name, **labels} for labels in series]
-        self._sources += [source] * len(series)
+        self._labels += [labels if name is None else {"__name__": name, **labels} for labels in found.labels]
+        self._sources += [source] * len(found.labels)
+        numbers = Numbers(found.counts, found.times, found.values)
         self._blocks.append((np.arange(first, len(self._labels), dtype=np.int64), numbers))
+        self.left_out.update(found.left_out)
+        self.partial += [f"{quote_path(source)}: {note}" for note in found.partial]
+        self.time_axes += [found.time_axis] if found.time_axis else []
 
-    def add_file(self, path: Path, name: str | None = None, asked: Asked | None = None) -> int:
+    def add_file(self, path: Path, name: str | None = None, asked: Asked | None = None) -> None:
         """Take a file, perhaps compressed; what was asked tells the times of samples that have none."""
         try:
             content, notes = read_bytes(path, expected=EXPECTED)
-            other = _other_form(content, asked or Asked(path))
+            other = None
+            if not _ANSWER.search(content, 0, _ANSWER_BYTES) and not is_remote_read(content):
+                from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
+
+                other = read(content, asked or Asked(path))
         except OSError as error:
             raise unreadable(path, error) from error
         if other is None:
-            count = self.add(content, str(path), name)
+            self.add(content, str(path), name)
         else:
-            notes += other.partial
-            count = len(other.labels)
-            self.left_out.update(other.left_out)
-            self.time_axes.append(other.time_axis)
-            self._add_block(other.labels, Numbers(other.counts, other.times, other.values), str(path), name)
+            self._add_block(other, str(path), name)
         self.partial += [f"{quote_path(path)}: {note}" for note in notes]
-        return count
 
-    def _take(self, answers: Answers, source: str, name: str | None) -> int:
+    def _take(self, answers: Answers, source: str, name: str | None) -> None:
         self.warnings += answers.warnings
         self.partial += answers.partial
         self.left_out.update(answers.left_out)
@@ -724,12 +697,15 @@ class Decoder:
                 series.metric["__name__"] = name
             self._labels.append(series.metric)
             self._sources.append(source)
-        return len(answers.series)
 
     def finish(self) -> Decoded:
         self._flush()
         # In the order of a Recording: what was asked of one metric is then not put into another order again.
-        blocks = sorted((block for block in self._blocks if len(block[0])), key=lambda block: self._place(block[0][0]))
+        place = ("__name__", "namespace", "pod", "container")
+        blocks = sorted(
+            (block for block in self._blocks if len(block[0])),
+            key=lambda block: [self._labels[block[0][0]].get(name, "") for name in place],
+        )
         self._blocks.clear()
         order = _joined([series for series, _ in blocks], np.int64)
         counts = _joined([numbers.counts for _, numbers in blocks], np.int64)
@@ -745,11 +721,9 @@ class Decoder:
             decoded = decoded.only(good)
         return replace(decoded.where(decoded.counts > 0), left_out=+self.left_out)
 
-    def _place(self, series: int) -> list[str]:
-        return [self._labels[series].get(name, "") for name in ("__name__", "namespace", "pod", "container")]
-
     def _wait(self, queue: list[_Waiting], index: int, *texts: bytes | memoryview) -> None:
-        if any(_is_empty(text) for text in texts):
+        # No sample, and some blanks.
+        if any(len(text) < 16 and not bytes(text).strip(b"[] \t\r\n") for text in texts):  # noqa: PLR2004
             self.left_out[NO_SAMPLES] += 1
             return
         queue.append((index, *texts))
@@ -770,22 +744,10 @@ class Decoder:
         self._pairs, self._exports, self._waiting_bytes = [], [], 0
 
 
-def _other_form(content: bytes, asked: Asked) -> Forms | None:
-    if _ANSWER.search(content, 0, _ANSWER_BYTES) or is_remote_read(content):
-        return None
-    from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
-
-    return read(content, asked)
-
-
 def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[_Number]:
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-
-def _is_empty(text: bytes | memoryview) -> bool:
-    return len(text) < 16 and not bytes(text).strip(b"[] \t\r\n")  # noqa: PLR2004 - no sample and some blanks
 
 
 TWICE: Final = "values given twice for one instant"
@@ -803,7 +765,13 @@ def stack(array: NDArray[_Number], starts: NDArray[np.int64], counts: NDArray[np
 
 def tidy(decoded: Decoded) -> Decoded:
     """Join series that came in pieces; sort samples by time; keep one of those at the same instant."""
-    decoded = _joined_tidy(decoded)
+    decoded = replace(decoded, labels=_parted_by_file(decoded))
+    first: dict[frozenset[tuple[str, str]], int] = {}
+    owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
+    if len(first) < len(owners):
+        counts = np.bincount(owners, decoded.counts).astype(np.int64)
+        first_of_each = np.unique(owners, return_index=True)[1]
+        decoded = decoded.chosen(first_of_each, counts, *decoded.of(np.argsort(owners, kind="stable")))
     ends = np.cumsum(decoded.counts)
     falls = decoded.times[1:] <= decoded.times[:-1]
     falls[ends[:-1] - 1] = False
@@ -846,14 +814,3 @@ def _parted_by_file(decoded: Decoded) -> list[dict[str, str]]:
                 told = zip(decoded.labels, decoded.sources, strict=True)
                 return [{**labels, FILE_LABEL: names[source]} for labels, source in told]
     return decoded.labels
-
-
-def _joined_tidy(decoded: Decoded) -> Decoded:
-    decoded = replace(decoded, labels=_parted_by_file(decoded))
-    first: dict[frozenset[tuple[str, str]], int] = {}
-    owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
-    if len(first) == len(owners):
-        return decoded
-    counts = np.bincount(owners, decoded.counts).astype(np.int64)
-    first_of_each = np.unique(owners, return_index=True)[1]
-    return decoded.chosen(first_of_each, counts, *decoded.of(np.argsort(owners, kind="stable")))

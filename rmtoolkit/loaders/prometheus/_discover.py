@@ -96,6 +96,9 @@ class Wanted(NamedTuple):
     workloads: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
 
+    def by_name(self) -> list[tuple[str, tuple[str, ...]]]:
+        return [(name, values) for name, values in zip(("namespace", "workload", "pod"), self, strict=True) if values]
+
 
 @dataclass(frozen=True, slots=True)
 class Leg:
@@ -112,9 +115,10 @@ class Leg:
     sure: Mapping[str, int] = field(default_factory=dict)
     interval_seconds: float = _INTERVAL_SECONDS
 
-    @property
-    def names(self) -> _fetch.Matcher:
-        return self.called or _fetch.one_of("__name__", self.listed)
+    def promql(self, *more: _fetch.Matcher) -> str:
+        """Select all that may be of it."""
+        names = self.called or _fetch.one_of("__name__", self.listed)
+        return _fetch.promql((names, *more, *self.matchers))
 
     @property
     def telltale(self) -> str:
@@ -167,7 +171,7 @@ def discover(
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
     sampled = [(number, leg) for number, leg in enumerate(legs) if leg.family != CORE_FAMILY]
     unsure = [(number, leg) for number, leg in sampled if leg.family == "app" or number not in seen.counts]
-    closer = [_counted(number, f"last_over_time({_selected(leg)}[{step}s])") for number, leg in unsure]
+    closer = [_counted(number, f"last_over_time({leg.promql()}[{step}s])") for number, leg in unsure]
     has_pods = any(leg.of_pods and number in seen.counts for number, leg in enumerate(legs))
     lone = [_lone(legs)] if has_pods else []
     try:
@@ -253,10 +257,8 @@ _QUOTAS, _OF_NODES = (
 
 def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
     known = [name for name, one in KNOWN.items() if one.family == family and one.role not in CORE_ROLES]
-    own = {name: meaning_of(name, {}, overrides) for name in overrides}
-    return tuple(
-        dict.fromkeys([*known, *(name for name, one in own.items() if one is not None and one.family == family)])
-    )
+    own = [name for name in overrides if (one := meaning_of(name, {}, overrides)) and one.family == family]
+    return tuple(dict.fromkeys([*known, *own]))
 
 
 def _conditions(wanted: Wanted, style: _Style) -> Iterator[_fetch.Matcher]:
@@ -270,18 +272,13 @@ def _conditions(wanted: Wanted, style: _Style) -> Iterator[_fetch.Matcher]:
         yield _fetch.Matcher(style.pod, "=~", starts)
 
 
-def _selected(leg: Leg, *more: _fetch.Matcher) -> str:
-    conditions = (leg.names, *more, *leg.matchers)
-    return "{" + ",".join(f"{label}{sign}{_fetch.literal(value)}" for label, sign, value in conditions) + "}"
-
-
 def _looks(number: int, leg: Leg) -> Iterator[str]:
     """Count the series of each metric, and those of one of them by how often they were scraped: each looked at once."""
     if leg.family == CORE_FAMILY:
-        yield _counted(number, _selected(leg))
+        yield _counted(number, leg.promql())
         return
     name = leg.telltale
-    yield _counted(number, _selected(leg, _fetch.Matcher("__name__", "!=", name)))
+    yield _counted(number, leg.promql(_fetch.Matcher("__name__", "!=", name)))
     telltale = _fetch.Selector((name,), leg.matchers).promql()
     often = f'count_values("rmtoolkit_name", count_over_time({telltale}[{_COUNTED_SECONDS}s]))'
     yield f'label_replace({often}, "rmtoolkit_leg", "{number} often", "", "")'
@@ -419,57 +416,43 @@ def fetch_metadata(
 ) -> Metadata:
     facts = (leg.only(lambda name: role_of(name, overrides) not in SIGNALS) for leg in legs)
     known = [leg for leg in facts if leg.counts and leg.family != CORE_FAMILY]
-    cores = _cores(fetcher, legs, time)
-    if not known:
-        return cores
-    found = _facts(fetcher, known, time)
-    return Metadata([*found.parts, *cores.parts], found.warnings, found.partial + cores.partial)
-
-
-#: What is told of CPUs is looked at that often: only the last value counts.
-_CORE_LOOKS: Final = 8
+    cores = [leg for leg in legs if leg.family == CORE_FAMILY]
+    found = Metadata([])
+    for what, some, fetch in (
+        ("limits of CPUs", cores, _cores),
+        ("limits, owners, restarts and versions", known, _facts),
+    ):
+        try:
+            more = fetch(fetcher, some, time) if some else Metadata([])
+        except RmtoolkitError as error:
+            more = Metadata([], partial=(f"{what} are missing: {error}",))
+        found = Metadata(more.parts + found.parts, more.warnings + found.warnings, more.partial + found.partial)
+    return found
 
 
 def _cores(fetcher: Fetcher, legs: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
-    """Fetch the limits of CPUs, and how many the machines have, with one request."""
-    found = [leg for leg in legs if leg.family == CORE_FAMILY]
-    asks = [_fetch.Ask(leg.selector([name for name in leg.listed if leg.counts[name]]), "last") for leg in found]
-    if not asks:
-        return Metadata([])
-    try:
-        return Metadata(fetcher.fetch([_looks_at(asks, time, _CORE_LOOKS)]))
-    except RmtoolkitError as error:
-        return Metadata([], partial=(f"limits of CPUs are missing: {error}",))
+    """Fetch the limits of CPUs, and how many the machines have, with one request; only the last value counts."""
+    asks = [_fetch.Ask(leg.selector([name for name in leg.listed if leg.counts[name]]), "last") for leg in legs]
+    return Metadata(fetcher.fetch([_looks_at(asks, time, 8)]))
 
 
 def _facts(fetcher: Fetcher, known: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
-    try:
-        if max(time.seconds / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
-            raw = [(leg, [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
-            return Metadata(fetcher.fetch([part for leg, asks in raw for part in leg.plan(asks, time, parallel=1)]))
-        return _closer(fetcher, known, _looks_at(list(_asks(known)), time, _LOOKS), time)
-    except RmtoolkitError as error:
-        return Metadata([], partial=(f"limits, owners, restarts and versions are missing: {error}",))
+    if max(time.seconds / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
+        raw = [(leg, [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
+        return Metadata(fetcher.fetch([part for leg, asks in raw for part in leg.plan(asks, time, parallel=1)]))
+    asks = []
+    for leg in known:
+        reasons = [name for name in leg.counts if role_of(name, {}) in _REASONS]
+        others = [name for name in leg.counts if name not in reasons]
+        both = ((others, "last"), (reasons, "last_true"))
+        asks += [_fetch.Ask(leg.selector(names), how) for names, how in both if names]
+    return _closer(fetcher, known, _looks_at(asks, time, _LOOKS), time)
 
 
 def _looks_at(asks: Sequence[_fetch.Ask], time: _fetch.Stretch, most: int) -> _fetch.Part:
     step = -(-time.seconds // most // 60) * 60
     looks = -(-time.seconds // step)
     return _fetch.Part(tuple(asks), time._replace(after=time.until - looks * step), step)
-
-
-def _asks(legs: Sequence[Leg]) -> Iterator[_fetch.Ask]:
-    for leg in legs:
-        reasons = [name for name in leg.counts if _role(name) in _REASONS]
-        others = [name for name in leg.counts if name not in reasons]
-        if others:
-            yield _fetch.Ask(leg.selector(others), "last")
-        if reasons:
-            yield _fetch.Ask(leg.selector(reasons), "last_true")
-
-
-def _role(name: str) -> str:
-    return KNOWN[name].role if name in KNOWN else ""
 
 
 def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fetch.Stretch) -> Metadata:
@@ -480,7 +463,7 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fe
     closer: set[str] = set()
     left_out = 0
     for leg in legs:
-        names = [name for name in leg.counts if _role(name) in _WATCHED]
+        names = [name for name in leg.counts if role_of(name, {}) in _WATCHED]
         pods = sorted(pod for label, pod in changed if label == leg.pod_label)
         if not names or not pods or leg.family not in ("kube", "cgroup"):
             continue
@@ -501,7 +484,7 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fe
     exact = fetcher.fetch(parts) if parts else []
     labels = {leg.pod_label for leg in legs}
     kept = [
-        _role(one.get("__name__", "")) not in _WATCHED or not any(one.get(label) in closer for label in labels)
+        role_of(one.get("__name__", ""), {}) not in _WATCHED or not any(one.get(label) in closer for label in labels)
         for one in coarse.labels
     ]
     minutes = looks.step_seconds // 60
@@ -516,7 +499,7 @@ def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
     changed: set[tuple[str, str]] = set()
     for said, start, number in zip(coarse.labels, coarse.starts.tolist(), coarse.counts.tolist(), strict=True):
         name = said.get("__name__", "")
-        role = _role(name)
+        role = role_of(name, {})
         if role not in _WATCHED:
             continue
         for label in labels:

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._workloads import Event, changes
-from rmtoolkit.loaders.prometheus._decode import NO_SAMPLES, STALE_BITS
+from rmtoolkit.loaders.prometheus import NO_SAMPLES
+from rmtoolkit.loaders.prometheus._decode import STALE_BITS
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
-from rmtoolkit.loaders.prometheus import TRUNCATED, is_remote_read
-from rmtoolkit.loaders.prometheus._decode import NO_SAMPLES, UNREADABLE, Decoded, Decoder
+from rmtoolkit.loaders.prometheus import NO_SAMPLES, TRUNCATED, is_remote_read
+from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
 from rmtoolkit.loaders.server import Client, DamagedError, ServerError, TooMuchError
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-#: What has a meaning in a RE2 expression; the rest is itself.
-_META: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL: Final = re.compile(r"[\\\"\x00-\x1f\x7f]")
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -49,7 +47,11 @@ class Selector(NamedTuple):
         return (one_of("__name__", self.names), *self.matchers)
 
     def promql(self) -> str:
-        return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in self.conditions()) + "}"
+        return promql(self.conditions())
+
+
+def promql(conditions: Iterable[Matcher]) -> str:
+    return "{" + ",".join(f"{label}{sign}{literal(value)}" for label, sign, value in conditions) + "}"
 
 
 def literal(text: str) -> str:
@@ -62,8 +64,8 @@ def literal(text: str) -> str:
 
 
 def exactly(text: str) -> str:
-    """Write a RE2 expression that matches one text only."""
-    return _META.sub(lambda found: "\\" + found[0], text)
+    """Write a RE2 expression that matches one text only: all that has a meaning in it is escaped, and nothing else."""
+    return re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", text)
 
 
 def one_of(label: str, values: Iterable[str]) -> Matcher:
@@ -136,14 +138,11 @@ class Part(NamedTuple):
         if len(self.asks) > 1:
             half = len(self.asks) // 2
             return self._replace(asks=self.asks[:half]), self._replace(asks=self.asks[half:])
-        for ask in self.asks:
-            names = ask.selector.names
-            if len(names) > 1:
-                return self._named(ask, names[: len(names) // 2]), self._named(ask, names[len(names) // 2 :])
-        return None
-
-    def _named(self, ask: Ask, names: tuple[str, ...]) -> Part:
-        return self._replace(asks=(ask._replace(selector=ask.selector._replace(names=names)),))
+        ((names, matchers), how), half = self.asks[0], len(self.asks[0].selector.names) // 2
+        if not half:
+            return None
+        one, other = (Ask(Selector(some, matchers), how) for some in (names[:half], names[half:]))
+        return self._replace(asks=(one,)), self._replace(asks=(other,))
 
 
 def _terms(ask: Ask, step_seconds: int) -> Iterable[str]:
@@ -188,8 +187,7 @@ def plan(
 
 def _by_names(part: Part) -> Sequence[Part]:
     halves = part.halves()
-    is_cut = halves is not None and halves[0].time == part.time
-    return halves if halves is not None and is_cut else (part,)
+    return halves if halves is not None and halves[0].time == part.time else (part,)
 
 
 #: How raw samples are fetched. Raises `TooMuchError` to be asked for less, `ServerError` when nothing helps.
@@ -223,7 +221,7 @@ def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: b
     mask = client.secrets.mask
     return replace(
         decoded,
-        labels=decoded.labels if keep_own else [_own_names(labels) for labels in decoded.labels],
+        labels=decoded.labels if keep_own else list(map(_own_names, decoded.labels)),
         warnings=[mask(line) for line in decoded.warnings],
         partial=[mask(line) for line in decoded.partial],
     )
@@ -389,9 +387,6 @@ def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm,
 _HASTY_SECONDS: Final = 10.0
 #: Answers that speak of the size of the request, not of the endpoint.
 _TOO_MUCH: Final = (413, 422)
-_OK: Final = 200
-
-
 #: Side by side, many short steps of numpy wait for each other: four threads take twice as long as one after another.
 _DECODING: Final = threading.Lock()
 
@@ -466,7 +461,7 @@ class BulkFetch:
                 # What is too much once something has come is asked for in smaller parts.
                 if isinstance(error, TooMuchError) and (known or error.status in _TOO_MUCH):
                     raise
-                why = f"HTTP {error.status}" if error.status not in (None, _OK) else str(error)
+                why = f"HTTP {error.status}" if error.status not in (None, 200) else str(error)
                 why = why.removeprefix(f"Could not read {client.address!r}: ")
             else:
                 return time.only(found)
@@ -521,7 +516,7 @@ def _hasty(client: Client) -> Client:
     """Make a client that finds out soon whether there is such an endpoint."""
     hasty = copy(client)
     silence = min(client.patience.timeout_seconds, _HASTY_SECONDS)
-    hasty.patience = replace(client.patience, timeout_seconds=silence, retries=min(client.patience.retries, 1))
+    hasty.patience = client.patience._replace(timeout_seconds=silence, retries=min(client.patience.retries, 1))
     return hasty
 
 

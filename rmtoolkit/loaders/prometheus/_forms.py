@@ -15,15 +15,12 @@ from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, mapping
-from rmtoolkit.loaders.prometheus import TRUNCATED
+from rmtoolkit.loaders.prometheus import TRUNCATED, Found
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from rmtoolkit.loaders._timestamps import Asked, Stamp
 
@@ -53,18 +50,6 @@ BEFORE: Final = "samples of a scrape without a time"
 _NAMING: Final = {"instance", "job", "id", "name"}.union(*LABELS.values())
 
 
-class Forms(NamedTuple):
-    """Series with their samples, one stretch a series; what was not read, and how times were told."""
-
-    labels: list[dict[str, str]]
-    counts: NDArray[np.int64]
-    times: NDArray[np.int64]
-    values: NDArray[np.float64]
-    left_out: Counter[str]
-    time_axis: str
-    partial: tuple[str, ...] = ()
-
-
 def is_samples(text: str) -> bool:
     """Tell by its beginning whether a text is metrics: nearly all lines are, but for those with a time."""
     lines = [line for line in text.split("\n", _LINES)[:_LINES] if line.strip()]
@@ -76,7 +61,7 @@ def is_samples(text: str) -> bool:
     return int(good.sum()) >= _MOST * (len(lines) - timed)
 
 
-def read(content: bytes, asked: Asked) -> Forms | None:
+def read(content: bytes, asked: Asked) -> Found | None:
     """Read what is no answer of Prometheus; None where it may be one."""
     try:
         head, _ = as_text(content[:_HEAD_BYTES], asked.path, expected=_EXPECTED)
@@ -86,7 +71,7 @@ def read(content: bytes, asked: Asked) -> Forms | None:
     return read_form(as_text(content, asked.path, expected=_EXPECTED)[0], asked) if read_form else None
 
 
-def _read_samples(text: str, asked: Asked) -> Forms:
+def _read_samples(text: str, asked: Asked) -> Found:
     """Read text whose samples have a time, or are of a scrape before which one stands, or of the file's own time."""
     is_queried = " @[" in text
     frame = pl.concat(_parsed(piece, _QUERIED if is_queried else _SAMPLE) for piece in _pieces(text))
@@ -105,13 +90,13 @@ def _read_samples(text: str, asked: Asked) -> Forms:
         rows, axis = _timed(rows, stamps, asked)
     left_out = Counter({NO_SAMPLE: said.height - len(stamps), TRUNCATED: int(cut), BEFORE: rows["time"].null_count()})
     series = rows.drop_nulls("time").group_by("head", maintain_order=True).agg(pl.col("time").to_physical(), "value")
-    return Forms(
+    return Found(
         [_named(head, asked) for head in series["head"]],
         series["time"].list.len().cast(pl.Int64).to_numpy(),
         series["time"].explode().to_numpy(),
         series["value"].explode().to_numpy(),
         +left_out,
-        axis,
+        time_axis=axis,
     )
 
 
@@ -207,7 +192,7 @@ _OF_ECS: Final = "MemoryUtilized"
 _ODD: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolarsError)
 
 
-class _Found(NamedTuple):
+class _Series(NamedTuple):
     labels: dict[str, str]
     times: Any
     values: Any
@@ -219,7 +204,7 @@ def is_other_json(text: str) -> bool:
     return text.lstrip()[:1] in ("{", "[") and _OTHER_JSON.search(text) is not None
 
 
-def _read_json(text: str, asked: Asked) -> Forms | None:
+def _read_json(text: str, asked: Asked) -> Found | None:
     try:
         document = msgspec.json.decode(text)
         found = [one for one in _series_in(document, asked) if one.times]
@@ -233,7 +218,7 @@ def _read_json(text: str, asked: Asked) -> Forms | None:
     counts = pl.Series([frame.height for frame in frames], dtype=pl.Int64()).to_numpy()
     labels = [one.labels for one in found]
     partial = tuple(_unsaid(document))
-    return Forms(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), Counter(), _AXIS, partial)
+    return Found(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), Counter(), partial, _AXIS)
 
 
 def _unsaid(document: object) -> Iterator[str]:
@@ -248,13 +233,13 @@ def _unsaid(document: object) -> Iterator[str]:
             yield f"Grafana's query {quote(name)} failed: {quote(error)}"
 
 
-def _samples_of(one: _Found) -> pl.DataFrame:
+def _samples_of(one: _Series) -> pl.DataFrame:
     times, values = pl.Series("time", one.times), pl.Series("value", one.values, pl.Float64(), strict=False)
     frame = pl.DataFrame([times, values * one.factor])
     return frame.select(as_time(pl.col("time"), times.dtype).to_physical(), "value").drop_nulls()
 
 
-def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
+def _series_in(node: object, asked: Asked) -> Iterator[_Series]:
     """Find series anywhere in a document."""
     if not isinstance(node, dict):
         for part in node if isinstance(node, list) else ():
@@ -267,10 +252,10 @@ def _series_in(node: object, asked: Asked) -> Iterator[_Found]:
         yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
     elif isinstance(points := node.get("pointlist"), list):
         tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
-        yield _Found(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(points), _unit_of(node))
+        yield _Series(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(points), _unit_of(node))
     elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
         for one, values in zip(series, node.get("values") or (), strict=False):
-            yield _Found(_tags(mapping(one).get("group_tags")), times, values, _unit_of(one))
+            yield _Series(_tags(mapping(one).get("group_tags")), times, values, _unit_of(one))
     elif "Timestamps" in node or "Datapoints" in node:
         yield _of_cloudwatch(node, asked)
     else:
@@ -290,7 +275,7 @@ def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON
     return _DATADOG_UNITS.get(str(unit.get("name"))) or (int(told) if isinstance(told, int | float) and told > 1 else 1)
 
 
-def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Found:
+def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Series:
     """Read the answer of `get-metric-data` or `get-metric-statistics`."""
     points = [mapping(point) for point in node.get("Datapoints") or ()]
     points = [point for point in points if point.get("Unit", "Bytes") in CLOUDWATCH_UNITS]
@@ -298,8 +283,8 @@ def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Found:
     labels, factor = of_cloudwatch(str(node.get("Label")), unit)
     labels = {"container": str(node.get("Id", _stem(asked))), **labels}
     if isinstance(times := node.get("Timestamps"), list):
-        return _Found(labels, times, node.get("Values"), factor)
-    return _Found(
+        return _Series(labels, times, node.get("Values"), factor)
+    return _Series(
         labels, *_columns([(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points]), factor
     )
 
@@ -343,7 +328,7 @@ def _columns(pairs: Sequence[Sequence[Any]]) -> tuple[list[Any], list[Any]]:
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: object) -> Iterator[_Found]:
+def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: object) -> Iterator[_Series]:
     """Read a frame of Grafana: a column a series, or a row a sample with its labels in columns of text."""
     times = next((values for field, values in columns if field.get("type") == "time"), [])
     texts = {str(field.get("name")): values for field, values in columns if field.get("type") == "string"}
@@ -358,10 +343,10 @@ def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: obj
         labels = {label: str(value) for label, value in mapping(field, "labels").items()}
         labels = {"__name__": names[0], **labels} if names else labels
         if not texts:
-            yield _Found(labels, times, values)
+            yield _Series(labels, times, values)
         for key, places in rows.items():
             said = labels | {label: str(value) for label, value in zip(texts, key, strict=True)}
-            yield _Found(said, [times[at] for at in places], [values[at] for at in places])
+            yield _Series(said, [times[at] for at in places], [values[at] for at in places])
 
 
 def _tags(tags: object) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -11,6 +10,8 @@ import numpy as np
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _wire
+from rmtoolkit.loaders._files import counted
+from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,17 +36,6 @@ _SAMPLE_MARKS: Final = ((0, 0x12), (1, 16), (2, 0x09), (11, 0x10))
 _TIME_SHIFTS: Final = np.arange(0, 42, 7)
 
 BAD_SERIES: Final = "series of a remote read that were damaged"
-
-
-@dataclass(slots=True)
-class Read:
-    labels: list[dict[str, str]] = field(default_factory=list)
-    counts: Ints = field(default_factory=lambda: np.empty(0, np.int64))
-    times: Ints = field(default_factory=lambda: np.empty(0, np.int64))  # ms, series after series
-    values: Floats = field(default_factory=lambda: np.empty(0))
-    histograms: int = 0
-    silent: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def _messages(data: bytes, place: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
@@ -183,34 +173,34 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
     return name.isascii() and name.replace(b"_", b"a").replace(b".", b"a").replace(b":", b"a").isalnum()
 
 
-def read_answer(content: bytes, source: object) -> Read:
+def read_answer(content: bytes, source: object) -> Found:
     head = content[: 1 << 10]
     if _is_streamed(head) and not _is_plain(head):
         hint = "Save an answer of `/api/v1/query_range`, or ask without STREAMED_XOR_CHUNKS."
         found = "a streamed answer to a remote read, in chunks"
         raise ReadError.at(source, found=found, expected="one of type SAMPLES", hint=hint)
-    read = Read()
+    labels: list[dict[str, str]] = []
     parts: list[tuple[Ints, Floats]] = []
+    left_out: Counter[str] = Counter()
     try:
         data = _wire.unpack_snappy(content)
         answers = _messages(data, 0, len(data), _SERIES)
         for begin, end in (series for answer in answers for series in _messages(data, *answer, _SERIES)):
-            labels, place = _read_labels(data, begin, end)
+            said, place = _read_labels(data, begin, end)
             samples = _read_samples(data, place, end)
             if len(samples[0]):
-                read.labels.append(labels)
+                labels.append(said)
                 parts.append(samples)
             else:
-                has_histograms = any(number == _HISTOGRAMS for number, *_ in _wire.fields(data, place, end))
-                read.histograms += has_histograms
-                read.silent += not has_histograms
+                numbers = [number for number, *_ in _wire.fields(data, place, end)]
+                left_out[HISTOGRAMS if _HISTOGRAMS in numbers else NO_SAMPLES] += 1
     except _wire.WireError as error:
         if not parts:
             hint = "It is cut off or damaged: save it again."
             expected = "the answer to a remote read"
             raise ReadError.at(source, found=str(error), expected=expected, hint=hint) from error
-        read.left_out[BAD_SERIES] += 1
-    if parts:
-        read.counts = np.array([len(times) for times, _ in parts], np.int64)
-        read.times, read.values = map(np.concatenate, zip(*parts, strict=True))
-    return read
+        left_out[BAD_SERIES] += 1
+    counts = np.array([len(times) for times, _ in parts], np.int64)
+    times, values = map(np.concatenate, zip(*parts, strict=True)) if parts else (np.empty(0, np.int64), np.empty(0))
+    partial = (counted(1, BAD_SERIES),) if left_out[BAD_SERIES] else ()
+    return Found(labels, counts, times, values, +left_out, partial)

@@ -13,8 +13,7 @@ import polars as pl
 from rmtoolkit import _workloads
 from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, warn
-from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.prometheus._decode import HISTOGRAMS, NO_SAMPLES
+from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, _fetch
 from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
@@ -46,11 +45,11 @@ def diagnose_empty(
     there, partial = _labels(client, query, ("namespace", "pod"), time)
     if there:
         frame = pl.DataFrame(there, schema={"namespace": pl.String(), "pod": pl.String()}, orient="row")
-        for column, values in (("namespace", wanted.namespaces), ("pod", wanted.pods)):
+        for column, values in wanted._replace(workloads=()).by_name():
             found = frame[column].drop_nulls().unique().sort()
-            if values and not set(values) & set(found):
+            if not set(values) & set(found):
                 return _perhaps_there(client, UnknownWorkloadError.named(values[0], found, kind=column), partial)
-            frame = frame.filter(pl.col(column).is_in(list(values))) if values else frame
+            frame = frame.filter(pl.col(column).is_in(list(values)))
         if wanted.workloads:
             owner = _workloads.infer(pl.col("pod")).struct.field("workload").alias("workload")
             found = frame.select(owner)["workload"].drop_nulls().unique().sort()
@@ -306,9 +305,9 @@ class Prometheus:
         if not signals:
             raise diagnose_empty(client, wanted, overrides, window.whole)
         with _fetch.Fetcher(client, self._bulk or _fetch.raw_by_json, self._parallel, progress=progress) as fetcher:
-            parts = [
-                part for leg in signals for part in _plan(leg, overrides, window.whole, step_seconds, self._parallel)
-            ]
+            how = {"step_seconds": step_seconds, "parallel": self._parallel}
+            asks = [(leg, _asks(leg, overrides, in_steps=step_seconds > 0)) for leg in signals]
+            parts = [part for leg, mine in asks for part in leg.plan(mine, window.whole, **how)]
             expected = sum(part.samples for part in parts)
             if expected > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
@@ -325,21 +324,18 @@ class Prometheus:
                 if lacking := short([*found, *facts.parts]):
                     said = f"it gave fewer series of {lacking} than it counted"
                     facts = facts._replace(partial=(*facts.partial, said))
-            halved = fetcher.halved
-            gave_up = self._bulk.told() if self._bulk is not None else ""
-            if gave_up:
+            if gave_up := (self._bulk.told() if self._bulk is not None else ""):
                 warn(f"{client.address!r}: {gave_up}.")
         if not step_seconds:
             found = [_fetch.between(part, window.start_ms, window.end_ms) for part in found]
         found += facts.parts
         facts.parts.clear()
-        notes = [gave_up] if gave_up else []
-        notes += [f"the server found {count(halved, 'request')} too large, halved since"] if halved else []
+        halved = f"the server found {count(fetcher.halved, 'request')} too large, halved since"
         report = Report(
             sources=(client.address.url,),
             asked=_asked(window, wanted, step_seconds),
             partial=facts.partial,
-            warnings=(*facts.warnings, *notes),
+            warnings=(*facts.warnings, *([gave_up] if gave_up else []), *([halved] if fetcher.halved else [])),
             time_axis=f"ends of steps of {step_seconds} s, UTC" if step_seconds else "as scraped, UTC",
         )
         try:
@@ -395,17 +391,13 @@ def _texts(names: str | Iterable[str] | None, what: str) -> tuple[str, ...]:
     return several
 
 
-def _plan(
-    leg: Leg, overrides: Mapping[str, str], time: _fetch.Stretch, step_seconds: int, parallel: int
-) -> Sequence[_fetch.Part]:
-    if step_seconds:
-        # Of a counter the last value of a step says more than the highest: it may have been reset.
-        counters = [name for name in leg.counts if role_of(name, overrides) in COUNTERS]
-        gauges = [name for name in leg.counts if name not in counters]
-        asks = [_fetch.Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
-    else:
-        asks = [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]
-    return leg.plan(asks, time, step_seconds=step_seconds, parallel=parallel)
+def _asks(leg: Leg, overrides: Mapping[str, str], *, in_steps: bool) -> list[_fetch.Ask]:
+    if not in_steps:
+        return [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]
+    # Of a counter the last value of a step says more than the highest: it may have been reset.
+    counters = [name for name in leg.counts if role_of(name, overrides) in COUNTERS]
+    gauges = [name for name in leg.counts if name not in counters]
+    return [_fetch.Ask(leg.selector(names), how) for names, how in ((gauges, "max"), (counters, "last")) if names]
 
 
 def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = False) -> str:
@@ -428,8 +420,7 @@ def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = F
 
 def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
     first, last = (dt.datetime.fromtimestamp(time / 1000, dt.UTC) for time in (window.start_ms, window.end_ms))
-    names = zip(("namespace", "workload", "pod"), wanted, strict=True)
-    told = [f"{name} {' or '.join(map(quote, values))}" for name, values in names if values]
+    told = [f"{name} {' or '.join(map(quote, values))}" for name, values in wanted.by_name()]
     how = f"the highest value of every {step_seconds} s" if step_seconds else "samples as scraped"
     return ", ".join([f"{first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC", *told, how])
 
@@ -437,9 +428,7 @@ def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
 def _chosen(recording: Recording, wanted: Wanted, client: Client) -> Recording:
     """Keep what was asked for: the server selects pods by the beginning of their names."""
     kept = recording.containers
-    for name, values in zip(("namespace", "workload", "pod"), wanted, strict=True):
-        if not values:
-            continue
+    for name, values in wanted.by_name():
         there = kept[name].drop_nulls().unique().sort()
         if not set(values) & set(there):
             unknown = UnknownWorkloadError.named(values[0], there, kind=name)

@@ -224,7 +224,11 @@ def _seen(
     for group, role, entity in groups.select("group", "role", "entity").iter_rows():
         if group in runs:
             known = (of_pod if role in POD_ROLES else of_container).setdefault(entity, {})
-            known[role] = _clean(role, sorted([*known.get(role, ()), *runs[group]], key=lambda run: run.first))
+            mine = sorted([*known.get(role, ()), *runs[group]], key=lambda run: run.first)
+            if role in ("limit_bytes", "request_bytes"):
+                # Zero, or nearly 2**63, stands for none.
+                mine = [run if 0 <= run.value < ABSURD_BYTES else run._replace(value=0.0) for run in mine]
+            known[role] = mine
     replaced: dict[int, list[tuple[int, int]]] = {}
     for entity, begin, before in lives.select("entity", "begin", "before").iter_rows():
         replaced.setdefault(entity, []).append((before, begin))
@@ -236,21 +240,14 @@ def _seen(
     return found
 
 
-def _clean(role: str, runs: list[Run]) -> list[Run]:
-    """Take a limit of zero, or of nearly 2**63, for none."""
-    if role not in ("limit_bytes", "request_bytes"):
-        return runs
-    return [run if 0 <= run.value < ABSURD_BYTES else run._replace(value=0.0) for run in runs]
-
-
 def _images(table: pl.DataFrame, decoded: Decoded) -> Versions:
     """Which version each container ran, and when: by kube-state-metrics, else by cAdvisor's image label."""
     rows = table.drop_nulls(["image", "entity"]).filter(level="container")
     told = pl.col("role") == "image"
     rows = rows.filter(told | ~told.any().over("entity"))
     first, last = decoded.span(rows["series"].to_numpy())
-    versions = list(map(version_of, rows["image"], rows["image_id"]))
-    rows = rows.with_columns(version=pl.Series(versions, dtype=pl.String), first=first, last=last).drop_nulls("version")
+    versions = pl.Series(list(map(version_of, rows["image"], rows["image_id"])), dtype=pl.String)
+    rows = rows.with_columns(version=versions, first=first, last=last).drop_nulls("version")
     spans = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
     found: Versions = {}
     for entity, *span in spans.sort("first", "last", maintain_order=True).iter_rows():
@@ -260,14 +257,11 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> Versions:
 
 def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[Node, float]:
     """Tell how many CPUs each machine has, by its cluster and its name."""
-    rows = table.filter(pl.col("role").is_in(NODE_ROLES) & pl.col("node").is_not_null())
-    found: dict[Node, float] = {}
     # The best source comes last, and stays.
-    for series, *place in rows.sort("rank", descending=True).select("series", "cluster", "node").iter_rows():
-        last = decoded.starts[series] + decoded.counts[series] - 1
-        if decoded.counts[series] and 0 < decoded.values[last] < _ABSURD_FACT:
-            found[place[0], place[1]] = float(decoded.values[last])
-    return found
+    rows = table.filter(pl.col("role").is_in(NODE_ROLES) & pl.col("node").is_not_null()).sort("rank", descending=True)
+    told = decoded.values[(decoded.starts + decoded.counts - 1)[rows["series"].to_numpy()]].tolist()
+    places = zip(rows["cluster"], rows["node"], told, strict=True)
+    return {(cluster, node): cores for cluster, node, cores in places if 0 < cores < _ABSURD_FACT}
 
 
 def _container_rows(
@@ -404,7 +398,13 @@ def read_prometheus(
         time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis,
     )
     recording = _recorded(decoded, files, meant, report)
-    _warn_of(recording.report)
+    # Once, of what was damaged, refused or incomplete; what was no JSON is said with its file, in `partial`.
+    left_out = recording.report.left_out.items()
+    damage = [counted(number, reason) for reason, number in left_out if reason in (_UNREAD, *DAMAGE)]
+    damage += [*recording.report.partial, *recording.report.unusable]
+    if damage:
+        more = f"; and {len(damage) - _SHOWN} more, see recording.report" if len(damage) > _SHOWN else ""
+        warn(f"Not everything could be read: {'; '.join(line.rstrip('.') for line in damage[:_SHOWN])}{more}.")
     return recording
 
 
@@ -449,19 +449,6 @@ def _is_answer(file: Path) -> bool:
 def _stem(file: Path) -> str:
     found = _METRIC.match(_PACKED.sub("", file.name))
     return found[0] if found else ""
-
-
-def _warn_of(report: Report) -> None:
-    """Warn once of what was damaged, refused or incomplete."""
-    # What was no JSON is said with its file, in `partial`.
-    damage = [
-        *(counted(count, reason) for reason, count in report.left_out.items() if reason in (_UNREAD, *DAMAGE)),
-        *report.partial,
-        *report.unusable,
-    ]
-    if damage:
-        more = f"; and {len(damage) - _SHOWN} more, see recording.report" if len(damage) > _SHOWN else ""
-        warn(f"Not everything could be read: {'; '.join(line.rstrip('.') for line in damage[:_SHOWN])}{more}.")
 
 
 def _decode(
