@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
@@ -374,13 +373,11 @@ def recognise(path: Path) -> tuple[Form, str]:
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
         meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks")
         return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
-    if form is not None:
-        return form, "a heap profile" if form is Form.HEAP else ""
-    return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
+    if form is None:
+        return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
+    return form, str(form) if form is Form.HEAP else ""
 
 
-_NAMES_SHOWN: Final = 10
-_HOST_AND_PORT: Final = re.compile(r"[\w.-]+:\d{2,5}(/\S*)?")
 _WARNED: Final = 5
 
 
@@ -444,36 +441,31 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         raise _nothing(path, sorted_out)
     recording = concat(parts)
     recording = _explained(recording, sorted_out)
-    notes = []
-    if sorted_out.skipped:
-        notes.append(f"skipped, no recording: {_named([file.name for file, _ in sorted_out.skipped])}")
-    foreign = [file.name for file, _ in sorted_out.skipped if file in given]
-    if foreign:
+    notes: list[str] = []
+    if skipped := sorted_out.skipped:
+        notes.append(f"skipped, no recording: {_named(skipped)}")
+    if foreign := [file for file in skipped if file in given]:
         holds = "source holds" if len(foreign) == 1 else "sources hold"
         warn(f"{len(foreign):,} {holds} no recording: {_named(foreign, _WARNED)}")
-    failed = sorted_out.failed
-    if failed:
-        first = failed[0][1]
-        names = _named([file.name for file, _ in failed], _WARNED)
-        warn(f"{len(failed):,} of {count(len(found), 'file')} could not be read: {names}; the first: {first}")
-        notes.append(f"could not be read: {_named([file.name for file, _ in failed])}; the first: {first}")
-    idle = sorted(set(options) - used)
-    if idle:
+    if failed := sorted_out.failed:
+        first = next(iter(failed.values()))
+        said = f"{len(failed):,} of {count(len(found), 'file')} could not be read"
+        warn(f"{said}: {_named(failed, _WARNED)}; the first: {first}")
+        notes.append(f"could not be read: {_named(failed)}; the first: {first}")
+    if idle := sorted(set(options) - used):
         notes.append(f"options without a use here: {', '.join(idle)}")
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
     warn_of_values(recording)
-    report = recording.report.joined(extra)
-    if recording.stored is not None:
-        # The samples of a large file stay where they are.
-        return Recording(recording.containers, recording.stored, recording.events, report)
-    return replace(recording, report=report)
+    # The samples of a large file stay where they are.
+    samples = recording.samples if recording.stored is None else recording.stored
+    return Recording(recording.containers, samples, recording.events, recording.report.joined(extra))
 
 
 def _server_hint(item: str) -> str:
     if "://" in item:
         return "The address of a server begins with http:// or https://."
-    return f"For a server write {quote(f'http://{item}')}." if _HOST_AND_PORT.fullmatch(item) else ""
+    return f"For a server write {quote(f'http://{item}')}." if re.fullmatch(r"[\w.-]+:\d{2,5}(/\S*)?", item) else ""
 
 
 def _far(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
@@ -481,8 +473,7 @@ def _far(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[st
     server, lake = OF_FORM[Form.SERVER].load(), OF_FORM[Form.LAKE].load()
     parts = [lake(str(url)) if is_store(url) else server(str(url), **from_servers) for url in urls]
     if others:
-        of_files = _known_options(form for form in OF_FORM if form is not Form.SERVER)
-        from_files = {name: value for name, value in options.items() if name in of_files}
+        from_files = {name: value for name, value in options.items() if name in _options_of_files()}
         parts.append(read(others, **from_files))
     whole = concat(parts)
     if all(map(is_url, (*urls, *others))):
@@ -502,8 +493,8 @@ class _SortedOut(NamedTuple):
     """Files by what they are; those that hold no recording; those that should and cannot be read."""
 
     forms: dict[Form, list[Path]]
-    skipped: list[tuple[Path, str]]
-    failed: list[tuple[Path, Exception]]
+    skipped: dict[Path, str]
+    failed: dict[Path, Exception]
 
 
 _A_HEAP: Final = "Hint: `rmtoolkit heap FILE` reads it, in Python `rm.read_heap`."
@@ -512,20 +503,20 @@ _A_HEAD: Final = "a first line that names a time and a memory column, such as `t
 
 
 def _sort_out(found: Sequence[Path]) -> _SortedOut:
-    result = _SortedOut({}, [], [])
+    result = _SortedOut({}, {}, {})
     for file in found:
         try:
             with named(f"Could not read {quote(file)}", ReadError):
                 form, why = recognise(file)
         except (ReadError, OSError) as error:
-            result.failed.append((file, _files.unreadable(file, error)))
+            result.failed[file] = _files.unreadable(file, error)
             continue
         if form is Form.BROKEN:
-            result.failed.append((file, ReadError(why)))
+            result.failed[file] = ReadError(why)
         elif form in OF_FORM or form is Form.OBJECTS:
             result.forms.setdefault(form, []).append(file)
         else:
-            result.skipped.append((file, why))
+            result.skipped[file] = why
     return result
 
 
@@ -549,8 +540,7 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
                 check_samples(part, names)
                 parts.append(part)
             except (ReadError, OSError) as error:
-                cause = _files.unreadable(group[0], error)
-                sorted_out.failed.extend((file, cause) for file in group)
+                sorted_out.failed.update(dict.fromkeys(group, _files.unreadable(group[0], error)))
     return parts, used
 
 
@@ -563,7 +553,7 @@ def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
         with named(f"Could not read {_files.shown(files)}", ReadError):
             objects, failed = read_objects(files)
             recording = joined(recording, objects)
-        sorted_out.failed.extend(failed)
+        sorted_out.failed.update(failed)
     if sorted_out.forms.get(Form.KERNEL):
         from rmtoolkit.loaders.linux import with_kills  # noqa: PLC0415
 
@@ -581,18 +571,15 @@ def _options_of(form: Form) -> list[str]:
     return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
 
 
-def _known_options(forms: Iterable[Form]) -> set[str]:
-    return {name for form in forms for name in _options_of(form)}
+def _options_of_files() -> set[str]:
+    return {name for form in OF_FORM if form is not Form.SERVER for name in _options_of(form)}
 
 
 def check_options(options: Mapping[str, object], sources: Sequence[object]) -> None:
     """Refuse an option that no reader takes, since it is misspelt, or none of these sources."""
     if not options:
         return
-    of_servers, of_files = (
-        set(_options_of(Form.SERVER)),
-        _known_options(form for form in OF_FORM if form != Form.SERVER),
-    )
+    of_servers, of_files = set(_options_of(Form.SERVER)), _options_of_files()
     known = sorted(of_servers | of_files)
     for name in options:
         if name not in known:
@@ -614,13 +601,12 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         hint = "Read them together with the output of kubectl top pod --containers, or use rmtoolkit record --kubectl."
         expected = f"memory samples beside them: {UNDERSTOOD}"
         return ReadError.at(dumps[0], found=str(Form.OBJECTS), expected=expected, hint=hint)
-    if len({id(error) for _, error in failed}) == 1:
-        return failed[0][1]
     if failed:
-        msg = f"None of {len(failed):,} files could be read; the first: {failed[0][1]}"
-        return ReadError(msg)
+        first = next(iter(failed.values()))
+        msg = f"None of {len(failed):,} files could be read; the first: {first}"
+        return first if all(error is first for error in failed.values()) else ReadError(msg)
     if len(skipped) == 1:
-        file, why = skipped[0]
+        file, why = next(iter(skipped.items()))
         if file.suffix.lower() in (".csv", ".tsv"):
             head = _File(file).text.strip().split("\n", 1)[0]
             return ReadError.at(file, found=head, expected=_A_HEAD, line=1, hint=_A_TABLE)
@@ -628,7 +614,7 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
 
 
-def _named(names: Sequence[str], most: int = _NAMES_SHOWN) -> str:
-    shown = ", ".join(name if name.isprintable() else ascii(name) for name in names[:most])
+def _named(files: Iterable[Path], most: int = 10) -> str:
+    names = [file.name if file.name.isprintable() else ascii(file.name) for file in files]
     more = len(names) - most
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

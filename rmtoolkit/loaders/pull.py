@@ -109,11 +109,12 @@ def pull(
     Traceback (most recent call last):
     rmtoolkit.exceptions.RmtoolkitError: '7 days' is no duration. Write it like '7d', '36h' or '1h30m'.
     """
-    again_for = parse_duration(overlap)
     grain = parse_duration(step) if step is not None else dt.timedelta(milliseconds=1)
-    if step is not None:
-        again_for = max(again_for, 2 * grain)
-    wanted = _window(last, start, end, grain)
+    again_for = max(parse_duration(overlap), 2 * grain if step is not None else dt.timedelta(0))
+    begin, stop = (_floor(moment, grain) for moment in asked_window(last, start, end))
+    if begin >= stop:
+        raise ends_early(begin, stop)
+    wanted = max(begin, _EPOCH), stop
     asked: dict[str, Any] = {
         "namespace": _names(namespace),
         "workload": _names(workload),
@@ -167,7 +168,14 @@ class _Work:
             until = self._cut(begin, stop)
             # A little of what came before shows what changed across the border.
             context = max(begin if first else begin - self.overlap, _EPOCH)
-            recording = self._piece(context, until)
+            recording = None
+            try:
+                recording = self.server.recording(
+                    start=context, end=until, step=self.step, progress=False, **self.asked
+                )
+            except (NothingThereError, UnknownWorkloadError) as error:
+                # The server has nothing of that time.
+                self.nothing = error
             whole = recording is None or not recording.report.partial
             if not self.pieces:
                 # From here on the lake is not complete until all has come.
@@ -177,7 +185,10 @@ class _Work:
                 sure = begin if first else begin - self.overlap / 2
                 kept = _without_doubles(recording, there)
                 if not first:
-                    kept = _without_earlier(kept, there, sure)
+                    # Events that the lake had told better, of the containers that it has.
+                    known = kept.containers.join(there, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
+                    ours = (pl.col("time") >= sure) | ~pl.col("container_id").is_in(known.implode())
+                    kept = replace(kept, events=kept.events.filter(ours))
                 self.files += self.lake.append(kept, events_within=(sure, until) if whole else None)
                 self.samples += recording.samples.height
                 since = until - self.overlap - _BEFORE
@@ -192,14 +203,6 @@ class _Work:
             if self.progress is not None:
                 self.progress(until, self.samples)
             begin, first = until, False
-
-    def _piece(self, start: dt.datetime, end: dt.datetime) -> Recording | None:
-        """Fetch a piece; None when the server has nothing of that time."""
-        try:
-            return self.server.recording(start=start, end=end, step=self.step, progress=False, **self.asked)
-        except (NothingThereError, UnknownWorkloadError) as error:
-            self.nothing = error
-            return None
 
     def _cut(self, begin: dt.datetime, stop: dt.datetime) -> dt.datetime:
         """Choose the end of a piece: files of the lake end at midnight, so do pieces."""
@@ -219,13 +222,6 @@ def _instants(recording: Recording, since: dt.datetime) -> pl.DataFrame:
     names = recording.containers.select("container_id", *IDENTITY)
     late = recording.samples.filter(pl.col("time") >= since).select("container_id", "time")
     return late.join(names, on="container_id").select(*IDENTITY, "time")
-
-
-def _without_earlier(recording: Recording, there: pl.DataFrame, sure: dt.datetime) -> Recording:
-    """Leave out events that the lake had told better, of the containers that it has."""
-    known = recording.containers.join(there, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
-    ours = (pl.col("time") >= sure) | ~pl.col("container_id").is_in(known.implode())
-    return replace(recording, events=recording.events.filter(ours))
 
 
 def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
@@ -249,15 +245,6 @@ def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
         return recording
     samples = recording.samples.join(doubled, on=["container_id", "time"], how="anti", maintain_order="left")
     return Recording(recording.containers, samples, recording.events, recording.report)
-
-
-def _window(
-    last: str | dt.timedelta | None, start: str | dt.datetime | None, end: str | dt.datetime | None, grain: dt.timedelta
-) -> _lake_files.Span:
-    begin, stop = (_floor(moment, grain) for moment in asked_window(last, start, end))
-    if begin >= stop:
-        raise ends_early(begin, stop)
-    return max(begin, _EPOCH), stop
 
 
 def _midnight(moment: dt.datetime) -> dt.datetime:

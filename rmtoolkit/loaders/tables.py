@@ -6,7 +6,7 @@ import io
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     #: What a user said that metrics, labels and the names of pods mean.
     Told: TypeAlias = tuple[Mapping[str, str] | None, Mapping[str, str] | None, str | None]
+    #: Whose a column is by its head, and how many bytes one of its numbers is.
+    Heads: TypeAlias = dict[str, tuple[dict[str, str], int]]
 
 
 _EXPECTED: Final = "a table with a time and a memory column"
@@ -151,8 +153,7 @@ def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataF
 
 def _times(texts: pl.Series, asked: Asked) -> pl.Series:
     """Read times; day and month, and the zone, are those of the whole column."""
-    numbers = texts.cast(pl.Float64, strict=False)
-    if numbers.null_count() == texts.null_count():
+    if (numbers := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return refuse_days(numbers)
     if asked.timezone is None:
         read = texts.to_frame().select(as_time(pl.col(texts.name), texts.dtype)).to_series()
@@ -172,8 +173,7 @@ def _times(texts: pl.Series, asked: Asked) -> pl.Series:
 
 def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     """Read amounts: point and comma, and units, by the whole column; say which units cells had, and count losses."""
-    plain = texts.cast(pl.Float64, strict=False)
-    if plain.null_count() == texts.null_count():
+    if (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return plain, "", 0
     parts = texts.str.extract_groups(_AMOUNT).struct.unnest()
     number, unit = parts["1"].str.replace_all(r"['\s\u00a0\u202f]", ""), parts["2"].str.to_lowercase()
@@ -199,35 +199,28 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 
-class _Series(NamedTuple):
-    """A column whose head says whose it is, and how many bytes one of its numbers is."""
-
-    labels: dict[str, str]
-    bytes_each: int = 1
-
-
-def _of_series(table: pl.DataFrame) -> dict[str, _Series]:
+def _of_series(table: pl.DataFrame) -> Heads:
     """Find the columns whose heads are series of Prometheus, Datadog or CloudWatch; or a metric stands in each row."""
     from rmtoolkit.loaders.prometheus._forms import of_cloudwatch, of_datadog  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus._metrics import is_known  # noqa: PLC0415 - few tables are such
 
-    found: dict[str, _Series] = {}
+    found: Heads = {}
     for head in table.columns:
         if (labels := _of_head(head)) is not None:
-            found[head] = _Series(labels)
+            found[head] = labels, 1
         elif column_of(head) is not None:
             continue
         elif (labels := of_datadog(head)) is not None:
             if "{" in head or "__name__" not in labels or is_known(labels["__name__"].replace(".", "_"), {}):
-                found[head] = _Series(labels)
+                found[head] = labels, 1
         else:
             label, unit, again = _WITH_UNIT.findall(head)[0]
             labels, factor = of_cloudwatch(label + again, unit or None)
             if is_known(labels["__name__"], {}):
-                found[head] = _Series(labels, factor)
+                found[head] = labels, factor
     by_row = [head for head in table.columns if head.lower() == "value"]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
-        found[by_row[0]] = _Series({})
+        found[by_row[0]] = {}, 1
     return found
 
 
@@ -260,7 +253,11 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def _read_series(
-    table: pl.DataFrame, series: Mapping[str, _Series], asked: Asked, notes: tuple[str, ...], told: Told
+    table: pl.DataFrame,
+    series: Heads,
+    asked: Asked,
+    notes: tuple[str, ...],
+    told: Told,
 ) -> Recording:
     """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
@@ -272,11 +269,11 @@ def _read_series(
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}
     columns: list[tuple[dict[str, str], np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
-    for head, one in series.items():
+    for head, (_, bytes_each) in series.items():
         numbers, said, wrong = _amounts(table[head])
         lost += wrong
         notes += (f"column {head!r}: {said}",) if said else ()
-        values[head] = numbers * one.bytes_each
+        values[head] = numbers * bytes_each
     # Numbers are no names of things.
     others = table.select(pl.exclude(times, *series))
     cast = others.select(pl.all().cast(pl.Float64, strict=False))
@@ -284,8 +281,8 @@ def _read_series(
     rows = table.select(*texts, *values.values(), **{"": instants}).drop_nulls("")
     for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
         of_row = _of_row(dict(zip(texts, key, strict=True)))
-        for head, one in series.items():
-            named = {**of_row, **one.labels}
+        for head, (labels, _) in series.items():
+            named = {**of_row, **labels}
             if "." in named.get("__name__", ""):
                 named = of_one(named)
             if named.keys() <= {"__name__"}:

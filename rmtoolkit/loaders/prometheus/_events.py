@@ -170,12 +170,10 @@ def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
     found: list[Event] = []
     for number, start in enumerate(starts):
         was_alive = seen.first is not None and seen.first < start.time - _ROUNDING
-        if number == 0 and not start.follows and not was_alive:
-            continue
-        since = starts[number - 1].time if number else start.time - _AN_HOUR
-        said = _reason(seen, since, start.time, is_last=number == len(starts) - 1)
-        if said is not None:
-            found.append(_end(seen, *said))
+        if number or start.follows or was_alive:
+            since = starts[number - 1].time if number else start.time - _AN_HOUR
+            said = _reason(seen, since, start.time, is_last=number == len(starts) - 1)
+            found += [_end(seen, *said)] if said else []
     return found + _final_end(seen, starts)
 
 
@@ -258,9 +256,8 @@ def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
 def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> list[Event]:
     """Kills that cAdvisor counted and no reason tells: of a process that was not the container's first."""
     kills: list[Event] = []
-    runs = seen.of("oom_events_total")
-    for before, after in pairwise(runs):
-        told = [event.time for event in found if event.kind in ("oom_kill", "node_oom")]
+    told = [event.time for event in found if event.kind in ("oom_kill", "node_oom")]
+    for before, after in pairwise(seen.of("oom_events_total")):
         rose = after.value > before.value
         if rose and not any(before.last - _SAME_KILL <= time <= after.first + _SAME_KILL for time in told):
             limit = limit_at(seen.of("limit_bytes"), after.first)

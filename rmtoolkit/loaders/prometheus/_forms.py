@@ -74,7 +74,7 @@ def read(content: bytes, asked: Asked) -> Found | None:
 def _read_samples(text: str, asked: Asked) -> Found:
     """Read text whose samples have a time, or are of a scrape before which one stands, or of the file's own time."""
     is_queried = " @[" in text
-    frame = pl.concat(_parsed(piece, _QUERIED if is_queried else _SAMPLE) for piece in _pieces(text))
+    frame = pl.concat(_parsed(text, _QUERIED if is_queried else _SAMPLE))
     frame = frame.with_row_index("at")
     said = frame.drop_nulls("line")
     if is_queried:
@@ -100,24 +100,18 @@ def _read_samples(text: str, asked: Asked) -> Found:
     )
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """Part a text between lines: the fields of many lines take several times its place."""
-    begin = 0
-    while begin < len(text):
+def _parsed(text: str, pattern: str) -> Iterator[pl.DataFrame]:
+    """Read head, value and time of each line; keep a line that is neither a sample nor a comment."""
+    other = pl.col("head").is_null() & pl.col("value").is_null() & ~pl.col("line").str.contains(r"^\s*(?:#|$)")
+    numbers = pl.col("value", "time").cast(pl.Float64)
+    end = -1
+    # Piece by piece: the fields of many lines take several times their place.
+    while (begin := end + 1) < len(text):
         end = text.find("\n", begin + _PIECE)
         end = len(text) if end < 0 else end
-        yield text[begin:end]
-        begin = end + 1
-
-
-def _parsed(text: str, pattern: str) -> pl.DataFrame:
-    """Read head, value and time of each line; keep a line that is neither a sample nor a comment."""
-    lines = pl.Series("line", [text]).str.split("\n").explode().to_frame()
-    found = lines.select("line", pl.col("line").str.extract_groups(pattern).struct.unnest())
-    other = pl.col("head").is_null() & pl.col("value").is_null() & ~pl.col("line").str.contains(r"^\s*(?:#|$)")
-    return found.select(
-        pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), pl.col("value", "time").cast(pl.Float64)
-    )
+        lines = pl.Series("line", [text[begin:end]]).str.split("\n").explode().to_frame()
+        found = lines.select("line", pl.col("line").str.extract_groups(pattern).struct.unnest())
+        yield found.select(pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), numbers)
 
 
 def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Asked) -> tuple[pl.DataFrame, str]:
@@ -136,10 +130,9 @@ def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Aske
     count = 1 + int(rows["number"].drop_nulls().to_numpy().max())
     latest = rows["time"].max()
     if asked.time is None and count == 1:
-        named = _timestamps.find_instant(_stem(asked))
         if latest is not None:
             return rows.with_columns(time=pl.col("time").fill_null(pl.lit(latest, TIME))), _AXIS
-        if named is not None:
+        if (named := _timestamps.find_instant(_stem(asked))) is not None:
             moment = pl.lit(_timestamps.as_datetime(named.milliseconds), TIME)
             return rows.with_columns(time=moment), "as the name of the file says, UTC"
     instants, axis = _timestamps.spaced(count, asked, found="scrapes")
@@ -208,7 +201,11 @@ def _read_json(text: str, asked: Asked) -> Found | None:
     try:
         document = msgspec.json.decode(text)
         found = [one for one in _series_in(document, asked) if one.times]
-        frames = [_samples_of(one) for one in found]
+        frames = []
+        for one in found:
+            times, values = pl.Series("time", one.times), pl.Series("value", one.values, pl.Float64(), strict=False)
+            frame = pl.DataFrame([times, values * one.factor])
+            frames.append(frame.with_columns(as_time(pl.col("time"), times.dtype).to_physical()).drop_nulls())
     except _ODD as error:
         said = str(error).split("\n", 1)[0]
         raise ReadError.at(asked.path, found=f"damaged JSON ({said})", expected=_EXPECTED) from error
@@ -231,12 +228,6 @@ def _unsaid(document: object) -> Iterator[str]:
     for name, one in (mapping(mapping(document, "response"), "results") or mapping(document, "results")).items():
         if error := mapping(one).get("error"):
             yield f"Grafana's query {quote(name)} failed: {quote(error)}"
-
-
-def _samples_of(one: _Series) -> pl.DataFrame:
-    times, values = pl.Series("time", one.times), pl.Series("value", one.values, pl.Float64(), strict=False)
-    frame = pl.DataFrame([times, values * one.factor])
-    return frame.select(as_time(pl.col("time"), times.dtype).to_physical(), "value").drop_nulls()
 
 
 def _series_in(node: object, asked: Asked) -> Iterator[_Series]:

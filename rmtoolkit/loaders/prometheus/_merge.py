@@ -78,7 +78,14 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     alone = np.bincount(group)[group] == 1
     if alone.all():
         return Merged(decoded.counts[series], *decoded.of(series), NO_LIVES, Counter())
-    lives, table = _lives(_ranked(table, decoded))
+    first, last = decoded.span(series)
+    ranked = table.with_columns(
+        count=decoded.counts[series], first=first, last=last, value=decoded.values[decoded.starts[series]]
+    ).with_columns(
+        # One replica for all signals of a container, so that they share their instants.
+        weight=pl.col("count").sum().over("entity", "replica", "source")
+    )
+    lives, table = _lives(ranked)
     several = table.filter(~alone)
     summed, rows = _summed(several, _rows(several, decoded))
     made = _one_of_each(several, rows)
@@ -93,18 +100,6 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
         stack(np.concatenate([decoded.values, made["value"].to_numpy()]), group_starts, counts),
         lives,
         _unused(several.filter(~pl.col("series").is_in(summed.implode())), made),
-    )
-
-
-def _ranked(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
-    """Put the series of each group in the order in which they are preferred."""
-    series = table["series"].to_numpy()
-    first, last = decoded.span(series)
-    return table.with_columns(
-        count=decoded.counts[series], first=first, last=last, value=decoded.values[decoded.starts[series]]
-    ).with_columns(
-        # One replica for all signals of a container, so that they share their instants.
-        weight=pl.col("count").sum().over("entity", "replica", "source")
     )
 
 
@@ -250,15 +245,11 @@ def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
     columns = {}
     for name, part in signals.items():
         place = np.searchsorted(union, lines[name])
-        values = np.zeros(len(union))
-        values[place] = part.values
-        if len(place) == len(union):
-            columns[name] = _column(name, values)
-            continue
-        there = np.zeros(len(union), bool)
-        there[place] = True
-        both = pl.DataFrame({"value": _column(name, values), "there": there})
-        columns[name] = both.select(pl.when("there").then("value"))["value"]
+        values, there = np.zeros(len(union)), np.zeros(len(union), bool)
+        values[place], there[place] = part.values, True
+        columns[name] = _column(name, values)
+        if len(place) < len(union):
+            columns[name] = columns[name].set(pl.Series(~there), None)
     return pl.DataFrame({**_instants((union // span).astype(np.uint32), union % span + origin), **columns})
 
 
@@ -336,7 +327,7 @@ def tell_apart(
     return placed._replace(warnings=[*placed.warnings, *notes], unusable=unusable)
 
 
-def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, frozenset[str]]]:
+def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:
     """Find two series of one entity that contradict each other, and the labels that differ."""
     amounts = table.filter(pl.col("role").is_in(_AMOUNTS)).drop_nulls("entity")
     some = amounts.filter(pl.len().over("entity", "role", "name") > 1).sort("entity", "rank", "name")
@@ -349,19 +340,11 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
     for (entity, _, _), rows in some.group_by("entity", "role", "name", maintain_order=True):
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
         for other in series[1:]:
-            labels = _differing(decoded.labels[series[0]], decoded.labels[other])
             if contradict(*samples(series[0]), *samples(other)):
-                yield int(str(entity)), labels
-
-
-def _differing(one: Mapping[str, str], other: Mapping[str, str]) -> frozenset[str]:
-    return frozenset(
-        label
-        for label in (*one.keys() | other.keys(), _PORT)
-        if label not in _NAMING
-        and not label.startswith("container_label_")
-        and _value(one, label) != _value(other, label)
-    )
+                mine, theirs = decoded.labels[series[0]], decoded.labels[other]
+                telling = {*mine, *theirs, _PORT} - _NAMING
+                differ = [label for label in telling if _value(mine, label) != _value(theirs, label)]
+                yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")]
 
 
 def _value(labels: Mapping[str, str], label: str) -> str:

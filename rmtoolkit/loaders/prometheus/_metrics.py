@@ -181,8 +181,7 @@ def is_known(name: str, overrides: Mapping[str, str]) -> bool:
 def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:
     if _NO_TOTAL.search(name.partition("jemalloc")[2]):
         return None
-    found = _ALLOCATOR.fullmatch(name)
-    if found:
+    if found := _ALLOCATOR.fullmatch(name):
         return found["kind"] or found["kind2"] or found["kind3"]
     if _BY_LABEL.fullmatch(name):
         kinds = (labels.get(label, "").removeprefix("stats.").removesuffix("_bytes") for label in _KIND_LABELS)
@@ -236,11 +235,10 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
         more = f" and {len(unknown) - _SHOWN_NAMES} more" if len(unknown) > _SHOWN_NAMES else ""
         left_out[f"{NO_USE} ({', '.join(names)}{more})"] = unknown.total()
     table = _identified([labels[index] for index, *_ in meanings], meanings)
-    pause = (pl.col("family") == "cgroup") & (pl.col("container") == "POD")
-    nowhere = (pl.col("family") == "cgroup") & pl.col("no_container")
-    left_out[PAUSE] = table.filter(pause).height
-    left_out[NO_CONTAINER] = table.filter(nowhere & ~pause.fill_null(value=False)).height
-    table = table.filter(~pause.fill_null(value=False), ~nowhere)
+    pause = ((pl.col("family") == "cgroup") & (pl.col("container") == "POD")).fill_null(value=False)
+    for reason, wrong in ((PAUSE, pause), (NO_CONTAINER, pl.col("no_container"))):
+        left_out[reason] = table.filter(wrong).height
+        table = table.filter(~wrong)
     within = _nested(table)
     left_out[NESTED] = int(within.sum())
     table = table.filter(~within)
@@ -428,12 +426,12 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
         .with_columns(
             address=pl.col("series").map_elements(lambda series: labels[series].get("pod_ip"), return_dtype=pl.String())
         )
-        .filter(pl.col("address").is_not_null())
+        .drop_nulls("address")
         .group_by("address")
-        .agg(pl.col("namespace", "pod", "uid").unique())
         # An address that several pods had, one after another or on the host's network, tells nothing.
-        .filter(pl.col("pod").list.len() == 1)
-        .select("address", *(pl.col(name).list.first().alias(f"{name}_there") for name in ("namespace", "pod", "uid")))
+        .agg(pl.col("namespace", "pod", "uid").first().name.suffix("_there"), several=pl.col("pod").n_unique() > 1)
+        .filter(~pl.col("several"))
+        .drop("several")
     )
     found = beside(table.with_columns(address=pl.when(lost).then(host)), pods, "address")
     alone = lost & pl.col("pod_there").is_null() & pl.col("container").is_null()
@@ -476,14 +474,10 @@ def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
     samples = pl.col("role").is_in(SIGNALS)
     whole = cgroup & pl.col("container").is_null()
     has_containers = (cgroup & samples & pl.col("container").is_not_null()).any().over(_POD_KEY)
-    doubled = table.select((whole & has_containers).alias("doubled"))["doubled"]
-    table, dropped = table.filter(~doubled), int(doubled.sum())
-    pods = table.filter(whole & samples).select(_POD_KEY).n_unique()
-    notice = (
-        f"{pods} pod{'' if pods == 1 else 's'} without series of containers: "
-        "the memory of the whole pod (with the pause container) is used"
-    )
-    return table, dropped, [notice] if pods else []
+    kept = table.filter(~(whole & has_containers))
+    pods = kept.filter(whole & samples).select(_POD_KEY).n_unique()
+    notice = "without series of containers: the memory of the whole pod (with the pause container) is used"
+    return kept, table.height - kept.height, [f"{pods} pod{'' if pods == 1 else 's'} {notice}"] if pods else []
 
 
 def _joined(table: pl.DataFrame) -> pl.DataFrame:
