@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shutil
 import time
 import zlib
 from contextlib import suppress
@@ -157,10 +158,7 @@ def packed(recording: Recording) -> bytes:
 
 
 def rewrite(file: Place, make: Callable[[Place], bytes | None]) -> bool:
-    """Put what is made of a file in its place: it stays whole until the new one is; tell whether there was anything.
-
-    A folder is locked meanwhile. In a store, what somebody else wrote meanwhile is looked at again.
-    """
+    """Put what is made of a file in its place: it stays whole until the new one is; tell whether there was anything."""
     if isinstance(file, Path):
         if (made := make(file)) is None:
             return False
@@ -172,6 +170,7 @@ def rewrite(file: Place, make: Callable[[Place], bytes | None]) -> bool:
         # Also when the power fails.
         sync_folder(file.parent)
         return True
+    # A folder is locked meanwhile. In a store, what somebody else wrote meanwhile is looked at again.
     for tries in range(_STORE_TRIES):
         seen = file.read()
         if (made := make(seen)) is None:
@@ -196,33 +195,38 @@ def sync_folder(folder: Path) -> None:
 
 def clear_leftovers(root: Path) -> None:
     """Remove what an append left that was killed; nobody else may be appending."""
-    for place in (root, *root.glob("bucket=*")):
-        for folder in place.glob(f"{_LEFT}*"):
-            for file in folder.iterdir():
-                file.unlink(missing_ok=True)
-            folder.rmdir()
+    for folder in (*root.glob(f"{_LEFT}*"), *root.glob(f"bucket=*/{_LEFT}*")):
+        shutil.rmtree(folder)
 
 
-def merged(old: Recording, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> Recording:
+def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bytes | None:
+    """Pack a partition with what is new; None where nothing is."""
+    try:
+        old = read_partition(file)
+    except FileNotFoundError:
+        return packed(new)
     kept = old.events
     if events_within is not None:
         again = old.containers.join(new.containers, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
         stale = pl.col("container_id").is_in(again.implode()) & pl.col("time").is_between(*events_within)
         kept = kept.filter(~stale)
     parts = [Recording(old.containers, old.samples, kept), Recording(new.containers, new.samples, new.events)]
-    return replace(_with_changes(parts, concat(parts)), report=joined([old.report, new.report]))
+    whole = _with_changes(parts, concat(parts))
+    # Whatever more the reports say: nothing that was measured is new.
+    if replace(whole, report=old.report) == old:
+        return None
+    return packed(replace(whole, report=joined([old.report, new.report])))
 
 
 def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Recording:
     ids = containers.select(old="container_id").with_row_index("container_id")
 
-    def keyed(frame: pl.DataFrame) -> pl.DataFrame:
-        joined = frame.rename({"container_id": "old"}).join(ids, on="old", maintain_order="left")
-        return joined.select(frame.columns)
-
-    samples = keyed(samples)
+    samples, events = (
+        frame.rename({"container_id": "old"}).join(ids, on="old", maintain_order="left").select(frame.columns)
+        for frame in (samples, events)
+    )
     about = with_cadences(containers.drop("container_id").with_row_index("container_id"), samples)
-    return Recording(about, samples, keyed(events), recording.report)
+    return Recording(about, samples, events, recording.report)
 
 
 def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFrame:
@@ -477,13 +481,13 @@ def owed_lines(lake: Place, view: View) -> tuple[str, ...]:
             if (view.end is None or start < view.end) and (view.start is None or end > view.start)
         ]
         if owed:
-            stretches = ", ".join(f"{stamp(start)} to {stamp(end)}" for start, end in owed[:_STRETCHES])
-            more = f" and {len(owed) - _STRETCHES} more stretches" if len(owed) > _STRETCHES else ""
+            stretches = ", ".join(f"{stamp(start)} to {stamp(end)}" for start, end in owed[:_SHOWN])
+            more = f" and {len(owed) - _SHOWN} more stretches" if len(owed) > _SHOWN else ""
             lines.append(f"the pull from {told.get('url', source)} lacks {stretches}{more} UTC; run it again")
     return tuple(lines)
 
 
-_STRETCHES: Final = 3
+_SHOWN: Final = 3
 
 
 def _told(source: str) -> dict[str, Any]:

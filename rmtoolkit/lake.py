@@ -79,6 +79,8 @@ class Lake(Parted):
     ------
     RmtoolkitError
         The number of buckets is none between 1 and 1000.
+    ReadError
+        Of whatever reads: there is no lake, or it is of a later version; or, of `recording` and `scan`, it is empty.
 
     Notes
     -----
@@ -166,28 +168,17 @@ class Lake(Parted):
 
         samples, events = placed(recording.samples), placed(recording.events)
         changed = 0
-        for bucket, date in sorted({*samples, *events}):
-            rows = samples.get((bucket, date), empty(SAMPLES)).select(*SAMPLES)
-            told = events.get((bucket, date), empty(EVENTS)).select(*EVENTS)
+        for place in sorted({*samples, *events}):
+            rows = samples.get(place, empty(SAMPLES)).select(*SAMPLES)
+            told = events.get(place, empty(EVENTS)).select(*EVENTS)
             ids = pl.concat([rows["container_id"], told["container_id"]]).unique().implode()
             containers = recording.containers.filter(pl.col("container_id").is_in(ids))
-            end = dt.datetime.combine(date, dt.time.max, dt.UTC)
+            end = dt.datetime.combine(place[1], dt.time.max, dt.UTC)
             containers = settings_at_time(containers, recording.events, end)
             new = _lake_files.cut(recording, containers, rows, told)
-            changed += self._write(_lake_files.file_of(self.path, bucket, date), new, events_within)
+            add = partial(_lake_files.added, new=new, events_within=events_within)
+            changed += _lake_files.rewrite(_lake_files.file_of(self.path, *place), add)
         return changed
-
-    def _write(self, file: Place, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bool:
-        def merged(there: Place) -> bytes | None:
-            try:
-                old = _lake_files.read_partition(there)
-            except FileNotFoundError:
-                return _lake_files.packed(new)
-            whole = _lake_files.merged(old, new, events_within)
-            # Whatever more the reports say: nothing that was measured is new.
-            return None if replace(whole, report=old.report) == old else _lake_files.packed(whole)
-
-        return _lake_files.rewrite(file, merged)
 
     def window(
         self,
@@ -242,11 +233,6 @@ class Lake(Parted):
         -------
         tuple of datetime, or None
             In UTC; None when there is no sample.
-
-        Raises
-        ------
-        ReadError
-            There is no lake, or it is of a later version.
         """
         days: dict[dt.date, list[Path]] = {}
         for file, (_, date) in self._placed().items():
@@ -302,14 +288,11 @@ class Lake(Parted):
         Raises
         ------
         ReadError
-            There is no lake, it is of a later version, it is empty, or every file is damaged.
+            Every file is damaged.
         UnknownWorkloadError, ColumnError
             As for `Recording.filter`.
         """
-        asked = self
-        if start is not None or end is not None or last is not None:
-            asked = asked.window(start, end, last=last)
-        asked = asked.filter(*predicates, **equal) if predicates or equal else asked
+        asked = self.window(start, end, last=last).filter(*predicates, **equal)
         found = _looked_at(asked)
         return replace(found, report=_unfinished(asked, found.report))
 
@@ -329,11 +312,6 @@ class Lake(Parted):
         polars.DataFrame
             A row per file, sorted by bucket and day: `bucket`, `date` (UTC), `path`, `bytes` (its size), `samples` and
             `containers`; both are null in a file that is damaged.
-
-        Raises
-        ------
-        ReadError
-            There is no lake, or it is of a later version.
         """
         rows = []
         for file, (bucket, date) in self._placed().items():
@@ -353,11 +331,6 @@ class Lake(Parted):
         polars.LazyFrame
             The identity columns, `time` and every signal; `bucket` and `date` prune files when they are filtered by.
             Unlike `recording`, this does not check what was written.
-
-        Raises
-        ------
-        ReadError
-            There is no lake, it is of a later version, or it is empty.
         """
         placed = self._placed()
         if not placed:

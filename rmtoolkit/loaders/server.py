@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from base64 import b64encode
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
@@ -67,16 +68,19 @@ class TooMuchError(ServerError):
     """The server refused a request, or did not finish it, because of its size: a smaller one may do."""
 
 
-class DamagedError(Exception):
-    """What reads an answer says that it is damaged: it is asked for again."""
-
-
 class PassingError(Exception):
     """A request failed in a way that may pass."""
 
     def __init__(self, said: str, *, status: int | None = None, wait: float = 0.0, kind: str = "") -> None:
         self.said, self.status, self.wait, self.kind = said, status, wait, kind
         super().__init__(said)
+
+
+class DamagedError(PassingError):
+    """What reads an answer says that it is damaged: it is asked for again."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"its answer was damaged ({said})")
 
 
 class FinalError(Exception):
@@ -141,26 +145,22 @@ def words_of(body: bytes, mask: Callable[[str], str]) -> tuple[str, str]:
         kind, text = str(said.kind or ""), said.error or said.message or ""
     except msgspec.MsgspecError:
         kind, text = "", body[: 4 * _MESSAGE_CHARACTERS].decode("utf-8", "replace")
-        if text.lstrip()[:1] == "<":
-            text = "a web page"
+        text = "a web page" if text.lstrip()[:1] == "<" else text
     # Masked before it is cut: half a secret would not be recognised.
     text = " ".join(mask(text).split())
     text = text[:_MESSAGE_CHARACTERS] + ("…" if len(text) > _MESSAGE_CHARACTERS else "")
     return kind, text if text.isprintable() else ascii(text)[1:-1]
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: list[BaseException] = []
-    queue = [error]
+    queue: list[object] = [error]
     while queue:
         one = queue.pop()
-        if one is None or one in seen:
-            continue
-        seen.append(one)
-        yield one
-        reason = getattr(one, "reason", None)
-        queue += [one.__cause__, one.__context__, *(arg for arg in one.args if isinstance(arg, BaseException))]
-        queue += [reason] if isinstance(reason, BaseException) else []
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            yield one
+            queue += [one.__cause__, one.__context__, *one.args, getattr(one, "reason", None)]
 
 
 def is_same_server(url: str, target: str) -> bool:
@@ -343,12 +343,11 @@ class Patience(NamedTuple):
     backoff_seconds: float
 
 
-@dataclass(slots=True)
 class _Learnt:
     """What previous requests told of the server."""
 
-    method: str = "POST"
-    reached: bool = False
+    method = "POST"
+    reached = False
 
 
 class Client:
@@ -418,8 +417,7 @@ class Client:
     def connect(self) -> PrometheusConnect:
         """The connection that prometheus-api-client makes of our own session; for other requests than ours."""
         with self._lock:
-            if self._connect is None:
-                self._connect = self._connected()
+            self._connect = self._connect or self._connected()
             return self._connect
 
     def _connected(self) -> PrometheusConnect:
@@ -436,10 +434,8 @@ class Client:
         session.headers["Accept-Encoding"] = "identity" if is_near else "gzip"
         session.headers["User-Agent"] = "rmtoolkit"
         retry = Retry(total=0, redirect=False, raise_on_status=False)
-        connect: Any = PrometheusConnect
-        made: PrometheusConnect = connect(
-            self.address.url, headers=self.headers, auth=self.auth, session=session, retry=retry, method="POST"
-        )
+        how: dict[str, Any] = {"headers": self.headers, "auth": self.auth, "session": session, "retry": retry}
+        made = PrometheusConnect(self.address.url, method="POST", **how)
         if isinstance(session.verify, str):
             session.mount(self.address.url, own_authority(retry))
         return made
@@ -483,14 +479,11 @@ class Client:
         for attempt in range(self.patience.retries + 1):
             try:
                 return read(self._answer(request, pieces=pieces, types=types))
-            except (DamagedError, PassingError, FinalError) as error:
-                trouble = error
+            except (PassingError, FinalError) as error:
+                failed = error
             # Outside of `except`: what the HTTP library said may name secrets, and goes no further.
-            if isinstance(trouble, FinalError):
-                raise trouble.error
-            if isinstance(trouble, DamagedError):
-                trouble = PassingError(f"its answer was damaged ({trouble})")
-            failed: PassingError = trouble
+            if isinstance(failed, FinalError):
+                raise failed.error
             told = self.fault(failed.said, hints.get(failed.kind, ""))
             slow += failed.kind == "slow"
             if slow > 1 or (failed.kind == "gateway" and attempt):
@@ -595,21 +588,18 @@ class Client:
 
     def _begun(self, over: threading.Event, method: str, request: _Request) -> Response:
         """Send a request and wait for the head of its answer; what takes too long after it is broken off, too."""
-        found: list[Response | BaseException] = []
-        done = threading.Event()
+        found: Future[Response] = Future()
 
         def exchange() -> None:
             try:
                 response = self._exchanged(method, request)
             except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
-                found.append(error)
-                done.set()
+                found.set_exception(error)
                 return
             if over.is_set():
                 response.close()
                 return
-            found.append(response)
-            done.set()
+            found.set_result(response)
             if not over.wait(self._longest):
                 with suppress(Exception):
                     response.raw.shutdown()
@@ -617,21 +607,18 @@ class Client:
         # The library waits for each byte of a line anew, and for a name to be resolved as long as the system does.
         deadline = time.monotonic() + self._longest
         threading.Thread(target=exchange, name="rmtoolkit-request", daemon=True).start()
-        while not done.wait(_LOOK_SECONDS):
+        while not wait([found], _LOOK_SECONDS).done:
             self._go_on(deadline)
-        if isinstance(found[0], BaseException):
-            raise found[0]
-        return found[0]
+        return found.result()
 
     def _exchanged(self, method: str, request: _Request) -> Response:
-        _, parameters, data, headers = request
-        session = self.session
+        session, in_url = self.session, method == "GET" or request.data is not None
         return session.request(
             method,
             request.url,
-            params=parameters if method == "GET" or data is not None else None,
-            data=data if data is not None else (parameters if method == "POST" else None),
-            headers={**self.headers, **headers},
+            params=request.parameters if in_url else None,
+            data=request.data if in_url else request.parameters,
+            headers={**self.headers, **request.headers},
             auth=self.auth,
             # Said here: else an authority that the environment names would go before it.
             verify=session.verify,
@@ -644,10 +631,9 @@ class Client:
         """Read piece by piece: bounded in size and in time, whatever the server does."""
         deadline = time.monotonic() + self._longest
         body = io.BytesIO()
-        more = True
-        while more:
+        piece = b"more"
+        while piece:
             piece = response.raw.read1(_PIECE_BYTES, decode_content=True)
-            more = bool(piece)
             body.write(piece)
             if body.tell() > MOST_BYTES:
                 self._fail(f"its answer has more than {MOST_BYTES:,} bytes", kind=TooMuchError)
@@ -664,8 +650,8 @@ class Client:
         if status in _TOO_MUCH or kind == "timeout":
             self._fail(said, less, status, TooMuchError)
         if status in _PASSING:
-            names = {429: "limit", 504: "gateway"}
-            raise PassingError(said, status=status, wait=wait_of(answer.headers), kind=names.get(status, ""))
+            kind = {429: "limit", 504: "gateway"}.get(status, "")
+            raise PassingError(said, status=status, wait=wait_of(answer.headers), kind=kind)
         if status in _UNSIGNED:
             who = "It knows nobody without credentials" if self.auth is None else "It does not accept these credentials"
             self._fail(said, f"{who}: token=, token_file=, username= and password=.", status)

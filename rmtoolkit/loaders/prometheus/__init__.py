@@ -33,6 +33,6 @@ def is_remote_read(head: bytes) -> bool:
     # Protobuf's tag of a label's value: text has no such byte.
     if b"\x12" not in head:
         return False
-    from rmtoolkit.loaders.prometheus._remote_read import begins_with_series  # noqa: PLC0415 - seldom gets so far
+    from rmtoolkit.loaders.prometheus._remote_read import kind_of  # noqa: PLC0415 - seldom gets so far
 
-    return begins_with_series(head)
+    return bool(kind_of(head))

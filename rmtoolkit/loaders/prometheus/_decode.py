@@ -17,7 +17,6 @@ from msgspec import UNSET, Raw, UnsetType
 from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
-from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_PAIR, NO_TIMES
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from rmtoolkit.loaders._timestamps import Asked
 
 EXPECTED: Final = "a saved Prometheus answer (JSON)"
 
@@ -659,7 +660,7 @@ class Decoder:
         self.partial += [f"{quote_path(source)}: {note}" for note in found.partial]
         self.time_axes += [found.time_axis] if found.time_axis else []
 
-    def add_file(self, path: Path, name: str | None = None, asked: Asked | None = None) -> None:
+    def add_file(self, path: Path, name: str | None, asked: Asked) -> None:
         """Take a file, perhaps compressed; what was asked tells the times of samples that have none."""
         try:
             content, notes = read_bytes(path, expected=EXPECTED)
@@ -667,7 +668,7 @@ class Decoder:
             if not _ANSWER.search(content, 0, _ANSWER_BYTES) and not is_remote_read(content):
                 from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
 
-                other = read(content, asked or Asked(path))
+                other = read(content, asked)
         except OSError as error:
             raise unreadable(path, error) from error
         if other is None:

@@ -132,29 +132,18 @@ def request_body(conditions: Iterable[Matcher], start: int, end: int) -> bytes:
     return _wire.pack_snappy(_wire.field(1, query))
 
 
-def begins_with_series(head: bytes) -> bool:
-    """Tell whether a body is the answer to a remote read."""
-    return _is_streamed(head) or _is_plain(head)
-
-
-def _is_streamed(head: bytes) -> bool:
-    try:
-        length, place = _wire.read_varint(head, 0, len(head))
-    except _wire.WireError:
-        return False
-    return length > 0 and _begins_with_label(head, place + 4, length, depth=2)
-
-
-def _is_plain(head: bytes) -> bool:
-    """Look into the literal with which a snappy block begins: nothing can be copied yet."""
+def kind_of(head: bytes) -> str:
+    """Tell what kind of answer to a remote read a body is: ``plain``, ``streamed`` in chunks, or none."""
     try:
         size, place = _wire.read_varint(head, 0, len(head))
     except _wire.WireError:
-        return False
-    if place >= len(head) or head[place] & 3:
-        return False
-    longer = max((head[place] >> 2) - 59, 0)
-    return size > 0 and _begins_with_label(head, place + 1 + longer, size, depth=3)
+        return ""
+    # A snappy block begins with a literal: nothing can be copied yet.
+    if place < len(head) and not head[place] & 3:
+        longer = max((head[place] >> 2) - 59, 0)
+        if _begins_with_label(head, place + 1 + longer, size, depth=3):
+            return "plain"
+    return "streamed" if _begins_with_label(head, place + 4, size, depth=2) else ""
 
 
 def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool:
@@ -175,7 +164,7 @@ def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool
 
 def read_answer(content: bytes, source: object) -> Found:
     head = content[: 1 << 10]
-    if _is_streamed(head) and not _is_plain(head):
+    if kind_of(head) == "streamed":
         hint = "Save an answer of `/api/v1/query_range`, or ask without STREAMED_XOR_CHUNKS."
         found = "a streamed answer to a remote read, in chunks"
         raise ReadError.at(source, found=found, expected="one of type SAMPLES", hint=hint)

@@ -36,7 +36,7 @@ from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, EVEN
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -389,7 +389,18 @@ def read_prometheus(
     found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
     files = [file for file in found if file in named or _is_answer(file)] or found
     decoder = Decoder()
-    unread = _decode(files, decoder, meant.metrics, lambda file: Asked(file, time, interval, timezone))
+    unread: dict[Path, ReadError] = {}
+    for file in files:
+        stem = _stem(file)
+        try:
+            named_by = stem if is_known(stem, meant.metrics) else None
+            decoder.add_file(file, named_by, Asked(file, time, interval, timezone))
+        except ReadError as error:
+            unread[file] = error
+    if len(unread) == len(files):
+        first = unread[files[0]]
+        msg = f"None of {len(files)} files could be read. The first: {first}"
+        raise first if len(files) == 1 else ReadError(msg) from first
     decoded = decoder.finish()
     decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
     report = Report(
@@ -449,26 +460,6 @@ def _is_answer(file: Path) -> bool:
 def _stem(file: Path) -> str:
     found = _METRIC.match(_PACKED.sub("", file.name))
     return found[0] if found else ""
-
-
-def _decode(
-    files: list[Path], decoder: Decoder, overrides: Mapping[str, str], asked: Callable[[Path], Asked]
-) -> dict[Path, ReadError]:
-    """Read all files; give the errors of those that could not be read, unless it is all of them."""
-    unread: dict[Path, ReadError] = {}
-    for file in files:
-        stem = _stem(file)
-        try:
-            decoder.add_file(file, stem if is_known(stem, overrides) else None, asked(file))
-        except ReadError as error:
-            unread[file] = error
-    if len(unread) == len(files):
-        first = next(iter(unread.values()))
-        if len(files) == 1:
-            raise first
-        msg = f"None of {len(files)} files could be read. The first: {first}"
-        raise ReadError(msg) from first
-    return unread
 
 
 def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
