@@ -60,10 +60,6 @@ def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, 
     return zlib.crc32(names.encode("utf-8", "surrogatepass")) % buckets
 
 
-def file_of(root: Place, bucket: int, date: dt.date) -> Place:
-    return root / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet"
-
-
 def place_of(file: Place) -> tuple[int, dt.date] | None:
     with suppress(ValueError):
         if found := _PLACE.search(str(file)):
@@ -375,12 +371,6 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
     frames = {name: rekeyed(frame) for name, frame in whole.items() if name != "containers"}
     frames["containers"] = ordered.drop("container_id").with_row_index("container_id").select(*CONTAINERS)
     return frames
-
-
-def in_one(wholes: Sequence[Recording]) -> Recording:
-    if len(wholes) == 1:
-        return wholes[0]
-    return Recording(**gathered(list(map(frames_of, wholes))), report=joined(whole.report for whole in wholes))
 
 
 def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.DataFrame:

@@ -20,7 +20,7 @@ import polars as pl
 
 from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, read_json, refuse_links, write_whole
-from rmtoolkit._lake_files import View, bucket_parts, in_one
+from rmtoolkit._lake_files import View, bucket_parts
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
@@ -168,16 +168,16 @@ class Lake(Parted):
 
         samples, events = placed(recording.samples), placed(recording.events)
         changed = 0
-        for place in sorted({*samples, *events}):
-            rows = samples.get(place, empty(SAMPLES)).select(*SAMPLES)
-            told = events.get(place, empty(EVENTS)).select(*EVENTS)
+        for bucket, date in sorted({*samples, *events}):
+            rows = samples.get((bucket, date), empty(SAMPLES)).select(*SAMPLES)
+            told = events.get((bucket, date), empty(EVENTS)).select(*EVENTS)
             ids = pl.concat([rows["container_id"], told["container_id"]]).unique().implode()
             containers = recording.containers.filter(pl.col("container_id").is_in(ids))
-            end = dt.datetime.combine(place[1], dt.time.max, dt.UTC)
+            end = dt.datetime.combine(date, dt.time.max, dt.UTC)
             containers = settings_at_time(containers, recording.events, end)
             new = _lake_files.cut(recording, containers, rows, told)
             add = partial(_lake_files.added, new=new, events_within=events_within)
-            changed += _lake_files.rewrite(_lake_files.file_of(self.path, *place), add)
+            changed += _lake_files.rewrite(self.path / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet", add)
         return changed
 
     def window(
@@ -516,7 +516,11 @@ def _looked_at(lake: Lake) -> Recording:
         raise failed[0] if failed else lake.nothing()
     if not found and not lake.view.predicates:
         raise lake.nothing()
-    whole = in_one(found or parts[:1])
+    wholes = found or parts[:1]
+    whole = wholes[0]
+    if len(wholes) > 1:
+        frames = _lake_files.gathered(list(map(recording.frames_of, wholes)))
+        whole = Recording(**frames, report=_lake_files.joined(one.report for one in wholes))
     return replace(whole, report=_counted(lake, whole.report, failed, len(files)))
 
 

@@ -35,16 +35,12 @@ if TYPE_CHECKING:
 _INSTANTS: Final = 8
 #: How often something is scraped is counted over this long.
 _COUNTED_SECONDS: Final = 1200
-#: So many of the series are not scraped more often than is planned for.
-_MOST_OFTEN: Final = 0.9
 #: Assumed where nothing tells; rather too often than too seldom.
 _INTERVAL_SECONDS: Final = 15.0
 #: Kubernetes cuts the owner's name in a pod's name after 58 characters, hash and all.
 _OWNER_CHARACTERS: Final = 45
 #: More pods than that are asked for without listing them.
 _MOST_LISTED: Final = 500
-
-_PATH: Final = "/api/v1/query_range"
 
 #: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
 _USUAL: Final = (
@@ -156,7 +152,8 @@ def discover(
     since = (time.after + max(step, _COUNTED_SECONDS)) * 1000
 
     def look(queries: Iterable[str]) -> _Seen:
-        return _seen(_fetch.ask(client, _PATH, {"query": " or ".join(queries), **times}, keep_own=True), legs, since)
+        asked = {"query": " or ".join(queries), **times}
+        return _seen(_fetch.ask(client, "/api/v1/query_range", asked, keep_own=True), legs, since)
 
     looks = [part for number, leg in enumerate(legs) for part in _looks(number, leg)]
     try:
@@ -337,7 +334,7 @@ def _often(scraped: Counter[float]) -> float:
     """How often nine of ten series are scraped at most."""
     ordered = sorted(scraped.items())
     below = accumulate(series for _, series in ordered)
-    enough = _MOST_OFTEN * scraped.total()
+    enough = 0.9 * scraped.total()
     return next(times for (times, _), so_far in zip(ordered, below, strict=True) if so_far >= enough)
 
 
@@ -348,12 +345,11 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
         counts = seen.counts.get(number, {})
         meant = _best({name: size for name, size in counts.items() if role_of(name, overrides)})
         matchers = leg.matchers
-        if leg.of_pods:
-            if not seen.lone:
-                continue
-            if len(seen.lone) <= _MOST_LISTED:
-                matchers = (*matchers, _fetch.one_of("pod", sorted(seen.lone)))
-                meant = {name: min(size, len(seen.lone)) for name, size in meant.items()}
+        if leg.of_pods and not seen.lone:
+            continue
+        if leg.of_pods and len(seen.lone) <= _MOST_LISTED:
+            matchers = (*matchers, _fetch.one_of("pod", sorted(seen.lone)))
+            meant = {name: min(size, len(seen.lone)) for name, size in meant.items()}
         if meant:
             if leg.family != "app":
                 meant |= dict.fromkeys([name for name in leg.listed if name not in counts], 0)
@@ -385,8 +381,6 @@ def _best(counts: Mapping[str, int]) -> dict[str, int]:
 
 #: Facts seldom change: with fewer samples than that in the window they are simply fetched.
 _FEW_SAMPLES: Final = 400
-#: Else they are looked at this often, and again closely where something changed.
-_LOOKS: Final = 336
 #: Series that say something only while their value is 1.
 _REASONS: Final = ("last_terminated_reason", "terminated_reason", "pod_reason")
 #: Facts whose change is an event.
@@ -446,7 +440,8 @@ def _facts(fetcher: Fetcher, known: Sequence[Leg], time: _fetch.Stretch) -> Meta
         others = [name for name in leg.counts if name not in reasons]
         both = ((others, "last"), (reasons, "last_true"))
         asks += [_fetch.Ask(leg.selector(names), how) for names, how in both if names]
-    return _closer(fetcher, known, _looks_at(asks, time, _LOOKS), time)
+    # Looked at this often, and again closely where something changed.
+    return _closer(fetcher, known, _looks_at(asks, time, 336), time)
 
 
 def _looks_at(asks: Sequence[_fetch.Ask], time: _fetch.Stretch, most: int) -> _fetch.Part:

@@ -18,8 +18,6 @@ from rmtoolkit.schema import SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from rmtoolkit.loaders.prometheus._decode import Decoded
 
 
@@ -266,48 +264,32 @@ def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> list[Event]:
     return kills
 
 
-class Markers(NamedTuple):
-    """Where series ended."""
-
-    series: NDArray[np.int64]
-    times: NDArray[np.int64]  # milliseconds since 1970: the first scrape that did not find the series any more
-
-
-def without_markers(decoded: Decoded) -> tuple[Decoded, Markers]:
-    """Take the markers out of the samples: they are no values."""
+def without_markers(decoded: Decoded) -> tuple[Decoded, pl.DataFrame]:
+    """Take the markers out of the samples: they are no values, but the first scrape that did not find a series."""
     marked = decoded.values.view(np.uint64) == STALE_BITS
     if not marked.any():
-        return decoded, Markers(np.empty(0, np.int64), np.empty(0, np.int64))
+        return decoded, pl.DataFrame()
     kept, owners, times = decoded.only(~marked), decoded.owners[marked], decoded.times[marked]
     # A series that had ended before says nothing but that.
     some = kept.counts > 0
     said = some[owners]
     silent = Counter({NO_SAMPLES: int(len(some) - some.sum())})
-    return (
-        replace(kept.where(some), left_out=decoded.left_out + silent),
-        Markers((np.cumsum(some) - 1)[owners[said]], times[said]),
-    )
+    markers = pl.DataFrame({"series": (np.cumsum(some) - 1)[owners[said]], "time": times[said]})
+    return replace(kept.where(some), left_out=decoded.left_out + silent), markers
 
 
 def ends_of(
-    table: pl.DataFrame, decoded: Decoded, markers: Markers, spans: Mapping[int, tuple[int, int]]
+    table: pl.DataFrame, decoded: Decoded, markers: pl.DataFrame, spans: Mapping[int, tuple[int, int]]
 ) -> dict[int, int]:
     """Tell which containers vanished, and when."""
-    if not len(markers.times):
+    if markers.is_empty():
         return {}
     used = table.filter(pl.col("role").is_in(SIGNALS), pl.col("entity").is_not_null())
-    series = used["series"].to_numpy()
-    _, last = decoded.span(series)
-    alive = used.select("series", "source", last=pl.Series(last)).with_columns(pl.col("last").max().over("source"))
-    marked = (
-        pl.DataFrame({"series": markers.series, "time": markers.times})
-        .join(used.select("series", "entity").cast({"series": pl.Int64}), on="series")
-        .join(alive.select("series", "last").cast({"series": pl.Int64}), on="series")
-        .group_by("entity")
-        .agg(pl.all().sort_by("time").last())
-    )
+    _, last = decoded.span(used["series"].to_numpy())
+    alive = used.select(pl.col("series").cast(pl.Int64), "entity", last=pl.lit(pl.Series(last)).max().over("source"))
+    found = markers.join(alive, on="series").group_by("entity").agg(pl.col("time", "last").sort_by("time").last())
     return {
         entity: time
-        for entity, time, alive_until in marked.select("entity", "time", "last").iter_rows()
+        for entity, time, alive_until in found.iter_rows()
         if entity in spans and spans[entity][1] < time <= alive_until
     }

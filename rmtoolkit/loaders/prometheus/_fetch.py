@@ -21,7 +21,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import NO_SAMPLES, TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
-from rmtoolkit.loaders.server import Client, DamagedError, ServerError, TooMuchError
+from rmtoolkit.loaders.server import Client, DamagedError, Patience, ServerError, TooMuchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -302,7 +302,11 @@ class Fetcher:
         self._slots = threading.BoundedSemaphore(self._parallel)
         self._depth = 0
         self._lock = threading.Lock()
-        self._bar = _bar(progress)
+        in_notebook = "ipykernel" in sys.modules
+        shown = (sys.stderr.isatty() or in_notebook) if progress is None else progress
+        # The one for notebooks brings asyncio along.
+        tqdm = import_module("tqdm.auto" if in_notebook else "tqdm").tqdm
+        self._bar: Any = tqdm(total=0, disable=not shown, desc="Prometheus", unit=" requests", leave=False)
         #: How often a request had to be made smaller.
         self.halved = 0
 
@@ -374,15 +378,6 @@ class Fetcher:
         return part.time.only(ask(self._client, "/api/v1/query_range", asked))
 
 
-def _bar(progress: bool | None) -> Any:  # noqa: ANN401, FBT001 - a bar of tqdm, in a terminal or a notebook
-    in_notebook = "ipykernel" in sys.modules
-    # The one for notebooks brings asyncio along.
-    tqdm = import_module("tqdm.auto" if in_notebook else "tqdm").tqdm
-    if progress is None:
-        progress = sys.stderr.isatty() or in_notebook
-    return tqdm(total=0, disable=not progress, desc="Prometheus", unit=" requests", leave=False)
-
-
 #: Until an endpoint has answered once, silence of this length means that it is not there.
 _HASTY_SECONDS: Final = 10.0
 #: Answers that speak of the size of the request, not of the endpoint.
@@ -405,10 +400,6 @@ _SOMETHING_ELSE: Final = "it answers something else"
 
 class _NotThereError(Exception):
     """The server has no such endpoint, or speaks another form of it."""
-
-
-class _Labels(msgspec.Struct):
-    data: list[str]
 
 
 class BulkFetch:
@@ -514,16 +505,15 @@ class BulkFetch:
 
 def _hasty(client: Client) -> Client:
     """Make a client that finds out soon whether there is such an endpoint."""
-    hasty = copy(client)
-    silence = min(client.patience.timeout_seconds, _HASTY_SECONDS)
-    hasty.patience = client.patience._replace(timeout_seconds=silence, retries=min(client.patience.retries, 1))
+    hasty, (silence_seconds, retries, backoff_seconds) = copy(client), client.patience
+    hasty.patience = Patience(min(silence_seconds, _HASTY_SECONDS), min(retries, 1), backoff_seconds)
     return hasty
 
 
 def _labels(body: bytes) -> list[str]:
     try:
-        return msgspec.json.decode(body, type=_Labels).data
-    except msgspec.MsgspecError as error:
+        return msgspec.convert(msgspec.json.decode(body, type=dict[str, Any])["data"], list[str])
+    except (KeyError, msgspec.MsgspecError) as error:
         said = "no list of labels"
         raise DamagedError(said) from error
 

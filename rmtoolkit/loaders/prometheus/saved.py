@@ -299,9 +299,7 @@ def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> p
     return pl.DataFrame(rows, schema=EVENTS, orient="row")
 
 
-_METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
-_HEAD_BYTES: Final = 1 << 14
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
 _PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor metrics"
 _UNREAD: Final = "files that could not be read"
@@ -451,14 +449,14 @@ def _is_answer(file: Path) -> bool:
     from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
 
     try:
-        head = read_bytes(file, expected=EXPECTED, first=_HEAD_BYTES)[0]
+        head = read_bytes(file, expected=EXPECTED, first=1 << 14)[0]
         return is_remote_read(head) or is_samples(as_text(head, file, expected=EXPECTED)[0])
     except (OSError, ReadError):
         return False
 
 
 def _stem(file: Path) -> str:
-    found = _METRIC.match(_PACKED.sub("", file.name))
+    found = re.match(r"[a-zA-Z_:][a-zA-Z0-9_:]*", _PACKED.sub("", file.name))
     return found[0] if found else ""
 
 
