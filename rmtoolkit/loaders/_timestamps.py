@@ -151,15 +151,12 @@ def find_instant(text: object) -> Stamp | None:
 
 def _compact(text: str) -> tuple[Stamp, str] | None:
     """Find a stamp such as 20261124-225257."""
-    found = _COMPACT.search(text)
-    if found is None:
+    if (found := _COMPACT.search(text)) is None:
         return None
     year, month, day, hour, minute, second, utc = found.groups()
-    of_day = _of_day(hour, minute, second, None, None)
-    midnight = _local(int(year), int(month), int(day))
-    if of_day < 0 or midnight < 0:
-        return None
-    return Stamp(Kind.DATED, midnight + of_day, bool(utc)), text[: found.start()] + text[found.end() :]
+    # A leap second is written as 60.
+    stamp = _iso(f"{year}-{month}-{day}T{hour}:{minute}:{second.replace('60', '59')}{utc}")
+    return (stamp, text[: found.start()] + text[found.end() :]) if stamp else None
 
 
 def _pieces(text: str) -> tuple[Stamp, str] | None:
@@ -167,14 +164,11 @@ def _pieces(text: str) -> tuple[Stamp, str] | None:
     found = _CLOCK.search(text)
     clock, zone, rest = _clock(text, found) if found else (None, "", text)
     date, rest = _date(rest)
-    if found is None:
-        if date.kind != Kind.DATED or any(letter.isdigit() for letter in rest.replace(".", "")):
-            found = _DOTTED_CLOCK.search(rest)
-            if date.kind != Kind.DATED or found is None:
-                return None
-            clock, zone, rest = _clock(rest, found)
-        else:
+    if found is None and date.kind == Kind.DATED:
+        if not any(letter.isdigit() for letter in rest.replace(".", "")):
             clock = 0
+        elif dotted := _DOTTED_CLOCK.search(rest):
+            clock, zone, rest = _clock(rest, dotted)
     if clock is None or date.milliseconds < 0:
         return None
     offset = _offset(zone) if zone else None
@@ -224,8 +218,7 @@ def _named_date(text: str) -> tuple[Stamp, str] | None:
         if month is None:
             continue
         rest = _blank(text, word)
-        year = _YEAR.search(rest)
-        if year:
+        if year := _YEAR.search(rest):
             rest = _blank(rest, year)
         near = (
             day
@@ -299,8 +292,8 @@ class Asked(NamedTuple):
         if isinstance(self.timezone, dt.tzinfo):
             return self.timezone
         if self.timezone is None:
-            naive = self._time()
-            return naive.tzinfo if naive is not None else None
+            moment = self._time()
+            return moment.tzinfo if moment is not None else None
         fixed = _FIXED_ZONE.fullmatch(self.timezone)
         try:
             if fixed:
@@ -320,11 +313,9 @@ class Asked(NamedTuple):
     def start(self) -> dt.datetime | None:
         """Read `time` as an instant; without a zone it is in `timezone`, else in UTC."""
         moment = self._time()
-        if moment is None:
-            return None
-        if moment.tzinfo is None:
+        if moment is not None and moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.zone() or dt.UTC)
-        return moment.astimezone(dt.UTC)
+        return moment and moment.astimezone(dt.UTC)
 
 
 def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> tuple[list[int], str]:
@@ -458,15 +449,12 @@ def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:
     step = parse_duration(asked.interval) if asked.interval is not None else dt.timedelta(0)
     step_ms = step / dt.timedelta(milliseconds=1)
     if start is not None:
-        origin, anchor = _wall(start), f"{start:%Y-%m-%d %H:%M:%S} UTC as asked"
+        origin, which, anchor = _wall(start), "first", f"{start:%Y-%m-%d %H:%M:%S} UTC as asked"
     else:
-        origin = _wall(asked.modified) - round(step_ms * (count - 1))
+        origin, which = _wall(asked.modified) - round(step_ms * (count - 1)), "last"
         anchor = f"when the file was last written ({asked.modified:%Y-%m-%d %H:%M:%S} UTC)"
-    says = f"assumed: no time in the file; taken as {anchor}"
-    if count > 1:
-        which = "first" if start is not None else "last"
-        says = f"assumed: no time in the file; the {which} snapshot taken as {anchor}, the others {step} apart"
-    return [origin + round(step_ms * index) for index in range(count)], says
+    taken = f"the {which} snapshot taken as {anchor}, the others {step} apart" if count > 1 else f"taken as {anchor}"
+    return [origin + round(step_ms * index) for index in range(count)], f"assumed: no time in the file; {taken}"
 
 
 def as_datetime(milliseconds: int) -> dt.datetime:

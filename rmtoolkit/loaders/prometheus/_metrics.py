@@ -333,14 +333,9 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
     rows = table.filter(pl.col("role").is_in(["pod_owner", "pod_info", "replicaset_owner", "job_owner"]))
     of_pod: dict[Pod, tuple[bool, Owner]] = {}
     of_owner: dict[tuple[str, Pod], Owner] = {}
-    for series, role, cluster, namespace, pod in rows.select(
-        "series", "role", "cluster", "namespace", "pod"
-    ).iter_rows():
-        said = labels[series]
-        if role == "pod_info":
-            owner = (said.get("created_by_kind", ""), said.get("created_by_name", ""))
-        else:
-            owner = (said.get("owner_kind", ""), said.get("owner_name", ""))
+    for series, role, cluster, namespace, pod in rows.select("series", "role", *_POD_KEY).iter_rows():
+        said, by = labels[series], "created_by" if role == "pod_info" else "owner"
+        owner = (said.get(f"{by}_kind", ""), said.get(f"{by}_name", ""))
         if role in ("replicaset_owner", "job_owner"):
             kind, name = ("ReplicaSet", "replicaset") if role == "replicaset_owner" else ("Job", "job_name")
             of_owner[kind, (cluster, namespace, said.get(f"exported_{name}", said.get(name, "")))] = owner
@@ -450,12 +445,9 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
     if len(clusters) == 1:
         table = table.with_columns(cluster=pl.lit(clusters.item()))
     named = pl.col("pod").is_not_null()
-    only = pl.col("namespace").drop_nulls().unique()
-    table = table.with_columns(
-        namespace=pl.when(named & pl.col("namespace").is_null())
-        .then(pl.when(only.len().over("cluster", "pod") == 1).then(pl.col("namespace").max().over("cluster", "pod")))
-        .otherwise("namespace")
-    )
+    only = pl.col("namespace").drop_nulls().n_unique().over("cluster", "pod") == 1
+    there = pl.when(named & only).then(pl.col("namespace").max().over("cluster", "pod"))
+    table = table.with_columns(namespace=pl.coalesce("namespace", there))
     uids = pl.col("uid").n_unique() - pl.col("uid").is_null().any().cast(pl.UInt32)
     unsaid = pl.col("uid").is_null().any()
     # A pod that was made anew under its old name has several uids. When a series does not say which it means,
@@ -487,14 +479,11 @@ def _joined(table: pl.DataFrame) -> pl.DataFrame:
     named = table.filter(sayers & ~init).drop_nulls("pod")
     table = beside(table, named.group_by(_POD_KEY).agg(names=pl.col("container").unique().sort()), _POD_KEY)
     same = pl.col("job").str.split("/").list.last()
-    lacking = pl.col("container").is_null() & (pl.col("level") == "container") & pl.col("pod").is_not_null()
-    return table.with_columns(
-        container=pl.when(lacking & (pl.col("names").list.len() == 1))
-        .then(pl.col("names").list.first())
-        .when(lacking & (pl.col("family") == "app") & pl.col("names").list.contains(same))
-        .then(same)
-        .otherwise("container")
-    ).drop("names")
+    lacking = (pl.col("level") == "container") & pl.col("pod").is_not_null()
+    is_one = pl.col("names").list.len() == 1
+    is_same = (pl.col("family") == "app") & pl.col("names").list.contains(same)
+    found = pl.when(lacking & is_one).then(pl.col("names").list.first()).when(lacking & is_same).then(same)
+    return table.with_columns(container=pl.coalesce("container", found)).drop("names")
 
 
 def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
@@ -502,26 +491,24 @@ def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
         return pl.col(name).filter(said).last().over(_POD_KEY)
 
     by_rule, is_info = pl.col("role") == "pod_workload", pl.col("role") == "pod_info"
-    table = beside(table, owned, _POD_KEY)
-    of_pod = pl.col("pod").is_not_null()
-    recorded, recorded_kind = last("workload", by_rule), last("workload_kind", by_rule)
-    labelled = last("workload", pl.col("workload").is_not_null())
+    recorded, labelled = last("workload", by_rule), last("workload", pl.col("workload").is_not_null())
     node, other_node = last("node", is_info), last("node", ~is_info & pl.col("node").is_not_null())
-    return table.with_columns(
-        workload=pl.when(of_pod).then(pl.coalesce(recorded, "owner", labelled)).otherwise("workload"),
-        workload_kind=pl.when(of_pod)
-        .then(pl.coalesce(recorded_kind, "owner_kind", "workload_kind"))
-        .otherwise("workload_kind"),
-        workload_inferred=pl.col("address_only")
-        | (recorded.is_null() & pl.col("owner_inferred").fill_null(value=False)),
-        node=pl.when(of_pod).then(pl.coalesce(node, other_node)).otherwise("node"),
-    ).drop("owner", "owner_kind", "owner_inferred", "address_only")
+    best = {
+        "workload": pl.coalesce(recorded, "owner", labelled),
+        "workload_kind": pl.coalesce(last("workload_kind", by_rule), "owner_kind", "workload_kind"),
+        "node": pl.coalesce(node, other_node),
+    }
+    inferred = recorded.is_null() & pl.col("owner_inferred").fill_null(value=False)
+    of_pod = {name: pl.when(pl.col("pod").is_not_null()).then(found).otherwise(name) for name, found in best.items()}
+    table = beside(table, owned, _POD_KEY).with_columns(**of_pod, workload_inferred=pl.col("address_only") | inferred)
+    return table.drop("owner", "owner_kind", "owner_inferred", "address_only")
 
 
 def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFrame:
     """List containers in the order of a Recording, so that nothing has to be sorted again."""
+    alone = pl.col("pod").is_null()
     rows = (
-        table.filter(pl.col("level") == "container")
+        table.filter(level="container")
         .group_by(*_POD_KEY, "uid", "container", maintain_order=True)
         .agg(
             pl.col("workload", "workload_kind", "node").drop_nulls().first(),
@@ -531,8 +518,8 @@ def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFra
         .rename({"uid": "pod_uid"})
         .with_columns(
             # Without Kubernetes the container's own name is the best there is.
-            workload_inferred=pl.col("workload_inferred") | (pl.col("pod").is_null() & pl.col("workload").is_null()),
-            workload=pl.when(pl.col("pod").is_null()).then(pl.coalesce("workload", "container")).otherwise("workload"),
+            workload_inferred=pl.col("workload_inferred") | (alone & pl.col("workload").is_null()),
+            workload=pl.coalesce("workload", pl.when(alone).then("container")),
         )
     )
     guess = _workloads.infer(pl.col("pod"), workload_pattern).struct.field("workload")
