@@ -487,11 +487,6 @@ class _SortedOut(NamedTuple):
     failed: dict[Path, Exception]
 
 
-_A_HEAP: Final = "Hint: `rmtoolkit heap FILE` reads it, in Python `rm.read_heap`."
-_A_TABLE: Final = "Hint: call the columns time, namespace, pod, container and memory_bytes."
-_A_HEAD: Final = "a first line that names a time and a memory column, such as `time,rss_bytes`"
-
-
 def _sort_out(found: Sequence[Path]) -> _SortedOut:
     result = _SortedOut({}, {}, {})
     for file in found:
@@ -599,8 +594,11 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         file, why = next(iter(skipped.items()))
         if file.suffix.lower() in (".csv", ".tsv"):
             head = _File(file).text.strip().split("\n", 1)[0]
-            return ReadError.at(file, found=head, expected=_A_HEAD, line=1, hint=_A_TABLE)
-        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=_A_HEAP if why == Form.HEAP else None)
+            expected = "a first line that names a time and a memory column, such as `time,rss_bytes`"
+            hint = "Hint: call the columns time, namespace, pod, container and memory_bytes."
+            return ReadError.at(file, found=head, expected=expected, line=1, hint=hint)
+        hint = "Hint: `rmtoolkit heap FILE` reads it, in Python `rm.read_heap`." if why == Form.HEAP else ""
+        return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=hint)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
 
 

@@ -167,16 +167,12 @@ def is_same_server(url: str, target: str) -> bool:
     """Tell whether a redirect stays on the server that the credentials are for."""
     try:
         one, other = urlsplit(url), urlsplit(target)
-        ports = (one.port, other.port)
+        mine, theirs = (part.port or {"http": 80, "https": 443}.get(part.scheme) for part in (one, other))
     except ValueError:
         return False
-    if one.hostname != other.hostname or other.username is not None:
-        return False
-    standard = {"http": 80, "https": 443}
-    mine, theirs = (port or standard.get(part.scheme) for port, part in zip(ports, (one, other), strict=True))
-    return (one.scheme == other.scheme and mine == theirs) or (
-        (one.scheme, other.scheme) == ("http", "https") and (mine, theirs) in ((80, 443), (mine, mine))
-    )
+    is_safer = (one.scheme, other.scheme) == ("http", "https") and (mine, theirs) in ((80, 443), (mine, mine))
+    is_same = one.scheme == other.scheme and mine == theirs
+    return (is_same or is_safer) and one.hostname == other.hostname and other.username is None
 
 
 def wait_of(headers: Mapping[str, str]) -> float:

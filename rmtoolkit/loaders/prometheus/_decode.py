@@ -229,11 +229,9 @@ def _good_series(text: bytes | memoryview | Raw, answers: Answers) -> list[Serie
     found: list[Series] = []
     wrong, odd = 0, 0
     for one in msgspec.json.decode(text, type=list[Raw]):
-        try:
+        with suppress(msgspec.ValidationError):
             found.append(msgspec.json.decode(one, type=Series))
             continue
-        except msgspec.ValidationError:
-            pass
         try:
             parts = msgspec.json.decode(one, type=dict[str, Raw])
             metric = msgspec.json.decode(parts["metric"], type=dict[str, Any])

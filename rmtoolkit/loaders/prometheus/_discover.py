@@ -166,9 +166,11 @@ def discover(
         # A store that was away for an instant says so of everything.
         seen = look(looks)
     # What lives between two looks is missed by them. Of the known metrics all names are asked for anyway.
-    sampled = [(number, leg) for number, leg in enumerate(legs) if leg.family != CORE_FAMILY]
-    unsure = [(number, leg) for number, leg in sampled if leg.family == "app" or number not in seen.counts]
-    closer = [_counted(number, f"last_over_time({leg.promql()}[{step}s])") for number, leg in unsure]
+    closer = [
+        _counted(number, f"last_over_time({leg.promql()}[{step}s])")
+        for number, leg in enumerate(legs)
+        if leg.family == "app" or (leg.family != CORE_FAMILY and number not in seen.counts)
+    ]
     has_pods = any(leg.of_pods and number in seen.counts for number, leg in enumerate(legs))
     lone = [_lone(legs)] if has_pods else []
     try:
@@ -259,10 +261,9 @@ def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _conditions(wanted: Wanted, style: _Style) -> Iterator[_fetch.Matcher]:
-    if wanted.namespaces:
-        yield _fetch.one_of(style.namespace, wanted.namespaces)
-    if wanted.pods:
-        yield _fetch.one_of(style.pod, wanted.pods)
+    for label, names in ((style.namespace, wanted.namespaces), (style.pod, wanted.pods)):
+        if names:
+            yield _fetch.one_of(label, names)
     if wanted.workloads:
         # Pods are called after their owner, and the owner's own tables are read afterwards.
         starts = "|".join(f"{_fetch.exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)

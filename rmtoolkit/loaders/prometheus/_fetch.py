@@ -146,10 +146,9 @@ class Part(NamedTuple):
 
 
 def _terms(ask: Ask, step_seconds: int) -> Iterable[str]:
-    if ask.how == "last":
-        return [f"last_over_time({ask.selector.promql()}[{step_seconds}s])"]
-    if ask.how == "last_true":
-        return [f"(last_over_time({ask.selector.promql()}[{step_seconds}s]) > 0)"]
+    if ask.how != "max":
+        last = f"last_over_time({ask.selector.promql()}[{step_seconds}s])"
+        return [last if ask.how == "last" else f"({last} > 0)"]
     # This function drops the metric's name, so there is one term for each.
     return [
         f"label_replace(max_over_time({ask.selector._replace(names=(name,)).promql()}[{step_seconds}s]), "
@@ -167,15 +166,13 @@ def plan(
     step_seconds: int = 0,
     parallel: int = 4,
 ) -> list[Part]:
-    length = time.seconds
+    length, unit = time.seconds, step_seconds or 1
     raw = samples_per_second * length
-    points = raw if step_seconds == 0 else series * (length / step_seconds)
+    points = series * (length / step_seconds) if step_seconds else raw
     count = max(math.ceil(points / BUDGET), min(parallel, int(points / _SMALL)), 1)
-    unit = step_seconds or 1
-    shortest = step_seconds or _SHORTEST_SECONDS
     if step_seconds:
         count = max(count, math.ceil(raw / _SERVER_SAMPLES), math.ceil(length / step_seconds / _MOST_STEPS))
-    pieces = max(1, min(count, length // shortest))
+    pieces = max(1, min(count, length // (step_seconds or _SHORTEST_SECONDS)))
     edges = [time.after + round(length / unit * number / pieces) * unit for number in range(pieces)]
     stretches = [Stretch(one, other) for one, other in pairwise([*edges, time.until]) if other > one]
     parts = [Part(tuple(asks), stretch, step_seconds, int(points / pieces)) for stretch in stretches]

@@ -292,13 +292,11 @@ _MOST_ROUNDS: Final = 4
 def tell_apart(
     table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str] | None = None
 ) -> Placed:
-    """Find the container of each series; those of one name that overlap with other values are parted by a label.
-
-    What parts them stands in `known` afterwards; what stands there already parts again, so that names stay.
-    """
+    """Find the container of each series; those of one name that overlap with other values are parted by a label."""
     notes: list[str] = []
     unusable: tuple[str, ...] = ()
     placed = identify_containers(table, decoded.labels, workload_pattern)
+    # What parted them before parts them again, so that names stay; what parts them now stands there afterwards.
     known = [] if known is None else known
     for label in known:
         table = _parted(table, placed, decoded.labels, label, set())
