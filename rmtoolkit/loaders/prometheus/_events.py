@@ -286,7 +286,8 @@ def ends_of(
         return {}
     used = table.filter(pl.col("role").is_in(SIGNALS), pl.col("entity").is_not_null())
     _, last = decoded.span(used["series"].to_numpy())
-    alive = used.select(pl.col("series").cast(pl.Int64), "entity", last=pl.lit(pl.Series(last)).max().over("source"))
+    alive = used.with_columns(pl.col("series").cast(pl.Int64), last=pl.Series(last))
+    alive = alive.select("series", "entity", pl.col("last").max().over("source"))
     found = markers.join(alive, on="series").group_by("entity").agg(pl.col("time", "last").sort_by("time").last())
     return {
         entity: time
