@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,14 +81,19 @@ def test_a_kill_leaves_a_file_that_can_be_read(tmp_path: Path) -> None:
     assert rm.read_recording(file).samples.height >= 1
 
 
-def test_a_process_is_recorded_for_a_while(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--pid with --duration ends by itself."""
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_process_is_recorded_for_a_while(
+    tmp_path: Path, terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--pid with --duration ends by itself; on a terminal one line is written over, and then away, and in none."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     file = tmp_path / "self.parquet"
-    words = ["record", "--pid", str(os.getpid()), "--interval", "20ms", "--duration", "200ms", "-o", str(file)]
+    words = ["record", "--pid", str(os.getpid()), "--interval", "20ms", "--duration", "100ms", "-o", str(file)]
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert "Recorded: " in out
-    assert err == ""  # who is no terminal is not shown how far it is
+    line = r"(\r  0:0\d  \d+ samples  [\d.]+ Mi, peak [\d.]+ Mi\x1b\[K)+\r\x1b\[K"
+    assert re.fullmatch(line if terminal else "", err)
     assert rm.read(file).samples["rss_bytes"].null_count() == 0
 
 

@@ -315,6 +315,19 @@ def test_an_option_without_a_use_is_named(tmp_path: Path) -> None:
     assert "options without a use here: interval" in recording.report.warnings
 
 
+@pytest.mark.parametrize(("files", "end"), [(1, "away."), (4, "away."), (5, "away; and 1 more, see recording.report.")])
+def test_a_warning_of_much_names_four(tmp_path: Path, files: int, end: str) -> None:
+    """What many files lack is one warning, that counts the rest; the report holds all of it."""
+    for at in range(files):
+        said = json.loads(ANSWER.replace("web-0", f"web-{at}")) | {"warnings": [f"store {at} is away"]}
+        (tmp_path / f"{at}.json").write_text(json.dumps(said))
+    with pytest.warns(RmtoolkitWarning, match="^Not everything could be read: ") as seen:
+        partial = rm.read_prometheus(tmp_path).report.partial
+    (told,) = (str(one.message) for one in seen)
+    assert (len(partial), told.count("is away")) == (files, min(files, 4))
+    assert told.endswith(end)
+
+
 def test_a_table_with_bad_cells(tmp_path: Path) -> None:
     """Words among numbers and unreadable times are left out and counted; the rest is read."""
     file = tmp_path / "table.csv"
