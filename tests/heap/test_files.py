@@ -63,6 +63,21 @@ def test_an_empty_folder_is_no_profile(reader: str, tmp_path: Path) -> None:
         getattr(rm, f"read_{reader}")(tmp_path)
 
 
+def test_frees_of_what_was_never_allocated_count_for_nothing(tmp_path: Path) -> None:
+    """In a raw recording of heaptrack, from its first event to its last; they are counted, and a warning says so."""
+    lines = profiles()["exact.heaptrack.raw"].splitlines(keepends=True)
+    # What is freed in between makes no allocation less temporary: it stands before them, and at the end.
+    freed = [part for line in lines for part in ((b"- 7\n", line) if line.startswith(b"+ ") else (line,))] + [b"- 7\n"]
+    (tmp_path / "a").write_bytes(b"".join(lines))
+    (tmp_path / "b").write_bytes(b"".join(freed))
+    plain = rm.read_heaptrack(tmp_path / "a")
+    with pytest.warns(RmtoolkitWarning, match=f"left out {len(freed) - len(lines)} frees of what was not allocated"):
+        more = rm.read_heaptrack(tmp_path / "b")
+    assert more.summary == plain.summary
+    assert more.stacks.equals(plain.stacks)
+    assert more.sizes.equals(plain.sizes)
+
+
 @pytest.mark.parametrize("packer", PACKERS)
 @pytest.mark.parametrize("name", profiles())
 def test_packed_in_any_way(name: str, packer: str, tmp_path: Path) -> None:
