@@ -150,11 +150,6 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "{foo}"], "--metric its_name=rss_bytes, --label its_name=pod"),
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
-        (["classify", "{calm}", "-o", "verdicts.xlsx"], "must end in .parquet, .csv or .json"),
-        (["compare", "{calm}", "{calm}", "-o", "both.txt"], "must end in .html, .htm, .parquet, .csv or .json"),
-        (["report", "{calm}", "-o", "no/such/folder/week.html"], "no folder"),
-        (["report", "no-such-file", "-o", "week.csv"], "week.csv': the name must end in .html"),
-        (["classify", "{calm}", "-o", "/nope/v.csv"], "no folder '/nope'"),
         (["report", "{calm}"], "-o"),
         (["classify"], "SOURCE"),
         (["classify", "{calm}", "--by", "pod"], "--by"),
@@ -187,6 +182,30 @@ def test_bad_input_is_one_line(
     assert captured.err.count("\n") == 1
     assert captured.err.startswith("rmtoolkit: ")
     assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("classify GONE -o v.xlsx", "'v.xlsx': the name must end in .parquet, .csv or .json"),
+        ("classify GONE -o /nope/v.csv", "there is no folder '/nope'"),
+        ("limits GONE -o l.txt", "'l.txt': the name must end in "),
+        ("compare GONE GONE -o c.txt", "'c.txt': the name must end in .html, .htm, .parquet, .csv or .json"),
+        ("report GONE -o week.csv", "'week.csv': the name must end in .html"),
+        ("report GONE -o no/such/week.html", "/no/such'. Make it first."),
+        ("report GONE -o week.html --pdf week.txt", "'week.txt': the name must end in .pdf"),
+        ("alerts GONE -o r.txt", "'r.txt': the name must end in .yaml or .yml"),
+        ("alerts GONE -o r.yaml --tests t.json", "'t.json': the name must end in .yaml or .yml"),
+        ("alerts GONE -o - --dashboard b.yaml", "'b.yaml': the name must end in .json"),
+        ("heap GONE -o h.txt", "'h.txt': the name must end in "),
+    ],
+)
+def test_where_it_goes_is_looked_at_first(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that nothing can be written to is told before anything is read."""
+    assert cli.main(words.split()) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("rmtoolkit: Could not write ")
+    assert message in err
 
 
 def test_a_fault_of_ours_is_no_finding(

@@ -315,7 +315,6 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
 def _parse(text: str) -> _Output:
     output = _Output()
     path: list[str] = []
-    pending: list[tuple[int, int]] = []
     for line in text.split("\n"):
         if line.startswith("cmd: ") and output.command is None:
             output.command = line[5:].strip()
@@ -335,7 +334,6 @@ def _parse(text: str) -> _Output:
         elif line.startswith("heap_tree="):
             output.snapshots[-1].tree = line[10:].strip()
             path.clear()
-            pending.clear()
         elif found := _NODE.match(line):
             _node(output.snapshots[-1], found, path)
         else:

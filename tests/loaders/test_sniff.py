@@ -100,6 +100,15 @@ def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pa
     assert recognise(file)[0] is form
 
 
+@pytest.mark.parametrize(
+    "data", [b"\n" + b"\xff" * 20, b"\n\xff", b"\n\x00\n\x00"], ids=["no number", "cut off", "empty"]
+)
+def test_what_begins_like_an_answer_is_none(tmp_path: Path, data: bytes) -> None:
+    """A file of bytes whose first is that of a remote read."""
+    (tmp_path / "a").write_bytes(data)
+    assert recognise(tmp_path / "a")[0] is Form.OTHER
+
+
 #: Of each row that may stand behind more than the head of a file.
 BEHIND: Final = {
     "KUBECTL read_kubectl_top": METRICS,
