@@ -101,10 +101,18 @@ def test_a_file_is_told_by_its_content(tmp_path: Path, text: str, form: Form, pa
 
 
 @pytest.mark.parametrize(
-    "data", [b"\n" + b"\xff" * 20, b"\n\xff", b"\n\x00\n\x00"], ids=["no number", "cut off", "empty"]
+    "data",
+    [
+        b"\x14aaaa\n" + b"\xff" * 20 + b"\x12",
+        b"\x14\x12aaa\n\xff",
+        b"\x14@\n" + b"\xff" * 20 + b"\x12",
+        b"\x14@\n\x12\n\xff",
+        b"\n\x12" + b"\0" * 20,
+    ],
+    ids=["streamed", "streamed and cut off", "packed", "packed and cut off", "nothing in it"],
 )
 def test_what_begins_like_an_answer_is_none(tmp_path: Path, data: bytes) -> None:
-    """A file of bytes whose first is that of a remote read."""
+    """Bytes where those of an answer to a remote read are, with a number that has no end."""
     (tmp_path / "a").write_bytes(data)
     assert recognise(tmp_path / "a")[0] is Form.OTHER
 
