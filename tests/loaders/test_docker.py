@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -102,6 +103,20 @@ def test_events_as_text_and_as_json_say_the_same() -> None:
     one, other = (rm.read_docker_stats(DATA / name) for name in ("events.jsonl", "events.txt"))
     assert one.events.equals(other.events)
     assert one.containers.equals(other.containers)
+
+
+@pytest.mark.parametrize("name", ["events.txt", "events.jsonl"])
+@pytest.mark.parametrize(("number", "said"), [("15", "stopped"), ("1", "exit status 3")], ids=["stopped", "told"])
+def test_who_was_stopped_is_known_by_the_signal(name: str, number: str, said: str, tmp_path: Path) -> None:
+    """Of one that ended with status 3: behind SIGTERM somebody stopped it, behind SIGHUP nobody did."""
+    written: list[str] = []
+    for line in (DATA / name).read_text().splitlines(keepends=True):
+        if "crashes" in line and re.search(r"exitCode\W+3\b", line):
+            written.append(re.sub(r"exitCode(\W+)3\b", rf"signal\g<1>{number}", re.sub(r"\bdie\b", "kill", line)))
+        written.append(line)
+    (tmp_path / name).write_text("".join(written))
+    events = rm.read_docker_stats(tmp_path / name).filter(pod="crashes").events
+    assert events.filter(pl.col("kind") != "start")["detail"].unique().to_list() == [said]
 
 
 def test_api_amounts_are_exact_and_in_their_places() -> None:

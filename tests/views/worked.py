@@ -312,7 +312,9 @@ def axes() -> dict[str, list[Any]]:
     return {
         "memory": [_plot.memory_ticks(top) for top in (0, 1, 500, 1e5, 3e6, 2.6e8, 3e9, 4.2e10)],
         "limit": [_plot.limit_ticks(low * MI, high * MI, 400, 80) for low, high in ((1, 2), (100, 164), (64, 8192))],
-        "doubled": [_plot.limit_ticks(low * MI, high * MI, 300, 70, doubled=True) for low, high in ((1, 9), (5, 9000))],
+        "doubled": [
+            _plot.limit_ticks(low * MI, high * MI, 300, 70, doubled=True) for low, high in ((1, 9), (1, 16), (5, 9000))
+        ],
         "chance": [_plot.CHANCE_TICKS],
         "money": [[_plot.money_step(top), _plot.money_ticks(top)] for top in (0.003, 0.9, 4.4, 18, 99, 1234, 56_789)],
         "heap time": [heap._timed(3.0, 3.0 + seconds) for seconds in (0.1, 1, 8, 17, 70, 400, 4000, 90_000, 1e6)],
