@@ -427,9 +427,12 @@ def test_killed_at_any_moment_and_run_again(server: Prometheus, lake: rm.Lake) -
 
 
 def test_the_command_line_says_what_it_did(
-    server: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Prometheus, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One line, status 0; the lake is a source for every other command; nothing in it holds a password."""
+    """One line, status 0; the lake is a source for every other command; nothing in it holds a password.
+
+    On a terminal a line is written over with how far it is.
+    """
     folder = tmp_path / "fleet"
     address = server.url.replace("http://", "http://me:hunter2@")
     words = ["pull", "--prometheus", address, "-o", str(folder), "--namespace", "shop"]
@@ -438,6 +441,10 @@ def test_the_command_line_says_what_it_did(
     out, err = capsys.readouterr()
     assert out.startswith(f"Pulled: {folder} (2023-11-14 22:13 to 2023-11-15 00:13 UTC; ")
     assert err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main([*words, "--again"]) == 0
+    told = r"(\rpulled to 2023-11-1\d \d\d:\d\d, [\d,]+ samples\x1b\[K)+\r\x1b\[K"
+    assert re.fullmatch(told, capsys.readouterr().err)
     assert main(["classify", str(folder), "--no-color"]) == 0
     assert "shop/api" in capsys.readouterr().out
     assert not any(b"hunter2" in file.read_bytes() for file in folder.rglob("*") if file.is_file())
