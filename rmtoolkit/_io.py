@@ -110,8 +110,7 @@ def refuse_links(path: str | os.PathLike[str]) -> None:
     if not hasattr(os, "geteuid"):
         return
     trusted = {0, os.geteuid()}
-    here, ahead, followed = "/", Path.cwd().joinpath(path).parts[:0:-1], 0
-    todo = list(ahead)
+    here, todo, followed = "/", [*Path.cwd().joinpath(path).parts[:0:-1]], 0
     while todo and followed < _LINKS:
         name = todo.pop()
         if name == os.pardir:

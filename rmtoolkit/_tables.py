@@ -388,7 +388,13 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     identity: list[str] = [name for name in (*IDENTITY, "node", "workload_kind") if name in table.columns]
     texts = [name for name in (*identity, "version") if name in table.columns]
     time_axis = _time_axis(table["time"])
-    table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=_readable_time(table))
+    given = refuse_days(table["time"]).drop_nulls().to_physical()
+    time = as_time(pl.col("time"), table.schema["time"])
+    table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
+    if table.height and table["time"].null_count() == table.height:
+        # A number: polars cannot show each of its instants.
+        msg = f"The column 'time' holds no time that can be read, but {quote(given[0]) if given.len() else 'nulls'}."
+        raise ColumnError(msg)
     left_out = {NO_TIME: table["time"].null_count()}
     table = table.drop_nulls("time")
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
@@ -505,17 +511,6 @@ def refuse_days(time: pl.Series) -> pl.Series:
     if time.dtype.is_float() and time.is_between(*_DAYS).all() and (time != time.floor()).any():
         days = f"{quote(time.name)} holds days of a spreadsheet, such as {time.drop_nulls()[0]:g}."
         msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
-        raise ColumnError(msg)
-    return time
-
-
-def _readable_time(table: pl.DataFrame) -> pl.Series:
-    refuse_days(table["time"])
-    time = table.select(as_time(pl.col("time"), table.schema["time"])).to_series()
-    if table.height and time.null_count() == table.height:
-        # A number: polars cannot show each of its instants.
-        stated = table["time"].drop_nulls().to_physical()
-        msg = f"The column 'time' holds no time that can be read, but {quote(stated[0]) if stated.len() else 'nulls'}."
         raise ColumnError(msg)
     return time
 

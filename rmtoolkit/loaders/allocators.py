@@ -218,10 +218,10 @@ class Document:
         stats = mapping(self.data, "stats")
         return {name: size for name in TOTALS if (size := whole_number(stats.get(name))) is not None}
 
-    def uptime_ns(self) -> int | None:
+    def age_ms(self) -> int | None:
         """Give the age of the process: that of its first arena."""
         ages = (whole_number(mapping(self.data, "stats.arenas", name).get("uptime_ns")) for name in ("0", "merged"))
-        return next((age for age in ages if age is not None), None)
+        return next((age // 1_000_000 for age in ages if age is not None), None)
 
 
 def jemalloc_documents(text: str) -> list[Document]:
@@ -365,7 +365,7 @@ class Said(NamedTuple):
     line: int
     stamp: tuple[Stamp, str] | None
     amounts: Mapping[str, int | None]
-    uptime_ns: int | None = None
+    age_ms: int | None = None  # of the process
     whole: bool = True
 
 
@@ -409,10 +409,10 @@ def _recording(
     return normalise(
         pl.DataFrame([about], schema=CONTAINERS),
         pl.DataFrame(samples, schema=SAMPLES),
-        _starts(times, [one.uptime_ns for one in timed]),
+        _starts([(time, one.age_ms) for time, one in zip(times, timed, strict=True) if one.age_ms is not None]),
         Report(
             sources=(str(path),),
-            found=("restarts",) if all(one.uptime_ns is not None for one in timed) else (),
+            found=("restarts",) if all(one.age_ms is not None for one in timed) else (),
             left_out=left_out,
             partial=partial,
             warnings=text.notes,
@@ -426,7 +426,7 @@ def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
     stamps = [one.stamp for one in said if one.stamp is not None]
     if stamps:
         return _timestamps.instants([stamp for stamp, _ in stamps], (said[0].line, stamps[0][1]), asked)
-    ages = [one.uptime_ns // _NS_PER_MS for one in said if one.uptime_ns is not None]
+    ages = [one.age_ms for one in said if one.age_ms is not None]
     if asked.interval is not None or len(said) == 1 or len(ages) < len(said):
         return _timestamps.spaced(len(said), asked, found="documents")
     offsets, restarts = [0], 0
@@ -441,11 +441,9 @@ def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
     )
 
 
-def _starts(times: Sequence[int], uptimes: Sequence[int | None]) -> pl.DataFrame:
+def _starts(known: list[tuple[int, int]]) -> pl.DataFrame:
     """Tell when each process began: a document says how old it is."""
-    known = sorted(
-        (time, uptime // _NS_PER_MS) for time, uptime in zip(times, uptimes, strict=True) if uptime is not None
-    )
+    known.sort()
     begun = [told for before, told in zip([None, *known], known, strict=False) if before is None or told[1] < before[1]]
     detail = "by the age of the process that jemalloc tells"
     return pl.DataFrame([(0, time - age, "start", None, detail) for time, age in begun], schema=EVENTS, orient="row")
@@ -539,7 +537,6 @@ def _amounts(document: GlibcDocument) -> dict[str, int | None]:
 
 
 _JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
-_NS_PER_MS: Final = 1_000_000
 
 
 def read_jemalloc_stats(
@@ -604,7 +601,7 @@ def read_jemalloc_stats(
     text = Text(Asked(path, time, interval, timezone), _JEMALLOC_DUMP, *read_text(path, expected=_JEMALLOC_DUMP))
     documents = jemalloc_documents(text.content)
     said = [
-        Said(one.line, one.stamp, {f"{name}_bytes": size for name, size in totals.items()}, one.uptime_ns(), one.whole)
+        Said(one.line, one.stamp, {f"{name}_bytes": size for name, size in totals.items()}, one.age_ms(), one.whole)
         for one in documents
         if (totals := one.totals())
     ]

@@ -663,11 +663,11 @@ _PARENTS: Final = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "Replication
 class _Row(NamedTuple):
     container_id: int
     old_id: int
-    begin: int | None
     about: dict[str, Any]
-    events: list[Event]
-    matched: bool
-    versioned: bool
+    events: Sequence[Event] = ()
+    begin: int | None = None
+    matched: bool = False
+    versioned: bool = False
 
 
 # The row of a whole pod (`kubectl top pod` without ``--containers``) becomes that of its container when it has one;
@@ -706,7 +706,7 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
         old = about["container_id"]
         pod = about["pod"]
         if pod is None:
-            yield _Row(old, old, None, about, [], matched=False, versioned=False)
+            yield _Row(old, old, about)
             continue
         namespace = objects.namespace(about["namespace"], pod)
         instances = objects.by_name.get((namespace, pod), [])
@@ -722,10 +722,8 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
             begin = None if number == 0 else looks[0].created
             facts, events = _told(about, looks, objects, only_whole=whole)
             add = old not in lived or about["source"] == SOURCE
-            versioned = about["version"] is None and facts["version"] is not None
-            yield _Row(
-                container_id, old, begin, facts, events if add else [], matched=True, versioned=versioned and add
-            )
+            versioned = add and about["version"] is None and facts["version"] is not None
+            yield _Row(container_id, old, facts, events if add else (), begin, matched=True, versioned=versioned)
 
 
 def _was_killed(row: _Row) -> bool:
@@ -747,7 +745,7 @@ def _never_sampled(rows: Sequence[_Row], objects: Objects) -> list[_Row]:
             about |= {"source": SOURCE, "limit_known": False, "workload_inferred": True}
             facts, events = _told(about, looks, objects, only_whole=False)
             number = following + len(found)
-            row = _Row(number, number, None, facts, events, matched=True, versioned=False)
+            row = _Row(number, number, facts, events, matched=True)
             found += [row] if _was_killed(row) else []
     return found
 
@@ -772,7 +770,13 @@ def _told(
         request = _total([one.request_bytes for one in staying])
         versions = {_version(one) for one in staying}
         image = versions.pop() if len(versions) == 1 else None
-        events = [event for one in staying for event in _of_whole_pod(looks, one.name, eviction)]
+        # Of one of several containers it is an event of the pod; its limit is not that of the pod.
+        events = [
+            event._replace(value_bytes=None, detail=f"{one.name}: {event.detail}" if event.detail else one.name)
+            for one in staying
+            for event in container_events(_looks_at(looks, one.name), eviction)
+            if event.kind in _LIFE
+        ]
     owner, kind, inferred = top_owner((None, pod.namespace, pod.name), pod.owner or ("", ""), objects.owner_of)
     facts = {**about, "namespace": pod.namespace or about["namespace"], "container": name}
     facts["node"] = about["node"] or pod.node
@@ -789,15 +793,6 @@ def _told(
 
 def _looks_at(looks: Sequence[PodSeen], container: str | None) -> list[tuple[PodSeen, ContainerSeen]]:
     return [(pod, one) for pod in looks for one in pod.containers if one.name == container]
-
-
-def _of_whole_pod(looks: Sequence[PodSeen], name: str, eviction: tuple[int | None, str] | None) -> list[Event]:
-    """Tell what happened to one of several containers as an event of the pod; its limit is not that of the pod."""
-    return [
-        event._replace(value_bytes=None, detail=f"{name}: {event.detail}" if event.detail else name)
-        for event in container_events(_looks_at(looks, name), eviction)
-        if event.kind in _LIFE
-    ]
 
 
 def _without_pod(about: Mapping[str, Any], namespace: str | None, objects: Objects) -> _Row:
@@ -823,11 +818,9 @@ def _without_pod(about: Mapping[str, Any], namespace: str | None, objects: Objec
             if one.limit_bytes is not None and not about["limit_known"]:
                 facts |= {"limit_bytes": one.limit_bytes, "limit_known": True}
             facts["request_bytes"] = about["request_bytes"] or one.request_bytes
-    evicted = objects.evictions.get((namespace, pod))
-    events = []
-    if evicted is not None and evicted[0] is not None:
-        events = [Event(evicted[0], "evicted", None, f"Evicted: {evicted[1]}"[:DETAIL_CHARACTERS])]
-    return _Row(old, old, None, facts, events, matched=kind is not None, versioned=versioned)
+    evicted = [objects.evictions[namespace, pod]] if (namespace, pod) in objects.evictions else []
+    events = [Event(time, "evicted", None, f"Evicted: {why}"[:DETAIL_CHARACTERS]) for time, why in evicted if time]
+    return _Row(old, old, facts, events, matched=kind is not None, versioned=versioned)
 
 
 def _version(container: ContainerSeen) -> str | None:

@@ -494,6 +494,7 @@ class _Kill:
 
     line: int = 0
     text: str = ""
+    time: int | None = None  # in milliseconds; None where nothing says when it was
     #: Seconds since 1970 and since the machine started, in the last line that told both.
     clocks: tuple[float, float] | None = None
     host: str | None = None
@@ -590,14 +591,14 @@ def read_kernel(
     left_out = Counter({_NOT_SAID: len(found) - len(kills)})
     if not kills:
         raise ReadError.at(path, found=counted(len(found), _NOT_SAID), expected=_KILLS)
-    kills, times, axis = _kill_times(kills, asked)
-    left_out[_TIMELESS] = len(found) - len(kills) - left_out[_NOT_SAID]
-    told = list(enumerate(zip(kills, times, strict=True)))
+    axis = _place(kills, asked)
+    timed = list(enumerate((kill, kill.time) for kill in kills if kill.time is not None))
+    left_out[_TIMELESS] = len(kills) - len(timed)
     rows = pl.DataFrame(
-        [{"container_id": number, "time": time, **kill.row()} for number, (kill, time) in told],
+        [{"container_id": number, "time": time, **kill.row()} for number, (kill, time) in timed],
         schema_overrides={**CONTAINERS, **SAMPLES, "time": pl.Int64()},
     )
-    events = [(number, *kill.event(time)) for number, (kill, time) in told]
+    events = [(number, *kill.event(time)) for number, (kill, time) in timed]
     left_out = +left_out
     if left_out:
         warn(f"{quote_path(path)}: left out {', '.join(counted(lost, why) for why, lost in left_out.items())}.")
@@ -645,25 +646,25 @@ def _plain(text: str) -> Iterator[str]:
             yield line
 
 
-def _kill_times(kills: list[_Kill], asked: Asked) -> tuple[list[_Kill], list[int], str]:
-    """Tell which kills have an instant, and it."""
+def _place(kills: list[_Kill], asked: Asked) -> str:
+    """Give kills their instants, where they can be told, and say where these come from."""
     stamps = [_timestamps.find(_UPTIME.sub("", kill.text).strip(" [](){}")) for kill in kills]
     dated = [(kill, stamp[0]) for kill, stamp in zip(kills, stamps, strict=True) if stamp is not None]
-    times: dict[int, int] = {}
     axes: list[str] = []
     if dated:
         first = dated[0][0]
         instants, axis = _timestamps.instants([stamp for _, stamp in dated], (first.line, first.text), asked)
-        times |= {kill.line: instant for (kill, _), instant in zip(dated, instants, strict=True)}
+        for (kill, _), instant in zip(dated, instants, strict=True):
+            kill.time = instant
         axes.append(axis)
     start = asked.start()
     old = 0.0
     for kill in kills:
         uptime = _UPTIME.match(kill.text)
         clocks = kill.clocks if start is None else (start.timestamp(), 0.0)
-        if kill.line not in times and uptime is not None and clocks is not None:
+        if kill.time is None and uptime is not None and clocks is not None:
             at, then = float(uptime[1]), clocks[0] - clocks[1]
-            times[kill.line] = round((then + at) * 1000)
+            kill.time = round((then + at) * 1000)
             old = max(old, at - clocks[1]) if start is None else 0.0
             says = "as asked" if start is not None else "as the kernel says"
             began = _timestamps.as_datetime(round(then * 1000))
@@ -673,12 +674,11 @@ def _kill_times(kills: list[_Kill], asked: Asked) -> tuple[list[_Kill], list[int
             f"{quote_path(asked.path)}: kills have the time of a clock that the kernel told {hours(old / 3600)} before."
             f" If it was set since, or the machine slept, {_WHEN}"
         )
-    if not times:
+    if not axes:
         hint = f"Print it with dmesg --time-format iso, or journalctl -k -o short-iso; or {_WHEN}"
         found = kills[0].text.strip() or "a line without a time"
         raise ReadError.at(asked.path, found=found, expected="the time of day", line=kills[0].line, hint=hint)
-    known = [kill for kill in kills if kill.line in times]
-    return known, [times[kill.line] for kill in known], "; ".join(dict.fromkeys(axes))
+    return "; ".join(dict.fromkeys(axes))
 
 
 #: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
