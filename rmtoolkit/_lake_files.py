@@ -11,7 +11,7 @@ import shutil
 import time
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from msgspec import Struct, structs
 
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
@@ -512,26 +513,25 @@ def missing(wanted: Span, known: Sequence[Span], overlap: dt.timedelta) -> list[
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What is looked at; everything, unless told."""
 
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     predicates: tuple[pl.Expr, ...] = ()
-    equal: Mapping[str, Any] = field(default_factory=dict)
+    equal: Mapping[str, Any] = {}
 
     def between(self, start: dt.datetime | None, end: dt.datetime | None) -> View:
         starts = [time for time in (self.start, start) if time is not None]
         ends = [time for time in (self.end, end) if time is not None]
-        return replace(self, start=max(starts, default=None), end=min(ends, default=None))
+        return structs.replace(self, start=max(starts, default=None), end=min(ends, default=None))
 
     def only(self, predicates: Iterable[pl.Expr], equal: Mapping[str, Any]) -> View:
         for name in equal:
             if name not in CONTAINERS:
                 raise ColumnError.missing(name, CONTAINERS)
         same = [has(name, self.equal[name]) for name in equal if name in self.equal]
-        return replace(self, predicates=(*self.predicates, *same, *predicates), equal={**self.equal, **equal})
+        return structs.replace(self, predicates=(*self.predicates, *same, *predicates), equal={**self.equal, **equal})
 
     def covers(self, date: dt.date) -> bool:
         return (self.start is None or self.start.date() <= date) and (self.end is None or date <= self.end.date())

@@ -109,8 +109,7 @@ def metadata_of(
     return {_METADATA_KEY: json.dumps(kept)}
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """Samples in a file, read when they are asked for and only as far as they are."""
 
     path: Path | Remote
@@ -124,7 +123,7 @@ class Stored:
     def part(self, begin: int, end: int) -> Stored:
         counts = self.counts or ()
         first = self.first + sum(counts[:begin])
-        return replace(self, first=first, rows=sum(counts[begin:end]), counts=counts[begin:end])
+        return msgspec.structs.replace(self, first=first, rows=sum(counts[begin:end]), counts=counts[begin:end])
 
     def scan(self) -> pl.LazyFrame:
         names = ["container_id", "time", *self.signals]

@@ -11,12 +11,13 @@ import textwrap
 import tomllib
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from string import Formatter
 from typing import IO, Any, Final
+
+from msgspec import Struct
 
 MI: Final = 1 << 20
 GI: Final = 1 << 30
@@ -29,8 +30,7 @@ _WHOLE_FROM: Final = 100
 _SHAPES: Final = {"leak": ("▲", "[!]"), "unsure": ("◆", "[?]"), "ok": ("●", "[ok]")}
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """How one verdict, reading or kind of evidence looks: always a shape and a word, never a colour alone."""
 
     word: str

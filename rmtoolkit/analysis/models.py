@@ -497,8 +497,8 @@ class Bank(Struct, frozen=True):
 
 def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
     bins = len(u)
-    fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16)
-    coarse = np.linspace(0.08, 0.92, 13)
+    fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16).tolist()
+    coarse = np.linspace(0.08, 0.92, 13).tolist()
     taus = np.geomspace(0.012, 2.5, 36)
     fast = taus[taus < 0.34][::2]
 
@@ -517,7 +517,7 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
     yield Family.CONSTANT, [], 0, 0
     yield Family.LINEAR, [u], 0, 0
     # A step falls between two bins: a coarser grid would leave its edge as an outlier.
-    for c in np.arange(3, bins - 2) / bins:
+    for c in (np.arange(3, bins - 2) / bins).tolist():
         yield Family.STEP, [step(c)], c, 0
         yield Family.STEP_LINEAR, [step(c), u], 0, c
         yield Family.STEP_HINGE, [step(c), hinge(c)], c, 0
@@ -529,7 +529,7 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
             yield Family.TWO_STEPS, [step(c), step(d)], d, c
             yield Family.TWO_STEPS_LINEAR, [step(c), step(d), u], 0, c
             yield Family.RAMP, [np.clip((u - c) / (d - c), 0, 1)], d, c
-    edges = np.arange(3, bins - 2, max(1, bins // 32)) / bins
+    edges = (np.arange(3, bins - 2, max(1, bins // 32)) / bins).tolist()
     for index, c in enumerate(edges):
         for d in edges[index + 1 :]:
             yield Family.PULSE, [step(c) - step(d)], d, c

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rmtoolkit._tables import beside, conform, one_stretch
 from rmtoolkit.exceptions import ReadError, quote
@@ -68,8 +69,7 @@ _SECOND_MS: Final = 1000
 _SERVED_AGAIN: Final = "samples that metrics-server served again"
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A log of `kubectl top`, read but not yet put on a time axis."""
 
     rows: pl.DataFrame
@@ -499,8 +499,7 @@ _TEXTS: Final = pl.Schema({**_PLACED, **_NAMED, "memory": pl.String(), "swap": p
 _KIBIBYTES: Final = r"^([0-9]{1,15})Ki$"
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     rows: list[_Row] = field(default_factory=list)
     failures: list[tuple[int, int | None, None, str, bool]] = field(default_factory=list)
     stamps: list[tuple[Stamp, str]] = field(default_factory=list)

@@ -6,13 +6,14 @@ import datetime as dt
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import polars as pl
+from msgspec import Struct, field
 
 from rmtoolkit._workloads import Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
@@ -91,8 +92,7 @@ class Governor(NamedTuple):
     says: str | None
 
 
-@dataclass(slots=True)
-class Objects:
+class Objects(Struct):
     pods: dict[tuple[str | None, str, str | None], list[PodSeen]] = field(default_factory=dict)
     owner_of: dict[tuple[str, tuple[str | None, str | None, str]], tuple[str, str]] = field(default_factory=dict)
     templates: dict[Key, tuple[ContainerSeen, ...]] = field(default_factory=dict)
