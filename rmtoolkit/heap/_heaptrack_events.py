@@ -446,8 +446,7 @@ class Addresses:
 
     def __init__(self) -> None:
         self._entries: dict[int, int] = {}
-        self._live = np.zeros(0, np.int64)
-        self._of_live = np.zeros(0, np.int64)
+        self._live: dict[int, int] = {}
         self._last = -1
 
     def infos(self) -> tuple[Integers, Integers]:
@@ -505,29 +504,17 @@ class Addresses:
         same[1:] = sorted_pointers[1:] == sorted_pointers[:-1]
         before = np.empty(len(order), np.int64)
         before[1:] = entries[order[:-1]]
-        # The first event at an address looks among what was live before the block.
-        first = np.flatnonzero(~same)
-        place = np.minimum(np.searchsorted(self._live, sorted_pointers[first]), max(len(self._live) - 1, 0))
-        known = np.zeros(len(first), bool) if not len(self._live) else self._live[place] == sorted_pointers[first]
-        before[first] = np.where(known, self._of_live[place] if len(self._live) else 0, -1)
+        # The first event at an address looks among what was live before the block, and the last one stays.
+        before[~same] = [self._live.pop(pointer, -1) for pointer in sorted_pointers[~same].tolist()]
+        stays = np.append(~same[1:], True) & (entries[order] >= 0)
+        self._live.update(zip(sorted_pointers[stays].tolist(), entries[order][stays].tolist(), strict=True))
         matched = np.empty(len(order), np.int64)
         matched[order] = before
         temporary = is_free & (np.append(self._last, np.where(is_free, -1, pointers)[:-1]) == pointers)
         self._last = -1 if is_free[-1] else int(pointers[-1])
-        self._remember(sorted_pointers, entries[order], np.append(~same[1:], True), place[known])
         kept = ~is_free | (matched >= 0)
         keys = np.where(is_free, 2 * matched + 1, 2 * entries)[kept]
         return keys, matched[temporary & kept], kept
-
-    def _remember(self, pointers: Integers, entries: Integers, last: NDArray[np.bool_], known: Integers) -> None:
-        """Take what the last event at each address left."""
-        left = np.flatnonzero(last & (entries >= 0))
-        kept = np.ones(len(self._live), bool)
-        kept[known] = False
-        live, of_live = self._live[kept], self._of_live[kept]
-        where = np.searchsorted(live, pointers[left])
-        self._live = np.insert(live, where, pointers[left])
-        self._of_live = np.insert(of_live, where, entries[left])
 
 
 def _field(block: memoryview, marks: Integers, numbers: Integers) -> tuple[Integers, NDArray[np.bool_]]:

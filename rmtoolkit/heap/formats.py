@@ -149,19 +149,15 @@ def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def number_frames(texts: list[Any], table: FrameTable) -> list[int | None]:
     """Find frames as valgrind and dhat-rs write them."""
-    outer: dict[str, str] = {}
-    for text in texts:
-        if isinstance(text, str) and text.startswith("0x"):
-            address, _, rest = text.partition(": ")
-            outer[address] = rest
-    found: list[int | None] = []
-    for text in texts:
-        if not isinstance(text, str) or text == "[root]":
-            found.append(None)
-            continue
-        inside = outer.get(text.partition(": ")[0])
-        found.append(table.number(*parse_frame(text), inside=None if inside is None else parse_frame(inside)[0]))
-    return found
+    known = [text if isinstance(text, str) else "[root]" for text in texts]
+    # Of the functions that are inlined at one address the outermost comes last.
+    outer = {text.partition(": ")[0]: text.partition(": ")[2] for text in known if text.startswith("0x")}
+    return [
+        None
+        if text == "[root]"
+        else table.number(*parse_frame(text), inside=parse_frame(outer.get(text.partition(": ")[0], ""))[0])
+        for text in known
+    ]
 
 
 def parse_frame(text: str) -> tuple[str | None, str | None, int | None, str | None]:

@@ -68,17 +68,21 @@ class Tables:
     command: str | None = None
     page_bytes: int = 4096
     raw: bool = False
+    #: Whether frees name addresses, so that temporary allocations are counted exactly.
+    exact: bool = False
     attached: bool = False
     strings: list[bytes] = field(default_factory=list)
     pointers: list[tuple[int, ...]] = field(default_factory=list)
-    modules: list[tuple[int, int, bytes, int]] = field(default_factory=list)
+    #: Begin, end, the address of the file's own beginning, and the file.
+    modules: list[tuple[int, int, int, str]] = field(default_factory=list)
     executable: bytes = b""
     suppressions: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
     claims: dict[str, int] = field(default_factory=dict)
-    _traces: list[NDArray[np.int64]] = field(default_factory=list)
+    trace_parts: list[NDArray[np.int64]] = field(default_factory=list)
     _infos: list[NDArray[np.int64]] = field(default_factory=list)
-    _known: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    #: Size and trace of each entry, once they are worked out; of a file with addresses as far as these were read.
+    known: tuple[Integers, Integers] | None = None
     _bytes: int = 0
     _lines: int = 0
 
@@ -94,8 +98,8 @@ class Tables:
         # What is alike mostly stands together.
         for kind, found in ((kind, list(lines)) for kind, lines in groupby(lines, _kind_of)):
             if kind in (b"t ", b"a "):
-                (self._traces if kind == b"t " else self._infos).append(self._pairs(found))
-                self._known = None
+                (self.trace_parts if kind == b"t " else self._infos).append(self._pairs(found))
+                self.known = None
             elif kind in _KINDS:
                 for line in found:
                     try:
@@ -147,19 +151,14 @@ class Tables:
 
     def infos(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give size and trace of each entry that allocations name."""
-        if self._known is None:
-            table = _joined(self._infos)
-            sizes = table[:, 0]
-            absurd = (sizes < 0) | (sizes >= MOST_BYTES)
-            self._known = np.where(absurd, 0, sizes), table[:, 1]
-        return self._known
-
-    def trace_count(self) -> int:
-        return sum(map(len, self._traces))
+        if self.known is None:
+            sizes, traces = _joined(self._infos).T
+            self.known = np.where((sizes < 0) | (sizes >= MOST_BYTES), 0, sizes), traces
+        return self.known
 
     def traces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give instruction pointer and parent of each trace."""
-        table = _joined(self._traces)
+        table = _joined(self.trace_parts)
         parents = table[:, 1]
         # A parent always stands before its children; anything else would make a circle.
         return table[:, 0], np.where((parents >= 0) & (parents <= np.arange(len(parents))), parents, 0)
@@ -243,10 +242,10 @@ class Tables:
             # Modules were loaded or closed, and are all listed again; earlier addresses keep their names.
             return
         name = self.executable if name == b"x" else name
-        numbers = [int(word, 16) for word in rest.split()]
-        base = numbers[0]
-        for begin, size in zip(numbers[1::2], numbers[2::2], strict=False):
-            self.modules.append((base + begin, base + begin + size, name, base))
+        base, *numbers = [int(word, 16) for word in rest.split()]
+        shown = name.decode("utf-8", "replace")
+        for begin, size in zip(numbers[::2], numbers[1::2], strict=False):
+            self.modules.append((base + begin, base + begin + size, base, shown))
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -290,13 +289,6 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...
     return found
 
 
-def frames_of_addresses(tables: Tables, addresses: Integers, table: FrameTable) -> list[tuple[int, ...]]:
-    """Find a frame for each address: the module and how far into it."""
-    places = Places((begin, end, base, name.decode("utf-8", "replace")) for begin, end, name, base in tables.modules)
-    named = map(places.place, addresses.tolist())
-    return [(), *((table.number(text, None, None, module),) for text, module in named)]
-
-
 def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integers, Integers, int]:
     """Follow traces from the allocation to where the program begins."""
     rows = np.flatnonzero(traces > 0)
@@ -331,23 +323,6 @@ def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]
     return np.repeat(rows, each), flat[np.repeat(begins[pointers], each) + within]
 
 
-def matches(patterns: Iterable[str], frames: pl.DataFrame) -> pl.Series:
-    expressions = [
-        ("" if pattern.startswith("^") else ".*")
-        + ".*".join(map(re.escape, pattern.removeprefix("^").removesuffix("$").split("*")))
-        + ("$" if pattern.endswith("$") else "")
-        for pattern in patterns
-        if pattern.strip("^$*")
-    ]
-    if not expressions:
-        return frames["frame_id"].clear()
-    named = pl.any_horizontal(
-        pl.col("function", "file", "module").str.contains(f"(?s)^(?:{'|'.join(expressions[at : at + _PATTERNS])})")
-        for at in range(0, len(expressions), _PATTERNS)
-    )
-    return frames.filter(named)["frame_id"]
-
-
 EXPECTED: Final = "a heaptrack recording"
 #: What is looked at together should fit into a processor's cache.
 _BLOCK_BYTES: Final = 1 << 18
@@ -361,17 +336,6 @@ _POOL_BYTES: Final = 73_728
 BEYOND: Final = "events of unknown entries"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
 LATE: Final = "stamps of time out of order"
-
-
-@dataclass(slots=True)
-class _Found:
-    blocks: Blocks
-    tables: Tables
-    account: Account
-    tally: Tally
-    sizes: Integers
-    traces: Integers
-    exact: bool
 
 
 def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] = ()) -> HeapProfile:
@@ -410,10 +374,10 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     >>> heap.stack(1)["function"].to_list(), heap.summary.allocations
     (['api::insert'], 2)
     """
-    found = _read(path)
-    if found.tally.counts.any() or found.tables.command is not None or found.account.rows:
-        return _profile(found, suppressions)
-    hint = None if found.blocks.damage is None else f"Nothing of it can be unpacked: {found.blocks.damage}."
+    blocks, tables, account = _read(path)
+    if account.tally.counts.any() or tables.command is not None or account.rows:
+        return _profile(blocks, tables, account, suppressions)
+    hint = None if blocks.damage is None else f"Nothing of it can be unpacked: {blocks.damage}."
     raise ReadError.at(path, found="no allocation at all", expected=EXPECTED, hint=hint)
 
 
@@ -452,40 +416,40 @@ def _thinned(block: memoryview, starts: Integers, told: Integers, seen: int) -> 
     return kept, seen + int(np.count_nonzero(counted))
 
 
-def _read(path: str | os.PathLike[str]) -> _Found:
+def _read(path: str | os.PathLike[str]) -> tuple[Blocks, Tables, Account]:
     blocks = Blocks(path, expected=EXPECTED, block_bytes=_BLOCK_BYTES)
     tally = Tally()
     tables = Tables(blocks.path)
     account = Account(tally, blocks.packed_bytes)
-    sizes = traces = np.zeros(0, np.int64)
 
-    def grow(infos: tuple[Integers, Integers]) -> tuple[Integers, Integers]:
-        sizes, traces = infos
+    def grow() -> int:
+        """Count all entries so far from now on, and say which number is the first that names none."""
+        sizes, traces = tables.infos()
         if len(sizes) + 1 != tally.entries:
-            most = tables.trace_count()
+            most = sum(map(len, tables.trace_parts))
             # A last entry takes what names no entry.
             tally.grow(np.append(sizes, 0), np.append(np.where(traces <= most, traces, 0), 0), most + 1)
-        return infos
+        return 2 * len(sizes)
 
-    infos: tuple[Integers, Integers] | None = None
     for part in ahead(_parts(blocks, tables)):
         marks = tables.take(part.lines, part.before)
-        infos, keys = part.infos, part.events.keys
+        if part.infos is not None:
+            tables.known, tables.exact = part.infos, True
+        keys = part.events.keys
         # Tables may be long, and those without any event in between are looked at once.
-        if len(keys) or not tally.entries:
-            sizes, traces = grow(infos or tables.infos())
-        if len(keys) and int(keys.max()) >= 2 * len(sizes):
-            beyond = keys >= 2 * len(sizes)
+        most = grow() if len(keys) or not tally.entries else 0
+        if len(keys) and int(keys.max()) >= most:
+            beyond = keys >= most
             tables.left_out[BEYOND] += int(beyond.sum())
-            keys = np.where(beyond, 2 * len(sizes) + (keys & 1), keys)
+            keys = np.where(beyond, most + (keys & 1), keys)
         tables.left_out[UNMATCHED] += part.events.unmatched
         account.add(keys, marks, part.events.temporary)
         if tables.left_out.total() > _MOST_DAMAGE:
             blocks.damage = f"more than {_MOST_DAMAGE:,} of its lines are damaged, and no more was read"
             break
-    sizes, traces = grow(infos or tables.infos())
+    grow()
     account.close()
-    return _Found(blocks, tables, account, tally, sizes, traces, infos is not None)
+    return blocks, tables, account
 
 
 def _begin(tables: Tables, head: bytes) -> Addresses | None:
@@ -498,26 +462,24 @@ def _begin(tables: Tables, head: bytes) -> Addresses | None:
     if tables.form == 0 and any(line.startswith(b"a ") for line in lines):
         # The first line is gone, and what follows is newer than files without one.
         strings = [line[2:].partition(b" ") for line in lines if line.startswith(b"s ")]
-        sized = all(_is_hex(length) and int(length, 16) == len(rest) for length, _, rest in strings[:100])
+        hexes = re.compile(rb"[0-9a-f]{1,8}")
+        sized = all(hexes.fullmatch(length) and int(length, 16) == len(rest) for length, _, rest in strings[:100])
         tables.form = 3 if sized and strings else 2
         tables.left_out[DAMAGED] += 1
     is_raw = any(line.startswith((b"x ", b"m ")) for line in lines[:100])
     return Addresses() if is_raw or (tables.form or 0) < INDEXED else None
 
 
-def _is_hex(word: bytes) -> bool:
-    return 0 < len(word) <= 8 and all(character in b"0123456789abcdef" for character in word)
-
-
-def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
-    tables, account = found.tables, found.account
-    counts = found.tally.counts.reshape(-1, 2)[: len(found.sizes)]
+def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Iterable[str]) -> HeapProfile:
+    tally, (sizes, _) = account.tally, tables.infos()
+    counts = tally.counts.reshape(-1, 2)[: len(sizes)]
     # Only in a damaged file more is freed than was allocated.
     excess = np.maximum(counts[:, 1] - counts[:, 0], 0)
     tables.left_out[UNMATCHED] += int(excess.sum())
     counts = counts - np.column_stack((np.zeros_like(excess), excess))
-    at_peak = found.tally.at_peak().reshape(-1, 2)[: len(found.sizes)]
-    stacks, frames, cut = _stacks(found, counts, at_peak)
+    at_peak = tally.at_peak().reshape(-1, 2)[: len(sizes)]
+    temporaries = tally.temporaries[: len(sizes)]
+    stacks, frames, cut = _stacks(tables, counts, at_peak, temporaries)
     given = [suppressions] if isinstance(suppressions, str) else suppressions
     own = [pattern.strip().removeprefix("leak:") for pattern in given]
     stacks = _suppress(stacks, frames, [*SUPPRESSIONS, *tables.suppressions, *own])
@@ -529,8 +491,8 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         command=tables.command,
         allocations=int(counts[:, 0].sum()),
         allocated_bytes=int(stacks["allocated_bytes"].sum()),
-        temporary=int(found.tally.temporaries[: len(found.sizes)].sum()),
-        temporary_exact=found.exact,
+        temporary=int(temporaries.sum()),
+        temporary_exact=tables.exact,
         live_at_end_bytes=int(stacks["live_bytes"].filter(kept).sum()),
         live_at_end_blocks=int(stacks["live_blocks"].filter(kept).sum()),
         suppressed_bytes=suppressed,
@@ -540,7 +502,7 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         # The last stamp falls into its millisecond; heaptrack_print counts that one too.
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
-    told = _report(found, summary, stacks, frames, cut)
+    told = _report(blocks, tables, account, cut, summary, stacks, frames)
     rows = pl.DataFrame(account.rows, schema=dict.fromkeys(Row._fields, pl.Int64))
     timeline = rows.select(
         time_seconds=pl.col("ms") / 1000,
@@ -549,22 +511,23 @@ def _profile(found: _Found, suppressions: Iterable[str]) -> HeapProfile:
         rss_bytes=pl.when(pl.col("rss") >= 0).then(pl.col("rss") * tables.page_bytes),
         events="events",
     )
-    return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(found.sizes, counts), report=told)
+    return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(sizes, counts), report=told)
 
 
-def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+def _stacks(
+    tables: Tables, counts: Integers, at_peak: Integers, temporaries: Integers
+) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     """Sum entries up per trace, and name the frames of those that allocated."""
-    tables = found.tables
-    pointers, parents = tables.traces()
+    (pointers, parents), (sizes, traces) = tables.traces(), tables.infos()
     blocks = {"live_blocks": counts[:, 0] - counts[:, 1], "peak_blocks": at_peak[:, 0] - at_peak[:, 1]}
     entries = pl.DataFrame(
         {
-            "stack_id": np.where(found.traces <= len(pointers), found.traces, 0),
+            "stack_id": np.where(traces <= len(pointers), traces, 0),
             "allocations": counts[:, 0],
-            "temporary": found.tally.temporaries[: len(found.sizes)],
+            "temporary": temporaries,
             **blocks,
-            **{name.replace("blocks", "bytes"): amounts * found.sizes for name, amounts in blocks.items()},
-            "allocated_bytes": counts[:, 0] * found.sizes,
+            **{name.replace("blocks", "bytes"): amounts * sizes for name, amounts in blocks.items()},
+            "allocated_bytes": counts[:, 0] * sizes,
         }
     )
     stacks = entries.group_by("stack_id").sum().filter(pl.col("allocations") > 0).sort("stack_id")
@@ -572,8 +535,11 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
     table = FrameTable()
     if tables.raw:
         addresses, steps = np.unique(steps, return_inverse=True)
-        frames = frames_of_addresses(tables, addresses, table)
         steps = steps + 1
+        places = Places(tables.modules)
+        # The module, and how far into it.
+        named = map(places.place, addresses.tolist())
+        frames = [(), *((table.number(text, None, None, module),) for text, module in named)]
     else:
         frames = frames_of_pointers(tables, table)
     rows, numbers = expand(rows, steps, frames)
@@ -581,11 +547,19 @@ def _stacks(found: _Found, counts: Integers, at_peak: Integers) -> tuple[pl.Data
     return conform(stacks.with_columns(lists, suppressed=pl.lit(value=False)), STACKS), table.frame(), cut
 
 
-def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: list[str]) -> pl.DataFrame:
-    named = matches(patterns, frames)
-    if named.is_empty():
-        return stacks
-    hit = pl.col("frames").list.eval(pl.element().is_in(named.to_list())).list.any()
+def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: Iterable[str]) -> pl.DataFrame:
+    expressions = [
+        ("" if pattern.startswith("^") else ".*")
+        + ".*".join(map(re.escape, pattern.removeprefix("^").removesuffix("$").split("*")))
+        + ("$" if pattern.endswith("$") else "")
+        for pattern in patterns
+        if pattern.strip("^$*")
+    ]
+    named = pl.any_horizontal(
+        pl.col("function", "file", "module").str.contains(f"(?s)^(?:{'|'.join(expressions[at : at + _PATTERNS])})")
+        for at in range(0, len(expressions), _PATTERNS)
+    )
+    hit = pl.col("frames").list.eval(pl.element().is_in(frames.filter(named)["frame_id"].to_list())).list.any()
     return stacks.with_columns(suppressed=hit.fill_null(value=False))
 
 
@@ -612,9 +586,16 @@ def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
     return entries.filter(pl.col("allocations") > 0).group_by("size_bytes").sum().sort("size_bytes")
 
 
-def _report(found: _Found, summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame, cut: int) -> Report:
-    tables, blocks = found.tables, found.blocks
-    left_out = {**tables.left_out, LATE: found.account.late_stamps, "endless lines": blocks.long_lines}
+def _report(
+    blocks: Blocks,
+    tables: Tables,
+    account: Account,
+    cut: int,
+    summary: HeapSummary,
+    stacks: pl.DataFrame,
+    frames: pl.DataFrame,
+) -> Report:
+    left_out = {**tables.left_out, LATE: account.late_stamps, "endless lines": blocks.long_lines}
     partial = []
     if blocks.damage is not None:
         partial.append(f"{blocks.damage}; the totals are those of the part that could be read")
@@ -636,9 +617,6 @@ def _report(found: _Found, summary: HeapSummary, stacks: pl.DataFrame, frames: p
 
 
 def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
-    is_pool = (stacks["allocated_bytes"] == _POOL_BYTES) & (stacks["allocations"] == 1)
-    if not is_pool.any():
-        return False
-    pool = stacks.filter(is_pool)
-    leaves = pool.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
+    pool = stacks.filter(pl.col("allocated_bytes") == _POOL_BYTES, pl.col("allocations") == 1)
+    leaves = pool.select(frame_id=pl.col("frames").list.first()).join(frames, on="frame_id")
     return leaves["module"].str.contains("libstdc++", literal=True).any()

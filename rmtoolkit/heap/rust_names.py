@@ -6,7 +6,7 @@ The forms are those of the rustc book, "Symbol Mangling" (legacy and v0).
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ _HASH: Final = re.compile(r"::h[0-9a-f]{16}$")
 _LEGACY: Final = re.compile(r"_?_?ZN(?=[0-9])")
 _LEGACY_END: Final = re.compile(r"E?(?:\.[A-Za-z0-9_.@]+)?\n?")
 _V0: Final = re.compile(r"_{0,2}R(?=[A-Z])(?P<path>[A-Za-z0-9_]+)(?:[.$@].*)?$", re.DOTALL)
+_NUMBER: Final = re.compile(r"([0-9A-Za-z]*)_")
+_IDENTIFIER: Final = re.compile(r"(u?)(0|[0-9]+)_?")
+_HEX: Final = re.compile(r"([0-9a-f]*)_")
 _SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra|warm)\b[.\w@]{0,256}$")
 _ESCAPE: Final = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$")
 _ESCAPES: Final = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
@@ -35,8 +38,6 @@ _BASIC: Final = {pair[0]: pair[2:] for pair in _TYPES.split()}
 _DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
     character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
 }
-#: Other scripts have digits too, and those are letters here.
-_DECIMALS: Final = "0123456789"
 _SPECIAL: Final = {"C": "closure", "S": "shim"}
 
 
@@ -64,15 +65,13 @@ def _cut(text: str) -> str:
 def _legacy(name: str, place: int) -> str:
     """Read length and name, again and again; nothing where that does not come out even."""
     parts = []
-    while place < len(name) and name[place] in _DECIMALS:
-        end = place
-        while end < len(name) and name[end] in _DECIMALS and end - place < 6:
-            end += 1
-        size = int(name[place:end])
-        place = end + size
+    # Other scripts have digits too, and those are letters here.
+    while found := re.compile(r"[0-9]{1,6}").match(name, place):
+        size = int(found[0])
+        place = found.end() + size
         if not size or place > len(name):
             return ""
-        parts.append(name[end:place])
+        parts.append(name[found.end() : place])
     if not _LEGACY_END.fullmatch(name, place):
         return ""
     if len(parts) > 1 and re.fullmatch(r"h[0-9a-f]{16}", parts[-1]):
@@ -132,33 +131,28 @@ class _V0Name:
             return True
         return False
 
+    def _reads(self, form: re.Pattern[str]) -> re.Match[str]:
+        found = form.match(self._text, self._at)
+        if found is None:
+            raise _BrokenError
+        self._at = found.end()
+        return found
+
     def _base62(self) -> int:
-        if self._takes("_"):
-            return 0
-        value = 0
-        while (character := self._next()) != "_":
-            value = value * 62 + _DIGITS[character]
-        return value + 1
+        digits = self._reads(_NUMBER)[1]
+        return 1 + reduce(lambda value, digit: value * 62 + _DIGITS[digit], digits, 0) if digits else 0
 
     def _disambiguator(self) -> int:
         return self._base62() + 1 if self._takes("s") else 0
 
     def _identifier(self) -> str:
-        is_punycode = self._takes("u")
-        begin = self._at
-        while self._at < len(self._text) and self._text[self._at] in _DECIMALS:
-            self._at += 1
-            if self._text[begin] == "0":
-                break
-        if begin == self._at:
-            raise _BrokenError
-        size = int(self._text[begin : self._at][:9])
-        self._takes("_")
+        found = self._reads(_IDENTIFIER)
+        size = int(found[2][:9])
         name = self._text[self._at : self._at + size]
         if len(name) < size:
             raise _BrokenError
         self._at += size
-        return _punycode(name) if is_punycode else name
+        return _punycode(name) if found[1] else name
 
     def _again(self, read: Callable[[], str], what: object) -> str:
         here = self._at - 1
@@ -321,7 +315,7 @@ class _V0Name:
         if kind == "V":
             return self._variant()
         minus = "-" if self._takes("n") else ""
-        digits = self._hex()
+        digits = self._reads(_HEX)[1]
         if kind == "b":
             return "true" if digits == "1" else "false"
         if kind == "c":
@@ -347,20 +341,9 @@ class _V0Name:
 
         return f"{path} {{ {', '.join(self._until_end(named))} }}"
 
-    def _hex(self) -> str:
-        end = self._text.find("_", self._at)
-        if end < 0:
-            raise _BrokenError
-        digits = self._text[self._at : end]
-        if not re.fullmatch(r"[0-9a-f]*", digits):
-            raise _BrokenError
-        self._at = end + 1
-        return digits
-
     def _quoted(self) -> str:
-        digits = self._hex()
         try:
-            return '"' + bytes.fromhex(digits).decode("utf-8", "replace") + '"'
+            return '"' + bytes.fromhex(self._reads(_HEX)[1]).decode("utf-8", "replace") + '"'
         except ValueError:
             raise _BrokenError from None
 

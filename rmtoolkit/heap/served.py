@@ -143,21 +143,9 @@ class _Kind(msgspec.Struct, rename={"kind": "ID", "sample": "sampleType"}):
     sample: str = ""
 
 
-class _Kinds(msgspec.Struct, rename={"kinds": "profileTypes"}):
-    kinds: list[_Kind] = []
-
-
 class _Label(msgspec.Struct):
     name: str = ""
     value: str = ""
-
-
-class _Labels(msgspec.Struct):
-    labels: list[_Label] = []
-
-
-class _Found(msgspec.Struct, rename={"sets": "labelsSet"}):
-    sets: list[_Labels] = []
 
 
 class _Point(msgspec.Struct):
@@ -166,10 +154,15 @@ class _Point(msgspec.Struct):
 
 
 class _Series(msgspec.Struct):
+    labels: list[_Label] = []
     points: list[_Point] = []
 
 
-class _Curves(msgspec.Struct):
+class _Answer(msgspec.Struct, rename={"kinds": "profileTypes", "sets": "labelsSet"}):
+    """What the server answers to any question of ours."""
+
+    kinds: list[_Kind] = []
+    sets: list[_Series] = []
     series: list[_Series] = []
 
 
@@ -249,11 +242,12 @@ class _Store:
 
     def __init__(self, client: Client, begin_ms: int, end_ms: int) -> None:
         self.client, self.begin_ms, self.end_ms = client, begin_ms, end_ms
+        self.step_seconds = max(_LEAST_STEP_SECONDS, math.ceil((end_ms - begin_ms) / 1000 / _MOST_STEPS))
 
-    def _ask(self, method: str, body: Mapping[str, Any], form: type[Any]) -> Any:  # noqa: ANN401 - as `form` is
-        def read(answer: bytes) -> Any:  # noqa: ANN401
+    def _ask(self, method: str, body: Mapping[str, Any]) -> _Answer:
+        def read(answer: bytes) -> _Answer:
             try:
-                return msgspec.json.decode(answer, type=form)
+                return msgspec.json.decode(answer, type=_Answer)
             except msgspec.MsgspecError as error:
                 raise DamagedError(str(error)) from None
 
@@ -270,7 +264,7 @@ class _Store:
         labels = self._chosen(kind, choices)
         points = self._points(kind, labels)
         places = np.unique(np.linspace(0, len(points) - 1, min(profiles, len(points))).round().astype(int))
-        step_ms = self._step_seconds() * 1000
+        step_ms = self.step_seconds * 1000
         found, times, several = [], [], 0
         for place in places:
             time_ms, average = points[place]
@@ -296,21 +290,21 @@ class _Store:
         return replace(heap, report=report)
 
     def _kind(self) -> str:
-        kinds = self._ask("ProfileTypes", {}, _Kinds).kinds
+        kinds = self._ask("ProfileTypes", {}).kinds
         live = sorted((kind.name != "memory", kind.kind) for kind in kinds if kind.sample == _LIVE)
         if not live:
             there = sorted({printable(kind.kind) for kind in kinds})
             has = f"; it has {', '.join(there[:_NAMED])}{and_more(len(there), _NAMED)}" if there else ""
             hint = "Rust services send it with jemalloc's profiler (pyroscope-rs or Alloy, type memory)."
             raise NothingThereError(self.client.fault(f"it has no profiles of live memory ({_LIVE}) then{has}", hint))
-        return str(live[0][1])
+        return live[0][1]
 
     def _chosen(self, kind: str, choices: Sequence[Mapping[str, str]]) -> dict[str, str]:
         """Find the one process that is meant, with the labels that name it."""
         sets: list[dict[str, str]] = []
         for labels in choices:
             asked = {"matchers": [_selector({"__profile_type__": kind, **labels})], "labelNames": []}
-            found = [{one.name: one.value for one in item.labels} for item in self._ask("Series", asked, _Found).sets]
+            found = [{one.name: one.value for one in item.labels} for item in self._ask("Series", asked).sets]
             sets = [{name: value for name, value in one.items() if not name.startswith(_OF_PROFILES)} for one in found]
             sets = [dict(one) for one in dict.fromkeys(tuple(sorted(one.items())) for one in sets)]
             if len(sets) == 1:
@@ -332,18 +326,15 @@ class _Store:
             )
         )
 
-    def _step_seconds(self) -> int:
-        return max(_LEAST_STEP_SECONDS, math.ceil((self.end_ms - self.begin_ms) / 1000 / _MOST_STEPS))
-
     def _points(self, kind: str, labels: Mapping[str, str]) -> list[tuple[int, float]]:
         """Tell when there are profiles, and how much each holds."""
         asked = {
             "profileTypeID": kind,
             "labelSelector": _selector(labels),
-            "step": self._step_seconds(),
+            "step": self.step_seconds,
             "aggregation": "TIME_SERIES_AGGREGATION_TYPE_AVERAGE",
         }
-        curves = self._ask("SelectSeries", asked, _Curves).series
+        curves = self._ask("SelectSeries", asked).series
         points = [(int(point.timestamp), point.value) for one in curves for point in one.points if point.value > 0]
         if not points:
             raise NothingThereError(self.client.fault(f"it has no heap profiles of {quote(_selector(labels))} then"))
@@ -366,21 +357,19 @@ class _Store:
 
 def _selector(labels: Mapping[str, str]) -> str:
     """Write labels as the server selects them; names and values are hostile."""
+
     # A text of JSON is a quoted one there too.
-    parts = [
-        (name, msgspec.json.encode(name).decode(), msgspec.json.encode(value).decode())
-        for name, value in labels.items()
-    ]
-    return f"{{{', '.join(f'{name if _PLAIN.fullmatch(name) else quoted}={value}' for name, quoted, value in parts)}}}"
+    def quoted(text: str) -> str:
+        return msgspec.json.encode(text).decode()
+
+    parts = (f"{name if _PLAIN.fullmatch(name) else quoted(name)}={quoted(value)}" for name, value in labels.items())
+    return f"{{{', '.join(parts)}}}"
 
 
 def _divided(heap: HeapProfile, many: int) -> HeapProfile:
     """Take the mean of several profiles that were added up."""
     names = [name for name, kind in heap.stacks.schema.items() if kind == pl.Int64()]
-    live, blocks = heap.summary.live_at_end_bytes, heap.summary.live_at_end_blocks
-    summary = replace(
-        heap.summary,
-        live_at_end_bytes=None if live is None else live // many,
-        live_at_end_blocks=None if blocks is None else blocks // many,
-    )
+    told = heap.summary.to_dict()
+    live = {name: told[name] and told[name] // many for name in ("live_at_end_bytes", "live_at_end_blocks")}
+    summary = replace(heap.summary, **live)
     return replace(heap, stacks=heap.stacks.with_columns(pl.col(names) // many), summary=summary)

@@ -128,14 +128,6 @@ def suspects(
     return _table(whole, named, names, said, work) if names else pl.DataFrame(schema=SUSPECTS)
 
 
-def _by_function(heap: HeapProfile) -> tuple[pl.DataFrame, list[str]]:
-    named, names, said = _read(heap, ())
-    if said is None:
-        return named, names
-    shown = [names[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0]
-    return named, list(dict.fromkeys(shown))
-
-
 def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[str], Readings | None]:
     """Tell stacks by function, by line and by caller apart as far as they behave differently, and read each group."""
     unsplit = groups(heap, own).with_columns(through=pl.lit(None, pl.String()), spot=pl.lit(None, pl.Int64()))
@@ -296,10 +288,12 @@ _MOMENTS: Final = 240
 
 def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
     """Tell what the most suspicious functions hold over time, and what all others do."""
-    named, order = _by_function(heap)
+    named, order, said = _read(heap, ())
+    if said is not None:
+        shown = (order[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0)
+        order = list(dict.fromkeys(shown))
     places = {name: place for place, name in enumerate(order[:most])}
-    shown = [*places, *([OTHERS] if len(order) > most else [])]
-    if not shown:
+    if not places:
         return pl.DataFrame(schema=OVER_TIME)
     numbered = named.with_columns(
         group=pl.col("function").replace_strict(places, default=len(places), return_dtype=pl.Int64)
@@ -313,7 +307,7 @@ def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
         pl.DataFrame({"live_bytes": found.size[place][kept]}).select(
             seconds, "live_bytes", step=pl.int_range(pl.len()), function=pl.lit(name)
         )
-        for place, name in enumerate(shown)
+        for place, name in enumerate([*places, *([OTHERS] if len(order) > most else [])])
     )
     return conform(rows, OVER_TIME)
 

@@ -187,10 +187,9 @@ def _given(paths: Sequence[Path], modules: Mapping[str, Module]) -> dict[str, Bi
     """Find what each file was mapped as: by its build, else by its name; another name is that of the program."""
     found: dict[str, Binary] = {}
     for binary in map(read_binary, paths):
-        by_build = (
-            module for module, about in modules.items() if binary.build_id and about.build_id == binary.build_id
-        )
-        by_name = (module for module in modules if PurePosixPath(_plain(module)).name == binary.path.name)
+        by_build = (one for one, about in modules.items() if binary.build_id and about.build_id == binary.build_id)
+        own_name = binary.path.name
+        by_name = (one for one in modules if PurePosixPath(one.removesuffix(" (deleted)")).name == own_name)
         module = next(by_build, None) or next(by_name, None) or next(iter(modules), None)
         if module is None:
             continue
@@ -200,10 +199,6 @@ def _given(paths: Sequence[Path], modules: Mapping[str, Module]) -> dict[str, Bi
             raise ReadError.at(binary.path, found=binary.told, expected=expected, hint=_OTHER_BUILD)
         found[module] = binary
     return found
-
-
-def _plain(module: str) -> str:
-    return module.removesuffix(" (deleted)")
 
 
 def _mapped(module: str, about: Module) -> Binary | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import beside
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 from rmtoolkit.schema import TEXT, WHOLE, typed
@@ -368,19 +369,11 @@ def tree(
 
 
 def _amounts(heap: HeapProfile, by: str) -> dict[int, int]:
-    if by == "growth_bytes":
-        return _growth(heap)
-    known = heap.stacks.filter(pl.col(by) > 0).select("stack_id", by)
-    return dict(known.iter_rows())
-
-
-def _growth(heap: HeapProfile) -> dict[int, int]:
-    """Tell what each stack holds more after startup, and keeps."""
+    if by != "growth_bytes":
+        return dict(heap.stacks.filter(pl.col(by) > 0).select("stack_id", by).iter_rows())
     numbers, found = _curves_of_stacks(heap)
-    if found is None:
-        return {}
-    growth = read_curves(found).growth
-    return {stack: int(growth[place]) for stack, place in numbers.items() if growth[place] > 0}
+    growth = np.zeros(0) if found is None else read_curves(found).growth
+    return {stack: int(more) for stack, more in zip(numbers, growth, strict=False) if more > 0}
 
 
 def _curves_of_stacks(
@@ -477,16 +470,8 @@ def _kind(about: Mapping[str, Any]) -> tuple[str, str]:
 def _short(frames: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Leave out what runs before the program's own code, and put rows of foreign frames together."""
     first = next((at for at, about in enumerate(frames) if about["origin"] == OWN), 0)
-    kept: list[dict[str, Any]] = []
-    last: tuple[str, str] | None = None
-    for about in frames[first:]:
-        kind = _kind(about)
-        if kind == last:
-            kept[-1]["frames"] += 1
-        else:
-            kept.append(dict(about))
-        last = kind
-    return kept
+    alike = (list(found) for _, found in groupby(frames[first:], _kind))
+    return [{**found[0], "frames": len(found)} for found in alike]
 
 
 def _of(nodes: _Nodes, root: str) -> _Nodes:
@@ -620,66 +605,66 @@ _OTHERS_ALLOCATE: Final = 0.5
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
     """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
     wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
-    paths = _own_paths(heap, named.filter(pl.col("group").is_in(wanted)))
-    if paths.filter(pl.len().over("group") > 1).is_empty():
+    frames = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
+    own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
+    stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
+    looked_at = named.filter(pl.col("group").is_in(wanted)).join(stacks, on="stack_id", maintain_order="left")
+    # Of each stack its own frames, outwards from the allocation, and what tells it apart from others of its group: the
+    # line of its function, and the own functions that call it.
+    outwards: dict[int, list[dict[str, Any]]] = {}
+    kinds: dict[int, tuple[int, Path]] = {}
+    amounts: dict[tuple[int, Path], tuple[int, int]] = {}
+    for row in looked_at.iter_rows(named=True):
+        mine = outwards[row["stack_id"]] = [own[number] for number in row["frames"] if number in own]
+        if mine:
+            line = "?" if row["line"] is None else str(row["line"])
+            callers = [name for name, _ in groupby(frame["function"] for frame in mine)][1 : 1 + _DEPTH]
+            kind = kinds[row["stack_id"]] = row["group"], (line, *callers)
+            live, made = amounts.get(kind, (0, 0))
+            amounts[kind] = live + (row["live_bytes"] or 0), made + (row["allocations"] or 0)
+    if len(kinds) == len({group for group, _ in kinds.values()}):
         return None
-    numbered, names = _numbered(heap, named, paths)
-    if not names:
-        return None
-    fine = curves(heap, numbered, len(names) + 1, end=len(found.seconds))
+    of_group = Counter[int]()
+    numbers: dict[tuple[int, Path], int] = {}
+    for kind in sorted(amounts, key=amounts.__getitem__, reverse=True):
+        of_group[kind[0]] += 1
+        if of_group[kind[0]] <= _PATHS:
+            numbers[kind] = len(numbers)
+    # What is left over has the last number.
+    rest = len(numbers)
+    rows = {stack: numbers.get(kind, rest) for stack, kind in kinds.items()}
+    numbered = named.select("stack_id", group=pl.col("stack_id").replace_strict(rows, default=rest))
+    fine = curves(heap, numbered, rest + 1, end=len(found.seconds))
     if fine is None:
         return None
-    made = beside(numbered, heap.stacks.select("stack_id", "allocations"), "stack_id").fill_null(0)
-    weights = made["allocations"].cast(pl.Float64).to_numpy()
-    allocations: Floats = np.bincount(made["group"].to_numpy(), weights, len(names) + 1).astype(np.float64)
+    paths = [path for _, path in numbers]
+    allocations: Floats = np.array([amounts[kind][1] for kind in numbers], np.float64)
     chosen: dict[int, int] = {}
     for group in wanted:
-        rows = [row for row, (owner, _) in enumerate(names) if owner == group]
-        if len(rows) > 1:
-            chosen |= _growers(fine, allocations, rows, [path for _, path in names], _LINE)
-    if not chosen:
-        return None
-    return _renamed(heap, named, numbered, chosen, [path for _, path in names])
+        several = [row for (of, _), row in numbers.items() if of == group]
+        if len(several) > 1:
+            chosen |= _growers(fine, allocations, several, paths, _LINE)
+    return _renamed(named, rows, chosen, paths, outwards) if chosen else None
 
 
-def _own_frames(heap: HeapProfile, stacks: pl.DataFrame) -> pl.DataFrame:
-    """List name and place of the own functions of some stacks, outwards from the allocation."""
-    frames = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
-    plain = [plain_name(name) for name in frames["function"]]
-    frames = frames.select("frame_id", name=pl.Series(plain, dtype=pl.String), at="file", place="line")
-    return (
-        stacks.join(heap.stacks.select("stack_id", "frames"), on="stack_id", maintain_order="left")
-        .explode("frames", empty_as_null=True)
-        .join(frames, left_on="frames", right_on="frame_id", maintain_order="left")
-    )
-
-
-def _own_paths(heap: HeapProfile, named: pl.DataFrame) -> pl.DataFrame:
-    """List the line of each stack's function, and the own functions outwards, each once where it is repeated."""
-    listed = _own_frames(heap, named.select("stack_id", "group"))
-    once = listed.filter(pl.col("name").ne_missing(pl.col("name").shift(1).over("stack_id")))
-    names = once.group_by("stack_id", "group", maintain_order=True).agg(pl.col("name").slice(1, _DEPTH).alias("path"))
-    lined = names.join(named.select("stack_id", "line"), on="stack_id", maintain_order="left")
-    line = pl.col("line").cast(pl.String).fill_null("?")
-    return lined.select("stack_id", "group", path=pl.concat_list(line, "path"))
-
-
-def _numbered(
-    heap: HeapProfile, named: pl.DataFrame, paths: pl.DataFrame
-) -> tuple[pl.DataFrame, list[tuple[int, Path]]]:
-    """Give each path of each group a number; what is left over has the last one."""
-    held = paths.join(heap.stacks.select("stack_id", "live_bytes", "allocations"), on="stack_id", maintain_order="left")
-    kinds = (
-        held.group_by("group", "path", maintain_order=True)
-        .agg(pl.col("live_bytes", "allocations").sum())
-        .sort("live_bytes", "allocations", descending=True, nulls_last=True, maintain_order=True)
-        .filter(pl.int_range(pl.len()).over("group") < _PATHS)
-        .with_columns(fine=pl.int_range(pl.len(), dtype=pl.Int64))
-    )
-    names = [(group, tuple(path)) for group, path in kinds.select("group", "path").iter_rows()]
-    placed = beside(held, kinds.select("group", "path", "fine"), ["group", "path"])
-    numbered = beside(named.select("stack_id"), placed.select("stack_id", "fine"), "stack_id")
-    return numbered.select("stack_id", group=pl.col("fine").fill_null(len(names))), names
+def _renamed(
+    named: pl.DataFrame,
+    rows: Mapping[int, int],
+    chosen: Mapping[int, int],
+    paths: Sequence[Path],
+    outwards: Mapping[int, list[dict[str, Any]]],
+) -> pl.DataFrame:
+    """Give stacks to the lines and callers that were chosen."""
+    told = named.sort("stack_id").to_dicts()
+    for one in told:
+        row = rows.get(one["stack_id"], -1)
+        depth = chosen.get(row)
+        if depth == _LINE:
+            one["spot"] = one["line"]
+        elif depth is not None:
+            caller = next(frame for frame in outwards[one["stack_id"]] if frame["function"] == paths[row][depth])
+            one.update({name: caller[name] for name in ("function", "file", "line")}, through=one["function"])
+    return pl.DataFrame(told, schema=named.schema)
 
 
 def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence[Path], depth: int) -> dict[int, int]:
@@ -728,34 +713,3 @@ def _read_parts(fine: Curves, parts: list[list[int]]) -> tuple[Readings, NDArray
     rises, gone = steps.clip(min=0), (steps - steps.sum(axis=0)).clip(min=0)
     moved = 2 * np.minimum(rises, gone).sum(axis=1) > rises.sum(axis=1)
     return read_curves(Curves(fine.seconds, fine.clocks, size, blocks)), moved
-
-
-def _renamed(
-    heap: HeapProfile, named: pl.DataFrame, numbered: pl.DataFrame, chosen: dict[int, int], paths: Sequence[Path]
-) -> pl.DataFrame:
-    """Give stacks to the lines and callers that were chosen."""
-    callers = pl.DataFrame(
-        [(row, paths[row][depth], depth == _LINE) for row, depth in chosen.items()],
-        schema={"fine": pl.Int64(), "caller": pl.String(), "by_line": pl.Boolean()},
-        orient="row",
-    )
-    mine = numbered.rename({"group": "fine"}).join(callers, on="fine")
-    places = (
-        _own_frames(heap, mine.filter(~pl.col("by_line")).select("stack_id", "caller"))
-        .filter(pl.col("name") == pl.col("caller"))
-        .unique("stack_id", keep="first", maintain_order=True)
-    )
-    lines = mine.filter("by_line").select("stack_id", "by_line")
-    joined = beside(beside(named, places.select("stack_id", "caller", "at", "place"), "stack_id"), lines, "stack_id")
-    is_theirs = pl.col("caller").is_not_null()
-    return (
-        joined.sort("stack_id")
-        .with_columns(
-            through=pl.when(is_theirs).then("function").otherwise("through"),
-            file=pl.when(is_theirs).then("at").otherwise("file"),
-            line=pl.when(is_theirs).then("place").otherwise("line"),
-            function=pl.coalesce("caller", "function"),
-            spot=pl.when("by_line").then("line"),
-        )
-        .drop("caller", "at", "place", "by_line")
-    )
