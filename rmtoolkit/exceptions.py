@@ -83,11 +83,9 @@ class ColumnError(RmtoolkitError):
     --------
     >>> import polars as pl
     >>> import rmtoolkit as rm
-    >>> try:
-    ...     rm.classify(pl.DataFrame({"tiem": [0], "rss_bytes": [1]}))
-    ... except rm.ColumnError as error:
-    ...     print(error)
-    The frame has no column 'time'. It has: tiem, rss_bytes. Hint: did you mean 'tiem'?
+    >>> rm.classify(pl.DataFrame({"tim": [0], "rss_bytes": [1]}))
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.ColumnError: The frame has no column 'time'. It has: tim, rss_bytes. Hint: did you mean 'tim'?
     """
 
     @classmethod
@@ -152,11 +150,9 @@ class UnknownWorkloadError(RmtoolkitError):
     >>> import polars as pl
     >>> import rmtoolkit as rm
     >>> table = pl.DataFrame({"time": [0], "pod": ["db-0"], "rss_bytes": [1]})
-    >>> try:
-    ...     rm.Recording.from_frame(table).filter(workload="dbb")
-    ... except rm.UnknownWorkloadError as error:
-    ...     print(error)
-    No workload 'dbb'. There are: db. Hint: did you mean 'db'?
+    >>> rm.Recording.from_frame(table).filter(workload="dbb")
+    Traceback (most recent call last):
+    rmtoolkit.exceptions.UnknownWorkloadError: No workload 'dbb'. There are: db. Hint: did you mean 'db'?
     """
 
     @classmethod

@@ -559,14 +559,8 @@ class Recording:
         """Two recordings are equal when their frames and reports are."""
         if not isinstance(other, Recording):
             return NotImplemented
-        return self.report == other.report and all(
-            mine.equals(theirs)
-            for mine, theirs in (
-                (self.containers, other.containers),
-                (self.samples, other.samples),
-                (self.events, other.events),
-            )
-        )
+        mine, theirs = frames_of(self), frames_of(other)
+        return self.report == other.report and all(mine[name].equals(theirs[name]) for name in mine)
 
     __hash__ = None  # type: ignore[assignment]
 

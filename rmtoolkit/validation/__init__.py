@@ -294,14 +294,10 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
     suspects = pairs.filter("bad").select("container_id").unique()
     if not suspects.height:
         return empty(FOUND)
-    steps = [
-        rows.join(suspects, on="container_id", how="semi")
-        .group_by("container_id")
-        .agg(pl.col("time").diff().dt.total_milliseconds().median().alias("step"))
-        for rows in (lows, highs)
-    ]
-    reach = steps[0].join(steps[1], on="container_id")
-    reach = reach.select("container_id", reach=pl.max_horizontal("step", "step_right").fill_null(0) * 1.5)
+    step = pl.col("time").diff().dt.total_milliseconds().median()
+    ours = (rows.join(suspects, on="container_id", how="semi") for rows in (lows, highs))
+    steps = pl.concat(rows.group_by("container_id").agg(step=step) for rows in ours)
+    reach = steps.group_by("container_id").agg(reach=pl.col("step").max().fill_null(0) * 1.5)
     apart = (pl.col("time") - pl.col("seen")).dt.total_milliseconds().abs()
     worst = (pl.col("value") - pl.col("other")).filter("bad").arg_max()
     found = (
