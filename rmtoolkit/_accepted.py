@@ -46,7 +46,6 @@ class Acknowledgement:
         return self.workload in ("/".join(name), "/".join([*name, row["container"] or ""]))
 
     def passed(self, peak_bytes: int | None, day: dt.date | None) -> str | None:
-        """Say which bound was passed."""
         if self.up_to_bytes is not None and peak_bytes is not None and peak_bytes > self.up_to_bytes:
             return "size"
         if self.until is not None and day is not None and day > self.until:

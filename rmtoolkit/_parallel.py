@@ -46,6 +46,7 @@ def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording
         yield recording
         return
     counts = _counts(recording)
+    stored = recording.stored and replace(recording.stored, counts=tuple(counts.tolist()))
     ends = np.cumsum(counts)
     begin = 0
     for end in _bounds(recording.containers, ends, rows):
@@ -53,14 +54,9 @@ def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording
             yield recording
             return
         containers = recording.containers[begin:end]
-        low = int(ends[begin - 1]) if begin else 0
-        length = int(ends[end - 1]) - low
         events = recording.events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
-        mine: Any
-        if recording.stored is None:
-            mine = recording.samples.slice(low, length)
-        else:
-            mine = replace(recording.stored, first=low, rows=length, counts=tuple(map(int, counts[begin:end])))
+        low = int(ends[begin - 1]) if begin else 0
+        mine: Any = stored.part(begin, end) if stored else recording.samples[low : int(ends[end - 1])]
         yield Recording(containers, mine, events, recording.report)
         begin = end
 

@@ -12,7 +12,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import WORKLOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
 # Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -151,14 +151,6 @@ class Image(NamedTuple):
     last: int
 
 
-class Release(NamedTuple):
-    """The first container of a workload that runs a version which was not running before."""
-
-    container: int
-    time: int  # milliseconds
-    version: str
-
-
 def version_of(image: str | None, image_id: str | None) -> str | None:
     name = (image or "").partition("@")[0]
     tag = "" if name.startswith("sha256:") else name.rpartition("/")[2].partition(":")[2]
@@ -168,24 +160,18 @@ def version_of(image: str | None, image_id: str | None) -> str | None:
     return digest["hex"][:_SHORT] if digest else tag or None
 
 
-def releases(images: Iterable[Image], slack: int) -> list[Release]:
-    of_workload: dict[object, list[Image]] = {}
-    for image in images:
-        of_workload.setdefault(image.workload, []).append(image)
-    return [release for rows in of_workload.values() for release in _of_one(rows, slack)]
-
-
-def _of_one(images: Sequence[Image], slack: int) -> list[Release]:
-    ordered = sorted(images, key=lambda image: (image.first, image.last))
-    begun = ordered[0].first
-    until: dict[str, int] = {}
-    found: list[Release] = []
-    newest: str | None = None
-    for image in ordered:
-        last = until.get(image.version)
+def releases(images: Iterable[Image], slack: int) -> list[tuple[int, int, str]]:
+    """Tell the first container of a workload that runs a version which was not running before, when, and which."""
+    begun: dict[object, int] = {}
+    newest: dict[object, str] = {}
+    until: dict[tuple[object, str], int] = {}
+    found = []
+    for image in sorted(images, key=lambda image: (image.first, image.last)):
+        last = until.get((image.workload, image.version))
+        start = begun.setdefault(image.workload, image.first)
         if last is None or image.first > last + slack:
-            if image.first > begun + slack and image.version != newest:
-                found.append(Release(image.container, image.first, image.version))
-            newest = image.version
-        until[image.version] = image.last if last is None else max(last, image.last)
+            if image.first > start + slack and image.version != newest.get(image.workload):
+                found.append((image.container, image.first, image.version))
+            newest[image.workload] = image.version
+        until[image.workload, image.version] = image.last if last is None else max(last, image.last)
     return found

@@ -90,7 +90,6 @@ class ColumnError(RmtoolkitError):
 
     @classmethod
     def missing(cls, wanted: str, available: Iterable[str]) -> ColumnError:
-        """Say which column is missing, which exist, and the nearest name."""
         names = list(available)
         msg = f"The frame has no column {wanted!r}. It has: {_listed(names)}."
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
@@ -107,7 +106,6 @@ class ColumnError(RmtoolkitError):
 
     @classmethod
     def mistyped(cls, name: str, *, found: object, expected: str) -> ColumnError:
-        """Say which column holds the wrong type."""
         return cls(f"The column {name!r} holds {found}, expected {expected}.")
 
 
@@ -157,7 +155,6 @@ class UnknownWorkloadError(RmtoolkitError):
 
     @classmethod
     def named(cls, wanted: object, available: Iterable[str], *, kind: str = "workload") -> UnknownWorkloadError:
-        """Say which workload is missing and which exist."""
         names = list(available)
         msg = f"No {kind} {quote(wanted)}. There are: {_first_names(names) or 'none'}."
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
@@ -194,7 +191,6 @@ def met(error: BaseException) -> str:
 
 
 def fault(error: BaseException) -> str:
-    """Say in one line what nobody foresaw."""
     return f"internal error, {met(error)} (a bug; RMTOOLKIT_TRACEBACK=1 shows where)"
 
 
@@ -217,7 +213,6 @@ def spared(
 
 @contextmanager
 def named(what: str, kind: type[RmtoolkitError] = RmtoolkitError) -> Iterator[None]:
-    """Say of an error that nobody foresaw with what it was met."""
     try:
         yield
     except BaseException as error:

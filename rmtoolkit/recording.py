@@ -556,7 +556,6 @@ class Recording:
         return write_whole(path, as_parquet(self, [*SAMPLES, *names]), ENDINGS)
 
     def __eq__(self, other: object) -> bool:
-        """Two recordings are equal when their frames and reports are."""
         if not isinstance(other, Recording):
             return NotImplemented
         mine, theirs = frames_of(self), frames_of(other)
@@ -565,7 +564,6 @@ class Recording:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        """Say in one line what is inside."""
         said = f"{text.count(self.containers.height, 'container')}, {self.height:,} samples"
         times = self.times()
         if times is not None:
@@ -574,7 +572,6 @@ class Recording:
         return f"<Recording: {said}>"
 
     def _repr_html_(self) -> str:
-        """Show at a glance what is inside, how complete it is and what was left out."""
         from rmtoolkit._html import el, framed, join, table  # noqa: PLC0415 - only notebooks show it
 
         rows = beside(self.containers, self.completeness(), "container_id")

@@ -172,8 +172,6 @@ class Outlook(StrEnum):
 
 
 class Action(StrEnum):
-    """The one thing to do first."""
-
     FIX_LEAK = "fix_leak"
     RAISE_LIMIT = "raise_limit"
     LOWER_LIMIT = "lower_limit"
@@ -283,7 +281,6 @@ class Report:
         )
 
     def joined(self, other: Report) -> Report:
-        """Add another report to this one."""
         counts = dict(self.left_out)
         for reason, count in other.left_out.items():
             counts[reason] = counts.get(reason, 0) + count

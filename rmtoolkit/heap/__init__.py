@@ -111,18 +111,13 @@ def kept(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     with kept(path) as file, named(f"Could not read {quote_path(file)}", ReadError):
         head, _ = _files.read_bytes(file, expected=UNDERSTOOD, first=_HEAD)
-        module, name = _recognised(file, head)
-        found: HeapProfile = getattr(import_module(f"rmtoolkit.heap.{module}"), name)(file)
-        return found
-
-
-def _recognised(file: Path, head: bytes) -> tuple[str, str]:
-    for mark, module, name in _MARKS:
-        if mark.match(head):
-            return module, name
-    other = next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
-    # A message begins with one of its fields, of a kind that it can have; most of them are no letters.
-    is_pprof = head[:1] in _PPROF_FIELDS and (b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32")
-    if other is None and is_pprof:
-        return "formats", "read_one_pprof"
-    raise ReadError.at(file, found=other or head.split(b"\n", 1)[0], expected=UNDERSTOOD, line=None if other else 1)
+        reader = next((reader for mark, *reader in _MARKS if mark.match(head)), None)
+        other = next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
+        # A message begins with one of its fields, of a kind that it can have; most of them are no letters.
+        is_pprof = head[:1] in _PPROF_FIELDS and (b"\0" in head[:4096] or head[:1] in b"\x0a\x12\x1a\x22\x2a\x32")
+        if reader is None and (other or not is_pprof):
+            found, line = other or head.split(b"\n", 1)[0], None if other else 1
+            raise ReadError.at(file, found=found, expected=UNDERSTOOD, line=line)
+        module, name = reader or ("formats", "read_one_pprof")
+        heap: HeapProfile = getattr(import_module(f"rmtoolkit.heap.{module}"), name)(file)
+        return heap

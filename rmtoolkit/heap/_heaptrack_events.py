@@ -233,7 +233,6 @@ class Account:
             self.rows[-1] = self.rows[-1]._replace(rss=pages)
 
     def close(self) -> None:
-        """End a step."""
         nets = self.tally.nets()
         self.steps.append((self.events, self.last_ms, nets))
         self._step_began = self.events, self.last_ms

@@ -324,7 +324,6 @@ class Allocator:
     report: Report = field(default_factory=Report)
 
     def __repr__(self) -> str:
-        """Say what it is in one line."""
         if not self.totals.height:
             return "<Allocator: nothing>"
         said = ", ".join(f"{what} {text}" for what, text in self.lines()[1:])

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
@@ -148,7 +148,6 @@ def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def number_frames(texts: list[Any], table: FrameTable) -> list[int | None]:
-    """Find frames as valgrind and dhat-rs write them."""
     known = [text if isinstance(text, str) else "[root]" for text in texts]
     # Of the functions that are inlined at one address the outermost comes last.
     outer = {text.partition(": ")[0]: text.partition(": ")[2] for text in known if text.startswith("0x")}
@@ -661,7 +660,6 @@ def _frames(dump: _Dump, places: Places, table: FrameTable, address: int) -> lis
 PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed with gzip or not)"
 
 _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
-_MESSAGES: Final = (_SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION)
 #: Columns of `STACKS` by the name of a value.
 _VALUES: Final = {
     "inuse_space": "live_bytes",
@@ -676,19 +674,8 @@ _MOST_BYTES: Final = 1 << 62
 _MOST_FIELDS: Final = 1 << 20
 
 
-@dataclass(slots=True)
-class _Profile:
-    types: list[int] = field(default_factory=list)
-    samples: list[tuple[list[int], list[int]]] = field(default_factory=list)
-    mappings: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
-    locations: dict[int, tuple[int, int, list[tuple[int, int]]]] = field(default_factory=dict)
-    functions: dict[int, tuple[int, int]] = field(default_factory=dict)
-    strings: list[str] = field(default_factory=list)
-    period: int = 0
-    damaged: int = 0
-
-    def string(self, number: int) -> str:
-        return self.strings[number] if 0 <= number < len(self.strings) else ""
+#: What each field of a message holds, by its number.
+Message: TypeAlias = "dict[int, list[Any]]"
 
 
 def read_pprof(
@@ -736,20 +723,21 @@ def read_pprof(
 def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     """Read a profile, with addresses where it has no names."""
     data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED, costly=True)
-    profile = _Profile()
     partial = [note for note in notes if "cut off" in note]
+    top: Message = {}
     try:
         for count, (number, value) in enumerate(_fields(data)):
             if count > _MOST_FIELDS:
                 msg = f"more than {_MOST_FIELDS:,} entries"
                 raise WireError(msg)  # noqa: TRY301 - as where the rest is damaged
-            _top(profile, number, value)
+            top.setdefault(number, []).append(_message(value, _INSIDE[number]) if number in _INSIDE else value)
     except WireError as error:
-        if not profile.samples:
+        if _SAMPLE not in top:
             raise ReadError.at(path, found=str(error), expected=PPROF_EXPECTED) from None
         partial.append(f"{error}; what stands before was read")
+    tables = _Tables(top)
     columns: dict[str, int] = {}
-    names = list(map(profile.string, profile.types))
+    names = [tables.string(one, 1) for one in top.get(_SAMPLE_TYPE, ())]
     for place, name in enumerate(names):
         # Of two columns with one name the first counts.
         if name in _VALUES:
@@ -758,16 +746,18 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         found = ", ".join(names) or "no values"
         raise ReadError.at(path, found=found, expected="a profile with inuse_space")
     table = FrameTable()
-    frames = {number: _frames_pprof(profile, number, table) for number in profile.locations}
-    samples = [(locations, values) for locations, values in profile.samples if len(values) == len(names)]
-    profile.damaged += len(profile.samples) - len(samples)
+    frames = {number: tables.frames(location, table) for number, location in tables.locations.items()}
+    every = [(one.get(1, ()), list(map(_signed, one.get(2, ())))) for one in top.get(_SAMPLE, ())]
+    # What was freed since the profile before, in one of changes, is less than nothing.
+    samples = [one for one in every if len(one[1]) == len(names) and all(abs(value) < _MOST_BYTES for value in one[1])]
     rows = [[number for place in locations for number in frames.get(place, ())] for locations, _ in samples]
     amounts = {column: [values[place] for _, values in samples] for column, place in columns.items()}
     stacks, cut = stacks_frame(rows, amounts)
-    files = {profile.string(name): profile.string(build) or None for *_, name, build in profile.mappings.values()}
+    files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}
-    summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=profile.period > 1)
-    told = report(path, {"damaged samples": profile.damaged}, [*partial, *deep(cut)])
+    sampled = _signed(_last(top, _PERIOD)) > 1
+    summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=sampled)
+    told = report(path, {"damaged samples": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
 
@@ -783,73 +773,68 @@ def _signed(value: int) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _message(data: int | bytes) -> dict[int, list[int | bytes]]:
+def _message(data: int | bytes, inside: Mapping[int, Callable[[int | bytes], list[Any]]]) -> Message:
     if isinstance(data, int):
         msg = "a number where a message should be"
         raise WireError(msg)
-    found: dict[int, list[int | bytes]] = {}
+    found: Message = {}
     for number, value in _fields(data):
-        found.setdefault(number, []).append(value)
+        found.setdefault(number, []).extend(inside[number](value) if number in inside else [value])
     return found
 
 
-def _number(message: dict[int, list[int | bytes]], field_number: int) -> int:
+def _packed(value: int | bytes) -> list[int]:
+    """Read numbers that stand side by side, or one that stands alone."""
+    if isinstance(value, int):
+        return [value]
+    found = []
+    place = 0
+    while place < len(value):
+        number, place = read_varint(value, place, len(value))
+        found.append(number)
+    return found
+
+
+#: Fields that are messages, and those of theirs that are more than a number or a text.
+_INSIDE: Final[dict[int, dict[int, Callable[[int | bytes], list[Any]]]]] = {
+    _SAMPLE: {1: _packed, 2: _packed},
+    _LOCATION: {4: lambda line: [_message(line, {})]},
+    _SAMPLE_TYPE: {},
+    _MAPPING: {},
+    _FUNCTION: {},
+}
+
+
+def _last(message: Message, field_number: int) -> int:
     value = message.get(field_number, [0])[-1]
     return value if isinstance(value, int) else 0
 
 
-def _numbers_pprof(message: dict[int, list[int | bytes]], field_number: int) -> list[int]:
-    found = []
-    for value in message.get(field_number, ()):
-        if isinstance(value, int):
-            found.append(value)
-            continue
-        place = 0
-        while place < len(value):
-            number, place = read_varint(value, place, len(value))
-            found.append(number)
-    return found
+class _Tables:
+    """What stacks and values name by a number."""
 
+    def __init__(self, top: Message) -> None:
+        self._strings = [text.decode("utf-8", "replace") for text in top.get(_STRING, ()) if isinstance(text, bytes)]
+        self.mappings, self.locations, self._functions = (
+            {_last(one, 1): one for one in top.get(kind, ())} for kind in (_MAPPING, _LOCATION, _FUNCTION)
+        )
 
-def _top(profile: _Profile, number: int, value: int | bytes) -> None:
-    if number == _PERIOD and isinstance(value, int):
-        profile.period = _signed(value)
-    elif number == _STRING and isinstance(value, bytes):
-        profile.strings.append(value.decode("utf-8", "replace"))
-    if number not in _MESSAGES:
-        return
-    message = _message(value)
-    first = _number(message, 1)
-    if number == _SAMPLE_TYPE:
-        profile.types.append(first)
-    elif number == _SAMPLE:
-        values = [_signed(amount) for amount in _numbers_pprof(message, 2)]
-        # What was freed since the profile before, in one of changes, is less than nothing.
-        if all(-_MOST_BYTES < amount < _MOST_BYTES for amount in values):
-            profile.samples.append((_numbers_pprof(message, 1), values))
-        else:
-            profile.damaged += 1
-    elif number == _MAPPING:
-        begin, offset, name, build = (_number(message, place) for place in (2, 4, 5, 6))
-        profile.mappings[first] = begin, offset, name, build
-    elif number == _LOCATION:
-        lines = [(_number(line, 1), _signed(_number(line, 2))) for line in map(_message, message.get(4, ()))]
-        profile.locations[first] = _number(message, 2), _number(message, 3), lines
-    else:
-        profile.functions[first] = _number(message, 2) or _number(message, 3), _number(message, 4)
+    def string(self, message: Message, field_number: int) -> str:
+        number = _last(message, field_number)
+        return self._strings[number] if number < len(self._strings) else ""
 
-
-def _frames_pprof(profile: _Profile, location: int, table: FrameTable) -> list[int]:
-    mapping, address, lines = profile.locations[location]
-    begin, offset, name, _ = profile.mappings.get(mapping, (0, 0, 0, 0))
-    module = profile.string(name) or None
-    if not lines:
-        place = address - begin + offset if address >= begin else address
-        text = f"{PurePosixPath(module).name}+{place:#x}" if module else f"{address:#x}"
-        return [table.number(text, None, None, module)]
-    found = []
-    for function, line in lines:
-        title, file = profile.functions.get(function, (0, 0))
-        shown = profile.string(title)
-        found.append(table.number(demangle(shown) if shown else None, profile.string(file) or None, line, module))
-    return found
+    def frames(self, location: Message, table: FrameTable) -> list[int]:
+        mapping = self.mappings.get(_last(location, 2), {})
+        module = self.string(mapping, 5) or None
+        if 4 not in location:
+            address, begin = _last(location, 3), _last(mapping, 2)
+            place = address - begin + _last(mapping, 4) if address >= begin else address
+            text = f"{PurePosixPath(module).name}+{place:#x}" if module else f"{address:#x}"
+            return [table.number(text, None, None, module)]
+        found = []
+        for line in location[4]:
+            function = self._functions.get(_last(line, 1), {})
+            name = self.string(function, 2 if _last(function, 2) else 3)
+            file = self.string(function, 4) or None
+            found.append(table.number(demangle(name) if name else None, file, _signed(_last(line, 2)), module))
+        return found

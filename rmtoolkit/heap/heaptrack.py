@@ -136,12 +136,9 @@ class Tables:
 
     def _marks(self, kind: str, lines: Sequence[bytes], before: Sequence[int]) -> Iterator[Mark]:
         for line, place in zip(lines, before, strict=True):
-            if kind == "A":
-                self.attached = True
-                yield Mark(place, kind, 0)
-                continue
+            self.attached |= kind == "A"
             try:
-                value = int(line.split()[1], 16)
+                value = 0 if kind == "A" else int(line.split()[1], 16)
             except (ValueError, IndexError):
                 value = -1
             if 0 <= value < _MOST_MILLISECONDS:
@@ -313,7 +310,6 @@ def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integ
 
 
 def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]) -> tuple[Integers, Integers]:
-    """Put the frames of each pointer in its place."""
     counts = np.array([len(found) for found in frames], np.int64)
     flat = np.array([number for found in frames for number in found], np.int64)
     begins = np.append(0, np.cumsum(counts))[:-1]

@@ -66,11 +66,9 @@ class HeapSummary:
     sampled: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the totals as a plain dict."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def lines(self) -> list[tuple[str, str]]:
-        """Put the totals in words."""
         about = "about " if self.sampled else ""
         after = "" if self.peak_time_seconds is None else f" after {number(self.peak_time_seconds)} s"
         blocks = "" if self.live_at_end_blocks is None else f" in {count(self.live_at_end_blocks, 'block')}"
@@ -166,7 +164,6 @@ class HeapProfile:
         return order.join(self.frames, on="frame_id", how="left", maintain_order="left")
 
     def __repr__(self) -> str:
-        """Say what it is in one line."""
         summary = self.summary
         stacks = count(self.stacks.height, "stack")
         peak, live = (
@@ -209,7 +206,6 @@ class Places:
 
 
 def read_maps(lines: Iterable[str]) -> tuple[Places, dict[str, Module]]:
-    """Read what ``/proc/PID/maps`` lists."""
     found = []
     modules: dict[str, Module] = {}
     for line in lines:

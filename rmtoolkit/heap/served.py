@@ -238,8 +238,6 @@ running, and the address right? In a cluster: kubectl port-forward svc/pyroscope
 
 
 class _Store:
-    """A server, and the window that is asked for."""
-
     def __init__(self, client: Client, begin_ms: int, end_ms: int) -> None:
         self.client, self.begin_ms, self.end_ms = client, begin_ms, end_ms
         self.step_seconds = max(_LEAST_STEP_SECONDS, math.ceil((end_ms - begin_ms) / 1000 / _MOST_STEPS))

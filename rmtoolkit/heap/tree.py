@@ -85,7 +85,6 @@ class Readings(NamedTuple):
     held: Floats
 
     def order(self) -> NDArray[np.int64]:
-        """Rank the groups, the most suspicious first."""
         places = np.array([list(READINGS).index(name) for name in self.reading], dtype=np.int64)
         return np.lexsort((-self.held, -self.growth, places))
 
@@ -342,10 +341,7 @@ TREE: Final = pl.Schema(
 
 def measure_of(heap: HeapProfile) -> str:
     """Choose what a tree of this profile says most about."""
-    for name in ("growth_bytes", "peak_bytes"):
-        if sum(_amounts(heap, name).values()):
-            return name
-    return "live_bytes"
+    return next((name for name in ("growth_bytes", "peak_bytes") if _amounts(heap, name)), "live_bytes")
 
 
 def tree(
@@ -390,8 +386,6 @@ def _curves_of_stacks(
 
 
 class _Nodes:
-    """A tree that grows as stacks are put in."""
-
     def __init__(self, columns: int) -> None:
         self.columns = columns
         self.parents: list[int] = [0]
@@ -480,7 +474,6 @@ def _of(nodes: _Nodes, root: str) -> _Nodes:
         names = dict.fromkeys(about["name"] for about in nodes.about[1:])
         raise UnknownWorkloadError.named(root, names, kind="function")
     found = _Nodes(nodes.columns)
-    found.about[0] |= {"name": root}
     waiting: list[tuple[int, int | None]] = [(0, None)]
     while waiting:
         node, target = waiting.pop()
