@@ -30,18 +30,11 @@ _FORMS: Final = (
 
 
 def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
-    workload = pl.lit(None, dtype=pl.String)
-    kind = pl.lit(None, dtype=pl.String)
-    if pattern is not None:
-        workload = pod.str.extract(pattern, owner_group(pattern))
-    own = workload
-    for name, form in _FORMS:
-        found = pod.str.extract(form, 1)
-        kind = pl.coalesce(
-            kind, pl.when(own.is_null() & workload.is_null() & found.is_not_null()).then(pl.lit(name, dtype=pl.String))
-        )
-        workload = pl.coalesce(workload, found)
-    return pl.struct(workload=pl.coalesce(workload, pod), workload_kind=kind)
+    own = pl.lit(None, pl.String) if pattern is None else pod.str.extract(pattern, owner_group(pattern))
+    found = {name: pod.str.extract(form, 1) for name, form in _FORMS}
+    kinds = [pl.when(one.is_not_null()).then(pl.lit(name, pl.String)) for name, one in found.items()]
+    kind = pl.when(own.is_null()).then(pl.coalesce(kinds))
+    return pl.struct(workload=pl.coalesce(own, *found.values(), pod), workload_kind=kind)
 
 
 def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Module, Places, read_maps
 from rmtoolkit.heap.rust_names import demangle
+from rmtoolkit.heap.symbols import symbolised
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
 
@@ -364,19 +365,6 @@ def read_series(
     binary: Paths | None = None,
     debug: Paths | None = None,
 ) -> HeapProfile:
-    heap = _read_series(path, read, expected)
-    if not heap.modules:
-        return heap
-    from rmtoolkit.heap.symbols import symbolised  # noqa: PLC0415 - few profiles need it
-
-    return symbolised(heap, binary, debug)
-
-
-def _read_series(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    read: Callable[[str | os.PathLike[str]], HeapProfile],
-    expected: str,
-) -> HeapProfile:
     if isinstance(path, str | os.PathLike):
         here = Path(path)
         if here.is_dir():
@@ -384,7 +372,7 @@ def _read_series(
         elif not here.exists() and any(letter in str(path) for letter in "*?["):
             found = [Path(name) for name in glob.glob(str(path))]  # noqa: PTH207 - the pattern may be absolute
         else:
-            return read(path)
+            return symbolised(read(path), binary, debug)
         found.sort(key=_order)
     else:
         found = [Path(item) for item in path]
@@ -396,7 +384,8 @@ def _read_series(
     times = [file.stat().st_mtime for file in found]
     # Copies made in no time say nothing about when the snapshots were taken.
     rising = all(later - earlier > _MOMENT_SECONDS for earlier, later in pairwise(times))
-    return join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
+    heap = join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
+    return symbolised(heap, binary, debug)
 
 
 def _order(file: Path) -> tuple[list[int], float, str]:
@@ -589,7 +578,8 @@ def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PL
         elif not started:
             if not line.strip():
                 continue
-            started = _header(dump, line, path, number)
+            _header(dump, line, path, number)
+            started = True
         elif section == "maps":
             dump.maps.append(line)
         elif line.startswith("MAPPED_LIBRARIES"):
@@ -612,17 +602,16 @@ def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PL
     return dump
 
 
-def _header(dump: _Dump, line: str, path: str | os.PathLike[str], number: int) -> bool:
+def _header(dump: _Dump, line: str, path: str | os.PathLike[str], number: int) -> None:
     if found := _JEMALLOC.match(line):
         dump.rate = int(found[1])
-        return True
-    if found := _GPERFTOOLS.match(line):
+    elif found := _GPERFTOOLS.match(line):
         dump.format = "gperftools"
         dump.totals = int(found[1]), int(found[2]), int(found[3]), int(found[4])
         # What calls itself heap and no more counts its interval twice.
         dump.rate = int(found[6] or 1) // (2 if found[5] == "heap" and found[6] else 1)
-        return True
-    raise ReadError.at(path, found=line, expected=JEPROF_EXPECTED, line=number)
+    else:
+        raise ReadError.at(path, found=line, expected=JEPROF_EXPECTED, line=number)
 
 
 def _symbol(dump: _Dump, line: str) -> None:

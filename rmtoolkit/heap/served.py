@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.heap import IN_CLUSTER
 from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
+from rmtoolkit.heap.symbols import symbolised
 from rmtoolkit.loaders._wire import field
 from rmtoolkit.loaders.record_kubectl import Kubectl, kubectl_error
 from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, who_asks
@@ -74,10 +75,8 @@ def fetch(
         place = _forwarded(within, namespace, context, timeout_seconds) if within else nullcontext(url)
         with place as address:
             client = Client(address, patience=Patience(timeout_seconds, 5, 0.5), near=_NEAR, web_page=_WEB_PAGE, **told)
-            try:
+            with closing(client):
                 data = client.get()
-            finally:
-                client.close()
         yield write_whole(Path(folder, f"heap-{datetime.now(UTC):%Y%m%dT%H%M%S}Z.{number + 1:04}.heap"), data)
 
 
@@ -224,17 +223,11 @@ running, and the address right? In a cluster: kubectl port-forward svc/pyroscope
     begin, stop = asked_window(last, start, end)
     told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
     client = Client(url, patience=Patience(timeout_seconds, 2, 0.5), near=_PYROSCOPE, web_page=_NO_PYROSCOPE, **told)
-    try:
+    with closing(client):
         store = _Store(client, math.floor(begin.timestamp() * 1000), math.ceil(stop.timestamp() * 1000))
         choices = [labels] if hasattr(labels, "keys") else list(labels)
         heap = store.read(choices, profiles)  # type: ignore[arg-type]
-    finally:
-        client.close()
-    if heap.modules:
-        from rmtoolkit.heap.symbols import symbolised  # noqa: PLC0415 - few profiles need it
-
-        heap = symbolised(heap, binary, debug)
-    return heap
+    return symbolised(heap, binary, debug)
 
 
 class _Store:

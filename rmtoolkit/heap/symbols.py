@@ -127,6 +127,8 @@ def _elf(path: Path, file: BinaryIO, head: bytes) -> Binary:
 
 def symbolised(heap: HeapProfile, binary: Paths | None, debug: Paths | None) -> HeapProfile:
     """Give names to the addresses of a profile, as far as there are files that have them."""
+    if not heap.modules:
+        return heap
     wanted: dict[str, dict[int, int]] = {}
     for number, function, module in heap.frames.select("frame_id", "function", "module").iter_rows():
         if module in heap.modules and function and (found := _PLACE.match(function)):
