@@ -6,7 +6,7 @@ import ctypes
 import os
 from abc import ABC, abstractmethod
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -285,20 +285,14 @@ def connected(address: str | None) -> Iterator[Client | None]:
 
 
 def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client) -> Iterator[Any]:
-    from distributed import as_completed  # noqa: PLC0415 - an extra that few have, and slow to import
-    from distributed.scheduler import KilledWorker  # noqa: PLC0415
+    from distributed.scheduler import KilledWorker  # noqa: PLC0415 - an extra that few have, and slow to import
 
     futures = client.map(partial(_alone, work), items, pure=False)
-    made: dict[Any, Any] = {}
-    place = {future.key: at for at, future in enumerate(futures)}
-    waiting = 0
+    done = 0
     try:
-        for future in as_completed(futures):  # type: ignore[no-untyped-call]
-            made[place[future.key]] = future.result()
-            future.release()
-            while waiting in made:
-                yield made.pop(waiting)
-                waiting += 1
+        for done, future in enumerate(futures):  # noqa: B007 - how many were given when it ended
+            yield future.result()
+            future.release()  # type: ignore[no-untyped-call]
     except KilledWorker as error:
         msg = (
             f"{error.allowed_failures + 1} Dask worker{'s' * bool(error.allowed_failures)} died at the same part: "
@@ -309,11 +303,11 @@ def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client)
     except ModuleNotFoundError as error:
         msg = f"A Dask worker could not import {error.name!r}. Hint: install the same rmtoolkit where the workers run."
         raise RmtoolkitError(msg) from error
+    except CancelledError as error:
+        msg = f"Dask gave back only {done:,} of {len(items):,} parts: the connection to the scheduler was lost."
+        raise RmtoolkitError(msg) from error
     finally:
         client.cancel(futures)  # type: ignore[no-untyped-call]
-    if waiting < len(items):
-        msg = f"Dask gave back only {waiting:,} of {len(items):,} parts: the connection to the scheduler was lost."
-        raise RmtoolkitError(msg)
 
 
 def _alone(work: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401 - whatever there is to do

@@ -472,12 +472,7 @@ class Recording:
         return self.samples.height if self.stored is None else self.stored.rows
 
     def times(self) -> tuple[dt.datetime, dt.datetime] | None:
-        """Find the first and the last sample.
-
-        Returns
-        -------
-        tuple of datetime, or None
-            In UTC; None when there is no sample.
+        """Give the instants of the first and the last sample, in UTC; None where there is none.
 
         Examples
         --------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, Future, LocalCluster
 
 import rmtoolkit as rm
 from rmtoolkit import lake as lake_module
@@ -139,6 +139,23 @@ def test_a_part_that_kills_every_worker_is_an_error(
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)
     with pytest.raises(RmtoolkitError, match=r"Dask workers? died at the same part: probably of too little memory"):
         list(on_workers(fatal, [1], client))
+
+
+def awaited(item: int, *, folder: Path) -> int:
+    """Give the first item at once, the others after the word to go on."""
+    while item and not (folder / "go").exists():
+        time.sleep(0.02)
+    return item
+
+
+def test_a_connection_that_is_lost_is_an_error(client: Client, tmp_path: Path) -> None:
+    """One sentence says how many parts were there by then."""
+    answers = on_workers(partial(awaited, folder=tmp_path), [0, 1, 2], client)
+    assert next(answers) == 0
+    client.cancel([Future(key, client) for key in list(client.futures)])  # type: ignore[no-untyped-call]
+    (tmp_path / "go").touch()
+    with pytest.raises(RmtoolkitError, match=r"gave back only 1 of 3 parts: the connection .* was lost"):
+        next(answers)
 
 
 def test_a_damaged_day_is_named_from_afar(client: Client, tmp_path: Path) -> None:

@@ -330,12 +330,7 @@ class Allocator:
         return f"<Allocator: {self.lines()[0][1]}, {said}>"
 
     def lines(self) -> list[tuple[str, str]]:
-        """Put the latest totals in words.
-
-        Returns
-        -------
-        list of tuple of (str, str)
-            What, and how much; what is unknown is left out.
+        """Put the latest totals in words, in pairs of what and how much; what is unknown is left out.
 
         Examples
         --------

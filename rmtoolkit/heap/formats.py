@@ -270,9 +270,7 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
     unit = _SECONDS_MASSIF.get(output.unit or "")
     detailed = [snapshot for snapshot in snapshots if snapshot.stacks]
     peak = max(snapshots, key=lambda snapshot: snapshot.heap or 0)
-    at_peak = next((snapshot for snapshot in detailed if snapshot.tree == "peak"), None)
-    if at_peak is None and detailed:
-        at_peak = max(detailed, key=lambda snapshot: snapshot.heap or 0)
+    at_peak = max(detailed, key=lambda snapshot: (snapshot.tree == "peak", snapshot.heap or 0), default=None)
     keys = list(dict.fromkeys(key for snapshot in detailed for key in snapshot.stacks))
     table = FrameTable()
     texts = list(dict.fromkeys(text for key in keys for text in key))

@@ -269,10 +269,9 @@ class _V0Name:
             raise _BrokenError
         self._bound += count
         names = [f"'{chr(ord('a') + depth % 26)}" for depth in range(self._bound - count, self._bound)]
-        try:
-            return (f"for<{', '.join(names)}> " if count else "") + read()
-        finally:
-            self._bound -= count
+        text = (f"for<{', '.join(names)}> " if count else "") + read()
+        self._bound -= count
+        return text
 
     def _signature(self) -> str:
         unsafe = "unsafe " if self._takes("U") else ""
