@@ -90,15 +90,17 @@ class ColumnError(RmtoolkitError):
 
     @classmethod
     def missing(cls, wanted: str, available: Iterable[str]) -> ColumnError:
+        """Say which column is missing, which exist, and the nearest name."""
         names = list(available)
-        msg = f"The frame has no column {wanted!r}. It has: {_listed(names)}."
+        msg = f"The frame has no column {wanted!r}. It has: {_listed(names) or 'no columns'}."
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
     @classmethod
     def no_memory(cls, available: Iterable[str], known: Iterable[str]) -> ColumnError:
         """Say that no column holds memory, which would do, and the nearest name."""
         names, wanted = list(available), list(known)
-        msg = f"The frame has no memory column. One of these would do: {', '.join(wanted)}. It has: {_listed(names)}."
+        has = _listed(names) or "no columns"
+        msg = f"The frame has no memory column. One of these would do: {', '.join(wanted)}. It has: {has}."
         for name in names:
             if close := _closest(name, wanted):
                 return cls(f"{msg} Hint: rename {quote(name)} to {close!r}?")
@@ -106,6 +108,7 @@ class ColumnError(RmtoolkitError):
 
     @classmethod
     def mistyped(cls, name: str, *, found: object, expected: str) -> ColumnError:
+        """Say which column holds the wrong type."""
         return cls(f"The column {name!r} holds {found}, expected {expected}.")
 
 
@@ -126,18 +129,11 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
     return f"Hint: did you mean {quote(close)}?" if close else ""
 
 
-def _first_names(names: list[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(map(_plain, names[:_NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
-
-
-def _listed(names: list[str]) -> str:
-    """Foreign names as they are, unless one would break the line."""
-    return ", ".join(map(_plain, names)) or "no columns"
-
-
-def _plain(name: str) -> str:
-    return name if name.isprintable() and len(name) <= _QUOTE_CHARACTERS else quote(name)
+def _listed(names: list[str], most: int | None = None) -> str:
+    """Show foreign names as they are, unless one would break the line; and how many more there are."""
+    plain = (name if name.isprintable() and len(name) <= _QUOTE_CHARACTERS else quote(name) for name in names[:most])
+    more = 0 if most is None else len(names) - most
+    return ", ".join(plain) + (f" and {more} more" if more > 0 else "")
 
 
 class UnknownWorkloadError(RmtoolkitError):
@@ -155,8 +151,9 @@ class UnknownWorkloadError(RmtoolkitError):
 
     @classmethod
     def named(cls, wanted: object, available: Iterable[str], *, kind: str = "workload") -> UnknownWorkloadError:
+        """Say which workload is missing and which exist."""
         names = list(available)
-        msg = f"No {kind} {quote(wanted)}. There are: {_first_names(names) or 'none'}."
+        msg = f"No {kind} {quote(wanted)}. There are: {_listed(names, _NAMES_SHOWN) or 'none'}."
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
     @classmethod
@@ -164,7 +161,8 @@ class UnknownWorkloadError(RmtoolkitError):
         """Say in full which several workloads a name may mean, or that there is none of it."""
         if not meant:
             return cls.named(wanted, available)
-        return cls(f"{len(meant)} workloads match {quote(wanted)}: {_first_names(meant)}. Hint: name one in full.")
+        shown = _listed(meant, _NAMES_SHOWN)
+        return cls(f"{len(meant)} workloads match {quote(wanted)}: {shown}. Hint: name one in full.")
 
 
 class RmtoolkitWarning(UserWarning):

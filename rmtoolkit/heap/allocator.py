@@ -35,10 +35,8 @@ class Rows:
 
 
 def less(whole: object, *parts: object) -> int | None:
-    known = [part for part in parts if isinstance(part, int)]
-    if not isinstance(whole, int) or len(known) < len(parts):
-        return None
-    return max(whole - sum(known), 0)
+    taken = plus(*parts)
+    return max(whole - taken, 0) if isinstance(whole, int) and taken is not None else None
 
 
 def plus(*parts: object) -> int | None:
@@ -116,13 +114,9 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
     for number, document in enumerate(found):
         page, sizes, arenas = _arenas(document)
         rows.left_out.update({SHORT: document.short} if document.short else {})
-        own = [
-            _arena({"document": number, "arena": name}, arena, page)
-            for name, arena in arenas.items()
-            if name not in ("merged", "destroyed")
-        ]
-        if not own and "merged" in arenas:  # a document without single arenas
-            own = [_arena({"document": number, "arena": "merged"}, arenas["merged"], page)]
+        single = [name for name in arenas if name not in ("merged", "destroyed")]
+        names = single or [name for name in arenas if name == "merged"]
+        own = [_arena({"document": number, "arena": name}, arenas[name], page) for name in names]
         rows.arenas.extend(own)
         rows.bins.extend(
             {"document": number, "arena": arena["arena"], **row}
