@@ -430,8 +430,10 @@ class Client:
         session.headers["Accept-Encoding"] = "identity" if is_near else "gzip"
         session.headers["User-Agent"] = "rmtoolkit"
         retry = Retry(total=0, redirect=False, raise_on_status=False)
-        how: dict[str, Any] = {"headers": self.headers, "auth": self.auth, "session": session, "retry": retry}
-        made = PrometheusConnect(self.address.url, method="POST", **how)
+        connect: Any = PrometheusConnect
+        made: PrometheusConnect = connect(
+            self.address.url, headers=self.headers, auth=self.auth, session=session, retry=retry, method="POST"
+        )
         if isinstance(session.verify, str):
             session.mount(self.address.url, own_authority(retry))
         return made

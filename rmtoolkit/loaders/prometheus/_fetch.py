@@ -138,8 +138,8 @@ class Part(NamedTuple):
         if len(self.asks) > 1:
             half = len(self.asks) // 2
             return self._replace(asks=self.asks[:half]), self._replace(asks=self.asks[half:])
-        ((names, matchers), how), half = self.asks[0], len(self.asks[0].selector.names) // 2
-        if not half:
+        (names, matchers), how = next(iter(self.asks))
+        if not (half := len(names) // 2):
             return None
         one, other = (Ask(Selector(some, matchers), how) for some in (names[:half], names[half:]))
         return self._replace(asks=(one,)), self._replace(asks=(other,))
