@@ -606,8 +606,10 @@ def read_jemalloc_stats(
         if (totals := one.totals())
     ]
     if documents and not said:
-        found, hint = "a document without totals", "Was it cut off, or is jemalloc built without stats?"
-        raise ReadError.at(path, found=found, expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint)
+        hint = "Was it cut off, or is jemalloc built without stats?"
+        raise ReadError.at(
+            path, found="a document without totals", expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint
+        )
     left_out = {"documents without totals": len(documents) - len(said)}
     whose = {"pod": pod, "namespace": namespace, "container": container, "workload": workload}
     return _recording(said, text, whose, "jemalloc stats", left_out)

@@ -107,10 +107,8 @@ def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
     elif "hierarchical_memory_limit" in stat and "limit_bytes" not in signals:
         signals["limit_bytes"] = 0
     linux.add_working_set(signals)
-    if (peak := whole_number(memory.get("max_usage"))) is not None:
-        signals["peak_bytes"] = peak
-    if (tasks := whole_number(mapping(value, "pids_stats").get("current"))) is not None:
-        signals["threads"] = tasks
+    more = {"peak_bytes": memory.get("max_usage"), "threads": mapping(value, "pids_stats").get("current")}
+    signals |= {name: amount for name, told in more.items() if (amount := whole_number(told)) is not None}
     labels = Labels(_id(value.get("id")), _name(value.get("name")))
     return Measured(labels, time, signals)
 
@@ -554,13 +552,9 @@ def read_docker_stats(
         table, many, or the stream that it draws; ``--no-stream``, ``--format json`` or a format of your own; with
         or without time stamps), answers of ``/containers/ID/stats``, and beside them ``docker inspect`` and
         ``docker events``, which supply limits, versions, owners, restarts and kills.
-    time
-        When a single table without a time stamp was printed, or the first of several.
-    interval
-        Time between two tables that have no time stamps. A stream is drawn every half second: that is assumed
-        for it.
-    timezone
-        Zone of time stamps that do not say theirs.
+    time, interval, timezone
+        As for `rmtoolkit.read_jemalloc_stats`, of tables instead of documents. A stream is drawn every half second:
+        that is assumed for it.
     workload_pattern
         Regular expression with a group ``workload`` that reads the owner from a container's name where no label of
         Compose or Swarm tells it.

@@ -287,9 +287,8 @@ def _run(state: Mapping[str, Any]) -> Run | None:
 def _evicted(status: Mapping[str, Any]) -> tuple[int | None, str] | None:
     if text_of(status, "reason") != "Evicted":
         return None
-    conditions = {text_of(one, "type"): _time(one, "lastTransitionTime") for one in _dicts(status, "conditions")}
-    time = next((conditions[name] for name in ("DisruptionTarget", "Ready") if conditions.get(name)), None)
-    return time, text_of(status, "message") or ""
+    times = {text_of(one, "type"): _time(one, "lastTransitionTime") for one in _dicts(status, "conditions")}
+    return times.get("DisruptionTarget") or times.get("Ready"), text_of(status, "message") or ""
 
 
 def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:

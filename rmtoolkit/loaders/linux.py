@@ -315,13 +315,9 @@ def read_procfs(
         `memory.current`, `memory.max`, `memory.peak`, `memory.events`, `memory.pressure` and their like under their
         own names; or logs of a loop that printed them (with `cat`, `head -v`, `tail -n +1` or ``grep .``), with or
         without time stamps, also packed. Copies in one folder belong to one container.
-    time
-        When a copy was made, or the first snapshot of a log without time stamps. Without it, when the file was last
-        written.
-    interval
-        Time between two snapshots of a log without time stamps.
-    timezone
-        Zone of time stamps that do not say theirs.
+    time, interval, timezone
+        As for `rmtoolkit.read_jemalloc_stats`, of snapshots instead of documents. Without `time`, a copy was made when
+        the file was last written.
 
     Returns
     -------
