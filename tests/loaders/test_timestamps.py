@@ -137,6 +137,9 @@ def test_a_date_is_no_earlier_than_1970(form: str) -> None:
             found = find(dt.datetime(year, month, 31, 23, 59, 59, tzinfo=dt.UTC).strftime(form))
             is_dated = found is not None and found[0].kind is Kind.DATED
             assert is_dated is is_date or (is_dated and year == 2200), (year, month)
+            assert not (is_date and form.startswith("%Y-")) or (
+                found is not None and not found[1]
+            )  # all of it was read
 
 
 @settings(max_examples=300, deadline=None)
