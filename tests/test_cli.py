@@ -248,6 +248,13 @@ def test_a_reader_that_has_seen_enough_is_no_error(
     assert capsys.readouterr().err == said
 
 
+def test_without_stdout_files_are_written(calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the shell has closed it (`>&-`), Python has none, and nothing to flush."""
+    monkeypatch.setattr(sys, "stdout", None)
+    assert cli.main(["alerts", str(calm), "-o", str(tmp_path / "rules.yaml")]) == 0
+    assert (tmp_path / "rules.yaml").exists()
+
+
 def test_ascii_terminals_get_ascii(calm: Path) -> None:
     """Where the encoding has no marks, the table is plain ASCII."""
     found = subprocess.run(

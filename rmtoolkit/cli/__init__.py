@@ -40,13 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _own_words(options.run), warnings.catch_warnings():
             _show_warnings_as_lines()
             status = int(options.run(options))
-            sys.stdout.flush()
+            # A shell may have closed stdout: then there is none, and nothing to flush.
+            print(end="", flush=True)
             return status
     except RmtoolkitError as error:
         return _fail(str(error))
     except OSError as error:
         try:
-            sys.stdout.flush()
+            print(end="", flush=True)
         except OSError:
             # Python would try once more at exit, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
