@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
     from tests.heap.conftest import Workshop
 
-#: Draws of a bit that is flipped, by form: ten thousand in all, most of them where a file is read fast.
+#: Draws of a bit that is flipped, by form, most of them where a file is read fast; `make fuzz` tries many more.
 FLIPS: Final = {
-    "heaptrack": 1500,
-    "heaptrack.zst": 250,
-    "heaptrack.gz": 250,
-    "raw": 500,
-    "dhat": 2500,
-    "massif": 1000,
-    "gperftools": 1500,
-    "pprof": 2500,
+    "heaptrack": 300,
+    "heaptrack.zst": 60,
+    "heaptrack.gz": 60,
+    "raw": 120,
+    "dhat": 600,
+    "massif": 250,
+    "gperftools": 300,
+    "pprof": 600,
 }
 #: Files with wrong words, by form.
-WRONG_FILES: Final = {"heaptrack": 1000, "raw": 500, "dhat": 1000, "massif": 1000, "gperftools": 500}
+WRONG_FILES: Final = {"heaptrack": 200, "raw": 100, "dhat": 300, "massif": 250, "gperftools": 150}
 #: What may stand where a number should: negative, too large, of another kind, nothing.
 WRONG_WORDS: Final = b"""-1 -7f ffffffffffffffff 7fffffffffffffff 8000000000000000 18446744073709551616 0x10 1_0
 -9223372036854775808 99999999999999999999999999 ffffffff + - nan 1e308 null [ { \xff\xfe \x00""".split()
@@ -172,12 +172,12 @@ def test_cut_off_anywhere(form: str, files: dict[str, bytes], tmp_path: Path) ->
         assert outcomes["whole"] == 0
 
 
-def test_a_recording_cut_at_every_kilobyte(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_recording_cut_at_twenty_places(workshop: Workshop, tmp_path: Path) -> None:
     """The more of a packed recording there is, the more of it is read, and each time the reader warns."""
     data = workshop.service("map", "v0").read_bytes()
     file = tmp_path / "heaptrack.cut.1.zst"
     read = []
-    for place in range(1024, len(data), 1024):
+    for place in range(len(data) // 21, len(data), len(data) // 21):
         file.write_bytes(data[:place])
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
@@ -189,18 +189,18 @@ def test_a_recording_cut_at_every_kilobyte(workshop: Workshop, tmp_path: Path) -
             else:
                 seen_text = str(seen[0].message)
         assert "it is cut off" in seen_text
-    assert len(read) > 20
+    assert len(read) >= 20
     assert read == sorted(read)
     assert read[-1] > 0.6 * (rm.read_heaptrack(workshop.service("map", "v0")).summary.allocations or 0)
 
 
 @pytest.mark.parametrize("kind", ["zeros", "blank lines", "foreign lines"])
 def test_a_bomb_is_defused(kind: str, tmp_path: Path) -> None:
-    """An eighth of a gibibyte of nothing in a small file: little memory, little time, an error or a warning."""
+    """Mebibytes of nothing in a small file: less memory than they are, little time, an error or a warning."""
     head = makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "- 0"] * 20_000 + ["+ 0", "c a"])
     chunk = {"zeros": bytes(MI), "blank lines": b"\n" * MI, "foreign lines": b"q 1\n" * (MI // 4)}[kind]
     file = tmp_path / "heaptrack.bomb.1.gz"
-    file.write_bytes(makers.bomb(head, chunk, 128))
+    file.write_bytes(makers.bomb(head, chunk, 64))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.process_time()
     with warnings.catch_warnings():
@@ -210,7 +210,7 @@ def test_a_bomb_is_defused(kind: str, tmp_path: Path) -> None:
     if kind != "blank lines":
         assert heap.report.notes()
     assert time.process_time() - start < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 
 def test_what_unpacks_without_end_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,9 +226,9 @@ def test_what_unpacks_without_end_is_left(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("form", ["heaptrack", "dhat", "jeprof", "pprof", "massif"])
-def test_a_stack_of_a_hundred_thousand_frames(form: str, tmp_path: Path) -> None:
+def test_a_stack_of_thirty_thousand_frames(form: str, tmp_path: Path) -> None:
     """A recursion without end is cut where the program begins, and the report says so; the allocating end stays."""
-    deep = 100_000
+    deep = 30_000
     names = [f"service::level_{place}" for place in range(deep)]
     file = tmp_path / "deep.profile"
     if form == "heaptrack":
@@ -267,7 +267,7 @@ def test_a_stack_of_a_hundred_thousand_frames(form: str, tmp_path: Path) -> None
         warnings.simplefilter("always")
         heap = rm.read_heap(file)
     assert time.process_time() - start < 10
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024
     if form != "massif":
         assert heap.stacks["live_bytes"].sum() == 16
         first = heap.stack(heap.stacks["stack_id"][0])["function"]
