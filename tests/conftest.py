@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import settings
@@ -28,6 +28,17 @@ def pytest_report_header() -> list[str]:
     from importlib.metadata import version
 
     return [", ".join(f"{name} {version(name)}" for name in ("polars", "pandas", "numpy", "altair", "hypothesis"))]
+
+
+#: Those whose tests wait for a browser, a server or a compiler begin first, while the others have work to do.
+FOLDERS: Final = ("browser", "live", "lab", "heap", "loaders", "views", "limits", "assessment", "analysis")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares servers and recordings, which each process makes once; inside, the order is random."""
+    places = {name: at for at, name in enumerate(FOLDERS)}
+    items.sort(key=lambda item: places.get(item.nodeid.removeprefix("tests/").partition("/")[0], len(places)))
 
 
 def pytest_collection_finish() -> None:

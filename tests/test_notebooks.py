@@ -2,20 +2,34 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbconvert import HTMLExporter
+
+if TYPE_CHECKING:
+    import nbformat
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EACH = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
 
+# Jupyter is imported where it is used: what checks its format takes a second to be imported, in each process.
 def _read(path: Path) -> nbformat.NotebookNode:
+    import nbformat
+
     document: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     return document
+
+
+def _run(document: nbformat.NotebookNode, folder: Path, saved: Path) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    NotebookClient(
+        document, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    nbformat.write(document, saved)  # type: ignore[no-untyped-call]
 
 
 def test_there_are_notebooks() -> None:
@@ -33,9 +47,8 @@ def test_notebooks_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.Monke
     shutil.copy(notebook, folder)
     (tmp_path / "data").symlink_to(ROOT / "data")
     document = _read(folder / notebook.name)
-    NotebookClient(
-        document, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    saved = tmp_path / "saved.ipynb"
+    _run(document, folder, saved)
     outputs = [output for cell in document.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("text/html" in output.get("data", {}) for output in outputs)
     assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
@@ -45,14 +58,14 @@ def test_notebooks_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.Monke
     still = [data for data in shown if 'class="rm-static' in data.get("text/html", "")]
     assert len(still) == len(live)
     assert not [kind for data in shown for kind in data if kind.startswith("application/vnd.vega")], "it asks a network"
-    saved = tmp_path / "saved.ipynb"
-    nbformat.write(document, saved)  # type: ignore[no-untyped-call]
     assert saved.stat().st_size < 3_000_000
 
 
 @EACH
 def test_notebooks_are_stored_without_outputs(notebook: Path) -> None:
     """A stored notebook holds no output, no count and no trace of who ran it."""
+    import nbformat
+
     document = _read(notebook)
     nbformat.validate(document)
     code = [cell for cell in document.cells if cell.cell_type == "code"]
@@ -95,11 +108,13 @@ heap = {"iris/warm-jackdaw": rm.read_heap(data / "heap" / "warm-jackdaw.heaptrac
 
 def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path) -> None:
     """With the state of every widget inside, the file is smaller than 3 MB."""
+    import nbformat
+    from nbconvert import HTMLExporter
+
     cells = [nbformat.v4.new_code_cell(cell) for cell in DASHBOARDS]  # type: ignore[no-untyped-call]
     document = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
-    NotebookClient(document, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
     saved = tmp_path / "saved.ipynb"
-    nbformat.write(document, saved)  # type: ignore[no-untyped-call]
+    _run(document, ROOT, saved)
     state = document.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     kept = "".join(str(model["state"].get("value")) for model in state.values())
     for part in ("Who calls it", "Chance of an OOM kill in 7 days at", "rm-fleet"):

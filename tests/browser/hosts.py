@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import URLError
 
-import nbformat
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +35,8 @@ _USUAL: Final = (
     "DEP0",
     "GL Driver",
 )
+#: Every dashboard is opened in both hosts; what a hand does in it afterwards is the same code in either.
+IN_LAB, IN_VOILA = (pytest.mark.parametrize("host", [name], indirect=True) for name in ("lab", "voila"))
 #: Kernels choose ports that are free, and others may take them before they listen: files have no such race.
 _KERNELS: Final = ("--KernelManager.transport=ipc",) if sys.platform == "linux" else ()
 #: Voilà's own template asks for a font of icons, which no dashboard uses.
@@ -245,10 +247,12 @@ class Voila(_Server):
 
 def write(folder: Path, cells: Sequence[str]) -> str:
     """Write a notebook of code cells under a name of its own."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])  # type: ignore[no-untyped-call]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    form: dict[str, Any] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    written = [{**form, "id": f"cell-{number}", "source": cell} for number, cell in enumerate(cells)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": written, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     name = f"{uuid.uuid4().hex[:8]}.ipynb"
-    nbformat.write(notebook, folder / name)  # type: ignore[no-untyped-call]
+    (folder / name).write_text(json.dumps(notebook), "utf-8")
     return name
 
 

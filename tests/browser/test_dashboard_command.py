@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from playwright.sync_api import expect
@@ -109,17 +109,43 @@ def open_to(user: int, places: list[Path]) -> list[str]:
     return done.stdout.split()
 
 
+def stopped(running: subprocess.Popen[str], how: signal.Signals, page: Path, folder: Path) -> str:
+    """Stop the command: its port is free again, its folder is gone, and nothing runs on. Gives what it still said."""
+    port = int(address_in(page).split("127.0.0.1:")[1].split("/")[0])
+    assert page.is_relative_to(folder)
+    running.send_signal(how)
+    said = running.communicate(timeout=PATIENCE_SECONDS)[0]
+    assert running.returncode == (-how if how is signal.SIGKILL else 0)
+    until(lambda: not [*folder.iterdir()])
+    until(lambda: str(folder) not in commands())
+    # A process that ends has no words any more before its sockets are closed.
+    until(lambda: is_refused(port))
+    return said
+
+
+class Served(NamedTuple):
+    """A server of a recording under a hostile name."""
+
+    page: Path
+    address: str
+    #: What the browser of whoever started it was told.
+    words: Path
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server of a recording under a hostile name, and its address."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server for all tests that only ask it; in the end Ctrl-C stops it, and no word of it was the token."""
     folder = tmp_path_factory.mktemp("served")
-    shop().write(folder / HOSTILE.replace("/", "_"))
-    running = start(HOSTILE.replace("/", "_"), "--no-browser", cwd=folder)
+    name = HOSTILE.replace("/", "_")
+    shop().write(folder / name)
+    browser, words, own = folder / "browser", folder / "words", folder / "tmp"
+    browser.write_text(f'#!/bin/sh\necho "$@" > {folder}/part && mv {folder}/part {words}\n')
+    browser.chmod(0o755)
+    own.mkdir()
+    running = start(name, cwd=folder, BROWSER=f"{browser} %s", TMPDIR=str(own))
     page = page_of(running)
-    yield running, address_in(page)
-    if running.poll() is None:
-        running.send_signal(signal.SIGINT)
-        running.wait(60)
+    yield Served(page, address_in(page), words)
+    assert "token" not in stopped(running, signal.SIGINT, page, own)
 
 
 def answered(address: str) -> str:
@@ -132,13 +158,11 @@ def answered(address: str) -> str:
 
 
 @pytest.mark.browser
-def test_one_command_serves_all_dashboards(
-    served: tuple[subprocess.Popen[str], str], new: Callable[..., Opened]
-) -> None:
+def test_one_command_serves_all_dashboards(served: Served, new: Callable[..., Opened]) -> None:
     """One page, dark where the system is: a row's workload goes along to Triage and Limits; nobody else is asked."""
     opened = new(scheme="dark")
     page = opened.page
-    page.goto(served[1], wait_until="commit", timeout=180_000)
+    page.goto(served.address, wait_until="commit", timeout=180_000)
     expect(page.locator("table.rm-fleet tbody tr")).to_have_count(3, timeout=180_000)
     expect(page.locator("body")).to_have_css("background-color", "rgb(18, 23, 28)")
     show = page.get_by_role("group", name="Show")
@@ -155,9 +179,9 @@ def test_one_command_serves_all_dashboards(
     assert opened.complaints == []
 
 
-def test_nobody_without_the_address_gets_in(served: tuple[subprocess.Popen[str], str]) -> None:
+def test_nobody_without_the_address_gets_in(served: Served) -> None:
     """Without the token there is a page to log in, and no kernel; others cannot reach the port at all."""
-    address = served[1].split("?", maxsplit=1)[0]
+    address = served.address.split("?", maxsplit=1)[0]
     for path in ("", "voila/render/dashboard.ipynb", "voila/files/judged", "api/kernels", "static/"):
         assert answered(address + path) in ("log in", "403", "404"), path
     port = int(address.rsplit(":", 1)[1].strip("/"))
@@ -165,56 +189,37 @@ def test_nobody_without_the_address_gets_in(served: tuple[subprocess.Popen[str],
     for host in {str(host) for host in own} - {"127.0.0.1", "127.0.1.1"}:
         with pytest.raises(OSError, match="refused"):
             socket.create_connection((host, port), timeout=10)
-    assert served[1].split("token=")[1] not in commands()
+    assert served.address.split("token=")[1] not in commands()
 
 
-def test_no_other_user_reads_along(tmp_path: Path) -> None:
+def test_no_other_user_reads_along(served: Served) -> None:
     """Kernels speak over sockets in a folder that only its owner enters; so it is with every file of the dashboards."""
-    os.umask(os.umask(0o022))
-    shop().write(tmp_path / "shop.parquet")
-    running = start("shop.parquet", "--no-browser", cwd=tmp_path)
-    try:
-        page = page_of(running)
-        with urllib.request.urlopen(address_in(page), timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - this machine
-            answer.read(1)
+    folder = served.page.parent
+    with urllib.request.urlopen(served.address, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - this machine
+        answer.read(1)
 
-            def kernels() -> set[str] | None:
-                """Tell where all kernels listen (a second one may be warming up), once each has its sockets."""
-                told = [json.loads(file.read_text() or "{}") for file in page.parent.glob("**/kernel-*.json")]
-                asked = {kernel.get("ip") for kernel in told if kernel.get("transport") == "ipc"}
-                found = {str(place).rsplit("-", 1)[0] for place in page.parent.rglob("*-ipc-*") if place.is_socket()}
-                return found if found and found == asked and len(asked) == len(told) else None
+        def kernels() -> set[str] | None:
+            """Tell where all kernels listen (a second one may be warming up), once each has its sockets."""
+            told = [json.loads(file.read_text() or "{}") for file in folder.glob("**/kernel-*.json")]
+            asked = {kernel.get("ip") for kernel in told if kernel.get("transport") == "ipc"}
+            found = {str(place).rsplit("-", 1)[0] for place in folder.rglob("*-ipc-*") if place.is_socket()}
+            return found if found and found == asked and len(asked) == len(told) else None
 
-            assert until(kernels)
-            sockets = [place for place in page.parent.rglob("*-ipc-*") if place.is_socket()]
-            for place in [page.parent, *page.parent.rglob("*")]:
-                if not place.is_socket():
-                    assert stat.S_IMODE(place.stat().st_mode) & 0o077 == 0, place
-            if os.getuid() == 0:
-                places = [page.parent, *page.parent.rglob("*")]
-                assert set(map(str, sockets)) <= set(open_to(0, places))
-                assert open_to(STRANGER, places) == []
-    finally:
-        running.send_signal(signal.SIGINT)
-        running.wait(PATIENCE_SECONDS)
+        assert until(kernels)
+        places = [folder, *folder.rglob("*")]
+        for place in places:
+            if not place.is_socket():
+                assert stat.S_IMODE(place.stat().st_mode) & 0o077 == 0, place
+        if os.getuid() == 0:
+            assert {str(place) for place in places if place.is_socket()} <= set(open_to(0, places))
+            assert open_to(STRANGER, places) == []
 
 
-def test_the_browser_is_given_no_token(tmp_path: Path) -> None:
+def test_the_browser_is_given_no_token(served: Served) -> None:
     """Everybody reads the words of a command: they name a file, and only its owner reads that."""
-    shop().write(tmp_path / "shop.parquet")
-    browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/part && mv {tmp_path}/part {tmp_path}/words\n')
-    browser.chmod(0o755)
-    running = start("shop.parquet", cwd=tmp_path, BROWSER=f"{browser} %s")
-    try:
-        page = page_of(running)
-        until((tmp_path / "words").exists)
-        assert (tmp_path / "words").read_text() == f"file://{page}\n"
-        assert stat.S_IMODE(page.stat().st_mode) == 0o600
-        assert address_in(page)
-    finally:
-        running.send_signal(signal.SIGINT)
-        assert "token" not in running.communicate(timeout=PATIENCE_SECONDS)[0]
+    until(served.words.exists)
+    assert served.words.read_text() == f"file://{served.page}\n"
+    assert stat.S_IMODE(served.page.stat().st_mode) == 0o600
 
 
 def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,21 +250,11 @@ def test_without_the_extra_there_is_a_hint(monkeypatch: pytest.MonkeyPatch) -> N
         dashboard.check()
 
 
-@pytest.mark.parametrize(
-    "how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "terminate", "killed outright"]
-)
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["terminate", "killed outright"])
 def test_stopping_the_command_stops_the_server(how: signal.Signals, tmp_path: Path) -> None:
-    """However it ends, its port is free again, its folder is gone, and nothing runs on; stopped, its status is 0."""
+    """However it ends, nothing of it stays; Ctrl-C ends the one that the other tests ask."""
     shop().write(tmp_path / "shop.parquet")
     folder = tmp_path / "tmp"
     folder.mkdir()
     running = start("shop.parquet", "--no-browser", cwd=tmp_path, TMPDIR=str(folder))
-    page = page_of(running)
-    port = int(address_in(page).split("127.0.0.1:")[1].split("/")[0])
-    assert page.is_relative_to(folder)
-    running.send_signal(how)
-    assert running.wait(PATIENCE_SECONDS) == (-how if how is signal.SIGKILL else 0)
-    until(lambda: not [*folder.iterdir()])
-    until(lambda: str(folder) not in commands())
-    # A process that ends has no words any more before its sockets are closed.
-    until(lambda: is_refused(port))
+    stopped(running, how, page_of(running), folder)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.hosts import IN_LAB, IN_VOILA
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +37,7 @@ fleet
 ]
 
 
+@IN_LAB
 def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[..., Opened]) -> None:
     """Heads sort by key and keep the focus, tiles and boxes filter, pages turn, a name opens and Escape goes back."""
     opened = new()
@@ -75,14 +78,20 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
     assert opened.outside == opened.complaints == []
 
 
+@IN_VOILA
 def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """By keys alone: Enter on a name, the buttons above, Escape; the workload goes along."""
-    opened = new()
-    host.open(opened, CELLS)
+    """By keys alone, in a narrow dark window: Enter on a name, the buttons above, Escape; the workload goes along."""
+    opened = new(width=1000, scheme="dark")
+    host.open(opened, CELLS, dark=True)
     page = opened.page
     board = page.locator(".rm-dashboard").first
     rows = board.locator("tbody tr")
     expect(rows.first).to_contain_text("leaky-150", timeout=180_000)
+    expect(board).to_have_css("background-color", "rgb(18, 23, 28)")
+    # Nothing sticks out of the page.
+    inside = "board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth"
+    page.wait_for_function(inside, arg=board.element_handle())
+    assert opened.serious(".rm-dashboard") == []
     board.get_by_role("textbox", name="Search").fill("leaky")
     expect(rows).to_have_count(2)
     name = board.get_by_role("button", name="leaky-50")
@@ -99,19 +108,5 @@ def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callab
     page.keyboard.press("Escape")
     expect(rows).to_have_count(2)
     expect(triage).to_have_count(0)
-    assert opened.outside == []
-    assert opened.complaints == []
-
-
-def test_the_table_fits_a_narrow_dark_window(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """At 1,000 px nothing sticks out of the page, and nothing serious is wrong in the dark."""
-    opened = new(width=1000, scheme="dark")
-    host.open(opened, CELLS, dark=True)
-    board = opened.page.locator(".rm-dashboard").first
-    expect(board.locator("tbody tr").first).to_contain_text("leaky-150", timeout=180_000)
-    expect(board).to_have_css("background-color", "rgb(18, 23, 28)")
-    inside = "board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth"
-    opened.page.wait_for_function(inside, arg=board.element_handle())
-    assert opened.serious(".rm-dashboard") == []
     assert opened.outside == []
     assert opened.complaints == []

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.hosts import IN_LAB, IN_VOILA
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,6 +28,7 @@ explorer
 ]
 
 
+@IN_LAB
 def test_whatever_moves_the_limit_moves_every_chart(host: Lab | Voila, new: Callable[..., Opened]) -> None:
     """Keys, typing and presets: curve, cost, replay, headroom and patch show the same limit, offline."""
     opened = new()
@@ -63,6 +66,7 @@ def test_whatever_moves_the_limit_moves_every_chart(host: Lab | Voila, new: Call
     assert opened.complaints == []
 
 
+@IN_VOILA
 def test_other_sliders_a_leak_and_the_way_back(host: Lab | Voila, new: Callable[..., Opened]) -> None:
     """A smaller startup needs less; a leak buys days; what is unknown is refused in the page; reset undoes it all."""
     opened = new(width=1000, scheme="dark")

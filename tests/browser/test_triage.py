@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hosts import PATIENCE, ROOT
+from tests.browser.hosts import IN_LAB, IN_VOILA, PATIENCE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,7 @@ def shown(chart: Locator) -> tuple[dt.datetime, dt.datetime]:
     return first, last
 
 
+@IN_VOILA
 def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -> None:
     """A workload is chosen by typing a part of its name, a window by dragging, and both are undone; all offline."""
     opened = new()
@@ -114,10 +115,11 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
     assert opened.complaints == []
 
 
-def test_zoom_pan_errors_and_width(lab: Lab, new: Callable[..., Opened]) -> None:
+@IN_LAB
+def test_zoom_pan_errors_and_width(host: Lab | Voila, new: Callable[..., Opened]) -> None:
     """At 1,000 px in a dark notebook: nothing is cut off; keys and mouse move the chart; errors are shown."""
     opened = new(width=1000)
-    lab.open(opened, [CELL], dark=True)
+    host.open(opened, [CELL], dark=True)
     found = board(opened)
     page, chart = opened.page, found.locator(".rm-live-chart")
     # It is drawn first, and then gets the width that it has.
@@ -173,6 +175,7 @@ triage
 """
 
 
+@IN_VOILA
 def test_a_heap_profile_names_the_code_and_zooms(host: Lab | Voila, new: Callable[..., Opened]) -> None:
     """Suspects and icicle say what grows and how much; pointer and keys zoom into a function and back."""
     opened = new()
