@@ -32,6 +32,11 @@ def chance_of(recording: Recording | pl.DataFrame, span: str = "7d") -> float:
     return float(rm.classify(recording)[f"oom_probability_{span}"].item())
 
 
+def chances_of(recordings: Iterable[Recording]) -> list[float]:
+    """That of the only workload of each, found together."""
+    return rm.classify(_together(recordings)).sort("workload")["oom_probability_7d"].to_list()
+
+
 def row_of(recording: Recording | pl.DataFrame) -> dict[str, Any]:
     """The only row of verdicts."""
     rows = judged(recording).rows(named=True)
@@ -41,10 +46,16 @@ def row_of(recording: Recording | pl.DataFrame) -> dict[str, Any]:
 
 def rows_of(recordings: Iterable[Recording]) -> list[dict[str, Any]]:
     """The only row of each, judged together: that takes a fraction of the time, and neighbours change nothing."""
-    named = [
-        replace(one, containers=one.containers.with_columns(workload=pl.lit(f"w{at:03}")))
-        for at, one in enumerate(recordings)
-    ]
-    rows = {row["workload"]: row for row in judged(rm.concat(named)).rows(named=True)}
-    assert len(rows) == len(named)
+    several = list(recordings)
+    rows = {row["workload"]: row for row in judged(_together(several)).rows(named=True)}
+    assert len(rows) == len(several)
     return [rows[name] for name in sorted(rows)]
+
+
+def _together(recordings: Iterable[Recording]) -> Recording:
+    return rm.concat(
+        [
+            replace(one, containers=one.containers.with_columns(workload=pl.lit(f"w{at:03}")))
+            for at, one in enumerate(recordings)
+        ]
+    )
