@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -138,14 +139,16 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     name = HOSTILE.replace("/", "_")
     shop().write(folder / name)
-    browser, words, own = folder / "browser", folder / "words", folder / "tmp"
+    browser, words = folder / "browser", folder / "words"
+    # Sockets of kernels stand here, and their paths must be short.
+    own = Path(tempfile.mkdtemp(prefix="rm-"))
     browser.write_text(f'#!/bin/sh\necho "$@" > {folder}/part && mv {folder}/part {words}\n')
     browser.chmod(0o755)
-    own.mkdir()
     running = start(name, cwd=folder, BROWSER=f"{browser} %s", TMPDIR=str(own))
     page = page_of(running)
     yield Served(page, address_in(page), words)
     assert "token" not in stopped(running, signal.SIGINT, page, own)
+    own.rmdir()
 
 
 def answered(address: str) -> str:
