@@ -41,17 +41,17 @@ def cluster() -> Iterator[LocalCluster]:
             n_workers=0,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,  # pyright: ignore[reportArgumentType] - distributed's own word for none
+            dashboard_address=None,
             silence_logs=50,
         ) as cluster,
     ):
         # Workers take what the test sees, and no more threads than they have cores.
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("POLARS_MAX_THREADS", "1")
-        cluster.scale(2)  # pyright: ignore[reportAttributeAccessIssue] - no coroutine where nothing is asynchronous
+        cluster.scale(2)
         with Client(cluster) as client:  # type: ignore[no-untyped-call]
             client.wait_for_workers(2, timeout=120)
-        yield cluster  # pyright: ignore[reportReturnType] - as above
+        yield cluster
 
 
 @pytest.fixture

@@ -276,11 +276,11 @@ def hosts(server: str, tmp_path: Path) -> Iterator[Client]:
     """Dask's workers as on two hosts: nothing of the other's but the scheduler's address and the store."""
     shared = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as scheduler,  # type: ignore[no-untyped-call] # pyright: ignore[reportArgumentType]
+        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as scheduler,  # type: ignore[no-untyped-call]
         Client(scheduler) as client,  # type: ignore[no-untyped-call]
         ExitStack() as ending,
     ):
-        address = str(scheduler.scheduler_address)  # pyright: ignore[reportAttributeAccessIssue] - no coroutine here
+        address = str(scheduler.scheduler_address)
         for name, limit in LIMITS.items():
             home = tmp_path / name
             home.mkdir()

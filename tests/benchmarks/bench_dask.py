@@ -29,7 +29,7 @@ def seconds(lake: rm.Lake, workers: int) -> float:
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,  # pyright: ignore[reportArgumentType] - distributed's own word for none
+        dashboard_address=None,
     )
     with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
         few = lake.window(last="1d")

@@ -71,7 +71,7 @@ def test_a_limit_is_moved_only_where_that_pays(share: float, action: str) -> Non
     row = only(rm.recommend_limits(samples(steady(14), limit_bytes=limit)))
     assert row["action"] == action
     if action == "lower_limit":
-        assert advised <= int(row["recommended_limit_bytes"]) < 0.7 * limit  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+        assert advised <= int(row["recommended_limit_bytes"]) < 0.7 * limit  # type: ignore[call-overload]
     else:
         assert row["recommended_limit_bytes"] == (limit if action == "none" else advised)
 
