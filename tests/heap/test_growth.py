@@ -261,7 +261,7 @@ STEPS: Final = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(STEPS, st.booleans())
 @example([(0.01, 1, 900), *[(0.01, 7, 0)] * 40, (0.01, 5000, 0)], True)  # noqa: FBT003 - examples are told by place, as what is given
 def test_whatever_a_heap_does_it_is_read(steps: list[tuple[float, int, int]], timed: bool) -> None:

@@ -290,7 +290,6 @@ def test_what_cannot_be_read_gives_one_line(read: Callable[..., rm.Recording], d
 sizes = st.lists(st.integers(0, (1 << 62) - 6), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
 @given(sizes=sizes, text=st.booleans(), between=st.sampled_from(["", "\n", "done 5\n", "{} [] \n"]))
 def test_any_amounts_come_back(sizes: list[int], text: bool, between: str) -> None:
     """Documents of any size in any number come back exactly, whatever stands between them."""
@@ -325,7 +324,7 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     met = Outcomes()
     mixtures = st.lists(PIECES, max_size=8).map(lambda parts: "".join(parts).encode())
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=60)
     @given(data=st.one_of(mixtures, st.binary(max_size=200)), interval=st.sampled_from([None, "1s"]))
     def mixed(data: bytes, interval: str | None) -> None:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

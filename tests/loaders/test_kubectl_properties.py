@@ -46,7 +46,6 @@ def printed(rows: Sequence[tuple[str, ...]], gap: int) -> str:
 tables = st.dictionaries(st.tuples(names, pods, names), amounts, min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     snapshots=st.lists(tables, min_size=1, max_size=4),
     gap=widths,
@@ -87,7 +86,6 @@ def test_any_table_comes_back(
     assert recording.report.left_out == {}
 
 
-@settings(max_examples=60, deadline=None)
 @given(table=tables)
 def test_any_json_comes_back(table: dict[tuple[str, str, str], int]) -> None:
     """Amounts in Ki of any container of any pod come back as exact bytes."""
@@ -158,7 +156,7 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     """Whatever is mixed, a sound Recording or an RmtoolkitError comes out, never a traceback of something else."""
     met = Outcomes()
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60)
     @given(lines=st.lists(PIECES, max_size=12), asked=options, ending=st.sampled_from(["\n", "\r\n", ","]))
     def mixed(lines: list[str], asked: dict[str, Any], ending: str) -> None:
         recording = met.of(lambda: read(ending.join(lines).encode(), **asked))
@@ -171,7 +169,7 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     assert met.errors > 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=400))
 @example(data=b"\x1f\x8b")
 @example(data=b"\x28\xb5\x2f\xfd\x00")
@@ -187,7 +185,7 @@ def test_arbitrary_text_around_a_row_never_crashes() -> None:
     """Any text beside real rows: the rows are read, or one error says what is in their way."""
     met = Outcomes()
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60)
     @example(text="starting", prefix="2026-11-24T22:51:29Z ")
     @given(text=st.text(max_size=200), prefix=st.sampled_from(["", "2026-11-24T22:51:29Z ", "a 1m 2Mi\n"]))
     def around(text: str, prefix: str) -> None:

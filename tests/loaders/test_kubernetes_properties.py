@@ -90,7 +90,6 @@ def test_every_form_holds_metrics_and_objects(form: str) -> None:
     assert 512 << 10 in recording.samples["working_set_bytes"].to_list()
 
 
-@settings(max_examples=80, deadline=None)
 @given(form=st.sampled_from(sorted(FILES)), share=st.floats(0, 1), tail=st.sampled_from(["", "\n", "\x00", "é", "\n{"]))
 def test_cut_anywhere_it_is_a_recording_or_one_clear_error(form: str, share: float, tail: str) -> None:
     """Metrics and objects in one file, cut at any character, alone or beside a whole log."""
@@ -120,7 +119,6 @@ def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES: Final = places(LIST)[1:]
 
 
-@settings(max_examples=50, deadline=None)
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), STRANGE), min_size=1, max_size=4))
 def test_nothing_in_an_object_can_crash_the_reader(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     """Any value in the place of any other: what is unknown is null, and samples beside it are read."""
@@ -143,7 +141,7 @@ def test_any_mixture_of_lines_is_a_recording_or_one_clear_error() -> None:
     met = Outcomes()
     pieces = st.sampled_from([*RECORDED.splitlines(), *FILES["yaml"].splitlines(), at(2), "x: &a [*a]"])
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60)
     @given(lines=st.lists(pieces, max_size=9))
     def mixed(lines: list[str]) -> None:
         recording = met.of(lambda: read("\n".join(lines)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES
@@ -209,7 +209,6 @@ def test_batches_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert whole.values.tolist() == pieces.values.tolist()
 
 
-@settings(max_examples=50)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=4))
 def test_rubbish_between_samples(texts: list[bytes]) -> None:
     """Whatever stands where pairs should be, a series is read, or counted; nothing is raised."""
