@@ -244,11 +244,16 @@ def test_floor_and_horizons_in_the_summary() -> None:
 SAMPLES = [file.name for file in sorted(Path("data/samples").iterdir()) if file.suffix not in (".md", ".csv", ".jsonl")]
 
 
+@pytest.fixture(scope="module")
+def samples() -> Assessment:
+    """What is known of all of them."""
+    return assess(read("data/samples"))
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_what_to_do_stands_before_what_it_rests_on(sample: str) -> None:
+def test_what_to_do_stands_before_what_it_rests_on(samples: Assessment, sample: str) -> None:
     """First the answer, then the first step and the others, then evidence, with what most of it is of said once."""
-    found = assess(read(Path("data/samples", sample)))
-    explained = explain(found, found.workloads["name"][0])
+    explained = explain(samples, sample.partition(".")[0])
     answer, steps, *evidence = explained.summary().split("\n\n")
     assert answer.startswith(explained.row["explanation"])
     starts = [line.partition(":")[0] for line in steps.splitlines() if not line.startswith(" ")]
