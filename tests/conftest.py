@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +17,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+
+# jsonschema, which Altair imports, compiles a grammar of addresses for a second where there is one: no test needs it.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
 settings.register_profile("quick", max_examples=30, deadline=None)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
-from mcp import Client, StdioServerParameters
 
 import rmtoolkit as rm
 from rmtoolkit import cli
@@ -27,6 +26,8 @@ from rmtoolkit.views import heap_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from mcp import Client
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 LEAK: Final = ROOT / "data" / "samples" / "mellow-jackdaw"
@@ -41,6 +42,9 @@ def ask(
     sources: list[Path], asked: Callable[[Client], Coroutine[Any, Any, Any]], program: tuple[str, ...] = USUAL
 ) -> Any:
     """Start the server for some sources, and ask it."""
+    # Imported here: it takes a second, in each process that only collects tests.
+    from mcp import Client, StdioServerParameters
+
     words = [*program, "mcp", *map(str, sources)]
 
     async def whole() -> Any:
