@@ -7,7 +7,7 @@ import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
-from time import monotonic
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -202,12 +202,12 @@ def test_many_kills_beside_a_recording_are_joined_at_once(tmp_path: Path) -> Non
             KILLED.replace("process 7", f"process {time:%j%H%M}"),
         )
     )
-    begun = monotonic()
+    begun = process_time()
     recording = beside(tmp_path, measured(), said, kills)
     told = recording.events.filter(kind="oom_kill")
     assert told.height == len(minutes)
     assert told["detail"].str.starts_with("api (pid ").all()
-    assert monotonic() - begun < 30
+    assert process_time() - begun < 30
 
 
 @pytest.mark.parametrize(
