@@ -37,13 +37,12 @@ class Seen(Struct, frozen=True):
 
 
 class Around(Struct, frozen=True):
-    """One cause around the heap."""
-
     cause: Cause
     #: When it speaks, with the evidence for it.
     rule: Callable[[Seen], Evidence | None]
-    #: What there is to do, with the evidence.
+    #: What there is to do, with the evidence, which is of one of the statistics.
     remedy: Callable[[VerdictRow, Evidence], Iterator[Advice]]
+    statistics: tuple[Statistic, ...]
 
 
 def _files_left(lives: Sequence[Opinion]) -> float:
@@ -234,14 +233,8 @@ def _bound_tmpfs(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
     yield Advice.of("bound_volume", why, size=size)
 
 
-def _bound_sockets(_: VerdictRow, found: Evidence) -> Iterator[Advice]:
-    yield Advice.of("see_sockets", found.statistic)
-    yield Advice.of("bound_sockets", found.statistic, amount=memory(found.estimate))
-
-
-def _leave_mapped(_: VerdictRow, found: Evidence) -> Iterator[Advice]:
-    for name in ("leave_mapped", "keep_fewer_pages"):
-        yield Advice.of(name, found.statistic, amount=memory(found.estimate))
+def _advising(*names: str) -> Callable[[VerdictRow, Evidence], Iterator[Advice]]:
+    return lambda _, found: (Advice.of(name, found.statistic, amount=memory(found.estimate)) for name in names)
 
 
 def _fewer_arenas(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
@@ -261,29 +254,25 @@ def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
 
 #: In the order in which they are asked.
 AROUND: Final = (
-    Around(Cause.TMPFS, _tmpfs, _bound_tmpfs),
-    Around(Cause.SOCKETS, _sockets, _bound_sockets),
-    Around(Cause.ARENAS, _arenas, _fewer_arenas),
-    Around(Cause.RUNTIME, _runtime, _fewer_workers),
-    Around(Cause.MAPPED_FILES, _mapped, _leave_mapped),
+    Around(Cause.TMPFS, _tmpfs, _bound_tmpfs, (Statistic.FILES_LEFT, Statistic.FILES_GROW)),
+    Around(Cause.SOCKETS, _sockets, _advising("see_sockets", "bound_sockets"), (Statistic.SOCKETS,)),
+    Around(Cause.ARENAS, _arenas, _fewer_arenas, (Statistic.ARENAS,)),
+    Around(Cause.RUNTIME, _runtime, _fewer_workers, (Statistic.RUNTIME,)),
+    Around(Cause.MAPPED_FILES, _mapped, _advising("leave_mapped", "keep_fewer_pages"), (Statistic.MAPPED_FILES,)),
 )
-AROUND_BY_CAUSE: Final = {one.cause: one for one in AROUND}
 
 
 def look_around(seen: Seen) -> tuple[Cause | None, list[Evidence]]:
     """Give the first cause around the heap that speaks, else the one named so far, with the evidence for it."""
+    quota, node = seen.main.quota_cores, seen.main.node_cores
     for one in AROUND:
-        if (piece := one.rule(seen)) is not None:
-            return one.cause, [piece, *_cores(seen.main, one.cause)]
+        if (piece := one.rule(seen)) is None:
+            continue
+        if one.cause not in (Cause.ARENAS, Cause.RUNTIME) or quota is None:
+            return one.cause, [piece]
+        value, of = (f"{number(quota)} of {number(node)}", ", of those of its machine") if node else (number(quota), "")
+        return one.cause, [piece, Evidence.of(seen.main, Statistic.QUOTA, value, quota, of=of)]
     return seen.cause, []
-
-
-def _cores(main: Opinion, cause: Cause) -> Iterator[Evidence]:
-    quota, node = main.quota_cores, main.node_cores
-    if cause in (Cause.ARENAS, Cause.RUNTIME) and quota is not None:
-        value = f"{number(quota)} of {number(node)}" if node else number(quota)
-        of = ", of those of its machine" if node else ""
-        yield Evidence.of(main, Statistic.QUOTA, value, quota, of=of)
 
 
 def clause_of(cause: Cause | None, evidence: Iterable[Evidence]) -> str | None:
@@ -298,16 +287,7 @@ _SAYS: Final = (Statistic.FILES_LEFT, Statistic.ARENAS, Statistic.RUNTIME, Stati
 
 
 def remedies(row: VerdictRow) -> Iterator[Advice]:
-    one = AROUND_BY_CAUSE.get(row.cause) if row.cause is not None else None
-    found = next((piece for piece in row.evidence if piece.statistic in _OF_CAUSE.get(row.cause or "", ())), None)
-    if one is not None and found is not None and found.estimate is not None:
-        yield from one.remedy(row, found)
-
-
-_OF_CAUSE: Final[dict[str, tuple[Statistic, ...]]] = {
-    Cause.TMPFS: (Statistic.FILES_LEFT, Statistic.FILES_GROW),
-    Cause.SOCKETS: (Statistic.SOCKETS,),
-    Cause.ARENAS: (Statistic.ARENAS,),
-    Cause.RUNTIME: (Statistic.RUNTIME,),
-    Cause.MAPPED_FILES: (Statistic.MAPPED_FILES,),
-}
+    for one in AROUND:
+        found = next((piece for piece in row.evidence if piece.statistic in one.statistics), None)
+        if one.cause == row.cause and found is not None and found.estimate is not None:
+            yield from one.remedy(row, found)

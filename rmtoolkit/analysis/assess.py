@@ -18,7 +18,7 @@ from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from rmtoolkit.analysis.records import HeapReading, Level, Life, Reading
 
@@ -61,7 +61,11 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
-    only_steps = _weigh_steps(opinion, row)
+    between = row.between
+    # Of jumps that no step explains more may come; growth made of the steps that explain it best is none.
+    if between is not None and between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
+        _shift(opinion, th.DOUBT)
+    only_steps = between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
     at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
     if row.last_third < th.ENDED or (row.quarter is not None and row.quarter < th.ENDED_QUARTER) or only_steps:
         opinion.halts.add(Halt.ENDED)
@@ -90,14 +94,6 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     paused = row.bounded_family in _ENDS and row.last_third > th.STEADY and row.rest < th.LONG_REST
     if (row.on_stairs and not again) or (paused and row.mean_rise > th.MATERIAL_SHARE * row.settled):
         _reopen(opinion)
-
-
-def _weigh_steps(opinion: Opinion, row: Reading) -> bool:
-    """Tell whether growth is made of the steps that explain it best; of jumps that no step explains more may come."""
-    between = row.between
-    if between is not None and between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
-        _shift(opinion, th.DOUBT)
-    return between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
 
 
 def _floors_stay(opinion: Opinion, row: Reading) -> None:
@@ -196,7 +192,6 @@ _STEPPED: Final = (Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
 
 
 def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
-    """Name the shape of a bounded life."""
     settled = max(row.settled, 1.0)
     limit = opinion.life.limit_bytes
     whole = opinion.footprint or row
@@ -205,7 +200,8 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
     if startup and row.teeth < th.TEETH:
         opinion.spikes_early = True
     anon = opinion.end_level(Signal.ANON)
-    if limit and opinion.life.ended != Ending.OOM_KILL and _still(whole, limit):
+    still = limit and whole.end_level - whole.middle_level <= th.AT_LIMIT_RISE * limit
+    if limit and still and opinion.life.ended != Ending.OOM_KILL:
         share = th.AT_LIMIT
         if th.AT_HIGH * limit <= whole.end_level < th.AT_LIMIT * limit:
             share = th.AT_HIGH if opinion.pressure else th.AT_PEAK if opinion.peaks_at_limit else th.AT_LIMIT
@@ -235,7 +231,8 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
         return Pattern.STARTUP_SPIKE, Cause.STARTUP
     if from_rest and spread >= th.BURST_RATIO and row.rhythm <= th.EVEN and row.high_share >= th.EVEN_SHARE:
         # What comes by the clock and lasts is a cycle: that of the day, or the program's own.
-        return (Pattern.PERIODIC, Cause.TRAFFIC) if _daily(opinion, row.period) else (Pattern.SAWTOOTH, None)
+        daily = abs(row.period * opinion.life.seconds / _DAY_SECONDS - 1) <= th.EVEN
+        return (Pattern.PERIODIC, Cause.TRAFFIC) if daily else (Pattern.SAWTOOTH, None)
     if bursts:
         return (Pattern.SAWTOOTH, None) if row.bursts >= th.TEETH and not from_rest else (Pattern.BURST, Cause.TRAFFIC)
     if row.flutter >= th.FLUTTER * settled:
@@ -250,15 +247,6 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
     return Pattern.PLATEAU, None
 
 
-def _daily(opinion: Opinion, period: float) -> bool:
-    return abs(period * opinion.life.seconds / _DAY_SECONDS - 1) <= th.EVEN
-
-
-def _still(whole: Reading, limit: float) -> bool:
-    """Whether the footprint was near its end level already in the middle of the window."""
-    return whole.end_level - whole.middle_level <= th.AT_LIMIT_RISE * limit
-
-
 class Amount(NamedTuple):
     """Bytes of a layer at the end of a life, and its growth since the early part."""
 
@@ -266,15 +254,10 @@ class Amount(NamedTuple):
     growth: float
 
     def less(self, other: Amount) -> Amount:
-        """What is left without another one."""
         return Amount(self.end - other.end, self.growth - other.growth)
 
 
 Layers = dict[Layer, Amount]
-
-
-#: Signals that count files in memory.
-_WITH_FILES: Final = (Signal.RSS, Signal.WORKING_SET, Signal.USAGE)
 
 
 def layers_of(opinion: Opinion) -> Layers:
@@ -374,9 +357,8 @@ def _kernel(opinion: Opinion) -> Amount | None:
 def _files_explain(opinion: Opinion) -> bool:
     """Whether files in memory are all that grows in a signal that counts them."""
     shared, row = opinion.readings.get(Signal.SHMEM), opinion.reading
-    if shared is None or row is None or row.signal not in _WITH_FILES:
-        return False
-    if shared.growing + shared.unresolved <= th.LIKELY:
+    with_files = row is not None and row.signal in (Signal.RSS, Signal.WORKING_SET, Signal.USAGE)
+    if shared is None or row is None or not with_files or shared.growing + shared.unresolved <= th.LIKELY:
         return False
     return row.mean_rise - shared.mean_rise < th.MATERIAL_SHARE * row.settled < row.mean_rise
 
@@ -484,39 +466,24 @@ def assess_lifetime(
 ) -> Opinion:
     """Form an opinion on one life; `others` are the samples of other short lives of its container."""
     opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)
-    _judge_whole(opinion)
+    whole = readings.get(Signal.WORKING_SET) or readings.get(Signal.USAGE)
+    if opinion.signal == Signal.RSS and whole is not None and Signal.FILE in levels:
+        other = layers_of(opinion).get(Layer.OTHERS)
+        if other is not None and other.growth > max(whole.mean_rise / 2, th.MATERIAL_SHARE * whole.settled):
+            # Most of the growth of the container is neither in the process nor in files.
+            opinion.reading, opinion.growing_layer = whole, Layer.OTHERS
     if (row := opinion.reading) is None:
         return opinion
     opinion.growing, opinion.bounded, opinion.unresolved = row.growing, row.bounded, row.unresolved
     doubt_growth(opinion, row, restarts_known=restarts_known, others=others)
-    _explain(opinion, row)
-    doubt_rest(opinion)
-    return opinion
-
-
-def _judge_whole(opinion: Opinion) -> None:
-    """Judge by the whole container, in place, where most of its growth is neither in the process nor in files."""
-    row, whole = opinion.reading, opinion.readings.get(Signal.WORKING_SET) or opinion.readings.get(Signal.USAGE)
-    if row is None or row.signal != Signal.RSS or whole is None or Signal.FILE not in opinion.levels:
-        return
-    other = layers_of(opinion).get(Layer.OTHERS)
-    if other is not None and other.growth > max(whole.mean_rise / 2, th.MATERIAL_SHARE * whole.settled):
-        opinion.reading, opinion.growing_layer = whole, Layer.OTHERS
-
-
-def _explain(opinion: Opinion, row: Reading) -> None:
-    """Name what the memory is made of, unless it is a leak."""
-    footprint = opinion.end_level(Signal.FOOTPRINT) or row.end_level
-    found = layers_of(opinion)
+    footprint, found = opinion.end_level(Signal.FOOTPRINT) or row.end_level, layers_of(opinion)
     name_growing_layer(opinion, found, footprint)
     if opinion.pattern == Pattern.INSUFFICIENT_DATA:
         opinion.pattern, opinion.cause = name_shape(opinion, row)
     name_large_layers(opinion, found, footprint)
     opinion.also = [name for name in dict.fromkeys(opinion.also) if name != opinion.pattern]
-
-
-#: What kinds of reading decide something.
-_DECIDES: Final = (HeapKind.GROWS, HeapKind.RESTS)
+    doubt_rest(opinion)
+    return opinion
 
 
 def _logit(value: float) -> float:
@@ -534,10 +501,14 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         return Pool(list(opinions), 0.0, 0.0, 1.0, opinions[-1] if opinions else None)
     if opinions[-1].signal is None and opinions[-1].life.version not in {None, usable[-1].life.version}:
         return _just_released(pool_lives(usable), opinions[-1:])
-    current, older, short = _running_version(usable)
+    version = usable[-1].life.version
+    current, older = (
+        [one for one in usable if (one.life.version == version) == is_current] for is_current in (True, False)
+    )
+    # Whether the running version was seen too shortly to judge.
+    short = _longest(current) < th.SHORT * _longest(usable)
     pool = _combine(current)
     _unmask(pool, current)
-    version = current[-1].life.version
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
@@ -581,19 +552,20 @@ def _wait_for_release(pool: Pool, before: Pool) -> None:
     if before.bounded > th.CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
+    _set_young(pool, before.opinions)
+
+
+def _set_young(pool: Pool, before: Sequence[Opinion]) -> None:
     pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
-    pool.young_release = True
-    pool.longest_before_seconds = max(opinion.life.seconds for opinion in before.opinions)
+    pool.young_release, pool.longest_before_seconds = True, _longest(before)
 
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
     if pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1:
-        pool.young_release = True
-        pool.longest_before_seconds = max(opinion.life.seconds for opinion in pool.opinions)
+        _set_young(pool, pool.opinions)
         pool.opinions = [*pool.opinions, *running]
-        pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
     return pool
 
 
@@ -604,35 +576,26 @@ def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion])
         before, now = ([found for one in part if (found := level(one)) is not None] for part in (older, current))
         return float(np.median(now) - np.median(before)) if now and before else None
 
+    def settled(one: Opinion, signal: Signal) -> float | None:
+        level = one.levels.get(signal)
+        return None if level is None else level.settled
+
+    def around(one: Opinion) -> float | None:
+        heap, whole = settled(one, Signal.ALLOCATED), settled(one, Signal.ANON) or settled(one, Signal.RSS)
+        return None if heap is None or whole is None else whole - heap
+
     pool.moved_bytes = moved(lambda one: None if one.reading is None else one.reading.settled)
-    pool.moved_heap_bytes = moved(lambda one: _settled(one, Signal.ALLOCATED))
-    pool.moved_around_bytes = moved(_around)
-    pool.moved_threads = moved(lambda one: _settled(one, Signal.THREADS))
+    pool.moved_heap_bytes = moved(lambda one: settled(one, Signal.ALLOCATED))
+    pool.moved_around_bytes = moved(around)
+    pool.moved_threads = moved(lambda one: settled(one, Signal.THREADS))
 
 
-def _settled(opinion: Opinion, signal: Signal) -> float | None:
-    level = opinion.levels.get(signal)
-    return None if level is None else level.settled
-
-
-def _around(opinion: Opinion) -> float | None:
-    """What the process has beside its live heap."""
-    heap = _settled(opinion, Signal.ALLOCATED)
-    whole = _settled(opinion, Signal.ANON) or _settled(opinion, Signal.RSS)
-    return None if heap is None or whole is None else whole - heap
-
-
-def _running_version(opinions: list[Opinion]) -> tuple[list[Opinion], list[Opinion], bool]:
-    """Split off the lives of older versions; say whether the running one was seen too shortly to judge."""
-    running = opinions[-1].life.version
-    current = [opinion for opinion in opinions if opinion.life.version == running]
-    older = [opinion for opinion in opinions if opinion.life.version != running]
-    longest = max(opinion.life.seconds for opinion in opinions)
-    return current, older, max(opinion.life.seconds for opinion in current) < th.SHORT * longest
+def _longest(opinions: Iterable[Opinion]) -> float:
+    return max((opinion.life.seconds for opinion in opinions), default=0.0)
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
-    longest = max(opinion.life.seconds for opinion in opinions)
+    longest = _longest(opinions)
     weights = [
         1.0 if opinion.life.seconds >= longest else th.INDEPENDENCE * opinion.life.seconds / max(longest, 1e-9)
         for opinion in opinions
@@ -688,7 +651,8 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.lives_judged = len(opinions)
     pool.carried = _carried(opinions, {id(one) for one, _ in rising})
     if pool.carried:
-        _doubt_leak(pool)
+        # What a new process begins with was not leaked by the one before it: the data grow.
+        _hold(pool, th.LIKELY)
         return
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
@@ -711,7 +675,7 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
 
 def _carried(opinions: Sequence[Opinion], rising: Container[int]) -> bool | None:
     """Whether each rise was still there when the next process had begun; None where no long life that rose ended."""
-    longest = max(opinion.life.seconds for opinion in opinions)
+    longest = _longest(opinions)
     steps = [
         (one.life.ended, one.reading, later.reading)
         for one, later in pairwise(opinions)
@@ -729,10 +693,10 @@ def _carried(opinions: Sequence[Opinion], rising: Container[int]) -> bool | None
     )
 
 
-def _doubt_leak(pool: Pool) -> None:
-    """What a new process begins with was not leaked by the one before it: the data grow."""
-    over = max(pool.growing - th.LIKELY, 0.0)
-    pool.growing, pool.unresolved = min(pool.growing, th.LIKELY), pool.unresolved + over
+def _hold(pool: Pool, most: float) -> None:
+    """Leave growth, in place, no more probable than that: what is above cannot be told."""
+    over = max(pool.growing - most, 0.0)
+    pool.growing, pool.unresolved = min(pool.growing, most), pool.unresolved + over
 
 
 def _hold_one_rise(pool: Pool) -> Pool:
@@ -754,9 +718,9 @@ def _hold_one_rise(pool: Pool) -> Pool:
             # The more of the room to the limit is left, the more is there for a bound, until days of load went by.
             seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
     surest = th.ONE_RISE if one_rise else 1.0
-    over = max(pool.growing - (surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY), 0.0)
-    growing, unresolved = pool.growing - over, pool.unresolved + over
-    return replace(pool, growing=growing, unresolved=unresolved, surest=surest, rise_samples=seen)
+    held = replace(pool, surest=surest, rise_samples=seen)
+    _hold(held, surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY)
+    return held
 
 
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life]) -> None:
@@ -766,7 +730,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     # What climbed around a live heap that rests is kept by the allocator, and kills, but leaks nothing.
     leaky = [one for one in outlived if one.signal != Signal.ALLOCATED or one.bounded <= th.CLEAN_FROM]
     climbs = [opinion for opinion in leaky if _climbed(opinion) >= th.CLIMBED]
-    longest = max(opinion.life.seconds for opinion in opinions)
+    longest = _longest(opinions)
     kills = [life for life in lives if life.ended == Ending.OOM_KILL]
     # A leak climbs anew after each kill. What is killed again at once needs more than it may have, at that hour.
     at_once = sum(life.seconds < th.SHORT * longest for life in kills) > max(len(kills) / 2, 1)
@@ -781,8 +745,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
         pool.masked = True
     elif at_once or (killed and brief) or errors:
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
-        over = max(pool.growing - th.ONE_RISE_EARLY, 0.0)
-        pool.growing, pool.unresolved = pool.growing - over, pool.unresolved + over
+        _hold(pool, th.ONE_RISE_EARLY)
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
     if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
@@ -820,8 +783,8 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     rests = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
     if rests and row.end_level <= (1 + th.MATERIAL_SHARE) * max(rests):
         # It comes up to where a life before it rested: that is a bound, until it is passed.
-        over = max(answer.growing - th.ONE_RISE_EARLY, 0.0)
-        answer = replace(answer, growing=answer.growing - over, unresolved=answer.unresolved + over)
+        answer = replace(answer)
+        _hold(answer, th.ONE_RISE_EARLY)
     return answer, growing, judged
 
 
@@ -849,13 +812,13 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         return pools[0], 0, 0
     judged = [pool for pool, _ in lives]
     newest, life = max(lives, key=lambda one: one[1].start)
-    version, longest = life.version, max(map(_duration, judged))
+    version, longest = life.version, max(_longest(pool.opinions) for pool in judged)
     running = [pool for pool, life in lives if life.version == version]
     older = [pool for pool, life in lives if life.version != version]
     young: list[Opinion] = []
     # Lives that are killed stay short, however long their version has run: what it moved can be told.
     now, then = (running, older) if any(map(_was_killed, running)) else ([], [])
-    if older and max(_duration(pool) for pool in running) < th.SHORT * longest:
+    if older and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest:
         if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
         running, older = judged, []
@@ -874,12 +837,12 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
         together = th.INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
         chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
-        told = [pool for pool in running if _duration(pool) >= th.SHORT * longest or _was_killed(pool)]
+        told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
         worst = min(told, key=lambda pool: pool.bounded)
         bounded = min(worst.bounded, 1 - chance)
         # What is doubted although it grew stands at just that.
         rises = [pool for pool in running if pool.growing >= th.LIKELY]
-        main = max(rises or running, key=lambda pool: pool.growing if growing else _duration(pool))
+        main = max(rises or running, key=lambda pool: pool.growing if growing else _longest(pool.opinions))
         if not rises and worst.bounded < th.LIKELY:
             main = worst
         answer = replace(
@@ -895,7 +858,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         )
         followed = [pool.carried for pool in running if pool.carried is not None]
         if followed and all(followed) and not answer.masked:
-            _doubt_leak(answer)
+            _hold(answer, th.LIKELY)
     if older:
         now, then = running, older
     if then:
@@ -921,10 +884,6 @@ def _still_runs(pool: Pool, at: dt.datetime) -> bool:
     life = pool.opinions[-1].life
     scrape = life.seconds / max(life.samples - 1, 1)
     return life.ended == Ending.RUNNING and (at - life.end).total_seconds() <= th.SILENT_SCRAPES * scrape
-
-
-def _duration(pool: Pool) -> float:
-    return max((opinion.life.seconds for opinion in pool.opinions), default=0.0)
 
 
 def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
@@ -955,7 +914,7 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
 
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
     """What a profile says beside what was recorded."""
-    if reading.kind not in _DECIDES:
+    if reading.kind not in (HeapKind.GROWS, HeapKind.RESTS):
         return reading.kind
     recorded = max(judged.growth_per_day, 0.0) / _DAY_SECONDS if pool.bounded < th.CLEAN_FROM else 0.0
     if reading.kind == HeapKind.GROWS:

@@ -238,18 +238,12 @@ def _kept(last: dict[str, int | str | None]) -> str:
     return "purgeable_bytes" if last["dirty_bytes"] is None else "dirty_bytes"
 
 
-def _parts(last: dict[str, int | str | None]) -> list[int]:
-    """Give what is resident, or else taken from the system, kept, in gaps, in caches; unknown is none."""
-    caches = [last["thread_cache_bytes"], last["transfer_cache_bytes"]]
-    whole = last["mapped_bytes"] if last["resident_bytes"] is None else last["resident_bytes"]
-    known = [
-        amount if isinstance(amount, int) else 0 for amount in (whole, last[_kept(last)], last["fragmentation_bytes"])
-    ]
-    return [*known, sum(amount for amount in caches if isinstance(amount, int))]
-
-
 def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, str]:
-    whole, kept, gaps, cached = _parts(last)
+    # What is resident, or else taken from the system, kept, in gaps, in caches; unknown is none.
+    names = ("mapped_bytes" if last["resident_bytes"] is None else "resident_bytes", _kept(last), "fragmentation_bytes")
+    caches = ("thread_cache_bytes", "transfer_cache_bytes")
+    whole, kept, gaps, *both = (size if isinstance(size := last[name], int) else 0 for name in (*names, *caches))
+    cached = sum(both)
     allocator, live = last["allocator"] or "the allocator", last["allocated_bytes"]
     told = partial(_told, allocator=allocator)
     if not whole:
@@ -264,17 +258,13 @@ def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, 
         return told("in_use", live=memory(live), of=of)
     told = partial(told, most=memory(most), of=of, part=share(min(most / whole, 1)))
     if cached > max(kept, gaps):
-        caches = {cache: memory(last[f"{cache}_cache_bytes"] or 0) for cache in ("thread", "transfer")}  # type: ignore[arg-type]
-        return told("caches", **caches)
+        return told("caches", thread=memory(both[0]), transfer=memory(both[1]))
     if kept >= gaps:
-        return told("keeps", back=_give_back(allocator, f"about {memory(kept)} less"))
+        back = "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."
+        if (remedy := {"glibc": "glibc_trim", "jemalloc": "jemalloc_decay"}.get(str(allocator))) is not None:
+            back = Advice.of(remedy, back=f"about {memory(kept)} less", keep="").sentence
+        return told("keeps", back=back)
     where = ""
     if sizes.height and (sizes["fragmentation_bytes"][0] or 0) > gaps / 2:
         where = f", most of them between blocks of {sizes['size_bytes'][0]:,} bytes"
     return told("gaps", where=where)
-
-
-def _give_back(allocator: int | str, less: str) -> str:
-    if allocator in ("glibc", "jemalloc"):
-        return Advice.of("glibc_trim" if allocator == "glibc" else "jemalloc_decay", back=less, keep="").sentence
-    return "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."

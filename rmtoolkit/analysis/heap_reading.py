@@ -50,7 +50,10 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     growing = table.filter(reading=kind)
     moved = int(table["growth_bytes"].sum() or 0)
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
-    seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else _half(heap)
+    times = heap.timeline["time_seconds"].drop_nulls()
+    # The part after startup, where nothing grew in it.
+    half = float(times[-1] - times[0]) / 2 if len(times) > 1 and times[-1] > times[0] else None
+    seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else half
     total = int(growing["growth_bytes"].sum() or 0)
     return HeapReading(
         kind,
@@ -65,12 +68,6 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
         seconds=seconds,
         largest=most,
     )
-
-
-def _half(heap: HeapProfile) -> float | None:
-    """Length of the part after startup, where nothing grew in it."""
-    times = heap.timeline["time_seconds"].drop_nulls()
-    return float(times[-1] - times[0]) / 2 if len(times) > 1 and times[-1] > times[0] else None
 
 
 def place(row: Mapping[str, Any]) -> str:

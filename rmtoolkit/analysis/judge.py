@@ -102,6 +102,9 @@ def verdict_row(
     counts = [block.counts[container] for container in containers if container in block.counts]
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
+    # What cannot be told counts in part, and less beside rest; rest is the surer, the more samples show it.
+    said, surest = pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved * (1 - pool.bounded), th.SUREST[level]
+    least = min(th.REST_SURER * (1 - surest) + th.REST_SAMPLES / max(samples, 1), th.UNRESOLVED_LEAKS)
     row = records.VerdictRow(
         cluster=about.cluster,
         namespace=about.namespace,
@@ -109,7 +112,7 @@ def verdict_row(
         container=about.container,
         pods=len({block.about[container].pod or container for container in containers}),
         verdict=verdict,
-        leak_probability=_leak_probability(pool, th.SUREST[level], samples),
+        leak_probability=min(max(said, least), surest, pool.surest),
         pattern=pattern,
         also=also,
         cause=cause,
@@ -158,13 +161,6 @@ def verdict_row(
     row.explanation = f"{row.headline} {row.reason}"
     row.next_step = next(advise_on(row)).sentence
     return row, line
-
-
-def _leak_probability(pool: Pool, surest: float, samples: int) -> float:
-    """Count what cannot be told in part, and less beside rest; rest is the surer, the more samples show it."""
-    said = pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved * (1 - pool.bounded)
-    least = min(th.REST_SURER * (1 - surest) + th.REST_SAMPLES / max(samples, 1), th.UNRESOLVED_LEAKS)
-    return min(max(said, least), surest, pool.surest)
 
 
 def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
@@ -473,8 +469,6 @@ FORECAST: Final = pl.Schema(
 
 
 class TimeToLimit(Struct, frozen=True):
-    """When a container reaches its limit."""
-
     outlook: Outlook
     #: Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open upper end is
     #: None.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
-
-
-#: Bins on each side that a burst is compared with: this many, or this share of all.
-_NEIGHBOURS: Final = 5
-_NEIGHBOUR_SHARE: Final = 8
 
 
 def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
@@ -79,7 +74,6 @@ def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
 
 
 def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
-    """Measure how evenly bursts come, and how often."""
     rhythm, period = np.full(len(begun), np.inf), np.zeros(len(begun))
     for row in np.flatnonzero(begun.sum(axis=1) >= th.TEETH):
         between = np.diff(np.flatnonzero(begun[row])).tolist()
@@ -96,7 +90,7 @@ def _median(values: Iterable[float]) -> float:
 
 def _without_spikes(mean: Array) -> Array:
     """Take out upward spikes that their neighbours do not share: they are bursts, not a trend."""
-    reach = max(_NEIGHBOURS, mean.shape[1] // _NEIGHBOUR_SHARE)
+    reach = max(5, mean.shape[1] // 8)
     padded = np.pad(mean, ((0, 0), (reach, reach)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
     middle = np.median(windows, axis=2)
@@ -256,7 +250,7 @@ _CENTRED: Final = 1000
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
 
-class Envelope(Struct, frozen=True):
+class Envelope(NamedTuple):
     """Signals in equal bins of their life's time: a row per life and signal."""
 
     #: `life_row` (row of the lives table), `signal`, `samples`, `filled` (share of bins with a sample).
@@ -272,10 +266,9 @@ class Envelope(Struct, frozen=True):
 
 
 def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]) -> list[Envelope]:
-    """Bin the signals of all lives in one pass."""
     finest = WIDTHS[0]
     bins = _bins(samples, lives, finest)
-    found: dict[int, list[tuple[pl.DataFrame, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]]] = {}
+    found: dict[int, list[Envelope]] = {}
     for name in signals:
         grids = _reduce(samples[name], bins, (lives.height, finest))
         counts = grids["count"].sum(axis=1)
@@ -302,19 +295,12 @@ def envelopes(samples: pl.DataFrame, lives: pl.DataFrame, signals: Sequence[str]
                     "filled": filled.mean(axis=1),
                 }
             )
-            found.setdefault(width, []).append((rows, mean, _bridge(low), _bridge(high)))
-    return [
-        Envelope(
-            pl.concat([part[0] for part in parts]),
-            *(np.concatenate([part[index] for part in parts]) for index in (1, 2, 3)),
-        )
-        for parts in found.values()
-    ]
+            found.setdefault(width, []).append(Envelope(rows, mean, _bridge(low), _bridge(high)))
+    columns = (tuple(zip(*parts, strict=True)) for parts in found.values())
+    return [Envelope(pl.concat(rows), *map(np.concatenate, grids)) for rows, *grids in columns]
 
 
 class _Bins(Struct, frozen=True):
-    """Stretches of samples that fall into one bin."""
-
     first: NDArray[np.int64]
     length: NDArray[np.int64]
     place: NDArray[np.int64]
@@ -659,7 +645,7 @@ FRESH: Final = 3
 _CHUNK_ROWS: Final = 150
 
 
-class Fit(Struct, frozen=True):
+class Fit(NamedTuple):
     """What the competition says about each row; all arrays have one entry a row."""
 
     #: Probabilities of the three kinds; they sum to 1.
@@ -688,8 +674,6 @@ class Fit(Struct, frozen=True):
 
 
 class Given(NamedTuple):
-    """What is known of the rows that are fitted, beside their values."""
-
     level: Array
     headroom: Array
     filled: Array
@@ -701,7 +685,6 @@ class Given(NamedTuple):
 
 
 def compete(values: Array, given: Given) -> Fit:
-    """Fit every shape to every row and weigh them."""
     rows = len(values)
     meter = np.sqrt((th.NOISE_SHARE * np.abs(given.level)) ** 2 + given.grain**2 / 12 + 1.0)
     rho, cost = np.zeros(rows), np.zeros(rows)
@@ -717,9 +700,7 @@ def compete(values: Array, given: Given) -> Fit:
     if not parts:
         return _compete(values, 0.0, cost, meter, given)
     order = np.argsort(np.concatenate([cut for cut, _ in parts]))
-    return Fit(
-        **{name: np.concatenate([getattr(part, name) for _, part in parts])[order] for name in Fit.__struct_fields__}
-    )
+    return Fit(*(np.concatenate(columns)[order] for columns in zip(*(part for _, part in parts), strict=True)))
 
 
 def _project(values: Array, shapes: Bank, rho: float) -> tuple[Array, Array, Array]:
@@ -992,7 +973,6 @@ def fit_rows(
     """Fit rows: floors of teeth on fewer bins, and without their cycle or over the work done where that says more."""
     over, values = values, values.copy()
     place = np.flatnonzero(fitted)
-    names = Fit.__struct_fields__
 
     def fit_to(rows: NDArray[np.int64], curves: Array, **other: Array) -> Fit:
         return compete(curves, given.at(rows)._replace(**other))
@@ -1002,8 +982,8 @@ def fit_rows(
 
     def replace(rows: NDArray[np.int64], better: Fit, wins: NDArray[np.bool_] | slice = slice(None)) -> None:
         where = np.searchsorted(place, rows[wins])
-        for name in names:
-            getattr(fit, name)[where] = getattr(better, name)[wins]
+        for mine, theirs in zip(fit, better, strict=True):
+            mine[where] = theirs[wins]
 
     bins = values.shape[1]
     troubled, flattened = _without_start(values[place], fit.fitted, fit.unresolved)
@@ -1022,7 +1002,7 @@ def fit_rows(
             found = fit_to(rows, thin, filled=np.minimum(given.filled[rows], teeth[rows] / width))
             whole, few = np.linspace(0, 1, bins), np.linspace(0, 1, width)
             curves = np.array([np.interp(whole, few, line) for line in found.fitted])
-            replace(rows, structs.replace(found, fitted=curves))
+            replace(rows, found._replace(fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < th.TEETH))
     meter = th.NOISE_SHARE * np.abs(given.level[rows])
     rest, share = remove(values[rows], meter)
@@ -1055,7 +1035,7 @@ def _over_work(values: Array, work: Array, given: Given) -> tuple[Array, Fit]:
     over = np.array([np.interp(index, line, mine) for line, mine in zip(done, values, strict=True)])
     found = compete(over, given)
     curves = np.array([np.interp(line, index, mine) for line, mine in zip(done, found.fitted, strict=True)])
-    return over, structs.replace(found, fitted=curves)
+    return over, found._replace(fitted=curves)
 
 
 def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:

@@ -10,7 +10,17 @@ from msgspec import Struct
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import remedies
 from rmtoolkit.analysis.models import Family
-from rmtoolkit.analysis.records import Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow, rejected
+from rmtoolkit.analysis.records import (
+    REJECTED,
+    Advice,
+    Evidence,
+    Layer,
+    OpenKind,
+    Statistic,
+    Unit,
+    VerdictRow,
+    rejected,
+)
 from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG
 from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory
@@ -24,8 +34,7 @@ if TYPE_CHECKING:
     Remedy = Callable[[VerdictRow], Iterator[Advice]]
 
 
-def release(row: VerdictRow) -> Iterator[Advice]:
-    """Pages that were freed and kept."""
+def _release(row: VerdictRow) -> Iterator[Advice]:
     evidence = row.by_statistic
     found = evidence.get(Statistic.KEPT, evidence.get(Statistic.SLACK))
     back = f"about {memory(found.estimate)} less" if found is not None and found.estimate else "less memory kept"
@@ -43,30 +52,29 @@ def release(row: VerdictRow) -> Iterator[Advice]:
         yield Advice.of("jemalloc_arenas")
 
 
-def close_gaps(row: VerdictRow) -> Iterator[Advice]:
+def _close_gaps(row: VerdictRow) -> Iterator[Advice]:
     """Gaps between live blocks: no decay returns a page that a single block holds."""
     found = row.by_statistic.get(Statistic.SLACK)
     known = found is not None and found.estimate
-    gaps = f"up to {memory(found.estimate)} of gaps could close" if found and known else "the gaps could close"
-    yield Advice.of("close_gaps", gaps=gaps)
+    yield Advice.of(
+        "close_gaps", gaps=f"up to {memory(known)} of gaps could close" if known else "the gaps could close"
+    )
     yield from map(Advice.of, ("jemalloc_arenas", "huge_pages", "musl"))
 
 
-def watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
+def _watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
     """Page cache: the kernel takes it back."""
     cache = row.by_statistic.get(Statistic.CACHE)
     yield Advice.of("watch_anonymous", amount=f" ({memory(cache.estimate)})" if cache is not None else "")
 
 
-def spread_startup(row: VerdictRow) -> Iterator[Advice]:
-    """A startup that needs more than running does."""
+def _spread_startup(row: VerdictRow) -> Iterator[Advice]:
     startup, settled = row.startup_peak_bytes, row.settled_bytes
     if startup and settled and startup > settled and not (row.pattern == Pattern.BURST and _far_below(row)):
         yield Advice.of("spread_startup", amount=memory(startup - settled))
 
 
-def stream(row: VerdictRow) -> Iterator[Advice]:
-    """A burst that the limit must hold."""
+def _stream(row: VerdictRow) -> Iterator[Advice]:
     if row.peak_bytes and row.settled_bytes and not _far_below(row):
         yield Advice.of("stream", amount=memory(row.peak_bytes - row.settled_bytes))
 
@@ -76,7 +84,6 @@ def _far_below(row: VerdictRow) -> bool:
     return bool(row.limit_bytes and row.peak_bytes and row.peak_bytes < th.CLOSE_TO_LIMIT * row.limit_bytes)
 
 
-_FLAT: Final = "is flat"
 _FLOOR: Final = "has a flat floor"
 _LEVELS_OFF: Final = "levels off"
 _ALL: Final = frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
@@ -88,7 +95,7 @@ class PatternEntry(Struct, frozen=True):
     #: The end of the headline: "it does not leak: ...".
     headline: Clause
     #: The reason's verb: what the judged signal does.
-    reason: str = _FLAT
+    reason: str = "is flat"
     #: Advice on what the memory is made of, and on what comes and goes: that after what there is to do about the limit.
     remedy: Remedy | None = None
     peak_remedy: Remedy | None = None
@@ -114,64 +121,58 @@ def _entry(pattern: Pattern) -> PatternEntry:
     """Give the row of a pattern; mypy and the import both fail where one has none."""
     match pattern:
         case Pattern.PLATEAU:
-            return PatternEntry(_stays, beside_leak=False, hides=_ALL)
+            return PatternEntry(_at_level("stays at {}"), beside_leak=False, hides=_ALL)
         case Pattern.WARM_UP:
             return PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=_ALL)
         case Pattern.STARTUP_SPIKE:
             return PatternEntry(
                 _starts,
                 reason=_LEVELS_OFF,
-                peak_remedy=spread_startup,
+                peak_remedy=_spread_startup,
                 remedy_beside=True,
                 peak="startup peak",
                 hides=_ALL - {Layer.CACHE},
             )
         case Pattern.STEP:
-            return PatternEntry(_stepped, reason=_LEVELS_OFF, hides=_ALL)
+            clause = _at_level("moved to {} in one step and stays there")
+            return PatternEntry(clause, reason=_LEVELS_OFF, hides=_ALL)
         case Pattern.PERIODIC:
             return PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
         case Pattern.SAWTOOTH:
             return PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
         case Pattern.BURST:
             clause = _between("has bursts")
-            return PatternEntry(clause, reason=_FLOOR, peak_remedy=stream, hides=_ALL - {Layer.SLACK})
+            return PatternEntry(clause, reason=_FLOOR, peak_remedy=_stream, hides=_ALL - {Layer.SLACK})
         case Pattern.RETENTION:
-            return PatternEntry(_keeps, remedy=release, remedy_beside=True, threads_matter=True, made_around=True)
+            return PatternEntry(_keeps, remedy=_release, remedy_beside=True, threads_matter=True, made_around=True)
         case Pattern.FRAGMENTATION:
             clause = _part(Layer.SLACK, "are gaps between live blocks")
-            return PatternEntry(clause, remedy=close_gaps, threads_matter=True, made_around=True)
+            return PatternEntry(clause, remedy=_close_gaps, threads_matter=True, made_around=True)
         case Pattern.PAGE_CACHE:
-            clause, remedy = _part(Layer.CACHE, "is page cache the kernel can take back"), watch_anonymous
+            clause, remedy = _part(Layer.CACHE, "is page cache the kernel can take back"), _watch_anonymous
             return PatternEntry(clause, remedy=remedy, peak=None, caches_bounded=False, made_around=True)
         case Pattern.THREAD_GROWTH:
-            return PatternEntry(_grew_with_threads, threads_matter=True, beside_leak=False)
+            clause = _at_level("grew with its threads and stays at {}")
+            return PatternEntry(clause, threads_matter=True, beside_leak=False)
         case Pattern.AT_LIMIT:
-            return PatternEntry(_stays, named_while_open=True, hides=frozenset({Layer.CACHE}))
+            return PatternEntry(_at_level("stays at {}"), named_while_open=True, hides=frozenset({Layer.CACHE}))
         case Pattern.UNEXPLAINED_GROWTH:
-            return PatternEntry(_stays, beside_leak=False)
+            return PatternEntry(_at_level("stays at {}"), beside_leak=False)
         case Pattern.INSUFFICIENT_DATA:
-            return PatternEntry(_stays, named_while_open=True)
+            return PatternEntry(_at_level("stays at {}"), named_while_open=True)
         case Pattern.LEAK:
-            return PatternEntry(_stays, beside_leak=False)
+            return PatternEntry(_at_level("stays at {}"), beside_leak=False)
         case _:
             assert_never(pattern)
 
 
-def _stays(row: VerdictRow, _: Opinion) -> str:
-    return f"it stays at {memory(row.settled_bytes)}"
+def _at_level(what: str) -> Clause:
+    return lambda row, _: f"it {what.format(memory(row.settled_bytes))}"
 
 
 def _starts(row: VerdictRow, _: Opinion) -> str:
     starting = memory(row.startup_peak_bytes or row.peak_bytes)
     return f"starting needs {starting}, running needs {memory(row.settled_bytes)}"
-
-
-def _stepped(row: VerdictRow, _: Opinion) -> str:
-    return f"it moved to {memory(row.settled_bytes)} in one step and stays there"
-
-
-def _grew_with_threads(row: VerdictRow, _: Opinion) -> str:
-    return f"it grew with its threads and stays at {memory(row.settled_bytes)}"
 
 
 def _warmed_up(row: VerdictRow, main: Opinion) -> str:
@@ -181,7 +182,6 @@ def _warmed_up(row: VerdictRow, main: Opinion) -> str:
 
 
 def _between(verb: str) -> Clause:
-
     def clause(_: VerdictRow, main: Opinion) -> str:
         reading = main.reading
         whole = main.footprint or reading
@@ -207,8 +207,6 @@ def _part(layer: Layer, what: str) -> Clause:
 
 
 class Held(Struct, frozen=True):
-    """One kind of thing that is held."""
-
     signal: Signal
     cause: Cause
     #: How one of them is called, and several.
@@ -239,7 +237,6 @@ _GROWS_WITH: Final = {
 
 
 def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], Cause | None]:
-    """Name what explains most of the memory at the end of the window."""
     main = pool.main
     if main is None or main.reading is None:
         return Pattern.INSUFFICIENT_DATA, [], None
@@ -296,13 +293,8 @@ def allocator_moved(pool: Pool) -> bool:
 def _burst_before(pool: Pool, main: Opinion) -> bool:
     """Whether another life of the same level had a burst, which may have ended it."""
     level = main.footprint.settled if main.footprint is not None else 0.0
-    for opinion in pool.opinions:
-        whole = opinion.footprint
-        if whole is None or opinion is main:
-            continue
-        if whole.late_peak >= th.BURST_RATIO * level and whole.middle_level < th.JUMP_RATIO * level:
-            return True
-    return False
+    others = (whole for one in pool.opinions if one is not main and (whole := one.footprint) is not None)
+    return any(one.late_peak >= th.BURST_RATIO * level and one.middle_level < th.JUMP_RATIO * level for one in others)
 
 
 def stack_of_a_thread(main: Opinion) -> float | None:
@@ -335,7 +327,6 @@ def name_held(main: Opinion) -> Held | None:
 
 
 def rises(main: Opinion) -> bool:
-    """Whether the judged signal has risen by more than matters."""
     row = main.reading
     return row is not None and row.end_level - row.early_level >= th.MATERIAL_SHARE * row.settled
 
@@ -363,22 +354,30 @@ def explains(main: Opinion, held: Held) -> bool:
     return abs(level.half_way - row.half_way) <= th.HELD_TOGETHER
 
 
-def leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+def _leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
     else:
         yield from _on_heap(evidence)
-        yield from advise_held(row, evidence)
+        yield from _advise_held(row, evidence)
         if Statistic.HEAP_SUSPECT not in evidence:
             yield from _profile(row, evidence)
         if row.cause not in BY_CAUSE:
             yield from _usual_suspects(row, evidence)
-    yield from _where(evidence)
-    yield from _time(row)
+    pods, since = evidence.get(Statistic.PODS_GROWING), evidence.get(Statistic.SINCE_VERSION)
+    if since is not None:
+        yield Advice.of("roll_back", version=printable(since.value))
+    if pods is not None and pods.estimate == 1 and "only" in pods.text:
+        yield Advice.of("look_at_pod")
+    # What a higher limit buys: time, not a cure.
+    growth, limit, left = row.growth_bytes_per_day, row.limit_bytes, row.hours_to_limit
+    if growth and growth > 0 and limit and left is not None:
+        more = _steps(limit / 2)
+        then = hours(left + more / growth * 24)
+        yield Advice.of("survive", limit=math.ceil((limit + more) / MI), then=then, now=hours(left))
 
 
-def advise_held(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """Advise how to find what is held, and how to bound it."""
+def _advise_held(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     held = BY_CAUSE.get(row.cause) if row.cause is not None else None
     if held is None:
         return
@@ -422,7 +421,7 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     kept = evidence.get(Statistic.KEPT)
     if row.cause != Cause.HEAP and not (row.cause in BY_CAUSE and row.signal == Signal.ALLOCATED):
-        if not any(piece.rejects for piece in evidence.values()):
+        if not any(statistic.startswith(REJECTED) for statistic in evidence):
             yield Advice.of("export_live_heap")
         yield Advice.of("trace")
     else:
@@ -442,29 +441,12 @@ def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterat
         yield Advice.of("count_series")
 
 
-def _where(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    pods, since = evidence.get(Statistic.PODS_GROWING), evidence.get(Statistic.SINCE_VERSION)
-    if since is not None:
-        yield Advice.of("roll_back", version=printable(since.value))
-    if pods is not None and pods.estimate == 1 and "only" in pods.text:
-        yield Advice.of("look_at_pod")
-
-
-def _time(row: VerdictRow) -> Iterator[Advice]:
-    """What a higher limit buys: time, not a cure."""
-    growth, limit, left = row.growth_bytes_per_day, row.limit_bytes, row.hours_to_limit
-    if growth and growth > 0 and limit and left is not None:
-        more = _steps(limit / 2)
-        then = hours(left + more / growth * 24)
-        yield Advice.of("survive", limit=math.ceil((limit + more) / MI), then=then, now=hours(left))
-
-
 def _steps(size: float) -> int:
     """Whole steps of 16 Mi, as people write limits."""
     return math.ceil(size / (16 * MI)) * 16 * MI
 
 
-def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
+def _open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Advise what would settle an open verdict: the price list, the surest first."""
     kind = next((kind for kind in OpenKind if kind.statistic in evidence), OpenKind.TOO_FEW)
     piece = evidence.get(kind.statistic)
@@ -473,7 +455,7 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
     elif kind == OpenKind.AT_LIMIT:
         yield _raise(row, 4, "the memory follows the limit if it is held down, and stays if that was all it needs")
     elif kind == OpenKind.SHMEM and row.cause != Cause.TMPFS:
-        yield files_in_memory(evidence.get(Statistic.SHMEM))
+        yield _files_in_memory(evidence.get(Statistic.SHMEM))
     elif kind == OpenKind.HEAP_RESTS:
         yield from _on_heap(evidence)
     elif kind != OpenKind.KERNEL or row.cause != Cause.SOCKETS:
@@ -482,11 +464,13 @@ def open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[
         yield _wait(piece, kind, gauge=Statistic.NO_LIVE_HEAP in evidence)
     elif kind in _NOT_SEEN and kind != OpenKind.KILLED:
         yield Advice.of("fix_query" if kind == OpenKind.REJECTED else "record_longer")
-    yield from advise_held(row, evidence)
+    yield from _advise_held(row, evidence)
     yield from _other_allocator(evidence)
     if kind != OpenKind.HEAP_RESTS:
         yield from _on_heap(evidence)
-    yield from _missing(evidence, kind)
+    for statistic, (name, needless) in _MISSING.items():
+        if statistic in evidence and kind not in needless:
+            yield Advice.of(name)
 
 
 def _wait(piece: Evidence, kind: OpenKind, *, gauge: bool) -> Advice:
@@ -516,23 +500,17 @@ _SETTLES: Final = {
 }
 #: Another signal would be seen no better.
 _NOT_SEEN: Final = (OpenKind.TOO_FEW, OpenKind.REJECTED, OpenKind.KILLED)
+#: Signals that the source does not give, and that would settle it sooner; but for some questions.
+_MISSING: Final = {
+    Statistic.NO_LIVE_HEAP: ("add_live_heap", _NOT_SEEN),
+    Statistic.NO_RESTARTS: ("add_restarts", (OpenKind.RESTARTS_UNKNOWN,)),
+    Statistic.NO_WORK: ("add_work", _NOT_SEEN),
+    Statistic.NO_LIMIT: ("add_limit", ()),
+}
 
 
-def _missing(evidence: Mapping[str, Evidence], kind: OpenKind) -> Iterator[Advice]:
-    """Signals that the source does not give, and that would settle it sooner."""
-    if Statistic.NO_LIVE_HEAP in evidence and kind not in _NOT_SEEN:
-        yield Advice.of("add_live_heap")
-    if Statistic.NO_RESTARTS in evidence and kind != OpenKind.RESTARTS_UNKNOWN:
-        yield Advice.of("add_restarts")
-    if Statistic.NO_WORK in evidence and kind not in _NOT_SEEN:
-        yield Advice.of("add_work")
-    if Statistic.NO_LIMIT in evidence:
-        yield Advice.of("add_limit")
-
-
-def files_in_memory(found: Evidence | None) -> Advice:
-    known = found is not None and found.estimate is not None
-    amount = memory(found.estimate) if found is not None and known else "files"
+def _files_in_memory(found: Evidence | None) -> Advice:
+    amount = memory(found.estimate) if found is not None and found.estimate is not None else "files"
     return Advice.of("list_files", amount=amount, bound="; bound it with emptyDir.sizeLimit")
 
 
@@ -569,9 +547,9 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
         yield from _mend(evidence)
     yield from remedies(row)
     if row.verdict == Verdict.LEAK:
-        yield from leak(row, evidence)
+        yield from _leak(row, evidence)
     elif row.verdict == Verdict.INCONCLUSIVE:
-        yield from open_verdict(row, evidence)
+        yield from _open_verdict(row, evidence)
     else:
         yield from _not_leak(row, evidence)
     files = evidence.get(Statistic.SHMEM)
@@ -581,13 +559,12 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
         and row.cause != Cause.TMPFS
         and OpenKind.SHMEM.statistic not in evidence
     ):
-        yield files_in_memory(files)
+        yield _files_in_memory(files)
     if not needed:
         yield from _mend(evidence)
 
 
 def _mend(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """Exporters that are broken, the way to mend each."""
     for check, name in _MENDING.items():
         if check in evidence:
             yield Advice.of(name, check)
@@ -612,7 +589,6 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
 
 
 def _other_allocator(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """What to do about an allocator that a release changed."""
     if (moved := evidence.get(Statistic.MOVED_AROUND)) is not None:
         yield Advice.of("compare_allocators", amount=memory(moved.estimate))
 
@@ -633,7 +609,3 @@ def _room(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]
     elif (row.oom_probability_7d or 0.0) > th.RISKY and (watched := evidence.get(Statistic.GROWTH)) is not None:
         floor = rate(row.detection_floor_bytes_per_day, digits=2)
         yield Advice.of("watch_longer", span=hours(watched.hours), floor=floor)
-
-
-def next_step(row: VerdictRow) -> str:
-    return next(advise_on(row)).sentence

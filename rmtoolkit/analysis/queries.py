@@ -31,7 +31,6 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WEEK_SECONDS: Final = 604_800
 _SHORTEST_SECONDS: Final = 300
-_LAST_CONTROL: Final = 0x20
 _DAY_SECONDS: Final = 86_400
 #: Between the two lows that an alert compares: a day, as nights differ from days; of short histories a third.
 _LAG_SECONDS: Final = (3_600, _DAY_SECONDS)
@@ -69,7 +68,7 @@ def quoted(text: str) -> str:
     for letter in _SURROGATE.sub("\ufffd", text):
         if letter in _ESCAPES:
             written.append(_ESCAPES[letter])
-        elif ord(letter) < _LAST_CONTROL or ord(letter) == 0x7F:
+        elif ord(letter) < 0x20 or ord(letter) == 0x7F:
             written.append(f"\\x{ord(letter):02x}")
         else:
             # Prometheus takes the mark of a broken character for one, unless it is escaped.
@@ -93,7 +92,10 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
         yield Query(f"{word[:1].upper()}{word[1:]}, which the verdict rests on", shown)
         yield Query(f"Growth of it, bytes a day over {window}", f"deriv({shown}[{window}]) * 86400")
     if names.in_kubernetes:
-        yield Query("Working set as a share of the limit", _share_of_limit(names))
+        by = "max by (namespace, pod, container)"
+        limit = "kube_pod_container_resource_limits" + names.pods('resource="memory"')
+        share = f"{by} ({names.signal(Signal.WORKING_SET)}) / {by} ({limit})"
+        yield Query("Working set as a share of the limit", share)
         restarts = f"kube_pod_container_status_restarts_total{names.pods()}"
         yield Query("Restarts within a week", f"increase({restarts}[7d])")
         reason = "kube_pod_container_status_last_terminated_reason" + names.pods('reason="OOMKilled"')
@@ -119,12 +121,6 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
         yield Query("What the kernel holds for the container", names.signal(Signal.KERNEL))
     if {Statistic.CACHE, Statistic.SHMEM} & evidence.keys():
         yield Query("Page cache, files in memory included", names.signal(Signal.FILE))
-
-
-def _share_of_limit(names: _Names) -> str:
-    by = "max by (namespace, pod, container)"
-    limit = "kube_pod_container_resource_limits" + names.pods('resource="memory"')
-    return f"{by} ({names.signal(Signal.WORKING_SET)}) / {by} ({limit})"
 
 
 def alerts(stored: Mapping[str, object]) -> Iterator[Alert]:

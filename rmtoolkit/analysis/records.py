@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from enum import StrEnum
 from operator import attrgetter
@@ -14,9 +13,10 @@ from msgspec import Struct, structs
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
-from rmtoolkit.text import filled, hours, moment, texts
+from rmtoolkit.text import filled, texts
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
@@ -111,11 +111,11 @@ class Statistic(StrEnum):
     HEAP_BLIND = "heap_blind"
 
 
-_REJECTED: Final = "rejected_"
+REJECTED: Final = "rejected_"
 
 
 def rejected(check: str) -> str:
-    return _REJECTED + check
+    return REJECTED + check
 
 
 class Evidence(Struct, frozen=True):
@@ -174,10 +174,6 @@ class Evidence(Struct, frozen=True):
     @property
     def hours(self) -> float:
         return (self.end - self.start).total_seconds() / 3600 if self.start and self.end else 0.0
-
-    @property
-    def rejects(self) -> bool:
-        return self.statistic.startswith(_REJECTED)
 
 
 class Ahead(Struct, frozen=True):
@@ -585,8 +581,6 @@ _PAGE_BYTES: Final = 4096
 _LIFE: Final = Life.__struct_fields__
 _LEVEL: Final = Level.__struct_fields__
 _READING: Final = Reading.__struct_fields__
-_FAMILIES: Final = {str(family): family for family in Family}
-_SIGNALS: Final = {str(signal): signal for signal in Signal}
 
 
 def lives_of(table: pl.DataFrame) -> Iterator[Life]:
@@ -603,11 +597,11 @@ def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], d
     growing = _READING.index("growing")
     for number, *row in table.select("life_row", *_READING).iter_rows():
         readings, levels = found.setdefault(number, ({}, {}))
-        name = row[signal] = _SIGNALS[row[signal]]
+        name = row[signal] = Signal(row[signal])
         if row[growing] is None:
             levels[name] = Level(*row[: len(_LEVEL)])
             continue
-        row[family], row[bounded] = _FAMILIES[row[family]], _FAMILIES[row[bounded]]
+        row[family], row[bounded] = Family(row[family]), Family(row[bounded])
         readings[name] = levels[name] = Reading(*row)
     return found
 
@@ -792,10 +786,3 @@ class Open(Struct, frozen=True):
     why: str
     #: When the same data, longer, decides; None where waiting does not help.
     until: dt.datetime | None
-
-    def wait(self, since: dt.datetime) -> str:
-        if self.until is None:
-            return ""
-        span = self.until - since
-        when = moment(self.until, seconds=span < dt.timedelta(minutes=10))
-        return f"{when} UTC ({hours(span.total_seconds() / 3600)} more)"

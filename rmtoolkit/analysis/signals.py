@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -67,8 +66,8 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         moved = _nearest(known, falls, cadence).with_columns(
             moves=(pl.col("apart_seconds") <= reach).fill_null(value=False)
         )
-        moved = moved.with_columns(moves=pl.col("moves") & _still_shown(moved, samples))
-        known = moved.select("container_id", time=pl.when("moves").then("nearest").otherwise("time"))
+        moves = pl.col("moves") & _still_shown(moved, samples)
+        known = moved.select("container_id", time=pl.when(moves).then("nearest").otherwise("time"))
     # A deep fall across a stretch without samples is a new process too.
     silent = (
         falls.join(cadence, on="container_id", how="left")
@@ -76,8 +75,11 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         .select("container_id", "time")
     )
     known = known.select("container_id", "time")
-    found = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)])
-    seen = _apart(found, known, cadence, reach)
+    seen = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)])
+    if seen.height and known.height:
+        # What is just another sign of a known restart is left out.
+        far = pl.col("nearest").is_null() | (pl.col("apart_seconds") > reach)
+        seen = _nearest(seen, known, cadence).filter(far).select("container_id", "time")
     return pl.concat([known, seen]).unique().sort("container_id", "time")
 
 
@@ -147,14 +149,6 @@ def _unseen(marked: pl.DataFrame, present: pl.LazyFrame, cadence: pl.DataFrame) 
     )
 
 
-def _apart(seen: pl.DataFrame, known: pl.DataFrame, cadence: pl.DataFrame, reach: pl.Expr) -> pl.DataFrame:
-    """Keep what is not just another sign of a known restart."""
-    if not seen.height or not known.height:
-        return seen
-    far = pl.col("nearest").is_null() | (pl.col("apart_seconds") > reach)
-    return _nearest(seen, known, cadence).filter(far).select("container_id", "time")
-
-
 def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
     apart = (pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs() / 1000
     return (
@@ -170,9 +164,6 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
         .with_columns(apart_seconds=apart)
     )
 
-
-#: Stands in an event's detail between what was and what is.
-_ARROW: Final = " → "
 
 #: How a life ended, the most telling first.
 ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Ending.GAP, Ending.RUNNING))
@@ -322,12 +313,17 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         changes = recording.events.filter((pl.col("kind") == kind) & pl.col(value).is_not_null())
         if not changes.height:
             continue
+        after, before = pl.col(value), pl.lit(None, pl.Int64)
+        if kind == "release":
+            # A detail reads ``a → b`` or only ``b``.
+            parts = after.str.split(" → ")
+            after, before = parts.list.last(), pl.when(parts.list.len() > 1).then(parts.list.first()).first()
         # Before the first change the value is unknown, unless the change says it: then the later one is used.
-        first = changes.group_by("container_id").agg(before=_before(value), changed=pl.lit(value=True))
+        first = changes.group_by("container_id").agg(before=before, changed=pl.lit(value=True))
         table = (
             table.sort("end")
             .join_asof(
-                changes.select("container_id", end="time", then=_after(value)).sort("end"),
+                changes.select("container_id", end="time", then=after).sort("end"),
                 on="end",
                 by="container_id",
                 check_sortedness=False,
@@ -338,18 +334,6 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
             .drop("then", "before", "changed")
         )
     return table
-
-
-def _after(column: str) -> pl.Expr:
-    """What a change says holds after it: a detail reads ``a → b`` or only ``b``."""
-    return pl.col(column).str.split(_ARROW).list.last() if column == "detail" else pl.col(column)
-
-
-def _before(column: str) -> pl.Expr:
-    first = pl.col(column).first()
-    if column != "detail":
-        return first.filter(pl.lit(value=False)).first()
-    return pl.when(first.str.contains(_ARROW, literal=True)).then(first.str.split(_ARROW).list.first())
 
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
@@ -429,18 +413,6 @@ def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _work_done(envelope: Envelope, rows: pl.DataFrame) -> Array:
-    """Give the work counter of each row's life; zeros where there is none."""
-    done = np.zeros_like(envelope.mean)
-    for row in np.flatnonzero(rows["signal"] == "work_total"):
-        done[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
-    return np.maximum.accumulate(done, axis=1)
-
-
-#: Shares of the last bin's load that memory still feels: delays that are tried.
-_DELAYS: Final = (0.0, 0.5, 0.8)
-
-
 def without_load(
     envelope: Envelope, rows: pl.DataFrame, values: Array, fitted: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
@@ -470,8 +442,10 @@ def without_load(
 def _explained(y: Array, load: Array, u: Array) -> tuple[Array, float]:
     """One row without what follows the load, and the share of its movement that this is."""
     best, rest = 0.0, y
-    for smoothing in _DELAYS:
-        felt = _smooth(load, smoothing)
+    # Shares of the last bin's load that memory still feels.
+    for smoothing in (0.0, 0.5, 0.8):
+        # An exponential moving average: memory follows the load with a delay.
+        felt = pl.Series(load).ewm_mean(alpha=1 - smoothing, adjust=False).to_numpy()
         felt = (felt - felt.mean()) / max(float(felt.std()), 1e-12)
         with_trend = np.column_stack([np.ones_like(u), u, felt])
         base = with_trend[:, :2] if abs(float(np.corrcoef(felt, u)[0, 1])) < th.LOAD_TRENDS else with_trend[:, :1]
@@ -499,17 +473,6 @@ def _follows(without: Array, y: Array) -> bool:
         return found
 
     return bool((moves(without) <= 2 * moves(y)).all())
-
-
-def _smooth(load: Array, keep: float) -> Array:
-    """Exponential moving average: memory follows the load with a delay."""
-    if not keep:
-        return load
-    felt = np.empty_like(load)
-    felt[0] = load[0]
-    for index in range(1, len(load)):
-        felt[index] = keep * felt[index - 1] + (1 - keep) * load[index]
-    return felt
 
 
 def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Array) -> tuple[dict[str, Array], Array]:
@@ -650,9 +613,6 @@ _FROM_FIT: Final = ("growing", "bounded", "unresolved", "fresh", "onset", "noise
 #: Families with a step: what comes before and after it says nothing about a bend.
 _STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == models.Family.PULSE]
 _DAY_SECONDS: Final = 86_400
-#: Places in the window, 0 to 1: the early part, and where the start-up is surely over.
-_EARLY: Final = 0.2
-_AFTER_START: Final = 0.25
 
 
 class Readings(Struct, frozen=True):
@@ -687,7 +647,9 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
         tables.append(table)
         curves.extend(fitted)
     if not tables:
-        return Readings(_read_width(Envelope(_no_rows(), *(np.zeros((0, 24)),) * 3), lives, whole, 0)[0], ())
+        schema = {"life_row": pl.UInt32, "signal": pl.String, "samples": pl.Int64, "filled": pl.Float64}
+        nothing = Envelope(pl.DataFrame(schema=schema), *(np.zeros((0, 24)),) * 3)
+        return Readings(_read_width(nothing, lives, whole, 0)[0], ())
     if whole != "footprint_bytes":
         tables += [
             part.filter(pl.col("signal") == whole).with_columns(signal=pl.lit("footprint_bytes")) for part in tables
@@ -710,10 +672,6 @@ def _with_swap(samples: pl.DataFrame) -> pl.DataFrame:
             for name in ("working_set_bytes", "usage_bytes")
         ),
     )
-
-
-def _no_rows() -> pl.DataFrame:
-    return pl.DataFrame(schema={"life_row": pl.UInt32, "signal": pl.String, "samples": pl.Int64, "filled": pl.Float64})
 
 
 def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int) -> tuple[pl.DataFrame, list[Array]]:
@@ -740,7 +698,11 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         grain=np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
         day_cycles=span / _DAY_SECONDS,
     )
-    values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], _work_done(envelope, rows))
+    # The work counter of each row's life; zeros where there is none.
+    work = np.zeros_like(envelope.mean)
+    for row in np.flatnonzero(signal == "work_total"):
+        work[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
+    values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work, axis=1))
     lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
     per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
@@ -768,10 +730,11 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(third - fit.growth, 0)) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
-        mean_rise=spread(_rise(envelope.mean)[place]),
+        # From where the start-up is surely over.
+        mean_rise=spread((_level_at(envelope.mean, 1.0) - _level_at(envelope.mean, 0.25))[place]),
         load_share=pl.Series(load_share),
         first_level=pl.Series(np.median(envelope.mean[:, :tail], axis=1)),
-        early_level=pl.Series(_level_at(envelope.mean, _EARLY)),
+        early_level=pl.Series(_level_at(envelope.mean, 0.2)),
         middle_level=pl.Series(_level_at(envelope.mean, 0.5)),
         top=pl.Series(envelope.high[:, -tail:].max(axis=1)),
         **{name: spread(getattr(fit, name)) for name in _FROM_FIT},
@@ -791,22 +754,15 @@ def _level_at(mean: Array, share: float) -> Array:
     return np.median(mean[:, first : first + width], axis=1)
 
 
-def _rise(values: Array) -> Array:
-    return _level_at(values, 1.0) - _level_at(values, _AFTER_START)
-
-
 def _measure(rows: pl.DataFrame, settled: Array) -> Array:
     """Level that growth is measured against: of the whole process, however small the signal itself is."""
-    table = rows.select("life_row", "signal", settled=pl.Series(settled))
-    size = settled.copy()
-    found = np.zeros(len(rows), dtype=bool)
-    for name in ("anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes"):
-        own = table.filter(pl.col("signal") == name).select("life_row", pl.col("settled").alias("whole"))
-        whole = table.join(own, on="life_row", how="left", maintain_order="left")["whole"].to_numpy()
-        use = ~found & ~np.isnan(whole) & (table["signal"] != "threads").to_numpy()
-        size[use] = np.maximum(settled[use], whole[use])
-        found |= use
-    return size
+    size = pl.col("settled")
+    wholes = (
+        size.filter(pl.col("signal") == name).first().over("life_row")
+        for name in ("anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
+    )
+    process = pl.when(pl.col("signal") == "threads").then(size).otherwise(pl.max_horizontal(size, pl.coalesce(wholes)))
+    return rows.select("life_row", "signal", settled=pl.Series(settled)).select(process).to_series().to_numpy()
 
 
 def _grain(envelope: Envelope) -> Array:
@@ -819,27 +775,24 @@ def _grain(envelope: Envelope) -> Array:
 def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
     """Bytes from the footprint's end to the limit, for all signals of a life; infinite without a limit."""
     top = np.median(envelope.high[:, -max(2, envelope.bins // 8) :], axis=1)
-    own = pl.DataFrame({"life_row": rows["life_row"], "top": top}).filter(rows["signal"] == whole)
-    joined = rows.join(own, on="life_row", how="left", maintain_order="left")
-    limit = joined["limit_bytes"].fill_null(ABSURD_BYTES).to_numpy().astype(float)
-    end = joined["top"].fill_null(0).to_numpy()
-    return np.where(limit >= ABSURD_BYTES, np.inf, np.maximum(limit - end, 0))
+    limit, end = pl.col("limit_bytes"), pl.col("top").filter(pl.col("signal") == whole).first().over("life_row")
+    room = pl.when(limit < ABSURD_BYTES).then((limit - end.fill_null(0)).clip(0)).otherwise(np.inf)
+    return rows.with_columns(top=pl.Series(top)).select(room).to_series().to_numpy()
 
 
 def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
     """Lay out the fit of the judged signal of every life."""
-    numbered = lives.with_row_index("life_row")
-    joined = (
-        judged.select("life_row", "signal")
-        .join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left")
-        .join(numbered, on="life_row", how="left", maintain_order="left")
+    joined = judged.join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left").join(
+        lives.with_row_index("life_row"), on="life_row", how="left", maintain_order="left"
     )
+    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
+    begun = (span * pl.col("onset").fill_null(0.0)).cast(pl.Int64)
     return joined.select(
         "container_id",
         "life",
         "signal",
         model="family",
-        growth_start=_at(pl.col("onset").fill_null(0.0)),
+        growth_start=pl.col("start") + pl.duration(milliseconds=begun),
         growth_end="end",
         growth_bytes_per_day="growth_per_day",
         growth_low_bytes_per_day=pl.col("growth_per_day") - th.QUANTILE * pl.col("growth_error_per_day"),
@@ -849,30 +802,21 @@ def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.Da
     )
 
 
-def _at(share: pl.Expr) -> pl.Expr:
-    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
-    return pl.col("start") + pl.duration(milliseconds=(span * share).cast(pl.Int64))
-
-
 def _curves(rows: pl.DataFrame, curves: Sequence[Array]) -> pl.Series:
     """At most 48 points of each curve, ends included."""
     begin, end = (rows[name].to_physical().to_numpy() for name in ("start", "end"))
-    chosen = [_points(len(curves[curve])) for curve in rows["curve"]]
-    count = [len(points) for points in chosen]
+    points = {bins: np.linspace(0, bins - 1, min(48, bins)).round().astype(np.int64) for bins in models.WIDTHS}
+    chosen = [points[len(curves[curve])] for curve in rows["curve"]]
+    count = list(map(len, chosen))
     whole = np.repeat([len(curves[curve]) for curve in rows["curve"]], count)
     share = (np.concatenate([*chosen, np.zeros(0)]) + 0.5) / np.maximum(whole, 1)
-    points = pl.DataFrame(
+    table = pl.DataFrame(
         {
             "row": np.repeat(np.arange(len(count)), count),
             "time": (np.repeat(begin, count) + share * np.repeat(end - begin, count)).round().astype(np.int64),
             "value_bytes": np.concatenate(
-                [np.zeros(0), *(curves[curve][points] for curve, points in zip(rows["curve"], chosen, strict=True))]
+                [np.zeros(0), *(curves[curve][some] for curve, some in zip(rows["curve"], chosen, strict=True))]
             ),
         }
     ).with_columns(pl.col("time").cast(TIME))
-    return points.group_by("row", maintain_order=True).agg(pl.struct("time", "value_bytes").alias("fitted"))["fitted"]
-
-
-@lru_cache
-def _points(bins: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, bins - 1, min(48, bins)).round().astype(np.int64))
+    return table.group_by("row", maintain_order=True).agg(pl.struct("time", "value_bytes").alias("fitted"))["fitted"]

@@ -87,26 +87,21 @@ _DAY_HOURS: Final = 24.0
 
 
 def open_question(
-    pool: Pool,
-    pattern: Pattern,
-    cause: Cause | None,
-    rejected: Sequence[Rejected] = (),
-    end: dt.datetime | None = None,
-    kills: int = 0,
+    pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected], end: dt.datetime | None, kills: int
 ) -> Open:
     """Find what keeps the verdict open: the doubt that weighs most first; `end` is that of all that was seen."""
-    found, main = _question(pool, pattern, cause, rejected, kills), pool.main
+    main = pool.main
+    if main is None or main.reading is None:
+        found = _too_few(main, rejected, kills)
+    else:
+        found = _question(pool, main, main.reading, pattern, cause)
     if found.until is None or end is None or main is None or found.until > end:
         return found
     # The life that it was read off is over: another one must last as long, from now on.
     return replace(found, until=end + (found.until - main.life.start))
 
 
-def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected], kills: int) -> Open:
-    main = pool.main
-    if main is None or main.reading is None:
-        return _too_few(main, rejected, kills)
-    row = main.reading
+def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: Cause | None) -> Open:
     if pattern == Pattern.AT_LIMIT:
         return Open(OpenKind.AT_LIMIT, "we cannot see how much it would use without the limit", None)
     if main.restarts_unknown:
@@ -126,16 +121,16 @@ def _question(pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Seque
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
         return Open(OpenKind.IDLE, "it was idle, so a per-request leak would not show", None)
     if pool.young_release:
-        return _young_release(pool, main)
-    return _shape(pool, main, row)
-
-
-def _shape(pool: Pool, main: Opinion, row: Reading) -> Open:
+        # A release is judged when it was seen for a good part of the longest life before it.
+        current = max(pool.opinions, key=lambda opinion: opinion.life.start).life
+        longest, since = pool.longest_before_seconds or main.life.seconds, hours(current.hours)
+        version = current.version
+        why = f"version {version} has run for only {since}" if version else f"the last release is only {since} old"
+        return Open(OpenKind.YOUNG_RELEASE, why, _at(current.start, 1.1 * th.SHORT * longest, current.seconds))
     start, span = main.life.start, main.life.seconds
     if 0 < row.teeth < th.TEETH:
         period = span / (row.teeth + 0.5)
-        falls = round(row.teeth)
-        seen = "once" if falls == 1 else f"{falls} times"
+        seen = "once" if row.teeth == 1 else f"{row.teeth} times"
         why = f"it fell back only {seen}, and {th.TEETH} falls are needed to know its floor"
         return Open(OpenKind.FEW_TEETH, why, _at(start, (th.TEETH + 0.5) * period, span))
     half_wave = Family.HALF_WAVE in (row.family, row.bounded_family) and row.unresolved > th.LIKELY
@@ -191,23 +186,10 @@ def _too_few(main: Opinion | None, rejected: Sequence[Rejected], kills: int) -> 
     return Open(OpenKind.TOO_FEW, why, until if until is None or until > main.life.end else None)
 
 
-def _young_release(pool: Pool, main: Opinion) -> Open:
-    """A release is judged when it was seen for a good part of the longest life before it."""
-    current = max(pool.opinions, key=lambda opinion: opinion.life.start)
-    longest = pool.longest_before_seconds or main.life.seconds
-    version = current.life.version
-    since = hours(current.life.seconds / 3600)
-    why = f"version {version} has run for only {since}" if version else f"the last release is only {since} old"
-    return Open(OpenKind.YOUNG_RELEASE, why, _at(current.life.start, 1.1 * th.SHORT * longest, current.life.seconds))
-
-
 def _at(start: dt.datetime, needed_seconds: float, seen_seconds: float) -> dt.datetime:
     """When so much will have been seen: at least a tenth more than now, and not for ever."""
     seconds = min(max(needed_seconds, 1.1 * seen_seconds), _PATIENCE * seen_seconds)
     return start + dt.timedelta(seconds=seconds)
-
-
-_HORIZON_WORDS: Final = "90 days"
 
 
 def headline(situation: Situation) -> str:
@@ -261,7 +243,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit = configured(row.limit_bytes)
         if row.hours_to_limit > th.FAR_HOURS:
-            return f"{begin}; its {limit} limit is more than {_HORIZON_WORDS} away."
+            return f"{begin}; its {limit} limit is more than 90 days away."
         if situation.capped:
             return f"{begin}; restarts end every life before its {limit} limit, {hours(row.hours_to_limit)} away."
         if row.hours_to_limit <= 0:
@@ -329,7 +311,10 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     else:
         parts.append(f"The {signal} grows at a steady rate over {span}")
     if situation.judged > 1:
-        parts.append(_on_pods(situation))
+        pod, growing = row.pod, situation.growing
+        named = f", {printable(pod)[:80]}" if growing == 1 and pod is not None else ""
+        some = f"on {growing} of {situation.judged} pods{named}"
+        parts.append(f"on all {situation.judged} pods" if growing == situation.judged else some)
     text = " ".join(parts) + _rises_with(main, row.cause)
     if pool.leaking_code is not None:
         text += ", and a heap profile shows the same growth"
@@ -349,14 +334,6 @@ def _rises_with(main: Opinion, cause: Cause | None) -> str:
         return ""
     words = kind.many[:1].lower() + kind.many[1:]
     return f", and the {words} rise with it from {number(round(level.early_level))} to {number(round(level.end_level))}"
-
-
-def _on_pods(situation: Situation) -> str:
-    if situation.growing == situation.judged:
-        return f"on all {situation.judged} pods"
-    pod = situation.row.pod
-    named = f", {printable(pod)[:80]}" if situation.growing == 1 and pod is not None else ""
-    return f"on {situation.growing} of {situation.judged} pods{named}"
 
 
 def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, signal: str, span: str) -> str:
@@ -407,7 +384,11 @@ _TOO_FEW: Final = _unknown("too few samples")
 
 
 def answers(row: VerdictRow, pool: Pool) -> list[tuple[str | None, ...]]:
-    found = (_stabilises(row, pool), _bounded(row, pool), _threads(pool), _close(row, pool), _reserved(pool))
+    main = pool.main
+    bounded = threads = reserved = _TOO_FEW
+    if main is not None and main.reading is not None:
+        bounded, threads, reserved = _bounded(row, pool, main), _threads(main), _reserved(main)
+    found = (_stabilises(row, pool), bounded, threads, _close(row), reserved)
     place = (row.cluster, row.namespace, row.workload, row.container)
     return [(*place, question, *answer) for question, answer in zip(QUESTIONS, found, strict=True)]
 
@@ -431,10 +412,7 @@ def _stabilises(row: VerdictRow, pool: Pool) -> Answer:
     return Answer("yes", "fine", f"settled at {memory(row.settled_bytes)}")
 
 
-def _bounded(row: VerdictRow, pool: Pool) -> Answer:
-    main = pool.main
-    if main is None or main.reading is None:
-        return _TOO_FEW
+def _bounded(row: VerdictRow, pool: Pool, main: Opinion) -> Answer:
     heap = main.readings.get(Signal.ALLOCATED)
     if row.verdict == Verdict.LEAK and (code := pool.leaking_code) is not None:
         return Answer("no", "concern", f"{printable(code)[:80]} keeps more and more, says the heap profile")
@@ -457,37 +435,32 @@ def _bounded(row: VerdictRow, pool: Pool) -> Answer:
     return _unknown("the live heap is not exported")
 
 
-def _threads(pool: Pool) -> Answer:
-    if pool.main is None or pool.main.reading is None:
-        return _TOO_FEW
-    threads = pool.main.readings.get(Signal.THREADS)
+def _threads(main: Opinion) -> Answer:
+    threads = main.readings.get(Signal.THREADS)
     if threads is None:
         return _unknown("threads not exported")
     last = count(round(threads.end_level), "thread")
-    if pool.main.threads_grow:
+    if main.threads_grow:
         return Answer("no", "concern", f"{threads.first_level:.0f} → {last}")
-    if (many := too_many_threads(pool.main)) is not None:
+    if (many := too_many_threads(main)) is not None:
         return Answer("no", "concern", threads_for_cores(*many))
     return Answer("yes", "fine", f"{last}, flat")
 
 
-def _close(row: VerdictRow, pool: Pool) -> Answer:
+def _close(row: VerdictRow) -> Answer:
     limit, settled = row.limit_bytes, row.settled_bytes
     if limit is None:
         return Answer("no", "fine", "no limit is set") if row.limit_known else _unknown("limit not exported")
     if (killed := row.by_statistic.get(Statistic.OOM_KILLS)) is not None:
         return Answer("yes", "concern", f"OOM-killed {times(round(killed.estimate or 0))} at {configured(limit)}")
-    if not settled or pool.main is None:
+    if not settled:
         return _TOO_FEW
     share = settled / limit
     text = f"average use is {number(100 * share, 2)} % of {configured(limit)}"
     return Answer("yes", "concern", text) if share > th.CLOSE_TO_LIMIT else Answer("no", "fine", text)
 
 
-def _reserved(pool: Pool) -> Answer:
-    main = pool.main
-    if main is None or main.reading is None:
-        return _TOO_FEW
+def _reserved(main: Opinion) -> Answer:
     if not main.shares.keys() - {Layer.OTHERS} or not main.whole_bytes:
         return _unknown("no allocator or cgroup detail exported")
     shares = {
@@ -504,40 +477,38 @@ def _reserved(pool: Pool) -> Answer:
     return Answer("no", "fine", f"{number(100 * (1 - unused), 2)} % of the working set is in use")
 
 
-_SECONDS_PER_DAY: Final = 86_400
+_say: Final = Evidence.of
 
 
-def heap_rows(pool: Pool) -> Iterator[Evidence]:
-    """Put what the profile says in rows of evidence."""
+def _heap_rows(pool: Pool) -> Iterator[Evidence]:
+    """Put what the profile says in rows of evidence: it has a clock of its own, and no window of the recording."""
     heap = pool.heap
     if heap is None:
         return
-    # A profile has a clock of its own: no window of the recording.
-    say = partial(Evidence.of, None)
     span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
     held = f"{memory(heap.held_bytes)} held{span}"
     if heap.kind == records.HeapKind.GROWS:
         rate = heap.growth_bytes_per_second
         shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
         weight = 1 if pool.bounded > th.LIKELY else 3
-        yield say(Statistic.HEAP_GROWTH, shown, None if rate is None else rate * _SECONDS_PER_DAY, weight=weight)
+        yield _say(None, Statistic.HEAP_GROWTH, shown, None if rate is None else rate * 86_400, weight=weight)
         for place, one in enumerate(heap.suspects):
             begin, heavy = ("And then", 1) if place else ("The code that it grows in", weight)
             part = share(min(one.share, 1.0))
-            yield say(Statistic.HEAP_SUSPECT, one.place, one.share, weight=heavy, begin=begin, part=part)
+            yield _say(None, Statistic.HEAP_SUSPECT, one.place, one.share, weight=heavy, begin=begin, part=part)
     elif heap.kind == records.HeapKind.RESTS:
-        yield say(Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
+        yield _say(None, Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
     elif heap.kind == records.HeapKind.SMALL:
-        yield say(Statistic.HEAP_SMALL, f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}")
+        yield _say(None, Statistic.HEAP_SMALL, f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}")
     elif heap.kind == records.HeapKind.FILLS:
-        yield say("heap_fills", held, place=heap.suspects[0].place)
+        yield _say(None, "heap_fills", held, place=heap.suspects[0].place)
     elif heap.kind == records.HeapKind.SHORT:
-        yield say("heap_untimed" if heap.seconds is None else Statistic.HEAP_SHORT, held)
+        yield _say(None, "heap_untimed" if heap.seconds is None else Statistic.HEAP_SHORT, held)
     elif heap.kind == records.HeapKind.PICTURE:
         most = f"; most is held by {heap.largest}" if heap.largest else ""
-        yield say(Statistic.HEAP_PICTURE, f"{memory(heap.held_bytes)} held", most=most)
+        yield _say(None, Statistic.HEAP_PICTURE, f"{memory(heap.held_bytes)} held", most=most)
     else:
-        yield say(Statistic.HEAP_BLIND, "not used", why=heap.why)
+        yield _say(None, Statistic.HEAP_BLIND, "not used", why=heap.why)
 
 
 #: The signals that show each layer, the most telling first.
@@ -558,17 +529,16 @@ _LATER_PART: Final = 0.4375
 
 
 def layers(main: Opinion) -> Iterator[Evidence]:
-    say = partial(Evidence.of, main)
     heap, whole = main.readings.get(Signal.ALLOCATED), main.footprint
     if heap is not None and whole is not None and heap.bounded > th.LIKELY:
-        yield say(Statistic.LIVE_HEAP, f"{memory(heap.early_level)} → {memory(heap.end_level)}", heap.end_level)
+        yield _say(main, Statistic.LIVE_HEAP, f"{memory(heap.early_level)} → {memory(heap.end_level)}", heap.end_level)
         if heap.spikes_early:
             change = f"{memory(heap.early_peak)} → {memory(heap.settled)}"
-            yield say(Statistic.STARTUP_HEAP, change, heap.early_peak - heap.settled)
+            yield _say(main, Statistic.STARTUP_HEAP, change, heap.early_peak - heap.settled)
     footprint = whole.end_level if whole is not None else 0.0
     swap = main.levels.get(Signal.SWAP)
     if swap is not None and swap.end_level - swap.early_level >= th.MATERIAL_SHARE * footprint > 0:
-        yield say(Statistic.SWAP, f"{memory(swap.early_level)} → {memory(swap.end_level)}", swap.end_level)
+        yield _say(main, Statistic.SWAP, f"{memory(swap.early_level)} → {memory(swap.end_level)}", swap.end_level)
     for layer, signals in _LAYERS.items():
         part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
         if part < th.LAYER_SHOWN and not grows:
@@ -577,23 +547,22 @@ def layers(main: Opinion) -> Iterator[Evidence]:
         signal = next((name for name in signals if name in main.levels), signals[-1])
         says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
         value, more = f"{memory(amount)} of {memory(main.whole_bytes)}", ": this part grows" if grows else ""
-        yield say(layer, value, amount, says=says, signal=signal, grows=more)
+        yield _say(main, layer, value, amount, says=says, signal=signal, grows=more)
 
 
 def threads(main: Opinion) -> Iterator[Evidence]:
     """Tell whether threads rise, and whether their stacks explain what the memory grew by."""
-    say = partial(Evidence.of, main)
     row = main.readings.get(Signal.THREADS)
     if row is None:
         return
     last = row.end_level
     if main.threads_grow:
-        yield say(Statistic.THREADS_RISE, f"{row.first_level:.0f} → {last:.0f}", last)
+        yield _say(main, Statistic.THREADS_RISE, f"{row.first_level:.0f} → {last:.0f}", last)
         stack = patterns.stack_of_a_thread(main)
         if stack is not None and th.STACK_LEAST <= stack <= th.STACK_MOST:
-            yield say(Statistic.STACK_OF_A_THREAD, f"{memory(stack)} a thread", stack)
+            yield _say(main, Statistic.STACK_OF_A_THREAD, f"{memory(stack)} a thread", stack)
     elif last >= th.MANY_THREADS:
-        yield say(Statistic.THREADS_MANY, f"{last:.0f}", last)
+        yield _say(main, Statistic.THREADS_MANY, f"{last:.0f}", last)
 
 
 def held(main: Opinion) -> Iterator[Evidence]:
@@ -605,7 +574,7 @@ def held(main: Opinion) -> Iterator[Evidence]:
         level = main.levels.get(kind.signal)
         if level is None:
             continue
-        say = partial(Evidence.of, main, signal=kind.signal)
+        say = partial(_say, main, signal=kind.signal)
         change = f"{number(round(level.early_level))} → {number(round(level.end_level))}"
         if kind != named and not patterns.explains(main, kind):
             rise = "rise, but not" if patterns.pile_up(level) else "do not rise"
@@ -618,32 +587,30 @@ def held(main: Opinion) -> Iterator[Evidence]:
 
 def held_down(main: Opinion) -> Iterator[Evidence]:
     """Tell what says that a flat level is flat because it cannot grow."""
-    say = partial(Evidence.of, main)
     if main.pattern != Pattern.AT_LIMIT:
         return
     limit, level = main.life.limit_bytes, main.end_level(Signal.FOOTPRINT)
     if limit and level is not None:
-        yield say(Statistic.AT_LIMIT, f"{memory(level)} of {configured(limit)}", level / limit)
+        yield _say(main, Statistic.AT_LIMIT, f"{memory(level)} of {configured(limit)}", level / limit)
     for name, amount in main.pressure.items():
         shown = f"{number(amount, 2)} × memory an hour" if name == Signal.REFAULTS else f"{share(amount)} of the time"
-        yield say(name, shown, amount)
+        yield _say(main, name, shown, amount)
     if main.peaks_at_limit:
         peak = main.end_level(Signal.PEAK)
-        yield say(Statistic.PEAK_AT_LIMIT, memory(peak), peak)
+        yield _say(main, Statistic.PEAK_AT_LIMIT, memory(peak), peak)
 
 
 def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
     """Set growth against the work that was done meanwhile."""
-    say = partial(Evidence.of, main)
     if reading.load_share > 0:
         value = f"{number(100 * reading.load_share, 2)} % of its changes"
-        yield say(Statistic.FOLLOWS_LOAD, value, reading.load_share)
+        yield _say(main, Statistic.FOLLOWS_LOAD, value, reading.load_share)
     counter = main.levels.get(Signal.WORK)
     days = main.life.seconds / 86_400
     if counter is None or days <= 0:
         return
     if counter.end_level <= counter.first_level:
-        yield say(Statistic.IDLE, "0 units", 0)
+        yield _say(main, Statistic.IDLE, "0 units", 0)
         return
     per_day = (counter.end_level - counter.middle_level) / (_LATER_PART * days)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
@@ -654,7 +621,7 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
     if least < 0:
         value = value.replace("–", " to ")
     name = Statistic.GROWTH_PER_WORK if low > 0 and row.verdict != Verdict.NOT_LEAK else "no_growth_per_work"
-    yield say(name, value, each, low=least, high=most)
+    yield _say(main, name, value, each, low=least, high=most)
 
 
 #: What rests on all lives together, not on the one that stands for them.
@@ -687,13 +654,13 @@ def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if row.verdict == Verdict.INCONCLUSIVE:
         yield _settling(situation.question, main)
     if row.limit_bytes is None and not row.limit_known:
-        yield Evidence.of(main, Statistic.NO_LIMIT, "not exported")
+        yield _say(main, Statistic.NO_LIMIT, "not exported")
     yield from situation.around
     yield from _kills(situation, main)
     if main.reading is not None:
         yield from _trend(row, main, main.reading)
         yield from work(row, main, main.reading)
-        yield from heap_rows(situation.pool)
+        yield from _heap_rows(situation.pool)
         yield from _lives(situation, main)
         yield from layers(main)
         yield from threads(main)
@@ -708,19 +675,20 @@ def _kills(situation: Situation, main: Opinion | None) -> Iterator[Evidence]:
         name, value = str(Statistic.OOM_KILLS), f"{situation.killed:,} of {situation.runs:,}"
         if situation.kills > situation.killed:
             name, value = "oom_kills_between", f"{situation.kills:,}; {value}"
-        yield Evidence.of(main, name, value, situation.kills)
+        yield _say(main, name, value, situation.kills)
 
 
 def _settling(question: Open, main: Opinion) -> Evidence:
-    say, since = partial(Evidence.of, main, "open", statistic=question.kind.statistic, why=question.why), main.life.end
+    statistic, since = question.kind.statistic, main.life.end
     if question.until is None:
-        return say("time alone does not help")
+        return _say(main, "open", "time alone does not help", statistic=statistic, why=question.why)
     wait = (question.until - since).total_seconds() / 3600
-    return replace(say(f"until {question.wait(since)}", wait), start=since, end=question.until)
+    text = f"until {moment(question.until, seconds=wait < 1 / 6)} UTC ({hours(wait)} more)"
+    piece = _say(main, "open", text, wait, statistic=statistic, why=question.why)
+    return replace(piece, start=since, end=question.until)
 
 
 def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
-    say = partial(Evidence.of, main)
     signal = SIGNAL_WORDS.get(reading.signal, reading.signal)
     grows = reading.family in GROWTH_FAMILIES and reading.growing > th.LIKELY
     strength = max(reading.growing, reading.bounded, reading.unresolved)
@@ -728,7 +696,7 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     says = Says.FOR if grows or reading.unresolved > th.LIKELY else Says.AGAINST
     more = ", but its end is not seen yet" if says is Says.FOR and reading.family not in GROWTH_FAMILIES else ""
     shape, value = texts("analysis/words")["shape"][reading.family], f"weight {number(100 * strength, 2)} %"
-    yield say(Statistic.SHAPE, value, strength, says=says, weight=weight, shape=shape, what=signal, more=more)
+    yield _say(main, Statistic.SHAPE, value, strength, says=says, weight=weight, shape=shape, what=signal, more=more)
     growth, low, high = row.growth_bytes_per_day, row.growth_low_bytes_per_day, row.growth_high_bytes_per_day
     if growth is None or low is None or high is None:
         return
@@ -741,76 +709,70 @@ def _trend(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidenc
     elif reading.unresolved > reading.bounded:
         name, sure = "growth_slows", 1
     value = rate_with_range(growth, low, high)
-    yield say(name, value, growth, low=low, high=high, weight=sure, what=signal, halt=halt)
+    yield _say(main, name, value, growth, low=low, high=high, weight=sure, what=signal, halt=halt)
 
 
 def _lives(situation: Situation, main: Opinion) -> Iterator[Evidence]:
-    say = partial(Evidence.of, main)
     pool, lasts = situation.pool, situation.lasts
     rising, judged = pool.lives_rising, pool.lives_judged
     if judged > 1:
         says = Says.FOR if rising > judged / 2 else Says.AGAINST
         weight = 3 if judged > 2 else 2
-        yield say(Statistic.LIVES_RISING, f"{rising} of {judged}", rising, says=says, weight=weight)
+        yield _say(main, Statistic.LIVES_RISING, f"{rising} of {judged}", rising, says=says, weight=weight)
     if situation.judged > 1:
         yield _pods(situation, main)
     elsewhere = sum(opinion.life.ended in (Ending.NODE_OOM, Ending.EVICTED) for opinion in pool.opinions)
     if elsewhere:
-        yield say(Statistic.NODE_EVENTS, count(elsewhere, "life", "lives"), elsewhere)
+        yield _say(main, Statistic.NODE_EVENTS, count(elsewhere, "life", "lives"), elsewhere)
     if pool.fixed_version is not None:
-        yield say(Statistic.FIXED_VERSION, printable(pool.fixed_version)[:40])
+        yield _say(main, Statistic.FIXED_VERSION, printable(pool.fixed_version)[:40])
     if pool.since_version is not None and situation.row.verdict == Verdict.LEAK:
-        yield say(Statistic.SINCE_VERSION, printable(pool.since_version)[:40])
+        yield _say(main, Statistic.SINCE_VERSION, printable(pool.since_version)[:40])
     if situation.row.verdict != Verdict.LEAK and patterns.allocator_moved(pool):
         heap, around = pool.moved_heap_bytes or 0.0, pool.moved_around_bytes or 0.0
         shown = f"{memory(around)} more, live heap {memory(abs(heap))} {'more' if heap >= 0 else 'less'}"
-        yield say(Statistic.MOVED_AROUND, shown, around)
+        yield _say(main, Statistic.MOVED_AROUND, shown, around)
     if lasts.longest_hours is not None and situation.row.limit_outlook == Outlook.REACHES:
         says, longest = Says.AGAINST if situation.capped else Says.FOR, lasts.longest_hours
-        yield say(Statistic.LIFE_LENGTH, hours(longest), longest, says=says)
+        yield _say(main, Statistic.LIFE_LENGTH, hours(longest), longest, says=says)
 
 
 def _pods(situation: Situation, main: Opinion) -> Evidence:
     """One pod of several points at that instance, all of them at the code."""
     growing, judged, pod = situation.growing, situation.judged, situation.row.pod
+    last = {one.life.container_id: one for one in situation.pool.opinions if one.reading is not None}
+    last.pop(main.life.container_id, None)
     more = ""
     if growing == judged:
         more = ": all of them, so the code does it wherever it runs"
-    elif growing == 1 and pod is not None and _others_rest(situation, main):
+    elif growing == 1 and pod is not None and all(one.bounded > th.LIKELY for one in last.values()):
+        # Every other pod is known to rest: one that is undecided may grow as well.
         more = f": only {printable(pod)[:80]}, so look at what is different there"
     says = Says.FOR if growing else Says.AGAINST
-    return Evidence.of(main, Statistic.PODS_GROWING, f"{growing} of {judged}", growing, says=says, more=more)
-
-
-def _others_rest(situation: Situation, main: Opinion) -> bool:
-    """Whether every other pod is known to rest: one that is undecided may grow as well."""
-    last = {one.life.container_id: one for one in situation.pool.opinions if one.reading is not None}
-    return all(one.bounded > th.LIKELY for container, one in last.items() if container != main.life.container_id)
+    return _say(main, Statistic.PODS_GROWING, f"{growing} of {judged}", growing, says=says, more=more)
 
 
 def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
-    say = partial(Evidence.of, main)
     if main.restarts_unknown:
-        yield say(Statistic.RESTARTS_UNKNOWN, "unknown")
+        yield _say(main, Statistic.RESTARTS_UNKNOWN, "unknown")
     seen = situation.row.coverage
     if seen is not None and seen < th.COVERED:
-        yield say(Statistic.COVERAGE, f"{number(100 * (1 - seen), 2)} %", seen)
+        yield _say(main, Statistic.COVERAGE, f"{number(100 * (1 - seen), 2)} %", seen)
     # What is wrong between two signals is said of both; once is enough.
     said: set[str] = set()
     for one in situation.rejected:
         if one.detail in said:
             continue
         said.add(one.detail)
-        row = say("rejected", "not used", statistic=records.rejected(one.check), detail=one.detail[:160])
+        row = _say(main, "rejected", "not used", statistic=records.rejected(one.check), detail=one.detail[:160])
         yield replace(row, signal=one.signal)
 
 
 def _missing(situation: Situation, main: Opinion) -> Iterator[Evidence]:
-    say = partial(Evidence.of, main)
     if Signal.ALLOCATED not in main.levels:
         broken = any(one.signal == Signal.ALLOCATED for one in situation.rejected)
-        yield say(Statistic.NO_LIVE_HEAP, "its exporter is broken" if broken else "not exported")
+        yield _say(main, Statistic.NO_LIVE_HEAP, "its exporter is broken" if broken else "not exported")
     if Signal.LOAD not in main.levels and Signal.WORK not in main.levels:
-        yield say(Statistic.NO_WORK, "not exported")
+        yield _say(main, Statistic.NO_WORK, "not exported")
     if main.life.seconds and situation.row.evidence_level < 2:
-        yield say(Statistic.NO_RESTARTS, f"{hours(main.life.hours)} seen as one life")
+        yield _say(main, Statistic.NO_RESTARTS, f"{hours(main.life.hours)} seen as one life")

@@ -12,7 +12,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import Parted, as_source, partition
-from rmtoolkit._tables import beside
+from rmtoolkit._tables import beside, conform
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.analysis.signals import lives as lives_of
@@ -60,16 +60,13 @@ _HEADS: Final = (
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     mark = text.VERDICTS[row["verdict"]]
     return (
-        text.shortened(row["name"], _LONGEST_NAME),
+        text.shortened(row["name"], 80),
         f"{mark.shape} {mark.word}",
         text.whole_amounts(text.growth(row)),
         text.whole_amounts(text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"])),
         text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
     )
-
-
-_LONGEST_NAME: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +169,12 @@ class Assessment:
     prices: Prices | None
 
     def __repr__(self) -> str:
-        """Count the verdicts."""
         counts = self.workloads["verdict"].value_counts(sort=True).iter_rows()
         count = self.workloads.height
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts)
         return f"<Assessment: {count:,} workload{'' if count == 1 else 's'}: {said}>"
 
     def _repr_html_(self) -> str:
-        """Show what to know and to do of the most urgent workloads."""
         from rmtoolkit._html import el, framed, table, with_code  # noqa: PLC0415 - only notebooks show it
 
         left = self.workloads.height - _SHOWN_WORKLOADS
@@ -301,16 +296,15 @@ def assess(
     rows = _rows.joined(
         frames["verdicts"], needs, limits, (frames["windows"], frames["layers"]), now or dt.datetime.now(dt.UTC)
     )
-    rows = _rows.with_growth(_rows.with_runs(rows, frames["lives"], about.containers), frames["fits"])
+    kills = _totals.kills_of(frames["kills"])
+    rows = _rows.with_lives(rows, frames["lives"], frames["fits"], kills, about.containers)
     rows = _rows.by_urgency(_rows.with_accepted(_rows.with_waste(rows, prices), accepted))
     rows = _rows.with_owners(_rows.with_alarms(rows, oom_probability), about.report.owners)
     rows = _rows.with_obstacles(rows, about.report)
-    kills = _totals.kills_of(frames["kills"])
-    rows = _rows.with_foretold(rows, kills, about.containers)
     rows = rows.with_columns(
         dropped_share=pl.lit(about.report.dropped_share, pl.Float64), incomplete=pl.lit(_incomplete(about.report))
     )
-    rows, changes = _totals.compare(_rows.complete(_rows.named(_rows.with_words(rows))), before)
+    rows, changes = _totals.compare(conform(_rows.named(_rows.with_words(rows)), WORKLOADS), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
     ids = beside(about.containers, keys, WORKLOAD)
     by_container = partial(_with_id, ids=ids, on=["container_id"])
@@ -373,7 +367,7 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
 def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     killed = recording.events.filter(pl.col("kind") == "oom_kill")
     kills = killed.group_by("container_id").agg(last_kill=pl.col("time").max(), times=pl.col("time"))
-    runs = lives.group_by("container_id").agg(**_rows.of_runs(), end=pl.col("end").max())
+    runs = lives.group_by("container_id").agg(**_rows.OF_RUNS, end=pl.col("end").max())
     recent = pl.col("times").list.eval(pl.element() > pl.element().max() - HORIZON).list.sum()
     return beside(runs, kills, "container_id").select(
         pl.exclude("times", "end"),
@@ -447,8 +441,15 @@ def classify(
     if by == "instance":
         instances = as_assessment(recording, heap=heap, client=client).instances
         return instances.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
-    rows = recording.workloads if isinstance(recording, Assessment) else _alone(recording, heap, client=client)
-    return rows.select(*VERDICTS)
+    if isinstance(recording, Assessment):
+        return recording.workloads.select(*VERDICTS)
+    # Nobody asks for the other frames.
+    source = as_source(recording)
+    also = partial(_needed, end=own_end(source), requests=False)
+    frames, _ = judge(source, also, heap, whole=False, client=client)
+    limits = of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
+    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
+    return conform(_rows.with_words(_rows.by_urgency(rows)), WORKLOADS).select(*VERDICTS)
 
 
 def recommend_limits(
@@ -514,7 +515,7 @@ def recommend_limits(
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
     source, chosen = as_source(recording), as_margins(margins)
-    also = partial(_decided, end=own_end(source, margins))
+    also = partial(_needed, end=own_end(source, margins))
     frames, _ = judge(source, also, whole=False, client=client)
     return of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
@@ -659,24 +660,12 @@ def as_assessment(source: Source | Assessment, **options: Any) -> Assessment:  #
     return source if isinstance(source, Assessment) else assess(source, **options)
 
 
-def _alone(
-    source: Source, heap: Heap | Mapping[str, Heap] | None = None, *, client: Client | None = None
-) -> pl.DataFrame:
-    """Make the rows of the workloads where nobody asks for the other frames."""
-    source = as_source(source)
-    frames, _ = judge(source, partial(_gathered_alone, end=own_end(source)), heap, whole=False, client=client)
-    limits = of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
-    rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
-    return _rows.complete(_rows.with_words(_rows.by_urgency(rows)))
-
-
 def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
     """Reduce a part to what limits are decided from, and to what happened."""
     from rmtoolkit.limits.backtest import foretold, rivals  # noqa: PLC0415 - as in `assess`
 
-    found = paired(part, end)
+    found = _needed(part, verdicts, end)
     return {
-        **recommend.also(part, verdicts),
         **found,
         "rivals": rivals(part, found["pairs"]),
         "kills": foretold(part),
@@ -684,12 +673,12 @@ def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) 
     }
 
 
-def _gathered_alone(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
+def _needed(
+    part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None, *, requests: bool = True
+) -> dict[str, pl.DataFrame]:
+    if requests:
+        return {**recommend.also(part, verdicts), **paired(part, end)}
     return {"needs": recommend.gathered(part, verdicts, requests=False), **paired(part, end)}
-
-
-def _decided(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
-    return {**recommend.also(part, verdicts), **paired(part, end)}
 
 
 def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from rmtoolkit import text
-from rmtoolkit._tables import beside, conform, spans
+from rmtoolkit._tables import beside, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, Advice, Ahead
@@ -241,12 +241,11 @@ def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
     rows = rows.with_columns(
         above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= _WEEK_HOURS
     )
-    leaks, likely, guessed = pl.col("verdict") == Verdict.LEAK, _likely(), _guessed()
     alarms = {
         Alarm.KILLED: pl.col("kills_7d") > 0,
-        Alarm.WILL_BE_KILLED: likely & guessed.not_(),
-        Alarm.LEAK: leaks,
-        Alarm.TOO_LITTLE_DATA: pl.col("above_target") & guessed,
+        Alarm.WILL_BE_KILLED: _LIKELY & _GUESSED.not_(),
+        Alarm.LEAK: pl.col("verdict") == Verdict.LEAK,
+        Alarm.TOO_LITTLE_DATA: pl.col("above_target") & _GUESSED,
         Alarm.ABOVE_TARGET: pl.col("above_target"),
     }
     return rows.with_columns(
@@ -256,14 +255,10 @@ def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
     )
 
 
-def _likely() -> pl.Expr:
-    return pl.col("oom_probability_7d") >= WILL_BE_KILLED
-
-
-def _guessed() -> pl.Expr:
-    """Tell a chance that only little data make: a day near the limit is a forecast, less than a week else is none."""
-    enough = pl.when(_likely()).then(_DAY_SECONDS).otherwise(_WEEK_SECONDS)
-    return (pl.col("history_seconds").fill_null(0.0) < enough) & (pl.col("verdict") != Verdict.LEAK)
+_LIKELY: Final = pl.col("oom_probability_7d") >= WILL_BE_KILLED
+_ENOUGH: Final = pl.when(_LIKELY).then(_DAY_SECONDS).otherwise(_WEEK_SECONDS)
+#: A chance that only little data make: a day near the limit is a forecast, less than a week else is none.
+_GUESSED: Final = (pl.col("history_seconds").fill_null(0.0) < _ENOUGH) & (pl.col("verdict") != Verdict.LEAK)
 
 
 def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
@@ -271,7 +266,7 @@ def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     chance, hours = pl.col("oom_probability_7d").fill_null(0.0), pl.col("hours_to_limit")
     dies = (chance >= WILL_BE_KILLED) | (hours <= _WEEK_HOURS).fill_null(value=False)
     # What little data cannot rule out stands below what was killed or is foretold.
-    dies &= _guessed().not_() | (pl.col("kills_now") > 0).fill_null(value=False)
+    dies &= _GUESSED.not_() | (pl.col("kills_now") > 0).fill_null(value=False)
     accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
     leaks, open_ = (pl.col("verdict") == verdict for verdict in (Verdict.LEAK, Verdict.INCONCLUSIVE))
     ranks = {5: accepted, 0: dies, 1: leaks, 2: chance > _TARGET, 3: open_}
@@ -324,42 +319,31 @@ def names(rows: Sequence[Row]) -> list[str]:
     return [name or text.NOT_APPLICABLE for name in found]
 
 
-def complete(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give exactly the columns that are written down."""
-    return conform(rows, WORKLOADS)
-
-
 def with_values(rows: pl.DataFrame, found: Sequence[tuple[object, ...]], names: str) -> pl.DataFrame:
     schema = {name: WORKLOADS[name] for name in names.split()}
     return rows.with_columns(pl.DataFrame(found, schema=schema, orient="row"))
 
 
-def of_runs() -> dict[str, pl.Expr]:
-    """Count lives and those that their own limit ended, and find the lowest and the highest of their peaks."""
-    return {
-        "runs": pl.len().cast(pl.Int64),
-        "runs_killed": (pl.col("ended") == Ending.OOM_KILL).sum().cast(pl.Int64),
-        "run_peak_low_bytes": pl.col("peak_bytes").min(),
-        "run_peak_high_bytes": pl.col("peak_bytes").max(),
-    }
+#: Lives and those that their own limit ended, and the lowest and the highest of their peaks.
+OF_RUNS: Final = {
+    "runs": pl.len().cast(pl.Int64),
+    "runs_killed": (pl.col("ended") == Ending.OOM_KILL).sum().cast(pl.Int64),
+    "run_peak_low_bytes": pl.col("peak_bytes").min(),
+    "run_peak_high_bytes": pl.col("peak_bytes").max(),
+}
 
 
-def with_runs(rows: pl.DataFrame, lives: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
-    runs = beside(lives, containers.select("container_id", *WORKLOAD), "container_id").group_by(WORKLOAD)
-    return beside(rows, runs.agg(**of_runs()), WORKLOAD)
-
-
-def with_foretold(rows: pl.DataFrame, kills: pl.DataFrame, containers: pl.DataFrame) -> pl.DataFrame:
-    told = beside(kills.sort("time"), containers.select("container_id", *WORKLOAD), "container_id")
+def with_lives(
+    rows: pl.DataFrame, lives: pl.DataFrame, fits: pl.DataFrame, kills: pl.DataFrame, containers: pl.DataFrame
+) -> pl.DataFrame:
+    """Count runs, say what was foretold, since when the shown pod grows, and by how much for each unit of work."""
+    names = containers.select("container_id", *WORKLOAD)
+    rows = beside(rows, beside(lives, names, "container_id").group_by(WORKLOAD).agg(**OF_RUNS), WORKLOAD)
+    told = beside(kills.sort("time"), names, "container_id")
     last = told.unique(WORKLOAD, keep="last", maintain_order=True).select(*WORKLOAD, foretold="sentence")
-    return beside(rows, last, WORKLOAD)
-
-
-def with_growth(rows: pl.DataFrame, fits: pl.DataFrame) -> pl.DataFrame:
-    """Say since when the shown pod grows, and by how much for each unit of work."""
     since = fits.group_by("container_id", maintain_order=True).agg(pl.col("growth_start").drop_nulls().last())
     per_work = pl.col("evidence").list.filter(pl.element().struct.field("statistic") == "growth_per_work").list.first()
-    return beside(rows, since, "container_id").with_columns(
+    return beside(beside(rows, last, WORKLOAD), since, "container_id").with_columns(
         growth_since=pl.when("growing").then("growth_start"), growth_per_work_bytes=per_work.struct.field("estimate")
     )
 
@@ -462,13 +446,15 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
         rows.select(name for name in _SAID_FROM.split() if name in rows.columns).iter_rows(named=True)
     ):
         action = Action(row["action"] or Action.NONE)
-        until = row["undecided_until"]
+        until, exporter = row["undecided_until"], action is Action.FIX_EXPORTER
+        # There is a history, and it is only too short.
+        waits = action is Action.WAIT and None not in (until, row["history_seconds"])
         if action is Action.NONE:
             found = Advice.of("nothing")
             if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:
                 beside = advise(rows.row(at, named=True))
                 found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), found)
-        elif action in OF_LIMITS or _waits_for_history(row, action) or _limit_missing(row):
+        elif action in OF_LIMITS or waits or (exporter and row["kills_now"] and row["limit_bytes"] is None):
             found = _of_limit(row, action)
         else:
             every = list(advise(rows.row(at, named=True)))
@@ -548,16 +534,17 @@ def _soon(row: Row) -> str:
     """Say when the limit is hit, where that is in sight."""
     if row["limit_at"] is None or row["limit_bytes"] is None or row["hours_to_limit"] > th.FAR_HOURS:
         return ""
-    its = f"its {text.configured(row['limit_bytes'])} limit"
-    if row["hours_to_limit"] <= 0:
+    return hits(row, f"its {text.configured(row['limit_bytes'])} limit")
+
+
+def hits(row: Row, its: str = "its limit") -> str:
+    """Say when the limit is hit, and how likely: restarts may come first."""
+    left = row["hours_to_limit"]
+    if left <= 0:
         return f"has reached {its}"
-    return f"{will_or_may(row)} hit {its} on {text.instant(row['limit_at'], row['hours_to_limit'])}"
-
-
-def will_or_may(row: Row) -> str:
-    """Say how likely the limit is hit when it is in sight: restarts may come first."""
-    chance = row["oom_probability_30d"] if row["hours_to_limit"] > _WEEK_HOURS else row["oom_probability_7d"]
-    return "will" if (chance or 0.0) >= WILL_BE_KILLED else "may"
+    when = f"in {text.hours(left)}" if row["limit_at"] is None else f"on {text.instant(row['limit_at'], left)}"
+    chance = row["oom_probability_30d"] if left > _WEEK_HOURS else row["oom_probability_7d"]
+    return f"{'will' if (chance or 0.0) >= WILL_BE_KILLED else 'may'} hit {its} {when}"
 
 
 _VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}
@@ -578,15 +565,6 @@ def _fits(one: Advice, action: Action) -> bool:
         return one.because == "startup_peak_bytes"
     nothing = action is Action.WAIT and one.text.startswith(NOTHING[:-1])
     return not (nothing or names_limit(one) or about_exporter or one.because == "oom_probability_7d")
-
-
-def _waits_for_history(row: Row, action: Action) -> bool:
-    """Tell whether there is a history, and it is only too short."""
-    return action is Action.WAIT and None not in (row["undecided_until"], row["history_seconds"])
-
-
-def _limit_missing(row: Row) -> bool:
-    return row["action"] == Action.FIX_EXPORTER and bool(row["kills_now"]) and row["limit_bytes"] is None
 
 
 def _of_limit(row: Row, action: Action) -> Advice:

@@ -18,7 +18,7 @@ from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, Advice
 from rmtoolkit.analysis.words import OF_ALL_LIVES
-from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, names_limit, will_or_may, with_values
+from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, hits, names_limit, with_values
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
@@ -219,7 +219,7 @@ def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
-            return f"{_hits(row)}; {cure}."
+            return f"{hits(row)}; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
     if chance > target:
@@ -254,14 +254,6 @@ def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
         .sort(*map(str, Alarm), "workloads", descending=True, maintain_order=True)
         .pipe(conform, GROUPS)
     )
-
-
-def _hits(row: Row) -> str:
-    left = row["hours_to_limit"]
-    if left <= 0:
-        return "has reached its limit"
-    when = f"in {text.hours(left)}" if row["limit_at"] is None else f"on {text.instant(row['limit_at'], left)}"
-    return f"{will_or_may(row)} hit its limit {when}"
 
 
 #: Higher limits that are tried, as multiples of the one in force; the first is `raise_to_bytes`.
@@ -402,20 +394,14 @@ def curves_of(
     return found.hstack(pl.DataFrame(costs, schema=schema, orient="row"))
 
 
-#: Columns of the frame of advice, behind `workload_id`.
-ADVICE: Final = pl.Schema(
-    {"workload_id": pl.UInt32(), "rank": WHOLE, **typed(TEXT, "text setting expected because"), "until": TIME}
-)
-QUERIES: Final = pl.Schema({"workload_id": pl.UInt32(), **typed(TEXT, "shows promql")})
-
-
 def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
     found = [
         (row["workload_id"], rank, one.text.rstrip(".") + ".", one.setting, one.expected, one.because, one.until)
         for row in rows.iter_rows(named=True)
         for rank, one in enumerate(_all(row))
     ]
-    return pl.DataFrame(found, schema=ADVICE, orient="row")
+    schema = {"workload_id": pl.UInt32(), "rank": WHOLE, **typed(TEXT, "text setting expected because"), "until": TIME}
+    return pl.DataFrame(found, schema=schema, orient="row")
 
 
 def _all(row: Row) -> Iterator[Advice]:
@@ -443,7 +429,7 @@ def queries_of(rows: pl.DataFrame) -> pl.DataFrame:
         # Pods come and go: those of a workload that has a name are asked for by it.
         for query in queries(row if row["workload"] is None else {**row, "pod": None})
     ]
-    return pl.DataFrame(found, schema=QUERIES, orient="row")
+    return pl.DataFrame(found, schema={"workload_id": pl.UInt32(), **typed(TEXT, "shows promql")}, orient="row")
 
 
 class Change(StrEnum):
@@ -577,7 +563,7 @@ def _leaks(row: Row, last: Row | None) -> str:
     elif last is None:
         words += "; it was not there last time"
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
-        words += f"; {_hits(row)}"
+        words += f"; {hits(row)}"
     return f"{words}."
 
 
@@ -593,10 +579,10 @@ def _worse(row: Row, last: Row, *, moved: bool) -> str | None:
         said.append(f"leaks {text.rate(rate)}, last time {text.rate(old)}")
     if not moved and _soon(row) and not _soon(last):
         before = text.hours(last["hours_to_limit"]) if last["hours_to_limit"] is not None else "not within sight"
-        said.append(f"{_hits(row)}, last time {before}")
+        said.append(f"{hits(row)}, last time {before}")
     elif said and row["hours_to_limit"] is not None:
         before = f", last time {text.hours(last['hours_to_limit'])}" if last["hours_to_limit"] is not None else ""
-        said.append(f"{_hits(row)}{before}")
+        said.append(f"{hits(row)}{before}")
     return f"{'; '.join(said)}." if said else None
 
 
@@ -671,9 +657,7 @@ def _applied(row: Row, last: Row) -> str:
     if row["verdict"] == "leak":
         if row["limit_bytes"] < last["limit_bytes"]:
             return f"{words}; it leaks."
-        left = ""
-        if row["hours_to_limit"] is not None:
-            left = f": it {_hits(row)}"
+        left = f": it {hits(row)}" if row["hours_to_limit"] is not None else ""
         return f"{words}; that only delays the kill, it still leaks{left}."
     before, chance = last["oom_probability_7d"], row["oom_probability_7d"]
     if before is not None and chance is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rmtoolkit._parallel import Source
 
     Row = dict[str, Any]
+    #: Layer, local, cluster, difference, why.
+    Compared = tuple[str, int | None, int | None, int | None, str]
 
 COMPARED: Final = pl.Schema({"layer": TEXT, **typed(WHOLE, "local_bytes cluster_bytes difference_bytes"), "why": TEXT})
 SETTINGS: Final = pl.Schema(typed(TEXT, "setting local cluster"))
@@ -76,12 +78,7 @@ class Comparison:
         return self.cluster_bytes - self.local_bytes
 
     def rows(self) -> list[tuple[str, ...]]:
-        """Give the table of layers in words, the whole last.
-
-        Returns
-        -------
-        list of tuple
-            Layer, local, cluster, difference, why.
+        """Give the table of layers in words, the whole last: layer, local, cluster, difference, why.
 
         Examples
         --------
@@ -97,19 +94,7 @@ class Comparison:
         return [*written, ("all", *whole, "")]
 
     def summary(self) -> str:
-        """Put all of it in plain text.
-
-        Returns
-        -------
-        str
-            The headline, the layers, what differs around them.
-
-        Examples
-        --------
-        >>> table = pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100})
-        >>> compare(table, table).summary().splitlines()[0]
-        'api takes as much in the cluster as locally (50 Mi).'
-        """
+        """Put all of it in plain text: the headline, the layers, what differs around them."""
         lines = [self.headline, *([self.limit_text] if self.limit_text else [])]
         lines += [f"Not complete: {self.incomplete}", ""] if self.incomplete else [""]
         for layer, local, cluster, change, why in self.rows():
@@ -121,11 +106,9 @@ class Comparison:
         return "\n".join(map(text.printable, lines))
 
     def __str__(self) -> str:
-        """Give the summary in plain text."""
         return self.summary()
 
     def __repr__(self) -> str:
-        """Say the answer in one line."""
         return f"<Comparison: {text.printable(self.headline)}>"
 
     def _repr_html_(self) -> str:
@@ -163,14 +146,6 @@ class _Side(NamedTuple):
     load: float | None
     allocator: str | None
     samples: int
-
-
-class _Layer(NamedTuple):
-    layer: str
-    local_bytes: int | None
-    cluster_bytes: int | None
-    difference_bytes: int | None
-    why: str
 
 
 def find_row(found: Assessment, workload: str) -> Row:
@@ -230,7 +205,7 @@ def compare(local: Source | Assessment, cluster: Source | Assessment, workload: 
     here = as_assessment(local)
     own = [name for name in here.workloads["workload"] if name == far.row["workload"]]
     near = _side("local run", here, own[0] if len(own) == 1 and here.workloads.height > 1 else None)
-    rows = list(_rows(near, far))
+    rows = _rows(near, far)
     layers = pl.DataFrame(rows, schema=COMPARED, orient="row")
     settings = pl.DataFrame(
         [(name, *(said(side) for side in (near, far))) for name, said in _SETTINGS.items()],
@@ -278,36 +253,32 @@ def _side(where: str, found: Assessment, workload: str | None) -> _Side:
     if load is None and seconds:
         load = float(work["work_total"].diff().clip(0).sum()) / seconds
     allocator = next((name for signal, name in _TELLS.items() if half[signal].is_not_null().any()), None)
-    threads = half["threads"].mean()
-    return _Side(where, row, layers, whole, _number(threads), _number(load), allocator, samples.height)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    threads, load = (float(one) if isinstance(one, int | float) else None for one in (half["threads"].mean(), load))
+    return _Side(where, row, layers, whole, threads, load, allocator, samples.height)
 
 
 #: Whose gauges they are.
 _TELLS: Final = {"free_bytes": "glibc", "retained_bytes": "jemalloc", "resident_bytes": "one with gauges"}
 
 
-def _rows(near: _Side, far: _Side) -> list[_Layer]:
+def _rows(near: _Side, far: _Side) -> list[Compared]:
     """Put each layer in a row; what is not known on both sides is in a row of its own, so that all adds up."""
     known = [one for one, here in near.layers.items() if here is not None and far.layers[one] is not None]
-    rows = []
+    rows: list[Compared] = []
     for layer in (*_PRIVATE, *_BESIDE):
         here, there = near.layers[layer], far.layers[layer]
         # Only jemalloc tells gaps.
         if layer != "slack" or here is not None or there is not None:
             change = None if here is None or there is None else there - here
-            rows.append(_Layer(layer, here, there, change, _why(layer, here, there, near, far)))
+            rows.append((layer, here, there, change, _why(layer, here, there, near, far)))
     (here, outer), (there, far_outer) = _left(near, known), _left(far, known)
     if here or there:
-        place = 1 + max(at for at, row in enumerate(rows) if row.layer in _PRIVATE)
-        rows.insert(place, _Layer("private", here, there, there - here, _unknown(_PRIVATE, near, far)))
+        place = 1 + max(at for at, (layer, *_) in enumerate(rows) if layer in _PRIVATE)
+        rows.insert(place, ("private", here, there, there - here, _unknown(_PRIVATE, near, far)))
     if outer or far_outer:
         alone = near.layers["cache"] is None or far.layers["cache"] is None
         name = "cgroup" if alone else "rest"
-        rows.append(_Layer(name, outer, far_outer, far_outer - outer, _unknown(_BESIDE, near, far)))
+        rows.append((name, outer, far_outer, far_outer - outer, _unknown(_BESIDE, near, far)))
     return rows
 
 
@@ -325,13 +296,11 @@ def _unknown(layers: Sequence[str], near: _Side, far: _Side) -> str:
         missing = [LAYERS[layer].partition(" (")[0] for layer in layers if side.layers[layer] is None]
         if missing:
             said.setdefault(", ".join(missing), []).append(f"the {side.where}")
-    how = _HOW_BESIDE if "cache" in layers else _HOW_HEAP
+    how = "export the allocator's gauges (jemalloc stats, or mallinfo2 of glibc)"
+    if "cache" in layers:
+        how = "record it in a cgroup (systemd-run --user --scope, or docker run)"
     told = [f"{' and '.join(sides)} {'do' if sides[1:] else 'does'} not tell {what}" for what, sides in said.items()]
     return f"{'; '.join(told)}: {how}" if told else ""
-
-
-_HOW_HEAP: Final = "export the allocator's gauges (jemalloc stats, or mallinfo2 of glibc)"
-_HOW_BESIDE: Final = "record it in a cgroup (systemd-run --user --scope, or docker run)"
 
 
 def _why(layer: str, here: int | None, there: int | None, near: _Side, far: _Side) -> str:
@@ -346,7 +315,11 @@ def _why(layer: str, here: int | None, there: int | None, near: _Side, far: _Sid
         case "live":
             said = "; ".join([*_growth(near, far), *_loads(near, far)])
         case "kept":
-            said = "; ".join([*_allocators(near, far, there - here), *_loads(near, far)])
+            whose = [f"the allocator is {far.allocator} in the cluster and {near.allocator} locally"]
+            if near.allocator == far.allocator:
+                other = f"{far.allocator or 'its allocator'} with other settings, or other bursts"
+                whose = _threads(near, far, there - here) or [other]
+            said = "; ".join([*whose, *_loads(near, far)])
             if there > here:
                 back = f"about {text.memory(there - here)} less"
                 remedy = "glibc_trim" if far.allocator == "glibc" else "jemalloc_decay"
@@ -379,12 +352,6 @@ def _growth(near: _Side, far: _Side) -> list[str]:
     ]
 
 
-def _allocators(near: _Side, far: _Side, change: int) -> list[str]:
-    if near.allocator != far.allocator:
-        return [f"the allocator is {far.allocator} in the cluster and {near.allocator} locally"]
-    return _threads(near, far, change) or [f"{far.allocator or 'its allocator'} with other settings, or other bursts"]
-
-
 def _threads(near: _Side, far: _Side, change: int) -> list[str]:
     """Name the threads where there are more of them on the side with more memory."""
     if near.threads is None or far.threads is None:
@@ -396,12 +363,12 @@ def _threads(near: _Side, far: _Side, change: int) -> list[str]:
     return []
 
 
-def _headline(near: _Side, far: _Side, rows: list[_Layer]) -> str:
+def _headline(near: _Side, far: _Side, rows: list[Compared]) -> str:
     name, change = text.named(far.row), far.whole - near.whole
     if abs(change) < _SMALL * max(near.whole, far.whole):
         return f"{name} takes as much in the cluster as locally ({text.memory(far.whole)})."
     word = "more" if change > 0 else "less"
-    large = [(row.layer, part) for row in rows if (part := row.difference_bytes) is not None and part * change > 0]
+    large = [(layer, part) for layer, _, _, part, _ in rows if part is not None and part * change > 0]
     large = sorted((one for one in large if abs(one[1]) >= abs(change) / 10), key=lambda one: -abs(one[1]))
     parts = ", ".join(f"{text.change(part)} {LAYERS[layer]}" for layer, part in large)
     whole = f"({text.memory(far.whole)}) than locally ({text.memory(near.whole)})"

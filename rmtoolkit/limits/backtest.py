@@ -102,7 +102,6 @@ class Backtest:
     growing: pl.DataFrame
 
     def __repr__(self) -> str:
-        """Say how ours did at 5 %."""
         ours = self.arms.filter(pl.col("arm") == _name(0.05))
         if not ours.height:
             return f"<Backtest: {self.weeks.height} rows, no week in which every rule gave a limit>"
@@ -139,7 +138,6 @@ class Record(Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Say it in a line."""
         return (
             f"On your last {count(self.weeks, 'week')}: {self.kills:,} of {self.counted:,} weeks of workloads with an "
             f"OOM kill, {self.worst[0]:,} of {self.worst[1]:,} in the worst, {chance_words(self.promised)} promised; "
@@ -318,7 +316,11 @@ def backtest(
         raise RmtoolkitError(msg)
     found = []
     for origin in origins:
-        learnt = _margins_before(recording, origin, margins)
+        learnt = risk.as_margins(margins)
+        if margins is None:
+            # What the weeks that lie before teach.
+            past = partial(risk.paired, end=origin - dt.timedelta(milliseconds=1))
+            learnt = risk.with_own(learnt, parallel_map(recording, past)[0]["pairs"])
         scored = partial(_scored, origin=origin, history=length, margins=learnt, promised=promised)
         unscored = partial(_unscored, origin=origin)
         found.append(parallel_map(recording, scored, otherwise=unscored)[0]["weeks"])
@@ -333,16 +335,6 @@ def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> li
         origins.append(origin)
         origin -= risk.HORIZON
     return origins[::-1]
-
-
-def _margins_before(
-    recording: Recording, origin: dt.datetime, margins: risk.Margins | str | os.PathLike[str] | None
-) -> risk.Margins:
-    """Learn from the weeks that lie before, if nothing else is wanted."""
-    if margins is None:
-        end = origin - dt.timedelta(milliseconds=1)
-        return risk.with_own(risk.Margins.shipped(), parallel_map(recording, partial(risk.paired, end=end))[0]["pairs"])
-    return risk.as_margins(margins)
 
 
 def _scored(part: Recording, **asked: Any) -> dict[str, pl.DataFrame]:  # noqa: ANN401 - as `weeks_of` takes it
@@ -431,9 +423,9 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
     growing = pl.DataFrame(
         {"weeks": [ours.select(key).unique().height], "violations": [ours["limit_bytes"].is_not_null().sum()]}
     )
-    return Backtest(
-        weeks, pl.concat([pl.DataFrame(schema=_ARMS), *arms]), pl.DataFrame(calibration, schema=_CALIBRATION), growing
-    )
+    told = typed(WHOLE, "weeks oom_weeks") | typed(NUMBER, "observed low high worst_week")
+    promises = pl.DataFrame(calibration, schema={"promised": NUMBER, **told})
+    return Backtest(weeks, pl.concat([pl.DataFrame(schema=_ARMS), *arms]), promises, growing)
 
 
 _ARMS: Final = pl.Schema(
@@ -443,13 +435,6 @@ _ARMS: Final = pl.Schema(
         **typed(NUMBER, "oom_share oom_low oom_high worst_week slack reserved_gib churn"),
         **typed(WHOLE, "only_ours only_theirs"),
         **typed(NUMBER, "p_value slack_difference slack_p_value"),
-    }
-)
-_CALIBRATION: Final = pl.Schema(
-    {
-        "promised": NUMBER,
-        **typed(WHOLE, "weeks oom_weeks"),
-        **typed(NUMBER, "observed low high worst_week"),
     }
 )
 

@@ -15,11 +15,7 @@ from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from rmtoolkit.recording import Recording
-
-    Numbers = npt.NDArray[np.float64]
 
 
 _DAY_MILLISECONDS: Final = 86_400_000
@@ -77,9 +73,13 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
             "target_bytes": (_TARGET, np.ones(about.height)),
             "upper_bytes": (_UPPER, 1 + 1 / confidence),
         }
+    highest = _BUCKETS - 1 - np.argmax(weights[:, ::-1] > 0, axis=1)
     answers = []
     for name, (share, factor) in factors.items():
-        base = np.trunc(_percentile_vpa(weights, totals, share))
+        # The end of the lowest bucket at which the share of the weight is reached.
+        reached = np.cumsum(weights, axis=1) >= (share * totals)[:, None]
+        bucket = np.where(reached.any(axis=1), np.minimum(reached.argmax(axis=1), highest), highest)
+        base = np.where(seen, np.trunc(_STARTS[np.minimum(bucket + 1, _BUCKETS - 1)]), 0.0)
         amount = base + np.trunc(_MARGIN * base)
         amount = np.trunc(np.minimum(np.where(amount > 0, amount, 1) * factor, _CAP_BYTES)) * (amount > 0)
         amount = np.trunc(np.maximum(amount, floor))
@@ -146,15 +146,6 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
             rows.append((int(samples["workload_row"][0]), int(container), first, own, kill_peak))
     ids, whole = dict.fromkeys(("workload_row", "container_id"), pl.UInt32), ("first", "window", "peak_bytes")
     return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")
-
-
-def _percentile_vpa(weights: Numbers, totals: Numbers, share: float) -> Numbers:
-    """Find the end of the lowest bucket at which the share of the weight is reached."""
-    reached = np.cumsum(weights, axis=1) >= (share * totals)[:, None]
-    highest = _BUCKETS - 1 - np.argmax(weights[:, ::-1] > 0, axis=1)
-    bucket = np.where(reached.any(axis=1), np.minimum(reached.argmax(axis=1), highest), highest)
-    ends = _STARTS[np.minimum(bucket + 1, _BUCKETS - 1)]
-    return np.where(totals > 0, ends, 0.0)
 
 
 _KRR_HISTORY: Final = dt.timedelta(hours=336)

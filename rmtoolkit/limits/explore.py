@@ -45,12 +45,10 @@ class Change(Struct, frozen=True):
 
     @property
     def nothing(self) -> bool:
-        """Whether everything is as it was."""
         return self == Change()
 
     @property
     def assumptions(self) -> list[str]:
-        """What it takes for granted."""
         changed = {
             "threads": self.threads,
             "traffic": self.traffic if self.traffic != 1 else None,
@@ -134,7 +132,12 @@ def _changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
         shift = np.nan_to_num((wanted.threads - past.threads) * TOUCHED_STACK_BYTES)
         used, settled = np.maximum(used + shift, 0.0), np.maximum(settled + shift, 0.0)
     if wanted.traffic != 1:
-        floor = _floors(past, used)
+        ends = np.append(past.first[1:], used.size)
+        # What each pod holds in its quietest twentieth, a value for each sample.
+        ranks = (_QUIET * (ends - past.first - 1)).astype(int)
+        pods = zip(past.first, ends, ranks, strict=True)
+        floors = [np.partition(used[low:high], rank)[rank] for low, high, rank in pods]
+        floor = np.repeat(np.array(floors), ends - past.first)
         used = np.maximum(used + np.maximum(used - floor, 0.0) * (wanted.traffic - 1), 0.0)
         settled = settled + np.maximum(settled - floor, 0.0) * (wanted.traffic - 1)
     moved = used - past.used
@@ -145,16 +148,6 @@ def _changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
             then = _spread(past, then, wanted.spread_seconds)
         used = np.maximum(used + then - excess, 0.0)
     return used, settled, moved
-
-
-def _floors(past: Past, used: Floats) -> Floats:
-    """Find what each pod holds in its quietest twentieth, a value for each sample."""
-    ends = np.append(past.first[1:], used.size)
-    floors = []
-    for low, high in zip(past.first, ends, strict=True):
-        rank = int(_QUIET * (high - low - 1))
-        floors.append(np.partition(used[low:high], rank)[rank])
-    return np.repeat(np.array(floors), ends - past.first)
 
 
 def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
@@ -362,15 +355,8 @@ def curve_of(
         one = at_limit(need, limit, requested(need, limit, whole=whole, anew=True), scores, prices)
         chances = (one.risk.week, one.risk.low, one.risk.high)
         rows.append((limit, *chances, one.memory_per_month, one.incidents_per_month, one.total_per_month))
-    return pl.DataFrame(rows, schema=_CURVE, orient="row")
-
-
-_CURVE: Final = pl.Schema(
-    {
-        "limit_bytes": WHOLE,
-        **typed(NUMBER, "oom_probability oom_probability_low oom_probability_high memory incidents total"),
-    }
-)
+    numbers = typed(NUMBER, "oom_probability oom_probability_low oom_probability_high memory incidents total")
+    return pl.DataFrame(rows, schema={"limit_bytes": WHOLE, **numbers}, orient="row")
 
 
 def _span(found: Outcome, named: Sequence[int | None]) -> tuple[int, int]:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-    Numbers = npt.NDArray[np.float64]
-
 
 #: A history is cut into so many blocks; the highest value of each is what counts.
 BLOCKS: Final = 14
@@ -118,7 +116,11 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     levels = np.full((rows.len(), BLOCKS), np.nan)
     levels[number, peaks["block"].to_numpy()] = np.log(np.maximum(peaks["peak_bytes"].to_numpy(), 1))
     seen = np.isfinite(levels).sum(axis=1)
-    slope = _theil_sen(levels)
+    # The median of the slopes of all pairs, in which missing blocks take no part; that of a single block is 0.
+    one, other = np.triu_indices(BLOCKS, 1)
+    slopes = (levels[:, other] - levels[:, one]) / (other - one)
+    slopes[~np.isfinite(slopes).any(axis=1)] = 0.0
+    slope = np.nanmedian(slopes, axis=1)
     residual = levels - slope[:, None] * np.arange(BLOCKS)
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
     error = th.DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
@@ -158,15 +160,6 @@ _DESCRIBED: Final = pl.Schema(
         "blocks": pl.Int64(),
     }
 )
-
-
-def _theil_sen(levels: Numbers) -> Numbers:
-    """Find the median of the slopes of all pairs, per row; missing blocks take no part."""
-    first, second = np.triu_indices(BLOCKS, 1)
-    slopes = (levels[:, second] - levels[:, first]) / (second - first)
-    # A row with a single block has no pair: its slope is 0.
-    slopes[~np.isfinite(slopes).any(axis=1)] = 0.0
-    return np.asarray(np.nanmedian(slopes, axis=1))
 
 
 def usage(recording: Recording) -> pl.DataFrame:
@@ -461,7 +454,6 @@ class Need(Struct, frozen=True):
 
     @property
     def names(self) -> tuple[str | None, str | None, str | None, str | None]:
-        """Cluster, namespace, workload and container."""
         return self.cluster, self.namespace, self.workload, self.container
 
     @property
@@ -471,7 +463,6 @@ class Need(Struct, frozen=True):
 
     @property
     def guaranteed(self) -> bool:
-        """Whether the whole limit is requested."""
         return self.request_bytes is not None and self.request_bytes == self.limit_bytes
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 from msgspec import Struct
@@ -14,7 +14,7 @@ from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.text import printable, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class _Kind(Struct, frozen=True):
@@ -44,7 +44,6 @@ _UNPATCHED: Final[dict[str, str]] = texts("limits/patches")["unpatched"]
 _INJECTED: Final[dict[str, str]] = texts("limits/patches")["injected"]
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _LONGEST_LABEL: Final = 63
-_LONGEST: Final = 253
 
 
 class Resources(Struct, frozen=True):
@@ -69,31 +68,29 @@ class Resources(Struct, frozen=True):
 def changes(workloads: pl.DataFrame) -> list[Resources]:
     """Take from the workloads of an Assessment those whose one action is another limit: what stays needs no patch."""
     changed = workloads.filter(pl.col("advised_limit_bytes").is_not_null(), pl.col("action").is_in(OF_LIMITS))
-    return [_resources(row) for row in changed.iter_rows(named=True)]
-
-
-def _resources(row: Mapping[str, Any]) -> Resources:
-    return Resources(
-        row.get("cluster"),
-        row["namespace"],
-        row["workload"],
-        row["container"],
-        row["workload_kind"],
-        row["advised_limit_bytes"],
-        row["advised_request_bytes"],
-        row.get("limit_reason"),
-        row.get("qos_now"),
-        row.get("qos_then"),
-        _rests_on(row.get("advised_basis")) if row.get("provisional") else None,
-        row.get("limit_obstacle"),
-    )
-
-
-def _rests_on(basis: str | None) -> str:
-    """Say what a provisional limit rests on: kills, a forecast, or so many hours of data."""
-    return {None: "a short history", "kills": "what killed it", "forecast": "a forecast"}.get(
-        basis, (basis or "").rpartition(", ")[2]
-    )
+    bases = {None: "a short history", "kills": "what killed it", "forecast": "a forecast"}
+    found = []
+    for row in changed.iter_rows(named=True):
+        basis = row.get("advised_basis")
+        # So many hours of data, where nothing else is named.
+        rests_on = bases.get(basis, (basis or "").rpartition(", ")[2]) if row.get("provisional") else None
+        found.append(
+            Resources(
+                row.get("cluster"),
+                row["namespace"],
+                row["workload"],
+                row["container"],
+                row["workload_kind"],
+                row["advised_limit_bytes"],
+                row["advised_request_bytes"],
+                row.get("limit_reason"),
+                row.get("qos_now"),
+                row.get("qos_then"),
+                rests_on,
+                row.get("limit_obstacle"),
+            )
+        )
+    return found
 
 
 def patches_yaml(workloads: pl.DataFrame) -> str:
@@ -127,8 +124,9 @@ def _grouped(wanted: Iterable[Resources]) -> dict[tuple[str | None, ...], list[R
 
 def _left_out(one: Resources) -> str:
     # Whatever is in a name stays in one line.
-    names = (one.cluster, one.namespace, one.workload, one.container)
-    return f"{printable('/'.join(name for name in names if name) or '(no name)')}: {obstacle(one)}; {_wanted(one)}"
+    name = printable("/".join(filter(None, (one.cluster, one.namespace, one.workload, one.container))) or "(no name)")
+    asked = "" if one.request_bytes is None else f", request {quantity(one.request_bytes)}"
+    return f"{name}: {obstacle(one)}; memory limit {quantity(one.limit_bytes)}{asked}"
 
 
 def documents(wanted: Iterable[Resources]) -> str:
@@ -166,17 +164,12 @@ def obstacle(one: Resources) -> str | None:
     return f"Kubernetes allows no such name of a {wrong[0]}" if wrong else None
 
 
-def _wanted(one: Resources) -> str:
-    asked = "" if one.request_bytes is None else f", request {quantity(one.request_bytes)}"
-    return f"memory limit {quantity(one.limit_bytes)}{asked}"
-
-
 def _is_label(name: str) -> bool:
     """Tell whether the API server takes it for a namespace or a container (RFC 1123 label)."""
     return len(name) <= _LONGEST_LABEL and _LABEL.fullmatch(name) is not None
 
 
-def _is_name(name: str, longest: int = _LONGEST) -> bool:
+def _is_name(name: str, longest: int) -> bool:
     """Tell whether the API server takes it for an object's name (RFC 1123 subdomain)."""
     return len(name) <= longest and all(_LABEL.fullmatch(part) for part in name.split("."))
 

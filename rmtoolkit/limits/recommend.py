@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import columns_of
@@ -64,13 +63,11 @@ class _Case(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Pod and instant of the highest use."""
         when = f" on {moment(self.need.peak_time)} UTC" if self.need.peak_time is not None else ""
         return f" in pod {self.need.peak_pod}{when}" if self.need.peak_pod else when
 
     @property
     def at_least(self) -> float:
-        """What it needs at least, as it was killed."""
         return risk.at_least(self.need)
 
     @property
@@ -83,7 +80,6 @@ class _Case(NamedTuple):
 
     @property
     def bought(self) -> str:
-        """How long a higher limit would last."""
         middle, low, high = (
             None if days is None else 24 * days
             for days in (self.said.buys_days, self.said.buys_days_low, self.said.buys_days_high)
@@ -179,7 +175,6 @@ def _week_on_week(need: history.Need) -> float:
 
 
 def _one_in(chance: float) -> str:
-    """Write a chance so that two small ones differ."""
     return chance_words(chance) if chance >= _SMALL else f"1 in {round(1 / chance):,}"
 
 
@@ -305,10 +300,9 @@ def of_gathered(
     chosen = risk.as_margins(margins)
     ask = _Asked(oom_probability, risk.lookup(chosen), chosen.origin, prices)
     names = Advised.__struct_fields__
-    told = attrgetter(*names)
-    rows = [told(_advised(row, ask)) for row in known.iter_rows(named=True)]
+    rows = [astuple(_advised(row, ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
-    answer = known.drop(name for name in names if name in known.columns).hstack(advised)
+    answer = known.drop(names, strict=False).hstack(advised)
     return answer.select(
         pl.col(name) if name in answer.columns else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in RECOMMENDED.items()
@@ -333,10 +327,8 @@ def advise(need: history.Need, oom_probability: float, margins: Margins, prices:
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
     """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
     scores = risk.lookup(margins)
-    limits = []
-    for row in known.iter_rows(named=True):
-        need = history.as_need(row)
-        limits.append(_limit(need, oom_probability, scores(need)))
+    wanted = map(history.as_need, known.iter_rows(named=True))
+    limits = [_limit(need, oom_probability, scores(need)) for need in wanted]
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
 
 

@@ -9,14 +9,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
@@ -25,7 +24,7 @@ from rmtoolkit.analysis.records import Ahead, Exposure
 from rmtoolkit.exceptions import ReadError, RmtoolkitError
 from rmtoolkit.limits import history
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, WORKLOAD, YES_NO, Verdict, typed
-from rmtoolkit.text import MI
+from rmtoolkit.text import GI, MI
 
 if TYPE_CHECKING:
     import os
@@ -69,8 +68,6 @@ _OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
 MOST_WEEKS: Final = 53
 #: A history that lacks a fiftieth of a length is taken as that long.
 _NEARLY: Final = 1.02
-#: Weeks differ in how often rises come that one in twenty pairs has.
-_HIGH: Final = 0.95
 
 
 class Scores(Struct, frozen=True):
@@ -123,7 +120,6 @@ class Margins:
     own_pairs: int = 0
 
     def __repr__(self) -> str:
-        """Say where they come from and how many pairs there are."""
         return f"<Margins: {self.origin}, {int(self.tables['pairs'].sum())} pairs of a past and a next week>"
 
     def scores(self, history_seconds: float, spread: float) -> Scores:
@@ -265,7 +261,6 @@ class Margins:
         return _shipped()
 
     def __eq__(self, other: object) -> bool:
-        """Compare the numbers."""
         return (
             isinstance(other, Margins)
             and (self.origin, self.swing, self.own, self.own_pairs)
@@ -284,7 +279,8 @@ def with_own(margins: Margins, found: pl.DataFrame) -> Margins:
     weeks = known.unique([*WORKLOAD, "week"], keep="last", maintain_order=True)
     if weeks.height < _OWN:
         return margins
-    number, swing = weeks["week"].n_unique(), swing_of(weeks["place"] > _HIGH, weeks["week"])
+    # Weeks differ in how often rises come that one in twenty pairs has.
+    number, swing = weeks["week"].n_unique(), swing_of(weeks["place"] > 1 - 1 / 20, weeks["week"])
     until = weeks.select(pl.col("week").max() + HORIZON).item()
     return Margins(
         f"learnt from {weeks.select(WORKLOAD).n_unique()} workloads over {number} weeks until {until:%Y-%m-%d}, "
@@ -559,7 +555,6 @@ RISK: Final = pl.Schema(
         "risk_basis": TEXT,
     }
 )
-_TOLD: Final = attrgetter(*Risk.__struct_fields__)
 #: The fields of `Risk`, as columns.
 _ANSWER: Final = (
     *("oom_probability_24h", "oom_probability", "oom_probability_30d"),
@@ -573,11 +568,10 @@ def of_needs(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame, ma
     tried = _tried(known, limits)
     scores = lookup(margins)
     # What grows needs no pairs, and callers that ask about nothing else give no columns for them.
-    found = []
-    for row in tried.iter_rows(named=True):
-        need = history.as_need(row)
-        one = risk(need, row["limit_bytes"], scores(need))
-        found.append(_TOLD(one))
+    known_needs = map(history.as_need, tried.iter_rows(named=True))
+    found = [
+        astuple(risk(need, limit, scores(need))) for need, limit in zip(known_needs, tried["limit_bytes"], strict=True)
+    ]
     answer = pl.DataFrame(found, schema={name: RISK[name] for name in _ANSWER}, orient="row")
     return (
         tried.select(*WORKLOAD, "limit_bytes", "growing")
@@ -644,13 +638,9 @@ def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:
     if (need.history_seconds or 0.0) < SHORTEST.total_seconds():
         because = "the history is shorter than an hour, and counted as an hour: the true chance is higher"
         certified, high = False, 1.0
-    day, month = (_over(chance, hours) for hours in (_DAY, _MONTH))
+    # Weeks are alike.
+    day, month = (chance if chance >= 1 else -math.expm1(math.log1p(-chance) * h / _WEEK) for h in (_DAY, _MONTH))
     return Risk(day, chance, month, low if above else 0.0, high, scores.size, floor, certified, "margins", because)
-
-
-def _over(week: float, hours: float) -> float:
-    """Turn the chance of a week into that of another span: weeks are alike."""
-    return week if week >= 1 else -math.expm1(math.log1p(-week) * hours / _WEEK)
 
 
 def _of_growth(need: Need, limit: float) -> Risk:
@@ -778,7 +768,6 @@ def _count_range(count: int) -> tuple[float, float]:
     return low, more * (1 - 1 / (9 * more) + th.QUANTILE / (3 * math.sqrt(more))) ** 3
 
 
-GIB: Final = 2**30
 #: Hours of an average month.
 HOURS_PER_MONTH: Final = 730.5
 
@@ -810,7 +799,6 @@ class Prices:
     currency: str = "USD"
 
     def __post_init__(self) -> None:
-        """Refuse what nothing costs."""
         for price in (self.per_gib_hour, self.per_incident):
             if not 0 <= price < math.inf:
                 msg = f"A price is 0 or more, got {price!r}."
@@ -833,7 +821,6 @@ class AtLimit(Struct, frozen=True):
 
     @property
     def total_per_month(self) -> float | None:
-        """What memory and incidents cost together."""
         memory, incidents = self.memory_per_month, self.incidents_per_month
         return None if memory is None or incidents is None else memory + incidents
 
@@ -890,7 +877,7 @@ def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: 
 def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
     if reserved_bytes is None or price_per_gib_hour is None:
         return None
-    return reserved_bytes / GIB * price_per_gib_hour * HOURS_PER_MONTH
+    return reserved_bytes / GI * price_per_gib_hour * HOURS_PER_MONTH
 
 
 def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -71,7 +70,6 @@ class WhatIf:
         return WhatIf(after.recording, (*self.assumptions, *after.assumptions))
 
     def __repr__(self) -> str:
-        """Count what was changed."""
         changed = len(self.assumptions)
         return f"<WhatIf: {changed} change{'' if changed == 1 else 's'}, {self.recording!r}>"
 
@@ -267,9 +265,9 @@ def _shifted(recording: Recording, shifts: pl.DataFrame, said: str) -> WhatIf:
 
 
 #: A stretch above the limit is one kill; a new one begins after so long below it.
-EPISODE_GAP: Final = dt.timedelta(minutes=10)
+_GAP_MS: Final = 600_000
 #: The first minutes of a process are its startup.
-STARTUP: Final = dt.timedelta(minutes=10)
+_STARTUP_MS: Final = 600_000
 
 KILLS: Final = pl.Schema(
     {
@@ -396,10 +394,6 @@ def _instants(found: pl.DataFrame, value: str, *, recorded: bool = False) -> pl.
         pl.col(value).cast(pl.Int64).alias("used_bytes"),
     )
     return found.select(*columns, recorded=pl.lit(recorded)).drop_nulls("used_bytes")
-
-
-_GAP_MS: Final = EPISODE_GAP.total_seconds() * 1000
-_STARTUP_MS: Final = STARTUP.total_seconds() * 1000
 
 
 class Past(Struct, frozen=True):

@@ -62,7 +62,7 @@ def test_a_stored_verdict_gives_the_same_advice() -> None:
     recording = footprint(t, (200 + 9 * t) * MI, np.random.default_rng(3), limit=GI)
     row = judge(recording)[0]["verdicts"].row(0, named=True)
     stored = VerdictRow.stored(row)
-    assert patterns.next_step(stored) == row["next_step"]
+    assert next(patterns.advise_on(stored)).sentence == row["next_step"]
     assert isinstance(stored.pattern, enum.Enum)
     assert stored.by_statistic[Statistic.GROWTH].estimate == row["growth_bytes_per_day"]
 

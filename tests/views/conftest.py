@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from rmtoolkit._tables import conform
 from rmtoolkit.analysis.records import JUDGED, VERDICTS
 from rmtoolkit.assessment import WORKLOADS, Assessment, _rows, assess
 from rmtoolkit.assessment._totals import evidence_of, totals_of
@@ -510,7 +511,7 @@ def arranged(real: Assessment, rows: pl.DataFrame, judged: _Judged | Assessment)
     """Give an Assessment other rows, in their order of urgency, with every frame beside them."""
     # The window of what is made by hand is a week: its kills are all in it.
     rows = _rows.with_alarms(rows.with_columns(kills_now="kills_7d"), real.oom_probability)
-    rows = _rows.complete(_rows.by_urgency(rows))
+    rows = conform(_rows.by_urgency(rows), WORKLOADS)
     ids = rows.select("container_id", "workload_id")
 
     def keyed(frame: pl.DataFrame) -> pl.DataFrame:
