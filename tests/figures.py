@@ -53,7 +53,7 @@ def told() -> dict[str, list[Any]]:
         "number of two digits": _of(text.number, ones, digits=2),
         "memory": _of(text.memory, rates),
         "mi": _of(text.mi, ones),
-        "mi_range": _of(text.mi_range, ranges[:-2]),
+        "between": _of(text.between, ranges[:-2]),
         "gib": _of(text.gib, ones),
         "fleet_memory": _of(text.fleet_memory, ones),
         "fleet_memory with a sign": _of(text.fleet_memory, ones, sign=True),
