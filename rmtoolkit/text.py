@@ -10,7 +10,7 @@ import shutil
 import textwrap
 import tomllib
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -443,6 +443,23 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
 _JOINED: Final = "\0"
 #: Between a number and its unit.
 _AMOUNT: Final = re.compile(r"(?<=\d) (?=[KMGT]iB?\b|%)")
+
+
+#: Terminal styles: SGR parameters. Colour only on the verdict.
+_SGR: Final = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}
+
+
+def styled(name: str, written: str, *, colour: bool) -> str:
+    return f"\x1b[{_SGR[name]}m{written}\x1b[0m" if colour and written else written
+
+
+#: Between two columns of a terminal.
+GAP: Final = "  "
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [GAP.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def wants_colour(stream: IO[str]) -> bool:

@@ -57,6 +57,9 @@ class Type(NamedTuple):
 
 
 TYPES: Final = {name: Type(**kind) for name, kind in text.texts("views/looks")["texts"].items()}
+#: Tokens of the light and of the dark theme.
+LIGHT, DARK = ({name: both[at] for name, both in text.texts("views/looks")["tokens"].items()} for at in range(2))
+FAMILY: Final = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
 
 class Shape(StrEnum):

@@ -7,8 +7,22 @@ from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.views import theme
-from rmtoolkit.views._plot import LOOKS, PX, TYPES, Area, Bar, Grows, Line, Point, Rule, Shape, Text, text_width
+from rmtoolkit.views._plot import (
+    FAMILY,
+    LIGHT,
+    LOOKS,
+    PX,
+    TYPES,
+    Area,
+    Bar,
+    Grows,
+    Line,
+    Point,
+    Rule,
+    Shape,
+    Text,
+    text_width,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -222,7 +236,7 @@ def chart(width: float, height: float, *plots: Plot, says: str, tokens: Mapping[
     made = alt.layer(*layers, *_written(alt, plots, tokens))
     made = made.properties(width=width, height=height, description=says, view=alt.ViewBackground(stroke=None))
     # A background of one's own keeps a chart from standing inside others: white is there anyway.
-    return made if tokens == theme.LIGHT else made.properties(background=tokens["surface"])
+    return made if tokens == LIGHT else made.properties(background=tokens["surface"])
 
 
 def _channel(channel: Any, field: str, scale: Scale, *, timed: bool = False) -> Any:  # noqa: ANN401 - of Altair
@@ -250,5 +264,5 @@ def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list
     rows = [dict(zip(TEXTS["pinned"], _pinned(one, tokens), strict=True)) for one in labels]
     return [
         *([_swatches(alt, alt.InlineData(squares), x, y)] if squares else []),
-        *(_haloed(alt, alt.InlineData(rows), x, y, font=theme.FAMILY, fontSize=12) if rows else []),
+        *(_haloed(alt, alt.InlineData(rows), x, y, font=FAMILY, fontSize=12) if rows else []),
     ]

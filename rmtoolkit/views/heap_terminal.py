@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.views import theme
-from rmtoolkit.views.theme import GAP, aligned
+from rmtoolkit.text import GAP, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +26,7 @@ _OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "purgeable_bytes",
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
-    said = [theme.styled("bold", line, colour=colour) for line in text.wrapped(found.headline)]
+    said = [text.styled("bold", line, colour=colour) for line in text.wrapped(found.headline)]
     lines = [*said, *_about(source, spans(found.heap))]
     told = (fact for fact in found.heap.summary.lines() if fact[0] != "recorded")
     lines += _listed([(what, _said(what, said, found)) for what, said in told])
@@ -169,7 +168,7 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     body = columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
     lines = [f"{'READING'.ljust(width)}{GAP}{body[0]}"]
     for at, line in enumerate(body[1:]):
-        label = theme.styled(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
+        label = text.styled(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
         lines.append(f"{label}{GAP}{line}")
         if not at and len(found.path) > 1:
             path = " → ".join(text.shortened(name, 60) for name in found.path)

@@ -9,7 +9,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.assessment import as_assessment, explored
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
-from rmtoolkit.views import _plot, lives, theme, timeline_svg
+from rmtoolkit.views import _plot, lives, timeline_svg
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
@@ -297,4 +297,4 @@ def _chart(
     return made
 
 
-_TOKENS: Final = {"light": theme.LIGHT, "dark": theme.DARK}
+_TOKENS: Final = {"light": _plot.LIGHT, "dark": _plot.DARK}

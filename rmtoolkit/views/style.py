@@ -7,17 +7,25 @@ rules of their own; two classes outweigh them.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rmtoolkit._html import Markup
-from rmtoolkit.views import theme
+from rmtoolkit.views._plot import DARK, FAMILY, LIGHT
 from rmtoolkit.views._plot_svg import STYLE as CHARTS
 from rmtoolkit.views.assets import asset
 
-_LIGHT: Final = f"{theme.variables(theme.LIGHT)};color-scheme:light"
-_DARK: Final = f"{theme.variables(theme.DARK)};color-scheme:dark"
-_FONTS: Final = f"--rm-family:{theme.FAMILY};--rm-code:{theme.CODE_FAMILY}"
-_PAPER: Final = theme.variables({**theme.LIGHT, "ink": "#000000", "ink-2": "#000000", "ink-3": "#333333"})
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def variables(tokens: Mapping[str, str]) -> str:
+    return ";".join(f"--rm-{name}:{value}" for name, value in tokens.items())
+
+
+_LIGHT: Final = f"{variables(LIGHT)};color-scheme:light"
+_DARK: Final = f"{variables(DARK)};color-scheme:dark"
+_FONTS: Final = f"--rm-family:{FAMILY};--rm-code:ui-monospace, Menlo, Consolas, monospace"
+_PAPER: Final = variables({**LIGHT, "ink": "#000000", "ink-2": "#000000", "ink-3": "#333333"})
 
 
 def _of_system(selector: str) -> str:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit.assessment import recommend_limits
-from rmtoolkit.text import shortened
-from rmtoolkit.views import exports, theme
-from rmtoolkit.views.theme import GAP, aligned
+from rmtoolkit.text import GAP, aligned, shortened
+from rmtoolkit.views import exports
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,7 +68,7 @@ class _Pen:
         self.width = width
 
     def style(self, name: str, written: str) -> str:
-        return theme.styled(name, written, colour=self.colour)
+        return text.styled(name, written, colour=self.colour)
 
     def verdict(self, name: str) -> str:
         mark = text.VERDICTS[name]

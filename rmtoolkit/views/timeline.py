@@ -92,7 +92,7 @@ LINES: Final = (*FOOTPRINTS, "resident_bytes", "allocated_bytes")
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One signal over time: its name on the chart, its colour in `rmtoolkit.views.theme`, ms since 1970 and bytes."""
+    """One signal over time: its name on the chart, the token of its colour, ms since 1970 and bytes."""
 
     name: str
     token: str

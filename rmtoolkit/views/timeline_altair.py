@@ -9,8 +9,7 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.views import theme
-from rmtoolkit.views._plot import Area, Bar, Line, Point, Rule, memory_ticks
+from rmtoolkit.views._plot import FAMILY, LIGHT, Area, Bar, Line, Point, Rule, memory_ticks
 from rmtoolkit.views._plot_vega import TEXTS, Rows, Slot, columns, text_layers, text_rows
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.timeline_svg import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 WIDTH: Final = RIGHT - LEFT
 PADDING: Final = {"left": LEFT, "right": 8, "top": 0, "bottom": 4}
 #: Colours that follow the theme of the page: the browser looks them up.
-LIVE: Final = {name: f"var(--rm-{name})" for name in theme.LIGHT}
+LIVE: Final = {name: f"var(--rm-{name})" for name in LIGHT}
 
 #: Days, hours and seconds as the report writes them.
 _TICK: Final = (
@@ -114,7 +113,7 @@ def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
         alt.layer(*layers)
         .add_params(*params)
         .properties(width=WIDTH, height=HEIGHT, padding=PADDING, autosize=alt.AutoSizeParams(type="none"))
-        .configure(background="transparent", font=theme.FAMILY)
+        .configure(background="transparent", font=FAMILY)
         .configure_view(stroke=None)
         .configure_text(fontSize=12)
         .configure_axis(labelFontSize=12)

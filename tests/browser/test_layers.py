@@ -11,7 +11,7 @@ import pytest
 import vl_convert
 
 import rmtoolkit as rm
-from rmtoolkit.views import theme
+from rmtoolkit.views import _plot
 from rmtoolkit.views import timeline_altair as timeline_chart
 from rmtoolkit.views.dashboards.triage import Case, State, picture
 from rmtoolkit.views.timeline_svg import BASE, LEFT, TOP
@@ -74,7 +74,7 @@ def shown() -> dict[str, tuple[dict[str, Any], dict[str, float]]]:
     for name in case.names:
         one = picture(case, State(name))
         axes = {"x0": float(one.home[0]), "x1": float(one.home[1]), "top": one.top}
-        found[name] = (timeline_chart.rows(one.drawn, one.row, theme.LIGHT, one.top), axes)
+        found[name] = (timeline_chart.rows(one.drawn, one.row, _plot.LIGHT, one.top), axes)
     return found
 
 
@@ -92,7 +92,7 @@ def test_layers_stay_between_their_edges_after_every_switch(
     tab = browser.new_page(viewport={"width": 1200, "height": 400})
     tab.goto(page.as_uri())
     tab.wait_for_function("window.ready")
-    tab.evaluate("spec => start(spec)", timeline_chart.form(theme.LIGHT).to_dict())
+    tab.evaluate("spec => start(spec)", timeline_chart.form(_plot.LIGHT).to_dict())
     checked = 0
     for before, after in permutations(shown, 2):
         for name in (before, after):

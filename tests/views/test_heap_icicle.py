@@ -12,7 +12,7 @@ from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import MEASURES, call_tree, tree
-from rmtoolkit.views import theme
+from rmtoolkit.views import _plot
 from rmtoolkit.views.icicle import COMPARED, zoomable
 from tests.analysis.profiles import MI, growing, profile, resting
 from tests.views.colours import contrast
@@ -177,7 +177,7 @@ def test_a_very_deep_and_a_very_wide_profile_stay_small() -> None:
 
 def test_text_can_be_read_on_every_fill() -> None:
     """Text on each kind of node has at least 4.5:1 in both themes."""
-    for tokens in (theme.LIGHT, theme.DARK):
+    for tokens in (_plot.LIGHT, _plot.DARK):
         for text, fill in (
             ("ink", "kept"),
             ("ink", "whole"),

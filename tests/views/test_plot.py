@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmtoolkit.views import _plot, _plot_svg, theme
+from rmtoolkit.views import _plot, _plot_svg
 from rmtoolkit.views import timeline_altair as timeline_chart
 from rmtoolkit.views._plot import Area, Bar, Box, Grows, Line, Plot, Point, Rule, Scale
 from rmtoolkit.views._plot_vega import Slot
@@ -123,8 +123,8 @@ def test_the_same_marks_are_written_twice() -> None:
     assert '<line x1="0" x2="100" y1="40" y2="40" class="limit"><title>limit 60</title></line>' in _plot_svg.picture(
         100, 100, plot, says="one"
     )
-    rows = Slot("rules", Rule, ("limit",)).rows(plot, theme.LIGHT)
-    assert rows == [(0, 100, 60, 60, theme.LIGHT["ink"], 2, 0, "limit 60")]
+    rows = Slot("rules", Rule, ("limit",)).rows(plot, _plot.LIGHT)
+    assert rows == [(0, 100, 60, 60, _plot.LIGHT["ink"], 2, 0, "limit 60")]
 
 
 def test_altair_paints_in_the_order_of_the_looks() -> None:

@@ -14,7 +14,7 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views import theme, timeline_svg
+from rmtoolkit.views import _plot, timeline_svg
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def test_a_plot_is_a_chart_like_any_other(name: str, found: rm.Assessment) -> No
     mine: Any = alt.Chart(pl.DataFrame({"v": [1.0]})).mark_rule(color="#123456").encode(y="v:Q")
     for both in (made + mine, mine + made):
         assert "#123456" in svg(both)
-    assert theme.DARK["surface"] in svg(PLOTS[name](found, theme="dark"))
+    assert _plot.DARK["surface"] in svg(PLOTS[name](found, theme="dark"))
 
 
 def test_what_is_drawn_is_what_the_report_draws(found: rm.Assessment) -> None:

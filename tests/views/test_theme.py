@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rmtoolkit.views import _plot_svg, theme
+from rmtoolkit.views import _plot, _plot_svg
 from rmtoolkit.views.style import REPORT
 from tests.views.colours import contrast
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-THEMES = [pytest.param(theme.LIGHT, id="light"), pytest.param(theme.DARK, id="dark")]
+THEMES = [pytest.param(_plot.LIGHT, id="light"), pytest.param(_plot.DARK, id="dark")]
 TEXT = ("ink", "ink-2", "ink-3", "accent", "leak", "ok", "unsure")
 
 
 def test_themes_have_the_same_tokens() -> None:
     """A token that exists in light exists in dark."""
-    assert list(theme.LIGHT) == list(theme.DARK)
+    assert list(_plot.LIGHT) == list(_plot.DARK)
 
 
 @pytest.mark.parametrize("tokens", THEMES)
@@ -45,7 +45,7 @@ def test_controls_are_visible(tokens: Mapping[str, str]) -> None:
 
 def test_every_colour_comes_from_the_tokens() -> None:
     """The style sheet names no colour of its own outside the token declarations and the black of print."""
-    known = {value.upper() for value in (*theme.LIGHT.values(), *theme.DARK.values(), "#000000", "#333333")}
+    known = {value.upper() for value in (*_plot.LIGHT.values(), *_plot.DARK.values(), "#000000", "#333333")}
     assert {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}\b", REPORT)} <= known
 
 

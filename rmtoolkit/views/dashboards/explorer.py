@@ -44,15 +44,13 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
     same = [point.name for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
     said = " and ".join(filter(None, (words.get(name, f"what {name} would set") for name in same)))
     said += f", which stays: {text.ACTIONS[scene.ours.action].lower()} first" if stays and "ours" in same else ""
+    # Numbers and their units stay together.
+    headline = el("p", *_headline(scene, chosen, name, ours), class_="headline")
     return join(
         el("p", f"At {text.configured(chosen.limit_bytes)}{f', {said}' if said else ''}", class_="rm-at"),
-        el("p", *(_unbroken(part) for part in _headline(scene, chosen, name, ours)), class_="headline"),
+        Markup(re.sub(r"(\d) (Mi|GiB|%|h|d)(?!\w)", "\\1\u00a0\\2", headline)),
         el("p", _because(scene, chosen, ours, currency), class_="reason"),
     )
-
-
-def _unbroken(part: Markup | str) -> Markup | str:
-    return type(part)(re.sub(r"(\d) (Mi|GiB|%|h|d)(?!\w)", "\\1\u00a0\\2", part))
 
 
 def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> list[Markup | str]:
