@@ -403,8 +403,8 @@ def decode(block: memoryview) -> Events:
     kind = text[MARGIN:].take(begins)
     is_free = kind == _MINUS
     is_event = (kind == _PLUS) | is_free
-    # A line of one character has no second one, and the last line nothing behind it.
-    is_event &= text[MARGIN + 1 :].take(begins, mode="clip") == _BLANK
+    # A line of one character has no second one, and the last line nothing behind it, also where it is the only one.
+    is_event &= text[min(MARGIN + 1, text.size - 1) :].take(begins, mode="clip") == _BLANK
     is_event &= (digits > 0) & (digits <= _MOST_DIGITS)
     digits *= is_event
     values, good = _hex(text, ends, digits)

@@ -131,22 +131,22 @@ class _V0Name:
             return True
         return False
 
-    def _reads(self, form: re.Pattern[str]) -> re.Match[str]:
-        found = form.match(self._text, self._at)
+    def _reads(self, form: Callable[[str, int], re.Match[str] | None]) -> re.Match[str]:
+        found = form(self._text, self._at)
         if found is None:
             raise _BrokenError
         self._at = found.end()
         return found
 
     def _base62(self) -> int:
-        digits = self._reads(_NUMBER)[1]
+        digits = self._reads(_NUMBER.match)[1]
         return 1 + reduce(lambda value, digit: value * 62 + _DIGITS[digit], digits, 0) if digits else 0
 
     def _disambiguator(self) -> int:
         return self._base62() + 1 if self._takes("s") else 0
 
     def _identifier(self) -> str:
-        found = self._reads(_IDENTIFIER)
+        found = self._reads(_IDENTIFIER.match)
         size = int(found[2][:9])
         name = self._text[self._at : self._at + size]
         if len(name) < size:
@@ -314,7 +314,7 @@ class _V0Name:
         if kind == "V":
             return self._variant()
         minus = "-" if self._takes("n") else ""
-        digits = self._reads(_HEX)[1]
+        digits = self._reads(_HEX.match)[1]
         if kind == "b":
             return "true" if digits == "1" else "false"
         if kind == "c":
@@ -342,7 +342,7 @@ class _V0Name:
 
     def _quoted(self) -> str:
         try:
-            return '"' + bytes.fromhex(self._reads(_HEX)[1]).decode("utf-8", "replace") + '"'
+            return '"' + bytes.fromhex(self._reads(_HEX.match)[1]).decode("utf-8", "replace") + '"'
         except ValueError:
             raise _BrokenError from None
 

@@ -136,3 +136,9 @@ def test_an_event_is_a_sign_a_blank_and_hex_digits() -> None:
     left = [block[start:end] for start, end in zip(events.starts, events.ends, strict=True)]
     assert left == [line for line, event in zip(lines, is_event, strict=True) if not event]
     assert events.before.tolist() == [sum(is_event[:place]) for place, event in enumerate(is_event) if not event]
+
+
+def test_a_block_of_one_empty_line_has_no_event() -> None:
+    """A recording may be cut, or end, right behind a line feed that comes in a block of its own."""
+    block = b"\n" * MARGIN + b"\n"
+    assert decode(memoryview(block)).keys.size == 0
