@@ -143,7 +143,7 @@ def read_bytes(
     """Read a file, unpacked if it is packed; less of it where what is made of it takes many times its size."""
     file = Path(path)
     if file.is_dir():
-        raise ReadError.at(path, found="a folder", expected=expected, hint="rm.read and rm.read_heap read what is in a folder.")
+        raise ReadError.at(path, found="a folder", expected=expected, hint="rm.read and rm.read_heap read folders.")
     always = COSTLY_BYTES if costly else _ALWAYS_BYTES
     # A buffer would hold the beginning, and a large file would be copied once more to put it before the rest.
     with file.open("rb", buffering=0) as opened:

@@ -14,7 +14,6 @@ import polars as pl
 from tqdm import tqdm
 
 from rmtoolkit.limits.risk import (
-    _HIGH,
     _PLACES,
     _TABLES,
     HISTORIES,
@@ -32,6 +31,8 @@ from tests.benchmarks import limit_series
 from tests.benchmarks.limit_fleets import KINDS, fleet, frame
 
 TARGET = Path(__file__).resolve().parents[2] / "rmtoolkit" / "limits" / "margins.json"
+#: The place in a past's table from which a week counts as high, as margins of a fleet count it.
+_HIGH = 0.95
 #: Pairs that are enough for a table; with fewer, the kinds of past beside it are taken as well.
 _PLENTY = 50
 #: Lengths of history of which there are weeks enough to say so.

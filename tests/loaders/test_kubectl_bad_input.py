@@ -56,7 +56,7 @@ def test_what_cannot_be_read_gives_one_line(tmp_path: Path, data: bytes, message
 
 def test_a_folder_and_a_missing_file_say_so(tmp_path: Path) -> None:
     """A folder is for rm.read; a file that is not there is an OSError."""
-    with pytest.raises(ReadError, match=r"found 'a folder'.*rm\.read and rm\.read_heap read what is in a folder"):
+    with pytest.raises(ReadError, match=r"found 'a folder'.*rm\.read and rm\.read_heap read folders"):
         rm.read_kubectl_top(tmp_path)
     with pytest.raises(FileNotFoundError):
         rm.read_kubectl_top(tmp_path / "nowhere.log")
