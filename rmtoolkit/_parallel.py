@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from rmtoolkit._tables import beside, conform
 from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG, RmtoolkitError, fault, met, named, quote, spared, warn
