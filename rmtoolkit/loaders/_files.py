@@ -90,8 +90,8 @@ def find_files(
         try:
             is_folder = here.is_dir()
             # Folders too: a recording may be one.
-            matches = [here] if here.exists() else sorted(set(map(Path, glob.iglob(str(item), recursive=True))))  # noqa: PTH207
-            named = [match for match in matches if match == here or match.is_file() or match.is_dir()]
+            matches = map(Path, glob.iglob(str(item), recursive=True))  # noqa: PTH207
+            named = [here] if here.exists() else sorted({one for one in matches if one.is_file() or one.is_dir()})
             by_name.update(file for file in named if not file.is_dir())
             shown = [file for match in named for file in _inside(match)]
         except (OSError, ValueError):

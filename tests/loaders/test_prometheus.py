@@ -383,6 +383,10 @@ def test_good_and_bad_files_together(prom: Prom) -> None:
     (prom.folder / "mixed" / "a.json").unlink()
     with pytest.raises(ReadError, match="None of 3 files could be read"):
         rm.read_prometheus(prom.folder / "mixed")
+    # Of one file alone the error is as it was met: what walks over causes comes to an end.
+    with pytest.raises(ReadError, match=r"b\.json") as caught:
+        rm.read_prometheus(prom.folder / "mixed" / "b.json")
+    assert caught.value.__cause__ is not caught.value
 
 
 def test_bytes_that_are_not_utf8(prom: Prom) -> None:

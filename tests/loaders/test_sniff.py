@@ -242,6 +242,13 @@ def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
     assert seen[0].filename == __file__
 
 
+def link_to_nothing(folder: Path) -> Path:
+    """Leave a link behind whose file is gone."""
+    link = folder / "gone.json"
+    link.symlink_to(folder / "nowhere")
+    return link
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -249,6 +256,7 @@ def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
         (lambda _: "prometheus:9090", r"For a server write 'http://prometheus:9090'\."),
         (lambda folder: folder / "*.nothing", r"found 'no such file or folder'"),
         (lambda folder: folder / "\0", r"found 'no such file or folder'"),
+        (lambda folder: [link_to_nothing(folder), folder / "top.log"], r"gone\.json': found 'no such file or folder'"),
         (lambda _: [], r"list of files is empty"),
         (
             lambda folder: folder / "README.md",
@@ -262,6 +270,7 @@ def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
         "server",
         "empty glob",
         "impossible name",
+        "link to nothing",
         "empty list",
         "prose",
         "heap profile",

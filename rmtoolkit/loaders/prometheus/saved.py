@@ -397,8 +397,10 @@ def read_prometheus(
             unread[file] = error
     if len(unread) == len(files):
         first = unread[files[0]]
+        if len(files) == 1:
+            raise first
         msg = f"None of {len(files)} files could be read. The first: {first}"
-        raise first if len(files) == 1 else ReadError(msg) from first
+        raise ReadError(msg) from first
     decoded = decoder.finish()
     decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
     report = Report(
