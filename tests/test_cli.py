@@ -194,6 +194,7 @@ def test_bad_input_is_one_line(
         ("report GONE -o week.csv", "'week.csv': the name must end in .html"),
         ("report GONE -o no/such/week.html", "/no/such'. Make it first."),
         ("report GONE -o week.html --pdf week.txt", "'week.txt': the name must end in .pdf"),
+        ("alerts GONE --output=", "'': it is a folder. Name a file in it."),
         ("alerts GONE -o r.txt", "'r.txt': the name must end in .yaml or .yml"),
         ("alerts GONE -o r.yaml --tests t.json", "'t.json': the name must end in .yaml or .yml"),
         ("alerts GONE -o - --dashboard b.yaml", "'b.yaml': the name must end in .json"),

@@ -155,8 +155,9 @@ def alerts(options: argparse.Namespace) -> int:
     if streamed and options.tests:
         msg = "--tests names the file of the rules. Hint: -o rules.yaml."
         raise RmtoolkitError(msg)
-    wanted = ((None if streamed else options.output, _YAML), (options.tests, _YAML), (options.dashboard, (".json",)))
-    for path, endings in wanted:
+    if not streamed:
+        check_target(options.output, _YAML)
+    for path, endings in ((options.tests, _YAML), (options.dashboard, (".json",))):
         if path:
             check_target(path, endings)
     found = _sources.assessed(options)

@@ -719,7 +719,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
                 raise WireError(msg)  # noqa: TRY301 - as where the rest is damaged
             top.setdefault(number, []).append(_message(value, _INSIDE[number]) if number in _INSIDE else value)
     except WireError as error:
-        if _SAMPLE not in top:
+        if not top.get(_SAMPLE):
             raise ReadError.at(path, found=str(error), expected=PPROF_EXPECTED) from None
         partial.append(f"{error}; what stands before was read")
     tables = _Tables(top)

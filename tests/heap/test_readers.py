@@ -70,6 +70,17 @@ def test_pprof_of_something_else_is_refused(tmp_path: Path) -> None:
         rm.read_pprof(file)
 
 
+@pytest.mark.parametrize(
+    ("sample", "found"), [(makers.number(2, 5), "a number where"), (makers.data(2, b"\x0a\x01\x80"), "does not end")]
+)
+def test_pprof_damaged_in_its_first_sample_says_where(sample: bytes, found: str, tmp_path: Path) -> None:
+    """Nothing before it can be used: the damage is the error, not the values whose names stand behind it."""
+    file = tmp_path / "cut.pb"
+    file.write_bytes(makers.data(1, makers.number(1, 1)) + sample + makers.pprof([(["main"], [3, 300])]))
+    with pytest.raises(ReadError, match=found):
+        rm.read_pprof(file)
+
+
 def test_a_series_of_dumps_has_growth(tmp_path: Path) -> None:
     """Dumps in the order of their numbers, of a folder or a list: what grows is first, though a cache holds more."""
     for place in range(12):
