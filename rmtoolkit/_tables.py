@@ -932,11 +932,7 @@ def edges(samples: pl.DataFrame) -> pl.DataFrame:
     filled = samples.select("life", *PARTS).with_columns(pl.col(PARTS).forward_fill().over("life"))
     heap = pl.sum_horizontal("live_bytes", "slack_bytes")
     tops = apart(filled).select(
-        live="live_bytes",
-        slack=heap,
-        kept=heap + pl.col("kept_bytes"),
-        outside="anon_bytes",
-        cache="working_set_bytes",
+        live="live_bytes", slack=heap, kept=heap + pl.col("kept_bytes"), outside="anon_bytes", cache="working_set_bytes"
     )
     return tops.select(pl.when(there[name]).then(pl.col(name)).cast(pl.Float64).alias(name) for name in own)
 

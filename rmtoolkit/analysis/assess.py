@@ -903,12 +903,7 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
         growing, unresolved = growing - taken, unresolved + taken
     whole = growing + bounded + unresolved
     return replace(
-        pool,
-        growing=growing / whole,
-        bounded=bounded / whole,
-        unresolved=unresolved / whole,
-        surest=surest,
-        heap=heard,
+        pool, growing=growing / whole, bounded=bounded / whole, unresolved=unresolved / whole, surest=surest, heap=heard
     )
 
 

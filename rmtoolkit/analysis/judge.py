@@ -460,11 +460,7 @@ _WEEK_HOURS: Final = 168.0
 _POINTS: Final = 20
 
 FORECAST: Final = pl.Schema(
-    {
-        "container_id": pl.UInt32(),
-        "time": TIME,
-        **dict.fromkeys(("low_bytes", "mid_bytes", "high_bytes"), pl.Float64()),
-    }
+    {"container_id": pl.UInt32(), "time": TIME, **dict.fromkeys(("low_bytes", "mid_bytes", "high_bytes"), pl.Float64())}
 )
 
 

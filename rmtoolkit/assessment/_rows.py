@@ -17,20 +17,7 @@ from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, Advice, Ahead
 from rmtoolkit.limits.history import GROWS, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, lookup, per_month
-from rmtoolkit.schema import (
-    NUMBER,
-    TEXT,
-    TIME,
-    WHOLE,
-    WORKLOAD,
-    YES_NO,
-    Action,
-    Alarm,
-    Cause,
-    Ending,
-    Pattern,
-    Verdict,
-)
+from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, WORKLOAD, YES_NO, Action, Alarm, Cause, Ending, Pattern, Verdict
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -299,11 +286,7 @@ def named(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(found, dtype=TEXT))
 
 
-_FORMS: Final = (
-    ("namespace", "workload"),
-    ("namespace", "workload", "container"),
-    WORKLOAD,
-)
+_FORMS: Final = (("namespace", "workload"), ("namespace", "workload", "container"), WORKLOAD)
 
 
 def names(rows: Sequence[Row]) -> list[str]:

@@ -445,11 +445,7 @@ class Change(StrEnum):
 
 #: A row per change; `workload_id` is null for what is gone.
 CHANGES: Final = pl.Schema(
-    {
-        "workload_id": pl.UInt32(),
-        **dict.fromkeys(("kind", *WORKLOAD, "sentence"), TEXT),
-        "time": TIME,
-    }
+    {"workload_id": pl.UInt32(), **dict.fromkeys(("kind", *WORKLOAD, "sentence"), TEXT), "time": TIME}
 )
 #: What is compared, beside the columns of `classify`.
 _BESIDE: Final = (

@@ -345,11 +345,7 @@ def measure_of(heap: HeapProfile) -> str:
 
 
 def tree(
-    heap: HeapProfile,
-    by: str | None = None,
-    *,
-    root: str | None = None,
-    before: HeapProfile | None = None,
+    heap: HeapProfile, by: str | None = None, *, root: str | None = None, before: HeapProfile | None = None
 ) -> pl.DataFrame:
     """Put the stacks together, from the program's start to what allocates."""
     by = measure_of(heap) if by is None else by

@@ -116,11 +116,7 @@ class Backtest:
 _RECORDED: Final = 5
 _KRR_HISTORY: Final = dt.timedelta(days=14)
 _RIVALS: Final = pl.Schema(
-    {
-        **dict.fromkeys(WORKLOAD, TEXT),
-        "week": risk.PAIRS["week"],
-        **typed(WHOLE, "krr_bytes vpa_bytes"),
-    }
+    {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_bytes vpa_bytes")}
 )
 
 

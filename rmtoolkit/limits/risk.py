@@ -307,11 +307,7 @@ def _own_places(tables: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
 
 
 _TABLES: Final = pl.Schema(
-    {
-        **typed(NUMBER, "history_seconds spread"),
-        **typed(WHOLE, "pairs workloads"),
-        "rises": pl.List(pl.Float64()),
-    }
+    {**typed(NUMBER, "history_seconds spread"), **typed(WHOLE, "pairs workloads"), "rises": pl.List(pl.Float64())}
 )
 
 

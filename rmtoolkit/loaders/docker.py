@@ -18,18 +18,7 @@ from rmtoolkit import _workloads
 from rmtoolkit._tables import any_contradicts, one_stretch, place_names
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError
-from rmtoolkit.loaders import _timestamps, linux
-from rmtoolkit.loaders._files import (
-    UNITS,
-    PathLike,
-    counted,
-    mapping,
-    read_each,
-    read_text,
-    text_of,
-    warn_of_rest,
-    whole_number,
-)
+from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
@@ -93,40 +82,44 @@ _Said = TypeVar("_Said", Measured, Inspected, Happened)
 
 
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
-    memory = mapping(value, "memory_stats")
-    usage = whole_number(memory.get("usage"))
+    memory = _files.mapping(value, "memory_stats")
+    usage = _files.whole_number(memory.get("usage"))
     time = _instant(value.get("read")) if isinstance(value, dict) else None
     if usage is None or time is None:
         return None
-    stat = {key: number for key, text in mapping(memory, "stats").items() if (number := whole_number(text)) is not None}
+    stat = {
+        key: number
+        for key, text in _files.mapping(memory, "stats").items()
+        if (number := _files.whole_number(text)) is not None
+    }
     signals: dict[str, int | float] = {"usage_bytes": usage, **linux.memory_stat_signals(stat)}
     # On version 1 the API's `limit` is the host's memory where the cgroup has no limit.
-    told = whole_number(memory.get("limit"))
+    told = _files.whole_number(memory.get("limit"))
     if "hierarchical_memory_limit" not in stat and told is not None:
         signals["limit_bytes"] = told
     elif "hierarchical_memory_limit" in stat and "limit_bytes" not in signals:
         signals["limit_bytes"] = 0
     linux.add_working_set(signals)
-    more = {"peak_bytes": memory.get("max_usage"), "threads": mapping(value, "pids_stats").get("current")}
-    signals |= {name: amount for name, told in more.items() if (amount := whole_number(told)) is not None}
+    more = {"peak_bytes": memory.get("max_usage"), "threads": _files.mapping(value, "pids_stats").get("current")}
+    signals |= {name: amount for name, told in more.items() if (amount := _files.whole_number(told)) is not None}
     labels = Labels(_id(value.get("id")), _name(value.get("name")))
     return Measured(labels, time, signals)
 
 
 def as_inspected(value: Any, written: int) -> Inspected | None:  # noqa: ANN401 - any JSON
-    state, host, config = (mapping(value, key) for key in ("State", "HostConfig", "Config"))
+    state, host, config = (_files.mapping(value, key) for key in ("State", "HostConfig", "Config"))
     if not state or not host:
         return None
-    told = {"image": config.get("Image"), "name": value.get("Name"), **mapping(config, "Labels")}
+    told = {"image": config.get("Image"), "name": value.get("Name"), **_files.mapping(config, "Labels")}
     ended = None
     if state.get("Running") is not True and (time := _instant(state.get("FinishedAt"))) is not None:
         is_kill = state.get("OOMKilled") is True
-        ended = Event(time, "oom_kill") if is_kill else _exited(time, whole_number(state.get("ExitCode")) or 0)
+        ended = Event(time, "oom_kill") if is_kill else _exited(time, _files.whole_number(state.get("ExitCode")) or 0)
     return Inspected(
         _labels(_id(value.get("Id")), told, value.get("Image")),
         written,
-        whole_number(host.get("Memory")) or None,
-        whole_number(host.get("MemoryReservation")) or None,
+        _files.whole_number(host.get("Memory")) or None,
+        _files.whole_number(host.get("MemoryReservation")) or None,
         _instant(state.get("StartedAt")),
         ended,
     )
@@ -135,10 +128,10 @@ def as_inspected(value: Any, written: int) -> Inspected | None:  # noqa: ANN401 
 def as_event(value: Any) -> Happened | None:  # noqa: ANN401 - any JSON
     if not isinstance(value, dict) or value.get("Type", "container") != "container":
         return None
-    nanoseconds, seconds = whole_number(value.get("timeNano")), whole_number(value.get("time"))
+    nanoseconds, seconds = _files.whole_number(value.get("timeNano")), _files.whole_number(value.get("time"))
     time = nanoseconds // 1_000_000 if nanoseconds else seconds * 1000 if seconds else None
-    actor = mapping(value, "Actor")
-    told = mapping(actor, "Attributes") or {"image": value.get("from")}
+    actor = _files.mapping(value, "Actor")
+    told = _files.mapping(actor, "Attributes") or {"image": value.get("from")}
     return _event(str(value.get("Action") or value.get("status")), time, actor.get("ID") or value.get("id"), told)
 
 
@@ -155,18 +148,18 @@ def text_events(text: str) -> Iterator[Happened]:
 def _event(action: str, time: int | None, id_: Any, told: Mapping[str, Any]) -> Happened | None:  # noqa: ANN401
     if time is None or action not in _ACTIONS:
         return None
-    code = whole_number(told.get("exitCode" if action == "die" else "signal"))
+    code = _files.whole_number(told.get("exitCode" if action == "die" else "signal"))
     return Happened(_labels(_id(id_), told, None), time, action, code)
 
 
 def _labels(id_: str | None, told: Mapping[str, Any], image_id: Any) -> Labels:  # noqa: ANN401
-    version = version_of(text_of(told, "image"), image_id if isinstance(image_id, str) else None)
+    version = version_of(_files.text_of(told, "image"), image_id if isinstance(image_id, str) else None)
     labels = Labels(id_, _name(told.get("name")), version=version)
     for prefix in ("com.docker.compose.", "io.podman.compose."):
-        if service := text_of(told, f"{prefix}service"):
-            return labels._replace(namespace=text_of(told, f"{prefix}project"), service=service, kind="Compose")
-    if service := text_of(told, "com.docker.swarm.service.name"):
-        stack = text_of(told, "com.docker.stack.namespace")
+        if service := _files.text_of(told, f"{prefix}service"):
+            return labels._replace(namespace=_files.text_of(told, f"{prefix}project"), service=service, kind="Compose")
+    if service := _files.text_of(told, "com.docker.swarm.service.name"):
+        stack = _files.text_of(told, "com.docker.stack.namespace")
         return labels._replace(
             namespace=stack, service=service.removeprefix(f"{stack}_" if stack else ""), kind="Swarm"
         )
@@ -277,7 +270,7 @@ class Log:
                 value, end = json.JSONDecoder().raw_decode(text, begin)
             except (ValueError, RecursionError):
                 break
-            entry = {key.lower().replace("_", ""): told for key, told in mapping(value).items()}
+            entry = {key.lower().replace("_", ""): told for key, told in _files.mapping(value).items()}
             if "memusage" in entry:
                 known = True
                 self._entry(line, head, entry)
@@ -320,7 +313,7 @@ def _headed(text: str) -> tuple[str, tuple[Stamp, str] | None]:
 
 def _amount(number: str, unit: str) -> tuple[int, int]:
     """Read an amount as Docker prints it, and how coarse it is."""
-    scale = UNITS[unit.lower()]
+    scale = _files.UNITS[unit.lower()]
     value = float(number)
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
     return round(value * scale), max(1, round(min(step, 1.0) * scale) if scale > 1 else 1)
@@ -536,7 +529,7 @@ class Found:
 
 
 def read_docker_stats(
-    path: PathLike | Iterable[PathLike],
+    path: _files.PathLike | Iterable[_files.PathLike],
     *,
     time: str | dt.datetime | None = None,
     interval: str | dt.timedelta | None = None,
@@ -587,13 +580,15 @@ def read_docker_stats(
     """
     paths = [path] if isinstance(path, str | os.PathLike) else list(path)
     found = Found()
-    failed = read_each(paths, lambda file: _read(Asked(file, time, interval, timezone), found), expected=_EXPECTED)
+    failed = _files.read_each(
+        paths, lambda file: _read(Asked(file, time, interval, timezone), found), expected=_EXPECTED
+    )
     found.left_out["files that could not be read"] += failed
     return _put_together(found, paths, workload_pattern)
 
 
 def _read(asked: Asked, found: Found) -> None:
-    text, notes = read_text(asked.path, expected=_EXPECTED)
+    text, notes = _files.read_text(asked.path, expected=_EXPECTED)
     found.notes += notes
     written = int(asked.modified.timestamp() * 1000)
     if _objects(text, written, found):
@@ -635,9 +630,9 @@ def _objects(text: str, written: int, found: Found) -> bool:
             found.inspected.append(inspected)
         elif (happened := as_event(value)) is not None:
             found.happened.append(happened)
-        elif "memory_stats" in mapping(value):
+        elif "memory_stats" in _files.mapping(value):
             stopped += 1
-        elif not ("time" in mapping(value) and ("Action" in value or "status" in value)):
+        elif not ("time" in _files.mapping(value) and ("Action" in value or "status" in value)):
             continue
         known += 1
     if known:
@@ -749,7 +744,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         pl.DataFrame(containers, schema=CONTAINERS), kept, pl.DataFrame(events, schema=EVENTS, orient="row"), report
     )
     if other := found.left_out[_NO_ROWS]:
-        warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
+        _files.warn_of_rest(paths, f"left out {_files.counted(other, _NO_ROWS)}")
     return recording
 
 

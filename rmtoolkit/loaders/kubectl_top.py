@@ -13,18 +13,7 @@ from msgspec.structs import replace
 
 from rmtoolkit._tables import beside, conform, one_stretch
 from rmtoolkit.exceptions import ReadError, quote
-from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import (
-    DELIMITERS,
-    KINDS,
-    METRICS,
-    counted,
-    mapping,
-    read_text,
-    text_of,
-    unwrap,
-    warn_of_rest,
-)
+from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.loaders._kubectl_rows import (
     EXPECTED,
     GENERATED,
@@ -124,20 +113,16 @@ def put_together(
         time_axis=axis,
     )
     lost = ", ".join(
-        counted(count, reason) for reason, count in report.left_out.items() if reason not in (_SERVED_AGAIN, ANEW)
+        _files.counted(count, reason)
+        for reason, count in report.left_out.items()
+        if reason not in (_SERVED_AGAIN, ANEW)
     )
     if lost and log.first_left_out:
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
     if complaints:
-        warn_of_rest([asked.path], *complaints)
-    recording = normalise(
-        containers,
-        samples,
-        _gaps(rows, failures),
-        report,
-        workload_pattern=workload_pattern,
-    )
+        _files.warn_of_rest([asked.path], *complaints)
+    recording = normalise(containers, samples, _gaps(rows, failures), report, workload_pattern=workload_pattern)
     return joined(recording, log.objects)
 
 
@@ -413,7 +398,7 @@ def csv_columns(text: str) -> tuple[str, dict[str, int]] | None:
     """Tell of CSV made of `kubectl top` what parts the cells and which column is what; None where it is none."""
     lines = text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT)
     head = [line for line in lines if line.strip()][:_LOOK_AT]
-    for delimiter in DELIMITERS:
+    for delimiter in _files.DELIMITERS:
         rows = [_split(line, delimiter) for line in head]
         heads = [_by_header(cells) for cells in rows]
         good = sum(bool(head) or cells[-1].endswith("Mi") for cells, head in zip(rows, heads, strict=True))
@@ -589,7 +574,7 @@ def _document(document: Mapping[str, Any], line: int, table: int, found: _Found)
     for kind, item, gone in items(document):
         if isinstance(item.get("containers"), list) and kind in ("", "PodMetrics"):
             _pod(item, line, table, found)
-        elif kind in KINDS:
+        elif kind in _files.KINDS:
             found.objects.take(kind, item, found.now(), gone=gone)
         elif "usage" in item:
             found.leave_out("rows of nodes, which are no containers", line, "")
@@ -606,7 +591,7 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
     answer, error = document.get("answer"), document.get("error")
     if isinstance(answer, str):
         found.tables.append(f"{document.get('time')}\n{answer}")
-        found.namespace = found.namespace or text_of(document, "namespace")
+        found.namespace = found.namespace or _files.text_of(document, "namespace")
     elif isinstance(answer, dict) and "kubectl" not in answer:
         _document(answer, line, table, found)
     elif isinstance(document.get("without"), str):
@@ -617,21 +602,21 @@ def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found)
 
 
 def _pod(item: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
-    metadata = mapping(item, "metadata")
+    metadata = _files.mapping(item, "metadata")
     told = (found.place(text) for text in (item.get("timestamp"), metadata.get("creationTimestamp")))
     place = next((place for place in told if place is not None), found.last_stamp)
     now = found.now()
     if place is not None and (now is None or found.stamps[place][0].milliseconds > now):
         found.last_stamp = place
-    pod, namespace = text_of(metadata, "name"), text_of(metadata, "namespace")
+    pod, namespace = _files.text_of(metadata, "name"), _files.text_of(metadata, "namespace")
     for container in item["containers"]:
-        usage = mapping(container, "usage")
+        usage = _files.mapping(container, "usage")
         memory = _written(usage.get("memory"))
         if memory is None or pod is None:
             found.leave_out(_UNREADABLE, line, repr(container)[:_SHOWN])
             continue
         swap = _written(usage["swap"]) if "swap" in usage else None
-        found.rows.append((line, table, place, namespace, pod, text_of(container, "name"), memory, swap))
+        found.rows.append((line, table, place, namespace, pod, _files.text_of(container, "name"), memory, swap))
 
 
 def _read_amounts(found: _Found) -> pl.DataFrame:
@@ -653,7 +638,7 @@ def _written(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-_DOCUMENTS: Final = re.compile(METRICS)
+_DOCUMENTS: Final = re.compile(_files.METRICS)
 
 
 def read_kubectl_top(
@@ -712,12 +697,12 @@ def read_kubectl_top(
     >>> recording.samples["working_set_bytes"].item() // 2**20, recording.containers["workload"].item()
     (345, 'db')
     """
-    text, notes = read_text(path, expected="the output of kubectl top pod")
+    text, notes = _files.read_text(path, expected="the output of kubectl top pod")
     asked = Asked(path, time, interval, timezone)
     if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
         logs = list(read_documents(text, path, namespace))
     else:
-        wrapped = unwrap(text)
+        wrapped = _files.unwrap(text)
         if wrapped is not None:
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
         text, written = _as_table(text, path)

@@ -252,13 +252,7 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
     return labels
 
 
-def _read_series(
-    table: pl.DataFrame,
-    series: Heads,
-    asked: Asked,
-    notes: tuple[str, ...],
-    told: Told,
-) -> Recording:
+def _read_series(table: pl.DataFrame, series: Heads, asked: Asked, notes: tuple[str, ...], told: Told) -> Recording:
     """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
     from rmtoolkit.loaders.prometheus._metrics import Meant  # noqa: PLC0415

@@ -140,11 +140,7 @@ def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
         pl.concat(found)
         .join(beside, on="container_id")
         .filter(pl.when(pl.col("most").is_null()).then(all_alike).otherwise(pl.col("only_rises") & passes))
-        .with_columns(
-            check=pl.lit("self_incrementing"),
-            compared="count",
-            rejected=pl.lit(value=True),
-        )
+        .with_columns(check=pl.lit("self_incrementing"), compared="count", rejected=pl.lit(value=True))
     )
 
 

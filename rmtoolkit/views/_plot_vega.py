@@ -7,22 +7,7 @@ from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.views._plot import (
-    FAMILY,
-    LIGHT,
-    LOOKS,
-    PX,
-    TYPES,
-    Area,
-    Bar,
-    Grows,
-    Line,
-    Point,
-    Rule,
-    Shape,
-    Text,
-    text_width,
-)
+from rmtoolkit.views import _plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,11 +18,11 @@ Rows = dict[str, list[Any]]
 
 #: Columns of the rows of a mark: `t` is x, `v` the height, `c` and `b` colours of stroke or area and of what is inside.
 _COLUMNS: Final[Mapping[type[Mark], tuple[str, ...]]] = {
-    Area: ("t", "v", "v2", "c", "p"),
-    Line: ("t", "v", "p"),
-    Rule: ("t", "t2", "v", "v2", "c", "s", "d", "w"),
-    Point: ("t", "v", "f", "z", "c", "b", "s", "w"),
-    Bar: ("t", "t2", "v", "v2", "c", "w"),
+    _plot.Area: ("t", "v", "v2", "c", "p"),
+    _plot.Line: ("t", "v", "p"),
+    _plot.Rule: ("t", "t2", "v", "v2", "c", "s", "d", "w"),
+    _plot.Point: ("t", "v", "f", "z", "c", "b", "s", "w"),
+    _plot.Bar: ("t", "t2", "v", "v2", "c", "w"),
 }
 #: Data sets of text: tied to an instant, with the square of a layer before it, and at the left edge.
 TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -45,7 +30,7 @@ TEXTS: Final[Mapping[str, tuple[str, ...]]] = {
     "labels": ("t", "y", "a", "b", "c", "h", "w", "dx", "px"),
     "pinned": ("x", "y", "a", "b", "c", "h", "w"),
 }
-_SHAPES: Final = {Shape.CROSS: "M-1 -1L1 1M1 -1L-1 1"}
+_SHAPES: Final = {_plot.Shape.CROSS: "M-1 -1L1 1M1 -1L-1 1"}
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 #: A label this near to its mark, in px, keeps its distance when the chart is zoomed.
 _BESIDE: Final = 12
@@ -75,24 +60,24 @@ class Slot:
         """Make the layer that draws it, with `data` inside or those of its name."""
         alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
         rows = alt.Chart(alt.NamedData(self.name) if data is None else data)
-        look, colour = LOOKS[self.looks[0]], alt.Color("c:N", scale=None)
+        look, colour = _plot.LOOKS[self.looks[0]], alt.Color("c:N", scale=None)
         place: dict[str, Any] = {"x": x, "y": y}
         words = {"description": "w:N", "tooltip": "w:N"} if self.told else {}
         paint = {"stroke": tokens[look.stroke], "strokeWidth": look.width} if look.stroke else {}
-        if self.kind is Area:
+        if self.kind is _plot.Area:
             paint |= {"opacity": look.opacity} if look.opacity < 1 else {}
             paint |= {"color": _fading(tokens[look.fill])} if look.fades else {}
             drawn = rows.mark_area(clip=True, aria=False, **paint).encode(**place, y2="v2:Q", detail="p:N")
             return drawn if look.fades else drawn.encode(color=colour)
-        if self.kind is Line:
+        if self.kind is _plot.Line:
             paint |= {"strokeJoin": "round"} | ({"strokeDash": list(map(int, look.dash.split()))} if look.dash else {})
             return rows.mark_line(clip=True, aria=False, **paint).encode(**place, detail="p:N")
-        if self.kind is Rule:
+        if self.kind is _plot.Rule:
             paint = {"strokeWidth": alt.ExprRef("datum.s"), "strokeDash": alt.ExprRef("datum.d?[2,3]:[1,0]")}
             drawn = rows.mark_rule(clip=True, aria=self.told, opacity=look.opacity, **paint)
             words.pop("tooltip", None)
             return drawn.encode(**place, x2="t2:Q", y2="v2:Q", color=colour, **words)
-        if self.kind is Bar:
+        if self.kind is _plot.Bar:
             drawn = rows.mark_rect(clip=True, aria=self.told)
             return drawn.encode(**place, x2="t2:Q", y2="v2:Q", color=colour, **words)
         drawn = rows.mark_point(opacity=alt.ExprRef(_IN_SIGHT), strokeWidth=alt.ExprRef("datum.s"))
@@ -110,24 +95,24 @@ _WHOLE: Final = 10_000
 
 
 def _rows(mark: Mark, tokens: Mapping[str, str], across: int | None, up: int | None) -> Iterable[tuple[Any, ...]]:
-    look = LOOKS[mark.look]
+    look = _plot.LOOKS[mark.look]
     stroke, fill = (tokens[token] if token else "transparent" for token in (look.stroke, look.fill))
     match mark:
-        case Area():
+        case _plot.Area():
             for at, (x, low, high) in enumerate(mark.columns()):
                 for t, upper, lower in zip(x.tolist(), _rounded(high, up), _rounded(low, up), strict=True):
                     yield t, upper, lower, fill, f"{mark.look}{at}"
-        case Line():
+        case _plot.Line():
             for at, (x, y) in enumerate(mark.pieces):
                 for t, v in zip(x.tolist(), _rounded(y, up), strict=True):
                     yield t, v, at
-        case Rule():
+        case _plot.Rule():
             ends = (round(mark.x, across), round(mark.x2, across), round(mark.y, up), round(mark.y2, up))
-            if isinstance(mark, Bar):
+            if isinstance(mark, _plot.Bar):
                 yield *ends, fill, mark.says
             else:
                 yield *ends, stroke, look.width, int(bool(look.dash)), mark.says
-        case Point():
+        case _plot.Point():
             size = (2 * mark.size) ** 2
             shape = _SHAPES.get(mark.shape, str(mark.shape))
             place = (round(mark.x, across), round(mark.y, up))
@@ -142,13 +127,13 @@ def _rounded(values: Any, digits: int | None) -> list[float]:  # noqa: ANN401 - 
 
 def text_rows(plots: Sequence[Plot], tokens: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
     found: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TEXTS}
-    labels = ((plot, mark) for plot in plots for mark in plot.marks if isinstance(mark, Text))
+    labels = ((plot, mark) for plot in plots for mark in plot.marks if isinstance(mark, _plot.Text))
     for name, row in (told for plot, label in labels for told in _text_rows(label, plot, tokens)):
         found[name].append(row)
     return found
 
 
-def _text_rows(label: Text, plot: Plot, tokens: Mapping[str, str]) -> Iterable[tuple[str, tuple[Any, ...]]]:
+def _text_rows(label: _plot.Text, plot: Plot, tokens: Mapping[str, str]) -> Iterable[tuple[str, tuple[Any, ...]]]:
     left, (x, y, anchor, *paint) = plot.x.first, _pinned(label, tokens)
     if label.x <= left + 5:
         # What begins at the edge stays there when the chart is zoomed.
@@ -157,16 +142,16 @@ def _text_rows(label: Text, plot: Plot, tokens: Mapping[str, str]) -> Iterable[t
     at = x
     if label.beside is not None and (label.swatch or abs(label.x - label.beside) <= _BESIDE):
         at = label.beside
-    place, wide = (round(plot.x.back(at)), y), round(text_width(label.written, bold=TYPES[label.look].bold))
+    place, wide = (round(plot.x.back(at)), y), round(_plot.text_width(label.written, bold=_plot.TYPES[label.look].bold))
     beside = round(x - at, 1)
     if label.swatch:
-        yield "swatches", (*place, tokens[LOOKS[label.swatch].fill], anchor, beside, wide)
+        yield "swatches", (*place, tokens[_plot.LOOKS[label.swatch].fill], anchor, beside, wide)
     yield "labels", (*place, anchor, *paint, beside, wide)
 
 
-def _pinned(label: Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
+def _pinned(label: _plot.Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
     """Give what a text has where it is tied to no instant."""
-    kind = TYPES[label.look]
+    kind = _plot.TYPES[label.look]
     halo = tokens[kind.halo] if kind.halo else "transparent"
     # From the left of a swatch to its text.
     place = (label.x + (15 if label.swatch else 0), label.y, _ANCHORS[label.anchor])
@@ -228,15 +213,15 @@ def chart(width: float, height: float, *plots: Plot, says: str, tokens: Mapping[
     layers = []
     for plot in plots:
         x, y = _channel(alt.X, "t", plot.x, timed=timed), _channel(alt.Y, "v", plot.y)
-        drawn = [mark for mark in plot.painted() if not isinstance(mark, Text)]
+        drawn = [mark for mark in plot.painted() if not isinstance(mark, _plot.Text)]
         for (kind, look), _ in groupby(drawn, lambda mark: (type(mark), mark.look)):
-            slot = Slot(look, kind, (look,), told=kind in (Rule, Point, Bar))
+            slot = Slot(look, kind, (look,), told=kind in (_plot.Rule, _plot.Point, _plot.Bar))
             rows = alt.InlineData([dict(zip(slot.columns, row, strict=True)) for row in slot.rows(plot, tokens)])
             layers.append(slot.layer(x, y, tokens, rows))
     made = alt.layer(*layers, *_written(alt, plots, tokens))
     made = made.properties(width=width, height=height, description=says, view=alt.ViewBackground(stroke=None))
     # A background of one's own keeps a chart from standing inside others: white is there anyway.
-    return made if tokens == LIGHT else made.properties(background=tokens["surface"])
+    return made if tokens == _plot.LIGHT else made.properties(background=tokens["surface"])
 
 
 def _channel(channel: Any, field: str, scale: Scale, *, timed: bool = False) -> Any:  # noqa: ANN401 - of Altair
@@ -244,7 +229,7 @@ def _channel(channel: Any, field: str, scale: Scale, *, timed: bool = False) -> 
     alt: Any = import_module("altair")
     kind = "utc" if timed else _SCALES[scale.grows]
     ends, px = [scale.low, scale.high], [scale.first, scale.last]
-    own = None if scale == PX else alt.Scale(type=kind, domain=ends, range=px, nice=False, zero=False)
+    own = None if scale == _plot.PX else alt.Scale(type=kind, domain=ends, range=px, nice=False, zero=False)
     more: dict[str, Any] = {"stack": None} if field == "v" else {}
     return channel(f"{field}:{'T' if timed else 'Q'}", scale=own, axis=_silent(alt), **more)
 
@@ -254,15 +239,17 @@ def _silent(alt: Any) -> Any:  # noqa: ANN401 - altair and an axis
     return alt.Axis(title=None, labels=False, ticks=False, domain=False, grid=False)
 
 
-_SCALES: Final = {Grows.EVENLY: "linear", Grows.AS_ROOT: "sqrt", Grows.AS_LOG: "log"}
+_SCALES: Final = {_plot.Grows.EVENLY: "linear", _plot.Grows.AS_ROOT: "sqrt", _plot.Grows.AS_LOG: "log"}
 
 
 def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list[Any]:  # noqa: ANN401 - altair, charts
-    labels = [mark for plot in plots for mark in plot.marks if isinstance(mark, Text)]
+    labels = [mark for plot in plots for mark in plot.marks if isinstance(mark, _plot.Text)]
     x, y = alt.X("x:Q", scale=None, axis=_silent(alt)), alt.Y("y:Q", scale=None, axis=_silent(alt))
-    squares = [{"x": one.x + 5, "y": one.y - 4, "c": tokens[LOOKS[one.swatch].fill]} for one in labels if one.swatch]
+    squares = [
+        {"x": one.x + 5, "y": one.y - 4, "c": tokens[_plot.LOOKS[one.swatch].fill]} for one in labels if one.swatch
+    ]
     rows = [dict(zip(TEXTS["pinned"], _pinned(one, tokens), strict=True)) for one in labels]
     return [
         *([_swatches(alt, alt.InlineData(squares), x, y)] if squares else []),
-        *(_haloed(alt, alt.InlineData(rows), x, y, font=FAMILY, fontSize=12) if rows else []),
+        *(_haloed(alt, alt.InlineData(rows), x, y, font=_plot.FAMILY, fontSize=12) if rows else []),
     ]

@@ -182,12 +182,7 @@ def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
 _BARS, _BARS_END = 150, WIDTH - 20
 _ARENAS: Final = 8
 #: Layers from used to given back on demand, and what they are called.
-LAYERS: Final = {
-    "live": "live heap",
-    "slack": "gaps between live blocks",
-    "kept": "kept pages",
-    "whole": "metadata",
-}
+LAYERS: Final = {"live": "live heap", "slack": "gaps between live blocks", "kept": "kept pages", "whole": "metadata"}
 
 
 def allocator_layers(found: AllocatorAnswer) -> Markup:

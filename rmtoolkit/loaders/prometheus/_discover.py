@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.prometheus._metrics import (
-    CORE_ROLES,
-    KNOWN,
-    NODE_ROLES,
-    OWNER_ROLES,
-    PATTERN_NAMES,
-    meaning_of,
-    role_of,
-)
+from rmtoolkit.loaders.prometheus import _fetch, _metrics
 from rmtoolkit.loaders.server import TooMuchError
 from rmtoolkit.schema import SIGNALS
 
@@ -130,7 +121,7 @@ class Leg:
 
     def said(self, overrides: Mapping[str, str]) -> Leg:
         """Keep the metrics that come whatever their values are."""
-        return self.only(lambda name: role_of(name, overrides) not in _REASONS)
+        return self.only(lambda name: _metrics.role_of(name, overrides) not in _REASONS)
 
     def plan(self, asks: Sequence[_fetch.Ask], time: _fetch.Stretch, **how: int) -> list[_fetch.Part]:
         series = sum(self.counts.values())
@@ -188,9 +179,9 @@ def discover(
 def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str]) -> Iterator[Leg]:
     """Say in which ways containers may be found."""
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
-    owner = tuple(name for name in kube if name in KNOWN and KNOWN[name].role in OWNER_ROLES)
+    owner = tuple(name for name in kube if name in _metrics.KNOWN and _metrics.KNOWN[name].role in _metrics.OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
-    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), PATTERN_NAMES]))
+    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), _metrics.PATTERN_NAMES]))
     memory = _fetch.Matcher("resource", "=~", "memory|")
     told = {identity: label for label, identity in labels.items()}
     own = _Style(told.get("namespace", "namespace"), told.get("pod", "pod"), told.get("container", "container"))
@@ -249,14 +240,16 @@ _CPU_LIMITS: Final = ("kube_pod_container_resource_limits", "kube_pod_container_
 #: Those of which each series tells by a label what it is about.
 BY_RESOURCE: Final = ("kube_pod_container_resource_limits", "kube_node_status_capacity")
 _QUOTAS, _OF_NODES = (
-    tuple(name for name, meaning in KNOWN.items() if meaning.role in roles)
-    for roles in (("quota_microseconds", "period_microseconds"), NODE_ROLES)
+    tuple(name for name, meaning in _metrics.KNOWN.items() if meaning.role in roles)
+    for roles in (("quota_microseconds", "period_microseconds"), _metrics.NODE_ROLES)
 )
 
 
 def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
-    known = [name for name, one in KNOWN.items() if one.family == family and one.role not in CORE_ROLES]
-    own = [name for name in overrides if (one := meaning_of(name, {}, overrides)) and one.family == family]
+    known = [
+        name for name, one in _metrics.KNOWN.items() if one.family == family and one.role not in _metrics.CORE_ROLES
+    ]
+    own = [name for name in overrides if (one := _metrics.meaning_of(name, {}, overrides)) and one.family == family]
     return tuple(dict.fromkeys([*known, *own]))
 
 
@@ -344,7 +337,7 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
     usual = min((_COUNTED_SECONDS / times for times in seen.often.values() if times > 1), default=_INTERVAL_SECONDS)
     for number, leg in enumerate(legs):
         counts = seen.counts.get(number, {})
-        meant = _best({name: size for name, size in counts.items() if role_of(name, overrides)})
+        meant = _best({name: size for name, size in counts.items() if _metrics.role_of(name, overrides)})
         matchers = leg.matchers
         if leg.of_pods and not seen.lone:
             continue
@@ -372,8 +365,10 @@ def _best(counts: Mapping[str, int]) -> dict[str, int]:
     """Leave out what recording rules made of metrics that are there for as many."""
     kept: dict[str, int] = {}
     covered: dict[str, int] = {}
-    for name, size in sorted(counts.items(), key=lambda item: KNOWN[item[0]].rank if item[0] in KNOWN else -1):
-        role = KNOWN[name].role if name in KNOWN else name
+    for name, size in sorted(
+        counts.items(), key=lambda item: _metrics.KNOWN[item[0]].rank if item[0] in _metrics.KNOWN else -1
+    ):
+        role = _metrics.KNOWN[name].role if name in _metrics.KNOWN else name
         if size > covered.get(role, 0) or not name.startswith(_RULES):
             kept[name] = size
             covered[role] = max(size, covered.get(role, 0))
@@ -409,7 +404,7 @@ class Metadata(NamedTuple):
 def fetch_metadata(
     fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], time: _fetch.Stretch
 ) -> Metadata:
-    facts = (leg.only(lambda name: role_of(name, overrides) not in SIGNALS) for leg in legs)
+    facts = (leg.only(lambda name: _metrics.role_of(name, overrides) not in SIGNALS) for leg in legs)
     known = [leg for leg in facts if leg.counts and leg.family != CORE_FAMILY]
     cores = [leg for leg in legs if leg.family == CORE_FAMILY]
     found = Metadata([])
@@ -437,7 +432,7 @@ def _facts(fetcher: Fetcher, known: Sequence[Leg], time: _fetch.Stretch) -> Meta
         return Metadata(fetcher.fetch([part for leg, asks in raw for part in leg.plan(asks, time, parallel=1)]))
     asks = []
     for leg in known:
-        reasons = [name for name in leg.counts if role_of(name, {}) in _REASONS]
+        reasons = [name for name in leg.counts if _metrics.role_of(name, {}) in _REASONS]
         others = [name for name in leg.counts if name not in reasons]
         both = ((others, "last"), (reasons, "last_true"))
         asks += [_fetch.Ask(leg.selector(names), how) for names, how in both if names]
@@ -459,7 +454,7 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fe
     closer: set[str] = set()
     left_out = 0
     for leg in legs:
-        names = [name for name in leg.counts if role_of(name, {}) in _WATCHED]
+        names = [name for name in leg.counts if _metrics.role_of(name, {}) in _WATCHED]
         pods = sorted(pod for label, pod in changed if label == leg.pod_label)
         if not names or not pods or leg.family not in ("kube", "cgroup"):
             continue
@@ -480,7 +475,8 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fe
     exact = fetcher.fetch(parts) if parts else []
     labels = {leg.pod_label for leg in legs}
     kept = [
-        role_of(one.get("__name__", ""), {}) not in _WATCHED or not any(one.get(label) in closer for label in labels)
+        _metrics.role_of(one.get("__name__", ""), {}) not in _WATCHED
+        or not any(one.get(label) in closer for label in labels)
         for one in coarse.labels
     ]
     minutes = looks.step_seconds // 60
@@ -495,7 +491,7 @@ def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
     changed: set[tuple[str, str]] = set()
     for said, start, number in zip(coarse.labels, coarse.starts.tolist(), coarse.counts.tolist(), strict=True):
         name = said.get("__name__", "")
-        role = role_of(name, {})
+        role = _metrics.role_of(name, {})
         if role not in _WATCHED:
             continue
         for label in labels:

@@ -16,21 +16,9 @@ from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders._files import as_text, check_samples, counted, find_files, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
-from rmtoolkit.loaders.prometheus import _merge, is_remote_read
+from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
-from rmtoolkit.loaders.prometheus._metrics import (
-    FACTS,
-    NO_NAME,
-    NO_USE,
-    NODE_ROLES,
-    POD_ROLES,
-    Meant,
-    describe,
-    is_known,
-    spelled,
-    teams,
-)
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, EVENTS, HELD_SIGNALS, SIGNALS, Report
 
@@ -57,7 +45,7 @@ _ABSURD_FACT: Final = 1e30
 
 #: Facts of pods that have a time; the others are only labels.
 _POD_FACTS: Final = ("pod_start_seconds", "pod_reason")
-_MERGED: Final = (*SIGNALS, *(fact for fact in FACTS if fact != "image"), *_POD_FACTS)
+_MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"), *_POD_FACTS)
 
 #: What the report says was looked for, and the metrics that would tell it.
 _SOUGHT: Final = {
@@ -81,11 +69,13 @@ class NothingUsableError(RmtoolkitError):
         super().__init__("; ".join(counted(count, reason) for reason, count in self.left_out.items()) or "no series")
 
 
-def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[str] | None = None) -> Recording:
-    decoded = replace(decoded, labels=spelled(decoded.labels, meant))
+def to_recording(
+    decoded: Decoded, meant: _metrics.Meant, report: Report, parting: list[str] | None = None
+) -> Recording:
+    decoded = replace(decoded, labels=_metrics.spelled(decoded.labels, meant))
     decoded, markers = without_markers(tidy(decoded))
     decoded, units = _in_bytes(decoded, meant.metrics)
-    described = describe(decoded.labels, meant.metrics)
+    described = _metrics.describe(decoded.labels, meant.metrics)
     if not described.table.height:
         raise NothingUsableError(decoded.left_out + described.left_out)
     placed = _merge.tell_apart(described.table, decoded, meant.workload_pattern, parting)
@@ -127,7 +117,7 @@ def to_recording(decoded: Decoded, meant: Meant, report: Report, parting: list[s
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
-                owners=teams(placed.table, decoded.labels, kept),
+                owners=_metrics.teams(placed.table, decoded.labels, kept),
             )
         ),
         workload_pattern=meant.workload_pattern,
@@ -223,7 +213,7 @@ def _seen(
     of_pod: dict[int, dict[str, list[Run]]] = {}
     for group, role, entity in groups.select("group", "role", "entity").iter_rows():
         if group in runs:
-            known = (of_pod if role in POD_ROLES else of_container).setdefault(entity, {})
+            known = (of_pod if role in _metrics.POD_ROLES else of_container).setdefault(entity, {})
             mine = sorted([*known.get(role, ()), *runs[group]], key=lambda run: run.first)
             if role in ("limit_bytes", "request_bytes"):
                 # Zero, or nearly 2**63, stands for none.
@@ -258,7 +248,9 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> Versions:
 def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[Node, float]:
     """Tell how many CPUs each machine has, by its cluster and its name."""
     # The best source comes last, and stays.
-    rows = table.filter(pl.col("role").is_in(NODE_ROLES) & pl.col("node").is_not_null()).sort("rank", descending=True)
+    rows = table.filter(pl.col("role").is_in(_metrics.NODE_ROLES) & pl.col("node").is_not_null()).sort(
+        "rank", descending=True
+    )
     told = decoded.values[(decoded.starts + decoded.counts - 1)[rows["series"].to_numpy()]].tolist()
     places = zip(rows["cluster"], rows["node"], told, strict=True)
     return {(cluster, node): cores for cluster, node, cores in places if 0 < cores < _ABSURD_FACT}
@@ -380,7 +372,7 @@ def read_prometheus(
     ...     read_prometheus(file).samples["working_set_bytes"].to_list()
     [104857600, 105906176]
     """
-    meant = Meant.checked(metrics, labels, workload_pattern)
+    meant = _metrics.Meant.checked(metrics, labels, workload_pattern)
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
     if not given:
         raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
@@ -391,7 +383,7 @@ def read_prometheus(
     for file in files:
         stem = _stem(file)
         try:
-            named_by = stem if is_known(stem, meant.metrics) else None
+            named_by = stem if _metrics.is_known(stem, meant.metrics) else None
             decoder.add_file(file, named_by, Asked(file, time, interval, timezone))
         except ReadError as error:
             unread[file] = error
@@ -419,7 +411,7 @@ def read_prometheus(
     return recording
 
 
-def _recorded(decoded: Decoded, files: list[Path], meant: Meant, report: Report) -> Recording:
+def _recorded(decoded: Decoded, files: list[Path], meant: _metrics.Meant, report: Report) -> Recording:
     try:
         recording = to_recording(decoded, meant, report)
     except NothingUsableError as error:
@@ -429,11 +421,11 @@ def _recorded(decoded: Decoded, files: list[Path], meant: Meant, report: Report)
 
 
 def read_series(
-    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]], file: Path, meant: Meant
+    series: Sequence[tuple[dict[str, str], NDArray[np.int64], NDArray[np.float64]]], file: Path, meant: _metrics.Meant
 ) -> Recording:
     """Make a recording of the series of a file, labels, times in milliseconds and values, as of a saved answer."""
     stem = _stem(file)
-    name = {"__name__": stem} if is_known(stem, meant.metrics) else {}
+    name = {"__name__": stem} if _metrics.is_known(stem, meant.metrics) else {}
     decoded = Decoded(
         [{**name, **one} for one, *_ in series],
         [str(file)] * len(series),
@@ -466,7 +458,7 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     place = quote_path(files[0]) if len(files) == 1 else f"any of {len(files)} files ({quote_path(files[0])} …)"
     counts = dict(error.left_out)
     msg = f"Found nothing about memory in {place}: {error}."
-    if NO_NAME in counts:
+    if _metrics.NO_NAME in counts:
         return ReadError(
             f"{msg} The series do not say which metric they are. Name the file after it, such as "
             f"container_memory_working_set_bytes.json, or say metrics={{{_stem(files[0]) or 'answer'!r}: "
@@ -474,6 +466,6 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
         )
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")
-    if not any(reason.startswith(NO_USE) for reason in counts):
+    if not any(reason.startswith(_metrics.NO_USE) for reason in counts):
         return ReadError(msg)
     return ReadError(f"{msg} If one of these metrics is memory, say so: metrics={{'its_name': 'rss_bytes'}}.")
