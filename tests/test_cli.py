@@ -250,10 +250,11 @@ def test_a_reader_that_has_seen_enough_is_no_error(
 
 
 def test_without_stdout_files_are_written(calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the shell has closed it (`>&-`), Python has none, and nothing to flush."""
-    monkeypatch.setattr(sys, "stdout", None)
-    assert cli.main(["alerts", str(calm), "-o", str(tmp_path / "rules.yaml")]) == 0
-    assert (tmp_path / "rules.yaml").exists()
+    """Where the shell has closed it (`>&-`), Python has none: who prints says so to nobody, and files are written."""
+    for words, name in (("alerts", "rules.yaml"), ("classify", "verdicts.json"), ("limits", "limits.csv")):
+        monkeypatch.setattr(sys, "stdout", None)
+        assert cli.main([words, str(calm), "-o", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).stat().st_size
 
 
 def test_ascii_terminals_get_ascii(calm: Path) -> None:

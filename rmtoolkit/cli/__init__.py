@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # imported stays, and at the end everything goes at once.
         gc.set_threshold(100_000)
         atexit.register(gc.freeze)
+    # A shell may have closed it (`>&-`): files are written all the same.
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     options = _parser().parse_args(arguments)
     if arguments is None and options.run.__name__ != "record":
         # numpy's threads for matrices wait busily, and ours are small; a command that is recorded has its own.
@@ -40,7 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _own_words(options.run), warnings.catch_warnings():
             _show_warnings_as_lines()
             status = int(options.run(options))
-            # A shell may have closed stdout: then there is none, and nothing to flush.
             print(end="", flush=True)
             return status
     except RmtoolkitError as error:
