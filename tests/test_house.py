@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import rmtoolkit as rm
+from tests.benchmarks.house_size import circles, graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,30 +114,9 @@ def test_imports_never_go_back(path: Path) -> None:
     assert back == set()
 
 
-def module_of(path: Path) -> str:
-    """The dotted name of a module."""
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
 def test_no_modules_import_each_other() -> None:
-    """Imports at the top of a module, those for types too, lead nowhere back."""
-    names = {module_of(path) for path in PACKAGE}
-    ahead: dict[str, set[str]] = {}
-    for path in PACKAGE:
-        tree = ast.parse(path.read_text("utf-8"))
-        guarded = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-        top = [*tree.body, *(node for block in guarded for node in block.body)]
-        found = {
-            full if (full := f"{node.module}.{alias.name}") in names else str(node.module)
-            for node in top
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
-        ahead[module_of(path)] = (found & names) - {module_of(path), "rmtoolkit"}
-    del ahead["rmtoolkit"]
-    while free := {name for name, needs in ahead.items() if not needs & ahead.keys()}:
-        ahead = {name: needs for name, needs in ahead.items() if name not in free}
-    assert ahead == {}
+    """Imports, those for types and inside functions too, lead nowhere back."""
+    assert circles(graph(ROOT / "rmtoolkit")) == []
 
 
 @pytest.mark.parametrize("path", [path for path in PACKAGE if "views" not in path.parts], ids=short)

@@ -101,3 +101,19 @@ def unpack_snappy(data: Buffer) -> bytes:
         msg = "a damaged snappy block"
         raise WireError(msg) from error
     return unpacked
+
+
+def begins_with_name(head: bytes, place: int, length: int, depth: int) -> bool:
+    """Tell whether messages stand in each other, each the first of its kind, and in the innermost a name."""
+    try:
+        for level in range(depth + 1):
+            if head[place : place + 1] != b"\x0a":
+                return False
+            inner, place = read_varint(head, place + 1, len(head))
+            if inner >= length or (not inner and level < depth):
+                return False
+            length = inner
+    except WireError:
+        return False
+    name = head[place : place + length]
+    return name.isascii() and name.replace(b"_", b"a").replace(b".", b"a").replace(b":", b"a").isalnum()

@@ -31,8 +31,20 @@ def is_remote_read(head: bytes) -> bool:
     """Tell by its beginning whether a file, or a body, is the answer to a remote read."""
     head = head[: 1 << 10]
     # Protobuf's tag of a label's value: text has no such byte.
-    if b"\x12" not in head:
-        return False
-    from rmtoolkit.loaders.prometheus._remote_read import kind_of  # noqa: PLC0415 - seldom gets so far
+    return b"\x12" in head and bool(kind_of(head))
 
-    return bool(kind_of(head))
+
+def kind_of(head: bytes) -> str:
+    """Tell what kind of answer to a remote read a body is: ``plain``, ``streamed`` in chunks, or none."""
+    from rmtoolkit.loaders import _wire  # noqa: PLC0415 - seldom gets so far
+
+    try:
+        size, place = _wire.read_varint(head, 0, len(head))
+    except _wire.WireError:
+        return ""
+    # A snappy block begins with a literal: nothing can be copied yet.
+    if place < len(head) and not head[place] & 3:
+        longer = max((head[place] >> 2) - 59, 0)
+        if _wire.begins_with_name(head, place + 1 + longer, size, depth=3):
+            return "plain"
+    return "streamed" if _wire.begins_with_name(head, place + 4, size, depth=2) else ""

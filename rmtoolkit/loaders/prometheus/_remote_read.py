@@ -11,7 +11,7 @@ import numpy as np
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _wire
 from rmtoolkit.loaders._files import counted
-from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, Found
+from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, Found, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,36 +130,6 @@ def request_body(conditions: Iterable[Matcher], start: int, end: int) -> bytes:
         matcher = _wire.field(1, _COMPARISONS[comparison]) + _wire.field(2, label.encode())
         query += _wire.field(3, matcher + _wire.field(3, value.encode()))
     return _wire.pack_snappy(_wire.field(1, query))
-
-
-def kind_of(head: bytes) -> str:
-    """Tell what kind of answer to a remote read a body is: ``plain``, ``streamed`` in chunks, or none."""
-    try:
-        size, place = _wire.read_varint(head, 0, len(head))
-    except _wire.WireError:
-        return ""
-    # A snappy block begins with a literal: nothing can be copied yet.
-    if place < len(head) and not head[place] & 3:
-        longer = max((head[place] >> 2) - 59, 0)
-        if _begins_with_label(head, place + 1 + longer, size, depth=3):
-            return "plain"
-    return "streamed" if _begins_with_label(head, place + 4, size, depth=2) else ""
-
-
-def _begins_with_label(head: bytes, place: int, length: int, depth: int) -> bool:
-    """Tell whether messages stand in each other, each the first of its kind, and in the innermost a name."""
-    try:
-        for level in range(depth + 1):
-            if head[place : place + 1] != b"\x0a":
-                return False
-            inner, place = _wire.read_varint(head, place + 1, len(head))
-            if inner >= length or (not inner and level < depth):
-                return False
-            length = inner
-    except _wire.WireError:
-        return False
-    name = head[place : place + length]
-    return name.isascii() and name.replace(b"_", b"a").replace(b".", b"a").replace(b":", b"a").isalnum()
 
 
 def read_answer(content: bytes, source: object) -> Found:
