@@ -245,7 +245,7 @@ def test_the_interval_of_a_growth_has_its_unit(
         ("limits/reasons", "limits/recommend.py"),
         ("validation/findings", "validation/__init__.py"),
         ("assessment/totals", "assessment/_totals.py"),
-        ("limits/what_if", "limits/explore.py"),
+        ("limits/what_if", "limits/what_if.py"),
     ],
 )
 def test_what_is_filled_in_is_asked_for_and_has_its_writer(room: str, beside: str) -> None:

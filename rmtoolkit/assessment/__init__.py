@@ -683,9 +683,9 @@ def _needed(
 
 def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:
     """Say of a row of `workloads` what every limit means, and the one in force; the advised one where none is set."""
-    from rmtoolkit.limits.explore import Change, choose, scene  # noqa: PLC0415 - for explorers alone
+    from rmtoolkit.limits.explore import choose, scene  # noqa: PLC0415 - for explorers alone
     from rmtoolkit.limits.history import as_need  # noqa: PLC0415
-    from rmtoolkit.limits.what_if import of_workload  # noqa: PLC0415
+    from rmtoolkit.limits.what_if import Change, of_workload  # noqa: PLC0415
 
     wanted = [pl.col(part).eq_missing(pl.lit(row[part], pl.String)) for part in WORKLOAD]
     need = as_need(found.needs.filter(wanted).row(0, named=True))

@@ -9,11 +9,10 @@ import numpy as np
 import polars as pl
 from msgspec import Struct, structs
 
-from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import describe
 from rmtoolkit.limits.recommend import Advised, advise
 from rmtoolkit.limits.risk import USUAL, AtLimit, Prices, at_limit, days_until, lookup, requested
-from rmtoolkit.limits.what_if import TOUCHED_STACK_BYTES, assumed, spread_over
+from rmtoolkit.limits.what_if import Change, changed
 from rmtoolkit.schema import NUMBER, WHOLE, typed
 from rmtoolkit.text import MI
 
@@ -29,33 +28,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-#: The quietest twentieth of a pod's samples is taken not to follow the traffic.
-_QUIET: Final = 0.05
 #: Above this share of what it needs while running, startup is what matters.
 _STARTUP_LEADS: Final = 1.05
 #: A request is what it uses nearly always.
 _BUSY: Final = 0.98
-
-
-class Change(Struct, frozen=True):
-    startup_scale: float = 1.0
-    spread_seconds: float = 0.0
-    threads: int | None = None
-    traffic: float = 1.0
-
-    @property
-    def nothing(self) -> bool:
-        return self == Change()
-
-    @property
-    def assumptions(self) -> list[str]:
-        changed = {
-            "threads": self.threads,
-            "traffic": self.traffic if self.traffic != 1 else None,
-            "startup_scale": self.startup_scale if self.startup_scale != 1 else None,
-            "startup_spread": self.spread_seconds or None,
-        }
-        return [assumed(name, amount) for name, amount in changed.items() if amount is not None]
 
 
 class Level(NamedTuple):
@@ -116,61 +92,8 @@ def measured_threads(past: Past) -> int | None:
     return None if past.threads is None else round(float(np.nanmedian(past.threads)))
 
 
-def change(past: Past, wanted: Change) -> Floats:
-    return _changed(past, wanted)[0]
-
-
-def _changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
-    """Give what would have been used, where it would settle, and each sample's shift other than by its startup."""
-    if wanted.nothing or not past.used.size:
-        return past.used, past.settled, np.zeros(past.used.size)
-    used, settled = past.used, past.settled
-    if wanted.threads is not None:
-        if past.threads is None:
-            msg = "The recording does not know how many threads there were."
-            raise RmtoolkitError(msg)
-        shift = np.nan_to_num((wanted.threads - past.threads) * TOUCHED_STACK_BYTES)
-        used, settled = np.maximum(used + shift, 0.0), np.maximum(settled + shift, 0.0)
-    if wanted.traffic != 1:
-        ends = np.append(past.first[1:], used.size)
-        # What each pod holds in its quietest twentieth, a value for each sample.
-        ranks = (_QUIET * (ends - past.first - 1)).astype(int)
-        pods = zip(past.first, ends, ranks, strict=True)
-        floors = [np.partition(used[low:high], rank)[rank] for low, high, rank in pods]
-        floor = np.repeat(np.array(floors), ends - past.first)
-        used = np.maximum(used + np.maximum(used - floor, 0.0) * (wanted.traffic - 1), 0.0)
-        settled = settled + np.maximum(settled - floor, 0.0) * (wanted.traffic - 1)
-    moved = used - past.used
-    if wanted.startup_scale != 1 or wanted.spread_seconds:
-        excess = np.where(past.starting, np.maximum(used - settled, 0.0), 0.0)
-        then = excess * wanted.startup_scale
-        if wanted.spread_seconds and excess.any():
-            then = _spread(past, then, wanted.spread_seconds)
-        used = np.maximum(used + then - excess, 0.0)
-    return used, settled, moved
-
-
-def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
-    """Spread startups: only samples that what is spread may reach take part."""
-    high = np.flatnonzero(excess > 0)
-    until = np.full(past.begins.size, -1, dtype=np.int64)
-    np.maximum.at(until, past.life[high], past.times[high] + round(1000 * seconds))
-    there = past.times <= until[past.life]
-    frame = pl.DataFrame(
-        {
-            "life_row": past.life[there],
-            "time": pl.Series(past.times[there]).cast(pl.Datetime("ms", "UTC")),
-            "excess": excess[there],
-            "cadence_seconds": past.cadence[past.pod[there]],
-        }
-    )
-    then = excess.copy()
-    then[there] = spread_over(frame, seconds).to_numpy()
-    return then
-
-
 def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
-    used, settled, moved = _changed(past, wanted)
+    used, settled, moved = changed(past, wanted)
     if not used.size:
         return Outcome(used, need, None, None, np.zeros(0), 0, np.zeros(past.killed.height))
     peaks = past.pod_peaks(used)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, WORKLOAD, YES_NO, typed
 from rmtoolkit.text import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     Whole = NDArray[np.int64]
 
 
+#: The quietest twentieth of a pod's samples is taken not to follow the traffic.
+_QUIET: Final = 0.05
 #: Stack that a thread touches when nothing is known: two pages of the kernel's and what a shallow call chain needs.
 TOUCHED_STACK_BYTES: Final = 64 * 1024
 
@@ -53,25 +54,36 @@ class WhatIf:
     recording: Recording
     assumptions: tuple[str, ...]
 
-    def then(self, change: Callable[[Recording], WhatIf]) -> WhatIf:
-        """Change it once more.
-
-        Parameters
-        ----------
-        change
-            One of the functions below.
-
-        Returns
-        -------
-        WhatIf
-            With the assumptions of both.
-        """
-        after = change(self.recording)
-        return WhatIf(after.recording, (*self.assumptions, *after.assumptions))
-
     def __repr__(self) -> str:
         changed = len(self.assumptions)
         return f"<WhatIf: {changed} change{'' if changed == 1 else 's'}, {self.recording!r}>"
+
+
+class Change(Struct, frozen=True):
+    """What is asked to be otherwise."""
+
+    startup_scale: float = 1.0
+    startup_spread_seconds: float = 0.0
+    threads: float | None = None
+    traffic: float = 1.0
+
+    @property
+    def nothing(self) -> bool:
+        return self == Change()
+
+    @property
+    def assumptions(self) -> list[str]:
+        changes = {
+            "threads": self.threads,
+            "traffic": self.traffic if self.traffic != 1 else None,
+            "startup_scale": self.startup_scale if self.startup_scale != 1 else None,
+            "startup_spread": self.startup_spread_seconds or None,
+        }
+        return [
+            say("limits/what_if", name, {"amount": amount, "hours": amount / 3600, "stack": TOUCHED_STACK_BYTES})
+            for name, amount in changes.items()
+            if amount is not None
+        ]
 
 
 def what_if(
@@ -121,74 +133,37 @@ def what_if(
     >>> what_if(table, startup_scale=0.5).recording.samples["rss_bytes"].max()
     700
     """
-    changes = (
-        ("threads", threads, with_threads),
-        ("traffic", traffic, with_traffic),
-        ("startup_scale", startup_scale, startup_scaled),
-        ("startup_spread_seconds", startup_spread_seconds or None, startup_spread),
-    )
-    for name, value, _ in changes:
-        if value is not None and not 0 <= value < float("inf"):
+    asked = {
+        "threads": threads,
+        "traffic": traffic,
+        "startup_scale": startup_scale,
+        "startup_spread_seconds": startup_spread_seconds,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    for name, value in given.items():
+        if not 0 <= value < float("inf"):
             msg = f"{name} must be 0 or more, got {value!r}."
             raise RmtoolkitError(msg)
-    changed = WhatIf(as_recording(recording), ())
+    wanted, past, said = Change(**given), as_recording(recording), []
     if purge:
-        changed = changed.then(purged)
-    for _, value, change in changes:
-        if value is not None:
-            changed = changed.then(partial(change, value))
-    if changed.assumptions and "oom_kill" in changed.recording.events["kind"]:
-        said = "Recorded OOM kills stay as they were, each at the limit in force then."
-        changed = replace(changed, assumptions=(*changed.assumptions, said))
-    return changed
-
-
-def assumed(name: str, amount: float) -> str:
-    """Say what a change takes for granted."""
-    return say("limits/what_if", name, {"amount": amount, "hours": amount / 3600, "stack": TOUCHED_STACK_BYTES})
-
-
-def startup_scaled(scale: float, recording: Recording) -> WhatIf:
-    """Scale every startup spike: what is above the settled level until the process has settled."""
-    shift = startups(recording).select("container_id", "time", shift=pl.col("excess") * (scale - 1))
-    return _shifted(recording, shift, assumed("startup_scale", scale))
-
-
-def startup_spread(seconds: float, recording: Recording) -> WhatIf:
-    """Spread every startup spike over more time, as delayed initialisation of caches does."""
-    cadence = recording.containers.select("container_id", "cadence_seconds")
-    samples = startups(recording).join(cadence, on="container_id", how="left", maintain_order="left")
-    shift = spread_over(samples, seconds) - samples["excess"]
-    return _shifted(recording, samples.select("container_id", "time", shift=shift), assumed("startup_spread", seconds))
-
-
-def with_threads(threads: float, recording: Recording) -> WhatIf:
-    if recording.samples["threads"].null_count() == recording.samples.height:
-        msg = "The recording does not know how many threads there were. Hint: scrape process_threads beside the memory."
-        raise RmtoolkitError(msg)
-    now = pl.col("threads").forward_fill().over("container_id")
-    shift = recording.samples.select("container_id", "time", shift=(threads - now) * TOUCHED_STACK_BYTES)
-    return _shifted(recording, shift, assumed("threads", threads))
-
-
-def with_traffic(factor: float, recording: Recording) -> WhatIf:
-    used = pl.coalesce(FOOTPRINTS)
-    floor = used.quantile(0.05, "lower").over("container_id")
-    shift = recording.samples.select("container_id", "time", shift=(used - floor).clip(0) * (factor - 1))
-    return _shifted(recording, shift, assumed("traffic", factor))
-
-
-def purged(recording: Recording) -> WhatIf:
-    """Take away the pages that the allocator keeps though nothing is in them."""
-    held, what = kept_by_allocator(recording.samples)
-    if not what:
-        msg = (
-            "The recording has no allocator statistics: what is kept is not known. Hint: expose jemalloc's resident "
-            "and active bytes, or glibc's mallinfo2."
-        )
-        raise RmtoolkitError(msg)
-    said = f"The allocator gives back at once what it keeps ({what}); using it again then costs page faults."
-    return _shifted(recording, recording.samples.select("container_id", "time", shift=-held), said)
+        held, what = kept_by_allocator(past.samples)
+        if not what:
+            msg = (
+                "The recording has no allocator statistics: what is kept is not known. Hint: expose jemalloc's "
+                "resident and active bytes, or glibc's mallinfo2."
+            )
+            raise RmtoolkitError(msg)
+        said.append(f"The allocator gives back at once what it keeps ({what}); using it again then costs page faults.")
+        past = _shifted(past, -past.samples.select(held).to_series())
+    if not wanted.nothing:
+        laid_out = lay_out(past)
+        shift = pl.Series(changed(laid_out, wanted)[0] - laid_out.used)
+        moved, on = usage(past).with_columns(shift=shift), ["container_id", "time"]
+        past = _shifted(past, past.samples.join(moved, on=on, how="left", maintain_order="left")["shift"])
+    said += wanted.assumptions
+    if said and "oom_kill" in past.events["kind"]:
+        said.append("Recorded OOM kills stay as they were, each at the limit in force then.")
+    return WhatIf(past, tuple(said))
 
 
 def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -245,23 +220,62 @@ def _settling(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def spread_over(starting: pl.DataFrame, seconds: float) -> pl.Series:
+def changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
+    """Give what would have been used, where it would settle, and each sample's shift other than by its startup."""
+    if wanted.nothing or not past.used.size:
+        return past.used, past.settled, np.zeros(past.used.size)
+    used, settled = past.used, past.settled
+    if wanted.threads is not None:
+        if past.threads is None:
+            msg = (
+                "The recording does not know how many threads there were. Hint: scrape process_threads beside the "
+                "memory."
+            )
+            raise RmtoolkitError(msg)
+        shift = np.nan_to_num((wanted.threads - past.threads) * TOUCHED_STACK_BYTES)
+        used, settled = np.maximum(used + shift, 0.0), np.maximum(settled + shift, 0.0)
+    if wanted.traffic != 1:
+        ends = np.append(past.first[1:], used.size)
+        # What each pod holds in its quietest twentieth, a value for each sample.
+        ranks = (_QUIET * (ends - past.first - 1)).astype(int)
+        pods = zip(past.first, ends, ranks, strict=True)
+        floors = [np.partition(used[low:high], rank)[rank] for low, high, rank in pods]
+        floor = np.repeat(np.array(floors), ends - past.first)
+        used = np.maximum(used + np.maximum(used - floor, 0.0) * (wanted.traffic - 1), 0.0)
+        settled = settled + np.maximum(settled - floor, 0.0) * (wanted.traffic - 1)
+    moved = used - past.used
+    if wanted.startup_scale != 1 or wanted.startup_spread_seconds:
+        excess = np.where(past.starting, np.maximum(used - settled, 0.0), 0.0)
+        then = excess * wanted.startup_scale
+        if wanted.startup_spread_seconds and excess.any():
+            then = _spread(past, then, wanted.startup_spread_seconds)
+        used = np.maximum(used + then - excess, 0.0)
+    return used, settled, moved
+
+
+def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
+    """Average startups over more time: only samples that what is spread may reach take part."""
+    high = np.flatnonzero(excess > 0)
+    until = np.full(past.begins.size, -1, dtype=np.int64)
+    np.maximum.at(until, past.life[high], past.times[high] + round(1000 * seconds))
+    there = past.times <= until[past.life]
+    times = pl.Series(past.times[there]).cast(pl.Datetime("ms", "UTC"))
+    reached = pl.DataFrame({"life_row": past.life[there], "time": times, "excess": excess[there]})
     window = f"{max(round(seconds * 1000), 1)}ms"
-    spread = (
-        pl.col("excess").rolling_sum_by("time", window_size=window).over("life_row")
-        * pl.col("cadence_seconds").fill_null(0)
-        / max(seconds, 0.001)
-    )
+    summed = pl.col("excess").rolling_sum_by("time", window_size=window).over("life_row")
     # Averaging over less than one scrape would add memory.
     highest = pl.col("excess").rolling_max_by("time", window_size=window).over("life_row")
-    return starting.select(pl.min_horizontal(spread, highest)).to_series()
+    averaged = summed * pl.Series(past.cadence[past.pod[there]]) / max(seconds, 0.001)
+    then = excess.copy()
+    then[there] = reached.select(pl.min_horizontal(averaged, highest)).to_series().to_numpy()
+    return then
 
 
-def _shifted(recording: Recording, shifts: pl.DataFrame, said: str) -> WhatIf:
+def _shifted(recording: Recording, shift: pl.Series) -> Recording:
     """Move every footprint by the same bytes; none falls below zero."""
-    by = shifts["shift"].fill_null(0).round().cast(pl.Int64)
+    by = shift.fill_null(0).round().cast(pl.Int64)
     samples = recording.samples.with_columns((pl.col(name) + by).clip(0) for name in FOOTPRINTS)
-    return WhatIf(replace(recording, samples=samples), (said,))
+    return replace(recording, samples=samples)
 
 
 #: A stretch above the limit is one kill; a new one begins after so long below it.
@@ -397,7 +411,7 @@ def _instants(found: pl.DataFrame, value: str, *, recorded: bool = False) -> pl.
 
 
 class Past(Struct, frozen=True):
-    """Everything recorded of one workload container: a value per sample, sorted by pod and time."""
+    """Everything recorded, mostly of one workload container: a value per sample, sorted by pod and time."""
 
     times: Whole
     used: Floats
@@ -446,7 +460,11 @@ class Past(Struct, frozen=True):
 def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.DataFrame | None = None) -> Past:
     """Lay out the past of one workload container, of a cluster, namespace, workload and container; `lives` if known."""
     wanted = zip(WORKLOAD, names, strict=True)
-    mine = recording.filter(*(pl.col(column).eq_missing(pl.lit(name, dtype=pl.String)) for column, name in wanted))
+    mine = (pl.col(column).eq_missing(pl.lit(name, dtype=pl.String)) for column, name in wanted)
+    return lay_out(recording.filter(*mine), lives)
+
+
+def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
     used = _beside(usage(mine), startups(mine, lives).drop("excess"), mine)
     threads = pl.col("threads").forward_fill().over("container_id")
     used = _beside(used, mine.samples.select("container_id", "time", threads), mine)

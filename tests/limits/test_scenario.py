@@ -53,11 +53,11 @@ def known(recording: rm.Recording) -> tuple[past.Past, Need]:
 
 
 CHANGES: Final = {
-    "nothing": (scenario.Change(), {}),
-    "startup": (scenario.Change(startup_scale=0.5), {"startup_scale": 0.5}),
-    "spread": (scenario.Change(spread_seconds=900), {"startup_spread_seconds": 900}),
-    "threads": (scenario.Change(threads=4), {"threads": 4}),
-    "traffic": (scenario.Change(traffic=1.7), {"traffic": 1.7}),
+    "nothing": (past.Change(), {}),
+    "startup": (past.Change(startup_scale=0.5), {"startup_scale": 0.5}),
+    "spread": (past.Change(startup_spread_seconds=900), {"startup_spread_seconds": 900}),
+    "threads": (past.Change(threads=4), {"threads": 4}),
+    "traffic": (past.Change(traffic=1.7), {"traffic": 1.7}),
 }
 
 
@@ -66,7 +66,7 @@ def test_a_changed_past_is_that_of_what_if(name: str, recording: rm.Recording, k
     """Every sample is the same to the byte that rounding may take, and so are the kills of a limit."""
     quick, options = CHANGES[name]
     changed = rm.what_if(recording, **options).recording  # type: ignore[arg-type]
-    used = scenario.change(known[0], quick)
+    used = past.changed(known[0], quick)[0]
     assert np.abs(used - changed.samples["working_set_bytes"].to_numpy()).max() <= 1
     slow = rm.replay(changed, 400 * MIB)
     fast = known[0].kills(used, 400 * MIB)
@@ -112,15 +112,15 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
     assert need.killed_limit_bytes == 500 * MIB
     one = past.of_workload(recording, need.names)
     assert scenario.measured_spike(one) == pytest.approx(280 * MIB, rel=0.02)
-    halved = scenario.outcome(one, need, scenario.Change(startup_scale=0.5))
+    halved = scenario.outcome(one, need, past.Change(startup_scale=0.5))
     assert halved.need.killed_limit_bytes == pytest.approx(350 * MIB, rel=0.02)
     assert (halved.need.base_bytes or math.inf) < 360 * MIB
     assert rm.what_if(recording, startup_scale=0.5).recording.samples["working_set_bytes"].max() < 350 * MIB  # type: ignore[operator]
-    scene = scenario.scene(one, need, scenario.Change(), MARGINS)
+    scene = scenario.scene(one, need, past.Change(), MARGINS)
     at = scenario.choose(scene, 500 * MIB)
     assert (at.kills.height, at.starts_above) == (1, 1)
     assert scenario.choose(scene, 501 * MIB).kills.height == 0
-    eased = scenario.scene(one, need, scenario.Change(startup_scale=0.5), MARGINS)
+    eased = scenario.scene(one, need, past.Change(startup_scale=0.5), MARGINS)
     assert [scenario.choose(eased, limit * MIB).kills["recorded"].sum() for limit in (340, 360)] == [1, 0]
 
 
@@ -129,7 +129,7 @@ def test_unknown_threads_cannot_change() -> None:
     recording = rm.Recording.from_frame(samples(np.full(100, 100.0 * MIB)))
     one = past.of_workload(recording, (None, "shop", "api", "app"))
     with pytest.raises(RmtoolkitError, match="threads"):
-        scenario.change(one, scenario.Change(threads=3))
+        past.changed(one, past.Change(threads=3))
 
 
 @pytest.mark.parametrize("asked", [512, 300, None], ids=["guaranteed", "burstable", "unknown"])
@@ -140,7 +140,7 @@ def test_the_explorer_says_what_the_assessment_says(asked: int | None, recording
     found = rm.assess(dataclasses.replace(recording, containers=containers), prices=USUAL)
     row = found.workloads.row(0, named=True)
     need = as_need(found.needs.row(0, named=True))
-    opened = scenario.scene(past.of_workload(found.recording, need.names), need, scenario.Change(), found.margins)
+    opened = scenario.scene(past.of_workload(found.recording, need.names), need, past.Change(), found.margins)
     now, then = (opened.at(row[name]) for name in ("limit_bytes", "advised_limit_bytes"))
     assert row["advised_limit_bytes"] == opened.ours_bytes
     assert now.risk.week == row["oom_probability_7d"]
@@ -156,7 +156,7 @@ def test_the_explorer_says_what_the_assessment_says(asked: int | None, recording
 
 def test_a_limit_in_force_is_a_point_of_the_curve(known: tuple[past.Past, Need]) -> None:
     """What is drawn at a limit with a name is what is said of it: nothing lies between two limits that were tried."""
-    opened = scenario.scene(*known, scenario.Change(), MARGINS)
+    opened = scenario.scene(*known, past.Change(), MARGINS)
     drawn = dict(opened.curve.select("limit_bytes", "oom_probability").iter_rows())
     for limit in (512 * MIB, opened.ours_bytes):
         assert limit is not None
@@ -182,5 +182,5 @@ def test_a_workload_without_samples_has_a_past_without_samples() -> None:
     recording = rm.Recording.from_frame(samples(np.full(3, 100.0 * MIB)))
     nothing = past.of_workload(recording, (None, "shop", "other", "app"))
     assert nothing.used.size == 0
-    assert scenario.change(nothing, scenario.Change(traffic=2)).size == 0
+    assert past.changed(nothing, past.Change(traffic=2))[0].size == 0
     assert nothing.kills(nothing.used, 1).height == 0

@@ -23,7 +23,7 @@ from rmtoolkit.limits import baselines, explore, history, patches, recommend, ri
 from rmtoolkit.limits.backtest import mcnemar
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.risk import USUAL, wilson
-from rmtoolkit.limits.what_if import of_workload
+from rmtoolkit.limits.what_if import Change, of_workload
 from tests import fleet
 from tests.analysis.curves import MI
 from tests.limits.conftest import DAY, gather, samples
@@ -133,11 +133,11 @@ def pasts() -> dict[str, list[Any]]:
         told[str(options)] = [*used_by, {"said": list(then.assumptions)}]
     known = {row["workload"]: as_need(row) for row in gather(fleet.recording()).iter_rows(named=True)}
     changes = (
-        explore.Change(),
-        explore.Change(startup_scale=0.5),
-        explore.Change(spread_seconds=1200.0),
-        explore.Change(traffic=1.8),
-        explore.Change(traffic=1.3, startup_scale=1.4, spread_seconds=600.0),
+        Change(),
+        Change(startup_scale=0.5),
+        Change(startup_spread_seconds=1200.0),
+        Change(traffic=1.8),
+        Change(traffic=1.3, startup_scale=1.4, startup_spread_seconds=600.0),
     )
     for name in ("start-and-bursts", "killed-while-starting", "days-and-nights", "late-and-young", "killed-climbs"):
         need = known[name]

@@ -16,12 +16,12 @@ from rmtoolkit._html import Markup, el, headed, join, wide
 from rmtoolkit._parallel import as_source
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.explore import Change, Chosen, Scene, choose, measured_spike, measured_threads, scene
+from rmtoolkit.limits.explore import Chosen, Scene, choose, measured_spike, measured_threads, scene
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
 from rmtoolkit.limits.recommend import OF_LIMITS, qos
 from rmtoolkit.limits.risk import USUAL, requested
-from rmtoolkit.limits.what_if import Past, of_workload
+from rmtoolkit.limits.what_if import Change, Past, of_workload
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD, Action
 from rmtoolkit.views import _tables, plots
