@@ -107,3 +107,32 @@ def test_a_lake_of_series_that_nothing_tells_apart_is_said_to_lack_one_and_owes_
         into(source, lake, start=instant(T0), end=instant(T0 + 30 * len(FLAT)))
     assert lake.unfinished() == ()
     assert "no label tells them apart" in (rm.assess(lake).incomplete or "")
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs Debian's package prometheus: apt install prometheus"
+)
+def test_processes_are_placed_by_what_opentelemetry_says_of_them(tmp_path: Path) -> None:
+    """Their series know a job and an instance; `target_info` knows the pod, and a filter finds them by it."""
+    content: list[str] = []
+    for space, values in (("shop", FLAT), ("else", LEAK)):
+        at = [(T0 + 30 * number, value) for number, value in enumerate(values)]
+        process = {"job": f"{space}/db", "instance": f"{space}-7c2e"}
+        place = {"k8s_namespace_name": space, "k8s_pod_name": "db-0", "k8s_container_name": "db"}
+        content += lines(
+            "container_memory_working_set_bytes", {"namespace": space, "pod": "db-0", "container": "db"}, at
+        )
+        content += lines("jemalloc_allocated_bytes", process, at)
+        content += lines("target_info", {**process, **place}, [(time, 1) for time, _ in at])
+    with Prometheus(tmp_path / "server", content) as server:
+        for asked, spaces in (
+            ({}, ["else", "shop"]),
+            ({"namespace": "shop"}, ["shop"]),
+            ({"pod": "db-0"}, ["else", "shop"]),
+        ):
+            found = pull(server, **asked)
+            assert found.containers.select("namespace", "pod", "container").rows() == [
+                (s, "db-0", "db") for s in spaces
+            ]
+            assert levels(found, "allocated_bytes") == levels(found, "working_set_bytes")
+            assert not found.report.left_out

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -368,6 +368,7 @@ def test_a_file_cut_anywhere_is_read_or_refused(tmp_path: Path, name: str) -> No
     whole = (DATA / name).read_bytes()
     sizes: dict[int, int] = {}
 
+    @example(len(whole))
     @given(st.integers(0, len(whole)))
     def cut(end: int) -> None:
         file.write_bytes(whole[:end])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -325,6 +325,8 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     mixtures = st.lists(PIECES, max_size=8).map(lambda parts: "".join(parts).encode())
 
     @settings(max_examples=60)
+    @example(data=document(5).encode(), interval="1s")
+    @example(data=b"", interval=None)
     @given(data=st.one_of(mixtures, st.binary(max_size=200)), interval=st.sampled_from([None, "1s"]))
     def mixed(data: bytes, interval: str | None) -> None:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():

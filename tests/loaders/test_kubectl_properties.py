@@ -157,6 +157,12 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     met = Outcomes()
 
     @settings(max_examples=60)
+    @example(
+        lines=["2026-11-24T22:51:29Z", "NAME   CPU(cores)   MEMORY(bytes)", "db-0   1m   20Mi   "],
+        asked={},
+        ending="\n",
+    )
+    @example(lines=[], asked={}, ending="\n")
     @given(lines=st.lists(PIECES, max_size=12), asked=options, ending=st.sampled_from(["\n", "\r\n", ","]))
     def mixed(lines: list[str], asked: dict[str, Any], ending: str) -> None:
         recording = met.of(lambda: read(ending.join(lines).encode(), **asked))

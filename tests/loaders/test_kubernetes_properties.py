@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -141,6 +141,8 @@ def test_any_mixture_of_lines_is_a_recording_or_one_clear_error() -> None:
     pieces = st.sampled_from([*RECORDED.splitlines(), *FILES["yaml"].splitlines(), at(2), "x: &a [*a]"])
 
     @settings(max_examples=60)
+    @example(lines=RECORDED.splitlines())
+    @example(lines=[])
     @given(lines=st.lists(pieces, max_size=9))
     def mixed(lines: list[str]) -> None:
         recording = met.of(lambda: read("\n".join(lines)))

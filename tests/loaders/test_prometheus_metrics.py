@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.prometheus._metrics import FACTS, Meant, is_known, meaning_of
+from rmtoolkit.loaders.prometheus._metrics import FACTS, Meant, is_known, meaning_of, spelled
 from rmtoolkit.schema import IDENTITY
 from rmtoolkit.text import texts
 
@@ -168,3 +168,18 @@ def test_no_name_has_two_meanings() -> None:
     assert set(FACTS) <= told["names"].keys()
     assert set(told["labels"]) <= {*IDENTITY, "node", "workload"}
     assert all(len(some) == len(set(some)) for some in told["labels"].values())
+
+
+@pytest.mark.parametrize("prefix", ["", "exported_"], ids=["as it is", "renamed by a scrape"])
+def test_target_info_tells_where_a_process_runs(prefix: str) -> None:
+    """What it says of a job and an instance holds for their series; what two pods say of one, for neither."""
+    target = {f"{prefix}job": "shop/db", f"{prefix}instance": "7c2e"}
+    process = {"__name__": "process_memory_usage_bytes", **target}
+    info = {"__name__": "target_info", **target, "k8s.namespace.name": "shop", "service_version": "1"}
+    nobody = Meant({}, {}, None)
+    (one, _) = spelled([process, {**info, "k8s.pod.name": "db-0"}], nobody)
+    assert one == {**process, "k8s_namespace_name": "shop", "k8s_pod_name": "db-0"}
+    (one, *_) = spelled([process, {**info, "k8s.pod.name": "db-0"}, {**info, "k8s.pod.name": "db-1"}], nobody)
+    assert one == {**process, "k8s_namespace_name": "shop"}
+    (one, _) = spelled([{**process, f"{prefix}instance": "other"}, {**info, "k8s.pod.name": "db-0"}], nobody)
+    assert one == {**process, f"{prefix}instance": "other"}

@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -442,6 +442,8 @@ def test_arbitrary_bytes_never_crash() -> None:
     met = Outcomes()
 
     @settings(max_examples=60)
+    @example(head=TOP.encode(), cut=len(TOP), tail=b"")
+    @example(head=b"", cut=0, tail=b"")
     @given(head=HEADS, cut=st.integers(0, 400), tail=st.binary(max_size=80))
     def changed(head: bytes, cut: int, tail: bytes) -> None:
         with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():

@@ -134,8 +134,21 @@ class Leg:
 def discover(
     client: Client, wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str], time: _fetch.Stretch
 ) -> list[Leg]:
-    """Find what a server has, with two requests."""
-    legs = list(legs_of(wanted, overrides, labels))
+    """Find what a server has, with two requests; with two more, what only `target_info` places."""
+    found = _look_for(client, list(legs_of(wanted, overrides, labels)), overrides, time)
+    for leg in found:
+        if leg.family == "app" and leg.matchers and _metrics.TARGETS in leg.counts:
+            said = f"last_over_time({leg.selector([_metrics.TARGETS]).promql()}[{time.seconds}s])"
+            asked = {"query": f"group by (instance) ({said})", "time": str(time.until)}
+            answer = _fetch.ask(client, "/api/v1/query", asked)
+            if instances := {one["instance"] for one in answer.labels if "instance" in one}:
+                placed = ("namespace", "pod", *(one.label for one in leg.matchers))
+                theirs = (_fetch.one_of("instance", sorted(instances)), *_without(*dict.fromkeys(placed)))
+                return found + _look_for(client, [replace(leg, matchers=theirs)], overrides, time)
+    return found
+
+
+def _look_for(client: Client, legs: list[Leg], overrides: Mapping[str, str], time: _fetch.Stretch) -> list[Leg]:
     step = max(60, time.seconds // _INSTANTS)
     first = time.until - step * min(_INSTANTS - 1, time.seconds // step)
     times = {"start": str(first), "end": str(time.until), "step": str(step)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import polars as pl
@@ -32,7 +33,7 @@ _TOLD: Final = texts("loaders/prometheus/metrics")
 def _family(name: str) -> str:
     if name.startswith(("kube_", "cluster:namespace:pod_", "namespace_workload_pod:")):
         return "kube"
-    return "app" if name.startswith(("process_", "namedprocess_", "scrape_")) else "cgroup"
+    return "app" if name.startswith(("process_", "namedprocess_", "scrape_", "target_")) else "cgroup"
 
 
 #: The same by name; what is said of containers is said of init containers as well.
@@ -53,7 +54,7 @@ _RESOURCES: Final = {"byte": "memory", "core": "cpu", "integer": "other"}
 MEANT: Final[Mapping[str, Mapping[str, str]]] = _TOLD["meant"]
 
 #: Facts about a pod or its owner, not about one of its containers.
-POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels")
+POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels", "target")
 OWNER_ROLES: Final = ("replicaset_owner", "job_owner", "namespace_labels", "workload_labels")
 NODE_ROLES: Final = ("node_cores",)
 _LEVELS: Final = {
@@ -141,7 +142,23 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
             if name not in meant.metrics:
                 one["__name__"] = f"{plain}_bytes" if f"{plain}_bytes" in KNOWN else plain
         found.append(one)
-    return found
+    return _with_targets(found)
+
+
+#: Where the process behind the series of a job and an instance runs, by OpenTelemetry's labels.
+TARGETS: Final = "target_info"
+_target: Final = itemgetter("job", "instance", "exported_job", "exported_instance")
+
+
+def _with_targets(labels: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Tell series what `target_info` says of their process: of several that say it, what they agree on."""
+    said: dict[tuple[str, ...], list[set[tuple[str, str]]]] = {}
+    for one in labels:
+        if one.get("__name__") == TARGETS:
+            places = {(name, value) for name, value in one.items() if name.startswith("k8s_")}
+            said.setdefault(_target(defaultdict(str, one)), []).append(places)
+    told = {target: dict(set.intersection(*places)) for target, places in said.items()}
+    return [{**told.get(_target(defaultdict(str, one)), {}), **one} for one in labels] if told else labels
 
 
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
