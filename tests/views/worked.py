@@ -39,6 +39,7 @@ from rmtoolkit.views import (
 from rmtoolkit.views.report import files, sections
 from tests import fleet
 from tests.analysis.curves import BEGIN, MI
+from tests.views import by_lot
 from tests.written import markup, plain, write
 
 if TYPE_CHECKING:
@@ -347,7 +348,7 @@ def axes() -> dict[str, list[Any]]:
     }
 
 
-PARTS: Final = (page, long, words, pictures, axes, heaps, boards)
+PARTS: Final = (page, long, words, pictures, axes, heaps, boards, by_lot.rows, by_lot.plots)
 
 
 if __name__ == "__main__":
