@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 #: Instants that nanoseconds since 1970 can tell: what lies beyond is a zero or an overflow of some clock.
 CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))
+_FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
 
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -70,7 +71,7 @@ def known_sum(name: str) -> pl.Expr:
 def as_time(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Read times as UTC instants in milliseconds; what no clock tells is null."""
     time = _instant(column, dtype)
-    return pl.when(time.is_between(*CALENDAR)).then(time)
+    return pl.when(time.to_physical().is_between(_FIRST_MS, _LAST_MS)).then(time)
 
 
 def _instant(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -231,12 +232,13 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
 def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
     """Give a pod what only another source says of it: cluster, namespace, uid, owner."""
     named = pl.col("pod").is_not_null()
+    lacking = frame.select((pl.col("namespace", "cluster", "pod_uid").is_null() & named).any()).row(0, named=True)
     for name, place in (
         ("namespace", ["pod", "container"]),
         ("cluster", ["namespace", "pod", "container"]),
         ("pod_uid", ["cluster", "namespace", "pod", "container"]),
     ):
-        if not frame.select((named & pl.col(name).is_null()).any()).item():
+        if not lacking[name]:
             continue
         # Several known values are several pods of one name: then the one without stays on its own.
         known = frame.filter(named & pl.col(name).is_not_null()).select(*place, name).unique()
@@ -774,12 +776,12 @@ def spans(samples: pl.DataFrame) -> pl.DataFrame:
     first = run_starts(samples["container_id"])
     length = np.diff(first, append=samples.height)
     found = {
-        "container_id": samples["container_id"].gather(first),
+        "container_id": samples["container_id"][first],
         "samples": length,
-        "first": samples["time"].gather(first),
-        "last": samples["time"].gather(first + length - 1),
+        "first": samples["time"][first],
+        "last": samples["time"][first + length - 1],
     }
-    return pl.DataFrame(found, schema_overrides={"samples": pl.Int64})
+    return pl.DataFrame(found)
 
 
 def search_runs(
@@ -852,8 +854,7 @@ def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
     told = pl.when(pl.col("kernel_bytes").is_not_null()).then(pl.min_horizontal("kernel_bytes", rest))
     # Step by step: as one expression the same parts would be worked out hundreds of times.
     return (
-        rows.lazy()
-        .with_columns(
+        rows.with_columns(
             whole=pl.coalesce("working_set_bytes", "usage_bytes"), private=pl.coalesce("anon_bytes", "rss_bytes")
         )
         .with_columns(roof=pl.min_horizontal("private", pl.coalesce(whole, "rss_bytes", "anon_bytes", pl.lit(2**62))))
@@ -885,7 +886,6 @@ def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
             working_set_bytes=whole,
             rss_bytes=pl.coalesce("rss_bytes", "anon_bytes"),
         )
-        .collect()
     )
 
 
@@ -902,12 +902,10 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     recent = samples.select("container_id", "time", *names).filter(age < _RECENT_MS)
     instants = recent.group_by("container_id").agg(layers_time=pl.coalesce(lowest))
     found = (
-        recent.lazy()
-        .join(instants.lazy(), on="container_id", maintain_order="left")
+        recent.join(instants, on="container_id", maintain_order="left")
         .filter(pl.col("time").is_between(pl.col("layers_time") - _SAME_INSTANT, "layers_time"))
         .group_by("container_id", maintain_order=True)
         .agg(pl.col("layers_time").first(), pl.col(names).last(ignore_nulls=True))
-        .collect()
     )
     return apart(conform(found, _SHOWN), "container_id", "layers_time")
 

@@ -479,8 +479,9 @@ class Recording:
         >>> [time.minute for time in Recording.from_frame(pl.DataFrame({"time": [0, 60], "rss_bytes": [1, 2]})).times()]
         [0, 1]
         """
-        samples = self.samples.lazy() if self.stored is None else self.stored.scan()
-        first, last = samples.select(first=pl.col("time").min(), last=pl.col("time").max()).collect().row(0)
+        ends = pl.col("time").min(), pl.col("time").max().alias("last")
+        found = self.samples.select(ends) if self.stored is None else self.stored.scan().select(ends).collect()
+        first, last = found.row(0)
         return None if first is None else (first, last)
 
     def _samples_where(self, *predicates: pl.Expr) -> pl.DataFrame:

@@ -916,8 +916,8 @@ _CHUNK_ROWS_SEASON: Final = 2000
 
 
 @lru_cache(maxsize=4)
-def _waves(bins: int) -> tuple[Array, Array, list[tuple[Array, Array]]]:
-    """Bases for a width: the slow trend, all cycles beside it, and what solves for each cycle."""
+def _waves(bins: int) -> tuple[Array, Array, Array, Array]:
+    """Bases for a width: the slow trend, all cycles beside it; each cycle's waves, and what solves for them."""
     u = (np.arange(bins) + 0.5) / bins
     slow = [np.ones(bins), u - 0.5, *(np.cos(np.pi * order * u) for order in range(1, _SLOW_WAVES + 1))]
     trend = np.linalg.qr(np.column_stack(slow))[0]
@@ -931,11 +931,8 @@ def _waves(bins: int) -> tuple[Array, Array, list[tuple[Array, Array]]]:
     q, r = np.linalg.qr(waves - trend @ (trend.T @ waves) + 1e-12)
     live = np.abs(np.diagonal(r, axis1=1, axis2=2)) > 1e-6
     stacked = np.where(live[:, None, :], q, 0)
-    solvers = [
-        (wave[:, keep], np.linalg.inv(triangle[np.ix_(keep, keep)]))
-        for wave, keep, triangle in zip(waves, live, r, strict=True)
-    ]
-    return trend, stacked.transpose(1, 0, 2).reshape(bins, -1), solvers
+    solvers = np.linalg.inv(np.where(live[:, :, None] & live[:, None, :], r, np.eye(2 * _HARMONICS)))
+    return trend, stacked.transpose(1, 0, 2).reshape(bins, -1), waves, solvers
 
 
 def remove(values: Array, meter: Array) -> tuple[Array, Array]:
@@ -945,23 +942,20 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
     if not len(values):
         return rest, share
     bins = values.shape[1]
-    trend, waves, solvers = _waves(bins)
+    trend, bases, waves, solvers = _waves(bins)
     for low in range(0, len(values), _CHUNK_ROWS_SEASON):
         cut = slice(low, low + _CHUNK_ROWS_SEASON)
         block = values[cut]
         left = block - (block @ trend) @ trend.T
-        projection = left @ waves
-        power = (projection**2).reshape(len(block), len(solvers), -1).sum(axis=2)
+        projection = (left @ bases).reshape(len(block), *solvers.shape[:2])
+        power = (projection**2).sum(axis=2)
         best = power.argmax(axis=1)
         total = (left**2).sum(axis=1)
         found = power.max(axis=1) / np.maximum(total, 1e-12)
         strong = (found >= th.CYCLE_EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
         for index in np.unique(best[strong]):
             rows = np.flatnonzero(strong & (best == index))
-            shape, inverse = solvers[index]
-            width = projection.shape[1] // len(solvers)
-            mine = projection[rows, index * width : (index + 1) * width][:, : len(inverse)]
-            season = mine @ inverse.T @ shape.T
+            season = projection[rows, index] @ solvers[index].T @ waves[index].T
             rest[low + rows] -= season - season.mean(axis=1, keepdims=True)
             share[low + rows] = found[rows]
     return rest, share

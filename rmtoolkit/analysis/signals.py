@@ -43,19 +43,16 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         time=pl.when(pl.col("kind").is_in(_ENDING)).then(pl.col("time") + tick).otherwise(pl.col("time")),
     )
     cadence = recording.containers.select("container_id", "cadence_seconds")
-    present = samples.lazy().select("container_id", "time", "footprint_bytes")
+    present = samples.select("container_id", "time", "footprint_bytes")
     if samples["footprint_bytes"].null_count():
         present = present.filter(pl.col("footprint_bytes").is_not_null())
     long = th.GAP_SCRAPES * 1000 * (cadence["cadence_seconds"].min() or 0.0)  # type: ignore[operator]
     # Of all samples few follow a fall or a long step: only these are looked at.
-    marked = (
-        present.with_columns(
-            fall=pl.when(_SAME).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
-            step=pl.when(_SAME).then(pl.col("time").diff()),
-        )
-        .filter((pl.col("fall") > th.NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
-        .collect()
-    )
+    marked = present.with_columns(
+        fall=pl.when(_SAME).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
+        step=pl.when(_SAME).then(pl.col("time").diff()),
+    ).filter((pl.col("fall") > th.NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
+    marked = marked.join(cadence, on="container_id", how="left")
     falls = marked.filter(pl.col("fall") > th.NEW_PROCESS_FALL)
     # The scrape that shows a restart is not the one that counts it: the fall nearby is where it happened.
     reach = pl.max_horizontal(
@@ -69,13 +66,10 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         moves = pl.col("moves") & _still_shown(moved, samples)
         known = moved.select("container_id", time=pl.when(moves).then("nearest").otherwise("time"))
     # A deep fall across a stretch without samples is a new process too.
-    silent = (
-        falls.join(cadence, on="container_id", how="left")
-        .filter(pl.col("step").dt.total_milliseconds() > 1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds"))
-        .select("container_id", "time")
-    )
-    known = known.select("container_id", "time")
-    seen = pl.concat([_resets(samples), silent, _unseen(marked, present, cadence)])
+    silent = falls.filter(
+        pl.col("step").dt.total_milliseconds() > 1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds")
+    ).select("container_id", "time")
+    seen = pl.concat([_resets(samples), silent, _unseen(marked, present)])
     if seen.height and known.height:
         # What is just another sign of a known restart is left out.
         far = pl.col("nearest").is_null() | (pl.col("apart_seconds") > reach)
@@ -125,22 +119,19 @@ def _resets(samples: pl.DataFrame) -> pl.DataFrame:
     if not before:
         return samples.select("container_id", "time").clear()
     fallen = pl.any_horizontal(pl.col(name) < value for name, value in before.items())
-    return samples.lazy().filter(fallen).select("container_id", "time").collect()
+    return samples.select(pl.col("container_id", "time").filter(fallen))
 
 
-def _unseen(marked: pl.DataFrame, present: pl.LazyFrame, cadence: pl.DataFrame) -> pl.DataFrame:
+def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
     """Ends of long stretches without samples: what happened in them is not known, so no trend spans them."""
     step = pl.col("step").dt.total_milliseconds()
-    gaps = marked.join(cadence, on="container_id", how="left").filter(
-        step > th.GAP_SCRAPES * 1000 * pl.col("cadence_seconds")
-    )
+    gaps = marked.filter(step > th.GAP_SCRAPES * 1000 * pl.col("cadence_seconds"))
     if not gaps.height:
         return gaps.select("container_id", "time")
     spans = (
         present.filter(pl.col("container_id").is_in(gaps["container_id"].unique().implode()))
         .group_by("container_id")
         .agg(span=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds())
-        .collect()
     )
     return (
         gaps.join(spans, on="container_id", how="left")
@@ -199,9 +190,9 @@ def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:
     table = pl.DataFrame(
         {
             "life_row": number,
-            "container_id": samples["container_id"].gather(starts),
-            "start": samples["time"].gather(starts),
-            "end": samples["time"].gather(starts + lengths - 1),
+            "container_id": samples["container_id"][starts],
+            "start": samples["time"][starts],
+            "end": samples["time"][starts + lengths - 1],
         }
     ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
     table = _endings(table, recording)
@@ -265,13 +256,13 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
             & (pl.col("next_start").is_null() | (pl.col("event_time") <= pl.col("next_start") + pl.col("slack")))
             & (pl.col("event_time") > pl.col("start"))
         )
-        .sort("rank")
-        .unique("life_row", keep="first", maintain_order=True)
+        .group_by("life_row")
+        .agg(pl.col("ended").sort_by("rank").first())
     )
     starts = recording.events.filter(pl.col("kind") == "start").select("container_id", begun=pl.col("time"))
     seen = table.join(starts, on="container_id").filter((pl.col("begun") - pl.col("start")).abs() <= pl.col("slack"))
     return (
-        table.join(found.select("life_row", "ended"), on="life_row", how="left", maintain_order="left")
+        table.join(found, on="life_row", how="left", maintain_order="left")
         .with_columns(
             ended=pl.coalesce(
                 "ended",
@@ -283,10 +274,9 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
             )
         )
         .with_columns(
-            start_seen=pl.col("life_row").is_in(seen["life_row"].unique().implode())
+            start_seen=pl.col("life_row").is_in(seen["life_row"].implode())
             | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False)
         )
-        .drop("next_start", "slack")
     )
 
 
@@ -363,7 +353,7 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
         inside = inside.filter(pl.col("value").is_not_null())
     first = run_starts(inside["life_row"])
     length = np.diff(first, append=inside.height)
-    row = inside["life_row"].gather(first)
+    row = inside["life_row"][first]
     chosen = table[row]
     start = chosen["start"].to_physical().to_numpy()
     span = chosen["end"].to_physical().to_numpy() - start
@@ -377,7 +367,7 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
             "samples": length,
             "settled_bytes": [_median(value[middle:high]) for _, middle, high in bounds],
             "peak_bytes": value[tops],
-            "peak_time": inside["time"].gather(tops),
+            "peak_time": inside["time"][tops],
             "last_bytes": value[first + length - 1],
         },
         schema_overrides={"samples": pl.Int64, "settled_bytes": pl.Int64},
@@ -402,14 +392,12 @@ def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     age = (pl.col("time") - pl.col("start")).dt.total_milliseconds()
     away = (pl.col("value") - pl.col("settled_bytes")).abs() > th.SETTLED_BAND * pl.col("settled_bytes")
     return (
-        inside.lazy()
-        .join(begun.lazy(), on="life_row", how="inner")
+        inside.join(begun, on="life_row", how="inner")
         .group_by("life_row")
         .agg(
             startup_peak_bytes=pl.col("value").filter(age <= th.STARTUP_SHARE * span).max(),
             startup_seconds=age.filter(away).max() / 1000,
         )
-        .collect()
     )
 
 

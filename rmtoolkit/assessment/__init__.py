@@ -306,7 +306,7 @@ def assess(
     )
     rows, changes = _totals.compare(conform(_rows.named(_rows.with_words(rows)), WORKLOADS), before)
     keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
-    ids = beside(about.containers, keys, WORKLOAD)
+    ids = beside(about.containers, keys, WORKLOAD).select("container_id", "workload_id")
     by_container = partial(_with_id, ids=ids, on=["container_id"])
     by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
     tried = _totals.tried_limits(rows)
@@ -377,7 +377,7 @@ def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
 
 
 def _with_id(frame: pl.DataFrame, *, ids: pl.DataFrame, on: list[str]) -> pl.DataFrame:
-    return beside(frame, ids.select(*on, "workload_id"), on).select("workload_id", *frame.columns)
+    return beside(frame, ids, on).select("workload_id", *frame.columns)
 
 
 def classify(

@@ -157,34 +157,34 @@ def totals_of(
 ) -> Totals:
     """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
-    verdicts = dict(awake["verdict"].value_counts().iter_rows())
-    leaks = awake.filter(pl.col("verdict") == Verdict.LEAK)
     reaching, alarm = pl.col("hours_to_limit") <= _HORIZON_HOURS, pl.col("alarm")
+    likely = pl.col("oom_probability_7d") >= WILL_BE_KILLED
     known = completeness.filter(pl.col("coverage").is_not_null())
     covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
     start, because = _start(awake, target)
     compared = changes is not None
     is_leak, was_leak = pl.col("verdict") == Verdict.LEAK, pl.col("previous_verdict") == Verdict.LEAK
-    open_ = (pl.col("verdict") == Verdict.INCONCLUSIVE) | (alarm == Alarm.TOO_LITTLE_DATA).fill_null(value=False)
+    open_ = pl.col("verdict") == Verdict.INCONCLUSIVE
+    counted = {
+        **{verdict.value: pl.col("verdict") == verdict for verdict in Verdict},
+        "killed": pl.col("kills_7d") > 0,
+        "reaching": reaching,
+        "leaks_reaching": is_leak & reaching & likely,
+        "leaks_unknown": is_leak & pl.col("hours_to_limit").is_null(),
+        "short_of_data": open_ | (alarm == Alarm.TOO_LITTLE_DATA).fill_null(value=False),
+        "killed_again": (alarm == Alarm.KILLED) & likely,
+        "dying_otherwise": (alarm == Alarm.WILL_BE_KILLED) & is_leak.not_(),
+        "waste_workloads": pl.col("waste_bytes") > 0,
+    }
     return Totals(
+        **awake.select(holds.sum().alias(name) for name, holds in counted.items()).row(0, named=True),
         workloads=rows.height,
         containers=completeness.height,
         accepted=rows.height - awake.height,
-        leak=verdicts.get(Verdict.LEAK, 0),
-        inconclusive=verdicts.get(Verdict.INCONCLUSIVE, 0),
-        not_leak=verdicts.get(Verdict.NOT_LEAK, 0),
-        killed=awake.filter(pl.col("kills_7d") > 0).height,
         kills=int(awake["kills_7d"].sum()),
-        reaching=awake.filter(reaching).height,
-        leaks_reaching=leaks.filter(reaching, pl.col("oom_probability_7d") >= WILL_BE_KILLED).height,
-        leaks_unknown=leaks["hours_to_limit"].null_count(),
         above_target=_above(rows, target),
         target=target,
         alarms=tuple((str(name), int((awake["alarm"] == name).sum())) for name in Alarm),
-        short_of_data=awake.filter(open_).height,
-        killed_again=awake.filter(alarm == Alarm.KILLED, pl.col("oom_probability_7d") >= WILL_BE_KILLED).height,
-        dying_otherwise=awake.filter(alarm == Alarm.WILL_BE_KILLED, is_leak.not_()).height,
-        waste_workloads=awake.filter(pl.col("waste_bytes") > 0).height,
         **awake.select(map(known_sum, ("waste_bytes", "waste_per_month"))).row(0, named=True),
         currency=None if prices is None else prices.currency,
         coverage=known.select(covered).item(),

@@ -346,15 +346,15 @@ def _row(recording: Recording) -> pl.Series:
 
 
 def workloads(recording: Recording) -> pl.DataFrame:
-    about = recording.containers.with_columns(workload_row=_row(recording))
-    siblings = about.select(
-        "workload_row", n=pl.col("container").n_unique().over("cluster", "namespace", "workload").cast(pl.Int64)
-    ).unique()
+    siblings = pl.col("container").n_unique().over("cluster", "namespace", "workload")
     return (
-        about.group_by("workload_row", maintain_order=True)
-        .agg(*(pl.col(name).first() for name in WORKLOAD), pods=pl.struct("pod", "pod_uid").n_unique().cast(pl.Int64))
-        .join(siblings, on="workload_row", how="left", maintain_order="left")
-        .rename({"n": "containers_in_pod"})
+        recording.containers.with_columns(workload_row=_row(recording), siblings=siblings)
+        .group_by("workload_row")
+        .agg(
+            pl.col(WORKLOAD).first(),
+            pods=pl.struct("pod", "pod_uid").n_unique().cast(pl.Int64),
+            containers_in_pod=pl.col("siblings").first().cast(pl.Int64),
+        )
         .sort("workload_row")
     )
 
@@ -362,6 +362,8 @@ def workloads(recording: Recording) -> pl.DataFrame:
 def kills(recording: Recording) -> pl.DataFrame:
     rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
     found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time").sort("time")
+    if not found.height:
+        return pl.DataFrame(schema=_KILLED)
     for kind in ("limit", "request"):
         changes = recording.events.filter(pl.col("kind") == kind).select(
             "container_id",
@@ -378,9 +380,18 @@ def kills(recording: Recording) -> pl.DataFrame:
             pl.when(pl.col(f"{kind} said")).then(f"{kind} then").otherwise(f"{kind}_bytes").alias(f"{kind}_bytes")
             for kind in ("limit", "request")
         )
-        .select("workload_row", "container_id", "time", "limit_bytes", "request_bytes")
+        .select(_KILLED.names())
         .sort("workload_row", "container_id", "time")
     )
+
+
+_KILLED: Final = pl.Schema(
+    {
+        **dict.fromkeys(("workload_row", "container_id"), pl.UInt32()),
+        "time": TIME,
+        **dict.fromkeys(("limit_bytes", "request_bytes"), pl.Int64()),
+    }
+)
 
 
 #: Patterns whose growth may go on: no plain limit helps against them.

@@ -14,7 +14,7 @@ from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -49,6 +49,7 @@ FOUND: Final = pl.Schema(
         "rejected": YES_NO,
     }
 )
+_NOTHING: Final = empty(FOUND)
 
 #: A signal at fault in this share of its samples is no slip of a clock.
 REJECT_SHARE: Final = 0.05
@@ -70,14 +71,10 @@ _STALE_MOVE_SHARE: Final = 0.1
 _RISES: Final = 10
 
 
-def _steps(samples: pl.DataFrame, signal: str) -> pl.LazyFrame:
+def _steps(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
     same = pl.col("container_id") == pl.col("container_id").shift()
-    return (
-        samples.lazy()
-        .select("container_id", "time", value=signal)
-        .drop_nulls("value")
-        .with_columns(before=pl.when(same).then(pl.col("value").shift()))
-    )
+    there = samples.select("container_id", "time", value=signal).drop_nulls("value")
+    return there.with_columns(before=pl.when(same).then(pl.col("value").shift()))
 
 
 def stale(samples: pl.DataFrame) -> pl.DataFrame:
@@ -89,7 +86,7 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
     runs = known.with_row_index("run").filter(changed).with_columns(samples=length)
     runs = runs.filter(pl.col("samples") >= STALE_SAMPLES)
     if not runs.height:
-        return empty(FOUND)
+        return _NOTHING
     runs = runs.with_columns(end=known["time"].gather(runs["run"] + runs["samples"] - 1))
     moved = (
         samples.select("container_id", "time", "moving")
@@ -125,9 +122,9 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
 def self_incrementing(samples: pl.DataFrame) -> pl.DataFrame:
     """Find gauges to which an exporter adds their own value at every scrape."""
     found = [_rises(samples, name) for name in ALLOCATOR if samples[name].count()]
-    rising = pl.concat(found).filter("only_rises").select("container_id").unique() if found else empty(FOUND)
+    rising = pl.concat(found).filter("only_rises").select("container_id").unique() if found else _NOTHING
     if not rising.height:
-        return empty(FOUND)
+        return _NOTHING
     beside = (
         samples.join(rising, on="container_id", how="semi")
         .group_by("container_id")
@@ -163,7 +160,7 @@ def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
     )
     rising = steps.filter("up").join(found.filter("only_rises"), on="container_id", how="semi")
     usual = rising.group_by("container_id").agg(low=step.median())
-    return found.join(usual, on="container_id", how="left").collect()
+    return found.join(usual, on="container_id", how="left")
 
 
 class _Order(NamedTuple):
@@ -257,20 +254,20 @@ def _near(samples: pl.DataFrame, signal: str, *, largest: bool) -> pl.DataFrame:
         for by in (1, -1)
     ]
     pick = pl.max_horizontal if largest else pl.min_horizontal
-    return (
-        samples.lazy()
-        .select("container_id", "time", value=signal)
-        .drop_nulls("value")
-        .with_columns(near=pick("value", *beside))
-        .collect()
-    )
+    there = samples.select("container_id", "time", value=signal).drop_nulls("value")
+    return there.with_columns(near=pick("value", *beside))
 
 
 def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) -> pl.DataFrame:
     # Most orders hold at every instant, and then no neighbour needs a look.
     too_large = pl.col(order.low) > pl.col(order.high) * (1 + order.share) + order.slack_bytes
-    doubtful = samples.lazy().filter(pl.col(order.low).is_not_null(), pl.col(order.high).is_null() | too_large)
-    samples = samples.lazy().join(doubtful.select("container_id").unique(), on="container_id", how="semi").collect()
+    there = pl.col(order.low).is_not_null() & (pl.col(order.high).is_null() | too_large)
+    doubtful = samples.select(pl.col("container_id").filter(there).unique())
+    if not doubtful.height:
+        return _NOTHING
+    samples = samples.select("container_id", "time", order.low, order.high).join(
+        doubtful, on="container_id", how="semi", maintain_order="left"
+    )
     lows = _near(samples, order.low, largest=False)
     highs = _near(samples, order.high, largest=True)
     pairs = (
@@ -289,7 +286,7 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
     )
     suspects = pairs.filter("bad").select("container_id").unique()
     if not suspects.height:
-        return empty(FOUND)
+        return _NOTHING
     step = pl.col("time").diff().dt.total_milliseconds().median()
     ours = (rows.join(suspects, on="container_id", how="semi") for rows in (lows, highs))
     steps = pl.concat(rows.group_by("container_id").agg(step=step) for rows in ours)
@@ -333,35 +330,31 @@ CHANGES: Final = 0.7
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
-    samples = recording.samples
-    for name in BYTE_SIGNALS:
-        yield _values(samples, name, "absurd_value", pl.col(name) >= _NO_MACHINE_BYTES)
-    yield _values(samples, "threads", "absurd_value", pl.col("threads") > _NO_KERNEL_THREADS)
-    for name in ("limit_bytes", "request_bytes"):
-        wrong = (pl.col(name) < LEAST_LIMIT_BYTES) | (pl.col(name) >= _NO_MACHINE_BYTES)
-        yield _setting(recording, name, "absurd_value", wrong, rejected=True)
-    for name in (*FOOTPRINTS, "allocated_bytes"):
-        tiny = _values(samples, name, "tiny_value", pl.col(name) < (LEAST_FOOTPRINT_BYTES if name in FOOTPRINTS else 1))
-        if tiny.height:
-            # A scale may be wrong; what is 0 throughout was never measured.
-            yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.col("high") == 0)
+    large = {name: pl.col(name) >= _NO_MACHINE_BYTES for name in (*BYTE_SIGNALS, *_SETTINGS)}
+    large["threads"] = pl.col("threads") > _NO_KERNEL_THREADS
+    yield from _values(recording.samples, "absurd_value", {name: large[name] for name in (*BYTE_SIGNALS, "threads")})
+    wrong = {name: (pl.col(name) < LEAST_LIMIT_BYTES) | large[name] for name in _SETTINGS}
+    yield from _values(_settings(recording), "absurd_value", wrong)
+    least = {**dict.fromkeys(FOOTPRINTS, LEAST_FOOTPRINT_BYTES), "allocated_bytes": 1}
+    for tiny in _values(recording.samples, "tiny_value", {name: pl.col(name) < least[name] for name in least}):
+        # A scale may be wrong; what is 0 throughout was never measured.
+        yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.col("high") == 0)
 
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find amounts that are whole numbers of MB, where Kubernetes and kubectl count in MiB."""
     begun = recording.samples[run_starts(recording.samples["container_id"])]
+    every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
     for name in FOOTPRINTS:
         # All values must be: a first one that is not clears its container.
-        doubtful = begun.filter(pl.col(name).is_null() | whole_megabytes(name)).select("container_id")
+        doubtful = begun.select(pl.col("container_id").filter(pl.col(name).is_null() | whole_megabytes(name)))
         if _is_unknown(recording.samples, name) or not doubtful.height:
             continue
         samples = recording.samples.select("container_id", "time", name).join(doubtful, on="container_id", how="semi")
-        found = _values(samples, name, "decimal_units", whole_megabytes(name))
-        every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
-        if found.height:
+        for found in _values(samples, "decimal_units", {name: whole_megabytes(name)}):
             yield found.filter(every).with_columns(rejected=pl.lit(value=False))
-    for name in ("limit_bytes", "request_bytes"):
-        yield _setting(recording, name, "decimal_units", whole_megabytes(name), rejected=False)
+    for found in _values(_settings(recording), "decimal_units", {name: whole_megabytes(name) for name in _SETTINGS}):
+        yield found.with_columns(rejected=pl.lit(value=False))
 
 
 def whole_megabytes(name: str) -> pl.Expr:
@@ -371,13 +364,15 @@ def whole_megabytes(name: str) -> pl.Expr:
 def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find signals that are stored more often than they are read: each value stands equally often."""
     # Values in whole MiB stand still without being repeated.
-    exact = recording.containers.filter(pl.col("quantum_bytes").is_null()).select("container_id")
+    exact = recording.containers.filter(pl.col("quantum_bytes").is_null())
     for name in FOOTPRINTS:
         if _is_unknown(recording.samples, name):
             continue
         rows = _steps(recording.samples, name).with_columns(changed=pl.col("value").ne_missing(pl.col("before")))
         still = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
-        often = still.join(exact.lazy(), on="container_id", how="semi").collect().lazy()
+        often = still.join(exact, on="container_id", how="semi")
+        if not often.height:
+            continue
         # The window cuts the first and the last run.
         inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
         yield (
@@ -410,7 +405,6 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
                 & (pl.col("alike") > _ALIKE)
                 & (pl.col("single") < _SINGLE)
             )
-            .collect()
         )
 
 
@@ -428,7 +422,6 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
             _steps(recording.samples, name)
             .with_columns(gap=pl.col("time").diff())
             .filter(pl.col("value") < pl.col("before"))
-            .collect()
             .join_asof(marks, on="time", by="container_id", strategy="nearest", check_sortedness=False)
             .filter(((pl.col("time") - pl.col("event")).abs() <= 2 * pl.col("gap")).fill_null(value=False).not_())
         )
@@ -448,50 +441,45 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
             )
 
 
-def _values(samples: pl.DataFrame, signal: str, check: str, at_fault: pl.Expr) -> pl.DataFrame:
-    if _is_unknown(samples, signal):
-        return empty(FOUND)
-    faulty = samples.lazy().filter(at_fault).select("container_id", "time", value=signal).collect()
-    if not faulty.height:
-        return empty(FOUND)
-    total = (
-        samples.lazy()
-        .join(faulty.lazy().select("container_id").unique(), on="container_id", how="semi")
-        .group_by("container_id")
-        .agg(compared=pl.col(signal).count())
-        .collect()
-    )
-    return (
-        faulty.group_by("container_id")
-        .agg(
-            check=pl.lit(check),
-            signal=pl.lit(signal),
-            count=pl.len(),
-            first=pl.col("time").min(),
-            last=pl.col("time").max(),
-            low=pl.col("value").min(),
-            high=pl.col("value").max(),
+def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) -> Iterator[pl.DataFrame]:
+    """Tell of each signal with a value at fault where there are such."""
+    there = samples.select(wrong.any().alias(name) for name, wrong in at_fault.items()).row(0, named=True)
+    for signal in filter(there.get, there):
+        faulty = samples.select("container_id", "time", value=signal).filter(
+            samples.select(at_fault[signal]).to_series()
         )
-        .join(total, on="container_id")
-        .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
-    )
+        total = (
+            samples.select("container_id", signal)
+            .join(faulty, on="container_id", how="semi")
+            .group_by("container_id")
+            .agg(compared=pl.col(signal).count())
+        )
+        yield (
+            faulty.group_by("container_id")
+            .agg(
+                check=pl.lit(check),
+                signal=pl.lit(signal),
+                count=pl.len(),
+                first=pl.col("time").min(),
+                last=pl.col("time").max(),
+                low=pl.col("value").min(),
+                high=pl.col("value").max(),
+            )
+            .join(total, on="container_id")
+            .with_columns(rejected=pl.col("count") >= REJECT_SHARE * pl.col("compared"))
+        )
 
 
 def _is_unknown(samples: pl.DataFrame, signal: str) -> bool:
     return samples[signal].null_count() == samples.height
 
 
-def _setting(recording: Recording, setting: str, check: str, at_fault: pl.Expr, *, rejected: bool) -> pl.DataFrame:
-    return recording.containers.filter(at_fault).select(
-        "container_id",
-        check=pl.lit(check),
-        signal=pl.lit(setting),
-        count=pl.lit(1),
-        compared=pl.lit(1),
-        low=setting,
-        high=setting,
-        rejected=pl.lit(rejected),
-    )
+_SETTINGS: Final = ("limit_bytes", "request_bytes")
+
+
+def _settings(recording: Recording) -> pl.DataFrame:
+    """Take limits and requests for samples of no time."""
+    return recording.containers.select("container_id", *_SETTINGS, time=pl.lit(None, TIME))
 
 
 __all__ = ["FINDINGS", "validate", "validate_part"]
@@ -556,7 +544,7 @@ def validate_part(recording: Recording) -> pl.DataFrame:
         *repeated(recording),
         *falling_counters(recording),
     ]
-    rows = pl.concat([empty(FOUND), *(conform(part, FOUND) for part in found if part.height)])
+    rows = pl.concat([_NOTHING, *(conform(part, FOUND) for part in found if part.height)])
     details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (

@@ -373,7 +373,7 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
 def _like(sample: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Give the least bytes of many samples that have their digits where this one has zeros, and the room above them."""
     least = np.frombuffer(sample * _MOST_ROWS, np.uint8)
-    return least, np.where(least == ord("0"), 9, 0).astype(np.uint8)
+    return least, (least == ord("0")) * np.uint8(9)
 
 
 def _joined_digits(digits: NDArray[np.uint8], width: int, rows: int, begin: int, end: int) -> NDArray[np.int64]:

@@ -253,8 +253,8 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
     table = _identified([labels[index] for index, *_ in meanings], meanings)
     pause = ((pl.col("family") == "cgroup") & (pl.col("container") == "POD")).fill_null(value=False)
     for reason, wrong in ((PAUSE, pause), (NO_CONTAINER, pl.col("no_container"))):
-        left_out[reason] = table.filter(wrong).height
-        table = table.filter(~wrong)
+        before, table = table.height, table.filter(~wrong)
+        left_out[reason] = before - table.height
     within = _nested(table)
     left_out[NESTED] = int(within.sum())
     table = table.filter(~within)
