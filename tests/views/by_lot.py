@@ -111,7 +111,7 @@ def _line(shown: object) -> str:
     return _MARK.sub(r"◇\1 ", "".join(markup(str(shown))))
 
 
-def _begun(said: str) -> str:
+def begun(said: str) -> str:
     """How a long one begins, and a sum of all of it."""
     return said if len(said) < 300 else f"{said[:280]}… {zlib.crc32(said.encode()):x}"
 
@@ -155,7 +155,7 @@ def _card(lot: Random, row: Row) -> dict[str, object]:
         "counted": [key for key, counts in sections.COUNTED.items() if counts(row)],
     }
     told |= {"first": [files._act(row | {"name": "a_b"})]} if row["alarm"] else {}
-    return {name: said if isinstance(said, list) else _begun(_line(said)) for name, said in told.items() if said}
+    return {name: said if isinstance(said, list) else begun(_line(said)) for name, said in told.items() if said}
 
 
 def rows(number: int = 40) -> dict[str, list[Any]]:

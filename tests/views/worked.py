@@ -22,20 +22,25 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
+from rmtoolkit._html import Markup
 from rmtoolkit.analysis import heap_answers
 from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.views import (
     _plot,
+    _plot_svg,
+    alerts,
     charts,
     exports,
     heap,
     heap_terminal,
     report,
+    style,
     terminal,
     timeline,
     timeline_altair,
     timeline_svg,
 )
+from rmtoolkit.views.dashboards._base import LiveChart
 from rmtoolkit.views.report import files, sections
 from tests import fleet
 from tests.analysis.curves import BEGIN, MI
@@ -174,6 +179,46 @@ def pictures() -> dict[str, list[Any]]:
     return told
 
 
+def _of_altair(chart: Any) -> list[Any]:
+    """A chart with its data inside: layers, and of their rows how many, the first, the middle and the last."""
+    told = chart.to_dict(validate=False)
+    sets, layers = told.pop("datasets", {}), told.pop("layer")
+    for layer in layers:
+        data = layer.pop("data")
+        rows = data.get("values") or sets[data["name"]]
+        layer["rows"] = [len(rows), *map(plain, rows[:: max(len(rows) // 2, 1)])]
+    return [{name: said for name, said in told.items() if name not in ("$schema", "config")}, *layers]
+
+
+def notebook() -> dict[str, list[Any]]:
+    """Charts for notebooks, styles, rules and tests of alerts, and a dashboard of Grafana."""
+    found = fleet.assessed()
+    told = {
+        "memory": _of_altair(rm.plot_memory(found, "killed-climbs")),
+        "dark": _of_altair(rm.plot_memory(found, theme="dark"))[:4],
+        "lives": _of_altair(rm.plot_lives(found, "killed-climbs")),
+        "risk": _of_altair(rm.plot_risk(found, "held")),
+        "fleet": _of_altair(rm.plot_fleet(found)),
+        "heap": _of_altair(rm.plot_heap(rm.read_heap(fleet.PROFILE))),
+        "looks": _plot_svg.STYLE.split("}"),
+        "sheets": [by_lot.begun(sheet) for sheet in vars(style).values() if isinstance(sheet, Markup)],
+        "note": markup(_plot_svg.note(90, 20, "Nothing here")),
+    }
+    few = replace(found, workloads=found.workloads.filter(~pl.col("accepted"))[3:7])
+    written = {
+        "rules": alerts.rules(found)[:9000],
+        "few rules": alerts.rules(few)[:900],
+        "tests": alerts.rule_tests(few, "rules.yaml"),
+        "few in grafana": alerts.dashboard(few)[:300],
+        "told": exports.as_told(rm.recommend_limits(few), found)[:, -4:].write_csv(),
+        "as Markdown": exports.as_bytes(found.buys, ".md").decode(),
+        "as JSON": exports.as_bytes(found.buys.select("workload", "limit_bytes"), "").decode(),
+    }
+    told |= {name: list(map(by_lot.begun, text.splitlines())) for name, text in written.items()}
+    grafana = alerts.dashboard(found)
+    return told | {"grafana": [*grafana.splitlines()[::12], by_lot.begun(grafana)]}
+
+
 def heaps() -> dict[str, list[Any]]:
     """Pages and tables of a profile, of two, of one picture, and of an allocator's statistics."""
     early, late = (rm.read_heap(HEAPS / f"warm-jackdaw{name}.heaptrack.zst") for name in ("-early", ""))
@@ -205,6 +250,7 @@ def _widgets(widget: Any) -> Iterator[Any]:
         yield from _widgets(child)
 
 
+_IDENT: Final = re.compile("rm-[0-9a-f]{32}")
 _SAID: Final = ("description", "value", "options", "min", "max", "step", "disabled", "placeholder")
 
 
@@ -216,6 +262,12 @@ def _state(board: Any) -> list[Any]:
             lines += markup(widget.value)
         elif not isinstance(widget, ipywidgets.Box) and hasattr(widget, "description"):
             lines.append({name: plain(getattr(widget, name)) for name in _SAID if hasattr(widget, name)})
+        if isinstance(widget, LiveChart):
+            rows = {name: len(next(iter(columns.values()))) for name, columns in widget.rows.items() if columns}
+            lines += [
+                {name: plain(getattr(widget, name))} for name in ("axes", "home", "step", "drag", "says", "serial")
+            ]
+            lines.append({"rows": rows})
         classes = [name for name in getattr(widget, "_dom_classes", ()) if name.startswith("rm")]
         if classes or getattr(getattr(widget, "layout", None), "display", None):
             lines.append({"classes": classes, "display": widget.layout.display})
@@ -242,6 +294,9 @@ def boards() -> dict[str, list[Any]]:
         page = next(widget for widget in _widgets(board) if hasattr(widget, "css"))
         return lambda: page._handle_custom_msg({"kind": kind, "value": value}, [])
 
+    def types(control: Any, value: object) -> Callable[[], object]:
+        return lambda: setattr(control, "value", value)
+
     def sets(board: Any, **traits: object) -> Callable[[], object]:
         def step() -> None:
             for name, value in traits.items():
@@ -256,21 +311,41 @@ def boards() -> dict[str, list[Any]]:
         "turned": press(table, "sort peak"),
         "search": sets(table, search="s a", tile=""),
         "space": sets(table, search="", namespace="mail", sort="pods"),
+        "typed": types(table._search_box, "heap"),
+        "chosen": types(table._spaces, table._spaces.options[-1][1]),
+        "verdict": types(table._verdicts, table._verdicts.options[-1][1]),
+        "order": types(table._order, table._order.options[3][1]),
+        "next": press(table, "page next"),
+        "nothing": press(table, "open 99"),
     }
     told |= {f"fleet: {name}": lines for name, lines in _changed(table, steps).items()}
+    told["fleet: says"] = [repr(table), *table.shown, *markup(str(table.static("f")))[1:]]
     table.close()
     triage = rm.Triage(fleet.assessed(), {"release-after-a-gap": fleet.PROFILE}, workload="release-after-a-gap")
     begin = timeline.ms(BEGIN)
+    chart, named = triage._chart, re.findall(r'data-rm-send="(zoom [^"]+)"', triage._heap.value)
     steps = {
         "part": sets(triage, last_ms=24 * 3_600_000),
         "judged": sets(triage, last_ms=0, judged=(begin + 31 * 3_600_000, begin + 49 * 3_600_000)),
         "all": press(triage, "", "escape"),
+        "zoomed": press(triage, named[1]),
+        "whole": press(triage, "tree", "escape"),
+        "near": lambda: setattr(chart, "shown", [begin + 30 * 3_600_000, begin + 33 * 3_600_000]),
+        "selecting": types(triage._drags, "judge"),
+        "selected": lambda: setattr(chart, "selection", [begin + 20 * 3_600_000, begin + 40 * 3_600_000]),
+        "from": types(triage._from, "2026-11-16 12:00"),
+        "no time": types(triage._to, "soon"),
+        "to": types(triage._to, "2026-11-17 18:00:30"),
+        "judged again": triage._judge.click,
+        "undone": triage._undo.click,
+        "searched": types(triage._search, "quick"),
         "pods": sets(triage, workload="heap-leak"),
         "other pod": lambda: setattr(triage, "pod", triage._pods.options[-1][1]),
         "killed": sets(triage, workload="killed-climbs"),
         "unknown": sets(triage, workload="nothing like it"),
     }
     told |= {f"triage: {name}": lines for name, lines in _changed(triage, steps).items()}
+    told["triage: says"] = [repr(triage), *(_IDENT.sub("", one) for one in markup(str(triage.static()))[1::6])]
     triage.close()
     explorer = rm.LimitExplorer(fleet.assessed(), "start-and-bursts", samples_from=fleet.recording(), currency="EUR")
     steps = {
@@ -286,12 +361,20 @@ def boards() -> dict[str, list[Any]]:
         "few": sets(explorer, workload="few-samples"),
         "starting": sets(explorer, workload="killed-while-starting"),
         "no limit": sets(explorer, workload="outside-the-allocator"),
+        "searched": types(explorer._search, "held"),
+        "slid": types(explorer._limit.slider, 300.0),
+        "numbered": types(explorer._sliders["traffic"].number, 1.25),
+        "used": types(explorer._whole, value=False),
+        "preset": lambda: setattr(explorer._presets, "value", explorer._presets.options[-1][1]),
+        "pressed": explorer._reset.click,
     }
     told |= {f"explorer: {name}": lines for name, lines in _changed(explorer, steps).items()}
+    told["explorer: says"] = [repr(explorer)]
     explorer.close()
     some = fleet.recording().filter(workload=["few-samples", "quick-flutter"])
     both = rm.Fleet(rm.assess(some, now=fleet.NOW))
     steps = {name: sets(both, view=name) for name in ("triage", "limits", "fleet")}
+    steps |= {"opened": press(both, "open 1"), "back": press(both, "", "escape")}
     told |= {f"all: {name}": lines[::4] for name, lines in _changed(both, steps).items()}
     both.close()
     return told
@@ -348,7 +431,7 @@ def axes() -> dict[str, list[Any]]:
     }
 
 
-PARTS: Final = (page, long, words, pictures, axes, heaps, boards, by_lot.rows, by_lot.plots)
+PARTS: Final = (page, long, words, pictures, axes, notebook, heaps, boards, by_lot.rows, by_lot.plots)
 
 
 if __name__ == "__main__":
