@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
+import runpy
 import signal
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 
-# jsonschema, which Altair imports, compiles a grammar of addresses for a second where there is one: no test needs it.
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+# This process, which has begun, and those that the tests start.
+_PROCESSES: Final = Path(__file__).parent / "processes"
+runpy.run_path(str(_PROCESSES / "sitecustomize.py"))
+os.environ["PYTHONPATH"] = os.pathsep.join([str(_PROCESSES), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
-settings.register_profile("quick", max_examples=30, deadline=None)
+settings.register_profile("quick", max_examples=20, deadline=None)
 settings.register_profile("thorough", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 

@@ -77,12 +77,20 @@ def lake(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> rm.L
     return lake
 
 
+@pytest.fixture(scope="module")
+def whole(lake: rm.Lake) -> rm.Assessment:
+    """What is said of it at once."""
+    return rm.assess(lake.recording(), now=NOW)
+
+
 @pytest.mark.parametrize("rows", [1, 3000, 10**9, GROUPED], ids=["workloads", "some", "buckets", "groups"])
-def test_a_lake_is_judged_like_its_recording(lake: rm.Lake, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_is_judged_like_its_recording(
+    lake: rm.Lake, whole: rm.Assessment, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
     monkeypatch.setattr(lake_module, "bucket_parts", partial(_lake_files.bucket_parts, rows=rows))
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
-    whole, parts = (rm.assess(source, now=NOW) for source in (lake.recording(), lake))
+    parts = rm.assess(lake, now=NOW)
     for name in FRAMES:
         # Matrices of another height are added up in another order: the last digits may differ.
         assert_frame_equal(getattr(parts, name), getattr(whole, name), rel_tol=1e-9, abs_tol=1e-9)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import csv
 import datetime as dt
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+import polars as pl
 
 import rmtoolkit as rm
 from tests.benchmarks.leak_or_not import commit
@@ -49,16 +50,27 @@ def truth(part: str = "dev") -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if row["part"] == part]
 
 
-@cache
-def judged(path: Path) -> Told:
-    """Judge a recording: the row of its workload, and the signals of each kind of evidence."""
-    told = {"metrics": {"queue_depth": "queued"}} if path.suffix == ".json" else {}
-    found = rm.assess(rm.read(path, **told))
-    (row,) = found.workloads.rows(named=True)
-    evidence: dict[str, set[str | None]] = {}
-    for statistic, signal in found.evidence.select("statistic", "signal").rows():
-        evidence.setdefault(statistic, set()).add(signal)
-    return Told(row, evidence)
+_TOLD: Final[dict[Path, Told]] = {}
+
+
+def judged(*paths: Path) -> Told:
+    """Judge recordings at once, each a cluster of its own; give what is said of the first."""
+    if new := [path for path in paths if path not in _TOLD]:
+        found = rm.assess(rm.concat([_read(path) for path in new]))
+        for row in found.workloads.rows(named=True):
+            evidence: dict[str, set[str | None]] = {}
+            for statistic, signal in found.evidence.filter(workload_id=row["workload_id"])[
+                "statistic", "signal"
+            ].rows():
+                evidence.setdefault(statistic, set()).add(signal)
+            assert _TOLD.setdefault(Path(row["cluster"]), told := Told(row, evidence)) is told
+    return _TOLD[paths[0]]
+
+
+def _read(path: Path) -> rm.Recording:
+    metrics = {"metrics": {"queue_depth": "queued"}} if path.suffix == ".json" else {}
+    recording = rm.read(path, **metrics)
+    return replace(recording, containers=recording.containers.with_columns(cluster=pl.lit(str(path))))
 
 
 def named(path: Path) -> set[str]:
@@ -88,6 +100,7 @@ def shows(row: dict[str, str]) -> bool:
 
 def count(rows: list[dict[str, str]]) -> dict[str, tuple[int, int, int, int]]:
     """Count by kind: right of how many that show it, false of how many that look alike."""
+    judged(*(CAUSES / f"{row['recording']}.parquet" for row in rows))
     counted = {}
     for kind in dict.fromkeys(row["shown"] for row in rows):
         shown = [row for row in rows if row["shown"] == kind and shows(row)]

@@ -124,7 +124,9 @@ class _Server:
         own["JUPYTER_RUNTIME_DIR"] = str(self.runtime)
         for folder in own.values():
             Path(folder).mkdir(exist_ok=True)
-        self.environment = os.environ | own | {"TZ": "UTC", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        self.environment = (
+            os.environ | own | {"TZ": "UTC", "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}"}
+        )
         self.log = (home / "server.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, *(word.replace("PORT", str(self.port)) for word in command), *_KERNELS],

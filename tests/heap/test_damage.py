@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 #: Draws of a bit that is flipped, by form, most of them where a file is read fast; `make fuzz` tries many more.
 FLIPS: Final = {
-    "heaptrack": 300,
-    "heaptrack.zst": 60,
-    "heaptrack.gz": 60,
-    "raw": 120,
-    "dhat": 600,
-    "massif": 250,
-    "gperftools": 300,
-    "pprof": 600,
+    "heaptrack": 150,
+    "heaptrack.zst": 30,
+    "heaptrack.gz": 30,
+    "raw": 60,
+    "dhat": 300,
+    "massif": 120,
+    "gperftools": 150,
+    "pprof": 300,
 }
 #: Files with wrong words, by form.
-WRONG_FILES: Final = {"heaptrack": 200, "raw": 100, "dhat": 300, "massif": 250, "gperftools": 150}
+WRONG_FILES: Final = {"heaptrack": 100, "raw": 50, "dhat": 150, "massif": 120, "gperftools": 80}
 #: What may stand where a number should: negative, too large, of another kind, nothing.
 WRONG_WORDS: Final = b"""-1 -7f ffffffffffffffff 7fffffffffffffff 8000000000000000 18446744073709551616 0x10 1_0
 -9223372036854775808 99999999999999999999999999 ffffffff + - nan 1e308 null [ { \xff\xfe \x00""".split()

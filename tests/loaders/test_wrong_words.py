@@ -23,7 +23,7 @@ FILES: Final = sorted(
     for file in folder.rglob("*")
     if file.is_file() and file.suffix not in (".md", ".c", ".rs", ".py") and 0 < file.stat().st_size < MOST_BYTES
 )
-TRIES: Final = 160
+TRIES: Final = 100
 
 
 def kind(file: Path) -> tuple[str, str]:
