@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, fields, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
@@ -27,7 +27,7 @@ from rmtoolkit.recording import Recording, as_recording, read_recording
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pandas as pd
     from distributed import Client
@@ -69,7 +69,27 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+class _Later:
+    """A frame, or what makes it when it is first asked for: who wants verdicts wants few of them."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, found: Assessment | None, owner: type | None = None) -> pl.DataFrame:
+        if found is None:
+            # An assessment is not made without them.
+            raise AttributeError
+        held = found.__dict__[self._name]
+        if not isinstance(held, pl.DataFrame):
+            held = found.__dict__[self._name] = held()
+        frame: pl.DataFrame = held
+        return frame
+
+    def __set__(self, found: Assessment, frame: pl.DataFrame | Callable[[], pl.DataFrame]) -> None:
+        found.__dict__[self._name] = frame
+
+
+@dataclass(frozen=True, kw_only=True)
 class Assessment:
     """Everything that was found out about a fleet; views show it and compute nothing.
 
@@ -144,24 +164,24 @@ class Assessment:
     recording: Recording
     fleet: Totals
     workloads: pl.DataFrame
-    instances: pl.DataFrame
-    lives: pl.DataFrame
-    fits: pl.DataFrame
-    forecast: pl.DataFrame
-    evidence: pl.DataFrame
-    checklist: pl.DataFrame
-    advice: pl.DataFrame
-    queries: pl.DataFrame
+    instances: _Later = _Later()
+    lives: _Later = _Later()
+    fits: _Later = _Later()
+    forecast: _Later = _Later()
+    evidence: _Later = _Later()
+    checklist: _Later = _Later()
+    advice: _Later = _Later()
+    queries: _Later = _Later()
     changes: pl.DataFrame
-    risk_curves: pl.DataFrame
-    buys: pl.DataFrame
-    capacity: pl.DataFrame
-    findings: pl.DataFrame
-    completeness: pl.DataFrame
-    events: pl.DataFrame
-    settings: pl.DataFrame
-    kills: pl.DataFrame
-    groups: pl.DataFrame
+    risk_curves: _Later = _Later()
+    buys: _Later = _Later()
+    capacity: _Later = _Later()
+    findings: _Later = _Later()
+    completeness: _Later = _Later()
+    events: _Later = _Later()
+    settings: _Later = _Later()
+    kills: _Later = _Later()
+    groups: _Later = _Later()
     needs: pl.DataFrame
     oom_probability: float
     margins: Margins
@@ -173,6 +193,10 @@ class Assessment:
         count = self.workloads.height
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts)
         return f"<Assessment: {count:,} workload{'' if count == 1 else 's'}: {said}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Make what is not made yet: how cannot be sent."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def _repr_html_(self) -> str:
         from rmtoolkit._html import el, framed, table, with_code  # noqa: PLC0415 - only notebooks show it
@@ -309,35 +333,35 @@ def assess(
     ids = beside(about.containers, keys, WORKLOAD).select("container_id", "workload_id")
     by_container = partial(_with_id, ids=ids, on=["container_id"])
     by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
-    tried = _totals.tried_limits(rows)
-    settings = _totals.settings_of(about)
-    curves = by_name(_totals.curves_of(needs, limits, tried, chosen, prices))
+    tried = cache(partial(_totals.tried_limits, rows))
+    settings = cache(partial(_totals.settings_of, about))
+    curves = cache(lambda: by_name(_totals.curves_of(needs, limits, tried(), chosen, prices)))
     return Assessment(
         recording=about,
         fleet=_totals.totals_of(
             rows, frames["completeness"], None if before is None else changes, oom_probability, prices, before
         ),
         workloads=rows,
-        instances=_rows.instances_of(
+        instances=lambda: _rows.instances_of(
             frames["instances"], needs, rows, chosen, (frames["layers"], _by_pod(frames["lives"], about))
         ),
-        lives=by_container(frames["lives"]),
-        fits=by_container(frames["fits"]),
-        forecast=by_container(frames["forecast"]),
-        evidence=_totals.evidence_of(rows),
-        checklist=by_name(frames["checklist"]),
-        advice=_totals.advice_of(rows),
-        queries=_totals.queries_of(rows),
+        lives=partial(by_container, frames["lives"]),
+        fits=partial(by_container, frames["fits"]),
+        forecast=partial(by_container, frames["forecast"]),
+        evidence=partial(_totals.evidence_of, rows),
+        checklist=partial(by_name, frames["checklist"]),
+        advice=partial(_totals.advice_of, rows),
+        queries=partial(_totals.queries_of, rows),
         changes=changes,
         risk_curves=curves,
-        buys=_totals.buys_of(rows, tried, curves, prices),
-        capacity=_totals.capacity_of(rows, about, frames["completeness"]),
-        findings=by_container(frames["findings"]),
-        completeness=by_container(frames["completeness"]),
-        events=by_container(_totals.events_of(about, frames["lives"], settings)),
-        settings=by_container(settings),
-        kills=by_container(kills),
-        groups=_totals.groups_of(rows),
+        buys=lambda: _totals.buys_of(rows, tried(), curves(), prices),
+        capacity=partial(_totals.capacity_of, rows, about, frames["completeness"]),
+        findings=partial(by_container, frames["findings"]),
+        completeness=partial(by_container, frames["completeness"]),
+        events=lambda: by_container(_totals.events_of(about, frames["lives"], settings())),
+        settings=lambda: by_container(settings()),
+        kills=partial(by_container, kills),
+        groups=partial(_totals.groups_of, rows),
         needs=needs,
         oom_probability=oom_probability,
         margins=chosen,

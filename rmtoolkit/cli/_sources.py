@@ -165,7 +165,6 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
     """Read some of the sources; what is for servers goes to servers only."""
     import rmtoolkit as rm
     from rmtoolkit._io import is_lake, is_store, is_url
-    from rmtoolkit.lake import Lake
 
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
@@ -175,7 +174,7 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
     times, names, of_files = ({name: asked[name] for name in option_names(group) if name in asked} for group in groups)
     # A lake is read part by part: it may not fit into memory.
     alone = len(sources) == 1 and (is_store(sources[0]) or is_lake(sources[0])) and not of_files
-    found = Lake(sources[0]) if alone else rm.read(sources, **of_files)
+    found = rm.Lake(sources[0]) if alone else rm.read(sources, **of_files)
     if times:
         found = found.window(**times)
     return found.filter(**names) if names else found

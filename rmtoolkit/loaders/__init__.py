@@ -51,51 +51,47 @@ _HEAD_BYTES: Final = 1 << 18
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 _EXPECTED: Final = "a recording"
 
-_JEMALLOC: Final = re.compile(
-    rb'\{\s*+\\?"jemalloc\\?"\s*+:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d++, active: \d'
-)
-_MALLOC: Final = re.compile(
+_JEMALLOC: Final = rb'\{\s*+\\?"jemalloc\\?"\s*+:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d++, active: \d'
+_MALLOC: Final = (
     rb'<malloc version="\d++">|(?:\b|_)uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d'
     rb"|\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
     rb"|\bheap stats: ++peak ++total ++freed ++current\b"
 )
-_METRICS: Final = re.compile(METRICS.encode())
+_METRICS: Final = METRICS.encode()
 _KINDS: Final = f"(?:{'|'.join(KINDS)})(?:List)?".encode()
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
-_OBJECTS: Final = re.compile(rb'"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS), re.MULTILINE)
-_LIVE: Final = re.compile(rb'"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: ', re.MULTILINE)
+_OBJECTS: Final = rb'(?m)"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS)
+_LIVE: Final = rb'(?m)"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: '
 #: A row ends with CPU and memory; what stands before them is not looked at, so that no line is walked over twice.
-_KUBECTL: Final = re.compile(
-    rb"\bCPU(?:\(cores\))?\s++(?:CPU\S*+\s++)?MEMORY\b"
+_KUBECTL: Final = (
+    rb"(?m)\bCPU(?:\(cores\))?\s++(?:CPU\S*+\s++)?MEMORY\b"
     rb"|(?<=[ \t])\d++m[ \t]++\d++Mi(?:[ \t]++(?:\d++Mi|<unknown>))?[ \t\r]*+$"
     rb"|[ \t]\d++m[ \t]++\d++%[ \t]++\d++Mi[ \t]++\d++%|^(?:NAMESPACE[ \t]++)?POD[ \t\r]*+$"
-    rb"|Every [\d.]++s: kubectl top ",
-    re.MULTILINE,
+    rb"|Every [\d.]++s: kubectl top "
 )
-_PROMETHEUS: Final = re.compile(
+_PROMETHEUS: Final = (
     rb'"resultType"\s*+:|"status"\s*+:\s*+"(?:success|error)"|"metric"\s*+:\s*+\{[^{}]*+\}\s*+,\s*+"values?"\s*+:'
 )
 #: A pair of sizes without a blank in them is written by Docker; progress bars have one.
-_DOCKER: Final = re.compile(
+_DOCKER: Final = (
     rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*+:\s*+"|"memory_stats"\s*+:\s*+\{|"HostConfig"\s*+:\s*+\{'
     rb'|"Action"\s*+:\s*+"[^"]++"\s*+,\s*+"Actor"\s*+:'
     rb'|"status"\s*+:\s*+"(?:start|die|oom)"\s*+,\s*+"id"\s*+:\s*+"[0-9a-f]{64}"'
     rb"|\S container \w++ [0-9a-f]{64} \(|(?<![\w.])[\d.]++[KMG]?i?B ?/ ?[\d.]++[KMG]i?B(?![\w/])"
 )
-_PROCFS: Final = re.compile(
-    rb"^[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]++\d++ kB[ \t\r]*+$"
+_PROCFS: Final = (
+    rb"(?m)^[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]++\d++ kB[ \t\r]*+$"
     rb"|==> [^\s<]{0,400}?(?:memory\.[a-z]|smaps_rollup)[^\s<]{0,400}+ <=="
     rb"|^(?:\S{0,4000}?memory\.stat:)?(?:total_)?(?:anon|rss|inactive_file) \d++[ \t\r]*+$"
-    rb"|^(?:\S{0,4000}?/)?memory\.(?:current|usage_in_bytes):\d",
-    re.MULTILINE,
+    rb"|^(?:\S{0,4000}?/)?memory\.(?:current|usage_in_bytes):\d"
 )
-_HEAP: Final = re.compile(
+_HEAP: Final = (
     rb"(?:v [0-9a-f]++(?: [0-9a-f]++)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*+\ncmd: "
     rb"|\{\s*+\"dhatFileVersion\")"
 )
-_KERNEL: Final = re.compile(rb"\boom-kill:constraint=CONSTRAINT_|\bKilled process \d++\b[^\n]{1,200}? anon-rss:\d++kB")
+_KERNEL: Final = rb"\boom-kill:constraint=CONSTRAINT_|\bKilled process \d++\b[^\n]{1,200}? anon-rss:\d++kB"
 #: What stands in a file of a cgroup, whose content alone does not say what it is.
-_NUMBER: Final = re.compile(r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|full) avg10=[^\n]*+\s*+)+)")
+_NUMBER: Final = r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|full) avg10=[^\n]*+\s*+)+)"
 
 
 class _File:
@@ -143,7 +139,7 @@ def _is_top(file: _File) -> bool:
     from rmtoolkit.loaders.kubectl_top import csv_columns  # noqa: PLC0415 - seldom gets so far
 
     first = file.text.lstrip().split("\n", 1)[0]
-    is_table = _KUBECTL.search(file.data) is not None or CUSTOM.search(file.text) is not None
+    is_table = re.search(_KUBECTL, file.data) is not None or CUSTOM.search(file.text) is not None
     return is_table or csv_columns(file.text) is not None or failure(first) is not None
 
 
@@ -158,13 +154,13 @@ def _is_of_cgroup(file: _File) -> bool:
         return False
     from rmtoolkit.loaders.linux import CGROUP_FILES  # noqa: PLC0415 - few files are such
 
-    return file.path.name in CGROUP_FILES and _NUMBER.fullmatch(file.text) is not None
+    return file.path.name in CGROUP_FILES and re.fullmatch(_NUMBER, file.text) is not None
 
 
-def _has(pattern: re.Pattern[bytes], words: bytes) -> Callable[[_File], bool]:
+def _has(pattern: bytes, words: bytes) -> Callable[[_File], bool]:
     """Look for a pattern where one of the words stands that it cannot do without: they are found much faster."""
     several = words.split(b"|")
-    return lambda file: any(word in file.data for word in several) and pattern.search(file.data) is not None
+    return lambda file: any(word in file.data for word in several) and re.search(pattern, file.data) is not None
 
 
 class Reader(NamedTuple):
@@ -179,7 +175,7 @@ class Reader(NamedTuple):
     #: Files of one folder explain each other: the owners of one file's pods, or a container's limit, stand in another.
     together: bool = False
     #: May stand behind more than the head of a file, as in the log of a program.
-    behind: re.Pattern[bytes] | None = None
+    behind: bytes | None = None
 
     def load(self) -> Callable[..., Recording]:
         assert self.reads is not None  # noqa: S101 - for the type checker; only such rows are asked
@@ -219,7 +215,7 @@ READERS: Final = (
     ),
     Reader(
         Form.HEAP,
-        lambda file: _HEAP.match(file.head) is not None,
+        lambda file: re.match(_HEAP, file.head) is not None,
         None,
         "heap profiles",
         "`rm.read_heap`, or `--heap` beside a recording, see below",
@@ -286,7 +282,7 @@ READERS: Final = (
     ),
     Reader(
         Form.OBJECTS,
-        lambda file: _OBJECTS.search(file.data) is not None and _LIVE.search(file.data) is not None,
+        lambda file: re.search(_OBJECTS, file.data) is not None and re.search(_LIVE, file.data) is not None,
         None,
         "what `kubectl top` lacks: limits, owners, restarts, versions",
         "`kubectl get pods,replicasets,nodes -A -o json > pods.json` (or `-o yaml`), once or from time to time, read "
@@ -357,7 +353,7 @@ def recognise(path: Path) -> tuple[Form, str]:
             marks = [
                 (row.behind, row.form) for row in READERS if row.behind and (form is None or row.behind is not _KUBECTL)
             ]
-            form = next((there for mark, there in marks if mark.search(file.rest)), form)
+            form = next((there for mark, there in marks if re.search(mark, file.rest)), form)
     except ReadError as error:
         # A file without data that is called like one with data was meant to hold some.
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")

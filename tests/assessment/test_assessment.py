@@ -6,6 +6,7 @@ import datetime as dt
 import html
 import json
 import math
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def test_the_frame_has_the_columns_that_are_written_down(everything: dict[str, r
         assert found.workloads["workload_id"].to_list() == list(range(found.workloads.height))
         for frame in (found.instances, found.lives, found.evidence, found.checklist, found.completeness):
             assert frame["workload_id"].is_in(found.workloads["workload_id"].implode()).all()
+
+
+def test_a_frame_is_made_when_it_is_asked_for() -> None:
+    """Who asks for verdicts waits for no advice; what is sent elsewhere is whole, and the same."""
+    found = rm.assess(samples(steady(1)))
+    assert not isinstance(found.__dict__["advice"], pl.DataFrame)
+    sent = pickle.loads(pickle.dumps(found))  # noqa: S301 - our own
+    frames = {name: frame for name, frame in sent.__dict__.items() if isinstance(frame, pl.DataFrame)}
+    assert frames.keys() >= {"advice", "buys", "events", "instances", "lives", "queries", "risk_curves", "settings"}
+    assert all(frame.equals(getattr(found, name)) for name, frame in frames.items())
 
 
 def test_classify_and_limits_write_the_same_numbers(tmp_path: Path) -> None:
