@@ -717,7 +717,7 @@ def contradict(
     before, after, said = values[np.maximum(place - 1, 0)], values[place], theirs[inside]
     slack = _TOLERANCE * np.maximum(before, after)
     near = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
-    return bool(np.mean(near) < _SAME_SHARE)
+    return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
 
 
 def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:

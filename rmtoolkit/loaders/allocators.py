@@ -206,7 +206,6 @@ class Document:
     """One answer of `malloc_stats_print`."""
 
     line: int
-    format: str
     whole: bool
     stamp: tuple[Stamp, str] | None
     #: As JSON has it, whatever it was written as.
@@ -231,11 +230,10 @@ def jemalloc_documents(text: str) -> list[Document]:
     position = 0
     while found := _START.search(text, position):
         start = found.start()
-        form = "json" if found["json"] else "text"
         data, end, whole, short = (
             _json(decoder, text, start) if found["json"] else _text(text, start, opened=found["begin"] is not None)
         )
-        documents.append(Document(context.line(start), form, whole, context.stamp(start, position), data, short))
+        documents.append(Document(context.line(start), whole, context.stamp(start, position), data, short))
         # The line after a document that was cut off may hold the time of the next one.
         totals = _TOTALS_LINE.search(text, found.end(), end)
         position = end if whole else totals.end() if totals else found.end()

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import json
 import tempfile
+import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.tree import tree
-from tests.heap import makers
+from tests.edits import outcomes
+from tests.heap import made, makers
+from tests.heap.made import STACKS
+from tests.loaders import made as loaders
 from tests.written import plain, write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "tests" / "data" / "worked"
@@ -25,12 +34,6 @@ RECORDED: Final = sorted((ROOT / "tests" / "data" / "heap" / "recorded").iterdir
 SHOWN: Final = ROOT / "data" / "heap"
 PROFILES: Final = sorted([*SHOWN.glob("*.heaptrack.zst"), *SHOWN.glob("*.dhat*")])
 DUMPS: Final = sorted([*(ROOT / "tests" / "data" / "jemalloc").iterdir(), *SHOWN.glob("*.stats*")])
-
-STACKS: Final = (
-    ("alloc::alloc::alloc|billing::put", "billing::handle", "main"),
-    ("api::cache::fill", "api::serve", "main"),
-    ("tokio::spawn|api::serve", "main"),
-)
 
 
 def _made(folder: Path) -> list[Path]:
@@ -56,29 +59,92 @@ def _sums(frame: pl.DataFrame) -> dict[str, Any]:
     return {"rows": frame.height} | frame.select(pl.col(numbers).sum()).row(0, named=True) if frame.height else {}
 
 
-def profile(file: Path) -> list[dict[str, Any]]:
-    """Summary, largest stacks, suspects, the upper part of the tree, and sums of the rest."""
-    heap = rm.read_heap(file)
-    large = heap.stacks.height > 12
-    leaves = [dataclasses.asdict(heap.summary), {"notes": heap.report.notes()}]
+def digest(heap: rm.HeapProfile, *, most: int = 4) -> list[dict[str, Any]]:
+    """Summary, notes, sums of each frame, and some of their rows."""
+    leaves = [dataclasses.asdict(heap.summary), {"notes": heap.report.notes(), "modules": dict(heap.modules)}]
     leaves += [_sums(frame) for frame in (heap.stacks, heap.frames, heap.timeline, heap.growth, heap.sizes)]
-    leaves += heap.timeline.gather_every(max(heap.timeline.height // 8, 1)).to_dicts()
-    leaves += heap.growth.gather_every(max(heap.growth.height // 16, 1)).to_dicts()
-    leaves += heap.stacks.head(4 if large else 12).to_dicts() + heap.frames.head(8).to_dicts()
-    leaves += rm.suspects(heap).head(8).to_dicts()
-    leaves += tree(heap).head(24).to_dicts()
+    leaves += heap.timeline.gather_every(max(heap.timeline.height // (2 * most), 1)).to_dicts()
+    leaves += heap.growth.gather_every(max(heap.growth.height // (4 * most), 1)).to_dicts()
+    leaves += (
+        heap.stacks.head(most if heap.stacks.height > 12 else 12).to_dicts() + heap.frames.head(2 * most).to_dicts()
+    )
     return [plain(leaf) for leaf in leaves]
 
 
-def dump(file: Path) -> list[dict[str, Any]]:
+def profile(file: Path) -> list[dict[str, Any]]:
+    """What is read, the largest suspects, and the upper part of the tree."""
+    heap = rm.read_heap(file)
+    return digest(heap) + [
+        plain(leaf) for leaf in rm.suspects(heap).head(8).to_dicts() + tree(heap).head(24).to_dicts()
+    ]
+
+
+def sums(found: rm.Allocator) -> list[dict[str, Any]]:
     """Every frame of an allocator's own statistics, and its lines."""
-    try:
-        found = rm.read_allocator(file)
-    except RmtoolkitError as error:
-        return [{"error": str(error).replace(f"{file.parent}/", "")}]
     frames = (found.totals, found.arenas, found.bins)
     rows = [row for frame in frames for row in (*frame.head(6).to_dicts(), _sums(frame))]
     return [plain(row) for row in rows] + [{"lines": plain(list(found.lines()))}]
+
+
+def dump(file: Path) -> list[dict[str, Any]]:
+    """What is read of an allocator's own statistics, or the error."""
+    try:
+        return sums(rm.read_allocator(file))
+    except RmtoolkitError as error:
+        return [{"error": str(error).replace(f"{file.parent}/", "")}]
+
+
+def sources() -> dict[str, dict[str, str]]:
+    """What is edited: recorded files, made-up ones, what allocators print, and names."""
+    texts = [*RECORDED, *(file for file in DUMPS if file.suffix == ".txt")]
+    found = {file.name: {file.name: file.read_text("latin-1")} for file in texts}
+    mine = {name: files for name, files in loaders.made().items() if name in ("glibc", "tcmalloc", "mimalloc")}
+    return found | made.files() | mine | {"names": {"names": "\n".join(made.SYMBOLS)}}
+
+
+def read_files(files: Mapping[str, str]) -> dict[str, Any]:
+    """What a folder of files is read as: as a profile, else as an allocator's own statistics."""
+    if "names" in files:
+        return {str(at): demangle(name) for at, name in enumerate(files["names"].split("\n"))}
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RmtoolkitWarning)
+        for name, text in files.items():
+            data = makers.pprof(**json.loads(text)) if name.endswith(".pb") else text.encode("latin-1")
+            (Path(place) / name).write_bytes(data)
+        file = Path(place) if len(files) > 1 else Path(place) / next(iter(files))
+        is_log = file.suffix in (".log", ".txt")
+        leaves = dump(file) if is_log else _profile_of(file)
+        told = json.dumps([*leaves, {"warnings": [str(one.message) for one in caught]}])
+        told = told.replace(f"{place}/", "").replace(f"{Path(place).name}/", "").replace(place, "")
+    return {str(at): leaf for at, leaf in enumerate(json.loads(told))}
+
+
+def _profile_of(file: Path) -> list[dict[str, Any]]:
+    try:
+        heap = rm.read_heap(file)
+        return digest(heap) + [
+            plain(row) for row in rm.suspects(heap).head(4).to_dicts() + tree(heap).head(8).to_dicts()
+        ]
+    except RmtoolkitError as error:
+        return [{"error": str(error)}]
+
+
+#: So many programs are drawn.
+DRAWN: Final = 120
+
+
+def grown() -> dict[str, list[dict[str, Any]]]:
+    """What is said of programs that were drawn by chance, each alone, and each beside the next."""
+    found = {}
+    before = None
+    for seed in range(DRAWN):
+        heap = made.grown(seed)
+        rows = rm.suspects(heap, work=100 if seed % 5 == 0 else None, own=("dep",) if seed % 7 == 0 else ())
+        told = rows.to_dicts() + (rm.diff(before, heap).head(2).to_dicts() if before is not None else [])
+        told += tree(heap).head(6).to_dicts() if seed % 6 == 0 else []
+        found[str(seed)] = [plain(row) for row in told]
+        before = heap
+    return found
 
 
 def told() -> dict[str, list[dict[str, Any]]]:
@@ -90,5 +156,13 @@ def told() -> dict[str, list[dict[str, Any]]]:
     return found | {file.name: dump(file) for file in DUMPS}
 
 
+def edits() -> dict[str, list[Any]]:
+    """What each edit that is stored changes."""
+    stored = json.loads((FOLDER / "heap_edits.json").read_text("utf-8"))
+    return outcomes(sources(), read_files, {name: [row[0] for row in rows] for name, rows in stored.items()})
+
+
 if __name__ == "__main__":
+    write(FOLDER / "heap_edits.json", edits())
+    write(FOLDER / "heap_grown.json", grown())
     write(FOLDER / "heap.json", told())

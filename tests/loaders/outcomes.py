@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.schema import SIGNALS
+from tests.written import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,3 +36,46 @@ class Outcomes:
         assert told.isprintable()
         assert len(told) > 10
         return None
+
+
+#: Of more events than these, those in the middle are left out.
+MOST: Final = 12
+
+#: What the report says beside its notes; where files lie is not for every machine to know.
+REPORTED: Final = ("asked", "found", "time_axis", "dropped_share", "nodes", "quotas", "ranges", "governors", "owners")
+
+
+def ends(rows: list[Any]) -> list[Any]:
+    """The first and the last of many."""
+    return rows if len(rows) <= MOST else [*rows[: MOST // 2], f"{len(rows) - MOST} more", *rows[-MOST // 2 :]]
+
+
+def digest(recording: rm.Recording) -> list[dict[str, Any]]:
+    """A row for each container with its events, and one for the report: of a signal number, mean and last."""
+    column = [
+        pl.concat_list(
+            pl.col(name).count().cast(pl.Float64),
+            pl.col(name).cast(pl.Float64).mean(),
+            pl.col(name).drop_nulls().last().cast(pl.Float64),
+        ).alias(name)
+        for name in SIGNALS
+    ]
+    sums = recording.samples.group_by("container_id").agg(
+        *column, first=pl.col("time").min(), last=pl.col("time").max(), gaps=pl.col("time").diff().n_unique()
+    )
+    events = recording.events.group_by("container_id").agg(
+        events=pl.struct("time", "kind", "value_bytes", "detail").implode()
+    )
+    rows = (
+        recording.containers.join(sums, on="container_id", how="left", maintain_order="left")
+        .join(events, on="container_id", how="left", maintain_order="left")
+        .iter_rows(named=True)
+    )
+    known = [{name: value for name, value in row.items() if value not in (0, None, [0, None, None])} for row in rows]
+    for row in known:
+        row.update({"events": ends(row["events"])} if "events" in row else {})
+    report = {name: getattr(recording.report, name) for name in REPORTED}
+    return [
+        *map(plain, known),
+        {"notes": list(recording.report.notes()), **{name: plain(told) for name, told in report.items() if told}},
+    ]

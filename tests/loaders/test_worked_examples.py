@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.loaders.worked import FOLDER, FOLDERS, queries, told
+from tests.loaders.worked import FOLDER, FOLDERS, edits, queries, told
 from tests.written import changes
 
 
@@ -17,3 +17,8 @@ def test_nothing_changed(folder: str) -> None:
 def test_a_server_is_asked_as_before() -> None:
     """Whatever is wanted: the same looks at its series, and the same cuts of what it has."""
     assert changes(FOLDER / "queries.json", queries()) == []
+
+
+def test_a_change_of_a_file_changes_what_it_did() -> None:
+    """Of files with one thing changed (a line, a word, a value of JSON) the same is read, left out or refused."""
+    assert changes(FOLDER / "edits.json", edits()) == []

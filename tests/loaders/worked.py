@@ -5,60 +5,39 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any, Final
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders.prometheus import _discover, _fetch, _metrics
-from rmtoolkit.schema import SIGNALS
+from tests.edits import outcomes
+from tests.loaders.made import made
+from tests.loaders.outcomes import digest
 from tests.written import plain, write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT: Final = Path(__file__).parents[2]
 DATA: Final = ROOT / "tests" / "data"
 FOLDER: Final = DATA / "worked"
-FOLDERS: Final = ("docker", "jemalloc", "kubectl", "procfs", "prometheus", "samples")
+FOLDERS: Final = ("docker", "jemalloc", "kubectl", "procfs", "prometheus", "samples", "kernel")
 #: When the files were written, for those that hold no time.
 WRITTEN: Final = 1_764_115_200
 
 
-def digest(recording: rm.Recording) -> list[dict[str, Any]]:
-    """A row for each container with its events, and one for the report."""
-    column = [
-        expression
-        for name in SIGNALS
-        for expression in (
-            pl.col(name).count().alias(f"{name} count"),
-            pl.col(name).cast(pl.Float64).mean().alias(f"{name} mean"),
-            pl.col(name).drop_nulls().last().cast(pl.Float64).alias(f"{name} last"),
-        )
-    ]
-    sums = recording.samples.group_by("container_id").agg(
-        *column, first=pl.col("time").min(), last=pl.col("time").max(), gaps=pl.col("time").diff().n_unique()
-    )
-    events = recording.events.group_by("container_id").agg(
-        events=pl.struct("time", "kind", "value_bytes", "detail").implode()
-    )
-    rows = (
-        recording.containers.join(sums, on="container_id", how="left", maintain_order="left")
-        .join(events, on="container_id", how="left", maintain_order="left")
-        .iter_rows(named=True)
-    )
-    known = [{name: value for name, value in row.items() if value not in (0, None)} for row in rows]
-    return [*map(plain, known), {"notes": list(recording.report.notes()), "axis": recording.report.time_axis}]
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path, **options: Any) -> list[dict[str, Any]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            rows = digest(rm.read(path))
+            rows = digest(rm.read(path, **options))
         except RmtoolkitError as error:
             rows = [{"error": str(error).replace(f"{path.parent}/", "")}]
     said = [str(one.message).replace(f"{path.parent}/", "") for one in caught]
@@ -78,6 +57,34 @@ def told(folder: str) -> dict[str, list[dict[str, Any]]]:
                 os.utime(copy, (WRITTEN, WRITTEN))
                 found[file.relative_to(DATA / folder).as_posix()] = _read(copy)
                 copy.unlink()
+    return found
+
+
+def sources() -> dict[str, dict[str, str]]:
+    """What is edited: the recorded files, each alone, and made-up folders."""
+    found = {}
+    for folder in FOLDERS:
+        for file in sorted((DATA / folder).rglob("*")) if folder != "samples" else ():
+            if file.is_file() and file.suffix in (".json", ".jsonl", ".txt", ".log", ".gz") and "node" not in file.name:
+                data = file.read_bytes()
+                text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("latin-1")
+                found[f"{folder}/{file.name}"] = {file.name.removesuffix(".gz"): text}
+    return found | made()
+
+
+def read_files(files: Mapping[str, str]) -> dict[str, Any]:
+    """What a folder of files is read as, by container; one of them may hold the options."""
+    options = json.loads(files.get("options", "{}"))
+    with tempfile.TemporaryDirectory() as place:
+        for at, (name, text) in enumerate((name, text) for name, text in files.items() if name != "options"):
+            file = Path(place) / name
+            file.write_text(text, encoding="latin-1")
+            os.utime(file, (WRITTEN + 60 * at, WRITTEN + 60 * at))
+        text = json.dumps(_read(Path(place), **options)).replace(f"{place}/", "").replace(f"{Path(place).name}/", "")
+    found: dict[str, Any] = {}
+    for row in json.loads(text):
+        named = "/".join(str(row[name]) for name in ("cluster", "namespace", "pod", "container") if name in row)
+        found[f"{named} {len(found)}" if named in found else named] = row
     return found
 
 
@@ -120,7 +127,14 @@ def queries() -> dict[str, list[Any]]:
     return found
 
 
+def edits() -> dict[str, list[Any]]:
+    """What each edit that is stored changes."""
+    stored = json.loads((FOLDER / "edits.json").read_text("utf-8"))
+    return outcomes(sources(), read_files, {name: [row[0] for row in rows] for name, rows in stored.items()})
+
+
 if __name__ == "__main__":
+    write(FOLDER / "edits.json", edits())
     write(FOLDER / "queries.json", queries())
     for one in FOLDERS:
         write(FOLDER / f"{one}.json", told(one))
