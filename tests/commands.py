@@ -10,7 +10,9 @@ import contextlib
 import io
 import json
 import os
+import re
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,6 +90,56 @@ RUNS: Final = (
     "pull -o lake",
     "pull --prometheus http://127.0.0.1:1/ -o lake --last 1x",
     "classify fleet.parquet --work heap-leak",
+    "classify fleet.parquet --workload few-samples -o - --format csv",
+    "classify fleet.parquet --workload few-samples -o - --format markdown",
+    "classify fleet.parquet --workload few-samples -o -",
+    "classify fleet.parquet --workload few-samples -o v.txt --format csv",
+    "classify fleet.parquet --format csv",
+    "classify k/pod_A.txt --time 2026-11-16T12:00",
+    "classify k/loop_date.txt --timezone Europe/Berlin -o k.csv",
+    "classify k/pod_A_noheaders.txt --time 2026-11-16T12:00 --interval 30s",
+    "classify fleet.parquet k/pod_A.txt --workload few-samples --workload nobody --start 2026-11-16T03:00 --end soon",
+    *(
+        f"classify fleet.parquet {option}"
+        for option in ("--step 1h", "--ca-file c", "--remote-read", "--timeout 5", "--timeout 0", "--timeout x")
+    ),
+    *(
+        f"classify fleet.parquet --workload few-samples {option}"
+        for option in ("--metric a=b", "--metric a", "--metric =b", "--label a=")
+    ),
+    "explain few-samples fleet.parquet --start 2026-11-16T00:30 --namespace shop",
+    "explain fleet.parquet few-samples",
+    "explain heap-leak fleet.parquet --heap h/warm-jackdaw.dhat.json.gz --workload heap-leak",
+    "compare fleet.parquet lake --workload few-samples -o c.html",
+    "compare fleet.parquet lake --workload few-samples -o - --format csv",
+    "compare fleet.parquet lake --workload few-samples -o c.txt",
+    "limits lake --workload few-samples -o - --format yaml",
+    "limits lake --workload few-samples -o - --format json --namespace shop --end 2026-11-16T01:00",
+    "limits fleet.parquet --workload few-samples --oom-probability 5% --pod few-samples-api-0",
+    "limits fleet.parquet --oom-probability 5x",
+    "report lake -o week.html --workload few-samples --margins m.json --fail-on oom",
+    "report lake -o week.html --workload few-samples --beside new --previous new",
+    "alerts fleet.parquet --workload heap-leak --pod heap-leak-api-0 -o rules.yaml --tests t.yaml --dashboard d.json",
+    "alerts lake --workload killed-while-starting -o -",
+    "alerts lake -o - --tests t.yaml",
+    "alerts lake -o rules.txt",
+    "alerts lake -o rules.yml --dashboard d.yaml",
+    "heap",
+    "heap --pyroscope http://127.0.0.1:1 --labels a,b=c",
+    "heap --pyroscope http://127.0.0.1:1",
+    "heap --pyroscope http://127.0.0.1:1 --labels a=b --last 1x",
+    "heap h/warm-jackdaw.dhat.json.gz --pyroscope http://127.0.0.1:1",
+    "heap http://127.0.0.1:1/a http://127.0.0.1:1/b",
+    "heap h/warm-jackdaw-early.heaptrack.zst h/warm-jackdaw.heaptrack.zst -o s.json",
+    "heap h/warm-jackdaw.dhat.json.gz --diff s/jemalloc_known_stats.txt",
+    "record -o a.parquet",
+    "record -o a.parquet --kubectl --name x",
+    "record -o a.parquet --pid 1 --kubectl",
+    "record -o a.parquet --pid 1 --duration 1x",
+    "record -o a.parquet --pid 1 --interval 0s",
+    "pull --prometheus http://127.0.0.1:1/ -o lake --metric a",
+    "pull --prometheus http://127.0.0.1:1/ -o lake --timeout 0 --step 1h --overlap 2h --again",
+    "dashboard fleet.parquet --heap heap-leak=a.zst --no-browser",
     "--versio",
 )
 
@@ -126,6 +178,18 @@ def _options() -> Iterator[dict[str, Any]]:
         yield from _actions(parser)
 
 
+_TEXTS: Final = {".csv", ".json", ".yaml", ".yml", ".md"}
+
+
+def _sum(written: str) -> str:
+    """A sum of all that was written; of numbers four digits count, as elsewhere."""
+    return f"{zlib.crc32(_short(written).encode()):08x}"
+
+
+def _short(written: str) -> str:
+    return re.sub(r"-?\d+\.\d+(?:e-?\d+)?", lambda found: f"{float(found[0]):.4g}", written)
+
+
 def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
     """Status, both outputs and new files of a command; of long outputs the ends, of files the first line."""
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
@@ -139,13 +203,13 @@ def _ran(words: str, *, unicode: bool = True) -> dict[str, Any]:
     for name, stream in zip(("out", "err"), streams, strict=True):
         stream.seek(0)
         written = stream.read()
-        lines = written.splitlines()
-        told[name] = lines if len(lines) < 24 else [f"{len(lines)} lines", *lines[:8], *lines[-4:]]
+        lines = (_short(written) if "-o -" in words else written).splitlines()
+        told[name] = lines if len(lines) < 24 else [f"{len(lines)} lines, {_sum(written)}", *lines[:8], *lines[-4:]]
     made = [
         path for path in sorted(Path().rglob("*")) if before.get(path) != path.stat().st_mtime_ns and path.is_file()
     ]
     told["files"] = [
-        [str(path), *([path.read_text("utf-8")[:160]] if path.suffix in {".csv", ".json", ".yaml", ".md"} else [])]
+        [str(path), *([(text := path.read_text("utf-8"))[:160], _sum(text)] if path.suffix in _TEXTS else [])]
         for path in made
         if "lake" not in path.parts
     ]
@@ -209,6 +273,7 @@ def told() -> dict[str, list[Any]]:
         try:
             Path("h").symlink_to(HEAPS)
             Path("s").symlink_to(DATA / "jemalloc")
+            Path("k").symlink_to(DATA / "kubectl")
             fleet.recording().write("fleet.parquet")
             rm.Lake("lake").append(fleet.recording())
             rm.Margins.shipped().save("m.json")

@@ -395,7 +395,7 @@ def _suspects(found: HeapAnswer) -> Markup:
     # What grows, and what holds more than next to nothing.
     # A function that holds less than this share, and does not grow, has no row.
     least = 1e-3 * float(shown["held_bytes"].sum() or 0)
-    worth = shown.filter((shown["growth_bytes"].fill_null(0) > 0) | (shown["held_bytes"] >= least))
+    worth = shown.filter((shown["growth_bytes"] > 0) | (shown["held_bytes"] >= least))
     return el("div", write_rows(_SUSPECTS, worth.to_dicts(), caption="By function"), class_="wide")
 
 

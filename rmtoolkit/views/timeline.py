@@ -315,7 +315,7 @@ def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None
     if rows is None or row["limit_outlook"] == "unknown":
         return None
     names, reaches = ("low_bytes", "mid_bytes", "high_bytes"), row["limit_outlook"] == "reaches"
-    low, mid, high = (rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in names)
+    low, mid, high = (rows[name].cast(pl.Float64).to_numpy() for name in names)
     times = (row[f"limit_at{side}"] if reaches else None for side in ("", "_low", "_high"))
     ends = (None if time is None else ms(time) for time in times)
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)

@@ -241,9 +241,7 @@ GIVES: Final = replace(SPARE, kind="change", cell=_gives)
 PODS: Final = _figure("Pods", "pods", "pods", lambda about: f"{about['pods'] or 0:,}")
 STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes")
 SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes")
-PATTERN: Final = Column(
-    "Pattern", "verdict", lambda about: (about["pattern"] or text.UNKNOWN).replace("_", " "), itemgetter("pattern")
-)
+PATTERN: Final = Column("Pattern", "verdict", _pattern, itemgetter("pattern"))
 GIVEN_BACK: Final = _figure("Limit if given back, Mi", "change", "purged_limit_bytes", _given_back)
 SETTING: Final = Column("Setting to try", "next", _setting)
 CHANCE: Final = _figure(
