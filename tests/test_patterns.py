@@ -344,17 +344,17 @@ def spent(pattern: re.Pattern[Any], uses: Sequence[str], text: str) -> float:
     return time.thread_time() - begun
 
 
-def least(pattern: re.Pattern[Any], uses: Sequence[str], text: str, enough: float) -> float:
+def least(pattern: re.Pattern[Any], uses: Sequence[str], text: str, enough: float, again: int) -> float:
     """The same, of some tries: what is slow is slow every time; a machine that others use may be so once."""
     taken = spent(pattern, uses, text)
-    for _ in range(3):
+    for _ in range(again):
         if taken <= enough:
             break
         taken = min(taken, spent(pattern, uses, text))
     return taken
 
 
-def runs_long(pattern: re.Pattern[Any], uses: Sequence[str]) -> str | None:
+def runs_long(pattern: re.Pattern[Any], uses: Sequence[str], again: int = 3) -> str | None:
     """Say on which text the time grows faster than the text."""
     collects = gc.isenabled()
     gc.disable()
@@ -368,7 +368,7 @@ def runs_long(pattern: re.Pattern[Any], uses: Sequence[str]) -> str | None:
                 if length == LONG[1]:
                     # Less than this is too short to compare.
                     enough = min(enough, GROWTH * max(before[text], 5e-4) * length / LONG[0])
-                times[text] = least(pattern, uses, text.of(length), enough)
+                times[text] = least(pattern, uses, text.of(length), enough, again)
                 if times[text] > enough:
                     return f"{times[text]:.3f} s for {length} characters: {text}"
             texts = sorted(texts, key=times.__getitem__, reverse=True)[:most]
@@ -417,7 +417,7 @@ def test_no_pattern_runs_long(part: int) -> None:
 )
 def test_a_pattern_that_runs_long_is_found(planted: str, use: str) -> None:
     """One that takes time by the square of the length, however little, and one that doubles it with each letter."""
-    assert runs_long(re.compile(planted), [use]) is not None
+    assert runs_long(re.compile(planted), [use], again=0) is not None
 
 
 @pytest.mark.parametrize(
