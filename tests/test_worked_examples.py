@@ -1,4 +1,4 @@
-"""Commands, checks of the data, figures and lakes say what was written down."""
+"""Commands, checks of the data, figures, lakes and tables say what was written down."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import commands, faults, figures, lakes
+from tests import commands, faults, figures, lakes, tables
 from tests.written import changes
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 
-@pytest.mark.parametrize("module", [commands, faults, figures, lakes], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [commands, faults, figures, lakes, tables], ids=lambda module: module.__name__)
 def test_nothing_changed(module: ModuleType) -> None:
     """`python -m` and the module's name write a change down that is meant."""
     assert changes(module.FILE, module.told()) == []
