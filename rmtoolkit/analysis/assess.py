@@ -548,7 +548,8 @@ def _wait_for_release(pool: Pool, before: Pool) -> None:
     """A release that was seen too shortly neither proves nor disproves what came before it."""
     main = before.main
     settled = main.reading.settled if main is not None and main.reading is not None else 0.0
-    same = pool.moved_bytes is not None and abs(pool.moved_bytes) <= th.SAME_LEVEL * settled
+    moved = pool.moved_bytes
+    same = moved is not None and abs(moved) <= th.SAME_LEVEL * settled and not _outgrows(pool.opinions, before.opinions)
     if before.bounded > th.CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
@@ -561,12 +562,17 @@ def _set_young(pool: Pool, before: Sequence[Opinion]) -> None:
 
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
-    """A version that was seen too shortly to judge clears no leak of the one before."""
+    """A version that was seen too shortly to judge clears no leak of the one before, nor is it cleared by its rest."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
-    if pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1:
+    if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or _outgrows(running, pool.opinions):
         _set_young(pool, pool.opinions)
         pool.opinions = [*pool.opinions, *running]
     return pool
+
+
+def _outgrows(running: Sequence[Opinion], before: Sequence[Opinion]) -> bool:
+    """Whether a version has left all levels of those before it, and no rest of its own was seen."""
+    return any(one.bounded < th.LIKELY and _goes_beyond(one, before, one.life.seconds) for one in running)
 
 
 def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion]) -> None:
@@ -704,13 +710,13 @@ def _hold_one_rise(pool: Pool) -> Pool:
     main, row = pool.main, pool.main.reading if pool.main is not None else None
     if main is None or row is None:
         return pool
-    # When it began tells nothing of a bound; a fall before it, or teeth, are something else than a slow start.
-    one_rise = (row.teeth < th.TEETH and row.mean_rise > 0) or row.samples < th.ONE_RISE_SAMPLES
+    # When it began tells nothing of a bound, nor do teeth; a fall before it is something else than a slow start.
+    one_rise = row.mean_rise > 0 or row.samples < th.ONE_RISE_SAMPLES
     # Restarts between them make the lives of one container no shorter.
     same = (one for one in pool.opinions if one.life.container_id == main.life.container_id)
     risen = (one.reading for one in same if one is main or one.growing > th.LIKELY)
     seen = sum(one.samples * (1 - one.onset) for one in risen if one is not None)
-    if one_rise:
+    if one_rise and row.teeth < th.TEETH:
         # The smaller the rise, the longer it must last: many programs creep for a while.
         climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
         seen *= min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
@@ -777,8 +783,10 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     begun = [one.life.start.timestamp() for one in lives]
     # Lives that all rise, together or one after the other, have seen one rise between them, not several.
     at_once = max(begun) - min(begun) < shortest
-    one_rise = at_once or not (any(map(_was_killed, pools)) or any(_goes_beyond(one, lives, shortest) for one in lives))
-    if len(lives) == 1 or (growing == judged and one_rise):
+    beyond = any(_goes_beyond(one, lives, shortest) for one in lives if one.growing > th.LIKELY)
+    one_rise = at_once or not (any(map(_was_killed, pools)) or beyond)
+    # Only one that rests beside them shows that the others do not fill up alike.
+    if len(lives) == 1 or (one_rise and all(one.bounded <= th.LIKELY for one in lives)):
         answer = _hold_one_rise(answer)
     rests = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
     if rests and row.end_level <= (1 + th.MATERIAL_SHARE) * max(rests):
@@ -799,11 +807,9 @@ def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[
 
 
 def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
-    """Whether a life rises on above all levels at which those before it ended."""
+    """Whether a life ends above all levels at which those before it ended."""
     row, before = one.reading, _before(one, lives, apart)
-    if row is None or not before or one.growing <= th.LIKELY:
-        return False
-    return row.end_level > (1 + th.MATERIAL_SHARE) * max(level for level, _ in before)
+    return row is not None and bool(before) and row.end_level > (1 + th.MATERIAL_SHARE) * max(before)[0]
 
 
 def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:

@@ -147,6 +147,14 @@ def test_one_pod_of_five_grows() -> None:
     assert total(pool) == pytest.approx(1)
 
 
+def test_only_a_pod_at_rest_makes_another_one_surer() -> None:
+    """Beside a pod that rises and cannot be told, growth is no surer than one rise; beside one that rests it is."""
+    doubted, _, _ = pool_instances([pod(0.97, 0.01), pod(0.2, 0.1)])
+    resting, _, _ = pool_instances([pod(0.97, 0.01), pod(0.02, 0.97)])
+    assert doubted.growing <= doubted.surest == 0.8
+    assert resting.growing > 0.8 < resting.surest
+
+
 def test_flat_pods_stay_flat_however_many() -> None:
     """Thirty flat pods, each with a small doubt, are no leak."""
     pool, growing, judged = pool_instances([pod(0.1, 0.85) for _ in range(30)])
@@ -244,6 +252,22 @@ def test_a_young_release_at_the_level_of_the_one_before_opens_nothing(begun: int
     curve = np.where(t < 23, 200, begun) + ar1(np.random.default_rng(5), len(t), 1.0, 0.7)
     version = ["1.0" if moment < 23 else "1.1" for moment in t]
     assert judged(record(t, {"working_set_bytes": curve * MI}, version=version, limit_bytes=GI))["verdict"] == verdict
+
+
+@pytest.mark.parametrize(("rise", "verdict"), [(60, "inconclusive"), (0, "not_leak")])
+@pytest.mark.parametrize("replaced", [True, False], ids=["new_pods", "in_place"])
+def test_rest_of_the_version_before_clears_no_rise(replaced: bool, rise: int, verdict: str) -> None:
+    """A day at rest, then four hours of a new version: one that leaves that level is not cleared by it."""
+    t = np.arange(1, 28 * 60) / 60
+    curve = 200 + rise * np.sqrt(np.clip(t - 24, 0, None) / 4) + ar1(np.random.default_rng(6), len(t), 0.3, 0.7)
+    version = ["1.0" if moment < 24 else "1.1" for moment in t]
+    parts = [(t < 24, "1.0"), (t >= 24, "1.1")] if replaced else [(t > 0, version)]
+    pods = [
+        record(t[part], {"working_set_bytes": curve[part] * MI}, pod=f"api-{place}", version=about, limit_bytes=GI)
+        for place, (part, about) in enumerate(parts)
+    ]
+    row = judged(together(pods))
+    assert row["verdict"] == verdict, row["explanation"]
 
 
 @pytest.mark.parametrize("replaced", [True, False], ids=["new_pods", "in_place"])
