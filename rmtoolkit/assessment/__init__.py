@@ -93,7 +93,8 @@ class _Later:
 class Assessment:
     """Everything that was found out about a fleet; views show it and compute nothing.
 
-    All frames share `workload_id`, the row number of `workloads`; it counts in the order of urgency.
+    All frames share `workload_id`, the row number of `workloads`; it counts in the order of urgency. Those that nobody
+    asks for are not made.
 
     Attributes
     ----------
