@@ -16,7 +16,7 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit import _tables, _workloads
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import CONTAINERS, SAMPLES
 from tests.analysis.curves import BEGIN, MI
 from tests.loaders.outcomes import digest
@@ -215,6 +215,88 @@ def _frames() -> dict[str, list[Any]]:
     }
 
 
+LABELS: Final[tuple[dict[Any, Any], ...]] = (
+    {"team": "payments", "app.kubernetes.io/owner": "x"},
+    {"example.com/Owner": " a  b ", "teams": "no"},
+    {"owner": "", "my-team": "late"},
+    {"owner": "x" * 63},
+    {"owner": "x" * 64, "a.team": "short"},
+    {"o" * 340 + "/team": "no", 3: "no", "team": 4},
+    {"p" * 335 + "/team": "yes"},
+    {"label_example_com_owner": "kept", "\n/team": "broken"},
+    {},
+)
+IMAGES: Final = (
+    *(("api:1.2", None), ("host:5000/api", None), ("host:5000/api:1.2@sha256:" + "ab" * 32, None)),
+    *(
+        ("api:latest", "docker://sha256:" + "0f" * 32),
+        ("api:latest", None),
+        ("sha256:" + "cd" * 32, None),
+        (None, None),
+    ),
+    *(("api", "api@sha256:0123456789a"), ("api", "api@sha256:0123456789ab")),
+)
+OWNERS: Final = (
+    *(("ReplicaSet", "api-7c9d8f6b5"), ("ReplicaSet", "api-abc"), ("ReplicaSet", "known"), ("Job", "cron-28374650")),
+    *(
+        ("Job", "job-1"),
+        ("Node", "n1"),
+        ("DaemonSet", "agent"),
+        ("StatefulSet", ""),
+        ("Pod", "<none>"),
+        ("Job", "free"),
+    ),
+)
+
+
+def _names() -> dict[str, list[Any]]:
+    """Who owns what, and what it runs, by labels, images, owners and names of pods."""
+    pod, above = (
+        ("eu", "shop", "static-n1"),
+        {("ReplicaSet", "known"): ("Rollout", "r"), ("Job", "free"): ("", "<none>")},
+    )
+    known: dict[tuple[str, _workloads.Pod], _workloads.Owner] = {
+        (kind, ("eu", "shop", name)): owner for (kind, name), owner in above.items()
+    }
+    limits: tuple[list[tuple[int | None, int | None]], ...] = (
+        [],
+        [(1, 5), (2, 5)],
+        [(1, 5), (None, 7), (3, None), (4, 6)],
+        [(1, None), (2, 5), (2, 5)],
+    )
+    containers = pl.DataFrame(
+        {
+            "pod": [
+                f"{name}-{rs}-bcdfg" for name in ("api", "web", "db") for rs in ("7c9d8f6b5", "65b7d9f8c", "7c9d8f6b5")
+            ],
+            "workload": ["api"] * 3 + ["web"] * 3 + ["db"] * 3,
+            "workload_kind": ["Deployment"] * 6 + ["StatefulSet"] * 3,
+            "version": [None, None, None, "1", None, None, None, None, None],
+        },
+        schema={name: CONTAINERS[name] for name in ("pod", "workload", "workload_kind", "version")},
+    ).pipe(_tables.conform, CONTAINERS)
+    lot = Random(4)  # noqa: S311
+    images = [
+        [
+            _workloads.Image(at, lot.choice("ab"), lot.choice("123"), at * 10, at * 10 + lot.choice((5, 40)))
+            for at in range(9)
+        ]
+        for _ in range(12)
+    ]
+    return {
+        "teams": [_workloads.team_of(labels) for labels in LABELS],
+        "versions": [_workloads.version_of(*image) for image in IMAGES],
+        "top owners": [[*owner, *_workloads.top_owner(pod, owner, known)] for owner in OWNERS],
+        "changes": [plain(_workloads.changes("limit", some)) for some in limits],
+        "by name": _workloads.releases_by_name(containers)["version"].to_list(),
+        "releases": [plain(_workloads.releases(some, slack)) for some in images for slack in (0, 20)],
+        "patterns": [
+            _tried(_workloads.owner_group, one) for one in ("(?P<workload>a)", "(a)(?P<workload>b)", "a", "(", "(?=a)")
+        ],
+        "quoted": [quote(one) for one in ("x" * 80, "x" * 81, b"a\xffb", b"y" * 400, "a\nb", 7, "é", "it's", None)],
+    }
+
+
 def _contradictions() -> Iterator[Any]:
     for seed in range(40):
         random = np.random.default_rng(seed)
@@ -269,6 +351,7 @@ def told() -> dict[str, list[Any]]:
         "search": search,
         "contradictions": list(_contradictions()),
         **_frames(),
+        **_names(),
         "recordings": list(_recordings()),
     }
 
