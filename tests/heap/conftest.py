@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from tests import readings
+from tests.heap.worked import digest, sums
+from tests.written import plain
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import polars as pl
 
 DATA: Final = Path(__file__).parents[1] / "data" / "heap"
 RUST: Final = ("rustc", "-g", "-C", "opt-level=2", "--edition", "2021", "-C", "codegen-units=4")
@@ -125,3 +131,20 @@ def library(name: str) -> str:
     if not found:
         pytest.skip(f"needs {name}: apt install libjemalloc2 libmimalloc3 libgoogle-perftools4t64")
     return str(found[0])
+
+
+_PROFILES: Final = [f"read_{form}" for form in ("heap", "heaptrack", "pprof", "jeprof", "dhat", "massif", "pyroscope")]
+
+
+def _rows(frame: pl.DataFrame) -> list[object]:
+    return [plain(row) for row in frame.head(8).to_dicts()]
+
+
+@pytest.fixture(autouse=True)
+def _readings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All that a reader gives is compared with what was stored; what is recorded anew each time is not."""
+    if "workshop" in request.fixturenames:
+        yield
+    else:
+        told: readings.Told = {"read_allocator": sums, "suspects": _rows, "diff": _rows}
+        yield from readings.kept(request, {**dict.fromkeys(_PROFILES, digest), **told})

@@ -23,7 +23,7 @@ from tests.edits import outcomes
 from tests.heap import made, makers
 from tests.heap.made import STACKS
 from tests.loaders import made as loaders
-from tests.written import plain, write
+from tests.written import markup, plain, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,11 +72,16 @@ def digest(heap: rm.HeapProfile, *, most: int = 4) -> list[dict[str, Any]]:
 
 
 def profile(file: Path) -> list[dict[str, Any]]:
-    """What is read, the largest suspects, and the upper part of the tree."""
+    """What is read and shown, the first stack, the largest suspects, and the upper part of the tree."""
     heap = rm.read_heap(file)
-    return digest(heap) + [
-        plain(leaf) for leaf in rm.suspects(heap).head(8).to_dicts() + tree(heap).head(24).to_dicts()
-    ]
+    leaves = [row for number in heap.stacks["stack_id"].head(1) for row in heap.stack(number).to_dicts()]
+    leaves += rm.suspects(heap).head(8).to_dicts() + tree(heap).head(24).to_dicts()
+    return [*digest(heap), shown(heap), *map(plain, leaves)]
+
+
+def shown(found: rm.HeapProfile | rm.Allocator) -> dict[str, Any]:
+    """How it looks in a terminal and in a notebook."""
+    return {"repr": repr(found), "html": markup(found._repr_html_())}
 
 
 def sums(found: rm.Allocator) -> list[dict[str, Any]]:
@@ -87,11 +92,12 @@ def sums(found: rm.Allocator) -> list[dict[str, Any]]:
 
 
 def dump(file: Path) -> list[dict[str, Any]]:
-    """What is read of an allocator's own statistics, or the error."""
+    """What is read and shown of an allocator's own statistics, or the error."""
     try:
-        return sums(rm.read_allocator(file))
+        found = rm.read_allocator(file)
     except RmtoolkitError as error:
         return [{"error": str(error).replace(f"{file.parent}/", "")}]
+    return [*sums(found), shown(found)]
 
 
 def sources() -> dict[str, dict[str, str]]:
@@ -130,7 +136,7 @@ def _profile_of(file: Path) -> list[dict[str, Any]]:
 
 
 #: So many programs are drawn.
-DRAWN: Final = 120
+DRAWN: Final = 80
 
 
 def grown() -> dict[str, list[dict[str, Any]]]:

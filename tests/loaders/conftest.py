@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 import rmtoolkit as rm
+from tests import readings
+from tests.loaders.outcomes import digest, ends
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 #: The first instant of made-up answers, in seconds.
@@ -84,3 +87,23 @@ class Prom:
 def prom(tmp_path: Path) -> Prom:
     """Make, save and read Prometheus answers in a folder of the test's own."""
     return Prom(tmp_path)
+
+
+_READERS: Final = [
+    *("read", "read_docker_stats", "read_jemalloc_stats", "read_kubectl_top", "read_malloc_info", "read_procfs"),
+    "read_prometheus",
+]
+
+
+def _shorter(recording: rm.Recording) -> list[Any]:
+    """What is missing without the names of metrics that would tell it: other tables have them."""
+    *rows, about = digest(recording)
+    missing = [note.removeprefix("missing: ").partition(" (")[0] for note in about["notes"] if note[:9] == "missing: "]
+    notes = [note for note in about["notes"] if note[:9] != "missing: "]
+    return [*ends(rows), about | {"notes": notes, "missing": ", ".join(missing)}]
+
+
+@pytest.fixture(autouse=True)
+def _readings(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All that a reader gives is compared with what was stored, not only what the test looks at."""
+    yield from readings.kept(request, dict.fromkeys(_READERS, _shorter))
