@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import pytest
-from distributed import Client, Future, LocalCluster
 
 import rmtoolkit as rm
 from rmtoolkit import lake as lake_module
@@ -25,6 +24,8 @@ from tests.benchmarks import fleet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from distributed import Client, LocalCluster
+
     from rmtoolkit.recording import Recording
 
 ROOT: Final = Path(__file__).parent.parent
@@ -33,7 +34,9 @@ LIVES: Final = 16
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    """Two workers in processes of their own, one thread each."""
+    """Two workers in processes of their own, one thread each; Dask takes a second to be imported."""
+    from distributed import Client, LocalCluster
+
     with (
         pytest.MonkeyPatch.context() as patch,
         LocalCluster(  # type: ignore[no-untyped-call]
@@ -56,6 +59,8 @@ def cluster() -> Iterator[LocalCluster]:
 @pytest.fixture
 def client(cluster: LocalCluster) -> Iterator[Client]:
     """Connected, with both workers there, also when the test before has killed one."""
+    from distributed import Client
+
     with Client(cluster) as client:  # type: ignore[no-untyped-call]
         client.wait_for_workers(2, timeout=120)
         yield client
@@ -149,6 +154,8 @@ def awaited(item: int, *, folder: Path) -> int:
 
 def test_a_connection_that_is_lost_is_an_error(client: Client, tmp_path: Path) -> None:
     """One sentence says how many parts were there by then."""
+    from distributed import Future
+
     answers = on_workers(partial(awaited, folder=tmp_path), [0, 1, 2], client)
     assert next(answers) == 0
     client.cancel([Future(key, client) for key in list(client.futures)])  # type: ignore[no-untyped-call]

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 import pytest
 import requests
-from distributed import Client, LocalCluster
 
 import rmtoolkit as rm
 from rmtoolkit import cli
@@ -33,6 +32,8 @@ from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from distributed import Client
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FAR: Final = "s3://bucket/fleet"
@@ -274,6 +275,8 @@ LIMITS: Final = {"here": 900 << 20, "there": 1200 << 20}
 @pytest.fixture
 def hosts(server: str, tmp_path: Path) -> Iterator[Client]:
     """Dask's workers as on two hosts: nothing of the other's but the scheduler's address and the store."""
+    from distributed import Client, LocalCluster
+
     shared = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
     with (
         LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as scheduler,  # type: ignore[no-untyped-call]
