@@ -9,11 +9,13 @@ import zlib
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from rmtoolkit._html import Markup, el, join
 from rmtoolkit.assessment import WORKLOADS
+from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.schema import Action, Alarm, Verdict
 from rmtoolkit.views import _plot, _plot_vega, _tables, lives, terminal, timeline, timeline_svg
 from rmtoolkit.views.report import columns, files, sections
@@ -183,7 +185,32 @@ def rows(number: int = 40) -> dict[str, list[Any]]:
         frame = pl.DataFrame([row for _, row in drawn][:: 1 + width // 30], schema=schema)
         pen = terminal._Pen(colour=colour, unicode=unicode, width=width)
         told[f"terminal {width}"] = [*terminal._lines(frame, pen), *terminal._blocks(frame, pen)]
-    return told | {"totals": [plain(one) for one in _totals(number)]}
+    return told | {"totals": [plain(one) for one in _totals(number)], "lists": list(_lists())}
+
+
+def _lists() -> Iterator[object]:
+    """Lists at the lengths from which they are cut, and how many patches are settled."""
+    for left, held in ((0, 0), (1, 0), (0, 1), (1234, 1234)):
+        yield _line(sections._rest(left, held, lambda: el("p", "inside")))
+    yield [_line(sections._more(amount, 3)) for amount in (3, 4)]
+    yield [files._list([1, 2, 3], most, str) for most in (2, 3)]
+    contents = sections.Contents(fleet.assessed())
+    patched = list(per_workload(contents.found.workloads))
+    for number, settled in ((1, 0), (1, 1), (3, 1), (3, 2), (10, 0), (11, 5), (60, 1), (61, 60)):
+        parts = [
+            (
+                msgspec.structs.replace(patched[at % len(patched)][0], provisional=None if at < settled else "young"),
+                f"{at}",
+            )
+            for at in range(number)
+        ]
+        yield [number, sections.patch_sets(parts)["settled"][:3], begun(_line(sections.apply(parts, contents.rows)))]
+    for number in (9, 10, 11):
+        leaks = contents.found.workloads.filter(verdict="leak", accepted=False)
+        frame = pl.concat([leaks] * 3).head(number)
+        found = dataclasses.replace(contents.found, workloads=frame)
+        told = files.markdown(dataclasses.replace(contents, found=found)).splitlines()
+        yield [len(told), *(line for line in told if "more" in line)]
 
 
 #: Of totals: what is counted, and what is known or not.
