@@ -19,7 +19,7 @@ from rmtoolkit import _lake_files
 from rmtoolkit.schema import SIGNALS
 from tests import fleet
 from tests.analysis.curves import BEGIN
-from tests.loaders.worked import digest
+from tests.loaders.outcomes import digest
 from tests.written import markup, plain, write
 
 FILE: Final = Path(__file__).parent / "data" / "worked" / "lakes.json"
