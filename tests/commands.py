@@ -118,7 +118,7 @@ RUNS: Final = (
     "limits fleet.parquet --workload few-samples --oom-probability 5% --pod few-samples-api-0",
     "limits fleet.parquet --oom-probability 5x",
     "report lake -o week.html --workload few-samples --margins m.json --fail-on oom",
-    "report lake -o week.html --workload few-samples --beside new --previous new",
+    "report lake -o week.html --workload few-samples --beside new --previous new --date 2026-11-23",
     "alerts fleet.parquet --workload heap-leak --pod heap-leak-api-0 -o rules.yaml --tests t.yaml --dashboard d.json",
     "alerts lake --workload killed-while-starting -o -",
     "alerts lake -o - --tests t.yaml",
