@@ -785,11 +785,12 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     at_once = max(begun) - min(begun) < shortest
     beyond = any(_goes_beyond(one, lives, shortest) for one in lives if one.growing > th.LIKELY)
     one_rise = at_once or not (any(map(_was_killed, pools)) or beyond)
-    # Only one that rests beside them shows that the others do not fill up alike.
-    if len(lives) == 1 or (one_rise and all(one.bounded <= th.LIKELY for one in lives)):
+    # Only one that rests beside them, and did not rise so far, shows that the others do not fill up alike.
+    rests = any(one.bounded > th.LIKELY and one.reading.mean_rise <= row.mean_rise / 2 for one in lives if one.reading)
+    if len(lives) == 1 or (one_rise and not rests):
         answer = _hold_one_rise(answer)
-    rests = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
-    if rests and row.end_level <= (1 + th.MATERIAL_SHARE) * max(rests):
+    bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
+    if bounds and row.end_level <= (1 + th.MATERIAL_SHARE) * max(bounds):
         # It comes up to where a life before it rested: that is a bound, until it is passed.
         answer = replace(answer)
         _hold(answer, th.ONE_RISE_EARLY)

@@ -130,9 +130,9 @@ def test_lives_too_short_to_read() -> None:
     assert (pool.growing, pool.bounded, pool.unresolved) == (0, 0, 1)
 
 
-def pod(growing: float, bounded: float) -> Pool:
+def pod(growing: float, bounded: float, slope: float = 50.0) -> Pool:
     """A pod of one life."""
-    return pool_lives([life(0, growing, bounded, length=48, ended="running")])
+    return pool_lives([life(0, growing, bounded, length=48, slope=slope, ended="running")])
 
 
 def test_one_pod_of_five_grows() -> None:
@@ -147,12 +147,16 @@ def test_one_pod_of_five_grows() -> None:
     assert total(pool) == pytest.approx(1)
 
 
-def test_only_a_pod_at_rest_makes_another_one_surer() -> None:
-    """Beside a pod that rises and cannot be told, growth is no surer than one rise; beside one that rests it is."""
-    doubted, _, _ = pool_instances([pod(0.97, 0.01), pod(0.2, 0.1)])
-    resting, _, _ = pool_instances([pod(0.97, 0.01), pod(0.02, 0.97)])
-    assert doubted.growing <= doubted.surest == 0.8
-    assert resting.growing > 0.8 < resting.surest
+@pytest.mark.parametrize(
+    ("other", "surest"),
+    [(pod(0.2, 0.1), 0.8), (pod(0.02, 0.97), 0.8), (pod(0.02, 0.97, slope=5.0), 1.0)],
+    ids=["doubted", "rose as far and rests", "rests"],
+)
+def test_only_a_pod_that_rests_lower_makes_another_one_surer(other: Pool, surest: float) -> None:
+    """Pods that rise alike are one rise, whether or not one of them has come to its bound already."""
+    pool, _, _ = pool_instances([pod(0.97, 0.01), other])
+    assert pool.surest == surest
+    assert (pool.growing > 0.8) == (surest == 1.0)
 
 
 def test_flat_pods_stay_flat_however_many() -> None:
