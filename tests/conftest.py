@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # This process, which has begun, and those that the tests start.
 _PROCESSES: Final = Path(__file__).parent / "processes"
 runpy.run_path(str(_PROCESSES / "sitecustomize.py"))
-os.environ["PYTHONPATH"] = os.pathsep.join([str(_PROCESSES), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_PROCESSES), os.environ.get("PYTHONPATH")]))
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
 settings.register_profile("quick", max_examples=20, deadline=None)
