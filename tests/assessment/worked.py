@@ -14,10 +14,10 @@ from typing import Any, Final
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit.assessment import WORKLOADS, _rows, _totals
-from rmtoolkit.schema import Action, Alarm
+from rmtoolkit.assessment import WORKLOADS, _incomplete, _rows, _totals
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, Action, Alarm, Report
 from tests import fleet
-from tests.written import plain, write
+from tests.written import markup, plain, write
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "assessment"
 #: What the worked examples of analysis have in full.
@@ -43,7 +43,8 @@ def compared_pairs() -> dict[str, list[str]]:
     lacking = dataclasses.replace(
         rm.compare(local, cluster), incomplete="a store did not answer", limit_text="It has no limit."
     )
-    return told | {"incomplete": lacking.summary().splitlines()[:6]}
+    html = markup(lacking._repr_html_())
+    return told | {"incomplete": lacking.summary().splitlines()[:6], "html": html, "repr": [repr(lacking)]}
 
 
 #: What a row may hold of each column, most at a turn, where words are made of it.
@@ -151,7 +152,25 @@ def _changes() -> list[dict[str, Any]]:
 _OF_CHANGES: Final = ("leaks_new", "leaks_gone", "appeared", "gone", "above_target_before")
 
 
-def told() -> dict[str, list[dict[str, Any]]]:
+def _longer(found: rm.Assessment) -> pl.DataFrame:
+    return pl.concat([found.workloads] * 3)
+
+
+def _lacking(number: int = 40) -> list[Any]:
+    """What is said to be missing, of reports drawn by lot."""
+    reasons = (*LOST_VALUES, *LOST_ROWS, "lines that could not be read", "something else")
+    lines = ("a store did not answer.", "no owners", "a\tb", "c", "d")
+    told = []
+    for seed in range(number):
+        lot = Random(seed)  # noqa: S311
+        left_out = {reason: lot.choice((1, 2345)) for reason in reasons if lot.random() < 0.4}
+        share = lot.choice((0.0, 0.004, 0.2))
+        partial, unusable = (lines[: lot.choice((0, 0, 1, 5))] for _ in range(2))
+        told.append(_incomplete(Report(left_out=left_out, dropped_share=share, partial=partial, unusable=unusable)))
+    return told
+
+
+def told() -> dict[str, list[Any]]:
     """Every frame but those that analysis gives as they are; of long ones some rows."""
     found = fleet.assessed()
     several = pl.col("name").is_in(["days-and-nights", "heap-leak", "release-after-a-gap"])
@@ -169,11 +188,15 @@ def told() -> dict[str, list[dict[str, Any]]]:
         "findings": found.findings,
         "completeness": found.completeness,
     }
-    rows = {name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()}
+    rows: dict[str, list[Any]] = {
+        name: [plain(row) for row in frame.iter_rows(named=True)] for name, frame in frames.items()
+    }
     fleets = [plain(dataclasses.asdict(one.fleet)) for one in (found, fleet.before())]
     said = [
         {"sentence": one.fleet.sentence, "repr": repr(one), "span": plain(one.span)} for one in (found, fleet.before())
     ]
+    rows["html"] = [markup(one._repr_html_()) for one in (found, dataclasses.replace(found, workloads=_longer(found)))]
+    rows["incomplete"] = _lacking()
     return rows | {"fleet": fleets, "said": said, "changed": _changes()}
 
 
