@@ -196,6 +196,7 @@ def _without_arguments(path: str) -> str:
 
 _Frame = tuple[str | None, str | None, int | None, str | None]
 
+_FOLDER: Final = re.compile(r"[^/]+/")
 #: A source file of C without its folder: in a Rust program that is the system's.
 _BARE_C_FILE: Final = re.compile(r"[^/]+\.(?:c|cc|cpp|cxx|h|S|s|asm)$")
 #: Stacks are cut after so many frames, where the program begins; and all together have no more than this.
@@ -220,13 +221,19 @@ class FrameTable:
         number = self._numbers.get(frame)
         if number is None:
             number = self._numbers[frame] = len(self._numbers)
-            plain = inside is None or crates(function or "") or is_allocator(function or "")
-            tells = function if plain else inside
-            self._origins.append(origin(tells, file, module))
+            plain = inside is None or not _is_short(function or "")
+            found = origin(function if plain else inside, file, module)
+            # Within what is compiled together files have no folder; one that has is of a crate of its own.
+            is_foreign = not plain and found == OWN and _FOLDER.match(file or "")
+            self._origins.append(DEPENDENCY if is_foreign else found)
         return number
 
     def frame(self) -> pl.DataFrame:
         rows = [(number, *frame, self._origins[number]) for frame, number in self._numbers.items()]
+        named = {(row[2], row[5] == OWN) for row in rows if crates(row[1] or "")}
+        # What is inlined into a dependency's function, and has no path in its name, is told by its file.
+        mine = {file for file, is_own in named if file and is_own and (file, False) not in named}
+        rows = [(*row[:5], OWN) if row[2] in mine and _is_short(row[1] or "") else row for row in rows]
         if any(crates(function or "") for _, function, *_ in rows):
             # Crates whose own folder stands in the paths of what is inlined are dependencies without it too.
             packages = {
@@ -234,6 +241,11 @@ class FrameTable:
             }
             rows = [(*row[:5], _elsewhere(row[1], row[2] or "", packages)) if row[5] == OWN else row for row in rows]
         return pl.DataFrame(rows, schema=FRAMES, orient="row")
+
+
+def _is_short(function: str) -> bool:
+    """Tell whether a name does not say whose the function is, as valgrind names what is inlined."""
+    return not crates(function) and not is_allocator(function)
 
 
 def _elsewhere(function: str | None, file: str, packages: AbstractSet[str]) -> str:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 #: Whose code names a group, when a stack has none of what comes before.
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
-_DERIVED: Final = r" as (?:core|std|serde\w*)::(?:\w+::)*(?:Clone|Default|Deserialize|Visitor)(?:<[^<>]*>)?>::"
+_DERIVED: Final = (
+    r" as (?:core|std|serde\w*)::(?:\w+::)*(?:Clone|Default|Deserialize|Visitor)(?:<[^<>]*>)?>::"
+    r"|^(?:clone|default|deserialize|\{.*)$"
+)
 
 _PLACE: Final = {"function": TEXT, "file": TEXT, "line": WHOLE, "origin": TEXT}
 GROUPS: Final = pl.Schema({"stack_id": pl.UInt32(), **_PLACE})
@@ -38,7 +41,7 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
         frames = frames.with_columns(
             origin=pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN)).otherwise(demoted)
         )
-    # What derive writes makes values for whoever calls it.
+    # What derive writes, or has no name, makes values for whoever calls it.
     derived = (pl.col("origin") == OWN) & pl.col("function").str.contains(_DERIVED)
     frames = frames.with_columns(origin=pl.when(derived).then(pl.lit("dependency")).otherwise("origin"))
     ranks = {origin: rank for rank, origin in enumerate(_ORDER)}

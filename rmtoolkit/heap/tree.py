@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 #: Parts into which a recording is cut; of each the least counts that was held in it.
 _PARTS: Final = 32
+#: A program that ends gives back more than this share of what it holds, between two pictures.
+_ENDS: Final = 0.01
+#: A program that ends takes so long at most, and allocates less than this share of the most that it held.
+_LATE: Final = 1 / 16
+_HARDLY: Final = 0.02
 #: With fewer stamps than this the number of events is the better clock.
 _FEW_STAMPS: Final = 24
 #: So many moments at which nothing was allocated are looked at: they tell that time passes.
@@ -115,7 +120,9 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         for name in ("live_bytes", "live_blocks")
     )
     seconds, events = (moments[name].to_numpy().astype(np.float64) for name in ("time_seconds", "events"))
-    end = _working(size, events) if end is None else end
+    # The clock of a profiler that takes long to start runs before the program does.
+    seconds = np.maximum(seconds, seconds[0 if end == ALL else size.any(axis=0).argmax()])
+    end = _working(size, events, seconds) if end is None else end
     if min(end, len(events)) < 2:
         return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
@@ -124,14 +131,22 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     return Curves(seconds, clocks, size.cumsum(axis=1), blocks.cumsum(axis=1))
 
 
-def _working(size: Floats, events: Floats) -> int:
-    """Find where the program begins to end: from there on nothing is done, or memory is only given back."""
-    grows = (size > 0).any(axis=0)
-    falls = (size < 0).any(axis=0)
+def _working(size: Floats, events: Floats, seconds: Floats) -> int:
+    """Find where the program begins to end: from there on nothing is done, or memory is given back and hardly taken."""
+    rises, falls = size.clip(min=0).sum(axis=0), -size.clip(max=0).sum(axis=0)
     idle = np.diff(events, prepend=0) <= 0
-    ending = ~grows & (falls | idle)
+    late = _from_zero_to_one(events if np.isnan(seconds).any() else seconds) > 1 - _LATE
+    held = (rises - falls).cumsum()
+    hardly = late & (held < held.max() / 2) & (rises[::-1].cumsum()[::-1] < _HARDLY * held.max())
+    ending = ((rises <= 0) & ((falls > 0) | idle)) | hardly
     working = np.flatnonzero(~ending)
-    return int(working[-1]) + 1 if len(working) else len(events)
+    end = int(working[-1]) + 1 if len(working) else len(events)
+    if len(events) > _PARTS:
+        return end
+    # Between pictures that are far apart a little less is held now and then: it ends where so much has gone.
+    gone = falls[end:].cumsum() >= _ENDS * held[end - 1]
+    busy = np.flatnonzero(~idle | (falls > 0))
+    return end + int(gone.argmax()) if gone.any() else int(busy[-1]) + 1 if len(busy) else len(events)
 
 
 def _from_zero_to_one(clock: Floats) -> Floats:

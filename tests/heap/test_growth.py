@@ -241,6 +241,64 @@ def test_services_on_real_crates(program: str, reading: str, function: str) -> N
     assert (first["reading"], first["function"]) == (reading, function)
 
 
+@pytest.mark.parametrize(
+    ("program", "function"),
+    [
+        ("dash_sessions", "login"),
+        ("regex_by_tenant", "for_tenant"),
+        ("bump_tenants", "render"),
+        ("three_to_one", "services::leaks::three_to_one::Traffic::keep_answer"),
+    ],
+)
+def test_what_valgrind_names_in_short_is_the_users_own_function(program: str, function: str) -> None:
+    """Behind inlined functions of crates, a derived clone, a closure, and though the runtime allocates as it ends."""
+    first = suspects(rm.read_heap(GROWTH_FOLDER / f"{program}.massif.zst")).row(0, named=True)
+    assert (first["reading"], first["function"]) == ("grows", function)
+
+
+def test_an_inlined_function_is_of_the_crate_whose_file_it_stands_in() -> None:
+    """Its own name says nothing: a folder is another crate's, a file known by full names is that crate's."""
+    table = FrameTable()
+    table.number("api::run", "jobs.rs", 3, None)
+    table.number("tokio::block_on", "park.rs", 5, None)
+    inlined = [("insert", "src/map.rs", "api::run"), ("keep", "jobs.rs", "tokio::block_on")]
+    inlined += [("poll", "park.rs", "tokio::block_on"), ("login", "users.rs", "api::run")]
+    numbers = [table.number(name, file, 7, None, inside=inside) for name, file, inside in inlined]
+    assert table.frame()["origin"].gather(numbers).to_list() == ["dependency", "own", "dependency", "own"]
+
+
+def test_what_a_program_allocates_while_it_ends_hides_no_leak() -> None:
+    """All is given back in the last seconds, and a little is allocated between: it grew until then."""
+    heap = service(
+        leak=lambda second: 5000 * second if second < 62 else 0, exit=lambda second: 100 * (second in (61, 63))
+    )
+    assert suspects(heap).row(0, named=True)["reading"] == "grows"
+    # What comes and goes while all is held is work.
+    held = service(cache=lambda second: 9000 if second < 62 else 8000, exit=lambda second: 100 * (second in (61, 63)))
+    assert suspects(held)["reading"].to_list() == ["held", "held"]
+
+
+def test_time_begins_when_the_program_does() -> None:
+    """A profiler ran for two thirds of the time before anything was allocated: what rests since then has not grown."""
+    heap = service(lambda second: max(second - 40, 0), cache=lambda second: 900 * min(max(second - 40, 0), 8))
+    assert suspects(heap)["reading"].to_list() == ["held"]
+
+
+def test_between_pictures_a_little_less_is_not_the_end() -> None:
+    """Eight pictures of what grew and rests, a little less in the last ones; where most of it goes, that is the end."""
+    for last, reading in ([[4000, 3990, 3985, 3980], "grew"], [[4000, 5000, 6000, 100], "grows"]):
+        sizes = [1000, 2000, 3000, *last]
+        pictures = [
+            HeapProfile(
+                HeapSummary("pprof"),
+                stacks_frame([[0]], {"live_bytes": [size], "live_blocks": [size // 10]})[0],
+                service(put=lambda _: 1).frames,
+            )
+            for size in sizes
+        ]
+        assert suspects(pictures)["reading"].to_list() == [reading], last
+
+
 def test_a_cache_that_was_full_soon_rests_however_long_the_clock_stood_still() -> None:
     """By its work it is full after a quarter; by time it filled in the second half, and then nothing more came."""
     assert "grows" not in suspects(rm.read_heap(GROWTH_FOLDER / "ring_log.heaptrack.zst"))["reading"]
