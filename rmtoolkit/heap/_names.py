@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -290,12 +291,14 @@ def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
     return joined.fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
 
 
-def stacks_frame(frames: Iterable[Sequence[int]], amounts: Mapping[str, Sequence[Any]]) -> tuple[pl.DataFrame, int]:
+def stacks_frame(frames: Iterable[Iterable[int]], amounts: Mapping[str, Sequence[Any]]) -> tuple[pl.DataFrame, int]:
     """Put stacks in a table, each with a number of its own."""
     kept: list[Sequence[int]] = []
     total = cut = 0
-    for numbers in frames:
+    for every in frames:
         room = min(_MOST_FRAMES, max(_MOST_ENTRIES - total, 1))
+        # A place of many inlined functions that stands in a stack again and again has no end.
+        numbers = list(islice(every, room + 1))
         cut += len(numbers) > room
         kept.append(numbers[:room])
         total += len(kept[-1])

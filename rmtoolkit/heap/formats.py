@@ -535,7 +535,7 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     has_totals = any(values[2] for values in dump.stacks.values())
     every = dict.fromkeys(chain.from_iterable(dump.stacks))
     numbers = {address: _frames(dump, places, table, address) for address in every}
-    rows = [[number for address in addresses for number in numbers[address]] for addresses in dump.stacks]
+    rows = (chain.from_iterable(map(numbers.__getitem__, addresses)) for addresses in dump.stacks)
     live = [_scaled(values[0], values[1], dump.rate) for values in dump.stacks.values()]
     made = [_scaled(values[2], values[3], dump.rate) if has_totals else (None, None) for values in dump.stacks.values()]
     amounts = _columns(("live_blocks", "live_bytes"), live) | _columns(("allocations", "allocated_bytes"), made)
@@ -737,7 +737,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     every = [(one.get(1, ()), list(map(_signed, one.get(2, ())))) for one in top.get(_SAMPLE, ())]
     # What was freed since the profile before, in one of changes, is less than nothing.
     samples = [one for one in every if len(one[1]) == len(names) and all(abs(value) < _MOST_BYTES for value in one[1])]
-    rows = [[number for place in locations for number in frames.get(place, ())] for locations, _ in samples]
+    rows = (chain.from_iterable(frames.get(place, ()) for place in locations) for locations, _ in samples)
     amounts = {column: [values[place] for _, values in samples] for column, place in columns.items()}
     stacks, cut = stacks_frame(rows, amounts)
     files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}

@@ -279,6 +279,23 @@ def test_a_stack_of_thirty_thousand_frames(form: str, tmp_path: Path) -> None:
             assert any("cut" in str(one.message) for one in seen)
 
 
+@pytest.mark.parametrize("form", ["pprof", "jeprof"])
+def test_a_place_of_many_inlined_functions_again_and_again_has_an_end(form: str, tmp_path: Path) -> None:
+    """Some kilobytes that stand for a hundred million frames are cut like any deep stack, in bounded time."""
+    file = tmp_path / "again.profile"
+    if form == "pprof":
+        file.write_bytes(makers.pprof([(["|".join(["a::b"] * 10_000)] * 10_000, [1, 16])]))
+    else:
+        file.write_text(
+            f"--- symbol\n0x10ff {'a::b--' * 10_000}\n---\n--- heap\n{makers.jeprof(1, [([0x1100] * 10_000, 1, 16)])}"
+        )
+    start = time.process_time()
+    with pytest.warns(RmtoolkitWarning, match="1 stack cut because of their depth"):
+        heap = rm.read_heap(file)
+    assert time.process_time() - start < 5
+    assert heap.stacks.select(pl.col("frames").list.len()).item() == 2048
+
+
 @pytest.mark.parametrize("form", ["heaptrack", "dhat", "jeprof", "pprof", "massif"])
 def test_names_that_are_no_text(form: str, tmp_path: Path) -> None:
     """Bytes that are not UTF-8, line feeds as escapes, markup: the profile is read, and HTML escapes them."""
