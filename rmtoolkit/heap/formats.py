@@ -739,6 +739,8 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     samples = [one for one in every if len(one[1]) == len(names) and all(abs(value) < _MOST_BYTES for value in one[1])]
     rows = (chain.from_iterable(frames.get(place, ()) for place in locations) for locations, _ in samples)
     amounts = {column: [values[place] for _, values in samples] for column, place in columns.items()}
+    if any(sum(map(abs, values)) >= _MOST_BYTES for values in amounts.values()):
+        raise ReadError.at(path, found="amounts that add up to more than any program has", expected=PPROF_EXPECTED)
     stacks, cut = stacks_frame(rows, amounts)
     files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}

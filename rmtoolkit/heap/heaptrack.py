@@ -41,7 +41,7 @@ _SIZED: Final = 3
 INDEXED: Final = 1
 #: Of a suppression, and how many of them are looked for at once: longer expressions are refused.
 _LONGEST_PATTERN: Final = 1000
-_PATTERNS: Final = 50
+_PATTERNS: Final = 8
 #: No block is larger than what a process can address.
 MOST_BYTES: Final = 1 << 46
 #: A file that has more text than this outside its events is none.

@@ -279,6 +279,17 @@ def test_a_stack_of_thirty_thousand_frames(form: str, tmp_path: Path) -> None:
             assert any("cut" in str(one.message) for one in seen)
 
 
+def test_amounts_that_no_program_has_and_patterns_of_stars_are_no_internal_error(tmp_path: Path) -> None:
+    """Each amount may be, their sum may not; each suppression may be, and all are looked for."""
+    file = tmp_path / "huge.profile"
+    file.write_bytes(makers.pprof([([f"a::{letter}"], [1, 1 << 61]) for letter in "bcde"]))
+    with pytest.raises(ReadError, match="amounts that add up to more than any program has"):
+        rm.read_heap(file)
+    head = makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "c a"])
+    file.write_bytes(head + b"S leak:%b\n" % (b"*a" * 400) * 60)
+    assert rm.read_heap(file).summary.live_at_end_bytes == 16
+
+
 @pytest.mark.parametrize("form", ["pprof", "jeprof"])
 def test_a_place_of_many_inlined_functions_again_and_again_has_an_end(form: str, tmp_path: Path) -> None:
     """Some kilobytes that stand for a hundred million frames are cut like any deep stack, in bounded time."""
