@@ -15,9 +15,9 @@ _SAME: Final = {"fact_chance": "chance"}
 
 @pytest.fixture(scope="session")
 def fleets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fleet]:
-    """The samples and twelve runs of the corpus, each read and assessed once."""
+    """The samples and thirty runs of the corpus, each read and assessed once."""
     folder = tmp_path_factory.mktemp("numbers")
-    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(12)}
+    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(30)}
     return {name: Fleet(name, recording, folder) for name, recording in read.items()}
 
 
