@@ -132,10 +132,10 @@ def _bytes(value: object) -> int | None:
         return None
     if isinstance(value, int):
         return value if 0 < value <= ABSURD_BYTES else None
-    found = re.fullmatch(r"\s*+(\d++(?:\.\d++)?)\s*+([KMGT]i?)?B?\s*+", value) if isinstance(value, str) else None
+    found = re.fullmatch(r"\s*+(\d++(?:\.\d++)?)\s*+(k|[KMGT]i?)?B?\s*+", value) if isinstance(value, str) else None
     if found is None:
         return None
-    size = float(found[1]) * _UNITS[found[2] or ""]
+    size = float(found[1]) * _UNITS[(found[2] or "").replace("k", "K")]
     return int(size) if 1 <= size <= ABSURD_BYTES else None
 
 

@@ -278,7 +278,7 @@ def report(
 
 def deep(cut: int) -> list[str]:
     """Say how many stacks were cut because they are too deep."""
-    return [f"{counted(cut, 'stack')} cut because of their depth"] if cut else []
+    return [f"{counted(cut, 'stacks')} cut because of their depth"] if cut else []
 
 
 def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:

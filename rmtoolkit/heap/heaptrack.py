@@ -44,6 +44,7 @@ _LONGEST_PATTERN: Final = 1000
 _PATTERNS: Final = 8
 #: No block is larger than what a process can address.
 MOST_BYTES: Final = 1 << 46
+_MOST_ALLOCATED: Final = 1 << 62
 #: A file that has more text than this outside its events is none.
 _MOST_TABLE_BYTES: Final = 256 << 20
 _MOST_LINES: Final = 1 << 22
@@ -469,6 +470,8 @@ def _begin(tables: Tables, head: bytes) -> Addresses | None:
 def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Iterable[str]) -> HeapProfile:
     tally, (sizes, _) = account.tally, tables.infos()
     counts = tally.counts.reshape(-1, 2)[: len(sizes)]
+    if counts[:, 0] @ sizes.astype(np.float64) >= _MOST_ALLOCATED:
+        raise ReadError.at(blocks.path, found="amounts that add up to more than any program has", expected=EXPECTED)
     # Only in a damaged file more is freed than was allocated.
     excess = np.maximum(counts[:, 1] - counts[:, 0], 0)
     tables.left_out[UNMATCHED] += int(excess.sum())

@@ -320,7 +320,7 @@ class Asked(NamedTuple):
 
 def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> tuple[list[int], str]:
     """Turn the stamps of one log into instants."""
-    stamps = _ordered(stamps, first, asked)
+    stamps, zone = _ordered(stamps, first, asked), asked.zone()
     kind = min(stamp.kind for stamp in stamps)
     says = "as recorded, UTC"
     if kind == Kind.DATED:
@@ -330,7 +330,6 @@ def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> t
     else:
         local, says = _with_dates(stamps, first, asked)
     if not all(stamp.utc for stamp in stamps):
-        zone = asked.zone()
         if zone is None:
             hint = "Say where the log was made: timezone='Europe/Berlin', or timezone='UTC'."
             raise _unclear(first, asked, "a time stamp that says its zone", hint)

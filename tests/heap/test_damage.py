@@ -285,6 +285,9 @@ def test_amounts_that_no_program_has_and_patterns_of_stars_are_no_internal_error
     file.write_bytes(makers.pprof([([f"a::{letter}"], [1, 1 << 61]) for letter in "bcde"]))
     with pytest.raises(ReadError, match="amounts that add up to more than any program has"):
         rm.read_heap(file)
+    file.write_bytes(makers.heaptrack([["put", "main"]], [((1 << 46) - 1, 0)], [*["+ 0"] * (1 << 17), "c a"]))
+    with pytest.raises(ReadError, match="amounts that add up to more than any program has"):
+        rm.read_heap(file)
     head = makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "c a"])
     file.write_bytes(head + b"S leak:%b\n" % (b"*a" * 400) * 60)
     assert rm.read_heap(file).summary.live_at_end_bytes == 16

@@ -524,6 +524,7 @@ def test_options_that_had_nothing_to_do_are_named(read: Callable[..., rm.Recordi
     "zone", ["Mars/Olympus", "", "+99:99", "../etc/passwd"], ids=["unknown", "empty", "absurd", "a path"]
 )
 def test_a_wrong_zone_is_refused(read: Callable[..., rm.Recording], zone: str) -> None:
-    """A zone that is none gives one clear error."""
-    with pytest.raises(RmtoolkitError, match="is no time zone"):
-        read(f"2026-11-24 22:51:29\n{ROW}", timezone=zone)
+    """A zone that is none gives one clear error, also where the log says its own."""
+    for stamp in ("2026-11-24 22:51:29", SECOND):
+        with pytest.raises(RmtoolkitError, match="is no time zone"):
+            read(f"{stamp}\n{ROW}", timezone=zone)
