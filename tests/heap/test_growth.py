@@ -286,7 +286,7 @@ def test_time_begins_when_the_program_does() -> None:
 
 def test_between_pictures_a_little_less_is_not_the_end() -> None:
     """Eight pictures of what grew and rests, a little less in the last ones; where most of it goes, that is the end."""
-    for last, reading in ([[4000, 3990, 3985, 3980], "grew"], [[4000, 5000, 6000, 100], "grows"]):
+    for last, reading in (((4000, 3990, 3985, 3980), "grew"), ((4000, 5000, 6000, 100), "grows")):
         sizes = [1000, 2000, 3000, *last]
         pictures = [
             HeapProfile(

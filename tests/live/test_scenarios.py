@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -125,11 +125,12 @@ def test_processes_are_placed_by_what_opentelemetry_says_of_them(tmp_path: Path)
         content += lines("jemalloc_allocated_bytes", process, at)
         content += lines("target_info", {**process, **place}, [(time, 1) for time, _ in at])
     with Prometheus(tmp_path / "server", content) as server:
-        for asked, spaces in (
+        ways: list[tuple[dict[str, Any], list[str]]] = [
             ({}, ["else", "shop"]),
             ({"namespace": "shop"}, ["shop"]),
             ({"pod": "db-0"}, ["else", "shop"]),
-        ):
+        ]
+        for asked, spaces in ways:
             found = pull(server, **asked)
             assert found.containers.select("namespace", "pod", "container").rows() == [
                 (s, "db-0", "db") for s in spaces

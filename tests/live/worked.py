@@ -14,7 +14,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from tests.live.conftest import WAY, instant, pull
 from tests.live.history import END, ODD, history
 from tests.live.servers import T0, Prometheus
-from tests.loaders.worked import digest
+from tests.loaders.outcomes import digest
 from tests.written import write
 
 if TYPE_CHECKING:
