@@ -490,4 +490,7 @@ def test_more_workloads_than_can_be_judged_are_refused(tmp_path: Path, monkeypat
     for source, name in ((found, r"all\.csv'"), (lake, "<Lake: .*>")):
         with pytest.raises(RmtoolkitError, match=f"{name}: 4 containers of workloads, and at most 3 are judged"):
             rm.assess(source)
-    assert rm.classify(found.filter(workload=names[:3])).height == 3
+    assert rm.assess(found.filter(workload=names[:3])).workloads.height == 3
+    # Pods of one workload are one.
+    pods = pl.DataFrame(rows | {"workload": ["web0"] * 80, "pod": names * 20})
+    assert rm.assess(pods).workloads["pods"].to_list() == [4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from html.parser import HTMLParser
@@ -524,6 +525,9 @@ def test_a_recording_equals_only_a_recording() -> None:
     assert recording == rm.Recording.from_frame(LIMITS)
     assert recording != rm.Recording.from_frame(LIMITS, source="elsewhere")
     assert recording != "a recording"
+    # Each frame counts, whatever the others are.
+    for name in ("containers", "samples", "events"):
+        assert recording != dataclasses.replace(recording, **{name: getattr(recording, name).clear()}), name
     with pytest.raises(TypeError):
         hash(recording)
 

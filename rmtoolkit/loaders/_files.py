@@ -320,7 +320,12 @@ def counted(number: int, reason: str) -> str:
     if number != 1:
         return f"{number:,} {reason}"
     noun, space, rest = reason.partition(" ")
-    for several, one in (("that were ", "that was "), ("that are ", "that is "), ("no rows", "no row")):
+    for several, one in (
+        ("that were ", "that was "),
+        ("that are ", "that is "),
+        ("contradict each other", "contradicts another"),
+        ("no rows", "no row"),
+    ):
         rest = rest.replace(several, one, 1)
     return f"1 {_ENDINGS.get(noun, noun.removesuffix('s'))}{space}{rest}"
 
