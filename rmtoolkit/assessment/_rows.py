@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import polars as pl
 from msgspec.structs import replace
@@ -279,15 +279,11 @@ def named(rows: pl.DataFrame) -> pl.DataFrame:
     found: list[str] = []
     seen: Counter[str] = Counter()
     for row in about:
-        parts = [_quoted(str(row[part]).encode()) for part in _FORMS[1] if row[part] is not None]
+        parts = [quote(str(row[part]), safe="") for part in _FORMS[1] if row[part] is not None]
         name = "/".join(parts) or "workload"
         seen[name] += 1
         found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
     return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(found, dtype=TEXT))
-
-
-def _quoted(name: bytes) -> str:
-    return re.sub(rb"[^\w.~-]", lambda sign: b"%%%02X" % ord(sign[0]), name).decode()
 
 
 _FORMS: Final = (("namespace", "workload"), ("namespace", "workload", "container"), WORKLOAD)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.loaders.prometheus import _discover
 from rmtoolkit.loaders.pull import pull as into
 from rmtoolkit.recording import has
 from tests.live.conftest import WAY, instant, pull
@@ -112,8 +113,12 @@ def test_a_lake_of_series_that_nothing_tells_apart_is_said_to_lack_one_and_owes_
 @pytest.mark.skipif(
     shutil.which("promtool") is None, reason="needs Debian's package prometheus: apt install prometheus"
 )
-def test_processes_are_placed_by_what_opentelemetry_says_of_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", [200, 0], ids=["named", "more than can be named"])
+def test_processes_are_placed_by_what_opentelemetry_says_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     """Their series know a job and an instance; `target_info` knows the pod, and a filter finds them by it."""
+    monkeypatch.setattr(_discover, "_MOST_TARGETS", most)
     content: list[str] = []
     for space, values in (("shop", FLAT), ("else", LEAK)):
         at = [(T0 + 30 * number, value) for number, value in enumerate(values)]

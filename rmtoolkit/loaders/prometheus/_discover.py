@@ -32,6 +32,8 @@ _INTERVAL_SECONDS: Final = 15.0
 _OWNER_CHARACTERS: Final = 45
 #: More pods than that are asked for without listing them.
 _MOST_LISTED: Final = 500
+#: Targets have longer names, and servers take queries of 16 kB.
+_MOST_TARGETS: Final = 200
 
 #: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
 _USUAL: Final = (
@@ -134,7 +136,7 @@ class Leg:
 def discover(
     client: Client, wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str], time: _fetch.Stretch
 ) -> list[Leg]:
-    """Find what a server has, with two requests; with two more, what only `target_info` places."""
+    """Find what a server has, with two requests; with three more, what only `target_info` places."""
     found = _look_for(client, list(legs_of(wanted, overrides, labels)), overrides, time)
     for leg in found:
         if leg.family == "app" and leg.matchers and _metrics.TARGETS in leg.counts:
@@ -143,7 +145,9 @@ def discover(
             answer = _fetch.ask(client, "/api/v1/query", asked)
             if instances := {one["instance"] for one in answer.labels if "instance" in one}:
                 placed = ("namespace", "pod", *(one.label for one in leg.matchers))
-                theirs = (_fetch.one_of("instance", sorted(instances)), *_without(*dict.fromkeys(placed)))
+                # Of more than a query can name, those of others are left out once they are placed.
+                listed = (_fetch.one_of("instance", sorted(instances)),) if len(instances) <= _MOST_TARGETS else ()
+                theirs = (*listed, *_without(*dict.fromkeys(placed)))
                 return found + _look_for(client, [replace(leg, matchers=theirs)], overrides, time)
     return found
 
