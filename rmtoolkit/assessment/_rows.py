@@ -505,7 +505,7 @@ def _alarm_text(row: Row) -> str | None:
             said = [f"leaks {text.rate(row['growth_bytes_per_day'])}", soon or far]
         case Alarm.TOO_LITTLE_DATA:
             seen, chance = text.hours((row["history_seconds"] or 0.0) / 3600), text.chance(row["oom_probability_7d"])
-            said = [f"only {seen} of data: an OOM kill this week is not ruled out ({chance})"]
+            said = [f"{chance} chance of an OOM kill this week; only {seen} of data"]
         case Alarm.WILL_BE_KILLED:
             said = [soon or kill]
         case Alarm.ABOVE_TARGET:
