@@ -211,7 +211,7 @@ def _of_series(table: pl.DataFrame) -> Heads:
         elif column_of(head) is not None:
             continue
         elif (labels := of_datadog(head)) is not None:
-            if "{" in head or "__name__" not in labels or is_known(labels["__name__"].replace(".", "_"), {}):
+            if "{" in head or "__name__" not in labels or is_known(labels["__name__"], {}):
                 found[head] = labels, 1
         else:
             label, unit, again = _WITH_UNIT.findall(head)[0]

@@ -19,9 +19,10 @@ from tests.live.conftest import instant, pull
 from tests.live.proxy import Proxy
 from tests.live.remote_write import STALE, series, write
 from tests.live.servers import T0, VictoriaMetrics
+from tests.loaders.test_scenarios import FLAT, NAMES, levels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _NAME = "container_memory_working_set_bytes"
@@ -35,6 +36,12 @@ def labels(pod: str, **more: str) -> dict[str, str]:
     """A container as cAdvisor names it."""
     place = {"__name__": _NAME, "namespace": "shop", "pod": pod, "container": "api"}
     return {**place, "id": f"/kubepods/{pod}", "job": "kubelet", "instance": "10.0.0.1:10250", **more}
+
+
+def line_of(name: str, said: Mapping[str, str], values: Sequence[int], step: int = _STEP) -> dict[str, Any]:
+    """A series as its own export has it."""
+    times = [1000 * (T0 + step * at) for at in range(len(values))]
+    return {"metric": {"__name__": name, **said}, "values": list(values), "timestamps": times}
 
 
 def made() -> dict[str, list[tuple[int, int]]]:
@@ -167,3 +174,37 @@ def test_an_export_that_is_cut_is_asked_for_again_or_not_believed(victoria: Vict
                 found = fetched(proxy)
             assert found.samples.equals(whole), fault
             assert proxy.faults[fault] == 1
+
+
+@pytest.mark.usefixtures("both_ways")
+def test_names_with_dots_are_found_and_filtered(tmp_path: Path) -> None:
+    """What OpenTelemetry and Datadog write with dots is what a file of the same series gives, whatever is asked for."""
+    dotted = {names: NAMES[names] for names in NAMES if "dots" in names}
+    with VictoriaMetrics(tmp_path) as server:
+        server.load(line_of(one.metric, {**one.labels, "k8s.cluster.name": of}, FLAT, 30) for of, one in dotted.items())
+        whole = pull(server)
+        for of, one in dotted.items():
+            assert levels(whole.filter(cluster=of), one.signal) == [FLAT]
+        for name, value in (("namespace", "shop"), ("workload", "db"), ("pod", "db-0")):
+            found, wanted = pull(server, **{name: value}), whole.filter(**{name: value})
+            assert (found.containers.rows(), found.samples.rows()) == (wanted.containers.rows(), wanted.samples.rows())
+
+
+def test_no_query_is_longer_than_it_takes(tmp_path: Path) -> None:
+    """Hundreds of pods with long names, known as a whole only, each with a restart; and many that are asked for."""
+    names = [f"payments-gateway-worker-{number:03d}-in-production" for number in range(400)]
+    with VictoriaMetrics(tmp_path) as server:
+        for name in names:
+            of = {"namespace": "shop", "pod": f"{name}-0"}
+            restarts = [int(at > 250) for at in range(500)]
+            server.load(
+                [
+                    line_of(_NAME, of, [_STEP << 20] * 40, 1200),
+                    line_of("kube_pod_container_status_restarts_total", {**of, "container": "api"}, restarts, 96),
+                ]
+            )
+        for asked in ([], names[:1], names[:20]):
+            found = pull(server, end=instant(T0 + 48_000), **({"workload": asked} if asked else {}))
+            assert found.containers["workload"].to_list() == (asked or names)
+            assert found.events.filter(kind="start").height == len(asked or names)
+            assert not found.report.partial

@@ -30,10 +30,8 @@ _COUNTED_SECONDS: Final = 1200
 _INTERVAL_SECONDS: Final = 15.0
 #: Kubernetes cuts the owner's name in a pod's name after 58 characters, hash and all.
 _OWNER_CHARACTERS: Final = 45
-#: More pods than that are asked for without listing them.
-_MOST_LISTED: Final = 500
-#: Targets have longer names, and servers take queries of 16 kB.
-_MOST_TARGETS: Final = 200
+#: VictoriaMetrics takes queries of 16,384 characters: so much of one may be terms, or names of pods or targets in it.
+_LONGEST, _LONGEST_LIST = 15_000, 10_000
 
 #: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
 _USUAL: Final = (
@@ -76,6 +74,10 @@ _SAID: Final = (_STYLES[1], _STYLES[3])
 _OF_PODS: Final = "k8s_pod_name"
 #: Styles from here on are of other exporters, whose series may have the labels of the scrape too.
 _FOREIGN: Final = 3
+
+
+#: Names with dots, as OpenTelemetry has them: nothing but containers and processes is called so, whatever its labels.
+_DOTTED: Final = _fetch.Matcher("__name__", "=~", "(container|docker|ecs|k8s|kubernetes|process)[.].*")
 
 
 class Wanted(NamedTuple):
@@ -146,7 +148,8 @@ def discover(
             if instances := {one["instance"] for one in answer.labels if "instance" in one}:
                 placed = ("namespace", "pod", *(one.label for one in leg.matchers))
                 # Of more than a query can name, those of others are left out once they are placed.
-                listed = (_fetch.one_of("instance", sorted(instances)),) if len(instances) <= _MOST_TARGETS else ()
+                fits = len(_shared_out(instances, _LONGEST_LIST)) == 1
+                listed = (_fetch.one_of("instance", sorted(instances)),) if fits else ()
                 theirs = (*listed, *_without(*dict.fromkeys(placed)))
                 return found + _look_for(client, [replace(leg, matchers=theirs)], overrides, time)
     return found
@@ -160,8 +163,9 @@ def _look_for(client: Client, legs: list[Leg], overrides: Mapping[str, str], tim
     since = (time.after + max(step, _COUNTED_SECONDS)) * 1000
 
     def look(queries: Iterable[str]) -> _Seen:
-        asked = {"query": " or ".join(queries), **times}
-        return _seen(_fetch.ask(client, "/api/v1/query_range", asked, keep_own=True), legs, since)
+        asked = [{"query": " or ".join(some), **times} for some in _shared_out(queries, _LONGEST)]
+        told = [_fetch.ask(client, "/api/v1/query_range", one, keep_own=True) for one in asked]
+        return _seen(_fetch.together(told), legs, since)
 
     looks = [part for number, leg in enumerate(legs) for part in _looks(number, leg)]
     try:
@@ -191,6 +195,16 @@ def _look_for(client: Client, legs: list[Leg], overrides: Mapping[str, str], tim
             there = mine.setdefault(number, {})
             there.update({name: max(size, there.get(name, 0)) for name, size in counts.items()})
     return _found(legs, seen._replace(lone=more.lone), overrides)
+
+
+def _shared_out(texts: Iterable[str], most: int) -> list[list[str]]:
+    """Share texts out, so that those of one query are not longer than that together."""
+    found: list[list[str]] = [[]]
+    for text in texts:
+        if found[-1] and sum(map(len, found[-1])) + len(text) > most:
+            found.append([])
+        found[-1].append(text)
+    return found
 
 
 def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str]) -> Iterator[Leg]:
@@ -230,6 +244,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
         if number == 0 or (number in (1, _FOREIGN) and conditions):
             yield Leg("app", conditions, style.pod, called=app_names)
     yield Leg(CORE_FAMILY, (_CPU,), listed=_OF_NODES)
+    yield Leg("cgroup", (), "", ("container.memory.working_set",), _DOTTED)
     if not wanted.namespaces and not wanted.pods:
         # The names that Compose and Swarm give hold that of the service.
         held_name = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
@@ -358,7 +373,7 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
         matchers = leg.matchers
         if leg.of_pods and not seen.lone:
             continue
-        if leg.of_pods and len(seen.lone) <= _MOST_LISTED:
+        if leg.of_pods and len(_shared_out(seen.lone, _LONGEST_LIST)) == 1:
             matchers = (*matchers, _fetch.one_of("pod", sorted(seen.lone)))
             meant = {name: min(size, len(seen.lone)) for name, size in meant.items()}
         if meant:
@@ -482,13 +497,14 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fe
         chosen = pods[: max(1, most)]
         left_out = max(left_out, len(pods) - len(chosen))
         closer.update(chosen)
-        parts += _fetch.plan(
-            [_fetch.Ask(leg.selector(names, _fetch.one_of(leg.pod_label, chosen)), "raw")],
-            time,
-            samples_per_second=rate * len(chosen) / len(pods),
-            series=int(known * share) + 1,
-            parallel=1,
-        )
+        for some in _shared_out(chosen, _LONGEST_LIST):
+            parts += _fetch.plan(
+                [_fetch.Ask(leg.selector(names, _fetch.one_of(leg.pod_label, some)), "raw")],
+                time,
+                samples_per_second=rate * len(some) / len(pods),
+                series=int(known * share) + 1,
+                parallel=1,
+            )
     exact = fetcher.fetch(parts) if parts else []
     labels = {leg.pod_label for leg in legs}
     kept = [

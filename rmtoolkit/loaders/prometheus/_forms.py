@@ -303,7 +303,7 @@ _SCOPE: Final = re.compile(rf"{_TAG}(?:,\s*+{_TAG})*+")
 
 def of_datadog(text: str) -> dict[str, str] | None:
     """Read what Datadog calls a series: a query, a metric with its tags, or tags alone."""
-    if _SCOPE.fullmatch(text) and not is_known(text.partition(":")[2].replace(".", "_"), {}):
+    if _SCOPE.fullmatch(text) and not is_known(text.partition(":")[2], {}):
         return _tags(re.split(r",\s*", text))
     found = _DATADOG.fullmatch(text.strip())
     return {"__name__": found[1], **_tags(re.split(r",\s*", found[2] or ""))} if found else None

@@ -125,6 +125,19 @@ def _check(argument: str, given: Mapping[str, str] | None, known: Sequence[str],
             raise RmtoolkitError(msg)
 
 
+#: What a collector of OpenTelemetry that leaves units out calls its metrics.
+_UNITLESS: Final = ("k8s_", "container_memory_", "process_memory_")
+
+
+def plain(name: str) -> str:
+    """Spell the name of a metric as it is known: without dots and slashes, with its unit."""
+    if name in KNOWN:
+        return name
+    # Google writes the path of a metric with slashes, and in names of Prometheus a colon for the first of them.
+    short = name.replace(".", "_").replace("/", ":", 1).replace("/", "_") if "." in name else name
+    return f"{short}_bytes" if f"{short}_bytes" in KNOWN and short.startswith(_UNITLESS) else short
+
+
 def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str, str]]:
     """Spell metrics and labels as they are known: without dots, and with what the user says that a label tells."""
     places = {label: {"pod_uid": "uid"}.get(identity, identity) for label, identity in meant.labels.items()}
@@ -134,13 +147,10 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
         if told := {place: one[label] for label, place in places.items() if one.get(label)}:
             other = {f"exported_{place}" for place in told} | {f"k8s_{place}_name" for place in told}
             one = {label: value for label, value in one.items() if label not in other} | told
-        if any("." in label for label in one) or "." in one.get("__name__", ""):
+        if any("." in label for label in one):
             one = {label.replace(".", "_"): value for label, value in one.items()}
-            name = one.get("__name__", "")
-            # Google writes the path of a metric with slashes, and in names of Prometheus a colon for the first of them.
-            plain = name.replace(".", "_").replace("/", ":", 1).replace("/", "_")
-            if name not in meant.metrics:
-                one["__name__"] = f"{plain}_bytes" if f"{plain}_bytes" in KNOWN else plain
+        if (name := one.get("__name__", "")) not in meant.metrics and (spelling := plain(name)) != name:
+            one["__name__"] = spelling
         found.append(one)
     return _with_targets(found)
 
@@ -163,6 +173,7 @@ def _with_targets(labels: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
     """Tell what a series says."""
+    name = name if name in overrides else plain(name)
     known = KNOWN.get(name)
     if known is not None and known.family == "kube" and (resource := _RESOURCES.get(labels.get("unit", ""))):
         labels = {"resource": resource, **labels}
@@ -190,8 +201,8 @@ def role_of(name: str, overrides: Mapping[str, str]) -> str:
 
 def is_known(name: str, overrides: Mapping[str, str]) -> bool:
     """Tell whether a name alone, as of a file, is that of a metric with a meaning."""
-    patterns = (_ALLOCATOR, _BY_LABEL, _TASKS)
-    return name in overrides or name in KNOWN or any(pattern.fullmatch(name) for pattern in patterns)
+    spelling, patterns = plain(name), (_ALLOCATOR, _BY_LABEL, _TASKS)
+    return name in overrides or spelling in KNOWN or any(pattern.fullmatch(spelling) for pattern in patterns)
 
 
 def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:
