@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 from email.message import Message
@@ -35,7 +36,7 @@ class _Server:
     """Stands for Voilà: notes how it was started, answers at the third call, and ends when it is told to."""
 
     started: list[_Server]
-    ends = True
+    ends, stubborn, says = True, False, b""
     answers: tuple[int, ...] = ()
 
     def __init__(self, words: list[str], **how: Any) -> None:
@@ -48,6 +49,8 @@ class _Server:
         self.mode = stat.S_IMODE(home.stat().st_mode)
         self.handled = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
         self.done: list[str] = []
+        how["stdout"].write(self.says)
+        how["stdout"].flush()
         _Server.started.append(self)
 
     def poll(self) -> int | None:
@@ -57,9 +60,14 @@ class _Server:
         self.done.append(f"waited {seconds}")
         if "terminated" not in self.done:
             os.kill(os.getpid(), signal.SIGTERM)
+        elif self.stubborn and seconds is not None:
+            raise subprocess.TimeoutExpired(self.words, seconds)
 
     def terminate(self) -> None:
         self.done.append("terminated")
+
+    def kill(self) -> None:
+        self.done.append("killed")
 
 
 @pytest.fixture
@@ -73,7 +81,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> type[_Server]:
             raise OSError(errno.ECONNREFUSED, "refused")
         raise HTTPError(address, 404, "not there", Message(), None)
 
-    _Server.started, _Server.ends = [], True
+    _Server.started, _Server.ends, _Server.stubborn, _Server.says = [], True, False, b""
     monkeypatch.setattr("subprocess.Popen", _Server)
     monkeypatch.setattr("urllib.request.urlopen", asked)
     monkeypatch.setattr("secrets.token_urlsafe", lambda length: f"token of {length}")
@@ -154,14 +162,36 @@ def test_dashboards_are_served_from_a_home_of_their_own(
 def test_a_server_that_ends_at_once_says_why(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Its last line is ours; nothing is opened; without a browser none is asked for."""
     server.ends = False
-    with pytest.raises(RmtoolkitError, match=r"^The server of the dashboards did not start: it said nothing\.$"):
-        dashboard.serve(b"", browser=False)
-    assert server.started[0].done == []
+    for said, told in ((b"", "it said nothing"), (b"1\n\xff" + b"x" * 300 + b"\n", f"�{'x' * 199}")):
+        server.says = said
+        with pytest.raises(RmtoolkitError, match=rf"^The server of the dashboards did not start: {told}\.$"):
+            dashboard.serve(b"", browser=False)
+    assert [one.done for one in server.started] == [[], []]
     assert server.calls == []
     assert capsys.readouterr().out == ""
     server.ends = True
     dashboard.serve(b"", browser=False)
     assert not [call for call in server.calls if call.startswith("browser")]
+
+
+@pytest.mark.parametrize("stubborn", [True, False])
+def test_no_server_stays_behind(
+    server: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, stubborn: bool
+) -> None:
+    """One that does not end when it is told to is killed; sockets of kernels have a folder that is short enough."""
+    home = tmp_path / ("long" * 20)
+    home.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(home))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    server.stubborn = stubborn
+    assert dashboard.serve(b"", browser=False) == 0
+    (one,) = server.started
+    assert one.done == ["waited None", "terminated", "waited 15", *(["killed", "waited None"] if stubborn else [])]
+    runtime = Path(one.words[4])
+    assert runtime.name.startswith("rm-")
+    assert len(str(runtime)) < 40
+    assert not list(home.iterdir())
+    assert not runtime.exists()
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,12 @@ def test_every_tool_answers_as_its_schema_says() -> None:
         assert sorted(tools) == ["explain", "heap", "judge", "limits", "sources"]
         for tool in tools.values():
             assert tool.annotations
-            assert (tool.annotations.read_only_hint, tool.annotations.destructive_hint) == (True, False)
+            assert tool.annotations.model_dump(exclude_none=True) == {
+                "read_only_hint": True,
+                "destructive_hint": False,
+                "idempotent_hint": True,
+                "open_world_hint": False,
+            }
             assert tool.input_schema["type"] == "object"
             assert tool.output_schema
             assert tool.description

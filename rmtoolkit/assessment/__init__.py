@@ -22,7 +22,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.risk import HORIZON, USUAL, as_margins, of_needs, own_end, paired, with_own
+from rmtoolkit.limits.risk import USUAL, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD
 
@@ -330,7 +330,8 @@ def assess(
         dropped_share=pl.lit(about.report.dropped_share, pl.Float64), incomplete=pl.lit(_incomplete(about.report))
     )
     rows, changes = _totals.compare(conform(_rows.named(_rows.with_words(rows)), WORKLOADS), before)
-    keys = rows.unique(WORKLOAD, keep="first", maintain_order=True).select("workload_id", *WORKLOAD)
+    first = rows.unique(WORKLOAD, keep="first", maintain_order=True)
+    keys, ends = first.select("workload_id", *WORKLOAD), first.select(*WORKLOAD, "window_end")
     ids = beside(about.containers, keys, WORKLOAD).select("container_id", "workload_id")
     by_container = partial(_with_id, ids=ids, on=["container_id"])
     by_name = partial(_with_id, ids=keys, on=list(WORKLOAD))
@@ -344,7 +345,7 @@ def assess(
         ),
         workloads=rows,
         instances=lambda: _rows.instances_of(
-            frames["instances"], needs, rows, chosen, (frames["layers"], _by_pod(frames["lives"], about))
+            frames["instances"], needs, rows, chosen, (frames["layers"], _by_pod(frames["lives"], about, ends))
         ),
         lives=partial(by_container, frames["lives"]),
         fits=partial(by_container, frames["fits"]),
@@ -389,16 +390,15 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
     return assess(frame).workloads
 
 
-def _by_pod(lives: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    killed = recording.events.filter(pl.col("kind") == "oom_kill")
-    kills = killed.group_by("container_id").agg(last_kill=pl.col("time").max(), times=pl.col("time"))
-    runs = lives.group_by("container_id").agg(**_rows.OF_RUNS, end=pl.col("end").max())
-    recent = pl.col("times").list.eval(pl.element() > pl.element().max() - HORIZON).list.sum()
-    return beside(runs, kills, "container_id").select(
-        pl.exclude("times", "end"),
-        kills=pl.col("times").list.len().fill_null(0).cast(pl.Int64),
-        kills_7d=pl.when(pl.col("last_kill") > pl.col("end") - HORIZON).then(recent).otherwise(0).cast(pl.Int64),
+def _by_pod(lives: pl.DataFrame, recording: Recording, ends: pl.DataFrame) -> pl.DataFrame:
+    ends = beside(recording.containers.select("container_id", *WORKLOAD), ends, WORKLOAD)
+    kills = (
+        beside(recording.events.filter(pl.col("kind") == "oom_kill"), ends, "container_id")
+        .group_by("container_id")
+        .agg(kills=pl.len().cast(pl.Int64), kills_7d=_rows.RECENT.sum().cast(pl.Int64), last_kill=pl.col("time").max())
     )
+    runs = lives.group_by("container_id").agg(**_rows.OF_RUNS)
+    return beside(runs, kills, "container_id").with_columns(pl.col("kills", "kills_7d").fill_null(0))
 
 
 def _with_id(frame: pl.DataFrame, *, ids: pl.DataFrame, on: list[str]) -> pl.DataFrame:

@@ -389,6 +389,10 @@ def windows(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     return beside(shown, happened, WORKLOAD).drop(WORKLOAD)
 
 
+#: Of events, beside the end of the window of their workload.
+RECENT: Final = pl.col("time") > pl.col("window_end").fill_null(pl.col("time").max()) - HORIZON
+
+
 def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
     """Count kills, once each, and find the last release and the last change of the limit of each workload."""
     names = part.containers.select("container_id", *WORKLOAD, running="version")
@@ -405,7 +409,7 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
         .group_by(*WORKLOAD, maintain_order=True)
         .agg(
             kills=killed.sum().cast(pl.Int64),
-            kills_7d=(killed & (time > pl.col("window_end").fill_null(time.max()) - HORIZON)).sum().cast(pl.Int64),
+            kills_7d=(killed & RECENT).sum().cast(pl.Int64),
             last_kill=time.filter(killed).last(),
             detail=pl.col("detail").filter(release).last(),
             released=time.filter(release).last(),

@@ -104,3 +104,19 @@ def test_what_a_long_gap_hides_is_no_restart() -> None:
     assessed = assess(table)
     assert assessed.lives["ended"].to_list() == ["gap", "running"]
     assert assessed.events.is_empty()
+
+
+def test_kills_of_the_last_seven_days_are_counted_from_the_end_of_the_window() -> None:
+    """Of a workload and of each of its pods, one that is gone too; exactly seven days before is no longer recent."""
+    hours = {"api-0": range(14 * 24 + 1), "api-1": range(6 * 24)}
+    table = pl.concat(
+        pl.DataFrame({"time": [at(60 * hour) for hour in some], "pod": pod, "workload": "api", "rss_bytes": 100 * MI})
+        for pod, some in hours.items()
+    )
+    week = 7 * 24 * 60
+    kills = [("api-0", week - 100), ("api-0", week), ("api-0", week + 1 / 60), ("api-0", week + 90), ("api-1", 5000)]
+    events = pl.DataFrame([{"time": at(minute), "kind": "oom_kill", "pod": pod} for pod, minute in kills])
+    assessed = assess(Recording.from_frame(table, events=events))
+    said = ("kills", "kills_7d", "last_kill")
+    assert assessed.workloads.select(said).rows() == [(5, 2, at(week + 90))]
+    assert assessed.instances.sort("pod").select(said).rows() == [(4, 2, at(week + 90)), (1, 0, at(5000))]

@@ -34,8 +34,14 @@ def assessed(name: str) -> rm.Assessment:
 
 
 def compared_pairs() -> dict[str, list[str]]:
-    """What is said of each pair, and of each the other way round; of one where something is missing."""
+    """What is said of each pair, and of each the other way round; of one where something is missing; of a fleet."""
     told = {}
+    now = set(fleet.assessed().workloads["name"])
+    for at, name in enumerate(fleet.before().workloads["name"].sort()):
+        here = assessed(f"local-{at % 3 + 1}")
+        told[f"{name} here"] = rm.compare(here, fleet.before(), name).summary().splitlines()
+        if name in now and name.count("/") == 1:
+            told[f"{name} then"] = rm.compare(fleet.before(), fleet.assessed(), name).summary().splitlines()
     for number in (1, 2, 3):
         local, cluster = assessed(f"local-{number}"), assessed(f"cluster-{number}")
         told[f"{number} there"] = rm.compare(local, cluster).summary().splitlines()
