@@ -182,7 +182,17 @@ _OF_ECS: Final = "MemoryUtilized"
 
 
 #: What may happen where a document has something else than it should.
-_ODD: Final = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError, PolarsError)
+#: An error of msgspec is a ValueError from 0.21 on alone.
+_ODD: Final = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    msgspec.MsgspecError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    PolarsError,
+)
 
 
 class _Series(NamedTuple):
