@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from functools import lru_cache
 from itertools import islice
 from pathlib import PurePosixPath
@@ -282,10 +283,9 @@ def deep(cut: int) -> list[str]:
 
 
 def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
-    flat = pl.DataFrame({"row": rows, "frames": values.astype(np.uint32)})
+    # Rows that are known to be in order are cut out, not looked for.
+    flat = pl.DataFrame({"row": pl.Series(rows).set_sorted(), "frames": values.astype(np.uint32, copy=False)})
     lists = flat.group_by("row", maintain_order=True).agg("frames")
-    if lists.height == count:  # every row has a value
-        return lists["frames"]
     every = pl.DataFrame({"row": np.arange(count)}, schema={"row": pl.Int64()})
     joined = every.join(lists, on="row", how="left", maintain_order="left")["frames"]
     return joined.fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
@@ -293,16 +293,21 @@ def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
 
 def stacks_frame(frames: Iterable[Iterable[int]], amounts: Mapping[str, Sequence[Any]]) -> tuple[pl.DataFrame, int]:
     """Put stacks in a table, each with a number of its own."""
-    kept: list[Sequence[int]] = []
-    total = cut = 0
-    for every in frames:
-        room = min(_MOST_FRAMES, max(_MOST_ENTRIES - total, 1))
+    every, counts, cut = array("I"), [], 0
+    # Where all together are too many, each keeps what lies next to its allocation.
+    fair = _MOST_ENTRIES // max(1, *map(len, amounts.values()))
+    for numbers in frames:
+        room = min(_MOST_FRAMES, max(_MOST_ENTRIES - len(every), fair, 1))
         # A place of many inlined functions that stands in a stack again and again has no end.
-        numbers = list(islice(every, room + 1))
-        cut += len(numbers) > room
-        kept.append(numbers[:room])
-        total += len(kept[-1])
-    schema = {name: STACKS[name] for name in ("frames", *amounts)}
-    table = pl.DataFrame({"frames": kept, **amounts}, schema=schema)
-    table = table.with_columns(stack_id=pl.int_range(1, pl.len() + 1), suppressed=pl.lit(value=False))
+        kept = array("I", islice(numbers, room + 1))
+        cut += len(kept) > room
+        every += kept[:room]
+        counts.append(min(len(kept), room))
+    rows = np.repeat(np.arange(len(counts)), counts)
+    table = pl.DataFrame(amounts, schema={name: STACKS[name] for name in amounts})
+    table = table.with_columns(
+        as_lists(rows, np.frombuffer(every, np.uint32), len(counts)).alias("frames"),
+        stack_id=pl.int_range(1, pl.len() + 1),
+        suppressed=pl.lit(value=False),
+    )
     return conform(table, STACKS), cut

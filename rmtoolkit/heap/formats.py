@@ -6,11 +6,14 @@ import glob
 import math
 import os
 import re
+from array import array
 from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
+import msgspec
 import polars as pl
 
 from rmtoolkit._tables import conform
@@ -40,6 +43,27 @@ _AMOUNTS: Final = {
     "peak_blocks": "gbk",
     "peak_bytes": "gb",
 }
+_Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+
+
+_POINT: Final[list[Any]] = [("fs", list[_Natural]), *((name, _Natural, 0) for name in _AMOUNTS.values())]
+_Point: Final = msgspec.defstruct("_Point", _POINT)
+_amounts_of: Final = attrgetter(*_AMOUNTS.values())
+
+
+class _Document(msgspec.Struct, rename={"version": "dhatFileVersion"}):
+    """Points are decoded one by one: as objects of Python all of them would take many times their size."""
+
+    pps: list[msgspec.Raw]
+    ftbl: list[Any]
+    version: Any = None
+    mode: Any = None
+    cmd: Any = None
+    tu: Any = None
+    te: Any = None
+    tg: Any = None
+
+
 #: Seconds in the units of time that are times.
 _SECONDS: Final = {"µs": 1e-6, "μs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 _FRAME: Final = re.compile(
@@ -81,19 +105,22 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     """
     data, notes = _files.read_bytes(path, expected=DHAT_EXPECTED, costly=True)
     document = _document(data, path)
-    mode = document.get("mode")
-    if mode not in ("heap", "rust-heap"):
-        raise ReadError.at(path, found=f"mode {mode}", expected="a profile of the heap (mode heap or rust-heap)")
+    del data
+    if document.mode not in ("heap", "rust-heap"):
+        expected = "a profile of the heap (mode heap or rust-heap)"
+        raise ReadError.at(path, found=f"mode {document.mode}", expected=expected)
     table = FrameTable()
-    texts = document["ftbl"]
-    numbers = number_frames(texts, table)
-    points = [_point(point, numbers) for point in document["pps"]]
+    numbers = number_frames(document.ftbl, table)
+    decode = msgspec.json.Decoder(_Point).decode
+    points = [_point(point, numbers, decode) for point in document.pps]
+    # The file is no longer needed.
+    document.pps.clear()
     good = [point for point in points if point is not None]
     amounts = _columns(_AMOUNTS, [values for _, values in good])
     stacks, cut = stacks_frame([frames for frames, _ in good], amounts)
-    unit = _SECONDS.get(str(document.get("tu")))
-    ended, peaked = (_amount(document.get(name)) for name in ("te", "tg"))
-    command = document.get("cmd")
+    unit = _SECONDS.get(str(document.tu))
+    ended, peaked = _amount(document.te), _amount(document.tg)
+    command = document.cmd
     summary = replace(
         _summary("dhat", command if isinstance(command, str) else None, amounts),
         peak_bytes=sum(amounts["peak_bytes"]),
@@ -130,21 +157,17 @@ def _columns(names: Iterable[str], rows: Sequence[Sequence[Any]]) -> dict[str, l
     return {name: [row[place] for row in rows] for place, name in enumerate(names)}
 
 
-def _document(data: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
-    import msgspec  # noqa: PLC0415 - fast on large files
-
+def _document(data: bytes, path: str | os.PathLike[str]) -> _Document:
     try:
-        decoded = msgspec.json.decode(data)
+        document = msgspec.json.decode(data, type=_Document)
+    except msgspec.ValidationError as error:
+        raise ReadError.at(path, found=str(error).replace("`", ""), expected=DHAT_EXPECTED) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ReadError.at(
             path, found=str(error), expected="whole JSON", hint="DHAT writes its file when the program ends."
         ) from None
-    document: dict[str, Any] = decoded if isinstance(decoded, dict) else {}
-    if (version := document.get("dhatFileVersion")) != 2:
-        raise ReadError.at(path, found=f"dhatFileVersion {version}", expected=DHAT_EXPECTED)
-    for name in ("pps", "ftbl"):
-        if not isinstance(document.get(name), list):
-            raise ReadError.at(path, found=f"no list {name}", expected=DHAT_EXPECTED)
+    if document.version != 2:
+        raise ReadError.at(path, found=f"dhatFileVersion {document.version}", expected=DHAT_EXPECTED)
     return document
 
 
@@ -170,16 +193,15 @@ def parse_frame(text: str) -> tuple[str | None, str | None, int | None, str | No
     return None if name in ("???", "") else demangle(name), found["file"] or None, line, found["module"]
 
 
-def _point(point: object, numbers: list[int | None]) -> tuple[list[int], list[int]] | None:
-    if not isinstance(point, dict) or not isinstance(point.get("fs"), list):
+def _point(
+    point: msgspec.Raw, numbers: list[int | None], decode: Callable[[msgspec.Raw], Any]
+) -> tuple[array[int], tuple[int, ...]] | None:
+    try:
+        read = decode(point)
+        frames = array("I", [number for place in read.fs if (number := numbers[place]) is not None])
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
         return None
-    values = [_amount(point.get(name, 0)) for name in _AMOUNTS.values()]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values) or not all(
-        isinstance(place, int) and 0 <= place < len(numbers) for place in point["fs"]
-    ):
-        return None
-    return [number for place in point["fs"] if (number := numbers[place]) is not None], known
+    return frames, _amounts_of(read)
 
 
 def _amount(value: object) -> int | None:

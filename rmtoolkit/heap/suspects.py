@@ -28,6 +28,10 @@ _DERIVED: Final = (
     r"|^(?:clone|default|deserialize|\{.*)$"
 )
 
+#: More than any stack has frames; and so many stacks are looked at together.
+_MOST_PLACES: Final = 1 << 32
+_AT_ONCE: Final = 1 << 12
+
 _PLACE: Final = {"function": TEXT, "file": TEXT, "line": WHOLE, "origin": TEXT}
 GROUPS: Final = pl.Schema({"stack_id": pl.UInt32(), **_PLACE})
 
@@ -46,17 +50,20 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     frames = frames.with_columns(origin=pl.when(derived).then(pl.lit("dependency")).otherwise("origin"))
     ranks = {origin: rank for rank, origin in enumerate(_ORDER)}
     rank = pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int64)
-    exploded = (
-        heap.stacks.select("stack_id", frame_id="frames")
-        .explode("frame_id", empty_as_null=True)
-        .with_columns(place=pl.int_range(pl.len()))
-        .join(frames.select("frame_id", rank=rank), on="frame_id", how="left", maintain_order="left")
-    )
+    ranked = frames.select("frame_id", rank=rank)
     # Of Rust's own frames the outermost says most: the innermost is always the allocator.
-    nearness = pl.when(pl.col("rank") == ranks[STD]).then(-pl.col("place")).otherwise(pl.col("place"))
-    order = 2 * exploded.height * pl.col("rank") + nearness
-    best = exploded.group_by("stack_id").agg(pl.col("frame_id").get(order.arg_min()))
-    found = beside(beside(heap.stacks.select("stack_id"), best, "stack_id"), frames, "frame_id")
+    place = pl.int_range(pl.len())
+    order = 2 * _MOST_PLACES * pl.col("rank") + pl.when(pl.col("rank") == ranks[STD]).then(-place).otherwise(place)
+    listed = heap.stacks.select("stack_id", frame_id="frames")
+    best = [
+        listed.slice(begin, _AT_ONCE)
+        .explode("frame_id", empty_as_null=True)
+        .join(ranked, on="frame_id", how="left", maintain_order="left")
+        .group_by("stack_id")
+        .agg(pl.col("frame_id").get(order.arg_min()))
+        for begin in range(0, max(listed.height, 1), _AT_ONCE)
+    ]
+    found = beside(beside(listed.select("stack_id"), pl.concat(best), "stack_id"), frames, "frame_id")
     names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
     return conform(found.with_columns(pl.Series("function", names, dtype=TEXT)), GROUPS)
 
