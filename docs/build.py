@@ -1,7 +1,7 @@
 """Build the pages of docs/ into out/docs/html, offline: `make docs`.
 
 Written pages are the Markdown files here. Made at each build: sections of the README where a page asks for one, a page
-for each source from READERS, for each public name from its docstring, and for each notebook.
+for each source from its line in loaders/sources.toml, for each public name from its docstring, and for each notebook.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from sphinx.cmd.build import main as sphinx
 
 import rmtoolkit as rm
-from rmtoolkit.loaders import READERS, Form
+from rmtoolkit.loaders import OF_FORM, sources
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _GROUPS: Final = {
@@ -93,13 +93,14 @@ def _write(source: Path, folder: str, title: str, about: str, groups: dict[str, 
 
 def _sources() -> dict[str, dict[str, tuple[str, str]]]:
     pages = {}
-    for row in sorted((row for row in READERS if row.source), key=lambda row: [*Form].index(row.form)):
-        title = row.source.replace("`", "")
-        body = [f"# {title}", "", f"{row.how[0].upper()}{row.how[1:]}.", ""]
-        if row.reads and row.reads[1] in rm.__all__:
+    for form, source, how in sources():
+        title = source.replace("`", "")
+        body = [f"# {title}", "", f"{how[0].upper()}{how[1:]}.", ""]
+        reads = OF_FORM[form].reads if form in OF_FORM else None
+        if reads and reads[1] in rm.__all__:
             body += [
-                f"In Python `rm.read` finds out what a file is. Asked for by name: [rm.{row.reads[1]}]"
-                f"(../api/{row.reads[1]}.md).",
+                f"In Python `rm.read` finds out what a file is. Asked for by name: [rm.{reads[1]}]"
+                f"(../api/{reads[1]}.md).",
                 "",
             ]
         body += ["```", "$ rmtoolkit classify SOURCE", "$ rmtoolkit report SOURCE -o week.html", "```", ""]

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
 from rmtoolkit.schema import (
     ABSURD_BYTES,
     ANEW,
@@ -304,8 +304,8 @@ def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
 @cache
 def _aliases() -> dict[str, str]:
     """Give what the other names mean under which people bring the same columns."""
-    told: dict[str, list[str]] = texts("columns")
-    return {alias: name for name, some in told.items() for alias in some} | {
+    told: list[dict[str, list[str]]] = [texts("loaders/prometheus/metrics")["labels"], texts("columns")]
+    return {alias: name for one in told for name, some in one.items() for alias in some} | {
         name.removesuffix("_bytes"): name for name in BYTE_SIGNALS
     }
 
@@ -368,6 +368,7 @@ def plausible_unit(head: str, values: pl.Series) -> int:
     return fits[0] if fits else 1
 
 
+_UNIT_NAMES: Final = {1 << 10: "KiB", 1 << 20: "MiB", 1 << 30: "GiB"}
 #: A written time that names its zone, or a number.
 _ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: Columns that hold the same for a whole container, or change seldom; their changes become events.
@@ -441,6 +442,8 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         if not name or head == name or name in frame.columns:
             continue
         factor = plausible_unit(head, frame[head]) if unit is None and frame[head].dtype.is_numeric() else unit or 1
+        if unit is None and factor > 1:
+            warn(f"Column {quote(head)} does not say its unit: its values were read as {_UNIT_NAMES[factor]}.")
         frame = frame.with_columns(pl.col(head) * factor if factor > 1 else pl.col(head)).rename({head: name})
         of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
         notes.append(f"column {head!r} was read as {name!r}{of_units}")

@@ -49,6 +49,9 @@ def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+#: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.
+KUBELET_NAME: Final = r"^k8s_([^_]+)_([^_]+)_([^_]+)_[^_]+_\d+$"
+
 #: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as
 #: kube-state-metrics spells them, `label_example_com_owner`.
 _TEAM: Final = re.compile(r"(?:.*[/._-])?(owner|team)", re.IGNORECASE | re.DOTALL)

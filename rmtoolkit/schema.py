@@ -227,7 +227,10 @@ _NOTICEABLE_SHARE: Final = 0.01
 NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
-ANEW: Final = "rows that start anew in time with other values, as of another cluster: give each a file of its own"
+ANEW: Final = (
+    "rows that start anew in time with other values, as of another cluster or an hour that comes twice: "
+    "give each a file of its own, or say the time zone"
+)
 LOST_ROWS: Final = (NO_TIME, "rows of no known container", NO_TIMES, NO_PAIR, ANEW)
 
 

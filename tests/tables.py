@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from itertools import product
 from pathlib import Path
 from random import Random
@@ -16,7 +17,7 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit import _tables, _workloads
-from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning, quote
 from rmtoolkit.schema import CONTAINERS, SAMPLES
 from tests.analysis.curves import BEGIN, MI
 from tests.loaders.outcomes import digest
@@ -55,7 +56,10 @@ PODS: Final = (
 
 def _tried(made: Callable[..., Any], *given: Any, **more: Any) -> Any:
     try:
-        return made(*given, **more)
+        with warnings.catch_warnings():
+            # A unit that was guessed is a note of the report, too.
+            warnings.simplefilter("ignore", RmtoolkitWarning)
+            return made(*given, **more)
     except RmtoolkitError as error:
         return f"refused: {error}"
 

@@ -13,7 +13,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[1]
 _STEP: Final = re.compile(
-    r"^`(rmtoolkit/[^`]+)`, (?:(new)|before `([^`]+)`):\n\n```python\n(.*?)```$", re.MULTILINE | re.DOTALL
+    r"^`(rmtoolkit/[^`]+)`, (?:(new)|before `([^`]+)`):\n\n```(?:python|toml)\n(.*?)```$", re.MULTILINE | re.DOTALL
 )
 
 
@@ -50,9 +50,9 @@ def _run(home: Path, program: str) -> list[str]:
 
 
 def test_every_example_has_its_steps() -> None:
-    """Each fenced piece of Python in CONTRIBUTING is one of the seven steps that are followed here."""
+    """Each fenced piece of code in CONTRIBUTING is one of the eight steps that are followed here."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    assert len(_STEP.findall(text)) == text.count("```python") == 7
+    assert len(_STEP.findall(text)) == text.count("```python") + text.count("```toml") == 8
 
 
 def test_a_source_is_a_module_and_a_row(changed: Path) -> None:

@@ -19,7 +19,7 @@ from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, wa
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat
 from rmtoolkit.schema import Report
-from rmtoolkit.text import count
+from rmtoolkit.text import count, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -143,6 +143,12 @@ def _is_top(file: _File) -> bool:
     return is_table or csv_columns(file.text) is not None or failure(first) is not None
 
 
+def _is_json_rows(file: _File) -> bool:
+    from rmtoolkit.loaders.tables import is_json_rows  # noqa: PLC0415 - few files get so far
+
+    return is_json_rows(file.text)
+
+
 def _is_metrics(file: _File) -> bool:
     from rmtoolkit.loaders.prometheus._forms import is_other_json, is_samples  # noqa: PLC0415 - an answer does without
 
@@ -170,8 +176,6 @@ class Reader(NamedTuple):
     recognises: Callable[[_File], bool]
     #: Module and name of the function; None for what is no recording of its own.
     reads: tuple[str, str] | None
-    source: str
-    how: str  # how to get such a file, in Markdown
     #: Files of one folder explain each other: the owners of one file's pods, or a container's limit, stand in another.
     together: bool = False
     #: May stand behind more than the head of a file, as in the log of a program.
@@ -185,151 +189,68 @@ class Reader(NamedTuple):
 
 
 READERS: Final = (
-    Reader(
-        Form.SERVER,
-        lambda _: False,
-        ("loaders.prometheus.live", "read_url"),
-        "a live Prometheus, VictoriaMetrics, Thanos or Mimir",
-        'its address: `rm.Prometheus("http://…")`, or `http://…` in place of a file, see below',
-    ),
-    Reader(
-        Form.LAKE,
-        lambda file: is_lake(file.path),
-        ("lake", "read_lake"),
-        "a lake",
-        "`rmtoolkit pull --prometheus URL --last 7d -o lake` keeps one current; every command takes the folder, or `s3://…`",
-    ),
+    Reader(Form.SERVER, lambda _: False, ("loaders.prometheus.live", "read_url")),
+    Reader(Form.LAKE, lambda file: is_lake(file.path), ("lake", "read_lake")),
     Reader(
         Form.RECORDING,
         lambda file: file.is_parquet and "rmtoolkit.recording" in file.metadata,
         ("recording", "read_recording"),
-        "its own recordings, of this machine too",
-        '`recording.write("a.parquet")`; `rmtoolkit record --pid N`, `--cgroup PATH` or `-- COMMAND…`',
     ),
-    Reader(
-        Form.PARQUET,
-        lambda file: file.is_parquet,
-        ("loaders.tables", "read_table"),
-        "any table in Parquet, or a polars, lazy or pandas frame",
-        "a time and at least one memory column",
-    ),
-    Reader(
-        Form.HEAP,
-        lambda file: re.match(_HEAP, file.head) is not None,
-        None,
-        "heap profiles",
-        "`rm.read_heap`, or `--heap` beside a recording, see below",
-    ),
+    Reader(Form.PARQUET, lambda file: file.is_parquet, ("loaders.tables", "read_table")),
+    Reader(Form.HEAP, lambda file: re.match(_HEAP, file.head) is not None, None),
     Reader(
         Form.PROMETHEUS,
         lambda file: is_remote_read(file.head),
         ("loaders.prometheus.saved", "read_prometheus"),
-        "answers to a remote read",
-        "the body of an answer of `/api/v1/read` of type SAMPLES, saved as it is",
         together=True,
     ),
-    Reader(
-        Form.PROCFS,
-        _is_of_cgroup,
-        ("loaders.linux", "read_procfs"),
-        "files of a cgroup, version 1 or 2",
-        "copies of `memory.current`, `memory.max`, `memory.stat` and their like under their own names",
-        together=True,
-    ),
+    Reader(Form.PROCFS, _is_of_cgroup, ("loaders.linux", "read_procfs"), together=True),
     Reader(
         Form.KUBECTL,
         _has(_METRICS, b'Metrics|metrics.k8s.io|"kubectl"'),
         ("loaders.kubectl_top", "read_kubectl_top"),
-        "a cluster, through your own kubectl",
-        "`rmtoolkit record --kubectl -n shop -o week.jsonl`, see below; or "
-        "`kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods` now and then (JSON or YAML)",
         behind=_METRICS,
     ),
     Reader(
         Form.JEMALLOC,
         _has(_JEMALLOC, b"jemalloc|Allocated: "),
         ("loaders.allocators", "read_jemalloc_stats"),
-        "jemalloc",
-        "`malloc_stats_print` as text or JSON, mixed with other log lines, also inside container logs",
         behind=_JEMALLOC,
     ),
     Reader(
         Form.PROMETHEUS,
         _has(_PROMETHEUS, b'"resultType"|"status"|"metric"'),
         ("loaders.prometheus.saved", "read_prometheus"),
-        "saved answers of Prometheus, and of what answers like it",
-        "answers of `query_range`, `query` or VictoriaMetrics' `export`, saved as they are: one metric or several per "
-        "file, one file, a folder or a glob",
         together=True,
     ),
-    Reader(
-        Form.PROMETHEUS,
-        _is_metrics,
-        ("loaders.prometheus.saved", "read_prometheus"),
-        "metrics as text; JSON of Grafana, Datadog, CloudWatch",
-        "`curl …/metrics` of an exporter, once or in a loop with `date`; `/federate`; what `promtool query range`, "
-        "`query instant`, `tsdb dump` and `tsdb dump-openmetrics` print; the Inspector's JSON; answers of "
-        "`/api/v1/query` or `/api/v2/query/timeseries`; `aws cloudwatch get-metric-data` or `get-metric-statistics`",
-        together=True,
-    ),
+    Reader(Form.PROMETHEUS, _is_metrics, ("loaders.prometheus.saved", "read_prometheus"), together=True),
     Reader(
         Form.MALLOC,
         _has(_MALLOC, b"<malloc |uordblks|in use bytes|MALLOC: |heap stats: "),
         ("loaders.allocators", "read_malloc_info"),
-        "glibc, tcmalloc, mimalloc",
-        "what `malloc_info`, `mallinfo2` or `malloc_stats` print, or `MALLOCSTATS=1`, `MIMALLOC_SHOW_STATS=1`",
         behind=_MALLOC,
     ),
     Reader(
         Form.OBJECTS,
         lambda file: re.search(_OBJECTS, file.data) is not None and re.search(_LIVE, file.data) is not None,
         None,
-        "what `kubectl top` lacks: limits, owners, restarts, versions",
-        "`kubectl get pods,replicasets,nodes -A -o json > pods.json` (or `-o yaml`), once or from time to time, read "
-        "together with the log; with `limitranges,hpa,vpa` among them no patch fights these",
     ),
-    Reader(
-        Form.CSV,
-        lambda file: _files.head_of(file.text) is not None,
-        ("loaders.tables", "read_table"),
-        "any table in CSV",
-        "a first line with the names of a time and at least one memory column, or what Grafana, Datadog or CloudWatch "
-        "put there",
-    ),
-    Reader(
-        Form.KERNEL,
-        _has(_KERNEL, b"oom-kill:|Killed process "),
-        ("loaders.linux", "read_kernel"),
-        "the kernel's own words about OOM kills",
-        "`dmesg --time-format iso` or `journalctl -k -o short-iso` (or `-o json`), alone or beside what it explains",
-        behind=_KERNEL,
-    ),
+    Reader(Form.CSV, lambda file: _files.head_of(file.text) is not None, ("loaders.tables", "read_table")),
+    Reader(Form.KERNEL, _has(_KERNEL, b"oom-kill:|Killed process "), ("loaders.linux", "read_kernel"), behind=_KERNEL),
     Reader(
         Form.DOCKER,
         _has(_DOCKER, b'MEM USAGE|age"|_stats|"HostConfig"|"Actor"|"id"| container |B/|B /'),
         ("loaders.docker", "read_docker_stats"),
-        "Docker",
-        "`docker stats --no-stream --format json` in a loop or as a stream, answers of its API, `docker inspect`, "
-        "`docker events`",
         together=True,
     ),
     Reader(
         Form.PROCFS,
         _has(_PROCFS, b" kB|memory.|smaps_rollup|anon |rss |file "),
         ("loaders.linux", "read_procfs"),
-        "processes of Linux",
-        "copies of `/proc/N/smaps_rollup` and `/proc/N/status`, or a log of a loop that prints them",
         together=True,
     ),
-    Reader(
-        Form.KUBECTL,
-        _is_top,
-        ("loaders.kubectl_top", "read_kubectl_top"),
-        "`kubectl top pod`",
-        "the output of a loop with `date`, with or without `--containers`, `-A` or headers, also as CSV; or of "
-        "`kubectl get podmetrics`, with `-o custom-columns` too",
-        behind=_KUBECTL,
-    ),
+    Reader(Form.KUBECTL, _is_top, ("loaders.kubectl_top", "read_kubectl_top"), behind=_KUBECTL),
+    Reader(Form.CSV, _is_json_rows, ("loaders.tables", "read_table")),
 )
 
 #: The first row of each form that holds a recording of its own.
@@ -337,10 +258,9 @@ OF_FORM: Final = {row.form: row for row in sorted(READERS, key=lambda row: [*For
 UNDERSTOOD: Final = f"{', '.join(OF_FORM)}; files also packed with gzip or zstd"
 
 
-def sources_table() -> str:
-    """Print the table of sources of the README."""
-    rows = [f"| {row.source} | {row.how} |" for form in Form for row in READERS if row.form is form]
-    return "\n".join(["| source | how to get it |", "|---|---|", *rows])
+def sources() -> list[tuple[Form, str, str]]:
+    """List what can be read, and how to get it, in the order of the README."""
+    return [(form, source, how) for form in Form for source, how in texts("loaders/sources").get(form.name, ())]
 
 
 def recognise(path: Path) -> tuple[Form, str]:

@@ -12,6 +12,7 @@ import lzma
 import os
 import re
 import zlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.recording import Recording
+    from rmtoolkit.schema import Report
 
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -137,6 +139,19 @@ def warn_of_rest(paths: Sequence[object], *said: str) -> None:
     warn(f"{shown(paths)}: {'; '.join(said)}. The rest was read.")
 
 
+_CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
+_CUT_LETTER: Final = "the last character is cut off"
+
+
+def noted(report: Report, paths: Sequence[object], notes: Iterable[str]) -> Report:
+    """Put notes of files into a report, and warn of what is missing of them."""
+    cut = [note for note in dict.fromkeys(notes) if note in (_CUT_FILE, _CUT_LETTER)]
+    if cut:
+        warn(f"{shown(paths)}: {'; '.join(cut)}.")
+    rest = (note for note in dict.fromkeys(notes) if note not in cut)
+    return replace(report, partial=(*report.partial, *cut), warnings=(*report.warnings, *rest))
+
+
 def read_bytes(
     path: PathLike, *, expected: str, first: int | None = None, costly: bool = False
 ) -> tuple[bytes, tuple[str, ...]]:
@@ -169,7 +184,7 @@ def read_bytes(
                     whole.truncate(first)
                     break
         except DAMAGE:
-            notes = ("the packed file is cut off or damaged; what could be unpacked was read",)
+            notes = (_CUT_FILE,)
     # This takes what was written as it is, without a copy.
     data = whole.getvalue()
     if not data:
@@ -250,7 +265,7 @@ def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[s
     except UnicodeDecodeError as error:
         if encoding is not None or error.reason == "unexpected end of data":
             text = data.decode(encoding or "utf-8", "replace")
-            notes = ("the last character is cut off",)
+            notes = (_CUT_LETTER,)
         else:
             text = data.decode("latin-1")
             notes = ("not UTF-8; read as Latin-1",)
@@ -495,9 +510,14 @@ class Head(NamedTuple):
     lines: int = 1
 
 
+def without_preamble(text: str) -> str:
+    """Leave out what stands above a table: comments, and what a spreadsheet says of the sign between cells."""
+    return re.sub(r"\A[\ufeff\s]*+(?:(?:#[^\n]*+|sep=.)\n\s*+)*+", "", text)
+
+
 def head_of(text: str) -> Head | None:
     """Read the beginning of a text as the head of a table: names with a time among them, and rows that fit below."""
-    lines = re.sub(r"^\s*sep=.\n", "", text.lstrip("\ufeff \t\n")).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
+    lines = without_preamble(text).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
     for delimiter in DELIMITERS:
         try:
             rows = [

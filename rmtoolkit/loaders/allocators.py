@@ -13,7 +13,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import counted, mapping, read_text, unwrapped, warn_of_rest, whole_number
+from rmtoolkit.loaders._files import counted, mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
@@ -404,18 +404,18 @@ def _recording(
         name = name.with_suffix("")
     about |= {"workload": name.name} if inferred else {}
     samples = [{"container_id": 0, "time": time, **one.amounts} for time, one in zip(times, timed, strict=True)]
+    report = Report(
+        sources=(str(path),),
+        found=("restarts",) if all(one.age_ms is not None for one in timed) else (),
+        left_out=left_out,
+        partial=partial,
+        time_axis=axis,
+    )
     return normalise(
         pl.DataFrame([about], schema=CONTAINERS),
         pl.DataFrame(samples, schema=SAMPLES),
         _starts([(time, one.age_ms) for time, one in zip(times, timed, strict=True) if one.age_ms is not None]),
-        Report(
-            sources=(str(path),),
-            found=("restarts",) if all(one.age_ms is not None for one in timed) else (),
-            left_out=left_out,
-            partial=partial,
-            warnings=text.notes,
-            time_axis=axis,
-        ),
+        noted(report, [path], text.notes),
     )
 
 

@@ -385,17 +385,19 @@ class Identities:
         if workload_pattern is not None:
             owner = _workloads.infer(pl.col("name"), workload_pattern).struct.field("workload")
         guesses = names.to_frame().select(owner).to_series()
-        for key, (labels, name, guess) in enumerate(zip(self._known, names, guesses, strict=True)):
-            service = labels.service or guess
+        by_kubelet = names.str.extract_groups(_workloads.KUBELET_NAME).struct.unnest().rows()
+        for key, (labels, name, guess, told) in enumerate(zip(self._known, names, guesses, by_kubelet, strict=True)):
+            container, pod, namespace = told
+            service = labels.service or (None if pod else guess)
             yield {
                 "container_id": key,
-                "namespace": labels.namespace,
+                "namespace": labels.namespace or namespace,
                 "workload": service,
                 "workload_kind": labels.kind,
                 "workload_inferred": labels.service is None,
-                "pod": name,
+                "pod": pod or name,
                 "pod_uid": labels.id,
-                "container": service,
+                "container": container or service,
                 "version": labels.version,
                 "source": "docker stats",
             }
@@ -514,6 +516,7 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
 _IDLE: Final = "rows of containers that did not run"
 _NO_ROWS: Final = "lines that are no rows"
+_PAUSE: Final = "rows of pause containers"
 #: The command line draws a new table every half second.
 _DRAWN_EVERY: Final = "500ms"
 
@@ -683,6 +686,8 @@ def _parted_by_file(measured: list[Measured]) -> None:
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
     _parted_by_file(found.measured)
     identities = Identities()
+    measured = [one for one in found.measured if not (one.labels.name or "").startswith("k8s_POD_")]
+    found.left_out[_PAUSE], found.measured = len(found.measured) - len(measured), measured
     # Those that say most first: of what was measured, what is exact.
     found.measured.sort(key=lambda one: one.quantum_bytes is not None)
     said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]
@@ -737,11 +742,13 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         found=tuple(kind for kind, there in kinds.items() if there),
         missing=tuple(what for what, lacking in lacks.items() if lacking),
         left_out=+found.left_out,
-        warnings=tuple(dict.fromkeys(found.notes)),
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
     recording = normalise(
-        pl.DataFrame(containers, schema=CONTAINERS), kept, pl.DataFrame(events, schema=EVENTS, orient="row"), report
+        pl.DataFrame(containers, schema=CONTAINERS),
+        kept,
+        pl.DataFrame(events, schema=EVENTS, orient="row"),
+        _files.noted(report, paths, found.notes),
     )
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {_files.counted(other, _NO_ROWS)}")

@@ -109,7 +109,7 @@ def put_together(
         missing=(WITHOUT_OBJECTS,),
         left_out=+left_out,
         partial=tuple(partial),
-        warnings=(*notes, *log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
+        warnings=(*log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
         time_axis=axis,
     )
     lost = ", ".join(
@@ -122,6 +122,7 @@ def put_together(
     complaints = [*([f"left out {lost}"] if lost else []), *partial]
     if complaints:
         _files.warn_of_rest([asked.path], *complaints)
+    report = _files.noted(report, [asked.path], notes)
     recording = normalise(containers, samples, _gaps(rows, failures), report, workload_pattern=workload_pattern)
     return joined(recording, log.objects)
 

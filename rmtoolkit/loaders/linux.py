@@ -17,7 +17,7 @@ import polars as pl
 from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import PathLike, counted, read_each, read_text, whole_number
+from rmtoolkit.loaders._files import PathLike, counted, noted, read_each, read_text, whole_number
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
@@ -370,17 +370,17 @@ def read_procfs(
         containers.append({"container_id": key, **_about(home, [block for _, block in told]), **known})
     if not samples:
         raise ReadError.at(paths[0], found="no amount of memory", expected=_EXPECTED)
+    report = Report(
+        sources=tuple(map(str, paths)),
+        found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
+        left_out=+found.left_out,
+        time_axis="; ".join(dict.fromkeys(found.axes)),
+    )
     recording = normalise(
         pl.DataFrame(containers, schema=CONTAINERS),
         pl.DataFrame(samples, schema=SAMPLES),
         pl.DataFrame(events, schema=EVENTS, orient="row"),
-        Report(
-            sources=tuple(map(str, paths)),
-            found=("limits",) if any(entry["limit_known"] for entry in containers) else (),
-            left_out=+found.left_out,
-            warnings=tuple(dict.fromkeys(found.notes)),
-            time_axis="; ".join(dict.fromkeys(found.axes)),
-        ),
+        noted(report, paths, found.notes),
     )
     if other := found.left_out[_OTHER]:
         warn(f"{paths[0].name!r}: left out {counted(other, _OTHER)}.")
@@ -598,8 +598,9 @@ def read_kernel(
     left_out = +left_out
     if left_out:
         warn(f"{quote_path(path)}: left out {', '.join(counted(lost, why) for why, lost in left_out.items())}.")
-    report = Report((str(path),), found=("OOM kills of the kernel",), left_out=left_out, warnings=notes, time_axis=axis)
-    return normalise(rows, rows, pl.DataFrame(events, schema=EVENTS, orient="row"), report)
+    report = Report((str(path),), found=("OOM kills of the kernel",), left_out=left_out, time_axis=axis)
+    told = pl.DataFrame(events, schema=EVENTS, orient="row")
+    return normalise(rows, rows, told, noted(report, [path], notes))
 
 
 def _kills(text: str) -> Iterator[_Kill]:

@@ -22,7 +22,7 @@ from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, SIGNALS, TIME, Report
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
 
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 
 _EXPECTED: Final = "a table with a time and a memory column"
+#: Rows of JSON with more names, or names inside more others, are no table.
+_MOST_NAMES, _DEEPEST = 1000, 8
+#: What holds the amounts of memory in a line of a log: `fields` is what the crate tracing writes.
+_HOLDERS: Final = ("fields", "mem", "memory")
 _COUNTS: Final = ("restarts_total", "oom_kills_total", *(name for name in SIGNALS if not name.endswith("_bytes")))
 #: An amount as programs write it: a number with any signs between its digits, and perhaps a unit.
 _AMOUNT: Final = r"^([-+]?\d[\d.,'\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)$"
@@ -79,7 +83,7 @@ def read_table(
     except (pl.exceptions.PolarsError, ValueError) as error:
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise ReadError.at(path, found=first, expected=_EXPECTED) from error
-    extra = Report(left_out=left_out, warnings=notes, time_axis=recording.report.time_axis)
+    extra = _files.noted(Report(left_out=left_out, time_axis=recording.report.time_axis), [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
     check_samples(recording, quote_path(path))
     if recording.samples.is_empty():
@@ -92,8 +96,9 @@ _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels=
 
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
-    # Spreadsheets, and Grafana for them, say in a line of its own what separates the cells.
-    text = re.sub(r"^\s*sep=.\n", "", text).lstrip()
+    text = _files.without_preamble(text)
+    if is_json_rows(text):
+        return _json_rows(text, path)
     found = _files.head_of(text)
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
@@ -109,6 +114,40 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         truncate_ragged_lines=True,
     ).with_columns(pl.all().str.strip_chars())
     return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
+
+
+def is_json_rows(text: str) -> bool:
+    """Tell rows of JSON by one of them that names a time and an amount of memory."""
+    return text.lstrip()[:1] in ("[", "{") and any(map(_is_row, _rows(text)))
+
+
+def _is_row(row: dict[str, str]) -> bool:
+    names = {meaning[0] for name in row if (meaning := column_of(name))}
+    return "time" in names and not names.isdisjoint(BYTE_SIGNALS)
+
+
+def _rows(text: str) -> Iterator[dict[str, str]]:
+    from rmtoolkit.loaders.kubernetes import parts  # noqa: PLC0415 - few tables are such
+
+    return (dict(_flat(part.content)) for part in parts(text))
+
+
+def _json_rows(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
+    rows = list(filter(_is_row, _rows(text)))
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if len(names) > _MOST_NAMES:
+        raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
+    return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
+
+
+def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Give the names and texts of a row; what is inside something else has the names of both."""
+    if isinstance(node, dict) and depth < _DEEPEST:
+        for inner, value in node.items():
+            bare = not name or (inner in BYTE_SIGNALS and name in _HOLDERS)
+            yield from _flat(value, inner if bare else f"{name}.{inner}", depth + 1)
+    elif name and node is not None and not isinstance(node, (dict, list)):
+        yield name, str(node)
 
 
 def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
@@ -218,7 +257,7 @@ def _of_series(table: pl.DataFrame) -> Heads:
             labels, factor = of_cloudwatch(label + again, unit or None)
             if is_known(labels["__name__"], {}):
                 found[head] = labels, factor
-    by_row = [head for head in table.columns if head.lower() == "value"]
+    by_row = [head for head in table.columns if head.lower() in ("value", "_value")]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
         found[by_row[0]] = {}, 1
     return found
@@ -232,7 +271,7 @@ def _of_head(text: str) -> dict[str, str] | None:
 
 
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
-_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query")
+_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field")
 
 
 def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
@@ -287,5 +326,5 @@ def _read_series(table: pl.DataFrame, series: Heads, asked: Asked, notes: tuple[
         said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
     recording = read_series(columns, path, Meant.checked(*told))
-    extra = Report(left_out={"values that are no numbers": lost} if lost else {}, warnings=notes)
+    extra = _files.noted(Report(left_out={"values that are no numbers": lost} if lost else {}), [path], notes)
     return replace(recording, report=recording.report.joined(extra))

@@ -15,7 +15,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit import cli
-from rmtoolkit.loaders import READERS
+from rmtoolkit.loaders import sources
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -72,8 +72,8 @@ def test_every_link_leads_somewhere_and_nothing_is_fetched(site: Path) -> None:
 
 
 def test_every_source_and_public_name_has_a_page(site: Path) -> None:
-    """Sources come from READERS, names from `rm.__all__`, with their examples."""
-    assert len(list((site / "sources").glob("*.html"))) == len([row for row in READERS if row.source]) + 1
+    """Sources come from their list, names from `rm.__all__`, with their examples."""
+    assert len(list((site / "sources").glob("*.html"))) == len(sources()) + 1
     assert {path.stem for path in (site / "api").glob("*.html")} == {*rm.__all__, "index"}
     assert "&gt;&gt;&gt; " in (site / "api" / "classify.html").read_text("utf-8")
 

@@ -89,7 +89,7 @@ def test_what_a_server_has_is_found_by_two_looks() -> None:
         assert leg.counts == dict.fromkeys(leg.listed, 0) | {leg.listed[0]: 2}
     assert others[1].matchers == docker.matchers
     for count, named in ((500, 1), (501, 0)):
-        told = told._replace(lone={f"p{at}" for at in range(count)})
+        told = told._replace(lone={f"payments-worker-{at:04}" for at in range(count)})
         assert len(_discover._found(legs, told, {})[1].matchers) == named
     without = _discover._found(legs, told._replace(lone=set()), {})
     assert [leg.family for leg in without] == ["cgroup", _discover.CORE_FAMILY, _discover.CORE_FAMILY]

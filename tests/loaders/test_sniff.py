@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders import READERS, Form, _File, recognise, sources_table
+from rmtoolkit.loaders import READERS, Form, _File, recognise, sources
 from tests.loaders.outcomes import Outcomes
 
 DATA: Final = Path(__file__).parents[1] / "data"
@@ -521,12 +521,13 @@ def test_when_nothing_is_left_the_error_says_why(tmp_path: Path, value: str, rea
         rm.read(tmp_path / "a.json")
 
 
-def test_the_table_of_the_readme_is_the_table_of_readers() -> None:
-    """What the README says can be read is what `rm.read` tries, printed anew when a row changes."""
+def test_the_table_of_the_readme_is_the_list_of_sources() -> None:
+    """What the README says can be read is what `rm.read` tries, printed anew when the list changes."""
+    rows = [f"| {source} | {how} |" for _, source, how in sources()]
+    assert {row.form for row in READERS} == {form for form, *_ in sources()}
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert (
-        readme.partition("<!-- sources: ")[2].partition("-->")[2].partition("<!-- /sources")[0].strip()
-        == sources_table()
+    assert readme.partition("<!-- sources: ")[2].partition("-->")[2].partition("<!-- /sources")[0].strip() == "\n".join(
+        ["| source | how to get it |", "|---|---|", *rows]
     )
 
 

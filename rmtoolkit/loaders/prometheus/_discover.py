@@ -33,40 +33,19 @@ _OWNER_CHARACTERS: Final = 45
 #: VictoriaMetrics takes queries of 16,384 characters: so much of one may be terms, or names of pods or targets in it.
 _LONGEST, _LONGEST_LIST = 15_000, 10_000
 
-#: How the metrics of cAdvisor and of the kubelet begin, and what rules make of them.
-_USUAL: Final = (
-    *("container_memory_", "container_swap_", "container_pressure_memory_", "container_threads"),
-    *("container_file_descriptors", "container_start_time_"),
-    *("container_oom_", "container_spec_memory_limit_", "pod_memory_", "pod_swap_"),
-    "node_namespace_pod_container:container_memory_",
-)
-
 
 class _Style(NamedTuple):
-    """How labels are called: as usual, renamed by a scrape without honor_labels, before Kubernetes 1.16, by others."""
+    """How an exporter calls the labels of a container, and how the names of its metrics begin."""
 
     namespace: str
     pod: str
     container: str
-    names: tuple[str, ...] = _USUAL  # how its metrics begin
+    names: list[str]
 
 
-_STYLES: Final = (
-    _Style("namespace", "pod", "container"),
-    _Style("exported_namespace", "exported_pod", "exported_container"),
-    _Style("namespace", "pod_name", "container_name"),
-    _Style("k8s_namespace_name", "k8s_pod_name", "k8s_container_name", ("container_memory_", "k8s_container_")),
-    _Style("namespace_name", "pod_name", "container_name", ("kubernetes_io:container_",)),
-    _Style("kubernetes_namespace", "kubernetes_pod_name", "kubernetes_container_name", ("container_memory_",)),
-    _Style("namespace", "alloc_id", "task", ("nomad_client_allocs_memory_", "nomad_client_allocs_oom_")),
-)
+_STYLES: Final = [_Style(**{**_metrics.TOLD["usual"], **one}) for one in _metrics.TOLD["styles"]]
 #: Of these one tells how often its family is scraped.
-_TELLTALES: Final = {
-    "cgroup": "container_memory_working_set_bytes",
-    "kube": "kube_pod_container_info",
-    "owner": "kube_replicaset_owner",
-    "app": "process_resident_memory_bytes",
-}
+_TELLTALES: Final = _metrics.TOLD["telltales"]
 
 #: What an exporter, or a collector, says of other pods than its own.
 _SAID: Final = (_STYLES[1], _STYLES[3])
@@ -215,15 +194,16 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
     app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), _metrics.PATTERN_NAMES]))
     memory = _fetch.Matcher("resource", "=~", "memory|")
     told = {identity: label for label, identity in labels.items()}
-    own = _Style(told.get("namespace", "namespace"), told.get("pod", "pod"), told.get("container", "container"))
-    for number, style in enumerate(dict.fromkeys((*_STYLES, own))):
+    namespace, pod, container = (told.get(name, name) for name in ("namespace", "pod", "container"))
+    own = _Style(namespace, pod, container, _STYLES[0].names)
+    for number, style in enumerate([*_STYLES, *([own] if own not in _STYLES else [])]):
         conditions = tuple(_conditions(wanted, style))
         inside = [_fetch.Matcher(style.container, "!=", ""), _fetch.Matcher(style.container, "!=", "POD")]
         # Without conditions the first style finds what has its labels too: nothing is asked for twice.
         is_foreign = number >= _FOREIGN
         usual = _without(_STYLES[0].container) if is_foreign and not conditions else ()
         more = () if is_foreign else tuple(name for name in cgroup if name in overrides)
-        mine = tuple(name for name in cgroup if name.startswith(style.names) or name in more)
+        mine = tuple(name for name in cgroup if name.startswith(tuple(style.names)) or name in more)
         # Short, since a server takes a query of some length only.
         begun = "|".join([*(f"{name}.*" for name in style.names), *map(_fetch.exactly, more)])
         names = _fetch.Matcher("__name__", "=~", begun)

@@ -27,7 +27,7 @@ class Meaning(Struct, frozen=True):
     rank: int = 0
 
 
-_TOLD: Final = texts("loaders/prometheus/metrics")
+TOLD: Final = texts("loaders/prometheus/metrics")
 
 
 def _family(name: str) -> str:
@@ -39,7 +39,7 @@ def _family(name: str) -> str:
 #: The same by name; what is said of containers is said of init containers as well.
 KNOWN: Final = {
     each: Meaning(role, _family(name), rank)
-    for role, names in _TOLD["names"].items()
+    for role, names in TOLD["names"].items()
     for rank, name in enumerate(names)
     for each in dict.fromkeys((name, name.replace("kube_pod_container_", "kube_pod_init_container_", 1)))
     if each == name or name.startswith("kube_pod_container_")
@@ -51,7 +51,7 @@ _CPU_LIMIT: Final = Meaning("quota_cores", "kube")
 #: Where a rule or a relabelling dropped that label, the unit tells as much.
 _RESOURCES: Final = {"byte": "memory", "core": "cpu", "integer": "other"}
 
-MEANT: Final[Mapping[str, Mapping[str, str]]] = _TOLD["meant"]
+MEANT: Final[Mapping[str, Mapping[str, str]]] = TOLD["meant"]
 
 #: Facts about a pod or its owner, not about one of its containers.
 POD_ROLES: Final = ("pod_owner", "pod_info", "pod_start_seconds", "pod_reason", "pod_workload", "pod_labels", "target")
@@ -64,7 +64,7 @@ _LEVELS: Final = {
 CORE_ROLES: Final = ("quota_cores", "quota_microseconds", "period_microseconds", *NODE_ROLES)
 
 #: Facts of a container from which events and columns come.
-FACTS: Final = tuple(role for role in _TOLD["names"] if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES, *NODE_ROLES))
+FACTS: Final = tuple(role for role in TOLD["names"] if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES, *NODE_ROLES))
 
 #: What `metrics=` may say that a metric means.
 NAMEABLE: Final = (
@@ -223,7 +223,7 @@ NESTED: Final = "series of cgroups inside those of containers, which count them"
 NO_CONTAINER: Final = "series of nodes, slices and other cgroups that are no container"
 _SHOWN_NAMES: Final = 8
 
-LABELS: Final[Mapping[str, Sequence[str]]] = _TOLD["labels"]
+LABELS: Final[Mapping[str, Sequence[str]]] = TOLD["labels"]
 #: These are said by an exporter of another pod.
 _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
@@ -334,6 +334,10 @@ def _identified(
     is_podman = pl.col("name").str.starts_with("podman_")
     named = pl.col("docker").drop_nulls().first().over("id")
     table = table.with_columns(docker=pl.when(is_podman).then(pl.coalesce("docker", named, "id")).otherwise("docker"))
+    table = table.with_columns(
+        pl.coalesce(name, pl.col("docker").str.extract(_workloads.KUBELET_NAME, at)).alias(name)
+        for at, name in enumerate(("container", "pod", "namespace"), 1)
+    )
     alone = pl.col("pod").is_null() | is_podman
     is_docker = cgroup & alone & pl.col("container").is_null() & pl.col("docker").is_not_null()
     has_no_pod = pl.col("pod").is_null() & pl.col("container").is_null()
