@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rmtoolkit.analysis.records import HeapReading, Level, Life, Reading
 
@@ -508,13 +507,13 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     # Whether the running version was seen too shortly to judge.
     short = _longest(current) < th.SHORT * _longest(usable)
     pool = _combine(current)
-    _unmask(pool, current)
+    _unmask(pool, current, usable)
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
     _set_moves(pool, current, older)
     before = _combine(older)
-    _unmask(before, older)
+    _unmask(before, older, older)
     if (
         short
         and len({opinion.life.version for opinion in older if opinion.growing > th.HARDLY_GROWS}) > 1
@@ -644,18 +643,20 @@ def _ends_in_jump(opinion: Opinion) -> bool:
     return row.top > th.JUMP_RATIO * row.middle_level and row.middle_level < th.JUMP_RATIO * row.early_level
 
 
-def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
+def _rises(one: Opinion) -> bool:
+    row = one.reading
+    rises = row is not None and row.mean_rise > 0 and row.growth_per_day > 0
+    return rises and one.growing + one.unresolved > th.LIKELY
+
+
+def _unmask(pool: Pool, opinions: Sequence[Opinion], versions: Sequence[Opinion]) -> None:
     """See a leak that restarts keep hiding: the same growth in every life, ended by kills."""
-    rising = [
-        (one, row)
-        for one in opinions
-        if (row := one.reading) is not None and one.growing + one.unresolved > th.LIKELY
-        if row.mean_rise > 0 and row.growth_per_day > 0
-    ]
+    rising = [(one, row) for one in opinions if (row := one.reading) is not None and _rises(one)]
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
-    pool.carried = _carried(opinions, {id(one) for one, _ in rising})
+    # Where only releases ended what rose, they tell.
+    pool.carried = _carried(versions) if (carried := _carried(opinions)) is None else carried
     if pool.carried:
         # What a new process begins with was not leaked by the one before it: the data grow.
         _hold(pool, th.LIKELY)
@@ -679,24 +680,31 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.bounded, pool.unresolved = pool.bounded * scale, pool.unresolved * scale
 
 
-def _carried(opinions: Sequence[Opinion], rising: Container[int]) -> bool | None:
+def _carried(opinions: Sequence[Opinion]) -> bool | None:
     """Whether each rise was still there when the next process had begun; None where no long life that rose ended."""
-    longest = _longest(opinions)
+    shortest = th.SHORT * _longest(opinions)
     steps = [
-        (one.life.ended, one.reading, later.reading)
-        for one, later in pairwise(opinions)
-        if id(one) in rising and one.life.seconds >= th.SHORT * longest
+        (one, later)
+        for one in opinions
+        if _rises(one) and one.life.seconds >= shortest and (later := _next(one, opinions)) is not None
     ]
-    if not steps:
-        return None
-    return all(
-        ended not in (Ending.GAP, Ending.RUNNING)
-        and row is not None
-        and new is not None
-        # A short life must hold what it began with.
-        and min(new.begun, new.end_level) > (row.begun + row.end_level) / 2
-        for ended, row, new in steps
-    )
+    return all(_begins_high(one, later) for one, later in steps) if steps else None
+
+
+def _next(one: Opinion, opinions: Sequence[Opinion]) -> Opinion | None:
+    """Find the first process that began after most of a life; pods of a release may start before the old ones end."""
+    after = one.life.end - th.SHORT * (one.life.end - one.life.start)
+    later = [other for other in opinions if other is not one and other.life.start >= after]
+    return min(later, key=lambda other: other.life.start, default=None)
+
+
+def _begins_high(one: Opinion, later: Opinion) -> bool:
+    row, new = one.reading, later.reading
+    if row is None or new is None:
+        return False
+    same = later.life.container_id == one.life.container_id and one.life.ended in (Ending.GAP, Ending.RUNNING)
+    # A short life must hold what it began with.
+    return not same and min(new.begun, new.end_level) > (row.begun + row.end_level) / 2
 
 
 def _hold(pool: Pool, most: float) -> None:
@@ -780,6 +788,10 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     lives = [one for pool in pools for one in pool.opinions if one.reading is not None and one.life.seconds >= shortest]
     if not lives:
         return answer, growing, judged
+    # A release brings new pods: they tell of those before them what restarts tell of a process.
+    if _carried(lives) if answer.carried is None else answer.carried:
+        answer = replace(answer)
+        _hold(answer, th.LIKELY)
     begun = [one.life.start.timestamp() for one in lives]
     # Lives that all rise, together or one after the other, have seen one rise between them, not several.
     at_once = max(begun) - min(begun) < shortest
@@ -864,8 +876,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             moved_threads=None,
         )
         followed = [pool.carried for pool in running if pool.carried is not None]
-        if followed and all(followed) and not answer.masked:
-            _hold(answer, th.LIKELY)
+        answer.carried = all(followed) if followed else None
     if older:
         now, then = running, older
     if then:

@@ -97,7 +97,7 @@ def verdict_row(
             limit_known=about.limit_known,
             lasts=lasts,
         )
-        ahead = _ahead(main, growth, goes_on, lasts, sum(life.hours for life in lives))
+        ahead = _ahead(main, growth, goes_on, lasts)
         line = line_of(about.container_id, main, growth, outlook, goes_on)
     counts = [block.counts[container] for container in containers if container in block.counts]
     samples = sum(seen or 0 for seen, _ in counts)
@@ -566,9 +566,7 @@ def _begun(opinion: Opinion, growth: Growth) -> float:
     return min(max(whole.begun - beside, 0.0), growth.level_bytes)
 
 
-def _ahead(
-    opinion: Opinion, growth: Growth | None, goes_on: float, lasts: records.Exposure, watched_hours: float
-) -> records.Ahead:
+def _ahead(opinion: Opinion, growth: Growth | None, goes_on: float, lasts: records.Exposure) -> records.Ahead:
     """Give what the chance of an OOM kill at any limit is worked out from."""
     line: dict[str, float] = {}
     if growth is not None:
@@ -585,7 +583,6 @@ def _ahead(
         age_hours=lasts.age_hours,
         longest_hours=lasts.longest_hours,
         endings=lasts.ended,
-        watched_hours=watched_hours,
     )
 
 

@@ -188,7 +188,6 @@ class Ahead(Struct, frozen=True):
     age_hours: float | None = None
     longest_hours: float | None = None
     endings: int | None = None
-    watched_hours: float | None = None
 
 
 class VerdictRow(Struct, kw_only=True):

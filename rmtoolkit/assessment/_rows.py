@@ -567,9 +567,11 @@ def _of_limit(row: Row, action: Action) -> Advice:
         return Advice.of("wait_for_history", until=until, when=text.moment(until), left=left, what=what)
     old, new = row["limit_bytes"], row["advised_limit_bytes"]
     change = f" from {text.configured(old)}" if old is not None else ""
-    before = row["oom_probability_7d"]
-    instead = f" instead of {text.chance(before)}" if before is not None and old is not None else ""
+    before = None if old is None else row["oom_probability_7d"]
     chance = row["advised_oom_probability"]
+    instead = "" if before is None else f" instead of {text.chance(before)}"
+    if before is not None and text.chance(before) == text.chance(chance):
+        instead = ", as now"
     return Advice(
         f"{_VERBS[action]} the limit{change} to {text.configured(new)}",
         setting=f"resources.limits.memory: {quantity(new)}",

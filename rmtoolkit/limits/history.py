@@ -569,22 +569,21 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     else:
         busy = busy.with_columns(busy_bytes=pl.lit(None, dtype=pl.Int64))
     past = describe(block_peaks(used), busy.select("workload_row", "history_seconds"))
-    whole = about
     highest = (
         _tops(whole_past if made_of is None else footprint(recording, allocator=True), recording)
         .group_by("workload_row", maintain_order=True)
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
     for frame in (highest, past.drop("peak_bytes"), pods, busy, _kills(recording), since, _running(recording)):
-        whole = whole.join(frame, on="workload_row", how="left", maintain_order="left")
+        about = about.join(frame, on="workload_row", how="left", maintain_order="left")
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
-    whole = whole.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
+    about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
 
     def passed_since(time: str) -> pl.Expr:
         return (pl.col("window_end") - pl.col(time)).dt.total_milliseconds() / 1000
 
-    return whole.with_columns(
+    return about.with_columns(
         pl.col("kills", "kills_now").fill_null(0),
         pods_now=pl.col("pods_now").fill_null(0),
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.

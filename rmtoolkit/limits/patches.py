@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 from msgspec import Struct
@@ -65,6 +65,15 @@ class Resources(Struct, frozen=True):
     obstacle: str | None = None
 
 
+_TAKEN: Final = {name: name for name in ("cluster", "namespace", "workload", "container", "qos_now", "qos_then")} | {
+    "kind": "workload_kind",
+    "limit_bytes": "advised_limit_bytes",
+    "request_bytes": "advised_request_bytes",
+    "reason": "limit_reason",
+    "obstacle": "limit_obstacle",
+}
+
+
 def changes(workloads: pl.DataFrame) -> list[Resources]:
     """Take from the workloads of an Assessment those whose one action is another limit: what stays needs no patch."""
     changed = workloads.filter(pl.col("advised_limit_bytes").is_not_null(), pl.col("action").is_in(OF_LIMITS))
@@ -74,22 +83,8 @@ def changes(workloads: pl.DataFrame) -> list[Resources]:
         basis = row.get("advised_basis")
         # So many hours of data, where nothing else is named.
         rests_on = bases.get(basis, (basis or "").rpartition(", ")[2]) if row.get("provisional") else None
-        found.append(
-            Resources(
-                row.get("cluster"),
-                row["namespace"],
-                row["workload"],
-                row["container"],
-                row["workload_kind"],
-                row["advised_limit_bytes"],
-                row["advised_request_bytes"],
-                row.get("limit_reason"),
-                row.get("qos_now"),
-                row.get("qos_then"),
-                rests_on,
-                row.get("limit_obstacle"),
-            )
-        )
+        told: dict[str, Any] = {to: row.get(name) for to, name in _TAKEN.items()}
+        found.append(Resources(**told, provisional=rests_on))
     return found
 
 

@@ -14,7 +14,7 @@ from rmtoolkit.analysis.records import columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, WORKLOAD, Action, Cause, Pattern, Verdict
-from rmtoolkit.text import MI, first, hours, hours_range, moment, say
+from rmtoolkit.text import MI, first, hours, hours_range, moment, say, share
 from rmtoolkit.text import chance as chance_words
 
 if TYPE_CHECKING:
@@ -71,12 +71,18 @@ class _Case(NamedTuple):
         return risk.at_least(self.need)
 
     @property
-    def climb_a_month(self) -> float:
+    def climbs(self) -> float:
+        """By what share peaks rise in a month."""
         return math.pow(_week_on_week(self.need), 30 / 7) - 1
 
     @property
-    def growth_a_month(self) -> float:
-        return 30 * (self.need.growth_bytes_per_day or 0.0) / max(self.need.need_bytes or 0, 1)
+    def climb(self) -> str:
+        return _pace(self.climbs, math.pow(_week_on_week(self.need), 1 / 7) - 1)
+
+    @property
+    def growth(self) -> str:
+        a_day = (self.need.growth_bytes_per_day or 0.0) / max(self.need.need_bytes or 0, 1)
+        return _pace(30 * a_day, a_day)
 
     @property
     def bought(self) -> str:
@@ -132,6 +138,7 @@ def reason(case: _Case) -> str:
         week = case.week_limit or limit
         guess = first(first_guess=few, short=moved and week < limit)
         above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
+        asked = need.request_bytes or 0
         full, flat = _fills_node(need, limit), need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE
         names = [
             first(unseen=unseen, peak=known, need=need.need_bytes is not None),
@@ -142,7 +149,7 @@ def reason(case: _Case) -> str:
                 swapped=told and needed > peak,
                 page_cache=told and peak > _APART * needed,
             ),
-            first(startup=known and settled is not None and startup > 1.1 * settled and startup >= 0.95 * peak),
+            first(startup=known and settled is not None and startup >= 0.95 * peak and _starts_high(need)),
             killed,
             guess
             or first(
@@ -150,13 +157,16 @@ def reason(case: _Case) -> str:
                 no_week=not unseen and seconds < _WEEK_SECONDS / 1.02,
             ),
             first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
-            first(climbs=need.climbing and need.base_bytes and needed and case.climb_a_month >= _SMALL),
+            first(climbs=need.climbing and need.base_bytes and needed and case.climbs >= _SMALL),
             first(hot=(need.hot_ratio or 0.0) > _HOT),
             first(flat_at_limit=flat and not kills),
-            first(request_above=(need.request_bytes or 0) > (need.limit_bytes or ABSURD_BYTES)),
+            first(
+                request_above=asked > (need.limit_bytes or ABSURD_BYTES),
+                request_below=asked and not moved and (need.busy_bytes or 0) > _APART * asked,
+            ),
             first(
                 cheapest=said.action is Action.LOWER_LIMIT and limit != said.target_limit_bytes,
-                limit_for_forecast=risk.by_forecast(need),
+                limit_for_forecast=moved and risk.by_forecast(need),
                 node_full=full and (said.oom_probability or 0.0) > case.chance,
                 halves=moved and said.advised_basis == "kills",
                 provisional=moved and need.growing,
@@ -164,6 +174,7 @@ def reason(case: _Case) -> str:
                 above=above,
                 within=said.oom_probability_now is not None,
             ),
+            first(node_small=moved and limit > (need.node_bytes or ABSURD_BYTES)),
             first(purged=said.purged_limit_bytes is not None),
         ]
     return " ".join(say("limits/reasons", name, case) for name in names if name)
@@ -172,6 +183,11 @@ def reason(case: _Case) -> str:
 def _week_on_week(need: history.Need) -> float:
     """How many times as high the next week's peak is expected, as peaks climb."""
     return max((need.base_bytes or 0.0) / (need.need_bytes or 1), 1.0)
+
+
+def _pace(a_month: float, a_day: float) -> str:
+    """Write how fast it rises; nothing that doubles within a month is followed for as long."""
+    return f"{share(a_month)} a month" if a_month < 1 else f"{share(a_day)} a day"
 
 
 def _one_in(chance: float) -> str:
@@ -189,6 +205,8 @@ _NO_RATE_DAYS: Final = 36_525.0
 
 #: A history below this is a first guess: limits are not raised for what only its shortness makes likely.
 _FIRST_GUESS: Final = 86_400.0 / 1.02
+#: A limit is raised to so many times the one in force, at the least.
+_RAISE: Final = 1.05
 #: A limit is lowered where that saves so much of the whole cost, and of the limit.
 _SAVES: Final = 0.05
 _LOWER: Final = 0.1
@@ -398,7 +416,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
-    week_limit = _after_a_week(need, ask) if target is not None and limit in {target, need.limit_bytes} else None
+    week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
     said = Advised(
         action=action,
         recommended_request_bytes=request,
@@ -465,8 +483,8 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     if need.exporter_broken or unnamed or need.need_bytes == 0:
         # Figures that would decide it are wrong, or zero; or it was killed at a limit that nobody wrote down.
         return Action.FIX_EXPORTER, None
-    if need.cause == Cause.TMPFS and need.kills_now:
-        # A restart keeps the files that filled the limit: they fill a higher one too.
+    if need.cause == Cause.TMPFS and (need.kills_now or (risk.by_forecast(need) and (now.week or 0.0) > ask.chance)):
+        # A restart keeps the files that fill the limit: they fill a higher one too.
         return Action.CLEAR_FILES, in_force
     cure = _cure(need)
     if target is None:
@@ -484,7 +502,9 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         short = short and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
-        return Action.RAISE_LIMIT, max(target, in_force)
+        # Nobody rolls out a limit for a single MiB; a node has no more than it has.
+        least = min(math.ceil(_RAISE * in_force / MI), (need.node_bytes or ABSURD_BYTES) // MI) * MI
+        return Action.RAISE_LIMIT, max(target, in_force, least)
     if cure is not None:
         return cure, in_force
     lower = _cheapest(need, target, in_force, ask, scores)
@@ -499,10 +519,13 @@ def _cure(need: history.Need) -> Action | None:
         return None
     if need.pattern in _KEEPING or Pattern.RETENTION in need.also:
         return Action.TUNE_ALLOCATOR
+    return Action.REDUCE_STARTUP if _starts_high(need) else None
+
+
+def _starts_high(need: history.Need) -> bool:
     startup, settled = need.startup_peak_bytes, need.settled_bytes
-    if Pattern.STARTUP_SPIKE in (need.pattern, *need.also) and startup and settled and startup > _SPIKE * settled:
-        return Action.REDUCE_STARTUP
-    return None
+    spikes = Pattern.STARTUP_SPIKE in (need.pattern, *need.also)
+    return spikes and bool(startup and settled and startup > _SPIKE * settled)
 
 
 def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, scores: Scores) -> int | None:

@@ -727,9 +727,8 @@ def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
 
 
 def _watched(need: Need) -> float:
-    """For how many hours kills were counted: at least since the first, where that was before the first sample."""
-    history, counted = (need.history_seconds or 0.0) / 3600, need.kills_hours or 0.0
-    return max(need.ahead.watched_hours or history, counted if counted > history else 0.0, 1.0)
+    """For how many hours kills of any pod were counted: at least since the first, before the first sample too."""
+    return max((need.history_seconds or 0.0) / 3600, need.kills_hours or 0.0, 1.0)
 
 
 def _kills_per_hour(need: Need) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import polars as pl
@@ -65,7 +66,7 @@ def test_a_limit_that_killed_is_raised_however_well_it_fits(limit: int) -> None:
     [(0.94, "raise_limit"), (0.97, "raise_limit"), (1.0, "none"), (1.08, "none"), (4.0, "lower_limit")],
 )
 def test_a_limit_is_moved_only_where_that_pays(share: float, action: str) -> None:
-    """Too small a limit is raised to what is advised without one; one that holds is kept; a wasteful one is lowered."""
+    """Too small a limit is raised to what is advised without one, and not for a single MiB; one that holds is kept."""
     advised = int(only(rm.recommend_limits(samples(steady(14))))["recommended_limit_bytes"])  # type: ignore[call-overload]
     limit = round(advised * share)
     row = only(rm.recommend_limits(samples(steady(14), limit_bytes=limit)))
@@ -73,7 +74,8 @@ def test_a_limit_is_moved_only_where_that_pays(share: float, action: str) -> Non
     if action == "lower_limit":
         assert advised <= int(row["recommended_limit_bytes"]) < 0.7 * limit  # type: ignore[call-overload]
     else:
-        assert row["recommended_limit_bytes"] == (limit if action == "none" else advised)
+        raised = max(advised, math.ceil(1.05 * limit / MIB) * MIB)
+        assert row["recommended_limit_bytes"] == (limit if action == "none" else raised)
 
 
 def test_a_kill_of_an_older_version_does_not_count() -> None:

@@ -173,13 +173,14 @@ def test_a_kill_before_the_first_sample_is_counted_since_it_happened() -> None:
     assert row["oom_probability_high"] == pytest.approx(0.98, abs=0.01)
 
 
-def test_kills_within_the_samples_are_counted_by_what_was_watched() -> None:
-    """Two kills in a day that was watched for twelve hours only: four a day, whenever the first of them was."""
-    need = structs.replace(NEED, history_seconds=1.0 * DAY, kills=2, kills_now=2, killed_limit_bytes=100 * MIB)
-    watched = structs.replace(need, kills_hours=23.9, ahead=Ahead(watched_hours=12.0))
-    assert risk(watched, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0)).day == pytest.approx(1 - np.exp(-4))
-    before = structs.replace(watched, kills_hours=48.0)
-    assert risk(before, 100 * MIB, Scores(np.full(99, -5.0), 99, 0.0)).day == pytest.approx(1 - np.exp(-1))
+@pytest.mark.parametrize(("pods", "minutes"), [(1, 1440), (5, 1440), (1, 30)], ids=["one pod", "five pods", "a job"])
+def test_kills_are_counted_by_the_days_in_which_they_came(pods: int, minutes: int) -> None:
+    """Seven kills in a week are seven in the next, of one pod or of five, and of a job that runs half an hour a day."""
+    tables = [samples(steady(7, step=60), step=60, pod=f"api-{pod}", limit_bytes=256 * MIB) for pod in range(pods)]
+    table = pl.concat(tables).filter((pl.col("time") - START) // 60 % 1440 < minutes)
+    killed = [{"time": START + day * DAY + minutes * 60, "kind": "oom_kill", "pod": "api-0"} for day in range(7)]
+    row = rm.limit_risk(rm.Recording.from_frame(table, events=pl.DataFrame(killed)), 256 * MIB).row(0, named=True)
+    assert row["oom_probability_24h"] == pytest.approx(1 - np.exp(-1), abs=0.06)
 
 
 @pytest.mark.parametrize("chance", [0.3, 0.05, 0.01])

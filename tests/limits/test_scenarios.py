@@ -138,7 +138,34 @@ def at_least_vpa(row: Row) -> bool:
     return bool(row["advised_limit_bytes"] >= max(killed + 100 * MIB, 1.2 * killed))
 
 
+def jobs(nights: int = 14, peak: float = 300.0, **labels: Any) -> pl.DataFrame:
+    """A CronJob that runs for half an hour a night, each time in a pod of its own."""
+    ramped = peak * np.minimum(np.arange(30) / 15, 1.0)
+    tables = [samples(rough(ramped, 0.01, seed), step=60, pod=f"api-29{seed:06}-abcde") for seed in range(nights)]
+    days = [table.with_columns(pl.col("time") + number * DAY) for number, table in enumerate(tables)]
+    return pl.concat(days).with_columns(pl.lit(value).alias(name) for name, value in labels.items())
+
+
+def on_a_node(table: pl.DataFrame, mib: int, *events: Row) -> rm.Recording:
+    """The same on a node that has so much."""
+    recording = recorded(table.with_columns(node=pl.lit("small")), *events)
+    return dataclasses.replace(recording, report=dataclasses.replace(recording.report, nodes={"small": mib * MIB}))
+
+
 KILLS: Final = {
+    "one run of a job in ten is killed: no certainty for a week": Scenario(
+        lambda: recorded(jobs(10, 490, limit_bytes=512 * MIB), *kills(6 * 24 + 0.5, pod="api-29000006-abcde")),
+        "raise_limit",
+        (615, 900),
+        ("OOM-killed once",),
+        holds=lambda row: 0.4 < row["oom_probability_7d"] < 0.7,
+    ),
+    "killed on a node that has too little: it needs a larger one": Scenario(
+        lambda: on_a_node(samples(steady(14, 600), limit_bytes=900 * MIB), 1024, *kills(20, 90, 200)),
+        "raise_limit",
+        (1080, 2048),
+        ("it needs a larger one",),
+    ),
     "killed at a limit that nobody wrote down": Scenario(
         lambda: with_kills(*kills(20, 90, 200, 300), limit=None),
         "fix_exporter",
@@ -307,6 +334,20 @@ def grown(a_week: float, *, limit: int = 512, every: int = 0) -> rm.Recording:
     return recorded(restarted(table, every) if every else table)
 
 
+def numbered(table: pl.DataFrame, pod: str = "api-0") -> pl.DataFrame:
+    """The same, of a new version each week."""
+    week = (pl.col("time") - START) // (7 * DAY)
+    return table.with_columns(version=pl.format("1.{}", week), pod=pl.format(pod, week) if "{}" in pod else pl.lit(pod))
+
+
+def files_in_memory() -> rm.Recording:
+    """A tmpfs that grows by 200 MiB a day beside a heap that rests."""
+    heap, files = rough(np.full(5 * 24, 150.0)), np.arange(5 * 24) * 8.0 * MIB
+    parts_ = {"anon_bytes": heap, "shmem_bytes": files, "file_bytes": files + 20 * MIB}
+    about = samples(heap + files, limit_bytes=2048 * MIB)
+    return recorded(about.with_columns(pl.Series(name, values).cast(pl.Int64) for name, values in parts_.items()))
+
+
 def carried() -> rm.Recording:
     """Two pods that grow by a tenth a week, one of which restarts a day before the end."""
     pods = [samples(rising(0.1, seed=seed), pod=f"api-{seed}") for seed in (1, 2)]
@@ -320,6 +361,18 @@ GROWTH: Final = {
         (512, 512),
         ("% a month",),
         holds=lambda row: row["verdict"] != "leak",
+    ),
+    **{
+        f"organic growth over weekly releases is no leak, {name}": Scenario(
+            made, ("wait", "none"), (512, 512), ("% a month",), holds=lambda row: row["leak_probability"] < 0.8
+        )
+        for name, made in (
+            ("of one pod", lambda: recorded(numbered(samples(rising(0.1), limit_bytes=512 * MIB)))),
+            ("in new pods", lambda: recorded(numbered(samples(rising(0.1), limit_bytes=512 * MIB), pod="api-{}"))),
+        )
+    },
+    "files in memory that fill the limit within days are to be cleared": Scenario(
+        files_in_memory, "clear_files", (2048, 2048), never=("the limit is for", "% a month")
     ),
     "organic growth close to its limit gets one that covers the next week": Scenario(
         lambda: grown(0.1, limit=300, every=168), "raise_limit", (294 * 1.1, 294 * 1.35), ("% a month",)
@@ -408,14 +461,6 @@ def on_sundays() -> rm.Recording:
     return recorded(samples(steady(5, 200, step=300), step=300, limit_bytes=1024 * MIB))
 
 
-def nightly() -> rm.Recording:
-    """A CronJob that runs for half an hour a night, each time in a pod of its own."""
-    ramp = 20.0 * np.minimum(np.arange(30, dtype=float), 15.0)
-    nights = [samples(rough(ramp, 0.01, seed), step=60, pod=f"api-29{seed:06}-abcde") for seed in range(14)]
-    days = [table.with_columns(pl.col("time") + number * DAY) for number, table in enumerate(nights)]
-    return recorded(pl.concat(days).with_columns(limit_bytes=pl.lit(512 * MIB), workload_kind=pl.lit("CronJob")))
-
-
 def lossy(broken: pl.Expr) -> rm.Recording:
     """A week of which many scrapes are no number."""
     table = samples(steady(7, step=300), step=300)
@@ -425,7 +470,10 @@ def lossy(broken: pl.Expr) -> rm.Recording:
 
 LITTLE: Final = {
     "one peak a night": Scenario(
-        nightly, ("lower_limit", "none"), (310, 512), never=("grows", "No safe limit", "have no samples")
+        lambda: recorded(jobs(limit_bytes=512 * MIB)),
+        ("lower_limit", "none"),
+        (310, 512),
+        never=("grows", "No safe limit", "have no samples"),
     ),
     "every third scrape is no number": Scenario(
         lambda: lossy(pl.int_range(pl.len()) % 3 == 0), "set_limit", (207, 330), never=("have no samples",)
@@ -517,6 +565,16 @@ SETTINGS: Final = {
         "lower_limit",
         (206, 600),
         holds=lambda row: row["advised_request_bytes"] == row["advised_limit_bytes"],
+    ),
+    "a request below what is used is pointed out": Scenario(
+        lambda: with_request(512, 64), ("none", "lower_limit"), (206, 512), ("It requests 64 Mi", "evicted first")
+    ),
+    "a hot replica is no startup": Scenario(
+        lambda: replicas(100, 100, 100, 430, limit_bytes=1024 * MIB),
+        ("none", "lower_limit"),
+        (435, 1024),
+        ("4.3 times",),
+        never=("Startup sets",),
     ),
     "a request above the limit is pointed out": Scenario(
         lambda: with_request(256, 512),
