@@ -74,7 +74,7 @@ def _bounds(containers: pl.DataFrame, ends: NDArray[np.int64], rows: int) -> Ite
     """Positions behind the last container of each part."""
     # Containers are sorted by workload; should they not be, a part reaches to the last one of a workload.
     number = containers.select(pl.struct("cluster", "namespace", "workload").rank("dense")).to_series().to_numpy()
-    last = np.zeros(int(number.max(initial=0)) + 1, dtype=np.int64)
+    last = np.zeros(int(number.max()) + 1, dtype=np.int64)
     last[number] = np.arange(len(number))
     reach = np.maximum.accumulate(last[number])
     begun = 0

@@ -89,10 +89,11 @@ def _shares() -> dict[str, Signals]:
 
 def _stale() -> dict[str, Signals]:
     rises = [int((100 + at) * MI) + 17 * at for at in range(ROWS)]
+    steep = [3 * (value - 93 * MI) for value in rises]
     moves = level(80, 9)
     return {
-        "still for 20": {"rss_bytes": rises, "allocated_bytes": moves[:80] + [moves[79]] * 19 + [moves[79]]},
-        "still for 19": {"rss_bytes": rises, "allocated_bytes": moves[:82] + [moves[81]] * 18},
+        "still for 20": {"rss_bytes": steep, "allocated_bytes": moves[:81] + [moves[80]] * 19},
+        "still for 19": {"rss_bytes": steep, "allocated_bytes": moves[:82] + [moves[81]] * 18},
         "still for half": {"rss_bytes": rises, "allocated_bytes": moves[:51] + [moves[50]] * 49},
         "still for less than half": {"rss_bytes": rises, "allocated_bytes": moves[:52] + [moves[51]] * 48},
         "still while 8 Mi move": {

@@ -32,6 +32,7 @@ def test_every_sample_has_a_row_and_a_card(tmp_path: Path, monkeypatch: pytest.M
     whole = shown + "".join(zlib.decompress(base64.b64decode(part), -15).decode() for part in packed)
     assert [name for name in names if f"Memory of {name} " not in whole and f"/{name} (" not in whole] == []
     assert [name for name in names if f"{name} " not in printed] == []
+    assert "rmtoolkit explain WORKLOAD SOURCE" in printed
     assert printed.endswith(f"Report: {page}\n")
 
 

@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     from rmtoolkit.lake import Lake
 
     check()
+    # Before anything is read.
+    _free(options.port)
     given = _sources.profiles(options.heap)
     heap = (
         {name: [read_heap(file) for file in files] for name, files in given.items()}

@@ -16,11 +16,12 @@ from msgspec import structs
 
 from rmtoolkit._tables import PARTS, edges, last_layers
 from rmtoolkit.analysis import patterns, signals, words
+from rmtoolkit.analysis.around import Seen, clause_of, look_around
 from rmtoolkit.analysis.assess import assess_lifetime, pool_lives
 from rmtoolkit.analysis.judge import Assessed, Instance
 from rmtoolkit.analysis.models import Family
-from rmtoolkit.analysis.records import HeapKind, HeapReading, Level, Life, Opinion, Reading, Rejected, Suspect
-from rmtoolkit.schema import Ending, Signal
+from rmtoolkit.analysis.records import HeapKind, HeapReading, Layer, Level, Life, Opinion, Reading, Rejected, Suspect
+from rmtoolkit.schema import Cause, Ending, Pattern, Signal, Verdict
 from tests.analysis.curves import BEGIN, MI
 from tests.written import plain
 
@@ -271,14 +272,14 @@ def _workload(lot: _Lot) -> Assessed:
     lot.grows, pods, row = lot.choice((0.0, 0.1, 0.9)), lot.choice((1, 1, 1, 2, 3)), 0
     opinions: dict[int, list[Opinion]] = {}
     versions = lot.choice(((None,), ("1.0",), ("1.0", "1.1"), ("1.0", "1.1", "1.2")))
-    usual = lot.choice(tuple(Ending)[:8])
+    usual = lot.choice((*tuple(Ending)[:8], *(Ending.OOM_KILL,) * 3))
     for pod in range(pods):
         hours, found = lot.choice((0.0, 0.0, 30.0)), []
         several = lot.choice((1, 1, 2, 3, 5))
         first = lot.randrange(len(versions))
         for number in range(several):
             version = versions[max(first, min(number, len(versions) - 1))]
-            ended = Ending.RUNNING if number == several - 1 and lot.random() < 0.8 else usual
+            ended = Ending.RUNNING if number == several - 1 and lot.random() < 0.7 else usual
             found.append(_opinion(lot, row, pod, hours, version, ended))
             hours, row = hours + found[-1].life.hours + 0.1, row + 1
         if lot.random() < 0.5:
@@ -310,7 +311,7 @@ def _workload(lot: _Lot) -> Assessed:
     )
 
 
-def workloads(number: int = 200) -> dict[str, list[Any]]:
+def workloads(number: int = 300) -> dict[str, list[Any]]:
     """A row for each workload: its verdict, and by number what is said of it, its evidence and answers."""
     known: dict[str, int] = {}
     rows: list[Any] = []
@@ -336,6 +337,56 @@ def workloads(number: int = 200) -> dict[str, list[Any]]:
             rows.append([" ".join(map(str, named)), " ".join(shown)])
             rows[-1] += [places(part) for part in ([row.headline, row.reason, row.next_step], evidence, answers)]
     return {"workloads": rows, "sentences": list(known)}
+
+
+def _seen(lot: _Lot) -> Seen:
+    """Lives of one container with what lies around the heap, most of it at the turns of what is named."""
+    left, stacks, grows, keeps, maps = (lot.random() < share for share in (0.4, 0.4, 0.3, 0.5, 0.3))
+    found: list[Opinion] = []
+    for row in range(lot.choice((2, 3, 4) if left else (1,))):
+        whole = LEVEL * lot.choice((0.1, 1.0))
+        levels: dict[Signal, Level] = {}
+        readings: dict[Signal, Reading] = {}
+        for name in (*NESTED, Signal.FOOTPRINT, *BESIDE):
+            is_mapped = name in (Signal.FILE, Signal.FILE_MAPPED)
+            seldom = (name in NESTED and not keeps) or (is_mapped and not maps) or name == Signal.SHMEM
+            if lot.random() < (0.4 if seldom else 0.8):
+                share = lot.choice((0.04, 0.1, 0.25, 0.5, 1.0, 1.05)) if name != Signal.FOOTPRINT else 1.0
+                drawn = _level(lot, name, whole * share, whole * share * lot.choice((1.0, 1.0, 1.5, 2.0)))
+                levels[name] = readings[name] = _reading(lot, drawn)
+        for name in (Signal.THREADS, Signal.DESCRIPTORS):
+            if lot.random() < 0.8:
+                some = lot.choice((15.0, 16.0, 31.0, 64.0, 1000.0))
+                levels[name] = Level(**_level(lot, name, some, some + lot.choice((0.0, 9.0, 10.0, 1e4))))
+        ended = lot.choice((Ending.OOM_KILL, Ending.OOM_KILL, Ending.RUNNING))
+        limit = lot.choice((None, round(whole), round(whole / 0.8), round(2 * whole)))
+        about: dict[str, Any] = {"version": None, "ended": ended, "limit_bytes": limit}
+        one = Opinion(_life(lot, row, 0, 300.0 * row, levels.get(Signal.FOOTPRINT), **about))
+        one.levels, one.readings, one.reading = levels, readings, lot.choice((*(None,) * 3, *readings.values()))
+        one.growing_layer = lot.choice((None, Layer.SHMEM, Layer.KERNEL)) if grows else None
+        one.shares = {layer: lot.choice((0.05, 0.25, 0.3, 0.5)) for layer in Layer if lot.random() < 0.8}
+        one.now = {"outside_bytes": whole / 4} if lot.random() < 0.2 else {}
+        one.threads_grow = lot.random() < 0.1
+        if left:
+            ends = [whole * lot.choice((0.0, 0.05, 0.2, 0.25, 0.4, 0.5, 0.6)) for _ in range(3)]
+            last = 1.25 * ends[0] if stacks else lot.choice((*ends, ends[0]))
+            one.files = (ends[0], max(ends[:2]), last) if lot.random() < 0.9 else None
+        one.quota_cores, one.node_cores = lot.choice((None, 0.5, 1.0, 4.0, 16.0)), lot.choice((None, 16.0))
+        found.append(one)
+    verdict = lot.choice((*(Verdict.NOT_LEAK,) * 3, Verdict.INCONCLUSIVE, Verdict.LEAK))
+    pattern = lot.choice((Pattern.RETENTION, Pattern.FRAGMENTATION) if keeps else (Pattern.PLATEAU, Pattern.PAGE_CACHE))
+    cause = lot.choice((*(None,) * 6, Cause.ALLOCATOR, *Cause))
+    return Seen(lives=[found], main=found[-1], verdict=verdict, pattern=pattern, also=[], cause=cause)
+
+
+def around(number: int = 2000) -> list[str]:
+    """What is named of each that lies around the heap, with the evidence."""
+    told = []
+    for seed in range(number):
+        cause, evidence = look_around(_seen(_Lot(f"around {seed}")))
+        pieces = [f"{one.statistic} {one.value} of {one.signal} {_shown(one.estimate)}" for one in evidence]
+        told.append("; ".join([str(cause), *pieces, str(clause_of(cause, evidence))]) if pieces else "")
+    return told
 
 
 def _curve(lot: _Lot, bins: int) -> tuple[list[float], float]:
@@ -399,4 +450,4 @@ def layers(number: int = 200) -> dict[str, list[Any]]:
 
 def told() -> dict[str, list[Any]]:
     """All of it."""
-    return {"lives": list(lives()), **workloads(), "curves": curves(), **layers()}
+    return {"lives": list(lives()), **workloads(), "around": around(), "curves": curves(), **layers()}

@@ -66,6 +66,14 @@ def test_requests_are_added_up_by_node(recording: Recording) -> None:
     }
 
 
+@pytest.mark.parametrize(("rows", "runs"), [(295, True), (294, False)], ids=["five scrapes", "six"])
+def test_who_missed_more_than_five_scrapes_is_gone(rows: int, *, runs: bool) -> None:
+    """As long as that a scrape may fail."""
+    found = Recording.from_frame(pl.concat([_pod(0, node="n1"), _pod(1, node="n1", rows=rows)]))
+    told = replace(found, report=replace(found.report, nodes={"n1": 4 * GI}))
+    assert rm.assess(told).capacity.filter(kind="node")["containers"].to_list() == [1 + runs]
+
+
 def test_all_nodes_are_the_sum_of_each(recording: Recording) -> None:
     """One row adds up what the nodes hold; without a node there is none, and nothing is added up of quotas."""
     capacity = rm.assess(recording).capacity

@@ -89,7 +89,14 @@ SAFE = {"growing": False, "oom_probability_7d": 0.01}
             ["worse"],
             "leaks 30 Mi/day, last time 10 Mi/day",
         ),
-        (LEAK, LEAK | {"growth_bytes_per_day": 12.0 * MI, "growth_low_bytes_per_day": 11.5 * MI}, [], ""),
+        (LEAK, LEAK | {"growth_bytes_per_day": 15.0 * MI, "growth_low_bytes_per_day": 11.5 * MI}, [], ""),
+        (
+            LEAK,
+            LEAK | {"growth_bytes_per_day": 15.1 * MI, "growth_low_bytes_per_day": 11.5 * MI},
+            ["worse"],
+            "leaks 15.1 Mi/day, last time 10 Mi/day",
+        ),
+        (LEAK, LEAK | {"growth_bytes_per_day": 30.0 * MI, "growth_low_bytes_per_day": 11.0 * MI}, [], ""),
         (
             LEAK | {"signal": "anon_bytes"},
             LEAK | {"growth_bytes_per_day": 30.0 * MI, "growth_low_bytes_per_day": 25.0 * MI},

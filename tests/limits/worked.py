@@ -25,7 +25,7 @@ from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.risk import USUAL, wilson
 from rmtoolkit.limits.what_if import Change, of_workload
 from tests import fleet
-from tests.analysis.curves import MI
+from tests.analysis.curves import BEGIN, MI
 from tests.limits.conftest import DAY, gather, samples
 from tests.written import plain, write
 
@@ -92,6 +92,7 @@ def advice() -> dict[str, list[Any]]:
     told["risk"] = _rows(rm.limit_risk(found, limits))
     for rule in RULES:
         told[rule.__name__] = _rows(rule(found))
+        told[f"{rule.__name__} of one sample"] = _rows(rule(found.filter(workload="few-samples").window(end=BEGIN)))
     told["max + 12.5 %"] = _rows(baselines.max_plus(found, 12.5))
     workloads = fleet.before().workloads
     told["patches"] = patches.patches_yaml(workloads).splitlines()
