@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -683,19 +684,15 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion], versions: Sequence[Opinion]
 def _carried(opinions: Sequence[Opinion]) -> bool | None:
     """Whether each rise was still there when the next process had begun; None where no long life that rose ended."""
     shortest = th.SHORT * _longest(opinions)
-    steps = [
-        (one, later)
-        for one in opinions
-        if _rises(one) and one.life.seconds >= shortest and (later := _next(one, opinions)) is not None
-    ]
-    return all(_begins_high(one, later) for one, later in steps) if steps else None
-
-
-def _next(one: Opinion, opinions: Sequence[Opinion]) -> Opinion | None:
-    """Find the first process that began after most of a life; pods of a release may start before the old ones end."""
-    after = one.life.end - th.SHORT * (one.life.end - one.life.start)
-    later = [other for other in opinions if other is not one and other.life.start >= after]
-    return min(later, key=lambda other: other.life.start, default=None)
+    ordered = sorted(opinions, key=lambda one: one.life.start)
+    starts = [one.life.start for one in ordered]
+    steps = []
+    for one in ordered:
+        # The first process after most of a life: pods of a release may start before the old ones end.
+        at = bisect_left(starts, one.life.end - th.SHORT * (one.life.end - one.life.start))
+        if at < len(ordered) and ordered[at] is not one and one.life.seconds >= shortest and _rises(one):
+            steps.append(_begins_high(one, ordered[at]))
+    return all(steps) if steps else None
 
 
 def _begins_high(one: Opinion, later: Opinion) -> bool:

@@ -138,11 +138,11 @@ def at_least_vpa(row: Row) -> bool:
     return bool(row["advised_limit_bytes"] >= max(killed + 100 * MIB, 1.2 * killed))
 
 
-def jobs(nights: int = 14, peak: float = 300.0, **labels: Any) -> pl.DataFrame:
-    """A CronJob that runs for half an hour a night, each time in a pod of its own."""
+def jobs(nights: int = 14, peak: float = 300.0, *, every: int = 1, **labels: Any) -> pl.DataFrame:
+    """A CronJob that runs for half an hour a night, or more seldom, each time in a pod of its own."""
     ramped = peak * np.minimum(np.arange(30) / 15, 1.0)
     tables = [samples(rough(ramped, 0.01, seed), step=60, pod=f"api-29{seed:06}-abcde") for seed in range(nights)]
-    days = [table.with_columns(pl.col("time") + number * DAY) for number, table in enumerate(tables)]
+    days = [table.with_columns(pl.col("time") + number * every * DAY) for number, table in enumerate(tables)]
     return pl.concat(days).with_columns(pl.lit(value).alias(name) for name, value in labels.items())
 
 
@@ -474,6 +474,12 @@ LITTLE: Final = {
         ("lower_limit", "none"),
         (310, 512),
         never=("grows", "No safe limit", "have no samples"),
+    ),
+    "four runs of a weekly job are too few": Scenario(
+        lambda: recorded(jobs(4, every=7, limit_bytes=1024 * MIB)), "wait", None, ("after eight runs",)
+    ),
+    "eight runs of a weekly job are enough": Scenario(
+        lambda: recorded(jobs(8, every=7, limit_bytes=1024 * MIB)), ("lower_limit", "none"), (310, 1024)
     ),
     "every third scrape is no number": Scenario(
         lambda: lossy(pl.int_range(pl.len()) % 3 == 0), "set_limit", (207, 330), never=("have no samples",)
