@@ -40,9 +40,7 @@ def _weigh_heap(opinion: Opinion, row: Reading) -> None:
     if row.signal != Signal.ALLOCATED or whole is None:
         return
     if whole.mean_rise >= th.MATERIAL_SHARE * whole.settled and row.mean_rise < th.SMALL_PART * whole.mean_rise:
-        opinion.bounded += th.SIDE_SHOW * (opinion.growing + opinion.unresolved)
-        opinion.growing *= 1 - th.SIDE_SHOW
-        opinion.unresolved *= 1 - th.SIDE_SHOW
+        _rest(opinion, th.SIDE_SHOW)
 
 
 def _hold_to_end(opinion: Opinion, row: Reading) -> None:
@@ -51,14 +49,12 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         if row.floor_trend < th.TREND * _deviation(row.teeth):
             _floors_stay(opinion, row)
         elif row.floor_trend > th.STEADY and opinion.growing > th.LEANING / 2:
-            moved = th.TIPS * opinion.unresolved
-            opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+            _decide(opinion, growth=th.TIPS * opinion.unresolved)
         return
     again = row.earlier_bursts >= th.BURSTS_BEFORE
     if again:
         # Bursts came before, and went: one more is no news.
-        moved = th.FORCED_REST * row.fresh
-        opinion.bounded, opinion.unresolved = opinion.bounded + moved, max(opinion.unresolved - moved, 0.0)
+        _decide(opinion, rest=min(th.FORCED_REST * row.fresh, opinion.unresolved))
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
     between = row.between
@@ -71,19 +67,14 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         opinion.halts.add(Halt.ENDED)
         _shift(opinion, th.DOUBT, at_rest)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
-            moved = th.RESTS * max(opinion.unresolved - row.fresh, 0.0)
-            opinion.bounded, opinion.unresolved = opinion.bounded + moved, opinion.unresolved - moved
-    elif row.last_third < th.SLOWING:
-        stopped = row.tail is not None and row.tail < th.STOPPED
+            _decide(opinion, rest=th.RESTS * max(opinion.unresolved - row.fresh, 0.0))
+    elif row.last_third < th.SLOWING or (row.tail is not None and row.tail < th.ENDED):
+        stopped = row.last_third < th.SLOWING and row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
         _shift(opinion, th.DOUBT, at_rest if stopped else 0.0)
-    elif row.tail is not None and row.tail < th.ENDED:
-        opinion.halts.add(Halt.SLOWING)
-        _shift(opinion, th.DOUBT)
     elif row.last_third > th.STEADY and opinion.growing > th.LEANING:
         # Models that slow down or have just ended fit too, but nothing slowed down.
-        moved = th.TIPS * min(row.fresh, opinion.unresolved)
-        opinion.growing, opinion.unresolved = opinion.growing + moved, opinion.unresolved - moved
+        _decide(opinion, growth=th.TIPS * min(row.fresh, opinion.unresolved))
     if row.begun_at > 1 - th.YOUNG and row.mean_rise > 0:
         _shift(opinion, th.DOUBT)
     unchecked = row.last_third == th.UNCHECKED
@@ -91,8 +82,8 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     if row.growth_per_day < row.floor_per_day or unchecked or within:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
-    paused = row.bounded_family in _ENDS and row.last_third > th.STEADY and row.rest < th.LONG_REST
-    if (row.on_stairs and not again) or (paused and row.mean_rise > th.MATERIAL_SHARE * row.settled):
+    paused = row.rose_and_ended and row.last_third > th.STEADY and row.rest < th.LONG_REST
+    if (row.on_stairs and not again) or paused:
         _reopen(opinion)
 
 
@@ -103,8 +94,7 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
     _shift(opinion, th.DOUBT, th.AT_REST if row.floor_trend < deviation else 0.0)
     climbs = row.top_trend > th.TREND * deviation and row.top_rise > th.TOPS_CLIMB * th.MATERIAL_SHARE * row.settled
     if climbs and row.signal != Signal.ALLOCATED:
-        moved = th.DOUBT * opinion.bounded
-        opinion.bounded, opinion.unresolved = opinion.bounded - moved, opinion.unresolved + moved
+        _decide(opinion, rest=-th.DOUBT * opinion.bounded)
 
 
 def _deviation(teeth: int) -> float:
@@ -149,9 +139,13 @@ def _lay_flat(opinion: Opinion, row: Reading) -> None:
     """What rested for most of the window and gained nothing but noise is at rest, whatever its start looked like."""
     flat = row.growth_per_day < row.floor_per_day and row.mean_rise < th.MATERIAL_SHARE * row.settled
     if flat and row.rest >= th.MOSTLY_REST and row.teeth < th.TEETH and not row.on_stairs:
-        opinion.growing *= 1 - th.FORCED_REST
-        opinion.unresolved *= 1 - th.FORCED_REST
-        opinion.bounded = 1 - opinion.growing - opinion.unresolved
+        _rest(opinion, th.FORCED_REST)
+
+
+def _rest(opinion: Opinion, share: float) -> None:
+    """Count that share of all else as rest, in place."""
+    growing, unresolved = (1 - share) * opinion.growing, (1 - share) * opinion.unresolved
+    opinion.growing, opinion.bounded, opinion.unresolved = growing, 1 - growing - unresolved, unresolved
 
 
 def doubt_rest(opinion: Opinion) -> None:
@@ -159,7 +153,7 @@ def doubt_rest(opinion: Opinion) -> None:
     if opinion.pattern == Pattern.AT_LIMIT and opinion.signal != Signal.ALLOCATED:
         _reopen(opinion)
     work = opinion.levels.get(Signal.WORK)
-    if work is not None and work.end_level - work.first_level <= 0:
+    if (work is not None and work.end_level - work.first_level <= 0) or opinion.weekend_left:
         _reopen(opinion)
     whole, limit = opinion.footprint, opinion.life.limit_bytes
     fell = whole is not None and whole.repeats >= th.TAKES_BACK
@@ -169,8 +163,13 @@ def doubt_rest(opinion: Opinion) -> None:
 
 
 def _reopen(opinion: Opinion | Pool) -> None:
-    opinion.unresolved += th.FORCED_REST * opinion.bounded
-    opinion.bounded *= 1 - th.FORCED_REST
+    _decide(opinion, rest=-th.FORCED_REST * opinion.bounded)
+
+
+def _decide(opinion: Opinion | Pool, *, growth: float = 0.0, rest: float = 0.0) -> None:
+    """Count as growth and as rest, in place, so much of what could not be told; what is less than nothing opens it."""
+    opinion.growing, opinion.bounded = opinion.growing + growth, opinion.bounded + rest
+    opinion.unresolved -= growth + rest
 
 
 def going_on(row: Reading) -> float:
@@ -181,13 +180,10 @@ def going_on(row: Reading) -> float:
 def _shift(opinion: Opinion, share: float, ended: float = 0.0) -> None:
     """Take a share off the growth that was not seen to go on; of it, some was seen to end."""
     moved = share * opinion.growing
-    opinion.growing -= moved
-    opinion.bounded += ended * moved
-    opinion.unresolved += (1 - ended) * moved
+    _decide(opinion, growth=-moved, rest=ended * moved)
 
 
 _DAY_SECONDS: Final = 86_400
-_ENDS: Final = (Family.RAMP_END, Family.RAMP)
 _STEPPED: Final = (Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
 
 
@@ -807,9 +803,9 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
 
 
 def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
-    """Where lives that had begun well before another one ended, and how probable rest was in each."""
+    """Up to where lives that had begun well before another one have been, and how probable rest was in each."""
     return [
-        (row.end_level, other.bounded)
+        (row.settled - row.depth + row.swing, other.bounded)
         for other in lives
         if (row := other.reading) is not None and other.signal == one.signal
         if (one.life.start - other.life.start).total_seconds() >= apart
@@ -817,7 +813,7 @@ def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[
 
 
 def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
-    """Whether a life ends above all levels at which those before it ended."""
+    """Whether a life ends above all levels at which those before it were."""
     row, before = one.reading, _before(one, lives, apart)
     return row is not None and bool(before) and row.end_level > (1 + th.MATERIAL_SHARE) * max(before)[0]
 

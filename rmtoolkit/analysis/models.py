@@ -1033,15 +1033,20 @@ def _over_work(values: Array, work: Array, given: Given) -> tuple[Array, Fit]:
 
 
 def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:
-    """Find rows judged by a start that no shape has, and whose jump hides the rest; level that start."""
-    early = values.shape[1] // th.START_PART
+    """Find rows judged by a start or a hump that no shape has, and whose jumps hide the rest; level what it was."""
+    bins = values.shape[1]
+    half, place = bins // 2, np.arange(bins)
     left = np.abs(np.diff(values - fitted, axis=1))
-    usual = np.quantile(left[:, early:], 0.9, axis=1)
-    share = (left[:, :early] ** 2).sum(axis=1) / np.maximum((left**2).sum(axis=1), 1.0)
-    jumps = left[:, :early] > th.START_JUMP * usual[:, None]
+    # A hump in the first half, which went by half at least, is no part of what came then.
+    after = place > values[:, :half].argmax(axis=1)[:, None]
+    hump = values.min(axis=1, where=after, initial=np.inf) < (values[:, 0] + values[:, :half].max(axis=1)) / 2
+    usual = np.where(hump, *(np.quantile(left[:, start:], 0.9, axis=1) for start in (half, bins // th.START_PART)))
+    early = place[1:] <= np.where(hump, half, bins // th.START_PART)[:, None]
+    share = (left**2).sum(axis=1, where=early) / np.maximum((left**2).sum(axis=1), 1.0)
+    jumps = early & (left > th.START_JUMP * usual[:, None])
     rows = np.flatnonzero((unresolved < th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
     level = values[rows].copy()
     # The start ends behind its last jump.
-    last = early - np.argmax(jumps[rows, ::-1], axis=1)
-    before = np.arange(values.shape[1]) < last[:, None]
+    last = bins - 1 - np.argmax(jumps[rows, ::-1], axis=1)
+    before = place < last[:, None]
     return rows, np.where(before, np.take_along_axis(level, last[:, None], axis=1), level)

@@ -467,6 +467,12 @@ class Reading(Level, frozen=True):
         return self.unrested > 0 and self.teeth < th.TEETH and self.flutter < th.FLUTTER * max(self.settled, 1.0)
 
     @property
+    def rose_and_ended(self) -> bool:
+        """Whether a straight rise that has ended is what fits best of all that ends."""
+        rose = self.mean_rise > th.MATERIAL_SHARE * self.settled and self.teeth < th.TEETH
+        return rose and self.bounded_family in (Family.RAMP_END, Family.RAMP)
+
+    @property
     def from_start(self) -> bool:
         """Whether the growth began with the life and never fell."""
         return self.onset <= th.STARTUP_SHARE and self.teeth < th.TEETH
@@ -547,6 +553,14 @@ class Opinion(Struct):
     @property
     def footprint(self) -> Reading | None:
         return self.readings.get(Signal.FOOTPRINT)
+
+    @property
+    def weekend_left(self) -> float:
+        """Share of the life by which what rose for days must rest longer than it did, or a weekend is all it was."""
+        row, days = self.reading, self.life.seconds / 86_400
+        if row is None or not row.rose_and_ended or (1 - row.rest) * days < th.FEWEST_CYCLES:
+            return 0.0
+        return max(th.WEEKEND_DAYS / days - row.rest, 0.0)
 
     @property
     def pressure(self) -> dict[Signal, float]:

@@ -132,6 +132,8 @@ ABRUPT: Final = 0.6
 
 # --- Cycles and load --------------------------------------------------------------------------------------------
 
+#: What rests on Friday evening rests until Monday.
+WEEKEND_DAYS: Final = 3.0
 #: Fewer cycles than this are no cycle but a bend.
 FEWEST_CYCLES: Final = 2.4
 #: Share of what the trend leaves that a cycle must explain.

@@ -92,11 +92,24 @@ def test_growth_that_speeds_up_is_a_leak(exponent: float) -> None:
         assert row["growth_bytes_per_day"] == pytest.approx(60 * exponent * MI, rel=0.15)
 
 
-@pytest.mark.parametrize("rise", [20, 30, 60])
-def test_an_early_hump_hides_no_rise_after_it(rise: float) -> None:
-    """What rises in a straight line after a hump as high is never cleared."""
-    assert "not_leak" not in verdicts(100 + hump(0.15) + rise * np.maximum(U - 0.3, 0))
-    assert verdicts(100 + hump(0.15)) == {"not_leak"}
+@pytest.mark.parametrize(("height", "rise"), [(1, 20), (1, 30), (1, 60), (2.5, 40)])
+def test_an_early_hump_hides_no_rise_after_it(height: float, rise: float) -> None:
+    """What rises in a straight line after a hump, however much higher that was, is never cleared."""
+    assert "not_leak" not in verdicts(100 + height * hump(0.15) + rise * np.maximum(U - 0.3, 0))
+    assert verdicts(100 + height * hump(0.15)) == {"not_leak"}
+
+
+@pytest.mark.parametrize(("days", "said"), [(7.2, {"inconclusive"}), (9.0, {"not_leak"})])
+def test_a_weekend_is_no_rest(days: float, said: set[str]) -> None:
+    """What rises on five working days and rests on two may rise again on Monday; after four days it has ended."""
+    t = hours(24 * days, 900)
+    worked = np.clip(t % 24 - 8, 0, 10) / 10 + t // 24
+    found = []
+    for seed in SEEDS:
+        curve = 100 + 12 * np.minimum(worked, 5) + ar1(np.random.default_rng(seed), len(t), 0.3, 0.6)
+        found.append(row_of(record(t, {"rss_bytes": curve * MI}, limit_bytes=GI, restarts_total=0)))
+    assert {row["verdict"] for row in found} == said
+    assert all(("weekend" in row["explanation"]) == (said == {"inconclusive"}) for row in found)
 
 
 @pytest.mark.parametrize(("leak", "said"), [(0.0, {"not_leak"}), (12.0, {"leak"}), (16.0, {"leak"})])

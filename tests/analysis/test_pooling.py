@@ -336,6 +336,23 @@ def test_a_rise_to_where_the_life_before_rested_is_no_leak_yet(rested_at: int, p
     assert row["verdict"] == verdict, row["explanation"]
 
 
+def test_pods_that_join_for_the_day_rise_to_where_others_rested() -> None:
+    """Pods that an autoscaler adds and takes away while the load rises: one that stays has been there and back."""
+    stays, joins = hours(96, 300), hours(9, 300)
+
+    def pod(name: str, t: np.ndarray, curve: np.ndarray) -> Recording:
+        noise = ar1(np.random.default_rng(len(name)), len(t), 0.3, 0.6)
+        return record(t, {"working_set_bytes": (curve + noise) * MI}, pod=f"api-{name}", limit_bytes=GI)
+
+    rises = 100 + 3 * np.maximum(joins - 4, 0)
+    pods = [pod("a", stays, 110 + 10 * np.cos(2 * np.pi * (stays - 12) / 24))]
+    pods += [pod("b" * at, joins + 24 * at + 8, rises) for at in range(1, 4)]
+    assert judged(together(pods))["verdict"] != "leak"
+    # Beyond where that one has been they leak.
+    pods += [pod("c" * at, joins + 24 * at + 8, rises + 30) for at in range(1, 4)]
+    assert judged(together(pods))["verdict"] == "leak"
+
+
 @pytest.mark.parametrize("minutes", [60, 720, 1320])
 def test_a_canary_clears_no_pods_that_still_leak(minutes: int) -> None:
     """New pods beside old ones that still run and leak, however long: the workload leaks."""
