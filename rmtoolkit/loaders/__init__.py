@@ -144,9 +144,9 @@ def _is_top(file: _File) -> bool:
 
 
 def _is_json_rows(file: _File) -> bool:
-    from rmtoolkit.loaders.tables import is_json_rows  # noqa: PLC0415 - few files get so far
+    from rmtoolkit.loaders.tables import json_rows  # noqa: PLC0415 - few files get so far
 
-    return is_json_rows(file.text)
+    return bool(json_rows(file.text))
 
 
 def _is_metrics(file: _File) -> bool:

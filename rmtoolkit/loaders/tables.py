@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _EXPECTED: Final = "a table with a time and a memory column"
 #: Rows of JSON with more names, or names inside more others, are no table.
 _MOST_NAMES, _DEEPEST = 1000, 8
+_OBJECT: Final = re.compile(r"(?m)^[\[{]")
+_HEAD_CHARACTERS: Final = 1 << 14
 #: What holds the amounts of memory in a line of a log: `fields` is what the crate tracing writes.
 _HOLDERS: Final = ("fields", "mem", "memory")
 _COUNTS: Final = ("restarts_total", "oom_kills_total", *(name for name in SIGNALS if not name.endswith("_bytes")))
@@ -97,9 +99,12 @@ _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels=
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
     text = _files.without_preamble(text)
-    if is_json_rows(text):
-        return _json_rows(text, path)
     found = _files.head_of(text)
+    if found is None and (rows := json_rows(text)):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        if len(names) > _MOST_NAMES:
+            raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
+        return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
     columns = found.columns
@@ -116,28 +121,21 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
-def is_json_rows(text: str) -> bool:
-    """Tell rows of JSON by one of them that names a time and an amount of memory."""
-    return text.lstrip()[:1] in ("[", "{") and any(map(_is_row, _rows(text)))
+def json_rows(text: str) -> list[dict[str, str]]:
+    """Find objects that name a time and an amount of memory, also in the lines of a container's log."""
+    from rmtoolkit.loaders.kubernetes import parts  # noqa: PLC0415 - few tables are such
+
+    for one in (text, "\n".join(line for _, line in _files.unwrap(text) or ())):
+        if _OBJECT.search(one, 0, _HEAD_CHARACTERS):
+            rows = (dict(_flat(part.content)) for part in parts(one))
+            if found := list(filter(_is_row, rows)):
+                return found
+    return []
 
 
 def _is_row(row: dict[str, str]) -> bool:
     names = {meaning[0] for name in row if (meaning := column_of(name))}
     return "time" in names and not names.isdisjoint(BYTE_SIGNALS)
-
-
-def _rows(text: str) -> Iterator[dict[str, str]]:
-    from rmtoolkit.loaders.kubernetes import parts  # noqa: PLC0415 - few tables are such
-
-    return (dict(_flat(part.content)) for part in parts(text))
-
-
-def _json_rows(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
-    rows = list(filter(_is_row, _rows(text)))
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    if len(names) > _MOST_NAMES:
-        raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
-    return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
 
 
 def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:

@@ -1176,6 +1176,18 @@ PROGRAMS = {
         ),
         [{"pod": "db-0", "rss_bytes": LEAK, "allocated_bytes": [value // 2 for value in LEAK]}],
     ),
+    "a container's log whose lines are rows of JSON": Scene(
+        b"".join(
+            b'2026-11-18T00:00:00.000000001Z stdout F {"ts": %d, "rss_bytes": %d}\n' % (T0 + at * STEP, value)
+            for at, value in enumerate(LEAK)
+        ),
+        [{"pod": None, "rss_bytes": LEAK}],
+    ),
+    "a table with CPU beside memory": Scene(
+        b"time,pod,cpu_usage,cpu_limit,memory_usage_bytes,memory_limit_bytes\n"
+        + b"".join(b"%d,db-0,0.25,2,%d,536870912\n" % (T0 + STEP * index, value) for index, value in enumerate(LEAK)),
+        [{"pod": "db-0", "usage_bytes": LEAK, "limit_bytes": 512 * MIB}],
+    ),
     "rows of JSON in a list": Scene(
         json.dumps(
             [{"time": iso(T0 + at * STEP), "pod": "db-0", "memory_mib": value >> 20} for at, value in enumerate(LEAK)]
