@@ -17,6 +17,7 @@ import polars as pl
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit._accepted import Acknowledgement, read_acknowledgements
+from rmtoolkit._lake_files import as_read_error
 from rmtoolkit._store import Remote
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.text import GI, MI
@@ -230,6 +231,7 @@ def told() -> dict[str, list[Any]]:
     found |= {
         "store": [[said, what, str(_STORE._trouble(what, said))] for said, what in product(ANSWERS, ("read", "write"))]
     }
+    found["store"] += [str(as_read_error(Path("/lake/a.parquet"), OSError(21, "Is a directory")))]
     found |= {"no recording": [_refused(frame) for frame in NO_RECORDINGS], "not found": list(_not_found())}
     return found | {"has_unicode": [text.has_unicode(_stream(name)) for name in ("utf-8", "ascii", "cp437", "none")]}
 

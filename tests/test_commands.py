@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import errno
+import gc
 import json
 import os
 import signal
@@ -409,6 +410,21 @@ def test_a_report_is_printed_beside_the_page(
     assert printed == [page.read_text("utf-8")]
     assert "25 Nov 2026 04:06" in printed[0]
     assert capsys.readouterr().out.splitlines()[:2] == [f"Report: {page}", f"PDF: {paper}"]
+
+
+def test_who_calls_the_command_line_keeps_what_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a process of ours looks for garbage less often, and has one thread for matrices."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    kept: list[Any] = []
+    monkeypatch.setattr("atexit.register", lambda *what: kept.append(what))
+    monkeypatch.setattr("gc.set_threshold", kept.append)
+    monkeypatch.setattr("rmtoolkit.cli._sources.read", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert cli.main(["classify", "a"]) == 130
+    assert (kept, os.environ.get("OPENBLAS_NUM_THREADS")) == ([], None)
+    monkeypatch.setattr(sys, "argv", ["rmtoolkit", "classify", "a"])
+    assert cli.main() == 130
+    assert (kept, os.environ.get("OPENBLAS_NUM_THREADS")) == ([100_000, (gc.freeze,)], "1")
 
 
 def test_a_thread_cannot_handle_signals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -419,6 +419,8 @@ def test_a_fault_of_an_advice_stays_with_its_row(monkeypatch: pytest.MonkeyPatch
     found = rm.recommend_limits(source)
     assert found.filter(pl.col("workload") != "bad").equals(expected)
     assert "No limit is advised: internal error, ZeroDivisionError" in found.filter(workload="bad")["reason"][0]
+    told = found.filter(workload="bad").select("action", "pairs", "provisional", "recommended_limit_bytes")
+    assert told.row(0) == ("wait", 0, True, None)
 
 
 def test_a_fault_of_a_reader_names_its_file(

@@ -115,6 +115,18 @@ def test_links_of_ones_own_are_followed(tmp_path: Path) -> None:
     assert (tmp_path / "real" / "a.txt").read_bytes() == b"new"
 
 
+@pytest.mark.parametrize("links", [40, 41])
+def test_as_many_links_are_looked_at_as_the_system_follows(
+    links: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of forty is seen to be of another user; what the system would not follow either, it refuses itself."""
+    foreign(tmp_path / "0", tmp_path / "victim", monkeypatch)
+    for at in range(1, links):
+        (tmp_path / str(at)).symlink_to(str(at - 1))
+    with pytest.raises(RmtoolkitError, match="is a link of another user" if links <= 40 else "too many levels"):
+        write_whole(tmp_path / str(links - 1), b"new")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a pipe away: run the tests as root")
 def test_nothing_is_written_into_the_pipe_of_another_user(tmp_path: Path) -> None:
     """A pipe in the place of a file would read along, or let us wait for ever."""

@@ -304,7 +304,7 @@ def _workload(lot: _Lot) -> Assessed:
         opinions,
         {pod: pool_lives(found) for pod, found in opinions.items()},
         {pod: lot.choice(((100, 100), (50, 100), (None, None), (3, None))) for pod in opinions},
-        {0: lot.sample(rejected, lot.choice((0, 0, 1, 2)))},
+        {0: lot.choices(rejected, k=lot.choice((0, 0, 1, 3)))},
         set(opinions) if lot.random() < 0.5 else set(),
         {0: lot.choice((0, 0, 1, 4))},
         {key: _heap(lot)} if lot.random() < 0.3 else {},

@@ -11,7 +11,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.limits.history import BLOCKS, block_peaks, describe, kills, needs, usage
 from rmtoolkit.recording import as_recording
-from tests.limits.conftest import DAY, MIB, START, samples, steady
+from tests.limits.conftest import DAY, MIB, START, gather, samples, steady
 
 
 def peaks_of(values: list[float], mean: float = 1e8) -> pl.DataFrame:
@@ -176,3 +176,13 @@ def test_the_kernels_peak_is_named_where_it_is_a_twentieth_of_the_need(peak: int
     row = needs(rm.Recording.from_frame(table)).row(0, named=True)
     assert row["need_bytes"] == peak * MIB
     assert row["need_of"] == said
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "running"])
+def test_what_is_set_is_what_is_set_of_pods_that_run(gone: bool) -> None:
+    """The limit and the request of a pod that is gone say nothing of those after it, nor that it had none."""
+    values = np.full(100, 200.0 * MIB)
+    before = samples(values[:40] if gone else values, pod="api-0", limit_bytes=300 * MIB, request_bytes=100 * MIB)
+    need = gather(rm.Recording.from_frame(pl.concat([before, samples(values, pod="api-1")], how="diagonal")))
+    told = need.select("limit_bytes", "request_bytes", "limit_known", "pods_now").row(0)
+    assert told == ((None, None, False, 1) if gone else (300 * MIB, 100 * MIB, True, 2))

@@ -130,8 +130,9 @@ def pasts() -> dict[str, list[Any]]:
             used = then.recording.samples.select(pl.coalesce("working_set_bytes", "rss_bytes").alias("used"))["used"]
             used_by.append(
                 plain({"name": name, "used": list(map(float, used)), "most": used.max(), "mean": used.mean()})
+                | {"said": list(then.assumptions)}
             )
-        told[str(options)] = [*used_by, {"said": list(then.assumptions)}]
+        told[str(options)] = used_by
     known = {row["workload"]: as_need(row) for row in gather(fleet.recording()).iter_rows(named=True)}
     changes = (
         Change(),
