@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Origins of a frame, the nearest to the user first.
 OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
+#: Stands for callers of which massif says no more than how much came through them.
+CUT_OFF: Final = "(all others below massif's threshold)"
 _CRATES: Final = {name: origin for origin, names in texts("heap/crates").items() for name in names}
 
 _STD_FILE: Final = re.compile(

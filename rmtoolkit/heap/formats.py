@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
-from rmtoolkit.heap._names import FrameTable, deep, report, stacks_frame
+from rmtoolkit.heap._names import CUT_OFF, FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Module, Places, read_maps
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.symbols import symbolised
@@ -27,6 +28,8 @@ from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from rmtoolkit.heap.symbols import Paths
     from rmtoolkit.schema import Report
@@ -215,6 +218,8 @@ _NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
 _MOST_DEPTH: Final = 2048
+#: So many stacks times snapshots are looked at; massif takes up to 100 unless it is told otherwise.
+_MOST_AMOUNTS: Final = 1 << 23
 _NO_END: Final = (
     "massif takes its last snapshot some time before the program ends, so what is live at the end is not known"
 )
@@ -249,8 +254,9 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     -------
     HeapProfile
         The heap as the program asked for it, without massif's own extra bytes and stacks. `peak_bytes` of a stack
-        is from the peak snapshot, `live_bytes` from the last detailed one, which is not the end, `growth` from all
-        detailed ones; small stacks are one row. Times are in seconds only where massif ran with ``--time-unit=ms``.
+        is from the peak snapshot, `live_bytes` from the last detailed one, which is not the end; in `growth` what a
+        stack held between detailed ones is estimated from the whole. Small stacks are one row. Times are in seconds
+        only where massif ran with ``--time-unit=ms``.
 
     Raises
     ------
@@ -292,30 +298,27 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
     unit = _SECONDS_MASSIF.get(output.unit or "")
     detailed = [snapshot for snapshot in snapshots if snapshot.stacks]
     peak = max(snapshots, key=lambda snapshot: snapshot.heap or 0)
-    at_peak = max(detailed, key=lambda snapshot: (snapshot.tree == "peak", snapshot.heap or 0), default=None)
+    at_peak = max(detailed, key=lambda snapshot: (snapshot.tree == "peak", snapshot.heap or 0), default=peak)
+    last = detailed[-1] if detailed else peak
     keys = list(dict.fromkeys(key for snapshot in detailed for key in snapshot.stacks))
+    if len(keys) * len(snapshots) > _MOST_AMOUNTS:
+        found = f"{len(snapshots):,} snapshots of {len(keys):,} stacks"
+        hint = "massif --threshold and --max-snapshots say how many it tells apart."
+        raise ReadError.at(told.sources[0], found=found, expected=f"{MASSIF_EXPECTED} of a program", hint=hint)
     table = FrameTable()
     texts = list(dict.fromkeys(text for key in keys for text in key))
     numbers = dict(zip(texts, number_frames(texts, table), strict=True))
-    last = detailed[-1].stacks if detailed else {}
+    held = _between(snapshots, keys)
     stacks, _ = stacks_frame(
         [[number for text in key if (number := numbers[text]) is not None] for key in keys],
         {
-            "live_bytes": [last.get(key, 0) for key in keys],
-            "peak_bytes": [0 if at_peak is None else at_peak.stacks.get(key, 0) for key in keys],
+            name: held[:, snapshots.index(snapshot)].tolist()
+            for name, snapshot in (("live_bytes", last), ("peak_bytes", at_peak))
         },
     )
     seconds = [None if unit is None else snapshot.time * unit for snapshot in snapshots]
-    changes, before = [], dict.fromkeys(keys, 0)
-    for step, snapshot in enumerate(snapshots):
-        if snapshot.stacks:
-            for number, key in enumerate(keys, 1):
-                size = snapshot.stacks.get(key, 0)
-                if size != before[key]:
-                    changes.append((number, seconds[step], step, size, None))
-                    before[key] = size
-    heaps = [snapshot.heap for snapshot in snapshots]
-    moments = {"time_seconds": seconds, "live_bytes": heaps, "events": range(len(snapshots))}
+    times, heaps = [snapshot.time for snapshot in snapshots], [snapshot.heap for snapshot in snapshots]
+    moments = {"time_seconds": seconds, "live_bytes": heaps, "events": times}
     timeline = conform(pl.DataFrame(moments), TIMELINE)
     summary = HeapSummary(
         format="massif",
@@ -324,8 +327,21 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
         peak_time_seconds=seconds[snapshots.index(peak)],
         runtime_seconds=seconds[-1],
     )
-    growth = pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events")
-    return HeapProfile(summary, stacks, table.frame(), timeline, growth, report=told)
+    stack, moment = np.nonzero(np.diff(held, axis=1, prepend=0))
+    growth = timeline[moment].with_columns(stack_id=stack + 1, live_bytes=held[stack, moment])
+    return HeapProfile(summary, stacks, table.frame(), timeline, conform(growth, GROWTH), report=told)
+
+
+def _between(snapshots: Sequence[_Snapshot], keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
+    """Give what each stack held; between detailed snapshots that is estimated, so that it adds up to the heap."""
+    detailed = [place for place, snapshot in enumerate(snapshots) if snapshot.stacks]
+    every, held = np.arange(len(snapshots)), np.zeros((len(keys), len(snapshots)))
+    for row, key in zip(held, keys, strict=True):
+        row[:] = np.interp(every, detailed, [snapshots[place].stacks.get(key, 0) for place in detailed])
+    share = np.array([snapshot.heap for snapshot in snapshots]) / held.sum(axis=0).clip(1)
+    share[detailed] = 1
+    held *= share
+    return held.round().astype(np.int64)
 
 
 def _parse(text: str) -> _Output:
@@ -364,7 +380,7 @@ def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
         return
     del path[depth:]
     children, size, text = int(found[2]), int(found[3]), found[4]
-    path.append("(all others below massif's threshold)" if _ALIKE.match(text) else text)
+    path.append(CUT_OFF if _ALIKE.match(text) else text)
     if not children and depth and size:
         key = tuple(path[1:])
         snapshot.stacks[key] = snapshot.stacks.get(key, 0) + size

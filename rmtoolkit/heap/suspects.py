@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
+from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
@@ -155,7 +156,9 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         rest = named.filter(pl.col("spot").is_null() & moves.gather(named["group"]))["function"]
         alike = pl.col("function").is_in(rest.implode()) & pl.col("spot").is_not_null()
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
-    return named, names, said
+    # What lies below massif's threshold grows as the threshold does: alone it says nothing.
+    small = np.array([name == CUT_OFF for name in names]) & (said.growth > 0) & (said.growth < said.growth.max())
+    return named, names, said._replace(reading=np.where(small, "grew", said.reading))
 
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

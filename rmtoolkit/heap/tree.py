@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
-from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
+from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 from rmtoolkit.schema import TEXT, WHOLE, typed
 
 if TYPE_CHECKING:
@@ -609,8 +609,9 @@ _OTHERS_ALLOCATE: Final = 0.5
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
     """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
     wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
-    frames = heap.frames.filter(pl.col("origin") == OWN, pl.col("function").is_not_null())
+    frames = heap.frames.filter(pl.col("origin") == OWN, ~pl.col("function").str.starts_with("{"))
     own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
+    unknown = set(heap.frames.filter(pl.col("function") == CUT_OFF)["frame_id"])
     stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
     looked_at = named.filter(pl.col("group").is_in(wanted)).join(stacks, on="stack_id", maintain_order="left")
     # Of each stack its own frames, outwards from the allocation, and what tells it apart from others of its group: the
@@ -620,7 +621,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     amounts: dict[tuple[int, Path], tuple[int, int]] = {}
     for row in looked_at.iter_rows(named=True):
         mine = outwards[row["stack_id"]] = [own[number] for number in row["frames"] if number in own]
-        if mine:
+        if mine and row["frames"][-1] not in unknown:
             line = "?" if row["line"] is None else str(row["line"])
             callers = [name for name, _ in groupby(frame["function"] for frame in mine)][1 : 1 + _DEPTH]
             kind = kinds[row["stack_id"]] = row["group"], (line, *callers)

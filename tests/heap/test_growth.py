@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.heap_answers import answer
+from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, suspects
 from rmtoolkit.heap.tree import READINGS, Curves, floors, for_good, read_curves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 GROWTH_FOLDER: Final = Path(__file__).parents[2] / "data" / "heap" / "growth"
 #: A minute of a program that does the same in every second.
@@ -254,6 +255,54 @@ def test_what_valgrind_names_in_short_is_the_users_own_function(program: str, fu
     """Behind inlined functions of crates, a derived clone, a closure, and though the runtime allocates as it ends."""
     first = suspects(rm.read_heap(GROWTH_FOLDER / f"{program}.massif.zst")).row(0, named=True)
     assert (first["reading"], first["function"]) == ("grows", function)
+
+
+def _massif(file: Path, holds: Sequence[Mapping[str, int]], *, every: int) -> Path:
+    """Write snapshots of what some stacks hold (frames with blanks between), each so often with its tree."""
+    text = "desc: (none)\ncmd: ./api\ntime_unit: i\n#---\n"
+    for number, held in enumerate(holds):
+        whole = sum(held.values())
+        detailed = number % every == every - 1
+        text += f"snapshot={number}\ntime={1000 * number}\nmem_heap_B={whole}\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
+        text += f"heap_tree={'detailed' if detailed else 'empty'}\n"
+        text += f"n{len(held)}: {whole} (heap allocation functions) malloc\n" if detailed else ""
+        for stack, size in held.items() if detailed else ():
+            names = stack.split()
+            for depth, name in enumerate(names, 1):
+                end = name == names[-1]
+                said = (
+                    "in 3 places, all below massif's threshold (1.00%)" if name == "rest" else f"0x1: {name} (api.rs:3)"
+                )
+                text += f"{' ' * depth}n{0 if end else 1}: {size} {said}\n"
+    file.write_text(text)
+    return file
+
+
+def test_between_detailed_snapshots_the_whole_heap_tells_how_it_goes(tmp_path: Path) -> None:
+    """Every tenth has a tree, as massif does it: what falls in between does not grow, what rises all the time does."""
+    teeth = [{"api::log": 50_000 + 9_000 * (number % 9)} for number in range(60)]
+    assert suspects(rm.read_heap(_massif(tmp_path / "teeth", teeth, every=10)))["reading"].to_list() == ["held"]
+    leak = [{"api::keep": 1_000 * number, "api::base": 100_000} for number in range(60)]
+    # As the program ends it gives everything back.
+    leak += [{"api::keep": 60_000 - 3_000 * number, "api::base": 100_000} for number in range(20)]
+    found = suspects(rm.read_heap(_massif(tmp_path / "leak", leak, every=10)))
+    assert found.select("function", "reading").rows() == [("api::keep", "grows"), ("api::base", "held")]
+
+
+def test_callers_below_massifs_threshold_are_no_other_callers(tmp_path: Path) -> None:
+    """What massif does not tell apart grows with its threshold: it is no caller that rests, and nothing that leaks."""
+    holds = [
+        {"api::keep api::run": 5_000 * number, "api::keep rest": 400, "rest": 300 + 5 * number} for number in range(40)
+    ]
+    found = suspects(rm.read_heap(_massif(tmp_path / "massif", holds, every=1)))
+    assert found.filter(pl.col("reading") == "grows")["function"].to_list() == ["api::keep"]
+
+
+def test_massif_of_more_than_any_program_has_is_refused(tmp_path: Path) -> None:
+    """Small snapshots after one with many stacks would take more memory than there is."""
+    holds = [{f"api::f{number}": 10 for number in range(3_000)}, *[{"api::f1": 10}] * 3_000]
+    with pytest.raises(ReadError, match=r"3,001 snapshots of 3,000 stacks.*--threshold"):
+        rm.read_heap(_massif(tmp_path / "massif", holds, every=1))
 
 
 def test_an_inlined_function_is_of_the_crate_whose_file_it_stands_in() -> None:
