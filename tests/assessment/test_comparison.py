@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 import rmtoolkit as rm
 from rmtoolkit import cli
-from rmtoolkit.assessment.comparison import COMPARED
+from rmtoolkit.assessment.comparison import COMPARED, SETTINGS
 from tests.assessment.worked import FOLDER, PAIRS, assessed, compared_pairs
 from tests.written import changes
 
@@ -33,7 +33,7 @@ def largest(found: rm.Comparison) -> dict[str, str]:
 def test_differences_add_up_to_the_whole(number: int) -> None:
     """Whatever is known on which side, each layer counts once, and unknown ones are null."""
     found = compared(number)
-    assert found.layers.schema == COMPARED
+    assert (found.layers.schema, found.settings.schema) == (COMPARED, SETTINGS)
     assert found.layers["difference_bytes"].sum() == found.difference_bytes
     unknown = found.layers.filter(pl.any_horizontal(pl.col("local_bytes", "cluster_bytes").is_null()))
     assert unknown["difference_bytes"].null_count() == unknown.height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests import fleet
 from tests.assessment.worked import FOLDER, told, words_by_lot
 from tests.written import changes
 
@@ -14,3 +15,9 @@ def test_nothing_changed() -> None:
 def test_the_same_is_said_of_what_is_drawn_by_lot() -> None:
     """Three hundred rows and totals at the turns of every sentence; the same command writes it down."""
     assert changes(FOLDER / "words.json", words_by_lot()) == []
+
+
+def test_the_age_of_the_data_is_to_the_second() -> None:
+    """From the last sample of each workload to the clock of the run."""
+    rows = fleet.assessed().workloads.select("window_end", "data_age_seconds").rows()
+    assert [age for _, age in rows] == [(fleet.NOW - end).total_seconds() for end, _ in rows]
