@@ -368,7 +368,6 @@ def plausible_unit(head: str, values: pl.Series) -> int:
     return fits[0] if fits else 1
 
 
-_UNIT_NAMES: Final = {1 << 10: "KiB", 1 << 20: "MiB", 1 << 30: "GiB"}
 #: A written time that names its zone, or a number.
 _ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: Columns that hold the same for a whole container, or change seldom; their changes become events.
@@ -443,7 +442,7 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
             continue
         factor = plausible_unit(head, frame[head]) if unit is None and frame[head].dtype.is_numeric() else unit or 1
         if unit is None and factor > 1:
-            warn(f"Column {quote(head)} does not say its unit: its values were read as {_UNIT_NAMES[factor]}.")
+            warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")
         frame = frame.with_columns(pl.col(head) * factor if factor > 1 else pl.col(head)).rename({head: name})
         of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
         notes.append(f"column {head!r} was read as {name!r}{of_units}")

@@ -146,7 +146,7 @@ def _is_top(file: _File) -> bool:
 def _is_json_rows(file: _File) -> bool:
     from rmtoolkit.loaders.tables import json_rows  # noqa: PLC0415 - few files get so far
 
-    return bool(json_rows(file.text))
+    return bool(json_rows(file.text)[0])
 
 
 def _is_metrics(file: _File) -> bool:

@@ -100,10 +100,13 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
     text = _files.without_preamble(text)
     found = _files.head_of(text)
-    if found is None and (rows := json_rows(text)):
+    rows, cut = json_rows(text) if found is None else ([], 0)
+    if rows:
         names = list(dict.fromkeys(name for row in rows for name in row))
         if len(names) > _MOST_NAMES:
             raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
+        if cut:
+            _files.warn_of_rest([path], f"left out {_files.counted(cut, 'objects that are cut off or damaged')}")
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
@@ -121,16 +124,16 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
-def json_rows(text: str) -> list[dict[str, str]]:
-    """Find objects that name a time and an amount of memory, also in the lines of a container's log."""
+def json_rows(text: str) -> tuple[list[dict[str, str]], int]:
+    """Find objects that name a time and an amount of memory, also in a container's log; count those that are cut."""
     from rmtoolkit.loaders.kubernetes import parts  # noqa: PLC0415 - few tables are such
 
     for one in (text, "\n".join(line for _, line in _files.unwrap(text) or ())):
         if _OBJECT.search(one, 0, _HEAD_CHARACTERS):
-            rows = (dict(_flat(part.content)) for part in parts(one))
-            if found := list(filter(_is_row, rows)):
-                return found
-    return []
+            found = list(parts(one))
+            if rows := list(filter(_is_row, (dict(_flat(part.content)) for part in found))):
+                return rows, sum(part.damaged for part in found)
+    return [], 0
 
 
 def _is_row(row: dict[str, str]) -> bool:

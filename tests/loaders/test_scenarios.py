@@ -1380,6 +1380,14 @@ def test_what_a_program_wrote_is_read_right_or_not_at_all(tmp_path: Path, progra
         assert dict(one) in [dict(_told(found, container, one)) for container in ids]
 
 
+def test_rows_of_json_that_are_cut_off_are_counted(tmp_path: Path) -> None:
+    """What stands before the cut is read, and a warning says that the last row is not whole."""
+    rows = ",".join(f'{{"ts": {T0 + at * STEP}, "rss_bytes": {value}}}' for at, value in enumerate(LEAK))
+    (tmp_path / "a.json").write_text(f"[{rows[:-9]}")
+    with pytest.warns(RmtoolkitWarning, match="left out 1 object that is cut off or damaged"):
+        assert levels(rm.read(tmp_path / "a.json"), "rss_bytes") == [LEAK[:-1]]
+
+
 def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """What a recording says of a container under some names."""
     about = found.containers.row(by_predicate=pl.col("container_id") == container, named=True)
