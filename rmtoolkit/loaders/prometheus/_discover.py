@@ -392,17 +392,7 @@ _FEW_SAMPLES: Final = 400
 #: Series that say something only while their value is 1.
 _REASONS: Final = ("last_terminated_reason", "terminated_reason", "pod_reason")
 #: Facts whose change is an event.
-_WATCHED: Final = (
-    *_REASONS,
-    "restarts_total",
-    "start_time_seconds",
-    "started_seconds",
-    "oom_events_total",
-    "limit_bytes",
-    "request_bytes",
-    "last_terminated_exitcode",
-    "last_terminated_timestamp",
-)
+_WATCHED: Final = (*_REASONS, *_metrics.TOLD["watched"]["roles"])
 #: Samples that a closer look may cost.
 _CLOSER_SAMPLES: Final = 2 * _fetch.BUDGET
 

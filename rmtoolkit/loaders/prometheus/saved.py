@@ -48,17 +48,7 @@ _POD_FACTS: Final = ("pod_start_seconds", "pod_reason")
 _MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"), *_POD_FACTS)
 
 #: What the report says was looked for, and the metrics that would tell it.
-_SOUGHT: Final = {
-    "limits": (("limit_bytes",), "kube_pod_container_resource_limits or container_spec_memory_limit_bytes"),
-    "restarts": (("restarts_total",), "kube_pod_container_status_restarts_total"),
-    "reasons": (("last_terminated_reason", "terminated_reason"), "kube_pod_container_status_last_terminated_reason"),
-    "start times": (
-        ("start_time_seconds", "started_seconds", "process_start_seconds"),
-        "container_start_time_seconds or kube_pod_container_state_started",
-    ),
-    "owners": (("pod_owner", "pod_info", "pod_workload"), "kube_pod_owner and kube_replicaset_owner"),
-    "versions": (("image",), "kube_pod_container_info"),
-}
+_SOUGHT: Final = _metrics.TOLD["sought"]
 
 
 class NothingUsableError(RmtoolkitError):
