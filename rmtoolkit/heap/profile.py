@@ -13,7 +13,7 @@ import polars as pl
 from rmtoolkit._html import el, framed, table
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Report, typed
-from rmtoolkit.text import UNKNOWN, count, memory, number
+from rmtoolkit.text import UNKNOWN, count, hours, memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,7 +70,7 @@ class HeapSummary:
 
     def lines(self) -> list[tuple[str, str]]:
         about = "about " if self.sampled else ""
-        after = "" if self.peak_time_seconds is None else f" after {number(self.peak_time_seconds)} s"
+        after = "" if self.peak_time_seconds is None else f" after {hours(self.peak_time_seconds / 3600)}"
         blocks = "" if self.live_at_end_blocks is None else f" in {count(self.live_at_end_blocks, 'block')}"
         rows = [
             ("peak", f"{about}{memory(self.peak_bytes)}{after}", self.peak_bytes),
@@ -79,7 +79,7 @@ class HeapSummary:
             ("resident at most", f"{memory(self.rss_peak_bytes)}, with the recorder", self.rss_peak_bytes),
             ("allocations", f"{about}{self.allocations or 0:,}", self.allocations),
             ("temporary", f"{'' if self.temporary_exact else 'at most '}{self.temporary or 0:,}", self.temporary),
-            ("recorded", f"{number(self.runtime_seconds or 0)} s", self.runtime_seconds),
+            ("recorded", hours((self.runtime_seconds or 0) / 3600), self.runtime_seconds),
         ]
         return [(what, text) for what, text, value in rows if value is not None]
 
