@@ -208,7 +208,7 @@ def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
         return 1
     if pool.decided_by_heap:
         return 5
-    if main.signal == Signal.ALLOCATED:
+    if Signal.ALLOCATED in main.readings:
         return 4
     if Signal.WORK in main.levels or Signal.LOAD in main.levels or len(containers) > 1:
         return 3
