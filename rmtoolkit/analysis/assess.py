@@ -385,7 +385,8 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         opinion.pattern, opinion.cause = _OF_LAYER[name]
     elif threads is not None and opinion.threads_grow:
         # Their stacks lie outside of the live heap: what counts them tells how fast.
-        opinion.reading = next(row for row in candidates if row is not None and row.growing + row.unresolved == grows)
+        own = (row for name in JUDGED[1:] if (row := opinion.readings.get(name)) is not None)
+        opinion.reading = next((row for row in own if row.growing + row.unresolved >= th.LIKELY), opinion.reading)
         opinion.growing_layer = name
         opinion.pattern, opinion.cause = Pattern.THREAD_GROWTH, Cause.THREAD_STACKS
         opinion.growing, opinion.bounded = max(opinion.growing, threads.growing), 0.0

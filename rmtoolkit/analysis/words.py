@@ -357,7 +357,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
     if question.kind == OpenKind.HEAP_RESTS:
         return f"Over {span} the {signal} rises, and {question.why}; {shows}."
     counted = "one life" if pool.lives_judged <= 1 else f"{pool.lives_judged} lives"
-    gauge = "" if reading.signal == Signal.ALLOCATED else ", no live-heap gauge"
+    gauge = "" if Signal.ALLOCATED in main.readings else ", no live-heap gauge"
     beside = _rises_with(main, situation.row.cause)
     return f"{span} of {signal}, {counted}{gauge}: {question.why}{beside}; {shows}."
 
