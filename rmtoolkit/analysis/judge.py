@@ -438,8 +438,8 @@ def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:
     longest = max((life.hours for life in ended), default=0.0)
     times = _endings(ended, longest)
     if times < th.RESTARTS_CAP:
-        return records.Exposure(age, None, times)
-    return records.Exposure(age, longest * (1 + 1 / times), times)
+        return records.Exposure(age, None)
+    return records.Exposure(age, longest * (1 + 1 / times))
 
 
 def _endings(lives: list[Life], longest_hours: float) -> int:
@@ -582,7 +582,6 @@ def _ahead(opinion: Opinion, growth: Growth | None, goes_on: float, lasts: recor
         goes_on=goes_on,
         age_hours=lasts.age_hours,
         longest_hours=lasts.longest_hours,
-        endings=lasts.ended,
     )
 
 

@@ -187,7 +187,6 @@ class Ahead(Struct, frozen=True):
     goes_on: float | None = None
     age_hours: float | None = None
     longest_hours: float | None = None
-    endings: int | None = None
 
 
 class VerdictRow(Struct, kw_only=True):
@@ -747,8 +746,6 @@ class Exposure(Struct, frozen=True):
     age_hours: float
     #: What a life hardly exceeds; None where restarts are too few to tell.
     longest_hours: float | None
-    #: How often lives ended otherwise than by an OOM kill; all pods of a rollout are one time.
-    ended: int
 
     @property
     def left_hours(self) -> float:
@@ -759,7 +756,7 @@ class Exposure(Struct, frozen=True):
 
 
 #: Nothing ends a life.
-ENDLESS: Final = Exposure(0.0, None, 0)
+ENDLESS: Final = Exposure(0.0, None)
 
 
 class OpenKind(StrEnum):

@@ -668,7 +668,7 @@ def days_until(need: Need, more_bytes: float) -> tuple[float | None, float | Non
 
 def chances(ahead: Ahead, limit: float, per_day: float, doubt: float, goes_on: float) -> tuple[float, float, float]:
     """Give the chance that growth by so much a day is at the limit within a day, a week and a month."""
-    lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours, 0)
+    lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours)
     level, spread = ahead.level_bytes or 0.0, ahead.noise_bytes or 0.0
     fresh = level if ahead.fresh_bytes is None else ahead.fresh_bytes
     found: list[float] = []

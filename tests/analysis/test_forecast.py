@@ -197,10 +197,10 @@ def test_after_a_restart_it_begins_where_it_began_but_never_higher_than_now() ->
 
 def test_lives_that_end_before_the_limit_cap_the_hours() -> None:
     """72.4 h of growth are more than the 30 h that a life has left; what has no end caps nothing."""
-    assert ahead(life(), STEADY, lasts=Exposure(10.0, 40.0, 5)).capped
-    assert not ahead(life(), STEADY, lasts=Exposure(10.0, 90.0, 5)).capped
+    assert ahead(life(), STEADY, lasts=Exposure(10.0, 40.0)).capped
+    assert not ahead(life(), STEADY, lasts=Exposure(10.0, 90.0)).capped
     assert not ahead(life(), STEADY).capped
-    assert Exposure(50.0, 40.0, 5).left_hours == np.inf
+    assert Exposure(50.0, 40.0).left_hours == np.inf
 
 
 def test_false_starts_and_pods_of_one_rollout_are_no_further_ends() -> None:
@@ -208,7 +208,7 @@ def test_false_starts_and_pods_of_one_rollout_are_no_further_ends() -> None:
     nights = [life_of(24 * night, 24 * night + 24 - pod / 100, "end") for night in range(4) for pod in range(2)]
     lives = [*nights, life_of(50, 51, "error"), life_of(96, 106)]
     found = exposure((one, 60.0) for one in lives)
-    assert (found.ended, found.age_hours) == (4, 10.0)
+    assert found.age_hours == 10.0
     assert found.longest_hours == pytest.approx(24 * 1.25)
 
 
@@ -222,7 +222,7 @@ def lived(start: float, end: float, ended: str = "release", peak: int = 300) -> 
 
 def test_a_life_older_than_any_before_is_not_capped() -> None:
     """Restarts that stopped coming protect no longer."""
-    assert Exposure(age_hours=100.0, longest_hours=28.0, ended=7).left_hours == np.inf
+    assert Exposure(age_hours=100.0, longest_hours=28.0).left_hours == np.inf
 
 
 def test_exposure_of_daily_releases() -> None:
@@ -231,7 +231,6 @@ def test_exposure_of_daily_releases() -> None:
     found = exposure([*lives, (lived(120, 130, "running"), 60.0)])
     assert found.age_hours == pytest.approx(10)
     assert found.longest_hours == pytest.approx(28.8)
-    assert found.ended == 5
 
 
 @pytest.mark.parametrize(
@@ -253,7 +252,7 @@ def test_what_is_no_cap(lives: list[Life]) -> None:
 def test_pods_that_went_away_are_ended_lives() -> None:
     """Each release makes new pods: a pod that was last seen long ago has ended, though nothing says how."""
     gone = [(lived(24 * n, 24 * n + 24, "running"), 60.0) for n in range(4)]
-    assert exposure([*gone, (lived(96, 100, "running"), 60.0)]).ended == 4
+    assert exposure([*gone, (lived(96, 100, "running"), 60.0)]).longest_hours == 24 * 1.25
 
 
 def test_no_life_is_no_exposure() -> None:

@@ -252,9 +252,7 @@ def test_a_longer_horizon_is_never_safer(
     growing: float, per_day: float, doubt: float, spread: float, room: float, age: float, longest: float | None
 ) -> None:
     """Whatever the numbers, a day is no likelier than a week, a week no likelier than a month, and all are chances."""
-    ahead = Ahead(
-        level_bytes=-room, fresh_bytes=-abs(room), noise_bytes=spread, age_hours=age, longest_hours=longest, endings=5
-    )
+    ahead = Ahead(level_bytes=-room, fresh_bytes=-abs(room), noise_bytes=spread, age_hours=age, longest_hours=longest)
     day, week, month = chances(ahead, 0.0, per_day, doubt, growing)
     assert 0 <= day <= week <= month <= 1
 
@@ -290,7 +288,7 @@ def test_noise_can_be_at_the_limit_before_the_trend() -> None:
 
 def test_daily_restarts_cap_exposure() -> None:
     """What something restarts every day does not live long enough to use ten days of room; each life begins anew."""
-    capped = leaks(240, age_hours=5.0, longest_hours=28.0, endings=7)[2]
+    capped = leaks(240, age_hours=5.0, longest_hours=28.0)[2]
     assert capped == pytest.approx(0, abs=1e-3)
-    begun_at_the_limit = leaks(240, age_hours=5.0, longest_hours=28.0, endings=7, fresh_bytes=339.0 * MIB)[2]
+    begun_at_the_limit = leaks(240, age_hours=5.0, longest_hours=28.0, fresh_bytes=339.0 * MIB)[2]
     assert begun_at_the_limit == 0.999

@@ -325,7 +325,6 @@ def _by_lot(seed: int) -> tuple[history.Need, float]:
         goes_on=lot.choice((None, 0.05, 0.1, 0.5, 0.6, 0.9, 0.95, 1.0)),
         age_hours=lot.choice((0.0, 5.0, 100.0)),
         longest_hours=lot.choice((None, 4.0, 24.0, 200.0)),
-        endings=lot.choice((0, 3, 9)),
     )
     values: dict[str, Any] = {name: lot.choice(several) for name, several in _NAMED.items()}
     values["kills_now"] = min(values["kills"], lot.choice((0, 1, 5)))
