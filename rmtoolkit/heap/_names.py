@@ -284,7 +284,7 @@ def deep(cut: int) -> list[str]:
     return [f"{counted(cut, 'stacks')} cut because of their depth"] if cut else []
 
 
-def as_lists(rows: Integers, values: Integers, count: int) -> pl.Series:
+def as_lists(rows: Integers, values: Integers | NDArray[np.uint32], count: int) -> pl.Series:
     # Rows that are known to be in order are cut out, not looked for.
     flat = pl.DataFrame({"row": pl.Series(rows).set_sorted(), "frames": values.astype(np.uint32, copy=False)})
     lists = flat.group_by("row", maintain_order=True).agg("frames")

@@ -186,7 +186,8 @@ def test_names_with_dots_are_found_and_filtered(tmp_path: Path) -> None:
         for of, one in dotted.items():
             assert levels(whole.filter(cluster=of), one.signal) == [FLAT]
         for name, value in (("namespace", "shop"), ("workload", "db"), ("pod", "db-0")):
-            found, wanted = pull(server, **{name: value}), whole.filter(**{name: value})
+            asked: dict[str, Any] = {name: value}
+            found, wanted = pull(server, **asked), whole.filter(**asked)
             assert (found.containers.rows(), found.samples.rows()) == (wanted.containers.rows(), wanted.samples.rows())
 
 
@@ -204,7 +205,7 @@ def test_no_query_is_longer_than_it_takes(tmp_path: Path) -> None:
                 ]
             )
         for asked in ([], names[:1], names[:20]):
-            found = pull(server, end=instant(T0 + 48_000), **({"workload": asked} if asked else {}))
+            found = pull(server, end=instant(T0 + 48_000), workload=asked or None)
             assert found.containers["workload"].to_list() == (asked or names)
             assert found.events.filter(kind="start").height == len(asked or names)
             assert not found.report.partial

@@ -196,7 +196,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
     told = {identity: label for label, identity in labels.items()}
     namespace, pod, container = (told.get(name, name) for name in ("namespace", "pod", "container"))
     own = _Style(namespace, pod, container, _STYLES[0].names)
-    for number, style in enumerate([*_STYLES, *([own] if own not in _STYLES else [])]):
+    for number, style in enumerate(_STYLES if own in _STYLES else [*_STYLES, own]):
         conditions = tuple(_conditions(wanted, style))
         inside = [_fetch.Matcher(style.container, "!=", ""), _fetch.Matcher(style.container, "!=", "POD")]
         # Without conditions the first style finds what has its labels too: nothing is asked for twice.
