@@ -289,7 +289,9 @@ def kill_chance(row: Mapping[str, Any]) -> str:
 
 def share(value: float | None) -> str:
     """Write a share of something that can be complete, rounded down: only what is complete reads 100 %."""
-    return UNKNOWN if value is None else f"{number(math.floor(1000 * value + 1e-9) / 10)} %"
+    if value is None or 0 < value < 0.001:  # noqa: PLR2004
+        return chance(value)
+    return f"{number(math.floor(1000 * value + 1e-9) / 10)} %"
 
 
 def moment(time: dt.datetime, *, seconds: bool = False) -> str:

@@ -407,7 +407,7 @@ _SUSPECTS: Final[Sequence[Column]] = (
         lambda row: el("span", breakable(place(row)), el("span", text.printable(row["evidence"]), class_="small")),
     ),
     ("Growth", "n", lambda row: text.known(text.memory, row["growth_bytes"] or None)),
-    ("Share", "n", lambda row: text.known(text.chance, row["growth_share"] or None)),
+    ("Share", "n", lambda row: text.known(text.share, row["growth_share"] or None)),
     ("Held", "n", lambda row: text.memory(row["held_bytes"])),
 )
 

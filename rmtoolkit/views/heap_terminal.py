@@ -156,7 +156,7 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     writers: dict[str, Callable[[dict[str, Any]], str]] = {
         "GROWTH": lambda row: text.known(text.memory, row["growth_bytes"] or None),
         "A SECOND": lambda row: text.known(text.small_memory, row["growth_bytes_per_second"] or None),
-        "SHARE": lambda row: text.known(text.chance, row["growth_share"] or None),
+        "SHARE": lambda row: text.known(text.share, row["growth_share"] or None),
         "HELD": lambda row: text.memory(row["held_bytes"]),
         "AT THE END": lambda row: text.memory(row["live_at_end_bytes"]),
     }
