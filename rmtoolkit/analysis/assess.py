@@ -380,6 +380,9 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
     if growth < th.MATERIAL_SHARE * footprint:
         return
+    if name == Layer.KEPT and not opinion.kept_known and threads is not None and opinion.threads_grow:
+        # Where nothing says that the allocator has them, pages that come with threads are their stacks.
+        name = Layer.OUTSIDE if th.STACK_LEAST <= growth / threads.mean_rise <= th.STACK_MOST else name
     if name in _OF_LAYER:
         opinion.growing_layer = name
         opinion.pattern, opinion.cause = _OF_LAYER[name]

@@ -125,6 +125,17 @@ def test_threads_times_stack_explain_growth() -> None:
     assert found["unit"] == "bytes/thread"
 
 
+def test_stacks_beside_a_heap_that_rests_grow_as_fast_as_the_limit_comes_nearer() -> None:
+    """The live heap is known and flat: the growth that is told is that of the memory, as is the time to the limit."""
+    threads = np.floor(20 + 10 * T)
+    anon = noisy(100 * MI + threads * 200 * 1024, 2)
+    row = judged({"allocated_bytes": noisy(90 * MI + 0 * T, 3), "anon_bytes": anon, "threads": threads}, limit=GI)
+    assert (row["verdict"], row["cause"], row["evidence_level"]) == ("leak", "thread_stacks", 4)
+    assert row["signal"] == "anon_bytes"
+    left = GI - anon[-1]
+    assert row["growth_bytes_per_day"] * row["hours_to_limit"] / 24 == pytest.approx(left, rel=0.15)
+
+
 @pytest.mark.parametrize("each", [95 * MI, 512], ids=["too_much", "too_little"])
 def test_threads_that_cannot_explain_growth(each: int) -> None:
     """No thread touches 95 MiB of stack, and none so little that a page is more: threads rise beside the leak."""
