@@ -107,7 +107,7 @@ _MONDAY: Final = {
     "will be": ("will be killed", ["start-and-bursts", "Raise the limit from 384 Mi to 608 Mi."]),
     "leaks": ("leak", ["killed-climbs", "quick-flutter", "release-after-a-gap"]),
     "money": ("can be given back", ["525 Mi", "1.50 EUR a month", "a-step-and-a-slow-rise", "Lower the limit from"]),
-    "apply": ("Apply", ["Copy all 5", "provisional", "No patch: a pod without an owner has no template."]),
+    "apply": ("Apply", ["Copy all 5", "provisional"]),
     "changed": ("Changes", ["mail/thread-stacks", "was not there last time"]),
 }
 _FIRST: Final = {
