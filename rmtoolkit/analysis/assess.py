@@ -388,7 +388,7 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         opinion.pattern, opinion.cause = _OF_LAYER[name]
     elif threads is not None and opinion.threads_grow:
         # Their stacks lie outside of the live heap: what counts them tells how fast.
-        own = (row for name in JUDGED[1:] if (row := opinion.readings.get(name)) is not None)
+        own = filter(None, (opinion.readings.get(signal) for signal in JUDGED if signal != Signal.ALLOCATED))
         opinion.reading = next((row for row in own if row.growing + row.unresolved >= th.LIKELY), opinion.reading)
         opinion.growing_layer = name
         opinion.pattern, opinion.cause = Pattern.THREAD_GROWTH, Cause.THREAD_STACKS

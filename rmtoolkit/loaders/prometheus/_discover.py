@@ -468,11 +468,12 @@ def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fe
         left_out = max(left_out, len(pods) - len(chosen))
         closer.update(chosen)
         for some in _shared_out(chosen, _LONGEST_LIST):
+            part = len(some) / len(pods)
             parts += _fetch.plan(
                 [_fetch.Ask(leg.selector(names, _fetch.one_of(leg.pod_label, some)), "raw")],
                 time,
-                samples_per_second=rate * len(some) / len(pods),
-                series=int(known * share) + 1,
+                samples_per_second=rate * part,
+                series=int(known * share * part) + 1,
                 parallel=1,
             )
     exact = fetcher.fetch(parts) if parts else []
