@@ -44,12 +44,16 @@ def ask(
     """Start the server for some sources, and ask it."""
     # Imported here: it takes a second, in each process that only collects tests.
     from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
 
     words = [*program, "mcp", *map(str, sources)]
 
     async def whole() -> Any:
         started = StdioServerParameters(command=sys.executable, args=words, cwd=ROOT)
-        async with Client(started, read_timeout_seconds=120) as client:
+        # The SDK keeps the stderr of its first import for good: within a test of output, a stand-in without a number.
+        async with Client(
+            stdio_client(started, errlog=sys.__stderr__ or sys.stderr), read_timeout_seconds=120
+        ) as client:
             return await asked(client)
 
     # A browser driven in the same worker may have left a loop that runs in this thread.
