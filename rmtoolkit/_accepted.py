@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
-
 #: Bytes of a unit: powers of a thousand, with an i of 1,024.
 _UNITS: Final = {
     f"{letter}{binary}": base**power

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit._store import Remote
 
-
 #: Links that are followed on one way, as the system has it.
 _LINKS: Final = 40
 _HINTS: Final = {

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
     Place = Path | Remote
 
-
 _METADATA_KEY: Final = "rmtoolkit.lake"
 _EXPECTED: Final = "a partition of a lake"
 #: A file that is replaced while it is read is read again.

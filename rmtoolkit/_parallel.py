@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     Work = Callable[[Recording], Frames]
     Otherwise = Callable[[Recording, BaseException], Frames]
 
-
 #: Samples that a part has at least, unless the recording ends before.
 PART_ROWS: Final = 2_000_000
 

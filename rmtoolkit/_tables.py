@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
 
-
 #: Instants that nanoseconds since 1970 can tell: what lies beyond is a zero or an overflow of some clock.
 CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))
 _FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
@@ -917,10 +916,8 @@ TOPS: Final = ("live", "slack", "kept", "outside", "cache")
 
 
 def edges(samples: pl.DataFrame) -> pl.DataFrame:
-    """Give the upper edges of one container's layers at every sample; null where an edge's own signal was not scraped.
-
-    What bounds it is taken from the scrape before in its `life`.
-    """
+    """Give the upper edges of one container's layers at every sample; null where its signal was not scraped."""
+    # What bounds it is taken from the scrape before in its `life`.
     own = {
         "live": pl.col("allocated_bytes"),
         "slack": pl.col("active_bytes"),

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     Place = Path | Remote
     Done = tuple[list[tuple[Frames, Report]], list[ReadError]]
 
-
 __all__ = ["FORMAT", "Lake", "is_lake", "read_lake"]
 
 #: Raised when an older version could not read what this one writes.

@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit._store import Remote
 
-
 _SHOWN_CONTAINERS: Final = 20
 _HEADS: Final = (
     *(("workload", ""), ("pod / container", "")),

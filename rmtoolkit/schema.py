@@ -233,7 +233,6 @@ ANEW: Final = (
 )
 LOST_ROWS: Final = (NO_TIME, "rows of no known container", NO_TIMES, NO_PAIR, ANEW)
 
-
 _Said = TypeVar("_Said", str, int)
 
 

@@ -71,10 +71,8 @@ def say(room: str, name: str, about: object) -> str:
 
 
 def filled(words: str, about: object) -> str:
-    """Fill a text in: ``{kills:times}`` is the attribute or key of what it is about, by the function of this module.
-
-    ``{kills:kill/kills}`` is the word for one or for several; what else stands behind the colon is Python's.
-    """
+    """Fill a text in: ``{kills:times}`` is the attribute or key of what it is about, by the function of this module."""
+    # ``{kills:kill/kills}`` is the word for one or for several; what else stands behind the colon is Python's.
     is_row, said = isinstance(about, Mapping), ""
     for before, name, find, write in _pieces(words):
         said += f"{before}{write(about[name] if is_row else find(about))}" if name else before  # type: ignore[index]
@@ -445,7 +443,6 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
 _JOINED: Final = "\0"
 #: Between a number and its unit.
 _AMOUNT: Final = re.compile(r"(?<=\d) (?=[KMGT]iB?\b|%)")
-
 
 #: Terminal styles: SGR parameters. Colour only on the verdict.
 _SGR: Final = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}

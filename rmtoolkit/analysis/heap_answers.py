@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
-
 #: A change below this share of what was held before is said to be none.
 _SAME: Final = 0.01
 #: Characters of a command line that are shown.

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rmtoolkit._parallel import Parted
     from rmtoolkit.recording import Recording
 
-
 #: One profile, or several of one program in the order in which they were taken.
 Heap: TypeAlias = "HeapProfile | str | os.PathLike[str] | Sequence[HeapProfile | str | os.PathLike[str]]"
 Key: TypeAlias = tuple[str | None, ...]

@@ -351,10 +351,8 @@ def judge(
     whole: bool = True,
     client: Client | None = None,
 ) -> tuple[dict[str, pl.DataFrame], Recording]:
-    """Judge part by part, without limits and their chances; `also` makes further frames of each part in the same pass.
-
-    If not the `whole`, then no more than verdicts and findings, and what `also` makes.
-    """
+    """Judge part by part, without limits and their chances; `also` makes more frames of each part in the same pass."""
+    # If not the `whole`, then no more than verdicts and findings, and what `also` makes.
     source = as_source(recording)
     if isinstance(source, Recording):
         # Of who left no sample kills may be known.

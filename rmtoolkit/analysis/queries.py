@@ -16,7 +16,6 @@ from rmtoolkit.text import SIGNAL_WORDS, texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-
 #: Metrics by signal: of the container, as cAdvisor names them, and of the process itself.
 _CGROUP: Final[dict[str, str]] = texts("analysis/queries")["cgroup"]
 _PROCESS: Final[dict[str, str]] = texts("analysis/queries")["process"]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-
 #: How fields of records are stored; all others are told by their names.
 _STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "dt.datetime": TIME}
 
@@ -588,7 +587,6 @@ class Opinion(Struct):
 
 #: Refaults are counted in pages.
 _PAGE_BYTES: Final = 4096
-
 
 _LIFE: Final = Life.__struct_fields__
 _LEVEL: Final = Level.__struct_fields__

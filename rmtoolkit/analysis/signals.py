@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-
 #: More than any time in milliseconds until the year 2248.
 _MILLISECONDS: Final = 1 << 43
 #: True where a row follows another one of its container; null in the first row.

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.what_if import AnyRecording
     from rmtoolkit.schema import Report
 
-
 _SHOWN_PARTIAL: Final = 3
 #: In a notebook.
 _SHOWN_WORKLOADS: Final = 30

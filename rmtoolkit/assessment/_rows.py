@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-
 _KINDS: Final = {
     "id": pl.UInt32(),
     "text": TEXT,
@@ -45,7 +44,6 @@ _KINDS: Final = {
 _COLUMNS: Final[dict[str, dict[str, str]]] = text.texts("assessment/columns")
 #: A row per workload container, in the order of urgency: every number and every word that any view shows.
 WORKLOADS: Final = pl.Schema({name: _KINDS[kind] for some in _COLUMNS.values() for name, kind in some.items()})
-
 
 #: Columns of the limits under the names that they have beside a verdict.
 _ADVISED: Final = {

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
     Row = Mapping[str, Any]
 
-
 _HORIZON_HOURS: Final = 168
 
 

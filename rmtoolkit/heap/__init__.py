@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.symbols import Paths
 
-
 UNDERSTOOD: Final = (
     "a heap profile: heaptrack, jemalloc's or gperftools' heap (jeprof), pprof, DHAT or massif, also packed"
 )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
     Words = NDArray[np.unsignedinteger[Any]]
 
-
 #: Steps of the growth table: when there are so many, every two become one.
 _MOST_STEPS: Final = 512
 #: Rows of the growth table, and rows of the timeline: the same.

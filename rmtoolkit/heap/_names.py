@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-
 #: Origins of a frame, the nearest to the user first.
 OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
 #: Stands for callers of which massif says no more than how much came through them.

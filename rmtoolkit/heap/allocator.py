@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
-
 Row: TypeAlias = dict[str, int | str | None]
 
 
@@ -261,7 +260,6 @@ _EXPECTED: Final = (
     "statistics of jemalloc (malloc_stats_print), glibc (malloc_info), tcmalloc (MALLOCSTATS) or mimalloc "
     "(MIMALLOC_SHOW_STATS)"
 )
-
 
 #: What an allocator says of the whole and of each arena.
 _HELD: Final = typed(WHOLE, "allocated_bytes active_bytes resident_bytes metadata_bytes mapped_bytes") | typed(

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.symbols import Paths
     from rmtoolkit.schema import Report
 
-
 DHAT_EXPECTED: Final = "a DHAT profile (JSON, dhatFileVersion 2)"
 
 #: Columns of `STACKS`, and what DHAT calls them.
@@ -47,7 +46,6 @@ _AMOUNTS: Final = {
     "peak_bytes": "gb",
 }
 _Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
-
 
 _POINT: Final[list[Any]] = [("fs", list[_Natural]), *((name, _Natural, 0) for name in _AMOUNTS.values())]
 _Point: Final = msgspec.defstruct("_Point", _POINT)
@@ -697,7 +695,6 @@ _VALUES: Final = {
 _MOST_BYTES: Final = 1 << 62
 #: No program has so many stacks, places, functions and names.
 _MOST_FIELDS: Final = 1 << 20
-
 
 #: What each field of a message holds, by its number.
 Message: TypeAlias = "dict[int, list[Any]]"

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     Integers = NDArray[np.int64]
 
-
 #: No newer form is known.
 NEWEST: Final = 3
 #: From this form on a string says its length first.

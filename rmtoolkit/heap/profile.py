@@ -18,7 +18,6 @@ from rmtoolkit.text import UNKNOWN, count, hours, memory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-
 #: One row per stack that allocated. Null means that the format does not say.
 STACKS: Final = pl.Schema(
     {

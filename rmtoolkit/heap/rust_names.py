@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 #: Foreign names may nest and repeat themselves without end.
 _MOST_DEPTH: Final = 200
 _MOST_CHARACTERS: Final = 1 << 14

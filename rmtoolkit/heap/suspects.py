@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.heap.profile import HeapSummary
 
-
 #: Whose code names a group, when a stack has none of what comes before.
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
 _DERIVED: Final = (
@@ -293,7 +292,6 @@ OTHERS: Final = "everything else"
 
 #: One row per moment and function; `time_seconds` is null where the snapshots know only their order (`step`).
 OVER_TIME: Final = pl.Schema({"step": WHOLE, "time_seconds": NUMBER, "function": TEXT, "live_bytes": WHOLE})
-
 
 #: Moments that a snapshot of a heap has.
 _MOMENTS: Final = 240

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Path = tuple[str, ...]
 
-
 #: Parts into which a recording is cut; of each the least counts that was held in it.
 _PARTS: Final = 32
 #: A program that ends gives back more than this share of what it holds, between two pictures.
@@ -173,11 +172,9 @@ def floors(values: Floats, starts: NDArray[np.int64]) -> Floats:
 
 
 def for_good(least: Floats) -> tuple[Floats, Floats]:
-    """Tell what is held in each part and never goes away later, and how much comes and goes.
-
-    What came since the last fall may go in the next one, which is taken to be as deep as the deepest so far. The one
-    largest fall is none that comes again: so goes what was needed to start.
-    """
+    """Tell what is held in each part and never goes away later, and how much comes and goes."""
+    # What came since the last fall may go in the next one, which is taken to be as deep as the deepest so far. The one
+    # largest fall is none that comes again: so goes what was needed to start.
     steps = np.diff(least, axis=1)
     again = steps.copy()
     again[np.arange(len(steps)), steps.argmin(axis=1)] = 0

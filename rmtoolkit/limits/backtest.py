@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.what_if import AnyRecording
     from rmtoolkit.recording import Recording
 
-
 #: Our own limits at these chances.
 PROMISED: Final = (0.2, 0.1, 0.05, 0.02, 0.01)
 #: The rule that every other has to beat: the peak and so many percent.

@@ -17,7 +17,6 @@ from rmtoolkit.text import MI
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
-
 _DAY_MILLISECONDS: Final = 86_400_000
 _MINUTE_MILLISECONDS: Final = 60_000
 _SAMPLES_PER_DAY: Final = 1440

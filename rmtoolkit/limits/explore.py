@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-
 #: Above this share of what it needs while running, startup is what matters.
 _STARTUP_LEADS: Final = 1.05
 #: A request is what it uses nearly always.
@@ -149,10 +148,8 @@ def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: N
 
 
 def _killed(past: Past, used: Floats, moved: Floats, wanted: Change) -> tuple[Floats, NDArray[np.int64]]:
-    """Move the limits that killed by what moved the sample before: the need was above them, and moves as it did.
-
-    Beside them the row of that sample; -1 where there is none.
-    """
+    """Move the limits that killed by what moved the sample before: the need was above them, and moves as it did."""
+    # Beside them the row of that sample; -1 where there is none.
     found = past.killed["limit_bytes"].cast(pl.Float64).to_numpy().copy()
     rows = np.full(found.size, -1)
     ends = np.append(past.first[1:], used.size)

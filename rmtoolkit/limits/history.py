@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-
 #: A history is cut into so many blocks; the highest value of each is what counts.
 BLOCKS: Final = 14
 #: Blocks that must hold a value before anything is said about how much they move.
@@ -38,7 +37,6 @@ FEW: Final = 4
 _WEEK: Final = 7 * 86_400.0
 #: A climb within hours is a startup or a warm-up: only one over days is drawn on.
 _CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
-
 
 PEAKS: Final = pl.Schema(
     {
@@ -393,7 +391,6 @@ _KILLED: Final = pl.Schema(
     }
 )
 
-
 #: Patterns whose growth may go on: no plain limit helps against them.
 _GROWTH: Final = ("leak", "unexplained_growth")
 #: Patterns of a rise that has ended.
@@ -408,7 +405,6 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
     & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
     & (pl.col("growth_bytes_per_day") > SLOW / 7 * pl.col("peak_bytes").fill_null(0))
 )
-
 
 _NO_AHEAD: Final = Ahead()
 
@@ -699,7 +695,6 @@ LEAST_BYTES: Final = 16 * 2**20
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
 BUMP_BYTES: Final = 100 * 2**20
 BUMP_RATIO: Final = 1.2
-
 
 _KILLS: Final = pl.Schema(
     {

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import Margins, Scores
     from rmtoolkit.recording import Recording
 
-
 #: Actions that change a limit.
 OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 #: A pod so many times as high as the median pod is named.
@@ -36,7 +35,6 @@ _APART = 1.1
 _COARSE_SECONDS = 600
 #: A history so long is not short, but full of holes, where too few of its blocks hold a value.
 _GAPS_HOURS = 48
-
 
 #: A limit so many times the highest need is no advice.
 _FURTHEST: Final = 1000

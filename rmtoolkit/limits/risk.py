@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     Numbers = npt.NDArray[np.float64]
 
-
 HORIZON: Final = dt.timedelta(days=7)
 #: Lengths of history that margins are learnt for: a short one says less, so its margins are larger.
 HISTORIES: Final = tuple(dt.timedelta(hours=hours) for hours in (1, 6, 24, 72, 168, 336, 504, 672, 1344))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Whole = NDArray[np.int64]
 
-
 #: The quietest twentieth of a pod's samples is taken not to follow the traffic.
 _QUIET: Final = 0.05
 #: Stack that a thread touches when nothing is known: two pages of the kernel's and what a shallow call chain needs.
@@ -442,10 +441,8 @@ class Past(Struct, frozen=True):
         return np.array(found, dtype=np.int64)
 
     def kills(self, used: Floats, limit_bytes: float, needed: Floats | None = None) -> pl.DataFrame:
-        """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster.
-
-        `needed` is what each recorded kill needed at least, where the past was changed.
-        """
+        """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster."""
+        # `needed` is what each recorded kill needed at least, where the past was changed.
         bound = self.killed["limit_bytes"].cast(pl.Float64) if needed is None else pl.Series(needed)
         again = self.killed.select(container_id="pod", time="time", used_bytes=bound, recorded=pl.lit(value=True))
         above = np.flatnonzero(used > limit_bytes)

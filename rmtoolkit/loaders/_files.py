@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
     from rmtoolkit.schema import Report
 
-
 PathLike: TypeAlias = str | os.PathLike[str]
 
 #: A regular expression for what holds metrics: answers of `metrics.k8s.io`, or our own recordings of them.
@@ -206,7 +205,6 @@ def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> Bina
 
 #: What a packed file that is cut off or damaged gives.
 DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError)
-
 
 _PACKERS: Final[dict[bytes, Any]] = {
     b"BZh": bz2.BZ2Decompressor,

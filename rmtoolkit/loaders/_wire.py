@@ -9,7 +9,6 @@ from rmtoolkit.exceptions import RmtoolkitError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 Buffer: TypeAlias = bytes | memoryview
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

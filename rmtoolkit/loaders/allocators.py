@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders._files import LogContext
     from rmtoolkit.loaders._timestamps import Stamp
 
-
 _XML: Final = re.compile(r"<malloc version=\"\d+\">")
 _XML_END: Final = "</malloc>"
 _TAG: Final = re.compile(r"<(/?)(heap|size|unsorted|total|system)\b([^<>]*)>")

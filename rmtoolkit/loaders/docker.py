@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders._timestamps import Stamp
 
-
 _SHORT_ID: Final = 12
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
 _ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=")

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-
 _NAMED: Final = dict.fromkeys(("namespace", "pod", "container"), pl.String())
 _PLACED: Final = dict.fromkeys(("number", "table", "stamp"), pl.Int64())
 ROWS: Final = pl.Schema(
@@ -477,7 +476,6 @@ _BESIDE: Final = (
 _UNREADABLE: Final = "containers without a name or a readable amount of memory"
 _SHOWN: Final = 100
 _MESSAGE: Final = 200
-
 
 #: Line, table, place of the stamp, namespace, pod, container, memory and swap as they are written.
 _Row = tuple[int, int, int | None, str | None, str, str | None, str, str | None]

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping, Sequence
 
-
 #: 2001: an earlier time in a status is none.
 _FIRST: Final = 1_000_000_000_000
 _STATUSES: Final = (
@@ -300,10 +299,8 @@ def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _governors(kind: str, namespace: str | None, name: str, spec: Mapping[str, Any]) -> Iterator[Governor]:
-    """Name the containers whose memory a VerticalPodAutoscaler sets: one that only recommends sets none.
-
-    A HorizontalPodAutoscaler counts pods over the requests of memory of those that it names.
-    """
+    """Name the containers whose memory a VerticalPodAutoscaler sets: one that only recommends sets none."""
+    # A HorizontalPodAutoscaler counts pods over the requests of memory of those that it names.
     about = mapping(spec, "targetRef") if kind == "VerticalPodAutoscaler" else mapping(spec, "scaleTargetRef")
     target = text_of(about, "kind"), text_of(about, "name")
     if kind == "VerticalPodAutoscaler":

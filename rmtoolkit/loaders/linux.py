@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders._timestamps import Stamp
 
-
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
 _PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
@@ -574,12 +573,10 @@ class _Kill:
 def read_kernel(
     path: str | os.PathLike[str], *, time: str | dt.datetime | None = None, timezone: str | dt.tzinfo | None = None
 ) -> Recording:
-    """Read OOM kills from what `dmesg` or `journalctl` printed.
-
-    A kill at the container's own limit is an `oom_kill`, with the limit in force; one at the limit of several
-    containers or of the machine is a `node_oom`. What was resident is a sample and the event's detail. Where times are
-    seconds since the machine started, a line of the kernel that has both clocks says when that was, else `time`.
-    """
+    """Read OOM kills from what `dmesg` or `journalctl` printed."""
+    # A kill at the container's own limit is an `oom_kill`, with the limit in force; one at the limit of several
+    # containers or of the machine is a `node_oom`. What was resident is a sample and the event's detail. Where times
+    # are seconds since the machine started, a line of the kernel that has both clocks says when that was, else `time`.
     asked = Asked(path, time, None, timezone)
     text, notes = read_text(path, expected=_KILLS)
     found = list(_kills(text))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rmtoolkit.lake import Lake
     from rmtoolkit.loaders.prometheus.live import Prometheus
 
-
 #: Samples come late: an agent that was cut off sends what it kept, a rule is evaluated after its minute.
 _OVERLAP: Final = dt.timedelta(minutes=10)
 #: The first piece is small, since nobody knows yet how much there is; the others follow its measure.

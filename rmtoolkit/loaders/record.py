@@ -27,7 +27,6 @@ from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
-
 ROOT: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc")
 

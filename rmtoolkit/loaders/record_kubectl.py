@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-
 #: What never gets better by itself, and what to do about it.
 _LASTING: Final = {
     name: (re.compile("|".join(told["says"])), told["hint"]) for name, told in texts("loaders/kubectl").items()

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from urllib3 import ProxyManager
     from urllib3.util.retry import Retry
 
-
 _MESSAGE_CHARACTERS: Final = 400
 
 
@@ -225,7 +224,6 @@ class _Filter(logging.Filter):
 
 _GUARDED: Final[WeakSet[Secrets]] = WeakSet()
 _FILTER: Final = _Filter()
-
 
 #: The logs of the HTTP libraries.
 _LOGS: Final = ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect")

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     #: Whose a column is by its head, and how many bytes one of its numbers is.
     Heads: TypeAlias = dict[str, tuple[dict[str, str], int]]
 
-
 _EXPECTED: Final = "a table with a time and a memory column"
 #: Rows of JSON with more names, or names inside more others, are no table.
 _MOST_NAMES, _DEEPEST = 1000, 8

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-
 MI: Final = 1 << 20
 
 #: One row per container, check and signal.
@@ -56,7 +55,6 @@ REJECT_SHARE: Final = 0.05
 #: An allocator counts pages that were never touched, but not this much more than the process has.
 ABOVE_SHARE: Final = 0.25
 ABOVE_BYTES: Final = 16 * MI
-
 
 #: Gauges of one allocator; they are refreshed together.
 ALLOCATOR: Final = (

@@ -205,10 +205,8 @@ def columns(names: Mapping[str, tuple[str, ...]], rows: Mapping[str, Sequence[tu
 
 
 def chart(width: float, height: float, *plots: Plot, says: str, tokens: Mapping[str, str], timed: bool = False) -> Any:  # noqa: ANN401 - of Altair
-    """Draw plots as one Altair chart with its data inside: in px of the picture, on the scales of the plots.
-
-    Nothing is configured and no parameter is set, so it can be layered with others.
-    """
+    """Draw plots as one Altair chart with its data inside: in px of the picture, on the scales of the plots."""
+    # Nothing is configured and no parameter is set, so it can be layered with others.
     alt: Any = import_module("altair")
     layers = []
     for plot in plots:

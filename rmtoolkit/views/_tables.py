@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Row = dict[str, Any]
     Column = tuple[str, str, Callable[[Row], object]]
 
-
 #: A longer name is cut, and whole in the title of its element.
 SHOWN_NAME: Final = 160
 

@@ -74,10 +74,8 @@ def _yaml(document: object) -> str:
 
 
 def rule_tests(found: Assessment, rules_file: str) -> str:
-    """Write for promtool what was recorded, and which rules must have fired on it and which must not.
-
-    A leak that was watched for long enough fires, a kill does, and nothing does on what is not a leak.
-    """
+    """Write for promtool what was recorded, and which rules must have fired on it and which must not."""
+    # A leak that was watched for long enough fires, a kill does, and nothing does on what is not a leak.
     tests = []
     for row, watching in _watched(found):
         series, minutes, step = _series(found, row)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.assessment import Assessment
 
-
 SPARK_WIDTH: Final = 132
 SPARK_HEIGHT: Final = 26
 _RISK_WIDTH: Final = 200

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.views._tables import Column
 
-
 WIDTH: Final = 1080
 HEIGHT: Final = 300
 _LEFT, _RIGHT, _TOP, _BASE = 62, WIDTH - 262, 30, HEIGHT - 40
@@ -52,7 +51,6 @@ _STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 72
 _TICKS: Final = 8
 #: Fewer samples of resident memory make no line.
 _FEWEST: Final = 2
-
 
 _STYLE: Final = "max-width:100%;height:auto;display:block"
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.heap.profile import HeapProfile
 
-
 WIDTH: Final = 1080
 ROW: Final = 22
 #: A letter of the code font at 12 px: the widest of those that a page may get.
@@ -173,7 +172,6 @@ OFFERED: Final = ("growth_bytes", "peak_bytes", "live_bytes", "allocations")
 #: ... of two profiles.
 COMPARED: Final = ("live_bytes", "peak_bytes")
 
-
 #: Runs once in a page, for every icicle in it. It reads what the markup says and asks nothing of anybody.
 SCRIPT: Final = join(asset("copy.js"), asset("zoom.js"))
 
@@ -187,10 +185,8 @@ def zoomable(
     root: str | None = None,
     sends: bool = False,
 ) -> Markup:
-    """Draw call trees that zoom, turn and can be searched where `SCRIPT` runs, and else are pictures by each measure.
-
-    What `sends` tells whoever listens which function is pressed; `root` is the one that fills the width.
-    """
+    """Draw call trees that zoom, turn and can be searched where `SCRIPT` runs, else are pictures by each measure."""
+    # What `sends` tells whoever listens which function is pressed; `root` is the one that fills the width.
     first = measure_of(heap)
     trees = {name: tree(heap, name, before=before, root=root if name == first else None) for name in by}
     offered = [name for name, nodes in trees.items() if nodes["value"][0] or nodes["before"][0]]

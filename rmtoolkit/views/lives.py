@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rmtoolkit.views._plot import Piece, Place
     from rmtoolkit.views.timeline import Parts
 
-
 WIDTH: Final = 400
 HEIGHT: Final = 232
 _LEFT, _RIGHT, _TOP, _BASE = 58, WIDTH - 10, 14, HEIGHT - 40

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.assessment import Assessment
 
-
 #: Heads of what `_figures` writes.
 _FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.views.timeline import Timeline
 
-
 #: Width of the plot in px for which labels are placed.
 WIDTH: Final = RIGHT - LEFT
 PADDING: Final = {"left": LEFT, "right": 8, "top": 0, "bottom": 4}

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.prometheus._fetch import Fetcher
     from rmtoolkit.loaders.server import Client
 
-
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8
 #: How often something is scraped is counted over this long.
@@ -53,7 +52,6 @@ _SAID: Final = (_STYLES[1], _STYLES[3])
 _OF_PODS: Final = "k8s_pod_name"
 #: Styles from here on are of other exporters, whose series may have the labels of the scrape too.
 _FOREIGN: Final = 3
-
 
 #: Names with dots, as OpenTelemetry has them: nothing but containers and processes is called so, whatever its labels.
 _DOTTED: Final = _fetch.Matcher("__name__", "=~", "(container|docker|ecs|k8s|kubernetes|process)[.].*")

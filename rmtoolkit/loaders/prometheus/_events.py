@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders.prometheus._decode import Decoded
 
-
 #: What kube-state-metrics learns through the API server may be this late.
 _LATE: Final = 90_000
 #: Start times of one start differ by less than this between two who tell them.

@@ -26,7 +26,6 @@ from rmtoolkit.loaders.server import Client, DamagedError, Patience, ServerError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL: Final = re.compile(r"[\\\"\x00-\x1f\x7f]")
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
@@ -390,7 +389,6 @@ _ORDINARY: Final = frozenset(
         *("container_name", "exported_namespace", "exported_pod", "exported_container", "exported_job"),
     )
 )
-
 
 _SOMETHING_ELSE: Final = "it answers something else"
 

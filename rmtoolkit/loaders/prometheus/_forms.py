@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders._timestamps import Asked, Stamp
 
-
 _EXPECTED: Final = "metrics as text"
 _LABELS: Final = r'\{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\}'
 _HEAD: Final = rf"[a-zA-Z_:][\w:.]*(?:{_LABELS})?|{_LABELS}"
@@ -172,14 +171,12 @@ _OTHER_JSON: Final = re.compile(r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
 CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
-
 #: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
 _OF_ONE: Final = {
     *("pod", "pod_name", "container", "container_name", "kube_container_name", "container_id", "task_arn"),
     "docker_name",
 }
 _OF_ECS: Final = "MemoryUtilized"
-
 
 #: What may happen where a document has something else than it should.
 #: An error of msgspec is a ValueError from 0.21 on alone.

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders.prometheus._decode import Decoded
 
-
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2
 #: Values that are made whole together.

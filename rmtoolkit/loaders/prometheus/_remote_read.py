@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     Ints: TypeAlias = NDArray[np.int64]
     Floats: TypeAlias = NDArray[np.float64]
 
-
 #: Fields of the messages, as protobuf writes them: number and type in one.
 _SERIES: Final = 1
 _SAMPLES, _HISTOGRAMS = 2, 4

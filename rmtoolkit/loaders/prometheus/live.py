@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from rmtoolkit.loaders.prometheus._decode import Decoded
     from rmtoolkit.recording import Recording
 
-
 _METRICS: Final = ("container_memory_working_set_bytes", "container_memory_usage_bytes", "container_memory_rss")
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Versions: TypeAlias = dict[int, list[tuple[str, int, int]]]
     Node: TypeAlias = tuple[str | None, str | None]
 
-
 UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
 ABOUT_PODS: Final = "series about pods and owners, without a container"
 NOT_FINITE: Final = "facts that were NaN or infinite"

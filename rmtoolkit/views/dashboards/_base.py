@@ -270,10 +270,9 @@ def bundle() -> str:
 
 
 class LiveChart(anywidget.AnyWidget):
-    """A chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`.
+    """A chart of named data sets over a time axis whose ends are its parameters `x0` and `x1`."""
 
-    The first of a kernel stands as a picture until its script is made: once it is on a page, which asks for it.
-    """
+    # The first of a kernel stands as a picture until its script is made: once it is on a page, which asks for it.
 
     spec = traitlets.Dict().tag(sync=True)
     #: Columns for each data set, and values of the chart's parameters.

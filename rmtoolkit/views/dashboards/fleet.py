@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.report.columns import Column, Row
 
-
 #: Rows of one page.
 PAGE: Final = 25
 #: What the tiles and the verdicts ask for.

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.explore import Chosen, Scene
     from rmtoolkit.limits.risk import AtLimit
 
-
 WIDTH: Final = 372
 #: A line of words, and the bar below it: words beside bars would run into each other.
 _ROW: Final = 44

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from rmtoolkit.views._tables import Column
     from rmtoolkit.views.timeline import Timeline
 
-
 #: Below this many samples a window says nothing about a shape.
 _LEAST: Final = 10
 

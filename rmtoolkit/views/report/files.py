@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     Told = TypeVar("Told")
 
-
 #: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
 _BROWSERS: Final = (
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"),

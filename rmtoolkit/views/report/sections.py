@@ -115,7 +115,6 @@ ALL: Final = Section(
     ),
 )
 
-
 _WORDS: Final = text.marks("changes")
 #: Rows that stand before the fold, and how many there are at all: of capacity and patches, of kills and findings.
 _SHOWN: Final = 10
