@@ -162,6 +162,43 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
     return _marked(_sort(samples)), given - kept - contradictions, contradictions
 
 
+#: What the kernel counts towards a limit: no container has more of it than its machine.
+_CHARGED: Final = (*FOOTPRINTS, "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes")
+#: Limits change, and not every change is on record: a lone value counts up to so many times the highest one known.
+_BEYOND: Final = 16
+
+
+def drop_impossible(
+    samples: pl.DataFrame, containers: pl.DataFrame, events: pl.DataFrame, nodes: Mapping[str, int]
+) -> tuple[pl.DataFrame, int]:
+    """Take away, and count, single values that no node has or, where none is known, that no limit allows."""
+    changed = events.filter(pl.col("kind") == "limit").group_by("container_id").agg(pl.max("value_bytes"))
+    node = pl.col("node").replace_strict(dict(nodes), default=None, return_dtype=pl.Int64)
+    room = pl.coalesce(2 * node, _BEYOND * pl.max_horizontal("limit_bytes", "value_bytes"))
+    bounds = beside(containers, changed, "container_id").select("container_id", room=room).drop_nulls()
+    tops = samples.group_by("container_id").agg(pl.max_horizontal(pl.col(_CHARGED).max()).alias("top"))
+    doubtful = bounds.join(tops, on="container_id").filter(pl.col("top") > pl.col("room")).drop("top")
+    if not doubtful.height:
+        return samples, 0
+    rows = beside(samples, doubtful, "container_id")
+
+    def alone(name: str) -> pl.Expr:
+        value = pl.col(name)
+        near = pl.max_horizontal(
+            shifted.over("container_id") for shifted in (value.forward_fill().shift(), value.backward_fill().shift(-1))
+        )
+        return ((value > pl.col("room")) & (near <= pl.col("room"))).fill_null(value=False)
+
+    wrong = rows.select(alone(name).alias(name) for name in _CHARGED)
+    count = int(sum(wrong.sum().row(0)))
+    if not count:
+        return samples, 0
+    samples = samples.with_columns(
+        pl.when(~wrong[name]).then(pl.col(name)).alias(name) for name in _CHARGED if wrong[name].any()
+    )
+    return samples.filter(pl.any_horizontal(pl.col(SIGNALS).is_not_null())), count
+
+
 def _marked(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell polars that containers stand one after the other: it then groups without hashing."""
     return conform(samples, SAMPLES).with_columns(pl.col("container_id").set_sorted())

@@ -26,6 +26,7 @@ from rmtoolkit.schema import (
     EVENTS,
     FOOTPRINTS,
     IDENTITY,
+    IMPOSSIBLE,
     LOST_ROWS,
     LOST_VALUES,
     SAMPLES,
@@ -636,6 +637,9 @@ def normalise(
     if contradictions:
         left_out[CONTRADICTING] = contradictions
     found = _tables.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
+    rows, impossible = _tables.drop_impossible(rows, frame, found, report.nodes)
+    if impossible:
+        left_out[IMPOSSIBLE] = impossible
     told = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)

@@ -215,12 +215,14 @@ def differing(found: pl.Schema, wanted: pl.Schema) -> str:
 
 
 CONTRADICTING: Final = "values that contradict each other at one instant; the later one was used"
+IMPOSSIBLE: Final = "values that were alone far above the memory of the node, or every limit"
 #: Reasons for which a report says that values, or whole rows, were left out that somebody had measured.
 LOST_VALUES: Final = (
     "values that were NaN or infinite",
     "values that were negative or absurd",
     "values that are no numbers",
     CONTRADICTING,
+    IMPOSSIBLE,
 )
 #: A smaller share is told nobody who does not ask.
 _NOTICEABLE_SHARE: Final = 0.01
@@ -271,7 +273,7 @@ class Report:
     @property
     def is_noticeable(self) -> bool:
         """Whether so much was lost that everybody should hear of it; a smaller share stands here only."""
-        return (self.dropped_share or 0) >= _NOTICEABLE_SHARE
+        return (self.dropped_share or 0) >= _NOTICEABLE_SHARE or IMPOSSIBLE in self.left_out
 
     def notes(self) -> tuple[str, ...]:
         """Put everything a reader should know in lines."""

@@ -421,3 +421,43 @@ def test_what_no_clock_tells_is_no_time(times: pl.Series) -> None:
     assert (frame.height, left_out) == (0, {"rows without a readable time": bad.height})
     with pytest.raises(ColumnError, match="holds no time that can be read"):
         Recording.from_frame(bad)
+
+
+@pytest.mark.parametrize(
+    ("high_mib", "limit_mib", "node_mib", "values", "left"),
+    [
+        pytest.param(9 << 20, 512, None, "hXh", "h.h", id="far-above-the-limit"),
+        pytest.param(16 * 512 + 1, 512, None, "hhX", "hh.", id="the-last-one"),
+        pytest.param(16 * 512 + 1, 512, None, "XnhnX", ".nhn.", id="beside-scrapes-that-failed"),
+        pytest.param(16 * 512, 512, None, "hXh", "hXh", id="the-limit-may-have-been-another"),
+        pytest.param(9 << 20, 512, None, "hXXh", "hXXh", id="two-in-a-row"),
+        pytest.param(9 << 20, 512, None, "X", "X", id="nothing-beside-it"),
+        pytest.param(9 << 20, None, None, "hXh", "hXh", id="no-limit"),
+        pytest.param(2 * 16384 + 1, None, 16384, "hXh", "h.h", id="more-than-the-node-has"),
+        pytest.param(2 * 16384, 512, 16384, "hXh", "hXh", id="on-a-node-that-may-have-it"),
+    ],
+)
+@pytest.mark.parametrize("signal", ["working_set_bytes", "anon_bytes", "kernel_bytes"])
+def test_a_single_value_that_cannot_be_is_left_out(
+    signal: str, high_mib: int, limit_mib: int | None, node_mib: int | None, values: str, left: str
+) -> None:
+    """One scrape far above limit and node is no peak for anybody, is counted, and everybody is told."""
+    named = {"X": high_mib << 20, "h": 200 << 20, "n": None}
+    given = samples(**{signal: [named[one] for one in values]}, threads=[3] * len(values))
+    limit = None if limit_mib is None else limit_mib << 20
+    about = pl.DataFrame({"container_id": [0], "pod": ["db-0"], "node": ["n"], "limit_bytes": [limit]})
+    nodes = {} if node_mib is None else {"n": node_mib << 20}
+    recording = normalise(about, given, None, Report(nodes=nodes))
+    kept = [None if one == "." else named[one] for one in left]
+    assert recording.samples[signal].to_list() == kept
+    assert sum(recording.report.left_out.values()) == left.count(".")
+    assert recording.report.is_noticeable == ("." in left)
+
+
+def test_a_limit_that_was_higher_makes_a_high_value_possible() -> None:
+    """Of the limits on record the highest one says what cannot be."""
+    about = pl.DataFrame({"container_id": [0], "pod": ["db-0"], "limit_bytes": [16 << 20]})
+    events = pl.DataFrame({"container_id": [0], "time": [0], "kind": ["limit"], "value_bytes": [512 << 20]})
+    given = samples(rss_bytes=[9 << 20, 500 << 20, 9 << 20])
+    assert normalise(about, given, events).samples["rss_bytes"][1] == 500 << 20
+    assert normalise(about, given).samples["rss_bytes"].to_list() == [9 << 20, 9 << 20]
