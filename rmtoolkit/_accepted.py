@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rmtoolkit._io import read_told
 from rmtoolkit.exceptions import ReadError, quote, system_words
 from rmtoolkit.schema import ABSURD_BYTES
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping
 
 #: Bytes of a unit: powers of a thousand, with an i of 1,024.
 _UNITS: Final = {

@@ -6,12 +6,10 @@ import base64
 import hashlib
 import html
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from rmtoolkit.text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 _VOID: Final = frozenset({"meta", "br", "col", "link", "path", "line", "rect", "circle", "stop"})
 

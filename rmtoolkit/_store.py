@@ -6,18 +6,16 @@ import errno
 import os
 import re
 import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 #: By the first letter of a protocol: where the store is, and who asks.
 _SETTINGS: Final = {

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
 from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
 from rmtoolkit.text import SIGNAL_WORDS, texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 #: Metrics by signal: of the container, as cAdvisor names them, and of the process itself.
 _CGROUP: Final[dict[str, str]] = texts("analysis/queries")["cgroup"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 from msgspec import Struct, structs
@@ -14,10 +16,6 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.text import filled, texts
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 #: How fields of records are stored; all others are told by their names.
 _STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "dt.datetime": TIME}

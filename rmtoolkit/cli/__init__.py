@@ -9,16 +9,14 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rmtoolkit.cli._sources import BAD_INPUT, DONE, add_options, is_plugin, option_names
 from rmtoolkit.text import texts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 _STDERR: Final = 2
 

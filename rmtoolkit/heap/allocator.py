@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 
@@ -15,10 +17,6 @@ from rmtoolkit.loaders import allocators
 from rmtoolkit.loaders._files import counted, read_text
 from rmtoolkit.schema import WHOLE, Report, typed
 from rmtoolkit.text import UNKNOWN, memory
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping
 
 Row: TypeAlias = dict[str, int | str | None]
 

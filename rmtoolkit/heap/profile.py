@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -14,9 +15,6 @@ from rmtoolkit._html import el, framed, table
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, YES_NO, Report, typed
 from rmtoolkit.text import UNKNOWN, count, hours, memory
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 #: One row per stack that allocated. Null means that the format does not say.
 STACKS: Final = pl.Schema(

@@ -6,11 +6,9 @@ The forms are those of the rustc book, "Symbol Mangling" (legacy and v0).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache, reduce
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Final
 
 #: Foreign names may nest and repeat themselves without end.
 _MOST_DEPTH: Final = 200

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import polars as pl
 from msgspec import Struct
 
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.text import printable, texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 
 class _Kind(Struct, frozen=True):

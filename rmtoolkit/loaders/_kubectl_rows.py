@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find, find_instant, shaped
 from rmtoolkit.text import MI
-
-if TYPE_CHECKING:
-    import os
 
 _QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}

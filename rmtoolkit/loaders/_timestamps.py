@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+import os
 import re
 import unicodedata
 import zoneinfo
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,10 +20,6 @@ import polars as pl
 from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.text import texts
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
 
 
 class Kind(IntEnum):

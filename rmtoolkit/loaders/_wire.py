@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
 from rmtoolkit.exceptions import RmtoolkitError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Buffer: TypeAlias = bytes | memoryview
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import polars as pl
 from msgspec import Struct, field
@@ -40,10 +42,6 @@ from rmtoolkit.loaders.kubernetes import (
 from rmtoolkit.recording import Recording, concat, normalise
 from rmtoolkit.schema import ANEW, Report
 from rmtoolkit.text import MI
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _NAMED: Final = dict.fromkeys(("namespace", "pod", "container"), pl.String())
 _PLACED: Final = dict.fromkeys(("number", "table", "stamp"), pl.Int64())

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import time
 from collections import deque
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import polars as pl
 import psutil
@@ -23,9 +24,6 @@ from rmtoolkit.lake import Lake
 from rmtoolkit.loaders import linux
 from rmtoolkit.recording import ENDINGS, Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
 
 ROOT: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc")

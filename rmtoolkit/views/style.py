@@ -7,15 +7,13 @@ rules of their own; two classes outweigh them.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from rmtoolkit._html import Markup
 from rmtoolkit.views._plot import DARK, FAMILY, LIGHT
 from rmtoolkit.views._plot_svg import STYLE as CHARTS
 from rmtoolkit.views.assets import asset
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def variables(tokens: Mapping[str, str]) -> str:

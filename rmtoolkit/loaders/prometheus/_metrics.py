@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 from msgspec import Struct
@@ -16,9 +17,6 @@ from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
 from rmtoolkit.text import texts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 
 class Meaning(Struct, frozen=True):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, breakable, el, headed, join, table
@@ -12,9 +13,6 @@ from rmtoolkit.schema import Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
 
 Row = dict[str, Any]
 
