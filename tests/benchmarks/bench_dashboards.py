@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import rmtoolkit as rm  # noqa: E402 - after the path
-from rmtoolkit.views import timeline_altair as timeline_chart  # noqa: E402
+from rmtoolkit.views import _plot_vega as timeline_chart  # noqa: E402
 from rmtoolkit.views.dashboards.triage import (  # noqa: E402
     Case,
     State,

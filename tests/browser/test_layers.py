@@ -12,7 +12,7 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.views import _plot
-from rmtoolkit.views import timeline_altair as timeline_chart
+from rmtoolkit.views import _plot_vega as timeline_chart
 from rmtoolkit.views.dashboards.triage import Case, State, picture
 from rmtoolkit.views.timeline_svg import BASE, LEFT, TOP
 

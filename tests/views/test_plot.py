@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.views import _plot, _plot_svg
-from rmtoolkit.views import timeline_altair as timeline_chart
+from rmtoolkit.views import _plot_vega as timeline_chart
 from rmtoolkit.views._plot import Area, Bar, Box, Grows, Line, Plot, Point, Rule, Scale
 from rmtoolkit.views._plot_vega import Slot
 

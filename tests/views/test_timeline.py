@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rmtoolkit.assessment import assess
 from rmtoolkit.recording import Recording
-from rmtoolkit.views import _plot, timeline, timeline_altair
+from rmtoolkit.views import _plot, _plot_vega, timeline
 
 if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
@@ -191,6 +191,6 @@ def test_a_single_sample_can_be_drawn() -> None:
 
 def test_a_dashboard_has_the_form_that_altair_makes() -> None:
     """What is written down for the browser is what Altair makes now; `python -m tests.views.worked` writes it anew."""
-    made = timeline_altair.form().to_dict()
+    made = _plot_vega.form().to_dict()
     # Each version of Altair names the version of Vega-Lite that it was made for.
-    assert {**timeline_altair.spec(), "$schema": made["$schema"]} == made
+    assert {**_plot_vega.spec(), "$schema": made["$schema"]} == made

@@ -17,7 +17,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.views import _plot, _tables
-from rmtoolkit.views import timeline_altair as timeline_chart
+from rmtoolkit.views import _plot_vega as timeline_chart
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views.dashboards.triage import Case, Picture, State, picture, pods, timeline, windows
 

@@ -28,6 +28,7 @@ from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.views import (
     _plot,
     _plot_svg,
+    _plot_vega,
     alerts,
     charts,
     exports,
@@ -37,7 +38,6 @@ from rmtoolkit.views import (
     style,
     terminal,
     timeline,
-    timeline_altair,
     timeline_svg,
 )
 from rmtoolkit.views.dashboards._base import LiveChart
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "views"
 HEAPS: Final = Path(__file__).parents[2] / "data" / "heap"
-ASSETS: Final = Path(timeline_altair.__file__).with_name("assets")
+ASSETS: Final = Path(_plot_vega.__file__).with_name("assets")
 STATS: Final = Path(__file__).parents[1] / "data" / "jemalloc"
 #: Those whose pictures differ most from each other.
 DRAWN: Final = ("heap-leak", "killed-climbs", "kept-pages", "release-after-a-gap", "days-and-nights", "few-samples")
@@ -166,12 +166,12 @@ def pictures() -> dict[str, list[Any]]:
         if shown is None:
             continue
         told[name] = markup(timeline_svg.draw(shown, row, "c", name))
-        columns = timeline_altair.rows(shown, row)
+        columns = _plot_vega.rows(shown, row)
         told[f"{name} of Vega"] = [{of: {at: plain(list(v)[:3]) for at, v in c.items()}} for of, c in columns.items()]
     row = _row("heap-leak")
     part = lines.of(row, (timeline.ms(BEGIN + dt.timedelta(hours=6)), timeline.ms(BEGIN + dt.timedelta(hours=9))))
     told["a part"] = [] if part is None else markup(timeline_svg.draw(part, row, "p", "a part"))
-    form = timeline_altair.form().to_dict(validate=False)
+    form = _plot_vega.form().to_dict(validate=False)
     told["form"] = [{"mark": layer["mark"], "encoding": layer["encoding"]} for layer in form["layer"]]
     small = [charts.bullet(peak * MI, 128 * MI, reached=peak > 128) for peak in (90, 200)]
     small += [charts.risk_bar(0.3, 0.1), charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
@@ -437,5 +437,5 @@ PARTS: Final = (page, long, words, pictures, axes, notebook, heaps, boards, by_l
 if __name__ == "__main__":
     for part in PARTS:
         write(FOLDER / f"{part.__name__}.json", part())
-    form = json.dumps(timeline_altair.form().to_dict(), separators=(",", ":"), sort_keys=True)
-    (ASSETS / timeline_altair.SPEC).write_text(f"{form}\n", encoding="utf-8")
+    form = json.dumps(_plot_vega.form().to_dict(), separators=(",", ":"), sort_keys=True)
+    (ASSETS / _plot_vega.SPEC).write_text(f"{form}\n", encoding="utf-8")

@@ -19,7 +19,7 @@ from rmtoolkit.assessment import assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.schema import WORKLOAD
-from rmtoolkit.views import _tables, icicle, lives, plots, timeline_altair, timeline_svg
+from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots, timeline_svg
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
@@ -27,15 +27,18 @@ from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
 from rmtoolkit.views.timeline import Timelines, ahead, ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import altair as alt
 
     from rmtoolkit._parallel import Source
+    from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.recording import Recording
     from rmtoolkit.views._tables import Column
     from rmtoolkit.views.timeline import Timeline
+
+    Heaps = Heap | Mapping[str, Heap] | None
 
 #: Below this many samples a window says nothing about a shape.
 _LEAST: Final = 10
@@ -44,13 +47,7 @@ _LEAST: Final = 10
 class Case:
     """An Assessment, and windows of it that were judged again; `samples_from` is a recording with more samples."""
 
-    def __init__(
-        self,
-        found: Assessment,
-        heap: Any = None,  # noqa: ANN401 - as for `assess`
-        *,
-        samples_from: Recording | None = None,
-    ) -> None:
+    def __init__(self, found: Assessment, heap: Heaps = None, *, samples_from: Recording | None = None) -> None:
         self.found = found
         self._recording = samples_from or found.recording
         self._heaps = {} if heap is None else profiles_by_workload(heap, found.recording)
@@ -383,7 +380,7 @@ class Triage(Board):
     def __init__(
         self,
         source: Source | Assessment,
-        heap: Any = None,  # noqa: ANN401 - a profile, a path, several, or a mapping
+        heap: Heaps = None,
         *,
         workload: str | None = None,
         samples_from: Recording | None = None,
@@ -393,7 +390,7 @@ class Triage(Board):
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
-        self._chart = LiveChart(timeline_altair.spec(), self._drawn)
+        self._chart = LiveChart(_plot_vega.spec(), self._drawn)
         self._wiring, self._page = Wiring(), Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
@@ -508,7 +505,7 @@ class Triage(Board):
         case = self._case if judged is None else self._case.again(self._state.workload, judged)
         row = self._picture.row
         drawn = timeline(case, row, (ends[0], ends[1]))
-        self._chart.redraw(timeline_altair.rows(drawn, row, top=self._picture.top))
+        self._chart.redraw(_plot_vega.rows(drawn, row, top=self._picture.top))
         self._type(ends)
 
     def _type(self, ends: tuple[int, int] | list[int]) -> None:
@@ -573,6 +570,6 @@ class Triage(Board):
             getattr(self, f"_{name}").value = getattr(found, name)
         self._said.value = found.judged
         self._again.layout.display = "flex" if found.judged else "none"
-        rows = timeline_altair.rows(found.drawn, found.row, top=found.top)
+        rows = _plot_vega.rows(found.drawn, found.row, top=found.top)
         axes = {"x0": float(found.home[0]), "x1": float(found.home[1]), "top": found.top}
         self._chart.draw(rows, axes, found.says, found.step_ms)
