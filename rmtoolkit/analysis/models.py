@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache, lru_cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -553,8 +554,9 @@ def whiten(rows: Array, rho: float) -> Array:
 class _Members(NamedTuple):
     #: Terms, each once.
     terms: Array
-    #: Of each member: its terms, its family, the place of it within that, onset, shape.
-    uses: tuple[tuple[int, ...], ...]
+    #: Of each member: how many terms it has, which, its family, the place of it within that, onset, shape.
+    count: NDArray[np.int64]
+    uses: NDArray[np.int64]
     family: NDArray[np.int64]
     number: NDArray[np.int64]
     onset: Array
@@ -567,12 +569,13 @@ def _members(bins: int) -> _Members:
     seen = [-1] * len(FAMILIES)
     uses, rows = [], []
     for name, given, onset, shape in _terms((np.arange(bins) + 0.5) / bins):
-        seen[CODE[name]] += 1
-        uses.append(tuple(terms.setdefault(id(term), (len(terms), term))[0] for term in given))
-        rows.append((CODE[name], seen[CODE[name]], onset, shape))
-    family, number, onsets, shapes = (np.array(column) for column in zip(*rows, strict=True))
-    library = np.array([term for _, term in terms.values()])
-    return _Members(library, tuple(uses), family, number, onsets.astype(float), shapes.astype(float))
+        code = CODE[name]
+        seen[code] += 1
+        uses.append([terms.setdefault(id(term), (len(terms), term))[0] for term in given])
+        rows.append((len(given), code, seen[code], onset, shape))
+    count, family, number, onsets, shapes = (np.array(column) for column in zip(*rows, strict=True))
+    library, which = np.array([term for _, term in terms.values()]), np.array([*zip_longest(*uses, fillvalue=0)]).T
+    return _Members(library, count, which, family, number, onsets.astype(float), shapes.astype(float))
 
 
 @lru_cache(maxsize=48)
@@ -584,7 +587,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     constant /= length
     every = np.array([_SPARSE.get(name, 1) if sparse else 1 for name in FAMILIES])
     chosen = np.flatnonzero(members.number % every[members.family] == 0)
-    count = np.array([len(members.uses[member]) for member in chosen])
+    count = members.count[chosen]
     white = whiten(members.terms, rho)
     # On few bins two terms can be the same: such a member says nothing new.
     kept = np.ones(len(chosen), dtype=bool)
@@ -592,7 +595,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     bases: dict[int, Array] = {}
     for terms in np.unique(count[count > 0]).tolist():
         which = np.flatnonzero(count == terms)
-        uses = np.array([members.uses[member] for member in chosen[which]])
+        uses = members.uses[chosen[which], :terms]
         stack = white[uses]
         shared = stack @ constant
         q, r = np.linalg.qr((stack - shared[:, :, None] * constant).transpose(0, 2, 1))
