@@ -340,12 +340,11 @@ def with_obstacles(rows: pl.DataFrame, report: Report) -> pl.DataFrame:
     """Say why the advised limit cannot be applied as it is: something else sets it, or the namespace forbids it."""
     place = pl.concat_str(pl.col("namespace", "workload", "container").fill_null(""), separator="/")
     told = _known(place, report.governors, TEXT)
-    limit, request = pl.col("advised_limit_bytes"), pl.coalesce("advised_request_bytes", "advised_limit_bytes")
-    for bound, words in (("max", "at most"), ("min", "no less than")):
-        amount = _known(pl.col("namespace") + f" {bound}", report.ranges, WHOLE)
-        allowed = {size: text.configured(size) for size in report.ranges.values()}
-        says = pl.format(f"a LimitRange of the namespace allows {words} {{}}", _known(amount, allowed, TEXT))
-        told = pl.coalesce(told, pl.when((limit > amount) if bound == "max" else (request < amount)).then(says))
+    limit, most = pl.col("advised_limit_bytes"), _known(pl.col("namespace") + " max", report.ranges, WHOLE)
+    allowed = _known(most, {size: text.configured(size) for size in report.ranges.values()}, TEXT)
+    told = pl.coalesce(
+        told, pl.when(limit > most).then(pl.format("a LimitRange of the namespace allows at most {}", allowed))
+    )
     rows = rows.with_columns(limit_obstacle=pl.when(limit.is_not_null() & pl.col("action").is_in(OF_LIMITS)).then(told))
     warns = pl.format("{} But {}.", "limit_reason", "limit_obstacle")
     return rows.with_columns(limit_reason=pl.coalesce(warns, "limit_reason"))

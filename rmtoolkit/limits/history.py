@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 #: A history is cut into so many blocks; the highest value of each is what counts.
 BLOCKS: Final = 14
-#: Blocks that must hold a value before anything is said about how much they move.
-_ENOUGH: Final = 8
+#: Blocks that must hold a value before anything is said about how much they move, but for what runs and ends.
+ENOUGH: Final = 8
 #: A climb of the blocks counts when it is so many times its own error, and so large over the history.
 _CLEAR: Final = 4.0
 _MATERIAL: Final = 0.02
@@ -100,7 +100,7 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
     )
 
 
-def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
+def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame, runs: int = 0) -> pl.DataFrame:
     """Say of every workload where its next peak is expected, and how far peaks lie above the mean."""
     if not peaks.height:
         return pl.DataFrame(schema=_DESCRIBED)
@@ -108,9 +108,9 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     rows = peaks["workload_row"].unique(maintain_order=True)
     if isinstance(history_seconds, pl.DataFrame):
         known = rows.to_frame().join(history_seconds, on="workload_row", how="left", maintain_order="left")
-        length = known["history_seconds"].to_numpy()
+        length, ran = known["history_seconds"].to_numpy(), known["runs"].to_numpy()
     else:
-        length = np.full(rows.len(), history_seconds)
+        length, ran = np.full(rows.len(), history_seconds), np.full(rows.len(), runs)
     levels = np.full((rows.len(), BLOCKS), np.nan)
     levels[number, peaks["block"].to_numpy()] = np.log(np.maximum(peaks["peak_bytes"].to_numpy(), 1))
     seen = np.isfinite(levels).sum(axis=1)
@@ -122,7 +122,7 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     residual = levels - slope[:, None] * np.arange(BLOCKS)
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
     error = th.DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
-    climbing = (seen >= _ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
+    climbing = (seen >= ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
     # A climb goes on as a line, and is never drawn on for longer than it was seen.
     share = np.minimum(_WEEK / np.maximum(length, 1.0), 1.0)
     climb = np.where(climbing, -np.expm1(-slope * BLOCKS) * share, 0.0)
@@ -133,7 +133,9 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     usual = np.maximum(np.nanmedian(levels - np.log(means), axis=1), _RESTLESS)
     whole = peaks.group_by("workload_row", maintain_order=True).agg(pl.max("peak_bytes"), pl.median("samples"))
     usual = np.where(whole["samples"] < FEW, top, usual)
-    spread = np.where(seen >= _ENOUGH, np.sqrt(top * usual), np.nan)
+    # Where each run is a container of its own, what lies between them is no gap.
+    few = (ran > 1) & (2 * ran >= seen) & (whole["samples"] >= FEW).to_numpy()
+    spread = np.where((seen >= ENOUGH) | few, np.sqrt(top * usual), np.nan)
     highest = whole["peak_bytes"].to_numpy()
     return pl.DataFrame(
         {
@@ -418,6 +420,10 @@ class Need(Struct, frozen=True):
     container: str | None = None
     base_bytes: float | None = None
     spread: float | None = None
+    #: Of the blocks of its history those with samples.
+    blocks: int = BLOCKS
+    #: Containers that ran for less than one of them.
+    runs: int = 0
     climbing: bool | None = None
     history_seconds: float | None = None
     need_bytes: int | None = None
@@ -439,6 +445,8 @@ class Need(Struct, frozen=True):
     request_bytes: int | None = None
     #: What the largest node that it runs on has.
     node_bytes: int | None = None
+    #: What a LimitRange asks for at least.
+    least_bytes: int | None = None
     busy_bytes: int | None = None
     peak_bytes: int | None = None
     peak_pod: str | None = None
@@ -467,6 +475,16 @@ class Need(Struct, frozen=True):
     def killed_at_bytes(self) -> int | None:
         """The highest limit that killed: the one in force where the data name none for the time of the kill."""
         return self.killed_limit_bytes or self.limit_bytes
+
+    @property
+    def few_runs(self) -> bool:
+        """Whether its history is a few runs with nothing between them."""
+        return self.blocks < ENOUGH and self.spread is not None
+
+    @property
+    def told_seconds(self) -> float:
+        """The length of an unbroken history that says as much."""
+        return (self.history_seconds or 0.0) * (min(self.runs / ENOUGH, 1.0) if self.few_runs else 1.0)
 
     @property
     def guaranteed(self) -> bool:
@@ -499,6 +517,8 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
         *([_BROKEN.alias("exporter_broken")] if "evidence" in verdicts.columns else []),
     )
     warmed = (pl.col("verdict").eq("not_leak") & pl.col("pattern").is_in(_ENDED)).fill_null(value=False)
+    # From run to run of a job it is no rise of one life.
+    warmed &= pl.col("runs").fill_null(0) < pl.col("pods")
     return (
         found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(growing=GROWS.fill_null(value=False))
@@ -550,21 +570,14 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
             hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median().clip(1)),
         )
     )
-    # Samples of a container stand in the order of time: its first and its last one are enough.
-    first = run_starts(used["container_id"])
-    ends = np.unique(np.concatenate([first, np.append(first[1:], used.height) - 1])) if used.height else first
-    busy = (
-        used[ends]
-        .group_by("workload_row")
-        .agg(history_seconds=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000)
-    )
+    busy = lengths(used)
     if requests:
         # Ranking every sample takes longer than all the rest.
         ranked = used.group_by("workload_row").agg(busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64))
         busy = busy.join(ranked, on="workload_row", how="left", maintain_order="left")
     else:
         busy = busy.with_columns(busy_bytes=pl.lit(None, dtype=pl.Int64))
-    past = describe(block_peaks(used), busy.select("workload_row", "history_seconds"))
+    past = describe(block_peaks(used), busy)
     highest = (
         _tops(whole_past if made_of is None else footprint(recording, allocator=True), recording)
         .group_by("workload_row", maintain_order=True)
@@ -597,12 +610,33 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill")
 
 
+def lengths(used: pl.DataFrame) -> pl.DataFrame:
+    """Say how long each workload was seen, and how many of its containers ran for less than one block of that."""
+    # Samples of a container stand in the order of time: its first and its last one are enough.
+    first = run_starts(used["container_id"])
+    ends = np.unique(np.concatenate([first, np.append(first[1:], used.height) - 1])) if used.height else first
+    begin, end = pl.col("time").min(), pl.col("time").max()
+    return (
+        used[ends]
+        .group_by("workload_row", "container_id")
+        .agg(begin=begin, end=end, ran=end - begin)
+        .group_by("workload_row")
+        .agg(
+            history_seconds=(pl.col("end").max() - pl.col("begin").min()).dt.total_milliseconds() / 1000,
+            runs=(BLOCKS * pl.col("ran") < pl.col("end").max() - pl.col("begin").min()).sum().cast(pl.Int64),
+        )
+    )
+
+
 def _running(recording: Recording) -> pl.DataFrame:
     """Say of each workload which pods run, and with what settings: those of its pod with the lowest, killed first."""
     seen = spans(recording.samples).select("container_id", "last")
+    report = recording.report
+    least = pl.col("namespace") + " min"
     known = recording.containers.select(
         *("container_id", "pod", "pod_uid", "cadence_seconds", "limit_bytes", "request_bytes", "limit_known"),
-        node_bytes=pl.col("node").replace_strict(dict(recording.report.nodes), default=None, return_dtype=pl.Int64),
+        node_bytes=pl.col("node").replace_strict(dict(report.nodes), default=None, return_dtype=pl.Int64),
+        least_bytes=least.replace_strict(dict(report.ranges), default=None, return_dtype=pl.Int64),
     )
     about = known.join(seen, on="container_id", how="left").join(usage_rows(recording), on="container_id")
     # Scrapes never come to the millisecond: half a step more is given.
@@ -614,7 +648,7 @@ def _running(recording: Recording) -> pl.DataFrame:
         pl.col("limit_bytes", "request_bytes").filter(runs).min(),
         pl.col("limit_known").filter(runs).any(),
         pl.col("cadence_seconds").median(),
-        pl.col("node_bytes").max(),
+        pl.col("node_bytes", "least_bytes").max(),
         pods_now=pl.struct("pod", "pod_uid").filter(gone <= reach).n_unique().cast(pl.Int64),
         window_end=pl.col("last").max(),
     )

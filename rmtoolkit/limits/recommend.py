@@ -56,6 +56,10 @@ class _Case(NamedTuple):
         return (self.need.history_seconds or 0.0) / 3600
 
     @property
+    def told_hours(self) -> float:
+        return self.need.told_seconds / 3600
+
+    @property
     def cadence_hours(self) -> float:
         return (self.need.cadence_seconds or 0.0) / 3600
 
@@ -134,7 +138,7 @@ def reason(case: _Case) -> str:
         unseen = need.history_seconds is None
         few = not unseen and seconds < risk.SHORTEST.total_seconds()
         week = case.week_limit or limit
-        guess = first(first_guess=few, short=moved and week < limit)
+        guess = first(first_guess=few, few_runs=need.few_runs, short=moved and week < limit)
         above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
         asked = need.request_bytes or 0
         full, flat = _fills_node(need, limit), need.pattern == Pattern.AT_LIMIT and need.need_of == history.WHOLE
@@ -168,6 +172,7 @@ def reason(case: _Case) -> str:
                 node_full=full and (said.oom_probability or 0.0) > case.chance,
                 halves=moved and said.advised_basis == "kills",
                 provisional=moved and need.growing,
+                range_least=moved and limit == need.least_bytes,
                 margin=moved,
                 above=above,
                 within=said.oom_probability_now is not None,
@@ -382,8 +387,7 @@ def _given_back(kept: Recording) -> pl.DataFrame:
         .join(held, on=["container_id", "time"], how="left", maintain_order="left")
         .with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0))
     )
-    span = (pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds() / 1000
-    past = history.describe(history.block_peaks(used), used.group_by("workload_row").agg(history_seconds=span))
+    past = history.describe(history.block_peaks(used), history.lengths(used))
     about = history.workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
@@ -411,7 +415,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     request = None if need.growing and not (need.guaranteed and limit) else risk.advised_request(need, limit)
     after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
     then = risk.Risk() if after is None else after.risk
-    first_guess = (need.history_seconds or 0.0) < _FIRST_GUESS
+    first_guess = need.told_seconds < _FIRST_GUESS
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
@@ -496,7 +500,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
         # Neither a short history nor a rise that has not lasted for days moves a limit that is far away.
-        short = (need.history_seconds or 0.0) < _FIRST_GUESS or (need.growing and not need.climbing)
+        short = need.told_seconds < _FIRST_GUESS or (need.growing and not need.climbing)
         short = short and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
@@ -531,7 +535,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
     if need.climbing:
         # What must be raised again within a month is not lowered.
         target = math.ceil(target * math.pow(_week_on_week(need), 30 / 7 - 1))
-    if need.growing or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
+    if need.growing or target > (1 - _LOWER) * in_force or need.told_seconds < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL
 
@@ -556,7 +560,7 @@ def _limit(need: history.Need, chance: float, scores: Scores) -> int | None:
     # No machine has that much: such an amount is no need.
     if wanted is None or wanted >= ABSURD_BYTES:
         return None
-    size = max(math.ceil((wanted + 1) / MI) * MI, history.LEAST_BYTES)
+    size = max(math.ceil((wanted + 1) / MI) * MI, history.LEAST_BYTES, need.least_bytes or 0)
     room = (need.node_bytes or size) // MI * MI
     # Its node has no more.
     return room if max(need.need_bytes or 0, risk.at_least(need) if need.kills_now else 0) <= room < size else size
@@ -614,7 +618,7 @@ def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     if found.basis != "margins":
         return found.basis
     whose = "shipped" if origin.startswith("shipped") else "own"
-    return f"{whose}, {hours((need.history_seconds or 0.0) / 3600)} of data"
+    return f"{whose}, {hours(need.told_seconds / 3600)} of data"
 
 
 _Bought: TypeAlias = tuple[int | None, float | None, float | None, float | None]

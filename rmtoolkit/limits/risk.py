@@ -335,7 +335,7 @@ def lookup(margins: Margins) -> Callable[[Need], Scores]:
     known: dict[tuple[int, int], Scores] = {}
 
     def scores(need: Need) -> Scores:
-        length, spread = need.history_seconds or 0.0, need.spread or 0.0
+        length, spread = need.told_seconds, need.spread or 0.0
         key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bisect_right(SPREADS, spread))
         if key not in known:
             known[key] = margins.scores(length, spread)
@@ -855,7 +855,7 @@ def advised_request(need: Need, limit_bytes: int | None) -> int | None:
         return limit_bytes
     if need.busy_bytes is None:
         return None
-    wanted = max(math.ceil(need.busy_bytes / MI), 1) * MI
+    wanted = max(math.ceil(need.busy_bytes / MI) * MI, MI, need.least_bytes or 0)
     return wanted if limit_bytes is None else min(wanted, limit_bytes)
 
 

@@ -122,7 +122,6 @@ def test_the_page_says_what_is_freed(recording: Recording) -> None:
         ),
         ({"governors": {"shop/ops-api/app": "somebody sets it"}}, None),
         ({"ranges": {"ops max": 100 * MI}}, "allows at most 100 Mi"),
-        ({"ranges": {"ops min": 500 * MI}}, "allows no less than 500 Mi"),
         ({"ranges": {"ops max": 4 * GI, "ops min": 4 * MI, "shop max": MI}}, None),
     ],
 )
@@ -143,3 +142,16 @@ def test_what_stands_in_the_way_of_a_limit_is_said_and_no_patch_is_written(
         assert row["next_step"].endswith(f" But {row['limit_obstacle']}.")
         assert "name: ops-api" not in text
         assert f"#   ops/ops-api/app: {row['limit_obstacle']}" in text
+
+
+def test_no_less_is_advised_than_a_namespace_allows(recording: Recording) -> None:
+    """What the API server would refuse is no advice: limit and request are what the LimitRange asks for."""
+    free = rm.assess(recording).workloads.filter(namespace="ops").row(0, named=True)
+    least = free["advised_limit_bytes"] + MI
+    found = rm.assess(replace(recording, report=replace(recording.report, ranges={"ops min": least})))
+    (row,) = found.workloads.filter(namespace="ops").to_dicts()
+    assert row["action"] == "lower_limit"
+    assert row["advised_limit_bytes"] >= least
+    assert row["advised_request_bytes"] == least
+    assert row["limit_obstacle"] is None
+    assert "name: ops-api" in patches_yaml(found.workloads.with_columns(workload_kind=pl.lit("Deployment")))

@@ -449,11 +449,11 @@ def zeros() -> rm.Recording:
     return recorded(samples(np.zeros(14 * 24), limit_bytes=256 * MIB))
 
 
-def holey() -> rm.Recording:
+def holey(pod: str = "api-5d4f8c7b9-x2x2x") -> rm.Recording:
     """Two weeks of which ten days are missing."""
     minute = pl.int_range(pl.len())
     table = samples(steady(14, 200, step=60), step=60, limit_bytes=1024 * MIB)
-    return recorded(table.filter((minute < 2 * 1440) | (minute > 12 * 1440)))
+    return recorded(table.filter((minute < 2 * 1440) | (minute > 12 * 1440)).with_columns(pod=pl.lit(pod)))
 
 
 def on_sundays() -> rm.Recording:
@@ -475,8 +475,15 @@ LITTLE: Final = {
         (310, 512),
         never=("grows", "No safe limit", "have no samples"),
     ),
-    "four runs of a weekly job are too few": Scenario(
-        lambda: recorded(jobs(4, every=7, limit_bytes=1024 * MIB)), "wait", None, ("after eight runs",)
+    "four runs of a weekly job count as half of their time": Scenario(
+        lambda: recorded(jobs(4, every=7, limit_bytes=2048 * MIB)),
+        ("lower_limit", "none"),
+        (310, 1024),
+        ("rests on 4 runs, which count as 10.5 d",),
+        never=("have no samples",),
+    ),
+    "three nights are enough for a first limit": Scenario(
+        lambda: recorded(jobs(3)), "set_limit", (400, 900), ("rests on 3 runs, which count as 18 h",)
     ),
     "eight runs of a weekly job are enough": Scenario(
         lambda: recorded(jobs(8, every=7, limit_bytes=1024 * MIB)), ("lower_limit", "none"), (310, 1024)
@@ -515,6 +522,9 @@ LITTLE: Final = {
     ),
     "weekdays are no week, and their margin is wider": Scenario(
         on_sundays, ("lower_limit", "none"), (1.3 * 207, 1024), ("No whole week was seen",)
+    ),
+    "two pods through the same holes are no runs": Scenario(
+        lambda: rm.concat([holey("a"), holey("b")]), "wait", None, ("Most of its 14 d have no samples",)
     ),
     "two weeks of holes are no two weeks": Scenario(
         holey, "wait", None, ("Most of its 14 d have no samples", "Record for longer"), never=("Nothing to do",)
