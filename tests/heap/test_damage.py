@@ -293,6 +293,28 @@ def test_amounts_that_no_program_has_and_patterns_of_stars_are_no_internal_error
     assert rm.read_heap(file).summary.live_at_end_bytes == 16
 
 
+_SNAPSHOT: Final = "snapshot=0\ntime=1\nmem_heap_B=16\n?\n?\nheap_tree=empty\n"
+DAMAGES: Final[dict[str, tuple[bytes, int]]] = {
+    "massif": (f"desc: x\n?\n?\n?\ncmd: y\ntime_unit: ms\n{_SNAPSHOT}".encode(), 5),
+    "jeprof": (
+        f"--- symbol\n?\n?\n---\n--- heap\n{makers.jeprof(1, [([16], 1, 16)])}".replace("  t0", "?\n  t0").encode(),
+        4,
+    ),
+    "heaptrack": (makers.heaptrack([["put", "main"]], [(16, 0)], ["+ 0", "a ?", "a ?", "i ?", "c a"]), 3),
+}
+
+
+@pytest.mark.parametrize("form", DAMAGES)
+def test_every_damage_is_counted(form: str, tmp_path: Path) -> None:
+    """Two broken lines of a kind are two, wherever they stand, and what is whole is read."""
+    file = tmp_path / "damaged.profile"
+    data, number = DAMAGES[form]
+    file.write_bytes(data)
+    with pytest.warns(RmtoolkitWarning, match=f"left out {number} damaged lines"):
+        heap = rm.read_heap(file)
+    assert heap.summary.live_at_end_bytes in {16, None}
+
+
 @pytest.mark.parametrize("form", ["pprof", "jeprof"])
 def test_a_place_of_many_inlined_functions_again_and_again_has_an_end(form: str, tmp_path: Path) -> None:
     """Some kilobytes that stand for a hundred million frames are cut like any deep stack, in bounded time."""
