@@ -408,11 +408,7 @@ class Pulls(NamedTuple):
         return [span for asked in self.asked for span in missing(asked, self.pulled, dt.timedelta(0))]
 
 
-def read(lake: Place) -> dict[str, Pulls]:
-    return _told_pulls(lake / FILE)
-
-
-def _told_pulls(file: Place) -> dict[str, Pulls]:
+def read_pulls(file: Place) -> dict[str, Pulls]:
     try:
         return {source: _pulls(said) for source, said in read_json(file).items()}
     except RmtoolkitError:
@@ -444,7 +440,7 @@ def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | 
 
 
 def _noted(file: Place, source: str, asked: Span | None, pulled: Span | None) -> bytes:
-    known = _told_pulls(file)
+    known = read_pulls(file)
     mine = known.get(source, Pulls())
     # What was asked for before, and has come, is settled.
     known[source] = Pulls(
@@ -458,7 +454,7 @@ def _noted(file: Place, source: str, asked: Span | None, pulled: Span | None) ->
 
 
 def owed_lines(lake: Place, view: View) -> tuple[str, ...]:
-    pulls = read(lake)
+    pulls = read_pulls(lake / FILE)
     lines = []
     for source, mine in pulls.items():
         told = _told(source)

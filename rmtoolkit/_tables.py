@@ -854,23 +854,10 @@ def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.dat
     return containers
 
 
-#: Signals that layers are made of; of the first five, from the lowest layer up, the first one that was ever scraped
-#: says which instant is shown.
-PARTS: Final = (
-    "allocated_bytes",
-    "anon_bytes",
-    "rss_bytes",
-    "working_set_bytes",
-    "usage_bytes",
-    "active_bytes",
-    "resident_bytes",
-    "free_bytes",
-    "shmem_bytes",
-    "kernel_bytes",
-    "file_bytes",
-)
-
-_LOWEST: Final = PARTS[:5]
+#: Signals of the layers, from the lowest up: the first one that was ever scraped says which instant is shown.
+_LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
+#: Signals that layers are made of.
+PARTS: Final = (*_LOWEST, "active_bytes", "resident_bytes", "free_bytes", "shmem_bytes", "kernel_bytes", "file_bytes")
 _SHOWN: Final = {"container_id": pl.UInt32(), "layers_time": TIME, **dict.fromkeys(PARTS, pl.Int64())}
 #: What was scraped longer before that instant is no part of it.
 _SAME_INSTANT: Final = dt.timedelta(hours=1)

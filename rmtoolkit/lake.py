@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
+    from rmtoolkit._lake_files import Span
     from rmtoolkit._parallel import Frames, Work
     from rmtoolkit._store import Remote
     from rmtoolkit.schema import Report
@@ -249,17 +250,12 @@ class Lake(Parted):
         return self._pulls(source).owed
 
     def _pulls(self, source: str) -> _lake_files.Pulls:
-        return _lake_files.read(self.path).get(source, _lake_files.Pulls())
+        return _lake_files.read_pulls(self.path / _lake_files.FILE).get(source, _lake_files.Pulls())
 
-    def note_asked(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
-        """Note that a pull of everything of a source from one instant to another has begun."""
+    def note(self, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
+        """Note that a pull of everything of a source from one instant to another has begun, or has been appended."""
         with self._locked():
-            _lake_files.note(self.path, source, asked=(start, end))
-
-    def note_pulled(self, source: str, start: dt.datetime, end: dt.datetime) -> None:
-        """Note that everything of a source from one instant to another has been appended."""
-        with self._locked():
-            _lake_files.note(self.path, source, pulled=(start, end))
+            _lake_files.note(self.path, source, asked=asked, pulled=pulled)
 
     def recording(
         self,

@@ -86,7 +86,7 @@ def told() -> dict[str, list[Any]]:
             len(lake.window(start=hour(a), end=hour(b)).files()) for a, b in ((0, 1), (24, 47), (30, 96))
         ]
         for begin, end in ((3, 5), (9, 12), (5, 6), (20, 30), (11, 13)):
-            lake.note_pulled("a", hour(begin), hour(end))
+            lake.note("a", pulled=(hour(begin), hour(end)))
         found["pulled"] = [plain(lake.pulled("a")), lake.pulled("b")]
         wanted = product((2, 4, 6, 10, 12), (4, 6, 12.5, 40))
         missing = (

@@ -636,7 +636,7 @@ def test_what_a_source_owes_is_what_was_asked_of_it_and_has_not_come(tmp_path: P
         _lake_files.note(tmp_path, "a", asked=None if comes else span, pulled=span if comes else None)
         hours = come if comes else asked
         hours |= set(range(low, high))
-        known = _lake_files.read(tmp_path)
+        known = _lake_files.read_pulls(tmp_path / _lake_files.FILE)
         owed = {hour for start, end in known["a"].owed for hour in range(at.index(start), at.index(end))}
         assert owed == asked - come
         assert known["a"].pulled == _lake_files.union((at[hour], at[hour + 1]) for hour in come)

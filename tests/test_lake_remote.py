@@ -117,9 +117,9 @@ def test_what_is_appended_is_what_a_folder_would_have(lake: rm.Lake) -> None:
     begin, end = far.times() or (None, None)
     assert begin is not None
     assert end is not None
-    far.note_asked("prometheus", begin, end)
+    far.note("prometheus", asked=(begin, end))
     assert far.owed("prometheus") == [(begin, end)]
-    far.note_pulled("prometheus", begin, end)
+    far.note("prometheus", pulled=(begin, end))
     assert (far.pulled("prometheus"), far.owed("prometheus")) == ([(begin, end)], [])
 
 

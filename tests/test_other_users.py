@@ -102,7 +102,7 @@ def test_no_part_of_a_lake_is_such_a_link(name: str, tmp_path: Path, monkeypatch
     with pytest.raises(RmtoolkitError, match="is a link of another user"):  # noqa: PT012 - each of them may be first
         lake.append(TABLE)
         span = rm.Recording.from_frame(TABLE).samples["time"]
-        lake.note_pulled("a", span[0], span[-1])
+        lake.note("a", pulled=(span[0], span[-1]))
         write_whole(place, b"")
     assert {file: file.read_bytes() for file in before} == before
 

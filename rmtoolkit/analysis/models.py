@@ -555,7 +555,7 @@ class _Members(NamedTuple):
     #: Terms, each once.
     terms: Array
     #: Of each member: how many terms it has, which, its family, the place of it within that, onset, shape.
-    count: NDArray[np.int64]
+    length: NDArray[np.int64]
     uses: NDArray[np.int64]
     family: NDArray[np.int64]
     number: NDArray[np.int64]
@@ -573,9 +573,9 @@ def _members(bins: int) -> _Members:
         seen[code] += 1
         uses.append([terms.setdefault(id(term), (len(terms), term))[0] for term in given])
         rows.append((len(given), code, seen[code], onset, shape))
-    count, family, number, onsets, shapes = (np.array(column) for column in zip(*rows, strict=True))
+    length, family, number, onsets, shapes = (np.array(column) for column in zip(*rows, strict=True))
     library, which = np.array([term for _, term in terms.values()]), np.array([*zip_longest(*uses, fillvalue=0)]).T
-    return _Members(library, count, which, family, number, onsets.astype(float), shapes.astype(float))
+    return _Members(library, length, which, family, number, onsets.astype(float), shapes.astype(float))
 
 
 @lru_cache(maxsize=48)
@@ -587,7 +587,7 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     constant /= length
     every = np.array([_SPARSE.get(name, 1) if sparse else 1 for name in FAMILIES])
     chosen = np.flatnonzero(members.number % every[members.family] == 0)
-    count = members.count[chosen]
+    count = members.length[chosen]
     white = whiten(members.terms, rho)
     # On few bins two terms can be the same: such a member says nothing new.
     kept = np.ones(len(chosen), dtype=bool)

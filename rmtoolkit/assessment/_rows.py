@@ -73,7 +73,7 @@ _SETS_PEAK: Final = 0.9
 _KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
 #: More likely than not within a week.
 WILL_BE_KILLED: Final = 0.499
-_WEEK_HOURS: Final = 168.0
+WEEK_HOURS: Final = 168.0
 _DAY_SECONDS: Final = 86_400 / 1.02
 _WEEK_SECONDS: Final = 7 * _DAY_SECONDS
 
@@ -224,7 +224,7 @@ def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
 def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:
     """Say what is above the target, what meets its limit within a week, and why a workload is named first."""
     rows = rows.with_columns(
-        above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= _WEEK_HOURS
+        above_target=pl.col("oom_probability_7d") > target, reaches_soon=pl.col("hours_to_limit") <= WEEK_HOURS
     )
     alarms = {
         Alarm.KILLED: pl.col("kills_7d") > 0,
@@ -249,7 +249,7 @@ _GUESSED: Final = (pl.col("history_seconds").fill_null(0.0) < _ENOUGH) & (pl.col
 def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     """Put first what is or will be killed, then leaks, what is above the target, what is open, the rest."""
     chance, hours = pl.col("oom_probability_7d").fill_null(0.0), pl.col("hours_to_limit")
-    dies = (chance >= WILL_BE_KILLED) | (hours <= _WEEK_HOURS).fill_null(value=False)
+    dies = (chance >= WILL_BE_KILLED) | (hours <= WEEK_HOURS).fill_null(value=False)
     # What little data cannot rule out stands below what was killed or is foretold.
     dies &= _GUESSED.not_() | (pl.col("kills_now") > 0).fill_null(value=False)
     accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
@@ -527,7 +527,7 @@ def hits(row: Row, its: str = "its limit") -> str:
     if left <= 0:
         return f"has reached {its}"
     when = f"in {text.hours(left)}" if row["limit_at"] is None else f"on {text.instant(row['limit_at'], left)}"
-    chance = row["oom_probability_30d"] if left > _WEEK_HOURS else row["oom_probability_7d"]
+    chance = row["oom_probability_30d"] if left > WEEK_HOURS else row["oom_probability_7d"]
     return f"{'will' if (chance or 0.0) >= WILL_BE_KILLED else 'may'} hit {its} {when}"
 
 

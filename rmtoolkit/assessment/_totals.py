@@ -18,7 +18,7 @@ from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, Advice
 from rmtoolkit.analysis.words import OF_ALL_LIVES
-from rmtoolkit.assessment._rows import NOTHING, WILL_BE_KILLED, WORKLOADS, hits, names_limit, with_values
+from rmtoolkit.assessment._rows import NOTHING, WEEK_HOURS, WILL_BE_KILLED, WORKLOADS, hits, names_limit, with_values
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
     Row = Mapping[str, Any]
-
-_HORIZON_HOURS: Final = 168
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +154,7 @@ def totals_of(
 ) -> Totals:
     """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())
-    reaching, alarm = pl.col("hours_to_limit") <= _HORIZON_HOURS, pl.col("alarm")
+    reaching, alarm = pl.col("hours_to_limit") <= WEEK_HOURS, pl.col("alarm")
     likely = pl.col("oom_probability_7d") >= WILL_BE_KILLED
     known = completeness.filter(pl.col("coverage").is_not_null())
     covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
@@ -448,15 +446,8 @@ CHANGES: Final = pl.Schema(
 )
 #: What is compared, beside the columns of `classify`.
 _BESIDE: Final = (
-    "advised_limit_bytes",
-    "kills",
-    "version",
-    "released",
-    "limit_changed",
-    "kills_since",
-    "last_kill",
-    "window_start",
-    "window_end",
+    *("advised_limit_bytes", "kills", "version", "released", "limit_changed", "kills_since", "last_kill"),
+    *("window_start", "window_end"),
 )
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
 #: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
@@ -586,7 +577,7 @@ def _many_more(kills: int, before: int) -> bool:
 
 
 def _soon(row: Row) -> bool:
-    return row["hours_to_limit"] is not None and row["hours_to_limit"] <= _HORIZON_HOURS
+    return row["hours_to_limit"] is not None and row["hours_to_limit"] <= WEEK_HOURS
 
 
 def _ended(row: Row, last: Row) -> str:

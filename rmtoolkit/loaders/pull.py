@@ -178,7 +178,7 @@ class _Work:
             whole = recording is None or not recording.report.partial
             if not self.pieces:
                 # From here on the lake is not complete until all has come.
-                self.lake.note_asked(self.source, *self.wanted)
+                self.lake.note(self.source, asked=self.wanted)
             if recording is not None:
                 # Near the beginning of what was fetched, the server told less than it had before.
                 sure = begin if first else begin - self.overlap / 2
@@ -197,7 +197,7 @@ class _Work:
                 wanted = (until - context) * (_ROWS / rows) if rows else _LONGEST
                 self.length = min(max(wanted, _SHORTEST, 2 * self.grain), _LONGEST, 24 * self.length)
             if whole:
-                self.lake.note_pulled(self.source, begin, until)
+                self.lake.note(self.source, pulled=(begin, until))
             self.pieces += 1
             if self.progress is not None:
                 self.progress(until, self.samples)

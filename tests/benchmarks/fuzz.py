@@ -437,7 +437,7 @@ def _lake() -> Path:
     lake.append(_table())
     lake.append(_table().with_columns(pl.col("time") + 86_400))
     moment = rm.read_recording(_good()).samples["time"]
-    lake.note_pulled("http://prometheus", moment[0], moment[-1])
+    lake.note("http://prometheus", pulled=(moment[0], moment[-1]))
     return Path(lake.path)
 
 

@@ -21,7 +21,6 @@ from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots, timeline_svg
 from rmtoolkit.views._plot import instant
-from rmtoolkit.views._tables import action
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
 from rmtoolkit.views.timeline import Timelines, ahead, ms
@@ -276,7 +275,7 @@ def _aside(case: Case, state: State, row: dict[str, Any]) -> Markup:
 
 
 def _answer(case: Case, row: dict[str, Any], name: str, kills: list[dict[str, Any]]) -> Markup:
-    step, *then = action(row | {"text": row["next_text"]}, copied=True)
+    step, *then = _tables.action(row | {"text": row["next_text"]}, copied=True)
     known, code = case.heap(name) is not None, None
     if known or row["growing"]:
         words = "Show its code" if known else "Name its code"
