@@ -74,7 +74,8 @@ _PROMETHEUS: Final = (
 )
 #: A pair of sizes without a blank in them is written by Docker; progress bars have one.
 _DOCKER: Final = (
-    rb'\bMEM USAGE ?/ ?LIMIT\b|"[Mm]em_?[Uu]sage"\s*+:\s*+"|"memory_stats"\s*+:\s*+\{|"HostConfig"\s*+:\s*+\{'
+    rb'\bMEM USAGE ?/ ?LIMIT\b|\bMEM +DISK +INODES\b|"[Mm]em_?[Uu]sage"\s*+:\s*+"|"memory_stats"\s*+:\s*+\{'
+    rb'|"HostConfig"\s*+:\s*+\{'
     rb'|"Action"\s*+:\s*+"[^"]++"\s*+,\s*+"Actor"\s*+:'
     rb'|"status"\s*+:\s*+"(?:start|die|oom)"\s*+,\s*+"id"\s*+:\s*+"[0-9a-f]{64}"'
     rb"|\S container \w++ [0-9a-f]{64} \(|(?<![\w.])[\d.]++[KMG]?i?B ?/ ?[\d.]++[KMG]i?B(?![\w/])"
@@ -239,7 +240,7 @@ READERS: Final = (
     Reader(Form.KERNEL, _has(_KERNEL, b"oom-kill:|Killed process "), ("loaders.linux", "read_kernel"), behind=_KERNEL),
     Reader(
         Form.DOCKER,
-        _has(_DOCKER, b'MEM USAGE|age"|_stats|"HostConfig"|"Actor"|"id"| container |B/|B /'),
+        _has(_DOCKER, b'MEM USAGE|INODES|age"|_stats|"HostConfig"|"Actor"|"id"| container |B/|B /'),
         ("loaders.docker", "read_docker_stats"),
         together=True,
     ),

@@ -1,4 +1,4 @@
-"""Docker without Kubernetes: `docker stats`, its API, `docker inspect` and `docker events` as one recording."""
+"""Docker without Kubernetes: `docker stats`, its API, `docker inspect`, `docker events`; tables of `crictl stats`."""
 
 from __future__ import annotations
 
@@ -186,7 +186,9 @@ _SPREAD: Final = re.compile(r'\{\s+"[^{}]*+\}')
 #: The first pair of a line is memory; network and disk come after it, and are none where memory was not told.
 _PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
 _UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
-_HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b")
+_HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b|\bMEM\s+DISK\s+INODES\b")
+#: In a table of `crictl` no limit stands behind the first size, that of memory.
+_ALONE: Final = re.compile(rf"(?<=\s)\d++\.\d\d\s++{_SIZE}")
 _WINDOWS: Final = re.compile(r"\bPRIV WORKING SET\b")
 #: A picture ends where the rest of the screen is wiped; older versions wipe the whole screen first.
 _WIPED: Final = re.compile(r"\x1b\[[02]?J")
@@ -194,7 +196,7 @@ _HOME: Final = re.compile(r"\x1b\[(?:1;1)?H")
 _CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _CELLS: Final = re.compile(r"\s{2,}|\t")
 _WORDS: Final = re.compile(r"[\s,;|]+")
-_ID: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12}")
+_ID: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12,13}")
 #: Go prints amounts with "%.4g".
 _DIGITS: Final = 4
 _TIME_KEYS: Final = ("time", "timestamp", "ts", "@timestamp", "date", "read")
@@ -230,6 +232,8 @@ class Log:
     def take(self, line: int, text: str) -> None:
         if not text.strip("[], \t"):
             return
+        if "INODES" in self.columns:
+            text = _ALONE.sub(r"\g<0> / 0B", text, count=1)
         if _HEADER.search(text):
             self.columns = [cell.strip() for cell in _CELLS.split(_headed(text)[0].strip())]
             self.new_tick()
@@ -253,9 +257,8 @@ class Log:
         cells = [cell.strip() for cell in _CELLS.split(f"{head}\0{text[pair.start() :]}".replace("\0", "").strip())]
         if self.columns and len(cells) == len(self.columns):
             named = dict(zip(self.columns, cells, strict=True))
-            id_ = named.get("CONTAINER ID") or named.get("ID")
-            name = named.get("NAME") or named.get("CONTAINER")
-            self._add(line, stamp, pair, id_, name, named.get("PIDS"))
+            id_ = named.get("CONTAINER ID") or named.get("ID") or named.get("CONTAINER")
+            self._add(line, stamp, pair, id_, named.get("NAME"), named.get("PIDS"))
             return
         words = [word.strip("\"':=") for word in _WORDS.split(head) if word and not word.endswith("%")]
         id_ = next((word for word in words if _ID.fullmatch(word)), None)
@@ -300,7 +303,7 @@ class Log:
             self.new_tick()
         self.seen.add(labels)
         count = int(threads) if threads and _COUNT.fullmatch(threads) else None
-        signals = {"working_set_bytes": used, "limit_bytes": limit, "threads": count}
+        signals = {"working_set_bytes": used, "limit_bytes": limit or None, "threads": count}
         self.rows.append(Row(line, self.tick, stamp, Measured(labels, 0, signals, quantum)))
 
 

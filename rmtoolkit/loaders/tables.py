@@ -257,7 +257,7 @@ def _of_series(table: pl.DataFrame) -> Heads:
             labels, factor = of_cloudwatch(label + again, unit or None)
             if is_known(labels["__name__"], {}):
                 found[head] = labels, factor
-    by_row = [head for head in table.columns if head.lower() in ("value", "_value")]
+    by_row = [head for head in table.columns if head.lower() in ("value", "_value", "countervalue")]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
         found[by_row[0]] = {}, 1
     return found
@@ -271,18 +271,20 @@ def _of_head(text: str) -> dict[str, str] | None:
 
 
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
-_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field")
+_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
 
 
 def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
     """Read what the columns of text say of some rows."""
-    from rmtoolkit.loaders.prometheus._forms import of_datadog  # noqa: PLC0415 - few tables are such
+    from rmtoolkit.loaders.prometheus._forms import of_azure, of_datadog  # noqa: PLC0415 - few tables are such
 
     labels: dict[str, str] = {}
     for head, text in texts.items():
         if text is None:
             continue
-        if head.lower() in _METRIC_HEADS:
+        if head == "CounterName":
+            labels |= of_azure(texts)
+        elif head.lower() in _METRIC_HEADS:
             labels |= _of_head(text) or of_datadog(text) or {"__name__": text}
         elif head.lower() in ("scope", "tags", "group", "groups", "tag_set") and (tags := of_datadog(text)):
             labels |= tags

@@ -1,4 +1,4 @@
-"""JSON that says what an answer of Prometheus says: Grafana, Datadog, CloudWatch, as documented."""
+"""JSON that says what an answer of Prometheus says: Grafana, kubelets, OpenTelemetry, clouds, as documented."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from tests.loaders.conftest import T0
 from tests.loaders.test_scenarios import K8S, LEAK, MIB, STEP
 
@@ -39,13 +39,75 @@ def answered(*frames: dict[str, Any]) -> dict[str, Any]:
 
 
 class Case(NamedTuple):
-    """A document, and its truth: the signal, or what the error says."""
+    """A document, or several in a loop, and the truth: the signal, or what the error says."""
 
     document: Any
     truth: str | tuple[str, ...]
     told: Mapping[str, str | None] = K8S
     options: Mapping[str, Any] = {}
 
+
+UID = "0a1b2c3d-1111-4222-8333-444455556666"
+
+
+def summary(at: str, value: int, *, pod: str = "db-0") -> dict[str, Any]:
+    """What `/stats/summary` of a kubelet says, with what a recording does not need."""
+    memory = {"time": at, "availableBytes": 5, "workingSetBytes": value, "usageBytes": value + 9, "rssBytes": 7}
+    container = {"name": "db", "startTime": ISO[0], "cpu": {"time": at, "usageNanoCores": 3}, "memory": memory}
+    about = {"podRef": {"name": pod, "namespace": "shop", "uid": UID}, "startTime": ISO[0], "memory": memory}
+    node = {"nodeName": "n1", "memory": memory, "systemContainers": [{"name": "kubelet", "memory": memory}]}
+    return {"node": node, "pods": [{**about, "containers": [container]}]}
+
+
+def stats(at: int, value: int, **labels: str) -> dict[str, Any]:
+    """What `crictl stats -o json` prints: protobuf's JSON, whose large numbers are texts."""
+    amounts = {"workingSetBytes": value, "usageBytes": value + 9, "rssBytes": 7, "majorPageFaults": 3}
+    told = {f"io.kubernetes.{name}": label for name, label in labels.items()}
+    about = {"id": "f" * 64, "metadata": {"name": "db", "attempt": 0}, "labels": told, "annotations": {}}
+    memory = {name: {"value": str(amount)} for name, amount in amounts.items()}
+    return {"stats": [{"attributes": about, "memory": {"timestamp": str(at * 10**6), **memory}, "writableLayer": None}]}
+
+
+RUNTIME = {"pod.namespace": "shop", "pod.name": "db-0", "container.name": "db", "pod.uid": UID}
+OTEL = {"k8s.namespace.name": "shop", "k8s.pod.name": "db-0", "k8s.container.name": "db"}
+
+
+def collected(at: int, value: float, place: Mapping[str, str] = OTEL, **metric: Any) -> dict[str, Any]:
+    """What the file exporter of a collector of OpenTelemetry writes into a line."""
+    point = (
+        {"timeUnixNano": str(at * 10**6), "asInt": str(value)}
+        if isinstance(value, int)
+        else {"timeUnixNano": str(at * 10**6), "asDouble": value}
+    )
+    kind = metric.pop("kind", {"gauge": {"dataPoints": [point]}})
+    for data in kind.values():
+        data.setdefault("dataPoints", [point])
+    known = {"name": "container.memory.working_set", "unit": "By", **metric, **kind}
+    attributes = [{"key": name, "value": {"stringValue": label}} for name, label in place.items()]
+    scopes = [{"scope": {"name": "kubeletstats"}, "metrics": [{"name": "container.cpu.time", "sum": {}}, known]}]
+    return {"resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": scopes}]}
+
+
+GOOGLE = {"cluster_name": "c", "namespace_name": "shop", "pod_name": "db-0", "container_name": "db", "project_id": "p"}
+
+
+def google(metric: Mapping[str, Any], resource: Mapping[str, Any], **value: str) -> dict[str, Any]:
+    """A page of `timeSeries`, the newest point first."""
+    points = [
+        {"interval": {"startTime": at, "endTime": at}, "value": value or {"int64Value": str(amount)}}
+        for at, amount in zip(ISO, LEAK, strict=True)
+    ]
+    told = {"metric": metric, "resource": resource, "metricKind": "GAUGE", "valueType": "INT64"}
+    return {"timeSeries": [{**told, "points": points[::-1]}], "unit": "By"}
+
+
+USED = {"labels": {"memory_type": "non-evictable"}, "type": "kubernetes.io/container/memory/used_bytes"}
+CLUSTER = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerService/managedClusters/aks"
+HEADS = ("TimeGenerated", "Computer", "ObjectName", "CounterName", "InstanceName", "CounterValue")
+OF_CONTAINER = ("n1", "K8SContainer", "memoryWorkingSetBytes", f"{CLUSTER}/{UID}/db")
+OF_NODE = ("n1", "K8SNode", "memoryWorkingSetBytes", f"{CLUSTER}/n1")
+PERF = [(at, *OF_CONTAINER, float(value)) for at, value in zip(ISO, LEAK, strict=True)]
+AZURE = {"cluster": "aks", "pod": UID, "container": "db", "node": "n1"}
 
 LABELLED = frame((TIME, TIMES), ({**VALUE, "labels": NAMED}, LEAK))
 CASES = {
@@ -225,6 +287,92 @@ CASES = {
         "working_set_bytes",
         {"container": "a"},
     ),
+    "kubelet": Case([summary(at, value) for at, value in zip(ISO, LEAK, strict=True)], "working_set_bytes"),
+    "kubelet, in a loop": Case(
+        tuple(summary(at, value) for at, value in zip(ISO, LEAK, strict=True)),
+        "working_set_bytes",
+        {**K8S, "pod_uid": UID, "node": "n1", "workload": "db"},
+    ),
+    "kubelet, its pods alone": Case(
+        tuple(summary(at, value)["pods"][0] for at, value in zip(ISO, LEAK, strict=True)), "working_set_bytes"
+    ),
+    "container runtime": Case(
+        tuple(stats(at, value, **RUNTIME) for at, value in zip(TIMES, LEAK, strict=True)), "working_set_bytes"
+    ),
+    "container runtime without Kubernetes": Case(
+        tuple(stats(at, value) for at, value in zip(TIMES, LEAK, strict=True)), "working_set_bytes", {"container": "db"}
+    ),
+    "container runtime, by pods": Case(
+        tuple(
+            {"stats": [{"attributes": {"id": "a"}, "linux": {"containers": stats(at, value, **RUNTIME)["stats"]}}]}
+            for at, value in zip(TIMES, LEAK, strict=True)
+        ),
+        "working_set_bytes",
+    ),
+    "OpenTelemetry": Case(
+        tuple(collected(at, value) for at, value in zip(TIMES, LEAK, strict=True)), "working_set_bytes"
+    ),
+    "OpenTelemetry, a process": Case(
+        tuple(
+            collected(
+                at,
+                float(value),
+                {"service.name": "db", "service.instance.id": "db-7"},
+                name="process.memory.usage",
+                kind={"sum": {"aggregationTemporality": 2, "isMonotonic": False}},
+            )
+            for at, value in zip(TIMES, LEAK, strict=True)
+        ),
+        "rss_bytes",
+        {"workload": "db", "pod": "db-7"},
+    ),
+    "OpenTelemetry, in mebibytes": Case(
+        tuple(collected(at, value / MIB, unit="MiBy") for at, value in zip(TIMES, LEAK, strict=True)),
+        "working_set_bytes",
+    ),
+    "OpenTelemetry, changes": Case(
+        tuple(collected(at, 7, kind={"sum": {"aggregationTemporality": 1}}) for at in TIMES),
+        ("'container_memory_working_set as changes'", "without a use"),
+    ),
+    "Google": Case(
+        google(USED, {"type": "k8s_container", "labels": GOOGLE}), "working_set_bytes", {**K8S, "cluster": "c"}
+    ),
+    "Google, metrics of Prometheus": Case(
+        google(
+            {"type": "prometheus.googleapis.com/container_memory_rss/gauge", "labels": K8S},
+            {"type": "prometheus_target", "labels": {"cluster": "c", "instance": "n1:10250", "job": "kubelet"}},
+        ),
+        "anon_bytes",
+        {**K8S, "cluster": "c"},
+    ),
+    "Google, a sum over pods": Case(
+        google(USED, {"type": "k8s_container", "labels": {"namespace_name": "shop"}}), ("of several containers",)
+    ),
+    "Google, what can be taken back": Case(
+        google({**USED, "labels": {"memory_type": "evictable"}}, {"type": "k8s_container", "labels": GOOGLE}),
+        ("without a use",),
+    ),
+    "Azure, a table": Case(
+        {
+            "tables": [
+                {
+                    "name": "PrimaryResult",
+                    "columns": [{"name": head, "type": "string"} for head in HEADS],
+                    "rows": [*map(list, PERF), [ISO[0], *OF_NODE, 5]],
+                }
+            ]
+        },
+        "working_set_bytes",
+        AZURE,
+    ),
+    "Azure, rows": Case(
+        [
+            {**dict(zip(HEADS, row, strict=True)), "CounterValue": str(row[-1]), "TableName": "PrimaryResult"}
+            for row in PERF
+        ],
+        "working_set_bytes",
+        AZURE,
+    ),
     "CloudWatch, percents": Case(
         {"Label": "MemoryUtilization", "Datapoints": [{"Timestamp": ISO[0], "Average": 40.0, "Unit": "Percent"}]},
         ("without series",),
@@ -232,12 +380,19 @@ CASES = {
 }
 
 
+def written(document: Any) -> str:
+    """Write a document as a program does; those of a loop one after another, with what `date` prints between."""
+    several = document if isinstance(document, tuple) else (document,)
+    dates = [f"{at}\n" if len(several) > 1 else "" for at in ISO]
+    return "".join(date + json.dumps(one, indent=2) + "\n" for date, one in zip(dates, several, strict=False))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_document_is_read_right_or_not_at_all(tmp_path: Path, name: str) -> None:
     """Every value and time as it was, of the container that the labels name; or an error that says what to do."""
     document, truth, told, options = CASES[name]
     file = tmp_path / "a.json"
-    file.write_text(json.dumps(document, indent=2))
+    file.write_text(written(document))
     if isinstance(truth, tuple):
         with pytest.raises(RmtoolkitError) as caught:
             rm.read(file, **options)
@@ -268,7 +423,10 @@ def test_two_series_of_a_panel_are_two_containers(tmp_path: Path) -> None:
         assert rm.read(tmp_path).containers["pod"].to_list() == ["db-0", "db-1"]
 
 
-@given(share=st.floats(0, 1), name=st.sampled_from(sorted(CASES)))
+SINGLE = sorted(name for name, case in CASES.items() if not isinstance(case.document, tuple))
+
+
+@given(share=st.floats(0, 1), name=st.sampled_from(SINGLE))
 def test_a_document_that_is_cut_is_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, share: float, name: str
 ) -> None:
@@ -279,6 +437,32 @@ def test_a_document_that_is_cut_is_one_clear_error(
     with pytest.raises(ReadError) as caught:
         rm.read(file)
     assert "a.json" in str(caught.value)
+
+
+def test_a_loop_that_is_cut_is_told(tmp_path: Path) -> None:
+    """The documents before are read, and the one that is cut is counted."""
+    text = "\n".join(json.dumps(one) for one in CASES["kubelet, in a loop"].document)
+    (tmp_path / "a.json").write_text(text[:-9])
+    with pytest.warns(RmtoolkitWarning, match="cut-off"):
+        recording = rm.read(tmp_path)
+    assert recording.samples["working_set_bytes"].to_list() == LEAK[:-1]
+
+
+def test_a_restart_that_the_kubelet_tells_is_one(tmp_path: Path) -> None:
+    """When a container began stands beside its memory."""
+    first, second = summary(ISO[5], 7), summary(ISO[20], 9)
+    second["pods"][0]["containers"][0]["startTime"] = ISO[15]
+    (tmp_path / "a.json").write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n")
+    events = rm.read(tmp_path).events
+    assert events.filter(kind="start")["time"].dt.epoch("ms").to_list() == [TIMES[0], TIMES[15]]
+
+
+def test_pages_that_are_missing_are_told(tmp_path: Path) -> None:
+    """Google answers page by page."""
+    document = {**CASES["Google"].document, "nextPageToken": "x"}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.warns(RmtoolkitWarning, match="more pages"):
+        rm.read(tmp_path)
 
 
 ODD = [
@@ -296,6 +480,15 @@ ODD = [
     {"MetricDataResults": [{"Label": 5, "Timestamps": ["x"], "Values": ["y" * 9]}]},
     {"MetricDataResults": [{"Label": "MemoryUtilized", "Timestamps": "x", "Values": None}]},
     {"MetricDataResults": [{"Label": "a", "Timestamps": [10**40], "Values": [1]}]},
+    {"node": 5, "pods": [5, {"podRef": 5, "containers": [{"memory": {"time": 5, "workingSetBytes": []}}]}]},
+    {"pods": [{"podRef": {}, "containers": [{"startTime": "x", "memory": {"time": ISO[0], "workingSetBytes": 5}}]}]},
+    {"pods": [{"podRef": {}, "containers": {"memory": 5}}]},
+    {"stats": [{"attributes": {"labels": 5}, "memory": {"timestamp": "9" * 40, "workingSetBytes": {"value": "x"}}}]},
+    {"resourceMetrics": [5, {"scopeMetrics": [{"metrics": [{"name": 5, "gauge": {"dataPoints": [{"asInt": "x"}]}}]}]}]},
+    {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"gauge": {"dataPoints": [{"timeUnixNano": "x"}]}}]}]}]},
+    {"timeSeries": [{"metric": {"type": 5}, "resource": 5, "metricKind": 5, "points": [5, {"value": 5}]}]},
+    {"tables": [{"columns": [{"name": "CounterName"}], "rows": [[], 5]}]},
+    {"tables": [{"columns": [{"name": "CounterName"}], "rows": [["x"]]}]},
     {"Datapoints": [5, {"Unit": []}, {"Unit": "Bytes", "Maximum": {}}], "Label": None},
 ]
 

@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import io
 import json
+import re
 import warnings
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -221,6 +222,22 @@ def scrapes(*series: Series) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
+def protocol(*series: Series) -> bytes:
+    """What Telegraf writes of a scrape: its input `prometheus`, the output `file`."""
+
+    def escaped(text: str) -> str:
+        return re.sub(r"([ ,=\\])", r"\\\1", text)
+
+    return "".join(
+        ",".join(
+            [escaped(labels["__name__"]), *(f"{escaped(name)}={escaped(told)}" for name, told in labels.items())]
+        ).replace(f",__name__={escaped(labels['__name__'])}", "")
+        + f" gauge={value} {round(1000 * (T0 + at + STEP * index))}000000\n"
+        for labels, values, at in series
+        for index, value in enumerate(values)
+    ).encode()
+
+
 def read_back(folder: Path, name: str, content: bytes) -> rm.Recording:
     """Save and read."""
     (folder / name).write_bytes(content)
@@ -244,6 +261,7 @@ ROUTES: dict[str, Callable[..., rm.Recording]] = {
     "promtool tsdb dump": lambda folder, *series: read_back(folder, "a.txt", dump(*series)),
     "promtool query range": lambda folder, *series: read_back(folder, "a.txt", queried(*series)),
     "scrapes": lambda folder, *series: read_back(folder, "a.log", scrapes(*series)),
+    "line protocol": lambda folder, *series: read_back(folder, "a.lp", protocol(*series)),
 }
 
 
@@ -372,6 +390,11 @@ class Sheet(NamedTuple):
 def iso(seconds: int) -> str:
     """A time as ISO 8601 has it, in UTC."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def month_first(seconds: int) -> str:
+    """11/18/2026, 11:06:40.000 AM."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%m/%d/%Y, %I:%M:%S.000 %p")
 
 
 def day_first(seconds: int) -> str:
@@ -605,7 +628,7 @@ SHEETS = {
     "Azure's Log Analytics": Sheet(
         '"TimeGenerated [UTC]",Computer,CounterName,CounterValue',
         lambda t, b: f'"{iso(t)}",aks,memoryWorkingSetBytes,{b}',
-        ("TimeGenerated [UTC]", "a time and a memory column"),
+        ("'memoryWorkingSetBytes of no container'", "without a use"),
     ),
     "CloudWatch, percents": Sheet(
         "Label,MemoryUtilization\nUnit,Percent", lambda t, b: f"{iso(t)},{b / 2**30}", ("no memory column", "metrics={")
@@ -1135,9 +1158,56 @@ PROGRAMS = {
     ),
     "crictl stats": Scene(
         log(
-            lambda value: f"{ID} db 0.07 {value / 1e6:.2f}MB 28.67kB 8", head="CONTAINER NAME CPU % MEM DISK INODES\n"
+            lambda value: f"{ID}a   db   0.07   {value / 1e6:.1f}MB   28.67kB   8   0B",
+            [at * 10**5 for at in range(1000, 1060)],
+            head="CONTAINER       NAME   CPU %   MEM     DISK      INODES   SWAP\n",
         ).encode(),
-        ("other text", "expected"),
+        [{"container": "db", "pod": "db", "working_set_bytes": [at * 10**5 for at in range(1000, 1060)]}],
+    ),
+    "crictl stats before it said names": Scene(
+        log(
+            lambda value: f"{ID}a   0.07   {value / 1e6:.1f}MB   28.67kB   8",
+            [at * 10**5 for at in range(1000, 1060)],
+            head="CONTAINER       CPU %   MEM     DISK      INODES\n",
+        ).encode(),
+        [{"pod": ID, "working_set_bytes": [at * 10**5 for at in range(1000, 1060)]}],
+    ),
+    "Azure's Perf as its portal exports it": Scene(
+        b'"TimeGenerated [UTC]",Computer,ObjectName,CounterName,InstanceName,CounterValue\r\n'
+        + b"".join(
+            f'"{month_first(T0 + STEP * at)}",n1,K8SContainer,memory{name}Bytes,/sub/s/aks/{UID}/db,{amount}\r\n'
+            f'"{month_first(T0 + STEP * at)}",n1,K8SNode,memory{name}Bytes,/sub/s/aks/n1,{amount * 9}\r\n'.encode()
+            for at, value in enumerate(LEAK)
+            for name, amount in (("WorkingSet", value), ("Rss", value // 2))
+        ),
+        [{"cluster": "aks", "pod": UID, "container": "db", "node": "n1", "working_set_bytes": LEAK}],
+    ),
+    "Telegraf's inputs of Kubernetes": Scene(
+        b"".join(
+            b"kubernetes_pod_container,container_name=db,host=t\\ 1,namespace=shop,node_name=n1,pod_name=db-0,state=up "
+            b'cpu_usage_nanocores=5i,memory_rss_bytes=7i,memory_working_set_bytes=%di,terminated_reason="a b=1,c" %d\n'
+            b"kubernetes_pod_container,container_name=db,namespace=shop,node_name=n1,pod_name=db-0 "
+            b"resource_limits_memory_bytes=536870912i,restarts_total=0i %d\n"
+            b"kubernetes_node,node_name=n1 memory_working_set_bytes=9i %d\n" % (value, *[(T0 + STEP * at) * 10**9] * 3)
+            for at, value in enumerate(LEAK)
+        ),
+        [{**DB, "node": "n1", "limit_bytes": 512 * MIB}],
+    ),
+    "Telegraf's test": Scene(
+        b"".join(
+            b"> docker_container_mem,container_image=web,container_name=web,engine_host=h limit=16000000000i,"
+            b'max_usage=0i,usage=%di,container_id="%b" %d\n' % (value, ID.encode(), (T0 + STEP * at) * 10**9)
+            for at, value in enumerate(LEAK)
+        ),
+        [{**WEB, "limit_bytes": None}],
+    ),
+    "Telegraf's processes": Scene(
+        b"".join(
+            b"procstat,host=h,process_name=db memory_rss=%di,memory_vms=%di,pid=7i %d\n"
+            % (value, value * 9, T0 + STEP * at)
+            for at, value in enumerate(LEAK)
+        ),
+        [{"container": "db", "rss_bytes": LEAK}],
     ),
     "a table of two clusters, one below the other": Scene(
         b"".join(

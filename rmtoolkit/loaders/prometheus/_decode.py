@@ -563,7 +563,8 @@ _Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
 
 #: Text that is turned into numbers at once: enough for speed, little beside the answer itself.
 _BATCH_BYTES: Final = 16 << 20
-_ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{')
+#: Google's series begin like it, but for labels in labels and a path.
+_ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{(?!\s*+(?:"labels"\s*+:\s*+\{|"type"\s*+:\s*+"[^"/]*+/))')
 _ANSWER_BYTES: Final = 1 << 16
 
 #: What is left out of an answer that is not whole, or not as a server writes it.

@@ -1,9 +1,10 @@
-"""What says what answers of Prometheus say: text of exporters and promtool; JSON of Grafana, Datadog, CloudWatch."""
+"""What says what answers of Prometheus say: text of exporters, promtool and Telegraf; JSON of kubelets and clouds."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -11,16 +12,16 @@ import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
-from rmtoolkit._tables import as_time
+from rmtoolkit._tables import as_time, parse_time
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import as_text, mapping
+from rmtoolkit.loaders._files import UNITS, as_text, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.loaders._timestamps import Asked, Stamp
 
@@ -35,6 +36,12 @@ _QUERIED: Final = rf"^\s*(?:(?P<head>{_HEAD})\s+=>)?\s*(?:(?P<value>{_NUMBER}) @
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*+(?:"|$)'
 _LABEL: Final = re.compile(rf"({_QUOTED}|[\w.:]++)(?:\s*+=\s*+({_QUOTED}))?")
 _ESCAPED: Final = re.compile(r"\\(.)")
+#: InfluxDB's line protocol: a measurement with its tags, fields, perhaps a time; `telegraf --test` puts a mark before.
+_TAGGED: Final = r"(?:[^\s\\,=#{]|\\.)+(?:,(?:[^\s\\,=]|\\.)+=(?:[^\s\\,]|\\.)+)*"
+_FIELDS: Final = r'[\w.:-]+=(?:[^\s"]|"(?:[^"\\]|\\.)*")+'
+_PROTOCOL: Final = rf"^(?:> )?(?P<head>{_TAGGED}) (?P<fields>{_FIELDS})(?: (?P<time>\d{{10,19}}))?\s*$"
+_FIELD: Final = rf"(?P<field>[\w.:-]+)=(?P<value>{_NUMBER})[iu]?"
+_COMMA: Final = re.compile(r"(?<!\\),")
 #: What no other text has: comments, labels of a metric, what promtool prints between head and samples.
 _SURE: Final = re.compile(rf"# (?:HELP|TYPE|UNIT) [\w:.]+ |[\w:.]*+{_LABELS} (?:=>|(?<=\"}} )[-+\dNI])")
 _HEAD_BYTES: Final = 1 << 16
@@ -52,12 +59,24 @@ _NAMING: Final = {"instance", "job", "id", "name"}.union(*LABELS.values())
 def is_samples(text: str) -> bool:
     """Tell by its beginning whether a text is metrics: nearly all lines are, but for those with a time."""
     lines = [line for line in text.split("\n", _LINES)[:_LINES] if line.strip()]
+    if is_protocol(lines):
+        return True
     if not any(_SURE.match(line) or is_known(line.split(" ", 1)[0], {}) for line in lines):
         return False
     samples = pl.Series([line[:4000] for line in lines], dtype=pl.String)
     good = samples.str.contains(_SAMPLE) | samples.str.contains(_QUERIED) | samples.str.starts_with("#")
     timed = sum(_timestamps.find(line[:100]) is not None for line in samples.filter(~good))
     return int(good.sum()) >= _MOST * (len(lines) - timed)
+
+
+def is_protocol(lines: Sequence[str]) -> bool:
+    """Tell whether lines are InfluxDB's, and something that they measure is known."""
+    found = pl.Series([line[:4000] for line in lines], dtype=pl.String)
+    found = found.filter(found.str.contains(_PROTOCOL))
+    if not len(found) or len(found) < _MOST * len(lines):
+        return False
+    heads = pl.concat(_measured("\n".join(found)))["head"].drop_nulls().unique()
+    return any(is_known(_of_measurement(head)["__name__"], {}) for head in heads)
 
 
 def read(content: bytes, asked: Asked) -> Found | None:
@@ -73,7 +92,9 @@ def read(content: bytes, asked: Asked) -> Found | None:
 def _read_samples(text: str, asked: Asked) -> Found:
     """Read text whose samples have a time, or are of a scrape before which one stands, or of the file's own time."""
     is_queried = " @[" in text
-    frame = pl.concat(_parsed(text, _QUERIED if is_queried else _SAMPLE))
+    is_lines = is_protocol(text[:_HEAD_BYTES].split("\n", _LINES)[:_LINES])
+    pattern = _QUERIED if is_queried else _SAMPLE
+    frame = pl.concat(_measured(text) if is_lines else _parsed(text, pattern))
     frame = frame.with_row_index("at")
     said = frame.drop_nulls("line")
     if is_queried:
@@ -90,7 +111,7 @@ def _read_samples(text: str, asked: Asked) -> Found:
     left_out = Counter({NO_SAMPLE: said.height - len(stamps), TRUNCATED: int(cut), BEFORE: rows["time"].null_count()})
     series = rows.drop_nulls("time").group_by("head", maintain_order=True).agg(pl.col("time").to_physical(), "value")
     return Found(
-        [_named(head, asked) for head in series["head"]],
+        [_of_measurement(head) if is_lines else _named(head, asked) for head in series["head"]],
         series["time"].list.len().cast(pl.Int64).to_numpy(),
         series["time"].explode().to_numpy(),
         series["value"].explode().to_numpy(),
@@ -101,16 +122,35 @@ def _read_samples(text: str, asked: Asked) -> Found:
 
 def _parsed(text: str, pattern: str) -> Iterator[pl.DataFrame]:
     """Read head, value and time of each line; keep a line that is neither a sample nor a comment."""
-    other = pl.col("head").is_null() & pl.col("value").is_null() & ~pl.col("line").str.contains(r"^\s*(?:#|$)")
+    other = pl.col("head").is_null() & pl.col("value").is_null() & _SAYS
     numbers = pl.col("value", "time").cast(pl.Float64)
+    for lines in _pieces(text):
+        found = lines.select("line", pl.col("line").str.extract_groups(pattern).struct.unnest())
+        yield found.select(pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), numbers)
+
+
+def _measured(text: str) -> Iterator[pl.DataFrame]:
+    """Read the same of lines of InfluxDB: a row a field."""
+    for lines in _pieces(text):
+        found = lines.select("line", pl.col("line").str.extract_groups(_PROTOCOL).struct.unnest())
+        plain = pl.col("fields").str.replace_all(r'"(?:[^"\\]|\\.)*"', '""').str.extract_all(_FIELD)
+        rows = found.with_columns(other=pl.col("head").is_null() & _SAYS, field=plain).explode("field")
+        rows = rows.with_columns(pl.col("field").str.extract_groups(_FIELD)).unnest("field")
+        head = pl.concat_str("head", "field", separator="\0").cast(pl.Categorical)
+        yield rows.select(pl.when("other").then("line"), head, pl.col("value", "time").cast(pl.Float64))
+
+
+#: Whether a line is neither empty nor a comment.
+_SAYS: Final = ~pl.col("line").str.contains(r"^\s*(?:#|$)")
+
+
+def _pieces(text: str) -> Iterator[pl.DataFrame]:
     end = -1
     # Piece by piece: the fields of many lines take several times their place.
     while (begin := end + 1) < len(text):
         end = text.find("\n", begin + _PIECE)
         end = len(text) if end < 0 else end
-        lines = pl.Series("line", [text[begin:end]]).str.split("\n").explode().to_frame()
-        found = lines.select("line", pl.col("line").str.extract_groups(pattern).struct.unnest())
-        yield found.select(pl.when(other).then("line"), pl.col("head").cast(pl.Categorical), numbers)
+        yield pl.Series("line", [text[begin:end]]).str.split("\n").explode().to_frame()
 
 
 def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Asked) -> tuple[pl.DataFrame, str]:
@@ -155,6 +195,18 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
     return labels
 
 
+#: How Telegraf calls the only field of a metric of Prometheus, or the measurement that all such metrics are in.
+_VALUES, _SCRAPES = ("gauge", "counter", "value"), ("prometheus", "prometheus_remote_write")
+
+
+def _of_measurement(head: str) -> dict[str, str]:
+    """Read what a field of InfluxDB measures, and its tags."""
+    line, _, field = head.partition("\0")
+    measurement, *tags = (_unescaped(part) for part in _COMMA.split(line))
+    name = measurement if field in _VALUES else field if measurement in _SCRAPES else f"{measurement}_{field}"
+    return {"__name__": name, **dict(tag.split("=", 1) for tag in tags)}
+
+
 def _stem(asked: Asked) -> str:
     """Give the name of a file without endings, a blank before the time in it."""
     return re.sub(
@@ -166,8 +218,11 @@ def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: {"n": "\n"}.get(found[1], found[1]), text) if "\\" in text else text
 
 
-#: What JSON has that Grafana's Inspector, Datadog or CloudWatch give away.
-_OTHER_JSON: Final = re.compile(r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints)"\s*+:')
+#: What JSON has that Grafana's Inspector, Datadog, kubelets, container runtimes, OpenTelemetry or clouds give away.
+_OTHER_JSON: Final = re.compile(
+    r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints|podRef|workingSetBytes|resourceMetrics'
+    r'|metricKind|CounterName)"\s*+:|"name"\s*+:\s*+"CounterName"'
+)
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
 CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
@@ -200,18 +255,24 @@ class _Series(NamedTuple):
 
 
 def is_other_json(text: str) -> bool:
-    """Tell by its beginning whether a text is JSON of Grafana's Inspector, Datadog or CloudWatch."""
-    return text.lstrip()[:1] in ("{", "[") and _OTHER_JSON.search(text) is not None
+    """Tell by its beginning whether a text is such JSON, perhaps of a loop that prints the time as well."""
+    begins = text.lstrip()[:1] in ("{", "[") or "\n{" in text or "\n[" in text
+    return begins and _OTHER_JSON.search(text) is not None
 
 
 def _read_json(text: str, asked: Asked) -> Found | None:
+    alike: dict[tuple[frozenset[tuple[str, str]], int], list[_Series]] = {}
     try:
-        document = msgspec.json.decode(text)
-        found = [one for one in _series_in(document, asked) if one.times]
+        documents, left_out = _documents(text)
+        for one in _series_in(documents, _stem(asked)):
+            if one.times:
+                alike.setdefault((frozenset(one.labels.items()), one.factor), []).append(one)
         frames = []
-        for one in found:
-            times, values = pl.Series("time", one.times), pl.Series("value", one.values, pl.Float64(), strict=False)
-            frame = pl.DataFrame([times, values * one.factor])
+        for (_, factor), pieces in alike.items():
+            times = pl.Series("time", list(chain.from_iterable(one.times for one in pieces)))
+            amounts = chain.from_iterable(one.values for one in pieces)
+            values = pl.Series("value", list(amounts), pl.Float64(), strict=False)
+            frame = pl.DataFrame([times, values * factor])
             frames.append(frame.with_columns(as_time(pl.col("time"), times.dtype).to_physical()).drop_nulls())
     except _ODD as error:
         said = str(error).split("\n", 1)[0]
@@ -220,14 +281,31 @@ def _read_json(text: str, asked: Asked) -> Found | None:
         return None
     together = pl.concat(frames)
     counts = pl.Series([frame.height for frame in frames], dtype=pl.Int64()).to_numpy()
-    labels = [one.labels for one in found]
-    partial = tuple(_unsaid(document))
-    return Found(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), Counter(), partial, _AXIS)
+    labels = [pieces[0].labels for pieces in alike.values()]
+    partial = tuple(dict.fromkeys(said for document in documents for said in _unsaid(document)))
+    return Found(labels, counts, together["time"].to_numpy(), together["value"].to_numpy(), left_out, partial, _AXIS)
+
+
+def _documents(text: str) -> tuple[list[object], Counter[str]]:
+    """Read one document, or those of a loop; count what is none."""
+    try:
+        return [msgspec.json.decode(text)], Counter()
+    except msgspec.MsgspecError:
+        from rmtoolkit.loaders.kubernetes import parts  # noqa: PLC0415 - one document does without
+
+        found = list(parts(text))
+        documents = [part.content for part in found if part.content is not None]
+        if not documents:
+            raise
+        others = sum(bool(part.text) and not part.damaged and not _timestamps.find(part.text) for part in found)
+        return documents, +Counter({TRUNCATED: sum(part.damaged for part in found), NO_SAMPLE: others})
 
 
 def _unsaid(document: object) -> Iterator[str]:
-    """Tell what CloudWatch or Grafana says is missing."""
+    """Tell what CloudWatch, Google or Grafana says is missing."""
     answer = mapping(document)
+    if answer.get("nextPageToken"):
+        yield "Google says that there are more pages: ask for them with pageToken, and save them all"
     parts = answer.get("MetricDataResults")
     states = {mapping(one).get("StatusCode") for one in parts} if isinstance(parts, list) else set()
     if answer.get("NextToken") or states & {"PartialData", "InternalError"}:
@@ -237,28 +315,137 @@ def _unsaid(document: object) -> Iterator[str]:
             yield f"Grafana's query {quote(name)} failed: {quote(error)}"
 
 
-def _series_in(node: object, asked: Asked) -> Iterator[_Series]:
+def _series_in(node: object, stem: str) -> Iterator[_Series]:
     """Find series anywhere in a document."""
-    if not isinstance(node, dict):
-        for part in node if isinstance(node, list) else ():
-            yield from _series_in(part, asked)
-        return
-    schema, data, fields = mapping(node, "schema"), mapping(node, "data"), node.get("fields")
-    if isinstance(schema.get("fields"), list) and isinstance(data.get("values"), list):
-        yield from _of_frame(list(zip(schema["fields"], data["values"], strict=False)), schema.get("name"))
-    elif isinstance(fields, list):
-        yield from _of_frame([(one, one["values"]) for one in fields], node.get("name"))
-    elif isinstance(points := node.get("pointlist"), list):
-        tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
-        yield _Series(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(points), _unit_of(node))
-    elif isinstance(times := node.get("times"), list) and isinstance(series := node.get("series"), list):
-        for one, values in zip(series, node.get("values") or (), strict=False):
-            yield _Series(_tags(mapping(one).get("group_tags")), times, values, _unit_of(one))
-    elif "Timestamps" in node or "Datapoints" in node:
-        yield _of_cloudwatch(node, asked)
-    else:
-        for part in node.values():
-            yield from _series_in(part, asked)
+    if isinstance(node, list):
+        yield from chain.from_iterable(_series_in(part, stem) for part in node)
+    elif isinstance(node, dict):
+        read_shape = next((shape for names, shape in _SHAPES.items() if node.keys() >= set(names)), None)
+        yield from read_shape(node, stem) if read_shape else _series_in([*node.values()], stem)
+
+
+def _of_rows(node: Mapping[str, Any], stem: str) -> Iterator[_Series]:
+    names = [str(mapping(head).get("name")) for head in node["columns"]]
+    return _series_in([dict(zip(names, row, strict=True)) for row in node["rows"]], stem)
+
+
+def _of_azure_row(node: Mapping[str, Any]) -> _Series:
+    labels = of_azure({name: str(node.get(name)) for name in ("CounterName", "InstanceName", "Computer")})
+    return _Series(labels, [node.get("TimeGenerated")], [_number(node.get("CounterValue"))])
+
+
+def _of_datadog_1(node: Mapping[str, Any]) -> _Series:
+    tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
+    return _Series(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(node["pointlist"]), _unit_of(node))
+
+
+def _of_datadog_2(node: Mapping[str, Any]) -> Iterator[_Series]:
+    for one, values in zip(node["series"], node.get("values") or (), strict=False):
+        yield _Series(_tags(mapping(one).get("group_tags")), node["times"], values, _unit_of(one))
+
+
+#: What kubelets and runtimes tell of the memory of a container.
+_OF_CONTAINERS: Final = {
+    "workingSetBytes": "container_memory_working_set_bytes",
+    "usageBytes": "container_memory_usage_bytes",
+    "rssBytes": "container_memory_rss",
+    "swapUsageBytes": "container_swap_usage_bytes",
+}
+
+
+def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
+    """Read the kubelet's summary, or one of its pods."""
+    machine = mapping(node, "node").get("nodeName")
+    for pod in node.get("pods") or [node]:
+        about = mapping(pod, "podRef")
+        place = {
+            "namespace": about.get("namespace"),
+            "pod": about.get("name"),
+            "uid": about.get("uid"),
+            "node": machine,
+        }
+        for one in mapping(pod).get("containers") or ():
+            labels = {name: str(value) for name, value in {**place, "container": one.get("name")}.items() if value}
+            told = list(_told_of(one, labels))
+            yield from told
+            if told and (began := one.get("startTime")):
+                begin = [parse_time(began).timestamp()]
+                yield _Series({"__name__": "container_start_time_seconds", **labels}, told[0].times, begin)
+
+
+def _of_runtime(node: Mapping[str, Any]) -> Iterator[_Series]:
+    """Read what a container runtime says of a container, its labels as cAdvisor calls them."""
+    about = mapping(node, "attributes")
+    labels = {f"container_label_{name}": str(value) for name, value in mapping(about, "labels").items()}
+    if not any(name.startswith("container_label_io.kubernetes.") for name in labels):
+        labels |= {"container": str(mapping(about, "metadata").get("name"))}
+    yield from _told_of(node, {**labels, "id": str(about.get("id"))})
+
+
+def _told_of(container: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[_Series]:
+    for part in (mapping(container, "memory"), mapping(container, "swap")):
+        time = part.get("time") or part.get("timestamp")
+        for name, metric in _OF_CONTAINERS.items():
+            if time and (amount := _number(mapping(part, name).get("value", part.get(name)))) is not None:
+                # A runtime counts nanoseconds, and writes them as text.
+                yield _Series({"__name__": metric, **labels}, [int(time) if str(time).isdigit() else time], [amount])
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, str | int | float) else None
+
+
+def _of_opentelemetry(resource: object) -> Iterator[_Series]:
+    """Read what a collector writes of a resource; the changes of a sum are no amounts."""
+    place = _attributes(mapping(resource, "resource"))
+    if "k8s.pod.name" not in place and (service := place.get("service.name")):
+        of_one = place.get("service.instance.id") or place.get("host.name") or service
+        place = {"job": service, "instance": of_one, **place}
+    scopes = mapping(resource).get("scopeMetrics") or mapping(resource).get("instrumentationLibraryMetrics") or ()
+    for metric in chain.from_iterable(scope.get("metrics") or () for scope in scopes):
+        data = mapping(metric, "gauge") or mapping(metric, "sum")
+        changes = " as changes" if str(data.get("aggregationTemporality")) in _CHANGES else ""
+        factor = UNITS.get(str(metric.get("unit")).lower().replace("by", "b"), 1)
+        for point in data.get("dataPoints") or ():
+            labels = {"__name__": f"{metric.get('name')}{changes}", **place, **_attributes(point)}
+            value = _number(point.get("asInt", point.get("asDouble")))
+            yield _Series(labels, [int(point.get("timeUnixNano") or 0)], [value], factor)
+
+
+_CHANGES: Final = ("1", "AGGREGATION_TEMPORALITY_DELTA")
+
+
+def _attributes(node: Mapping[str, Any]) -> dict[str, str]:
+    return {str(one.get("key")): str(*mapping(one, "value").values()) for one in node.get("attributes") or ()}
+
+
+#: A metric of Prometheus that Google keeps has its type behind it.
+_OF_PROMETHEUS: Final = re.compile(r"prometheus\.googleapis\.com/([^/]+)/.*")
+
+
+def _of_google(node: Mapping[str, Any]) -> _Series:
+    """Read a series of Google's Monitoring."""
+    named = {**mapping(node, "metric", "labels"), **mapping(node, "resource", "labels")}
+    metric = _OF_PROMETHEUS.sub(r"\1", str(mapping(node, "metric").get("type")))
+    labels = {"__name__": metric, **{name: str(value) for name, value in named.items()}}
+    ended = [mapping(point, "interval").get("endTime") for point in node["points"]]
+    values = [_number(next(iter(mapping(point, "value").values()), None)) for point in node["points"]]
+    return _Series(
+        of_one(labels) if mapping(node, "resource").get("type") == "k8s_container" else labels, ended, values
+    )
+
+
+#: What Azure's Container Insights call a container: the id of its cluster, its pod's uid, its name.
+_OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
+
+
+def of_azure(row: Mapping[str, str | None]) -> dict[str, str]:
+    """Read what a row of Azure's table Perf is of; what names no container is none."""
+    found = _OF_AZURE.fullmatch(row.get("InstanceName") or "")
+    if found is None:
+        return {"__name__": f"{row['CounterName']} of no container"}
+    place = dict(zip(("cluster", "pod", "container"), found.groups(), strict=True))
+    return {"__name__": str(row["CounterName"]), **place, "uid": place["pod"], "node": str(row.get("Computer"))}
 
 
 #: Of amounts, as Datadog names them; a byte is one.
@@ -273,13 +460,13 @@ def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON
     return _DATADOG_UNITS.get(str(unit.get("name"))) or (int(told) if isinstance(told, int | float) and told > 1 else 1)
 
 
-def _of_cloudwatch(node: Mapping[str, Any], asked: Asked) -> _Series:
+def _of_cloudwatch(node: Mapping[str, Any], stem: str) -> _Series:
     """Read the answer of `get-metric-data` or `get-metric-statistics`."""
     points = [mapping(point) for point in node.get("Datapoints") or ()]
     points = [point for point in points if point.get("Unit", "Bytes") in CLOUDWATCH_UNITS]
     unit = max((str(one.get("Unit", "Bytes")) for one in points), key=CLOUDWATCH_UNITS.__getitem__, default=None)
     labels, factor = of_cloudwatch(str(node.get("Label")), unit)
-    labels = {"container": str(node.get("Id", _stem(asked))), **labels}
+    labels = {"container": str(node.get("Id", stem)), **labels}
     if isinstance(times := node.get("Timestamps"), list):
         return _Series(labels, times, node.get("Values"), factor)
     return _Series(
@@ -350,3 +537,23 @@ def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: obj
 def _tags(tags: object) -> dict[str, str]:
     pairs = (str(tag).partition(":") for tag in tags) if isinstance(tags, list) else ()
     return {name: value for name, colon, value in pairs if colon}
+
+
+#: What reads a mapping that has all of these names.
+_SHAPES: Final[Mapping[tuple[str, ...], Callable[[Mapping[str, Any], str], Iterable[_Series]]]] = {
+    ("schema", "data"): lambda node, _: _of_frame(
+        list(zip(node["schema"]["fields"], node["data"]["values"], strict=False)), node["schema"].get("name")
+    ),
+    ("fields",): lambda node, _: _of_frame([(one, one["values"]) for one in node["fields"]], node.get("name")),
+    ("pointlist",): lambda node, _: [_of_datadog_1(node)],
+    ("times", "series"): lambda node, _: _of_datadog_2(node),
+    ("Timestamps",): lambda node, stem: [_of_cloudwatch(node, stem)],
+    ("Datapoints",): lambda node, stem: [_of_cloudwatch(node, stem)],
+    ("pods",): lambda node, _: _of_kubelet(node),
+    ("podRef",): lambda node, _: _of_kubelet(node),
+    ("attributes", "memory"): lambda node, _: _of_runtime(node),
+    ("resourceMetrics",): lambda node, _: chain.from_iterable(map(_of_opentelemetry, node["resourceMetrics"])),
+    ("metric", "resource", "points"): lambda node, _: [_of_google(node)],
+    ("columns", "rows"): _of_rows,
+    ("CounterName",): lambda node, _: [_of_azure_row(node)],
+}

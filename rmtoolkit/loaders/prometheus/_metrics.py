@@ -31,7 +31,7 @@ TOLD: Final = texts("loaders/prometheus/metrics")
 def _family(name: str) -> str:
     if name.startswith(("kube_", "cluster:namespace:pod_", "namespace_workload_pod:")):
         return "kube"
-    return "app" if name.startswith(("process_", "namedprocess_", "scrape_", "target_")) else "cgroup"
+    return "app" if name.startswith(("process_", "procstat_", "namedprocess_", "scrape_", "target_")) else "cgroup"
 
 
 #: The same by name; what is said of containers is said of init containers as well.
