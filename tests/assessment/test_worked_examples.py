@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests import fleet
-from tests.assessment.worked import FOLDER, told, words_by_lot
+from tests.assessment.worked import FOLDER, frames_by_lot, happened_by_lot, told, words_by_lot
 from tests.written import changes
 
 
@@ -15,6 +15,11 @@ def test_nothing_changed() -> None:
 def test_the_same_is_said_of_what_is_drawn_by_lot() -> None:
     """Three hundred rows and totals at the turns of every sentence; the same command writes it down."""
     assert changes(FOLDER / "words.json", words_by_lot()) == []
+
+
+def test_the_same_frames_are_made_of_what_is_drawn_by_lot() -> None:
+    """What changed, what limits buy, what fits and what happened, at the turns of each; the same command writes it."""
+    assert changes(FOLDER / "frames.json", frames_by_lot() | happened_by_lot()) == []
 
 
 def test_the_age_of_the_data_is_to_the_second() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ import rmtoolkit as rm
 from rmtoolkit.assessment import WORKLOADS, _incomplete, _rows, _totals
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, Action, Alarm, Report
 from tests import fleet
+from tests.analysis.curves import BEGIN
 from tests.written import markup, plain, write
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "assessment"
@@ -119,43 +121,120 @@ _COUNTED: Final = (
 )  # fmt: skip
 
 
-#: What was otherwise last time, of whom.
-_BEFORE: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("killed-climbs", {"kills": 1, "growth_bytes_per_day": 9.0e6, "hours_to_limit": None, "verdict": "leak"}),
-    ("restarted-before-it-fills", {"verdict": "leak", "growth_bytes_per_day": 1.0e6, "hours_to_limit": 900.0}),
-    ("quick-flutter", {"verdict": "leak", "limit_bytes": 128 << 20, "advised_limit_bytes": 256 << 20}),
-    ("teeth-on-a-rising-floor", {"verdict": "not_leak", "hours_to_limit": None}),
-    ("release-after-a-gap", {"verdict": "leak", "limit_bytes": 1 << 30, "hours_to_limit": 500.0}),
-    ("held-at-its-limit", {"kills": 3, "kills_7d": 3}),
-    ("killed-while-starting", {"kills": 1, "kills_7d": 1, "verdict": "not_leak"}),
-    ("days-and-nights", {"verdict": "leak", "growth_bytes_per_day": 5.0e6}),
-    ("thread-stacks", {"verdict": "leak", "growth_bytes_per_day": None, "version": "0.9"}),
-    ("start-and-bursts", {"oom_probability_7d": 0.01}),
-    ("kept-pages", {"oom_probability_7d": 0.6, "version": "0.9"}),
-    ("free-lists-without-a-heap", {"oom_probability_7d": 0.6}),
-    ("a-step-and-a-slow-rise", {"limit_bytes": 512 << 20, "advised_limit_bytes": 1 << 30}),
-    ("late-and-young", {"limit_bytes": 300 << 20, "oom_probability_7d": None}),
-    ("few-samples", {"oom_probability_7d": 0.3}),
-    ("files-in-a-tmpfs", {"workload": "another"}),
-    ("outside-the-allocator", {"workload": "gone-leaking", "verdict": "leak"}),
-)
+#: What a row may hold beside, now and last time: of two that are compared both are drawn.
+_ALSO: Final[dict[str, tuple[Any, ...]]] = {
+    "accepted": (True, *(False,) * 7),
+    "verdict": (*("leak",) * 5, *("not_leak",) * 3, "inconclusive"),
+    "kills": (0, 0, 1, 2, 3, 4, 5, 6),
+    "kills_since": (None, 0, 2),
+    "signal": ("rss_bytes", "rss_bytes", "rss_bytes", "anon_bytes"),
+    "growth_bytes_per_day": (None, 0.0, 3.0e6, 3.0e6, 4.5e6, 4.6e6, 9.0e8),
+    "growth_low_bytes_per_day": (None, 3.0e6, 4.0e6, 4.0e6, 4.0e6),
+    "growth_high_bytes_per_day": (None, 3.0e6, 3.0e6, 3.0e6, 9.0e8),
+    "hours_to_limit": (None, -1.0, 0.4, 30.0, 168.0, 2160.0, 2160.1),
+    "limit_bytes": (None, 256 << 20, 256 << 20, 300 << 20),
+    "advised_limit_bytes": (None, 256 << 20, 300 << 20),
+    "oom_probability_7d": (None, 0.0005, 0.012, 0.05, 0.0501, 0.06, 0.4989, 0.499, 1.0),
+    "version": (None, "1.0", "1.0", "2.0"),
+    "released": (None, None, fleet.NOW),
+    "limit_changed": (None, fleet.NOW),
+    "evidence": (
+        [],
+        [],
+        [{"statistic": "since_version", "value": "1.0"}],
+        [{"statistic": "fixed_version", "value": "9"}],
+    ),
+    "owner": (None, "pay", "core"),
+    "pods_now": (0, 1, 3),
+    "waste_bytes": (None, 0, 1 << 20),
+    "waste_per_month": (None, 2.5),
+    "data_age_seconds": (0.0, 180.0, 180.1),
+    "cadence_seconds": (None, 60.0, 15.0),
+}
 
 
-def _changes() -> list[dict[str, Any]]:
-    """What is said to have changed since such a last time, and how many changes of which kind there are."""
-    rows = {row["workload"]: row for row in fleet.assessed().workloads.iter_rows(named=True)}
-    for name, otherwise in _BEFORE:
-        rows[name] = rows[name] | otherwise
-    before = pl.DataFrame(list(rows.values()), schema=WORKLOADS)
-    found = rm.assess(fleet.recording(), previous=before, prices=fleet.PRICES, now=fleet.NOW)
-    changed = found.workloads.select("name", "change", "changed", "applied", "^previous.*$").filter(
-        pl.col("change") != "same"
+def _rows_by_lot(begin: int, number: int) -> pl.DataFrame:
+    """Rows of the fleet, each under a name of its own and with everything else of it drawn."""
+    known = fleet.assessed().workloads.to_dicts()
+    rows = []
+    for seed in range(begin, begin + number):
+        lot = Random(seed)  # noqa: S311
+        held = {name: lot.choice(several) for name, several in (_HELD | _ALSO).items() if name in WORKLOADS}
+        about = {
+            "workload": f"w{seed % 1000}",
+            "workload_id": seed % 1000,
+            "cluster": "eu",
+            "namespace": "ab"[seed % 2],
+            "container": "main",
+        }
+        rows.append(lot.choice(known) | held | about)
+    return pl.DataFrame(rows, schema=WORKLOADS)
+
+
+def _running_by_lot() -> tuple[rm.Recording, pl.DataFrame]:
+    """Containers whose last sample is as old as drawn, on nodes and within quotas; and when that sample was."""
+    found = fleet.recording()
+    number = found.containers.height
+    ages = [0, *([299, 300, 301, 599, 600, 601] * number)[: number - 1]]
+    containers = found.containers.with_columns(
+        cadence_seconds=pl.Series([(None, 15.0, 120.0, 120.0, 15.0)[at % 5] for at in range(number)]),
+        limit_bytes=pl.Series([(None, 256 << 20)[at % 7 > 1] for at in range(number)], dtype=pl.Int64),
     )
-    fleets = {name: value for name, value in dataclasses.asdict(found.fleet).items() if name in _OF_CHANGES}
-    return [*(plain(row) for frame in (found.changes, changed) for row in frame.iter_rows(named=True)), plain(fleets)]
+    last = pl.Series([fleet.NOW - dt.timedelta(seconds=age) for age in ages], dtype=pl.Datetime("ms", "UTC"))
+    return dataclasses.replace(found, containers=containers), found.completeness().with_columns(last=last)
 
 
-_OF_CHANGES: Final = ("leaks_new", "leaks_gone", "appeared", "gone", "above_target_before")
+def happened_by_lot() -> dict[str, list[Any]]:
+    """What happened when and at which limit, and what was set how long, of events and restarts that are drawn."""
+    minutes, rows, events = 300, [], []
+    for number in range(14):
+        lot = Random(number)  # noqa: S311
+        work, again = 0, {lot.randrange(20, minutes) for _ in range(3)}
+        for minute in range(minutes):
+            work = 0 if minute in again else work + 10
+            rows.append({"time": BEGIN + dt.timedelta(minutes=minute), "pod": f"api-{number}", "work_total": work})
+        near = [minute + lot.choice((-11, -10, -9, 0, 9, 10, 11)) for minute in again]
+        for minute in (*near, *(lot.randrange(minutes) for _ in range(8))):
+            kind = lot.choice((*_totals._CUTS, "limit", "limit", "limit", "request"))
+            value = lot.choice((None, 100 << 20, 200 << 20, 300 << 20)) if kind in {"limit", "request"} else None
+            time = BEGIN + dt.timedelta(minutes=minute, seconds=lot.choice((0, 0, 30)))
+            events.append({"time": time, "pod": f"api-{number}", "kind": kind, "value_bytes": value})
+    samples = pl.DataFrame(rows).with_columns(rss_bytes=pl.lit(50 << 20), limit_bytes=pl.lit(400 << 20))
+    recording = rm.Recording.from_frame(samples, events=pl.DataFrame(events))
+    settings = _totals.settings_of(recording)
+    happened = _totals.events_of(recording, rm.lives(recording), settings)
+    frames = {"events": happened.drop("detail"), "settings": settings}
+    return {name: [plain(list(row)) for row in frame.rows()] for name, frame in frames.items()}
+
+
+BUYS_OF: Final = ("limit_bytes", "oom_probability", "hours_to_limit", "hours_bought", "cost_per_month")
+
+
+def frames_by_lot(number: int = 300) -> dict[str, list[Any]]:
+    """What changed, what limits buy, what is wrong with whom and what fits, of rows in which everything is drawn."""
+    rows, before = _rows_by_lot(0, number), _rows_by_lot(1000, number - 10)
+    compared, changes = _totals.compare(rows, before)
+    tried = _totals.tried_limits(rows)
+    curves = tried.with_columns(oom_probability=(pl.col("limit_bytes") % 97) / 97)
+    bought = [
+        _totals.buys_of(rows, tried, curves, prices).select("workload_id", *BUYS_OF) for prices in (None, fleet.PRICES)
+    ]
+    ranked = _rows.with_alarms(compared, 0.05)
+    recording, completeness = _running_by_lot()
+    groups = [ranked.slice(at, 1 if at % 40 else 20) for at in range(0, number, 4)]
+    totals = [
+        _totals.totals_of(one, completeness, changes.head(at) if at % 2 else None, 0.05, fleet.PRICES, before)
+        for at, one in enumerate(groups)
+    ]
+    capacity = _totals.capacity_of(fleet.assessed().workloads, recording, completeness)
+    return {
+        "changes": [plain([row[0], row[1], *row[-2:]]) for row in changes.rows()],
+        "compared": [plain(list(row)) for row in compared.select("change", "applied", "^previous.*$").rows()],
+        "buys": [plain(list(row)) for frame in bought for row in frame.rows()],
+        "groups": [plain(list(row)) for row in _totals.groups_of(ranked).rows()],
+        "totals": [plain(list(dataclasses.astuple(one))) for one in totals],
+        "capacity": [plain(list(row)) for row in capacity.rows()],
+    }
 
 
 def _longer(found: rm.Assessment) -> pl.DataFrame:
@@ -203,10 +282,11 @@ def told() -> dict[str, list[Any]]:
     ]
     rows["html"] = [markup(one._repr_html_()) for one in (found, dataclasses.replace(found, workloads=_longer(found)))]
     rows["incomplete"] = _lacking()
-    return rows | {"fleet": fleets, "said": said, "changed": _changes()}
+    return rows | {"fleet": fleets, "said": said}
 
 
 if __name__ == "__main__":
     write(FOLDER / "fleet.json", told())
     write(FOLDER / "compared.json", compared_pairs())
     write(FOLDER / "words.json", words_by_lot())
+    write(FOLDER / "frames.json", frames_by_lot() | happened_by_lot())
