@@ -20,12 +20,12 @@ import polars as pl
 
 from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, read_json, refuse_links, write_whole
-from rmtoolkit._lake_files import View, bucket_parts
+from rmtoolkit._lake_files import Span, View, bucket_parts
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
-    from rmtoolkit._lake_files import Span
     from rmtoolkit._parallel import Frames, Work
     from rmtoolkit._store import Remote
-    from rmtoolkit.schema import Report
 
     Place = Path | Remote
     Done = tuple[list[tuple[Frames, Report]], list[ReadError]]

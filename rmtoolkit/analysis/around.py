@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct
 
 from rmtoolkit.analysis import thresholds as th
-from rmtoolkit.analysis.records import Advice, Evidence, Layer, Statistic
+from rmtoolkit.analysis.records import Advice, Evidence, Layer, Level, Opinion, Statistic, VerdictRow
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal, Verdict
 from rmtoolkit.text import configured, filled, memory, number, small_memory, texts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from rmtoolkit.analysis.records import Level, Opinion, VerdictRow
 
 
 class Seen(Struct, frozen=True):

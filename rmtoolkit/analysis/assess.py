@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -12,15 +14,9 @@ from msgspec.structs import replace
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import Halt, HeapKind, Layer, Opinion, Pool
+from rmtoolkit.analysis.records import Halt, HeapKind, HeapReading, Layer, Level, Life, Opinion, Pool, Reading
 from rmtoolkit.analysis.signals import JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from rmtoolkit.analysis.records import HeapReading, Level, Life, Reading
 
 
 def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others: int = 0) -> None:

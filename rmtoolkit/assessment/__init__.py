@@ -22,9 +22,9 @@ from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
-from rmtoolkit.limits.risk import USUAL, as_margins, of_needs, own_end, paired, with_own
+from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.backtest import Record
     from rmtoolkit.limits.explore import Chosen, Scene
-    from rmtoolkit.limits.risk import Margins, Prices
     from rmtoolkit.limits.what_if import AnyRecording
-    from rmtoolkit.schema import Report
 
 _SHOWN_PARTIAL: Final = 3
 #: In a notebook.

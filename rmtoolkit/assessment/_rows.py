@@ -16,7 +16,7 @@ from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, Advice, Ahead
 from rmtoolkit.limits.history import GROWS, as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
-from rmtoolkit.limits.risk import HORIZON, lookup, per_month
+from rmtoolkit.limits.risk import HORIZON, Margins, Prices, lookup, per_month
 from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, WORKLOAD, YES_NO, Action, Alarm, Cause, Ending, Pattern, Verdict
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rmtoolkit._accepted import Acknowledgement
-    from rmtoolkit.limits.risk import Margins, Prices
     from rmtoolkit.recording import Recording
     from rmtoolkit.schema import Report
 

@@ -22,7 +22,7 @@ from rmtoolkit.assessment._rows import NOTHING, WEEK_HOURS, WILL_BE_KILLED, WORK
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
-from rmtoolkit.limits.risk import expected, of_needs, per_month, priced
+from rmtoolkit.limits.risk import Margins, Prices, expected, of_needs, per_month, priced
 from rmtoolkit.schema import (
     EVENTS,
     NUMBER,
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Mapping
 
-    from rmtoolkit.limits.risk import Margins, Prices
     from rmtoolkit.recording import Recording
 
     Row = Mapping[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
@@ -15,17 +16,14 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rmtoolkit.cli import _sources
 from rmtoolkit.exceptions import RmtoolkitError, quote_path, system_words
 from rmtoolkit.views.dashboards import SERVED
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
 
 #: What a browser is given to open: only we can read the file, while everybody reads the words of a command.
 _OPEN: Final = "open.html"

@@ -22,7 +22,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
 from rmtoolkit.heap._names import CUT_OFF, FrameTable, deep, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Module, Places, read_maps
 from rmtoolkit.heap.rust_names import demangle
-from rmtoolkit.heap.symbols import symbolised
+from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.heap.symbols import Paths
     from rmtoolkit.schema import Report
 
 DHAT_EXPECTED: Final = "a DHAT profile (JSON, dhatFileVersion 2)"

@@ -26,7 +26,7 @@ from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.heap import IN_CLUSTER
 from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
-from rmtoolkit.heap.symbols import symbolised
+from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders._wire import field
 from rmtoolkit.loaders.record_kubectl import Kubectl, kubectl_error
 from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, who_asks
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.heap.symbols import Paths
 
 _NEAR: Final = "rmtoolkit heap pod/NAME:6060/debug/pprof/heap -n NAMESPACE, which forwards the port by kubectl."
 _WEB_PAGE: Final = "No profile looks like this: is the path right, such as /debug/pprof/heap?"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -11,15 +12,10 @@ from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
-from rmtoolkit.heap.profile import HeapProfile
+from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
 from rmtoolkit.text import count, memory, number
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from rmtoolkit.heap.profile import HeapSummary
 
 #: Whose code names a group, when a stack has none of what comes before.
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)

@@ -19,7 +19,7 @@ from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import baselines, risk
 from rmtoolkit.limits.history import kills, needs, usage, workloads
 from rmtoolkit.limits.recommend import limits_at
-from rmtoolkit.recording import as_recording
+from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, WORKLOAD, YES_NO, Ending, typed
 from rmtoolkit.text import chance as chance_words
 from rmtoolkit.text import count
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from rmtoolkit.limits.what_if import AnyRecording
-    from rmtoolkit.recording import Recording
 
 #: Our own limits at these chances.
 PROMISED: Final = (0.2, 0.1, 0.05, 0.02, 0.01)

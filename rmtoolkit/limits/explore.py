@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from msgspec import Struct, structs
 
-from rmtoolkit.limits.history import describe
+from rmtoolkit.limits.history import Need, describe
 from rmtoolkit.limits.recommend import Advised, advise
-from rmtoolkit.limits.risk import USUAL, AtLimit, Prices, at_limit, days_until, lookup, requested
-from rmtoolkit.limits.what_if import Change, changed
+from rmtoolkit.limits.risk import USUAL, AtLimit, Margins, Prices, Scores, at_limit, days_until, lookup, requested
+from rmtoolkit.limits.what_if import Change, Past, changed
 from rmtoolkit.schema import NUMBER, WHOLE, typed
 from rmtoolkit.text import MI
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from rmtoolkit.limits.history import Need
-    from rmtoolkit.limits.risk import Margins, Scores
-    from rmtoolkit.limits.what_if import Past
 
     Floats = NDArray[np.float64]
 

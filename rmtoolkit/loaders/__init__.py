@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import os
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -20,10 +22,6 @@ from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat
 from rmtoolkit.schema import Report
 from rmtoolkit.text import count, texts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
 
 class Form(StrEnum):

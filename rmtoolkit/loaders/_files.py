@@ -23,14 +23,13 @@ from rmtoolkit._io import is_lake
 from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, SIGNALS
+from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, SIGNALS, Report
 from rmtoolkit.text import count, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.recording import Recording
-    from rmtoolkit.schema import Report
 
 PathLike: TypeAlias = str | os.PathLike[str]
 

@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import counted, mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
-from rmtoolkit.loaders._timestamps import Asked
+from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import memory
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rmtoolkit.loaders._files import LogContext
-    from rmtoolkit.loaders._timestamps import Stamp
 
 _XML: Final = re.compile(r"<malloc version=\"\d+\">")
 _XML_END: Final = "</malloc>"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -19,17 +21,11 @@ from rmtoolkit._tables import any_contradicts, one_stretch, place_names
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
-from rmtoolkit.loaders._timestamps import Asked
+from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, ANEW, CONTAINERS, EVENTS, SAMPLES, Report
 from rmtoolkit.text import GI, MI, count
-
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from rmtoolkit.loaders._timestamps import Stamp
 
 _SHORT_ID: Final = 12
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")

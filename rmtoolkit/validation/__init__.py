@@ -10,7 +10,7 @@ from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import conform, run_starts
 from rmtoolkit.exceptions import fault
-from rmtoolkit.recording import as_recording
+from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from rmtoolkit.recording import Recording
 
 MI: Final = 1 << 20
 

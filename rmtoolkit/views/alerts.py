@@ -9,13 +9,12 @@ import polars as pl
 import yaml
 
 from rmtoolkit import text
-from rmtoolkit.analysis.queries import METRICS, Watched, alerts, quoted
+from rmtoolkit.analysis.queries import METRICS, Alert, Watched, alerts, quoted
 from rmtoolkit.schema import WORKLOAD, Signal, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rmtoolkit.analysis.queries import Alert
     from rmtoolkit.assessment import Assessment
 
     Row = dict[str, Any]

@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import write_whole
-from rmtoolkit.assessment import as_assessment
+from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.schema import WORKLOAD
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import os
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.assessment import Assessment
 
 FORMATS: Final = (".parquet", ".csv", ".json")
 MARKDOWN: Final = ".md"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.analysis.heap_answers import spans
+from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.text import GAP, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer
     from rmtoolkit.schema import Report
 
 #: How a reading looks.

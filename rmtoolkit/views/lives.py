@@ -9,16 +9,14 @@ import numpy as np
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.views._plot import Box, Line, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
+from rmtoolkit.views._plot import Box, Line, Piece, Place, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture
-from rmtoolkit.views.timeline import ms
+from rmtoolkit.views.timeline import Parts, ms
 
 if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-    from rmtoolkit.views._plot import Piece, Place
-    from rmtoolkit.views.timeline import Parts
 
 WIDTH: Final = 400
 HEIGHT: Final = 232

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.assessment import as_assessment, explored
+from rmtoolkit.assessment import Assessment, as_assessment, explored
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views import _plot, lives, timeline_svg
-from rmtoolkit.views.timeline import Timelines
+from rmtoolkit.views.timeline import Timeline, Timelines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     import altair as alt
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.assessment import Assessment
     from rmtoolkit.heap.profile import HeapProfile
-    from rmtoolkit.views.timeline import Timeline
 
 Theme = Literal["light", "dark"]
 

@@ -8,14 +8,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.assessment import recommend_limits
+from rmtoolkit.assessment import Assessment, recommend_limits
 from rmtoolkit.text import GAP, aligned, shortened
 from rmtoolkit.views import exports
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from rmtoolkit.assessment import Assessment
 
 #: Heads of what `_figures` writes.
 _FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")

@@ -11,7 +11,7 @@ import numpy as np
 
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch, _metrics
-from rmtoolkit.loaders.server import TooMuchError
+from rmtoolkit.loaders.server import Client, TooMuchError
 from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.loaders.prometheus._decode import Decoded
     from rmtoolkit.loaders.prometheus._fetch import Fetcher
-    from rmtoolkit.loaders.server import Client
 
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8

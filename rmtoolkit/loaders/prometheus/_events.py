@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from rmtoolkit._workloads import Event, changes
 from rmtoolkit.loaders.prometheus import NO_SAMPLES
-from rmtoolkit.loaders.prometheus._decode import STALE_BITS
+from rmtoolkit.loaders.prometheus._decode import STALE_BITS, Decoded
 from rmtoolkit.schema import SIGNALS
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from rmtoolkit.loaders.prometheus._decode import Decoded
 
 #: What kube-state-metrics learns through the API server may be this late.
 _LATE: Final = 90_000

@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict, parting
 from rmtoolkit.exceptions import quote
-from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, stack
+from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
 from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS, TIME
 from rmtoolkit.text import count
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.loaders.prometheus._decode import Decoded
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2

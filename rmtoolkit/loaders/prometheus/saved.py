@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit._tables import LOOKBACK_MILLISECONDS, unit_in
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
-from rmtoolkit.loaders._files import as_text, check_samples, counted, find_files, read_bytes, shown
+from rmtoolkit.loaders._files import PathLike, as_text, check_samples, counted, find_files, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, tidy
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-
-    from rmtoolkit.loaders._files import PathLike
 
     #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
     Spans: TypeAlias = dict[int, tuple[int, int]]

@@ -17,10 +17,10 @@ from rmtoolkit._parallel import as_source
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.explore import Chosen, Scene, choose, measured_spike, measured_threads, scene
-from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
 from rmtoolkit.limits.recommend import OF_LIMITS, qos
-from rmtoolkit.limits.risk import USUAL, requested
+from rmtoolkit.limits.risk import USUAL, Margins, requested
 from rmtoolkit.limits.what_if import Change, Past, of_workload
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD, Action
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import os
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.limits.history import Need
-    from rmtoolkit.limits.risk import Margins
 
 
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:

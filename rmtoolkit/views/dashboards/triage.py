@@ -14,8 +14,8 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, wide
 from rmtoolkit._tables import parse_time
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
-from rmtoolkit.analysis.heap_reading import profiles_by_workload
-from rmtoolkit.assessment import assess
+from rmtoolkit.analysis.heap_reading import Heap, profiles_by_workload
+from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.schema import WORKLOAD
@@ -23,7 +23,7 @@ from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots, timeline_
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views.dashboards import _base
 from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
-from rmtoolkit.views.timeline import Timelines, ahead, ms
+from rmtoolkit.views.timeline import Timeline, Timelines, ahead, ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,11 +31,8 @@ if TYPE_CHECKING:
     import altair as alt
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap
-    from rmtoolkit.assessment import Assessment
     from rmtoolkit.recording import Recording
     from rmtoolkit.views._tables import Column
-    from rmtoolkit.views.timeline import Timeline
 
     Heaps = Heap | Mapping[str, Heap] | None
 

@@ -20,16 +20,16 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, folded, headed, join, wide, with_code
 from rmtoolkit._io import check_target, replacing
-from rmtoolkit.assessment import assess
+from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError, fault, quote, spared, warn
-from rmtoolkit.limits.patches import per_workload
+from rmtoolkit.limits.patches import Resources, per_workload
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views._tables import answer
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
-from rmtoolkit.views.report.columns import Row, advised, heads, known, name_cell, row, values
+from rmtoolkit.views.report.columns import Row, Section, advised, heads, known, name_cell, row, values
 from rmtoolkit.views.report.sections import Contents
 from rmtoolkit.views.style import REPORT
 from rmtoolkit.views.timeline import Timelines
@@ -43,10 +43,7 @@ if TYPE_CHECKING:
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
-    from rmtoolkit.assessment import Assessment
-    from rmtoolkit.limits.patches import Resources
     from rmtoolkit.limits.risk import Margins
-    from rmtoolkit.views.report.columns import Section
 
     Given = ParamSpec("Given")
     Made = TypeVar("Made")

@@ -16,14 +16,13 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
 from rmtoolkit.views.exports import escaped
-from rmtoolkit.views.report.sections import SECTIONS, figures, told, urgent
+from rmtoolkit.views.report.sections import SECTIONS, Contents, figures, told, urgent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
     from rmtoolkit.views.report.columns import Row
-    from rmtoolkit.views.report.sections import Contents
 
     Told = TypeVar("Told")
 

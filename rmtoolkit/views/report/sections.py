@@ -12,7 +12,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
-from rmtoolkit.limits.patches import obstacle
+from rmtoolkit.limits.patches import Resources, obstacle
 from rmtoolkit.schema import WORKLOAD, Action, Alarm, Ending, Verdict
 from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.assessment._totals import Totals
-    from rmtoolkit.limits.patches import Resources
     from rmtoolkit.views._tables import Column
 
 
