@@ -23,7 +23,7 @@ from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import SERVED, _base
 from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.report import columns, contents
-from rmtoolkit.views.report.sections import ALL, COUNTED, figures
+from rmtoolkit.views.report.sections import COUNTED, figures
 from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.dashboards.explorer import LimitExplorer
     from rmtoolkit.views.dashboards.triage import Triage
-    from rmtoolkit.views.report.columns import Row
+    from rmtoolkit.views.report.columns import Column, Row
 
 #: Rows of one page.
 PAGE: Final = 25
@@ -83,8 +83,17 @@ def on_page(rows: Sequence[Row], page: int) -> Sequence[Row]:
     return rows[page * PAGE : (page + 1) * PAGE]
 
 
-#: What the columns behind the name are sorted by.
-_SORTED_BY: Final = ("verdict", None, "kill", "time", "growth", "peak", "spare", "pods")
+#: Columns behind the name, and what each is sorted by.
+_COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
+    (columns.VERDICT, "verdict"),
+    (columns.SPARK, None),
+    (columns.KILL, "kill"),
+    (columns.TIME, "time"),
+    (columns.GROWTH, "growth"),
+    (columns.PEAK, "peak"),
+    (columns.SPARE, "spare"),
+    (columns.PODS, "pods"),
+)
 _SHOWN_NAME: Final = 70
 
 
@@ -116,8 +125,9 @@ def tiles(found: Assessment, wanted: Fleet) -> Markup:
 
 
 def table(found: Sequence[Row], wanted: Fleet, sparks: Mapping[int, object], spark_head: str) -> Markup:
-    names = columns.heads(ALL.columns, spark_head)
-    heads = [_head(wanted, *name, sort) for name, sort in zip(names, ("name", *_SORTED_BY), strict=True)]
+    names = columns.heads(tuple(column for column, _ in _COLUMNS), spark_head)
+    sorts = ("name", *(sort for _, sort in _COLUMNS))
+    heads = [_head(wanted, *name, sort) for name, sort in zip(names, sorts, strict=True)]
     body = [_row(row, sparks[row["workload_id"]]) for row in on_page(found, wanted.page)]
     if not body:
         body = [el("tr", el("td", "No workload matches. Take a filter away.", colspan=len(heads), class_="note"))]
@@ -148,7 +158,7 @@ def _row(row: Row, spark: object) -> Markup:
     whole, sent = row["name"] if shown != own else None, f"open {row['workload_id']}"
     link = el("button", shown, type="button", class_="rm-open", data_rm_send=sent, title=whole)
     where = el("span", shortened(space, _SHOWN_NAME), class_="small") if space else None
-    cells = ((column, spark if column is columns.SPARK else column.cell(row)) for column in ALL.columns)
+    cells = ((column, spark if column is columns.SPARK else column.cell(row)) for column, _ in _COLUMNS)
     written = (el("td", cell, class_=columns.class_of(column, row)) for column, cell in cells)
     return el("tr", el("th", link, where, scope="row"), *written)
 

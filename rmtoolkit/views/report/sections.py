@@ -84,14 +84,12 @@ _ORDER: Final[Mapping[str, Callable[[Row], float]]] = {
 }
 
 
-def _table_of(key: str, belongs: Callable[[Row], bool]) -> Section:
+def _table_of(key: str) -> Section:
     names = text.texts("views/sections")[key]["columns"]
-    return Section(key, belongs, tuple(getattr(columns, name) for name in names), _ORDER.get(key))
+    return Section(key, _BELONG[key], tuple(getattr(columns, name) for name in names), _ORDER.get(key))
 
 
-SECTIONS: Final = tuple(_table_of(*one) for one in _BELONG.items())
-#: Everything, at the end: what is accepted as well.
-ALL: Final = _table_of("all", lambda _: True)
+SECTIONS: Final = tuple(map(_table_of, _BELONG))
 
 
 def of(found: Assessment) -> list[Section]:
@@ -99,6 +97,22 @@ def of(found: Assessment) -> list[Section]:
     instead = {} if found.fleet.currency else {columns.COST: columns.RESERVED}
     return [replace(one, columns=tuple(instead.get(column, column) for column in one.columns)) for one in SECTIONS]
 
+
+#: Everything, at the end: what is accepted as well.
+ALL: Final = Section(
+    "all",
+    lambda _: True,
+    (
+        columns.VERDICT,
+        columns.SPARK,
+        columns.KILL,
+        columns.TIME,
+        columns.GROWTH,
+        columns.PEAK,
+        columns.SPARE,
+        columns.PODS,
+    ),
+)
 
 _WORDS: Final = text.marks("changes")
 #: Rows that stand before the fold, and how many there are at all: of capacity and patches, of kills and findings.
