@@ -75,7 +75,7 @@ def read_heap(
     --------
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "unnamed")
-    >>> _ = file.write_text("v 10500 3\nX ./api\na 10 0\n+ 0\n")
+    >>> _ = file.write_text("v 10500 3\nX ./api\na 10 0\n+ 0\n# strings: 0\n# ips: 0\n")
     >>> read_heap(file)
     <HeapProfile: heaptrack, 1 stack, peak 16 B, live at the end 16 B>
     """

@@ -290,6 +290,8 @@ class Blocks:
         self.path = Path(path)
         self.block_bytes = block_bytes
         self.damage: str | None = None
+        #: The last line, once all were given.
+        self.end = b""
         self.long_lines = 0
         if self.path.is_dir():
             raise ReadError.at(path, found="a folder", expected=expected)
@@ -304,7 +306,7 @@ class Blocks:
         # What was left of the last block goes in front of the next one.
         front = MARGIN + _LINE_BYTES
         slot = bytearray(front + self.block_bytes)
-        rest, skipping, dropped, given = b"", False, 0, 0
+        rest, skipping, dropped, given, begin, end = b"", False, 0, 0, front, front
         allowed = max(_ALWAYS_BYTES, _RATIO * self.packed_bytes)
         for size in self._parts(memoryview(slot)[front:]):
             given += size
@@ -326,6 +328,7 @@ class Blocks:
                 self.long_lines += not skipping
                 dropped += len(rest)
                 rest, skipping = b"", True
+        self.end = rest or bytes(slot[slot.rfind(b"\n", begin - 1, max(begin, end - 1)) + 1 : end])
         if rest:
             yield memoryview(b"".join((bytes(MARGIN - 1), b"\n", rest, b"\n")))
 

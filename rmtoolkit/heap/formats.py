@@ -210,7 +210,7 @@ def _amount(value: object) -> int | None:
 
 MASSIF_EXPECTED: Final = "output of massif (massif.out.PID)"
 
-_VALUE: Final = re.compile(r"(time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d{1,18})(?:\.\d+)?\s*$")
+_VALUE: Final = re.compile(r"(snapshot|time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d{1,18})(?:\.\d+)?\s*$")
 _NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
@@ -224,11 +224,23 @@ _NO_END: Final = (
 
 @dataclass(slots=True)
 class _Snapshot:
+    number: int = 0
     time: int = 0
     heap: int | None = None
-    tree: str = "empty"
+    tree: str | None = None
     #: Bytes by stack, the allocating frame first.
     stacks: dict[tuple[str, ...], int] = field(default_factory=dict)
+    #: Bytes that the tree has yet to tell of: of the heap, then of each node down to the last one.
+    untold: list[int] = field(default_factory=lambda: [0])
+    whole: bool = True
+
+    def begin(self, tree: str) -> None:
+        self.tree, self.untold = tree, [0 if tree == "empty" else self.heap or 0]
+
+    def close(self, depth: int = 0) -> None:
+        """See that nothing from there on is left to tell."""
+        self.whole &= not any(self.untold[depth:])
+        del self.untold[depth:]
 
 
 @dataclass(slots=True)
@@ -277,11 +289,24 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     snapshots = [snapshot for snapshot in output.snapshots if snapshot.heap is not None]
     if not snapshots:
         raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=MASSIF_EXPECTED, line=1)
-    broken = len(output.snapshots) - len(snapshots)
+    if any(snapshot.whole and snapshot.stacks for snapshot in snapshots):
+        for snapshot in snapshots:
+            if not snapshot.whole:
+                snapshot.stacks.clear()
+    left_out = {
+        "damaged lines": output.damaged,
+        "snapshots without a heap": len(output.snapshots) - len(snapshots),
+        "trees with parts missing": sum(not snapshot.whole for snapshot in snapshots),
+    }
     partial = [note for note in notes if "cut off" in note]
+    # Each begins with three lines of which two are lines of hyphens.
+    if not partial and (output.snapshots[-1].tree is None or not text.endswith("\n") or text.endswith("---\n")):
+        partial.append("it ends within a snapshot, so it is cut off")
+    if output.unit is None or [snapshot.number for snapshot in output.snapshots] != list(range(len(output.snapshots))):
+        partial.append("its beginning or some snapshots are missing")
     told = report(
         path,
-        {"damaged lines": output.damaged, "snapshots without a heap": broken},
+        left_out,
         partial,
         (*(note for note in notes if note not in partial), *more, _NO_END),
         time_axis="seconds since the start of the program"
@@ -341,7 +366,7 @@ def _between(snapshots: Sequence[_Snapshot], keys: Sequence[tuple[str, ...]]) ->
     return held.round().astype(np.int64)
 
 
-def _parse(text: str) -> _Output:
+def _parse(text: str) -> _Output:  # noqa: PLR0912 - a branch per kind of line
     output = _Output()
     path: list[str] = []
     for line in text.split("\n"):
@@ -350,7 +375,9 @@ def _parse(text: str) -> _Output:
         elif line.startswith("time_unit: "):
             output.unit = line[11:].strip()
         elif line.startswith("snapshot="):
-            output.snapshots.append(_Snapshot())
+            found = _VALUE.match(line)
+            output.snapshots.append(_Snapshot(int(found[2]) if found else -1))
+            path.clear()
         elif line.startswith(("desc:", "#")) or not line.strip():
             continue
         elif not output.snapshots:
@@ -361,12 +388,14 @@ def _parse(text: str) -> _Output:
             elif found[1] == "mem_heap_B":
                 output.snapshots[-1].heap = int(found[2])
         elif line.startswith("heap_tree="):
-            output.snapshots[-1].tree = line[10:].strip()
+            output.snapshots[-1].begin(line[10:].strip())
             path.clear()
         elif found := _NODE.match(line):
             _node(output.snapshots[-1], found, path)
         else:
             output.damaged += 1
+    for snapshot in output.snapshots:
+        snapshot.close()
     return output
 
 
@@ -378,6 +407,9 @@ def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
     del path[depth:]
     children, size, text = int(found[2]), int(found[3]), found[4]
     path.append(CUT_OFF if _ALIKE.match(text) else text)
+    snapshot.close(depth + 1)
+    snapshot.untold[depth] -= size
+    snapshot.untold.append(size if children else 0)
     if not children and depth and size:
         key = tuple(path[1:])
         snapshot.stacks[key] = snapshot.stacks.get(key, 0) + size
@@ -553,7 +585,9 @@ def read_jeprof(
     --------
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "jeprof.7.0.f.heap")
-    >>> _ = file.write_text("heap_v2/1\n  t*: 2: 96 [0: 0]\n@ 0x10 0x20\n  t*: 2: 96 [0: 0]\n\nMAPPED_LIBRARIES:\n-\n")
+    >>> stack = "@ 0x10 0x20\n  t*: 2: 96 [0: 0]\n"
+    >>> maps = "\nMAPPED_LIBRARIES:\n10-90 r-xp 0 00:00 7 /api\n"
+    >>> _ = file.write_text("heap_v2/1\n  t*: 2: 96 [0: 0]\n" + stack + maps)
     >>> read_jeprof(file).summary.live_at_end_bytes
     96
     """
@@ -575,12 +609,13 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     made = [_scaled(values[2], values[3], dump.rate) if has_totals else (None, None) for values in dump.stacks.values()]
     amounts = _columns(("live_blocks", "live_bytes"), live) | _columns(("allocations", "allocated_bytes"), made)
     stacks, cut = stacks_frame(rows, amounts)
-    partial = [*deep(cut), *(note for note in notes if "cut off" in note)]
+    partial = [note for note in notes if "cut off" in note]
+    if not (partial or (text.endswith("\n") and places.reach(max(every, default=0)))):
+        partial.append("the list of modules at its end is missing or not whole, so it may be cut off")
+    partial += deep(cut)
     listed = sum(values[0] for values in dump.stacks.values())
     if dump.format == "gperftools" and dump.totals is not None and listed != dump.totals[0]:
         partial.append(f"the stacks hold {listed:,} of the {dump.totals[0]:,} objects that the first line promises")
-    if not dump.maps and not dump.symbols:
-        partial.append("the list of modules at its end is missing, so it may be cut off")
     warnings = [note for note in (*notes, *more) if note not in partial]
     summary = _summary(dump.format, dump.binary or next(iter(modules), None), amounts, sampled=dump.rate > 1)
     told = report(path, {"damaged lines": dump.damaged}, partial, warnings)
@@ -772,6 +807,9 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     # What was freed since the profile before, in one of changes, is less than nothing.
     samples = [one for one in every if len(one[1]) == len(names) and all(abs(value) < _MOST_BYTES for value in one[1])]
     rows = (chain.from_iterable(frames.get(place, ()) for place in locations) for locations, _ in samples)
+    lost = len(tables.missing) + len(set(chain.from_iterable(locations for locations, _ in samples)) - frames.keys())
+    if lost:
+        partial.append(f"{_files.counted(lost, 'names and places')} of its stacks are not in it, so it may be cut off")
     amounts = {column: [values[place] for _, values in samples] for column, place in columns.items()}
     if any(sum(map(abs, values)) >= _MOST_BYTES for values in amounts.values()):
         raise ReadError.at(path, found="amounts that add up to more than any program has", expected=PPROF_EXPECTED)
@@ -838,13 +876,18 @@ class _Tables:
 
     def __init__(self, top: Message) -> None:
         self._strings = [text.decode("utf-8", "replace") for text in top.get(_STRING, ()) if isinstance(text, bytes)]
+        #: What is named by a number that nothing has.
+        self.missing: set[tuple[int, int]] = set()
         self.mappings, self.locations, self._functions = (
             {_last(one, 1): one for one in top.get(kind, ())} for kind in (_MAPPING, _LOCATION, _FUNCTION)
         )
 
     def string(self, message: Message, field_number: int) -> str:
         number = _last(message, field_number)
-        return self._strings[number] if number < len(self._strings) else ""
+        if number < len(self._strings):
+            return self._strings[number]
+        self.missing.add((_STRING, number))
+        return ""
 
     def frames(self, location: Message, table: FrameTable) -> list[int]:
         mapping = self.mappings.get(_last(location, 2), {})
@@ -856,7 +899,10 @@ class _Tables:
             return [table.number(text, None, None, module)]
         found = []
         for line in location[4]:
-            function = self._functions.get(_last(line, 1), {})
+            function = self._functions.get(_last(line, 1))
+            if function is None:
+                function = {}
+                self.missing.add((_FUNCTION, _last(line, 1)))
             name = self.string(function, 2 if _last(function, 2) else 3)
             file = self.string(function, 4) or None
             found.append(table.number(demangle(name) if name else None, file, _signed(_last(line, 2)), module))

@@ -363,7 +363,7 @@ def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] 
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "heaptrack.api.7.txt")
     >>> lines = ["v 10500 3", "X ./api", "s 4 /api", "s b api::insert", "i 7f00 1 2", "t 1 0", "a 10 1"]
-    >>> _ = file.write_text("\n".join([*lines, "+ 0", "c a", "+ 0"]))
+    >>> _ = file.write_text("\n".join([*lines, "+ 0", "c a", "+ 0", "# strings: 2", "# ips: 1"]))
     >>> heap = read_heaptrack(file)
     >>> heap
     <HeapProfile: heaptrack, 1 stack, peak 32 B, live at the end 32 B>
@@ -595,8 +595,13 @@ def _report(
 ) -> Report:
     left_out = {**tables.left_out, LATE: account.late_stamps, "endless lines": blocks.long_lines}
     partial = []
-    if blocks.damage is not None:
-        partial.append(f"{blocks.damage}; the totals are those of the part that could be read")
+    # What is interpreted ends with these counts; what is not with what was resident at the last stamp.
+    is_whole = re.fullmatch(rb"R .*\n", blocks.end) if tables.raw else "ips" in tables.claims
+    damage = blocks.damage or (
+        None if is_whole else "its last lines are missing (it is cut off, or what wrote it was killed)"
+    )
+    if damage is not None:
+        partial.append(f"{damage}; the totals are those of the part that could be read")
     for name, have in (("strings", len(tables.strings)), ("ips", len(tables.pointers))):
         if tables.claims.get(name, have) != have:
             partial.append(f"{have:,} of {tables.claims[name]:,} {name} are there, so names may be wrong")

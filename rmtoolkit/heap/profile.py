@@ -192,6 +192,10 @@ class Places:
         self._maps = sorted(maps)
         self._begins = [begin for begin, *_ in self._maps]
 
+    def reach(self, address: int) -> bool:
+        """Tell whether an address lies before the end of what is mapped."""
+        return bool(self._maps) and address <= self._maps[-1][1]
+
     def place(self, address: int) -> tuple[str, str | None]:
         """Name an address by its file, and the place there."""
         number = bisect_right(self._begins, address) - 1

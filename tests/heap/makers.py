@@ -123,7 +123,8 @@ def heaptrack(
     infos = [b"a %x %x" % (size, numbers[stack]) for size, stack in sizes]
     if not form:
         lines = lines[1:]
-    return b"\n".join([*lines, *ips, *body, *infos, *(event.encode() for event in events)]) + b"\n"
+    told = b"# strings: %d\n# ips: %d\n" % (len(texts), len(ips))
+    return b"\n".join([*lines, *ips, *body, *infos, *(event.encode() for event in events), b"", told])
 
 
 def jeprof(rate: int, stacks: Sequence[tuple[Sequence[int], int, int]]) -> str:

@@ -201,7 +201,8 @@ def test_async_functions_are_named_by_their_own_code(tmp_path: Path) -> None:
     lines += [f"i {16 * place:x} 0 {place:x}" for place in range(1, 9)]
     lines += [f"t {9 - place:x} {place - 1:x}" for place in range(1, 9)]
     file = tmp_path / "async"
-    file.write_text("\n".join([*lines, "a 40 8", *(f"+ 0\nc {10 * place:x}" for place in range(1, 60)), ""]))
+    lines += ["a 40 8", *(f"+ 0\nc {10 * place:x}" for place in range(1, 60)), "", "# strings: 8", "# ips: 8", ""]
+    file.write_text("\n".join(lines))
     found = rm.suspects(rm.read_heaptrack(file)).row(0, named=True)
     assert (found["function"], found["reading"]) == ("billing::handlers::create", "grows")
 
@@ -288,6 +289,7 @@ def test_a_recording_that_was_not_interpreted_names_module_and_offset(tmp_path: 
         "+ 10 1 7f00aabbccdd",
         "+ 20 2 7e00aabbccdd",
         "- 7f00aabbccdd",
+        "R 451",
     ]
     file = tmp_path / "raw"
     file.write_text("\n".join(lines) + "\n")
