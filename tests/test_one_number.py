@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.schema import WORKLOAD
 from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
 
 #: The chance beside an answer is a second place for the same fact.
@@ -42,6 +44,28 @@ def test_every_fact_is_shown_or_known_to_be_left_out(view: str) -> None:
     shown = {_SAME.get(fact, fact) for fact in VIEWS[view].shows}
     assert not shown & set(VIEWS[view].lacks)
     assert shown | set(VIEWS[view].lacks) == set(FACTS)
+
+
+@pytest.mark.parametrize("name", ["samples", "corpus"])
+def test_room_over_growth_is_the_time_to_the_limit_and_what_a_raise_buys(fleets: dict[str, Fleet], name: str) -> None:
+    """One growth, of what fills the limit: the time to it, and to each higher one, is the room over that growth."""
+    found = fleets[name].found
+    bought = found.buys.select("workload_id", "hours_bought", to="limit_bytes", then="hours_to_limit")
+    rows = found.workloads.join(found.needs.select(*WORKLOAD, "ahead"), on=WORKLOAD, nulls_equal=True).unnest("ahead")
+    rows = rows.join(bought, "workload_id", how="left").filter(pl.col("hours_to_limit") > 0)
+    days = pl.lit(24) / pl.col("per_day_bytes")
+    for time, room in (
+        ("hours_to_limit", pl.col("limit_bytes") - pl.col("level_bytes")),
+        ("hours_bought", pl.col("to") - pl.col("limit_bytes")),
+        ("then", pl.col("to") - pl.col("level_bytes")),
+        (24 * pl.col("buys_days"), pl.col("raise_to_bytes") - pl.col("limit_bytes")),
+    ):
+        told = rows.select(time=time, due=room * days).drop_nulls()
+        assert told.height
+        assert told["time"].to_list() == pytest.approx(told["due"].to_list())
+    # A leak never fills its limit slower than it leaks: what the allocator keeps takes it in for a while only.
+    leaks = rows.filter((pl.col("verdict") == "leak") & (pl.col("cause") == "heap"))
+    assert (leaks["per_day_bytes"] >= 0.999 * leaks["growth_bytes_per_day"]).all()
 
 
 @pytest.mark.parametrize("name", ["samples", "corpus"])

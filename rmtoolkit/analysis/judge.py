@@ -504,6 +504,9 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
         row = opinion.readings.get(records.BESIDE[layer], whole)
         level = whole.top if row is whole else level
         per_day, error, error_up = row.growth_per_day, row.growth_error_per_day, row.growth_error_up_per_day
+    elif (leak := opinion.reading) is not None and leak.growing > th.LIKELY and leak.growth_per_day > per_day:
+        # Pages that an allocator keeps take a leak in for a while only.
+        per_day, error, error_up = leak.growth_per_day, leak.growth_error_per_day, leak.growth_error_up_per_day
     return Growth(per_day, error, error_up, level, row.noise)
 
 
@@ -571,6 +574,7 @@ def _ahead(opinion: Opinion, growth: Growth | None, goes_on: float, lasts: recor
         line = {
             "per_day_bytes": growth.per_day,
             "error_bytes": growth.error_per_day,
+            "error_up_bytes": growth.error_up_per_day,
             "level_bytes": growth.level_bytes,
             "fresh_bytes": _begun(opinion, growth),
             "noise_bytes": growth.spread_bytes,

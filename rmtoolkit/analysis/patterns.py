@@ -369,12 +369,6 @@ def _leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]
         yield Advice.of("roll_back", version=printable(since.value))
     if pods is not None and pods.estimate == 1 and "only" in pods.text:
         yield Advice.of("look_at_pod")
-    # What a higher limit buys: time, not a cure.
-    growth, limit, left = row.growth_bytes_per_day, row.limit_bytes, row.hours_to_limit
-    if growth and growth > 0 and limit and left is not None:
-        more = _steps(limit / 2)
-        then = hours(left + more / growth * 24)
-        yield Advice.of("survive", limit=math.ceil((limit + more) / MI), then=then, now=hours(left))
 
 
 def _advise_held(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:

@@ -174,8 +174,10 @@ class Evidence(Struct, frozen=True):
 
 
 class Ahead(Struct, frozen=True):
+    #: What fills the limit grows by so much a day; its standard error, and that of how much more it may be.
     per_day_bytes: float | None = None
     error_bytes: float | None = None
+    error_up_bytes: float | None = None
     level_bytes: float | None = None
     #: The level after a restart.
     fresh_bytes: float | None = None
@@ -184,6 +186,15 @@ class Ahead(Struct, frozen=True):
     goes_on: float | None = None
     age_hours: float | None = None
     longest_hours: float | None = None
+
+    def days_until(self, more_bytes: float) -> tuple[float | None, float | None, float | None]:
+        """Say how many days growth takes to so much more, and by its interval the fewest and the most."""
+        if self.per_day_bytes is None:
+            return None, None, None
+        fast = self.per_day_bytes + th.QUANTILE * (self.error_up_bytes or 0.0)
+        slow = self.per_day_bytes - th.QUANTILE * (self.error_bytes or 0.0)
+        middle, soonest, latest = (more_bytes / rate if rate > 0 else None for rate in (self.per_day_bytes, fast, slow))
+        return middle, soonest, latest
 
 
 class VerdictRow(Struct, kw_only=True):

@@ -174,6 +174,8 @@ STRAIGHT_ODDS: Final = 14.0
 STRAIGHT_MOST: Final = 4.0
 #: Noise, as a share of what half of the growth brings, at which that comparison is worth half.
 STRAIGHT_NOISE: Final = 0.15
+#: Rates that differ by this factor are told apart.
+PACE: Final = 1.2
 #: A change from bin to bin of so many deviations is a jump.
 JUMP_DEVIATIONS: Final = 8.0
 #: Growth has begun where this share of the rise is passed for good.

@@ -242,7 +242,9 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     elif (where := texts("analysis/words")["leaks"].get(row.cause or "")) is not None:
         begin += f" {where}"
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
-        limit = configured(row.limit_bytes)
+        limit, whole = configured(row.limit_bytes), row.ahead.per_day_bytes if row.ahead is not None else None
+        if whole is not None and whole > th.PACE * (row.growth_bytes_per_day or 0.0):
+            begin += f", {rate(whole)} with what grows beside it,"
         if row.hours_to_limit > th.FAR_HOURS:
             return f"{begin}; its {limit} limit is more than 90 days away."
         if situation.capped:
@@ -310,7 +312,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     elif pool.masked:
         parts.append(f"The {signal} grows at the same rate in {pool.lives_rising} of {pool.lives_judged} lives")
     else:
-        parts.append(f"The {signal} grows at a steady rate over {span}")
+        parts.append(f"The {signal} grows {_pace(main.reading)} over {span}")
     if situation.judged > 1:
         pod, growing = row.pod, situation.growing
         named = f", {printable(pod)[:80]}" if growing == 1 and pod is not None else ""
@@ -325,6 +327,16 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
     if situation.capped and longest is not None:
         text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
     return text
+
+
+def _pace(reading: Reading | None) -> str:
+    """Write whether growth speeds up or slows down, by both of its later parts and not by noise."""
+    if reading is not None and reading.bend_noise < th.STRAIGHT_NOISE and reading.last_third != th.UNCHECKED:
+        if min(reading.last_third, reading.straight) > th.PACE:
+            return "faster and faster"
+        if max(reading.last_third, reading.straight) < 1 / th.PACE:
+            return "ever more slowly"
+    return "at a steady rate"
 
 
 def _rises_with(main: Opinion, cause: Cause | None) -> str:

@@ -353,7 +353,7 @@ def assess(
         queries=partial(_totals.queries_of, rows),
         changes=changes,
         risk_curves=curves,
-        buys=lambda: _totals.buys_of(rows, tried(), curves(), prices),
+        buys=lambda: _totals.buys_of(rows, needs, tried(), curves(), prices),
         capacity=partial(_totals.capacity_of, rows, about, frames["completeness"]),
         findings=partial(by_container, frames["findings"]),
         completeness=partial(by_container, frames["completeness"]),

@@ -273,12 +273,16 @@ def tried_limits(rows: pl.DataFrame) -> pl.DataFrame:
     return grows.select("workload_id", *WORKLOAD, tried.alias("limit_bytes")).explode("limit_bytes")
 
 
-def buys_of(rows: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
-    about = rows.select(
-        "workload_id", "growth_bytes_per_day", "pods_now", left="hours_to_limit", in_force="limit_bytes"
-    )
+def buys_of(
+    rows: pl.DataFrame, needs: pl.DataFrame, tried: pl.DataFrame, curves: pl.DataFrame, prices: Prices | None
+) -> pl.DataFrame:
+    about = beside(
+        rows.select("workload_id", *WORKLOAD, "pods_now", left="hours_to_limit", in_force="limit_bytes"),
+        needs.select(*WORKLOAD, rate=pl.col("ahead").struct.field("per_day_bytes")),
+        WORKLOAD,
+    ).drop(WORKLOAD)
     chances = curves.select("workload_id", "limit_bytes", "oom_probability")
-    more, rate = pl.col("limit_bytes") - pl.col("in_force"), pl.col("growth_bytes_per_day")
+    more, rate = pl.col("limit_bytes") - pl.col("in_force"), pl.col("rate")
     bought = pl.when(rate > 0).then(more / rate * 24)
     price = per_month(1.0, None if prices is None else prices.per_gib_hour)
     return (

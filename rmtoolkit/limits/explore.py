@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 
 from rmtoolkit.limits.history import Need, describe
 from rmtoolkit.limits.recommend import Advised, advise
-from rmtoolkit.limits.risk import USUAL, AtLimit, Margins, Prices, Scores, at_limit, days_until, lookup, requested
+from rmtoolkit.limits.risk import USUAL, AtLimit, Margins, Prices, Scores, at_limit, lookup, requested
 from rmtoolkit.limits.what_if import Change, Past, changed
 from rmtoolkit.schema import NUMBER, WHOLE, typed
 from rmtoolkit.text import MI
@@ -294,7 +294,7 @@ def choose(known: Scene, limit_bytes: int) -> Chosen:
     kills = known.past.kills(found.used, limit_bytes, found.killed)
     # From the limit in force, or the peak where there is none.
     more = limit_bytes - (found.need.limit_bytes or found.need.peak_bytes or 0)
-    days = days_until(found.need, more) if known.growing else (None, None, None)
+    days = found.need.ahead.days_until(more) if known.growing else (None, None, None)
     starts_above = int((found.startups > limit_bytes).sum())
     about = structs.asdict(one)
     return Chosen(**about, kills=kills, starts_above=starts_above, days=days[0], days_low=days[1], days_high=days[2])

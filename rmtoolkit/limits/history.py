@@ -460,8 +460,6 @@ class Need(Struct, frozen=True):
     also: Sequence[str] = ()
     cause: str | None = None
     growth_bytes_per_day: float | None = None
-    growth_low_bytes_per_day: float | None = None
-    growth_high_bytes_per_day: float | None = None
     purged_base_bytes: float | None = None
     exporter_broken: bool = False
     vpa_target_bytes: int | None = None
@@ -536,8 +534,8 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
 
 
 _OF_VERDICT: Final = (
-    *("verdict", "pattern", "also", "cause", "leak_probability", "growth_bytes_per_day", "growth_low_bytes_per_day"),
-    *("growth_high_bytes_per_day", "startup_peak_bytes", "settled_bytes", "peak_bytes", "next_step", "ahead"),
+    *("verdict", "pattern", "also", "cause", "leak_probability", "growth_bytes_per_day"),
+    *("startup_peak_bytes", "settled_bytes", "peak_bytes", "next_step", "ahead"),
 )
 _STATISTIC: Final = pl.element().struct.field("statistic")
 #: Whether a gauge was rejected whose right figures would settle the verdict.

@@ -631,5 +631,5 @@ def _buys(need: history.Need) -> _Bought:
     if now is None:
         return _NOTHING_BOUGHT
     to = math.ceil(now * _RAISED / MI) * MI
-    middle, soonest, latest = risk.days_until(need, to - now)
+    middle, soonest, latest = need.ahead.days_until(to - now)
     return _NOTHING_BOUGHT if middle is None or middle > _NO_RATE_DAYS else (to, middle, soonest, latest)

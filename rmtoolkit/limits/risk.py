@@ -658,13 +658,6 @@ def _of_growth(need: Need, limit: float) -> Risk:
     return Risk(day, week, month, low, high, certified=True, basis="forecast", because=because)
 
 
-def days_until(need: Need, more_bytes: float) -> tuple[float | None, float | None, float | None]:
-    """Say how many days growth takes to so much more, and by its interval the fewest and the most."""
-    rates = (need.growth_bytes_per_day, need.growth_high_bytes_per_day, need.growth_low_bytes_per_day)
-    middle, soonest, latest = (more_bytes / rate if rate is not None and rate > 0 else None for rate in rates)
-    return middle, soonest, latest
-
-
 def chances(ahead: Ahead, limit: float, per_day: float, doubt: float, goes_on: float) -> tuple[float, float, float]:
     """Give the chance that growth by so much a day is at the limit within a day, a week and a month."""
     lasts = Exposure(ahead.age_hours or 0.0, ahead.longest_hours)

@@ -464,10 +464,10 @@ _AMOUNT: Final = r"([\d.,]+ (?:Ki|Mi|GiB))"
 
 @rule
 def the_headline_names_the_growth(row: Row) -> bool:
-    """A headline's rate is the column's."""
+    """A headline's rate is the column's, but for that of all that grows."""
     return all(
         told == text.rate(row["growth_bytes_per_day"])
-        for told in _told(row, "headline", r"([\d.,]+ (?:Ki|Mi|GiB)/day)")
+        for told in _told(row, "headline", r"([\d.,]+ (?:Ki|Mi|GiB)/day)(?! with what grows)")
     )
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit.assessment import WORKLOADS, _incomplete, _rows, _totals
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, Action, Alarm, Report
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Action, Alarm, Report
 from tests import fleet
 from tests.analysis.curves import BEGIN
 from tests.written import markup, plain, write
@@ -216,8 +216,10 @@ def frames_by_lot(number: int = 300) -> dict[str, list[Any]]:
     compared, changes = _totals.compare(rows, before)
     tried = _totals.tried_limits(rows)
     curves = tried.with_columns(oom_probability=(pl.col("limit_bytes") % 97) / 97)
+    needs = rows.select(*WORKLOAD, ahead=pl.struct(per_day_bytes="growth_bytes_per_day"))
     bought = [
-        _totals.buys_of(rows, tried, curves, prices).select("workload_id", *BUYS_OF) for prices in (None, fleet.PRICES)
+        _totals.buys_of(rows, needs, tried, curves, prices).select("workload_id", *BUYS_OF)
+        for prices in (None, fleet.PRICES)
     ]
     ranked = _rows.with_alarms(compared, 0.05)
     recording, completeness = _running_by_lot()

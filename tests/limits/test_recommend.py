@@ -11,6 +11,8 @@ import pytest
 from msgspec import structs
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.records import Ahead
+from rmtoolkit.analysis.thresholds import QUANTILE
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.recommend import advise
@@ -249,8 +251,7 @@ def test_growth_of_a_century_buys_no_days(per_day: float, buys: bool) -> None:
         limit_bytes=256 * MIB,
         history_seconds=14.0 * DAY,
         growth_bytes_per_day=per_day,
-        growth_low_bytes_per_day=per_day / 2,
-        growth_high_bytes_per_day=per_day * 2,
+        ahead=Ahead(per_day_bytes=per_day, error_bytes=per_day / 2 / QUANTILE, error_up_bytes=per_day / QUANTILE),
     )
     found = advise(need, 0.05, rm.Margins.shipped())
     assert found.buys_days == (pytest.approx(128) if buys else None)

@@ -187,6 +187,11 @@ def past_weeks() -> dict[str, list[Any]]:
     }
 
 
+def _ahead(per_day: float) -> dict[str, Any]:
+    """Growth by so much a day, and nothing else that is known of it."""
+    return structs.asdict(Ahead(per_day_bytes=per_day, error_bytes=per_day / 8, error_up_bytes=per_day / 4))
+
+
 #: What a need may be otherwise, each thing by itself.
 _OTHERWISE: Final[tuple[dict[str, Any], ...]] = (
     {},
@@ -221,9 +226,15 @@ _OTHERWISE: Final[tuple[dict[str, Any], ...]] = (
     {"startup_peak_bytes": 390 * MI, "settled_bytes": 200 * MI, "pattern": "startup_spike"},
     {"startup_peak_bytes": 390 * MI, "settled_bytes": 380 * MI},
     {"growing": True, "verdict": "leak", "growth_bytes_per_day": None},
-    {"growing": True, "verdict": "leak", "growth_bytes_per_day": 50.0 * MI, "growth_low_bytes_per_day": 40.0 * MI},
-    {"growing": True, "verdict": "inconclusive", "growth_bytes_per_day": 50.0 * MI, "limit_bytes": None},
-    {"growing": True, "verdict": "leak", "growth_bytes_per_day": 10.0},
+    {"growing": True, "verdict": "leak", "growth_bytes_per_day": 50.0 * MI, "ahead": _ahead(50.0 * MI)},
+    {
+        "growing": True,
+        "verdict": "inconclusive",
+        "growth_bytes_per_day": 50.0 * MI,
+        "limit_bytes": None,
+        "ahead": _ahead(50.0 * MI),
+    },
+    {"growing": True, "verdict": "leak", "growth_bytes_per_day": 10.0, "ahead": _ahead(10.0)},
     {"growing": False, "verdict": "not_leak", "exporter_broken": True},
     {"growing": False, "verdict": "not_leak", "pattern": "retention", "purged_base_bytes": 120.0 * MI},
     {"growing": False, "verdict": "not_leak", "pattern": "plateau", "also": ["retention"], "limit_bytes": 2048 * MI},
@@ -319,6 +330,7 @@ def _by_lot(seed: int) -> tuple[history.Need, float]:
     ahead = Ahead(
         per_day_bytes=middle,
         error_bytes=None if middle is None else middle * lot.choice((0.01, 0.3, 1.0)),
+        error_up_bytes=None if middle is None else middle * lot.choice((0.01, 0.3, 1.0)),
         level_bytes=level,
         fresh_bytes=None if level is None else level * lot.choice((0.3, 1.0)),
         noise_bytes=0.01 * need,
@@ -341,7 +353,7 @@ def _by_lot(seed: int) -> tuple[history.Need, float]:
     if lot.random() < 0.2:
         values["request_bytes"] = values["limit_bytes"]
     growing = values["verdict"] == "leak" or lot.random() < 0.2
-    values |= {f"growth_{name}bytes_per_day": rate() for name in ("", "low_", "high_")}
+    values["growth_bytes_per_day"] = rate()
     length = 3600 * lot.choice(_HOURS)
     drawn = history.Need(
         workload="api", need_bytes=need, history_seconds=length, growing=growing, ahead=ahead, **values
