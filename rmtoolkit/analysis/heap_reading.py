@@ -17,12 +17,12 @@ from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import blind, suspects
+from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import printable
 
 if TYPE_CHECKING:
     from rmtoolkit._parallel import Parted
-    from rmtoolkit.recording import Recording
 
 #: One profile, or several of one program in the order in which they were taken.
 Heap: TypeAlias = "HeapProfile | str | os.PathLike[str] | Sequence[HeapProfile | str | os.PathLike[str]]"
@@ -83,8 +83,6 @@ def by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> 
 
 def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapProfile]:
     """Find the workload that each heap profile belongs to; of a Pyroscope server, what it kept in the same time."""
-    from rmtoolkit.recording import Recording  # noqa: PLC0415 - the command that reads a profile alone needs none
-
     samples = source.samples if isinstance(source, Recording) else None
     containers = source.containers if isinstance(source, Recording) else source.containers()
     keys = containers.select(*WORKLOAD).unique(maintain_order=True).rows()

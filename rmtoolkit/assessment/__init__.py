@@ -20,6 +20,7 @@ from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS as WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits import recommend
+from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
@@ -706,7 +707,6 @@ def _needed(
 def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:
     """Say of a row of `workloads` what every limit means, and the one in force; the advised one where none is set."""
     from rmtoolkit.limits.explore import choose, scene  # noqa: PLC0415 - for explorers alone
-    from rmtoolkit.limits.history import as_need  # noqa: PLC0415
     from rmtoolkit.limits.what_if import Change, of_workload  # noqa: PLC0415
 
     wanted = [pl.col(part).eq_missing(pl.lit(row[part], pl.String)) for part in WORKLOAD]

@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from rmtoolkit.cli._sources import BAD_INPUT, DONE, add_options, is_plugin, option_names
-from rmtoolkit.text import texts
+from rmtoolkit.exceptions import (
+    RmtoolkitError,
+    RmtoolkitWarning,
+    did_you_mean,
+    fault,
+    is_fault,
+    quote_path,
+    system_words,
+)
+from rmtoolkit.text import printable, texts
 
 _STDERR: Final = 2
 
@@ -34,8 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None and options.run.__name__ != "record":
         # numpy's threads for matrices wait busily, and ours are small; a command that is recorded has its own.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault, quote_path, system_words
-
     try:
         with _own_words(options.run), warnings.catch_warnings():
             _show_warnings_as_lines()
@@ -90,8 +97,6 @@ def _own_words(run: Callable[[argparse.Namespace], int]) -> Iterator[None]:
 
 
 def _fail(message: str, status: int = BAD_INPUT) -> int:
-    from rmtoolkit.text import printable
-
     print(f"rmtoolkit: {printable(' '.join(_as_flags(message).split()))}", file=sys.stderr)
     return status
 
@@ -112,8 +117,6 @@ def _as_flags(message: str) -> str:
 
 
 def _show_warnings_as_lines() -> None:
-    from rmtoolkit.exceptions import RmtoolkitWarning
-
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         if issubclass(category, RmtoolkitWarning):
             _fail(f"warning: {message}")
@@ -129,8 +132,6 @@ class _Parser(argparse.ArgumentParser):
     """Says what was wrong in one line."""
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        from rmtoolkit.exceptions import did_you_mean
-
         hint = ""
         word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
         if choices:

@@ -15,7 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.text import texts
+import rmtoolkit as rm
+from rmtoolkit import text
+from rmtoolkit._io import check_target, is_lake, is_store, is_url, write_whole
+from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.text import printable, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,9 +85,6 @@ def typed(options: argparse.Namespace, *takes: str) -> dict[str, Any]:
 
 def stream_format(options: argparse.Namespace, endings: Sequence[str]) -> str | None:
     """Tell the ending of the format in which all goes to stdout; None where it does not, and a file can be written."""
-    from rmtoolkit._io import check_target
-    from rmtoolkit.exceptions import RmtoolkitError
-
     if options.output == "-":
         return _FORMATS[options.format or "json"]
     if options.format is not None:
@@ -100,15 +101,11 @@ def deliver(what: str, path: str | None, ending: str | None, made: Callable[[str
         sys.stdout.flush()
         sys.stdout.buffer.write(made(ending))
     elif path:
-        from rmtoolkit._io import write_whole
-
         say(what, write_whole(path, made(Path(path).suffix.lower())))
 
 
 def say(what: str, path: object) -> None:
     """Name a file that was written; its name may hold what a terminal obeys."""
-    from rmtoolkit.text import printable
-
     print(f"{what}: {printable(path)}")
 
 
@@ -120,8 +117,6 @@ def warn_of_age(found: Assessment) -> None:
 
 def named(options: argparse.Namespace) -> dict[str, Any]:
     """Give what metrics and labels mean, and how long to wait, as Python takes it."""
-    from rmtoolkit.exceptions import RmtoolkitError, quote
-
     found: dict[str, Any] = {}
     for name in ("metric", "label"):
         for one in getattr(options, name) or ():
@@ -163,9 +158,6 @@ def read(options: argparse.Namespace) -> Recording | Lake:
 
 def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
     """Read some of the sources; what is for servers goes to servers only."""
-    import rmtoolkit as rm
-    from rmtoolkit._io import is_lake, is_store, is_url
-
     # All at once: what cannot be read is left out as long as something else can.
     if any(map(is_url, sources)):
         unused = [*option_names(["snapshots"])] if all(map(is_url, sources)) else []
@@ -218,15 +210,11 @@ def progress(words: str = "") -> None:
 
 def show(body: str) -> None:
     """Write to stdout, in ASCII where it has nothing else."""
-    from rmtoolkit import text
-
     sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
 
 
 def shown(sources: Sequence[str]) -> str:
     """Name the sources, without the credentials that an address may hold."""
-    from rmtoolkit._io import is_url
-
     if not any(map(is_url, sources)):
         return " ".join(sources)
     from rmtoolkit.loaders.server import Address, Secrets
@@ -236,8 +224,6 @@ def shown(sources: Sequence[str]) -> str:
 
 def profiles(given: Sequence[str]) -> list[str] | dict[str, list[str]] | None:
     """Sort the files of `--heap` by workload, as `rmtoolkit.classify` takes them."""
-    from rmtoolkit.exceptions import RmtoolkitError, quote
-
     named: dict[str, list[str]] = {}
     alone: list[str] = []
     for one in given:

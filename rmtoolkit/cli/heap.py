@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rmtoolkit import text
+from rmtoolkit._io import check_target, is_url
 from rmtoolkit.cli import _sources
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 
 if TYPE_CHECKING:
     import argparse
@@ -20,10 +24,7 @@ FORMATS: Final = (".json", ".csv", ".parquet", ".html")
 
 
 def run(options: argparse.Namespace) -> int:
-    from rmtoolkit import text
-    from rmtoolkit._io import check_target, is_url
     from rmtoolkit.analysis import heap_answers
-    from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.heap import IN_CLUSTER
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.views import heap_terminal
@@ -73,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _fetched(options: argparse.Namespace) -> list[str]:
-    from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.heap.served import fetch
 
     if len(options.files) > 1:
@@ -93,7 +93,6 @@ def _fetched(options: argparse.Namespace) -> list[str]:
 
 
 def _kept(options: argparse.Namespace) -> HeapProfile:
-    from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.heap.served import read_pyroscope
 
     pairs = [pair.partition("=") for pair in (options.labels or "").split(",")]
@@ -106,9 +105,6 @@ def _kept(options: argparse.Namespace) -> HeapProfile:
 
 
 def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Allocator:
-    from contextlib import ExitStack
-
-    from rmtoolkit.exceptions import ReadError
     from rmtoolkit.heap import kept, read_heap
 
     with ExitStack() as copies:

@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import rmtoolkit as rm
+from rmtoolkit import text
+from rmtoolkit._io import check_target, is_far, make_folder, write_whole
 from rmtoolkit.cli import _sources
+from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +41,6 @@ def classify(options: argparse.Namespace) -> int:
 
 
 def _show(found: Assessment, source: str, *, colour: bool = True, **asked: Any) -> None:  # noqa: ANN401 - of `table`
-    from rmtoolkit import text
     from rmtoolkit.views import terminal
 
     out, colour = sys.stdout, colour and text.wants_colour(sys.stdout)
@@ -46,9 +49,6 @@ def _show(found: Assessment, source: str, *, colour: bool = True, **asked: Any) 
 
 
 def explain(options: argparse.Namespace) -> int:
-    from rmtoolkit import text
-    from rmtoolkit._io import is_far
-    from rmtoolkit.exceptions import RmtoolkitError, quote
     from rmtoolkit.views.explanation import CODE, explain
 
     if Path(options.of).exists() and not any(is_far(one) or Path(one).exists() for one in options.sources):
@@ -67,8 +67,6 @@ def explain(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     import polars as pl
 
-    import rmtoolkit as rm
-    from rmtoolkit import text
     from rmtoolkit.assessment.comparison import compare
     from rmtoolkit.views import explanation, exports
 
@@ -89,7 +87,6 @@ def compare(options: argparse.Namespace) -> int:
 def limits(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from rmtoolkit import text
     from rmtoolkit.limits.risk import USUAL
     from rmtoolkit.views import terminal
 
@@ -106,7 +103,6 @@ def limits(options: argparse.Namespace) -> int:
 
 
 def report(options: argparse.Namespace) -> int:
-    from rmtoolkit._io import check_target
     from rmtoolkit._parallel import connected
     from rmtoolkit._tables import parse_time
     from rmtoolkit.views import report
@@ -147,8 +143,6 @@ def report(options: argparse.Namespace) -> int:
 
 
 def alerts(options: argparse.Namespace) -> int:
-    from rmtoolkit._io import check_target, write_whole
-    from rmtoolkit.exceptions import RmtoolkitError
     from rmtoolkit.views import alerts
 
     streamed = options.output == "-"
@@ -184,9 +178,6 @@ def demo(_: argparse.Namespace) -> int:
 
 def show_samples(folder: Path | None = None, target: Path | None = None) -> Path:
     """Read the samples, print a verdict for each and write one page about all of them."""
-    import rmtoolkit as rm
-    from rmtoolkit._io import make_folder
-    from rmtoolkit.exceptions import RmtoolkitError, quote_path
     from rmtoolkit.views import report
 
     clone, root = Path(__file__).parents[2], Path()

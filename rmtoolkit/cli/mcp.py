@@ -12,8 +12,11 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+import rmtoolkit as rm
+from rmtoolkit._io import is_far
 from rmtoolkit.cli import _sources
-from rmtoolkit.text import texts
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning, fault, is_fault, quote, quote_path
+from rmtoolkit.text import printable, texts
 
 if TYPE_CHECKING:
     import argparse
@@ -58,8 +61,6 @@ class Told(TypedDict):
 
 def run(options: argparse.Namespace) -> int:
     """Serve on stdin and stdout until the client goes."""
-    from rmtoolkit.exceptions import RmtoolkitError, fault, is_fault
-
     try:
         from mcp.server.mcpserver import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
@@ -67,12 +68,10 @@ def run(options: argparse.Namespace) -> int:
     except ImportError as error:
         msg = "rmtoolkit mcp needs the extra mcp. Hint: pip install 'rmtoolkit[mcp]'."
         raise RmtoolkitError(msg) from error
-    import rmtoolkit
-    from rmtoolkit.text import printable
 
     tools, alone = Tools(options), threading.Lock()
     server = MCPServer(
-        "rmtoolkit", instructions=texts("cli/mcp")["instructions"], version=rmtoolkit.__version__, log_level="WARNING"
+        "rmtoolkit", instructions=texts("cli/mcp")["instructions"], version=rm.__version__, log_level="WARNING"
     )
     reads = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
@@ -101,9 +100,6 @@ class Tools:
     """What an agent may ask, of what the start allowed and of nothing else."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from rmtoolkit._io import is_far
-        from rmtoolkit.exceptions import RmtoolkitError, quote_path
-
         self._asked = _sources.asked_of(options)
         self._urls = {_sources.shown([source]): source for source in options.sources if is_far(source)}
         self._roots = [Path(os.path.realpath(source)) for source in options.sources if not is_far(source)]
@@ -164,7 +160,6 @@ class Tools:
 
         Takes heaptrack, jemalloc, gperftools, pprof, DHAT and massif.
         """
-        import rmtoolkit as rm
         from rmtoolkit.analysis import heap_answers
         from rmtoolkit.views import heap_terminal
 
@@ -178,8 +173,6 @@ class Tools:
 
     def _inside(self, source: str) -> Path:
         """Give the real path of what is allowed; links do not lead out."""
-        from rmtoolkit.exceptions import RmtoolkitError, quote
-
         path = Path(os.path.realpath(source))
         links = (Path(os.path.realpath(link)) for link in path.rglob("*") if link.is_symlink())
         inside = path in self._roots or self._holds(path)
@@ -194,8 +187,6 @@ class Tools:
     def _assessed(
         self, source: str, namespace: str | None, workload: str | None, oom_probability: float = 0.05
     ) -> tuple[Assessment, list[str]]:
-        import rmtoolkit as rm
-        from rmtoolkit.exceptions import RmtoolkitWarning
         from rmtoolkit.lake import Lake
 
         real = self._urls.get(source) or str(self._inside(source))
@@ -229,8 +220,6 @@ def _tamed(recording: Recording) -> Recording:
 
 
 def _tame(said: str, longest: int | None = None) -> str:
-    from rmtoolkit.text import printable
-
     if _PLAIN.fullmatch(said) and len(said) <= (longest or 120):
         return said
     return json.dumps(printable(said)[: longest or 60], ensure_ascii=False)

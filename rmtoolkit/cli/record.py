@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.cli import _sources
+from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.text import count, memory, printable, stamp
 
 if TYPE_CHECKING:
     import argparse
@@ -26,8 +28,6 @@ def record(options: argparse.Namespace) -> int:
     # A closed terminal as well.
     with _sources.stopped_by("SIGTERM", "SIGHUP"):
         recording = _of_cluster(options) if options.kubectl else _of_this_machine(options)
-    from rmtoolkit.text import count, printable
-
     containers, samples = recording.containers.height, recording.samples.height
     line = f"Recorded: {options.output} ({count(samples, 'sample')} of {count(containers, 'container')})"
     if not options.kubectl and recording.events.height:
@@ -39,8 +39,6 @@ def record(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from rmtoolkit.exceptions import RmtoolkitError
-
     given = [options.pid is not None, options.cgroup is not None, options.kubectl, bool(options.command)]
     if sum(given) != 1:
         msg = "Say what to record: one of --pid N, --cgroup PATH, --kubectl, or -- COMMAND."
@@ -78,8 +76,6 @@ def _of_this_machine(options: argparse.Namespace) -> Recording:
 
 
 def _watch(recorder: Recorder) -> None:
-    from rmtoolkit.text import memory
-
     shows = sys.stderr.isatty()
     began, shown, peak = time.monotonic(), 0.0, 0
     for number, sample in enumerate(recorder.samples(), start=1):
@@ -99,7 +95,6 @@ def pull(options: argparse.Namespace) -> int:
     from rmtoolkit.lake import Lake
     from rmtoolkit.loaders.prometheus.live import server_at
     from rmtoolkit.loaders.pull import pull
-    from rmtoolkit.text import count, stamp
 
     told, shows = _sources.named(options), sys.stderr.isatty()
     waiting = {"timeout_seconds": told.pop("timeout_seconds")} if "timeout_seconds" in told else {}

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._accepted import Acknowledgement, read_acknowledgements
 from rmtoolkit._html import Markup, document, el, folded, headed, join, wide, with_code
 from rmtoolkit._io import check_target, replacing
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError, fault, quote, spared, warn
 from rmtoolkit.limits.patches import Resources, per_workload
+from rmtoolkit.limits.risk import USUAL, Margins
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables, timeline_svg
 from rmtoolkit.views._tables import answer
@@ -40,10 +42,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
-    from rmtoolkit.limits.risk import Margins
 
     Given = ParamSpec("Given")
     Made = TypeVar("Made")
@@ -176,10 +176,7 @@ def contents(
     currency: str = "USD",
     **asked: Any,  # noqa: ANN401 - as `assess` takes it
 ) -> Contents:
-    # Who has an Assessment needs no analysis; what is wrong with a small file is said before the long work.
-    from rmtoolkit._accepted import read_acknowledgements  # noqa: PLC0415
-    from rmtoolkit.limits.risk import USUAL  # noqa: PLC0415
-
+    # What is wrong with a small file is said before the long work.
     if isinstance(acknowledged, str | os.PathLike):
         acknowledged = read_acknowledgements(acknowledged)
     known, per_gib = tuple(acknowledged or ()), price_per_gib_hour
