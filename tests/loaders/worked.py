@@ -12,11 +12,12 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.loaders.prometheus import _discover, _fetch, _metrics
+from rmtoolkit.loaders.prometheus import _discover, _events, _fetch, _metrics
 from tests.edits import outcomes
 from tests.loaders.made import made
 from tests.loaders.outcomes import digest
@@ -127,6 +128,65 @@ def queries() -> dict[str, list[Any]]:
     return found
 
 
+#: Milliseconds at the turns of what may be late, of one start, rounded, or of one kill.
+_TURNS: Final = (
+    *(turn + by for turn in (2_000, 60_000, 90_000, 360_000, 3_600_000) for by in (-1, 0, 0, 1)),
+    *(0, 0, 30_000, 7_000_000),
+)
+_BEGIN: Final = 1_800_000_000_000
+#: The first sample, two starts and the last sample.
+_ANCHORS: Final = (0, 20_000_000, 40_000_000, 70_000_000)
+_REASONS: Final = ("OOMKilled", "OOMKilled", "Error", "Completed", "Evicted")
+
+
+def _seen(seed: int) -> _events.Seen:
+    """What is told of a container, each thing about as late as it may be."""
+    lot = Random(seed)  # noqa: S311
+
+    def near() -> int:
+        return lot.choice(_ANCHORS) + lot.choice((-1, 1)) * lot.choice(_TURNS)
+
+    def runs(role: str) -> list[_events.Run]:
+        times = sorted({near() for _ in range(lot.choice((1, 2, 2, 3)))})
+        found, count = [], 0
+        for at, first in enumerate(times):
+            following = times[at + 1] if at + 1 < len(times) else 80_000_000
+            count += lot.choice((0, 1, 1, 2, -1))
+            value = {"limit_bytes": lot.choice((0.0, 256.0, 512.0)), "last_terminated_exitcode": 137.0}.get(role, count)
+            if role.endswith(("_seconds", "_timestamp")):
+                value = lot.choice((*((_BEGIN + near()) / 1000,) * 9, 5.0))
+            last = min(first + lot.choice(_TURNS), following - 1)
+            fact = lot.choice(_REASONS) if "reason" in role else None
+            begin = _BEGIN + first
+            before = _BEGIN + times[at - 1] if at else None
+            found.append(_events.Run(max(float(value), 0.0), begin, _BEGIN + last, before, fact))
+        return found
+
+    roles = {role: runs(role) for role in _ROLES if lot.random() < 0.45}
+    replaced = [(_BEGIN + (at := near()), _BEGIN + at + lot.choice(_TURNS)) for _ in range(lot.choice((0, 0, 1)))]
+    first, last = lot.choice(((_BEGIN, _BEGIN + _ANCHORS[-1]),) * 9 + ((None, None),))
+    return _events.Seen(roles, first, last, replaced, lot.choice((None, _BEGIN + near())))
+
+
+_ROLES: Final = (
+    *("restarts_total", "start_time_seconds", "started_seconds", "process_start_seconds", "pod_start_seconds"),
+    *("last_terminated_reason", "last_terminated_timestamp", "last_terminated_exitcode", "terminated_reason"),
+    *("pod_reason", "oom_events_total", "limit_bytes"),
+)
+
+
+def happened(number: int = 1200) -> dict[str, list[str]]:
+    """The events of each, in seconds since the first sample."""
+    told = [
+        "; ".join(
+            f"{(one.time - _BEGIN) / 1000:.3f} {one.kind} {one.value_bytes or ''} {one.detail or ''}".rstrip()
+            for one in _events.events_of(_seen(seed))
+        )
+        for seed in range(number)
+    ]
+    return {"events": told}
+
+
 def edits() -> dict[str, list[Any]]:
     """What each edit that is stored changes."""
     stored = json.loads((FOLDER / "edits.json").read_text("utf-8"))
@@ -136,5 +196,6 @@ def edits() -> dict[str, list[Any]]:
 if __name__ == "__main__":
     write(FOLDER / "edits.json", edits())
     write(FOLDER / "queries.json", queries())
+    write(FOLDER / "events.json", happened())
     for one in FOLDERS:
         write(FOLDER / f"{one}.json", told(one))
