@@ -20,7 +20,6 @@ import polars as pl
 
 from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, read_json, refuse_links, write_whole
-from rmtoolkit._lake_files import Span, View, bucket_parts
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
@@ -107,7 +106,7 @@ class Lake(Parted):
         self.path: Any = as_place(path)
         self._new_buckets = buckets
         #: What of it is looked at; see `window` and `filter`.
-        self.view = View()
+        self.view = _lake_files.View()
 
     def __repr__(self) -> str:
         return f"<Lake: {quote_path(self.path)}>"
@@ -204,7 +203,7 @@ class Lake(Parted):
             newest = min(times[1], newest or times[1])
         return self._looking(self.view.between(*window_bounds(start, end, last, newest)))
 
-    def _looking(self, view: View) -> Lake:
+    def _looking(self, view: _lake_files.View) -> Lake:
         narrow = copy(self)
         narrow.view = view
         return narrow
@@ -250,7 +249,9 @@ class Lake(Parted):
     def _pulls(self, source: str) -> _lake_files.Pulls:
         return _lake_files.read_pulls(self.path / _lake_files.FILE).get(source, _lake_files.Pulls())
 
-    def note(self, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
+    def note(
+        self, source: str, *, asked: _lake_files.Span | None = None, pulled: _lake_files.Span | None = None
+    ) -> None:
         """Note that a pull of everything of a source from one instant to another has begun, or has been appended."""
         with self._locked():
             _lake_files.note(self.path, source, asked=asked, pulled=pulled)
@@ -503,7 +504,7 @@ def _looked_at(lake: Lake) -> Recording:
     files = lake.files()
     failed: list[ReadError] = []
     buckets = (list(bucket) for _, bucket in groupby(files, key=lambda file: file.parent))
-    parts = [part for bucket in buckets for part in bucket_parts(bucket, lake.view, failed)]
+    parts = [part for bucket in buckets for part in _lake_files.bucket_parts(bucket, lake.view, failed)]
     found = [part for part in parts if part.containers.height]
     if not parts:
         raise failed[0] if failed else lake.nothing()
@@ -549,11 +550,11 @@ def _groups(files: Sequence[Place]) -> Iterator[list[Place]]:
         yield group
 
 
-def _of_group(work: Work, view: View, files: Sequence[Place]) -> Done:
+def _of_group(work: Work, view: _lake_files.View, files: Sequence[Place]) -> Done:
     failed: list[ReadError] = []
     made = [
         (work(part) | {"containers": part.containers, "events": part.events}, part.report)
-        for part in bucket_parts(files, view, failed)
+        for part in _lake_files.bucket_parts(files, view, failed)
         if part.containers.height
     ]
     return made, failed

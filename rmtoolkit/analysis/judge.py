@@ -22,7 +22,6 @@ from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances,
 from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
-from rmtoolkit.analysis.words import CHECKLIST, Situation, answers
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Signal, Verdict
@@ -139,7 +138,7 @@ def verdict_row(
     end = max((life.end for life in lives), default=None)
     killed = sum(life.ended == Ending.OOM_KILL for life in lives)
     kills = max(sum(block.kills.get(container, 0) for container in containers), killed)
-    situation = Situation(
+    situation = words.Situation(
         row,
         pool,
         growing,
@@ -400,12 +399,12 @@ def _frames(
             for containers, row, _, _ in found
             for container in containers
         )
-        told = [line for _, row, pool, _ in found for line in answers(row, pool)]
+        told = [line for _, row, pool, _ in found for line in words.answers(row, pool)]
         frames |= {
             "lives": block.lives,
             "fits": signals.fits(block.lives, block.readings, life_signals),
             "instances": records.frame_of(instances, records.JUDGED | records.INSTANCE),
-            "checklist": pl.DataFrame(told, schema=CHECKLIST, orient="row"),
+            "checklist": pl.DataFrame(told, schema=words.CHECKLIST, orient="row"),
             "forecast": paths(line for *_, line in found if line is not None),
             "completeness": block.completeness,
             "layers": block.layers,

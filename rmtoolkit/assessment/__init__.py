@@ -22,7 +22,6 @@ from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.history import needs as gathered_needs
-from rmtoolkit.limits.recommend import of_gathered
 from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Recording, as_recording, read_recording
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Report
@@ -315,7 +314,7 @@ def assess(
     record = backtest.record_of(frames, chosen, oom_probability)
     chosen = with_own(chosen, frames["pairs"])
     needs = frames["needs"]
-    limits = of_gathered(needs, oom_probability, chosen, prices=prices)
+    limits = recommend.of_gathered(needs, oom_probability, chosen, prices=prices)
     rows = _rows.joined(
         frames["verdicts"], needs, limits, (frames["windows"], frames["layers"]), now or dt.datetime.now(dt.UTC)
     )
@@ -470,7 +469,7 @@ def classify(
     source = as_source(recording)
     also = partial(_needed, end=own_end(source), requests=False)
     frames, _ = judge(source, also, heap, whole=False, client=client)
-    limits = of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
+    limits = recommend.of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
     rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
     return conform(_rows.with_words(_rows.by_urgency(rows)), WORKLOADS).select(*VERDICTS)
 
@@ -534,13 +533,13 @@ def recommend_limits(
     if isinstance(recording, Assessment):
         target = recording.oom_probability if oom_probability is None else oom_probability
         chosen = recording.margins if margins is None else as_margins(margins)
-        return of_gathered(recording.needs, target, chosen, prices=prices or recording.prices)
+        return recommend.of_gathered(recording.needs, target, chosen, prices=prices or recording.prices)
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
     source, chosen = as_source(recording), as_margins(margins)
     also = partial(_needed, end=own_end(source, margins))
     frames, _ = judge(source, also, whole=False, client=client)
-    return of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
+    return recommend.of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
 
 def limit_risk(

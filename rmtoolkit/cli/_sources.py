@@ -19,7 +19,6 @@ import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit._io import check_target, is_lake, is_store, is_url, write_whole
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.text import printable, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,7 +52,7 @@ _TYPES: Final = {"int": int, "float": float, "chance": _chance}
 
 def add_options(command: argparse.ArgumentParser, name: str) -> None:
     """Add what a command understands, as `commands.toml` says."""
-    told = texts("cli/commands")
+    told = text.texts("cli/commands")
     own = told["commands"][name].get("options", {})
 
     def add(place: argparse._ActionsContainer, takes: Sequence[str]) -> None:
@@ -73,7 +72,7 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
 
 def option_names(takes: Sequence[str]) -> Iterator[str]:
     """Name options as Python does, those of groups one by one."""
-    groups = texts("cli/commands")["groups"]
+    groups = text.texts("cli/commands")["groups"]
     for one in takes:
         yield from option_names(groups[one]["takes"]) if one in groups else [one.replace("-", "_")]
 
@@ -106,7 +105,7 @@ def deliver(what: str, path: str | None, ending: str | None, made: Callable[[str
 
 def say(what: str, path: object) -> None:
     """Name a file that was written; its name may hold what a terminal obeys."""
-    print(f"{what}: {printable(path)}")
+    print(f"{what}: {text.printable(path)}")
 
 
 def warn_of_age(found: Assessment) -> None:
@@ -122,7 +121,7 @@ def named(options: argparse.Namespace) -> dict[str, Any]:
         for one in getattr(options, name) or ():
             given, equals, meaning = one.rpartition("=")
             if not equals or not given or not meaning:
-                msg = f"--{name} {quote(one)}: expected {texts('cli/commands')['options'][name]['metavar']}."
+                msg = f"--{name} {quote(one)}: expected {text.texts('cli/commands')['options'][name]['metavar']}."
                 raise RmtoolkitError(msg)
             found.setdefault(f"{name}s", {})[given] = meaning
     if options.timeout is not None:

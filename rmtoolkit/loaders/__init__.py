@@ -17,7 +17,6 @@ import polars as pl
 from rmtoolkit._io import is_far, is_lake, is_store, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, warn
 from rmtoolkit.loaders import _files
-from rmtoolkit.loaders._files import KINDS, METRICS, PathLike, check_samples, warn_of_values
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat
 from rmtoolkit.schema import Report
@@ -55,8 +54,8 @@ _MALLOC: Final = (
     rb"|\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
     rb"|\bheap stats: ++peak ++total ++freed ++current\b"
 )
-_METRICS: Final = METRICS.encode()
-_KINDS: Final = f"(?:{'|'.join(KINDS)})(?:List)?".encode()
+_METRICS: Final = _files.METRICS.encode()
+_KINDS: Final = f"(?:{'|'.join(_files.KINDS)})(?:List)?".encode()
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
 _OBJECTS: Final = rb'(?m)"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS)
 _LIVE: Final = rb'(?m)"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: '
@@ -286,7 +285,7 @@ def recognise(path: Path) -> tuple[Form, str]:
 _WARNED: Final = 5
 
 
-def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # noqa: ANN401 - passed on
+def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> Recording:  # noqa: ANN401 - passed on
     r"""Read whatever holds a recording.
 
     Parameters
@@ -361,7 +360,7 @@ def read(path: PathLike | Iterable[PathLike], **options: Any) -> Recording:  # n
         notes.append(f"options without a use here: {', '.join(idle)}")
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
-    warn_of_values(recording)
+    _files.warn_of_values(recording)
     # The samples of a large file stay where they are.
     samples = recording.samples if recording.stored is None else recording.stored
     return Recording(recording.containers, samples, recording.events, recording.report.joined(extra))
@@ -373,7 +372,7 @@ def _server_hint(item: str) -> str:
     return f"For a server write {quote(f'http://{item}')}." if re.fullmatch(r"[\w.-]+:\d{2,5}(/\S*)?", item) else ""
 
 
-def _far(urls: Sequence[object], others: Sequence[PathLike], options: Mapping[str, Any]) -> Recording:
+def _far(urls: Sequence[object], others: Sequence[_files.PathLike], options: Mapping[str, Any]) -> Recording:
     from_servers = {name: value for name, value in options.items() if name in _options_of(Form.SERVER)}
     server, lake = OF_FORM[Form.SERVER].load(), OF_FORM[Form.LAKE].load()
     parts = [lake(str(url)) if is_store(url) else server(str(url), **from_servers) for url in urls]
@@ -437,7 +436,7 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
                 names = _files.shown(group)
                 with named(f"Could not read {names}", ReadError):
                     part = reader(group[0] if len(group) == 1 else group, **wanted)
-                check_samples(part, names)
+                _files.check_samples(part, names)
                 parts.append(part)
             except (ReadError, OSError) as error:
                 sorted_out.failed.update(dict.fromkeys(group, _files.unreadable(group[0], error)))

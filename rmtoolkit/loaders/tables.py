@@ -14,8 +14,6 @@ from rmtoolkit._io import read_parquet
 from rmtoolkit._tables import as_time, column_of, plausible_unit, refuse_days, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.loaders._files import UNITS, check_samples
-from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, SIGNALS, TIME, Report
 
@@ -58,7 +56,7 @@ def read_table(
 ) -> Recording:
     """Read CSV or Parquet with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
-    asked = Asked(path, timezone=timezone)
+    asked = _timestamps.Asked(path, timezone=timezone)
     try:
         if data.startswith(b"PAR1"):
             table = read_parquet(data, path, _EXPECTED)
@@ -86,7 +84,7 @@ def read_table(
         raise ReadError.at(path, found=first, expected=_EXPECTED) from error
     extra = _files.noted(Report(left_out=left_out, time_axis=recording.report.time_axis), [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
-    check_samples(recording, quote_path(path))
+    _files.check_samples(recording, quote_path(path))
     if recording.samples.is_empty():
         raise ReadError.at(path, found="no row with a time and an amount of memory", expected=_EXPECTED)
     return recording
@@ -150,7 +148,7 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
         yield name, str(node)
 
 
-def _typed(table: pl.DataFrame, asked: Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
+def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
     """Give text the types of the schema; count what cannot be one."""
     lost, notes = 0, []
     timed = [head for head in table.columns if (column_of(head) or ("",))[0] == "time"]
@@ -190,7 +188,7 @@ def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataF
     return table, notes
 
 
-def _times(texts: pl.Series, asked: Asked) -> pl.Series:
+def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
     """Read times; day and month, and the zone, are those of the whole column."""
     if (numbers := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return refuse_days(numbers)
@@ -232,9 +230,9 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
         is_decimal = bool(commas.len())
     sign = "." if is_decimal else ","
     number = number.str.replace_all(sign, "", literal=True).str.replace(",", ".", literal=True)
-    factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
+    factor = unit.replace_strict(_files.UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
-    units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
+    units = sorted({one for one in unit.drop_nulls() if one in _files.UNITS and one})
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 
@@ -293,7 +291,9 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
     return labels
 
 
-def _read_series(table: pl.DataFrame, series: Heads, asked: Asked, notes: tuple[str, ...], told: Told) -> Recording:
+def _read_series(
+    table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Told
+) -> Recording:
     """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
     from rmtoolkit.loaders.prometheus._metrics import Meant  # noqa: PLC0415

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit._html import Markup, breakable, el, folded, join, table, wide, with_code
 from rmtoolkit.schema import Ending, Outlook, Verdict
-from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def answer(
     class_: str = "answer",
 ) -> Markup:
     """Write the answer about a workload: verdict, whose it is, why, what to do next, and the facts beside it."""
-    mark, shown = text.VERDICTS[row["verdict"]], shortened(name, most)
+    mark, shown = text.VERDICTS[row["verdict"]], text.shortened(name, most)
     pods = [text.count(row["pods"], "pod")] if row["pods"] else []
     words = [row["pattern"], *(f"also {other}" for other in row["also"] or [])]
     words += [f"cause: {row['cause']}"] if row["cause"] else []

@@ -13,7 +13,6 @@ from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.assessment.comparison import Comparison, find_row
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import _tables
-from rmtoolkit.views._tables import action
 from rmtoolkit.views.style import COMPARISON, STYLE
 
 if TYPE_CHECKING:
@@ -131,11 +130,11 @@ class Explanation:
             row,
             text.named(row),
             el("p", text.printable(self.headline), class_="headline"),
-            el("div", el("b", "Next:"), " ", *action(first), class_="next"),
+            el("div", el("b", "Next:"), " ", *_tables.action(first), class_="next"),
             self.target,
             badge=el("span", f"{mark.shape} {mark.badge}", class_="badge"),
         )
-        more = [el("li", *action(one)) for one in others]
+        more = [el("li", *_tables.action(one)) for one in others]
         return str(
             el(
                 "div",

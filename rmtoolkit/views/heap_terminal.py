@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from rmtoolkit import text
 from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
-from rmtoolkit.text import GAP, aligned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -165,10 +164,10 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
     shown = [f"{mark.shape if unicode else mark.plain} {mark.word}" for mark in marks]
     width = max(len("READING"), *map(len, shown))
     body = columns(heads, cells, [place(row) for row in rows], room=text.WIDTH - width - 2)
-    lines = [f"{'READING'.ljust(width)}{GAP}{body[0]}"]
+    lines = [f"{'READING'.ljust(width)}{text.GAP}{body[0]}"]
     for at, line in enumerate(body[1:]):
         label = text.styled(marks[at].token, shown[at], colour=colour) + " " * (width - len(shown[at]))
-        lines.append(f"{label}{GAP}{line}")
+        lines.append(f"{label}{text.GAP}{line}")
         if not at and len(found.path) > 1:
             path = " → ".join(text.shortened(name, 60) for name in found.path)
             parts = text.wrapped(f"through {path}", text.WIDTH - width - 2, indent="  ")
@@ -204,10 +203,10 @@ def columns(
     name: str = "FUNCTION",
 ) -> list[str]:
     """Set figures to the right, and behind them whose they are, cut at its beginning."""
-    head, *figures = aligned([heads, *rows])
-    left = room - len(head) - len(GAP)
-    lines = (f"{line}{GAP}{fitting(whose, left)}" for line, whose in zip(figures, names, strict=True))
-    return [f"{head}{GAP}{name}", *lines]
+    head, *figures = text.aligned([heads, *rows])
+    left = room - len(head) - len(text.GAP)
+    lines = (f"{line}{text.GAP}{fitting(whose, left)}" for line, whose in zip(figures, names, strict=True))
+    return [f"{head}{text.GAP}{name}", *lines]
 
 
 def fitting(name: str, room: int) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, recommend_limits
-from rmtoolkit.text import GAP, aligned, shortened
 from rmtoolkit.views import exports
 
 if TYPE_CHECKING:
@@ -82,9 +81,9 @@ _ROOMY: Final = 101
 def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     told = list(map(_told, dicts))
-    names = [shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
+    names = [text.shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
     roomy = pen.width >= _ROOMY
-    head, *figures = [f"{line}{GAP}" if roomy else "" for line in aligned([_FIGURES, *map(_figures, dicts)])]
+    head, *figures = [f"{line}{text.GAP}" if roomy else "" for line in text.aligned([_FIGURES, *map(_figures, dicts)])]
     first = max(len(mark.word) for mark, _ in told) + (2 if pen.unicode else 5)
     second = max(len("WORKLOAD"), *map(len, names))
     lines = [pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {head}".rstrip())] if roomy else []
@@ -109,7 +108,7 @@ def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    head, *figures = [f"{GAP}{line}" for line in aligned([_FIGURES, *map(_figures, dicts)])]
+    head, *figures = [f"{text.GAP}{line}" for line in text.aligned([_FIGURES, *map(_figures, dicts)])]
     columns = [_first_column(row, pen) for row in dicts]
     first = max(len("VERDICT"), *(len(line) for column in columns for line in column))
     room = max(pen.width - first - 1 - len(head), len("WORKLOAD"))
@@ -120,7 +119,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     for row, column, numbers in zip(dicts, columns, figures, strict=True):
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
         # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = shortened(text.named(row), pen.width - first - 1)
+        name = text.shortened(text.named(row), pen.width - first - 1)
         spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
         lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers}"]
         said = text.wrapped(row["why"], pen.width - first - 1) if row["why"] else []
@@ -205,7 +204,7 @@ def _block(row: dict[str, Any]) -> list[str]:
         if row[column] is not None
     ]
     return [
-        f"{text.ACTIONS[row['action']]:18} {shortened(text.printable(row['name']), 60)}",
+        f"{text.ACTIONS[row['action']]:18} {text.shortened(text.printable(row['name']), 60)}",
         f"  {then}{risk}",
         f"  {reason}",
         *([f"  For comparison: {', '.join(beside)}."] if beside else []),

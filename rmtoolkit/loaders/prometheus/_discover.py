@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.loaders.prometheus._decode import Decoded
-    from rmtoolkit.loaders.prometheus._fetch import Fetcher
 
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8
@@ -401,7 +400,7 @@ class Metadata(NamedTuple):
 
 
 def fetch_metadata(
-    fetcher: Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], time: _fetch.Stretch
+    fetcher: _fetch.Fetcher, legs: Sequence[Leg], overrides: Mapping[str, str], time: _fetch.Stretch
 ) -> Metadata:
     facts = (leg.only(lambda name: _metrics.role_of(name, overrides) not in SIGNALS) for leg in legs)
     known = [leg for leg in facts if leg.counts and leg.family != CORE_FAMILY]
@@ -419,13 +418,13 @@ def fetch_metadata(
     return found
 
 
-def _cores(fetcher: Fetcher, legs: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
+def _cores(fetcher: _fetch.Fetcher, legs: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
     """Fetch the limits of CPUs, and how many the machines have, with one request; only the last value counts."""
     asks = [_fetch.Ask(leg.selector([name for name in leg.listed if leg.counts[name]]), "last") for leg in legs]
     return Metadata(fetcher.fetch([_looks_at(asks, time, 8)]))
 
 
-def _facts(fetcher: Fetcher, known: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
+def _facts(fetcher: _fetch.Fetcher, known: Sequence[Leg], time: _fetch.Stretch) -> Metadata:
     if max(time.seconds / leg.interval_seconds for leg in known) <= _FEW_SAMPLES:
         raw = [(leg, [_fetch.Ask(leg.selector(list(leg.counts)), "raw")]) for leg in known]
         return Metadata(fetcher.fetch([part for leg, asks in raw for part in leg.plan(asks, time, parallel=1)]))
@@ -445,7 +444,7 @@ def _looks_at(asks: Sequence[_fetch.Ask], time: _fetch.Stretch, most: int) -> _f
     return _fetch.Part(tuple(asks), time._replace(after=time.until - looks * step), step)
 
 
-def _closer(fetcher: Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fetch.Stretch) -> Metadata:
+def _closer(fetcher: _fetch.Fetcher, legs: Sequence[Leg], looks: _fetch.Part, time: _fetch.Stretch) -> Metadata:
     """Look at facts from time to time, and fetch them again, exactly, of those pods where something changed."""
     coarse = _fetch.together(fetcher.fetch([looks]))
     changed = _changed(coarse, legs)

@@ -26,8 +26,6 @@ from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD, Action
 from rmtoolkit.views import _tables, plots
 from rmtoolkit.views.dashboards import _base, limit_charts
-from rmtoolkit.views.dashboards._base import Board, Page, Wiring
-from rmtoolkit.views.dashboards.limit_charts import Ground, amount, named
 from rmtoolkit.views.style import EXPLORER
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currency: str) -> Markup:
     stays = scene.ours.action not in (*OF_LIMITS, Action.NONE) and (chosen.chance or 0.0) > scene.target
     words = {"now": "the limit now", "ours": "" if stays else "our recommendation"}
-    same = [point.name for point in named(scene) if point.limit_bytes == chosen.limit_bytes]
+    same = [point.name for point in limit_charts.named(scene) if point.limit_bytes == chosen.limit_bytes]
     said = " and ".join(filter(None, (words.get(name, f"what {name} would set") for name in same)))
     said += f", which stays: {text.ACTIONS[scene.ours.action].lower()} first" if stays and "ours" in same else ""
     # Numbers and their units stay together.
@@ -125,8 +123,8 @@ def _money(chosen: Chosen, ours: Chosen | None, scene: Scene, currency: str) -> 
     pods = text.count(scene.found.need.pods_now, "pod")
     return [
         f"With incidents counted, {text.configured(ours.limit_bytes)} is{also} cheaper: "
-        f"{amount(then, currency).removesuffix(f' {text.printable(currency)}')} instead of "
-        f"{amount(now, currency)} a month for {pods}."
+        f"{limit_charts.amount(then, currency).removesuffix(f' {text.printable(currency)}')} instead of "
+        f"{limit_charts.amount(now, currency)} a month for {pods}."
     ]
 
 
@@ -150,7 +148,7 @@ def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | N
     return limit, documents([wanted]) if hinders is None else f"# {why}\n# No patch: {hinders}.\n{fragment(wanted)}"
 
 
-def _replay(scene: Scene, chosen: Chosen, ground: Ground | None) -> Markup:
+def _replay(scene: Scene, chosen: Chosen, ground: limit_charts.Ground | None) -> Markup:
     if ground is None:
         return _section("Replay", "", el("p", "There is no memory sample to replay.", class_="note"))
     span = text.hours((ground.end - ground.start) / 3_600_000).replace(" d", " days")
@@ -185,7 +183,7 @@ def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
 MI: Final = text.MI
 
 
-class LimitExplorer(Board):
+class LimitExplorer(_base.Board):
     """Sliders over limit, startup, threads, traffic and prices, and what they change.
 
     Parameters
@@ -275,12 +273,12 @@ class LimitExplorer(Board):
         self._needs = {name: needs[tuple(row[part] for part in WORKLOAD)] for name, row in self._rows.items()}
         self._past_of = lru_cache(8)(self._laid_out)
         self._ours: Chosen | None = None
-        self._ground: Ground | None = None
+        self._ground: limit_charts.Ground | None = None
         first = plots.find(workload, self._names) if workload is not None else self._names[0]
         self.price_per_gib_hour = prices.per_gib_hour if price_per_gib_hour is None else price_per_gib_hour
         self.price_per_incident = prices.per_incident if price_per_incident is None else price_per_incident
         super().__init__()
-        self._wiring = Wiring()
+        self._wiring = _base.Wiring()
         self.children = self._build()
         self.add_class("rm").add_class("rm-dashboard")
         self.workload = first
@@ -307,7 +305,7 @@ class LimitExplorer(Board):
         return choose(self.scene, self.limit_bytes)
 
     def _build(self) -> list[ipywidgets.Widget]:
-        self._page = Page(css=EXPLORER)
+        self._page = _base.Page(css=EXPLORER)
         self._search = _base.search("Workload (type to search, worst first)", self._names, self._names[0])
         self._about = _base.html("", "rm-aside")
         self._limit = _base.slider("Limit", 1, 2, low=1, step=1, unit="Mi")
@@ -459,7 +457,7 @@ class LimitExplorer(Board):
             # Our limit on the slider; the rule reaches one slider only, since each dashboard has a page of its own.
             place = 100 * (found.ours_bytes / MI - low) / max(high - low, 1e-9)
             self._tick.value = el("span", "", class_="rm-tick", style=f"--at:{place:.2f}%")
-        options = [(point.words, point.limit_bytes) for point in named(found)]
+        options = [(point.words, point.limit_bytes) for point in limit_charts.named(found)]
         # Options that are set anew are drawn anew, and the first is chosen meanwhile.
         if list(self._presets.options) != options:
             self._presets.options = options

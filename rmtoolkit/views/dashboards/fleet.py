@@ -17,11 +17,8 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el
 from rmtoolkit.exceptions import RmtoolkitError, quote_path
 from rmtoolkit.recording import Recording
-from rmtoolkit.text import shortened
 from rmtoolkit.views import _tables, charts, plots
-from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.dashboards import SERVED, _base
-from rmtoolkit.views.dashboards._base import Board, Page, Wiring
 from rmtoolkit.views.report import columns, contents
 from rmtoolkit.views.report.sections import COUNTED, figures
 from rmtoolkit.views.style import FLEET
@@ -154,10 +151,10 @@ def _head(wanted: Fleet, word: str, kind: str, side: str, sort: str | None) -> M
 
 def _row(row: Row, spark: object) -> Markup:
     space, own = columns.apart(row)
-    shown = shortened(own, _SHOWN_NAME)
+    shown = text.shortened(own, _SHOWN_NAME)
     whole, sent = row["name"] if shown != own else None, f"open {row['workload_id']}"
     link = el("button", shown, type="button", class_="rm-open", data_rm_send=sent, title=whole)
-    where = el("span", shortened(space, _SHOWN_NAME), class_="small") if space else None
+    where = el("span", text.shortened(space, _SHOWN_NAME), class_="small") if space else None
     cells = ((column, spark if column is columns.SPARK else column.cell(row)) for column, _ in _COLUMNS)
     written = (el("td", cell, class_=columns.class_of(column, row)) for column, cell in cells)
     return el("tr", el("th", link, where, scope="row"), *written)
@@ -179,7 +176,7 @@ _VERDICTS: Final = {"all": "", "leak": "leak", "inconclusive": "inconclusive", "
 _VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
 
-class Fleet(Board):
+class Fleet(_base.Board):
     """A table of all workloads: verdict, memory, chance of an OOM kill, growth, peak against limit, what is spare.
 
     Parameters
@@ -264,7 +261,7 @@ class Fleet(Board):
         self._assessed, self._rows = made.found, made.rows
         self._by_name = {row["name"]: row for row in self._rows}
         super().__init__()
-        self._wiring = Wiring()
+        self._wiring = _base.Wiring()
         self._heap = heap
         #: Dashboards that were shown, by view.
         self._boards: dict[str, Triage | LimitExplorer] = {}
@@ -301,7 +298,7 @@ class Fleet(Board):
         return self._boards[self.view] if self._place.children else None
 
     def _build(self) -> None:
-        self._page = Page(css=FLEET)
+        self._page = _base.Page(css=FLEET)
         spaces = sorted({text.printable(row["namespace"]) for row in self._rows if row["namespace"]})
         self._search_box = ipywidgets.Text(
             description="Search", placeholder="workload or namespace", style={"description_width": "initial"}
@@ -361,7 +358,7 @@ class Fleet(Board):
         # Draw what is not drawn yet; a page is cut out of the samples in one go.
         missing = [row for row in on_page(self._found, self.page) if row["workload_id"] not in self._sparks]
         if missing:
-            drawn = Sparks(self._assessed, [row["container_id"] for row in missing])
+            drawn = charts.Sparks(self._assessed, [row["container_id"] for row in missing])
             self._head = self._head or drawn.heading
             self._sparks |= {row["workload_id"]: drawn.of(row["container_id"]) for row in missing}
         self._tiles.value = tiles(self._assessed, self)

@@ -22,7 +22,6 @@ from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots, timeline_svg
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views.dashboards import _base
-from rmtoolkit.views.dashboards._base import Board, LiveChart, Page, Wiring
 from rmtoolkit.views.timeline import Timeline, Timelines, ahead, ms
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit._parallel import Source
     from rmtoolkit.recording import Recording
-    from rmtoolkit.views._tables import Column
 
     Heaps = Heap | Mapping[str, Heap] | None
 
@@ -135,7 +133,7 @@ def _fetching(row: dict[str, Any]) -> str:
     return f"rmtoolkit heap {shlex.quote(f'pod/{pod}')}:{served} -n {shlex.quote(space)}"
 
 
-_SUSPECTS: Final[Sequence[Column]] = (
+_SUSPECTS: Final[Sequence[_tables.Column]] = (
     ("Function of your own code", "code", lambda row: el("code", text.printable(spoken(plain_name(row["function"]))))),
     ("Reading", "word", lambda row: text.printable(row["reading"])),
     ("Growth", "n", lambda row: text.known(text.small_memory, row["growth_bytes"])),
@@ -327,7 +325,7 @@ def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, ki
     )
 
 
-class Triage(Board):
+class Triage(_base.Board):
     """Does it leak, why is its memory what it is, and when does it reach its limit: one workload at a time.
 
     Parameters
@@ -386,8 +384,8 @@ class Triage(Board):
         self._state = State(first)
         self._picture = picture(self._case, self._state)
         # The first widget: it is the one that may not be installed.
-        self._chart = LiveChart(_plot_vega.spec(), self._drawn)
-        self._wiring, self._page = Wiring(), Page()
+        self._chart = _base.LiveChart(_plot_vega.spec(), self._drawn)
+        self._wiring, self._page = _base.Wiring(), _base.Page()
         self._search = _base.search("Workload (type to search, worst first)", self._case.names, first)
         self._pods = _base.dropdown("Pod", pods(self._case, first), "")
         self._windows = _base.choice("Shown", windows(self._case, first), 0)

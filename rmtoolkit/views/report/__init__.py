@@ -27,7 +27,6 @@ from rmtoolkit.limits.patches import Resources, per_workload
 from rmtoolkit.limits.risk import USUAL, Margins
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _tables, timeline_svg
-from rmtoolkit.views._tables import answer
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
@@ -337,7 +336,7 @@ class _Drawn:
         questions = _titled("The five questions", f"{ident}-q", _tables.questions, self.checklist.get(at, ()))
         return el(
             "article",
-            answer(
+            _tables.answer(
                 about,
                 about["name"],
                 el("h3", text.printable(about["headline"])),

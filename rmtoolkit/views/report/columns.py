@@ -10,7 +10,6 @@ from typing import Any, Final
 from rmtoolkit import text
 from rmtoolkit._html import Markup, breakable, el, headed, join, table
 from rmtoolkit.schema import Verdict
-from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked
 
@@ -70,10 +69,10 @@ def row(about: Row, columns: tuple[Column, ...], spark: object, history: str) ->
 
 def name_cell(about: Row) -> Markup:
     space, own = apart(about)
-    shown = shortened(own, SHOWN_NAME)
+    shown = text.shortened(own, SHOWN_NAME)
     whole = about["name"] if shown != own or len(space) > SHOWN_NAME else None
     link = el("a", shown, href=f"#{about['anchor']}", data_card=about["anchor"], title=whole)
-    where = el("span", shortened(space, SHOWN_NAME), class_="small") if space else None
+    where = el("span", text.shortened(space, SHOWN_NAME), class_="small") if space else None
     return el("th", link, where, scope="row", role="rowheader")
 
 
@@ -100,7 +99,7 @@ def links(rows: Sequence[Row], most: int) -> Markup:
 def link(about: Row) -> Markup:
     name: str = about["name"]
     whole = name if len(name) > SHOWN_NAME else None
-    return el("a", shortened(name, SHOWN_NAME), href=f"#{about['anchor']}", title=whole)
+    return el("a", text.shortened(name, SHOWN_NAME), href=f"#{about['anchor']}", title=whole)
 
 
 def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]:

@@ -13,7 +13,6 @@ from rmtoolkit import text
 from rmtoolkit._io import make_folder, write_whole
 from rmtoolkit.assessment import recommend_limits
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.text import shortened
 from rmtoolkit.views import exports
 from rmtoolkit.views.exports import escaped
 from rmtoolkit.views.report.sections import SECTIONS, Contents, figures, told, urgent
@@ -109,7 +108,7 @@ def markdown(contents: Contents) -> str:
 
 
 def _name(row: Row) -> str:
-    return escaped(shortened(row["name"], 120))
+    return escaped(text.shortened(row["name"], 120))
 
 
 def _list(rows: Sequence[Told], most: int, write: Callable[[Told], str]) -> list[str]:

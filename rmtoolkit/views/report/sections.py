@@ -14,7 +14,6 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
 from rmtoolkit.limits.patches import Resources, obstacle
 from rmtoolkit.schema import WORKLOAD, Action, Alarm, Ending, Verdict
-from rmtoolkit.text import shortened
 from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked, write
 from rmtoolkit.views.report import columns
@@ -321,7 +320,7 @@ def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
 
 
 def _first(names: list[str]) -> str:
-    shown = ", ".join(shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
+    shown = ", ".join(text.shortened(name, SHOWN_NAME) for name in names[:_SHOWN_NAMES_QUALITY])
     return shown + text.and_more(len(names), _SHOWN_NAMES_QUALITY)
 
 
@@ -526,7 +525,7 @@ def groups(found: Assessment) -> Markup | None:
 
     def named(row: Row) -> Markup:
         space = text.printable(row["namespace"])
-        return el("a", shortened(space, SHOWN_NAME), href="#section-acts", data_space=space)
+        return el("a", text.shortened(space, SHOWN_NAME), href="#section-acts", data_space=space)
 
     def month(row: Row) -> str:
         cost = row["waste_per_month"]
