@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit.views import _plot
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.timeline_svg import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart
+from rmtoolkit.views.timeline import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from altair import LayerChart
 
     from rmtoolkit.views._plot import Mark, Plot, Scale
-    from rmtoolkit.views.timeline import Timeline
 
 Rows = dict[str, list[Any]]
 

@@ -9,8 +9,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, as_assessment, explored
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
-from rmtoolkit.views import _plot, lives, timeline_svg
-from rmtoolkit.views.timeline import Timeline, Timelines
+from rmtoolkit.views import _plot, lives, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,16 +75,16 @@ def plot_memory(source: Source | Assessment, workload: str | None = None, *, the
     'Memory of api over time'
     """
     found, row = _workload(source, workload)
-    drawn = Timelines(found).of(row)
+    drawn = timeline.Timelines(found).of(row)
     if drawn is None:
         raise _nothing(row)
     return of_timeline(drawn, row, theme)
 
 
-def of_timeline(drawn: Timeline, row: dict[str, Any], theme: Theme = "light") -> alt.LayerChart:
-    chart = timeline_svg.Chart(drawn, row).compose(axes=True)
-    says = f"Memory of {text.printable(text.named(row))} over time. {timeline_svg.describe(drawn, row)}"
-    return _chart(timeline_svg.WIDTH, timeline_svg.HEIGHT, chart, chart.strip, says=says, theme=theme, timed=True)
+def of_timeline(drawn: timeline.Timeline, row: dict[str, Any], theme: Theme = "light") -> alt.LayerChart:
+    chart = timeline.Chart(drawn, row).compose(axes=True)
+    says = f"Memory of {text.printable(text.named(row))} over time. {timeline.describe(drawn, row)}"
+    return _chart(timeline.WIDTH, timeline.HEIGHT, chart, chart.strip, says=says, theme=theme, timed=True)
 
 
 def plot_lives(source: Source | Assessment, workload: str | None = None, *, theme: Theme = "light") -> alt.LayerChart:
@@ -110,7 +109,7 @@ def plot_lives(source: Source | Assessment, workload: str | None = None, *, them
     found, row = _workload(source, workload)
     ids = found.instances.filter(workload_id=row["workload_id"])["container_id"]
     mine = found.lives.filter(pl.col("container_id").is_in(ids.implode()))
-    shown = lives.collect(Timelines(found).samples, mine, row["signal"] or "working_set_bytes")
+    shown = lives.collect(timeline.Timelines(found).samples, mine, row["signal"] or "working_set_bytes")
     if not shown:
         raise _nothing(row)
     title, says = lives.titled(row, text.printable(text.named(row)))

@@ -1,8 +1,12 @@
-"""What a chart of one container draws: curves and layers cut at lives and gaps, limits, events, fit, forecast."""
+"""The memory of one container over time: curves and layers cut at lives and gaps, limits, events, fit and forecast.
+
+Then what stands where, every label on its mark; and the same as static inline SVG.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -11,11 +15,15 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import text
+from rmtoolkit._html import Markup, el
 from rmtoolkit._tables import TOPS, edges, run_starts, thick
-from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
-from rmtoolkit.views._plot import Piece, stretches, telling, thin
+from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS, Verdict
+from rmtoolkit.views import _plot
+from rmtoolkit.views._plot_svg import picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from rmtoolkit.assessment import Assessment
@@ -96,7 +104,7 @@ class Curve:
 
     name: str
     token: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[_plot.Piece, ...]
 
     @property
     def last_bytes(self) -> float | None:
@@ -135,11 +143,11 @@ class Cutter:
     def _runs(self, values: NDArray[np.float64]) -> list[NDArray[np.int64]]:
         """Find the rows of each unbroken stretch of one value for each sample; NaN where there is none."""
         there = np.flatnonzero(~np.isnan(values))
-        return [there[low:high] for low, high in stretches(self.times[there], self.life[there])]
+        return [there[low:high] for low, high in _plot.stretches(self.times[there], self.life[there])]
 
     def curve(self, values: NDArray[np.float64], name: str, token: str) -> Curve:
         runs = self._runs(values)
-        return Curve(name, token, tuple(thin(self.times[run], values[run], *self.span) for run in runs))
+        return Curve(name, token, tuple(_plot.thin(self.times[run], values[run], *self.span) for run in runs))
 
     def stack(self, edges: list[tuple[str, str, NDArray[np.float64]]]) -> list[Curve]:
         """Make the edges of layers, all of the same instants, so that none crosses another between its points."""
@@ -148,7 +156,7 @@ class Cutter:
         kept = np.zeros(len(self.times), dtype=bool)
         for (*_, values), found in zip(edges, runs, strict=True):
             for run in found:
-                kept[run[telling(self.times[run], values[run], start, end, bins // len(edges))]] = True
+                kept[run[_plot.telling(self.times[run], values[run], start, end, bins // len(edges))]] = True
         curves = []
         for (name, token, values), found in zip(edges, runs, strict=True):
             rows = [run[kept[run]] for run in found]
@@ -217,7 +225,7 @@ class Timeline:
     requests: tuple[tuple[int, int, int], ...]
     events: tuple[Event, ...]
     gaps: tuple[tuple[int, int], ...]
-    fits: tuple[Piece, ...]
+    fits: tuple[_plot.Piece, ...]
     fit_name: str
     forecast: Forecast | None
 
@@ -321,7 +329,409 @@ def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)
 
 
-def _fits(rows: pl.DataFrame) -> tuple[Piece, ...]:
+def _fits(rows: pl.DataFrame) -> tuple[_plot.Piece, ...]:
     curves = rows.filter(pl.col("signal").is_in(BYTE_SIGNALS) & (pl.col("fitted").list.len() > 1))["fitted"]
     points = (curve.struct.unnest() for curve in curves)
     return tuple((known["time"].to_physical().to_numpy(), known["value_bytes"].to_numpy()) for known in points)
+
+
+WIDTH: Final = 1080
+LEFT: Final = 66
+RIGHT: Final = WIDTH - 8
+TOP: Final = 24
+BASE: Final = 262
+STRIP: Final = 290
+STRIP_END: Final = STRIP + 24
+HEIGHT: Final = STRIP_END + 2
+
+#: A limit more than this many times above everything else would flatten the curve: it is named at the top instead.
+_FAR_LIMIT: Final = 3
+#: A live heap at least this high in px carries the fit's label.
+_ROOM_ON_LIVE: Final = 34
+#: Lines closer than this many px cannot be told apart.
+_CLOSE: Final = 3
+#: A name this near to the rule of a request is moved away from it, px.
+_STRUCK: Final = 11
+_TOLD_EVENTS: Final = 8
+_LIVE: Final = text.SIGNAL_WORDS["allocated_bytes"]
+
+#: Events nearer than this many px are one mark: a kill and the restart after it.
+_NEAR: Final = 5
+#: The most telling event gives a mark its shape and gets its label first.
+_RANK: Final = ("oom_kill", "release", "limit", "node_oom", "evicted", "error", "end", "restart", "start")
+#: What somebody changed.
+_SQUARES: Final = ("release", "limit")
+_SHAPES: Final = {"oom_kill": ("kill", _plot.Shape.CROSS)} | dict.fromkeys(_SQUARES, ("event", _plot.Shape.SQUARE))
+
+
+def draw(timeline: Timeline, row: dict[str, Any], ident: str, name: str) -> Markup:
+    """Draw memory over time as SVG; `ident` is unlike any other in the page, `name` says whose memory it is."""
+    chart = Chart(timeline, row).compose(axes=True)
+    title = el("title", f"Memory of {name}", id=f"{ident}-t")
+    told = el("desc", describe(timeline, row), id=f"{ident}-d")
+    return picture(
+        WIDTH,
+        HEIGHT,
+        chart,
+        chart.strip,
+        before=(title, told),
+        also="timeline",
+        ident=ident,
+        sized=False,
+        aria_labelledby=f"{ident}-t {ident}-d",
+        data_now=f"{chart.x.at(timeline.now) / WIDTH:.3f}",
+    )
+
+
+def titled(timeline: Timeline, row: dict[str, Any], pod: str) -> tuple[str, str]:
+    title = "Memory by layer" if len(timeline.layers) > 1 else "Memory"
+    band = "band = 80 % interval" if timeline.forecast is not None else ""
+    one = ", one pod" if row["pods"] and row["pods"] > 1 else ""
+    return f"{title}{one}", ", ".join(filter(None, (pod, "time in UTC", band)))
+
+
+class Chart(_plot.Plot):
+    def __init__(self, timeline: Timeline, row: dict[str, Any], top: float | None = None, narrow: float = 1.0) -> None:
+        self.t, self.row = timeline, row
+        limits = [value for _, _, value in timeline.limits]
+        highest = _top(timeline, limits) if top is None else top
+        self.far_limit = bool(limits) and min(limits) > (_FAR_LIMIT * timeline.peak_bytes if top is None else highest)
+        x = _plot.Scale(timeline.start, max(timeline.until, timeline.start + 1), LEFT, RIGHT)
+        super().__init__(x, _plot.Scale(0, highest, BASE, TOP), _plot.Box(LEFT, 0, WIDTH, BASE), narrow)
+        self.strip = _plot.Plot(x, _plot.PX, _plot.Box(LEFT, STRIP, RIGHT, STRIP_END))
+        self.now = x.at(timeline.now)
+        self.days = timeline.until - timeline.start > 36 * 3_600_000
+
+    def compose(self, *, axes: bool = False) -> Chart:
+        """Add everything. Labels are placed by importance: the less important gives way."""
+        self._lines()
+        x, word = self.now, "now" if self.t.current else "last sample"
+        self.add(_plot.Rule("now", self.t.now, self.t.now, self.y.back(2), 0))
+        self.label([(x - 6, 11, "end"), (x + 6, 11, "start")], f"{word}, {self.moment(self.t.now)}", beside=x)
+        self._limits()
+        self._requests()
+        self._kills()
+        self._ahead()
+        self._layers()
+        self._name_fits()
+        if len(self.t.layers) > 1:
+            self._name_line(self.t.line.pieces, self.t.line.name, "plain")
+        if self.t.rss is not None and self.shows_rss:
+            self._name_line(self.t.rss.pieces, "RSS", "")
+        self._events()
+        if axes:
+            self.left_axis(_plot.memory_ticks(self.y.high))
+            self.bottom_axis(_plot.time_ticks(self.t.start, self.t.until, RIGHT - LEFT), right=WIDTH)
+            self.strip.add(_plot.Bar("panel", self.x.low, self.x.high, STRIP, STRIP_END))
+        return self
+
+    def moment(self, time: int) -> str:
+        return text.moment(_plot.instant(time), seconds=self.t.until - self.t.start < 15 * 60_000)
+
+    def _limits(self) -> None:
+        if self.far_limit:
+            written = f"limit {text.configured(self.t.limits[-1][2])}, above this scale"
+            self.label([(LEFT + 4, 11, "start")], written, "strong")
+            return
+        for start, end, value in self.t.limits:
+            self.rule("limit", value, f"limit {text.configured(value)}", start, end)
+        for (_, end, value), (start, _, after) in pairwise(self.t.limits):
+            if end == start:
+                self.add(_plot.Rule("limit", end, end, value, after, f"limit {text.configured(after)}"))
+        for start, _, value in self.t.limits:
+            x, y = self.x.at(start) + 4, self.y.at(value)
+            self.label([(x, y - 7, "start"), (x, y + 15, "start")], f"limit {text.configured(value)}", "strong")
+
+    def _requests(self) -> None:
+        for start, end, value in self.t.requests:
+            if value > self.y.high:
+                continue
+            written = f"request {text.configured(value)}"
+            left, right, y = self.x.at(start), self.x.at(end), self.y.at(value)
+            along = np.arange(left + 4, max(min(right, self.now) - _plot.text_width(written), left + 5), 12)
+            places: list[_plot.Place] = [(float(x), y + side, "start") for x in along for side in (-6, 15)]
+            places.append((RIGHT - 4, y - 6, "end"))
+            self.label(self.clear(places, written) or places, written)
+            self.rule("request", value, written, start, end)
+
+    def _kills(self) -> None:
+        for event in (event for event in self.t.events if event.kind == "oom_kill"):
+            height = self.kill_height(event)
+            x, y = self.x.at(event.time), self.y.at(height)
+            self.take(_plot.Box(x - 7, y - 7, x + 7, y + 7))
+            self.add(_plot.Point("kill", event.time, height, _plot.Shape.CROSS, 5, _told([event])))
+
+    def kill_height(self, kill: Event) -> float:
+        """Find where a kill is marked: at the limit in force, or the last value where that is unknown or far above."""
+        if kill.limit_bytes is not None and not self.far_limit:
+            return float(kill.limit_bytes)
+        before = [values[times <= kill.time] for times, values in self.t.line.pieces if times[0] <= kill.time]
+        return float(before[-1][-1]) if before else 0.0
+
+    def _ahead(self) -> None:
+        ahead = self.t.forecast
+        if ahead is None:
+            return
+        limit = self.t.limits[-1][2] if self.t.limits else None
+        reaches = ahead.outlook == "reaches"
+        ceiling = limit if reaches and limit is not None and not self.far_limit else np.inf
+        kind = "reaches" if reaches else "bounded"
+        known = ~(np.isnan(ahead.low) | np.isnan(ahead.high))
+        if known.all():
+            low, high = (np.minimum(edge, ceiling) for edge in (ahead.low, ahead.high))
+            self.add(_plot.Area(f"band-{kind}", ((ahead.times, high),), ((ahead.times, low),)))
+        times, mid = ahead.times, np.minimum(ahead.mid, ceiling)
+        if ahead.hit is not None and ceiling < np.inf:
+            before = times < ahead.hit
+            times, mid = np.append(times[before], ahead.hit), np.append(mid[before], ceiling)
+        self.add(_plot.Line(f"ahead-{kind}", ((times, mid),)))
+        if not reaches:
+            self._level(ahead)
+        elif ahead.hit is not None and limit is not None:
+            self._hit(ahead, ahead.hit, limit)
+
+    def _level(self, ahead: Forecast) -> None:
+        low, mid, high = (float(values[-1]) for values in (ahead.low, ahead.mid, ahead.high))
+        written = f"expected {text.memory(mid)}"
+        if math.isfinite(low) and math.isfinite(high):
+            written += f" ({text.number(low / text.MI)}–{text.number(high / text.MI)})"
+        left, edge = self.now + 10, self.y.at(min(np.nanmax([ahead.mid.max(), high]), self.y.high))
+        places: list[_plot.Place] = [(left, edge - 7, "start"), (left, edge - 22, "start")]
+        places.append((left, self.y.at(mid) + 16, "start"))
+        self.label(places, written, "strong", beside=self.now)
+
+    def _hit(self, ahead: Forecast, hit: int, limit: int) -> None:
+        written, y = "has reached the limit", TOP if self.far_limit else self.y.at(limit)
+        if (hours := self.row["hours_to_limit"]) > 0:
+            span = text.hours_range(self.row["hours_to_limit_low"], self.row["hours_to_limit_high"])
+            written = f"reaches the limit in {text.hours(hours)}{f' ({span})' if span else ''}"
+        if not self.far_limit:
+            first = max(hit if ahead.hit_low is None else ahead.hit_low, self.t.now)
+            last = self.t.until if ahead.hit_high is None else ahead.hit_high
+            self.add(_plot.Rule("stretch", first, last, limit, limit))
+            says = f"reaches the limit {self.moment(hit)} UTC"
+            self.add(_plot.Point("diamond", hit, limit, _plot.Shape.DIAMOND, 4.5, says))
+        if hit > self.t.until or self.far_limit:
+            places: list[_plot.Place] = [(RIGHT, y - 9, "end"), (RIGHT, y + 18, "end"), (RIGHT, 11, "end")]
+            self.label(places, f"{written} →", "alarm")
+            return
+        half = _plot.text_width(written, bold=True) / 2
+        middle = min(max(self.x.at(hit), self.now + half + 8), RIGHT - half)
+        places = [(middle, y - 13, "middle"), (middle, y + 24, "middle"), (RIGHT, y - 27, "end")]
+        self.label(places, written, "alarm")
+
+    def _layers(self) -> None:
+        """Draw layers between their edges; name them right of now, at their heights."""
+        below: tuple[_plot.Piece, ...] | None = None
+        under = 0.0
+        found: list[tuple[float, str, str, str]] = []
+        for at, layer in enumerate(self.t.layers):
+            self.add(_plot.Area(layer.edge.token, layer.edge.pieces, below))
+            below = layer.edge.pieces
+            last = layer.edge.last_bytes
+            if last is None or layer.last_bytes is None:
+                continue
+            middle, under = self.y.at((under + max(last, under)) / 2), max(last, under)
+            # A layer thinner than this share of the axis gets no label.
+            if layer.last_bytes < 0.004 * self.y.high and len(self.t.layers) > 1:
+                continue
+            written, kind = f"{layer.edge.name} {text.memory(layer.last_bytes)}", ""
+            if at == 0 and layer.edge.name == _LIVE:
+                kind = "strong"
+                if self.row["signal"] == "allocated_bytes":
+                    written += f" {_growth(self.row, 'flat')}".rstrip()
+            found.append((self._unstruck(middle), written, layer.edge.token, kind))
+        found.reverse()  # from the top down, as y grows
+        edge = self.y.at(under)
+        if self.t.forecast is not None:
+            edge = max(edge, self.y.at(float(self.t.forecast.mid[0])))
+        low = min(edge + 16, BASE - 15 * len(found))
+        places = _plot.spread([y + 4 for y, *_ in found], 15, max(low, TOP + 12), BASE - 4)
+        x = self.now + 10
+        for y, (_, written, token, kind) in zip(places, found, strict=True):
+            self.take(_plot.text_box(x - 2, y, f"xx {written}", bold=bool(kind)))
+            self.add(_plot.Text(kind, x, y, "start", written, token, self.now))
+
+    def _unstruck(self, middle: float) -> float:
+        """Keep a name off the rules of requests."""
+        for _, end, value in self.t.requests:
+            rule = self.y.at(value)
+            if end > self.t.now and abs(middle - rule) < _STRUCK:
+                return rule + math.copysign(_STRUCK, middle - rule)
+        return middle
+
+    def _lines(self) -> None:
+        """Draw what was measured and what was fitted, before any label looks for its place."""
+        line, rss = self.t.line, self.t.rss
+        self.add(_plot.Line("line", line.pieces))
+        self.shows_rss = rss is not None and bool(rss.pieces) and abs(self._middle(rss) - self._middle(line)) > _CLOSE
+        if rss is not None and self.shows_rss:
+            self.add(_plot.Line("second", rss.pieces))
+        # On a dark layer a halo lifts the fit off; on a light one it would cut the measured line, so it is thick.
+        looks = ("halo", "fit") if self.t.fit_name == _LIVE else ("bare",)
+        self.add(*(_plot.Line(look, self.t.fits) for look in looks if self.t.fits))
+
+    def _name_fits(self) -> None:
+        if not self.t.fits:
+            return
+        on_live = self.t.fit_name == _LIVE
+        written = f"fit on {self.t.fit_name}: {_growth(self.row) or text.UNKNOWN}"
+        half = _plot.text_width(written, bold=True) / 2
+        live = self.t.layers[0].edge.pieces if on_live and self.t.layers else ()
+        inside: list[_plot.Place] = []
+        outside: list[_plot.Place] = []
+        for times, values in sorted(self.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1])):
+            first, last = self.x.at(times[0]) + half + 6, self.x.at(times[-1]) - half - 6
+            if first > last:
+                first = last = max(LEFT + half, (first + last) / 2)
+            for share in (0.5, 0.35, 0.65, 0.15, 0.85, 0.0, 1.0):
+                x = first + share * (last - first)
+                near = np.interp([x - half, x, x + half], self.x.of(times), self.y.of(values))
+                covered = any(self.x.at(seen[0]) <= x - half and x + half <= self.x.at(seen[-1]) for seen, _ in live)
+                if covered and BASE - near.max() > _ROOM_ON_LIVE:
+                    inside.append((x, float(near.max()) + 18, "middle"))
+                outside += [(x, float(near.min()) - 9, "middle"), (x, float(near.max()) + 19, "middle")]
+        # Where spikes of the measured line stand in the way, the label goes above or below them.
+        outside += [(x, y + far, "middle") for x, y, _ in outside for far in (-20, 20, -40, 40)]
+        free = self.clear(outside, written, "strong")
+        if not self.label(inside, written, "on-live"):
+            self.label([*free, *outside], written, "strong")
+
+    def _middle(self, curve: Curve) -> float:
+        return float(np.median(np.concatenate([self.y.of(values) for _, values in curve.pieces])))
+
+    def _name_line(self, pieces: tuple[_plot.Piece, ...], name: str, kind: str) -> None:
+        half = _plot.text_width(name) / 2
+        x = np.concatenate([self.x.of(times) for times, _ in pieces])
+        y = np.concatenate([self.y.of(values) for _, values in pieces])
+        places: list[_plot.Place] = []
+        for share in (0.78, 0.6, 0.45, 0.9, 0.3, 0.15, 0.06, 0.97):
+            middle = LEFT + half + share * (self.now - LEFT - 2 * half)
+            under = y[(x >= middle - half - 2) & (x <= middle + half + 2)]
+            if len(under):
+                places.append((middle, float(under.min()) - 7, "middle"))
+        self.label([*places, *((x, y - 13, anchor) for x, y, anchor in places)], name, kind)
+
+    def _events(self) -> None:
+        """Fill the strip: marks, the most telling ones labelled, and stretches without data."""
+        strip, baseline, middle = self.strip, STRIP_END - 8, (STRIP + STRIP_END) / 2
+        wide = []
+        for first, last in self.t.gaps:
+            words = f"no data {text.hours((last - first) / 3_600_000)}"
+            left, right = self.x.at(first), max(self.x.at(last), self.x.at(first) + 2)
+            wide.append((left, right, words))
+            strip.take(_plot.Box(left, STRIP, right, STRIP_END))
+            strip.add(_plot.Bar("hatch", first, self.x.back(right), STRIP, STRIP_END, words))
+        marks = self._gathered()
+        for x, events in marks:
+            strip.take(_plot.Box(x - 6, STRIP, x + 6, STRIP_END))
+            kind = events[0].kind
+            look, shape = _SHAPES.get(kind, ("event", _plot.Shape.CIRCLE))
+            strip.add(_plot.Point(look, self.x.back(x), middle, shape, 3.5, _told(events)))
+        for x, variants, kind in _labels(marks, days=self.days):
+            look = "alarm on-panel" if kind == "oom_kill" else "on-panel"
+            for words in variants:
+                if strip.label([(x + 10, baseline, "start"), (x - 10, baseline, "end")], words, look, x):
+                    break
+        for left, right, words in wide:
+            strip.label([(right + 5, baseline, "start"), (left - 5, baseline, "end")], words, "note on-panel")
+        if not marks and not wide:
+            strip.write(LEFT + 8, baseline, "start", "no restart, kill, release or gap seen", "note on-panel")
+
+    def _gathered(self) -> list[tuple[float, list[Event]]]:
+        """Gather events that would lie on each other; the most telling stands first."""
+        found: list[tuple[float, list[Event]]] = []
+        for event in self.t.events:
+            x = self.x.at(event.time)
+            if found and x - found[-1][0] < _NEAR:
+                found[-1][1].append(event)
+            else:
+                found.append((x, [event]))
+        for _, events in found:
+            events.sort(key=lambda event: _RANK.index(event.kind))
+        return found
+
+
+def _growth(row: dict[str, Any], none: str = "no growth") -> str:
+    """Write the growth; where rest was shown there is none."""
+    if row["growth_bytes_per_day"] is not None:
+        return text.rate(row["growth_bytes_per_day"], sign=True)
+    return none if row["verdict"] == Verdict.NOT_LEAK else ""
+
+
+def _top(timeline: Timeline, limits: list[int]) -> float:
+    """Choose the upper end of the axis: above limits and requests, unless they would flatten the curve."""
+    content = timeline.peak_bytes
+    far = bool(limits) and min(limits) > _FAR_LIMIT * content
+    if timeline.forecast is not None:
+        inside = timeline.forecast.mid[timeline.forecast.times <= timeline.until]
+        ceiling = max(limits) if limits and not far else 1.6 * content
+        content = max(content, min(float(np.nanmax(inside, initial=0.0)), ceiling))
+    requests = [1.08 * value for _, _, value in timeline.requests if value <= 2 * content]
+    return max([1.1 * content, 1.0, *requests, *(1.15 * value for value in limits if not far)])
+
+
+def _told(events: Sequence[Event]) -> str:
+    return "; ".join(f"{event.words} {_short(event.time, days=True)} UTC" for event in events)
+
+
+def _labels(marks: list[tuple[float, list[Event]]], *, days: bool) -> list[tuple[float, list[str], str]]:
+    """Words for marks, by rank, each from long to short; a row of one kind is counted once, at its last mark."""
+    found: list[tuple[float, list[str], str]] = []
+    for kind in _RANK:
+        mine = [(x, events) for x, events in marks if events[0].kind == kind]
+        labels: list[tuple[float, list[str], str]] = []
+        row: list[Event] = []
+        for (x, events), after in zip(mine, (*(x for x, _ in mine[1:]), math.inf), strict=False):
+            row += [event for event in events if event.kind == kind]
+            own = _words(events, days=days)
+            if after - x >= _plot.text_box(0, 0, own).right + 24:
+                labels.append((x, _variants(row, own, days=days), kind))
+                row = []
+        found += reversed(labels)
+    return found
+
+
+def _variants(row: list[Event], own: str, *, days: bool) -> list[str]:
+    last = row[-1]
+    if len(row) == 1:
+        return [own, f"{last.words} {_short(last.time, days=False)}", last.words]
+    if last.kind in _SQUARES:
+        return [f"{text.count(len(row), last.kind)}, last {last.words.removeprefix(last.kind).strip()}"]
+    times = f"{len(row):,} × {last.words}"
+    return [f"{times}, last {_short(last.time, days=days)}", times]
+
+
+def _words(events: list[Event], *, days: bool) -> str:
+    first = events[0]
+    restarted = first.kind == "release" and {event.kind for event in events[1:]} & {"restart", "start"}
+    return f"{first.words}{', restart' if restarted else ''} {_short(first.time, days=days)}"
+
+
+def _short(time: int, *, days: bool) -> str:
+    stamp = _plot.instant(time)
+    return f"{text.day(stamp).split()[0]} {text.clock(stamp)}" if days else text.clock(stamp)
+
+
+def describe(timeline: Timeline, row: dict[str, Any]) -> str:
+    line = timeline.line
+    parts = [
+        text.period(_plot.instant(timeline.start), _plot.instant(timeline.now)),
+        f"{line.name[:1].upper()}{line.name[1:]} {text.memory(line.last_bytes)} at the end, "
+        f"peak {text.memory(line.peak_bytes)}",
+    ]
+    if len(timeline.layers) > 1:
+        layers = [f"{layer.edge.name} {text.memory(layer.last_bytes)}" for layer in timeline.layers]
+        parts.append(f"Layers from the bottom: {', '.join(layers)}")
+    limit = row["limit_bytes"]
+    parts.append("No limit known" if limit is None else f"Limit {text.configured(limit)}")
+    parts += [f"{event.words} {text.moment(_plot.instant(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
+    if len(timeline.events) > _TOLD_EVENTS:
+        parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
+    if timeline.fits and (growth := _growth(row)):
+        parts.append(f"Fit on {timeline.fit_name}: {growth}")
+    if (ahead := timeline.forecast) is not None:
+        reaches = ahead.outlook == "reaches" and row["hours_to_limit"] is not None
+        said = f"reaches the limit in {text.hours(row['hours_to_limit'])}"
+        parts.append(f"Forecast: {said if reaches else f'about {text.memory(float(ahead.mid[-1]))}'}")
+    return ". ".join(parts) + "."

@@ -14,7 +14,7 @@ import rmtoolkit as rm
 from rmtoolkit.views import _plot
 from rmtoolkit.views import _plot_vega as timeline_chart
 from rmtoolkit.views.dashboards.triage import Case, State, picture
-from rmtoolkit.views.timeline_svg import BASE, LEFT, TOP
+from rmtoolkit.views.timeline import BASE, LEFT, TOP
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

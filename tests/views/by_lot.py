@@ -17,7 +17,7 @@ from rmtoolkit._html import Markup, el, join
 from rmtoolkit.assessment import WORKLOADS
 from rmtoolkit.limits.patches import per_workload
 from rmtoolkit.schema import Action, Alarm, Verdict
-from rmtoolkit.views import _plot, _plot_vega, _tables, lives, terminal, timeline, timeline_svg
+from rmtoolkit.views import _plot, _plot_vega, _tables, lives, terminal, timeline
 from rmtoolkit.views.report import columns, files, sections
 from tests import fleet
 from tests.analysis.curves import BEGIN, MI
@@ -150,7 +150,7 @@ def _card(lot: Random, row: Row) -> dict[str, object]:
         "known": columns.known(row),
         "links": columns.links([row] * 3, lot.choice((1, 2, 3))),
         "act": sections._act(row) if row["alarm"] else None,
-        "titled": [timeline_svg._growth(row), *lives.titled(row, name)],
+        "titled": [timeline._growth(row), *lives.titled(row, name)],
         "limits": terminal._block(row),
         "markdown": [files._leak(row), files._limit(row), files._spare(row)],
         "listed": [key for key, belongs in sections._BELONG.items() if belongs(row)],
@@ -294,7 +294,7 @@ def _timeline(lot: Random) -> timeline.Timeline:
             _WORDS.get(kind, kind),
             lot.choice((None, limits[-1][2] if limits else None)),
         )
-        for kind in lot.choices(timeline_svg._RANK, k=lot.choice((0, 1, 3, 9)))
+        for kind in lot.choices(timeline._RANK, k=lot.choice((0, 1, 3, 9)))
     ]
     there = np.linspace(now, until, 5).astype(np.int64)
     outlook = lot.choice(("reaches", "bounded"))
@@ -373,11 +373,11 @@ def plots(number: int = 30) -> dict[str, list[Any]]:
     for (lot, row), seed in zip(_rows(number), range(number), strict=True):
         one = _timeline(lot)
         top = lot.choice((None, None, 1.5 * one.peak_bytes))
-        chart = timeline_svg.Chart(one, row, top, lot.choice((1.0, 0.6))).compose(axes=lot.choice((True, False)))
+        chart = timeline.Chart(one, row, top, lot.choice((1.0, 0.6))).compose(axes=lot.choice((True, False)))
         both = (chart, chart.strip)
         told[f"memory {seed}"] = [
-            *timeline_svg.titled(one, row, "p-0"),
-            timeline_svg.describe(one, row),
+            *timeline.titled(one, row, "p-0"),
+            timeline.describe(one, row),
             *marks(both),
             *(f"{name}: {plain(row)}" for name, rows in _texts(both) for row in rows[::3]),
         ]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from rmtoolkit.views import charts as svg
-from rmtoolkit.views import timeline, timeline_svg
+from rmtoolkit.views import timeline
 from rmtoolkit.views._plot import text_box
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.timeline import Curve, Event, Layer
@@ -32,7 +32,7 @@ def _draw(assessed: Assessment, workload: str, **changes: object) -> str:
     row = _row(assessed, workload) | changes
     found = timeline.Timelines(assessed).of(row)
     assert found is not None
-    return timeline_svg.draw(found, row, "c1", workload)
+    return timeline.draw(found, row, "c1", workload)
 
 
 def _texts(drawn: str) -> list[str]:
@@ -63,7 +63,7 @@ def test_labels_do_not_overlap(assessed: Assessment, workload: str) -> None:
             (element.text, text_box(*place, element.text or "", element.get("text-anchor") or "start", bold=bold))
         )
     assert [(one, other) for (one, a), (other, b) in combinations(boxes, 2) if a.overlaps(b)] == []
-    outside = [text for text, box in boxes if box.left < -2 or box.right > timeline_svg.WIDTH + 4]
+    outside = [text for text, box in boxes if box.left < -2 or box.right > timeline.WIDTH + 4]
     assert outside == []
 
 
@@ -164,7 +164,7 @@ def test_hostile_names_stay_text(assessed: Assessment) -> None:
     found = timeline.Timelines(assessed).of(row)
     assert found is not None
     events = tuple(replace(event, words=hostile) for event in found.events)
-    drawn = timeline_svg.draw(replace(found, events=events), row, "c1", hostile)
+    drawn = timeline.draw(replace(found, events=events), row, "c1", hostile)
     root = ET.fromstring(drawn)  # noqa: S314 - our own output
     assert not list(root.iter("script"))
     assert any(hostile in (element.text or "") for element in root.iter("text"))
@@ -232,8 +232,8 @@ def test_labels_cover_no_curve(spikes: bool) -> None:
             "limit_bytes",
         )
     )
-    root = ET.fromstring(timeline_svg.draw(shown, row, "c1", "shop/api"))  # noqa: S314 - our own output
-    scales = timeline_svg.Chart(shown, row)
+    root = ET.fromstring(timeline.draw(shown, row, "c1", "shop/api"))  # noqa: S314 - our own output
+    scales = timeline.Chart(shown, row)
     x, y = scales.x.of(shown.line.pieces[0][0]), scales.y.of(shown.line.pieces[0][1])
     checked = 0
     for element in root.iter("text"):
@@ -256,16 +256,16 @@ def test_a_kill_is_marked_at_the_limit_in_force() -> None:
     """A kill is marked at the limit that it met, and at the last value where that is unknown or far above."""
     limits = ((0, 5000, 100 * MI), (5000, 900_000, 200 * MI))
     known, unknown = Event(5000, "oom_kill", "OOM kill", 100 * MI), Event(4500, "oom_kill", "OOM kill")
-    chart = timeline_svg.Chart(replace(_sawtooth(spikes=False), limits=limits), {})
+    chart = timeline.Chart(replace(_sawtooth(spikes=False), limits=limits), {})
     assert chart.kill_height(known) == 100 * MI
     last = float(chart.t.line.pieces[0][1][4])
     assert chart.kill_height(unknown) == last
-    far = timeline_svg.Chart(replace(chart.t, limits=((0, 900_000, 64 << 30),)), {})
+    far = timeline.Chart(replace(chart.t, limits=((0, 900_000, 64 << 30),)), {})
     assert far.kill_height(replace(unknown, limit_bytes=64 << 30)) == last
 
 
 def test_a_quiet_strip_says_so() -> None:
     """Without an event and without a gap the strip has words instead of marks."""
     shown = replace(_sawtooth(spikes=False), fits=())
-    strip = timeline_svg.Chart(shown, {"signal": None}).compose().strip
+    strip = timeline.Chart(shown, {"signal": None}).compose().strip
     assert "no restart, kill, release or gap seen" in [getattr(mark, "written", "") for mark in strip.marks]

@@ -14,7 +14,7 @@ import vl_convert
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.views import _plot, timeline_svg
+from rmtoolkit.views import _plot, timeline
 from rmtoolkit.views.timeline import Timelines
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_what_is_drawn_is_what_the_report_draws(found: rm.Assessment) -> None:
     row = next(row for row in found.workloads.to_dicts() if row["workload"] == "noble-newt")
     drawn = Timelines(found).of(row)
     assert drawn is not None
-    static = html.unescape(timeline_svg.draw(drawn, row, "x", "noble-newt"))
+    static = html.unescape(timeline.draw(drawn, row, "x", "noble-newt"))
     rows = values(rm.plot_memory(found, "noble-newt"))
     texts = [one["w"] for one in rows if "a" in one and "w" in one]
     assert len(texts) > 12

@@ -38,7 +38,6 @@ from rmtoolkit.views import (
     style,
     terminal,
     timeline,
-    timeline_svg,
 )
 from rmtoolkit.views.dashboards._base import LiveChart
 from rmtoolkit.views.report import files, sections
@@ -165,12 +164,12 @@ def pictures() -> dict[str, list[Any]]:
         shown = lines.of(row)
         if shown is None:
             continue
-        told[name] = markup(timeline_svg.draw(shown, row, "c", name))
+        told[name] = markup(timeline.draw(shown, row, "c", name))
         columns = _plot_vega.rows(shown, row)
         told[f"{name} of Vega"] = [{of: {at: plain(list(v)[:3]) for at, v in c.items()}} for of, c in columns.items()]
     row = _row("heap-leak")
     part = lines.of(row, (timeline.ms(BEGIN + dt.timedelta(hours=6)), timeline.ms(BEGIN + dt.timedelta(hours=9))))
-    told["a part"] = [] if part is None else markup(timeline_svg.draw(part, row, "p", "a part"))
+    told["a part"] = [] if part is None else markup(timeline.draw(part, row, "p", "a part"))
     form = _plot_vega.form().to_dict(validate=False)
     told["form"] = [{"mark": layer["mark"], "encoding": layer["encoding"]} for layer in form["layer"]]
     small = [charts.bullet(peak * MI, 128 * MI, reached=peak > 128) for peak in (90, 200)]

@@ -19,10 +19,10 @@ from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.schema import WORKLOAD
-from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots, timeline_svg
+from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views.dashboards import _base
-from rmtoolkit.views.timeline import Timeline, Timelines, ahead, ms
+from rmtoolkit.views.timeline import Chart, Timeline, Timelines, ahead, describe, draw, ms, titled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -210,7 +210,7 @@ def picture(case: Case, state: State) -> Picture:
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
     kills, heap = judged.kills(state.workload, state.pod), case.heap(state.workload)
-    title, note = timeline_svg.titled(whole, row, text.printable(row["pod"] or row["container"] or ""))
+    title, note = titled(whole, row, text.printable(row["pod"] or row["container"] or ""))
 
     def told(frame: pl.DataFrame) -> list[dict[str, Any]]:
         return judged.of(frame, state.workload).to_dicts()
@@ -222,8 +222,8 @@ def picture(case: Case, state: State) -> Picture:
         heading=el("h2", title, el("span", note, class_="note")),
         drawn=drawn,
         row=row,
-        says=f"Memory over time. {timeline_svg.describe(whole if state.judged is None else drawn, row)}",
-        top=timeline_svg.Chart(whole, row).y.high,
+        says=f"Memory over time. {describe(whole if state.judged is None else drawn, row)}",
+        top=Chart(whole, row).y.high,
         ages=_ages(judged, state, row),
         evidence=_tables.evidence(row, where=True),
         how=_tables.how(row, told(judged.found.queries), copied=True),
@@ -428,7 +428,7 @@ class Triage(_base.Board):
 
     def _drawn(self, ident: str) -> Markup:
         found = self._picture
-        return timeline_svg.draw(found.drawn, found.row, ident, text.printable(found.row["workload"]))
+        return draw(found.drawn, found.row, ident, text.printable(found.row["workload"]))
 
     def __repr__(self) -> str:
         return f"<Triage: {text.printable(self._picture.row['headline'])}>"

@@ -26,14 +26,14 @@ from rmtoolkit.exceptions import RmtoolkitError, fault, quote, spared, warn
 from rmtoolkit.limits.patches import Resources, per_workload
 from rmtoolkit.limits.risk import USUAL, Margins
 from rmtoolkit.schema import WORKLOAD
-from rmtoolkit.views import _tables, timeline_svg
+from rmtoolkit.views import _tables
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.charts import Sparks
 from rmtoolkit.views.report import sections
 from rmtoolkit.views.report.columns import Row, Section, advised, heads, known, name_cell, row, values
 from rmtoolkit.views.report.sections import Contents
 from rmtoolkit.views.style import REPORT
-from rmtoolkit.views.timeline import Timelines
+from rmtoolkit.views.timeline import Timelines, draw, titled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -373,10 +373,10 @@ class _Drawn:
         if timeline is None:
             heading = headed("h4", "Memory", f"{pod}; from 0 to the larger of limit and peak, dotted: limit")
             return el("div", heading, el("div", class_="large"), class_="chart")
-        drawn = timeline_svg.draw(timeline, about, ident, f"{about['name']} ({pod})")
+        drawn = draw(timeline, about, ident, f"{about['name']} ({pod})")
         return el(
             "div",
-            headed("h4", *timeline_svg.titled(timeline, about, pod)),
+            headed("h4", *titled(timeline, about, pod)),
             wide(f"Chart of {about['name']}, scrolls sideways", drawn, "scroll"),
             class_="chart",
         )
