@@ -578,12 +578,7 @@ def _ahead(opinion: Opinion, growth: Growth | None, goes_on: float, lasts: recor
             "fresh_bytes": _begun(opinion, growth),
             "noise_bytes": growth.spread_bytes,
         }
-    return records.Ahead(
-        **line,
-        goes_on=goes_on,
-        age_hours=lasts.age_hours,
-        longest_hours=lasts.longest_hours,
-    )
+    return records.Ahead(**line, goes_on=goes_on, age_hours=lasts.age_hours, longest_hours=lasts.longest_hours)
 
 
 def paths(lines: Iterable[Line]) -> pl.DataFrame:

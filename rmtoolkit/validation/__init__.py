@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-
 MI: Final = 1 << 20
 
 #: One row per container, check and signal.

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-
 WIDTH: Final = 400
 HEIGHT: Final = 232
 _LEFT, _RIGHT, _TOP, _BASE = 58, WIDTH - 10, 14, HEIGHT - 40

@@ -14,7 +14,6 @@ from rmtoolkit.views import exports
 if TYPE_CHECKING:
     import polars as pl
 
-
 #: Heads of what `_figures` writes.
 _FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2
 #: Values that are made whole together.
