@@ -295,6 +295,8 @@ _MOMENTS: Final = 240
 
 def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
     """Tell what the most suspicious functions hold over time, and what all others do."""
+    if not heap.growth.height:
+        return pl.DataFrame(schema=OVER_TIME)
     named, order, said = _read(heap, ())
     if said is not None:
         shown = (order[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0)

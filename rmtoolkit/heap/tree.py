@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
 
+from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 from rmtoolkit.schema import TEXT, WHOLE, typed
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.profile import HeapProfile
 
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
     Path = tuple[str, ...]
 
 #: Parts into which a recording is cut; of each the least counts that was held in it.
@@ -364,12 +366,9 @@ def tree(
     if by not in MEASURES:
         msg = f"by={quote(by)} is not known. There are: {', '.join(MEASURES)}."
         raise RmtoolkitError(msg)
-    nodes = _Nodes(2)
-    for which, profile in enumerate([heap] if before is None else [heap, before]):
-        _plant(nodes, profile, _amounts(profile, by), which)
-    if root is not None:
-        nodes = _of(nodes, spoken(plain_name(root)))
-    return nodes.frame(with_before=before is not None)
+    profiles = [heap] if before is None else [heap, before]
+    plants = [(profile, _amounts(profile, by), which) for which, profile in enumerate(profiles)]
+    return _grown(plants, 2, None if root is None else spoken(plain_name(root))).frame(with_before=before is not None)
 
 
 def _amounts(heap: HeapProfile, by: str) -> dict[int, int]:
@@ -393,60 +392,141 @@ def _curves_of_stacks(
     return numbers, curves(heap, every, len(stacks) + 1, end=end) if stacks else None
 
 
-class _Nodes:
-    def __init__(self, columns: int) -> None:
-        self.columns = columns
-        self.parents: list[int] = [0]
-        self.children: list[dict[str, int]] = [{}]
-        self.about: list[dict[str, Any]] = [_unnamed("all")]
-        self.values: list[list[int]] = [[0] * columns]
+class _Nodes(NamedTuple):
+    """The nodes of a tree, level by level: each stands behind its parent."""
 
-    def child(self, parent: int, about: Mapping[str, Any]) -> int:
-        known = self.children[parent].get(about["name"])
-        if known is None:
-            known = self.children[parent][about["name"]] = len(self.about)
-            self.parents.append(parent)
-            self.children.append({})
-            self.about.append(dict(about))
-            self.values.append([0] * self.columns)
-        return known
+    #: Where each level begins, and where the last one ends.
+    levels: list[int]
+    parents: Integers
+    #: Of each node its place in `about`, for how many frames it stands, and its amounts, those below it included.
+    places: Integers
+    frames: Integers
+    values: Integers
+    about: list[dict[str, Any]]
+    #: At which node each stack ends, by plant.
+    ends: list[dict[int, int]]
 
-    def add(self, path: Sequence[Mapping[str, Any]], amount: int, which: int) -> int:
-        node = 0
-        self.values[0][which] += amount
-        for about in path:
-            node = self.child(node, about)
-            self.values[node][which] += amount
-        return node
+    def inner(self) -> list[tuple[int, int]]:
+        """Give where each level but the first begins and ends."""
+        return [*pairwise(self.levels)][1:]
+
+    def add_up(self, amounts: NDArray[Any]) -> None:
+        """Add to every node what is below it."""
+        for begin, end in reversed(self.inner()):
+            np.add.at(amounts, self.parents[begin:end], amounts[begin:end])
 
     def frame(self, *, with_before: bool) -> pl.DataFrame:
         """Give all nodes, parents first and the largest child first."""
-        rows: list[dict[str, Any]] = []
-        waiting: list[tuple[int, int | None, int]] = [(0, None, 0)]
-        while waiting:
-            node, parent, depth = waiting.pop()
-            number = len(rows)
-            value, before = self.values[node]
-            place = {"node_id": number, "parent_id": parent, "depth": depth}
-            rows.append({**place, **self.about[node], "value": value, "before": before if with_before else None})
-            below = sorted(self.children[node].values(), key=lambda one: (max(self.values[one]), -one))
-            waiting += [(one, number, depth + 1) for one in below]
-        return pl.DataFrame(rows, schema=TREE)
+        size = np.ones(len(self.parents), np.int64)
+        self.add_up(size)
+        rank, depth = np.zeros((2, len(size)), np.int64)
+        for level, (begin, end) in enumerate(self.inner(), 1):
+            order = begin + np.lexsort((-self.values[begin:end].max(axis=1), self.parents[begin:end]))
+            above = self.parents[order]
+            # How many nodes the siblings before it have, and what is below those.
+            before = np.cumsum(size[order]) - size[order]
+            rank[order] = rank[above] + 1 + before - before[np.searchsorted(above, above)]
+            depth[begin:end] = level
+        order = np.argsort(rank)
+        columns = {
+            "node_id": np.arange(len(order)),
+            "parent_id": rank[self.parents[order]],
+            "depth": depth[order],
+            "frames": self.frames[order],
+            **dict(zip(("value", "before") if with_before else ("value",), self.values[order].T, strict=False)),
+        }
+        about = pl.DataFrame(self.about, schema={name: TREE[name] for name in ("name", "file", "line", "origin")})
+        table = about[self.places[order]].with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+        return conform(table.with_columns(parent_id=pl.when(pl.col("depth") > 0).then("parent_id")), TREE)
 
 
-def _plant(nodes: _Nodes, heap: HeapProfile, amounts: dict[int, int], which: int) -> dict[int, int]:
-    """Put stacks in, and give the node at which each ends."""
-    largest = sorted(amounts, key=lambda stack: (-amounts[stack], stack))[:_STACKS]
-    about = {row["frame_id"]: _about(row) for row in heap.frames.iter_rows(named=True)}
-    lists = dict(heap.stacks.filter(pl.col("stack_id").is_in(largest)).select("stack_id", "frames").iter_rows())
-    ends: dict[int, int] = {}
-    for stack in largest:
-        frames = [about[number] for number in reversed(lists[stack])]
-        ends[stack] = nodes.add(_short(frames), amounts[stack], which)
-    rest = [amount for stack, amount in amounts.items() if stack not in lists]
-    if rest:
-        nodes.add([_unnamed(f"({len(rest):,} smaller stacks)")], sum(rest), which)
-    return ends
+_Plant: TypeAlias = "tuple[HeapProfile, Mapping[int, int], int]"
+
+
+def _grown(plants: Sequence[_Plant], columns: int, root: str | None = None) -> _Nodes:
+    """Put stacks together, each with its amount in a column; with a root what is below it, wherever it is called."""
+    about = [_unnamed("all")]
+    begins: dict[int, int] = {}
+    paths: list[Integers] = []
+    of_rows: list[tuple[int, int, int, int]] = []
+    for number, (heap, amounts, column) in enumerate(plants):
+        if id(heap) not in begins:
+            begins[id(heap)] = len(about)
+            about += map(_about, heap.frames.iter_rows(named=True))
+        largest = sorted(amounts, key=lambda stack: (-amounts[stack], stack))[:_STACKS]
+        paths.append(_paths(heap, largest, about, begins[id(heap)], len(of_rows)))
+        of_rows += [(number, stack, amounts[stack], column) for stack in largest]
+        if rest := amounts.keys() - set(largest):
+            paths.append(np.array([[len(of_rows)], [len(about)], [0]]))
+            of_rows.append((number, 0, sum(amounts[stack] for stack in rest), column))
+            about.append(_unnamed(f"({len(rest):,} smaller stacks)"))
+    rows, places, counts = np.concatenate(paths, axis=1)
+    codes: dict[str, int] = {}
+    names = np.array([codes.setdefault(one["name"], len(codes)) for one in about])
+    through, top = np.arange(len(of_rows)), np.zeros(2, np.int64)
+    if root is not None:
+        found = np.flatnonzero(names[places] == codes.get(root, -1))
+        if not len(found):
+            known = dict.fromkeys(about[place]["name"] for place in places)
+            raise UnknownWorkloadError.named(root, known, kind="function")
+        top = np.array([places[found[0]], counts[found[0]]])
+        # Where a function calls itself the outermost counts.
+        below = np.arange(len(rows)) > _firsts(rows, found, len(of_rows))[rows]
+        through = np.unique(rows[found])
+        rows, places, counts = rows[below], places[below], counts[below]
+    amounts_of, columns_of = np.array([row[2:] for row in of_rows], np.int64).reshape(-1, 2).T
+    lengths = np.bincount(rows, minlength=len(of_rows))
+    starts = np.cumsum(lengths) - lengths
+    here = np.zeros(len(of_rows), np.int64)
+    whole = np.zeros(columns, np.int64)
+    np.add.at(whole, columns_of[through], amounts_of[through])
+    levels = [0, 1]
+    parts: list[tuple[Integers, ...]] = [(np.zeros(1, np.int64), top[:1], top[1:], whole[None])]
+    while len(active := np.flatnonzero(lengths >= len(levels) - 1)):
+        at = starts[active] + len(levels) - 2
+        _, first, which = np.unique(
+            here[active] * len(codes) + names[places[at]], return_index=True, return_inverse=True
+        )
+        # In the order in which stacks come: the first names the file and the line.
+        order = np.argsort(first)
+        which, first = np.argsort(order)[which], first[order]
+        values = np.zeros((len(first), columns), np.int64)
+        np.add.at(values, (which, columns_of[active]), amounts_of[active])
+        parts.append((here[active][first], places[at][first], counts[at][first], values))
+        here[active] = levels[-1] + which
+        levels.append(levels[-1] + len(first))
+    ends: list[dict[int, int]] = [{} for _ in plants]
+    for (number, stack, *_), node in zip(of_rows, here.tolist(), strict=True):
+        ends[number][stack] = node
+    parents, own_places, frames, values = map(np.concatenate, zip(*parts, strict=True))
+    return _Nodes(levels, parents, own_places, frames, values, about, ends)
+
+
+def _firsts(rows: Integers, found: Integers, count: int) -> Integers:
+    """Give the first of the places found in each row; beyond all where there is none."""
+    first = np.full(count, len(rows))
+    np.minimum.at(first, rows[found], found)
+    return first
+
+
+def _paths(heap: HeapProfile, stacks: list[int], about: Sequence[Mapping[str, Any]], begin: int, row: int) -> Integers:
+    """Give what is shown of each stack, from the program's own code on: row, first frame, number of frames alike."""
+    about = about[begin : begin + heap.frames.height]
+    wanted = pl.DataFrame({"stack_id": stacks}, schema={"stack_id": pl.UInt32()})
+    lists = wanted.join(heap.stacks.select("stack_id", "frames"), on="stack_id", how="left", maintain_order="left")
+    rows = np.repeat(np.arange(len(stacks)), lists["frames"].list.len().to_numpy())
+    numbers = lists["frames"].list.reverse().explode(empty_as_null=False).to_numpy()
+    order = heap.frames["frame_id"].arg_sort().to_numpy()
+    places = order[np.searchsorted(heap.frames["frame_id"].to_numpy()[order], numbers)]
+    codes: dict[tuple[str, str], int] = {}
+    kinds = np.array([codes.setdefault(_kind(one), len(codes)) for one in about], np.int64)
+    is_own = np.array([one["origin"] == OWN for one in about], np.bool_)
+    # What runs before the program's own code is left out.
+    first = _firsts(rows, np.flatnonzero(is_own[places]), len(stacks))[rows]
+    shown = (np.arange(len(rows)) >= first) | (first == len(rows))
+    rows, places = rows[shown], places[shown]
+    begins = np.flatnonzero((np.diff(rows, prepend=-1) != 0) | (np.diff(kinds[places], prepend=-1) != 0))
+    return np.array([rows[begins] + row, places[begins] + begin, np.diff(begins, append=len(rows))], np.int64)
 
 
 def _unnamed(name: str) -> dict[str, Any]:
@@ -467,36 +547,6 @@ def _kind(about: Mapping[str, Any]) -> tuple[str, str]:
         return OWN, name
     roots = crates(name)
     return origin, roots[0] if roots else name
-
-
-def _short(frames: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what runs before the program's own code, and put rows of foreign frames together."""
-    first = next((at for at, about in enumerate(frames) if about["origin"] == OWN), 0)
-    alike = (list(found) for _, found in groupby(frames[first:], _kind))
-    return [{**found[0], "frames": len(found)} for found in alike]
-
-
-def _of(nodes: _Nodes, root: str) -> _Nodes:
-    """Take the tree below a function, wherever it is called from; where it calls itself the outermost counts."""
-    if not any(about["name"] == root for about in nodes.about[1:]):
-        names = dict.fromkeys(about["name"] for about in nodes.about[1:])
-        raise UnknownWorkloadError.named(root, names, kind="function")
-    found = _Nodes(nodes.columns)
-    waiting: list[tuple[int, int | None]] = [(0, None)]
-    while waiting:
-        node, target = waiting.pop()
-        if target is not None:
-            for which in range(nodes.columns):
-                found.values[target][which] += nodes.values[node][which]
-        for child in nodes.children[node].values():
-            if target is not None:
-                waiting.append((child, found.child(target, nodes.about[child])))
-            elif nodes.about[child]["name"] == root:
-                found.about[0] = dict(nodes.about[child])
-                waiting.append((child, 0))
-            else:
-                waiting.append((child, None))
-    return found
 
 
 #: Nodes that a page takes along, moments of which it knows what was held, and stacks of which it knows that.
@@ -523,19 +573,23 @@ class CallTree(NamedTuple):
 def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile | None = None) -> CallTree:
     """Put all stacks together once, for pictures by any measure, from either end and of any stretch of time."""
     profiles = [heap] if before is None else [heap, before]
-    nodes = _Nodes(len(measures) * len(profiles))
-    for place, by in enumerate(measures):
-        for which, profile in enumerate(profiles):
-            _plant(nodes, profile, _amounts(profile, by), which * len(measures) + place)
+    plants: list[_Plant] = [
+        (profile, _amounts(profile, by), which * len(measures) + place)
+        for place, by in enumerate(measures)
+        for which, profile in enumerate(profiles)
+    ]
     seconds: list[float | None] = []
     held: dict[int, list[int]] = {}
     numbers, found = _curves_of_stacks(heap, most=_TIMED_STACKS, end=ALL) if before is None else ({}, None)
     if found is not None:
+        plants.append((heap, dict.fromkeys(numbers, 0), 0))
+    nodes = _grown(plants, len(measures) * len(profiles))
+    if found is not None:
         moments = evenly(found.clocks[0], _MOMENTS)
         seconds = [None if np.isnan(second) else float(second) for second in found.seconds[moments]]
         sizes = found.size[:, moments].astype(np.int64)
-        ends = _plant(nodes, heap, dict.fromkeys(numbers, 0), 0)
-        ends |= {-1: nodes.child(0, _unnamed("(smaller stacks)"))} if sizes[-1].any() else {}
+        # What smaller stacks hold belongs to no node.
+        ends = nodes.ends[-1] | ({-1: len(nodes.parents)} if sizes[-1].any() else {})
         for stack, node in ends.items():
             curve = sizes[numbers.get(stack, len(numbers))].tolist()
             held[node] = [a + b for a, b in zip(held.get(node, [0] * len(curve)), curve, strict=True)]
@@ -546,36 +600,35 @@ def _cut_small(
     nodes: _Nodes, measures: Sequence[str], seconds: list[float | None], held: dict[int, list[int]]
 ) -> CallTree:
     """Keep the nodes that matter most by any measure; what else is below one is one node of it."""
-    count = len(nodes.about)
-    own = np.array(nodes.values, dtype=np.int64)
+    count = len(nodes.parents)
+    own = nodes.values.copy()
+    np.subtract.at(own, nodes.parents[1:], nodes.values[1:])
     most = np.array([max(held.get(node, [0])) for node in range(count)], dtype=np.float64)
-    for node in range(count - 1, 0, -1):
-        most[nodes.parents[node]] += most[node]
-    scores = np.column_stack((own / own[0].clip(min=1), most / max(most[0], 1))).max(axis=1)
-    np.subtract.at(own, nodes.parents[1:], own[1:].copy())
-    kept = np.sort(np.lexsort((np.arange(count), -scores))[:_MOST_NODES]).tolist()
-    places = {node: place for place, node in enumerate(kept)}
-    about = [nodes.about[node] for node in kept]
-    above = [places[nodes.parents[node]] for node in kept]
-    rests: dict[int, int] = {}
-    for node in sorted(set(range(count)).difference(kept)):
-        place = places[nodes.parents[node]]
-        if place < len(kept):
-            if place not in rests:
-                rests[place] = len(about)
-                about.append(_unnamed("(smaller)"))
-                above.append(place)
-            place = rests[place]
-        places[node] = place
-    amounts = np.zeros((len(about), nodes.columns), np.int64)
+    nodes.add_up(most)
+    scores = np.column_stack((nodes.values / nodes.values[0].clip(min=1), most / max(most[0], 1))).max(axis=1)
+    scores[0] = np.inf
+    kept = np.sort(np.lexsort((np.arange(count), -scores))[:_MOST_NODES])
+    # Places of those that are kept, and of the nearest one above the others.
+    places = np.full(count + 1, -1)
+    places[kept] = np.arange(len(kept))
+    above = places.copy()
+    for begin, end in nodes.inner():
+        above[begin:end] = np.where(above[begin:end] < 0, above[nodes.parents[begin:end]], above[begin:end])
+    above[count] = 0
+    lost = np.flatnonzero(places[: count + (count in held)] < 0)
+    owners, rests = np.unique(above[lost], return_inverse=True)
+    places[lost] = len(kept) + rests
+    about = [nodes.about[nodes.places[node]] | {"frames": int(nodes.frames[node])} for node in kept]
+    about += [_unnamed("(smaller)") for _ in owners]
+    amounts = np.zeros((len(about), own.shape[1]), np.int64)
+    np.add.at(amounts, places[:count], own)
     timed: dict[int, list[int]] = {}
-    for node, place in places.items():
-        amounts[place] += own[node]
-        if node in held:
-            timed[place] = [a + b for a, b in zip(timed.get(place, [0] * len(seconds)), held[node], strict=True)]
+    for node, curve in held.items():
+        place = int(places[node])
+        timed[place] = [a + b for a, b in zip(timed.get(place, [0] * len(seconds)), curve, strict=True)]
     columns = amounts.T.tolist()
     now, then = (dict(zip(measures, part, strict=False)) for part in (columns, columns[len(measures) :]))
-    return CallTree(about, above, now, then, seconds, timed)
+    return CallTree(about, [*above[nodes.parents[kept]].tolist(), *owners.tolist()], now, then, seconds, timed)
 
 
 def evenly(clock: Floats, moments: int) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, join
@@ -16,8 +17,6 @@ from rmtoolkit.views.assets import asset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import polars as pl
 
     from rmtoolkit.heap.profile import HeapProfile
 
@@ -54,8 +53,10 @@ class Node:
 def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None) -> list[Node]:
     grows = () if suspects is None else suspects.filter(reading="grows")["function"][:1]
     marked = {spoken(plain_name(name)) for name in grows}
-    rows = list(nodes.iter_rows(named=True))
-    compared = rows[0]["before"] is not None
+    compared = nodes["before"][0] is not None
+    # What is too narrow is never looked at: there may be a million of them.
+    wide = (pl.col("value") >= _LEAST_SHARE * nodes["value"][0]) | pl.col("parent_id").is_null()
+    rows = list((nodes if compared else nodes.filter(wide)).iter_rows(named=True))
     sizes = _sizes(rows) if compared else [max(row["value"], 0) for row in rows]
     whole = sizes[0]
     change = max((abs(row["value"] - row["before"]) for row in rows), default=0) if compared else 0
