@@ -295,6 +295,17 @@ def test_a_program_that_calls_a_command_keeps_its_garbage_collector(capsys: pyte
     assert gc.get_threshold() == before
 
 
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_name_of_the_package_leaves_the_collector_as_it_was(looks: bool) -> None:
+    """It waits while a module is imported, and no longer."""
+    (gc.enable if looks else gc.disable)()
+    try:
+        assert callable(rm.read)
+        assert gc.isenabled() == looks
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(("words", "threads"), [("classify nothing", "1"), ("record --pid 1 -A -o a.parquet", None)])
 def test_a_process_of_ours_looks_for_no_garbage(words: str, threads: str | None) -> None:
     """The collector waits, and numpy has one thread; a command that is recorded keeps its own."""

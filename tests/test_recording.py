@@ -503,6 +503,9 @@ def test_a_large_fleet_is_not_all_shown() -> None:
     text = rm.Recording.from_frame(frame)._repr_html_()
     assert text.count("<tr>") == 21
     assert "and 1,980 more containers" in text
+    for number, said in ((20, False), (21, True)):
+        text = rm.Recording.from_frame(frame.head(number))._repr_html_()
+        assert ("and 1 more container<" in text, " more " in text) == (said, said)
 
 
 def test_a_recording_checks_its_schemas() -> None:

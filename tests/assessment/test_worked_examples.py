@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from rmtoolkit.analysis.records import Advice
+from rmtoolkit.assessment._rows import NOTHING, _fits
+from rmtoolkit.schema import Action
 from tests import fleet
 from tests.assessment.worked import FOLDER, frames_by_lot, happened_by_lot, told, words_by_lot
 from tests.written import changes
@@ -20,6 +25,19 @@ def test_the_same_is_said_of_what_is_drawn_by_lot() -> None:
 def test_the_same_frames_are_made_of_what_is_drawn_by_lot() -> None:
     """What changed, what limits buy, what fits and what happened, at the turns of each; the same command writes it."""
     assert changes(FOLDER / "frames.json", frames_by_lot() | happened_by_lot()) == []
+
+
+@pytest.mark.parametrize("action", [one for one in Action if one not in (Action.FIX_EXPORTER, Action.REDUCE_STARTUP)])
+def test_the_one_action_is_no_advice_of_another_limit(action: Action) -> None:
+    """Nor one about an exporter, or the chance alone; what names none of them may be it."""
+    said = (
+        {},
+        {"setting": "resources.limits.memory: 1Gi"},
+        {"because": "rejected_rss"},
+        {"because": "oom_probability_7d"},
+    )
+    assert [_fits(Advice("Look at it.", **one), action) for one in said] == [True, False, False, False]
+    assert _fits(Advice(NOTHING), action) == (action is not Action.WAIT)
 
 
 def test_the_age_of_the_data_is_to_the_second() -> None:

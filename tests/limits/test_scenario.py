@@ -124,6 +124,21 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
     assert [scenario.choose(eased, limit * MIB).kills["recorded"].sum() for limit in (340, 360)] == [1, 0]
 
 
+@pytest.mark.parametrize("limit", [None, 500])
+@pytest.mark.parametrize("change", [past.Change(), past.Change(traffic=1.5)], ids=["as it was", "changed"])
+def test_a_kill_at_an_unknown_limit_says_nothing_of_another(limit: int | None, change: past.Change) -> None:
+    """Nobody knows what was needed: it is no kill at any limit that is tried; one at a known limit is."""
+    told = [{"time": 1_750_000_000 + 3600 * 100, "kind": "oom_kill", "workload": "api", "pod": "api-0"}]
+    table = samples(np.full(200, 100.0 * MIB)).with_columns(
+        limit_bytes=pl.lit(None if limit is None else limit * MIB, pl.Int64)
+    )
+    recording = rm.Recording.from_frame(table, events=pl.DataFrame(told))
+    need = as_need(gather(recording).row(0, named=True))
+    scene = scenario.scene(past.of_workload(recording, need.names), need, change, MARGINS)
+    kills = [scenario.choose(scene, tried * MIB).kills["recorded"].sum() for tried in (300, 2000)]
+    assert kills == [0 if limit is None else 1, 0]
+
+
 def test_unknown_threads_cannot_change() -> None:
     """Nothing is made up."""
     recording = rm.Recording.from_frame(samples(np.full(100, 100.0 * MIB)))

@@ -278,9 +278,9 @@ def test_the_newer_version_of_the_api_is_found(cluster: Cluster, kubeconfig: Pat
 
 @pytest.mark.parametrize("options", [{}, {"all_namespaces": True}], ids=["one namespace", "all"])
 def test_kubectl_top_is_the_last_resort(
-    cluster: Cluster, kubeconfig: Path, tmp_path: Path, options: dict[str, Any]
+    cluster: Cluster, kubeconfig: Path, tmp_path: Path, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where the raw paths are not served, the table is recorded: whole MiB, and known to be."""
+    """Where the raw paths are not served, the table is recorded: whole MiB, and known to be; its rows are counted."""
     tops = 0
 
     def hook(path: str) -> Answer | None:
@@ -292,7 +292,8 @@ def test_kubectl_top_is_the_last_resort(
         return None
 
     cluster.hook = hook
-    recording = record(tmp_path / "a.jsonl", kubeconfig, **options)
+    recording = record(tmp_path / "a.jsonl", kubeconfig, progress=True, **options)
+    assert f"containers={recording.containers.height}, failed=0" in capsys.readouterr().err
     assert recording.containers["quantum_bytes"].unique().to_list() == [MI]
     first = recording.containers.row(0, named=True)
     assert (first["namespace"], first["workload"], first["container"]) == ("shop", "api", "api")

@@ -113,9 +113,11 @@ def test_paths(prom: Prom) -> None:
 
 
 def test_files_without_an_ending(prom: Prom) -> None:
-    """In a folder where no file is called JSON, every file is read."""
+    """In a folder where no file is called JSON, in letters of any size, every file is read."""
     prom.save(prom.answer(prom.series(WORKING_SET, [1], labels=prom.pod())), "answers/first")
     assert rm.read_prometheus(prom.folder / "answers").samples.height == 1
+    prom.save(prom.answer(prom.series(WORKING_SET, [1, 2], labels=prom.pod())), "answers/SECOND.JSON")
+    assert rm.read_prometheus(prom.folder / "answers").samples.height == 2
 
 
 @pytest.mark.parametrize(
