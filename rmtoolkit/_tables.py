@@ -163,7 +163,10 @@ def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
 
 
 #: What the kernel counts towards a limit: no container has more of it than its machine.
-_CHARGED: Final = (*FOOTPRINTS, "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes")
+_CHARGED: Final = (
+    *FOOTPRINTS,
+    *("file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
+)
 #: Limits change, and not every change is on record: a lone value counts up to so many times the highest one known.
 _BEYOND: Final = 16
 

@@ -437,7 +437,7 @@ def test_what_no_clock_tells_is_no_time(times: pl.Series) -> None:
         pytest.param(2 * 16384, 512, 16384, "hXh", "hXh", id="on-a-node-that-may-have-it"),
     ],
 )
-@pytest.mark.parametrize("signal", ["working_set_bytes", "anon_bytes", "kernel_bytes"])
+@pytest.mark.parametrize("signal", ["working_set_bytes", "anon_bytes", "kernel_bytes", "swap_bytes"])
 def test_a_single_value_that_cannot_be_is_left_out(
     signal: str, high_mib: int, limit_mib: int | None, node_mib: int | None, values: str, left: str
 ) -> None:

@@ -96,11 +96,9 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     )
     # Times rise within a container, and so do its windows: each is a stretch of rows.
     day = np.union1d(begin, run_starts(windows["window"]))
-    peaks = windows[day]
-    if day.size:
-        peaks = peaks.with_columns(peak_bytes=pl.Series(np.maximum.reduceat(used["used_bytes"].to_numpy(), day)))
-    else:
-        peaks = peaks.with_columns(peak_bytes=pl.lit(None, dtype=pl.Int64))
+    values = used["used_bytes"].to_numpy()
+    highest = np.maximum.reduceat(values, day) if day.size else values
+    peaks = windows[day].with_columns(peak_bytes=pl.Series(highest, dtype=pl.Int64))
     bumps = _bumps(used, killed)
     if bumps.height:
         peaks = (

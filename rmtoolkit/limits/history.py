@@ -422,7 +422,7 @@ class Need(Struct, frozen=True):
     spread: float | None = None
     #: Of the blocks of its history those with samples.
     blocks: int = BLOCKS
-    #: Containers that ran for less than one of them.
+    #: How often it ran, where each run took less than one of them; 0: it runs on.
     runs: int = 0
     climbing: bool | None = None
     history_seconds: float | None = None
@@ -477,12 +477,12 @@ class Need(Struct, frozen=True):
     @property
     def few_runs(self) -> bool:
         """Whether its history is a few runs with nothing between them."""
-        return self.blocks < ENOUGH and self.spread is not None
+        return 0 < min(self.runs, self.blocks) < ENOUGH and self.spread is not None
 
     @property
     def told_seconds(self) -> float:
         """The length of an unbroken history that says as much."""
-        return (self.history_seconds or 0.0) * (min(self.runs / ENOUGH, 1.0) if self.few_runs else 1.0)
+        return (self.history_seconds or 0.0) * (min(self.runs, self.blocks) / ENOUGH if self.few_runs else 1.0)
 
     @property
     def guaranteed(self) -> bool:
@@ -516,7 +516,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
     )
     warmed = (pl.col("verdict").eq("not_leak") & pl.col("pattern").is_in(_ENDED)).fill_null(value=False)
     # From run to run of a job it is no rise of one life.
-    warmed &= pl.col("runs").fill_null(0) < pl.col("pods")
+    warmed &= pl.col("runs").fill_null(0) == 0
     return (
         found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(growing=GROWS.fill_null(value=False))
@@ -609,7 +609,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
 
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
-    """Say how long each workload was seen, and how many of its containers ran for less than one block of that."""
+    """Say how long each workload was seen, and of what ends each time within one block of that how often it ran."""
     # Samples of a container stand in the order of time: its first and its last one are enough.
     first = run_starts(used["container_id"])
     ends = np.unique(np.concatenate([first, np.append(first[1:], used.height) - 1])) if used.height else first
@@ -621,7 +621,10 @@ def lengths(used: pl.DataFrame) -> pl.DataFrame:
         .group_by("workload_row")
         .agg(
             history_seconds=(pl.col("end").max() - pl.col("begin").min()).dt.total_milliseconds() / 1000,
-            runs=(BLOCKS * pl.col("ran") < pl.col("end").max() - pl.col("begin").min()).sum().cast(pl.Int64),
+            runs=pl.when(BLOCKS * pl.col("ran").max() < pl.col("end").max() - pl.col("begin").min())
+            .then(pl.len())
+            .otherwise(0)
+            .cast(pl.Int64),
         )
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 from msgspec import Struct
@@ -407,7 +407,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     purged = None
     if target is not None and need.purged_base_bytes is not None:
         purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
-    raise_to, days, days_low, days_high = _buys(need) if need.growing else _NOTHING_BOUGHT
+    raise_to, days, days_low, days_high = _buys(need)
     action, limit = _decide(need, now, target, purged, raise_to, ask, scores)
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
@@ -416,6 +416,9 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
     then = risk.Risk() if after is None else after.risk
     first_guess = need.told_seconds < _FIRST_GUESS
+    # After a day there is a first limit; above the target, whether that is for want of history a week tells.
+    enough = _FIRST_GUESS if first_guess else _WEEK_SECONDS / 1.02 if limit and (now.week or 0.0) > ask.chance else 0.0
+    awaited = action is Action.WAIT and enough > need.told_seconds and not (need.growing or risk.by_forecast(need))
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
@@ -453,8 +456,9 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         provisional=first_guess or need.growing or then.basis == "kills",
         incidents_now_per_month=risk.expected(now.week, incident),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
-        wait_seconds=max(_FIRST_GUESS - (need.history_seconds or 0.0), 0.0)
-        if action is Action.WAIT and first_guess and not (need.growing or risk.by_forecast(need))
+        # A few runs count as less than their time: so do the next ones.
+        wait_seconds=(enough - need.told_seconds) * ((need.history_seconds or 1.0) / (need.told_seconds or 1.0))
+        if awaited
         else None,
     )
     return replace(said, reason=reason(_Case(need, said, ask.chance, ask.origin, week_limit)))
@@ -500,8 +504,8 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
         # Neither a short history nor a rise that has not lasted for days moves a limit that is far away.
-        short = need.told_seconds < _FIRST_GUESS or (need.growing and not need.climbing)
-        short = short and not risk.by_forecast(need)
+        short = need.told_seconds < _FIRST_GUESS or (_after_a_week(need, ask) or ABSURD_BYTES) <= in_force
+        short = (short or (need.growing and not need.climbing)) and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
         # Nobody rolls out a limit for a single MiB; a node has no more than it has.
@@ -621,15 +625,10 @@ def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     return f"{whose}, {hours(need.told_seconds / 3600)} of data"
 
 
-_Bought: TypeAlias = tuple[int | None, float | None, float | None, float | None]
-_NOTHING_BOUGHT: Final[_Bought] = (None, None, None, None)
-
-
-def _buys(need: history.Need) -> _Bought:
+def _buys(need: history.Need) -> tuple[int | None, float | None, float | None, float | None]:
     """Give a higher limit to try, and the days that it would hold out against the growth, with their interval."""
     now = need.limit_bytes or need.need_bytes
-    if now is None:
-        return _NOTHING_BOUGHT
-    to = math.ceil(now * _RAISED / MI) * MI
-    middle, soonest, latest = need.ahead.days_until(to - now)
-    return _NOTHING_BOUGHT if middle is None or middle > _NO_RATE_DAYS else (to, middle, soonest, latest)
+    to = math.ceil((now or 0) * _RAISED / MI) * MI
+    middle, soonest, latest = need.ahead.days_until(to - (now or 0))
+    known = need.growing and now and middle is not None and middle <= _NO_RATE_DAYS
+    return (to, middle, soonest, latest) if known else (None, None, None, None)

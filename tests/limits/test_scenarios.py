@@ -520,6 +520,15 @@ LITTLE: Final = {
         (1024, 1024),
         ("20 min of data", "first guess"),
     ),
+    "a day of rest far below its limit moves no limit": Scenario(
+        lambda: recorded(samples(steady(1, 280, step=60), step=60, limit_bytes=512 * MIB)),
+        "wait",
+        (512, 512),
+        ("rests on 24 h of data",),
+    ),
+    "a day of rest close to its limit is no week of it": Scenario(
+        lambda: recorded(samples(steady(1, 280, step=60), step=60, limit_bytes=320 * MIB)), "raise_limit", (340, 800)
+    ),
     "weekdays are no week, and their margin is wider": Scenario(
         on_sundays, ("lower_limit", "none"), (1.3 * 207, 1024), ("No whole week was seen",)
     ),

@@ -61,7 +61,8 @@ def _headline(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None) -> l
     if ours.limit_bytes == chosen.limit_bytes:
         side = "within" if chosen.chance <= scene.target else "above"
         return [f"{first}, {side} the {text.share(scene.target)} target."]
-    verb = "brings it to" if ours.limit_bytes > chosen.limit_bytes else "would do:"
+    kept = "would do:" if ours.chance <= scene.target else "leaves"
+    verb = "brings it to" if ours.limit_bytes > chosen.limit_bytes else kept
     second = f"{text.configured(ours.limit_bytes)} {verb} {text.chance(ours.chance)}."
     return [f"{first}. ", el("span", second, class_="rm-ours")]
 
