@@ -450,6 +450,10 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         if strangers:
             left_out["events of containers that are not in the frame"] = strangers
     samples, left_out[ANEW] = one_stretch(table.select("container_id", "time", *signals))
+    if containers.height == 1 and (name := _in_turn(samples, signals)):
+        turn = f"In the column {quote(name)} two series seem to take turns"
+        warn(f"{turn}: every second value is of another level. Hint: name their containers in a column pod.")
+        notes.append(f"in the column {name!r} two series seem to take turns")
     report = Report(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
@@ -578,6 +582,24 @@ def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, p
     containers = heads.unique(maintain_order=True).with_row_index("container_id")
     ids = beside(heads, containers, identity)["container_id"]
     return table.with_columns(container_id=ids.gather(run)), containers
+
+
+#: Two series take turns where nearly every step goes back, far, to near where the one before it began.
+_TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
+
+
+def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
+    """Find an amount of one container of which every second value is of another."""
+    rows = samples.sort("time")
+    for name in (name for name in signals if name in BYTE_SIGNALS):
+        values = rows[name].drop_nulls().cast(pl.Float64).to_numpy()
+        steps, twos = np.diff(values), np.abs(values[2:] - values[:-2])
+        if len(twos) >= 2 * _ENOUGH:
+            step = np.median(np.abs(steps))
+            turns = np.mean(steps[1:] * steps[:-1] < 0) >= _TURNS
+            if turns and np.median(twos) < _NEAR * step and step > _FAR * np.median(values):
+                return name
+    return ""
 
 
 def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

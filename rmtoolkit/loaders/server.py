@@ -321,6 +321,7 @@ class _Request(NamedTuple):
     parameters: Mapping[str, str]
     data: bytes | None
     headers: Mapping[str, str]
+    most_bytes: int
 
 
 class _Answer(NamedTuple):
@@ -462,10 +463,13 @@ class Client:
         headers: Mapping[str, str] | None = None,
         pieces: bool = False,
         types: Sequence[str] = (),
+        most_bytes: int | None = None,
     ) -> _Read:
         """Make a request (with `data` a POST of these bytes), again where that may help, and read its answer."""
         parameters = {**self._parameters, **parameters} if data is None else parameters
-        request = _Request(self.address.signed(f"{self.address.url}{path}"), parameters, data, headers or {})
+        request = _Request(
+            self.address.signed(f"{self.address.url}{path}"), parameters, data, headers or {}, most_bytes or MOST_BYTES
+        )
         hints = {
             "connect": "Is it running, and the address right? In a cluster: " + self._near,
             "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
@@ -559,7 +563,7 @@ class Client:
         begun = time.monotonic()
         try:
             with self._begun(over, method, request) as response:
-                return _Answer(response.status_code, response.headers, self._body(response))
+                return _Answer(response.status_code, response.headers, self._body(response, request.most_bytes))
         except (requests.RequestException, HTTPError, OSError) as error:
             failed = failure_of(error, self.patience.timeout_seconds)
         finally:
@@ -623,7 +627,7 @@ class Client:
             stream=True,
         )
 
-    def _body(self, response: Response) -> bytes:
+    def _body(self, response: Response, most_bytes: int) -> bytes:
         """Read piece by piece: bounded in size and in time, whatever the server does."""
         deadline = time.monotonic() + self._longest
         body = io.BytesIO()
@@ -631,8 +635,8 @@ class Client:
         while piece:
             piece = response.raw.read1(_PIECE_BYTES, decode_content=True)
             body.write(piece)
-            if body.tell() > MOST_BYTES:
-                self._fail(f"its answer has more than {MOST_BYTES:,} bytes", kind=TooMuchError)
+            if body.tell() > most_bytes:
+                self._fail(f"its answer has more than {most_bytes:,} bytes", kind=TooMuchError)
             # After the last piece as well: what was broken off may look like an end.
             self._go_on(deadline)
         # This takes what was written as it is, without a copy.

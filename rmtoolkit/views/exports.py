@@ -24,7 +24,9 @@ FORMATS: Final = (".parquet", ".csv", ".json")
 MARKDOWN: Final = ".md"
 
 #: A spreadsheet runs a cell that begins with one of these as a formula.
-_FORMULA: Final = r"^(\s*[=+\-@＝＋－＠]|[\t\r\n])"
+#: A terminal obeys some of these, and shows none.
+_UNSEEN: Final = r"[\p{Cc}\p{Cf}&&[^\t\n]]"
+_FORMULA: Final = r"^(\s*[=+\-@＝＋－＠]|[\t\n])"
 #: Where others separate cells by something else than a comma, one begins behind it; quotes hide nothing there.
 _INNER: Final = r"([;\t\n\r|]\s*[\"']*\s*)([=+\-@＝＋－＠])"
 
@@ -108,7 +110,7 @@ def for_spreadsheets(frame: pl.DataFrame) -> pl.DataFrame:
         elif dtype.is_nested():
             continue
         if dtype == pl.String:
-            column = column.str.replace_all(_INNER, "${1}'${2}")
+            column = column.str.replace_all(_UNSEEN, "·").str.replace_all(_INNER, "${1}'${2}")
             column = pl.when(column.str.contains(_FORMULA)).then("'" + column).otherwise(column).alias(name)
         kept.append(column)
     return frame.select(kept)

@@ -707,6 +707,17 @@ def test_a_column_that_only_marks_rows_tells_nothing_apart(tmp_path: Path) -> No
     assert rm.read(tmp_path / "a.csv").containers.height == 1
 
 
+def test_two_series_that_take_turns_are_told(tmp_path: Path) -> None:
+    """A table without names whose every second value is another container's; one that swings at random is silent."""
+    rows = [f"{T0 + STEP * at + late},{values[at]}" for at in range(N) for values, late in ((FLAT, 0), (LEAK, 7))]
+    (tmp_path / "a.csv").write_text("\n".join(["time,rss_bytes", *rows]))
+    with pytest.warns(RmtoolkitWarning, match="'rss_bytes' two series seem to take turns"):
+        assert "take turns" in str(rm.read(tmp_path / "a.csv").report.warnings)
+    rows = [f"{T0 + STEP * at},{(100 + at * 37 % 60) * MIB}" for at in range(N)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,rss_bytes", *rows]))
+    assert not rm.read(tmp_path / "a.csv").report.warnings
+
+
 class Scene(NamedTuple):
     """What some program leaves in a file or a folder, and the truth: containers with their samples, or an error."""
 

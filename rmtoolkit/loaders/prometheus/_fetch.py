@@ -21,7 +21,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import NO_SAMPLES, TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
-from rmtoolkit.loaders.server import Client, DamagedError, Patience, ServerError, TooMuchError
+from rmtoolkit.loaders.server import MOST_BYTES, Client, DamagedError, Patience, ServerError, TooMuchError
 
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _SPECIAL: Final = re.compile(r"[\\\"\x00-\x1f\x7f]")
@@ -76,6 +76,8 @@ def one_of(label: str, values: Iterable[str]) -> Matcher:
 
 #: Samples in one answer: some 35 MB of JSON.
 BUDGET: Final = 1_200_000
+#: What an answer may have that counts, and that of so many samples.
+_TOLD_BYTES, _DATA_BYTES, _SAMPLE_BYTES = 16 << 20, 64 << 20, 128
 #: So small an answer is not worth another request.
 _SMALL: Final = 250_000
 #: Samples that the server reads for one answer; Prometheus stops at 50 million.
@@ -120,6 +122,10 @@ class Part(NamedTuple):
         return " or ".join(
             f'label_replace({part}, "rmtoolkit_leg", "{number}", "", "")' for number, part in enumerate(parts)
         )
+
+    @property
+    def most_bytes(self) -> int:
+        return min(_DATA_BYTES + _SAMPLE_BYTES * self.samples, MOST_BYTES)
 
     def times(self) -> dict[str, str]:
         first = self.time.after + self.step_seconds
@@ -184,20 +190,22 @@ def _by_names(part: Part) -> Sequence[Part]:
 
 
 #: How raw samples are fetched. Raises `TooMuchError` to be asked for less, `ServerError` when nothing helps.
-RawFetch: TypeAlias = Callable[[Client, Selector, Stretch], Decoded]
+RawFetch: TypeAlias = Callable[[Client, Selector, Stretch, int], Decoded]
 
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
 
 
-def raw_by_json(client: Client, selector: Selector, time: Stretch) -> Decoded:
+def raw_by_json(client: Client, selector: Selector, time: Stretch, most_bytes: int = MOST_BYTES) -> Decoded:
     """Fetch raw samples with a range selector in an instant query: the one way that every server has."""
     query = f"{selector.promql()}[{time.seconds}s]"
     # Up to version 2 a range holds both its ends, since version 3 only the later one.
-    return time.only(ask(client, "/api/v1/query", {"query": query, "time": str(time.until)}))
+    return time.only(ask(client, "/api/v1/query", {"query": query, "time": str(time.until)}, most_bytes))
 
 
-def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: bool = False) -> Decoded:
+def ask(
+    client: Client, path: str, parameters: Mapping[str, str], most_bytes: int = _TOLD_BYTES, *, keep_own: bool = False
+) -> Decoded:
     """Ask for series and decode the answer, again if it was cut off on its way."""
 
     def read(body: bytes) -> Decoded:
@@ -210,7 +218,7 @@ def ask(client: Client, path: str, parameters: Mapping[str, str], *, keep_own: b
             raise DamagedError(_NOT_WHOLE)
         return decoder.finish()
 
-    decoded = client.ask(path, parameters, read)
+    decoded = client.ask(path, parameters, read, most_bytes=most_bytes)
     mask = client.secrets.mask
     return replace(
         decoded,
@@ -366,9 +374,9 @@ class Fetcher:
 
     def _sent(self, part: Part) -> Decoded:
         if part.step_seconds == 0:
-            return self._raw(self._client, part.asks[0].selector, part.time)
+            return self._raw(self._client, part.asks[0].selector, part.time, part.most_bytes)
         asked = {"query": part.promql(), **part.times()}
-        return part.time.only(ask(self._client, "/api/v1/query_range", asked))
+        return part.time.only(ask(self._client, "/api/v1/query_range", asked, part.most_bytes))
 
 
 #: Until an endpoint has answered once, silence of this length means that it is not there.
@@ -424,20 +432,20 @@ class BulkFetch:
             why, self._trouble = ("", self._trouble) if self._ways else (self._trouble, "")
         return f"remote read was asked for, and JSON was read instead: {why.rstrip('.')}" if why else ""
 
-    def __call__(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
+    def __call__(self, client: Client, selector: Selector, time: Stretch, most_bytes: int = MOST_BYTES) -> Decoded:
         if not self._known.is_set() and not self._first.acquire(blocking=False):
             self._known.wait()
         try:
-            return self._tried(client, selector, time)
+            return self._tried(client, selector, time, most_bytes)
         finally:
             self._known.set()
 
-    def _tried(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
+    def _tried(self, client: Client, selector: Selector, time: Stretch, most_bytes: int) -> Decoded:
         for way in self._ways:
             fetch = self._by_remote_read if way == "read" else raw_by_export
             known = self._known.is_set()
             try:
-                found = fetch(client if known else _hasty(client), selector, time)
+                found = fetch(client if known else _hasty(client), selector, time, most_bytes)
             except _NotThereError as error:
                 why = str(error)
             except ServerError as error:
@@ -452,9 +460,9 @@ class BulkFetch:
                 self._ways = tuple(other for other in self._ways if other != way)
                 if way == "read":
                     self._trouble = self._trouble or why
-        return raw_by_json(client, selector, time)
+        return raw_by_json(client, selector, time, most_bytes)
 
-    def _by_remote_read(self, client: Client, selector: Selector, time: Stretch) -> Decoded:
+    def _by_remote_read(self, client: Client, selector: Selector, time: Stretch, most_bytes: int) -> Decoded:
         body = request_body(selector.conditions(), time.after * 1000 + 1, time.until * 1000)
 
         def read(content: bytes) -> Decoded:
@@ -471,7 +479,8 @@ class BulkFetch:
             found.left_out.pop(NO_SAMPLES, None)
             return found
 
-        decoded = client.ask("/api/v1/read", {}, read, data=body, headers=HEADERS, pieces=True, types=(CONTENT_TYPE,))
+        asked: dict[str, Any] = {"data": body, "headers": HEADERS, "pieces": True, "types": (CONTENT_TYPE,)}
+        decoded = client.ask("/api/v1/read", {}, read, most_bytes=most_bytes, **asked)
         external = self._added(client, selector, time, decoded.labels)
         if not external:
             return decoded
@@ -510,7 +519,7 @@ def _labels(body: bytes) -> list[str]:
         raise DamagedError(said) from error
 
 
-def raw_by_export(client: Client, selector: Selector, time: Stretch) -> Decoded:
+def raw_by_export(client: Client, selector: Selector, time: Stretch, most_bytes: int = MOST_BYTES) -> Decoded:
     """Fetch raw samples from VictoriaMetrics, which streams them as JSON lines."""
     asked = {"match[]": selector.promql(), "start": f"{time.after}.001", "end": str(time.until)}
 
@@ -522,4 +531,4 @@ def raw_by_export(client: Client, selector: Selector, time: Stretch) -> Decoded:
             raise DamagedError(_NOT_WHOLE)
         return decoder.finish()
 
-    return client.ask("/api/v1/export", asked, read, pieces=True)
+    return client.ask("/api/v1/export", asked, read, pieces=True, most_bytes=most_bytes)
