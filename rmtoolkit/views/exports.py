@@ -25,7 +25,7 @@ MARKDOWN: Final = ".md"
 
 #: A spreadsheet runs a cell that begins with one of these as a formula.
 #: A terminal obeys some of these, and shows none.
-_UNSEEN: Final = r"[\p{Cc}\p{Cf}&&[^\t\n]]"
+_UNSEEN: Final = r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}&&[^\t\n]]"
 _FORMULA: Final = r"^(\s*[=+\-@＝＋－＠]|[\t\n])"
 #: Where others separate cells by something else than a comma, one begins behind it; quotes hide nothing there.
 _INNER: Final = r"([;\t\n\r|]\s*[\"']*\s*)([=+\-@＝＋－＠])"

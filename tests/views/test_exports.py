@@ -34,9 +34,9 @@ def test_csv_runs_nothing_in_a_spreadsheet(tmp_path: Path) -> None:
 
 def test_a_table_printed_in_a_terminal_obeys_no_name() -> None:
     """Codes of a terminal, letters without a width and turns of direction are dots; a new line stays one."""
-    texts = ["\x1b[31mred", "a\rb", "\x9b1m", "\u202egnp", "a\u200bb", "a\nb"]
+    texts = ["\x1b[31mred", "a\rb", "\x9b1m", "\u202egnp", "a\u200bb", "a\u2028b", "a\nb"]
     safe = exports.for_spreadsheets(pl.DataFrame({"a": texts, "b": [[text] for text in texts]}))
-    assert safe["a"].to_list() == ["·[31mred", "a·b", "·1m", "·gnp", "a·b", "a\nb"] == safe["b"].to_list()
+    assert safe["a"].to_list() == ["·[31mred", "a·b", "·1m", "·gnp", "a·b", "a·b", "a\nb"] == safe["b"].to_list()
 
 
 @given(st.lists(st.text(), min_size=1))
