@@ -448,6 +448,16 @@ def test_a_loop_that_is_cut_is_told(tmp_path: Path) -> None:
     assert recording.samples["working_set_bytes"].to_list() == LEAK[:-1]
 
 
+def test_a_loop_may_put_the_time_in_front(tmp_path: Path) -> None:
+    """As `ts` does; and what fails between is no document."""
+    lines = [f"{at} {json.dumps(one)}\n" for at, one in zip(ISO, CASES["kubelet, in a loop"].document, strict=True)]
+    lines[9] = 'Error from server (NotFound): nodes "n1" not found\n'
+    (tmp_path / "a.log").write_text("".join(lines))
+    recording = rm.read(tmp_path)
+    assert recording.samples["working_set_bytes"].to_list() == [*LEAK[:9], *LEAK[10:]]
+    assert recording.report.left_out == {"lines that are no sample": 1}
+
+
 def test_a_restart_that_the_kubelet_tells_is_one(tmp_path: Path) -> None:
     """When a container began stands beside its memory."""
     first, second = summary(ISO[5], 7), summary(ISO[20], 9)

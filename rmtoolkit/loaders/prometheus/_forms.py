@@ -223,6 +223,8 @@ _OTHER_JSON: Final = re.compile(
     r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints|podRef|workingSetBytes|resourceMetrics'
     r'|metricKind|CounterName)"\s*+:|"name"\s*+:\s*+"CounterName"'
 )
+#: A document begins a line, or stands behind its time.
+_BEGINS: Final = re.compile(r"(?m)^[^\n{\[]{0,60}+[{\[]")
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
 CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
@@ -256,8 +258,7 @@ class _Series(NamedTuple):
 
 def is_other_json(text: str) -> bool:
     """Tell by its beginning whether a text is such JSON, perhaps of a loop that prints the time as well."""
-    begins = text.lstrip()[:1] in ("{", "[") or "\n{" in text or "\n[" in text
-    return begins and _OTHER_JSON.search(text) is not None
+    return _OTHER_JSON.search(text) is not None and _BEGINS.search(text) is not None
 
 
 def _read_json(text: str, asked: Asked) -> Found | None:
