@@ -450,7 +450,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         if strangers:
             left_out["events of containers that are not in the frame"] = strangers
     samples, left_out[ANEW] = one_stretch(table.select("container_id", "time", *signals))
-    if containers.height == 1 and (name := _in_turn(samples, signals)):
+    if not identity and (name := _in_turn(samples, signals)):
         turn = f"In the column {quote(name)} two series seem to take turns"
         warn(f"{turn}: every second value is of another level. Hint: name their containers in a column pod.")
         notes.append(f"in the column {name!r} two series seem to take turns")
@@ -589,7 +589,7 @@ _TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
 
 
 def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
-    """Find an amount of one container of which every second value is of another."""
+    """Find an amount of which every second value is of another container."""
     rows = samples.sort("time")
     for name in (name for name in signals if name in BYTE_SIGNALS):
         values = rows[name].drop_nulls().cast(pl.Float64).to_numpy()
