@@ -138,7 +138,7 @@ def _lay_flat(opinion: Opinion, row: Reading) -> None:
         _rest(opinion, th.FORCED_REST)
 
 
-def _rest(opinion: Opinion, share: float) -> None:
+def _rest(opinion: Opinion | Pool, share: float) -> None:
     """Count that share of all else as rest, in place."""
     growing, unresolved = (1 - share) * opinion.growing, (1 - share) * opinion.unresolved
     opinion.growing, opinion.bounded, opinion.unresolved = growing, 1 - growing - unresolved, unresolved
@@ -365,7 +365,15 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     if _files_explain(opinion):
         _name_outside(opinion, Layer.SHMEM)
         return
-    if opinion.bounded < th.LIKELY or grows < th.LIKELY:
+    if opinion.bounded < th.LIKELY:
+        return
+    if grows < th.LIKELY:
+        # Under a cycle that is larger the whole may look bounded.
+        for layer, signal in ((Layer.SHMEM, Signal.SHMEM), (Layer.KERNEL, Signal.KERNEL)):
+            row = opinion.readings.get(signal)
+            large = layer in layers and layers[layer].growth >= th.MATERIAL_SHARE * footprint
+            if large and row is not None and row.growing > th.LIKELY:
+                _name_outside(opinion, layer)
         return
     for layer, signal in ((Layer.SHMEM, Signal.SHMEM), (Layer.KERNEL, Signal.KERNEL)):
         row = opinion.readings.get(signal)
@@ -755,6 +763,9 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     elif at_once or (killed and brief) or errors:
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
         _hold(pool, th.ONE_RISE_EARLY)
+    elif len(lives) > 1 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES:
+        # None of them outlived its start by much.
+        pool.surest = th.ONE_RISE
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
     if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
@@ -792,16 +803,42 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     at_once = max(begun) - min(begun) < shortest
     beyond = any(_goes_beyond(one, lives, shortest) for one in lives if one.growing > th.LIKELY)
     one_rise = at_once or not (any(map(_was_killed, pools)) or beyond)
-    # Only one that rests beside them, and did not rise so far, shows that the others do not fill up alike.
-    rests = any(one.bounded > th.LIKELY and one.reading.mean_rise <= row.mean_rise / 2 for one in lives if one.reading)
-    if len(lives) == 1 or (one_rise and not rests):
+    # Only one that rests beside them, and did not rise itself, shows that the others do not fill up alike.
+    rests = any(
+        one.bounded > th.LIKELY and one.reading.mean_rise <= min(row.mean_rise / 2, th.MATERIAL_SHARE * row.settled)
+        for one in lives
+        if one.reading
+    )
+    if len(lives) == 1 or (one_rise and not rests) or (growing == 1 and row.teeth >= th.TEETH):
         answer = _hold_one_rise(answer)
     bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
     if bounds and row.end_level <= (1 + th.MATERIAL_SHARE) * max(bounds):
         # It comes up to where a life before it rested: that is a bound, until it is passed.
         answer = replace(answer)
         _hold(answer, th.ONE_RISE_EARLY)
+    doubtful = [one for one in lives if one.bounded < th.LIKELY]
+    if doubtful and all(_warms_up(one, lives, shortest) for one in doubtful):
+        answer = replace(answer)
+        _rest(answer, th.FORCED_REST)
     return answer, growing, judged
+
+
+def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
+    """Whether a life rises, from below, to where most lives of its version before it rested, no slower than they."""
+    row = one.reading
+    if row is None:
+        return False
+    low = row.end_level - (row.end_level - row.begun) / 4
+    before = [
+        other.bounded > th.CLEAN_FROM
+        and row.end_level <= (1 + th.MATERIAL_SHARE) * read.end_level
+        and (one.life.seconds <= (1 - read.rest) * other.life.seconds or row.half_way > th.WARMED)
+        for other in lives
+        if (read := other.reading) is not None and read.begun < low and other.signal == one.signal
+        if other.life.version == one.life.version
+        if (one.life.start - other.life.start).total_seconds() >= apart
+    ]
+    return sum(before) > len(before) / 2
 
 
 def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:

@@ -244,7 +244,7 @@ def _leak_headline(situation: Situation, subject: str) -> str:
     if row.limit_outlook == Outlook.REACHES and row.hours_to_limit is not None:
         limit, whole = configured(row.limit_bytes), row.ahead.per_day_bytes if row.ahead is not None else None
         if whole is not None and whole > th.PACE * (row.growth_bytes_per_day or 0.0):
-            begin += f", {rate(whole)} with what grows beside it,"
+            begin += f" ({rate(whole)} with what grows beside it)"
         if row.hours_to_limit > th.FAR_HOURS:
             return f"{begin}; its {limit} limit is more than 90 days away."
         if situation.capped:

@@ -353,6 +353,39 @@ def test_pods_that_join_for_the_day_rise_to_where_others_rested() -> None:
     assert judged(together(pods))["verdict"] == "leak"
 
 
+@pytest.mark.parametrize(("end", "verdict"), [(0.6, "not_leak"), (1.3, "leak")], ids=["as they did", "beyond"])
+def test_a_pod_that_warms_up_as_those_before_it_did_is_clean(end: float, verdict: str) -> None:
+    """Nodes are drained one after the other: each new pod rises for hours, to where those before it came to rest."""
+    pods = []
+    for number in range(4):
+        t = hours(20 if number < 3 else 4, 120)
+        warm = 100 + 60 * (1 - np.exp(-t / 3)) if number < 3 else 100 + 60 * end * t / 4
+        noise = ar1(np.random.default_rng(number), len(t), 0.3, 0.6)
+        pods.append(
+            record(t + 20 * number, {"rss_bytes": (warm + noise) * MI}, pod=f"api-{'abcd'[number]}", version="1")
+        )
+    row = judged(together(pods))
+    assert row["verdict"] == verdict, row["explanation"]
+
+
+def test_teeth_of_one_pod_are_one_rise() -> None:
+    """Floors that come in order on one of three pods, by luck or by a leak, are no surer than one rise."""
+    t = hours(192, 600)[:1152]
+    floors = [
+        np.repeat(order, 144) for order in (np.arange(8) * 3.0, [2, 5, 1, 4, 3, 0, 5, 1], [3, 1, 4, 2, 0, 5, 2, 4])
+    ]
+    falls = 60 * (t % 24) / 24
+    pods = [
+        record(
+            t,
+            {"rss_bytes": (100 + floor + falls + ar1(np.random.default_rng(at), len(t), 0.2, 0.5)) * MI},
+            pod=f"api-{at}",
+        )
+        for at, floor in enumerate(floors)
+    ]
+    assert judged(together(pods))["leak_probability"] <= 0.8
+
+
 @pytest.mark.parametrize("minutes", [60, 720, 1320])
 def test_a_canary_clears_no_pods_that_still_leak(minutes: int) -> None:
     """New pods beside old ones that still run and leak, however long: the workload leaks."""

@@ -33,6 +33,16 @@ def judged(signals: dict[str, Array], limit: int = GI, **more: Any) -> dict[str,
     return row | {"by": {item["statistic"]: item for item in row["evidence"]}}
 
 
+def test_files_in_memory_grow_under_a_larger_cycle() -> None:
+    """What grows by 20 Mi under a cycle of 60 is no part of the cycle: files in memory cannot be taken back."""
+    cycle, files = (150 - 30 * np.cos(np.pi * T / 6)) * MI, (20 + 20 * T / 24) * MI
+    row = judged(
+        {"anon_bytes": noisy(cycle, 1), "shmem_bytes": noisy(files, 2), "working_set_bytes": noisy(cycle + files, 3)}
+    )
+    assert (row["verdict"], row["pattern"]) == ("inconclusive", "unexplained_growth"), row["explanation"]
+    assert "files in memory" in row["explanation"]
+
+
 # Held down
 
 
