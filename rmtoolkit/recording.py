@@ -604,17 +604,22 @@ LARGE_ROWS: Final = 4_000_000
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
 
 
+def _framed(rows: pl.DataFrame | Sequence[Any], schema: pl.Schema) -> pl.DataFrame:
+    return rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, schema, orient="row")
+
+
 def normalise(
-    containers: pl.DataFrame,
-    samples: pl.DataFrame,
-    events: pl.DataFrame | None = None,
+    containers: pl.DataFrame | Sequence[Mapping[str, Any]],
+    samples: pl.DataFrame | Sequence[Mapping[str, Any]],
+    events: pl.DataFrame | Sequence[tuple[Any, ...]] = (),
     report: Report | None = None,
     *,
     workload_pattern: str | None = None,
 ) -> Recording:
-    """Make a recording of what a loader found: the one door into the schemas."""
+    """Make a recording of what a loader found, as frames or row by row: the one door into the schemas."""
     report = report or Report()
-    frame, mapping = _tables.key_containers(containers, workload_pattern)
+    samples, events = _framed(samples, SAMPLES), _framed(events, EVENTS)
+    frame, mapping = _tables.key_containers(_framed(containers, CONTAINERS), workload_pattern)
     mapping = mapping.with_columns(pl.col("old_id").cast(pl.UInt32), pl.col("container_id").cast(pl.UInt32))
 
     unchanged = mapping["old_id"].equals(mapping["container_id"])
@@ -636,7 +641,7 @@ def normalise(
         left_out["values given twice for one instant"] = copies
     if contradictions:
         left_out[CONTRADICTING] = contradictions
-    found = _tables.tidy_events(rekey(events)) if events is not None and events.height else empty(EVENTS)
+    found = _tables.tidy_events(rekey(events)) if events.height else empty(EVENTS)
     rows, impossible = _tables.drop_impossible(rows, frame, found, report.nodes)
     if impossible:
         left_out[IMPOSSIBLE] = impossible

@@ -9,14 +9,12 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import polars as pl
-
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import counted, mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
+from rmtoolkit.schema import Report
 from rmtoolkit.text import memory
 
 if TYPE_CHECKING:
@@ -409,12 +407,8 @@ def _recording(
         partial=partial,
         time_axis=axis,
     )
-    return normalise(
-        pl.DataFrame([about], schema=CONTAINERS),
-        pl.DataFrame(samples, schema=SAMPLES),
-        _starts([(time, one.age_ms) for time, one in zip(times, timed, strict=True) if one.age_ms is not None]),
-        noted(report, [path], text.notes),
-    )
+    starts = _starts([(time, one.age_ms) for time, one in zip(times, timed, strict=True) if one.age_ms is not None])
+    return normalise([about], samples, starts, noted(report, [path], text.notes))
 
 
 def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
@@ -437,12 +431,12 @@ def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
     )
 
 
-def _starts(known: list[tuple[int, int]]) -> pl.DataFrame:
+def _starts(known: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
     """Tell when each process began: a document says how old it is."""
     known.sort()
     begun = [told for before, told in zip([None, *known], known, strict=False) if before is None or told[1] < before[1]]
     detail = "by the age of the process that jemalloc tells"
-    return pl.DataFrame([(0, time - age, "start", None, detail) for time, age in begun], schema=EVENTS, orient="row")
+    return [(0, time - age, "start", None, detail) for time, age in begun]
 
 
 #: What stands beside the amounts of each signal.

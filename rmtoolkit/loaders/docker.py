@@ -24,7 +24,7 @@ from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, ANEW, CONTAINERS, EVENTS, SAMPLES, Report
+from rmtoolkit.schema import ABSURD_BYTES, ANEW, SAMPLES, Report
 from rmtoolkit.text import GI, MI, count
 
 _SHORT_ID: Final = 12
@@ -742,12 +742,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         left_out=+found.left_out,
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
-    recording = normalise(
-        pl.DataFrame(containers, schema=CONTAINERS),
-        kept,
-        pl.DataFrame(events, schema=EVENTS, orient="row"),
-        _files.noted(report, paths, found.notes),
-    )
+    recording = normalise(containers, kept, events, _files.noted(report, paths, found.notes))
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {_files.counted(other, _NO_ROWS)}")
     return recording

@@ -681,13 +681,9 @@ def joined(recording: Recording, objects: Objects) -> Recording:
     happened = [(row.container_id, *event) for row in rows for event in row.events]
     happened += _releases(rows, spans, recording)
     events = pl.DataFrame(happened, schema=EVENTS, orient="row")
-    containers = pl.DataFrame([{**row.about, "container_id": row.container_id} for row in rows], schema=CONTAINERS)
-    return normalise(
-        containers,
-        samples,
-        pl.concat([old_events.filter(pl.col("container_id").is_in(list(told))).select(*EVENTS), events]),
-        _report(recording, objects, rows),
-    )
+    before = old_events.filter(pl.col("container_id").is_in(list(told))).select(*EVENTS)
+    containers = [{**row.about, "container_id": row.container_id} for row in rows]
+    return normalise(containers, samples, pl.concat([before, events]), _report(recording, objects, rows))
 
 
 def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:

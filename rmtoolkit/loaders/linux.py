@@ -371,12 +371,7 @@ def read_procfs(
         left_out=+found.left_out,
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
-    recording = normalise(
-        pl.DataFrame(containers, schema=CONTAINERS),
-        pl.DataFrame(samples, schema=SAMPLES),
-        pl.DataFrame(events, schema=EVENTS, orient="row"),
-        noted(report, paths, found.notes),
-    )
+    recording = normalise(containers, samples, events, noted(report, paths, found.notes))
     if other := found.left_out[_OTHER]:
         warn(f"{paths[0].name!r}: left out {counted(other, _OTHER)}.")
     return recording
@@ -592,8 +587,7 @@ def read_kernel(
     if left_out:
         warn(f"{quote_path(path)}: left out {', '.join(counted(lost, why) for why, lost in left_out.items())}.")
     report = Report((str(path),), found=("OOM kills of the kernel",), left_out=left_out, time_axis=axis)
-    told = pl.DataFrame(events, schema=EVENTS, orient="row")
-    return normalise(rows, rows, told, noted(report, [path], notes))
+    return normalise(rows, rows, events, noted(report, [path], notes))
 
 
 def _kills(text: str) -> Iterator[_Kill]:

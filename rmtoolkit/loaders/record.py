@@ -23,7 +23,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.lake import Lake
 from rmtoolkit.loaders import linux
 from rmtoolkit.recording import ENDINGS, Recording, normalise
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, Report
+from rmtoolkit.schema import SAMPLES, Report
 
 ROOT: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc")
@@ -567,7 +567,7 @@ class Recorder:
         if len(self._rows) >= _CHUNK_ROWS or not self._chunks:
             self._chunks.append(pl.DataFrame(self._rows, schema=SAMPLES))
             self._rows = []
-        samples = pl.concat([*self._chunks, pl.DataFrame(self._rows, schema=SAMPLES)])
+        samples = pl.concat([*self._chunks, pl.DataFrame(self._rows, schema=SAMPLES)]).with_columns(container_id=0)
         place = self._target.place
         container = {
             "container_id": 0,
@@ -590,9 +590,4 @@ class Recorder:
             warnings=tuple(self._reader.notes),
             time_axis="as recorded, UTC",
         )
-        return normalise(
-            pl.DataFrame([container], schema=CONTAINERS),
-            samples.with_columns(container_id=pl.lit(0, dtype=pl.UInt32)),
-            pl.DataFrame([(0, *event) for event in self._events], schema=EVENTS, orient="row"),
-            report,
-        )
+        return normalise([container], samples, [(0, *event) for event in self._events], report)

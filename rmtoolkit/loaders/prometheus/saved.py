@@ -20,7 +20,7 @@ from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, EVENTS, HELD_SIGNALS, SIGNALS, Report
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, HELD_SIGNALS, SIGNALS, Report
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -264,7 +264,7 @@ def _container_rows(
     return about.with_columns(columns.get_columns(), source=pl.lit("prometheus"))
 
 
-def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> pl.DataFrame:
+def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     ran: list[Image] = []
     for entity, *workload in kept.select("entity", "cluster", "namespace", "workload_guess", "container").iter_rows():
@@ -274,8 +274,7 @@ def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> p
             begun = seen[entity].first if number == 0 else None
             ran.append(Image(entity, tuple(workload), version, first if begun is None else begun, last))
     released = releases(ran, LOOKBACK_MILLISECONDS)
-    rows += [(container, time, "release", None, version) for container, time, version in released]
-    return pl.DataFrame(rows, schema=EVENTS, orient="row")
+    return [*rows, *((container, time, "release", None, version) for container, time, version in released)]
 
 
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
