@@ -76,10 +76,15 @@ def _noted(name: str, function: Callable[..., Any], tell: Callable[[Any], list[A
     return call
 
 
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+_NOW: Final = dt.timedelta(hours=1)
+
+
 def _is_of_now(told: str) -> bool:
-    """Tell whether a reading depends on when its file was written: that is never the same."""
-    days = (dt.datetime.now(dt.UTC).date() - dt.timedelta(days=back) for back in range(2))
-    return "last written" in told or any(day.isoformat() in told for day in days)
+    """Tell whether a reading depends on when its file was written: that is never the same, and was just now."""
+    now = dt.datetime.now(dt.UTC)
+    instants = (dt.datetime.fromisoformat(f"{one}:00+00:00") for one in _INSTANT.findall(told))
+    return "last written" in told or any(abs(now - instant) < _NOW for instant in instants)
 
 
 def _portable(found: list[Any], folders: list[str]) -> list[Any]:
