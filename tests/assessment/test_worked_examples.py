@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rmtoolkit.analysis.records import Advice
@@ -30,7 +32,7 @@ def test_the_same_frames_are_made_of_what_is_drawn_by_lot() -> None:
 @pytest.mark.parametrize("action", [one for one in Action if one not in (Action.FIX_EXPORTER, Action.REDUCE_STARTUP)])
 def test_the_one_action_is_no_advice_of_another_limit(action: Action) -> None:
     """Nor one about an exporter, or the chance alone; what names none of them may be it."""
-    said = (
+    said: tuple[dict[str, Any], ...] = (
         {},
         {"setting": "resources.limits.memory: 1Gi"},
         {"because": "rejected_rss"},

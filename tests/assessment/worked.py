@@ -16,6 +16,7 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit.assessment import WORKLOADS, _incomplete, _rows, _totals
+from rmtoolkit.limits.backtest import FORETOLD
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Action, Alarm, Report
 from tests import fleet
 from tests.analysis.curves import BEGIN
@@ -189,22 +190,50 @@ def happened_by_lot() -> dict[str, list[Any]]:
     minutes, rows, events = 300, [], []
     for number in range(14):
         lot = Random(number)  # noqa: S311
-        work, again = 0, {lot.randrange(20, minutes) for _ in range(3)}
+        pod, work, again = f"api{number // 2}-{number % 2}", 0, {lot.randrange(20, minutes) for _ in range(3)}
         for minute in range(minutes):
             work = 0 if minute in again else work + 10
-            rows.append({"time": BEGIN + dt.timedelta(minutes=minute), "pod": f"api-{number}", "work_total": work})
+            rows.append({"time": BEGIN + dt.timedelta(minutes=minute), "pod": pod, "work_total": work})
         near = [minute + lot.choice((-11, -10, -9, 0, 9, 10, 11)) for minute in again]
         for minute in (*near, *(lot.randrange(minutes) for _ in range(8))):
             kind = lot.choice((*_totals._CUTS, "limit", "limit", "limit", "request"))
             value = lot.choice((None, 100 << 20, 200 << 20, 300 << 20)) if kind in {"limit", "request"} else None
             time = BEGIN + dt.timedelta(minutes=minute, seconds=lot.choice((0, 0, 30)))
-            events.append({"time": time, "pod": f"api-{number}", "kind": kind, "value_bytes": value})
+            events.append(
+                {"time": time, "pod": pod, "kind": kind, "value_bytes": value, "detail": f"{minute} → {minute + 1}"}
+            )
     samples = pl.DataFrame(rows).with_columns(rss_bytes=pl.lit(50 << 20), limit_bytes=pl.lit(400 << 20))
     recording = rm.Recording.from_frame(samples, events=pl.DataFrame(events))
     settings = _totals.settings_of(recording)
     happened = _totals.events_of(recording, rm.lives(recording), settings)
-    frames = {"events": happened.drop("detail"), "settings": settings}
+    ends = [BEGIN + dt.timedelta(hours=hours) for hours in (5, 170, 171.1, 172.5, 200)]
+    end = recording.containers.select(WORKLOAD).unique(maintain_order=True).with_row_index("at")
+    end = end.with_columns(window_end=pl.Series([ends[at % 5] for at in end["at"]], dtype=pl.Datetime("ms", "UTC")))
+    frames = {
+        "happened": _rows._happened(recording, end.drop("at")),
+        "events": happened.drop("detail"),
+        "settings": settings,
+        "kills": _totals.kills_of(_foretold_by_lot()),
+    }
     return {name: [plain(list(row)) for row in frame.rows()] for name, frame in frames.items()}
+
+
+def _foretold_by_lot(number: int = 60) -> pl.DataFrame:
+    """Kills, and what was said before of when each would come."""
+    rows = []
+    for seed in range(number):
+        lot = Random(seed)  # noqa: S311
+        said = fleet.NOW - dt.timedelta(seconds=lot.choice((300, 599, 600, 86_400)))
+        times = [lot.choice((None, *(said + dt.timedelta(hours=hours) for hours in (1, 20, 30)))) for _ in range(3)]
+        row = (
+            seed,
+            fleet.NOW,
+            1 << 28,
+            lot.choice((None, *(said,) * 7)),
+            lot.choice(("leak", "not_leak", "inconclusive")),
+        )
+        rows.append((*row, lot.choice(("leak", "plateau", "insufficient_data")), *times))
+    return pl.DataFrame(rows, schema=FORETOLD, orient="row")
 
 
 BUYS_OF: Final = ("limit_bytes", "oom_probability", "hours_to_limit", "hours_bought", "cost_per_month")

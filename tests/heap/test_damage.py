@@ -325,6 +325,13 @@ def test_every_damage_is_counted(form: str, tmp_path: Path) -> None:
     assert heap.summary.live_at_end_bytes in {16, None}
 
 
+def test_objects_without_bytes_have_no_average(tmp_path: Path) -> None:
+    """Sampled objects of no size are as many as were sampled."""
+    file = tmp_path / "empty.heap"
+    file.write_text(makers.jeprof(512 << 10, [([16], 3, 0), ([32], 1, 1 << 30)]))
+    assert rm.read_heap(file).stacks.select("live_blocks", "live_bytes").rows() == [(3, 0), (1, 1 << 30)]
+
+
 @pytest.mark.parametrize("form", ["pprof", "jeprof"])
 def test_a_place_of_many_inlined_functions_again_and_again_has_an_end(form: str, tmp_path: Path) -> None:
     """Some kilobytes that stand for a hundred million frames are cut like any deep stack, in bounded time."""

@@ -10,12 +10,15 @@ from rmtoolkit.loaders._files import unwrap
 
 
 def test_pieces_of_a_line_are_joined_stream_by_stream() -> None:
-    """CRI stores long lines in pieces; the other stream may speak in between."""
-    text = "@1Z stderr P one\n@2Z stdout F other\n@3Z stderr F two\n".replace("@", "2026-11-24T10:00:0")
+    """CRI stores long lines in pieces; the other stream may speak in between, and the last line may lack its end."""
+    text = "@1Z stderr P one\n@2Z stdout F other\n@3Z stderr F two\n@4Z stderr P three\n@5Z stderr P four\n".replace(
+        "@", "2026-11-24T10:00:0"
+    )
     assert unwrap(text) == [
         ("2026-11-24T10:00:02Z", "other"),
         ("2026-11-24T10:00:01Z", "onetwo"),
         ("", ""),
+        ("2026-11-24T10:00:04Z", "threefour"),
     ]
 
 
