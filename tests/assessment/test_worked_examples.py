@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 import pytest
 
+import rmtoolkit as rm
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.assessment._rows import NOTHING, _fits
 from rmtoolkit.schema import Action
@@ -40,6 +42,15 @@ def test_the_one_action_is_no_advice_of_another_limit(action: Action) -> None:
     )
     assert [_fits(Advice("Look at it.", **one), action) for one in said] == [True, False, False, False]
     assert _fits(Advice(NOTHING), action) == (action is not Action.WAIT)
+
+
+def test_a_frame_has_the_same_columns_whatever_there_is_to_tell() -> None:
+    """Of one service that rests, and was never killed, every frame is of the kinds that the fleet's is."""
+    quiet = rm.assess(pl.DataFrame({"time": range(0, 6000, 60), "workload": "api", "rss_bytes": [50 << 20] * 100}))
+    frames = [name for name in rm.Assessment.__dataclass_fields__ if isinstance(getattr(quiet, name), pl.DataFrame)]
+    assert sum(getattr(quiet, name).is_empty() for name in frames) > 5 < len(frames)
+    for name in frames:
+        assert getattr(quiet, name).schema == getattr(fleet.assessed(), name).schema, name
 
 
 def test_the_age_of_the_data_is_to_the_second() -> None:
