@@ -19,7 +19,7 @@ import polars as pl
 
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote_path
-from rmtoolkit.heap._names import CUT_OFF, FrameTable, deep, report, stacks_frame
+from rmtoolkit.heap._names import CUT_OFF, OWN, FrameTable, deep, origin, report, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary, Module, Places, read_maps
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.symbols import Paths, symbolised
@@ -213,6 +213,8 @@ MASSIF_EXPECTED: Final = "output of massif (massif.out.PID)"
 _VALUE: Final = re.compile(r"(snapshot|time|mem_heap_B|mem_heap_extra_B|mem_stacks_B)=(\d{1,18})(?:\.\d+)?\s*$")
 _NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
+_BARE_CLOSURE: Final = re.compile(r"^0x[0-9A-F]+: \{closure#\d+\} \(")
+_CALLED: Final = re.compile(r"(?<![\w:}])([A-Za-z_]\w*(?:::[\w{}#]+)*?)::\{closure_env#\d+\}")
 _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
 _MOST_DEPTH: Final = 2048
 #: So many stacks times snapshots are looked at; massif takes up to 100 unless it is told otherwise.
@@ -328,11 +330,12 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
         hint = "massif --threshold and --max-snapshots say how many it tells apart."
         raise ReadError.at(told.sources[0], found=found, expected=f"{MASSIF_EXPECTED} of a program", hint=hint)
     table = FrameTable()
-    texts = list(dict.fromkeys(text for key in keys for text in key))
+    named = [_with_closures(key) for key in keys]
+    texts = list(dict.fromkeys(chain.from_iterable(named)))
     numbers = dict(zip(texts, number_frames(texts, table), strict=True))
     held = _between(snapshots, keys)
     stacks, _ = stacks_frame(
-        [[number for text in key if (number := numbers[text]) is not None] for key in keys],
+        [[number for text in stack if (number := numbers[text]) is not None] for stack in named],
         {
             name: held[:, snapshots.index(snapshot)].tolist()
             for name, snapshot in (("live_bytes", last), ("peak_bytes", at_peak))
@@ -352,6 +355,22 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
     stack, moment = np.nonzero(np.diff(held, axis=1, prepend=0))
     growth = timeline[moment].with_columns(stack_id=stack + 1, live_bytes=held[stack, moment])
     return HeapProfile(summary, stacks, table.frame(), timeline, conform(growth, GROWTH), report=told)
+
+
+def _with_closures(stack: Sequence[str]) -> list[str]:
+    """Name a closure without a path that a thread runs by what the frames that start it say that they call."""
+    owner: str | None = None
+    named: list[str] = []
+    for text in reversed(stack):
+        if "(library/" not in text:
+            is_called = owner is not None and _BARE_CLOSURE.match(text)
+            named.append(text.replace(": {", f": {owner}::{{", 1) if is_called else text)
+            owner = None
+            continue
+        if "(library/std/src/thread/" in text:
+            owner = next((one[1] for one in _CALLED.finditer(text) if origin(one[1], None, None) == OWN), owner)
+        named.append(text)
+    return named[::-1]
 
 
 def _between(snapshots: Sequence[_Snapshot], keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:

@@ -303,6 +303,24 @@ def test_a_recording_that_was_not_interpreted_names_module_and_offset(tmp_path: 
     assert any("not interpreted" in note for note in heap.report.notes())
 
 
+def test_what_a_thread_runs_is_named_in_massif(tmp_path: Path) -> None:
+    """Valgrind gives an inlined closure no path; Rust's own frames that start the thread say whose it is."""
+    tree = [
+        "n1: 40 (heap allocation functions) malloc",
+        "n1: 40 0x10: {closure#0} (api.rs:7)",
+        "n1: 40 0x10: std::sys::backtrace::__rust_begin_short_backtrace (library/std/src/sys/backtrace.rs:166)",
+        "n1: 40 0x20: {closure#0}<api::watch::{closure_env#0}, usize> (library/std/src/thread/lifecycle.rs:91)",
+        "n0: 40 0x20: call_once<std::thread::{closure_env#0}<api::watch::{closure_env#0}>> (library/core/a.rs:2)",
+    ]
+    lines = ["desc: a", "cmd: ./api", "time_unit: ms", "#-----------", "snapshot=0", "#-----------", "time=5"]
+    lines += ["mem_heap_B=40", "mem_heap_extra_B=8", "mem_stacks_B=0", "heap_tree=peak"]
+    file = tmp_path / "massif.out.7"
+    file.write_text("\n".join([*lines, *(" " * depth + node for depth, node in enumerate(tree)), ""]))
+    heap = rm.read_massif(file)
+    assert heap.stack(1)["function"][0] == "api::watch::{closure#0}"
+    assert rm.suspects(heap)["function"].to_list() == ["api::watch"]
+
+
 def test_growth_in_massif_is_by_stack_and_time(tmp_path: Path) -> None:
     """Two stacks that change in turns each have their rows together, in the order of the snapshots."""
     snapshots = [
