@@ -1204,6 +1204,15 @@ PROGRAMS = {
         ),
         [{**DB, "node": "n1", "limit_bytes": 512 * MIB}],
     ),
+    "Metricbeat's lines": Scene(
+        b"".join(
+            b'{"@timestamp":"%b","kubernetes":{"namespace":"shop","pod":{"name":"db-0"},"container":{"name":"db","memory":{'
+            b'"workingset":{"bytes":%d},"rss":{"bytes":7},"usage":{"bytes":9,"limit":{"pct":0.1}}}}}}\n'
+            % (iso(T0 + STEP * at).encode(), value)
+            for at, value in enumerate(LEAK)
+        ),
+        [DB],
+    ),
     "Telegraf's test": Scene(
         b"".join(
             b"> docker_container_mem,container_image=web,container_name=web,engine_host=h limit=16000000000i,"
