@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
+from rmtoolkit.loaders import allocators
 from rmtoolkit.loaders.allocators import TOTALS, jemalloc_documents
 from tests.loaders.outcomes import Outcomes
 
@@ -339,3 +340,8 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     mixed()
     assert met.recordings > 0
     assert met.errors > 0
+
+
+def test_a_cell_of_twenty_digits_is_unknown() -> None:
+    """Nineteen are the most that 64 bits hold; the other cells of its row are read."""
+    assert allocators._row(f"{10**19} {10**18} 7", ["size", "bytes", "n"]) == {"bytes": 10**18, "n": 7}
