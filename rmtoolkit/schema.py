@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 import polars as pl
 
+from rmtoolkit.text import counted
+
 TIME: Final = pl.Datetime("ms", "UTC")
 WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
 
@@ -280,7 +282,7 @@ class Report:
         return (
             *(f"partial: {line}" for line in (*self.partial, *self.unusable)),
             *(f"missing: {line}" for line in self.missing),
-            *(f"left out: {count:,} {reason}" for reason, count in self.left_out.items()),
+            *(f"left out: {counted(count, reason)}" for reason, count in self.left_out.items()),
             *self.warnings,
         )
 

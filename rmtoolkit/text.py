@@ -342,6 +342,27 @@ def count(amount: int, word: str, plural: str | None = None) -> str:
     return f"{amount:,} {word if amount == 1 else plural or word + 's'}"
 
 
+_ENDINGS: Final = {"stretches": "stretch", "series": "series"}
+_OF_SEVERAL: Final = {
+    "that were ": "that was ",
+    "that are ": "that is ",
+    "contradict each other": "contradicts another",
+    "that start anew": "that starts anew",
+    "no rows": "no row",
+    "no numbers": "no number",
+}
+
+
+def counted(number: int, reason: str) -> str:
+    """Put a count before a reason that is written for several."""
+    if number != 1:
+        return f"{number:,} {reason}"
+    noun, space, rest = reason.partition(" ")
+    for several, one in _OF_SEVERAL.items():
+        rest = rest.replace(several, one, 1)
+    return f"1 {_ENDINGS.get(noun, noun.removesuffix('s'))}{space}{rest}"
+
+
 def and_more(amount: int, shown: int) -> str:
     """Count behind a list those that are not in it."""
     return f" and {amount - shown:,} more" if amount > shown else ""

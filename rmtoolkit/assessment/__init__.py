@@ -228,7 +228,9 @@ def _incomplete(report: Report) -> str | None:
     lines = (*report.unusable, *report.partial)
     said = [text.printable(line).rstrip(".") for line in lines[:_SHOWN_PARTIAL]]
     if report.is_noticeable:
-        counts = [f"{report.left_out[why]:,} {why}" for why in (*LOST_VALUES, *LOST_ROWS) if why in report.left_out]
+        counts = [
+            text.counted(report.left_out[why], why) for why in (*LOST_VALUES, *LOST_ROWS) if why in report.left_out
+        ]
         said.insert(0, f"{text.share(report.dropped_share)} of what was measured is left out: {', '.join(counts)}")
     if lost:
         where = "it" if lost == 1 else "them"

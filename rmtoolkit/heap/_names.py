@@ -15,9 +15,8 @@ import polars as pl
 from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import quote_path, warn
 from rmtoolkit.heap.profile import FRAMES, STACKS
-from rmtoolkit.loaders._files import counted
 from rmtoolkit.schema import Report
-from rmtoolkit.text import texts
+from rmtoolkit.text import counted, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -14,9 +14,9 @@ import polars as pl
 from rmtoolkit._html import framed, table
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import allocators
-from rmtoolkit.loaders._files import counted, read_text
+from rmtoolkit.loaders._files import read_text
 from rmtoolkit.schema import WHOLE, Report, typed
-from rmtoolkit.text import UNKNOWN, memory
+from rmtoolkit.text import UNKNOWN, counted, memory
 
 Row: TypeAlias = dict[str, int | str | None]
 

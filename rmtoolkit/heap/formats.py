@@ -25,6 +25,7 @@ from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
+from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -828,7 +829,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     rows = (chain.from_iterable(frames.get(place, ()) for place in locations) for locations, _ in samples)
     lost = len(tables.missing) + len(set(chain.from_iterable(locations for locations, _ in samples)) - frames.keys())
     if lost:
-        partial.append(f"{_files.counted(lost, 'names and places')} of its stacks are not in it, so it may be cut off")
+        partial.append(f"{counted(lost, 'names and places')} of its stacks are not in it, so it may be cut off")
     amounts = {column: [values[place] for _, values in samples] for column, place in columns.items()}
     if any(sum(map(abs, values)) >= _MOST_BYTES for values in amounts.values()):
         raise ReadError.at(path, found="amounts that add up to more than any program has", expected=PPROF_EXPECTED)

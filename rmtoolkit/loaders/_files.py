@@ -24,7 +24,7 @@ from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, SIGNALS, Report
-from rmtoolkit.text import count, printable
+from rmtoolkit.text import count, counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -324,22 +324,6 @@ def whole_number(value: object, most: int = 1 << 63) -> int | None:
 
 
 _LEFT_OUT: Final = ("values given twice for one instant", *LOST_VALUES, *LOST_ROWS, "rows without any value")
-_ENDINGS: Final = {"stretches": "stretch", "series": "series"}
-
-
-def counted(number: int, reason: str) -> str:
-    """Put a count before a reason that is written for several."""
-    if number != 1:
-        return f"{number:,} {reason}"
-    noun, space, rest = reason.partition(" ")
-    for several, one in (
-        ("that were ", "that was "),
-        ("that are ", "that is "),
-        ("contradict each other", "contradicts another"),
-        ("no rows", "no row"),
-    ):
-        rest = rest.replace(several, one, 1)
-    return f"1 {_ENDINGS.get(noun, noun.removesuffix('s'))}{space}{rest}"
 
 
 def check_samples(recording: Recording, place: str) -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import counted, mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
+from rmtoolkit.loaders._files import mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import Report
-from rmtoolkit.text import memory
+from rmtoolkit.text import counted, memory
 
 if TYPE_CHECKING:
     import datetime as dt

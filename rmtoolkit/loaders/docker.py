@@ -25,7 +25,7 @@ from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, ANEW, SAMPLES, Report
-from rmtoolkit.text import GI, MI, count
+from rmtoolkit.text import GI, MI, count, counted
 
 _SHORT_ID: Final = 12
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
@@ -744,7 +744,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     )
     recording = normalise(containers, kept, events, _files.noted(report, paths, found.notes))
     if other := found.left_out[_NO_ROWS]:
-        _files.warn_of_rest(paths, f"left out {_files.counted(other, _NO_ROWS)}")
+        _files.warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording
 
 

@@ -41,7 +41,7 @@ from rmtoolkit.loaders.kubernetes import (
 )
 from rmtoolkit.recording import Recording, concat, normalise
 from rmtoolkit.schema import ANEW, Report
-from rmtoolkit.text import MI
+from rmtoolkit.text import MI, counted
 
 _NAMED: Final = dict.fromkeys(("namespace", "pod", "container"), pl.String())
 _PLACED: Final = dict.fromkeys(("number", "table", "stamp"), pl.Int64())
@@ -110,9 +110,7 @@ def put_together(
         time_axis=axis,
     )
     lost = ", ".join(
-        _files.counted(count, reason)
-        for reason, count in report.left_out.items()
-        if reason not in (_SERVED_AGAIN, ANEW)
+        counted(count, reason) for reason, count in report.left_out.items() if reason not in (_SERVED_AGAIN, ANEW)
     )
     if lost and log.first_left_out:
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
@@ -238,11 +236,9 @@ def _ticks(rows: pl.DataFrame, failures: pl.DataFrame) -> tuple[list[int], list[
     return [table_ticks[table] for table in of_row], failure_ticks
 
 
-def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame | None:
+def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
     """Tell the containers in the snapshots before and after a failed scrape that there was one."""
     failed = failures.filter(pl.col("time").is_not_null()).sort("number")
-    if failed.is_empty():
-        return None
     place = pl.Series("place", rows["number"].search_sorted(failed["number"]), dtype=pl.Int64)
     runs = (
         failed.with_columns(place)

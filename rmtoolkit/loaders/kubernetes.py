@@ -19,11 +19,12 @@ from msgspec import Struct, field
 
 from rmtoolkit._workloads import Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
-from rmtoolkit.loaders._files import KINDS, counted, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
+from rmtoolkit.loaders._files import KINDS, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
 from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, WORKLOAD, Report, agreed
+from rmtoolkit.text import counted
 
 #: 2001: an earlier time in a status is none.
 _FIRST: Final = 1_000_000_000_000
@@ -455,20 +456,25 @@ def parts(text: str) -> Iterator[Part]:
 
 def _json_parts(text: str) -> Iterator[Part]:
     decoder = json.JSONDecoder()
-    position, line = 0, 1
+    position, line, depth = 0, 1, 0
     while position < len(text):
         start = text.find("{", position)
         stop = start if start >= 0 else len(text)
         # Lines between documents, without the commas of a list.
         for number, between in enumerate(text[position:stop].split("\n"), line):
-            if stripped := between.strip(" \t[],"):
+            if stripped := between.strip(" \t\r[],"):
                 yield Part(number, None, stripped)
+            else:
+                depth += between.count("[") - between.count("]")
         line += text.count("\n", position, stop)
         if start < 0:
             break
         content, position, whole = _one_json(text, start, decoder)
         yield Part(line, content) if whole else Part(line, None, text[start : start + _SHOWN], damaged=True)
+        depth -= 0 if whole else depth
         line += text.count("\n", start, position)
+    if depth > 0:
+        yield Part(line, None, "a list without its end", damaged=True)
 
 
 def _one_json(text: str, start: int, decoder: json.JSONDecoder) -> tuple[Any, int, bool]:

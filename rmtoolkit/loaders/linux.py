@@ -18,11 +18,11 @@ import polars as pl
 from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import PathLike, counted, noted, read_each, read_text, whole_number
+from rmtoolkit.loaders._files import PathLike, noted, read_each, read_text, whole_number
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
-from rmtoolkit.text import hours, memory, texts
+from rmtoolkit.text import counted, hours, memory, texts
 
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)

@@ -16,6 +16,7 @@ from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, 
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, SIGNALS, TIME, Report
+from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -103,7 +104,7 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         if len(names) > _MOST_NAMES:
             raise ReadError.at(path, found=f"rows of {len(names):,} names", expected=_EXPECTED)
         if cut:
-            _files.warn_of_rest([path], f"left out {_files.counted(cut, 'objects that are cut off or damaged')}")
+            _files.warn_of_rest([path], f"left out {counted(cut, 'objects that are cut off or damaged')}")
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)

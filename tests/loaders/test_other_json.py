@@ -434,9 +434,25 @@ def test_a_document_that_is_cut_is_one_clear_error(
     content = json.dumps(CASES[name].document)
     file = tmp_path_factory.mktemp("cut") / "a.json"
     file.write_text(content[: int(share * (len(content) - 1))])
+    if isinstance(CASES[name].document, list) and content[: int(share * (len(content) - 1))].count("}"):
+        with pytest.warns(RmtoolkitWarning, match="cut-off"):
+            rm.read(file)
+        return
     with pytest.raises(ReadError) as caught:
         rm.read(file)
     assert "a.json" in str(caught.value)
+
+
+def test_a_list_of_rows_without_its_end_is_told(tmp_path: Path) -> None:
+    """Cut between two rows, all rows that are there are whole: only the bracket is missing."""
+    series = json.dumps(CASES["Azure, rows"].document)
+    plain = json.dumps([{"time": time, "pod": "web-1", "rss_bytes": 5} for time in ISO])
+    for text, told in ((series, "cut-off"), (plain, "cut off")):
+        for rows in (1, 2, text.count("}")):
+            cut = "}".join(text.split("}")[:rows]) + "}"
+            (tmp_path / "a.json").write_text(cut)
+            with pytest.warns(RmtoolkitWarning, match=told):
+                assert rm.read(tmp_path / "a.json").samples.height == rows
 
 
 def test_a_loop_that_is_cut_is_told(tmp_path: Path) -> None:

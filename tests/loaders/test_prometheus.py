@@ -108,7 +108,7 @@ def test_paths(prom: Prom) -> None:
     found = [rm.read_prometheus(path) for path in (folder, str(folder / "**" / "*.json*"), several)]
     for recording in found:
         assert recording.samples.select("working_set_bytes", "anon_bytes").rows() == [(1, 2)]
-    assert dict(found[0].report.left_out) == {"files of the folder that are neither JSON by their name nor metrics": 1}
+    assert dict(found[0].report.left_out) == {"files that are neither JSON by name nor metrics": 1}
     assert found[0].report.sources == (str(one), str(two))
 
 
@@ -170,7 +170,7 @@ def test_facts_alone(prom: Prom) -> None:
     assert (alone.samples.height, alone.containers["limit_bytes"].to_list()) == (0, [512, 512])
     beside = prom.read(*facts, prom.series(WORKING_SET, [1], labels=prom.pod(pod="a-0")))
     assert beside.containers["pod"].to_list() == ["a-0"]
-    assert beside.report.left_out == {"containers without a memory sample (only kube-state-metrics knows them)": 1}
+    assert beside.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 1}
 
 
 def test_what_is_killed_before_any_scrape_of_it_is_known(prom: Prom) -> None:
@@ -183,7 +183,7 @@ def test_what_is_killed_before_any_scrape_of_it_is_known(prom: Prom) -> None:
     pods = recording.events.filter(kind="oom_kill").join(recording.containers, on="container_id")["pod"]
     assert pods.unique().to_list() == ["a-0"]
     assert recording.containers["pod"].to_list() == ["a-0", "a-1"]
-    assert recording.report.left_out == {"containers without a memory sample (only kube-state-metrics knows them)": 1}
+    assert recording.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 1}
 
 
 def test_what_was_not_found_is_said(prom: Prom) -> None:

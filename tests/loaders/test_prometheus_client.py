@@ -119,6 +119,6 @@ def test_what_cannot_be_asked_is_said_before_a_server_is_asked(asked: dict[str, 
 @pytest.mark.parametrize("body", [b"[]", b' \n[{"metric": {}}]'], ids=["a list", "after blanks"])
 def test_a_list_of_series_is_no_answer(body: bytes) -> None:
     """Files may be one; of a server it is something else."""
-    client: Any = SimpleNamespace(ask=lambda _path, _parameters, read: read(body))
+    client: Any = SimpleNamespace(ask=lambda _path, _parameters, read, most_bytes: read(body) if most_bytes else None)
     with pytest.raises(DamagedError, match="it answers something else"):
         _fetch.ask(client, "/api/v1/query", {})

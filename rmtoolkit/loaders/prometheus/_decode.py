@@ -16,9 +16,10 @@ from msgspec import UNSET, Raw, UnsetType
 
 from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
-from rmtoolkit.loaders._files import MARKS, counted, read_bytes, unreadable
+from rmtoolkit.loaders._files import MARKS, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_PAIR, NO_TIMES
+from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ LOGS: Final = "a log answer of Loki (lines of text), not metrics"
 UNREADABLE: Final = "stretches of text that are no JSON"
 ODD_LABELS: Final = "labels whose value is no text"
 NO_SERIES: Final = "series of another form"
-NOT_UTF8: Final = "files with bytes that are not UTF-8 (shown as �)"
+NOT_UTF8: Final = "files that are not UTF-8 throughout (bad bytes are shown as �)"
 
 
 class Series(msgspec.Struct):

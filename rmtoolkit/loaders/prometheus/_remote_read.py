@@ -10,8 +10,8 @@ import numpy as np
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _wire
-from rmtoolkit.loaders._files import counted
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, Found, kind_of
+from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,13 +14,14 @@ import polars as pl
 from rmtoolkit._tables import LOOKBACK_MILLISECONDS, unit_in
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
-from rmtoolkit.loaders._files import PathLike, as_text, check_samples, counted, find_files, read_bytes, shown
+from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, HELD_SIGNALS, SIGNALS, Report
+from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     Versions: TypeAlias = dict[int, list[tuple[str, int, int]]]
     Node: TypeAlias = tuple[str | None, str | None]
 
-UNSAMPLED: Final = "containers without a memory sample (only kube-state-metrics knows them)"
+UNSAMPLED: Final = "containers without a memory sample, which only kube-state-metrics knows"
 ABOUT_PODS: Final = "series about pods and owners, without a container"
 NOT_FINITE: Final = "facts that were NaN or infinite"
 #: No time, count or limit is this large, not even one that stands for no limit.
@@ -279,7 +280,7 @@ def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> l
 
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
-_PASSED_OVER: Final = "files of the folder that are neither JSON by their name nor metrics"
+_PASSED_OVER: Final = "files that are neither JSON by name nor metrics"
 _UNREAD: Final = "files that could not be read"
 _SHOWN: Final = 4
 
