@@ -447,7 +447,7 @@ def test_a_single_value_that_cannot_be_is_left_out(
     limit = None if limit_mib is None else limit_mib << 20
     about = pl.DataFrame({"container_id": [0], "pod": ["db-0"], "node": ["n"], "limit_bytes": [limit]})
     nodes = {} if node_mib is None else {"n": node_mib << 20}
-    recording = normalise(about, given, None, Report(nodes=nodes))
+    recording = normalise(about, given, (), Report(nodes=nodes))
     kept = [None if one == "." else named[one] for one in left]
     assert recording.samples[signal].to_list() == kept
     assert sum(recording.report.left_out.values()) == left.count(".")
