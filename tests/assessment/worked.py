@@ -195,8 +195,10 @@ def happened_by_lot() -> dict[str, list[Any]]:
             work = 0 if minute in again else work + 10
             rows.append({"time": BEGIN + dt.timedelta(minutes=minute), "pod": pod, "work_total": work})
         near = [minute + lot.choice((-11, -10, -9, 0, 9, 10, 11)) for minute in again]
-        for minute in (*near, *(lot.randrange(minutes) for _ in range(8))):
-            kind = lot.choice((*_totals._CUTS, "limit", "limit", "limit", "request"))
+        # Of the last two workloads one never had another limit, and of the other nothing is known.
+        changed = ("limit", "limit", "limit", "request") if number < 10 else ()
+        for minute in (*near, *(lot.randrange(minutes) for _ in range(8))) if number < 12 else ():
+            kind = lot.choice((*_totals._CUTS, *changed))
             value = lot.choice((None, 100 << 20, 200 << 20, 300 << 20)) if kind in {"limit", "request"} else None
             time = BEGIN + dt.timedelta(minutes=minute, seconds=lot.choice((0, 0, 30)))
             events.append(
@@ -263,6 +265,7 @@ def frames_by_lot(number: int = 300) -> dict[str, list[Any]]:
         "compared": [plain(list(row)) for row in compared.select("change", "applied", "^previous.*$").rows()],
         "buys": [plain(list(row)) for frame in bought for row in frame.rows()],
         "groups": [plain(list(row)) for row in _totals.groups_of(ranked).rows()],
+        "urgency": _rows.by_urgency(ranked.with_columns(kills_now="kills_7d"))["workload"].to_list(),
         "totals": [plain(list(dataclasses.astuple(one))) for one in totals],
         "capacity": [plain(list(row)) for row in capacity.rows()],
     }
