@@ -88,7 +88,7 @@ def test_a_lake_is_judged_like_its_recording(
     lake: rm.Lake, whole: rm.Assessment, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
-    monkeypatch.setattr(lake_module, "bucket_parts", partial(_lake_files.bucket_parts, rows=rows))
+    monkeypatch.setattr(_lake_files, "bucket_parts", partial(_lake_files.bucket_parts, rows=rows))
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
     parts = rm.assess(lake, now=NOW)
     for name in FRAMES:
@@ -198,7 +198,7 @@ def test_kills_that_left_no_sample_are_told_of_a_lake_too(
     whole = rm.Recording(pl.concat([few.containers, about]), few.samples, pl.concat([few.events, told]), few.report)
     lake = rm.Lake(tmp_path / "lake")
     lake.append(whole)
-    monkeypatch.setattr(lake_module, "bucket_parts", partial(_lake_files.bucket_parts, rows=1))
+    monkeypatch.setattr(_lake_files, "bucket_parts", partial(_lake_files.bucket_parts, rows=1))
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)
     alone = {"workload": "svc-99"}
     found = [rm.assess(one, now=NOW) for one in (whole, lake, whole.filter(**alone), lake.filter(**alone))]

@@ -482,7 +482,7 @@ def test_the_notebook_shows_what_is_there_and_what_is_not() -> None:
         "3 × limit",
         "1,024 Mi",
         "columns not used: 'colour'",
-        "1 values that were NaN",
+        "1 value that was NaN",
     ):
         assert text in page.text
 

@@ -215,7 +215,7 @@ _VALUE: Final = re.compile(r"(snapshot|time|mem_heap_B|mem_heap_extra_B|mem_stac
 _NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _BARE_CLOSURE: Final = re.compile(r"^0x[0-9A-F]+: \{closure#\d+\} \(")
-_CALLED: Final = re.compile(r"(?<![\w:}])([A-Za-z_]\w*(?:::[\w{}#]+)*?)::\{closure_env#\d+\}")
+_CALLED: Final = re.compile(r"(?<![\w:{}#])([A-Za-z_]\w*(?:::[\w{}#]+)*?)::\{closure_env#\d+\}")
 _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
 _MOST_DEPTH: Final = 2048
 #: So many stacks times snapshots are looked at; massif takes up to 100 unless it is told otherwise.
