@@ -113,7 +113,7 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
         "Says",
         "What a higher limit buys",
         "Are caches bounded?",
-        "Limits to raise 3 workloads",
+        "Limits to raise or set 3 workloads",
         "Needs more data 2 workloads",
         "All workloads 7 workloads",
         "Data qualityCovers",
