@@ -78,7 +78,7 @@ def inside(folder: Path, code: str) -> list[str]:
 @needs_linux
 def test_a_command_is_followed_from_its_start_to_its_exit_status() -> None:
     """A program that holds 40 MiB shows them, starts with an event and ends with its status."""
-    code = "import sys, time\nheld = bytearray(40 << 20)\ntime.sleep(0.3)\nsys.exit(3)"
+    code = "import sys, time\nheld = bytearray(40 << 20)\ntime.sleep(2)\nsys.exit(3)"
     recording = rm.record(command=python(code), interval_seconds=0.02, name="api")
     assert recording.events.select("kind", "detail").rows() == [("start", None), ("error", "exit status 3")]
     samples = recording.samples
