@@ -471,7 +471,7 @@ def _json_parts(text: str) -> Iterator[Part]:
             break
         content, position, whole = _one_json(text, start, decoder)
         yield Part(line, content) if whole else Part(line, None, text[start : start + _SHOWN], damaged=True)
-        depth -= 0 if whole else depth
+        depth = depth if whole else 0
         line += text.count("\n", start, position)
     if depth > 0:
         yield Part(line, None, "a list without its end", damaged=True)
