@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import run_starts, search_runs
+from rmtoolkit._tables import beside, run_starts, search_runs
 from rmtoolkit._workloads import releases_by_name
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
@@ -51,7 +51,7 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         fall=pl.when(_SAME).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
         step=pl.when(_SAME).then(pl.col("time").diff()),
     ).filter((pl.col("fall") > th.NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
-    marked = marked.join(cadence, on="container_id", how="left")
+    marked = beside(marked, cadence, "container_id")
     falls = marked.filter(pl.col("fall") > th.NEW_PROCESS_FALL)
     # The scrape that shows a restart is not the one that counts it: the fall nearby is where it happened.
     reach = pl.max_horizontal(
@@ -133,9 +133,7 @@ def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
         .agg(span=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds())
     )
     return (
-        gaps.join(spans, on="container_id", how="left")
-        .filter(step > th.LONG_GAP * pl.col("span"))
-        .select("container_id", "time")
+        beside(gaps, spans, "container_id").filter(step > th.LONG_GAP * pl.col("span")).select("container_id", "time")
     )
 
 
@@ -150,7 +148,7 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
             strategy="nearest",
             check_sortedness=False,
         )
-        .join(cadence, on="container_id", how="left")
+        .pipe(beside, cadence, "container_id")
         .with_columns(apart_seconds=apart)
     )
 
@@ -240,7 +238,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         slack=pl.duration(milliseconds=1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0)),
     )
     table = table.with_columns(next_start=pl.col("start").shift(-1).over("container_id"))
-    table = table.join(step, on="container_id", how="left", maintain_order="left")
+    table = beside(table, step, "container_id")
     rank = {kind: order for order, kind in enumerate(ENDINGS)}
     events = recording.events.filter(pl.col("kind").is_in(ENDINGS)).select(
         "container_id",
@@ -261,7 +259,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     starts = recording.events.filter(pl.col("kind") == "start").select("container_id", begun=pl.col("time"))
     seen = table.join(starts, on="container_id").filter((pl.col("begun") - pl.col("start")).abs() <= pl.col("slack"))
     return (
-        table.join(found, on="life_row", how="left", maintain_order="left")
+        beside(table, found, "life_row")
         .with_columns(
             ended=pl.coalesce(
                 "ended",
@@ -284,7 +282,7 @@ def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFram
     seen = lives.group_by("container_id").agg(
         begun=pl.col("start").max(), lived=(pl.col("end") - pl.col("start")).max().dt.total_milliseconds()
     )
-    named = releases_by_name(containers).join(seen, on="container_id", how="left", maintain_order="left")
+    named = beside(releases_by_name(containers), seen, "container_id")
     newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(WORKLOAD)
     long = pl.col("lived").filter("newest").max() >= th.SHORT * pl.col("lived").max()
     told = containers["version"].is_not_null()
@@ -295,9 +293,7 @@ def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFram
 
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Add the limit and the version that held at the end of each life."""
-    table = table.join(
-        _with_releases(recording.containers, table), on="container_id", how="left", maintain_order="left"
-    )
+    table = beside(table, _with_releases(recording.containers, table), "container_id")
     for kind, column, value in (("limit", "limit_bytes", "value_bytes"), ("release", "version", "detail")):
         changes = recording.events.filter((pl.col("kind") == kind) & pl.col(value).is_not_null())
         if not changes.height:
@@ -317,7 +313,7 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
                 by="container_id",
                 check_sortedness=False,
             )
-            .join(first, on="container_id", how="left")
+            .pipe(beside, first, "container_id")
             .with_columns(pl.when("changed").then(pl.coalesce("then", "before")).otherwise(column).alias(column))
             .sort("life_row")
             .drop("then", "before", "changed")
@@ -332,8 +328,7 @@ def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) 
     expected = (whole / pl.col("cadence_seconds")).round() + 1
     settling = pl.col("startup_seconds").fill_null(0.0)
     return (
-        table.join(stats, on="life_row", how="left", maintain_order="left")
-        .join(cadence, on="container_id", how="left", maintain_order="left")
+        beside(beside(table, stats, "life_row"), cadence, "container_id")
         .with_columns(
             coverage=(pl.col("samples") / expected).clip(0, 1),
             startup_seconds=pl.when(pl.col("start_seen") & (settling < whole / 2)).then(settling),
@@ -371,8 +366,8 @@ def _levels(table: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
         },
         schema_overrides={"samples": pl.Int64, "settled_bytes": pl.Int64},
     )
-    begun = chosen.filter("start_seen").join(stats.select("life_row", "settled_bytes"), on="life_row", how="left")
-    return stats.join(_startup(inside, begun), on="life_row", how="left", maintain_order="left")
+    begun = beside(chosen.filter("start_seen"), stats.select("life_row", "settled_bytes"), "life_row")
+    return beside(stats, _startup(inside, begun), "life_row")
 
 
 def _median(values: NDArray[np.int64]) -> int | None:
@@ -621,11 +616,10 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     whole = next((name for name in FOOTPRINTS if samples[name].equals(samples["footprint_bytes"])), "footprint_bytes")
     if whole != "footprint_bytes" and "footprint_bytes" in wanted:
         wanted.remove("footprint_bytes")
-    lives = cut.table.with_row_index("life_row").join(
+    lives = beside(
+        cut.table.with_row_index("life_row"),
         recording.containers.select("container_id", "quantum_bytes"),
-        on="container_id",
-        how="left",
-        maintain_order="left",
+        "container_id",
     )
     tables: list[pl.DataFrame] = []
     curves: list[Array] = []
@@ -662,16 +656,15 @@ def _with_swap(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int) -> tuple[pl.DataFrame, list[Array]]:
-    rows = envelope.rows.join(
+    rows = beside(
+        envelope.rows,
         lives.select(
             "life_row",
             "limit_bytes",
             "quantum_bytes",
             span_seconds=(pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000,
         ),
-        on="life_row",
-        how="left",
-        maintain_order="left",
+        "life_row",
     )
     shape, floor = describe(envelope)
     signal = rows["signal"].to_numpy()
@@ -769,8 +762,10 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
 
 def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
     """Lay out the fit of the judged signal of every life."""
-    joined = judged.join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left").join(
-        lives.with_row_index("life_row"), on="life_row", how="left", maintain_order="left"
+    joined = beside(
+        judged.join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left"),
+        lives.with_row_index("life_row"),
+        "life_row",
     )
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     begun = (span * pl.col("onset").fill_null(0.0)).cast(pl.Int64)

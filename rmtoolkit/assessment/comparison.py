@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._tables import PARTS, apart
+from rmtoolkit._tables import PARTS, apart, beside
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.assessment import Assessment, as_assessment
 from rmtoolkit.exceptions import UnknownWorkloadError
@@ -156,7 +156,7 @@ def find_row(found: Assessment, workload: str) -> Row:
     if not rows:
         # Of pods that followed each other under one name, as those of a StatefulSet, the last.
         ends = found.lives.group_by("container_id").agg(pl.col("end").max())
-        pods = found.instances.filter(pod=workload).join(ends, on="container_id", how="left").sort("end").drop("end")
+        pods = beside(found.instances.filter(pod=workload), ends, "container_id").sort("end").drop("end")
         rows = list({row["workload_id"]: row for row in pods.iter_rows(named=True)}.values())
     if len(rows) != 1:
         raise UnknownWorkloadError.not_one(workload, [row["name"] for row in rows], found.workloads["name"])

@@ -12,7 +12,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import conform, parse_duration, settings_at_time
+from rmtoolkit._tables import beside, conform, parse_duration, settings_at_time
 from rmtoolkit.analysis.judge import assess_block, judge
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
@@ -226,9 +226,7 @@ def foretold(part: Recording) -> pl.DataFrame:
         _said_at(part, found.filter(newest=at).drop_nulls("said_time").select("container_id", "time", "said_time"))
         for at in range(1, _LOOKED_BACK + 1)
     ]
-    looked = found.select("container_id", "time", "limit_bytes").join(
-        pl.concat(told), on=["container_id", "time"], how="left", maintain_order="left"
-    )
+    looked = beside(found.select("container_id", "time", "limit_bytes"), pl.concat(told), ["container_id", "time"])
     return looked.select(FORETOLD.names()).cast(FORETOLD).sort("container_id", "time")
 
 
@@ -377,12 +375,9 @@ def weeks_of(
         )
     arms["hindsight"] = week.select(*WORKLOAD, limit_bytes="needed_bytes")
     whole = week.join(known.select(*WORKLOAD, "growing", "pods"), on=WORKLOAD, nulls_equal=True)
-    for beside in (said, came):
-        whole = whole.join(beside, on=WORKLOAD, nulls_equal=True, how="left")
-    rows = [
-        whole.join(limits, on=WORKLOAD, nulls_equal=True, how="left").with_columns(arm=pl.lit(name))
-        for name, limits in arms.items()
-    ]
+    for more in (said, came):
+        whole = beside(whole, more, WORKLOAD)
+    rows = [beside(whole, limits, WORKLOAD).with_columns(arm=pl.lit(name)) for name, limits in arms.items()]
     return (
         pl.concat(rows)
         .with_columns(

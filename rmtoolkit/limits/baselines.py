@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import run_starts
+from rmtoolkit._tables import beside, run_starts
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
@@ -205,5 +205,5 @@ def max_plus(recording: Recording, percent: float) -> pl.DataFrame:
 
 def _answer(recording: Recording, found: pl.DataFrame, amount: pl.Expr, *also: pl.Expr) -> pl.DataFrame:
     """Give a row per workload container, whether or not it has samples; the amount is request and limit."""
-    rows = workloads(recording).join(found, on="workload_row", how="left", maintain_order="left")
+    rows = beside(workloads(recording), found, "workload_row")
     return rows.select(*WORKLOAD, "pods", *also, recommended_request_bytes=amount, recommended_limit_bytes=amount)

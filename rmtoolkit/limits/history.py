@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import run_starts, spans
+from rmtoolkit._tables import beside, run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
@@ -107,7 +107,7 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame, runs: i
     number = peaks["workload_row"].rle_id().to_numpy()
     rows = peaks["workload_row"].unique(maintain_order=True)
     if isinstance(history_seconds, pl.DataFrame):
-        known = rows.to_frame().join(history_seconds, on="workload_row", how="left", maintain_order="left")
+        known = beside(rows.to_frame(), history_seconds, "workload_row")
         length, ran = known["history_seconds"].to_numpy(), known["runs"].to_numpy()
     else:
         length, ran = np.full(rows.len(), history_seconds), np.full(rows.len(), runs)
@@ -375,7 +375,7 @@ def kills(recording: Recording) -> pl.DataFrame:
             changes.sort("time"), on="time", by="container_id", strategy="backward", check_sortedness=False
         )
     return (
-        found.join(rows, on="container_id", how="left", maintain_order="left")
+        beside(found, rows, "container_id")
         .with_columns(
             pl.when(pl.col(f"{kind} said")).then(f"{kind} then").otherwise(f"{kind}_bytes").alias(f"{kind}_bytes")
             for kind in ("limit", "request")
@@ -518,7 +518,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
     # From run to run of a job it is no rise of one life.
     warmed &= pl.col("runs").fill_null(0) == 0
     return (
-        found.join(known, on=WORKLOAD, how="left", nulls_equal=True, maintain_order="left")
+        beside(found, known, WORKLOAD)
         .with_columns(growing=GROWS.fill_null(value=False))
         .with_columns(
             # A rise that has ended is not drawn on.
@@ -555,8 +555,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     about = workloads(recording)
     value = pl.col("used_bytes")
     pods = (
-        _tops(used, recording)
-        .join(need_of(recording, made_of), on="container_id", how="left", maintain_order="left")
+        beside(_tops(used, recording), need_of(recording, made_of), "container_id")
         .group_by("workload_row", maintain_order=True)
         .agg(
             need_bytes=pl.col("pod_peak").first(),
@@ -572,7 +571,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     if requests:
         # Ranking every sample takes longer than all the rest.
         ranked = used.group_by("workload_row").agg(busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64))
-        busy = busy.join(ranked, on="workload_row", how="left", maintain_order="left")
+        busy = beside(busy, ranked, "workload_row")
     else:
         busy = busy.with_columns(busy_bytes=pl.lit(None, dtype=pl.Int64))
     past = describe(block_peaks(used), busy)
@@ -582,7 +581,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
     for frame in (highest, past.drop("peak_bytes"), pods, busy, _kills(recording), since, _running(recording)):
-        about = about.join(frame, on="workload_row", how="left", maintain_order="left")
+        about = beside(about, frame, "workload_row")
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
     about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
@@ -639,7 +638,7 @@ def _running(recording: Recording) -> pl.DataFrame:
         node_bytes=pl.col("node").replace_strict(dict(report.nodes), default=None, return_dtype=pl.Int64),
         least_bytes=least.replace_strict(dict(report.ranges), default=None, return_dtype=pl.Int64),
     )
-    about = known.join(seen, on="container_id", how="left").join(usage_rows(recording), on="container_id")
+    about = beside(known, seen, "container_id").join(usage_rows(recording), on="container_id")
     # Scrapes never come to the millisecond: half a step more is given.
     reach = pl.col("cadence_seconds").fill_null(0.0) * (_SCRAPES_NOW - 0.5)
     gone = (pl.col("last").max() - pl.col("last")).dt.total_milliseconds() / 1000
@@ -664,12 +663,9 @@ def _tops(used: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         for low, high in zip(first, np.append(first[1:], used.height), strict=False)
     ]
     pods = recording.containers.select("container_id", "pod")
-    return (
-        used[tops]
-        .select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time")
-        .join(pods, on="container_id", how="left", maintain_order="left")
-        .sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
-    )
+    return beside(
+        used[tops].select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time"), pods, "container_id"
+    ).sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
 
 
 def usage_rows(recording: Recording) -> pl.DataFrame:
@@ -696,8 +692,7 @@ _ENDS: Final = pl.Schema({"workload_row": pl.UInt32(), "end": TIME})
 def kills_of_now(recording: Recording) -> pl.DataFrame:
     """List the OOM kills since a release that has run for a week: before that none has shown that it needs less."""
     return (
-        kills(recording)
-        .join(_released(recording), on="workload_row", how="left")
+        beside(kills(recording), _released(recording), "workload_row")
         .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
         .drop("released")
     )
@@ -708,7 +703,7 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     released = _released(recording)
     if not released.height or not used.height:
         return used, released.rename({"released": "since"}).clear()
-    dated = used.join(released, on="workload_row", how="left", maintain_order="left")
+    dated = beside(used, released, "workload_row")
     older = pl.col("time") < pl.col("released")
     value = pl.col("used_bytes")
     moved = (
@@ -717,9 +712,7 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
         .filter((pl.col("before") / pl.col("after")).log().abs() > np.log(_MOVED))
         .select("workload_row", since="released")
     )
-    kept = dated.join(moved, on="workload_row", how="left", maintain_order="left").filter(
-        pl.col("since").is_null() | (pl.col("time") >= pl.col("since"))
-    )
+    kept = beside(dated, moved, "workload_row").filter(pl.col("since").is_null() | (pl.col("time") >= pl.col("since")))
     return kept.drop("released", "since"), moved
 
 
@@ -755,4 +748,4 @@ def _kills(recording: Recording) -> pl.DataFrame:
             last_kill=pl.col("time").max(),
         )
     )
-    return everything.join(of_now, on="workload_row", how="left", maintain_order="left")
+    return beside(everything, of_now, "workload_row")

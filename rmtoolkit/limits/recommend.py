@@ -9,6 +9,7 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
+from rmtoolkit._tables import beside
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
@@ -300,15 +301,13 @@ def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
         vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes"),
         krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes"),
     ):
-        known = known.join(others, on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left")
+        known = beside(known, others, WORKLOAD)
     return {"needs": known}
 
 
 def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
     """Gather what an action and its chances depend on, without what others say."""
-    return history.needs(part, verdicts, requests=requests).join(
-        purged_bases(part, verdicts), on=WORKLOAD, nulls_equal=True, how="left", maintain_order="left"
-    )
+    return beside(history.needs(part, verdicts, requests=requests), purged_bases(part, verdicts), WORKLOAD)
 
 
 def of_gathered(
@@ -382,13 +381,11 @@ def _given_back(kept: Recording) -> pl.DataFrame:
     given_back, _ = history.kept_by_allocator(kept.samples)
     whole = pl.coalesce(FOOTPRINTS)
     held = kept.samples.select("container_id", "time", held=whole - (whole - given_back.fill_null(0)).clip(0))
-    used = (
-        history.usage(kept)
-        .join(held, on=["container_id", "time"], how="left", maintain_order="left")
-        .with_columns(used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0))
+    used = beside(history.usage(kept), held, ["container_id", "time"]).with_columns(
+        used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0)
     )
     past = history.describe(history.block_peaks(used), history.lengths(used))
-    about = history.workloads(kept).join(past, on="workload_row", how="left", maintain_order="left")
+    about = beside(history.workloads(kept), past, "workload_row")
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
 

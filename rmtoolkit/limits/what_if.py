@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from rmtoolkit._tables import beside
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
@@ -158,7 +159,7 @@ def what_if(
         laid_out = lay_out(past)
         shift = pl.Series(changed(laid_out, wanted)[0] - laid_out.used)
         moved, on = usage(past).with_columns(shift=shift), ["container_id", "time"]
-        past = _shifted(past, past.samples.join(moved, on=on, how="left", maintain_order="left")["shift"])
+        past = _shifted(past, beside(past.samples, moved, on)["shift"])
     said += wanted.assumptions
     if said and "oom_kill" in past.events["kind"]:
         said.append("Recorded OOM kills stay as they were, each at the limit in force then.")
@@ -196,7 +197,7 @@ def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.Data
 
 def _beside_lives(spans: pl.DataFrame, found: pl.DataFrame) -> pl.Series:
     """Give what was found of some lives, a value for each."""
-    return spans.join(found, on="life_row", how="left", maintain_order="left").to_series(-1)
+    return beside(spans, found, "life_row").to_series(-1)
 
 
 def _settling(table: pl.DataFrame) -> pl.DataFrame:
@@ -210,7 +211,7 @@ def _settling(table: pl.DataFrame) -> pl.DataFrame:
     length = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
     short = (pl.col("ended") == "oom_kill") & ~settles & pl.col("start_seen") & (length <= pl.col("longest"))
     return (
-        table.join(others, on="container_id", how="left", maintain_order="left")
+        beside(table, others, "container_id")
         .with_columns(cut_short=short.fill_null(value=False))
         .select(
             *("life_row", "start", "end", "start_seen", "cut_short"),
@@ -472,7 +473,7 @@ def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
     about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
     killed = kills(mine).drop_nulls("limit_bytes")
     now = killed.join(kills_of_now(mine), on=["container_id", "time"], how="semi").select("container_id", "time")
-    killed = killed.join(now.unique().with_columns(now=True), on=["container_id", "time"], how="left")
+    killed = beside(killed, now.unique().with_columns(now=True), ["container_id", "time"])
     # Killed before anybody sampled it: pods of their own, behind those that have samples.
     ids = np.append(ids, np.setdiff1d(killed["container_id"].to_numpy(), ids))
     number = {int(container): at for at, container in enumerate(ids)}
@@ -508,4 +509,4 @@ def _beside(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.
     """Put columns of all samples beside those that have a value; nothing is searched for where all have one."""
     if used.height == recording.samples.height:
         return used.hstack(more.drop("container_id", "time"))
-    return used.join(more, on=["container_id", "time"], how="left", maintain_order="left")
+    return beside(used, more, ["container_id", "time"])

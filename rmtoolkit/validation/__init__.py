@@ -8,7 +8,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import conform, run_starts
+from rmtoolkit._tables import beside, conform, run_starts
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
@@ -156,7 +156,7 @@ def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
     )
     rising = steps.filter("up").join(found.filter("only_rises"), on="container_id", how="semi")
     usual = rising.group_by("container_id").agg(low=step.median())
-    return found.join(usual, on="container_id", how="left")
+    return beside(found, usual, "container_id")
 
 
 class _Order(NamedTuple):
@@ -239,7 +239,7 @@ def with_references(recording: Recording) -> pl.DataFrame:
     if changes.height:
         limit = limit.drop("limit").join_asof(changes, on="time", by="container_id", check_sortedness=False)
     if only.height:
-        limit = limit.join(only, on="container_id", how="left", maintain_order="left")
+        limit = beside(limit, only, "container_id")
         limit = limit.select(limit=pl.coalesce("limit", "only"))
     return samples.with_columns(limit["limit"])
 
