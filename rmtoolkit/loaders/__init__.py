@@ -172,8 +172,8 @@ class Reader(NamedTuple):
 
     form: Form
     recognises: Callable[[_File], bool]
-    #: Module and name of the function; None for what is no recording of its own.
-    reads: tuple[str, str] | None
+    #: Module and name of the function: once for each form that is a recording of its own.
+    reads: tuple[str, str] | None = None
     #: Files of one folder explain each other: the owners of one file's pods, or a container's limit, stand in another.
     together: bool = False
     #: May stand behind more than the head of a file, as in the log of a program.
@@ -195,7 +195,7 @@ READERS: Final = (
         ("recording", "read_recording"),
     ),
     Reader(Form.PARQUET, lambda file: file.is_parquet, ("loaders.tables", "read_table")),
-    Reader(Form.HEAP, lambda file: re.match(_HEAP, file.head) is not None, None),
+    Reader(Form.HEAP, lambda file: re.match(_HEAP, file.head) is not None),
     Reader(
         Form.PROMETHEUS,
         lambda file: is_remote_read(file.head),
@@ -215,24 +215,15 @@ READERS: Final = (
         ("loaders.allocators", "read_jemalloc_stats"),
         behind=_JEMALLOC,
     ),
-    Reader(
-        Form.PROMETHEUS,
-        _has(_PROMETHEUS, b'"resultType"|"status"|"metric"'),
-        ("loaders.prometheus.saved", "read_prometheus"),
-        together=True,
-    ),
-    Reader(Form.PROMETHEUS, _is_metrics, ("loaders.prometheus.saved", "read_prometheus"), together=True),
+    Reader(Form.PROMETHEUS, _has(_PROMETHEUS, b'"resultType"|"status"|"metric"')),
+    Reader(Form.PROMETHEUS, _is_metrics),
     Reader(
         Form.MALLOC,
         _has(_MALLOC, b"<malloc |uordblks|in use bytes|MALLOC: |heap stats: "),
         ("loaders.allocators", "read_malloc_info"),
         behind=_MALLOC,
     ),
-    Reader(
-        Form.OBJECTS,
-        lambda file: re.search(_OBJECTS, file.data) is not None and re.search(_LIVE, file.data) is not None,
-        None,
-    ),
+    Reader(Form.OBJECTS, lambda file: None not in (re.search(_OBJECTS, file.data), re.search(_LIVE, file.data))),
     Reader(Form.CSV, lambda file: _files.head_of(file.text) is not None, ("loaders.tables", "read_table")),
     Reader(Form.KERNEL, _has(_KERNEL, b"oom-kill:|Killed process "), ("loaders.linux", "read_kernel"), behind=_KERNEL),
     Reader(
@@ -241,17 +232,12 @@ READERS: Final = (
         ("loaders.docker", "read_docker_stats"),
         together=True,
     ),
-    Reader(
-        Form.PROCFS,
-        _has(_PROCFS, b" kB|memory.|smaps_rollup|anon |rss |file "),
-        ("loaders.linux", "read_procfs"),
-        together=True,
-    ),
-    Reader(Form.KUBECTL, _is_top, ("loaders.kubectl_top", "read_kubectl_top"), behind=_KUBECTL),
-    Reader(Form.CSV, _is_json_rows, ("loaders.tables", "read_table")),
+    Reader(Form.PROCFS, _has(_PROCFS, b" kB|memory.|smaps_rollup|anon |rss |file ")),
+    Reader(Form.KUBECTL, _is_top, behind=_KUBECTL),
+    Reader(Form.CSV, _is_json_rows),
 )
 
-#: The first row of each form that holds a recording of its own.
+#: The row that reads each form that is a recording of its own.
 OF_FORM: Final = {row.form: row for row in sorted(READERS, key=lambda row: [*Form].index(row.form)) if row.reads}
 UNDERSTOOD: Final = f"{', '.join(OF_FORM)}; files also packed with gzip or zstd"
 
