@@ -473,14 +473,15 @@ class TimeToLimit(Struct, frozen=True):
 
 
 class Growth(Struct, frozen=True):
-    #: Bytes per day, their standard error, and that of how many more they may be.
-    per_day: float
-    error_per_day: float
-    error_up_per_day: float
+    """What `records.Ahead` tells of it, by the same names."""
+
+    per_day_bytes: float
+    error_bytes: float
+    error_up_bytes: float
     #: What the kernel cannot take back, at the end of the life: the highest of its last samples.
     level_bytes: float
     #: Standard deviation around the fit.
-    spread_bytes: float
+    noise_bytes: float
 
 
 def growth_against_limit(opinion: Opinion) -> Growth | None:
@@ -545,15 +546,15 @@ def look_ahead(
         return TimeToLimit(Outlook.UNKNOWN if rises or not limit_known else Outlook.BOUNDED)
     if growth is None:
         return TimeToLimit(Outlook.UNKNOWN)
-    if growing <= th.LIKELY or growth.per_day <= 0:
+    if growing <= th.LIKELY or growth.per_day_bytes <= 0:
         return TimeToLimit(Outlook.UNKNOWN if open_end else Outlook.BOUNDED)
     room = limit_bytes - growth.level_bytes
-    hours = max(room, 0.0) / growth.per_day * 24
+    hours = max(room, 0.0) / growth.per_day_bytes * 24
     if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * _WEEK_HOURS:
         return TimeToLimit(Outlook.BOUNDED)
-    fast = growth.per_day + th.QUANTILE * growth.error_up_per_day
-    slow = growth.per_day - th.QUANTILE * growth.error_per_day
-    wobble = th.QUANTILE * growth.spread_bytes
+    fast = growth.per_day_bytes + th.QUANTILE * growth.error_up_bytes
+    slow = growth.per_day_bytes - th.QUANTILE * growth.error_bytes
+    wobble = th.QUANTILE * growth.noise_bytes
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
     return TimeToLimit(Outlook.REACHES, hours, low, high, capped=hours > lasts.left_hours)
@@ -568,16 +569,7 @@ def _begun(opinion: Opinion, growth: Growth) -> float:
 
 def _ahead(opinion: Opinion, growth: Growth | None, goes_on: float, lasts: records.Exposure) -> records.Ahead:
     """Give what the chance of an OOM kill at any limit is worked out from."""
-    line: dict[str, float] = {}
-    if growth is not None:
-        line = {
-            "per_day_bytes": growth.per_day,
-            "error_bytes": growth.error_per_day,
-            "error_up_bytes": growth.error_up_per_day,
-            "level_bytes": growth.level_bytes,
-            "fresh_bytes": _begun(opinion, growth),
-            "noise_bytes": growth.spread_bytes,
-        }
+    line = {} if growth is None else {**structs.asdict(growth), "fresh_bytes": _begun(opinion, growth)}
     return records.Ahead(**line, goes_on=goes_on, age_hours=lasts.age_hours, longest_hours=lasts.longest_hours)
 
 
@@ -606,7 +598,7 @@ def line_of(
     if outlook.hours is not None:
         ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
     goes_on = growing > th.LIKELY
-    rate = growth.per_day if goes_on else 0.0
-    doubt, up = (growth.error_per_day, growth.error_up_per_day) if goes_on else (0.0, 0.0)
+    rate = growth.per_day_bytes if goes_on else 0.0
+    doubt, up = (growth.error_bytes, growth.error_up_bytes) if goes_on else (0.0, 0.0)
     start = opinion.life.end.timestamp() * 1000
     return container_id, start, ahead, whole.end_level, rate, doubt, up, whole.noise

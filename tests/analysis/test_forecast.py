@@ -133,7 +133,7 @@ def test_the_band_is_wider_the_farther_it_looks() -> None:
 def test_what_speeds_up_may_come_sooner_and_no_later() -> None:
     """More doubt above the line moves the early end of the interval alone."""
     steady = ahead(life(), STEADY)
-    faster = ahead(life(), replace(STEADY, error_up_per_day=60.0 * MI))
+    faster = ahead(life(), replace(STEADY, error_up_bytes=60.0 * MI))
     assert faster.low is not None
     assert steady.low is not None
     assert faster.low < 0.8 * steady.low
