@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
@@ -287,29 +287,20 @@ class Report:
         )
 
     def joined(self, other: Report) -> Report:
-        counts = dict(self.left_out)
-        for reason, count in other.left_out.items():
-            counts[reason] = counts.get(reason, 0) + count
-
-        def both(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(mine + theirs))
-
+        lines = ("sources", "found", "missing", "partial", "unusable", "warnings")
+        facts = ("ranges", "governors", "owners")
+        more = other.left_out.items()
+        shares = [one.dropped_share for one in (self, other) if one.dropped_share is not None]
+        said: dict[str, Any] = {
+            name: tuple(dict.fromkeys(getattr(self, name) + getattr(other, name))) for name in lines
+        }
+        said |= {name: agreed([*getattr(self, name).items(), *getattr(other, name).items()]) for name in facts}
         return Report(
-            sources=both(self.sources, other.sources),
+            **said,
             asked="; ".join(dict.fromkeys(text for text in (self.asked, other.asked) if text)),
-            found=both(self.found, other.found),
-            missing=both(self.missing, other.missing),
-            left_out=counts,
-            partial=both(self.partial, other.partial),
-            unusable=both(self.unusable, other.unusable),
-            warnings=both(self.warnings, other.warnings),
+            left_out={**self.left_out, **{reason: self.left_out.get(reason, 0) + count for reason, count in more}},
             time_axis="; ".join(dict.fromkeys((self.time_axis, other.time_axis))),
-            dropped_share=max(
-                (one.dropped_share for one in (self, other) if one.dropped_share is not None), default=None
-            ),
+            dropped_share=max(shares, default=None),
             nodes={**self.nodes, **other.nodes},
             quotas={**self.quotas, **other.quotas},
-            ranges=agreed([*self.ranges.items(), *other.ranges.items()]),
-            governors=agreed([*self.governors.items(), *other.governors.items()]),
-            owners=agreed([*self.owners.items(), *other.owners.items()]),
         )
