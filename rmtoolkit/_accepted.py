@@ -12,15 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from rmtoolkit._io import read_told
+from rmtoolkit._tables import UNITS
 from rmtoolkit.exceptions import ReadError, quote, system_words
 from rmtoolkit.schema import ABSURD_BYTES
 
-#: Bytes of a unit: powers of a thousand, with an i of 1,024.
-_UNITS: Final = {
-    f"{letter}{binary}": base**power
-    for binary, base in (("", 1000), ("i", 1024))
-    for power, letter in enumerate(("", *"KMGT"))
-}
 _LARGEST: Final = 1_000_000
 _EXPECTED: Final = (
     'tables [[accepted]] with workload = "namespace/name", known = "…", up_to = "900Mi", until = 2027-01-31'
@@ -132,7 +127,7 @@ def _bytes(value: object) -> int | None:
     found = re.fullmatch(r"\s*+(\d++(?:\.\d++)?)\s*+(k|[KMGT]i?)?B?\s*+", value) if isinstance(value, str) else None
     if found is None:
         return None
-    size = float(found[1]) * _UNITS[(found[2] or "").replace("k", "K")]
+    size = float(found[1]) * UNITS[f"{found[2] or ''}b".lower()]
     return int(size) if 1 <= size <= ABSURD_BYTES else None
 
 

@@ -93,7 +93,7 @@ def _read(file: Place, workloads: pl.DataFrame | None) -> Recording:
         begin, end = (int(places[0]), int(places[-1]) + 1) if places.len() else (0, 0)
         containers, stored, wanted = containers[begin:end], stored.part(begin, end), wanted[begin:end]
         events = events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
-    samples = stored.collect(stored.scan())
+    samples = stored()
     if checksums(samples, stored.signals, stored.counts or ()) != wanted:
         hint = "The file is damaged: restore it from a backup, or move it away and fill the day again."
         raise ReadError.at(file, found="other samples than were written", expected=_EXPECTED, hint=hint)

@@ -352,6 +352,13 @@ def _aliases() -> dict[str, str]:
 _UNIT: Final = re.compile(
     r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
 )
+#: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
+UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
+    **{letter: 1000**power for power, letter in enumerate("kmg", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgtpe", 1)},
+    **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
 #: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
 _POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 #: No service has less memory than this, and few have more.
@@ -502,8 +509,7 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
         for some in rows.partition_by(keys) if keys else [rows]:
             parts = [part for part in some.partition_by(label, maintain_order=True) if part.height >= _ENOUGH]
             for name in signals:
-                held = [part.drop_nulls([name, "time"]).select("time", name) for part in parts]
-                curves = [(part["time"].to_numpy(), part[name].cast(pl.Float64).to_numpy()) for part in held]
+                curves = curves_of(parts, name)
                 if len(curves) > 1 and all(map(_is_steady, curves)) and any_contradicts(curves):
                     own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
                     note = f"containers of one name with other values: told apart by the column {quote(label)}"
@@ -783,6 +789,16 @@ def contradict(
     return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
 
 
+def curves_of(parts: Iterable[pl.DataFrame], name: str, least: int = 1) -> list[tuple[Any, Any]]:
+    """Give times and values of a signal of each part that has so many."""
+    held = (part.drop_nulls(name) for part in parts)
+    return [
+        (some["time"].to_physical().to_numpy(), some[name].cast(pl.Float64).to_numpy())
+        for some in held
+        if some.height >= least
+    ]
+
+
 def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:
     """Tell whether series of one name contradict the longest of them; times rise."""
     first, *others = sorted(parts, key=lambda part: -len(part[0]))
@@ -803,15 +819,7 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     lost: list[int] = []
     for some in rows.filter(again).partition_by("container_id"):
         parts = sorted(some.partition_by("stretch"), key=len)
-        held = [
-            [
-                (part["time"].to_numpy(), part[name].cast(pl.Float64).to_numpy())
-                for part in known
-                if len(part) >= _ENOUGH
-            ]
-            for name in BYTE_SIGNALS
-            if name in samples.columns and (known := [part.drop_nulls(name) for part in parts])
-        ]
+        held = [curves_of(parts, name, _ENOUGH) for name in BYTE_SIGNALS if name in samples.columns]
         if any(len(curves) > 1 and any_contradicts(curves) for curves in held):
             lost += [row for part in parts[:-1] for row in part["row"]]
     kept = samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row") if lost else samples

@@ -130,6 +130,10 @@ class Stored(msgspec.Struct, frozen=True):
         rows = pl.scan_parquet(for_polars(self.path)).slice(self.first, self.rows)
         return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
 
+    def __call__(self) -> pl.DataFrame:
+        """Read all of them."""
+        return self.collect(self.scan())
+
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
         with _reading(self.path):
             if _stamp(self.path) != self.stamp:
@@ -228,21 +232,24 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
 __all__ = ["Recording", "Report", "as_recording", "concat", "normalise", "read_recording"]
 
 
-class _Samples:
-    """The samples of a recording: a frame, or those of a large file, which are read when they are first asked for."""
+class Later:
+    """A frame, or what makes it when it is first asked for: samples of a large file, what few ask of an assessment."""
 
-    def __get__(self, recording: Recording | None, owner: type | None = None) -> pl.DataFrame:
-        if recording is None:
-            # A recording is not made without them.
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, whole: object | None, owner: type | None = None) -> pl.DataFrame:
+        if whole is None:
+            # Nothing is made without them.
             raise AttributeError
-        held = recording.__dict__["samples"]
-        if isinstance(held, Stored):
-            held = recording.__dict__["samples"] = held.collect(held.scan())
+        held = whole.__dict__[self._name]
+        if not isinstance(held, pl.DataFrame):
+            held = whole.__dict__[self._name] = held()
         frame: pl.DataFrame = held
         return frame
 
-    def __set__(self, recording: Recording, samples: pl.DataFrame | Stored) -> None:
-        recording.__dict__["samples"] = samples
+    def __set__(self, whole: object, frame: pl.DataFrame | Callable[[], pl.DataFrame]) -> None:
+        whole.__dict__[self._name] = frame
 
 
 @dataclass(frozen=True)
@@ -272,7 +279,7 @@ class Recording:
     """
 
     containers: pl.DataFrame
-    samples: _Samples = _Samples()
+    samples: Later = Later()
     events: pl.DataFrame = field(default_factory=lambda: empty(EVENTS))
     report: Report = field(default_factory=Report)
 
@@ -758,11 +765,7 @@ def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDA
                 if key in one_each and (some := one_each[key].drop_nulls(name)).height:
                     of_part.setdefault(part[key], []).append(some)
             wholes = {one: pl.concat(some).sort("time") for one, some in of_part.items()}
-            curves = [
-                (some["time"].to_numpy(), some[name].cast(pl.Float64).to_numpy())
-                for some in wholes.values()
-                if some.height > 1
-            ]
+            curves = _tables.curves_of(wholes.values(), name, 2)
             if len(curves) > 1 and _tables.any_contradicts(curves):
                 found |= wholes.keys()
                 break
@@ -797,7 +800,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     <Recording: 1 container, 1 samples, 1970-01-01 00:00 to 1970-01-01 00:00 UTC>
     """
     containers, stored, events, report = open_parts(path)
-    samples = stored if stored.rows > LARGE_ROWS else stored.collect(stored.scan())
+    samples = stored if stored.rows > LARGE_ROWS else stored()
     return Recording(containers, samples, events, report)
 
 

@@ -23,11 +23,11 @@ from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
-from rmtoolkit.recording import Recording, as_recording, read_recording
+from rmtoolkit.recording import Later, Recording, as_recording, read_recording
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from distributed import Client
@@ -64,26 +64,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
     )
-
-
-class _Later:
-    """A frame, or what makes it when it is first asked for: who wants verdicts wants few of them."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, found: Assessment | None, owner: type | None = None) -> pl.DataFrame:
-        if found is None:
-            # An assessment is not made without them.
-            raise AttributeError
-        held = found.__dict__[self._name]
-        if not isinstance(held, pl.DataFrame):
-            held = found.__dict__[self._name] = held()
-        frame: pl.DataFrame = held
-        return frame
-
-    def __set__(self, found: Assessment, frame: pl.DataFrame | Callable[[], pl.DataFrame]) -> None:
-        found.__dict__[self._name] = frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,24 +142,24 @@ class Assessment:
     recording: Recording
     fleet: Totals
     workloads: pl.DataFrame
-    instances: _Later = _Later()
-    lives: _Later = _Later()
-    fits: _Later = _Later()
-    forecast: _Later = _Later()
-    evidence: _Later = _Later()
-    checklist: _Later = _Later()
-    advice: _Later = _Later()
-    queries: _Later = _Later()
+    instances: Later = Later()
+    lives: Later = Later()
+    fits: Later = Later()
+    forecast: Later = Later()
+    evidence: Later = Later()
+    checklist: Later = Later()
+    advice: Later = Later()
+    queries: Later = Later()
     changes: pl.DataFrame
-    risk_curves: _Later = _Later()
-    buys: _Later = _Later()
-    capacity: _Later = _Later()
-    findings: _Later = _Later()
-    completeness: _Later = _Later()
-    events: _Later = _Later()
-    settings: _Later = _Later()
-    kills: _Later = _Later()
-    groups: _Later = _Later()
+    risk_curves: Later = Later()
+    buys: Later = Later()
+    capacity: Later = Later()
+    findings: Later = Later()
+    completeness: Later = Later()
+    events: Later = Later()
+    settings: Later = Later()
+    kills: Later = Later()
+    groups: Later = Later()
     needs: pl.DataFrame
     oom_probability: float
     margins: Margins

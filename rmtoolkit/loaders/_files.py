@@ -38,14 +38,6 @@ METRICS: Final = (
     r'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/|(?:^|\n)(?:- |  )?(?:kind: ["\']?(?:Pod|Node)Metrics'
     r'|apiVersion: ["\']?metrics\.k8s\.io/)|(?:^|\n)\{"time": ?"[^"]*", ?"kubectl": ?"'
 )
-#: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
-UNITS: Final = {
-    "": 1, "b": 1, "bytes": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "pb": 10**15,
-    "eb": 10**18, "ki": 1 << 10, "mi": 1 << 20,
-    "gi": 1 << 30, "ti": 1 << 40, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40, "pib": 1 << 50,
-    "eib": 1 << 60,
-    "k": 10**3, "m": 10**6, "g": 10**9,
-}  # fmt: skip
 #: What is read of Kubernetes; objects of other kinds are passed over.
 KINDS: Final = (
     *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import _workloads
-from rmtoolkit._tables import any_contradicts, one_stretch, place_names
+from rmtoolkit._tables import UNITS, any_contradicts, one_stretch, place_names
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
@@ -311,7 +311,7 @@ def _headed(text: str) -> tuple[str, tuple[Stamp, str] | None]:
 
 def _amount(number: str, unit: str) -> tuple[int, int]:
     """Read an amount as Docker prints it, and how coarse it is."""
-    scale = _files.UNITS[unit.lower()]
+    scale = UNITS[unit.lower()]
     value = float(number)
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
     return round(value * scale), max(1, round(min(step, 1.0) * scale) if scale > 1 else 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._io import read_parquet
-from rmtoolkit._tables import as_time, column_of, plausible_unit, refuse_days, unit_in
+from rmtoolkit._tables import UNITS, as_time, column_of, plausible_unit, refuse_days, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
@@ -231,9 +231,9 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
         is_decimal = bool(commas.len())
     sign = "." if is_decimal else ","
     number = number.str.replace_all(sign, "", literal=True).str.replace(",", ".", literal=True)
-    factor = unit.replace_strict(_files.UNITS, default=None, return_dtype=pl.Float64())
+    factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
-    units = sorted({one for one in unit.drop_nulls() if one in _files.UNITS and one})
+    units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 

@@ -12,10 +12,10 @@ import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
-from rmtoolkit._tables import as_time, parse_time
+from rmtoolkit._tables import UNITS, as_time, parse_time
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import UNITS, as_text, mapping
+from rmtoolkit.loaders._files import as_text, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
 from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
 from rmtoolkit.schema import TIME
