@@ -88,14 +88,12 @@ Made = TypeVar("Made")
 
 #: Parts in memory at once, however many cores there are.
 _MOST_WORKERS: Final = 4
-_TWO: Final = 2
-_OPENBLAS: Final = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads")
 
 
 def in_parallel(work: Callable[[Given], Made], parts: Iterable[Given]) -> Iterator[Made]:
     todo = iter(parts)
     ahead = list(islice(todo, 2))
-    workers = min(_cores(), _MOST_WORKERS) if len(ahead) == _TWO else 1
+    workers = min(_cores(), _MOST_WORKERS) if len(ahead) > 1 else 1
     todo = chain(ahead, todo)
     # A part that was worked on is let go.
     del ahead
@@ -139,7 +137,7 @@ def _openblas() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """Find the two functions in the library that numpy brings; None where it uses another one."""
     with suppress(AttributeError, OSError):
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # type: ignore[attr-defined] # noqa: SLF001
-        for name in _OPENBLAS:
+        for name in ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "openblas_{}_num_threads"):
             ask, tell = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
             if ask is not None and tell is not None:
                 return ask, tell

@@ -24,8 +24,6 @@ _SETTINGS: Final = {
     "a": ("AZURE_STORAGE_ENDPOINT", "AZURE_STORAGE_ACCOUNT_NAME"),
 }
 _OURS: Final = ("AWS_", "GOOGLE_", "AZURE_")
-_WAITS: Final = {"timeout": "60s", "connect_timeout": "5s"}
-_RETRIES: Final = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 _STATUS: Final = re.compile(r"status code: (\d{3}[ \w]{0,40})")
 _CODE: Final = re.compile(r"<Code>(\w{1,80})</Code>")
 _NO_BUCKET: Final = "NoSuchBucket"
@@ -190,5 +188,8 @@ def _store(protocol: str, bucket: str, environment: tuple[tuple[str, str], ...])
     from obstore.store import from_url  # noqa: PLC0415 - an extra that few have
 
     plain = any(name.startswith("AWS_ENDPOINT_URL") and value.startswith("http://") for name, value in environment)
-    options: dict[str, Any] = {"client_options": {**_WAITS, "allow_http": plain}, "retry_config": _RETRIES}
+    options: dict[str, Any] = {
+        "client_options": {"timeout": "60s", "connect_timeout": "5s", "allow_http": plain},
+        "retry_config": {"max_retries": 4, "retry_timeout": timedelta(seconds=30)},
+    }
     return from_url(f"{protocol}://{bucket}", **options)

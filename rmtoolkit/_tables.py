@@ -693,7 +693,6 @@ def _identified(
 _DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
-_WEEK: Final = dt.timedelta(days=7)
 #: What is longer than the calendar begins here.
 _SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 
@@ -754,7 +753,7 @@ def asked_window(
 ) -> tuple[dt.datetime, dt.datetime]:
     """Find the window to fetch from a server: the last week until now, where nothing else is said."""
     stop = parse_time(end) if end is not None else dt.datetime.now(dt.UTC)
-    begin, _ = window_bounds(start, stop, last or (_WEEK if start is None else None), None)
+    begin, _ = window_bounds(start, stop, last or ("7d" if start is None else None), None)
     begin = begin or _SINCE
     if begin >= stop:
         raise ends_early(begin, stop)

@@ -131,8 +131,7 @@ def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner])
     return (match["name"], kind_above, True) if match else (name, kind, False)
 
 
-_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12,64})")
-_SHORT: Final = 12
+_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12})")
 
 
 class Image(NamedTuple):
@@ -151,7 +150,7 @@ def version_of(image: str | None, image_id: str | None) -> str | None:
     if tag not in ("", "latest"):
         return tag
     digest = _DIGEST.search(image or "") or _DIGEST.search(image_id or "")
-    return digest["hex"][:_SHORT] if digest else tag or None
+    return digest["hex"] if digest else tag or None
 
 
 def releases(images: Iterable[Image], slack: int) -> list[tuple[int, int, str]]:

@@ -60,9 +60,10 @@ def marks(kind: str) -> dict[str, Mark]:
 
 
 VERDICTS, EVIDENCE, ALARMS, READINGS = map(marks, ("verdicts", "evidence", "alarms", "readings"))
-#: How a signal is called everywhere, and the one action.
+#: How a signal is called everywhere, the one action, and what each level of evidence rests on.
 SIGNAL_WORDS: Final[dict[str, str]] = texts("words")["signals"]
 ACTIONS: Final[dict[str, str]] = texts("words")["actions"]
+LEVELS: Final = dict(enumerate(texts("words")["levels"], 1))
 
 
 def say(room: str, name: str, about: object) -> str:
@@ -342,15 +343,7 @@ def count(amount: int, word: str, plural: str | None = None) -> str:
     return f"{amount:,} {word if amount == 1 else plural or word + 's'}"
 
 
-_ENDINGS: Final = {"stretches": "stretch", "series": "series"}
-_OF_SEVERAL: Final = {
-    "that were ": "that was ",
-    "that are ": "that is ",
-    "contradict each other": "contradicts another",
-    "that start anew": "that starts anew",
-    "no rows": "no row",
-    "no numbers": "no number",
-}
+_SINGULAR: Final[dict[str, dict[str, str]]] = texts("words")["singular"]
 
 
 def counted(number: int, reason: str) -> str:
@@ -358,9 +351,9 @@ def counted(number: int, reason: str) -> str:
     if number != 1:
         return f"{number:,} {reason}"
     noun, space, rest = reason.partition(" ")
-    for several, one in _OF_SEVERAL.items():
+    for several, one in _SINGULAR["phrases"].items():
         rest = rest.replace(several, one, 1)
-    return f"1 {_ENDINGS.get(noun, noun.removesuffix('s'))}{space}{rest}"
+    return f"1 {_SINGULAR['nouns'].get(noun, noun.removesuffix('s'))}{space}{rest}"
 
 
 def and_more(amount: int, shown: int) -> str:

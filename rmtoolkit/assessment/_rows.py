@@ -58,14 +58,6 @@ _ADVISED: Final = {
 #: Of the limits' row the same number is worked out elsewhere.
 _ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "pods", "peak_bytes")
 _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
-#: What each level of evidence rests on.
-_LEVELS: Final = {
-    1: "memory usage only",
-    2: "usage plus restarts and limits",
-    3: "usage, restarts, and work or sibling pods",
-    4: "live-heap gauge",
-    5: "heap profile",
-}
 #: Starting needs so many times what running does, and sets the peak: startup is what the limit is for.
 _STARTUP: Final = 1.25
 _SETS_PEAK: Final = 0.9
@@ -124,7 +116,7 @@ def _of_both() -> dict[str, pl.Expr]:
         "peak_at_limit": pl.col("peak_bytes") >= th.PEAK_AT_LIMIT * pl.col("limit_bytes"),
         "confidence_of": pl.when(open_).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
         "confidence_share": pl.when(verdict == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
-        "evidence_words": pl.col("evidence_level").replace_strict(_LEVELS, default=None, return_dtype=pl.String),
+        "evidence_words": pl.col("evidence_level").replace_strict(text.LEVELS, default=None, return_dtype=pl.String),
         "why": pl.col("reason"),
         # When the limit is met, from the hours that are left.
         **{

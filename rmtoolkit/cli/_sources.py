@@ -32,8 +32,6 @@ DONE: Final = 0
 FINDINGS: Final = 1
 BAD_INPUT: Final = 2
 
-_FORMATS: Final = {"json": ".json", "csv": ".csv", "markdown": ".md", "yaml": ".yaml"}
-
 
 def is_plugin() -> bool:
     return Path(sys.argv[0]).name.startswith("kubectl-rmtoolkit") or bool(os.environ.get("RMTOOLKIT_PLUGIN"))
@@ -85,7 +83,7 @@ def typed(options: argparse.Namespace, *takes: str) -> dict[str, Any]:
 def stream_format(options: argparse.Namespace, endings: Sequence[str]) -> str | None:
     """Tell the ending of the format in which all goes to stdout; None where it does not, and a file can be written."""
     if options.output == "-":
-        return _FORMATS[options.format or "json"]
+        return ".md" if options.format == "markdown" else f".{options.format or 'json'}"
     if options.format is not None:
         msg = "--format is that of -o -: the name of a file tells its own."
         raise RmtoolkitError(msg)

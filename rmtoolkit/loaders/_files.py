@@ -56,7 +56,6 @@ _COSTLY_RATIO: Final = 30
 #: What xz may ask for; its strongest setting asks for half of that.
 _XZ_BYTES: Final = 128 << 20
 
-_GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 1 << 20
 _PACKED_CHUNK: Final = 1 << 16
@@ -207,7 +206,7 @@ def unpacked(stream: BinaryIO, magic: bytes, most: int) -> Iterator[bytes] | Non
     """Unpack a file piece by piece; None where it is not packed. One of `DAMAGE` ends what is not whole."""
     if magic.startswith(_ZSTD):
         return _unzstd(stream)
-    if magic.startswith(_GZIP):
+    if magic.startswith(b"\x1f\x8b"):
         return iter(partial(gzip.GzipFile(fileobj=stream).read1, most), b"")
     begin = next((begin for mark, begin in _PACKERS.items() if magic.startswith(mark)), None)
     return None if begin is None else _members(stream, begin, most)

@@ -236,8 +236,6 @@ def _blank(text: str, found: re.Match[str]) -> str:
     return f"{text[: found.start()]}{' ' * (found.end() - found.start())}{text[found.end() :]}"
 
 
-_CLOCKS: Final = r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
-_HALF_DAY: Final = r"^\s*[aApP]\.?\s?[mM]\b"
 _PARTS: Final = (
     r"^(?P<before>(?:.*[^0-9:.])?)(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9])"
     r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?P<after>(?:[^0-9:.].*)?)$"
@@ -248,8 +246,8 @@ def shaped(texts: pl.Series) -> pl.DataFrame:
     """Take the clock out of lines."""
     # Step by step: an expression that is used twice would be computed twice.
     frame = texts.to_frame("text").select("text", pl.col("text").str.extract_groups(_PARTS).struct.unnest())
-    another = pl.concat_str("before", pl.lit(" "), "after").str.contains(_CLOCKS)
-    half_day = pl.col("after").str.contains(_HALF_DAY)
+    another = pl.concat_str("before", pl.lit(" "), "after").str.contains(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
+    half_day = pl.col("after").str.contains(r"^\s*[aApP]\.?\s?[mM]\b")
     frame = frame.with_columns(usable=pl.col("hour").is_not_null() & ~another & ~half_day)
     hour, minute, second = (pl.col(name).cast(pl.Int64) for name in ("hour", "minute", "second"))
     fraction = pl.concat_str(pl.col("fraction").fill_null(""), pl.lit("000")).str.slice(0, 3).cast(pl.Int64)

@@ -514,7 +514,6 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
 _IDLE: Final = "rows of containers that did not run"
 _NO_ROWS: Final = "lines that are no rows"
-_PAUSE: Final = "rows of pause containers"
 #: The command line draws a new table every half second.
 _DRAWN_EVERY: Final = "500ms"
 
@@ -685,7 +684,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     _parted_by_file(found.measured)
     identities = Identities()
     measured = [one for one in found.measured if not (one.labels.name or "").startswith("k8s_POD_")]
-    found.left_out[_PAUSE], found.measured = len(found.measured) - len(measured), measured
+    found.left_out["rows of pause containers"], found.measured = len(found.measured) - len(measured), measured
     # Those that say most first: of what was measured, what is exact.
     found.measured.sort(key=lambda one: one.quantum_bytes is not None)
     said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]

@@ -41,7 +41,7 @@ from rmtoolkit.loaders.kubernetes import (
 )
 from rmtoolkit.recording import Recording, concat, normalise
 from rmtoolkit.schema import ANEW, Report
-from rmtoolkit.text import MI, counted
+from rmtoolkit.text import MI, counted, texts
 
 _NAMED: Final = dict.fromkeys(("namespace", "pod", "container"), pl.String())
 _PLACED: Final = dict.fromkeys(("number", "table", "stamp"), pl.Int64())
@@ -368,16 +368,7 @@ def _named(
     ), notes
 
 
-_ROLES: Final = {
-    "time": ("time", "timestamp", "ts", "date", "datetime"),
-    "namespace": ("namespace", "ns"),
-    "pod": ("pod", "pod_name", "podname"),
-    "container": ("container", "container_name"),
-    "cpu": ("cpu", "cpu(cores)", "cpu_cores", "cpu_m"),
-    "memory": ("memory", "mem", "memory(bytes)", "memory_mi", "mem_mi", "memory_mib", "mem_mib", "memory_mb", "mem_mb"),
-    "memory_bytes": ("memory_bytes", "mem_bytes", "bytes"),
-}
-_NAMES: Final = {name: role for role, names in _ROLES.items() for name in names}
+_NAMES: Final = {name: role for role, names in texts("loaders/kubernetes")["heads"].items() for name in names}
 _LOOK_AT: Final = 20
 _LOOK_AT_CHARACTERS: Final = 100_000
 _FEWEST_CELLS: Final = 3
@@ -474,7 +465,6 @@ _MESSAGE: Final = 200
 #: Line, table, place of the stamp, namespace, pod, container, memory and swap as they are written.
 _Row = tuple[int, int, int | None, str | None, str, str | None, str, str | None]
 _TEXTS: Final = pl.Schema({**_PLACED, **_NAMED, "memory": pl.String(), "swap": pl.String()})
-_KIBIBYTES: Final = r"^([0-9]{1,15})Ki$"
 
 
 class _Found(Struct):
@@ -616,7 +606,7 @@ def _read_amounts(found: _Found) -> pl.DataFrame:
     frame = pl.DataFrame(found.rows, schema=_TEXTS, orient="row")
     for name in ("memory", "swap"):
         # Nearly all are in Ki, which is read at once.
-        quick = pl.col(name).str.extract(_KIBIBYTES).cast(pl.Int64) * 1024
+        quick = pl.col(name).str.extract("^([0-9]{1,15})Ki$").cast(pl.Int64) * 1024
         rest = pl.when(quick.is_null()).then(name).map_elements(quantity, return_dtype=pl.Int64)
         frame = frame.with_columns(pl.coalesce(quick, rest).alias(f"{name}_bytes"))
     for line, text in frame.filter(pl.col("memory_bytes").is_null()).select("number", "memory").iter_rows():

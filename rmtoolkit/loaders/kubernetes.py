@@ -24,7 +24,7 @@ from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity
 from rmtoolkit.loaders._timestamps import find_instant, modified
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, WORKLOAD, Report, agreed
-from rmtoolkit.text import counted
+from rmtoolkit.text import counted, texts
 
 #: 2001: an earlier time in a status is none.
 _FIRST: Final = 1_000_000_000_000
@@ -533,48 +533,13 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
         yield Part(first, None, next(line for line in lines if line.strip())[:_SHOWN], damaged=True)
 
 
-def _names(plain: str, **below: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Name what a mapping keeps, as it is or in part; a list is kept entry by entry."""
-    return dict.fromkeys(plain.split()) | below
-
-
-_RESOURCES: Final = _names("", limits=_names("memory"), requests=_names("memory"))
-_CONTAINERS: Final = _names("name image restartPolicy", resources=_RESOURCES)
-_STATE: Final = _names("", running=_names("startedAt"), terminated=_names("startedAt finishedAt reason exitCode"))
-_REPORTED: Final = _names("name imageID restartCount", resources=_RESOURCES, state=_STATE, lastState=_STATE)
-_METADATA: Final = _names(
-    "name namespace uid resourceVersion creationTimestamp deletionTimestamp",
-    ownerReferences=_names("kind name controller"),
-)
-_SPEC: Final = _names(
-    "nodeName",
-    resources=_RESOURCES,
-    containers=_CONTAINERS,
-    initContainers=_CONTAINERS,
-    ephemeralContainers=_names("name image"),
-)
-_STATUS: Final = _names(
-    "phase reason message qosClass",
-    conditions=_names("type lastTransitionTime"),
-    **dict.fromkeys((reported for _, reported in _STATUSES), _REPORTED),
-)
-_OWNER: Final = _names("kind", metadata=_METADATA)
-_KEPT: Final = {
-    "Pod": {**_OWNER, "spec": _SPEC, "status": _STATUS},
-    "ReplicaSet": {**_OWNER, "spec": _names("", template=_names("", spec=_SPEC))},
-    "Node": {**_OWNER, "status": _names("", allocatable=_names("memory"))},
-    "ResourceQuota": {**_OWNER, "status": _names("hard")},
-    "PodMetrics": _names(
-        "kind timestamp window",
-        metadata=_names("name namespace"),
-        containers=_names("name", usage=_names("memory swap")),
-    ),
-}
+#: What is kept of objects.
+_KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
 
 
 def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
     """Keep what a recording needs."""
-    kept = _part({**item, "kind": kind}, _KEPT.get(kind, _OWNER))
+    kept = _part({**item, "kind": kind}, _KEPT["kinds"].get(kind, "kind metadata:metadata"))
     if not isinstance(kept, dict):
         return {}
     if isinstance(kept.get("metadata"), dict) and (team := _team(mapping(item, "metadata"))) is not None:
@@ -582,14 +547,15 @@ def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _part(value: Any, names: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - any JSON
-    if names is None:
+def _part(value: Any, fields: str | None) -> Any:  # noqa: ANN401 - any JSON
+    if fields is None:
         return value
     if isinstance(value, list):
-        return [_part(one, names) for one in value if isinstance(one, dict)]
+        return [_part(one, fields) for one in value if isinstance(one, dict)]
     if not isinstance(value, dict):
         return None
-    return {name: _part(value[name], inner) for name, inner in names.items() if name in value}
+    named = (one.partition(":") for one in fields.split())
+    return {name: _part(value[name], _KEPT["parts"].get(part)) for name, _, part in named if name in value}
 
 
 _EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prints them"

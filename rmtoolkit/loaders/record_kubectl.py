@@ -114,7 +114,6 @@ _PLACES: Final = {
     "nodes": ("Node", "/api/v1"),
     "resourcequotas": ("ResourceQuota", "/api/v1"),
 }
-_OWNERS: Final = {"ReplicaSet": "replicasets", "Job": "jobs"}
 
 
 @dataclass(slots=True)
@@ -222,7 +221,7 @@ class Sampler:
 
     def _look_at_owners(self, pods: Iterable[Mapping[str, Any]]) -> None:
         """List ReplicaSets and Jobs when a pod has one that was not seen yet."""
-        for kind, resource in _OWNERS.items():
+        for kind, resource in (("ReplicaSet", "replicasets"), ("Job", "jobs")):
             wanted = {
                 (kind, pod["metadata"].get("namespace"), owner.get("name"))
                 for pod in pods

@@ -170,9 +170,8 @@ class _Order(NamedTuple):
     blamed: tuple[str, ...]
 
 
-#: Signals for all memory of a process, and for what the limit is compared with, the best first.
+#: Signals for all memory of a process, the best first.
 FOOTPRINT: Final = ("rss_bytes", "usage_bytes", "working_set_bytes", "anon_bytes")
-FULLNESS: Final = ("usage_bytes", "working_set_bytes")
 
 
 def _layers(low: str, high: str, slack_bytes: int = MI, share: float = 0.02) -> _Order:
@@ -229,7 +228,7 @@ def with_references(recording: Recording) -> pl.DataFrame:
     samples = samples.with_columns(
         footprint=first_of(*FOOTPRINT) + pl.col("swap_bytes").fill_null(0),
         moving=first_of("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes"),
-        fullness=first_of(*FULLNESS),
+        fullness=first_of("usage_bytes", "working_set_bytes"),
     )
     changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", "time", limit="value_bytes")
     # Before its first change a limit is unknown: the one on record is that of the window's end.

@@ -218,18 +218,9 @@ class Box(NamedTuple):
         return wide and self.top <= other.top and other.bottom <= self.bottom
 
 
-#: Widths at 12 px of DejaVu Sans, the widest of the fonts that a page may get: what fits there fits everywhere.
-_WIDTHS: Final = {
-    letter: width
-    for width, letters in (
-        (3.8, " ,.·'ijlI|"),
-        (4.9, '/:;\\f-()[]t!r"J'),
-        (6.6, "*_–szcLFk?`"),
-        (8.2, "ABCKRVXYZPT"),
-        (10.1, "+<=>~−→×#GHNDOQU&"),
-        (12.0, "%mMWw@…"),
-    )
-    for letter in letters
+#: Widths of letters at 12 px.
+_WIDTHS: Final[dict[str, float]] = {
+    letter: wide for letters, wide in text.texts("views/looks")["widths"].items() for letter in letters
 }
 #: From this code point on most letters are as wide as high.
 _EAST_ASIAN: Final = 0x2E80

@@ -34,7 +34,6 @@ _AN_HOUR: Final = 3_600_000
 VANISHED: Final = "no longer there"
 #: Facts of a container that kube-state-metrics tells from its beginning.
 _OF_KUBE: Final = ("restarts_total", "limit_bytes", "request_bytes", "image")
-_KIND_OF: Final = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evicted"}
 
 
 class Run(NamedTuple):
@@ -234,7 +233,7 @@ def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, 
 
 
 def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
-    kind = _KIND_OF.get(reason, "error")
+    kind = {"OOMKilled": "oom_kill", "Completed": "end", "Evicted": "evicted"}.get(reason, "error")
     codes = [run for run in seen.of("last_terminated_exitcode") if run.first <= instant + _LATE]
     current = [run for run in codes if run.last >= instant]
     code = f", exit code {int(max(current, key=lambda run: run.first).value)}" if current else ""

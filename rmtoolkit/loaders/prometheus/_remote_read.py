@@ -119,14 +119,12 @@ CONTENT_TYPE: Final = "application/x-protobuf"
 #: The answer to a query that matched nothing.
 NO_SERIES: Final = b"\x02\x04\x0a\x00"
 
-_COMPARISONS: Final = {"=": 0, "!=": 1, "=~": 2, "!~": 3}
-
 
 def request_body(conditions: Iterable[Matcher], start: int, end: int) -> bytes:
     """Write the body of a request for raw samples; a server that is not told a type answers with SAMPLES."""
     query = _wire.field(1, start) + _wire.field(2, end)
     for label, comparison, value in conditions:
-        matcher = _wire.field(1, _COMPARISONS[comparison]) + _wire.field(2, label.encode())
+        matcher = _wire.field(1, ("=", "!=", "=~", "!~").index(comparison)) + _wire.field(2, label.encode())
         query += _wire.field(3, matcher + _wire.field(3, value.encode()))
     return _wire.pack_snappy(_wire.field(1, query))
 
