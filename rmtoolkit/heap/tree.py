@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 _PARTS: Final = 32
 #: A program that ends gives back more than this share of what it holds, between two pictures.
 _ENDS: Final = 0.01
-#: A program that ends takes so long at most, and allocates less than this share of the most that it held.
+#: A program that ends takes so long at most, and allocates hardly anything of the most that it held.
 _LATE: Final = 1 / 16
+#: Less than this share is hardly anything.
 _HARDLY: Final = 0.02
 #: With fewer stamps than this the number of events is the better clock.
 _FEW_STAMPS: Final = 24
@@ -46,22 +47,24 @@ _PATIENCE: Final = 3
 #: A part with less than this share of the usual work is an idle one: that nothing grows in it says nothing.
 _IDLE: Final = 0.25
 #: It is more than comes and goes, or where that falls so often, than this share of it; without new blocks next to
-#: nothing may go. Where blocks come and go, their number varies by so many times its root.
+#: nothing may go. Where blocks come and go, their number varies by so many times its root; where none are counted,
+#: growth is so many times what falls.
 _FALLS: Final = 3
 _ABOVE_CYCLES: Final = 0.5
 _BY_CHANCE: Final = 3
 _ABOVE_SIZES: Final = 10
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
-_SLOWER: Final = 0.6
+_SLOWER: Final = 0.7
 _EVER: Final = 0.85
 #: It has begun when more than this share of it has come; of so few parts since then nothing is told.
 _BEGUN: Final = 0.1
 _BARELY: Final = 8
 #: A clock by which the pace changes so many times as much as by the other is not the one that growth goes by.
 _UNEVEN: Final = 1.4
-#: One container that grows becomes so much larger each time, and waits so much longer.
+#: One container that grows becomes so much larger each time, and waits so much longer; so many times are looked at.
 _DOUBLES: Final = (1.5, 2.7)
-_WAITS: Final = 2
+_WAITS: Final = 3
+_STAIRS: Final = 3
 
 #: Readings, the most suspicious first, and what they mean.
 READINGS: Final = {
@@ -217,12 +220,14 @@ def read_curves(found: Curves) -> Readings:
     growth, blocks, steady, seconds = (np.choose(chosen, values) for values in list(zip(*several, strict=True))[:4])
     # A machine that has other work to do makes gaps in time, and idling makes gaps in the work: neither is unsteady.
     steadiness = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
-    goes_on, doubles = (np.any([getattr(said, name) for said in several], axis=0) for name in ("goes_on", "doubles"))
+    goes_on = np.any([said.goes_on for said in several], axis=0)
+    # Stairs by time alone may come of a machine that was busy.
+    doubles = several[-1].doubles if found.blocks.any() else np.any([said.doubles for said in several], axis=0)
     # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
     enough = _MATERIAL * found.size.sum(axis=0).max()
-    steadily = (steady > 0) & goes_on & (growth >= enough)
+    steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
     reading = np.select(
         [(steadily & ~slows) | (doubles & (growth >= enough)), steadily, growth > 0], ["grows", "fills", "grew"], "held"
     )
@@ -248,16 +253,20 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
     more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, chance)
     by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
-    by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * _fallen(least[:, begin:]).max(axis=1))
+    falls = _fallen(least[:, begin:]).max(axis=1)
+    by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * falls)
     only_sizes = counted & ~more_blocks & (by_sizes > growth)
     # What wanders is as far up as it was down before; what falls again and again shows its floor.
     deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
     often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
-    alone = ~more_blocks if counted else np.ones(len(growth), np.bool_)
+    alone = (~more_blocks | (blocks <= _STAIRS)) if counted else np.ones(len(growth), np.bool_)
     doubles = np.array(
         [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
     )
-    bar = np.where(only_sizes & ~doubles, np.inf, np.where(often, _ABOVE_CYCLES, ~doubles) * cycles)
+    if counted:
+        bar = np.where(only_sizes & ~doubles, np.inf, np.where(often & ~doubles, _ABOVE_CYCLES, 1) * cycles)
+    else:
+        bar = _BY_CHANCE * np.maximum(cycles, falls)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     work = np.diff(found.clocks[-1][np.minimum(starts, len(clock) - 1)])
     worked = (work >= _IDLE * work.mean()) | (rises > 0).any(axis=0)
@@ -316,15 +325,17 @@ def _slows(kept: Floats) -> NDArray[np.bool_]:
 
 def _doubles(rises: Floats) -> bool:
     """Tell whether one container grows: in stairs, twice as high as the one before and after twice the time."""
-    places = np.flatnonzero(rises > 0)
-    stairs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)[-3:]
-    if len(stairs) < 3:
+    places = np.flatnonzero(rises > _BEGUN * rises.max())
+    # A stair may lie across two parts, but not across two pictures.
+    stairs = np.split(places, np.flatnonzero(np.diff(places) > (len(rises) + 1 >= _PARTS)) + 1)[-_STAIRS:]
+    if len(stairs) < _STAIRS:
         return False
     first, second, third = (rises[stair].sum() for stair in stairs)
     least, most = _DOUBLES
     # From nothing to its first size, and from there to twice that, are stairs of one height.
     larger = least <= third / second <= most and 1 / least <= second / first <= most
-    return bool(larger and len(rises) - 1 - stairs[-1][-1] <= _WAITS * (stairs[-1][0] - stairs[-2][0]) + 1)
+    waits = [*np.diff([stair[0] for stair in stairs]), len(rises) - 1 - stairs[-1][-1]]
+    return bool(larger and all(later <= _WAITS * wait + 1 for wait, later in pairwise(waits)))
 
 
 #: What a tree can be of, and how that is called.

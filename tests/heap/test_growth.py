@@ -159,6 +159,18 @@ CURVES: Final = {
         lambda _: 1,
         "held",
     ),
+    "by a table that doubled once more long after": (
+        lambda t: 4096 << sum(t >= at for at in (2, 6, 40)),
+        lambda _: 1,
+        "grew",
+    ),
+    "a little more slowly": (lambda t: 100_000 * (1 - 0.9866**t), None, "fills"),
+    "in one step, and next to nothing besides": (lambda t: 1000 + 32_000 * (t > 40) + 2 * t, None, "grew"),
+    "no more than it falls, where no blocks are counted": (
+        lambda t: 100_000 + 100 * t + 1500 * math.sin(t / 3),
+        lambda _: 0,
+        "held",
+    ),
     "by one block that gets longer": (lambda t: 1000 * t, lambda _: 1, "grows"),
     "in waves": (lambda t: 50_000 + 30_000 * math.sin(t / 5), None, "held"),
     "in two waves": (lambda t: 50_000 - 30_000 * math.cos(t / 5.3), None, "held"),
@@ -180,6 +192,12 @@ def test_a_curve_is_read_as_what_never_goes_away(name: str) -> None:
     said = read(curve(size), blocks=[curve(blocks)] if blocks else ())
     assert said["reading"] == [expected]
     assert (said["growth"][0] > 0) == (expected != "held")
+
+
+def test_in_few_pictures_an_arena_grows_by_chunks_that_double() -> None:
+    """Each chunk is a block more, and two may come from one picture to the next."""
+    said = read([31_124.0, 63_892.0, *[129_428.0] * 3, 260_500.0, 260_500.0], blocks=[[4, 5, 6, 6, 6, 7, 7]])
+    assert said["reading"] == ["grows"]
 
 
 def test_growth_is_what_came_after_startup_and_stayed() -> None:
