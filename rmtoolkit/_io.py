@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -238,26 +238,39 @@ def allowed_rows(size: int, columns: int) -> int:
     return max(_ALWAYS_BYTES, _RATIO * size) // (_VALUE_BYTES * max(columns, 1))
 
 
-def read_parquet(source: Path | bytes, place: object, expected: str) -> pl.DataFrame:
+#: How a table in columns begins: Parquet, a file of Arrow (feather), a stream of it; and how a whole stream ends.
+_PARQUET, _ARROW, _STREAM, _STREAM_END = b"PAR1", b"ARROW1", b"\xff" * 4, b"\xff" * 4 + bytes(4)
+IN_COLUMNS: Final = (_PARQUET, _ARROW, _STREAM)
+
+
+def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataFrame:
     """Read a table of any make: what it declares is looked at first, lists and the like are passed over."""
     import polars as pl  # noqa: PLC0415 - the package is imported without it
     import pyarrow as pa  # noqa: PLC0415 - slow to import, and few files are such
     import pyarrow.parquet as pq  # noqa: PLC0415 - as above
 
     data = source if isinstance(source, bytes) else source.read_bytes()
-    opened, size = io.BytesIO(data), len(data)
-    try:
-        about = pq.read_metadata(opened)
-        unpacked = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
-        opened.seek(0)
-        kept = [
-            name for name, kind in pl.read_parquet_schema(opened).items() if not (kind.is_nested() or kind == pl.Binary)
-        ]
-        opened.seek(0)
-        if about.num_rows > allowed_rows(size, len(kept)) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
-            found = f"{size:,} bytes that unpack to {about.num_rows:,} rows of {unpacked:,} bytes"
+    size = len(data)
+
+    def kept(schema: Mapping[str, pl.DataType], rows: int, unpacked: int) -> list[str]:
+        flat = [name for name, kind in schema.items() if not (kind.is_nested() or kind == pl.Binary)]
+        if rows > allowed_rows(size, len(flat)) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
+            found = f"{size:,} bytes that unpack to {rows:,} rows of {unpacked:,} bytes"
             raise ReadError.at(place, found=found, expected=expected, hint="Write it anew in smaller files.")
-        table = pl.read_parquet(opened, columns=kept)
+        return flat
+
+    try:
+        if data.startswith(_PARQUET):
+            about = pq.read_metadata(io.BytesIO(data))
+            unpacked = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
+            names = kept(pl.read_parquet_schema(io.BytesIO(data)), about.num_rows, unpacked)
+            table = pl.read_parquet(io.BytesIO(data), columns=names)
+        elif data.startswith(_STREAM) and not data.endswith(_STREAM_END):
+            raise ReadError.at(place, found="a stream of Arrow that is cut off", expected=expected)
+        else:
+            arrow = (pa.ipc.open_file if data.startswith(_ARROW) else pa.ipc.open_stream)(data).read_all()
+            table = pl.DataFrame(arrow)
+            table = table.select(kept(table.schema, arrow.num_rows, arrow.nbytes))
     except pa.ArrowException as error:
         raise ReadError.at(place, found=str(error).splitlines()[0], expected=expected) from error
     # A panic is no Exception.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from functools import cache
+from functools import cache, lru_cache
 from itertools import zip_longest
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -26,10 +26,13 @@ from rmtoolkit.schema import (
     FOOTPRINTS,
     IDENTITY,
     NO_TIME,
+    NO_VALUE,
+    NOT_FINITE,
     NUMBER,
     SAMPLES,
     SIGNALS,
     TIME,
+    UNREAL,
     WHOLE,
     Report,
     empty,
@@ -127,10 +130,10 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     valued = frame.select(pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in present)))
     empty_rows = int((~valued.to_series()).sum())
     left_out = {
-        "values that were NaN or infinite": sum(counts[f"{name} infinite"] for name in present),
-        "values that were negative or absurd": sum(counts[f"{name} unreal"] for name in present),
-        "rows without a readable time": counts["timeless"],
-        "rows without any value": empty_rows,
+        NOT_FINITE: sum(counts[f"{name} infinite"] for name in present),
+        UNREAL: sum(counts[f"{name} unreal"] for name in present),
+        NO_TIME: counts["timeless"],
+        NO_VALUE: empty_rows,
     }
     frame = frame.filter(valued.to_series()) if empty_rows else frame
     return frame, {reason: count for reason, count in left_out.items() if count}
@@ -370,6 +373,7 @@ _ENOUGH: Final = 4
 _STEADY: Final = 0.75
 
 
+@lru_cache(1 << 12)
 def column_of(head: str) -> tuple[str, int | None] | None:
     """Tell what the name of a column means, and of an amount how many bytes its unit has; None where it says none."""
     if head in SAMPLES or head in CONTAINERS or head in _TOTALS:

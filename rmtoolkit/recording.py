@@ -29,9 +29,11 @@ from rmtoolkit.schema import (
     IMPOSSIBLE,
     LOST_ROWS,
     LOST_VALUES,
+    NO_CONTAINER,
     SAMPLES,
     SIGNALS,
     TIME,
+    TWICE,
     Report,
     differing,
     empty,
@@ -642,10 +644,10 @@ def normalise(
     keyed = rekey(samples)
     rows, left_out = _tables.clean_samples(keyed)
     if strangers := samples.height - keyed.height:
-        left_out["rows of no known container"] = strangers
+        left_out[NO_CONTAINER] = strangers
     rows, copies, contradictions = _tables.order_samples(rows)
     if copies:
-        left_out["values given twice for one instant"] = copies
+        left_out[TWICE] = copies
     if contradictions:
         left_out[CONTRADICTING] = contradictions
     found = _tables.tidy_events(rekey(events)) if events.height else empty(EVENTS)

@@ -219,13 +219,10 @@ def differing(found: pl.Schema, wanted: pl.Schema) -> str:
 CONTRADICTING: Final = "values that contradict each other at one instant; the later one was used"
 IMPOSSIBLE: Final = "values that were alone far above the memory of the node, or every limit"
 #: Reasons for which a report says that values, or whole rows, were left out that somebody had measured.
-LOST_VALUES: Final = (
-    "values that were NaN or infinite",
-    "values that were negative or absurd",
-    "values that are no numbers",
-    CONTRADICTING,
-    IMPOSSIBLE,
-)
+NOT_FINITE: Final = "values that were NaN or infinite"
+UNREAL: Final = "values that were negative or absurd"
+NO_NUMBERS: Final = "values that are no numbers"
+LOST_VALUES: Final = (NOT_FINITE, UNREAL, NO_NUMBERS, CONTRADICTING, IMPOSSIBLE)
 #: A smaller share is told nobody who does not ask.
 _NOTICEABLE_SHARE: Final = 0.01
 NO_TIMES: Final = "samples with an impossible time"
@@ -235,7 +232,11 @@ ANEW: Final = (
     "rows that start anew in time with other values, as of another cluster or an hour that comes twice: "
     "give each a file of its own, or say the time zone"
 )
-LOST_ROWS: Final = (NO_TIME, "rows of no known container", NO_TIMES, NO_PAIR, ANEW)
+NO_CONTAINER: Final = "rows of no known container"
+LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
+#: Reasons for which nothing is lost.
+TWICE: Final = "values given twice for one instant"
+NO_VALUE: Final = "rows without any value"
 
 _Said = TypeVar("_Said", str, int)
 

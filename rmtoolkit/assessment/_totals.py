@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._io import read_parquet
+from rmtoolkit._io import read_columns
 from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
@@ -473,7 +473,7 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
     try:
         if not file.is_file():
             raise ReadError.at(file, found="no such file or directory", expected=expected)
-        return read_parquet(file, file, expected) if "verdict" in pl.read_parquet_schema(file) else None
+        return read_columns(file, file, expected) if "verdict" in pl.read_parquet_schema(file) else None
     except OSError as error:
         raise ReadError.at(file, found=system_words(error), expected=expected) from error
     except pl.exceptions.PolarsError as error:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit._io import is_far, is_lake, is_store, is_url
+from rmtoolkit._io import IN_COLUMNS, is_far, is_lake, is_store, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
@@ -37,7 +37,7 @@ class Form(StrEnum):
     KERNEL = "lines of the kernel about OOM kills"
     RECORDING = "a recording"
     LAKE = "a lake"
-    PARQUET = "a table in Parquet"
+    PARQUET = "a table in Parquet or Arrow"
     CSV = "a table in CSV"
     HEAP = "a heap profile"
     OTHER = "no recording"
@@ -144,7 +144,9 @@ def _is_top(file: _File) -> bool:
 def _is_json_rows(file: _File) -> bool:
     from rmtoolkit.loaders.tables import json_rows  # noqa: PLC0415 - few files get so far
 
-    return bool(json_rows(file.text)[0])
+    # Below one name after the other stands a column each, the last beyond any head.
+    whole = file.rest if file.text.startswith(("{", "[")) else b""
+    return any(json_rows(text)[0] for text in (file.text, whole.decode("utf-8", "replace")))
 
 
 def _is_metrics(file: _File) -> bool:
@@ -194,7 +196,7 @@ READERS: Final = (
         lambda file: file.is_parquet and "rmtoolkit.recording" in file.metadata,
         ("recording", "read_recording"),
     ),
-    Reader(Form.PARQUET, lambda file: file.is_parquet, ("loaders.tables", "read_table")),
+    Reader(Form.PARQUET, lambda file: file.head.startswith(IN_COLUMNS), ("loaders.tables", "read_table")),
     Reader(Form.HEAP, lambda file: re.match(_HEAP, file.head) is not None),
     Reader(
         Form.PROMETHEUS,
@@ -282,8 +284,9 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
         is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
         ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
         statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
-        `Recording.write` stored, a lake, or a table (Parquet, CSV) with a time and a memory column; each also packed
-        with gzip or zstd. A table in memory (anything with ``__arrow_c_stream__``) is read by `Recording.from_frame`.
+        `Recording.write` stored, a lake, or a table (Parquet, Arrow, CSV) with a time and a memory column; each
+        also packed with gzip or zstd. A table in memory (what has ``__arrow_c_stream__``) is read by
+        `Recording.from_frame`.
     **options
         Passed to those readers that take them: see `Prometheus.recording` (``last="7d"``, ``namespace=``),
         `read_prometheus`, `read_kubectl_top` and `read_jemalloc_stats`.

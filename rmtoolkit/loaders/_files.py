@@ -23,7 +23,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, SIGNALS, Report
+from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
 from rmtoolkit.text import count, counted, printable
 
 if TYPE_CHECKING:
@@ -314,7 +314,7 @@ def whole_number(value: object, most: int = 1 << 63) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
 
 
-_LEFT_OUT: Final = ("values given twice for one instant", *LOST_VALUES, *LOST_ROWS, "rows without any value")
+_LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
 
 
 def check_samples(recording: Recording, place: str) -> None:
@@ -330,7 +330,7 @@ def check_samples(recording: Recording, place: str) -> None:
         raise ReadError(msg)
     left_out = {reason: number for reason in _LEFT_OUT if (number := recording.report.left_out.get(reason, 0))}
     # Facts about a container that was not sampled leave rows without any value too, and are no failure.
-    if not recording.height and left_out.keys() - {"rows without any value"}:
+    if not recording.height and left_out.keys() - {NO_VALUE}:
         lines = ", ".join(counted(number, reason) for reason, number in left_out.items())
         msg = f"Could not use {place}: no sample is left. Left out: {lines}."
         raise ReadError(msg)
@@ -494,6 +494,8 @@ def without_preamble(text: str) -> str:
 def head_of(text: str) -> Head | None:
     """Read the beginning of a text as the head of a table: names with a time among them, and rows that fit below."""
     lines = without_preamble(text).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
+    if lines[0].startswith(("{", "[")):  # JSON, whose one line may be all there is
+        return None
     for delimiter in DELIMITERS:
         try:
             rows = [

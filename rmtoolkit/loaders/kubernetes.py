@@ -456,7 +456,7 @@ def parts(text: str) -> Iterator[Part]:
 
 def _json_parts(text: str) -> Iterator[Part]:
     decoder = json.JSONDecoder()
-    position, line, depth = 0, 1, 0
+    position, line, depth, end = 0, 1, 0, -1
     while position < len(text):
         start = text.find("{", position)
         stop = start if start >= 0 else len(text)
@@ -469,7 +469,11 @@ def _json_parts(text: str) -> Iterator[Part]:
         line += text.count("\n", position, stop)
         if start < 0:
             break
-        content, position, whole = _one_json(text, start, decoder)
+        if is_first := start > end:
+            end = text.find("\n", start)
+            end = len(text) if end < 0 else end
+        # The rest of a line is looked at once: there may be thousands on it.
+        content, position, whole = _one_json(text, start, end if is_first else start, decoder)
         yield Part(line, content) if whole else Part(line, None, text[start : start + _SHOWN], damaged=True)
         depth = depth if whole else 0
         line += text.count("\n", start, position)
@@ -477,10 +481,8 @@ def _json_parts(text: str) -> Iterator[Part]:
         yield Part(line, None, "a list without its end", damaged=True)
 
 
-def _one_json(text: str, start: int, decoder: json.JSONDecoder) -> tuple[Any, int, bool]:
-    """Read the document that starts here; say where it stops and whether it is whole."""
-    end = text.find("\n", start)
-    end = len(text) if end < 0 else end
+def _one_json(text: str, start: int, end: int, decoder: json.JSONDecoder) -> tuple[Any, int, bool]:
+    """Read the document that starts here, perhaps all of a line; say where it stops and whether it is whole."""
     try:
         # One document a line is what long recordings are made of.
         return msgspec.json.decode(text[start:end]), end, True

@@ -1,21 +1,22 @@
-"""Tables that people bring: CSV and Parquet with a time and a memory column; Grafana's with a column a series."""
+"""Tables that people bring (CSV, Parquet, Arrow) with a time and memory columns; Grafana's with a column a series."""
 
 from __future__ import annotations
 
 import io
 import re
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
-from rmtoolkit._io import read_parquet
+from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import UNITS, as_time, column_of, plausible_unit, refuse_days, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, SIGNALS, TIME, Report
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, NO_NUMBERS, SIGNALS, TIME, Report
 from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _HEAD_CHARACTERS: Final = 1 << 14
 _HOLDERS: Final = ("fields", "mem", "memory")
 _COUNTS: Final = ("restarts_total", "oom_kills_total", *(name for name in SIGNALS if not name.endswith("_bytes")))
 #: An amount as programs write it: a number with any signs between its digits, and perhaps a unit.
-_AMOUNT: Final = r"^([-+]?\d[\d.,'\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)$"
+_AMOUNT: Final = r"^([-+]?\d[\d.,'’\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)$"
 #: The head of a series of Grafana, in which the labels stand as Prometheus writes them; and one of them.
 _SERIES: Final = re.compile(r"\s*+([a-zA-Z_:][\w:.]*+)?\s*+\{(.*)\}\s*")
 _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)"')
@@ -55,12 +56,12 @@ def read_table(
     timezone: str | dt.tzinfo | None = None,
     workload_pattern: str | None = None,
 ) -> Recording:
-    """Read CSV or Parquet with a time and a memory column; `metrics` and `labels` name columns that are not known."""
+    """Read a table with a time and a memory column; `metrics` and `labels` name columns that are not known."""
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
     asked = _timestamps.Asked(path, timezone=timezone)
     try:
-        if data.startswith(b"PAR1"):
-            table = read_parquet(data, path, _EXPECTED)
+        if data.startswith(IN_COLUMNS):
+            table = read_columns(data, path, _EXPECTED)
         else:
             text, more = _files.as_text(data, path, expected=_EXPECTED)
             notes += more
@@ -74,7 +75,7 @@ def read_table(
         table, lost, more = _typed(table, asked)
         table, units = _in_bytes(table, metrics or {})
         notes += (*more, *units)
-        left_out = {"values that are no numbers": lost} if lost else {}
+        left_out = {NO_NUMBERS: lost} if lost else {}
         recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
     except ColumnError as error:
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=f"{error} {_NAME_THEM}") from error
@@ -119,6 +120,11 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         infer_schema=False,
         truncate_ragged_lines=True,
     ).with_columns(pl.all().str.strip_chars())
+    lengths = table.to_series(-1).str.len_bytes()
+    # Without an end of its own, and shorter by two digits than each before it, a number is the beginning of one.
+    if not text.endswith("\n") and ((lengths.head(-1).min() or 0) > (lengths.tail(1).max() or 0) + 1):  # type: ignore[operator]
+        _files.warn_of_rest([path], "left out the last row, which is cut off")
+        table = table.head(-1)
     return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
 
 
@@ -129,9 +135,22 @@ def json_rows(text: str) -> tuple[list[dict[str, str]], int]:
     for one in (text, "\n".join(line for _, line in _files.unwrap(text) or ())):
         if _OBJECT.search(one, 0, _HEAD_CHARACTERS):
             found = list(parts(one))
-            if rows := list(filter(_is_row, (dict(_flat(part.content)) for part in found))):
+            nodes = chain.from_iterable(map(_rows_of, (part.content for part in found)))
+            if rows := list(filter(_is_row, (dict(_flat(node)) for node in nodes))):
                 return rows, sum(part.damaged for part in found)
     return [], 0
+
+
+def _rows_of(document: object) -> list[object]:
+    """Give the rows of a table as pandas writes it: a list each below `columns`, or a column below each name."""
+    node = _files.mapping(document)
+    names, rows = node.get("columns"), node.get("data")
+    if isinstance(names, list) and isinstance(rows, list):
+        return [dict(zip(map(str, names), row, strict=False)) for row in rows if isinstance(row, list)]
+    columns = [[*one.values()] if isinstance(one, dict) else one for one in node.values()]
+    if columns and all(isinstance(one, list) and len(one) == len(columns[0]) for one in columns):
+        return [dict(zip(node, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [document]
 
 
 def _is_row(row: dict[str, str]) -> bool:
@@ -214,7 +233,7 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     if (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return plain, "", 0
     parts = texts.str.extract_groups(_AMOUNT).struct.unnest()
-    number, unit = parts["1"].str.replace_all(r"['\s\u00a0\u202f]", ""), parts["2"].str.to_lowercase()
+    number, unit = parts["1"].str.replace_all(r"['’\s\u00a0\u202f]", ""), parts["2"].str.to_lowercase()
     comma, point = number.str.count_matches(",", literal=True), number.str.count_matches(".", literal=True)
     both = number.filter((comma > 0) & (point > 0))
     if both.len():
@@ -259,7 +278,21 @@ def _of_series(table: pl.DataFrame) -> Heads:
     by_row = [head for head in table.columns if head.lower() in ("value", "_value", "countervalue")]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
         found[by_row[0]] = {}, 1
-    return found
+    return {**found, **_of_one_thing(table, found)} if found else found
+
+
+def _of_one_thing(table: pl.DataFrame, found: Heads) -> Heads:
+    """Find what else is measured of the one thing that each row is of."""
+    from rmtoolkit.loaders.prometheus._metrics import NAMEABLE  # noqa: PLC0415 - few tables are such
+
+    if any(labels.keys() != {"__name__"} for labels, _ in found.values()):
+        return {}
+    meant = {head: column_of(head) or ("", None) for head in table.columns if head not in found}
+    return {
+        head: ({"__name__": name}, unit or plausible_unit(head, _amounts(table[head])[0]))
+        for head, (name, unit) in meant.items()
+        if name in NAMEABLE
+    }
 
 
 def _of_head(text: str) -> dict[str, str] | None:
@@ -297,7 +330,7 @@ def _read_series(
 ) -> Recording:
     """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
-    from rmtoolkit.loaders.prometheus._metrics import Meant  # noqa: PLC0415
+    from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
     times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
@@ -328,6 +361,8 @@ def _read_series(
     if not any(len(there) for *_, there in columns):
         said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
-    recording = read_series(columns, path, Meant.checked(*told))
-    extra = _files.noted(Report(left_out={"values that are no numbers": lost} if lost else {}), [path], notes)
+    metrics, labels_told, pattern = told
+    own = {name: name for name in NAMEABLE}
+    recording = read_series(columns, path, Meant.checked({**own, **(metrics or {})}, labels_told, pattern))
+    extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)
     return replace(recording, report=recording.report.joined(extra))

@@ -220,3 +220,12 @@ def test_a_large_dump_is_read_in_time(tmp_path: Path) -> None:
     recording = rm.read(tmp_path)
     assert time.process_time() - begin < 20
     assert recording.containers["version"].null_count() == 0
+
+
+@pytest.mark.parametrize("between", [", ", "", ",\n"], ids=["a list on a line", "one behind the other", "a line each"])
+def test_a_long_line_of_documents_is_walked_over_once(between: str) -> None:
+    """Many documents on one line take their own time each, not that of the whole line."""
+    count = 60_000
+    begin = time.process_time()
+    assert sum(not part.damaged for part in parts(between.join(['{"a": {"b": 1}}'] * count))) == count
+    assert time.process_time() - begin < 3

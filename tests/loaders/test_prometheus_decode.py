@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES
 from rmtoolkit.loaders.prometheus._decode import (
-    NO_NUMBERS,
     NO_SERIES,
     NO_SERIES_FORM,
     ODD_LABELS,
@@ -25,7 +24,7 @@ from rmtoolkit.loaders.prometheus._decode import (
     read_exports,
     read_pairs,
 )
-from rmtoolkit.schema import NO_PAIR, NO_TIMES
+from rmtoolkit.schema import NO_NUMBERS, NO_PAIR, NO_TIMES
 
 
 def go(value: float) -> str:

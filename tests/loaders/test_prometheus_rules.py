@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders.prometheus import _discover, _fetch
-from rmtoolkit.loaders.prometheus._decode import TWICE, Decoded
+from rmtoolkit.loaders.prometheus._decode import Decoded
 from rmtoolkit.loaders.prometheus._merge import (
     OLD_LIFE,
     OTHER_JOB,
@@ -25,7 +25,7 @@ from rmtoolkit.loaders.prometheus._merge import (
 )
 from rmtoolkit.loaders.prometheus._metrics import NO_CONTAINER, PAUSE, POD_LEVEL
 from rmtoolkit.loaders.prometheus.saved import NO_MEMORY
-from rmtoolkit.schema import CONTRADICTING
+from rmtoolkit.schema import CONTRADICTING, TWICE
 
 if TYPE_CHECKING:
     from tests.loaders.conftest import Prom

@@ -839,14 +839,35 @@ def snapshots(folder: str, values: list[int]) -> dict[str, bytes]:
     return {f"{folder}/{at:02}.json": pod_metrics(values[at], T0 + STEP * at) for at in range(0, N, 5)}
 
 
-def parquet(unit: Literal["ms", "us", "ns"], zone: str | None) -> bytes:
+def framed_rows(unit: Literal["ms", "us", "ns"] = "ms", zone: str | None = "UTC") -> pl.DataFrame:
     """A table of another program, names in a dictionary."""
     times = pl.Series([(T0 + STEP * index) * 1000 for index in range(N)]).cast(pl.Datetime("ms", "UTC"))
     times = times.dt.cast_time_unit(unit).dt.convert_time_zone(zone or "UTC")
     table = pl.DataFrame({"time": times if zone else times.dt.replace_time_zone(None), "rss_bytes": LEAK})
+    return table.with_columns(pod=pl.lit("db-0", pl.Categorical))
+
+
+def stored(write: Callable[[pl.DataFrame, io.BytesIO], object], table: pl.DataFrame | None = None) -> bytes:
+    """What such a table is in a file."""
     file = io.BytesIO()
-    table.with_columns(pod=pl.lit("db-0", pl.Categorical)).write_parquet(file)
+    write(framed_rows() if table is None else table, file)
     return file.getvalue()
+
+
+#: Of pandas' `to_json`, one object that holds all.
+BY_PANDAS = {
+    "split": {
+        "columns": ["time", "pod", "rss_bytes"],
+        "index": [*range(N)],
+        "data": [[(T0 + STEP * at) * 1000, "db-0", value] for at, value in enumerate(LEAK)],
+    },
+    "columns": {
+        "time": {str(at): (T0 + STEP * at) * 1000 for at in range(N)},
+        "pod": dict.fromkeys(map(str, range(N)), "db-0"),
+        "rss_bytes": dict(zip(map(str, range(N)), LEAK, strict=True)),
+    },
+    "lists": {"time": [T0 + STEP * at for at in range(N)], "pod": ["db-0"] * N, "rss_bytes": LEAK},
+}
 
 
 PROGRAMS = {
@@ -1420,9 +1441,33 @@ PROGRAMS = {
         [{"container": "web", "anon_bytes": FLAT}, {"container": "web", "anon_bytes": LEAK}],
     ),
     **{
-        f"Parquet in {unit}, {zone or 'no zone'}": Scene(parquet(unit, zone), [{"pod": "db-0", "rss_bytes": LEAK}])
+        f"Parquet in {unit}, {zone or 'no zone'}": Scene(
+            stored(pl.DataFrame.write_parquet, framed_rows(unit, zone)), [{"pod": "db-0", "rss_bytes": LEAK}]
+        )
         for unit, zone in PARQUET
     },
+    "a file of Arrow": Scene(stored(pl.DataFrame.write_ipc), [{"pod": "db-0", "rss_bytes": LEAK}]),
+    "feather of pandas, packed": Scene(
+        gzip.compress(stored(lambda table, file: table.write_ipc(file, compression="lz4"))),
+        [{"pod": "db-0", "rss_bytes": LEAK}],
+    ),
+    "a stream of Arrow": Scene(stored(pl.DataFrame.write_ipc_stream), [{"pod": "db-0", "rss_bytes": LEAK}]),
+    "a file of Arrow, cut": Scene(
+        stored(pl.DataFrame.write_ipc)[:-20], ("Not an Arrow file", "a time and a memory column")
+    ),
+    "a stream of Arrow, cut": Scene(stored(pl.DataFrame.write_ipc_stream)[:-8], ("a stream of Arrow", "cut off")),
+    **{
+        f"JSON of pandas, {name}": Scene(json.dumps(table).encode(), [{"pod": "db-0", "rss_bytes": LEAK}])
+        for name, table in BY_PANDAS.items()
+    },
+    "jemalloc inside a row that has more": Scene(
+        b"".join(
+            b'{"ts": %d, "pod": "db-0", "jemalloc": {"allocated": 9, "resident": %d}, "rss_mib": %d}\n'
+            % (T0 + STEP * at, value, value >> 20)
+            for at, value in enumerate(LEAK)
+        ),
+        [{"pod": "db-0", "rss_bytes": LEAK, "resident_bytes": LEAK}],
+    ),
     "dmesg, a kill under cgroup 2": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S,123456+00:00 "), KILLED_V2), KILL),
     "dmesg, a kill under cgroup 1": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S,123456+00:00 "), KILLED_V1), KILL),
     "dmesg -T does not say where": Scene(
@@ -1468,6 +1513,16 @@ def test_what_a_program_wrote_is_read_right_or_not_at_all(tmp_path: Path, progra
     assert len(ids) == len(truth)
     for one in truth:
         assert dict(one) in [dict(_told(found, container, one)) for container in ids]
+
+
+def test_the_last_number_of_a_table_may_be_cut_off(tmp_path: Path) -> None:
+    """A row without its end whose number lacks digits is left out, and told; one that is whole is not."""
+    rows = "time,rss_bytes\n" + "\n".join(f"{T0 + at * STEP},{value}" for at, value in enumerate(LEAK))
+    (tmp_path / "a.csv").write_text(rows)
+    assert levels(rm.read(tmp_path / "a.csv"), "rss_bytes") == [LEAK]
+    (tmp_path / "a.csv").write_text(rows[:-3])
+    with pytest.warns(RmtoolkitWarning, match="left out the last row, which is cut off"):
+        assert levels(rm.read(tmp_path / "a.csv"), "rss_bytes") == [LEAK[:-1]]
 
 
 def test_rows_of_json_that_are_cut_off_are_counted(tmp_path: Path) -> None:

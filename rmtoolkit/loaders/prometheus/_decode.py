@@ -18,7 +18,7 @@ from rmtoolkit._tables import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
-from rmtoolkit.schema import CONTRADICTING, NO_PAIR, NO_TIMES
+from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, TWICE
 from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
@@ -400,7 +400,6 @@ STALE_BITS: Final = np.uint64(0x7FF0000000000002)
 STALE: Final = np.array([STALE_BITS]).view(np.float64)[0]
 
 NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
-NO_NUMBERS: Final = "values that are no numbers"
 
 _LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
 #: Shorter series are read faster all at once.
@@ -749,9 +748,6 @@ def _joined(parts: Sequence[NDArray[_Number]], dtype: type[_Number]) -> NDArray[
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.empty(0, dtype)
-
-
-TWICE: Final = "values given twice for one instant"
 
 
 def stack(array: NDArray[_Number], starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[_Number]:
