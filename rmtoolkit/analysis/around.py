@@ -124,24 +124,29 @@ def _kernel_leads(seen: Seen, kernel: Level) -> bool:
     return kernel.end_level - kernel.early_level > heap.end_level - heap.early_level
 
 
-def _sockets(seen: Seen) -> Evidence | None:
-    main = seen.main
+def held_by_sockets(main: Opinion) -> tuple[float, float | None] | None:
+    """Tell what the kernel holds more of for sockets, and how many came with it; None where nothing says so."""
     kernel, buffers, files = (main.levels.get(name) for name in (Signal.KERNEL, Signal.SOCK, Signal.DESCRIPTORS))
-    if kernel is None or not (main.growing_layer == Layer.KERNEL or _kernel_leads(seen, kernel)):
+    if kernel is None:
         return None
     grown = kernel.end_level - kernel.early_level
+    if files is not None:
+        came = files.end_level - files.early_level
+        opened = came >= max(th.HELD_RISE, th.HELD_RISE_SHARE * files.early_level)
+        together = abs(files.half_way - kernel.half_way) <= th.HELD_TOGETHER
+        if opened and together and th.SOCKET_LEAST <= grown / came <= th.SOCKET_MOST:
+            return grown, came
     in_buffers = buffers is not None and buffers.end_level - buffers.early_level >= th.SOCKETS_SHARE * grown
-    came = 0.0 if files is None else files.end_level - files.early_level
-    opened = files is not None and came >= max(th.HELD_RISE, th.HELD_RISE_SHARE * files.early_level)
-    with_them = (
-        files is not None
-        and opened
-        and abs(files.half_way - kernel.half_way) <= th.HELD_TOGETHER
-        and th.SOCKET_LEAST <= grown / came <= th.SOCKET_MOST
-    )
-    if not in_buffers and not with_them:
+    return (grown, None) if in_buffers else None
+
+
+def _sockets(seen: Seen) -> Evidence | None:
+    main = seen.main
+    kernel, held = main.levels.get(Signal.KERNEL), held_by_sockets(main)
+    if kernel is None or held is None or not (main.growing_layer == Layer.KERNEL or _kernel_leads(seen, kernel)):
         return None
-    if not with_them:
+    grown, came = held
+    if came is None:
         return Evidence.of(main, Statistic.SOCKETS, f"{memory(grown)} more", grown)
     each = f"{number(round(came))} of them, {small_memory(grown / came)} each"
     return Evidence.of(main, "sockets_open", f"{memory(grown)} more with {each}", grown)

@@ -12,9 +12,10 @@ import numpy as np
 from msgspec.structs import replace
 
 from rmtoolkit.analysis import thresholds as th
+from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
-from rmtoolkit.analysis.records import Halt, HeapKind, HeapReading, Layer, Level, Life, Opinion, Pool, Reading
+from rmtoolkit.analysis.records import BESIDE, Halt, HeapKind, HeapReading, Layer, Level, Life, Opinion, Pool, Reading
 from rmtoolkit.analysis.signals import JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
@@ -180,6 +181,7 @@ def _shift(opinion: Opinion, share: float, ended: float = 0.0) -> None:
 
 
 _DAY_SECONDS: Final = 86_400
+_DAYS_OF_LOAD: Final = th.FEWEST_CYCLES * _DAY_SECONDS
 _STEPPED: Final = (Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
 
 
@@ -387,9 +389,9 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
     if name == Layer.KEPT and not opinion.kept_known and threads is not None and opinion.threads_grow:
         # Where nothing says that the allocator has them, pages that come with threads are their stacks.
         name = Layer.OUTSIDE if th.STACK_LEAST <= growth / threads.mean_rise <= th.STACK_MOST else name
-    if name in _OF_LAYER:
+    if name in GIVEN_BACK:
         opinion.growing_layer = name
-        opinion.pattern, opinion.cause = _OF_LAYER[name]
+        opinion.pattern, opinion.cause = GIVEN_BACK[name]
     elif threads is not None and opinion.threads_grow:
         # Their stacks lie outside of the live heap: what counts them tells how fast.
         own = filter(None, (opinion.readings.get(signal) for signal in JUDGED if signal != Signal.ALLOCATED))
@@ -403,7 +405,7 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
 
 
 #: What growth of a layer is, where the kernel or the allocator can give it back.
-_OF_LAYER: Final = {
+GIVEN_BACK: Final = {
     Layer.KEPT: (Pattern.RETENTION, Cause.ALLOCATOR),
     Layer.SLACK: (Pattern.FRAGMENTATION, Cause.ALLOCATOR),
     Layer.CACHE: (Pattern.PAGE_CACHE, Cause.PAGE_CACHE),
@@ -413,7 +415,18 @@ _OF_LAYER: Final = {
 def _name_outside(opinion: Opinion, layer: Layer) -> None:
     opinion.growing_layer = layer
     opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
-    opinion.unresolved, opinion.bounded, opinion.growing = 1 - th.OUTSIDE_BOUNDED, th.OUTSIDE_BOUNDED, 0.0
+    opinion.growing = 0.0
+    row = opinion.readings.get(BESIDE.get(layer, Signal.ANON))
+    # Of slab, of mapped files and of what lies beside a process the kernel may take back who knows how much.
+    kept = layer in (Layer.OUTSIDE, Layer.SHMEM) or (layer == Layer.KERNEL and held_by_sockets(opinion) is not None)
+    if kept and row is not None and opinion.life.seconds >= _DAYS_OF_LOAD:
+        # Through days of load it is told of as what grows inside is.
+        seen = replace(opinion, growing=row.growing, bounded=row.bounded, unresolved=row.unresolved, halts=set())
+        doubt_growth(seen, row, restarts_known=True)
+        if seen.growing > th.LIKELY:
+            opinion.reading, opinion.growing, opinion.halts = row, seen.growing, seen.halts
+    opinion.bounded = th.OUTSIDE_BOUNDED * (1 - opinion.growing)
+    opinion.unresolved = 1 - opinion.growing - opinion.bounded
 
 
 def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> None:
@@ -723,15 +736,17 @@ def _hold_one_rise(pool: Pool) -> Pool:
         return pool
     # When it began tells nothing of a bound, nor do teeth; a fall before it is something else than a slow start.
     one_rise = row.mean_rise > 0 or row.samples < th.ONE_RISE_SAMPLES
-    # Restarts between them make the lives of one container no shorter.
-    same = (one for one in pool.opinions if one.life.container_id == main.life.container_id)
-    risen = (one.reading for one in same if one is main or one.growing > th.LIKELY)
-    seen = sum(one.samples * (1 - one.onset) for one in risen if one is not None)
+    # Restarts between them make lives no shorter, be it pods that follow each other; side by side they count once.
+    seen, until = row.samples * (1 - row.onset), None
+    for one in sorted(pool.opinions, key=lambda one: one.life.end):
+        apart = one.life.end <= main.life.start or one.life.start >= main.life.end
+        if apart and one.reading and one.growing > th.LIKELY and (until is None or one.life.start >= until):
+            seen, until = seen + one.reading.samples * (1 - one.reading.onset), one.life.end
     if one_rise and row.teeth < th.TEETH:
         # The smaller the rise, the longer it must last: many programs creep for a while.
         climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
         seen *= min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
-        if main.life.limit_bytes and main.life.seconds < th.FEWEST_CYCLES * _DAY_SECONDS:
+        if main.life.limit_bytes and main.life.seconds < _DAYS_OF_LOAD:
             # The more of the room to the limit is left, the more is there for a bound, until days of load went by.
             seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
     surest = th.ONE_RISE if one_rise else 1.0
@@ -893,7 +908,12 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         bounded = min(worst.bounded, 1 - chance)
         # What is doubted although it grew stands at just that.
         rises = [pool for pool in running if pool.growing >= th.LIKELY]
-        main = max(rises or running, key=lambda pool: pool.growing if growing else _longest(pool.opinions))
+        sure = [pool for pool in rises if pool.growing >= th.LEAK_FROM]
+        shortest = th.STANDS_FOR_ALL * max(map(_main_seconds, sure), default=0.0)
+        main = max(
+            [pool for pool in sure if _main_seconds(pool) >= shortest] or rises or running,
+            key=lambda pool: pool.growing if growing else _longest(pool.opinions),
+        )
         if not rises and worst.bounded < th.LIKELY:
             main = worst
         answer = replace(
@@ -919,6 +939,10 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         most, least = max(pool.growing for pool in older), min(pool.bounded for pool in older)
         _set_release(answer, version, most, least)
     return answer, len(growing), len(running)
+
+
+def _main_seconds(pool: Pool) -> float:
+    return pool.main.life.seconds if pool.main is not None else 0.0
 
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:

@@ -18,7 +18,7 @@ from rmtoolkit._tables import conform, last_layers, run_starts
 from rmtoolkit.analysis import records, signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
-from rmtoolkit.analysis.assess import assess_lifetime, going_on, pool_instances, pool_lives, with_heap
+from rmtoolkit.analysis.assess import GIVEN_BACK, assess_lifetime, going_on, pool_instances, pool_lives, with_heap
 from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
@@ -79,7 +79,7 @@ def verdict_row(
         cause = Cause.HEAP
     around: Sequence[records.Evidence] = ()
     limit, outlook, lasts = about.limit_bytes, TimeToLimit(Outlook.UNKNOWN), records.ENDLESS
-    line = ahead = None
+    line, ahead, goes_on = None, None, 0.0
     if main is not None:
         opinions = [block.opinions[container] for container in containers]
         cause, around = look_around(Seen(opinions, main, verdict, pattern, also, cause))
@@ -103,6 +103,9 @@ def verdict_row(
     expected = sum(due or seen or 0 for seen, due in counts)
     # What cannot be told counts in part, and less beside rest; rest is the surer, the more samples show it.
     said, surest = pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved * (1 - pool.bounded), th.SUREST[level]
+    if verdict == Verdict.INCONCLUSIVE and main is not None and main.growing_layer not in (None, *GIVEN_BACK):
+        # Of what lies outside nobody knows the bound, nor does anybody of one rise inside.
+        said = max(said, min(goes_on, th.ONE_RISE_EARLY))
     least = min(th.REST_SURER * (1 - surest) + th.REST_SAMPLES / max(samples, 1), th.UNRESOLVED_LEAKS)
     row = records.VerdictRow(
         cluster=about.cluster,

@@ -252,7 +252,9 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
             also.append(Pattern.PERIODIC)
         if main.spikes_early:
             also.append(Pattern.STARTUP_SPIKE)
-        cause = Cause.HEAP if row.signal == Signal.ALLOCATED else None
+        cause: Cause | None = Cause.HEAP if row.signal == Signal.ALLOCATED else None
+        if main.cause == Cause.OUTSIDE_ALLOCATOR:
+            cause = main.cause
         if (held := name_held(main)) is not None:
             cause = held.cause
         return Pattern.LEAK, [name for name in dict.fromkeys(also) if PATTERNS[name].beside_leak], cause

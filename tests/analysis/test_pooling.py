@@ -159,6 +159,31 @@ def test_only_a_pod_that_rests_lower_makes_another_one_surer(other: Pool, surest
     assert (pool.growing > 0.8) == (surest == 1.0)
 
 
+def test_a_long_pod_that_surely_grows_stands_for_short_ones_that_look_surer() -> None:
+    """Its rate, its time to the limit and how long it has risen are told, not those of a pod of half a day."""
+    short, long = (pool_lives([life(0, 0.85, 0.01, length=length, ended="running")]) for length in (12, 96))
+    surer = pool_lives([life(3, 0.98, 0.01, length=12, ended="running")])
+    pool, _, _ = pool_instances([short, surer, long])
+    assert pool.main is long.main
+
+
+def test_rises_one_after_the_other_are_seen_for_as_long_as_one_of_their_length() -> None:
+    """Pods that follow each other tell what restarts of one process tell; side by side they tell it once."""
+    samples = []
+    for follow in (True, False):
+        lives = [life(3 * number if follow else 0, 0.9, 0.01, length=20, ended="running") for number in range(4)]
+        lives = [replace_container(one, number) for number, one in enumerate(lives)]
+        pool, _, _ = pool_instances([pool_lives([one]) for one in lives])
+        samples.append(pool.rise_samples)
+    after, beside = samples
+    assert after == pytest.approx(4 * beside)
+
+
+def replace_container(opinion: Opinion, container: int) -> Opinion:
+    """The same life in another pod."""
+    return structs.replace(opinion, life=structs.replace(opinion.life, container_id=container))
+
+
 def test_flat_pods_stay_flat_however_many() -> None:
     """Thirty flat pods, each with a small doubt, are no leak."""
     pool, growing, judged = pool_instances([pod(0.1, 0.85) for _ in range(30)])

@@ -475,6 +475,43 @@ def test_what_fills_the_limit_beside_anonymous_memory_is_never_clean(signals: di
     assert "live heap" not in row["explanation"]
 
 
+DAYS = hours(24 * 4, 600)
+#: 24 MiB a day.
+SLOW: Final = MI * DAYS
+
+
+@pytest.mark.parametrize(
+    ("signals", "words"),
+    [
+        pytest.param({"shmem_bytes": SLOW}, "in files on tmpfs", id="tmpfs"),
+        pytest.param({"kernel_bytes": SLOW, "sock_bytes": 0.8 * SLOW}, "with sockets", id="socket-buffers"),
+        pytest.param({"kernel_bytes": SLOW, "descriptors": 50 + 10 * DAYS}, "with sockets", id="sockets"),
+        pytest.param({"kernel_bytes": SLOW}, None, id="slab"),
+        pytest.param({"anon_bytes": SLOW}, "outside its allocator", id="mappings"),
+    ],
+)
+def test_what_grows_outside_is_a_leak_once_days_of_load_have_passed(
+    signals: dict[str, Array], words: str | None
+) -> None:
+    """Files in memory, sockets and mappings that grow on for four days leak; slab the kernel may take back."""
+    for end, decided in ((len(DAYS), words is not None), (len(DAYS) // 2, False)):
+        flat = {name: noisy(level * MI * np.ones(end), seed) for seed, (name, level) in enumerate(_INSIDE.items())}
+        grows = {name: values[:end] + flat.get(name, np.zeros(end)) for name, values in signals.items()}
+        parts = ["anon_bytes", *(grows.keys() & {"shmem_bytes", "kernel_bytes"})]
+        working = np.sum([(flat | grows)[name] for name in parts], axis=0)
+        row = row_of(
+            record(DAYS[:end], flat | grows | {"working_set_bytes": working}, limit_bytes=GI, restarts_total=0)
+        )
+        assert row["verdict"] == ("leak" if decided else "inconclusive"), row["explanation"]
+        assert 0.5 < row["leak_probability"] <= 0.8
+        if decided:
+            assert words in row["explanation"]
+            assert row["growth_bytes_per_day"] == pytest.approx(24 * MI, rel=0.15)
+
+
+_INSIDE: Final = {"allocated_bytes": 150, "active_bytes": 160, "resident_bytes": 170, "anon_bytes": 200}
+
+
 def test_shared_memory_of_a_process_fills_what_its_rss_leaves() -> None:
     """Time to the limit runs from the whole RSS: anonymous memory alone is lower."""
     row = judged({"anon_bytes": noisy(ANON, 1), "rss_bytes": ANON + RISE})

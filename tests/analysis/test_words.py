@@ -14,7 +14,7 @@ from rmtoolkit.analysis import records
 from rmtoolkit.analysis.around import AROUND
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.patterns import HELD, PATTERNS
-from rmtoolkit.schema import Signal
+from rmtoolkit.schema import Cause, Signal
 from rmtoolkit.text import texts
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
 from tests.analysis.verdicts import chance_of, judged, row_of
@@ -325,5 +325,5 @@ def test_all_that_is_said_has_its_words() -> None:
     assert set(words["open"]) <= set(records.OpenKind)
     assert set(words["beside"]) == set(records.BESIDE)
     assert set(words["around"]) == {name for name, entry in PATTERNS.items() if entry.made_around}
-    assert set(words["leaks"]) == {one.cause for one in (*HELD, *AROUND)}
+    assert set(words["leaks"]) == {Cause.OUTSIDE_ALLOCATOR, *(one.cause for one in (*HELD, *AROUND))}
     assert set(words["clause"]) == {one.cause for one in AROUND}
