@@ -359,7 +359,9 @@ def explains(main: Opinion, held: Held) -> bool:
 def _leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     if row.cause == Cause.THREAD_STACKS:
         yield from _threads(evidence)
-    else:
+    elif row.cause == Cause.OUTSIDE_ALLOCATOR:
+        yield from map(Advice.of, _SETTLES[OpenKind.OUTSIDE])
+    elif row.signal not in (Signal.SHMEM, Signal.KERNEL):
         yield from _on_heap(evidence)
         yield from _advise_held(row, evidence)
         if Statistic.HEAP_SUSPECT not in evidence:
