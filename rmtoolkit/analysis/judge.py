@@ -146,7 +146,7 @@ def verdict_row(
         pool,
         growing,
         judged,
-        words.open_question(pool, pattern, cause, rejected, end, kills),
+        words.open_question(pool, pattern, cause, rejected, end, kills, lasts.longest_hours),
         rejected=rejected,
         around=around,
         lasts=lasts,
@@ -555,12 +555,16 @@ def look_ahead(
     hours = max(room, 0.0) / growth.per_day_bytes * 24
     if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * _WEEK_HOURS:
         return TimeToLimit(Outlook.BOUNDED)
+    capped = hours > lasts.left_hours
+    if capped and open_end:
+        # What may grow, and ends before it is there, meets no limit.
+        return TimeToLimit(Outlook.UNKNOWN)
     fast = growth.per_day_bytes + th.QUANTILE * growth.error_up_bytes
     slow = growth.per_day_bytes - th.QUANTILE * growth.error_bytes
     wobble = th.QUANTILE * growth.noise_bytes
     low = max(room - wobble, 0.0) / fast * 24
     high = (max(room, 0.0) + wobble) / slow * 24 if slow > 0 else None
-    return TimeToLimit(Outlook.REACHES, hours, low, high, capped=hours > lasts.left_hours)
+    return TimeToLimit(Outlook.REACHES, hours, low, high, capped=capped)
 
 
 def _begun(opinion: Opinion, growth: Growth) -> float:

@@ -87,7 +87,13 @@ _DAY_HOURS: Final = 24.0
 
 
 def open_question(
-    pool: Pool, pattern: Pattern, cause: Cause | None, rejected: Sequence[Rejected], end: dt.datetime | None, kills: int
+    pool: Pool,
+    pattern: Pattern,
+    cause: Cause | None,
+    rejected: Sequence[Rejected],
+    end: dt.datetime | None,
+    kills: int,
+    longest_hours: float | None = None,
 ) -> Open:
     """Find what keeps the verdict open: the doubt that weighs most first; `end` is that of all that was seen."""
     main = pool.main
@@ -95,10 +101,14 @@ def open_question(
         found = _too_few(main, rejected, kills)
     else:
         found = _question(pool, main, main.reading, pattern, cause)
-    if found.until is None or end is None or main is None or found.until > end:
+    if found.until is None or main is None:
         return found
-    # The life that it was read off is over: another one must last as long, from now on.
-    return replace(found, until=end + (found.until - main.life.start))
+    lasts = found.until - main.life.start
+    if longest_hours is not None and lasts.total_seconds() / 3600 > longest_hours:
+        # No life will be as long.
+        return replace(found, until=None)
+    # Where the life that it was read off is over, another one must last as long, from now on.
+    return found if end is None or found.until > end else replace(found, until=end + lasts)
 
 
 def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: Cause | None) -> Open:
@@ -202,7 +212,7 @@ def headline(situation: Situation) -> str:
         until = situation.question.until
         if until is None or situation.main is None:
             return f"{subject} cannot be decided yet: {_why_open(situation)}."
-        soon = until - situation.main.life.end < dt.timedelta(minutes=10)
+        soon = until - (situation.end or situation.main.life.end) < dt.timedelta(minutes=10)
         when = f"{'' if soon else 'about '}{moment(until, seconds=soon)}"
         return f"{subject} is undecided until {when} UTC: {_why_open(situation)}.{_at_worst(situation)}"
     if situation.pool.fixed_version is not None:
@@ -224,7 +234,8 @@ def _at_worst(situation: Situation) -> str:
     if fastest <= 0:
         return ""
     span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest
-    if span > th.FAR_HOURS:
+    # Restarts may end every life before.
+    if span > min(th.FAR_HOURS, situation.lasts.left_hours):
         return ""
     when = moment((situation.end or main.life.end) + dt.timedelta(hours=span), seconds=span * 60 < 10)
     return f" At worst it hits its {configured(row.limit_bytes)} limit on {when} UTC."
@@ -665,7 +676,7 @@ def evidence(situation: Situation) -> list[Evidence]:
 def _all(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     row = situation.row
     if row.verdict == Verdict.INCONCLUSIVE:
-        yield _settling(situation.question, main)
+        yield _settling(situation.question, main, situation.end or main.life.end)
     if row.limit_bytes is None and not row.limit_known:
         yield _say(main, Statistic.NO_LIMIT, "not exported")
     yield from situation.around
@@ -691,8 +702,8 @@ def _kills(situation: Situation, main: Opinion | None) -> Iterator[Evidence]:
         yield _say(main, name, value, situation.kills)
 
 
-def _settling(question: Open, main: Opinion) -> Evidence:
-    statistic, since = question.kind.statistic, main.life.end
+def _settling(question: Open, main: Opinion, since: dt.datetime) -> Evidence:
+    statistic = question.kind.statistic
     if question.until is None:
         return _say(main, "open", "time alone does not help", statistic=statistic, why=question.why)
     wait = (question.until - since).total_seconds() / 3600

@@ -122,7 +122,7 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
 
 def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: NDArray[np.int64]) -> Need:
     """Give what `gather` would, as far as limits and risk depend on the change."""
-    history = describe(past.block_peaks(used), past.history_seconds, need.runs)
+    history = describe(past.block_peaks(used), past.history_seconds)
     base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
     top = int(peaks[used[peaks].argmax()])
     rank = min(int(np.ceil(_BUSY * (used.size - 1))), used.size - 1)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: A history is cut into so many blocks; the highest value of each is what counts.
 BLOCKS: Final = 14
-#: Blocks that must hold a value before anything is said about how much they move, but for what runs and ends.
+#: A history of values in fewer blocks has holes, or is of what runs and ends: it counts for less than its time.
 ENOUGH: Final = 8
 #: A climb of the blocks counts when it is so many times its own error, and so large over the history.
 _CLEAR: Final = 4.0
@@ -100,17 +100,16 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
     )
 
 
-def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame, runs: int = 0) -> pl.DataFrame:
+def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
     """Say of every workload where its next peak is expected, and how far peaks lie above the mean."""
     if not peaks.height:
         return pl.DataFrame(schema=_DESCRIBED)
     number = peaks["workload_row"].rle_id().to_numpy()
     rows = peaks["workload_row"].unique(maintain_order=True)
     if isinstance(history_seconds, pl.DataFrame):
-        known = beside(rows.to_frame(), history_seconds, "workload_row")
-        length, ran = known["history_seconds"].to_numpy(), known["runs"].to_numpy()
+        length = beside(rows.to_frame(), history_seconds, "workload_row")["history_seconds"].to_numpy()
     else:
-        length, ran = np.full(rows.len(), history_seconds), np.full(rows.len(), runs)
+        length = np.full(rows.len(), history_seconds)
     levels = np.full((rows.len(), BLOCKS), np.nan)
     levels[number, peaks["block"].to_numpy()] = np.log(np.maximum(peaks["peak_bytes"].to_numpy(), 1))
     seen = np.isfinite(levels).sum(axis=1)
@@ -131,11 +130,12 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame, runs: i
     top = np.maximum(np.nanmax(levels, axis=1) - np.log(np.nanmean(means, axis=1)), 0.0)
     # A startup, or a single peak, makes nothing as restless as what rises like that in every block.
     usual = np.maximum(np.nanmedian(levels - np.log(means), axis=1), _RESTLESS)
-    whole = peaks.group_by("workload_row", maintain_order=True).agg(pl.max("peak_bytes"), pl.median("samples"))
-    usual = np.where(whole["samples"] < FEW, top, usual)
-    # Where each run is a container of its own, what lies between them is no gap.
-    few = (ran > 1) & (2 * ran >= seen) & (whole["samples"] >= FEW).to_numpy()
-    spread = np.where((seen >= ENOUGH) | few, np.sqrt(top * usual), np.nan)
+    whole = peaks.group_by("workload_row", maintain_order=True).agg(
+        pl.max("peak_bytes"), usually=pl.median("samples"), samples=pl.sum("samples")
+    )
+    told = (whole["usually"] >= FEW).to_numpy()
+    usual = np.where(told, usual, top)
+    spread = np.where((seen >= ENOUGH) | told, np.sqrt(top * usual), np.nan)
     highest = whole["peak_bytes"].to_numpy()
     return pl.DataFrame(
         {
@@ -145,6 +145,7 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame, runs: i
             "spread": spread,
             "climbing": climbing,
             "blocks": seen,
+            "samples": whole["samples"],
         },
         schema=_DESCRIBED,
     ).with_columns(pl.col("spread").fill_nan(None))
@@ -158,6 +159,7 @@ _DESCRIBED: Final = pl.Schema(
         "spread": pl.Float64(),
         "climbing": pl.Boolean(),
         "blocks": pl.Int64(),
+        "samples": pl.Int64(),
     }
 )
 
@@ -425,7 +427,9 @@ class Need(Struct, frozen=True):
     #: How often it ran, where each run took less than one of them; 0: it runs on.
     runs: int = 0
     climbing: bool | None = None
+    #: The length of an unbroken history that says as much as what was seen in the whole span.
     history_seconds: float | None = None
+    span_seconds: float | None = None
     need_bytes: int | None = None
     need_of: str | None = None
     #: The release that moved the peak: what came before it is left out.
@@ -480,9 +484,13 @@ class Need(Struct, frozen=True):
         return 0 < min(self.runs, self.blocks) < ENOUGH and self.spread is not None
 
     @property
-    def told_seconds(self) -> float:
-        """The length of an unbroken history that says as much."""
-        return (self.history_seconds or 0.0) * (min(self.runs, self.blocks) / ENOUGH if self.few_runs else 1.0)
+    def holes(self) -> bool:
+        """Whether most of its history has no samples, though it runs on."""
+        return not self.runs and self.blocks < ENOUGH and self.spread is not None
+
+    @property
+    def watched_seconds(self) -> float:
+        return self.span_seconds or self.history_seconds or 0.0
 
     @property
     def guaranteed(self) -> bool:
@@ -585,6 +593,10 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
     about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
     above = pl.col("killed_limit_bytes") >= pl.col("need_bytes")
+    span, seen = pl.col("history_seconds"), pl.col("samples") * pl.col("cadence_seconds")
+    holes = (pl.col("runs") == 0) & (pl.col("blocks") < ENOUGH)
+    # Between kills it waits to be started: they say what it needs.
+    waits = holes & (pl.col("kills_now") > 0)
 
     def passed_since(time: str) -> pl.Expr:
         return (pl.col("window_end") - pl.col(time)).dt.total_milliseconds() / 1000
@@ -592,6 +604,14 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     return about.with_columns(
         pl.col("kills", "kills_now").fill_null(0),
         pods_now=pl.col("pods_now").fill_null(0),
+        span_seconds=span,
+        # A run tells as much as the time until the next.
+        history_seconds=pl.when(pl.col("runs") > 0)
+        .then(span * pl.min_horizontal("runs", "blocks", ENOUGH) / ENOUGH)
+        .when(holes & pl.col("spread").is_not_null() & ~waits.fill_null(value=False))
+        .then(pl.min_horizontal(span * pl.col("blocks") / BLOCKS, seen))
+        .otherwise(span),
+        spread=pl.when(waits).then(None).otherwise("spread"),
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
         # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
@@ -604,7 +624,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
         kills_hours=passed_since("first_kill") / 3600,
-    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill")
+    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples")
 
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
@@ -673,16 +693,17 @@ def usage_rows(recording: Recording) -> pl.DataFrame:
 
 
 def _released(recording: Recording) -> pl.DataFrame:
-    """Find the last release of each workload that has run for a week: only then a version has shown what it needs."""
+    """Find the last release of each workload, and the last that has run for a week, which has shown its need."""
     rows = usage_rows(recording)
     releases = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
     ran = recording.samples.lazy().join(rows.lazy(), on="container_id").group_by("workload_row")
     ends = ran.agg(end=pl.col("time").max()).collect() if releases.height else pl.DataFrame(schema=_ENDS)
+    time = pl.col("time")
+    shown = time <= pl.col("end") - dt.timedelta(seconds=_WEEK)
     return (
         releases.join(ends, on="workload_row")
-        .filter(pl.col("time") <= pl.col("end") - dt.timedelta(seconds=_WEEK))
         .group_by("workload_row")
-        .agg(released=pl.col("time").max())
+        .agg(newest=time.max(), released=time.filter(shown).max())
     )
 
 
@@ -692,7 +713,7 @@ _ENDS: Final = pl.Schema({"workload_row": pl.UInt32(), "end": TIME})
 def kills_of_now(recording: Recording) -> pl.DataFrame:
     """List the OOM kills since a release that has run for a week: before that none has shown that it needs less."""
     return (
-        beside(kills(recording), _released(recording), "workload_row")
+        beside(kills(recording), _released(recording).drop("newest"), "workload_row")
         .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
         .drop("released")
     )
@@ -702,18 +723,19 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     """Leave out what was used before a release that moved the peak; say of which workloads, and since when."""
     released = _released(recording)
     if not released.height or not used.height:
-        return used, released.rename({"released": "since"}).clear()
+        return used, released.select("workload_row", since="released").clear()
     dated = beside(used, released, "workload_row")
-    older = pl.col("time") < pl.col("released")
-    value = pl.col("used_bytes")
-    moved = (
-        dated.group_by("workload_row")
-        .agg(pl.col("released").first(), before=value.filter(older).max(), after=value.filter(~older).max())
-        .filter((pl.col("before") / pl.col("after")).log().abs() > np.log(_MOVED))
-        .select("workload_row", since="released")
-    )
-    kept = beside(dated, moved, "workload_row").filter(pl.col("since").is_null() | (pl.col("time") >= pl.col("since")))
-    return kept.drop("released", "since"), moved
+    value, time = pl.col("used_bytes"), pl.col("time")
+
+    def rise(name: str) -> pl.Expr:
+        return (value.filter(time >= pl.col(name)).max() / value.filter(time < pl.col(name)).max()).log()
+
+    # A version that needs more has shown that at once, one that needs less after a week.
+    newest = pl.when(rise("newest") > np.log(_MOVED)).then(pl.col("newest").first())
+    shown = pl.when(rise("released").abs() > np.log(_MOVED)).then(pl.col("released").first())
+    moved = dated.group_by("workload_row").agg(since=pl.coalesce(newest, shown)).drop_nulls("since")
+    kept = beside(dated, moved, "workload_row").filter(pl.col("since").is_null() | (time >= pl.col("since")))
+    return kept.drop("newest", "released", "since"), moved
 
 
 #: A release that moves the peak by this factor ends what came before it.

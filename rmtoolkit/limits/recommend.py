@@ -34,8 +34,6 @@ _WEEK_SECONDS = 7 * 86_400
 _APART = 1.1
 #: Samples so far apart see no burst.
 _COARSE_SECONDS = 600
-#: A history so long is not short, but full of holes, where too few of its blocks hold a value.
-_GAPS_HOURS = 48
 
 #: A limit so many times the highest need is no advice.
 _FURTHEST: Final = 1000
@@ -55,10 +53,6 @@ class _Case(NamedTuple):
     @property
     def hours(self) -> float:
         return (self.need.history_seconds or 0.0) / 3600
-
-    @property
-    def told_hours(self) -> float:
-        return self.need.told_seconds / 3600
 
     @property
     def cadence_hours(self) -> float:
@@ -125,7 +119,6 @@ def reason(case: _Case) -> str:
         waits = first(
             no_limit_for_forecast=risk.by_forecast(need),
             zeros=need.need_bytes == 0,
-            gaps=need.spread is None and case.hours > _GAPS_HOURS,
             too_short=need.spread is None or not said.pairs,
             furthest=case.smallest <= case.chance,
             not_certified=True,
@@ -154,6 +147,7 @@ def reason(case: _Case) -> str:
             ),
             first(startup=known and settled is not None and startup >= 0.95 * peak and _starts_high(need)),
             killed,
+            first(holes=need.holes),
             guess
             or first(
                 lower_later=not (unseen or moved or above) and seconds < _FIRST_GUESS and week <= (1 - _LOWER) * limit,
@@ -412,10 +406,11 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     request = None if need.growing and not (need.guaranteed and limit) else risk.advised_request(need, limit)
     after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
     then = risk.Risk() if after is None else after.risk
-    first_guess = need.told_seconds < _FIRST_GUESS
+    seconds = need.history_seconds or 0.0
+    first_guess = seconds < _FIRST_GUESS
     # After a day there is a first limit; above the target, whether that is for want of history a week tells.
     enough = _FIRST_GUESS if first_guess else _WEEK_SECONDS / 1.02 if limit and (now.week or 0.0) > ask.chance else 0.0
-    awaited = action is Action.WAIT and enough > need.told_seconds and not (need.growing or risk.by_forecast(need))
+    awaited = action is Action.WAIT and enough > seconds and not (need.growing or risk.by_forecast(need))
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
@@ -454,9 +449,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         incidents_now_per_month=risk.expected(now.week, incident),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
         # A few runs count as less than their time: so do the next ones.
-        wait_seconds=(enough - need.told_seconds) * ((need.history_seconds or 1.0) / (need.told_seconds or 1.0))
-        if awaited
-        else None,
+        wait_seconds=(enough - seconds) / _counted(need) if awaited else None,
     )
     return replace(said, reason=reason(_Case(need, said, ask.chance, ask.origin, week_limit)))
 
@@ -501,7 +494,7 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
         # Neither a short history nor a rise that has not lasted for days moves a limit that is far away.
-        short = need.told_seconds < _FIRST_GUESS or (_after_a_week(need, ask) or ABSURD_BYTES) <= in_force
+        short = (need.history_seconds or 0.0) < _FIRST_GUESS or (_after_a_week(need, ask) or ABSURD_BYTES) <= in_force
         short = (short or (need.growing and not need.climbing)) and not risk.by_forecast(need)
         if not need.kills_now and not close and short:
             return cure or Action.WAIT, in_force
@@ -536,7 +529,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
     if need.climbing:
         # What must be raised again within a month is not lowered.
         target = math.ceil(target * math.pow(_week_on_week(need), 30 / 7 - 1))
-    if need.growing or target > (1 - _LOWER) * in_force or need.told_seconds < _FIRST_GUESS:
+    if need.growing or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL
 
@@ -604,8 +597,13 @@ def _after_a_week(need: history.Need, ask: _Asked) -> int | None:
     week = risk.HORIZON.total_seconds()
     if need.spread is None or (need.history_seconds or 0.0) > week / 2:
         return None
-    seen = replace(need, history_seconds=week)
+    seen = replace(need, history_seconds=week * _counted(need))
     return _limit(seen, ask.chance, ask.scores(seen))
+
+
+def _counted(need: history.Need) -> float:
+    """How much time a few runs count for, of that which they took."""
+    return (need.history_seconds or 1.0) / (need.watched_seconds or 1.0) if need.few_runs else 1.0
 
 
 def qos(request: int | None, limit: int | None, *, known: bool) -> str | None:
@@ -619,7 +617,7 @@ def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     if found.basis != "margins":
         return found.basis
     whose = "shipped" if origin.startswith("shipped") else "own"
-    return f"{whose}, {hours(need.told_seconds / 3600)} of data"
+    return f"{whose}, {hours((need.history_seconds or 0.0) / 3600)} of data"
 
 
 def _buys(need: history.Need) -> tuple[int | None, float | None, float | None, float | None]:

@@ -335,7 +335,7 @@ def lookup(margins: Margins) -> Callable[[Need], Scores]:
     known: dict[tuple[int, int], Scores] = {}
 
     def scores(need: Need) -> Scores:
-        length, spread = need.told_seconds, need.spread or 0.0
+        length, spread = need.history_seconds or 0.0, need.spread or 0.0
         key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bisect_right(SPREADS, spread))
         if key not in known:
             known[key] = margins.scores(length, spread)
@@ -464,7 +464,7 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
                 pl.col("base_bytes") + history.LEAST_BYTES
             ).log()
             found.append(
-                before.filter(pl.col("spread").is_not_null() & (pl.col("peak_bytes") > 0))
+                before.filter((pl.col("blocks") >= history.ENOUGH) & (pl.col("peak_bytes") > 0))
                 .join(after, on="workload_row")
                 .with_columns(
                     week=pl.lit(begin).cast(PAIRS["week"]),
@@ -720,7 +720,7 @@ def _of_kills(need: Need, limit: float, found: Risk) -> Risk:
 
 def _watched(need: Need) -> float:
     """For how many hours kills of any pod were counted: at least since the first, before the first sample too."""
-    return max((need.history_seconds or 0.0) / 3600, need.kills_hours or 0.0, 1.0)
+    return max(need.watched_seconds / 3600, need.kills_hours or 0.0, 1.0)
 
 
 def _kills_per_hour(need: Need) -> float:
@@ -729,7 +729,7 @@ def _kills_per_hour(need: Need) -> float:
 
 def _crowded(need: Need) -> float:
     """How much further above the limit the need may be where kills come at once: the fourth root of those in a day."""
-    hours = need.kills_hours or (need.history_seconds or 0.0) / 3600
+    hours = need.kills_hours or need.watched_seconds / 3600
     return math.sqrt(math.sqrt(max(need.kills_now * _DAY / max(hours, _DAY), 1.0)))
 
 

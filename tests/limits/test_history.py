@@ -57,10 +57,11 @@ def test_a_climb_is_drawn_on_for_a_week_and_no_longer_than_it_was_seen(days: int
     assert found["base_bytes"] == pytest.approx(wanted, rel=1e-5)
 
 
-def test_seven_blocks_say_nothing_of_movement() -> None:
-    """Eight are the least."""
-    assert describe(peaks_of([1e8] * 7), 7 * DAY)["spread"].to_list() == [None]
-    assert describe(peaks_of([1e8] * 8), 7 * DAY)["spread"].to_list() == [0.0]
+def test_seven_blocks_of_few_samples_say_nothing_of_movement() -> None:
+    """Eight are the least, or four samples in each."""
+    for blocks, each, spread in ((7, 3, None), (8, 3, 0.0), (7, 4, 0.0)):
+        peaks = peaks_of([1e8] * blocks).with_columns(samples=pl.lit(each, dtype=pl.Int64))
+        assert describe(peaks, 7 * DAY)["spread"].to_list() == [spread]
 
 
 def test_blocks_are_equal_parts_of_the_time() -> None:

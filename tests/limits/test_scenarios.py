@@ -6,6 +6,7 @@ Whatever else a scenario asks for, no two numbers of its row may contradict each
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.text import hours as hours_words
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
 if TYPE_CHECKING:
@@ -371,8 +373,8 @@ GROWTH: Final = {
             ("in new pods", lambda: recorded(numbered(samples(rising(0.1), limit_bytes=512 * MIB), pod="api-{}"))),
         )
     },
-    "files in memory that fill the limit within days are to be cleared": Scenario(
-        files_in_memory, "clear_files", (2048, 2048), never=("the limit is for", "% a month")
+    "files in memory that fill the limit within days are a leak of files": Scenario(
+        files_in_memory, "fix_leak", None, ("/dev/shm",), never=("the limit is for", "% a month")
     ),
     "organic growth close to its limit gets one that covers the next week": Scenario(
         lambda: grown(0.1, limit=300, every=168), "raise_limit", (294 * 1.1, 294 * 1.35), ("% a month",)
@@ -456,6 +458,24 @@ def holey(pod: str = "api-5d4f8c7b9-x2x2x") -> rm.Recording:
     return recorded(table.filter((minute < 2 * 1440) | (minute > 12 * 1440)).with_columns(pod=pl.lit(pod)))
 
 
+def minutes_of_days(days: int) -> rm.Recording:
+    """Twenty minutes of a day, each time of the same process."""
+    minute = pl.int_range(pl.len())
+    table = samples(steady(days, 200, step=60), step=60)
+    return recorded(table.filter(minute % 1440 < 20))
+
+
+def passing() -> rm.Recording:
+    """Pods that come with traffic and go after two hours, over nine days; each rises and falls by a little."""
+    pods = []
+    for number in range(100):
+        rng = np.random.default_rng(number)
+        values = (150 + 30 * rng.random() + 0.3 * np.cumsum(rng.standard_normal(120))) * MIB
+        table = samples(values, step=60, pod=f"api-6c9f7d8b5-x{number:03}z", limit_bytes=600 * MIB)
+        pods.append(table.with_columns(pl.col("time") + int(rng.integers(9 * DAY))))
+    return recorded(pl.concat(pods))
+
+
 def on_sundays() -> rm.Recording:
     """Five days, Monday to Friday, of what has a batch on Sundays."""
     return recorded(samples(steady(5, 200, step=300), step=300, limit_bytes=1024 * MIB))
@@ -533,10 +553,23 @@ LITTLE: Final = {
         on_sundays, ("lower_limit", "none"), (1.3 * 207, 1024), ("No whole week was seen",)
     ),
     "two pods through the same holes are no runs": Scenario(
-        lambda: rm.concat([holey("a"), holey("b")]), "wait", None, ("Most of its 14 d have no samples",)
+        lambda: rm.concat([holey("a"), holey("b")]), "lower_limit", (300, 900), ("it counts as 4 d",), never=("runs",)
     ),
-    "two weeks of holes are no two weeks": Scenario(
-        holey, "wait", None, ("Most of its 14 d have no samples", "Record for longer"), never=("Nothing to do",)
+    "two weeks of holes are the days that were seen": Scenario(
+        holey,
+        "lower_limit",
+        (300, 900),
+        ("Most of its time has no samples: it counts as 4 d", "No whole week"),
+    ),
+    "minutes of two days are no days": Scenario(
+        lambda: minutes_of_days(2), "set_limit", (400, 900), ("it counts as 40 min", "this is a first guess")
+    ),
+    "pods of two hours meet no limit of days, and no wait makes them older": Scenario(
+        passing,
+        ("wait", "none", "lower_limit"),
+        (185, 600),
+        never=("Wait until",),
+        holds=lambda row: row["limit_outlook"] != "reaches" and "At worst" not in row["headline"],
     ),
 }
 
@@ -613,6 +646,14 @@ SETTINGS: Final = {
     ),
     "a release that needs less since yesterday does not rule yet": Scenario(
         lambda: lower_since(1), ("none", "lower_limit", "wait"), (412, 512), never=("Since the release",)
+    ),
+    "a release that needs more since yesterday rests on that day": Scenario(
+        lambda: recorded(
+            released(samples(np.append(steady(14, 160), steady(1, 440, seed=2)), limit_bytes=512 * MIB), 14 * 24)
+        ),
+        "raise_limit",
+        (520, 1100),
+        ("Since the release of", "Only 23 h of data"),
     ),
     "a release that needs more is not drawn on": Scenario(
         lambda: recorded(
@@ -727,6 +768,8 @@ def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
             row["advised_oom_probability_low"],
             row["advised_oom_probability_high"],
         )
+    if left := re.search(r"\(([^()]*) more\)", row["next_step"]):
+        assert left[1] == hours_words((row["undecided_until"] - row["window_end"]).total_seconds() / 3600)
     for said in ("limit_reason", "next_text", "headline"):
         assert row[said].endswith(".")
         assert "None" not in row[said]
