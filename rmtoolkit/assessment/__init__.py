@@ -44,12 +44,8 @@ _SHOWN_PARTIAL: Final = 3
 #: In a notebook.
 _SHOWN_WORKLOADS: Final = 30
 _HEADS: Final = (
-    ("Workload", ""),
-    ("Verdict", ""),
-    ("Growth", "n"),
-    ("Peak / limit", "n"),
-    ("Time to limit", "n"),
-    ("OOM kill 7\u00a0d", "n"),
+    *(("Workload", ""), ("Verdict", "")),
+    *((head, "n") for head in ("Growth", "Peak / limit", "Time to limit", "OOM kill 7\u00a0d")),
     ("Next step", ""),
 )
 

@@ -48,46 +48,12 @@ _HEAD_BYTES: Final = 1 << 18
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 _EXPECTED: Final = "a recording"
 
-_JEMALLOC: Final = rb'\{\s*+\\?"jemalloc\\?"\s*+:|_{3} Begin jemalloc statistics _{3}|\bAllocated: \d++, active: \d'
-_MALLOC: Final = (
-    rb'<malloc version="\d++">|(?:\b|_)uordblks\b[^\n\w]{1,8}\d|\bin use bytes +=[ ]+\d'
-    rb"|\bMALLOC: ++\d++ \( *+[\d.]++ [A-Za-z]++\) Bytes in use by application"
-    rb"|\bheap stats: ++peak ++total ++freed ++current\b"
-)
-_METRICS: Final = _files.METRICS.encode()
+_SIGNS: Final[dict[str, dict[str, list[str]]]] = texts("loaders/signs")
+_MARKS: Final = {form: "|".join(sign["marks"]).encode() for form, sign in _SIGNS.items()}
 _KINDS: Final = f"(?:{'|'.join(_files.KINDS)})(?:List)?".encode()
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
 _OBJECTS: Final = rb'(?m)"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS)
 _LIVE: Final = rb'(?m)"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: '
-#: A row ends with CPU and memory; what stands before them is not looked at, so that no line is walked over twice.
-_KUBECTL: Final = (
-    rb"(?m)\bCPU(?:\(cores\))?\s++(?:CPU\S*+\s++)?MEMORY\b"
-    rb"|(?<=[ \t])\d++m[ \t]++\d++Mi(?:[ \t]++(?:\d++Mi|<unknown>))?[ \t\r]*+$"
-    rb"|[ \t]\d++m[ \t]++\d++%[ \t]++\d++Mi[ \t]++\d++%|^(?:NAMESPACE[ \t]++)?POD[ \t\r]*+$"
-    rb"|Every [\d.]++s: kubectl top "
-)
-_PROMETHEUS: Final = (
-    rb'"resultType"\s*+:|"status"\s*+:\s*+"(?:success|error)"|"metric"\s*+:\s*+\{[^{}]*+\}\s*+,\s*+"values?"\s*+:'
-)
-#: A pair of sizes without a blank in them is written by Docker; progress bars have one.
-_DOCKER: Final = (
-    rb'\bMEM USAGE ?/ ?LIMIT\b|\bMEM +DISK +INODES\b|"[Mm]em_?[Uu]sage"\s*+:\s*+"|"memory_stats"\s*+:\s*+\{'
-    rb'|"HostConfig"\s*+:\s*+\{'
-    rb'|"Action"\s*+:\s*+"[^"]++"\s*+,\s*+"Actor"\s*+:'
-    rb'|"status"\s*+:\s*+"(?:start|die|oom)"\s*+,\s*+"id"\s*+:\s*+"[0-9a-f]{64}"'
-    rb"|\S container \w++ [0-9a-f]{64} \(|(?<![\w.])[\d.]++[KMG]?i?B ?/ ?[\d.]++[KMG]i?B(?![\w/])"
-)
-_PROCFS: Final = (
-    rb"(?m)^[^\n]{0,80}?\b(?:VmRSS|RssAnon|Rss|Pss):[ \t]++\d++ kB[ \t\r]*+$"
-    rb"|==> [^\s<]{0,400}?(?:memory\.[a-z]|smaps_rollup)[^\s<]{0,400}+ <=="
-    rb"|^(?:\S{0,4000}?memory\.stat:)?(?:total_)?(?:anon|rss|inactive_file) \d++[ \t\r]*+$"
-    rb"|^(?:\S{0,4000}?/)?memory\.(?:current|usage_in_bytes):\d"
-)
-_HEAP: Final = (
-    rb"(?:v [0-9a-f]++(?: [0-9a-f]++)?\n|heap_v2/|heap profile:|--- symbol|desc: [^\n]*+\ncmd: "
-    rb"|\{\s*+\"dhatFileVersion\")"
-)
-_KERNEL: Final = rb"\boom-kill:constraint=CONSTRAINT_|\bKilled process \d++\b[^\n]{1,200}? anon-rss:\d++kB"
 #: What stands in a file of a cgroup, whose content alone does not say what it is.
 _NUMBER: Final = r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|full) avg10=[^\n]*+\s*+)+)"
 
@@ -137,7 +103,7 @@ def _is_top(file: _File) -> bool:
     from rmtoolkit.loaders.kubectl_top import csv_columns  # noqa: PLC0415 - seldom gets so far
 
     first = file.text.lstrip().split("\n", 1)[0]
-    is_table = re.search(_KUBECTL, file.data) is not None or CUSTOM.search(file.text) is not None
+    is_table = re.search(_MARKS["kubectl"], file.data) is not None or CUSTOM.search(file.text) is not None
     return is_table or csv_columns(file.text) is not None or failure(first) is not None
 
 
@@ -163,10 +129,9 @@ def _is_of_cgroup(file: _File) -> bool:
     return file.path.name in CGROUP_FILES and re.fullmatch(_NUMBER, file.text) is not None
 
 
-def _has(pattern: bytes, words: bytes) -> Callable[[_File], bool]:
-    """Look for a pattern where one of the words stands that it cannot do without: they are found much faster."""
-    several = words.split(b"|")
-    return lambda file: any(word in file.data for word in several) and re.search(pattern, file.data) is not None
+def _has(form: str) -> Callable[[_File], bool]:
+    words = [word.encode() for word in _SIGNS[form]["words"]]
+    return lambda file: any(word in file.data for word in words) and re.search(_MARKS[form], file.data) is not None
 
 
 class Reader(NamedTuple):
@@ -197,7 +162,7 @@ READERS: Final = (
         ("recording", "read_recording"),
     ),
     Reader(Form.PARQUET, lambda file: file.head.startswith(IN_COLUMNS), ("loaders.tables", "read_table")),
-    Reader(Form.HEAP, lambda file: re.match(_HEAP, file.head) is not None),
+    Reader(Form.HEAP, lambda file: re.match(_MARKS["heap"], file.head) is not None),
     Reader(
         Form.PROMETHEUS,
         lambda file: is_remote_read(file.head),
@@ -205,37 +170,17 @@ READERS: Final = (
         together=True,
     ),
     Reader(Form.PROCFS, _is_of_cgroup, ("loaders.linux", "read_procfs"), together=True),
-    Reader(
-        Form.KUBECTL,
-        _has(_METRICS, b'Metrics|metrics.k8s.io|"kubectl"'),
-        ("loaders.kubectl_top", "read_kubectl_top"),
-        behind=_METRICS,
-    ),
-    Reader(
-        Form.JEMALLOC,
-        _has(_JEMALLOC, b"jemalloc|Allocated: "),
-        ("loaders.allocators", "read_jemalloc_stats"),
-        behind=_JEMALLOC,
-    ),
-    Reader(Form.PROMETHEUS, _has(_PROMETHEUS, b'"resultType"|"status"|"metric"')),
+    Reader(Form.KUBECTL, _has("metrics"), ("loaders.kubectl_top", "read_kubectl_top"), behind=_MARKS["metrics"]),
+    Reader(Form.JEMALLOC, _has("jemalloc"), ("loaders.allocators", "read_jemalloc_stats"), behind=_MARKS["jemalloc"]),
+    Reader(Form.PROMETHEUS, _has("prometheus")),
     Reader(Form.PROMETHEUS, _is_metrics),
-    Reader(
-        Form.MALLOC,
-        _has(_MALLOC, b"<malloc |uordblks|in use bytes|MALLOC: |heap stats: "),
-        ("loaders.allocators", "read_malloc_info"),
-        behind=_MALLOC,
-    ),
+    Reader(Form.MALLOC, _has("malloc"), ("loaders.allocators", "read_malloc_info"), behind=_MARKS["malloc"]),
     Reader(Form.OBJECTS, lambda file: None not in (re.search(_OBJECTS, file.data), re.search(_LIVE, file.data))),
     Reader(Form.CSV, lambda file: _files.head_of(file.text) is not None, ("loaders.tables", "read_table")),
-    Reader(Form.KERNEL, _has(_KERNEL, b"oom-kill:|Killed process "), ("loaders.linux", "read_kernel"), behind=_KERNEL),
-    Reader(
-        Form.DOCKER,
-        _has(_DOCKER, b'MEM USAGE|INODES|age"|_stats|"HostConfig"|"Actor"|"id"| container |B/|B /'),
-        ("loaders.docker", "read_docker_stats"),
-        together=True,
-    ),
-    Reader(Form.PROCFS, _has(_PROCFS, b" kB|memory.|smaps_rollup|anon |rss |file ")),
-    Reader(Form.KUBECTL, _is_top, behind=_KUBECTL),
+    Reader(Form.KERNEL, _has("kernel"), ("loaders.linux", "read_kernel"), behind=_MARKS["kernel"]),
+    Reader(Form.DOCKER, _has("docker"), ("loaders.docker", "read_docker_stats"), together=True),
+    Reader(Form.PROCFS, _has("procfs")),
+    Reader(Form.KUBECTL, _is_top, behind=_MARKS["kubectl"]),
     Reader(Form.CSV, _is_json_rows),
 )
 
@@ -257,7 +202,9 @@ def recognise(path: Path) -> tuple[Form, str]:
         if form in (None, Form.OBJECTS) and file.rest:
             # Metrics may stand behind the objects; a table does not.
             marks = [
-                (row.behind, row.form) for row in READERS if row.behind and (form is None or row.behind is not _KUBECTL)
+                (row.behind, row.form)
+                for row in READERS
+                if row.behind and (form is None or row.behind is not _MARKS["kubectl"])
             ]
             form = next((there for mark, there in marks if re.search(mark, file.rest)), form)
     except ReadError as error:

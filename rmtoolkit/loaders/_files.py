@@ -24,7 +24,7 @@ from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
-from rmtoolkit.text import count, counted, printable
+from rmtoolkit.text import count, counted, printable, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,11 +33,8 @@ if TYPE_CHECKING:
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-#: A regular expression for what holds metrics: answers of `metrics.k8s.io`, or our own recordings of them.
-METRICS: Final = (
-    r'"(?:Pod|Node)Metrics(?:List)?"|"metrics\.k8s\.io/|(?:^|\n)(?:- |  )?(?:kind: ["\']?(?:Pod|Node)Metrics'
-    r'|apiVersion: ["\']?metrics\.k8s\.io/)|(?:^|\n)\{"time": ?"[^"]*", ?"kubectl": ?"'
-)
+#: A regular expression for what holds metrics.
+METRICS: Final = "|".join(texts("loaders/signs")["metrics"]["marks"])
 #: What is read of Kubernetes; objects of other kinds are passed over.
 KINDS: Final = (
     *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),

@@ -20,7 +20,7 @@ from rmtoolkit.recording import Recording
 from rmtoolkit.views import _tables, charts, plots
 from rmtoolkit.views.dashboards import SERVED, _base
 from rmtoolkit.views.report import columns, contents
-from rmtoolkit.views.report.sections import COUNTED, figures
+from rmtoolkit.views.report.sections import ALL, COUNTED, figures
 from rmtoolkit.views.style import FLEET
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.dashboards.explorer import LimitExplorer
     from rmtoolkit.views.dashboards.triage import Triage
-    from rmtoolkit.views.report.columns import Column, Row
+    from rmtoolkit.views.report.columns import Row
 
 #: Rows of one page.
 PAGE: Final = 25
@@ -81,15 +81,8 @@ def on_page(rows: Sequence[Row], page: int) -> Sequence[Row]:
 
 
 #: Columns behind the name, and what each is sorted by.
-_COLUMNS: Final[tuple[tuple[Column, str | None], ...]] = (
-    (columns.VERDICT, "verdict"),
-    (columns.SPARK, None),
-    (columns.KILL, "kill"),
-    (columns.TIME, "time"),
-    (columns.GROWTH, "growth"),
-    (columns.PEAK, "peak"),
-    (columns.SPARE, "spare"),
-    (columns.PODS, "pods"),
+_COLUMNS: Final = tuple(
+    zip(ALL.columns, ("verdict", None, "kill", "time", "growth", "peak", "spare", "pods"), strict=True)
 )
 _SHOWN_NAME: Final = 70
 
