@@ -420,6 +420,7 @@ def test_folders_that_are_links_are_entered(tmp_path: Path) -> None:
     ("words", "told"),
     [
         ("clasify CALM", "did you mean 'classify'? See: rmtoolkit --help"),
+        ("--versio", "See: rmtoolkit --help"),
         ("classify CALM --verbos", "did you mean '--verbose'? See: rmtoolkit classify --help"),
         ("limits CALM --limit 512mb", "unrecognized arguments: --limit 512mb. See: rmtoolkit limits --help"),
         ("classify CALM --fail-on leaks", "did you mean 'leak'? See: rmtoolkit classify --help"),

@@ -96,6 +96,14 @@ def test_a_name_is_asked_for_where_there_are_several() -> None:
     assert rm.compare(one, both, name).headline == compared(2).headline
 
 
+def test_twenty_names_are_told_of_many() -> None:
+    """Nobody reads more than that."""
+    table = pl.DataFrame({"time": list(range(0, 600, 60)) * 21, "rss_bytes": 50 << 20})
+    table = table.with_columns(workload=pl.Series([f"w{number:02}" for number in range(21) for _ in range(10)]))
+    with pytest.raises(rm.RmtoolkitError, match=r"has 21 workloads: .* There are: (w\d\d, ){19}w\d\d\."):
+        rm.compare(table, table)
+
+
 def test_the_command_prints_and_writes_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The terminal has the headline and every layer; a page and a table hold them too."""
     words = ["compare", *(str(PAIRS / f"{side}-1.parquet") for side in ("local", "cluster"))]

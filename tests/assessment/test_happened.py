@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.assessment._totals import kills_of
 from rmtoolkit.recording import Recording
 
 MI = 1 << 20
@@ -49,6 +50,31 @@ def test_a_limit_that_was_taken_away_killed_nobody() -> None:
     assert gone["limit_bytes"].to_list() == [None]
     always = found((90, "oom_kill", None), limit_bytes=256 * MI).events.filter(kind="oom_kill")
     assert always["limit_bytes"].to_list() == [256 * MI]
+
+
+def test_kills_are_counted_all_together_and_since_the_limit_changed() -> None:
+    """The first word on a limit changes nothing; where nothing happened none was killed."""
+    told = ("kills", "kills_7d", "limit_changed", "kills_since")
+    kills = ((45, "oom_kill", None), (70, "oom_kill", None), (90, "oom_kill", None))
+    assert found(*LIMITS, *kills).workloads.select(told).row(0) == (3, 3, at(60), 2)
+    assert found(LIMITS[0], *kills).workloads.select(told).row(0) == (3, 3, None, None)
+    assert found().workloads.select(told).row(0) == (0, 0, None, None)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_how_sure_a_forecast_was_is_told_where_it_is_known(known: bool) -> None:
+    """An hour ahead the data said when, with or without a range."""
+    row = {
+        "time": at(60),
+        "said_time": at(0),
+        "said_kill_time": at(50),
+        "said_pattern": "linear",
+        "said_verdict": "leak",
+    }
+    row |= {"said_kill_time_low": at(40) if known else None, "said_kill_time_high": at(70) if known else None}
+    sentence = kills_of(pl.DataFrame([row]))["sentence"].item()
+    assert ("(80 %: 00:40 to 01:10)" in sentence) is known
+    assert "the data said 00:50" in sentence
 
 
 def test_a_change_knows_what_was_set_before() -> None:

@@ -219,6 +219,16 @@ def test_heads_of_gperftools(head: str, rate: int, tmp_path: Path) -> None:
     assert live == pytest.approx(scaled, rel=1e-6)
 
 
+def test_objects_without_a_size_are_as_many_as_they_are(tmp_path: Path) -> None:
+    """No sampling scales what has no bytes, and what was only ever counted is told."""
+    file = tmp_path / "jeprof.1.0.f.heap"
+    file.write_text("heap_v2/524288\n  t*: 2: 0 [5: 0]\n@ 0x10 0x20\n  t*: 2: 0 [5: 0]\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        stacks = rm.read_heap(file).stacks
+    assert stacks.select("live_blocks", "live_bytes", "allocations", "allocated_bytes").rows() == [(2, 0, 5, 0)]
+
+
 def test_what_was_freed_since_a_profile_before(tmp_path: Path) -> None:
     """A pprof of changes counts below zero, and the sum is that of both signs."""
     file = tmp_path / "delta.pb"

@@ -131,6 +131,14 @@ def test_krr_takes_the_highest_pod() -> None:
     assert krr_memory(both)["points"].item() == 2 * 172_800 // 75
 
 
+def test_krr_sees_nothing_of_what_ended_long_ago() -> None:
+    """A container whose samples are all older than the history has no point and no amount."""
+    late = series(quarters(172_800), 300 * MIB)
+    early = series([time - 20 * 86_400 for time in quarters(7200)], 300 * MIB, "old-0", workload="old")
+    found = krr_memory(pl.concat([late, early])).sort("workload").select("points", "recommended_limit_bytes")
+    assert found.rows() == [(2304, 361_758_720), (0, None)]
+
+
 def test_krr_follows_a_leak_over_a_week() -> None:
     """300 MiB and 100 MiB a day for seven days: 1,150 MiB."""
     times = quarters(7 * 86_400 + 1)
