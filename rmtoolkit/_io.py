@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +27,7 @@ if TYPE_CHECKING:
 
 #: Links that are followed on one way, as the system has it.
 _LINKS: Final = 40
-_HINTS: Final = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "Free some space or write somewhere else."),
-    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "Write to a folder that is yours."),
-    errno.EFBIG: "Write somewhere else or raise the file size limit (ulimit -f).",
-    errno.ELOOP: "Name the file itself.",
-    errno.ENAMETOOLONG: "Choose a shorter name.",
-}
+_HINTS: Final = {getattr(errno, name, -1): hint for name, hint in texts("words")["hints"].items()}
 
 
 def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> None:

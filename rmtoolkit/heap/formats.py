@@ -25,7 +25,7 @@ from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders._wire import BYTES, VARINT, WireError, fields, read_varint
-from rmtoolkit.text import counted
+from rmtoolkit.text import counted, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,14 +37,7 @@ if TYPE_CHECKING:
 DHAT_EXPECTED: Final = "a DHAT profile (JSON, dhatFileVersion 2)"
 
 #: Columns of `STACKS`, and what DHAT calls them.
-_AMOUNTS: Final = {
-    "allocations": "tbk",
-    "allocated_bytes": "tb",
-    "live_blocks": "ebk",
-    "live_bytes": "eb",
-    "peak_blocks": "gbk",
-    "peak_bytes": "gb",
-}
+_AMOUNTS: Final[dict[str, str]] = texts("heap/formats")["dhat"]
 _Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 _POINT: Final[list[Any]] = [("fs", list[_Natural]), *((name, _Natural, 0) for name in _AMOUNTS.values())]
@@ -738,14 +731,7 @@ PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed w
 
 _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
 #: Columns of `STACKS` by the name of a value.
-_VALUES: Final = {
-    "inuse_space": "live_bytes",
-    "inuse_objects": "live_blocks",
-    "alloc_space": "allocated_bytes",
-    "alloc_objects": "allocations",
-    "space": "live_bytes",
-    "objects": "live_blocks",
-}
+_VALUES: Final[dict[str, str]] = texts("heap/formats")["pprof"]
 _MOST_BYTES: Final = 1 << 62
 #: No program has so many stacks, places, functions and names.
 _MOST_FIELDS: Final = 1 << 20

@@ -20,7 +20,7 @@ from rmtoolkit.heap._names import FrameTable, as_lists, report
 from rmtoolkit.heap.profile import GROWTH, STACKS, HeapProfile, HeapSummary, Places
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
-from rmtoolkit.text import memory
+from rmtoolkit.text import memory, texts
 
 if TYPE_CHECKING:
     import os
@@ -253,16 +253,8 @@ def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return parts[0]
 
 
-#: What libraries keep on purpose until the end; heaptrack leaves them out of what leaked too.
-SUPPRESSIONS: Final = (
-    "__nss_module_allocate",
-    "__gconv_read_conf",
-    "__new_exitfn",
-    "tzset_internal",
-    "dl_open_worker",
-    "g_main_context_new",
-    "g_thread_self",
-)
+#: What libraries keep on purpose until the end.
+SUPPRESSIONS: Final[list[str]] = texts("heap/formats")["heaptrack"]["suppressions"]
 #: Stacks are cut, at the end where the program begins, when all together have more entries than this.
 _MOST_ENTRIES: Final = 8 << 20
 

@@ -13,6 +13,7 @@ from rmtoolkit._tables import conform
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 from rmtoolkit.schema import TEXT, WHOLE, typed
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,13 +68,7 @@ _WAITS: Final = 3
 _STAIRS: Final = 3
 
 #: Readings, the most suspicious first, and what they mean.
-READINGS: Final = {
-    "grows": "holds more and more, until the end",
-    "fills": "holds more and more, but ever more slowly: like a cache that is not at its bound yet",
-    "grew": "grew after startup, but not to the end, or in few steps",
-    "held": "holds memory that does not grow",
-    "live": "holds memory; a single snapshot does not tell whether it grows",
-}
+READINGS: Final[dict[str, str]] = texts("heap/words")["readings"]
 
 
 class Curves(NamedTuple):
@@ -339,14 +334,7 @@ def _doubles(rises: Floats) -> bool:
 
 
 #: What a tree can be of, and how that is called.
-MEASURES: Final = {
-    "growth_bytes": "growth after startup",
-    "peak_bytes": "held at the peak",
-    "live_bytes": "live at the end",
-    "allocated_bytes": "allocated in all",
-    "allocations": "allocations",
-    "temporary": "temporary allocations",
-}
+MEASURES: Final[dict[str, str]] = texts("heap/words")["measures"]
 #: Stacks that are told apart; what is smaller is one node.
 _STACKS: Final = 4096
 _GROWING_STACKS: Final = 1024

@@ -15,7 +15,7 @@ from rmtoolkit.loaders._files import mapping, noted, read_text, unwrapped, warn_
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import Report
-from rmtoolkit.text import counted, memory
+from rmtoolkit.text import counted, memory, texts
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -440,13 +440,7 @@ def _starts(known: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
 
 
 #: What stands beside the amounts of each signal.
-_TCMALLOC: Final = {
-    "free_bytes": "freelist",
-    "metadata_bytes": "malloc metadata",
-    "resident_bytes": "Actual memory used",
-    "mapped_bytes": "Actual memory used",
-    "retained_bytes": "released to OS",
-}
+_TCMALLOC: Final[dict[str, str]] = texts("loaders/allocators")["tcmalloc"]
 _EXPECTED: Final = (
     "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
     "mimalloc (MIMALLOC_SHOW_STATS) wrote"

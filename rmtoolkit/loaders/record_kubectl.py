@@ -107,13 +107,7 @@ def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlErr
 #: Before the first sample; after it, nothing ends a recording.
 _TRIES: Final = 3
 #: Where objects are listed; nodes belong to no namespace.
-_PLACES: Final = {
-    "pods": ("Pod", "/api/v1"),
-    "replicasets": ("ReplicaSet", "/apis/apps/v1"),
-    "jobs": ("Job", "/apis/batch/v1"),
-    "nodes": ("Node", "/api/v1"),
-    "resourcequotas": ("ResourceQuota", "/api/v1"),
-}
+_PLACES: Final = texts("loaders/kubernetes")["places"]
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
-from rmtoolkit.loaders.prometheus._metrics import LABELS, is_known
+from rmtoolkit.loaders.prometheus._metrics import LABELS, TOLD, is_known
 from rmtoolkit.schema import TIME
 
 if TYPE_CHECKING:
@@ -346,12 +346,7 @@ def _of_datadog_2(node: Mapping[str, Any]) -> Iterator[_Series]:
 
 
 #: What kubelets and runtimes tell of the memory of a container.
-_OF_CONTAINERS: Final = {
-    "workingSetBytes": "container_memory_working_set_bytes",
-    "usageBytes": "container_memory_usage_bytes",
-    "rssBytes": "container_memory_rss",
-    "swapUsageBytes": "container_swap_usage_bytes",
-}
+_OF_CONTAINERS: Final[dict[str, str]] = TOLD["kubelet"]
 
 
 def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
