@@ -695,9 +695,8 @@ def usage_rows(recording: Recording) -> pl.DataFrame:
 def _released(recording: Recording) -> pl.DataFrame:
     """Find the last release of each workload, and the last that has run for a week, which has shown its need."""
     rows = usage_rows(recording)
+    ends = spans(recording.samples).join(rows, on="container_id").group_by("workload_row").agg(end=pl.col("last").max())
     releases = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
-    ran = recording.samples.lazy().join(rows.lazy(), on="container_id").group_by("workload_row")
-    ends = ran.agg(end=pl.col("time").max()).collect() if releases.height else pl.DataFrame(schema=_ENDS)
     time = pl.col("time")
     shown = time <= pl.col("end") - dt.timedelta(seconds=_WEEK)
     return (
@@ -705,9 +704,6 @@ def _released(recording: Recording) -> pl.DataFrame:
         .group_by("workload_row")
         .agg(newest=time.max(), released=time.filter(shown).max())
     )
-
-
-_ENDS: Final = pl.Schema({"workload_row": pl.UInt32(), "end": TIME})
 
 
 def kills_of_now(recording: Recording) -> pl.DataFrame:
