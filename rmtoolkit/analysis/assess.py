@@ -693,11 +693,7 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion], versions: Sequence[Opinion]
         # The same deceleration in every life is a warm-up that restarts keep interrupting.
         return
     pool.masked = True
-    gain = 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising))
-    pool.growing = max(pool.growing, gain)
-    rest = pool.bounded + pool.unresolved
-    scale = (1 - pool.growing) / rest if rest > 0 else 0.0
-    pool.bounded, pool.unresolved = pool.bounded * scale, pool.unresolved * scale
+    _raise(pool, 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising)))
 
 
 def _carried(opinions: Sequence[Opinion]) -> bool | None:
@@ -727,6 +723,13 @@ def _hold(pool: Pool, most: float) -> None:
     """Leave growth, in place, no more probable than that: what is above cannot be told."""
     over = max(pool.growing - most, 0.0)
     pool.growing, pool.unresolved = min(pool.growing, most), pool.unresolved + over
+
+
+def _raise(pool: Pool, least: float) -> None:
+    """Take growth, in place, for no less probable than that, at the cost of both others alike."""
+    more, rest = max(least - pool.growing, 0.0), max(pool.bounded + pool.unresolved, 1e-9)
+    pool.growing += more
+    pool.bounded, pool.unresolved = (part * (1 - more / rest) for part in (pool.bounded, pool.unresolved))
 
 
 def _hold_one_rise(pool: Pool) -> Pool:
@@ -770,10 +773,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     failed = sum(life.ended == Ending.ERROR for life in lives)
     errors = failed > len(lives) / 2 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES
     if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2 and not at_once:
-        more = max(th.CLIMBS_LEAK - pool.growing, 0.0)
-        rest = max(pool.bounded + pool.unresolved, 1e-9)
-        pool.growing += more
-        pool.bounded, pool.unresolved = (part * (1 - more / rest) for part in (pool.bounded, pool.unresolved))
+        _raise(pool, th.CLIMBS_LEAK)
         pool.masked = True
     elif at_once or (killed and brief) or errors:
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
@@ -908,12 +908,10 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         bounded = min(worst.bounded, 1 - chance)
         # What is doubted although it grew stands at just that.
         rises = [pool for pool in running if pool.growing >= th.LIKELY]
-        sure = [pool for pool in rises if pool.growing >= th.LEAK_FROM]
-        shortest = th.STANDS_FOR_ALL * max(map(_main_seconds, sure), default=0.0)
-        main = max(
-            [pool for pool in sure if _main_seconds(pool) >= shortest] or rises or running,
-            key=lambda pool: pool.growing if growing else _longest(pool.opinions),
-        )
+        sure = [(pool, _longest(pool.opinions)) for pool in rises if pool.growing >= th.LEAK_FROM]
+        shortest = th.STANDS_FOR_ALL * max((seconds for _, seconds in sure), default=0.0)
+        long = [pool for pool, seconds in sure if seconds >= shortest] or rises or running
+        main = max(long, key=lambda pool: pool.growing if growing else _longest(pool.opinions))
         if not rises and worst.bounded < th.LIKELY:
             main = worst
         answer = replace(
@@ -939,10 +937,6 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         most, least = max(pool.growing for pool in older), min(pool.bounded for pool in older)
         _set_release(answer, version, most, least)
     return answer, len(growing), len(running)
-
-
-def _main_seconds(pool: Pool) -> float:
-    return pool.main.life.seconds if pool.main is not None else 0.0
 
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
