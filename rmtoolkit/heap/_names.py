@@ -37,10 +37,19 @@ _STD_FILE: Final = re.compile(
     r"|(?:^|/)library/(?:alloc|core|std|proc_macro|test|panic_\w+|unwind|backtrace|stdarch|compiler-builtins"
     r"|portable-simd|rtstartup)/"
 )
+#: Go's own library: where it is installed, or without that (-trimpath).
+_GO_FILE: Final = re.compile(
+    r"(?:^|/go[\w.-]{0,40}/(?:[^/]{0,40}/)?src/|/toolchain@[^/]{0,80}/src/)(?:archive|bufio|bytes|cmp|compress|container"
+    r"|context|crypto|database|debug|embed|encoding|errors|expvar|flag|fmt|go|hash|html|image|index|internal|io|iter|log"
+    r"|maps|math|mime|net|os|path|plugin|reflect|regexp|runtime|slices|sort|strconv|strings|structs|sync|syscall|testing"
+    r"|text|time|unicode|unique|unsafe|weak)/"
+)
 _DEPENDENCY_FILE: Final = re.compile(
     r"/\.?cargo/(?:registry|git)/|/registry/src/|/git/checkouts/|(?:^|/)(?:cargo-)?vendor(?:-dir|ed)?/"
     # What remains of a registry's path where a build hides it: a folder of name and version.
     r"|(?:^|/)[A-Za-z0-9_-]+-\d++\.\d++\.\d[^/]*+/"
+    # A module of Go.
+    r"|@v\d{1,9}\.\d"
 )
 _PACKAGE: Final = re.compile(r"/([A-Za-z0-9_-]+)-\d++\.\d++\.\d[^/]*+/")
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:/")
@@ -129,7 +138,7 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     # A file without its folder says nothing where the name does: there is a main.rs in every crate.
     if file and not (names and "/" not in file):
         path = file.replace("\\", "/")
-        if _STD_FILE.search(path):
+        if _STD_FILE.search(path) or (path.endswith(".go") and _GO_FILE.search(path)):
             return STD
         if _DEPENDENCY_FILE.search(path):
             return DEPENDENCY

@@ -45,8 +45,6 @@ _MATERIAL: Final = 1e-3
 #: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
 _RISES: Final = 4
 _PATIENCE: Final = 3
-#: A part with less than this share of the usual work is an idle one: that nothing grows in it says nothing.
-_IDLE: Final = 0.25
 #: It is more than comes and goes, or where that falls so often, than this share of it; without new blocks next to
 #: nothing may go. Where blocks come and go, their number varies by so many times its root; where none are counted,
 #: growth is so many times what falls.
@@ -57,9 +55,8 @@ _ABOVE_SIZES: Final = 10
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.7
 _EVER: Final = 0.85
-#: It has begun when more than this share of it has come; of so few parts since then nothing is told.
+#: It has begun when more than this share of it has come.
 _BEGUN: Final = 0.1
-_BARELY: Final = 8
 #: A clock by which the pace changes so many times as much as by the other is not the one that growth goes by.
 _UNEVEN: Final = 1.4
 #: One container that grows becomes so much larger each time, and waits so much longer; so many times are looked at.
@@ -251,20 +248,18 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     falls = _fallen(least[:, begin:]).max(axis=1)
     by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * falls)
     only_sizes = counted & ~more_blocks & (by_sizes > growth)
-    # What wanders is as far up as it was down before; what falls again and again shows its floor.
-    deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
-    often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
     alone = (~more_blocks | (blocks <= _STAIRS)) if counted else np.ones(len(growth), np.bool_)
     doubles = np.array(
         [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
     )
-    if counted:
-        bar = np.where(only_sizes & ~doubles, np.inf, np.where(often & ~doubles, _ABOVE_CYCLES, 1) * cycles)
-    else:
-        bar = _BY_CHANCE * np.maximum(cycles, falls)
+    # What wanders is as far up as it was down before; what falls again and again shows its floor.
+    deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
+    often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
+    cycles = (
+        np.where(often & ~doubles, _ABOVE_CYCLES, 1) * cycles if counted else _BY_CHANCE * np.maximum(cycles, falls)
+    )
+    bar = np.where(only_sizes & ~doubles, np.inf, cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
-    work = np.diff(found.clocks[-1][np.minimum(starts, len(clock) - 1)])
-    worked = (work >= _IDLE * work.mean()) | (rises > 0).any(axis=0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
     judged = np.where((more_blocks & counted)[:, None], kept_blocks, kept)
@@ -275,7 +270,7 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
         steady,
         np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
         steadiness,
-        _goes_on((pace > 0)[:, worked & (np.arange(parts - 1) >= parts // 4)]),
+        _goes_on((pace > 0)[:, parts // 4 :]),
         _slows(judged),
         np.abs(np.diff(pace, axis=1)).sum(axis=1) / pace.sum(axis=1).clip(min=1),
         doubles.astype(np.bool_),
@@ -314,7 +309,6 @@ def _slows(kept: Floats) -> NDArray[np.bool_]:
     bursts = np.diff(kept, axis=1) * within
     burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1)
     slows: NDArray[np.bool_] = (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
-    slows &= parts - begin[:, 0] >= min(_BARELY, parts)
     return slows
 
 
@@ -649,10 +643,8 @@ _PATHS: Final = 64
 _GROWS: Final = 0.15
 _TOGETHER: Final = 0.8
 #: ... and the callers that do not grow must be so many (one is enough where who grows is itself called by own code:
-#: that it all comes from main says nothing), hold this share, or make this share of the allocations.
+#: that it all comes from main says nothing).
 _OTHERS: Final = 2
-_OTHERS_HOLD: Final = 0.2
-_OTHERS_ALLOCATE: Final = 0.5
 
 
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
@@ -692,12 +684,11 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     if fine is None:
         return None
     paths = [path for _, path in numbers]
-    allocations: Floats = np.array([amounts[kind][1] for kind in numbers], np.float64)
     chosen: dict[int, int] = {}
     for group in wanted:
         several = [row for (of, _), row in numbers.items() if of == group]
         if len(several) > 1:
-            chosen |= _growers(fine, allocations, several, paths, _LINE)
+            chosen |= _growers(fine, several, paths, _LINE)
     return _renamed(named, rows, chosen, paths, outwards) if chosen else None
 
 
@@ -721,49 +712,41 @@ def _renamed(
     return pl.DataFrame(told, schema=named.schema)
 
 
-def _growers(fine: Curves, allocations: Floats, rows: list[int], paths: Sequence[Path], depth: int) -> dict[int, int]:
+def _growers(fine: Curves, rows: list[int], paths: Sequence[Path], depth: int) -> dict[int, int]:
     """Find the rows that grow at a line or through a caller of their own, and how deep in their path that stands."""
     branches: dict[str | None, list[int]] = {}
     for row in rows:
         branches.setdefault(paths[row][depth] if depth < len(paths[row]) else None, []).append(row)
     if len(branches) == 1:
-        return {} if None in branches else _growers(fine, allocations, rows, paths, depth + 1)
+        return {} if None in branches else _growers(fine, rows, paths, depth + 1)
     parts = list(branches.values())
-    said, moved = _read_parts(fine, parts)
+    said = _read_parts(fine, parts)
     if depth == _LINE:
-        if _read_parts(fine, [rows])[0].reading[0] in ("grows", "fills"):
-            return _growers(fine, allocations, rows, paths, depth + 1)
-        alone = (said.reading == "grows") & ~moved
-        return {row: _LINE for part, grows in zip(parts, alone, strict=True) if grows for row in part}
-    growth = np.where(moved, 0, said.growth)
+        if _read_parts(fine, [rows]).reading[0] in ("grows", "fills"):
+            return _growers(fine, rows, paths, depth + 1)
+        return {
+            row: _LINE for part, reading in zip(parts, said.reading, strict=True) if reading == "grows" for row in part
+        }
+    growth, held = said.growth, said.held
     whole = growth.sum()
     has_name = np.array([branch is not None for branch in branches])
     grows = (growth > 0) & (growth >= _GROWS * whole) & has_name
-    held, made = said.held, np.array([allocations[part].sum() for part in parts])
     growing = [row for part, one in zip(parts, grows, strict=True) if one for row in part]
     is_inside = all(len(paths[row]) > depth + 1 for row in growing)
-    others = max(
-        held[~grows].sum() / max(held.sum(), 1.0) / _OTHERS_HOLD,
-        made[~grows].sum() / max(made.sum(), 1.0) / _OTHERS_ALLOCATE,
-        (~grows).sum() / (1 if is_inside else _OTHERS),
-    )
-    if not grows.any() or growth[grows].sum() < _TOGETHER * whole or others < 1:
+    others = (~grows).sum() >= (1 if is_inside else _OTHERS)
+    if not grows.any() or growth[grows].sum() < _TOGETHER * whole or not others:
         return {}
     chosen: dict[int, int] = {}
     # Where it is a helper, whoever holds much through it is named too.
     named = grows | ((held >= _GROWS * held.sum()) & has_name)
     for part, caller in zip(parts, named, strict=True):
         if caller:
-            deeper = _growers(fine, allocations, part, paths, depth + 1) if len(part) > 1 else {}
+            deeper = _growers(fine, part, paths, depth + 1) if len(part) > 1 else {}
             # Whoever calls the caller is told apart in the same way; the rest of it is the caller's.
             chosen |= dict.fromkeys(part, depth) | deeper
     return chosen
 
 
-def _read_parts(fine: Curves, parts: list[list[int]]) -> tuple[Readings, NDArray[np.bool_]]:
-    """Read what some rows hold together, and tell whether what came to them came as it went from the others."""
+def _read_parts(fine: Curves, parts: list[list[int]]) -> Readings:
     size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
-    steps = np.diff(floors(blocks if blocks.any() else size, cut(fine.clocks[-1])), axis=1)
-    rises, gone = steps.clip(min=0), (steps - steps.sum(axis=0)).clip(min=0)
-    moved = 2 * np.minimum(rises, gone).sum(axis=1) > rises.sum(axis=1)
-    return read_curves(Curves(fine.seconds, fine.clocks, size, blocks)), moved
+    return read_curves(Curves(fine.seconds, fine.clocks, size, blocks))

@@ -136,6 +136,17 @@ def test_a_name_that_repeats_itself_is_read() -> None:
         ("<alloc::vec::Vec<u8> as billing::Store>::put", None, "own"),
         ("malloc", None, "system"),
         ("main", None, "system"),
+        # Go, as it is installed, in a tool's own folder, and built without paths.
+        ("net/http.HandlerFunc.ServeHTTP", "/usr/local/go/src/net/http/server.go", "std"),
+        ("strings.(*Builder).grow", "/usr/lib/go-1.24/src/strings/builder.go", "std"),
+        ("runtime.main", "/home/user/sdk/go1.24.4/src/runtime/proc.go", "std"),
+        ("bytes.growSlice", "/go/pkg/mod/golang.org/toolchain@v0.0.1-go1.24.4.linux-amd64/src/bytes/buffer.go", "std"),
+        ("encoding/json.Unmarshal", "encoding/json/decode.go", "std"),
+        ("github.com/acme/lru.(*Cache).Add", "/go/pkg/mod/github.com/acme/lru@v1.2.3/lru.go", "dependency"),
+        ("github.com/acme/lru.(*Cache).Add", "github.com/acme/lru@v1.2.3/lru.go", "dependency"),
+        ("example.com/api/store.Open", "/go/src/app/store/store.go", "own"),
+        ("example.com/api/store.Open", "example.com/api/store/store.go", "own"),
+        ("main.main", "/app/main.go", "own"),
     ],
     ids=str,
 )
