@@ -7,8 +7,12 @@ given the Assessment that `rm.assess` made of it instead.
 from __future__ import annotations
 
 import gc
+from functools import cache
 from importlib import import_module
+from types import FunctionType
 from typing import Any, Final
+
+from rmtoolkit.exceptions import door
 
 #: The public names of each module.
 _NAMES: Final = {
@@ -50,6 +54,15 @@ _NAMES: Final = {
 }
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
+
+@cache
+def _door(public: FunctionType) -> Any:  # noqa: ANN401 - any public function
+    """Let a function be found here, also where it is sent to another process."""
+    made = door(public)
+    made.__module__ = __name__
+    return made
+
+
 __all__ = sorted(_HOMES)  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll] - the stub beside this file lists them
 
 
@@ -63,7 +76,8 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - any public name
         looks = gc.isenabled()
         gc.disable()
         try:
-            return getattr(import_module(f"rmtoolkit.{_HOMES[name]}"), name)
+            public = getattr(import_module(f"rmtoolkit.{_HOMES[name]}"), name)
+            return _door(public) if isinstance(public, FunctionType) else public
         finally:
             if looks:
                 gc.enable()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager, suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import ParamSpec, TypeVar
 
     Given = ParamSpec("Given")
@@ -218,6 +219,69 @@ def named(what: str, kind: type[RmtoolkitError] = RmtoolkitError) -> Iterator[No
             raise
         msg = f"{what}: {fault(error)}."
         raise kind(msg) from error
+
+
+def door(public: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Name the argument of another kind than is taken, where an error met that nobody foresaw."""
+
+    @wraps(public)
+    def called(*given: Given.args, **named: Given.kwargs) -> Made:
+        try:
+            return public(*given, **named)
+        except BaseException as error:
+            if not is_fault(error) or not (said := _of_another_kind(public, given, named)):
+                raise
+            raise RmtoolkitError(said) from error
+
+    return called
+
+
+def _of_another_kind(public: Callable[..., Any], given: tuple[object, ...], named: Mapping[str, object]) -> str:
+    import builtins  # noqa: PLC0415 - only errors need these
+    import datetime as dt  # noqa: PLC0415
+    import inspect  # noqa: PLC0415
+    from collections import abc, defaultdict  # noqa: PLC0415
+
+    import rmtoolkit  # noqa: PLC0415
+
+    signature = inspect.signature(public)
+    try:
+        bound = signature.bind(*given, **named).arguments
+    except TypeError:  # Python says which is missing or unknown
+        return ""
+    # Also what is imported for types alone; of the rest nothing is known.
+    own = {one: getattr(rmtoolkit, one) for one in ("Allocator", "Assessment", "HeapProfile", "Recording")}
+    known = {**vars(builtins), **vars(abc), "dt": dt, "os": os, **own, **public.__globals__}
+    names = defaultdict(lambda: Any, known)
+    for name, value in bound.items():
+        parameter = signature.parameters[name]
+        taken: Any = Any
+        # Our own words, nobody else's; a part of what is not known is an error.
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            with suppress(TypeError, AttributeError, SyntaxError):
+                taken = eval(str(parameter.annotation), {}, names)  # noqa: S307
+        if not _is_of(value, taken):
+            return f"{name}= takes {parameter.annotation}, and {quote(value)} is {type(value).__name__}."
+    return ""
+
+
+def _is_of(value: object, taken: Any) -> bool:  # noqa: ANN401 - any annotation
+    """Tell whether a value may be what an annotation says, as far as can be told."""
+    import numbers  # noqa: PLC0415 - only errors need these
+    import types  # noqa: PLC0415
+    import typing  # noqa: PLC0415
+
+    kind, inside = typing.get_origin(taken) or taken, typing.get_args(taken)
+    if kind in (types.UnionType, typing.Union):
+        return any(_is_of(value, one) for one in inside)
+    if kind is typing.Literal:
+        return repr(value) in map(repr, inside)
+    kind = {None: types.NoneType, float: numbers.Real}.get(kind, kind)
+    if kind is Any or not isinstance(kind, type):
+        return True
+    several = [value, value.values()] if isinstance(value, dict) else [value] if isinstance(value, list | tuple) else []
+    inner = zip(several, inside, strict=False)
+    return isinstance(value, kind) and all(_is_of(one, of) for some, of in inner for one in some)
 
 
 def warn(message: str) -> None:

@@ -22,7 +22,7 @@ from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, read_json, refuse_links, write_whole
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, system_words, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, door, quote, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
@@ -99,6 +99,7 @@ class Lake(Parted):
     <Recording: 1 container, 2 samples, 1970-01-01 00:00 to 1970-01-01 00:01 UTC>
     """
 
+    @door
     def __init__(self, path: str | os.PathLike[str], *, buckets: int = _BUCKETS) -> None:
         if not 1 <= buckets <= _MOST_BUCKETS:
             msg = f"A lake has 1 to {_MOST_BUCKETS} buckets, got {buckets}."
@@ -116,6 +117,7 @@ class Lake(Parted):
         with self._locked():
             pass
 
+    @door
     def append(
         self,
         data: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
@@ -177,6 +179,7 @@ class Lake(Parted):
             changed += _lake_files.rewrite(self.path / f"bucket={bucket:03}" / f"{date.isoformat()}.parquet", add)
         return changed
 
+    @door
     def window(
         self,
         start: str | dt.datetime | None = None,
@@ -256,6 +259,7 @@ class Lake(Parted):
         with self._locked():
             _lake_files.note(self.path, source, asked=asked, pulled=pulled)
 
+    @door
     def recording(
         self,
         *predicates: pl.Expr,

@@ -16,7 +16,7 @@ import polars as pl
 from rmtoolkit import _tables, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, quote
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote
 from rmtoolkit.schema import (
     ABSURD_BYTES,
     BYTE_SIGNALS,
@@ -307,6 +307,7 @@ class Recording:
         return held if isinstance(held, Stored) else None
 
     @staticmethod
+    @door
     def from_frame(
         frame: pl.DataFrame | pl.LazyFrame | pd.DataFrame,
         *,
@@ -423,6 +424,7 @@ class Recording:
             events=self.events.filter(pl.col("container_id").is_in(ids)),
         )
 
+    @door
     def window(
         self,
         start: str | dt.datetime | None = None,
@@ -529,6 +531,7 @@ class Recording:
             coverage=(pl.col("samples") / pl.col("expected")).clip(0, 1),
         )
 
+    @door
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Store the recording in one Parquet file.
 

@@ -360,7 +360,7 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
     if isinstance(previous, Assessment):
         return previous.workloads
     frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
-    if not isinstance(frame, Recording | Parted) and "verdict" in frame.columns:
+    if not isinstance(frame, Recording | Parted) and "verdict" in getattr(frame, "columns", ()):
         return pl.DataFrame(frame)
     return assess(frame).workloads
 

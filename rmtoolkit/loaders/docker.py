@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 import os
 import re
@@ -262,18 +261,12 @@ class Log:
         self._add(line, stamp, pair, id_, name, None)
 
     def _json(self, line: int, head: str, text: str) -> bool:
-        begin, known = 0, False
-        while begin >= 0:
-            try:
-                value, end = json.JSONDecoder().raw_decode(text, begin)
-            except (ValueError, RecursionError):
-                break
-            entry = {key.lower().replace("_", ""): told for key, told in _files.mapping(value).items()}
-            if "memusage" in entry:
-                known = True
-                self._entry(line, head, entry)
-            begin = text.find('{"', end)
-        return known
+        objects = (_files.mapping(part.content) for part in parts(text))
+        entries = [{key.lower().replace("_", ""): told for key, told in each.items()} for each in objects]
+        known = [entry for entry in entries if "memusage" in entry]
+        for entry in known:
+            self._entry(line, head, entry)
+        return bool(known)
 
     def _entry(self, line: int, head: str, entry: Mapping[str, Any]) -> None:
         pair = _PAIR.fullmatch(str(entry["memusage"]).strip())

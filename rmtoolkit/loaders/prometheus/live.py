@@ -12,7 +12,7 @@ import polars as pl
 
 from rmtoolkit import _workloads
 from rmtoolkit._tables import asked_window, parse_duration
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote, warn
+from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, door, quote, warn
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, _fetch
 from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
@@ -152,6 +152,7 @@ class Prometheus:
     <Prometheus: http://127.0.0.1:9090>
     """
 
+    @door
     def __init__(
         self,
         url: str,
@@ -216,6 +217,7 @@ class Prometheus:
         """The connection of prometheus-api-client, with the same session and credentials."""
         return self._client.connect
 
+    @door
     def recording(
         self,
         *,

@@ -15,7 +15,7 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, el, headed, join, wide
 from rmtoolkit._parallel import as_source
 from rmtoolkit.assessment import Assessment, assess
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, door
 from rmtoolkit.limits.explore import Chosen, Scene, choose, measured_spike, measured_threads, scene
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
@@ -246,6 +246,7 @@ class LimitExplorer(_base.Board):
     #: Everything about the workload that does not depend on the limit.
     scene: Scene
 
+    @door
     def __init__(
         self,
         source: Source | Assessment,

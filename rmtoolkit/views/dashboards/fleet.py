@@ -15,7 +15,7 @@ import traitlets
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
-from rmtoolkit.exceptions import RmtoolkitError, quote_path
+from rmtoolkit.exceptions import RmtoolkitError, door, quote_path
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import _tables, charts, plots
 from rmtoolkit.views.dashboards import SERVED, _base
@@ -231,6 +231,7 @@ class Fleet(_base.Board):
     view = traitlets.Enum(tuple(name for _, name in _VIEWS), "fleet")
     opened = traitlets.Unicode()
 
+    @door
     def __init__(
         self,
         source: Source | Assessment,

@@ -16,7 +16,7 @@ from rmtoolkit._tables import parse_time
 from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
 from rmtoolkit.analysis.heap_reading import Heap, profiles_by_workload
 from rmtoolkit.assessment import Assessment, assess
-from rmtoolkit.exceptions import RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError, door
 from rmtoolkit.heap._names import plain_name, spoken
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.views import _plot_vega, _tables, icicle, lives, plots
@@ -371,6 +371,7 @@ class Triage(_base.Board):
     function = traitlets.Unicode()
     drag = traitlets.Enum(("zoom", "judge"), "zoom")
 
+    @door
     def __init__(
         self,
         source: Source | Assessment,
