@@ -75,14 +75,16 @@ def _yaml(document: object) -> str:
 def rule_tests(found: Assessment, rules_file: str) -> str:
     """Write for promtool what was recorded, and which rules must have fired on it and which must not."""
     # A leak that was watched for long enough fires, a kill does, and nothing does on what is not a leak.
-    tests = []
+    # Of one step together: promtool tries each rule of the file on every test.
+    tests: dict[int, dict[str, Any]] = {}
     for row, watching in _watched(found):
         series, minutes, step = _series(found, row)
         claims = [claim for alert in watching if (claim := _claim(row, alert, minutes)) is not None]
         if series and claims:
-            named = {"interval": f"{step}m", "input_series": series, "promql_expr_test": claims}
-            tests.append({"name": text.printable(text.named(row)), **named})
-    return _yaml({"rule_files": [rules_file], "evaluation_interval": "15m", "tests": tests})
+            test = tests.setdefault(step, {"interval": f"{step}m", "input_series": [], "promql_expr_test": []})
+            test["input_series"] += series
+            test["promql_expr_test"] += claims
+    return _yaml({"rule_files": [rules_file], "evaluation_interval": "15m", "tests": [*tests.values()]})
 
 
 def _claim(row: Row, alert: Alert, minutes: int) -> dict[str, Any] | None:

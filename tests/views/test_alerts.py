@@ -45,7 +45,10 @@ def written(tmp_path: Path, *sources: Path) -> tuple[Path, Path, dict[str, Any]]
 def claims(tests: Path) -> dict[tuple[str, str], bool]:
     """Which rule of which workload has to fire."""
     return {
-        (test["name"], re.findall(r'alertname="(\w+)"', claim["expr"])[0]): bool(claim["exp_samples"])
+        (
+            "/".join(re.findall(r'\b(?:namespace|workload)="([^"]*)"', claim["expr"])),
+            re.findall(r'alertname="(\w+)"', claim["expr"])[0],
+        ): bool(claim["exp_samples"])
         for test in yaml.safe_load(tests.read_text("utf-8"))["tests"]
         for claim in test["promql_expr_test"]
     }
