@@ -45,16 +45,7 @@ _COLUMNS: Final[dict[str, dict[str, str]]] = text.texts("assessment/columns")
 WORKLOADS: Final = pl.Schema({name: _KINDS[kind] for some in _COLUMNS.values() for name, kind in some.items()})
 
 #: Columns of the limits under the names that they have beside a verdict.
-_ADVISED: Final = {
-    "recommended_limit_bytes": "advised_limit_bytes",
-    "recommended_request_bytes": "advised_request_bytes",
-    "oom_probability": "advised_oom_probability",
-    "oom_probability_low": "advised_oom_probability_low",
-    "oom_probability_high": "advised_oom_probability_high",
-    "oom_probability_now": "oom_probability_7d",
-    "headroom": "advised_headroom_share",
-    "reason": "limit_reason",
-}
+_ADVISED: Final[dict[str, str]] = text.texts("assessment/rows")["advised"]
 #: Of the limits' row the same number is worked out elsewhere.
 _ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "pods", "peak_bytes")
 _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability_30d")
@@ -130,12 +121,9 @@ def _of_both() -> dict[str, pl.Expr]:
 
 
 #: What a pod has of its own; the rest is that of its workload: one limit is set for all of its pods.
-_OWN_NAMES: Final = (
-    "headline why confidence_of confidence_share evidence_words growing need_bytes headroom_share peak_at_limit "
-    "limit_at limit_at_low limit_at_high kills kills_7d last_kill runs runs_killed run_peak_low_bytes "
-    "run_peak_high_bytes"
+_OWN: Final = {*VERDICTS, *_COLUMNS["layers"], *text.texts("assessment/rows")["own"]}.difference(
+    (*WORKLOAD, "next_step", "pods")
 )
-_OWN: Final = {*VERDICTS, *_COLUMNS["layers"], *_OWN_NAMES.split()}.difference((*WORKLOAD, "next_step", "pods"))
 
 
 def instances_of(
@@ -417,9 +405,7 @@ def _happened(part: Recording, end: pl.DataFrame) -> pl.DataFrame:
 
 def with_words(rows: pl.DataFrame) -> pl.DataFrame:
     said = []
-    for at, row in enumerate(
-        rows.select(name for name in _SAID_FROM.split() if name in rows.columns).iter_rows(named=True)
-    ):
+    for at, row in enumerate(rows.select(name for name in _SAID_FROM if name in rows.columns).iter_rows(named=True)):
         action = Action(row["action"] or Action.NONE)
         until, exporter = row["undecided_until"], action is Action.FIX_EXPORTER
         # There is a history, and it is only too short.
@@ -445,12 +431,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 #: A row with all its evidence is large: few need it.
-_SAID_FROM: Final = (
-    "alarm kills_7d last_kill limit_at hours_to_limit limit_known oom_probability_30d verdict growing "
-    "growth_bytes_per_day oom_probability_24h oom_probability_7d action bound_by undecided_until next_step kills_now "
-    "killed_limit_bytes limit_bytes need_bytes need_of advised_limit_bytes advised_oom_probability wait_seconds "
-    "history_seconds risk_basis limit_obstacle"
-)
+_SAID_FROM: Final[list[str]] = text.texts("assessment/rows")["said_from"]
 
 
 def _worst(row: Row) -> str | None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
+from rmtoolkit.text import texts
 from rmtoolkit.views import _plot
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.timeline import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart, Timeline
@@ -43,11 +44,7 @@ _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 #: A label this near to its mark, in px, keeps its distance when the chart is zoomed.
 _BESIDE: Final = 12
 #: A label whose place is in sight is moved so that all of it is; `px` is how wide it is.
-_INSIDE: Final = (
-    "datum.dx+(inrange(scale('x',datum.t),[0,width])?clamp(0,"
-    "(datum.a=='left'?0:datum.a=='right'?datum.px:datum.px/2)-scale('x',datum.t)-datum.dx,"
-    "width-(datum.a=='left'?datum.px:datum.a=='right'?0:datum.px/2)-scale('x',datum.t)-datum.dx):0)"
-)
+_INSIDE: Final[str] = texts("views/vega")["inside"]
 _IN_SIGHT: Final = "inrange(scale('x',datum.t),[-1,width+1])?1:0"
 
 
@@ -268,11 +265,7 @@ PADDING: Final = {"left": LEFT, "right": 8, "top": 0, "bottom": 4}
 LIVE: Final = {name: f"var(--rm-{name})" for name in _plot.LIGHT}
 
 #: Days, hours and seconds as the report writes them.
-_TICK: Final = (
-    "utchours(datum.value)==0&&utcminutes(datum.value)==0&&utcseconds(datum.value)==0"
-    "?utcFormat(datum.value,'%a %-d %b'):utcseconds(datum.value)"
-    "?utcFormat(datum.value,'%H:%M:%S'):utcFormat(datum.value,'%H:%M')"
-)
+_TICK: Final[str] = texts("views/vega")["tick"]
 #: The asset that holds the form of the chart; `python -m tests.views.worked` writes it.
 SPEC: Final = "timeline.json"
 #: What the plot draws, from the lowest to the uppermost, and what the strip does.
