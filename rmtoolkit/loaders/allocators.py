@@ -439,8 +439,6 @@ def _starts(known: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
     return [(0, time - age, "start", None, detail) for time, age in begun]
 
 
-#: What stands beside the amounts of each signal.
-_TCMALLOC: Final[dict[str, str]] = texts("loaders/allocators")["tcmalloc"]
 _EXPECTED: Final = (
     "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
     "mimalloc (MIMALLOC_SHOW_STATS) wrote"
@@ -501,7 +499,7 @@ def read_malloc_info(
     if not said:
         source = "tcmalloc stats"
         for one in tcmalloc_documents(text.content):
-            sums = {signal: one.sum_of(word) for signal, word in _TCMALLOC.items()}
+            sums = {signal: one.sum_of(word) for signal, word in texts("loaders/allocators")["tcmalloc"].items()}
             said.append(Said(one.line, one.stamp, {"allocated_bytes": one.amounts.get(IN_USE), **sums}))
     if not said:
         (said, about), source = mimalloc_documents(text.content), "mimalloc stats"

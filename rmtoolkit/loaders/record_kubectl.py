@@ -106,8 +106,6 @@ def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlErr
 
 #: Before the first sample; after it, nothing ends a recording.
 _TRIES: Final = 3
-#: Where objects are listed; nodes belong to no namespace.
-_PLACES: Final = texts("loaders/kubernetes")["places"]
 
 
 @dataclass(slots=True)
@@ -199,7 +197,8 @@ class Sampler:
 
     def _objects(self, resource: str) -> list[dict[str, Any]] | None:
         """List objects, trimmed; None where that is not possible."""
-        kind, api = _PLACES[resource]
+        kind, api = texts("loaders/kubernetes")["places"][resource]
+        # Nodes belong to no namespace.
         place = "" if self.everywhere or kind == "Node" else f"/namespaces/{self.namespace}"
         # Revision 0: from the server's memory, without a word to its data base.
         command = ("get", "--raw", f"{api}{place}/{resource}?resourceVersion=0")

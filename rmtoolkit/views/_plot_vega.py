@@ -264,8 +264,6 @@ PADDING: Final = {"left": LEFT, "right": 8, "top": 0, "bottom": 4}
 #: Colours that follow the theme of the page: the browser looks them up.
 LIVE: Final = {name: f"var(--rm-{name})" for name in _plot.LIGHT}
 
-#: Days, hours and seconds as the report writes them.
-_TICK: Final[str] = texts("views/vega")["tick"]
 #: The asset that holds the form of the chart; `python -m tests.views.worked` writes it.
 SPEC: Final = "timeline.json"
 #: What the plot draws, from the lowest to the uppermost, and what the strip does.
@@ -311,7 +309,7 @@ def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
 
     axis = alt.Axis(
         offset=BASE - HEIGHT,
-        labelExpr=_TICK,
+        labelExpr=texts("views/vega")["tick"],
         title=None,
         grid=False,
         labelOverlap=True,
