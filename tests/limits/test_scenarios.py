@@ -374,7 +374,11 @@ GROWTH: Final = {
         )
     },
     "files in memory that fill the limit within days are a leak of files": Scenario(
-        files_in_memory, "fix_leak", None, ("/dev/shm",), never=("the limit is for", "% a month")
+        files_in_memory,
+        "fix_leak",
+        None,
+        ("/dev/shm",),  # noqa: S108
+        never=("the limit is for", "% a month"),
     ),
     "organic growth close to its limit gets one that covers the next week": Scenario(
         lambda: grown(0.1, limit=300, every=168), "raise_limit", (294 * 1.1, 294 * 1.35), ("% a month",)
