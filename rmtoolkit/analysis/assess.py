@@ -894,49 +894,84 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
     if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
         young = latest.opinions
-    growing = [pool for pool in running if pool.growing > th.LIKELY]
-    if len(running) == 1:
-        answer = running[0]
-    else:
-        odds = [_logit(pool.growing) for pool in running]
-        # The best of n looks better than it is; several that agree are better than they look.
-        best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
-        together = th.INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
-        chance = _chance(max(best, together)) if growing else _chance(together if together > 0 else max(odds))
-        told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
-        worst = min(told, key=lambda pool: pool.bounded)
-        bounded = min(worst.bounded, 1 - chance)
-        # What is doubted although it grew stands at just that.
-        rises = [pool for pool in running if pool.growing >= th.LIKELY]
-        sure = [(pool, _longest(pool.opinions)) for pool in rises if pool.growing >= th.LEAK_FROM]
-        shortest = th.STANDS_FOR_ALL * max((seconds for _, seconds in sure), default=0.0)
-        long = [pool for pool, seconds in sure if seconds >= shortest] or rises or running
-        main = max(long, key=lambda pool: pool.growing if growing else _longest(pool.opinions))
-        if not rises and worst.bounded < th.LIKELY:
-            main = worst
-        answer = replace(
-            main,
-            opinions=[opinion for pool in running for opinion in pool.opinions],
-            growing=chance,
-            bounded=bounded,
-            unresolved=max(0.0, 1 - chance - bounded),
-            moved_bytes=None,
-            moved_heap_bytes=None,
-            moved_around_bytes=None,
-            moved_threads=None,
-        )
-        followed = [pool.carried for pool in running if pool.carried is not None]
-        answer.carried = all(followed) if followed else None
+    answer, growing = _pool_running(running, longest)
     if older:
         now, then = running, older
     if then:
         _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
     if young:
-        return _just_released(answer, young), len(growing), len(running)
+        return _just_released(answer, young), growing, len(running)
     if older:
         most, least = max(pool.growing for pool in older), min(pool.bounded for pool in older)
         _set_release(answer, version, most, least)
-    return answer, len(growing), len(running)
+    return answer, growing, len(running)
+
+
+def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
+    """What the instances that run say together, and how many of them grow."""
+    if len(running) == 1:
+        return running[0], int(running[0].growing > th.LIKELY)
+    over = _over_falls(running)
+    # What rises no further than another falls is noise, and all of them tell together.
+    noise = over <= 1
+    growing = sum(pool.growing > th.LIKELY for pool in running) if not noise else 0
+    odds = [_logit(pool.growing) for pool in running]
+    # The best of n looks better than it is; several that agree are better than they look.
+    best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
+    together = _together(odds)
+    chance = _chance(max(best, together)) if growing else _chance(together if noise or together > 0 else max(odds))
+    told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
+    worst = min(told, key=lambda pool: pool.bounded)
+    # What is doubted although it grew stands at just that.
+    rises = [pool for pool in running if pool.growing >= th.LIKELY]
+    sure = [(pool, _longest(pool.opinions)) for pool in rises if pool.growing >= th.LEAK_FROM]
+    shortest = th.STANDS_FOR_ALL * max((seconds for _, seconds in sure), default=0.0)
+    long = [pool for pool, seconds in sure if seconds >= shortest] or rises or running
+    main = max(long, key=lambda pool: pool.growing if growing else _longest(pool.opinions))
+    bounded = worst.bounded
+    if noise:
+        main = max(running, key=lambda pool: pool.bounded)
+        bounded = _chance(_together([_logit(pool.bounded) for pool in running]))
+    elif not rises and worst.bounded < th.LIKELY:
+        main = worst
+    bounded = min(bounded, 1 - chance)
+    followed = [pool.carried for pool in running if pool.carried is not None]
+    answer = replace(
+        main,
+        opinions=[opinion for pool in running for opinion in pool.opinions],
+        growing=chance,
+        bounded=bounded,
+        unresolved=max(0.0, 1 - chance - bounded),
+        moved_bytes=None,
+        moved_heap_bytes=None,
+        moved_around_bytes=None,
+        moved_threads=None,
+        carried=all(followed) if followed else None,
+    )
+    if over <= th.BEYOND_SIBLINGS:
+        _hold(answer, th.LIKELY)
+    return answer, growing
+
+
+def _together(odds: Sequence[float]) -> float:
+    return th.INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
+
+
+def _over_falls(pools: Sequence[Pool]) -> float:
+    """How far the instances in doubt rise, over how far one that rests beside them falls: noise goes both ways."""
+    rows = [(pool, pool.main, pool.main.reading) for pool in pools if pool.main is not None and pool.main.reading]
+    doubted = [(pool, main, row) for pool, main, row in rows if pool.bounded <= th.CLEAN_FROM]
+    resting = [(_longest(pool.opinions), row) for pool, _, row in rows if pool.bounded > th.CLEAN_FROM]
+    told = any(_was_killed(pool) or pool.masked or main.growing_layer for pool, main, _ in doubted)
+    if told or not 0 < len(doubted) < len(resting):
+        return math.inf
+    # A short life falls as far as it happens to.
+    least = th.STANDS_FOR_ALL * max(_longest(pool.opinions) for pool, *_ in doubted)
+    signals = {row.signal for *_, row in doubted}
+    falls = max(
+        (-row.floor_rise for seconds, row in resting if seconds >= least and {row.signal} == signals), default=0
+    )
+    return max(row.floor_rise for *_, row in doubted) / falls if falls > 0 else math.inf
 
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:

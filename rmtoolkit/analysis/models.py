@@ -486,7 +486,8 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
     bins = len(u)
     fine = np.linspace(0.06, 0.96, 24 if bins >= 48 else 16).tolist()
     coarse = np.linspace(0.08, 0.92, 13).tolist()
-    taus = np.geomspace(0.012, 2.5, 36)
+    finer = np.geomspace(0.012, 2.5, 71)
+    taus = finer[::2]
     fast = taus[taus < 0.34][::2]
 
     @cache
@@ -520,7 +521,7 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
     for index, c in enumerate(edges):
         for d in edges[index + 1 :]:
             yield Family.PULSE, [step(c) - step(d)], d, c
-    for tau in taus:
+    for tau in finer:
         yield Family.SATURATING, [falls(tau)], 0, tau
     for tau in taus[::3]:
         for slower in taus[1::3]:
@@ -743,7 +744,7 @@ def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given)
     bins = values.shape[1]
     shapes = bank(bins, rho)
     projection, left, mean = _project(values, shapes, rho)
-    effective = np.maximum(given.filled * bins, 8)
+    effective = np.maximum(given.filled * bins, 4)
     spread = np.maximum(left, (meter**2 * (1 + rho**2))[:, None], out=left)
     weight, _ = _weigh(shapes, spread, effective, given.day_cycles)
     best = _first(weight, 1.0)
@@ -996,7 +997,7 @@ def fit_rows(
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
         if len(rows) and width < bins:
             thin = values[rows][:, (np.arange(width) * bins + bins // 2) // width]
-            found = fit_to(rows, thin, filled=np.minimum(given.filled[rows], teeth[rows] / width))
+            found = fit_to(rows, thin, filled=np.minimum(given.filled[rows], th.OF_TROUGHS * teeth[rows] / width))
             whole, few = np.linspace(0, 1, bins), np.linspace(0, 1, width)
             curves = np.array([np.interp(whole, few, line) for line in found.fitted])
             replace(rows, found._replace(fitted=curves))

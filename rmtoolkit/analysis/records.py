@@ -418,6 +418,8 @@ class Reading(Level, frozen=True):
     noise: float
     #: From the early part, after the start-up, to the end, of the means.
     mean_rise: float
+    #: The same of what was fitted: of the floors of teeth, and without a cycle.
+    floor_rise: float
     #: Slope in the last third of the growth phase over that of the whole phase; 1 is steady growth.
     last_third: float
     #: Rise in the last eighth of the window over what the slope predicts for it, and in the last quarter; None where

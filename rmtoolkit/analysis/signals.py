@@ -712,6 +712,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
         # From where the start-up is surely over.
         mean_rise=spread((_level_at(envelope.mean, 1.0) - _level_at(envelope.mean, 0.25))[place]),
+        floor_rise=spread((_level_at(values, 1.0) - _level_at(values, 0.25))[place]),
         load_share=pl.Series(load_share),
         first_level=pl.Series(np.median(envelope.mean[:, :tail], axis=1)),
         early_level=pl.Series(_level_at(envelope.mean, 0.2)),

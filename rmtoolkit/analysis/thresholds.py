@@ -122,6 +122,8 @@ FAST_OF_RANGE: Final = 0.5
 FAST_OF_LEVEL: Final = 0.1
 #: Share of the level below which a range is noise, not teeth.
 SMALL_RANGE: Final = 0.06
+#: A floor drawn through medians of three troughs tells as much as this share of its troughs.
+OF_TROUGHS: Final = 0.6
 #: Share of the range that is left for the teeth at least when the trend is taken off.
 TEETH_IN_RANGE: Final = 0.25
 #: The middle of a tooth's rise lies above its bottom by this share of its height; a burst lies at the bottom.
@@ -401,6 +403,8 @@ AGREEING: Final = 0.6
 MASKED_GROWING: Final = 0.15
 #: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
 BEST_OF_MANY: Final = 0.3
+#: What rises no more than so many times as far as another that rests falls may be noise: that is no leak yet.
+BEYOND_SIBLINGS: Final = 2.0
 
 # --- A heap profile beside the recording ------------------------------------------------------------------------
 

@@ -98,6 +98,15 @@ def test_kind_of_a_clear_shape(curve: np.ndarray, kind: str) -> None:
     assert np.median(np.abs(found.fitted[0] - curve * MI)) < MI
 
 
+def test_a_warm_up_of_any_length_is_one() -> None:
+    """However quiet the meter and large the rise, none falls between two of the lengths that are tried."""
+    rng = np.random.default_rng(9)
+    lengths = np.linspace(0.05, 0.19, 57)
+    clean = np.stack([100 + 200 * saturate(U, length) for length in lengths]) * MI
+    found = fitted(clean + rng.normal(0, MI / 2, clean.shape), np.median(clean, axis=1))
+    assert found.bounded.min() > 0.6, lengths[found.bounded <= 0.6]
+
+
 @pytest.mark.parametrize(
     ("curve", "family"),
     [(100 + 0 * U, "constant"), (100 + 60 * U, "linear"), (100 + 30 * (U > 0.5), "step")],

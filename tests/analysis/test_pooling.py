@@ -16,10 +16,12 @@ from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
 from rmtoolkit.analysis.signals import read, split
 from rmtoolkit.assessment import classify
 from rmtoolkit.schema import Signal
-from tests.analysis.curves import GI, MI, ar1, hours, record, together
+from tests.analysis.curves import GI, MI, ar1, hours, record, saw, together
 from tests.analysis.records import life_of, opinion_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rmtoolkit.recording import Recording
     from tests.analysis.curves import Array
 
@@ -454,3 +456,30 @@ def test_growth_that_a_restart_does_not_end_is_no_leak_of_the_process(falls: boo
     row = judged(together(pods))
     assert row["verdict"] == verdict, row["explanation"]
     assert row["growth_bytes_per_day"] == pytest.approx(2.4 * MI, rel=0.1)
+
+
+def teeth_on_pods(service: int, leaks: Sequence[float]) -> Recording:
+    """A day of pods whose memory is freed every two hours, above a level that wanders; each may leak so many MiB."""
+    rng = np.random.default_rng(service)
+    t = hours(24, 180)
+    pods = [
+        record(
+            t,
+            {"working_set_bytes": (150 + 80 * saw(t, 2) + leak * t / 24 + ar1(rng, len(t), 4, 0.97)) * MI},
+            workload=f"api-{service}",
+            pod=f"api-{service}-{number}",
+            limit_bytes=GI,
+        )
+        for number, leak in enumerate(leaks)
+    ]
+    return together(pods)
+
+
+def test_more_pods_are_more_evidence_not_more_chances_to_err() -> None:
+    """What wanders up on one of eight pods as far as it falls on another is noise; what one alone leaks is not."""
+    rests = classify(together([teeth_on_pods(service, [0] * 8) for service in range(20)]))["verdict"].to_list()
+    assert rests.count("leak") <= 1
+    assert rests.count("not_leak") >= 9
+    leaks = classify(together([teeth_on_pods(service, [0] * 7 + [60]) for service in range(10)]))["verdict"].to_list()
+    assert leaks.count("leak") >= 9
+    assert leaks.count("not_leak") == 0
