@@ -398,7 +398,11 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         opinion.reading = next((row for row in own if row.growing + row.unresolved >= th.LIKELY), opinion.reading)
         opinion.growing_layer = name
         opinion.pattern, opinion.cause = Pattern.THREAD_GROWTH, Cause.THREAD_STACKS
-        opinion.growing, opinion.bounded = max(opinion.growing, threads.growing), 0.0
+        held = replace(
+            opinion, growing=threads.growing, bounded=threads.bounded, unresolved=threads.unresolved, halts=set()
+        )
+        doubt_growth(held, threads, restarts_known=True)
+        opinion.growing, opinion.bounded = max(opinion.growing, held.growing), 0.0
         opinion.unresolved = 1 - opinion.growing
     else:
         _name_outside(opinion, name)
@@ -802,7 +806,7 @@ def _climbed(opinion: Opinion) -> float:
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     answer, growing, judged = _pool_instances(pools)
     main, row = answer.main, answer.main.reading if answer.main is not None else None
-    if main is None or row is None or answer.masked:
+    if main is None or row is None or (answer.masked and any(map(_was_killed, pools))):
         return answer, growing, judged
     # A short life beside a long one, as before a crash, says nothing of what the long one fills.
     shortest = th.SHORT * main.life.seconds

@@ -1015,7 +1015,11 @@ def fit_rows(
         replace(rows, fit_to(rows, rest, grain=np.hypot(given.grain[rows], uneven)))
         periodic[rows], values[rows] = share, rest
     rows = np.flatnonzero(fitted & (work[:, -1] > work[:, 0]) & (teeth < th.TEETH))
-    rows = rows[fit.unresolved[np.searchsorted(place, rows)] > th.LIKELY]
+    # Where little work was done of late, rest may be a pause.
+    late = work[rows, -1] - work[rows, bins - 1 - bins // 4]
+    ebbs = late < th.EBB * (work[rows, -1] - work[rows, 0]) / 4
+    where = np.searchsorted(place, rows)
+    rows = rows[(fit.unresolved[where] > th.LIKELY) | (ebbs & (fit.bounded[where] > th.LIKELY))]
     if len(rows):
         over, found = _over_work(over[rows], work[rows], given.at(rows))
         wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]

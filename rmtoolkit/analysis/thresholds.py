@@ -122,6 +122,8 @@ FAST_OF_RANGE: Final = 0.5
 FAST_OF_LEVEL: Final = 0.1
 #: Share of the level below which a range is noise, not teeth.
 SMALL_RANGE: Final = 0.06
+#: Work of the last quarter below this share of its part is an ebb: what rests in it may only pause.
+EBB: Final = 0.5
 #: A floor drawn through medians of three troughs tells as much as this share of its troughs.
 OF_TROUGHS: Final = 0.6
 #: Share of the range that is left for the teeth at least when the trend is taken off.
