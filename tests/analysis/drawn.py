@@ -145,6 +145,7 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
         "jump_at": lot.choice((0.05, 0.08, 0.3, 0.95)),
         "swing": settled * lot.choice((0.0, 0.05, 0.08, 0.3, 0.6)),
         "rise": settled * lot.choice((0.0, 0.05, 0.1, 0.3)),
+        "floor_rise": settled * lot.choice((-0.1, -0.03, 0.0, 0.02, 0.05, 0.2)),
     }
     if lot.random() < lot.grows:
         values |= STEADY | {name: settled * value for name, value in STEADY_BYTES.items()}

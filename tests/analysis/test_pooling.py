@@ -483,3 +483,14 @@ def test_more_pods_are_more_evidence_not_more_chances_to_err() -> None:
     leaks = classify(together([teeth_on_pods(service, [0] * 7 + [60]) for service in range(10)]))["verdict"].to_list()
     assert leaks.count("leak") >= 9
     assert leaks.count("not_leak") == 0
+
+
+def test_lives_that_end_alike_without_a_kill_are_one_rise() -> None:
+    """A cache that no life fills, and a probe that ends each of seven: nobody can be surer of it than of one rise."""
+    rng = np.random.default_rng(4)
+    t = hours(21, 60)
+    age, life = np.mod(t, 3), np.floor(t / 3).astype(int)
+    curve = 40 + 20 * (1 - np.exp(-age / 5)) + ar1(rng, len(t), 0.2, 0.7)
+    ends = [(3.0 * number, kind, "Error") for number in range(1, 7) for kind in ("end", "start")]
+    row = judged(record(t, {"working_set_bytes": curve * MI}, limit_bytes=GI, restarts_total=life, events=ends))
+    assert row["leak_probability"] <= 0.8, row["explanation"]

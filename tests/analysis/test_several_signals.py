@@ -9,7 +9,7 @@ import pytest
 
 from rmtoolkit.analysis.around import _files_stacked
 from rmtoolkit.schema import Signal
-from tests.analysis.curves import GI, MI, hours, record, small_noise
+from tests.analysis.curves import GI, MI, ar1, hours, record, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
 from tests.analysis.verdicts import chance_of, row_of
 
@@ -122,7 +122,29 @@ def test_rest_without_work_is_open() -> None:
     assert "traffic" in row["next_step"]
 
 
+@pytest.mark.parametrize("share", [0.02, 0.1], ids="of_the_work{}".format)
+@pytest.mark.parametrize("ebbs_at", [10, 13, 16], ids="from{}".format)
+def test_rest_in_an_ebb_clears_no_leak_for_each_request(ebbs_at: int, share: float) -> None:
+    """Few requests came in the evening: what each loses may only pause, what was full before is at rest."""
+    work = np.cumsum(1_000 * np.where(ebbs_at > T, 1, share))
+    done = work / work[-1]
+    leaks = judged({"rss_bytes": noisy((100 + 40 * done) * MI, 3), "work_total": work})
+    assert leaks["verdict"] == "leak", leaks["explanation"]
+    full = judged({"rss_bytes": noisy((100 + 40 * (1 - np.exp(-done / 0.1))) * MI, 3), "work_total": work})
+    assert full["verdict"] == "not_leak", full["explanation"]
+
+
 # Threads
+
+
+def test_a_pool_of_threads_that_has_stopped_growing_is_none_that_leaks() -> None:
+    """Threads came with each new peak until morning, and stayed: their growth is doubted as that of memory is."""
+    for seed in range(25):
+        load = np.exp(ar1(np.random.default_rng(seed), len(T), 0.5, 0.98)) * np.where(T < 10, 1, 0.4)
+        threads = np.floor(16 + 30 * np.maximum.accumulate(load))
+        anon = noisy(100 * MI + threads * 150 * 1024, seed)
+        row = judged({"allocated_bytes": noisy(90 * MI * FLAT, 3), "anon_bytes": anon, "threads": threads})
+        assert row["verdict"] != "leak", (seed, row["explanation"])
 
 
 def test_threads_times_stack_explain_growth() -> None:
