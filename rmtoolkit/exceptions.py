@@ -240,6 +240,7 @@ def _of_another_kind(public: Callable[..., Any], given: tuple[object, ...], name
     import builtins  # noqa: PLC0415 - only errors need these
     import datetime as dt  # noqa: PLC0415
     import inspect  # noqa: PLC0415
+    import re  # noqa: PLC0415
     from collections import abc, defaultdict  # noqa: PLC0415
 
     import rmtoolkit  # noqa: PLC0415
@@ -261,7 +262,8 @@ def _of_another_kind(public: Callable[..., Any], given: tuple[object, ...], name
             with suppress(TypeError, AttributeError, SyntaxError):
                 taken = eval(str(parameter.annotation), {}, names)  # noqa: S307
         if not _is_of(value, taken):
-            return f"{name}= takes {parameter.annotation}, and {quote(value)} is {type(value).__name__}."
+            takes = re.sub(r"\b\w+\.", "", str(parameter.annotation))
+            return f"{name}= takes {takes}, and {quote(value)} is {type(value).__name__}."
     return ""
 
 

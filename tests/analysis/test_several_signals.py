@@ -326,6 +326,22 @@ def test_files_in_memory_count_and_are_named() -> None:
     assert row["next_step"].startswith("List the largest files")
 
 
+@pytest.mark.parametrize(("inactive", "verdict"), [(0.0, "inconclusive"), (0.3, "not_leak")], ids=["tmpfs", "cache"])
+def test_page_cache_of_which_nothing_can_be_dropped_lies_in_a_tmpfs(inactive: float, verdict: str) -> None:
+    """No gauge tells files in memory: the kernel keeps a part of what it cached inactive, and of these none."""
+    cache = (20 + 2.5 * T) * MI
+    row = judged(
+        {
+            "usage_bytes": 100 * MI + cache,
+            "working_set_bytes": 100 * MI + (1 - inactive) * cache,
+            "anon_bytes": noisy(100 * MI * FLAT, 2),
+            "file_bytes": cache,
+        }
+    )
+    assert row["verdict"] == verdict, row["explanation"]
+    assert ("tmpfs" in row["explanation"]) == (verdict == "inconclusive")
+
+
 @pytest.mark.parametrize(
     "signals",
     [("working_set_bytes",), ("rss_bytes",), ("allocated_bytes", "rss_bytes", "working_set_bytes")],
