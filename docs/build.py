@@ -6,6 +6,7 @@ for each source from its line in loaders/sources.toml, for each public name from
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shutil
@@ -112,7 +113,7 @@ def _names() -> dict[str, dict[str, tuple[str, str]]]:
     other = "What else there is"
     groups: dict[str, dict[str, tuple[str, str]]] = {group: {} for group in (*_GROUPS, other)}
     for name in rm.__all__:
-        home = getattr(rm, name).__module__.split(".")[1]
+        home = inspect.unwrap(getattr(rm, name)).__module__.split(".")[1]
         group = next((group for group, homes in _GROUPS.items() if home in homes), other)
         kind = "class" if isinstance(getattr(rm, name), type) else "function"
         more = ["   :members:"] if kind == "class" else []

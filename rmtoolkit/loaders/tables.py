@@ -122,7 +122,8 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     ).with_columns(pl.all().str.strip_chars())
     lengths = table.to_series(-1).str.len_bytes()
     # Without an end of its own, and shorter by two digits than each before it, a number is the beginning of one.
-    if not text.endswith("\n") and ((lengths.head(-1).min() or 0) > (lengths.tail(1).max() or 0) + 1):  # type: ignore[operator]
+    short = (lengths.head(-1).min() or 0) > (lengths.tail(1).max() or 0) + 1  # type: ignore[operator]
+    if short and not text.endswith("\n") and table.to_series(-1).last() != "0":
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
     return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))

@@ -85,9 +85,7 @@ _ORDER: Final[Mapping[str, Callable[[Row], float]]] = {
 
 def _table_of(key: str) -> Section:
     names = text.texts("views/sections")[key]["columns"]
-    return Section(
-        key, _BELONG.get(key, lambda _: True), tuple(getattr(columns, name) for name in names), _ORDER.get(key)
-    )
+    return Section(key, _BELONG[key], tuple(getattr(columns, name) for name in names), _ORDER.get(key))
 
 
 SECTIONS: Final = tuple(map(_table_of, _BELONG))
@@ -100,7 +98,20 @@ def of(found: Assessment) -> list[Section]:
 
 
 #: Everything, at the end: what is accepted as well.
-ALL: Final = _table_of("all")
+ALL: Final = Section(
+    "all",
+    lambda _: True,
+    (
+        columns.VERDICT,
+        columns.SPARK,
+        columns.KILL,
+        columns.TIME,
+        columns.GROWTH,
+        columns.PEAK,
+        columns.SPARE,
+        columns.PODS,
+    ),
+)
 
 _WORDS: Final = text.marks("changes")
 #: Rows that stand before the fold, and how many there are at all: of capacity and patches, of kills and findings.
