@@ -410,11 +410,7 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         opinion.reading = next((row for row in own if row.growing + row.unresolved >= th.LIKELY), opinion.reading)
         opinion.growing_layer = name
         opinion.pattern, opinion.cause = Pattern.THREAD_GROWTH, Cause.THREAD_STACKS
-        held = replace(
-            opinion, growing=threads.growing, bounded=threads.bounded, unresolved=threads.unresolved, halts=set()
-        )
-        doubt_growth(held, threads, restarts_known=True)
-        opinion.growing, opinion.bounded = max(opinion.growing, held.growing), 0.0
+        opinion.growing, opinion.bounded = max(opinion.growing, _as_read(opinion, threads).growing), 0.0
         opinion.unresolved = 1 - opinion.growing
     else:
         _name_outside(opinion, name)
@@ -428,6 +424,13 @@ GIVEN_BACK: Final = {
 }
 
 
+def _as_read(opinion: Opinion, row: Reading) -> Opinion:
+    """What another signal of a life says of growth, doubted as that of the judged one is."""
+    seen = replace(opinion, growing=row.growing, bounded=row.bounded, unresolved=row.unresolved, halts=set())
+    doubt_growth(seen, row, restarts_known=True)
+    return seen
+
+
 def _name_outside(opinion: Opinion, layer: Layer) -> None:
     opinion.growing_layer = layer
     opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
@@ -437,8 +440,7 @@ def _name_outside(opinion: Opinion, layer: Layer) -> None:
     kept = layer in (Layer.OUTSIDE, Layer.SHMEM) or (layer == Layer.KERNEL and held_by_sockets(opinion) is not None)
     if kept and row is not None and opinion.life.seconds >= _DAYS_OF_LOAD:
         # Through days of load it is told of as what grows inside is.
-        seen = replace(opinion, growing=row.growing, bounded=row.bounded, unresolved=row.unresolved, halts=set())
-        doubt_growth(seen, row, restarts_known=True)
+        seen = _as_read(opinion, row)
         if seen.growing > th.LIKELY:
             opinion.reading, opinion.growing, opinion.halts = row, seen.growing, seen.halts
     opinion.bounded = th.OUTSIDE_BOUNDED * (1 - opinion.growing)
