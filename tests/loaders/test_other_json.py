@@ -431,10 +431,13 @@ def test_a_document_that_is_cut_is_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, share: float, name: str
 ) -> None:
     """JSON that is cut off is not read in half."""
-    content = json.dumps(CASES[name].document)
+    document = CASES[name].document
+    content = json.dumps(document)
     file = tmp_path_factory.mktemp("cut") / "a.json"
-    file.write_text(content[: int(share * (len(content) - 1))])
-    if isinstance(CASES[name].document, list) and content[: int(share * (len(content) - 1))].count("}"):
+    cut = content[: int(share * (len(content) - 1))]
+    file.write_text(cut)
+    # Of a list, what is whole is read: braces within its first entry end nothing.
+    if isinstance(document, list) and cut.startswith(f"[{json.dumps(document[0])}"):
         with pytest.warns(RmtoolkitWarning, match="cut-off"):
             rm.read(file)
         return
