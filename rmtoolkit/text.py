@@ -456,7 +456,7 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
 #: Stands for a space at which no line may end; foreign text has none, because it is printable.
 _JOINED: Final = "\0"
 #: Between a number and its unit.
-_AMOUNT: Final = re.compile(r"(?<=\d) (?=[KMGT]iB?\b|%)")
+_AMOUNT: Final = re.compile(r"(?<=\d) (?=(?:[KMGT]iB?|d|h|min|s)\b|%)")
 
 #: Terminal styles: SGR parameters. Colour only on the verdict.
 _SGR: Final = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
@@ -31,17 +30,17 @@ def table(
     """Write the answer, then a block for each workload, or a line where no `details` are asked for; the worst first."""
     rows = found.instances.sort("workload_id", maintain_order=True) if by == "instance" else found.workloads
     pen = _Pen(colour=colour, unicode=unicode, width=width)
-    answer = [pen.style("bold", line) for line in textwrap.wrap(found.fleet.sentence, width)]
+    answer = [pen.style("bold", line) for line in text.wrapped(found.fleet.sentence, width)]
     lines = list(answer)
     if rows.height:
-        lines += textwrap.wrap(about(found, source), width)
-        lines += textwrap.wrap(f"Not complete: {found.incomplete}", width) if found.incomplete else []
+        lines += text.wrapped(about(found, source), width)
+        lines += text.wrapped(f"Not complete: {found.incomplete}", width) if found.incomplete else []
         lines += [""]
         lines += [*_blocks(rows, pen), *_closing(rows, width)] if details else [*_lines(rows, pen), ""]
         if not details:
             # What has scrolled away is said once more.
             lines += answer if rows.height > _ON_SCREEN else []
-            lines += textwrap.wrap("Details: -v. One of them: rmtoolkit explain WORKLOAD SOURCE.", width)
+            lines += text.wrapped("Details: -v. One of them: rmtoolkit explain WORKLOAD SOURCE.", width)
     body = "\n".join(lines) + "\n"
     return body if unicode else text.plain(body)
 
@@ -75,25 +74,35 @@ class _Pen:
 _ON_SCREEN: Final = 12
 #: From this width on there is room for figures.
 _ROOMY: Final = 101
+#: Less room beside a name is no room for a sentence.
+_BESIDE: Final = 36
+#: Namespace, workload and container at their longest: names are copied, so whole even where a terminal breaks them.
+_LONGEST: Final = 63 + 253 + 63 + 2
 
 
 def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
+    """Write a line for each; what is too long for its place goes on below."""
     dicts = rows.drop("evidence").to_dicts()
     told = list(map(_told, dicts))
-    names = [text.shortened(text.named(row), max(pen.width // 3, 20)) for row in dicts]
     roomy = pen.width >= _ROOMY
     head, *figures = [f"{line}{text.GAP}" if roomy else "" for line in text.aligned([_FIGURES, *map(_figures, dicts)])]
     first = max(len(mark.word) for mark, _ in told) + (2 if pen.unicode else 5)
-    second = max(len("WORKLOAD"), *map(len, names))
+    names = [text.shortened(text.named(row), _LONGEST) for row in dicts]
+    second = min(max(len("WORKLOAD"), *map(len, names)), max(pen.width // 3, 20))
+    at = first + second + len(head) + 2
+    below = pen.width - at < _BESIDE
+    at = first + 1 if below else at
     lines = [pen.style("dim", f"{' ' * first} {'WORKLOAD'.ljust(second)} {head}".rstrip())] if roomy else []
     for (mark, said), name, numbers in zip(told, names, figures, strict=True):
         shown = f"{mark.shape if pen.unicode else mark.plain} {mark.word}"
-        room = pen.width - first - second - len(numbers) - 2
-        what = text.printable(said)
-        what = what if len(what) <= room else f"{what[: max(room - 1, 0)]}…"
-        marked = pen.style(mark.token, shown) + " " * (first - len(shown))
-        named = pen.style("bold", name) + " " * (second - len(name))
-        lines.append(f"{marked} {named} {numbers}{what}".rstrip())
+        line = f"{pen.style(mark.token, shown)}{' ' * (first - len(shown))} {pen.style('bold', name)}"
+        parts = text.wrapped(said, pen.width - at)
+        beside = f" {numbers}{'' if below else parts.pop(0)}".rstrip()
+        if beside and len(name) > second:
+            beside = "\n" + " " * (first + 1 + second) + beside
+        elif beside:
+            beside = " " * (second - len(name)) + beside
+        lines += [f"{line}{beside}", *(f"{' ' * at}{part}" for part in parts)]
     return lines
 
 
@@ -107,20 +116,23 @@ def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    head, *figures = [f"{text.GAP}{line}" for line in text.aligned([_FIGURES, *map(_figures, dicts)])]
+    head, *figures = text.aligned([_FIGURES, *map(_figures, dicts)])
     columns = [_first_column(row, pen) for row in dicts]
     first = max(len("VERDICT"), *(len(line) for column in columns for line in column))
-    room = max(pen.width - first - 1 - len(head), len("WORKLOAD"))
+
+    def beside(name: str) -> str:
+        """Leave as much room as figures need, or begin a line for them."""
+        room = pen.width - first - 1 - len(head) - len(name)
+        return " " * room if room >= len(text.GAP) else "\n" + " " * max(pen.width - len(head), 0)
+
     lines = [
-        pen.style("dim", f"{'VERDICT'.ljust(first)} {'WORKLOAD'.ljust(room)}{head}"),
+        pen.style("dim", f"{'VERDICT'.ljust(first)} WORKLOAD{beside('WORKLOAD')}{head}"),
         pen.style("dim", f"{'pattern, cause'.ljust(first)} why, next step"),
     ]
     for row, column, numbers in zip(dicts, columns, figures, strict=True):
         verdict = pen.style(text.VERDICTS[row["verdict"]].token, column[0]) + " " * (first - len(column[0]))
-        # A name longer than its column keeps a line to itself, because cut names cannot be copied; but no name more.
-        name = text.shortened(text.named(row), pen.width - first - 1)
-        spaces = " " * (room - len(name)) if len(name) <= room else "\n" + " " * (first + 1 + room)
-        lines += ["", f"{verdict} {pen.style('bold', name)}{spaces}{numbers}"]
+        name = text.shortened(text.named(row), _LONGEST)
+        lines += ["", f"{verdict} {pen.style('bold', name)}{beside(name)}{numbers}"]
         said = text.wrapped(row["why"], pen.width - first - 1) if row["why"] else []
         why = [pen.style("dim", part) for part in said]
         why += text.wrapped(f"Next: {_lower_first(row['next_step'])}", pen.width - first - 1)
@@ -152,7 +164,7 @@ def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     *most, last = [text.SIGNAL_WORDS.get(str(name), str(name)) for name in signals] or ["memory"]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
     words = f"Growth is of {of}. Intervals: -o verdicts.json"
-    return ["", *textwrap.wrap(words, width)]
+    return ["", *text.wrapped(words, width)]
 
 
 YAML: Final = (".yaml", ".yml")
@@ -172,13 +184,11 @@ def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.W
     margins = found.workloads["margins"].unique(maintain_order=True).drop_nulls()
     lines += [f"Margins: {text.printable(origin)}." for origin in margins]
     lines += [f"{found.record.sentence}."] if found.record else []
+    lines = [part for line in lines for part in text.wrapped(line, width)]
     for row in rows:
-        lines += ["", *_block(row)]
-    wrapped = []
-    for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()))
-        wrapped += textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False) or [""]
-    body = "\n".join(wrapped) + "\n"
+        head, *block = _block(row)
+        lines += ["", head, *(part for line in block for part in text.wrapped(f"  {line}", width, indent="  "))]
+    body = "\n".join(lines) + "\n"
     return body if unicode else text.plain(body)
 
 
@@ -203,10 +213,10 @@ def _block(row: dict[str, Any]) -> list[str]:
         if row[column] is not None
     ]
     return [
-        f"{text.ACTIONS[row['action']]:18} {text.shortened(text.printable(row['name']), 60)}",
-        f"  {then}{risk}",
-        f"  {reason}",
-        *([f"  For comparison: {', '.join(beside)}."] if beside else []),
+        f"{text.ACTIONS[row['action']]:18} {text.shortened(text.printable(row['name']), _LONGEST)}",
+        f"{then}{risk}",
+        reason,
+        *([f"For comparison: {', '.join(beside)}."] if beside else []),
     ]
 
 

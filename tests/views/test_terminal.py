@@ -44,7 +44,7 @@ def test_the_table(assessed: Assessment) -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
 def test_a_line_for_each_is_as_wide_as_the_terminal(assessed: Assessment, width: int) -> None:
-    """Without details each workload takes one line, the worst first, in any width; figures come where there is room."""
+    """Without details each workload begins a line, the worst first, in any width; figures come where there is room."""
     lines = terminal.table(assessed, details=False, width=width).splitlines()
     assert max(map(len, lines)) <= width
     rows = [line for line in lines if line.startswith(("▲", "◆", "●"))]
@@ -78,14 +78,33 @@ def test_no_line_is_longer_than_the_table(assessed: Assessment) -> None:
     assert long == []
 
 
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_names_are_whole_and_nothing_is_cut(assessed: Assessment, width: int) -> None:
+    """Names as long as Kubernetes has them, told apart by their middle, and instants: all is there to be copied."""
+    rows = assessed.workloads
+    long = [f"{'namespace-' * 6}/{'a' * 120}-{at}-{'z' * 120}/app" for at in range(rows.height)]
+    found = replace(assessed, workloads=rows.with_columns(name=pl.Series(long)))
+    for details in (False, True):
+        written = terminal.table(found, width=width, details=details)
+        assert all(name in written for name in long)
+        assert "…" not in written
+        others = [line for line in written.splitlines() if "zzz" not in line and "`" not in line]
+        assert max(map(len, others)) <= width
+    listed = " ".join(terminal.table(found, width=width, details=False).split())
+    said = [" ".join(text.printable(one).split()) for one in rows["alarm_text"].drop_nulls()]
+    if width < 101:
+        assert all(one in listed for one in said)
+    assert all(name in terminal.limits_table(found, width=width) for name in long)
+
+
 def test_an_endless_name_is_cut_in_its_middle(assessed: Assessment) -> None:
-    """A label of 5,000 characters takes no more than a line; its beginning and its end can be read."""
+    """A label of 5,000 characters takes a few lines at most; its beginning and its end can be read."""
     name = f"begin{'x' * 5000}end"
     row = assessed.workloads.filter(workload="router").with_columns(
         name=pl.lit(f"edge/{name}"), why=pl.lit(f"The pods of {name} are flat.")
     )
     written = terminal.table(replace(assessed, workloads=row))
-    assert max(map(len, written.splitlines())) <= text.WIDTH
+    assert max(map(len, written.splitlines())) < 5 * text.WIDTH
     assert re.search(r"edge/beginx+…x+end\n", written)
     assert re.search(r"beginx+…x+end\n.*are flat", written)
 
