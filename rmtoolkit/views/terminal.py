@@ -76,6 +76,8 @@ _ON_SCREEN: Final = 12
 _ROOMY: Final = 101
 #: Less room beside a name is no room for a sentence.
 _BESIDE: Final = 36
+#: Lines for what does not press: the rest is told with -v.
+_CALM: Final = 2
 #: Namespace, workload and container at their longest: names are copied, so whole even where a terminal breaks them.
 _LONGEST: Final = 63 + 253 + 63 + 2
 
@@ -97,6 +99,8 @@ def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
         shown = f"{mark.shape if pen.unicode else mark.plain} {mark.word}"
         line = f"{pen.style(mark.token, shown)}{' ' * (first - len(shown))} {pen.style('bold', name)}"
         parts = text.wrapped(said, pen.width - at)
+        if len(parts) > _CALM and mark not in text.ALARMS.values():
+            parts[_CALM - 1 :] = [f"{parts[_CALM - 1][: pen.width - at - 1]}…"]
         beside = f" {numbers}{'' if below else parts.pop(0)}".rstrip()
         if beside and len(name) > second:
             beside = "\n" + " " * (first + 1 + second) + beside
