@@ -7,52 +7,22 @@ given the Assessment that `rm.assess` made of it instead.
 from __future__ import annotations
 
 import gc
+import re
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
 from rmtoolkit.exceptions import door
 
-#: The public names of each module.
-_NAMES: Final = {
-    "assessment": "Assessment assess checklist classify fits limit_risk lives recommend_limits",
-    "assessment.comparison": "Comparison compare",
-    "exceptions": "ColumnError ReadError RmtoolkitError RmtoolkitWarning UnknownWorkloadError",
-    "loaders.server": "ServerError",
-    "heap": "read_heap",
-    "heap.allocator": "Allocator read_allocator",
-    "heap.formats": "read_dhat read_jeprof read_massif read_pprof",
-    "heap.heaptrack": "read_heaptrack",
-    "heap.profile": "HeapProfile",
-    "heap.served": "read_pyroscope",
-    "heap.suspects": "diff suspects",
-    "lake": "Lake",
-    "limits.backtest": "Backtest backtest",
-    "limits.risk": "Margins Prices learn_margins",
-    "limits.what_if": "WhatIf replay what_if",
-    "loaders": "read",
-    "loaders.allocators": "read_jemalloc_stats read_malloc_info",
-    "loaders.docker": "read_docker_stats",
-    "loaders.kubectl_top": "read_kubectl_top",
-    "loaders.linux": "read_procfs",
-    "loaders.prometheus.live": "Prometheus",
-    "loaders.prometheus.saved": "read_prometheus",
-    "loaders.pull": "pull",
-    "loaders.record": "record",
-    "loaders.record_kubectl": "record_kubectl",
-    "recording": "Recording concat read_recording",
-    "validation": "validate",
-    "views.dashboards.explorer": "LimitExplorer",
-    "views.dashboards.fleet": "Fleet",
-    "views.dashboards.triage": "Triage",
-    "views.explanation": "Explanation explain",
-    "views.exports": "patches",
-    "views.heap": "report_heap",
-    "views.plots": "plot_fleet plot_heap plot_lives plot_memory plot_risk",
-    "views.report": "report",
+#: The module of each public name, as the stub beside this file has it.
+_HOMES: Final = {
+    name: home
+    for home, name in re.findall(
+        r"(?m)^from rmtoolkit\.(\S+) import (\w+) as", Path(__file__).with_suffix(".pyi").read_text("utf-8")
+    )
 }
-_HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 
 @cache

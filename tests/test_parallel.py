@@ -15,7 +15,7 @@ from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitWarning, UnknownWorkloadError
-from rmtoolkit.limits.recommend import also, of_gathered
+from rmtoolkit.limits.recommend import gathered, of_gathered
 from tests.benchmarks import fleet
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def test_a_lake_of_damaged_files_is_an_error(recording: Recording, tmp_path: Pat
 def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: Recording) -> None:
     """The same rows in the same order, from one pass over the lake."""
     assert_frame_equal(rm.recommend_limits(lake), rm.recommend_limits(recording), rel_tol=1e-9, abs_tol=1e-9)
-    frames, _ = judge(lake, also)
+    frames, _ = judge(lake, lambda part, verdicts: {"needs": gathered(part, verdicts)})
     assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
     assert frames["verdicts"].equals(judge(lake)[0]["verdicts"])
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit._parallel import Parted, as_source, partition
+from rmtoolkit._parallel import as_source, partition
 from rmtoolkit._tables import beside, conform
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import VERDICTS
@@ -357,10 +357,8 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
     if isinstance(previous, str | os.PathLike):
         found = _totals.stored(previous)
         return assess(read_recording(previous)).workloads if found is None else found
-    if isinstance(previous, Assessment):
-        return previous.workloads
     frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
-    if not isinstance(frame, Recording | Parted) and "verdict" in getattr(frame, "columns", ()):
+    if "verdict" in getattr(frame, "columns", ()):
         return pl.DataFrame(frame)
     return assess(frame).workloads
 
@@ -439,7 +437,7 @@ def classify(
         msg = f"by must be 'workload' or 'instance', got {by!r}."
         raise RmtoolkitError(msg)
     if by == "instance":
-        instances = as_assessment(recording, heap=heap, client=client).instances
+        instances = assess(recording, heap=heap, client=client).instances
         return instances.select("cluster", "namespace", "workload", "pod", *list(VERDICTS)[3:], "lives")
     if isinstance(recording, Assessment):
         return recording.workloads.select(*VERDICTS)
@@ -596,7 +594,7 @@ def checklist(
     >>> checklist(table).select("answer", "reading").rows()[0]
     ('yes', 'fine')
     """
-    return as_assessment(recording, heap=heap, client=client).checklist.drop("workload_id")
+    return assess(recording, heap=heap, client=client).checklist.drop("workload_id")
 
 
 def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.DataFrame:
@@ -656,10 +654,6 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | As
     return lives_of(recording)
 
 
-def as_assessment(source: Source | Assessment, **options: Any) -> Assessment:  # noqa: ANN401 - those of `assess`
-    return source if isinstance(source, Assessment) else assess(source, **options)
-
-
 def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
     """Reduce a part to what limits are decided from, and to what happened."""
     from rmtoolkit.limits.backtest import foretold, rivals  # noqa: PLC0415 - as in `assess`
@@ -676,9 +670,7 @@ def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) 
 def _needed(
     part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None, *, requests: bool = True
 ) -> dict[str, pl.DataFrame]:
-    if requests:
-        return {**recommend.also(part, verdicts), **paired(part, end)}
-    return {"needs": recommend.gathered(part, verdicts, requests=False), **paired(part, end)}
+    return {"needs": recommend.gathered(part, verdicts, requests=requests), **paired(part, end)}
 
 
 def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:

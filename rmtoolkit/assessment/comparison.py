@@ -10,7 +10,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._tables import PARTS, apart, beside
 from rmtoolkit.analysis.records import Advice
-from rmtoolkit.assessment import Assessment, as_assessment
+from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.schema import TEXT, WHOLE, Verdict, typed
 
@@ -105,8 +105,7 @@ class Comparison:
             lines.append(f"{setting}: {local} locally, {cluster} in the cluster")
         return "\n".join(map(text.printable, lines))
 
-    def __str__(self) -> str:
-        return self.summary()
+    __str__ = summary
 
     def __repr__(self) -> str:
         return f"<Comparison: {text.printable(self.headline)}>"
@@ -200,9 +199,9 @@ def compare(local: Source | Assessment, cluster: Source | Assessment, workload: 
     >>> print(compare(here, there).headline)
     api takes 40 Mi more in the cluster (90 Mi) than locally (50 Mi): +40 Mi private memory that is not told apart.
     """
-    there = as_assessment(cluster)
+    there = assess(cluster)
     far = _side("cluster", there, workload)
-    here = as_assessment(local)
+    here = assess(local)
     own = [name for name in here.workloads["workload"] if name == far.row["workload"]]
     near = _side("local run", here, own[0] if len(own) == 1 and here.workloads.height > 1 else None)
     rows = _rows(near, far)

@@ -298,11 +298,8 @@ class _V0Name:
             return "_"
         if kind == "B":
             return self._again(self._const, "const")
-        if kind in "RQ" and not self._text.startswith("e", self._at):
-            return f"&{'mut ' if kind == 'Q' else ''}{self._const()}"
         if kind in "RQ":
-            self._at += 1
-            return self._quoted()
+            return self._quoted() if self._takes("e") else f"&{'mut ' if kind == 'Q' else ''}{self._const()}"
         if kind == "e":
             return f"*{self._quoted()}"
         if kind in "AT":

@@ -286,22 +286,16 @@ def check_chance(oom_probability: float) -> None:
         raise RmtoolkitError(msg)
 
 
-def also(part: Recording, verdicts: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Gather the same of a part, beside its verdicts: for `rmtoolkit.analysis.judge.judge`."""
+def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
+    """Gather what an action and its chances depend on; for requests what others say, too."""
+    known = beside(history.needs(part, verdicts, requests=requests), purged_bases(part, verdicts), WORKLOAD)
+    if not requests:
+        return known
     from rmtoolkit.limits.baselines import krr_memory, vpa_memory  # noqa: PLC0415 - a row of verdicts names no others
 
-    known = gathered(part, verdicts)
-    for others in (
-        vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes"),
-        krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes"),
-    ):
-        known = beside(known, others, WORKLOAD)
-    return {"needs": known}
-
-
-def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) -> pl.DataFrame:
-    """Gather what an action and its chances depend on, without what others say."""
-    return beside(history.needs(part, verdicts, requests=requests), purged_bases(part, verdicts), WORKLOAD)
+    vpa = vpa_memory(part).select(*WORKLOAD, vpa_target_bytes="target_bytes")
+    krr = krr_memory(part).select(*WORKLOAD, krr_limit_bytes="recommended_limit_bytes")
+    return beside(beside(known, vpa, WORKLOAD), krr, WORKLOAD)
 
 
 def of_gathered(

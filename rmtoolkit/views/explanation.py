@@ -9,7 +9,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, document, el, folded
-from rmtoolkit.assessment import Assessment, as_assessment
+from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.assessment.comparison import Comparison, find_row
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.views import _tables
@@ -116,8 +116,7 @@ class Explanation:
             lines += [f"{shows}:", f"{CODE}{promql}"]
         return "\n".join(map(text.printable, lines)).rstrip("\n")
 
-    def __str__(self) -> str:
-        return self.summary()
+    __str__ = summary
 
     def __repr__(self) -> str:
         return f"<Explanation: {self.row['verdict']}: {text.printable(self.headline)}>"
@@ -201,7 +200,7 @@ def explain(
     if isinstance(source, pl.DataFrame) and "verdict" in source.columns:
         msg = "explain takes what was recorded, or the Assessment of it (rm.assess), not a frame of verdicts."
         raise RmtoolkitError(msg)
-    found = as_assessment(source, heap=heap)
+    found = assess(source, heap=heap)
     row = find_row(found, workload)
     evidence, advice, queries = (
         frame.filter(workload_id=row["workload_id"]).drop("workload_id")

@@ -11,7 +11,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._io import write_whole
-from rmtoolkit.assessment import Assessment, as_assessment
+from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.schema import WORKLOAD
 
@@ -51,7 +51,7 @@ def patches(source: Source | Assessment) -> str:
     # 1 left out:
     #   api: the kind is not known; memory limit 143Mi, request 50Mi
     """
-    return patches_yaml(as_assessment(source).workloads.filter(~pl.col("accepted")))
+    return patches_yaml(assess(source).workloads.filter(~pl.col("accepted")))
 
 
 def as_told(rows: pl.DataFrame, found: Assessment) -> pl.DataFrame:

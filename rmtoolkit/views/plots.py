@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from rmtoolkit import text
-from rmtoolkit.assessment import Assessment, as_assessment, explored
+from rmtoolkit.assessment import Assessment, assess, explored
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.views import _plot, lives, timeline
 
@@ -77,7 +77,7 @@ def plot_memory(source: Source | Assessment, workload: str | None = None, *, the
     found, row = _workload(source, workload)
     drawn = timeline.Timelines(found).of(row)
     if drawn is None:
-        raise _nothing(row)
+        raise nothing(row)
     return of_timeline(drawn, row, theme)
 
 
@@ -111,7 +111,7 @@ def plot_lives(source: Source | Assessment, workload: str | None = None, *, them
     mine = found.lives.filter(pl.col("container_id").is_in(ids.implode()))
     shown = lives.collect(timeline.Timelines(found).samples, mine, row["signal"] or "working_set_bytes")
     if not shown:
-        raise _nothing(row)
+        raise nothing(row)
     title, says = lives.titled(row, text.printable(text.named(row)))
     return _chart(lives.WIDTH, lives.HEIGHT, lives.plotted(shown, row), says=f"{title}. {says}", theme=theme)
 
@@ -139,7 +139,7 @@ def plot_risk(source: Source | Assessment, workload: str | None = None, *, theme
 
     found, row = _workload(source, workload)
     if row["peak_bytes"] is None:
-        raise _nothing(row)
+        raise nothing(row)
     plot, says = limit_charts.risk_plot(*explored(found, row))
     return _chart(limit_charts.WIDTH, limit_charts.HEIGHT, plot, says=says, theme=theme)
 
@@ -170,7 +170,7 @@ def plot_fleet(source: Source | Assessment, *, theme: Theme = "light") -> alt.La
     >>> str(plot_fleet(table).description).split(", advised")[0]
     '1 workload, worst first: api: not a leak, peak 50 Mi'
     """
-    found = as_assessment(source)
+    found = assess(source)
     known = found.workloads.filter(pl.col("peak_bytes") > 0)
     rows = known.drop("evidence").head(25).to_dicts()
     if not rows:
@@ -272,13 +272,13 @@ def plot_heap(heap: HeapProfile, *, theme: Theme = "light") -> alt.LayerChart:
 
 
 def _workload(source: Source | Assessment, workload: str | None) -> tuple[Assessment, dict[str, Any]]:
-    found = as_assessment(source)
+    found = assess(source)
     names = found.workloads["name"].to_list()
     name = names[0] if workload is None else find(workload, names)
     return found, found.workloads.row(names.index(name), named=True)
 
 
-def _nothing(row: dict[str, Any]) -> RmtoolkitError:
+def nothing(row: dict[str, Any]) -> RmtoolkitError:
     return RmtoolkitError(f"{text.printable(row['workload'])} has no memory sample to draw.")
 
 

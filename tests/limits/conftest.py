@@ -10,7 +10,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.judge import judge
-from rmtoolkit.limits.recommend import also
+from rmtoolkit.limits.recommend import gathered
 
 MIB: Final = 2**20
 DAY: Final = 86_400
@@ -28,7 +28,7 @@ def samples(values: object, *, step: int = 3600, **labels: object) -> pl.DataFra
 
 def gather(recording: rm.Recording) -> pl.DataFrame:
     """What limits are decided from."""
-    return judge(recording, also, whole=False)[0]["needs"]
+    return judge(recording, lambda part, verdicts: {"needs": gathered(part, verdicts)}, whole=False)[0]["needs"]
 
 
 def steady(days: int, level: float = 200.0, *, rough: float = 0.01, seed: int = 1, step: int = 3600) -> np.ndarray:

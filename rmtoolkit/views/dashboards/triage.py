@@ -100,8 +100,7 @@ def _in(frame: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
 def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline:
     found = case.timelines.of(row, span)
     if found is None:
-        msg = f"{text.printable(row['workload'])} has no memory sample to draw."
-        raise RmtoolkitError(msg)
+        raise plots.nothing(row)
     return found
 
 
