@@ -273,11 +273,6 @@ _LINE_FEED: Final = ord("\n")
 #: No line of any format is longer; what follows up to the next end of line is dropped.
 _LINE_BYTES: Final = 1 << 20
 
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-#: Frames that hold no data (0x184D2A50 to 0x184D2A5F) may stand first.
-_SKIPPABLE: Final = b"\x2a\x4d\x18"
-#: A damaged stream gives nothing of the read in which it breaks: read again in pieces, the last one byte by byte.
-_PIECES: Final = (1 << 12, 1)
 #: A packed file may unpack to this much, whatever its size; beyond that to this many times its size.
 _ALWAYS_BYTES: Final = 128 << 20
 _RATIO: Final = 100
@@ -334,38 +329,22 @@ class Blocks:
 
     def _parts(self, room: memoryview) -> Iterator[int]:
         """Fill the room again and again; say each time with how many bytes."""
-        if self._magic.startswith(_ZSTD) or (self._magic[1:4] == _SKIPPABLE and self._magic[0] & 0xF0 == 0x50):
-            yield from self._unzstd(room)
-            return
         with self.path.open("rb", buffering=0) as stream:
-            parts = _files.unpacked(stream, self._magic, self.block_bytes)
+            parts = _files.unpacked(stream, self._magic)
+            filled = 0
             try:
                 for part in parts or ():
-                    room[: len(part)] = part
-                    yield len(part)
+                    if filled + len(part) > len(room):
+                        yield filled
+                        filled = 0
+                    room[filled : filled + len(part)] = part
+                    filled += len(part)
             except _files.DAMAGE as error:
                 self.damage = "it is cut off" if isinstance(error, EOFError) else "it is damaged"
+            if filled:
+                yield filled
             while parts is None and (size := stream.readinto(room)):
                 yield size
-
-    def _unzstd(self, room: memoryview) -> Iterator[int]:
-        """Unpack frames; where that breaks, once more in smaller pieces, to the last byte there is."""
-        import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
-
-        given = 0
-        for piece in (self.block_bytes, *_PIECES):
-            try:
-                with pa.CompressedInputStream(pa.OSFile(str(self.path)), "zstd") as stream:
-                    skip = given
-                    while skip:
-                        skip -= stream.readinto(room[: min(skip, len(room))])
-                    while size := stream.readinto(room[:piece]):
-                        given += size
-                        yield size
-            except (OSError, pa.ArrowException) as error:
-                self.damage = "it is cut off" if "runcated" in str(error) else "it is damaged"
-            else:
-                return
 
 
 def ahead(items: Iterator[_Item]) -> Iterator[_Item]:

@@ -11,6 +11,7 @@ import io
 import lzma
 import os
 import re
+import sys
 import zlib
 from dataclasses import replace
 from functools import partial
@@ -25,6 +26,11 @@ from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
 from rmtoolkit.text import count, counted, printable, texts
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -54,9 +60,11 @@ _COSTLY_RATIO: Final = 30
 _XZ_BYTES: Final = 128 << 20
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+#: Frames that hold no data may stand first.
+_ZSTD_SKIPPED: Final = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 _CHUNK: Final = 1 << 20
 _PACKED_CHUNK: Final = 1 << 16
-#: A damaged zstd stream gives nothing of the piece in which it breaks.
+#: A damaged file gives nothing of the piece in which it breaks.
 _PIECE: Final = 1 << 14
 MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _BINARY_SHARE: Final = 0.05
@@ -153,7 +161,7 @@ def read_bytes(
         stream.seek(0)
         if not magic:
             raise ReadError.at(path, found="an empty file", expected=expected)
-        if (parts := unpacked(stream, magic, _CHUNK)) is None:
+        if (parts := unpacked(stream, magic)) is None:
             return (stream.read() if first is None else stream.read(first)), ()
         ratio = _COSTLY_RATIO if costly else _ZSTD_RATIO if magic.startswith(_ZSTD) else _GZIP_RATIO
         whole = io.BytesIO()
@@ -191,25 +199,25 @@ def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> Bina
 
 
 #: What a packed file that is cut off or damaged gives.
-DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError)
+DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 _PACKERS: Final[dict[bytes, Any]] = {
     b"BZh": bz2.BZ2Decompressor,
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_XZ_BYTES),
+    _ZSTD: zstd.ZstdDecompressor,
 }
 
 
-def unpacked(stream: BinaryIO, magic: bytes, most: int) -> Iterator[bytes] | None:
+def unpacked(stream: BinaryIO, magic: bytes) -> Iterator[bytes] | None:
     """Unpack a file piece by piece; None where it is not packed. One of `DAMAGE` ends what is not whole."""
-    if magic.startswith(_ZSTD):
-        return _unzstd(stream)
     if magic.startswith(b"\x1f\x8b"):
-        return iter(partial(gzip.GzipFile(fileobj=stream).read1, most), b"")
+        return iter(partial(gzip.GzipFile(fileobj=stream).read1, _PIECE), b"")
+    magic = _ZSTD if _ZSTD_SKIPPED.match(magic) else magic
     begin = next((begin for mark, begin in _PACKERS.items() if magic.startswith(mark)), None)
-    return None if begin is None else _members(stream, begin, most)
+    return None if begin is None else _members(stream, begin)
 
 
-def _members(stream: BinaryIO, begin: Callable[[], Any], most: int) -> Iterator[bytes]:
+def _members(stream: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
     """Unpack members one after another."""
     member, packed = None, b""
     while True:
@@ -219,23 +227,12 @@ def _members(stream: BinaryIO, begin: Callable[[], Any], most: int) -> Iterator[
             packed = packed.lstrip(b"\0")
             member = begin() if packed else None
             continue
-        if part := member.decompress(packed, most):
+        if part := member.decompress(packed, _PIECE):
             yield part
         packed = member.unused_data if member.eof else b""
         member = None if member.eof else member
     if member is not None:
         raise EOFError
-
-
-def _unzstd(stream: BinaryIO) -> Iterator[bytes]:
-    import pyarrow as pa  # noqa: PLC0415 - slow to import, and only this path needs it
-
-    try:
-        with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as found:
-            while part := found.read(_PIECE):
-                yield part
-    except pa.ArrowException as error:
-        raise EOFError from error
 
 
 def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:

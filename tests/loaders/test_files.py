@@ -21,6 +21,12 @@ def zstd(content: bytes) -> bytes:
     return bytes(pa.compress(content, "zstd", asbytes=True))
 
 
+def zstd_frames(content: bytes) -> bytes:
+    """Pack with zstd in two frames, behind one that holds no data."""
+    half = len(content) // 2
+    return b"\x5a\x2a\x4d\x18" + (3).to_bytes(4, "little") + b"abc" + zstd(content[:half]) + zstd(content[half:])
+
+
 def peak_bytes(path: Path) -> tuple[int, bytes | str]:
     """Read a file; give the most memory that took, and the content or the error."""
     tracemalloc.start()
@@ -61,7 +67,7 @@ def test_unpacking_makes_no_second_copy(tmp_path: Path) -> None:
     assert peak < 1.3 * len(found) + (4 << 20)
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
+@pytest.mark.parametrize("pack", [gzip.compress, zstd, zstd_frames], ids=["gzip", "zstd", "zstd frames"])
 @pytest.mark.parametrize("first", [None, 100], ids=["all", "head"])
 def test_a_cut_packed_file_gives_its_beginning(tmp_path: Path, pack: Any, first: int | None) -> None:
     """What could be unpacked is read, with a note unless the reader wanted no more anyway."""
