@@ -43,6 +43,13 @@ from rmtoolkit.text import texts
         ("num_alive_tasks", "tasks"),
         ("live_tasks_count", "tasks"),
         ("tokio_runtime_alive_tasks", "tasks"),
+        ("http_requests_total", "work_total"),
+        ("axum_http_requests_total", "work_total"),
+        ("http_server_requests_seconds_count", "work_total"),
+        ("http_server_request_duration_seconds_count", "work_total"),
+        ("http_request_duration_seconds_count", "work_total"),
+        ("rpc_server_call_duration_seconds_count", "work_total"),
+        ("grpc_server_handled_total", "work_total"),
     ],
 )
 def test_known_names(name: str, role: str) -> None:
@@ -86,11 +93,18 @@ def test_allocator_gauges_by_pattern(name: str, role: str) -> None:
         "jemalloc_epoch",
         "app_allocated_bytes",
         "container_cpu_usage_seconds_total",
+        "http_client_requests_total",
+        "upstream_http_requests_total",
+        "job:http_requests_total:rate5m",
+        "job:http_requests_total",
+        "promhttp_metric_handler_requests_total",
+        "http_request_duration_seconds_sum",
+        "http_requests_in_flight",
         "up",
     ],
 )
 def test_parts_and_strangers_are_no_totals(name: str) -> None:
-    """Numbers of single arenas, bins or caches, and anything else, are not taken for the process's memory."""
+    """Numbers of single arenas, bins or caches, what is asked of others, rules and scrapes, count nothing here."""
     assert meaning_of(name, {}, {}) is None
 
 

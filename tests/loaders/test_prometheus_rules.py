@@ -462,14 +462,42 @@ def test_gaps_in_identity_are_filled_from_others(prom: Prom) -> None:
     assert recording.samples.select("working_set_bytes", "rss_bytes").rows() == [(1, 2)]
 
 
-def test_counters_of_several_label_sets_are_summed(prom: Prom) -> None:
+@pytest.mark.parametrize("told", [{}, {"http_requests_total": "work_total"}], ids=["known", "told"])
+def test_counters_of_several_label_sets_are_summed(prom: Prom, told: dict[str, str]) -> None:
     """Requests of all status codes together; a code that appears late began at zero, a fall is a restart."""
     recording = prom.read(
         prom.series("http_requests_total", [100, 110, 3, 5], labels=prom.pod(), code="200"),
         prom.series("http_requests_total", [1, 2], at=60, labels=prom.pod(), code="500"),
-        metrics={"http_requests_total": "work_total"},
+        prom.series(WORKING_SET, [9, 9, 9, 9], labels=prom.pod()),
+        metrics=told,
     )
     assert recording.samples["work_total"].to_list() == [100, 110, 114, 117]
+    assert ("metric 'http_requests_total' was read as work_total" in recording.report.warnings) is not bool(told)
+
+
+def test_requests_that_are_counted_twice_are_done_once(prom: Prom) -> None:
+    """A histogram of their times counts the same requests again: the counter is used, and what was not is told."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [9, 9, 9], labels=prom.pod()),
+        *(
+            prom.series(name, values, labels=prom.pod(), code=code)
+            for name in ("http_request_duration_seconds_count", "http_requests_total")
+            for code, values in (("200", [10, 20, 30]), ("500", [1, 2, 3]))
+        ),
+        prom.series("grpc_server_handled_total", [5, 5, 6], labels=prom.pod()),
+    )
+    assert recording.samples["work_total"].to_list() == [16, 27, 39]
+    assert recording.report.left_out == {"samples of another metric that says the same": 6}
+
+
+def test_requests_without_the_memory_of_their_pod_make_no_container(prom: Prom) -> None:
+    """A gateway of whose pod no memory is there is no row of its own."""
+    recording = prom.read(
+        prom.series(WORKING_SET, [9, 9], labels=prom.pod()),
+        prom.series("http_requests_total", [1, 2], namespace="shop", pod="gateway-0", container="envoy"),
+    )
+    assert recording.containers["pod"].to_list() == [prom.pod()["pod"]]
+    assert recording.samples["work_total"].to_list() == [None, None]
 
 
 def test_one_counter_stays_as_it_is(prom: Prom) -> None:

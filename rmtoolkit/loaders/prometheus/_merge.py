@@ -96,7 +96,7 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
         stack(np.concatenate([decoded.times, made["time"].to_numpy()]), group_starts, counts),
         stack(np.concatenate([decoded.values, made["value"].to_numpy()]), group_starts, counts),
         lives,
-        _unused(several.filter(~pl.col("series").is_in(summed.implode())), made),
+        _unused(several, made, summed),
     )
 
 
@@ -151,7 +151,9 @@ def _rows(table: pl.DataFrame, decoded: Decoded) -> pl.DataFrame:
 
 def _summed(table: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
     """Sum gauges of several label sets of one exporter, or the increments of counters; give what went into sums."""
-    parts = table.filter(pl.col("role").is_in(["work_total", "load"]))
+    counted = table.filter(pl.col("role").is_in(["work_total", "load"]))
+    # What is counted under two names is not done twice.
+    parts = counted.filter(pl.col("rank") == pl.col("rank").min().over("group"))
     of_one = ["role", "group", "replica", "source"]
     value, is_counter = pl.col("value"), pl.col("role") == "work_total"
     step = value.diff().over("series")
@@ -165,7 +167,7 @@ def _summed(table: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.Series, pl.Data
         .sort(*of_one, "time")
         .with_columns(pl.when(is_counter).then(value.cum_sum().over(of_one)).otherwise(value).alias("value"))
     )
-    others = rows.join(parts, on="series", how="anti", maintain_order="left")
+    others = rows.join(counted, on="series", how="anti", maintain_order="left")
     return parts["series"], pl.concat([others, sums.select(rows.columns)])
 
 
@@ -199,10 +201,11 @@ def _layered(rows: pl.DataFrame, key: str, base: pl.DataFrame | None = None) -> 
     return found
 
 
-def _unused(table: pl.DataFrame, made: pl.DataFrame) -> Counter[str]:
+def _unused(table: pl.DataFrame, made: pl.DataFrame, summed: pl.Series) -> Counter[str]:
     """Count what was not used, by the label that tells the series from the one that was."""
     counts = np.bincount(made["series"].to_numpy(), minlength=int(table["series"].max() or 0) + 1)  # type: ignore[arg-type]
-    kept = counts[table["series"].to_numpy()]
+    own = pl.lit(pl.Series(counts[table["series"].to_numpy()]))
+    kept = pl.when(pl.col("series").is_in(summed.implode())).then("count").otherwise(own)
     # The series that gave most is the one that is used; of a life of its own it can only have lost the end.
     chosen = table.with_columns(unused=pl.col("count") - kept, kept=kept).sort("kept", descending=True)
     others = {"name": OTHER_METRIC, "replica": REPLICA, "source": OTHER_JOB}

@@ -80,15 +80,27 @@ _ALLOCATOR: Final = re.compile(
     rf"|(?:.*[_:])?jemalloc_(?:.*_)?bytes_(?P<kind2>{_ANY_KIND})"
     r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes)"
 )
+#: Before the name of what a server counts of its own: no rule, and not what it asks of others.
+_OWN: Final = r"(?!.*(?:client|outgoing|outbound|upstream))(?:[^:]*_)?"
+_TIME: Final = "(?:seconds|milliseconds|ms)"
 #: Numbers of jemalloc that carry the same words but are no totals of the process.
 _NO_TOTAL: Final = re.compile(r"(?:arenas?|threads?|tcache|bins?|extents?|small|large|huge|prof|opt|merged)(?:_|\b|\d)")
 #: `tikv_allocator_stats{type="allocated"}`, `jemalloc_memstats_bytes{stat="allocated"}`.
 _BY_LABEL: Final = re.compile(
     rf"{_SHORT}(?:.*(?:allocator|jemalloc).*stats?(?:_bytes)?|(?:.*[_:])?jemalloc(?:_memory)?_bytes)"
 )
-#: Async tasks that were spawned and have not ended: Tokio's own word for them, and that of tokio-metrics.
-_TASKS: Final = re.compile(rf"{_SHORT}(?:.*[_:])?(?:alive|live)_tasks(?:_count)?")
-#: What a server is asked for (RE2); which of these are meant is then told by their whole name.
+#: What all who export it call alike, the best first: async tasks that were spawned and have not ended, by Tokio's own
+#: word and that of tokio-metrics; requests that a server answered, of which a histogram of their times counts too.
+_CALLED: Final = [
+    (Meaning(role, "app", rank), re.compile(f"{_SHORT}{name}"))
+    for role, rank, name in (
+        ("tasks", 0, r"(?:.*[_:])?(?:alive|live)_tasks(?:_count)?"),
+        ("work_total", 0, rf"{_OWN}(?:http(?:_server)?_requests|grpc_server_handled)_total"),
+        ("work_total", 1, rf"{_OWN}(?:http(?:_server)?|rpc_server)(?:_requests?|_call)?(?:_duration)?_{_TIME}_count"),
+    )
+]
+#: What a server is asked for (RE2); which of these are meant is then told by their whole name. Requests have too many
+#: labels to be asked for unasked.
 PATTERN_NAMES: Final = (
     ".*jemalloc.*|.*allocator.*stats?(_bytes)?|memory_(allocated|active|resident|retained|metadata)_bytes"
     "|(.*_)?(alive|live)_tasks(_count)?"
@@ -185,8 +197,8 @@ def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str
         return Meaning(overrides[name], family, -1)
     if known is not None:
         return known
-    if _TASKS.fullmatch(name):
-        return Meaning("tasks", "app")
+    if called := next((meaning for meaning, names in _CALLED if names.fullmatch(name)), None):
+        return called
     kind = _allocator_kind(name, labels)
     return Meaning(f"{kind}_bytes", "app") if kind else None
 
@@ -199,7 +211,7 @@ def role_of(name: str, overrides: Mapping[str, str]) -> str:
 
 def is_known(name: str, overrides: Mapping[str, str]) -> bool:
     """Tell whether a name alone, as of a file, is that of a metric with a meaning."""
-    spelling, patterns = plain(name), (_ALLOCATOR, _BY_LABEL, _TASKS)
+    spelling, patterns = plain(name), (_ALLOCATOR, _BY_LABEL, *(names for _, names in _CALLED))
     return name in overrides or spelling in KNOWN or any(pattern.fullmatch(spelling) for pattern in patterns)
 
 

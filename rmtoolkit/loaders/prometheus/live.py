@@ -249,7 +249,7 @@ class Prometheus:
             counters), so that peaks survive. Steps end at the window's end, or at whole multiples when that is
             now; each sample stands at the end of its step.
         metrics
-            What metrics mean that are not known, or otherwise: ``{"http_requests_total": "work_total"}``.
+            What metrics mean that are not known or not asked for: ``{"http_requests_total": "work_total"}``.
         labels
             What labels tell that are not known: ``{"k8s_ns": "namespace"}``; see `rmtoolkit.read_prometheus`.
         workload_pattern

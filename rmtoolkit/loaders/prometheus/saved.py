@@ -131,12 +131,14 @@ def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, li
     return replace(decoded, values=decoded.values * np.repeat(factors, decoded.counts)), said
 
 
-NO_MEMORY: Final = "series that count what is held by a container whose memory is not there"
+NO_MEMORY: Final = "series that count what is held or done by a container whose memory is not there"
 
 
 def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Leave out what counts tasks or series of something without memory: every target of a scrape has some."""
-    counts = pl.col("role").is_in(HELD_SIGNALS)
+    """Leave out tasks, series and requests of something without memory: every target of a scrape has some."""
+    # What was told by its name is meant.
+    work = (pl.col("role") == "work_total") & (pl.col("rank") >= 0)
+    counts = pl.col("role").is_in(HELD_SIGNALS) | work
     alone = counts & ~pl.col("role").is_in(BYTE_SIGNALS).any().over("entity")
     kept = table.filter(~alone)
     return kept, table.height - kept.height
@@ -309,7 +311,7 @@ def read_prometheus(
         ``__name__`` are named by their file, when it is called like a metric.
     metrics
         What metrics mean that are not known: metric name to signal, for example
-        ``{"http_requests_total": "work_total", "app_heap_bytes": "allocated_bytes"}``. Goes before what is known.
+        ``{"orders_total": "work_total", "app_heap_bytes": "allocated_bytes"}``. Goes before what is known.
     labels
         What labels tell that are not known: ``{"k8s_ns": "namespace", "box": "node"}``. There are `cluster`,
         `namespace`, `pod`, `container`, `pod_uid`, `node` and `workload`. Goes before what is known.
@@ -342,6 +344,8 @@ def read_prometheus(
 
     Notes
     -----
+    Requests that a server counts, as ``http_requests_total``, are the work of the container whose memory is there:
+    those of all codes and paths together.
     ``container_memory_rss`` is the anonymous memory of the cgroup, not a process's RSS: it becomes `anon_bytes`.
     Values of VictoriaMetrics are rounded to about 15 digits. Answers of ``query_range`` repeat the last value for
     up to five minutes after a series has ended without a marker; these repeats are left as they are, unless a new
