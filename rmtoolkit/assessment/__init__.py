@@ -357,7 +357,7 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
     if isinstance(previous, str | os.PathLike):
         found = _totals.stored(previous)
         return assess(read_recording(previous)).workloads if found is None else found
-    frame = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
+    frame: Any = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
     if "verdict" in getattr(frame, "columns", ()):
         return pl.DataFrame(frame)
     return assess(frame).workloads
