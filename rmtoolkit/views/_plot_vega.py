@@ -11,15 +11,12 @@ from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from rmtoolkit.text import texts
 from rmtoolkit.views import _plot
 from rmtoolkit.views.assets import asset
-from rmtoolkit.views.timeline import BASE, HEIGHT, LEFT, RIGHT, STRIP, STRIP_END, TOP, Chart, Timeline
+from rmtoolkit.views.timeline import Chart, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from altair import LayerChart
 
     from rmtoolkit.views._plot import Mark, Plot, Scale
 
@@ -43,8 +40,6 @@ _SHAPES: Final = {_plot.Shape.CROSS: "M-1 -1L1 1M1 -1L-1 1"}
 _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 #: A label this near to its mark, in px, keeps its distance when the chart is zoomed.
 _BESIDE: Final = 12
-#: A label whose place is in sight is moved so that all of it is; `px` is how wide it is.
-_INSIDE: Final[str] = texts("views/vega")["inside"]
 _IN_SIGHT: Final = "inrange(scale('x',datum.t),[-1,width+1])?1:0"
 
 
@@ -61,10 +56,10 @@ class Slot:
     def columns(self) -> tuple[str, ...]:
         return _COLUMNS[self.kind]
 
-    def layer(self, x: Any, y: Any, tokens: Mapping[str, str], data: Any = None) -> Any:  # noqa: ANN401 - channels, charts
-        """Make the layer that draws it, with `data` inside or those of its name."""
+    def layer(self, x: Any, y: Any, tokens: Mapping[str, str], data: Any) -> Any:  # noqa: ANN401 - channels, charts
+        """Make the layer that draws `data`."""
         alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
-        rows = alt.Chart(alt.NamedData(self.name) if data is None else data)
+        rows = alt.Chart(data)
         look, colour = _plot.LOOKS[self.looks[0]], alt.Color("c:N", scale=None)
         place: dict[str, Any] = {"x": x, "y": y}
         words = {"description": "w:N", "tooltip": "w:N"} if self.told else {}
@@ -163,23 +158,12 @@ def _pinned(label: _plot.Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
     return *place, int(kind.bold), tokens[kind.colour], halo, label.written
 
 
-def text_layers(x: Any, px: Any) -> list[Any]:  # noqa: ANN401 - channels and charts
-    alt: Any = import_module("altair")
-    # A swatch stands before its label, also where that had to move.
-    beside = alt.ExprRef(f"{_INSIDE}-10")
-    return [
-        _swatches(alt, alt.NamedData("swatches"), x, px, clip=True, aria=False, xOffset=beside, yOffset=-4),
-        *_haloed(alt, alt.NamedData("labels"), x, px, clip=True, dx=alt.ExprRef(_INSIDE)),
-        *_haloed(alt, alt.NamedData("pinned"), alt.X("x:Q", scale=None, axis=None), px),
-    ]
-
-
-def _swatches(alt: Any, rows: Any, x: Any, y: Any, **mark: Any) -> Any:  # noqa: ANN401 - altair, channels, a chart
+def swatches(alt: Any, rows: Any, x: Any, y: Any, **mark: Any) -> Any:  # noqa: ANN401 - altair, channels, a chart
     drawn = alt.Chart(rows).mark_point(shape="square", size=100, filled=True, opacity=1, **mark)
     return drawn.encode(x=x, y=y, color=alt.Color("c:N", scale=None))
 
 
-def _haloed(alt: Any, rows: Any, x: Any, y: Any, **mark: Any) -> list[Any]:  # noqa: ANN401 - altair, channels, charts
+def haloed(alt: Any, rows: Any, x: Any, y: Any, **mark: Any) -> list[Any]:  # noqa: ANN401 - altair, channels, charts
     """Write texts, each over a halo, which is a text with a stroke below it."""
     bold = alt.ExprRef("datum.b?600:400")
     look = {"align": alt.ExprRef("datum.a"), "fontWeight": bold, "baseline": "alphabetic", **mark}
@@ -253,14 +237,11 @@ def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list
     ]
     rows = [dict(zip(TEXTS["pinned"], _pinned(one, tokens), strict=True)) for one in labels]
     return [
-        *([_swatches(alt, alt.InlineData(squares), x, y)] if squares else []),
-        *(_haloed(alt, alt.InlineData(rows), x, y, font=_plot.FAMILY, fontSize=12) if rows else []),
+        *([swatches(alt, alt.InlineData(squares), x, y)] if squares else []),
+        *(haloed(alt, alt.InlineData(rows), x, y, font=_plot.FAMILY, fontSize=12) if rows else []),
     ]
 
 
-#: Width of the plot in px for which labels are placed.
-WIDTH: Final = RIGHT - LEFT
-PADDING: Final = {"left": LEFT, "right": 8, "top": 0, "bottom": 4}
 #: Colours that follow the theme of the page: the browser looks them up.
 LIVE: Final = {name: f"var(--rm-{name})" for name in _plot.LIGHT}
 
@@ -286,72 +267,20 @@ STRIP_SLOTS: Final = (
     Slot("gaps", _plot.Bar, ("hatch",), told=True),
     Slot("marks", _plot.Point, ("event", "kill"), told=True),
 )
-#: Stretches of time that somebody chose, and how strongly they are tinted.
-_CHOSEN: Final = {"judged": 0.06, "selected": 0.16}
 #: Columns of every data set.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     **{slot.name: slot.columns for slot in (*PLOT, *STRIP_SLOTS)},
-    **dict.fromkeys(_CHOSEN, ("t", "t2")),
+    # Stretches of time that somebody chose.
+    **dict.fromkeys(("judged", "selected"), ("t", "t2")),
     **TEXTS,
     "ticks": ("v", "w"),
 }
 
 
 def spec() -> dict[str, Any]:
-    """Give `form()` as it was written down: Altair takes seconds to load, and a dashboard needs nothing else of it."""
+    """Give the form of the chart as it was written down: Altair takes seconds to load, and nothing else needs it."""
     written: dict[str, Any] = json.loads(asset(SPEC))
     return written
-
-
-def form(tokens: Mapping[str, str] = LIVE) -> LayerChart:
-    """Make the chart without data; its parameters are `x0` and `x1` (ms since 1970, UTC) and `top` (bytes)."""
-    alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
-
-    axis = alt.Axis(
-        offset=BASE - HEIGHT,
-        labelExpr=texts("views/vega")["tick"],
-        title=None,
-        grid=False,
-        labelOverlap=True,
-        tickCount=alt.ExprRef("max(2,width/110)"),
-        tickColor=tokens["control"],
-        domainColor=tokens["control"],
-        labelColor=tokens["ink-2"],
-        labelPadding=3,
-        tickSize=4,
-    )
-    ends: list[Any] = [alt.ExprRef("x0"), alt.ExprRef("x1")]
-    x = alt.X("t:T", scale=alt.Scale(type="utc", domain=ends, nice=False, zero=False), axis=axis)
-    scale = alt.Scale(domain=[0, alt.ExprRef("top")], range=[BASE, TOP], nice=False)
-    y = alt.Y("v:Q", scale=scale, axis=None, stack=None)
-    on_strip = alt.Y("v:Q", scale=None, axis=None)
-    panel = {"x": alt.value(0), "x2": alt.value("width"), "y": alt.value(STRIP), "y2": alt.value(STRIP_END)}
-    layers = [
-        alt.Chart(alt.InlineData([{}])).mark_rect(aria=False, color=tokens["panel"]).encode(**panel),
-        *(slot.layer(x, y, tokens) for slot in PLOT),
-        *(slot.layer(x, on_strip, tokens) for slot in STRIP_SLOTS),
-        *(
-            alt.Chart(alt.NamedData(name))
-            .mark_rect(clip=True, aria=False, fill=tokens["accent"], fillOpacity=opacity, stroke=tokens["accent"])
-            .encode(x=x, x2="t2:Q", y=alt.value(TOP - 4), y2=alt.value(BASE))
-            for name, opacity in _CHOSEN.items()
-        ),
-        *text_layers(x, alt.Y("y:Q", scale=None, axis=None)),
-        alt.Chart(alt.NamedData("ticks"))
-        .mark_text(align="right", dx=-7, dy=4, color=tokens["ink-2"], aria=False)
-        .encode(x=alt.value(0), y=y, text="w:N"),
-    ]
-    params = [alt.param(name=name, value=value) for name, value in (("x0", 0), ("x1", 1), ("top", 1))]
-    made: LayerChart = (
-        alt.layer(*layers)
-        .add_params(*params)
-        .properties(width=WIDTH, height=HEIGHT, padding=PADDING, autosize=alt.AutoSizeParams(type="none"))
-        .configure(background="transparent", font=_plot.FAMILY)
-        .configure_view(stroke=None)
-        .configure_text(fontSize=12)
-        .configure_axis(labelFontSize=12)
-    )
-    return made
 
 
 def rows(

@@ -14,7 +14,8 @@ import rmtoolkit as rm
 from rmtoolkit.views import _plot
 from rmtoolkit.views import _plot_vega as timeline_chart
 from rmtoolkit.views.dashboards.triage import Case, State, picture
-from rmtoolkit.views.timeline import BASE, LEFT, TOP
+from rmtoolkit.views.timeline import BASE, LEFT, RIGHT, TOP
+from tests.views import timeline_form
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -48,7 +49,7 @@ window.ready = true;
 def spots(rows: dict[str, Any], axes: dict[str, float]) -> list[tuple[float, float, str]]:
     """Places in the middle of layers that are thick enough to be seen: x, y and the colour there."""
     areas = {name: np.array(values) for name, values in rows["areas"].items()}
-    width = timeline_chart.WIDTH
+    width = RIGHT - LEFT
     x = LEFT + (areas["t"] - axes["x0"]) / (axes["x1"] - axes["x0"]) * width
     upper, lower = (BASE - areas[edge] / axes["top"] * (BASE - TOP) for edge in ("v", "v2"))
     found = []
@@ -92,7 +93,7 @@ def test_layers_stay_between_their_edges_after_every_switch(
     tab = browser.new_page(viewport={"width": 1200, "height": 400})
     tab.goto(page.as_uri())
     tab.wait_for_function("window.ready")
-    tab.evaluate("spec => start(spec)", timeline_chart.form(_plot.LIGHT).to_dict())
+    tab.evaluate("spec => start(spec)", timeline_form.form(_plot.LIGHT).to_dict())
     checked = 0
     for before, after in permutations(shown, 2):
         for name in (before, after):

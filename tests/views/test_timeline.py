@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rmtoolkit.assessment import assess
 from rmtoolkit.recording import Recording
 from rmtoolkit.views import _plot, _plot_vega, timeline
+from tests.views import timeline_form
 
 if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
@@ -191,6 +192,6 @@ def test_a_single_sample_can_be_drawn() -> None:
 
 def test_a_dashboard_has_the_form_that_altair_makes() -> None:
     """What is written down for the browser is what Altair makes now; `python -m tests.views.worked` writes it anew."""
-    made = _plot_vega.form().to_dict()
+    made = timeline_form.form().to_dict()
     # Each version of Altair names the version of Vega-Lite that it was made for.
     assert {**_plot_vega.spec(), "$schema": made["$schema"]} == made

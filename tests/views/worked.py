@@ -43,7 +43,7 @@ from rmtoolkit.views.dashboards._base import LiveChart
 from rmtoolkit.views.report import files, sections
 from tests import fleet
 from tests.analysis.curves import BEGIN, MI
-from tests.views import by_lot
+from tests.views import by_lot, timeline_form
 from tests.written import markup, plain, write
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def pictures() -> dict[str, list[Any]]:
     row = _row("heap-leak")
     part = lines.of(row, (timeline.ms(BEGIN + dt.timedelta(hours=6)), timeline.ms(BEGIN + dt.timedelta(hours=9))))
     told["a part"] = [] if part is None else markup(timeline.draw(part, row, "p", "a part"))
-    form = _plot_vega.form().to_dict(validate=False)
+    form = timeline_form.form().to_dict(validate=False)
     told["form"] = [{"mark": layer["mark"], "encoding": layer["encoding"]} for layer in form["layer"]]
     small = [charts.bullet(peak * MI, 128 * MI, reached=peak > 128) for peak in (90, 200)]
     small += [charts.risk_bar(0.3, 0.1), charts.boxes(3), charts.dots(2), *(charts.mark(one) for one in charts._SHAPES)]
@@ -436,5 +436,5 @@ PARTS: Final = (page, long, words, pictures, axes, notebook, heaps, boards, by_l
 if __name__ == "__main__":
     for part in PARTS:
         write(FOLDER / f"{part.__name__}.json", part())
-    form = json.dumps(_plot_vega.form().to_dict(), separators=(",", ":"), sort_keys=True)
+    form = json.dumps(timeline_form.form().to_dict(), separators=(",", ":"), sort_keys=True)
     (ASSETS / _plot_vega.SPEC).write_text(f"{form}\n", encoding="utf-8")
