@@ -245,12 +245,19 @@ def test_formats_of_ones_own(tmp_path: Path, line: str, name: str, threads: int 
 
 
 def test_tables_without_any_time_need_an_interval(tmp_path: Path) -> None:
-    """Several tables and no time stamp are refused with advice, and read once it is said how far apart they are."""
+    """Several tables and no time stamp are refused with advice, and read once it is said how far apart they are.
+
+    Where only the first has one, the others are counted on from it.
+    """
     file = text(tmp_path, 2 * (HEADER + row("62MiB / 64MiB")))
     with pytest.raises(ReadError, match=r"2 tables and no time stamp.*interval='15s'"):
         rm.read_docker_stats(file)
-    times = rm.read_docker_stats(file, interval="15s", time="2026-11-25").samples["time"]
-    assert times[1] - times[0] == dt.timedelta(seconds=15)
+    dated = text(tmp_path, f"2026-11-25T03:00:00Z\n{file.read_text()}", "dated.log")
+    for told in (
+        rm.read_docker_stats(file, interval="15s", time="2026-11-25"),
+        rm.read_docker_stats(dated, interval="15s"),
+    ):
+        assert told.samples["time"].diff()[1] == dt.timedelta(seconds=15)
 
 
 def test_a_date_below_its_table_counts_as_well(tmp_path: Path) -> None:

@@ -359,10 +359,11 @@ def test_a_cgroup_can_be_named_as_the_kernel_does(v2: Path) -> None:
     (proc / "7").mkdir(parents=True)
     (proc / "7" / "cgroup").write_text("0::/kube.slice/api.service\n")
     assert record_cgroup.cgroup_of(7, root, proc) == v2
-    old = root / "memory" / "docker" / "5"
+    # systemd's names hold colons of their own.
+    old = root / "memory" / "system.slice:docker:5"
     old.mkdir(parents=True)
     (old / "memory.usage_in_bytes").write_text("5\n")
-    (proc / "7" / "cgroup").write_text("9:name=systemd:/x\n4:cpu,memory:/docker/5\n0::/\n")
+    (proc / "7" / "cgroup").write_text("9:name=systemd:/x\n4:cpu,memory:/system.slice:docker:5\n0::/\n")
     assert record_cgroup.cgroup_of(7, root, proc) == old
 
 
