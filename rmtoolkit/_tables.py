@@ -20,11 +20,13 @@ from rmtoolkit.schema import (
     ANEW,
     BYTE_SIGNALS,
     CONTAINERS,
+    CONTRADICTING,
     CORES,
     EVENT_KINDS,
     EVENTS,
     FOOTPRINTS,
     IDENTITY,
+    IMPOSSIBLE,
     NO_TIME,
     NO_VALUE,
     NOT_FINITE,
@@ -32,6 +34,7 @@ from rmtoolkit.schema import (
     SAMPLES,
     SIGNALS,
     TIME,
+    TWICE,
     UNREAL,
     WHOLE,
     Report,
@@ -139,32 +142,6 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     return frame, {reason: count for reason, count in left_out.items() if count}
 
 
-def order_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
-    """Sort by container and time; one row per instant, a later value wins over an earlier one."""
-    if _is_ordered(samples):
-        return _marked(samples), 0, 0
-    same = pl.col("container_id") == pl.col("container_id").shift()
-    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
-    if not samples.select(rises.all()).item():
-        samples = _sort(samples)
-    again = same & (pl.col("time") == pl.col("time").shift())
-    doubled = samples.select(again=again.fill_null(value=False)).with_columns(
-        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)
-    )
-    if not doubled["again"].any():
-        return _marked(samples), 0, 0
-    # Two sources may give different signals for one instant: only a value said twice is a double.
-    present = [name for name in SIGNALS if name in samples.columns]
-    twice = samples.filter(doubled["repeated"])
-    groups = twice.group_by("container_id", "time", maintain_order=True)
-    merged = groups.agg(pl.col(name).last(ignore_nulls=True) for name in present)
-    differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
-    given, kept = (sum(frame[name].count() for name in present) for frame in (twice, merged))
-    contradictions = sum(int(differing[name].sum()) for name in present)
-    samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
-    return _marked(_sort(samples)), given - kept - contradictions, contradictions
-
-
 #: What the kernel counts towards a limit: no container has more of it than its machine.
 _CHARGED: Final = (
     *FOOTPRINTS,
@@ -174,14 +151,54 @@ _CHARGED: Final = (
 _BEYOND: Final = 16
 
 
-def drop_impossible(
-    samples: pl.DataFrame, containers: pl.DataFrame, events: pl.DataFrame, nodes: Mapping[str, int]
-) -> tuple[pl.DataFrame, int]:
-    """Take away, and count, single values that no node has or, where none is known, that no limit allows."""
+def rooms(containers: pl.DataFrame, events: pl.DataFrame, nodes: Mapping[str, int]) -> pl.DataFrame:
+    """Tell what a container may hold: twice its node or, where none is known, many times its highest limit."""
     changed = events.filter(pl.col("kind") == "limit").group_by("container_id").agg(pl.max("value_bytes"))
     node = pl.col("node").replace_strict(dict(nodes), default=None, return_dtype=pl.Int64)
     room = pl.coalesce(2 * node, _BEYOND * pl.max_horizontal("limit_bytes", "value_bytes"))
-    bounds = beside(containers, changed, "container_id").select("container_id", room=room).drop_nulls()
+    return beside(containers, changed, "container_id").select("container_id", room=room).drop_nulls()
+
+
+def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Sort by container and time; one row per instant: a value without room goes, then a later one wins."""
+    if _is_ordered(samples):
+        return _marked(samples), {}
+    same = pl.col("container_id") == pl.col("container_id").shift()
+    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
+    if not samples.select(rises.all()).item():
+        samples = _sort(samples)
+    again = same & (pl.col("time") == pl.col("time").shift())
+    doubled = samples.select(again=again.fill_null(value=False)).with_columns(
+        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)
+    )
+    if not doubled["again"].any():
+        return _marked(samples), {}
+    # Two sources may give different signals for one instant: only a value said twice is a double.
+    present = [name for name in SIGNALS if name in samples.columns]
+    twice = samples.filter(doubled["repeated"])
+    given = sum(twice[name].count() for name in present)
+    if bounds is not None:
+        room = pl.col("room")
+        twice = beside(twice, bounds, "container_id").with_columns(
+            pl.when((pl.col(name) > room) & (pl.col(name) <= room).any().over("container_id", "time"))
+            .then(None)
+            .otherwise(pl.col(name))
+            .alias(name)
+            for name in _CHARGED
+            if name in present
+        )
+    groups = twice.group_by("container_id", "time", maintain_order=True)
+    merged = groups.agg(pl.col(name).last(ignore_nulls=True) for name in present)
+    differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
+    possible, kept = (sum(frame[name].count() for name in present) for frame in (twice, merged))
+    contradictions = sum(int(differing[name].sum()) for name in present)
+    samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
+    copies = possible - kept - contradictions
+    return _marked(_sort(samples)), {TWICE: copies, CONTRADICTING: contradictions, IMPOSSIBLE: given - possible}
+
+
+def drop_impossible(samples: pl.DataFrame, bounds: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Take away, and count, single values that there is no room for."""
     tops = samples.group_by("container_id").agg(pl.max_horizontal(pl.col(_CHARGED).max()).alias("top"))
     doubtful = bounds.join(tops, on="container_id").filter(pl.col("top") > pl.col("room")).drop("top")
     if not doubtful.height:

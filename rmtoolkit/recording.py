@@ -21,7 +21,6 @@ from rmtoolkit.schema import (
     ABSURD_BYTES,
     BYTE_SIGNALS,
     CONTAINERS,
-    CONTRADICTING,
     CORES,
     EVENTS,
     FOOTPRINTS,
@@ -33,7 +32,6 @@ from rmtoolkit.schema import (
     SAMPLES,
     SIGNALS,
     TIME,
-    TWICE,
     Report,
     differing,
     empty,
@@ -648,15 +646,12 @@ def normalise(
     rows, left_out = _tables.clean_samples(keyed)
     if strangers := samples.height - keyed.height:
         left_out[NO_CONTAINER] = strangers
-    rows, copies, contradictions = _tables.order_samples(rows)
-    if copies:
-        left_out[TWICE] = copies
-    if contradictions:
-        left_out[CONTRADICTING] = contradictions
     found = _tables.tidy_events(rekey(events)) if events.height else empty(EVENTS)
-    rows, impossible = _tables.drop_impossible(rows, frame, found, report.nodes)
-    if impossible:
-        left_out[IMPOSSIBLE] = impossible
+    bounds = _tables.rooms(frame, found, report.nodes)
+    rows, settled = _tables.order_samples(rows, bounds)
+    rows, alone = _tables.drop_impossible(rows, bounds)
+    settled[IMPOSSIBLE] = settled.get(IMPOSSIBLE, 0) + alone
+    left_out |= {reason: number for reason, number in settled.items() if number}
     told = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)

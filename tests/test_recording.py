@@ -31,7 +31,9 @@ def instant(second: int) -> dt.datetime:
 
 
 @st.composite
-def recordings(draw: st.DrawFn, signals: tuple[str, ...] = ("rss_bytes", "allocated_bytes")) -> rm.Recording:
+def recordings(
+    draw: st.DrawFn, signals: tuple[str, ...] = ("rss_bytes", "allocated_bytes"), most: int = 1 << 40
+) -> rm.Recording:
     """Small recordings of up to three pods, with limits that change, restarts and odd values."""
     rows = draw(
         st.lists(
@@ -41,8 +43,7 @@ def recordings(draw: st.DrawFn, signals: tuple[str, ...] = ("rss_bytes", "alloca
                     "pod": st.sampled_from(PODS),
                     "limit_bytes": st.sampled_from([None, 1 << 29, 1 << 30]),
                     "restarts_total": st.sampled_from([None, 0, 1, 2]),
-                    # No more than any limit here allows: what is impossible is told by all that is known together.
-                    **{name: st.one_of(st.none(), st.integers(0, 1 << 33)) for name in signals},
+                    **{name: st.one_of(st.none(), st.integers(0, most)) for name in signals},
                 },
             ),
             min_size=1,
@@ -151,10 +152,37 @@ def test_concat_of_different_signals_does_not_depend_on_order(one: rm.Recording,
         assert first.samples[name].count() == one.samples[name].count() + other.samples[name].count()
 
 
-@given(recordings(), recordings(), recordings())
+#: What every limit here allows: whether a value is impossible is told by the limits and neighbours that are known.
+POSSIBLE = recordings(most=1 << 33)
+
+
+@given(POSSIBLE, POSSIBLE, POSSIBLE)
 def test_concat_is_associative(one: rm.Recording, two: rm.Recording, three: rm.Recording) -> None:
     """It does not matter which pieces are put together first."""
     assert kept(rm.concat([rm.concat([one, two]), three])) == kept(rm.concat([one, rm.concat([two, three])]))
+
+
+@given(
+    st.dictionaries(st.integers(0, 20), st.integers(1 << 35, 1 << 40), min_size=1),
+    st.integers(0, 2),
+    st.booleans(),
+)
+def test_what_no_limit_allows_hides_nothing(wild: dict[int, int], place: int, known: bool) -> None:
+    """An impossible value is left out and counted wherever it stands, and what else was said then is kept."""
+    whole = pl.DataFrame({"time": range(21), "pod": "db-0", "rss_bytes": range(1, 22), "limit_bytes": 1 << 29})
+    limit = {"limit_bytes": pl.lit(1 << 29 if known else None, pl.Int64)}
+    odd = pl.DataFrame({"time": list(wild), "pod": "db-0", "rss_bytes": list(wild.values())}).with_columns(**limit)
+    expected = rm.Recording.from_frame(whole).samples
+    pieces = [whole.filter(pl.col("time") < 10), whole.filter(pl.col("time") >= 10)]
+    pieces.insert(place, odd)
+    one, two, three = map(rm.Recording.from_frame, pieces)
+    for made in (
+        *(rm.concat([rm.concat([one, two]), three]), rm.concat([one, rm.concat([two, three])])),
+        *(rm.concat([one, two, three]), rm.Recording.from_frame(pl.concat(pieces, how="diagonal_relaxed"))),
+    ):
+        assert made.samples.equals(expected)
+        assert not any("contradict" in reason for reason in made.report.left_out)
+        assert any("far above" in reason for reason in made.report.left_out)
 
 
 def test_where_two_recordings_differ_the_later_wins_and_it_is_counted() -> None:
