@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import stat
+import struct
 import sys
 import tempfile
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, s
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import polars as pl
 
@@ -238,6 +239,65 @@ _PARQUET, _ARROW, _STREAM, _STREAM_END = b"PAR1", b"ARROW1", b"\xff" * 4, b"\xff
 IN_COLUMNS: Final = (_PARQUET, _ARROW, _STREAM)
 
 
+class _Flat:
+    """A table of a flatbuffer: how Arrow says what a message holds."""
+
+    def __init__(self, data: bytes, place: int) -> None:
+        self._data = data
+        self._place = place + self._number("I", place)
+
+    def _number(self, kind: str, place: int) -> int:
+        return int(struct.unpack_from(f"<{kind}", self._data, place)[0])
+
+    def _field(self, at: int) -> int:
+        """Find where a field stands; 0 is that of what is not there."""
+        fields = self._place - self._number("i", self._place)
+        entry = fields + 4 + 2 * at
+        offset = self._number("H", entry) if entry < fields + self._number("H", fields) else 0
+        return self._place + offset if offset else 0
+
+    def has(self, at: int) -> bool:
+        return self._field(at) > 0
+
+    def long(self, at: int) -> int:
+        return self._number("q", place) if (place := self._field(at)) else 0
+
+    def inner(self, at: int) -> _Flat:
+        return _Flat(self._data, self._field(at))
+
+    def structs(self, at: int, layout: str) -> list[tuple[int, ...]]:
+        if not (place := self._field(at)):
+            return []
+        place += self._number("I", place)
+        end = place + 4 + struct.calcsize(layout) * self._number("I", place)
+        return list(struct.iter_unpack(layout, self._data[place + 4 : end]))
+
+
+def _unpacked(data: bytes) -> tuple[int, int]:
+    """Add up rows and bytes of a file or a stream of Arrow, as each of its messages says; none is unpacked."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and few files are such
+
+    whole = pa.py_buffer(data)
+    messages: Iterable[Any] = pa.ipc.MessageReader.open_stream(whole)
+    if data.startswith(_ARROW):
+        end = len(data) - len(_ARROW) - 4
+        footer = _Flat(data, end - int.from_bytes(data[end : end + 4], "little"))
+        blocks = [*footer.structs(2, "<qi4xq"), *footer.structs(3, "<qi4xq")]
+        messages = (pa.ipc.read_message(whole.slice(offset)) for offset, *_ in blocks)
+    rows = unpacked = 0
+    for message in messages:
+        batch = _Flat(message.metadata.to_pybytes(), 0).inner(2)
+        if message.type == "schema":
+            continue
+        batch = batch.inner(1) if message.type == "dictionary" else batch
+        rows += batch.long(0)
+        for offset, length in batch.structs(2, "<qq"):
+            # A packed buffer begins with its length.
+            told = message.body[offset : offset + 8].to_pybytes() if batch.has(3) and length else b""
+            unpacked += max(length, int.from_bytes(told, "little", signed=True))
+    return rows, unpacked
+
+
 def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataFrame:
     """Read a table of any make: what it declares is looked at first, lists and the like are passed over."""
     import polars as pl  # noqa: PLC0415 - the package is imported without it
@@ -247,36 +307,53 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
     data = source if isinstance(source, bytes) else source.read_bytes()
     size = len(data)
 
-    def kept(schema: Mapping[str, pl.DataType], rows: int, unpacked: int) -> list[str]:
-        flat = [name for name, kind in schema.items() if not (kind.is_nested() or kind == pl.Binary)]
-        if rows > allowed_rows(size, len(flat)) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
+    def check(rows: int, columns: int, unpacked: int) -> None:
+        if rows > allowed_rows(size, columns) or unpacked > max(_ALWAYS_BYTES, _RATIO * size):
             found = f"{size:,} bytes that unpack to {rows:,} rows of {unpacked:,} bytes"
             raise ReadError.at(place, found=found, expected=expected, hint="Write it anew in smaller files.")
-        return flat
+
+    def flat(schema: Mapping[str, pl.DataType]) -> list[str]:
+        return [name for name, kind in schema.items() if not (kind.is_nested() or kind == pl.Binary)]
 
     try:
         if data.startswith(_PARQUET):
             about = pq.read_metadata(io.BytesIO(data))
             unpacked = sum(about.row_group(at).total_byte_size for at in range(about.num_row_groups))
-            names = kept(pl.read_parquet_schema(io.BytesIO(data)), about.num_rows, unpacked)
+            names = flat(pl.read_parquet_schema(io.BytesIO(data)))
+            check(about.num_rows, len(names), unpacked)
             table = pl.read_parquet(io.BytesIO(data), columns=names)
         elif data.startswith(_STREAM) and not data.endswith(_STREAM_END):
             raise ReadError.at(place, found="a stream of Arrow that is cut off", expected=expected)
         else:
-            arrow = (pa.ipc.open_file if data.startswith(_ARROW) else pa.ipc.open_stream)(data).read_all()
+            # Opened first: what is no such file at all is said by its own words.
+            opened = (pa.ipc.open_file if data.startswith(_ARROW) else pa.ipc.open_stream)(data)
+            rows, unpacked = _unpacked(data)
+            check(rows, len(opened.schema), unpacked)
+            # Of what a damaged file says, polars would read beyond the end.
+            arrow = opened.read_all()
+            arrow.validate(full=True)
             table = pl.DataFrame(arrow)
-            table = table.select(kept(table.schema, arrow.num_rows, arrow.nbytes))
-    except pa.ArrowException as error:
-        raise ReadError.at(place, found=str(error).splitlines()[0], expected=expected) from error
+            table = table.select(flat(table.schema))
+    except RmtoolkitError:
+        raise
+    except (pa.ArrowException, struct.error, OSError, EOFError, ValueError, IndexError, TypeError) as error:
+        found = (str(error) or "a damaged file").splitlines()[0]
+        raise ReadError.at(place, found=found, expected=expected) from error
     # A panic is no Exception.
     except pl.exceptions.PanicException as error:
         raise ReadError.at(place, found="a damaged file", expected=expected) from error
+    _refuse_long_texts(table, place)
+    return table
+
+
+def _refuse_long_texts(table: pl.DataFrame, place: object) -> None:
+    import polars as pl  # noqa: PLC0415 - the package is imported without it
+
     texts = table.select(pl.col(pl.String).str.len_bytes().max())
     for name, longest in texts.row(0, named=True).items() if texts.width else ():
         if longest is not None and longest > _LONGEST_TEXT:
             found = f"a text of {longest:,} bytes in the column {quote(name)}"
             raise ReadError.at(place, found=found, expected=f"texts of at most {_LONGEST_TEXT:,}")
-    return table
 
 
 def as_json(text: str) -> Any:  # noqa: ANN401 - whatever a file holds

@@ -171,7 +171,7 @@ def _frames() -> dict[str, list[Any]]:
     samples = _tables.conform(parts.with_columns(container_id=ids, time=stamps), SAMPLES)
     lot = Random(2)  # noqa: S311
     mixed = samples[[lot.randrange(80) for _ in range(60)]]
-    ordered, doubled, contradicting = _tables.order_samples(mixed)
+    ordered, settled = _tables.order_samples(mixed)
     names = {
         "cluster": (None, "eu"),
         "namespace": (None, "shop", "mail"),
@@ -207,7 +207,7 @@ def _frames() -> dict[str, list[Any]]:
         "edges": _told(tops),
         "thick": [plain(_tables.thick(row)) for row in _tables.apart(parts).head(9).iter_rows(named=True)],
         "last layers": _told(_tables.last_layers(samples, samples["container_id"].unique())),
-        "ordered": [doubled, contradicting, *_told(ordered.select("container_id", "time", *_tables.PARTS))[::3]],
+        "ordered": [*list(settled.values())[:2], *_told(ordered.select("container_id", "time", *_tables.PARTS))[::3]],
         "keyed": [keyed.columns, *_told(keyed), *_told(mapping.sort("old_id"))],
         "by a pattern": _told(patterned),
         "events": _told(events),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit._io import read_columns
 from rmtoolkit._tables import any_contradicts, contradict, place_names, plausible_unit
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES
@@ -447,6 +451,43 @@ def test_a_small_file_of_many_rows_is_refused_before_they_are_made(tmp_path: Pat
     own.write_parquet(written, metadata=about)
     with pytest.raises(ReadError, match=r"bytes that unpack to 3,000,000 rows', expected a recording in Parquet"):
         rm.read(written)
+
+
+@pytest.mark.parametrize("new", [pa.ipc.new_file, pa.ipc.new_stream], ids=["file", "stream"])
+@pytest.mark.parametrize("packing", ["zstd", "lz4"])
+def test_arrow_is_asked_what_it_holds_before_it_is_unpacked(tmp_path: Path, new: Any, packing: str) -> None:
+    """One batch, or one dictionary, of which a few kilobytes become half a gigabyte."""
+    zeros = pa.array(np.zeros(1 << 25, np.int64))
+    names = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), zeros)
+    for at, columns in enumerate(
+        [{"time": zeros, "rss_bytes": zeros}, {"time": [0, 1], "rss_bytes": [1, 2], "n": names}]
+    ):
+        table = pa.table(columns)
+        with new(tmp_path / f"{at}.arrow", table.schema, options=pa.ipc.IpcWriteOptions(compression=packing)) as file:
+            file.write_table(table, max_chunksize=len(zeros))
+        before = pa.total_allocated_bytes(), pa.default_memory_pool().max_memory()
+        with pytest.raises(ReadError, match=r"bytes that unpack to \d[\d,]+ rows of \d{3},\d{3},\d{3} bytes"):
+            rm.read(tmp_path / f"{at}.arrow")
+        assert (pa.total_allocated_bytes(), pa.default_memory_pool().max_memory()) == before
+
+
+@given(
+    st.sampled_from(["write_ipc", "write_ipc_stream"]),
+    st.sampled_from(["uncompressed", "zstd"]),
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=5),
+)
+def test_damaged_arrow_is_an_error_or_a_table(write: str, packing: str, damage: list[tuple[int, int]]) -> None:
+    """What a damaged file says of itself is checked before anything follows it."""
+    table = pl.DataFrame(
+        {"time": range(50), "rss_bytes": 1 << 20, "n": pl.Series(["a", "b"] * 25, dtype=pl.Categorical)}
+    )
+    made = io.BytesIO()
+    getattr(table, write)(made, compression=packing)
+    data = bytearray(made.getvalue())
+    for place, value in damage:
+        data[-1 - place % (len(data) - 8)] = value
+    with contextlib.suppress(ReadError):
+        read_columns(bytes(data), "a.arrow", "a table")
 
 
 def test_long_texts_and_packed_ones_are_refused(tmp_path: Path) -> None:
