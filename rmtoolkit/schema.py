@@ -45,9 +45,9 @@ CONTAINERS: Final = pl.Schema(
 
 #: Memory gauges in bytes. A process or container holds this much at the instant of the row.
 _BYTES: Final = """
-usage_bytes working_set_bytes anon_bytes file_bytes inactive_file_bytes shmem_bytes file_mapped_bytes kernel_bytes
-sock_bytes swap_bytes peak_bytes rss_bytes allocated_bytes active_bytes resident_bytes mapped_bytes retained_bytes
-metadata_bytes free_bytes
+usage_bytes working_set_bytes anon_bytes file_bytes inactive_file_bytes active_file_bytes shmem_bytes file_mapped_bytes
+kernel_bytes sock_bytes swap_bytes peak_bytes rss_bytes allocated_bytes active_bytes resident_bytes mapped_bytes
+retained_bytes metadata_bytes free_bytes
 """
 BYTE_SIGNALS: Final = tuple(_BYTES.split())
 

@@ -223,8 +223,10 @@ def _runtime(seen: Seen) -> Evidence | None:
 
 
 def _bound_tmpfs(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
-    size = max(math.ceil((found.estimate or 0.0) / 4 / (16 << 20)) * 16, 16)
-    why, amount = found.statistic, memory(found.estimate)
+    why, amount, files = found.statistic, memory(found.estimate), found.estimate or 0.0
+    # What is there now need not be too much.
+    files /= 1 if why == Statistic.FILES_GROW and 2 * files <= (row.limit_bytes or math.inf) else 4
+    size = max(math.ceil(files / (16 << 20)) * 16, 16)
     if why == Statistic.FILES_LEFT:
         above = f"a limit above {configured(row.limit_bytes)}" if row.limit_bytes else "a higher limit"
         yield Advice.of("new_pod", why, amount=amount, limit=above)

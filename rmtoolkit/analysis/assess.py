@@ -289,7 +289,7 @@ def layers_of(opinion: Opinion) -> Layers:
     ):
         found[Layer.KEPT] = above
     shared = levels.get(Signal.SHMEM)
-    files = _never_inactive(levels) if shared is None else _amount(shared)
+    files = None if shared is None else _amount(shared)
     if found[Layer.KEPT] is None and found[Layer.OUTSIDE] is None and heap is not None:
         # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
         above = above or between(Signal.FOOTPRINT, Signal.ALLOCATED)
@@ -320,18 +320,6 @@ def layers_of(opinion: Opinion) -> Layers:
                 found[layer] = explained if files is None or layer == Layer.KERNEL else explained.less(files)
         found[Layer.OTHERS] = other
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _never_inactive(levels: Mapping[Signal, Level]) -> Amount | None:
-    """Page cache of which none can be dropped: what is read again keeps a part inactive, files in a tmpfs have none."""
-    file, usage, working = (levels.get(name) for name in (Signal.FILE, Signal.USAGE, Signal.WORKING_SET))
-    anon = levels.get(Signal.ANON)
-    if file is None or usage is None or working is None or anon is None:
-        return None
-    rise, counted = _amount(file), _amount(working).less(_amount(anon))
-    inactive = _amount(usage).less(_amount(working))
-    kept = rise.growth > max(counted.growth / 2, 0.0) and inactive.growth <= th.INACTIVE * rise.growth
-    return rise.less(inactive) if kept else None
 
 
 def _amount(level: Level) -> Amount:

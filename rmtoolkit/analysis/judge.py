@@ -14,7 +14,7 @@ import polars as pl
 from msgspec import Struct, structs
 
 from rmtoolkit._parallel import as_source, parallel_map
-from rmtoolkit._tables import conform, last_layers, run_starts
+from rmtoolkit._tables import conform, last_layers, run_starts, with_files_in_memory
 from rmtoolkit.analysis import records, signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
@@ -266,6 +266,8 @@ def assess_block(
     recording: Recording, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None
 ) -> Assessed:
     findings = validate_part(recording)
+    gauged = set(recording.samples.select("container_id", "shmem_bytes").drop_nulls()["container_id"].unique())
+    recording = replace(recording, samples=with_files_in_memory(recording.samples))
     cut = split(recording)
     told = signals.read(cut, recording, findings.filter("rejected").select("container_id", "signal").unique())
     readings = records.readings_of(told.table)
@@ -284,6 +286,7 @@ def assess_block(
         others = max(short.get(life.container_id, 0) - life.samples, 0)
         opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
         opinion.now, opinion.files = layers.get(life.container_id, {}), files_of.get(life.row)
+        opinion.files_gauged = life.container_id in gauged
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
     rejected: dict[int, list[records.Rejected]] = {}

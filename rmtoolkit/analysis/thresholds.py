@@ -258,8 +258,6 @@ FORCED_REST: Final = 0.9
 
 #: Kernel memory for each byte of page cache, at most: its index, a fortieth of it, and the names of its files.
 INDEX_SHARE: Final = 0.1
-#: Page cache of whose growth no more is inactive lies in a tmpfs; of files that are read a sixth to a third is.
-INACTIVE: Final = 0.05
 #: Share of the footprint at the window's end from which on a layer is named ...
 NAMING_SHARE: Final = 0.25
 #: ... and from which on page cache comes first.

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import beside, run_starts, spans
+from rmtoolkit._tables import beside, run_starts, spans, with_files_in_memory
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
@@ -232,6 +232,7 @@ _PARTS: Final = (
 
 def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     """Work out the need of every sample; None where it is the footprint and nothing else."""
+    samples = with_files_in_memory(samples)
     known = _told(samples)
     if not known:
         return None

@@ -154,6 +154,34 @@ def test_shared_memory_is_a_need() -> None:
     assert row_of(table)["need_bytes"] >= 450 * MIB
 
 
+@pytest.mark.parametrize(
+    ("grows", "base"), [(True, 0), (True, 30), (False, 0)], ids=["growing", "beside a binary", "flat"]
+)
+def test_files_in_memory_are_one_fact_whoever_tells_them(*, grows: bool, base: int) -> None:
+    """A gauge, lists of the kernel, or page cache that is never inactive: verdict, limit and advice are the same."""
+    heap = steady(5, 150, rough=0.002)
+    files = np.linspace(80, 400, heap.size) * MIB if grows else np.full(heap.size, 300.0 * MIB)
+    told = {
+        "usage_bytes": heap + files + base * MIB,
+        "anon_bytes": heap,
+        "file_bytes": files + base * MIB,
+        "inactive_file_bytes": np.full(heap.size, base * MIB),
+    }
+    table = samples(heap + files, limit_bytes=1024 * MIB, request_bytes=256 * MIB)
+    table = table.with_columns(pl.Series(name, values).cast(pl.Int64) for name, values in told.items())
+    gauge = row_of(table.with_columns(shmem_bytes=pl.Series(files).cast(pl.Int64)))
+    lists = row_of(table.with_columns(active_file_bytes=pl.lit(0)))
+    nothing = row_of(table)
+    ours = (
+        *("verdict", "pattern", "cause", "growth_bytes_per_day", "need_bytes", "need_of", "shmem_bytes", "cache_bytes"),
+        *("hours_to_limit", "oom_probability_7d", "action", "advised_limit_bytes", "advised_request_bytes"),
+        *("waste_bytes", "limit_reason", "headline", "next_step"),
+    )
+    assert {name: lists[name] for name in ours} == {name: gauge[name] for name in ours}
+    assert {name: nothing[name] for name in ours} == {name: gauge[name] for name in ours}
+    assert gauge["need_bytes"] > 0.9 * table["working_set_bytes"].max()  # type: ignore[operator]
+
+
 def test_the_kernels_own_peak_is_a_peak() -> None:
     """Working set 191 Mi, recorded peak 477 Mi, limit 512 Mi: the limit stays, and the reason names the peak."""
     values = steady(14, 191, rough=0.002)
