@@ -424,8 +424,10 @@ def _name_outside(opinion: Opinion, layer: Layer) -> None:
     opinion.pattern, opinion.cause = Pattern.UNEXPLAINED_GROWTH, Cause.OUTSIDE_ALLOCATOR
     opinion.growing = 0.0
     row = opinion.readings.get(BESIDE.get(layer, Signal.ANON))
-    # Of slab, of mapped files and of what lies beside a process the kernel may take back who knows how much.
-    kept = layer in (Layer.OUTSIDE, Layer.SHMEM) or (layer == Layer.KERNEL and held_by_sockets(opinion) is not None)
+    # Of slab, of mapped files and of what lies beside a process the kernel may take back who knows how much, and of
+    # what only looks like files in memory.
+    kept = layer == Layer.OUTSIDE or (layer == Layer.SHMEM and opinion.files_told)
+    kept = kept or (layer == Layer.KERNEL and held_by_sockets(opinion) is not None)
     if kept and row is not None and opinion.life.seconds >= _DAYS_OF_LOAD:
         # Through days of load it is told of as what grows inside is.
         seen = _as_read(opinion, row)
@@ -472,12 +474,11 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
 
 
 def _cache_moves(opinion: Opinion) -> bool:
-    """Whether the footprint rose and fell by much more than anonymous and kernel memory did: that was page cache."""
-    whole, anon = opinion.footprint, opinion.readings.get(Signal.ANON)
-    if whole is None or anon is None:
+    """Whether the footprint rose and fell by much more than what is no page cache did."""
+    whole, read = opinion.footprint, opinion.readings
+    if whole is None or Signal.ANON not in read:
         return False
-    kernel = opinion.readings.get(Signal.KERNEL)
-    others = anon.swing + (kernel.swing if kernel is not None else 0.0)
+    others = sum(read[name].swing for name in (Signal.ANON, Signal.KERNEL, Signal.SHMEM) if name in read)
     return whole.swing - others >= (th.BURST_RATIO - 1) * whole.settled
 
 
@@ -488,9 +489,11 @@ def assess_lifetime(
     *,
     restarts_known: bool,
     others: int = 0,
+    files_told: bool = True,
 ) -> Opinion:
     """Form an opinion on one life; `others` are the samples of other short lives of its container."""
     opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)
+    opinion.files_told = files_told
     whole = readings.get(Signal.WORKING_SET) or readings.get(Signal.USAGE)
     if opinion.signal == Signal.RSS and whole is not None and Signal.FILE in levels:
         other = layers_of(opinion).get(Layer.OTHERS)

@@ -266,7 +266,8 @@ def assess_block(
     recording: Recording, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None
 ) -> Assessed:
     findings = validate_part(recording)
-    gauged = set(recording.samples.select("container_id", "shmem_bytes").drop_nulls()["container_id"].unique())
+    listed = pl.any_horizontal(pl.col("shmem_bytes", "active_file_bytes").is_not_null())
+    told_files = set(recording.samples.select(pl.col("container_id").filter(listed).unique()).to_series())
     recording = replace(recording, samples=with_files_in_memory(recording.samples))
     cut = split(recording)
     told = signals.read(cut, recording, findings.filter("rejected").select("container_id", "signal").unique())
@@ -284,9 +285,10 @@ def assess_block(
     files_of = {row: (first, early, end) for row, first, early, end in made.iter_rows()}
     for life in records.lives_of(cut.table):
         others = max(short.get(life.container_id, 0) - life.samples, 0)
-        opinion = assess_lifetime(life, *readings.get(life.row, ({}, {})), restarts_known=restarts_known, others=others)
+        found, levels = readings.get(life.row, ({}, {}))
+        known = life.container_id in told_files
+        opinion = assess_lifetime(life, found, levels, restarts_known=restarts_known, others=others, files_told=known)
         opinion.now, opinion.files = layers.get(life.container_id, {}), files_of.get(life.row)
-        opinion.files_gauged = life.container_id in gauged
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
     rejected: dict[int, list[records.Rejected]] = {}

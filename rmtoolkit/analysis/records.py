@@ -520,9 +520,9 @@ class Opinion(Struct):
     shares: dict[Layer, float] = {}
     #: Whether something says that the allocator keeps what lies above the live heap.
     kept_known: bool = True
-    #: Files in memory at its first sample, the most in its first few, and at its last; whether a gauge tells them.
+    #: Files in memory at its first sample, the most in its first few, and at its last; whether the kernel tells them.
     files: tuple[float, float, float] | None = None
-    files_gauged: bool = True
+    files_told: bool = True
     #: The layers of its container at the last sample: `rmtoolkit._tables.last_layers`.
     now: Mapping[str, Any] = {}
     #: CPUs that its container may use, and those of the machine.

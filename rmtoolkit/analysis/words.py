@@ -571,7 +571,7 @@ def layers(main: Opinion) -> Iterator[Evidence]:
         signal = next((name for name in signals if name in main.levels), signals[-1])
         says = Says.FOR if grows and layer in _COUNTS else Says.AGAINST
         value, more = f"{memory(amount)} of {memory(main.whole_bytes)}", ": this part grows" if grows else ""
-        more += "; no gauge tells them, the page cache does" * (layer == Layer.SHMEM and not main.files_gauged)
+        more += ", told by page cache that is never inactive" * (layer == Layer.SHMEM and not main.files_told)
         yield _say(main, layer, value, amount, says=says, signal=signal, grows=more)
 
 
