@@ -163,11 +163,10 @@ def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> 
     """Sort by container and time; one row per instant: a value without room goes, then a later one wins."""
     if _is_ordered(samples):
         return _marked(samples), {}
-    same = pl.col("container_id") == pl.col("container_id").shift()
-    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (same & (pl.col("time").diff() >= 0))
+    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (FOLLOWS & (pl.col("time").diff() >= 0))
     if not samples.select(rises.all()).item():
         samples = _sort(samples)
-    again = same & (pl.col("time") == pl.col("time").shift())
+    again = FOLLOWS & (pl.col("time") == pl.col("time").shift())
     doubled = samples.select(again=again.fill_null(value=False)).with_columns(
         repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)
     )
@@ -437,8 +436,10 @@ def plausible_unit(head: str, values: pl.Series) -> int:
 
 #: A written time that names its zone, or a number.
 _ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
+#: True where a row follows another one of its container; null in the first row.
+FOLLOWS: Final = pl.col("container_id") == pl.col("container_id").shift()
 #: Columns that hold the same for a whole container, or change seldom; their changes become events.
-_SETTINGS: Final = ("limit_bytes", "request_bytes")
+SETTINGS: Final = ("limit_bytes", "request_bytes")
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 
 
@@ -569,7 +570,7 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
         raise ColumnError.missing(wanted="time", available=table.columns)
     if not any(name.endswith("_bytes") for name in signals):
         raise ColumnError.no_memory(available=table.columns, known=BYTE_SIGNALS)
-    for name in (*signals, *_SETTINGS, *CORES, *_TOTALS):
+    for name in (*signals, *SETTINGS, *CORES, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:
             raise ColumnError.mistyped(name, found=dtype, expected="a number")
@@ -642,7 +643,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     plain = [name for name in used if name in CONTAINERS and name != "container_id"]
     known = {name: pl.col(name).drop_nulls().last() for name in plain}
     found = [empty(EVENTS)]
-    for name in _SETTINGS:
+    for name in SETTINGS:
         if name in used:
             # "No limit" is written as 0, -1, infinity or a number near 2**63; NaN is no statement.
             value = pl.col(name).cast(pl.Float64)
@@ -672,8 +673,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def _changes(rows: pl.DataFrame, name: str, kind: str, into: str) -> pl.DataFrame:
     """List the changes of a setting, and before them the value it had at first."""
-    same = pl.col("container_id") == pl.col("container_id").shift()
-    turned = rows.filter(~same.fill_null(value=False) | pl.col(name).ne_missing(pl.col(name).shift()))
+    turned = rows.filter(~FOLLOWS.fill_null(value=False) | pl.col(name).ne_missing(pl.col(name).shift()))
     turned = turned.filter(pl.len().over("container_id") > 1)
     return turned.select("container_id", "time", kind=pl.lit(kind), **{into: pl.col(name)})
 

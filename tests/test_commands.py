@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import errno
 import gc
+import io
 import json
 import os
 import signal
@@ -193,6 +194,29 @@ def test_no_server_stays_behind(
     assert len(str(runtime)) < 40
     assert not list(home.iterdir())
     assert not runtime.exists()
+
+
+def test_a_server_that_does_not_end_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who started it is gone: it is told to end, and what is there is cleared before it is made to."""
+    home, runtime = tmp_path / "home", tmp_path / "runtime"
+    home.mkdir()
+    runtime.mkdir()
+    over = threading.Event()
+    done: list[object] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    monkeypatch.setattr("time.sleep", lambda seconds: done.append(f"waited {seconds:g}"))
+    monkeypatch.setattr("os.kill", lambda process, number: done.append((process, number)))
+
+    def ends(status: int) -> None:
+        done.append((status, home.exists(), runtime.exists()))
+        over.set()
+
+    monkeypatch.setattr("os._exit", ends)
+    monkeypatch.setattr("runpy.run_module", lambda *_, **__: over.wait(30))
+    dashboard._host(home, runtime, 1234)
+    assert done == [(os.getpid(), signal.SIGTERM), "waited 15", (0, False, False)]
 
 
 @pytest.mark.parametrize(

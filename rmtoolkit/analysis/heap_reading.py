@@ -19,7 +19,7 @@ from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import blind, suspects
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD
-from rmtoolkit.text import printable
+from rmtoolkit.text import and_more, printable
 
 if TYPE_CHECKING:
     from rmtoolkit._parallel import Parted
@@ -90,7 +90,7 @@ def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Pa
     if not isinstance(heap, Mapping):
         if len(keys) != 1 or _unnamed(containers) > 1:
             full = [found[-1] for found in names.values()]
-            listed = ", ".join(map(printable, full[:10])) + (f" and {len(full) - 10} more" if len(full) > 10 else "")
+            listed = ", ".join(map(printable, full[:10])) + and_more(len(full), 10)
             msg = f"A heap profile is of one workload, and the recording has {len(keys)}: {listed}."
             if _unnamed(containers) > 1:
                 msg = "A heap profile is of one process, and the recording has several without a name."

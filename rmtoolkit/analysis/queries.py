@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
 
+from rmtoolkit._promql import exactly, quoted
 from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
 from rmtoolkit.text import SIGNAL_WORDS, texts
@@ -23,9 +23,6 @@ METRICS: Final = _CGROUP | _PROCESS
 _ALLOCATOR: Final = ("allocated", "active", "resident", "retained", "mapped", "metadata")
 #: Nor do exporters of counts of tasks.
 _TASKS: Final = "(.+_)?(alive|live)_tasks(_count)?"
-_REGEX: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WEEK_SECONDS: Final = 604_800
 _SHORTEST_SECONDS: Final = 300
 _DAY_SECONDS: Final = 86_400
@@ -57,26 +54,6 @@ class Alert(Struct, frozen=True):
     wait_seconds: int
     #: The shortest history in which it can fire.
     needs_seconds: int
-
-
-def quoted(text: str) -> str:
-    written = []
-    # Half a surrogate is no character: no label of Prometheus can hold one.
-    for letter in _SURROGATE.sub("\ufffd", text):
-        if letter in _ESCAPES:
-            written.append(_ESCAPES[letter])
-        elif ord(letter) < 0x20 or ord(letter) == 0x7F:
-            written.append(f"\\x{ord(letter):02x}")
-        else:
-            # Prometheus takes the mark of a broken character for one, unless it is escaped.
-            plain = letter.isprintable() and letter != "\ufffd"
-            written.append(letter if plain else f"\\U{ord(letter):08x}")
-    return '"' + "".join(written) + '"'
-
-
-def literal(text: str) -> str:
-    r"""Write text as an RE2 expression that matches it and nothing else."""
-    return _REGEX.sub(lambda found: "\\" + found[0], text)
 
 
 def queries(stored: Mapping[str, object]) -> Iterator[Query]:
@@ -171,7 +148,7 @@ class _Names:
             self._places.append(f"pod={quoted(pod)}")
         elif workload is not None and row.namespace is not None:
             # The pod of a Deployment, a StatefulSet or a Job begins with its name; a bare pod's is its name.
-            self._places.append(f"pod=~{quoted(literal(workload) + '(-.+)?')}")
+            self._places.append(f"pod=~{quoted(exactly(workload) + '(-.+)?')}")
         self.in_kubernetes = bool(self._places)
         self._container = row.container
         self._name = workload

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import beside, run_starts, search_runs
+from rmtoolkit._tables import FOLLOWS, beside, run_starts, search_runs
 from rmtoolkit._workloads import releases_by_name
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 #: More than any time in milliseconds until the year 2248.
 _MILLISECONDS: Final = 1 << 43
-#: True where a row follows another one of its container; null in the first row.
-_SAME: Final = pl.col("container_id") == pl.col("container_id").shift()
 _STARTING: Final = ("start", "release")
 _ENDING: Final = ("oom_kill", "node_oom", "evicted", "error", "end")
 
@@ -48,8 +46,8 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
     long = th.GAP_SCRAPES * 1000 * (cadence["cadence_seconds"].min() or 0.0)  # type: ignore[operator]
     # Of all samples few follow a fall or a long step: only these are looked at.
     marked = present.with_columns(
-        fall=pl.when(_SAME).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
-        step=pl.when(_SAME).then(pl.col("time").diff()),
+        fall=pl.when(FOLLOWS).then(1 - pl.col("footprint_bytes") / pl.col("footprint_bytes").shift()),
+        step=pl.when(FOLLOWS).then(pl.col("time").diff()),
     ).filter((pl.col("fall") > th.NEW_PROCESS_FALL) | (pl.col("step").dt.total_milliseconds() > long))
     marked = beside(marked, cadence, "container_id")
     falls = marked.filter(pl.col("fall") > th.NEW_PROCESS_FALL)
@@ -111,7 +109,7 @@ def _resets(samples: pl.DataFrame) -> pl.DataFrame:
     before = {
         name: pl.col(name).forward_fill().shift().over("container_id")
         if samples[name].null_count()
-        else pl.when(_SAME).then(pl.col(name).shift())
+        else pl.when(FOLLOWS).then(pl.col(name).shift())
         for name in ("work_total", "psi_some_seconds")
         if samples[name].null_count() < samples.height
     }

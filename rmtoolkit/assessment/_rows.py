@@ -15,7 +15,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.records import EVIDENCE, VERDICTS, Advice, Ahead
 from rmtoolkit.limits.history import GROWS, as_need
-from rmtoolkit.limits.recommend import OF_LIMITS, quantity, risk_now
+from rmtoolkit.limits.recommend import KEEPING, OF_LIMITS, quantity, risk_now
 from rmtoolkit.limits.risk import HORIZON, Margins, Prices, lookup, per_month
 from rmtoolkit.schema import NUMBER, TEXT, TIME, WHOLE, WORKLOAD, YES_NO, Action, Alarm, Cause, Ending, Pattern, Verdict
 
@@ -52,7 +52,6 @@ _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability
 #: Starting needs so many times what running does, and sets the peak: startup is what the limit is for.
 _STARTUP: Final = 1.25
 _SETS_PEAK: Final = 0.9
-_KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
 #: More likely than not within a week.
 WILL_BE_KILLED: Final = 0.499
 WEEK_HOURS: Final = 168.0
@@ -73,7 +72,7 @@ def joined(
     end, limit = pl.col("window_end"), pl.col("limit_bytes")
     startup = pl.col("startup_peak_bytes")
     patterns = pl.concat_list(pl.concat_list("pattern"), "also")
-    keeps = patterns.list.eval(pl.element().is_in(_KEEPING)).list.any() | (pl.col("cause") == Cause.ALLOCATOR)
+    keeps = patterns.list.eval(pl.element().is_in(KEEPING)).list.any() | (pl.col("cause") == Cause.ALLOCATOR)
     spikes = patterns.list.contains(Pattern.STARTUP_SPIKE) & (pl.col("verdict") != Verdict.LEAK)
     spikes = spikes & (startup > _STARTUP * pl.col("settled_bytes")) & (startup > _SETS_PEAK * pl.col("peak_bytes"))
     return rows.with_columns(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import beside, run_starts
+from rmtoolkit._tables import LOOKBACK_MILLISECONDS, beside, run_starts
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
@@ -150,8 +150,6 @@ _KRR_STEP_MILLISECONDS: Final = 75_000
 _KRR_BUFFER_PERCENT: Final = 15
 _KRR_POINTS: Final = 100
 _KRR_FLOOR_BYTES: Final = 100 * MI
-#: An instant query sees a sample for so long.
-_LOOKBACK_MILLISECONDS: Final = 300_000
 
 #: Percent that leave nothing of a peak.
 _NOTHING_LEFT: Final = -100
@@ -172,13 +170,13 @@ def _subquery(used: pl.DataFrame) -> pl.DataFrame:
         return used.select("workload_row", "used_bytes", points=pl.lit(0, dtype=pl.Int64))
     last, step = used.select(pl.col("time").max().to_physical()).item(), _KRR_STEP_MILLISECONDS
     oldest = last - int(_KRR_HISTORY.total_seconds() * 1000)
-    used = used.filter(pl.col("time").to_physical() > oldest - _LOOKBACK_MILLISECONDS)
+    used = used.filter(pl.col("time").to_physical() > oldest - LOOKBACK_MILLISECONDS)
     begin = run_starts(used["container_id"])
     rows = used[begin].select("workload_row")
     time = used["time"].to_physical().to_numpy()
     following = np.append(time[1:], 0)
-    following[np.append(begin[1:], used.height) - 1] = last + _LOOKBACK_MILLISECONDS
-    until = np.minimum(np.minimum(following, time + _LOOKBACK_MILLISECONDS), last + 1)
+    following[np.append(begin[1:], used.height) - 1] = last + LOOKBACK_MILLISECONDS
+    until = np.minimum(np.minimum(following, time + LOOKBACK_MILLISECONDS), last + 1)
     first = -(-np.maximum(time, oldest) // step)
     points = np.maximum(-(-until // step) - first, 0)
     highest = np.maximum.reduceat(np.where(points > 0, used["used_bytes"].to_numpy(), -1), begin)

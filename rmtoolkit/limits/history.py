@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import beside, run_starts, spans, with_files_in_memory
+from rmtoolkit._tables import FOLLOWS, beside, run_starts, spans, with_files_in_memory
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
@@ -252,13 +252,13 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     told_here = pl.when(by_sum).then(counted).when(anon & files).then(by_files).otherwise(pl.col("whole"))
     # Tasks had waited for memory since the sample before.
     waited, passed = pl.col("psi_some_seconds").diff(), pl.col("time").diff()
-    pressed = _AGAIN & (waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000)
+    pressed = FOLLOWS & (waited > th.PRESSURE * passed.dt.total_milliseconds() / 1000)
     part = part.with_columns(samples.select(pressed=pressed.fill_null(value=False)))
     # A gap in one part is no fall of the need; what was swapped out would come back into memory.
     need = pl.when("pressed").then(pl.max_horizontal(told_here, "whole")).otherwise(told_here)
     # The kernel keeps its own peak: where it rises, memory was that much above what this scrape saw.
     peak = pl.col("peak_bytes")
-    risen = peak > pl.when(_AGAIN).then(peak.shift()).fill_null(0)
+    risen = peak > pl.when(FOLLOWS).then(peak.shift()).fill_null(0)
     seen = pl.max_horizontal("whole", "usage_bytes")
     above = pl.when(risen).then((peak - seen).clip(0)).fill_null(0)
     return part.select(
@@ -269,10 +269,6 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
         need_bytes=need + pl.col("swap_bytes").fill_null(0) + above,
         peak_part=above,
     )
-
-
-#: Whether a sample is of the same container as the one before.
-_AGAIN: Final = pl.col("container_id") == pl.col("container_id").shift()
 
 
 def _ever(samples: pl.DataFrame, name: str) -> pl.Expr:

@@ -212,7 +212,7 @@ _LOWER: Final = 0.1
 _TRIED: Final = 12
 
 #: Patterns of an allocator that holds more than is in use.
-_KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
+KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
 #: A startup so much above the settled level is worth a change.
 _SPIKE: Final = 1.1
 
@@ -346,7 +346,7 @@ _PURGED: Final = pl.Schema({**dict.fromkeys(WORKLOAD, pl.String()), "purged_base
 def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     """Find where the next peak is expected once the allocator gives back what it keeps, for what keeps much."""
     on = list(WORKLOAD)
-    keeps = pl.col("pattern").is_in(_KEEPING) | pl.col("also").list.contains(Pattern.RETENTION)
+    keeps = pl.col("pattern").is_in(KEEPING) | pl.col("also").list.contains(Pattern.RETENTION)
     about = verdicts.filter(keeps & (pl.col("verdict") == Verdict.NOT_LEAK)).select(on)
     mine = part.containers.join(about, on=on, how="semi", nulls_equal=True)["container_id"]
     found = [pl.DataFrame(schema=_PURGED)]
@@ -507,7 +507,7 @@ def _cure(need: history.Need) -> Action | None:
     """Name what makes a workload need less, where its pattern says so."""
     if need.verdict != Verdict.NOT_LEAK:
         return None
-    if need.pattern in _KEEPING or Pattern.RETENTION in need.also:
+    if need.pattern in KEEPING or Pattern.RETENTION in need.also:
         return Action.TUNE_ALLOCATOR
     return Action.REDUCE_STARTUP if _starts_high(need) else None
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from rmtoolkit._tables import beside
+from rmtoolkit._tables import FOLLOWS, beside
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
@@ -372,8 +372,8 @@ def _begun(recording: Recording) -> pl.DataFrame:
 
 def _episodes(above: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
     """Make one kill of each stretch above a limit, ms since 1970, and tell whether its process had just begun."""
-    time, same = pl.col("time"), pl.col("container_id") == pl.col("container_id").shift()
-    goes_on = same & (time.diff() <= _GAP_MS) & pl.col("recorded").shift().not_()
+    time = pl.col("time")
+    goes_on = FOLLOWS & (time.diff() <= _GAP_MS) & pl.col("recorded").shift().not_()
     # Samples are in order as they are.
     ordered = above.sort("container_id", "time", "recorded") if above["recorded"].any() else above
     return (

@@ -20,7 +20,7 @@ from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat
 from rmtoolkit.schema import Report
-from rmtoolkit.text import count, texts
+from rmtoolkit.text import and_more, count, texts
 
 
 class Form(StrEnum):
@@ -454,5 +454,4 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
 
 def _named(files: Iterable[Path], most: int = 10) -> str:
     names = [file.name if file.name.isprintable() else ascii(file.name) for file in files]
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(names[:most]) + and_more(len(names), most)

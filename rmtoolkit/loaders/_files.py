@@ -25,7 +25,7 @@ from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
-from rmtoolkit.text import count, counted, printable, texts
+from rmtoolkit.text import and_more, count, counted, printable, texts
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -125,7 +125,7 @@ def unreadable(path: PathLike, error: OSError | ReadError) -> ReadError:
 
 def shown(paths: Sequence[object]) -> str:
     """Name the first of some files, and how many more there are."""
-    return quote_path(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+    return quote_path(paths[0]) + and_more(len(paths), 1)
 
 
 def warn_of_rest(paths: Sequence[object], *said: str) -> None:

@@ -22,7 +22,7 @@ from rmtoolkit.loaders._files import PathLike, noted, read_each, read_text, whol
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
-from rmtoolkit.text import counted, hours, memory, texts
+from rmtoolkit.text import and_more, counted, hours, memory, texts
 
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
@@ -551,7 +551,7 @@ class _Kill:
     def event(self, time: int) -> Event:
         """Say what was resident in what was killed."""
         what = ", ".join(f"{memory(size)} {name}" for name, size in self.resident.items() if size)
-        more = f" and {len(self.tasks) - 1} more" if len(self.tasks) > 1 else ""
+        more = and_more(len(self.tasks), 1)
         is_own = self.kind == "oom_kill"
         at = "" if is_own or self.oom_memcg is None else f", at the limit of {self.oom_memcg}"
         files = self.held.get("shmem_bytes", 0) - self.resident.get("shared", 0)

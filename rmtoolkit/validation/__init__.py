@@ -8,7 +8,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import beside, conform, run_starts
+from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, run_starts
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
@@ -68,9 +68,8 @@ _RISES: Final = 10
 
 
 def _steps(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
-    same = pl.col("container_id") == pl.col("container_id").shift()
     there = samples.select("container_id", "time", value=signal).drop_nulls("value")
-    return there.with_columns(before=pl.when(same).then(pl.col("value").shift()))
+    return there.with_columns(before=pl.when(FOLLOWS).then(pl.col("value").shift()))
 
 
 def stale(samples: pl.DataFrame) -> pl.DataFrame:
@@ -325,10 +324,10 @@ CHANGES: Final = 0.7
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
-    large = {name: pl.col(name) >= _NO_MACHINE_BYTES for name in (*BYTE_SIGNALS, *_SETTINGS)}
+    large = {name: pl.col(name) >= _NO_MACHINE_BYTES for name in (*BYTE_SIGNALS, *SETTINGS)}
     large["threads"] = pl.col("threads") > _NO_KERNEL_THREADS
     yield from _values(recording.samples, "absurd_value", {name: large[name] for name in (*BYTE_SIGNALS, "threads")})
-    wrong = {name: (pl.col(name) < LEAST_LIMIT_BYTES) | large[name] for name in _SETTINGS}
+    wrong = {name: (pl.col(name) < LEAST_LIMIT_BYTES) | large[name] for name in SETTINGS}
     yield from _values(_settings(recording), "absurd_value", wrong)
     least = {**dict.fromkeys(FOOTPRINTS, LEAST_FOOTPRINT_BYTES), "allocated_bytes": 1}
     for tiny in _values(recording.samples, "tiny_value", {name: pl.col(name) < least[name] for name in least}):
@@ -348,7 +347,7 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
         samples = recording.samples.select("container_id", "time", name).join(doubtful, on="container_id", how="semi")
         for found in _values(samples, "decimal_units", {name: whole_megabytes(name)}):
             yield found.filter(every).with_columns(rejected=pl.lit(value=False))
-    for found in _values(_settings(recording), "decimal_units", {name: whole_megabytes(name) for name in _SETTINGS}):
+    for found in _values(_settings(recording), "decimal_units", {name: whole_megabytes(name) for name in SETTINGS}):
         yield found.with_columns(rejected=pl.lit(value=False))
 
 
@@ -469,12 +468,9 @@ def _is_unknown(samples: pl.DataFrame, signal: str) -> bool:
     return samples[signal].null_count() == samples.height
 
 
-_SETTINGS: Final = ("limit_bytes", "request_bytes")
-
-
 def _settings(recording: Recording) -> pl.DataFrame:
     """Take limits and requests for samples of no time."""
-    return recording.containers.select("container_id", *_SETTINGS, time=pl.lit(None, TIME))
+    return recording.containers.select("container_id", *SETTINGS, time=pl.lit(None, TIME))
 
 
 __all__ = ["FINDINGS", "validate", "validate_part"]

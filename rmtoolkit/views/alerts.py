@@ -9,7 +9,8 @@ import polars as pl
 import yaml
 
 from rmtoolkit import text
-from rmtoolkit.analysis.queries import METRICS, Alert, Watched, alerts, quoted
+from rmtoolkit._promql import quoted
+from rmtoolkit.analysis.queries import METRICS, Alert, Watched, alerts
 from rmtoolkit.schema import WORKLOAD, Signal, Verdict
 
 if TYPE_CHECKING:

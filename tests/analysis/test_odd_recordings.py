@@ -84,6 +84,13 @@ def test_unnamed_container_is_judged() -> None:
     assert (row["workload"], row["pods"], row["verdict"]) == (None, 1, "not_leak")
 
 
+def test_pods_of_a_workload_whose_container_has_no_name_are_one() -> None:
+    """One name is enough; only what has neither is counted alone."""
+    table = pl.DataFrame({"time": range(0, 12_000, 60), "rss_bytes": [50 * MI] * 200})
+    pods = [table.with_columns(pod=pl.lit(f"api-{pod}"), workload=pl.lit("api")) for pod in "ab"]
+    assert row_of(pl.concat(pods))["pods"] == 2
+
+
 def test_amounts_that_are_no_bytes_are_told() -> None:
     """MiB given as bytes are judged by their shape, and a warning asks for bytes."""
     table = pl.DataFrame({"time": range(0, 12_000, 60), "rss_bytes": [200 + step // 3 for step in range(200)]})

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit._promql import quoted
 from rmtoolkit.analysis import queries
 
 if TYPE_CHECKING:
@@ -68,21 +69,19 @@ def test_outside_kubernetes() -> None:
 @given(st.text())
 def test_quoting_round_trips(text: str) -> None:
     """Whatever the text, the string literal has no raw control character or quote in it and says the text again."""
-    written = queries.quoted(text)
+    written = quoted(text)
     inside = written[1:-1]
     assert all(letter.isprintable() for letter in inside)
     unescaped = []
     rest = inside
-    widths = {"x": 2, "U": 8}
     while rest:
         if rest[0] != "\\":
             assert rest[0] != '"'
             unescaped.append(rest[0])
             rest = rest[1:]
-        elif rest[1] in widths:
-            end = 2 + widths[rest[1]]
-            unescaped.append(chr(int(rest[2:end], 16)))
-            rest = rest[end:]
+        elif rest[1] == "U":
+            unescaped.append(chr(int(rest[2:10], 16)))
+            rest = rest[10:]
         else:
             unescaped.append({"n": "\n", "r": "\r", "t": "\t"}.get(rest[1], rest[1]))
             rest = rest[2:]
@@ -116,8 +115,8 @@ def test_hostile_labels_select_their_own_series(tmp_path: Path) -> None:
     selector = next(queries.queries(row(workload=name, namespace='n"s', container="app", evidence=None))).promql
 
     def series(pod: str) -> str:
-        space, app = queries.quoted('n"s'), queries.quoted("app")
-        return f"container_memory_rss{{namespace={space},pod={queries.quoted(pod)},container={app}}}"
+        space, app = quoted('n"s'), quoted("app")
+        return f"container_memory_rss{{namespace={space},pod={quoted(pod)},container={app}}}"
 
     mine, others = [f"{name}-7d4b9-m8rtz", name], ['aXb+c"d\\e-1', "other", f"x{name}"]
     tests = {

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rmtoolkit._promql import exactly
 from rmtoolkit.exceptions import UnknownWorkloadError
-from rmtoolkit.loaders.prometheus._fetch import Selector, exactly, literal, one_of
+from rmtoolkit.loaders.prometheus._fetch import Selector, literal, one_of
 from tests.live.conftest import pull
 from tests.live.history import END, ODD
 

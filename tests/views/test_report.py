@@ -122,6 +122,15 @@ def test_the_answer_comes_first(parsed: _Page) -> None:
     assert places == sorted(places)
 
 
+def test_clusters_are_named_once_each(assessed: Assessment) -> None:
+    """In the order of the alphabet; what has none is left out."""
+    containers = assessed.recording.containers
+    names = pl.Series(["west", None, "east", "west"]).gather(pl.int_range(containers.height, eager=True) % 4)
+    recording = replace(assessed.recording, containers=containers.with_columns(cluster=names))
+    shown = str(sections.top(replace(assessed, recording=recording), "A title"))
+    assert "<b>A title</b>, clusters east, west</p>" in shown
+
+
 def test_every_workload_has_a_card(told: Contents, written: str, parsed: _Page) -> None:
     """Row, card, chart, evidence and five answers for each workload, whether it stands in the page or is packed."""
     cards = [attributes.get("id") for _, attributes in parsed.elements if attributes.get("class") == "fold"]

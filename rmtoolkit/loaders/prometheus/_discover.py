@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from rmtoolkit._promql import exactly
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch, _metrics
 from rmtoolkit.loaders.server import Client, TooMuchError
@@ -187,7 +188,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
     owner = tuple(name for name in kube if name in _metrics.KNOWN and _metrics.KNOWN[name].role in _metrics.OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
-    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(_fetch.exactly, app), _metrics.PATTERN_NAMES]))
+    app_names = _fetch.Matcher("__name__", "=~", "|".join([*map(exactly, app), _metrics.PATTERN_NAMES]))
     memory = _fetch.Matcher("resource", "=~", "memory|")
     told = {identity: label for label, identity in labels.items()}
     namespace, pod, container = (told.get(name, name) for name in ("namespace", "pod", "container"))
@@ -201,7 +202,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
         more = () if is_foreign else tuple(name for name in cgroup if name in overrides)
         mine = tuple(name for name in cgroup if name.startswith(tuple(style.names)) or name in more)
         # Short, since a server takes a query of some length only.
-        begun = "|".join([*(f"{name}.*" for name in style.names), *map(_fetch.exactly, more)])
+        begun = "|".join([*(f"{name}.*" for name in style.names), *map(exactly, more)])
         names = _fetch.Matcher("__name__", "=~", begun)
         yield Leg("cgroup", (*conditions, *inside, *usual), style.pod, mine, names)
         if number == 0:
@@ -223,7 +224,7 @@ def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, s
     yield Leg("cgroup", (), "", ("container.memory.working_set",), _DOTTED)
     if not wanted.namespaces and not wanted.pods:
         # The names that Compose and Swarm give hold that of the service.
-        held_name = "|".join(f".*{_fetch.exactly(name)}.*" for name in wanted.workloads)
+        held_name = "|".join(f".*{exactly(name)}.*" for name in wanted.workloads)
         named = _fetch.Matcher("name", "=~", held_name) if held_name else _fetch.Matcher("name", "!=", "")
         docker = (named, *_without("container", "pod"))
         usual_names = tuple(name for name in cgroup if name in overrides or name.startswith(("container_", "podman_")))
@@ -267,7 +268,7 @@ def _conditions(wanted: Wanted, style: _Style) -> Iterator[_fetch.Matcher]:
             yield _fetch.one_of(label, names)
     if wanted.workloads:
         # Pods are called after their owner, and the owner's own tables are read afterwards.
-        starts = "|".join(f"{_fetch.exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)
+        starts = "|".join(f"{exactly(name[:_OWNER_CHARACTERS])}.*" for name in wanted.workloads)
         yield _fetch.Matcher(style.pod, "=~", starts)
 
 

@@ -17,14 +17,13 @@ from typing import Any, Final, NamedTuple, Self, TypeAlias, TypeVar
 import msgspec
 import numpy as np
 
+from rmtoolkit._promql import exactly, quoted
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders.prometheus import NO_SAMPLES, TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
 from rmtoolkit.loaders.server import MOST_BYTES, Client, DamagedError, Patience, ServerError, TooMuchError
 
-_ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_SPECIAL: Final = re.compile(r"[\\\"\x00-\x1f\x7f]")
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -56,12 +55,7 @@ def literal(text: str) -> str:
     except UnicodeEncodeError as error:
         msg = f"{quote(text)} is no text that a server could hold: it is not UTF-8."
         raise RmtoolkitError(msg) from error
-    return '"' + _SPECIAL.sub(lambda found: _ESCAPES.get(found[0]) or f"\\x{ord(found[0]):02x}", text) + '"'
-
-
-def exactly(text: str) -> str:
-    """Write a RE2 expression that matches one text only: all that has a meaning in it is escaped, and nothing else."""
-    return re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", text)
+    return quoted(text)
 
 
 def one_of(label: str, values: Iterable[str]) -> Matcher:

@@ -16,7 +16,7 @@ from rmtoolkit._tables import beside
 from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
-from rmtoolkit.text import texts
+from rmtoolkit.text import and_more, texts
 
 
 class Meaning(Struct, frozen=True):
@@ -269,7 +269,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
             guessed[name] = meaning.role if guessed.get(name, meaning.role) == meaning.role else "by label"
     if unknown:
         names = [quote(name) for name, _ in unknown.most_common(_SHOWN_NAMES)]
-        more = f" and {len(unknown) - _SHOWN_NAMES} more" if len(unknown) > _SHOWN_NAMES else ""
+        more = and_more(len(unknown), _SHOWN_NAMES)
         left_out[f"{NO_USE} ({', '.join(names)}{more})"] = unknown.total()
     table = _identified([labels[index] for index, *_ in meanings], meanings)
     pause = ((pl.col("family") == "cgroup") & (pl.col("container") == "POD")).fill_null(value=False)

@@ -103,7 +103,7 @@ def markdown(contents: Contents) -> str:
             lines += ["|---" * (len(heads) + 1) + "|"]
             lines += [f"| {_name(one)} | {' | '.join(map(escaped, cells(one)))} |" for one in rows[:_SHOWN]]
             if len(rows) > _SHOWN:
-                lines += ["", f"and {len(rows) - _SHOWN:,} more"]
+                lines += ["", text.and_more(len(rows), _SHOWN).strip()]
     return "\n".join(lines) + "\n"
 
 
@@ -112,8 +112,8 @@ def _name(row: Row) -> str:
 
 
 def _list(rows: Sequence[Told], most: int, write: Callable[[Told], str]) -> list[str]:
-    more = [f"* and {len(rows) - most:,} more"] if len(rows) > most else []
-    return [*map(write, rows[:most]), *more]
+    more = text.and_more(len(rows), most)
+    return [*map(write, rows[:most]), *([f"*{more}"] if more else [])]
 
 
 def _act(row: Row) -> str:
