@@ -14,7 +14,7 @@ import polars as pl
 from rmtoolkit._html import framed, table
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import allocators
-from rmtoolkit.loaders._files import read_text
+from rmtoolkit.loaders._files import mapping, read_text, whole_number
 from rmtoolkit.schema import WHOLE, Report, typed
 from rmtoolkit.text import UNKNOWN, counted, memory
 
@@ -141,8 +141,7 @@ def _totals(document: allocators.Document, arenas: list[Row]) -> Row:
 
 
 def _amount(values: Mapping[str, Any], name: str) -> int | None:
-    value = values.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else None
+    return whole_number(values.get(name), _MOST)
 
 
 def _pages(values: Mapping[str, Any], name: str, page: int | None) -> int | None:
@@ -151,8 +150,7 @@ def _pages(values: Mapping[str, Any], name: str, page: int | None) -> int | None
 
 
 def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
-    parts = [arena.get(kind) for kind in ("small", "large")]
-    allocated = plus(*(_amount(part, "allocated") if isinstance(part, dict) else None for part in parts))
+    allocated = plus(*(_amount(mapping(arena, kind), "allocated") for kind in ("small", "large")))
     active = _pages(arena, "pactive", page) if "pactive" in arena else _amount(arena, "active")
     dirty, muzzy = (_pages(arena, name, page) for name in ("pdirty", "pmuzzy"))
     return {
@@ -208,14 +206,11 @@ def _kinds(found: object, sizes: list[Any]) -> Iterator[tuple[dict[str, Any], di
 
 
 def _arenas(document: allocators.Document) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
-    about = document.data.get("arenas")
-    about = about if isinstance(about, dict) else {}
-    arenas = document.data.get("stats.arenas")
-    kept = arenas.items() if isinstance(arenas, dict) else ()
+    about, arenas = mapping(document.data, "arenas"), mapping(document.data, "stats.arenas")
     return (
         _amount(about, "page"),
         {name: found for name, found in about.items() if isinstance(found, list)},
-        {str(name): arena for name, arena in kept if isinstance(arena, dict)},
+        {str(name): arena for name, arena in arenas.items() if isinstance(arena, dict)},
     )
 
 

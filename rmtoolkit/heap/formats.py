@@ -113,7 +113,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     amounts = _columns(_AMOUNTS, [values for _, values in good])
     stacks, cut = stacks_frame([frames for frames, _ in good], amounts)
     unit = _SECONDS.get(str(document.tu))
-    ended, peaked = _amount(document.te), _amount(document.tg)
+    ended, peaked = (_files.whole_number(moment, _MOST_BYTES) for moment in (document.te, document.tg))
     command = document.cmd
     summary = replace(
         _summary("dhat", command if isinstance(command, str) else None, amounts),
@@ -196,10 +196,6 @@ def _point(
     except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
         return None
     return frames, _amounts_of(read)
-
-
-def _amount(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
 
 
 MASSIF_EXPECTED: Final = "output of massif (massif.out.PID)"
