@@ -590,12 +590,15 @@ def refuse_days(time: pl.Series) -> pl.Series:
     return time
 
 
-def _time_axis(time: pl.Series) -> str:
-    """Say where the times come from; a number counts from 1970 and needs no zone."""
-    naive = (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
+def is_naive(time: pl.Series) -> bool:
+    """Tell whether times lack a zone; a number counts from 1970 and needs none."""
     if time.dtype == pl.String:
-        naive = bool((~time.str.contains(_ZONED)).any())
-    return "as recorded, without a time zone: UTC was assumed" if naive else Report().time_axis
+        return bool((~time.str.contains(_ZONED)).any())
+    return (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
+
+
+def _time_axis(time: pl.Series) -> str:
+    return "as recorded, without a time zone: UTC was assumed" if is_naive(time) else Report().time_axis
 
 
 def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

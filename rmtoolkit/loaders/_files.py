@@ -312,11 +312,13 @@ _LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
 
 
 def check_samples(recording: Recording, place: str) -> None:
-    """Refuse a recording of which nothing is left, or most of which says something else at an instant."""
-    doubled = recording.report.left_out.get(CONTRADICTING, 0)
+    """Refuse a recording of which nothing is left, or of which much says something else at an instant."""
+    doubled, copies = (recording.report.left_out.get(reason, 0) for reason in (CONTRADICTING, TWICE))
     # The samples of a large recording stay in their file: when it was made they were checked.
     counts = doubled and recording.stored is None
-    if counts and doubled > (kept := sum(recording.samples[name].count() for name in SIGNALS)):
+    kept = sum(recording.samples[name].count() for name in SIGNALS) if counts else 0
+    # Of two series taken for one some values may be alike.
+    if counts and (doubled >= kept or kept - doubled <= copies < doubled):
         msg = (
             f"Could not use {place}: {doubled + kept:,} values fall on {count(kept, 'instant')} of their containers. "
             "Hint: the times lack digits, as a spreadsheet writes 1.79E+09, or no column tells containers apart."

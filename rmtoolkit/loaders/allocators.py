@@ -300,7 +300,7 @@ def _row(line: str, columns: list[str]) -> dict[str, int] | None:
     if not numbers or numbers < min(len(words), len(columns)):
         return None
     cells = dict(zip(columns, words[-len(columns) :], strict=False)) if len(words) >= len(columns) else {}
-    values = {name: int(word) for name, word in cells.items() if word.isdecimal() and len(word) < 20}  # noqa: PLR2004 - 64 bits
+    values = {name: number for name, word in cells.items() if (number := whole_number(word)) is not None}
     return values | ({"nregs": values["regs"]} if "regs" in values else {})
 
 

@@ -432,7 +432,7 @@ def _why(message: str, quality: str | None) -> str:
 
 #: Words without one of which there is none of it; looking for a word is quick.
 METRICS_WORDS: Final = ("Metrics", "metrics.k8s.io/", '"kubectl"')
-_YAML: Final = ("apiVersion: ", "kind: ", "- apiVersion: ", "- kind: ")
+_YAML: Final = ("apiVersion: ", "kind: ", "- apiVersion: ", "- kind: ", "stats:\n- attributes:")
 _NEXT_DOCUMENT: Final = re.compile(r"\n(?=\{)")
 _TOP_LEVEL: Final = re.compile(r"(?:- )?[A-Za-z][\w.-]*:(?: |$)|-(?: |$)|#")
 #: What looks like a reference to another part of the document.
@@ -510,7 +510,7 @@ def _yaml_parts(text: str) -> Iterator[Part]:
             begin, seen = number + (separator or stray), set()
         if stray:
             yield Part(number + 1, None, line.strip())
-        elif not separator and key in ("apiVersion:", "kind:"):
+        elif not separator and key in ("apiVersion:", "kind:", "stats:"):
             seen.add(key)
     yield from _one_yaml(lines[begin:], begin + 1)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._io import IN_COLUMNS, read_columns
-from rmtoolkit._tables import UNITS, as_time, column_of, plausible_unit, refuse_days, unit_in
+from rmtoolkit._tables import UNITS, as_time, column_of, is_naive, plausible_unit, refuse_days, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
@@ -169,6 +169,10 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
         yield name, str(node)
 
 
+#: What says of which zone the times of another column are.
+_ZONES: Final = ("tz", "timezone", "utcoffset")
+
+
 def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
     """Give text the types of the schema; count what cannot be one."""
     lost, notes = 0, []
@@ -176,6 +180,12 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
     if len(timed) > 1 and table[timed[0]].dtype == table[timed[1]].dtype == pl.String:
         # A day in one column, the clock in the next.
         table = table.with_columns(pl.concat_str(*timed[:2], separator=" ").alias(timed[0])).drop(timed[1])
+    zones = [head for head in table.columns if re.sub("[^a-z]", "", head.lower()) in _ZONES]
+    if timed and zones and asked.timezone is None and is_naive(table[timed[0]]):
+        first = next(iter(table[zones[0]].drop_nulls()), "UTC")
+        where = f"The zone of the times stands in a column of its own, {quote(zones[0])}."
+        msg = f"{where} Hint: say timezone={quote(first)}."
+        raise ColumnError(msg)
     for head, dtype in table.schema.items():
         name, _ = column_of(head) or ("", None)
         if dtype != pl.String or not name:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rmtoolkit.analysis.models import FAMILIES, RHOS, Fit, Given, bank, compete, remove, whiten
+from rmtoolkit.analysis.models import FAMILIES, RHOS, Fit, Given, _kendall, bank, compete, remove, whiten
 from rmtoolkit.analysis.thresholds import RICHER
 from tests.analysis.curves import MI, ar1, saturate
 
@@ -272,3 +272,12 @@ def test_no_rows_have_no_season() -> None:
     rest, share = remove(np.zeros((0, BINS)), np.zeros(0))
     assert rest.shape == (0, BINS)
     assert share.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("values", "order"),
+    [([], 0), ([1], 0), ([1, 2], 1), ([2, 1], -1), ([1, 2, 3], 1), ([1, 3, 2, 4], 2 / 3), ([1, 1], 0)],
+)
+def test_how_much_of_values_rises_is_the_share_of_pairs_in_order(values: list[float], order: float) -> None:
+    """Kendall's rank correlation with time, of two values as of many."""
+    assert _kendall(values) == pytest.approx(order)

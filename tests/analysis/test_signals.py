@@ -10,7 +10,7 @@ import pytest
 
 from rmtoolkit.analysis import signals
 from rmtoolkit.analysis.models import Envelope
-from rmtoolkit.analysis.signals import _grain
+from rmtoolkit.analysis.signals import _grain, _rests_before
 
 BINS = 96
 U = (np.arange(BINS) + 0.5) / BINS
@@ -133,3 +133,8 @@ def test_memory_follows_the_load_in_both_halves_or_not_at_all(follows: bool) -> 
     curve = 2 * load if follows else np.where(U < 0.27, 70.0, 34 + 20 * U)
     share = signals._explained(curve + rng.normal(0, 0.1, len(U)), load, U - 0.5)[1]
     assert (share > 0.9) if follows else (share == 0)
+
+
+def test_each_rest_has_the_level_of_its_own_values() -> None:
+    """A stretch begins with nothing of the one before it; what is too short is none."""
+    assert _rests_before([0, 0, 0, 5, 10, 10, 10], 1, 2) == [(0, 0, 3), (10, 4, 7)]

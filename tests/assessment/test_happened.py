@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.assessment._rows import by_urgency
 from rmtoolkit.assessment._totals import kills_of
 from rmtoolkit.recording import Recording
 
@@ -75,6 +76,24 @@ def test_how_sure_a_forecast_was_is_told_where_it_is_known(known: bool) -> None:
     sentence = kills_of(pl.DataFrame([row]))["sentence"].item()
     assert ("(80 %: 00:40 to 01:10)" in sentence) is known
     assert "the data said 00:50" in sentence
+
+
+def test_no_kill_is_a_table_of_the_same_columns() -> None:
+    """Where nothing was killed the sentence is text all the same."""
+    nothing = kills_of(pl.DataFrame(schema={"time": pl.Datetime("ms", "UTC")}))
+    assert nothing.schema["sentence"] == pl.String
+
+
+def test_an_unknown_chance_stands_where_none_does() -> None:
+    """Of two that nothing threatens the fuller one comes first, whether or not its chance is known."""
+    rows = [{"workload": name, "oom_probability_7d": chance, "peak_bytes": peak} for name, chance, peak in CALM]
+    calm = {"verdict": "not_leak", "kills_now": 0, "history_seconds": 1e9, "limit_bytes": 100}
+    empty = dict.fromkeys(("oom_probability_24h", "hours_to_limit", "cluster", "namespace", "container"))
+    frame = pl.DataFrame([row | calm | empty for row in rows], schema_overrides=dict.fromkeys(empty, pl.Float64))
+    assert by_urgency(frame)["workload"].to_list() == ["full", "half", "low"]
+
+
+CALM = (("half", 0.0, 50), ("low", 0.0, 10), ("full", None, 90))
 
 
 def test_a_change_knows_what_was_set_before() -> None:

@@ -870,6 +870,29 @@ BY_PANDAS = {
 }
 
 
+def monitored(split: Mapping[str, str], values: list[int]) -> bytes:
+    """What `az monitor metrics list` prints of an app."""
+    place = "/subscriptions/s/providers/Microsoft.App/containerapps/shop/providers/Microsoft.Insights/metrics/x"
+    points = [{"timeStamp": iso(T0 + STEP * at), "average": float(value)} for at, value in enumerate(values)]
+    series = {"metadatavalues": [{"name": {"value": name}, "value": of} for name, of in split.items()]}
+    metric = {"id": place, "name": {"value": "WorkingSetBytes"}, "unit": "Bytes"}
+    nothing = {"timeStamp": iso(T0 - STEP), "average": None}
+    return json.dumps({"value": [{**metric, "timeseries": [{**series, "data": [nothing, *points]}]}]}).encode()
+
+
+CRICTL = """stats:
+- attributes:
+    id: 0a1b
+    labels:
+      io.kubernetes.container.name: db
+      io.kubernetes.pod.name: db-0
+      io.kubernetes.pod.namespace: shop
+  memory:
+    timestamp: "{time}000000000"
+    workingSetBytes:
+      value: "{value}"
+"""
+
 PROGRAMS = {
     "cAdvisor under containerd: pause, pod, slice, root": Scene(
         answer(
@@ -1467,6 +1490,52 @@ PROGRAMS = {
             for at, value in enumerate(LEAK)
         ),
         [{"pod": "db-0", "rss_bytes": LEAK, "resident_bytes": LEAK}],
+    ),
+    "Azure's Monitor, split by pods": Scene(
+        monitored({"podname": "db-0"}, LEAK), [{"pod": "db-0", "workload": "shop", "working_set_bytes": LEAK}]
+    ),
+    "Azure's Monitor, a mean over pods": Scene(monitored({}, LEAK), ("WorkingSetBytes of several containers",)),
+    **{
+        f"crictl stats as YAML, {name}": Scene(
+            "".join(
+                f"{between and iso(T0 + STEP * at)}{between}{CRICTL.format(time=T0 + STEP * at, value=value)}"
+                for at, value in enumerate(LEAK)
+            ).encode(),
+            [DB],
+        )
+        for name, between in (("one behind the other", ""), ("below dates", "\n"))
+    },
+    **{
+        f"two taken for one: {name}": Scene(
+            "".join(
+                row.format(*of, time=iso(T0 + STEP * at), value=values[at] >> 20)
+                for at in range(N)
+                for *of, values in (("eu", "db-0", LEAK), ("us", "db-1", FLAT))
+            ).encode(),
+            ("no column tells containers apart",),
+        )
+        for name, row in {
+            "contexts of kubectl": "{time} context={0}\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m {value}Mi\n",
+            "namespaces by headings": "{time}\n== {0} ==\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m {value}Mi\n",
+            "logs of pods": (
+                "[pod/{1}/db] {time} ___ Begin jemalloc statistics ___\n"
+                "[pod/{1}/db] Allocated: {value}000000, active: {value}100000, metadata: 3, resident: {value}200000,"
+                " mapped: {value}300000, retained: 4\n[pod/{1}/db] --- End jemalloc statistics ---\n"
+            ),
+            "rows that a collector wrapped": (
+                '{{"log": "{{\\"ts\\": \\"{time}\\", \\"rss_mib\\": {value}}}", "time": "{time}",'
+                ' "kubernetes": {{"pod_name": "{1}"}}}}\n'
+            ),
+        }.items()
+    },
+    "times whose zone stands beside them": Scene(
+        b"time,timezone,rss_mib\n2026-11-20 09:00:00,+01:00,100\n", ("of its own, 'timezone'", "timezone='+01:00'")
+    ),
+    "times that have a zone, and one beside them": Scene(
+        (
+            "time,timezone,rss_mib\n" + "".join(f"{iso(T0 + STEP * at)},UTC,{LEAK[at] >> 20}\n" for at in range(N))
+        ).encode(),
+        [{"rss_bytes": LEAK}],
     ),
     "dmesg, a kill under cgroup 2": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S,123456+00:00 "), KILLED_V2), KILL),
     "dmesg, a kill under cgroup 1": Scene(kernel(told_at("%Y-%m-%dT%H:%M:%S,123456+00:00 "), KILLED_V1), KILL),

@@ -221,10 +221,10 @@ def _unescaped(text: str) -> str:
 #: What JSON has that Grafana's Inspector, Datadog, kubelets, container runtimes, OpenTelemetry or clouds give away.
 _OTHER_JSON: Final = re.compile(
     r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints|podRef|workingSetBytes|resourceMetrics'
-    r'|metricKind|CounterName)"\s*+:|"name"\s*+:\s*+"CounterName"'
+    r'|metricKind|CounterName|metadatavalues)"\s*+:|"name"\s*+:\s*+"CounterName"|(?m:^ ++workingSetBytes:$)'
 )
 #: A document begins a line, or stands behind its time.
-_BEGINS: Final = re.compile(r"(?m)^[^\n{\[]{0,60}+[{\[]")
+_BEGINS: Final = re.compile(r"(?m)^(?:[^\n{\[]{0,60}+[{\[]|stats:$)")
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
 CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
@@ -444,6 +444,17 @@ def of_azure(row: Mapping[str, str | None]) -> dict[str, str]:
     return {"__name__": str(row["CounterName"]), **place, "uid": place["pod"], "node": str(row.get("Computer"))}
 
 
+def _of_azure_metric(node: Mapping[str, Any]) -> Iterator[_Series]:
+    """Read a metric of Azure's Monitor; what is not split by pod or container is a mean over several."""
+    resource = str(node.get("id")).partition("/providers/Microsoft.Insights")[0].rpartition("/")[2]
+    for one in node["timeseries"]:
+        split = {str(mapping(part, "name").get("value")).lower(): part.get("value") for part in one["metadatavalues"]}
+        place = {label: str(split[f"{label}name"]) for label in ("pod", "container") if f"{label}name" in split}
+        labels = {"__name__": str(mapping(node, "name").get("value")), "service_name": resource, **place}
+        points = [(point.get("timeStamp"), point.get("maximum", point.get("average"))) for point in one["data"]]
+        yield _Series(of_one(labels), *_columns(points))
+
+
 #: Of amounts, as Datadog names them; a byte is one.
 _DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
 
@@ -552,4 +563,5 @@ _SHAPES: Final[Mapping[tuple[str, ...], Callable[[Mapping[str, Any], str], Itera
     ("metric", "resource", "points"): lambda node, _: [_of_google(node)],
     ("columns", "rows"): _of_rows,
     ("CounterName",): lambda node, _: [_of_azure_row(node)],
+    ("name", "timeseries"): lambda node, _: _of_azure_metric(node),
 }
