@@ -182,18 +182,21 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     return Open(OpenKind.SLOWING, why, _at(start, _LONGER * span, span))
 
 
+#: Continues what is said of too few samples.
+_A_TREND: Final = f"; a trend takes at least {th.FEW_SAMPLES} of one life"
+
+
 def _too_few(main: Opinion | None, rejected: Sequence[Rejected], kills: int) -> Open:
     if kills:
         return Open(OpenKind.KILLED, f"each of {kills:,} OOM kills came before a trend could show", None)
     if main is None:
-        why = f"no sample of it can be used, and at least {th.FEW_SAMPLES} of one life show a trend"
-        return Open(OpenKind.TOO_FEW, why, None)
+        return Open(OpenKind.TOO_FEW, f"no sample of it can be used{_A_TREND}", None)
     samples = main.life.samples
     if rejected and samples >= th.FEW_SAMPLES:
         return Open(OpenKind.REJECTED, rejected[0].detail.rstrip("."), None)
     cadence = main.life.seconds / (samples - 1) if samples > 1 else None
     until = main.life.start + dt.timedelta(seconds=(th.FEW_SAMPLES - 1) * cadence) if cadence else None
-    why = f"there {'is' if samples == 1 else 'are'} {samples}, and at least {th.FEW_SAMPLES} of one life show a trend"
+    why = f"there {'is' if samples == 1 else 'are'} {count(samples, 'sample')}{_A_TREND}"
     return Open(OpenKind.TOO_FEW, why, until if until is None or until > main.life.end else None)
 
 
@@ -706,7 +709,8 @@ def _kills(situation: Situation, main: Opinion | None) -> Iterator[Evidence]:
 def _settling(question: Open, main: Opinion, since: dt.datetime) -> Evidence:
     statistic = question.kind.statistic
     if question.until is None:
-        return _say(main, "open", "time alone does not help", statistic=statistic, why=question.why)
+        value = "more samples" if question.kind is OpenKind.TOO_FEW else "time alone does not help"
+        return _say(main, "open", value, statistic=statistic, why=question.why)
     wait = (question.until - since).total_seconds() / 3600
     text = f"until {moment(question.until, seconds=wait < 1 / 6)} UTC ({hours(wait)} more)"
     piece = _say(main, "open", text, wait, statistic=statistic, why=question.why)

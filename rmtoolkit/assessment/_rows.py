@@ -493,13 +493,24 @@ def _soon(row: Row) -> str:
 
 
 def hits(row: Row, its: str = "its limit") -> str:
-    """Say when the limit is hit, and how likely: restarts may come first."""
+    """Say when the limit is hit, and how likely, or that restarts come first, as the headline has it."""
     left = row["hours_to_limit"]
     if left <= 0:
         return f"has reached {its}"
     when = f"in {text.hours(left)}" if row["limit_at"] is None else f"on {text.instant(row['limit_at'], left)}"
-    chance = row["oom_probability_30d"] if left > WEEK_HOURS else row["oom_probability_7d"]
+    month = row["oom_probability_30d"]
+    if left > _MONTH_HOURS:
+        # No chance is worked out for so long.
+        return f"{'will' if row['verdict'] == Verdict.LEAK else 'may'} hit {its} {when}"
+    if month is not None and month < _NEVER:
+        return f"restarts before it hits {its}"
+    chance = month if left > WEEK_HOURS else row["oom_probability_7d"]
     return f"{'will' if (chance or 0.0) >= WILL_BE_KILLED else 'may'} hit {its} {when}"
+
+
+_MONTH_HOURS: Final = 30 * 24
+#: A chance of this in a month, where growth is at the limit within it, is of lives that end before.
+_NEVER: Final = 0.001
 
 
 _VERBS: Final = {Action.RAISE_LIMIT: "Raise", Action.LOWER_LIMIT: "Lower", Action.SET_LIMIT: "Set"}

@@ -119,7 +119,7 @@ def reason(case: _Case) -> str:
         waits = first(
             no_limit_for_forecast=risk.by_forecast(need),
             zeros=need.need_bytes == 0,
-            too_short=need.spread is None or not said.pairs,
+            too_short=_too_short(need, said.pairs),
             furthest=case.smallest <= case.chance,
             not_certified=True,
         )
@@ -396,8 +396,9 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     action, limit = _decide(need, now, target, purged, raise_to, ask, scores)
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
-    # No past says what growth will need.
-    request = None if need.growing and not (need.guaranteed and limit) else risk.advised_request(need, limit)
+    # No past says what growth will need, and too short a one nothing.
+    unknown = not (need.guaranteed and limit) if need.growing else limit is None and _too_short(need, scores.size)
+    request = None if unknown else risk.advised_request(need, limit)
     after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
     then = risk.Risk() if after is None else after.risk
     seconds = need.history_seconds or 0.0
@@ -501,6 +502,10 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
     if lower is not None:
         return Action.LOWER_LIMIT, lower
     return (Action.WAIT if need.verdict == Verdict.INCONCLUSIVE else Action.NONE), in_force
+
+
+def _too_short(need: history.Need, pairs: int) -> bool:
+    return need.spread is None or not pairs
 
 
 def _cure(need: history.Need) -> Action | None:

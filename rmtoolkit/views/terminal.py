@@ -202,7 +202,7 @@ def _block(row: dict[str, Any]) -> list[str]:
     if row["advised_oom_probability"] is not None:
         risk += f", then {text.chance(row['advised_oom_probability'])}"
     if row["advised_limit_bytes"] is None:
-        then = "no limit" if not row["growing"] else "no safe limit" if row["action"] == "fix_leak" else "no limit yet"
+        then = "no safe limit" if row["action"] == "fix_leak" else "no limit yet"
     elif row["advised_limit_bytes"] == row["limit_bytes"]:
         # What stays as it is, is said once.
         then, risk = f"keep the limit of {now}", "" if chance is None else f"; risk {text.chance(chance)}"

@@ -225,7 +225,7 @@ class Table {
     const left = amount - this.shown;
     this.more.hidden = left <= 0;
     const next = Math.min(left, this.step());
-    this.more.textContent = `Show ${next} more of ${left.toLocaleString("en")}`;
+    this.more.textContent = `Show ${next} more${next < left ? ` of ${left.toLocaleString("en")}` : ""}`;
   }
 }
 

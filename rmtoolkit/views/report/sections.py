@@ -531,17 +531,21 @@ def groups(found: Assessment) -> Markup | None:
         cost = row["waste_per_month"]
         return text.NOT_APPLICABLE if cost is None else text.money(cost, found.fleet.currency)
 
+    def spare(row: Row) -> str:
+        return text.UNKNOWN if row["waste_bytes"] is None else text.fleet_memory(row["waste_bytes"])
+
     owner: Column = ("Owner", "", lambda row: text.printable(row["owner"]))
     columns: list[Column] = [
         ("Namespace", "", named),
         *([owner] if frame["owner"].count() else []),
         _counted("Workloads", "workloads"),
         *(_counted(text.ALARMS[name].word, name) for name in Alarm),
-        _gib("Can be given back, GiB", "waste_bytes"),
+        ("Can be given back", "n", spare),
         ("a month", "n", month),
     ]
-    note, more = "by namespace and owner; a name filters every table", _more(frame.height, _SHOWN)
-    return _plain("groups", "Where it is worst", note, columns, frame.head(_SHOWN).to_dicts(), more)
+    note = "by namespace and owner, each workload once, by its worst; a name filters every table"
+    rows = frame.head(_SHOWN).to_dicts()
+    return _plain("groups", "Where it is worst", note, columns, rows, _more(frame.height, _SHOWN))
 
 
 def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
