@@ -333,7 +333,7 @@ def clock(time: dt.datetime, *, seconds: bool = False) -> str:
 
 def period(start: dt.datetime, end: dt.datetime) -> str:
     if start == end:
-        return f"{day(start, year=True, weekday=False)} {clock(start)} UTC"
+        return f"{day(start, year=True, weekday=False)} {clock(start, seconds=True)} UTC"
     fine = (end - start) < dt.timedelta(minutes=10)
     first, last = clock(start, seconds=fine), clock(end, seconds=fine)
     if start.astimezone(dt.UTC).date() == end.astimezone(dt.UTC).date():

@@ -229,7 +229,7 @@ def test_too_few_samples_say_when_there_will_be_enough() -> None:
     assert question(row)["statistic"] == "open_too_few"
     assert row["next_step"].startswith("Wait until Mon 16 Nov 00:23")
     assert "gauge" not in row["next_step"]
-    assert "There are 8, and at least 24" in row["explanation"]
+    assert "There are 8 samples; a trend takes at least 24 of one life" in row["explanation"]
 
 
 def test_kills_too_early_to_see_a_trend() -> None:

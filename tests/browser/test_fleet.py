@@ -92,6 +92,12 @@ def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callab
     inside = "board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth"
     page.wait_for_function(inside, arg=board.element_handle())
     assert opened.serious(".rm-dashboard") == []
+    # At twice the size in a window of 1,536 a name still is one word a line; then the table scrolls.
+    page.set_viewport_size({"width": 768, "height": 800})
+    name = board.get_by_role("button", name="leaky-150")
+    page.wait_for_function("name => name.getClientRects().length === 1", arg=name.element_handle())
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 1000, "height": 800})
     board.get_by_role("textbox", name="Search").fill("leaky")
     expect(rows).to_have_count(2)
     name = board.get_by_role("button", name="leaky-50")

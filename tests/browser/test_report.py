@@ -52,6 +52,15 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report.report(recording, tmp_path_factory.mktemp("report") / "week.html")
 
 
+@pytest.fixture(scope="module")
+def stretched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of names that break nowhere, more leaks than are listed first, and gauges that cannot be right."""
+    names = [f"{number}{'w' * 250}" for number in range(14)]
+    services = pl.concat([_service("n" * 250, name, MI // 8) for name in names])
+    stale = services.with_columns(active_bytes=pl.lit(70 * MI), cluster=pl.lit("c" * 250))
+    return report.report(Recording.from_frame(stale), tmp_path_factory.mktemp("stretched") / "week.html")
+
+
 class _Opened:
     """A page, and everything it asked for or complained about."""
 
@@ -225,9 +234,9 @@ def test_it_opens_from_a_file_and_asks_for_nothing(opened: _Opened, path: Path) 
 
 
 @WIDE_AND_NARROW
-def test_only_charts_scroll_sideways(opened: _Opened, path: Path, monday: Path) -> None:
+def test_only_charts_scroll_sideways(opened: _Opened, path: Path, monday: Path, stretched: Path) -> None:
     """With every card open the page is as wide as its window."""
-    for page in (path, monday):
+    for page in (path, monday, stretched):
         opened.page.goto(page.as_uri())
         _open_all(opened)
         opened.page.evaluate("document.querySelectorAll('details').forEach(element => element.open = true)")

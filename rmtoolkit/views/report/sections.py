@@ -346,7 +346,7 @@ def _findings(found: Assessment) -> Markup | None:
     return folded(
         "Doubtful values",
         f"{findings.height:,}, {findings.filter(pl.col('rejected')).height:,} not used as evidence",
-        write(_FINDINGS, findings.head(_MOST_TOLD).to_dicts(), named=True),
+        wide("Doubtful values", write(_FINDINGS, findings.head(_MOST_TOLD).to_dicts(), named=True), "wide-list"),
         _more(findings.height, _MOST_TOLD),
         opened=findings.height <= _OPEN_FINDINGS,
     )
