@@ -421,9 +421,8 @@ def read_pulls(file: Place) -> dict[str, Pulls]:
 
 
 def _pulls(said: Any) -> Pulls:  # noqa: ANN401 - JSON
-    # Earlier versions noted only what had come.
-    asked, pulled = ([], said) if isinstance(said, list) else (said["asked"], said["pulled"])
-    return Pulls(*(union((_instant(start), _instant(end)) for start, end in spans) for spans in (asked, pulled)))
+    spans = said["asked"], said["pulled"]
+    return Pulls(*(union((_instant(start), _instant(end)) for start, end in some) for some in spans))
 
 
 def _instant(text: str) -> dt.datetime:

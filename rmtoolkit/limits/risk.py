@@ -225,7 +225,7 @@ class Margins:
         Raises
         ------
         ReadError
-            It is no such file, or of an older rmtoolkit.
+            It is no such file.
 
         Examples
         --------
@@ -316,9 +316,6 @@ def _shipped() -> Margins:
 
 
 def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
-    if isinstance(content, dict) and content.get("format") == "rmtoolkit margins 1":
-        msg = "margins of an older rmtoolkit: learn them anew"
-        raise ValueError(msg)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         msg = "another format"
         raise ValueError(msg)

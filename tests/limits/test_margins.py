@@ -172,14 +172,6 @@ def test_what_are_no_margins_is_refused_by_name(tmp_path: Path, content: str) ->
         Margins.load(path)
 
 
-def test_margins_of_an_older_version_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    """Their scores mean something else: they are learnt anew, not half used."""
-    path = tmp_path / "margins.json"
-    path.write_text(json.dumps({"format": "rmtoolkit margins 1", "origin": "x", "tables": []}))
-    with pytest.raises(ReadError, match="older rmtoolkit: learn them anew"):
-        Margins.load(path)
-
-
 def test_unknown_kinds_of_past_are_refused(tmp_path: Path) -> None:
     """A file from somewhere else is not half used."""
     table = {"history_seconds": 3600.0, "spread": 0.123, "pairs": 1, "workloads": 1, "rises": [0.1]}
