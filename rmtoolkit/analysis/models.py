@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache, lru_cache
 from itertools import zip_longest
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -78,15 +79,9 @@ def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
     rhythm, period = np.full(len(begun), np.inf), np.zeros(len(begun))
     for row in np.flatnonzero(begun.sum(axis=1) >= th.TEETH):
         between = np.diff(np.flatnonzero(begun[row])).tolist()
-        usual = _median(between)
-        rhythm[row], period[row] = _median(abs(one - usual) for one in between) / usual, usual / bins
+        usual = median(between)
+        rhythm[row], period[row] = median(abs(one - usual) for one in between) / usual, usual / bins
     return rhythm, period
-
-
-def _median(values: Iterable[float]) -> float:
-    """Find the middle of a few values, ten times faster than numpy does."""
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _without_spikes(mean: Array) -> Array:
@@ -177,14 +172,14 @@ def _teeth(
             peaks.append(high[row, max(0, start - 2) : start + 1].max())
         # One trough that its neighbours do not share is none of the floor.
         shared = [
-            _median(floors[max(at - 1, 0) : at + 2]) if 0 < at < len(floors) - 1 else floors[at]
+            median(floors[max(at - 1, 0) : at + 2]) if 0 < at < len(floors) - 1 else floors[at]
             for at in range(len(floors))
         ]
         floor[row] = _through(index, np.array(places), np.array(shared))
-        trough[row] = _median(floors) / max(_median(tops), 1.0)
+        trough[row] = median(floors) / max(median(tops), 1.0)
         tau[row], top_tau[row] = _kendall(floors), _kendall(peaks)
         third = max(1, len(peaks) // 3)
-        top_rise[row] = _median(peaks[-third:]) - _median(peaks[:third])
+        top_rise[row] = median(peaks[-third:]) - median(peaks[:third])
     repeats = np.zeros(len(mean))
     for row in np.flatnonzero((count >= 1) & (count < th.TEETH)):
         repeats[row] = _taken_back(mean[row], np.flatnonzero(begins[row]))
@@ -215,13 +210,13 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
     first = int(starts[-2]) if len(starts) > 1 else 0
     top = float(values[max(first, last - 2) : last].max(initial=values[last]))
     bottom = float(values[last : last + 3].min())
-    if _median(values[last + 3 : last + 9].tolist() or [bottom]) > (top + bottom) / 2:
+    if median(values[last + 3 : last + 9].tolist() or [bottom]) > (top + bottom) / 2:
         # What is back at once was a dip.
         return 0.0
     before = values[first : max(last - 1, first + 1)]
     rise = top - float(before.min())
     # A tooth rises slowly: its middle lies between bottom and top. A burst lies at the bottom until it comes.
-    slow = _median(before.tolist()) > bottom + th.SLOW_RISE * (top - bottom)
+    slow = median(before.tolist()) > bottom + th.SLOW_RISE * (top - bottom)
     return (top - bottom) / rise if rise > 0 and slow else 0.0
 
 
