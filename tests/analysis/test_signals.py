@@ -138,3 +138,25 @@ def test_memory_follows_the_load_in_both_halves_or_not_at_all(follows: bool) -> 
 def test_each_rest_has_the_level_of_its_own_values() -> None:
     """A stretch begins with nothing of the one before it; what is too short is none."""
     assert _rests_before([0, 0, 0, 5, 10, 10, 10], 1, 2) == [(0, 0, 3), (10, 4, 7)]
+
+
+def test_every_row_is_checked_for_itself() -> None:
+    """Beside rows of other noise, other steps and another size each row is found as it is alone."""
+    lot = np.random.default_rng(3)
+    rows = np.stack(
+        [
+            100 + 60 * U,
+            1000 + 600 * U + lot.normal(0, 80, BINS),
+            10 + 5 * np.floor(8 * U),
+            100 + 40 * (U > 0.5) + 20 * U,
+            100 + 60 * np.minimum(U, 0.6),
+            *(1e4 + lot.normal(0, 500, (4, BINS)).cumsum(axis=1)),
+        ]
+    )
+    more = [np.zeros(len(rows)), rows[:, -1] - rows[:, 0], np.full(len(rows), 1.0), np.zeros(len(rows))]
+    found, third = signals.check(rows, *more)
+    for at in range(len(rows)):
+        alone, of_third = signals.check(rows[at : at + 1], *(values[at : at + 1] for values in more))
+        assert third[at] == pytest.approx(of_third[0], nan_ok=True)
+        for name, values in alone.items():
+            assert np.asarray(found[name])[at] == pytest.approx(np.asarray(values)[0], nan_ok=True), name
