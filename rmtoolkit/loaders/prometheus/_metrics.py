@@ -91,14 +91,16 @@ _BY_LABEL: Final = re.compile(
 )
 #: What all who export it call alike, the best first: async tasks that were spawned and have not ended, by Tokio's own
 #: word and that of tokio-metrics; requests that a server answered, of which a histogram of their times counts too.
-_CALLED: Final = [
-    (Meaning(role, "app", rank), re.compile(f"{_SHORT}{name}"))
-    for role, rank, name in (
-        ("tasks", 0, r"(?:.*[_:])?(?:alive|live)_tasks(?:_count)?"),
-        ("work_total", 0, rf"{_OWN}(?:http(?:_server)?_requests|grpc_server_handled)_total"),
-        ("work_total", 1, rf"{_OWN}(?:http(?:_server)?|rpc_server)(?:_requests?|_call)?(?:_duration)?_{_TIME}_count"),
-    )
-]
+_CALLED: Final = re.compile(
+    rf"{_SHORT}(?:(?P<tasks>(?:.*[_:])?(?:alive|live)_tasks(?:_count)?)"
+    rf"|(?P<answered>{_OWN}(?:http(?:_server)?_requests|grpc_server_handled)_total)"
+    rf"|(?P<timed>{_OWN}(?:http(?:_server)?|rpc_server)(?:_requests?|_call)?(?:_duration)?_{_TIME}_count))"
+)
+_MEANT_BY: Final = {
+    "tasks": Meaning("tasks", "app"),
+    "answered": Meaning("work_total", "app"),
+    "timed": Meaning("work_total", "app", 1),
+}
 #: What a server is asked for (RE2); which of these are meant is then told by their whole name. Requests have too many
 #: labels to be asked for unasked.
 PATTERN_NAMES: Final = (
@@ -197,8 +199,8 @@ def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str
         return Meaning(overrides[name], family, -1)
     if known is not None:
         return known
-    if called := next((meaning for meaning, names in _CALLED if names.fullmatch(name)), None):
-        return called
+    if called := _CALLED.fullmatch(name):
+        return _MEANT_BY[str(called.lastgroup)]
     kind = _allocator_kind(name, labels)
     return Meaning(f"{kind}_bytes", "app") if kind else None
 
@@ -211,7 +213,7 @@ def role_of(name: str, overrides: Mapping[str, str]) -> str:
 
 def is_known(name: str, overrides: Mapping[str, str]) -> bool:
     """Tell whether a name alone, as of a file, is that of a metric with a meaning."""
-    spelling, patterns = plain(name), (_ALLOCATOR, _BY_LABEL, *(names for _, names in _CALLED))
+    spelling, patterns = plain(name), (_ALLOCATOR, _BY_LABEL, _CALLED)
     return name in overrides or spelling in KNOWN or any(pattern.fullmatch(spelling) for pattern in patterns)
 
 
