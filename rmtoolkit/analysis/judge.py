@@ -180,6 +180,10 @@ def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
             if opinion.reading is not None and opinion.growing + opinion.unresolved > th.LIKELY
         )
         growth = slopes[len(slopes) // 2] if slopes else growth
+    if row.verdict == Verdict.LEAK and growth <= 0 and row.ahead is not None:
+        # It rests at times, and is killed of what fills the limit.
+        growth, error = row.ahead.per_day_bytes or growth, row.ahead.error_bytes or error
+        error_up = row.ahead.error_up_bytes or error_up
     row.growth_bytes_per_day = growth
     row.growth_low_bytes_per_day = growth - th.QUANTILE * error
     row.growth_high_bytes_per_day = growth + th.QUANTILE * error_up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -30,6 +31,8 @@ ENOUGH: Final = 8
 #: A climb of the blocks counts when it is so many times its own error, and so large over the history.
 _CLEAR: Final = 4.0
 _MATERIAL: Final = 0.02
+#: ... and where its later half rises by no less than this part of the whole.
+_STILL: Final = 2.0
 #: What moves less than this is as calm as can be.
 _RESTLESS: Final = 0.01
 #: The mean of fewer samples says nothing of how far a block's peak lies above it.
@@ -121,7 +124,13 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     residual = levels - slope[:, None] * np.arange(BLOCKS)
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
     error = th.DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
-    climbing = (seen >= ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
+    # What has come to rest since is not drawn on.
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        goes_on = np.nanmedian(slopes[:, one >= BLOCKS // 2], axis=1) > slope / _STILL
+    climbing = (
+        goes_on & (seen >= ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
+    )
     # A climb goes on as a line, and is never drawn on for longer than it was seen.
     share = np.minimum(_WEEK / np.maximum(length, 1.0), 1.0)
     climb = np.where(climbing, -np.expm1(-slope * BLOCKS) * share, 0.0)
@@ -394,8 +403,6 @@ _KILLED: Final = pl.Schema(
 
 #: Patterns whose growth may go on: no plain limit helps against them.
 _GROWTH: Final = ("leak", "unexplained_growth")
-#: Patterns of a rise that has ended.
-_ENDED: Final = ("warm_up", "step")
 #: From this chance of a leak on, what is not decided is treated as growing.
 _SUSPECT: Final = 0.3
 #: Growth of less than this share of the level a week says nothing about the next week.
@@ -406,6 +413,15 @@ GROWS: Final = pl.col("verdict").eq("leak") | (
     & (pl.col("pattern").is_in(_GROWTH) | (pl.col("leak_probability") >= _SUSPECT))
     & (pl.col("growth_bytes_per_day") > SLOW / 7 * pl.col("peak_bytes").fill_null(0))
 )
+
+#: Whether its kills are so much rarer than steady growth would make them that it rises at times only.
+_AT_TIMES: Final = (
+    pl.col("verdict").eq("inconclusive")
+    & (
+        pl.col("growth_bytes_per_day") * pl.col("kills_hours") / 24
+        > 2 * pl.col("kills_now") * pl.col("killed_limit_bytes")
+    )
+).fill_null(value=False)
 
 _NO_AHEAD: Final = Ahead()
 
@@ -519,16 +535,10 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
         *(name for name in _OF_VERDICT if name in verdicts.columns),
         *([_BROKEN.alias("exporter_broken")] if "evidence" in verdicts.columns else []),
     )
-    warmed = (pl.col("verdict").eq("not_leak") & pl.col("pattern").is_in(_ENDED)).fill_null(value=False)
-    # From run to run of a job it is no rise of one life.
-    warmed &= pl.col("runs").fill_null(0) == 0
     return (
         beside(found, known, WORKLOAD)
-        .with_columns(growing=GROWS.fill_null(value=False))
+        .with_columns(growing=(GROWS & _AT_TIMES.not_()).fill_null(value=False))
         .with_columns(
-            # A rise that has ended is not drawn on.
-            climbing=pl.col("climbing") & warmed.not_(),
-            base_bytes=pl.when(pl.col("climbing") & warmed).then("need_bytes").otherwise("base_bytes"),
             # What grows has not settled.
             settled_bytes=pl.when("growing").then(None).otherwise("settled_bytes"),
             peak_bytes=pl.when(pl.col("need_of") == ALLOCATOR)
@@ -691,11 +701,20 @@ def usage_rows(recording: Recording) -> pl.DataFrame:
 
 def _released(recording: Recording) -> pl.DataFrame:
     """Find the last release of each workload, and the last that has run for a week, which has shown its need."""
-    rows = usage_rows(recording)
-    ends = spans(recording.samples).join(rows, on="container_id").group_by("workload_row").agg(end=pl.col("last").max())
-    releases = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
-    time = pl.col("time")
-    shown = time <= pl.col("end") - dt.timedelta(seconds=_WEEK)
+    rows, time = usage_rows(recording), pl.col("time")
+    seen = spans(recording.samples).join(rows, on="container_id")
+    ends = seen.group_by("workload_row").agg(end=pl.col("last").max())
+    events = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
+    # Pods of a version that no earlier one had.
+    versions = beside(seen, recording.containers.select("container_id", "version"), "container_id").drop_nulls(
+        "version"
+    )
+    begun = versions.group_by("workload_row", "version").agg(time=pl.col("first").min())
+    begun = begun.filter(time > time.min().over("workload_row"))
+    releases = pl.concat(
+        [events.select("workload_row", "time", told=True), begun.select("workload_row", "time", told=False)]
+    )
+    shown = pl.col("told") & (time <= pl.col("end") - dt.timedelta(seconds=_WEEK))
     return (
         releases.join(ends, on="workload_row")
         .group_by("workload_row")
@@ -727,6 +746,10 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     newest = pl.when(rise("newest") > np.log(_MOVED)).then(pl.col("newest").first())
     shown = pl.when(rise("released").abs() > np.log(_MOVED)).then(pl.col("released").first())
     moved = dated.group_by("workload_row").agg(since=pl.coalesce(newest, shown)).drop_nulls("since")
+    # Releases that each need more go on: what came before them says by how much.
+    past = dated.join(moved, on="workload_row", how="semi", maintain_order="left")
+    climbs = describe(block_peaks(past), lengths(past)).filter("climbing")
+    moved = moved.join(climbs, on="workload_row", how="anti")
     kept = beside(dated, moved, "workload_row").filter(pl.col("since").is_null() | (time >= pl.col("since")))
     return kept.drop("newest", "released", "since"), moved
 

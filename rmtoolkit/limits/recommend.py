@@ -528,7 +528,8 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
     if need.climbing:
         # What must be raised again within a month is not lowered.
         target = math.ceil(target * math.pow(_week_on_week(need), 30 / 7 - 1))
-    if need.growing or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
+    grows = need.growing or risk.by_forecast(need)
+    if grows or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL
 

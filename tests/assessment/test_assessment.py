@@ -185,6 +185,19 @@ def test_files_in_memory_are_one_fact_whoever_tells_them(*, grows: bool, base: i
     assert nothing["oom_probability_7d"] == pytest.approx(gauge["oom_probability_7d"], abs=0.1)
 
 
+def test_what_is_killed_by_files_that_rest_at_last_leaks_at_the_rate_that_fills_its_limit() -> None:
+    """A tmpfs fills within three days and rests for one, then the kill: no leak shrinks, and no rate is told twice."""
+    hours = np.arange(14 * 24)
+    heap, files = steady(14, 200, rough=0.002), np.minimum(300, hours % 100 * 4) * MIB
+    parts = {"anon_bytes": heap, "file_bytes": files, "shmem_bytes": files}
+    table = samples(heap + files, limit_bytes=512 * MIB)
+    table = table.with_columns(pl.Series(name, values).cast(pl.Int64) for name, values in parts.items())
+    row = row_of(killed(table, [99.5 / 24, 199.5 / 24, 299.5 / 24]))
+    assert row["verdict"] == "leak"
+    assert row["growth_bytes_per_day"] > 0
+    assert "−" not in row["headline"] + row["limit_reason"]
+
+
 def test_the_kernels_own_peak_is_a_peak() -> None:
     """Working set 191 Mi, recorded peak 477 Mi, limit 512 Mi: the limit stays, and the reason names the peak."""
     values = steady(14, 191, rough=0.002)

@@ -148,6 +148,14 @@ def jobs(nights: int = 14, peak: float = 300.0, *, every: int = 1, **labels: Any
     return pl.concat(days).with_columns(pl.lit(value).alias(name) for name, value in labels.items())
 
 
+def climbs_at_times(every: int) -> rm.Recording:
+    """A rise of four hours that its limit ends, each so many hours, and rest between them."""
+    age = hours(28) % every
+    rise = (age >= every - 6) & (age < every - 2)
+    table = samples(rough(np.where(rise, 300 + (age - every + 6) * 230, 300)), limit_bytes=1024 * MIB)
+    return recorded(table, *kills(*range(every - 2, 28 * 24, every)))
+
+
 def on_a_node(table: pl.DataFrame, mib: int, *events: Row) -> rm.Recording:
     """The same on a node that has so much."""
     recording = recorded(table.with_columns(node=pl.lit("small")), *events)
@@ -167,6 +175,12 @@ KILLS: Final = {
         "raise_limit",
         (1080, 2048),
         ("it needs a larger one",),
+    ),
+    "killed each Friday after hours of rising: no growth a day": Scenario(
+        lambda: climbs_at_times(168), "raise_limit", (1126, 4000), ("OOM-killed 4 times",), never=("/day", "buys")
+    ),
+    "killed twice a week after hours of rising": Scenario(
+        lambda: climbs_at_times(84), "raise_limit", (1126, 4000), ("OOM-killed 8 times",), never=("/day", "buys")
     ),
     "killed at a limit that nobody wrote down": Scenario(
         lambda: with_kills(*kills(20, 90, 200, 300), limit=None),
@@ -350,6 +364,21 @@ def files_in_memory() -> rm.Recording:
     return recorded(about.with_columns(pl.Series(name, values).cast(pl.Int64) for name, values in parts_.items()))
 
 
+def each_release(more: float, pod: str) -> rm.Recording:
+    """Six weekly releases that each need so much more than the one before, flat in between, close to the limit."""
+    levels = 470 * (1 + more) ** (hours(42) // 168 - 5)
+    return recorded(numbered(samples(rough(levels), limit_bytes=512 * MIB), pod))
+
+
+def kernel_grows() -> rm.Recording:
+    """Kernel memory that grows beside what rests, far below the limit."""
+    kernel = 60 + 4 * hours(14) / 24
+    table = samples(rough(170 + kernel, 0.001), limit_bytes=512 * MIB)
+    held = {"anon_bytes": rough(np.full(kernel.size, 150.0)), "kernel_bytes": kernel * MIB}
+    table = table.with_columns(pl.Series(name, values).cast(pl.Int64) for name, values in held.items())
+    return recorded(table.with_columns(file_bytes=pl.lit(20 * MIB), shmem_bytes=pl.lit(0)))
+
+
 def carried() -> rm.Recording:
     """Two pods that grow by a tenth a week, one of which restarts a day before the end."""
     pods = [samples(rising(0.1, seed=seed), pod=f"api-{seed}") for seed in (1, 2)]
@@ -408,6 +437,13 @@ GROWTH: Final = {
         (277 * 1.25, 420),
         ("% a month",),
     ),
+    "each release needs 8 % more, in the same pod": Scenario(
+        lambda: each_release(0.08, "api-0"), "raise_limit", (520, 760), ("Peaks rise",)
+    ),
+    "each release needs 12 % more, in pods of its own": Scenario(
+        lambda: each_release(0.12, "api-{}"), "raise_limit", (520, 760), ("Peaks rise",)
+    ),
+    "what may grow beside the heap is not lowered": Scenario(kernel_grows, "wait", (512, 512)),
     "a batch each week": Scenario(
         lambda: recorded(samples(rough(np.where(hours(28) % 168 < 3, 460.0, 200.0)), limit_bytes=1024 * MIB)),
         ("lower_limit", "none"),
@@ -654,6 +690,22 @@ SETTINGS: Final = {
     "a release that needs more since yesterday rests on that day": Scenario(
         lambda: recorded(
             released(samples(np.append(steady(14, 160), steady(1, 440, seed=2)), limit_bytes=512 * MIB), 14 * 24)
+        ),
+        "raise_limit",
+        (520, 1100),
+        ("Since the release of", "Only 23 h of data"),
+    ),
+    "a release that needs more, in pods of its own, rests on what was seen of it": Scenario(
+        lambda: recorded(
+            pl.concat(
+                [
+                    samples(steady(21, 200), limit_bytes=512 * MIB, pod="api-1", version="1.0"),
+                    samples(np.append(np.zeros(21 * 24), steady(1, 440, seed=2)), pod="api-2", version="1.1")
+                    .with_columns(limit_bytes=pl.lit(512 * MIB))
+                    .tail(24),
+                ],
+                how="diagonal",
+            )
         ),
         "raise_limit",
         (520, 1100),
