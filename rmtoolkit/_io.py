@@ -249,24 +249,21 @@ class _Flat:
     def _number(self, kind: str, place: int) -> int:
         return int(struct.unpack_from(f"<{kind}", self._data, place)[0])
 
-    def _field(self, at: int) -> int:
-        """Find where a field stands; 0 is that of what is not there."""
+    def field(self, at: int) -> int:
+        """Find where a field stands; 0 is the place of what is not there."""
         fields = self._place - self._number("i", self._place)
         entry = fields + 4 + 2 * at
         offset = self._number("H", entry) if entry < fields + self._number("H", fields) else 0
         return self._place + offset if offset else 0
 
-    def has(self, at: int) -> bool:
-        return self._field(at) > 0
-
     def long(self, at: int) -> int:
-        return self._number("q", place) if (place := self._field(at)) else 0
+        return self._number("q", place) if (place := self.field(at)) else 0
 
     def inner(self, at: int) -> _Flat:
-        return _Flat(self._data, self._field(at))
+        return _Flat(self._data, self.field(at))
 
     def structs(self, at: int, layout: str) -> list[tuple[int, ...]]:
-        if not (place := self._field(at)):
+        if not (place := self.field(at)):
             return []
         place += self._number("I", place)
         end = place + 4 + struct.calcsize(layout) * self._number("I", place)
@@ -293,7 +290,7 @@ def _unpacked(data: bytes) -> tuple[int, int]:
         rows += batch.long(0)
         for offset, length in batch.structs(2, "<qq"):
             # A packed buffer begins with its length.
-            told = message.body[offset : offset + 8].to_pybytes() if batch.has(3) and length else b""
+            told = message.body[offset : offset + 8].to_pybytes() if batch.field(3) and length else b""
             unpacked += max(length, int.from_bytes(told, "little", signed=True))
     return rows, unpacked
 

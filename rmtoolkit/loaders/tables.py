@@ -114,7 +114,7 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     table = pl.read_csv(
         io.StringIO(text),
         has_header=False,
-        skip_lines=found.lines,
+        skip_rows=found.lines,
         separator=found.delimiter,
         new_columns=columns,
         infer_schema=False,
