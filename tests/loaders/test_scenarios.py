@@ -1528,6 +1528,10 @@ PROGRAMS = {
             ),
         }.items()
     },
+    "a head with a line break": Scene(
+        "\n".join(['time,"Memory\n(MiB)"', *(f"{iso(T0 + STEP * at)},{LEAK[at] >> 20}" for at in range(N))]).encode(),
+        [{"working_set_bytes": LEAK}],
+    ),
     "times whose zone stands beside them": Scene(
         b"time,timezone,rss_mib\n2026-11-20 09:00:00,+01:00,100\n", ("of its own, 'timezone'", "timezone='+01:00'")
     ),
