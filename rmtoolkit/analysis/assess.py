@@ -48,9 +48,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         elif row.floor_trend > th.STEADY and opinion.growing > th.LEANING / 2:
             _decide(opinion, growth=th.TIPS * opinion.unresolved)
         return
-    again = row.earlier_bursts >= th.BURSTS_BEFORE
+    # Bursts came before, and went, where memory did not stay up by as much: one more is no news.
+    again = row.earlier_bursts >= th.BURSTS_BEFORE and row.mean_rise <= row.late_peak - row.settled
     if again:
-        # Bursts came before, and went: one more is no news.
         _decide(opinion, rest=min(th.FORCED_REST * row.fresh, opinion.unresolved))
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
@@ -428,8 +428,8 @@ def _name_outside(opinion: Opinion, layer: Layer) -> None:
     # what only looks like files in memory.
     kept = layer == Layer.OUTSIDE or (layer == Layer.SHMEM and opinion.files_told)
     kept = kept or (layer == Layer.KERNEL and held_by_sockets(opinion) is not None)
-    if kept and row is not None and opinion.life.seconds >= _DAYS_OF_LOAD:
-        # Through days of load it is told of as what grows inside is.
+    if kept and row is not None and (opinion.life.seconds >= _DAYS_OF_LOAD or Signal.WORK in opinion.levels):
+        # Through days of load, or over the work done, it is told of as what grows inside is.
         seen = _as_read(opinion, row)
         if seen.growing > th.LIKELY:
             opinion.reading, opinion.growing, opinion.halts = row, seen.growing, seen.halts
@@ -787,9 +787,6 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     elif at_once or (killed and brief) or errors:
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
         _hold(pool, th.ONE_RISE_EARLY)
-    elif len(lives) > 1 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES:
-        # None of them outlived its start by much.
-        pool.surest = th.ONE_RISE
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
     if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
