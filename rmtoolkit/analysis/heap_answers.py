@@ -46,9 +46,6 @@ class HeapAnswer:
     #: One action.
     next_step: str
 
-    def __repr__(self) -> str:
-        return f"<HeapAnswer: {self.headline}>"
-
 
 def answer(heap: HeapProfile) -> HeapAnswer:
     table = suspects(heap)
@@ -94,9 +91,6 @@ class DiffAnswer:
     headline: str
     #: The user's own functions from the program's start to what changed most.
     path: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"<DiffAnswer: {self.headline}>"
 
 
 def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
@@ -189,9 +183,6 @@ class AllocatorAnswer:
     sizes: pl.DataFrame
     #: One action.
     next_step: str
-
-    def __repr__(self) -> str:
-        return f"<AllocatorAnswer: {self.headline}>"
 
 
 def answer_allocator(allocator: Allocator) -> AllocatorAnswer:

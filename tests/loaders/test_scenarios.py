@@ -722,9 +722,8 @@ class Scene(NamedTuple):
     """What some program leaves in a file or a folder, and the truth: containers with their samples, or an error."""
 
     files: bytes | Mapping[str, bytes]
-    truth: (
-        Sequence[Mapping[str, Any]] | tuple[str, str]
-    )  # columns and signals of each container; or what the error says
+    #: Columns and signals of each container; or what the error says.
+    truth: Sequence[Mapping[str, Any]] | tuple[str, ...]
     options: Mapping[str, Any] = {}
 
 

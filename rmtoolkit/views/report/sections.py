@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -33,10 +33,7 @@ class Contents:
     found: Assessment
     title: str = "Memory report"
     #: What is accepted of workloads that are not there.
-    unmatched: tuple[Acknowledgement, ...] = field(default=(), repr=False)
-
-    def __repr__(self) -> str:
-        return f"<Contents: {self.found.fleet.sentence}>"
+    unmatched: tuple[Acknowledgement, ...] = ()
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
