@@ -119,6 +119,8 @@ def test_a_file_is_cut_to_what_is_asked(tmp_path: Path, capsys: pytest.CaptureFi
     assert "shop/web" in said
     assert cli.main(["classify", str(path), "--workload", "nobody"]) == 2
     assert "There are: api, web" in capsys.readouterr().err
+    assert cli.main(["classify", str(path), "--start", "2026-11-16"]) == 2
+    assert "There are samples of 1 Jan 1970 00:00 to 23:59 UTC." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["leak", "oom"])

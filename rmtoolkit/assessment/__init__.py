@@ -54,7 +54,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     mark = text.VERDICTS[row["verdict"]]
     return (
         text.shortened(row["name"], 80),
-        f"{mark.shape} {mark.word}",
+        f"{mark.shape}\u00a0{mark.word}",
         text.whole_amounts(text.growth(row)),
         text.whole_amounts(text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"])),
         text.time_to_limit(row),

@@ -165,8 +165,18 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
     alone = len(sources) == 1 and (is_store(sources[0]) or is_lake(sources[0])) and not of_files
     found = rm.Lake(sources[0]) if alone else rm.read(sources, **of_files)
     if times:
-        found = found.window(**times)
+        found = _windowed(found, times) if isinstance(found, rm.Recording) else found.window(**times)
     return found.filter(**names) if names else found
+
+
+def _windowed(whole: Recording, times: Mapping[str, Any]) -> Recording:
+    """Keep a stretch of time; where nothing lies in it, say what there is."""
+    found = whole.window(**times)
+    if len(whole.samples) and not len(found.containers):
+        ends = whole.samples["time"].sort()[[0, -1]].to_list()
+        msg = f"No sample lies in that time. There are samples of {text.period(*ends)}."
+        raise RmtoolkitError(msg)
+    return found
 
 
 def _stdin() -> str:
