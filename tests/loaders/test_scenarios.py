@@ -1493,7 +1493,9 @@ PROGRAMS = {
     "Azure's Monitor, split by pods": Scene(
         monitored({"podname": "db-0"}, LEAK), [{"pod": "db-0", "workload": "shop", "working_set_bytes": LEAK}]
     ),
-    "Azure's Monitor, a mean over pods": Scene(monitored({}, LEAK), ("WorkingSetBytes of several containers",)),
+    "Azure's Monitor, a mean over pods": Scene(
+        monitored({}, LEAK), ("WorkingSetBytes of several containers", "metrics=")
+    ),
     **{
         f"crictl stats as YAML, {name}": Scene(
             "".join(
@@ -1511,7 +1513,7 @@ PROGRAMS = {
                 for at in range(N)
                 for *of, values in (("eu", "db-0", LEAK), ("us", "db-1", FLAT))
             ).encode(),
-            ("no column tells containers apart",),
+            ("values fall on", "no column tells containers apart"),
         )
         for name, row in {
             "contexts of kubectl": "{time} context={0}\nNAME CPU(cores) MEMORY(bytes)\ndb-0 3m {value}Mi\n",
