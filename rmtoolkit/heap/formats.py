@@ -366,9 +366,10 @@ def _with_closures(stack: Sequence[str]) -> list[str]:
 def _between(snapshots: Sequence[_Snapshot], keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
     """Give what each stack held; between detailed snapshots that is estimated, so that it adds up to the heap."""
     detailed = [place for place, snapshot in enumerate(snapshots) if snapshot.stacks]
-    every, held = np.arange(len(snapshots)), np.zeros((len(keys), len(snapshots)))
+    times = np.maximum.accumulate([snapshot.time for snapshot in snapshots])
+    held = np.zeros((len(keys), len(snapshots)))
     for row, key in zip(held, keys, strict=True):
-        row[:] = np.interp(every, detailed, [snapshots[place].stacks.get(key, 0) for place in detailed])
+        row[:] = np.interp(times, times[detailed], [snapshots[place].stacks.get(key, 0) for place in detailed])
     share = np.array([snapshot.heap for snapshot in snapshots]) / held.sum(axis=0).clip(1)
     share[detailed] = 1
     held *= share

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 _PARTS: Final = 32
 #: A program that ends gives back more than this share of what it holds, between two pictures.
 _ENDS: Final = 0.01
-#: A program that ends takes so long at most, and allocates hardly anything of the most that it held.
+#: A program that ends takes so long at most, and allocates hardly anything of the most that it held. One whose threads
+#: end in turn takes twice as long, gives back so much of it, and gave back so much of that before.
 _LATE: Final = 1 / 16
+_MUCH: Final = 1 / 4
 #: Less than this share is hardly anything.
 _HARDLY: Final = 0.02
 #: With fewer stamps than this the number of events is the better clock.
@@ -117,7 +119,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     )
     seconds, events = (moments[name].to_numpy().astype(np.float64) for name in ("time_seconds", "events"))
     # The clock of a profiler that takes long to start runs before the program does.
-    seconds = np.maximum(seconds, seconds[0 if end == ALL else size.any(axis=0).argmax()])
+    begin = 0 if end == ALL else size.any(axis=0).argmax()
+    seconds, events = np.maximum(seconds, seconds[begin]), np.maximum(events, events[begin])
     end = _working(size, events, seconds) if end is None else end
     if min(end, len(events)) < 2:
         return None
@@ -131,14 +134,20 @@ def _working(size: Floats, events: Floats, seconds: Floats) -> int:
     """Find where the program begins to end: from there on nothing is done, or memory is given back and hardly taken."""
     rises, falls = size.clip(min=0).sum(axis=0), -size.clip(max=0).sum(axis=0)
     idle = np.diff(events, prepend=0) <= 0
-    late = _from_zero_to_one(events if np.isnan(seconds).any() else seconds) > 1 - _LATE
-    held = (rises - falls).cumsum()
+    clock = _from_zero_to_one(events if np.isnan(seconds).any() else seconds)
+    late, held = clock > 1 - _LATE, (rises - falls).cumsum()
     hardly = late & (held < held.max() / 2) & (rises[::-1].cumsum()[::-1] < _HARDLY * held.max())
     ending = ((rises <= 0) & ((falls > 0) | idle)) | hardly
     working = np.flatnonzero(~ending)
     end = int(working[-1]) + 1 if len(working) else len(events)
     if len(events) > _PARTS:
-        return end
+        # Its threads may end one after the other: then far more goes than ever before, and less comes than usual.
+        top = int(held[:end].argmax())
+        lost, before = held[top] - held[end - 1], _fallen(held[None, : top + 1]).max()
+        usual = rises[: top + 1].sum() * (clock[end - 1] - clock[top])
+        less = rises[top + 1 : end].sum() * clock[top] < _SLOWER * usual
+        ends = less and lost > _MUCH * held[top] and before < _MUCH * lost
+        return top + 1 if ends and clock[top] > 1 - 2 * _LATE else end
     # Between pictures that are far apart a little less is held now and then: it ends where so much has gone.
     gone = falls[end:].cumsum() >= _ENDS * held[end - 1]
     busy = np.flatnonzero(~idle | (falls > 0))
@@ -247,7 +256,9 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
     falls = _fallen(least[:, begin:]).max(axis=1)
     by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * falls)
-    only_sizes = counted & ~more_blocks & (by_sizes > growth)
+    # What never falls in so many steps is no noise.
+    varies = (falls > 0) | ((after > 0).sum(axis=1) < 2 * _RISES)
+    only_sizes = counted & ~more_blocks & (by_sizes > growth) & varies
     alone = (~more_blocks | (blocks <= _STAIRS)) if counted else np.ones(len(growth), np.bool_)
     doubles = np.array(
         [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
@@ -262,7 +273,10 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
-    judged = np.where((more_blocks & counted)[:, None], kept_blocks, kept)
+    # A table that doubles with what fills it is one step among many.
+    second = np.partition(after, -2, axis=1)[:, -2:-1] if after.shape[1] > 1 else after
+    even = np.concatenate((kept[:, :1], rises[:, :begin], after.clip(max=second)), axis=1).cumsum(axis=1)
+    judged = np.where((more_blocks & counted)[:, None], kept_blocks, even)
     pace = np.diff(judged, axis=1)
     return _Clocked(
         growth,

@@ -181,6 +181,12 @@ CURVES: Final = {
         lambda _: 3002,
         "held",
     ),
+    "in sizes that never fall": (lambda t: 40_000 + 1000 * t, lambda _: 20, "grows"),
+    "ever more slowly, in a table that doubles near the end": (
+        lambda t: 100_000 * (1 - 0.94**t) + 26_000 * (t > 58),
+        lambda _: 0,
+        "fills",
+    ),
     "after what the start needed has gone": (lambda t: 1000 * t + 80_000 * (t < 40), None, "grows"),
 }
 
@@ -275,13 +281,15 @@ def test_what_valgrind_names_in_short_is_the_users_own_function(program: str, fu
     assert (first["reading"], first["function"]) == ("grows", function)
 
 
-def _massif(file: Path, holds: Sequence[Mapping[str, int]], *, every: int) -> Path:
+def _massif(
+    file: Path, holds: Sequence[Mapping[str, int]], *, every: int, time: Callable[[int], int] = lambda at: 1000 * at
+) -> Path:
     """Write snapshots of what some stacks hold (frames with blanks between), each so often with its tree."""
     text = "desc: (none)\ncmd: ./api\ntime_unit: i\n#---\n"
     for number, held in enumerate(holds):
         whole = sum(held.values())
         detailed = number % every == every - 1
-        text += f"snapshot={number}\ntime={1000 * number}\nmem_heap_B={whole}\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
+        text += f"snapshot={number}\ntime={time(number)}\nmem_heap_B={whole}\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
         text += f"heap_tree={'detailed' if detailed else 'empty'}\n"
         text += f"n{len(held)}: {whole} (heap allocation functions) malloc\n" if detailed else ""
         for stack, size in held.items() if detailed else ():
@@ -305,6 +313,15 @@ def test_between_detailed_snapshots_the_whole_heap_tells_how_it_goes(tmp_path: P
     leak += [{"api::keep": 60_000 - 3_000 * number, "api::base": 100_000} for number in range(20)]
     found = suspects(rm.read_heap(_massif(tmp_path / "leak", leak, every=10)))
     assert found.select("function", "reading").rows() == [("api::keep", "grows"), ("api::base", "held")]
+
+
+def test_snapshots_that_are_not_evenly_far_apart_tell_what_was_held_then(tmp_path: Path) -> None:
+    """Between trees what grows evenly with time is told as it was, however often massif looked."""
+    holds = [{"api::keep": 1 + 7 * number**2, "api::base": 100_000} for number in range(41)]
+    heap = rm.read_heap(_massif(tmp_path / "massif", holds, every=10, time=lambda at: at**2))
+    grown = heap.growth.filter(pl.col("stack_id") == 1, pl.col("events") < 39**2)
+    assert heap.stack(1)["function"].to_list() == ["api::keep"]
+    assert (grown["live_bytes"] - 1 - 7 * grown["events"])[9:].abs().max() <= 1
 
 
 def test_callers_below_massifs_threshold_are_no_other_callers(tmp_path: Path) -> None:
@@ -345,9 +362,23 @@ def test_what_a_program_allocates_while_it_ends_hides_no_leak() -> None:
     assert suspects(held)["reading"].to_list() == ["held", "held"]
 
 
-def test_time_begins_when_the_program_does() -> None:
+@pytest.mark.parametrize("ends", [(58, 61, 64), (58, 59, 64)], ids=["each in turn", "two at once"])
+def test_threads_that_end_before_the_program_hide_no_leak(ends: tuple[int, ...]) -> None:
+    """Each gives back what it kept while others still work; a batch that is given back while all go on is no end."""
+
+    def worker(end: int) -> Callable[[int], int]:
+        return lambda second: 5000 * second if second < end else 0
+
+    found = suspects(service(**{f"worker{number}": worker(end) for number, end in enumerate(ends)}))
+    assert found["reading"].to_list() == ["grows"] * len(ends)
+    batch = suspects(service(put=lambda second: 5000 * (second % 58)))
+    assert batch["reading"].to_list() == ["grew"]
+
+
+@pytest.mark.parametrize("waits", [0, 40], ids=["a clock of work", "a clock that ran as well"])
+def test_time_begins_when_the_program_does(waits: int) -> None:
     """A profiler ran for two thirds of the time before anything was allocated: what rests since then has not grown."""
-    heap = service(lambda second: max(second - 40, 0), cache=lambda second: 900 * min(max(second - 40, 0), 8))
+    heap = service(lambda second: max(second - 40, -waits), cache=lambda second: 900 * min(max(second - 40, 0), 8))
     assert suspects(heap)["reading"].to_list() == ["held"]
 
 
