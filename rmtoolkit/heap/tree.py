@@ -47,13 +47,11 @@ _MATERIAL: Final = 1e-3
 #: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
 _RISES: Final = 4
 _PATIENCE: Final = 3
-#: It is more than comes and goes, or where that falls so often, than this share of it; without new blocks next to
-#: nothing may go. Where blocks come and go, their number varies by so many times its root; where none are counted,
-#: growth is so many times what falls.
+#: It is more than comes and goes, or where that falls so often, than this share of it. Where blocks come and go, their
+#: number varies by so many times its root; where none are counted, growth is so many times what falls.
 _FALLS: Final = 3
 _ABOVE_CYCLES: Final = 0.5
 _BY_CHANCE: Final = 3
-_ABOVE_SIZES: Final = 10
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.7
 _EVER: Final = 0.85
@@ -223,7 +221,7 @@ def read_curves(found: Curves) -> Readings:
     steadiness = np.array([said.steadiness for said in several], dtype=np.float64).max(axis=0)
     goes_on = np.any([said.goes_on for said in several], axis=0)
     # Stairs by time alone may come of a machine that was busy.
-    doubles = several[-1].doubles if found.blocks.any() else np.any([said.doubles for said in several], axis=0)
+    doubles = several[-1].doubles
     # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
@@ -242,7 +240,7 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     # Where what came after startup begins to come.
     first = int(starts[min(begin + (len(clock) > parts), parts - 1)])
     least = floors(found.size, starts)
-    (kept, cycles), (kept_blocks, block_cycles) = for_good(least), for_good(floors(found.blocks, starts))
+    (kept, cycles), (kept_blocks, _) = for_good(least), for_good(floors(found.blocks, starts))
     growth, blocks = (values[:, -1] - values[:, begin] for values in (kept, kept_blocks))
     rises = np.diff(kept, axis=1)
     after = rises[:, begin:]
@@ -252,13 +250,11 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     many, size = found.blocks[:, -1].clip(min=0), found.size[:, -1]
     varies = goes > (0 if parts < _PARTS else blocks)
     chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
-    more_blocks = blocks > np.maximum(_ABOVE_CYCLES * block_cycles, chance)
+    more_blocks = blocks > chance
     by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
-    falls = _fallen(least[:, begin:]).max(axis=1)
-    by_sizes = np.maximum(by_sizes, _ABOVE_SIZES * falls)
-    # What never falls in so many steps is no noise.
-    varies = (falls > 0) | ((after > 0).sum(axis=1) < 2 * _RISES)
-    only_sizes = counted & ~more_blocks & (by_sizes > growth) & varies
+    # What never falls, in so many steps, is no noise.
+    noisy = (np.diff(least[:, begin:], axis=1) < 0).any(axis=1) | ((after > 0).sum(axis=1) < 2 * _RISES)
+    only_sizes = counted & ~more_blocks & (by_sizes > growth) & noisy
     alone = (~more_blocks | (blocks <= _STAIRS)) if counted else np.ones(len(growth), np.bool_)
     doubles = np.array(
         [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
@@ -266,9 +262,7 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     # What wanders is as far up as it was down before; what falls again and again shows its floor.
     deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
     often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
-    cycles = (
-        np.where(often & ~doubles, _ABOVE_CYCLES, 1) * cycles if counted else _BY_CHANCE * np.maximum(cycles, falls)
-    )
+    cycles = np.where(often & ~doubles, _ABOVE_CYCLES, 1) * cycles if counted else _BY_CHANCE * cycles
     bar = np.where(only_sizes & ~doubles, np.inf, cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
