@@ -107,7 +107,7 @@ def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) ->
     if not table.height:
         return "The two profiles do not differ."
     change = int(table["live_bytes_change"].sum() or 0)
-    held = before.summary.live_at_end_bytes or 0
+    held = int(before.stacks["live_bytes"].sum() or 0)
     first = table.row(0, named=True)
     name = printable(spoken(first["function"]))
     if table["live_bytes_change"].null_count() == table.height:

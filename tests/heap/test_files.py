@@ -204,6 +204,15 @@ def test_what_is_another_tools(tmp_path: Path) -> None:
         rm.read_heap(file)
 
 
+def test_of_a_file_that_is_no_profile_the_first_line_is_shown(tmp_path: Path) -> None:
+    """That is enough to know it by; the rest may be long, or nobody's business."""
+    file = tmp_path / "notes.txt"
+    file.write_text("first words\nsecret words\nmore\n")
+    with pytest.raises(ReadError, match=r"line 1.*'first words'") as raised:
+        rm.read_heap(file)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("head", "rate"),
     [("heap_v2/524288", 524288), ("heapz_v2/524288", 524288), ("heap/1048576", 524288), ("growthz", 1), ("growth", 1)],

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.heap import _heaptrack_events
-from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Mark, Nets, Tally, added, decode
+from rmtoolkit.heap._heaptrack_events import MARGIN, Account, Mark, Nets, Tally, added, decode, pairs
 
 SIZES: Final = (10, 300, 7, 64)
 TRACES: Final = (1, 2, 2, 3)
@@ -142,3 +142,12 @@ def test_a_block_of_one_empty_line_has_no_event() -> None:
     """A recording may be cut, or end, right behind a line feed that comes in a block of its own."""
     block = b"\n" * MARGIN + b"\n"
     assert decode(memoryview(block)).keys.size == 0
+
+
+def test_lines_of_two_numbers_are_read_at_once() -> None:
+    """A table of good lines is read as a whole; where one of them is none, each has to be looked at."""
+    table = pairs([b"t 1 2", b"t ff 7fffffffffffffff"])
+    assert table is not None
+    assert table.tolist() == [[1, 2], [255, (1 << 63) - 1]]
+    for wrong in (b"t 1", b"t 1 2 3", b"t 1 g", b"t  1 2", b"t 1 8000000000000000", b""):
+        assert pairs([b"t 1 2", wrong, b"t 3 4"]) is None, wrong
