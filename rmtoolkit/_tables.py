@@ -927,11 +927,9 @@ def with_files_in_memory(samples: pl.DataFrame) -> pl.DataFrame:
     none = pl.col("idle").max() <= _INACTIVE * files.max()
     # Where most of it came meanwhile, what was inactive before is of other files.
     none |= (came >= files.max() / 2) & (idled <= _INACTIVE * came)
-    told = (
-        rows.drop_nulls(["file_bytes", "idle"]).group_by("container_id").agg(never=none & (pl.len() >= _SHOW_INACTIVE))
-    )
-    gauged = rows.group_by("container_id", maintain_order=True).agg(gauged=shared.count() > 0)
-    known = beside(beside(rows, gauged, "container_id"), told, "container_id")
+    enough = pl.col("idle").count() >= _SHOW_INACTIVE
+    told = rows.group_by("container_id").agg(gauged=shared.count() > 0, never=none & enough)
+    known = beside(rows, told, "container_id")
     found = (files - pl.col("idle") - pl.coalesce("active_file_bytes", pl.when("never").then(0))).clip(0)
     return samples.with_columns(known.select(shmem_bytes=pl.when("gauged").then(shared).otherwise(found)))
 

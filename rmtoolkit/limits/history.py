@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -125,9 +124,9 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     residual -= np.nanmedian(residual, axis=1, keepdims=True)
     error = th.DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
     # What has come to rest since is not drawn on.
-    with np.errstate(invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        goes_on = np.nanmedian(slopes[:, one >= BLOCKS // 2], axis=1) > slope / _STILL
+    later = slopes[:, one >= BLOCKS // 2]
+    later[~np.isfinite(later).any(axis=1)] = 0.0
+    goes_on = np.nanmedian(later, axis=1) > slope / _STILL
     climbing = (
         goes_on & (seen >= ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
     )
@@ -284,9 +283,17 @@ def _ever(samples: pl.DataFrame, name: str) -> pl.Expr:
     """Tell of every sample whether its container has a signal at all."""
     if samples[name].null_count() in (0, samples.height):
         return pl.lit(value=not samples[name].null_count())
-    first = run_starts(samples["container_id"])
-    ever = np.logical_or.reduceat(samples[name].is_not_null().to_numpy(), first)
-    return pl.lit(pl.Series(np.repeat(ever, np.diff(first, append=samples.height))))
+    return _for_each(samples, _any(samples, pl.col(name)))
+
+
+def _any(samples: pl.DataFrame, signal: pl.Expr) -> npt.NDArray[np.bool_]:
+    first, there = run_starts(samples["container_id"]), samples.select(signal.is_not_null()).to_series().to_numpy()
+    return np.asarray(np.logical_or.reduceat(there, first)) if first.size else np.zeros(0, bool)
+
+
+def _for_each(samples: pl.DataFrame, values: npt.NDArray[Any]) -> pl.Expr:
+    """Give each sample the value of its container."""
+    return pl.lit(pl.Series(np.repeat(values, np.diff(run_starts(samples["container_id"]), append=samples.height))))
 
 
 def footprint(recording: Recording, *, allocator: bool = False) -> pl.DataFrame:
@@ -299,20 +306,13 @@ def _one_footprint(samples: pl.DataFrame, *, allocator: bool) -> pl.Expr:
     present = [pl.col(name) for name in FOOTPRINTS if samples[name].null_count() < samples.height]
     if present and not samples.select(present[0]).to_series().null_count():
         return present[0]
-    first = run_starts(samples["container_id"])
-
-    def told(signal: pl.Expr) -> npt.NDArray[np.bool_]:
-        there = samples.select(signal.is_not_null()).to_series().to_numpy()
-        return np.asarray(np.logical_or.reduceat(there, first)) if first.size else np.zeros(0, bool)
-
-    has = [told(signal) for signal in present]
+    has = [_any(samples, signal) for signal in present]
     if allocator and not (present and np.logical_or.reduce(has).all()):
         present.append(_HELD)
-        has.append(told(_HELD))
+        has.append(_any(samples, _HELD))
     if not present:
         return pl.lit(None, dtype=pl.Int64)
-    length = np.diff(first, append=samples.height)
-    which = pl.lit(pl.Series(np.repeat(np.argmax(has, axis=0), length), dtype=pl.UInt8))
+    which = _for_each(samples, np.argmax(has, axis=0))
     return pl.coalesce(pl.when(which == number).then(signal) for number, signal in enumerate(present))
 
 
