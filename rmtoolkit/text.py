@@ -504,6 +504,11 @@ def grows_beside(row: Mapping[str, Any]) -> bool:
     return row["limit_outlook"] == "reaches" and not row["growing"]
 
 
+def told(words: str) -> str:
+    """Write a sentence for a page."""
+    return whole_amounts(printable(words))
+
+
 def whole_amounts(sentence: str) -> str:
     """Keep an amount of memory or a share and its unit on one line."""
     return _AMOUNT.sub("\u00a0", sentence)

@@ -30,7 +30,7 @@ def incomplete(found: Assessment) -> Markup:
 
 def caveats(found: Assessment) -> Markup:
     age = found.fleet.age_sentence
-    return join(incomplete(found), el("p", age, class_="warned") if age is not None else None)
+    return join(incomplete(found), el("p", text.told(age), class_="warned") if age is not None else None)
 
 
 def answer(
@@ -56,7 +56,7 @@ def answer(
         badge or el("span", charts.mark(mark.shape), mark.badge, class_="badge"),
         el("span", who, class_="who", title=name if shown != name else None),
         heading,
-        el("p", text.printable(row["why"]), class_="reason"),
+        el("p", text.told(row["why"]), class_="reason"),
         then,
     )
     return el("div", said, facts(row, target), class_=class_)

@@ -128,7 +128,7 @@ class Explanation:
         answer = _tables.answer(
             row,
             text.named(row),
-            el("p", text.printable(self.headline), class_="headline"),
+            el("p", text.told(self.headline), class_="headline"),
             el("div", el("b", "Next:"), " ", *_tables.action(first), class_="next"),
             self.target,
             badge=el("span", f"{mark.shape} {mark.badge}", class_="badge"),

@@ -98,8 +98,10 @@ def test_every_element_is_closed(parsed: _Page) -> None:
 
 
 def test_the_answer_comes_first(parsed: _Page) -> None:
-    """Headline and where to start stand before any table."""
+    """Headline and where to start stand before any table; no line ends between an amount and its unit."""
     shown = parsed.text[parsed.text.index("Memory report, cluster") :]
+    assert "and will hit its 512\u00a0Mi limit on Wed 25 Nov 16:17 UTC (in 61\u00a0h)." in shown
+    shown = shown.replace("\u00a0", " ")
     order = [
         "2 of 7 workloads leak. 1 will hit its limit this week.",
         "2 were OOM-killed in the last 7 days.",

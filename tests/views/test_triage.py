@@ -74,7 +74,8 @@ def test_the_answer_has_word_shape_facts_reason_and_next_step(case: Case) -> Non
     found = picture(case, State("aster/tidy-grouse"))
     assert "LEAK" in found.answer
     assert '<svg class="mark"' in found.answer
-    assert re.search(r'aria-level="1">tidy-grouse leaks [\d,]+ Mi/day and will hit its 128 Mi limit', found.answer)
+    said = r'aria-level="1">tidy-grouse leaks [\d,]+\u00a0Mi/day and will hit its 128\u00a0Mi limit'
+    assert re.search(said, found.answer)
     labels = re.findall(r"<dt>(.*?)</dt>", found.answer)
     assert labels == ["Time to limit", "OOM kill, 7 days", "Confidence", "Growth of anonymous memory"]
     assert "<b>Next:</b>" in found.answer

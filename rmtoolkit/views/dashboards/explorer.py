@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -44,7 +43,7 @@ def answer(scene: Scene, chosen: Chosen, name: str, ours: Chosen | None, currenc
     headline = el("p", *_headline(scene, chosen, name, ours), class_="headline")
     return join(
         el("p", f"At {text.configured(chosen.limit_bytes)}{f', {said}' if said else ''}", class_="rm-at"),
-        Markup(re.sub(r"(\d) (Mi|GiB|%|h|d)(?!\w)", "\\1\u00a0\\2", headline)),
+        Markup(text.whole_amounts(headline)),
         el("p", _because(scene, chosen, ours, currency), class_="reason"),
     )
 

@@ -278,7 +278,7 @@ def _answer(case: Case, row: dict[str, Any], name: str, kills: list[dict[str, An
     return _tables.answer(
         row,
         name,
-        el("p", text.printable(row["headline"]), class_="headline", role="heading", aria_level="1"),
+        el("p", text.told(row["headline"]), class_="headline", role="heading", aria_level="1"),
         join(
             el("div", el("div", el("b", "Next:"), " ", step), *then, code, class_="next"),
             el("p", el("b", "Last kill:"), " ", said, class_="foretold") if said else None,

@@ -339,7 +339,7 @@ class _Drawn:
             _tables.answer(
                 about,
                 about["name"],
-                el("h3", text.printable(about["headline"])),
+                el("h3", text.told(about["headline"])),
                 el("p", el("b", "Next:"), " ", with_code(about["next_step"]), class_="next"),
                 self.found.fleet.target,
             ),

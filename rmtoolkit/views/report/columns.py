@@ -135,7 +135,7 @@ def _peak(about: Row) -> Markup:
 
 
 def _short(words: str) -> Markup:
-    return el("span", text.whole_amounts(text.printable(words)), class_="short")
+    return el("span", text.told(words), class_="short")
 
 
 def _change(setting: str) -> Callable[[Row], object]:
@@ -224,7 +224,7 @@ TIME: Final = _figure("Time to limit", "time", "hours_to_limit", text.time_to_li
 KILL: Final = _figure("OOM kill 7\u00a0d", "kill", "oom_probability_7d", text.kill_chance, itemgetter("above_target"))
 PEAK: Final = _figure("Peak / limit, Mi", "peak", "peak_bytes", _peak)
 NEXT: Final = Column("Next step", "next", lambda about: _short(about["next_text"]))
-ALARM: Final = Column("What", "next", lambda about: text.whole_amounts(text.printable(about["alarm_text"])))
+ALARM: Final = Column("What", "next", lambda about: text.told(about["alarm_text"]))
 LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("limit"))
 REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
 RISK: Final = replace(KILL, kind="risk", cell=_risk)

@@ -378,7 +378,7 @@ def top(found: Assessment, title: str) -> Markup:
         "header",
         el("p", el("b", text.printable(title)), where),
         el("p", ", ".join(words)),
-        el("p", age, class_="aged", role="status") if age else None,
+        el("p", text.told(age), class_="aged", role="status") if age else None,
         class_="top",
     )
 
@@ -422,8 +422,8 @@ def _act(row: Row) -> Markup:
     return el(
         "li",
         marked(mark),
-        el("div", link(row), el("span", text.printable(row["alarm_text"]), class_="small"), whose),
-        el("div", text.printable(row["next_text"]), class_="do"),
+        el("div", link(row), el("span", text.told(row["alarm_text"]), class_="small"), whose),
+        el("div", text.told(row["next_text"]), class_="do"),
         class_="act",
     )
 
