@@ -66,7 +66,7 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
     found = board(opened)
     page, answer, chart = opened.page, found.get_by_role("status"), found.locator(".rm-live-chart")
     expect(answer.get_by_role("heading", level=1)).to_have_text(
-        re.compile(r"tidy-grouse leaks .* will hit its 128 Mi limit")
+        re.compile(r"tidy-grouse leaks .* will hit its 128\sMi limit")
     )
     expect(chart).to_have_attribute("aria-label", re.compile(r"Limit 128 Mi\. .*OOM kill Tue 24 Nov 12:50"))
     expect(chart.locator("[aria-label='limit 128 Mi']").first).to_have_attribute("aria-roledescription", "rule mark")
