@@ -277,7 +277,7 @@ def assess(
 
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
-    before = None if previous is None else _before(previous)
+    before = None if previous is None else _totals.up_to_date(_before(previous))
     source = as_source(source)
     # Refuse at once what would not be done within memory and an hour.
     containers = source.containers if isinstance(source, Recording) else source.containers()

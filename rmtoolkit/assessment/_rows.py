@@ -422,7 +422,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             until = next((one.until for one in every if one.until is not None), until)
         # Rows of verdicts alone have none.
         but = "" if row.get("limit_obstacle") is None else f" But {row['limit_obstacle']}."
-        words = found.sentence + but, found.text.rstrip(".") + "." + but
+        words = found.sentence + but + _time_bought(row), found.text.rstrip(".") + "." + but
         of_advice = (*words, found.setting, found.expected, found.until or until)
         said.append((*of_advice, _worst(row), _limit_because(row), _alarm_text(row)))
     names = "next_step next_text setting expected undecided_until worst_until_then limit_because alarm_text"
@@ -431,6 +431,15 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
 
 #: A row with all its evidence is large: few need it.
 _SAID_FROM: Final[list[str]] = text.texts("assessment/rows")["said_from"]
+
+
+def _time_bought(row: Row) -> str:
+    """Say what a higher limit buys where a leak kills before anybody can mend it."""
+    left, bought = row["hours_to_limit"], row.get("buys_days")
+    if row["action"] != Action.FIX_LEAK or None in (left, bought, row["limit_bytes"]) or not left <= _DAY_HOURS:
+        return ""
+    more = text.hours(_DAY_HOURS * bought)
+    return f" Until it is fixed, a limit of {text.configured(row['raise_to_bytes'])} buys {more} more."
 
 
 def _worst(row: Row) -> str | None:
@@ -508,7 +517,8 @@ def hits(row: Row, its: str = "its limit") -> str:
     return f"{'will' if (chance or 0.0) >= WILL_BE_KILLED else 'may'} hit {its} {when}"
 
 
-_MONTH_HOURS: Final = 30 * 24
+_DAY_HOURS: Final = 24
+_MONTH_HOURS: Final = 30 * _DAY_HOURS
 #: A chance of this in a month, where growth is at the limit within it, is of lives that end before.
 _NEVER: Final = 0.001
 

@@ -453,6 +453,8 @@ _BESIDE: Final = (
     *("window_start", "window_end"),
 )
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
+#: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
+_FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
 #: The chance of an OOM kill above which a workload is named.
 _TARGET: Final = 0.05
 #: A chance has changed when its odds have, by this factor: estimates of two windows always differ somewhat.
@@ -476,6 +478,11 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
         raise ReadError.at(file, found=system_words(error), expected=expected) from error
     except pl.exceptions.PolarsError as error:
         raise ReadError.at(file, found=str(error).splitlines()[0], expected=expected) from error
+
+
+def up_to_date(before: pl.DataFrame) -> pl.DataFrame:
+    """Give the columns of an earlier version's file the names that they have now."""
+    return before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
 
 
 def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFrame, pl.DataFrame]:

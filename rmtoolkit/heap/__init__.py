@@ -30,7 +30,12 @@ IN_CLUSTER: Final = re.compile(
 _HEAD: Final = 1 << 16
 #: Most of what is taken through a pipe of a recording, which may be packed; of other profiles less.
 _PIPED_BYTES: Final = 128 << 20
-_OTHERS: Final = {b"FLR\0": "a recording of Java's Flight Recorder", b"PK\x03\x04": "a zip archive (unpack it first)"}
+_OTHERS: Final = {
+    b"FLR\0": "a recording of Java's Flight Recorder",
+    b"PK\x03\x04": "a zip archive (unpack it first)",
+    b"PAR1": "a Parquet table, as recordings are kept in",
+    b"ARROW1": "an Arrow table",
+}
 _PPROF_FIELDS: Final = bytes(field << 3 | kind for field in range(1, 15) for kind in (0, 2))
 _MARKS: Final = (
     (re.compile(rb"v [0-9a-f]+(?: [0-9a-f]+)?\r?\n"), "heaptrack", "read_heaptrack"),

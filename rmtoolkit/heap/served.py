@@ -120,7 +120,7 @@ def _die_with_parent() -> None:
 
 
 _PYROSCOPE: Final = "kubectl port-forward svc/pyroscope 4040, then http://127.0.0.1:4040."
-_NO_PYROSCOPE: Final = "That is no Pyroscope: a login page looks like this (token=, username=), or the path is wrong."
+_NO_PYROSCOPE: Final = "That is no Pyroscope: a login page looks like this (token_file=), or the path is wrong."
 _SERVICE: Final = "/querier.v1.QuerierService/"
 #: What is live, as jemalloc, Go and others call it.
 _LIVE: Final = "inuse_space"

@@ -366,7 +366,7 @@ class Client:
         proxies: Mapping[str, str] | None = None,
         near: str = "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090.",
         web_page: str = (
-            "That is no Prometheus: a login page looks like this (token=, username=), or the path is wrong "
+            "That is no Prometheus: a login page looks like this (token_file=), or the path is wrong "
             "(Grafana's own address is not that of its data source)."
         ),
     ) -> None:
@@ -654,7 +654,7 @@ class Client:
             raise PassingError(said, status=status, wait=wait_of(answer.headers), kind=kind)
         if status in _UNSIGNED:
             who = "It knows nobody without credentials" if self.auth is None else "It does not accept these credentials"
-            self._fail(said, f"{who}: token=, token_file=, username= and password=.", status)
+            self._fail(said, f"{who}: token_file=, or a name and password in the address.", status)
         if status == HTTPStatus.BAD_REQUEST and any(word in text.lower() for word in _LIMIT_WORDS):
             self._fail(said, less, status, TooMuchError)
         hint = "Is the path right? Mimir's ends in /prometheus, for example." if status == HTTPStatus.NOT_FOUND else ""

@@ -547,6 +547,16 @@ def the_next_step_names_the_advice(row: Row) -> bool:
 
 
 @rule
+def a_leak_that_kills_within_a_day_names_what_a_raise_buys(row: Row) -> bool:
+    """Nobody mends and rolls out a leak in some hours: what keeps it alive stands beside what mends it."""
+    soon = (row["hours_to_limit"] or 1000) <= 24 and None not in (row["limit_bytes"], row["buys_days"])
+    wanted = []
+    if row["action"] == "fix_leak" and soon:
+        wanted = [f"{text.configured(row['raise_to_bytes'])} buys {text.hours(24 * row['buys_days'])}"]
+    return _told(row, "next_step", r"a limit of ([\d.,]+ [KMG]i buys .+) more") == wanted
+
+
+@rule
 def a_sentence_says_above_or_below_truly(row: Row) -> bool:
     """A chance that the reason calls above or within the target is so."""
     chance = row["advised_oom_probability"]

@@ -12,6 +12,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit._accepted import Acknowledgement
+from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.assessment import WORKLOADS, Assessment
 from rmtoolkit.assessment._totals import CHANGES, compare
 from rmtoolkit.exceptions import RmtoolkitError
@@ -213,6 +214,17 @@ def test_last_time_is_taken_from_where_it_is(calm: Assessment, tmp_path: Path) -
         found = rm.assess(TABLE, previous=previous)
         assert found.workloads.select("change", "previous_verdict").row(0) == ("same", "not_leak")
         assert found.changes.height == 0
+
+
+def test_a_file_of_an_earlier_version_is_read_by_its_own_names(calm: Assessment, tmp_path: Path) -> None:
+    """Its recommended limit is the advised one, and its `oom_probability` is that of the limit in force."""
+    older = calm.workloads.select(
+        *VERDICTS, "kills", "version", recommended_limit_bytes=pl.lit(100 * MI), oom_probability=pl.lit(0.3)
+    ).with_columns(limit_bytes=pl.lit(60 * MI), oom_probability_7d=pl.lit(0.9))
+    older.write_parquet(tmp_path / "verdicts.parquet")
+    row = rm.assess(TABLE, previous=tmp_path).workloads.row(0, named=True)
+    assert (row["change"], row["applied"], row["previous_oom_probability_7d"]) == ("applied", True, 0.3)
+    assert row["changed"].startswith("limit 60 → 100 Mi, as recommended: chance of an OOM kill 30 → ")
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_heap_profile_names_the_code_and_zooms(host: Lab | Voila, new: Callabl
     expect(grows).to_be_visible()
     caller = icicle.get_by_role("treeitem").nth(1)
     said = str(caller.get_attribute("aria-label"))
-    assert said == "service::main: 3.06 Mi, 100 %; service.rs:117"
+    assert said == "service::main: 2.91 Mi, 100 %; service.rs:117"
 
     grows.click()
     whole = found.get_by_role("button", name="Show the whole")

@@ -196,11 +196,20 @@ def test_zeros_without_an_end(read: Callable[[str], object]) -> None:
     bounded(lambda: read("/dev/zero"))
 
 
-def test_what_is_another_tools(tmp_path: Path) -> None:
-    """A recording of Java's Flight Recorder is named as such."""
-    file = tmp_path / "app.jfr"
-    file.write_bytes(b"FLR\0\0\2\0\0" + bytes(64))
-    with pytest.raises(ReadError, match="a recording of Java's Flight Recorder"):
+@pytest.mark.parametrize(
+    ("head", "what"),
+    [
+        (b"FLR\0\0\2\0\0", "a recording of Java's Flight Recorder"),
+        (b"PK\3\4", "a zip archive"),
+        (b"PAR1\x15\4\0", "a Parquet table"),
+        (b"ARROW1\0\0", "an Arrow table"),
+    ],
+)
+def test_what_is_another_tools(head: bytes, what: str, tmp_path: Path) -> None:
+    """A recording of Java's Flight Recorder, or of memory over time, is named as such."""
+    file = tmp_path / "app"
+    file.write_bytes(head + bytes(64))
+    with pytest.raises(ReadError, match=what):
         rm.read_heap(file)
 
 
