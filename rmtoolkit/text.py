@@ -160,7 +160,7 @@ def gib(bytes_: float) -> str:
 def fleet_memory(bytes_: float, *, sign: bool = False) -> str:
     """Write an amount of a whole fleet: GiB, below one Mi as limits are; with `sign` what is more carries a plus."""
     plus = "+" if sign and bytes_ > 0 else ""
-    return f"{plus}{gib(bytes_)} GiB" if abs(bytes_) >= GI or not bytes_ else f"{plus}{mi(bytes_)} Mi"
+    return f"{plus}{gib(bytes_)} GiB" if abs(bytes_) >= GI else f"{plus}{mi(bytes_)} Mi"
 
 
 def configured(bytes_: int | None, *, known: bool = True) -> str:

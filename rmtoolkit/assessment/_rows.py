@@ -422,7 +422,8 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             until = next((one.until for one in every if one.until is not None), until)
         # Rows of verdicts alone have none.
         but = "" if row.get("limit_obstacle") is None else f" But {row['limit_obstacle']}."
-        words = found.sentence + but + _time_bought(row), found.text.rstrip(".") + "." + but
+        first = _time_bought(row)
+        words = first + found.sentence + but, first + found.text.rstrip(".") + "." + but
         of_advice = (*words, found.setting, found.expected, found.until or until)
         said.append((*of_advice, _worst(row), _limit_because(row), _alarm_text(row)))
     names = "next_step next_text setting expected undecided_until worst_until_then limit_because alarm_text"
@@ -436,10 +437,11 @@ _SAID_FROM: Final[list[str]] = text.texts("assessment/rows")["said_from"]
 def _time_bought(row: Row) -> str:
     """Say what a higher limit buys where a leak kills before anybody can mend it."""
     left, bought = row["hours_to_limit"], row.get("buys_days")
-    if row["action"] != Action.FIX_LEAK or None in (left, bought, row["limit_bytes"]) or not left <= _DAY_HOURS:
+    soon = left is not None and left <= _DAY_HOURS and row["limit_bytes"] is not None
+    if row["action"] != Action.FIX_LEAK or not soon or not bought:
         return ""
     more = text.hours(_DAY_HOURS * bought)
-    return f" Until it is fixed, a limit of {text.configured(row['raise_to_bytes'])} buys {more} more."
+    return f"A limit of {text.configured(row['raise_to_bytes'])} buys {more} more. "
 
 
 def _worst(row: Row) -> str | None:

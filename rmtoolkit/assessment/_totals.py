@@ -407,11 +407,13 @@ def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
 def _all(row: Row) -> Iterator[Advice]:
     first = row["next_text"]
     every = list(advise(row))
-    because = next((one.because for one in every if one.text.rstrip(".") + "." == first), row["action"])
+    # The time that a higher limit buys stands before it.
+    of_first = [one for one in every if first.endswith(one.text.rstrip(".") + ".")]
+    because = of_first[0].because if of_first else row["action"]
     yield Advice(first, row["setting"], row["expected"], because, row["undecided_until"])
     for one in every:
         # A limit is named in one place.
-        if one.text.rstrip(".") + "." not in (first, NOTHING) and not names_limit(one):
+        if one not in of_first and one.text.rstrip(".") != NOTHING[:-1] and not names_limit(one):
             yield one
     if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS:
         bought = text.hours(24 * row["buys_days"])

@@ -47,7 +47,7 @@ class Comparison:
         A row per layer: `local_bytes` and `cluster_bytes`, means over the later half of the longest run,
         `difference_bytes` (null where a side does not know it; the others add up to the whole difference), `why`.
     settings
-        What differs around it: limit, allocator, threads, load, version, a row each; null where it is not known.
+        What stands around it: limit, allocator, threads, load, version, a row each; null where it is not known.
     local_bytes, cluster_bytes
         The whole of each: the working set, or of a process on its own what is resident.
     headline
@@ -94,7 +94,7 @@ class Comparison:
         return [*written, ("all", *whole, "")]
 
     def summary(self) -> str:
-        """Put all of it in plain text: the headline, the layers, what differs around them."""
+        """Put all of it in plain text: the headline, the layers, what stands around them."""
         lines = [self.headline, *([self.limit_text] if self.limit_text else [])]
         lines += [f"Not complete: {self.incomplete}", ""] if self.incomplete else [""]
         for layer, local, cluster, change, why in self.rows():
@@ -129,7 +129,7 @@ class Comparison:
                 )
                 for words, rows, caption in (
                     (heads, self.rows(), "Layer by layer, mean of the later half of the longest run"),
-                    (beside, around, "What differs around it"),
+                    (beside, around, "What stands around it"),
                 )
             ),
             style=";overflow-x:auto",

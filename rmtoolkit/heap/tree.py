@@ -42,8 +42,9 @@ _FEW_STAMPS: Final = 24
 _MOST_STAMPS: Final = 4096
 #: The first part of a recording counts as startup, and growth is measured after it.
 _STARTUP: Final = 0.5
-#: A growth counts from this share of what the program held at most.
+#: A growth counts from this share of what the program held at most; where no blocks are counted, from massif's own.
 _MATERIAL: Final = 1e-3
+_TOLD: Final = 0.01
 #: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
 _RISES: Final = 4
 _PATIENCE: Final = 3
@@ -225,7 +226,7 @@ def read_curves(found: Curves) -> Readings:
     # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
-    enough = _MATERIAL * found.size.sum(axis=0).max()
+    enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
     reading = np.select(
         [(steadily & ~slows) | (doubles & (growth >= enough)), steadily, growth > 0], ["grows", "fills", "grew"], "held"

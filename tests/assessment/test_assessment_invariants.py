@@ -553,7 +553,7 @@ def a_leak_that_kills_within_a_day_names_what_a_raise_buys(row: Row) -> bool:
     wanted = []
     if row["action"] == "fix_leak" and soon:
         wanted = [f"{text.configured(row['raise_to_bytes'])} buys {text.hours(24 * row['buys_days'])}"]
-    return _told(row, "next_step", r"a limit of ([\d.,]+ [KMG]i buys .+) more") == wanted
+    return _told(row, "next_step", r"^A limit of ([\d.,]+ [KMG]i buys .+) more\.") == wanted
 
 
 @rule

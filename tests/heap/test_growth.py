@@ -341,6 +341,14 @@ def test_snapshots_that_are_not_evenly_far_apart_tell_what_was_held_then(tmp_pat
     assert np.abs(told - 1 - 7 * grown["events"].to_numpy()[9:]).max() <= 1
 
 
+@pytest.mark.parametrize(("step", "reading"), [(60, "grew"), (600, "grows")])
+def test_growth_that_massif_would_not_tell_apart_is_none(step: int, reading: str, tmp_path: Path) -> None:
+    """Below its threshold of 1 % of the heap a sum is what its trees, which are far apart, happened to catch."""
+    holds = [{"api::keep": 5_000 + step * number, "api::base": 500_000} for number in range(41)]
+    found = suspects(rm.read_heap(_massif(tmp_path / "massif", holds, every=10)))
+    assert found.filter(function="api::keep")["reading"].to_list() == [reading]
+
+
 def test_callers_below_massifs_threshold_are_no_other_callers(tmp_path: Path) -> None:
     """What massif does not tell apart grows with its threshold: it is no caller that rests, and nothing that leaks."""
     holds = [
