@@ -209,6 +209,8 @@ _SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
 _MOST_DEPTH: Final = 2048
 #: So many stacks times snapshots are looked at; massif takes up to 100 unless it is told otherwise.
 _MOST_AMOUNTS: Final = 1 << 23
+#: Valgrind lets massif take a thousand.
+_MOST_SNAPSHOTS: Final = 1 << 16
 _NO_END: Final = (
     "massif takes its last snapshot some time before the program ends, so what is live at the end is not known"
 )
@@ -277,6 +279,8 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     """
     data, notes = _files.read_bytes(path, expected=MASSIF_EXPECTED, costly=True)
     text, more = _files.as_text(data, path, expected=MASSIF_EXPECTED)
+    if text.count("snapshot=") > _MOST_SNAPSHOTS:
+        raise ReadError.at(path, found=f"more than {_MOST_SNAPSHOTS:,} snapshots", expected=MASSIF_EXPECTED)
     output = _parse(text)
     snapshots = [snapshot for snapshot in output.snapshots if snapshot.heap is not None]
     if not snapshots:
