@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from msgspec import Struct
 
@@ -89,15 +89,11 @@ _LEVELS_OFF: Final = "levels off"
 _ALL: Final = frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
 
 
-def _at_level(what: str) -> Clause:
-    return lambda row, _: f"it {what.format(memory(row.settled_bytes))}"
-
-
 class PatternEntry(Struct, frozen=True):
     """What is said of one pattern where it is no leak, and what it allows."""
 
     #: The end of the headline: "it does not leak: ...".
-    headline: Clause = _at_level("stays at {}")
+    headline: Clause
     #: The reason's verb: what the judged signal does.
     reason: str = "is flat"
     #: Advice on what the memory is made of, and on what comes and goes: that after what there is to do about the limit.
@@ -119,6 +115,59 @@ class PatternEntry(Struct, frozen=True):
     beside_leak: bool = True
     #: Layers that, where they are large, are what gives the memory this shape.
     hides: frozenset[Layer] = frozenset()
+
+
+def _entry(pattern: Pattern) -> PatternEntry:
+    """Give the row of a pattern; mypy and the import both fail where one has none."""
+    match pattern:
+        case Pattern.PLATEAU:
+            return PatternEntry(_at_level("stays at {}"), beside_leak=False, hides=_ALL)
+        case Pattern.WARM_UP:
+            return PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=_ALL)
+        case Pattern.STARTUP_SPIKE:
+            return PatternEntry(
+                _starts,
+                reason=_LEVELS_OFF,
+                peak_remedy=_spread_startup,
+                remedy_beside=True,
+                peak="startup peak",
+                hides=_ALL - {Layer.CACHE},
+            )
+        case Pattern.STEP:
+            clause = _at_level("moved to {} in one step and stays there")
+            return PatternEntry(clause, reason=_LEVELS_OFF, hides=_ALL)
+        case Pattern.PERIODIC:
+            return PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
+        case Pattern.SAWTOOTH:
+            return PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
+        case Pattern.BURST:
+            clause = _between("has bursts")
+            return PatternEntry(clause, reason=_FLOOR, peak_remedy=_stream, hides=_ALL - {Layer.SLACK})
+        case Pattern.RETENTION:
+            return PatternEntry(_keeps, remedy=_release, remedy_beside=True, threads_matter=True, made_around=True)
+        case Pattern.FRAGMENTATION:
+            clause = _part(Layer.SLACK, "are gaps between live blocks")
+            return PatternEntry(clause, remedy=_close_gaps, threads_matter=True, made_around=True)
+        case Pattern.PAGE_CACHE:
+            clause, remedy = _part(Layer.CACHE, "is page cache the kernel can take back"), _watch_anonymous
+            return PatternEntry(clause, remedy=remedy, peak=None, caches_bounded=False, made_around=True)
+        case Pattern.THREAD_GROWTH:
+            clause = _at_level("grew with its threads and stays at {}")
+            return PatternEntry(clause, threads_matter=True, beside_leak=False)
+        case Pattern.AT_LIMIT:
+            return PatternEntry(_at_level("stays at {}"), named_while_open=True, hides=frozenset({Layer.CACHE}))
+        case Pattern.UNEXPLAINED_GROWTH:
+            return PatternEntry(_at_level("stays at {}"), beside_leak=False)
+        case Pattern.INSUFFICIENT_DATA:
+            return PatternEntry(_at_level("stays at {}"), named_while_open=True)
+        case Pattern.LEAK:
+            return PatternEntry(_at_level("stays at {}"), beside_leak=False)
+        case _:
+            assert_never(pattern)
+
+
+def _at_level(what: str) -> Clause:
+    return lambda row, _: f"it {what.format(memory(row.settled_bytes))}"
 
 
 def _starts(row: VerdictRow, _: Opinion) -> str:
@@ -176,42 +225,7 @@ HELD: Final = (
 )
 BY_CAUSE: Final = {held.cause: held for held in HELD}
 
-_SAID: Final = {
-    Pattern.PLATEAU: PatternEntry(beside_leak=False, hides=_ALL),
-    Pattern.WARM_UP: PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=_ALL),
-    Pattern.STARTUP_SPIKE: PatternEntry(
-        _starts,
-        reason=_LEVELS_OFF,
-        peak_remedy=_spread_startup,
-        remedy_beside=True,
-        peak="startup peak",
-        hides=_ALL - {Layer.CACHE},
-    ),
-    Pattern.STEP: PatternEntry(_at_level("moved to {} in one step and stays there"), reason=_LEVELS_OFF, hides=_ALL),
-    Pattern.PERIODIC: PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=_ALL - {Layer.SLACK}),
-    Pattern.SAWTOOTH: PatternEntry(_between("rises and falls"), reason=_FLOOR, hides=_ALL - {Layer.SLACK}),
-    Pattern.BURST: PatternEntry(_between("has bursts"), reason=_FLOOR, peak_remedy=_stream, hides=_ALL - {Layer.SLACK}),
-    Pattern.RETENTION: PatternEntry(_keeps, remedy=_release, remedy_beside=True, threads_matter=True, made_around=True),
-    Pattern.FRAGMENTATION: PatternEntry(
-        _part(Layer.SLACK, "are gaps between live blocks"), remedy=_close_gaps, threads_matter=True, made_around=True
-    ),
-    Pattern.PAGE_CACHE: PatternEntry(
-        _part(Layer.CACHE, "is page cache the kernel can take back"),
-        remedy=_watch_anonymous,
-        peak=None,
-        caches_bounded=False,
-        made_around=True,
-    ),
-    Pattern.THREAD_GROWTH: PatternEntry(
-        _at_level("grew with its threads and stays at {}"), threads_matter=True, beside_leak=False
-    ),
-    Pattern.AT_LIMIT: PatternEntry(named_while_open=True, hides=frozenset({Layer.CACHE})),
-    Pattern.UNEXPLAINED_GROWTH: PatternEntry(beside_leak=False),
-    Pattern.INSUFFICIENT_DATA: PatternEntry(named_while_open=True),
-    Pattern.LEAK: PatternEntry(beside_leak=False),
-}
-#: Without a row for each pattern this cannot be imported.
-PATTERNS: Final = {pattern: _SAID[pattern] for pattern in Pattern}
+PATTERNS: Final = {pattern: _entry(pattern) for pattern in Pattern}
 
 _GROWS_WITH: Final = {
     Family.SATURATING_LINEAR: Pattern.WARM_UP,

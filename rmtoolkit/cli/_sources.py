@@ -172,9 +172,8 @@ def read_with(sources: list[str], asked: Mapping[str, Any]) -> Recording | Lake:
 def _windowed(whole: Recording, times: Mapping[str, Any]) -> Recording:
     """Keep a stretch of time; where nothing lies in it, say what there is."""
     found = whole.window(**times)
-    if len(whole.samples) and not len(found.containers):
-        ends = whole.samples["time"].sort()[[0, -1]].to_list()
-        msg = f"No sample lies in that time. There are samples of {text.period(*ends)}."
+    if found.containers.is_empty() and (there := whole.times()) is not None:
+        msg = f"No sample lies in that time. There are samples of {text.period(*there)}."
         raise RmtoolkitError(msg)
     return found
 
