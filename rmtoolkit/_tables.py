@@ -894,6 +894,17 @@ def search_runs(
     return low
 
 
+def in_force(frame: pl.DataFrame, events: pl.DataFrame, kind: str, at: str = "time") -> pl.DataFrame:
+    """Put the limit or request in force at each instant for that of the end; before its first change none is known."""
+    name, changes = f"{kind}_bytes", events.filter(pl.col("kind") == kind)
+    if not changes.height:
+        return frame
+    changed = pl.col("container_id").is_in(changes["container_id"].unique().implode())
+    then = changes.select("container_id", pl.col("time").alias(at), then="value_bytes")
+    found = frame.join_asof(then, on=at, by="container_id", check_sortedness=False)
+    return found.with_columns(pl.when(changed).then("then").otherwise(name).alias(name)).drop("then")
+
+
 def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.datetime | pl.Expr) -> pl.DataFrame:
     """Give containers the limits and requests they had at an instant, or each at its own, a column of the events."""
     held = pl.col("time") <= end

@@ -95,7 +95,6 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
 
 
 def _deviation(teeth: int) -> float:
-    """Standard deviation of Kendall's tau of so many in no order."""
     return math.sqrt(2 * (2 * teeth + 5) / (9 * teeth * (teeth - 1)))
 
 
@@ -153,8 +152,7 @@ def doubt_rest(opinion: Opinion) -> None:
     if (work is not None and work.end_level - work.first_level <= 0) or opinion.weekend_left:
         _reopen(opinion)
     whole, limit = opinion.footprint, opinion.life.limit_bytes
-    fell = whole is not None and whole.repeats >= th.TAKES_BACK
-    if whole is not None and fell and limit and whole.late_peak >= th.AT_PEAK * limit:
+    if whole is not None and whole.repeats >= th.TAKES_BACK and limit and whole.late_peak >= th.AT_PEAK * limit:
         # What climbed up to its limit and fell may have lost a child to the kernel: the container lives on.
         _reopen(opinion)
 
@@ -256,13 +254,10 @@ Layers = dict[Layer, Amount]
 
 def layers_of(opinion: Opinion) -> Layers:
     levels = opinion.levels
+    amounts = {name: Amount(one.end_level, one.end_level - one.early_level) for name, one in levels.items()}
 
     def between(upper: Signal, lower: Signal) -> Amount | None:
-        high, low = levels.get(upper), levels.get(lower)
-        if high is None or low is None:
-            return None
-        end = high.end_level - low.end_level
-        return Amount(end, end - (high.early_level - low.early_level))
+        return amounts[upper].less(amounts[lower]) if upper in amounts and lower in amounts else None
 
     anonymous = Signal.ANON if Signal.ANON in levels else Signal.RSS
     above, heap = between(anonymous, Signal.ALLOCATED), levels.get(Signal.ALLOCATED)
@@ -272,8 +267,7 @@ def layers_of(opinion: Opinion) -> Layers:
         Layer.OUTSIDE: between(anonymous, Signal.RESIDENT),
         Layer.CACHE: between(Signal.WORKING_SET, Signal.ANON),
     }
-    if Signal.FREE in levels:
-        kept = _amount(levels[Signal.FREE])
+    if (kept := amounts.get(Signal.FREE)) is not None:
         if above is not None:
             # Pages of free blocks may have been given back: no more is kept than lies above the heap.
             if kept.end > max(above.end, 0.0):
@@ -288,8 +282,7 @@ def layers_of(opinion: Opinion) -> Layers:
         and heap.early_peak - heap.settled >= th.ONCE_USED * above.end
     ):
         found[Layer.KEPT] = above
-    shared = levels.get(Signal.SHMEM)
-    files = None if shared is None else _amount(shared)
+    files = amounts.get(Signal.SHMEM)
     if found[Layer.KEPT] is None and found[Layer.OUTSIDE] is None and heap is not None:
         # Nothing says where the pages above the live heap are: the allocator is the likeliest place.
         above = above or between(Signal.FOOTPRINT, Signal.ALLOCATED)
@@ -299,7 +292,7 @@ def layers_of(opinion: Opinion) -> Layers:
         found[Layer.KEPT] = above
         opinion.kept_known = False
     if found[Layer.CACHE] is not None:
-        found[Layer.KERNEL] = _kernel(opinion)
+        found[Layer.KERNEL] = _kernel(amounts)
     elif Signal.ANON in levels and Signal.WORKING_SET not in levels:
         # Of a process without a cgroup: its RSS counts the files that it maps, and those in memory.
         found[Layer.CACHE if Signal.FILE in levels else Layer.MAPPED] = between(Signal.RSS, Signal.ANON)
@@ -313,8 +306,8 @@ def layers_of(opinion: Opinion) -> Layers:
     if Signal.ANON not in levels and other is not None:
         # A process is not its container: of what lies beside it, files and the kernel explain as much as they have.
         for layer, signal in ((Layer.CACHE, Signal.FILE), (Layer.KERNEL, Signal.KERNEL)):
-            if signal in levels:
-                end, growth = _amount(levels[signal])
+            if signal in amounts:
+                end, growth = amounts[signal]
                 explained = Amount(min(end, other.end), min(max(growth, 0.0), max(other.growth, 0.0)))
                 other = other.less(explained)
                 found[layer] = explained if files is None or layer == Layer.KERNEL else explained.less(files)
@@ -322,30 +315,24 @@ def layers_of(opinion: Opinion) -> Layers:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _amount(level: Level) -> Amount:
-    return Amount(level.end_level, level.end_level - level.early_level)
-
-
-def _kernel(opinion: Opinion) -> Amount | None:
+def _kernel(amounts: Mapping[Signal, Amount]) -> Amount | None:
     """What the kernel holds for the container (sockets, page tables, slab): measured, or what nothing else explains."""
-    kernel, anon, file, usage, working = (
-        opinion.levels.get(name) for name in (Signal.KERNEL, Signal.ANON, Signal.FILE, Signal.USAGE, Signal.WORKING_SET)
-    )
+    names = (Signal.KERNEL, Signal.ANON, Signal.FILE, Signal.USAGE, Signal.WORKING_SET)
+    kernel, anon, file, usage, working = map(amounts.get, names)
     if kernel is not None:
-        end, growth = _amount(kernel)
         # Page cache takes some for its own index, which goes with it.
-        of_files = file is not None and growth <= th.INDEX_SHARE * (file.end_level - file.early_level)
-        return Amount(end, 0.0 if of_files else growth)
+        of_files = file is not None and kernel.growth <= th.INDEX_SHARE * file.growth
+        return kernel._replace(growth=0.0) if of_files else kernel
     if anon is None or file is None:
         return None
     if usage is not None:
-        end = usage.end_level - anon.end_level - file.end_level
-        return Amount(end, end - (usage.early_level - anon.early_level - file.early_level))
+        return usage.less(anon).less(file)
     if working is None:
         return None
     # Without the files that are left out of the working set: at least so much at the end, at most so much before.
-    end = max(working.end_level - anon.end_level - file.end_level, 0.0)
-    return Amount(end, max(end - max(working.early_level - anon.early_level, 0.0), 0.0))
+    beside = working.less(anon)
+    end = max(beside.end - file.end, 0.0)
+    return Amount(end, max(end - max(beside.end - beside.growth, 0.0), 0.0))
 
 
 def _files_explain(opinion: Opinion) -> bool:
@@ -369,18 +356,15 @@ def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> No
         return
     if opinion.bounded < th.LIKELY:
         return
+    read = {layer: row for layer in (Layer.SHMEM, Layer.KERNEL) if (row := opinion.readings.get(BESIDE[layer]))}
     if grows < th.LIKELY:
         # Under a cycle that is larger the whole may look bounded.
-        for layer, signal in ((Layer.SHMEM, Signal.SHMEM), (Layer.KERNEL, Signal.KERNEL)):
-            row = opinion.readings.get(signal)
+        for layer, row in read.items():
             large = layer in layers and layers[layer].growth >= th.MATERIAL_SHARE * footprint
-            if large and row is not None and row.growing > th.LIKELY:
+            if large and row.growing > th.LIKELY:
                 _name_outside(opinion, layer)
         return
-    for layer, signal in ((Layer.SHMEM, Signal.SHMEM), (Layer.KERNEL, Signal.KERNEL)):
-        row = opinion.readings.get(signal)
-        if row is not None and row.bounded > th.LIKELY:
-            layers = {name: value for name, value in layers.items() if name != layer}
+    layers = {name: value for name, value in layers.items() if name not in read or read[name].bounded <= th.LIKELY}
     if not layers:
         return
     name, (_, growth) = max(layers.items(), key=lambda item: item[1][1])
@@ -441,33 +425,29 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
     """Name, in place, the layers that are much of the footprint at the end; first where they are most of it."""
     if footprint <= 0:
         return
-    shares = {name: end / footprint for name, (end, _) in layers.items()}
-    opinion.shares = shares
-    kept = shares.get(Layer.KEPT, 0.0) if opinion.kept_known else 0.0
-    if kept >= th.NAMING_SHARE and opinion.pattern != Pattern.RETENTION:
-        previous = opinion.pattern
-        if Layer.KEPT in PATTERNS[opinion.pattern].hides:
-            opinion.pattern, opinion.cause = Pattern.RETENTION, Cause.ALLOCATOR
-            if previous != Pattern.PLATEAU:
-                opinion.also.append(previous)
-        else:
-            opinion.also.append(Pattern.RETENTION)
-    if shares.get(Layer.SLACK, 0.0) >= th.NAMING_SHARE and Layer.SLACK in PATTERNS[opinion.pattern].hides:
-        if opinion.pattern != Pattern.PLATEAU:
-            opinion.also.append(opinion.pattern)
-        # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
-        heap = opinion.readings.get(Signal.ALLOCATED)
-        left_by_start = heap is not None and heap.spikes_early
-        opinion.pattern = Pattern.RETENTION if left_by_start else Pattern.FRAGMENTATION
-        opinion.cause = Cause.ALLOCATOR
-    cache = shares.get(Layer.CACHE, 0.0)
-    if opinion.pattern == Pattern.PLATEAU and Layer.CACHE in layers and _cache_moves(opinion):
-        opinion.pattern, opinion.cause = Pattern.PAGE_CACHE, Cause.PAGE_CACHE
-    if cache >= th.MOST_SHARE and Layer.CACHE in PATTERNS[opinion.pattern].hides:
+    shares = opinion.shares = {name: end / footprint for name, (end, _) in layers.items()}
+
+    def comes_first(layer: Layer, least: float) -> bool:
+        return shares.get(layer, 0.0) >= least and layer in PATTERNS[opinion.pattern].hides
+
+    def put_first(layer: Layer) -> None:
         if opinion.pattern not in (Pattern.PLATEAU, Pattern.AT_LIMIT):
             opinion.also.append(opinion.pattern)
-        opinion.pattern, opinion.cause = Pattern.PAGE_CACHE, Cause.PAGE_CACHE
-    elif cache >= th.NAMING_SHARE and opinion.pattern != Pattern.PAGE_CACHE:
+        opinion.pattern, opinion.cause = GIVEN_BACK[layer]
+
+    if opinion.kept_known and comes_first(Layer.KEPT, th.NAMING_SHARE):
+        put_first(Layer.KEPT)
+    elif opinion.kept_known and shares.get(Layer.KEPT, 0.0) >= th.NAMING_SHARE:
+        opinion.also.append(Pattern.RETENTION)
+    if comes_first(Layer.SLACK, th.NAMING_SHARE):
+        # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
+        heap = opinion.readings.get(Signal.ALLOCATED)
+        put_first(Layer.KEPT if heap is not None and heap.spikes_early else Layer.SLACK)
+    if opinion.pattern == Pattern.PLATEAU and Layer.CACHE in layers and _cache_moves(opinion):
+        put_first(Layer.CACHE)
+    if comes_first(Layer.CACHE, th.MOST_SHARE):
+        put_first(Layer.CACHE)
+    elif shares.get(Layer.CACHE, 0.0) >= th.NAMING_SHARE:
         opinion.also.append(Pattern.PAGE_CACHE)
     if opinion.threads_grow and opinion.pattern != Pattern.THREAD_GROWTH:
         opinion.also.append(Pattern.THREAD_GROWTH)
@@ -533,7 +513,6 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     current, older = (
         [one for one in usable if (one.life.version == version) == is_current] for is_current in (True, False)
     )
-    # Whether the running version was seen too shortly to judge.
     short = _longest(current) < th.SHORT * _longest(usable)
     pool = _combine(current)
     _unmask(pool, current, usable)
@@ -577,7 +556,7 @@ def _wait_for_release(pool: Pool, before: Pool) -> None:
     main = before.main
     settled = main.reading.settled if main is not None and main.reading is not None else 0.0
     moved = pool.moved_bytes
-    same = moved is not None and abs(moved) <= th.SAME_LEVEL * settled and not _outgrows(pool.opinions, before.opinions)
+    same = moved is not None and abs(moved) <= th.STEP_SHARE * settled and not _outgrows(pool.opinions, before.opinions)
     if before.bounded > th.CLEAN_FROM and same:
         pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
         return
@@ -629,31 +608,21 @@ def _longest(opinions: Iterable[Opinion]) -> float:
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
-    longest = _longest(opinions)
-    weights = [
-        1.0 if opinion.life.seconds >= longest else th.INDEPENDENCE * opinion.life.seconds / max(longest, 1e-9)
-        for opinion in opinions
-    ]
-    if opinions[-1].life.seconds >= th.STANDS_FOR_ALL * longest:
-        # What runs now says the most of what is to come.
-        weights[-1] = 1.0
-    for index, opinion in enumerate(opinions):
-        if opinion.life.seconds < th.SHORT * longest:
-            weights[index] = 0.0
-        elif opinion.life.ended != Ending.RUNNING and _ends_in_jump(opinion) and index < len(opinions) - 1:
-            weights[index] *= th.JUMPED
-    whole = max(sum(weights), 1e-9)
-    if whole < 1:
-        weights = [weight / whole for weight in weights]
-    growth = sum(weight * _logit(opinion.growing) for weight, opinion in zip(weights, opinions, strict=True))
-    bound = sum(weight * _logit(opinion.bounded) for weight, opinion in zip(weights, opinions, strict=True))
+    only = opinions[0]
     if len(opinions) == 1:
-        only = opinions[0]
-        chances = (only.growing, only.bounded, only.unresolved)
-    else:
-        growing, bounded = _chance(growth), _chance(bound)
-        total = max(1.0, growing + bounded)
-        chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
+        return Pool([only], only.growing, only.bounded, only.unresolved, only)
+    longest = _longest(opinions)
+    lasts = np.array([opinion.life.seconds for opinion in opinions]) / longest
+    weights = np.where(lasts < 1, th.INDEPENDENCE * lasts, 1.0)
+    # What runs now says the most of what is to come.
+    weights[-1] = 1.0 if lasts[-1] >= th.STANDS_FOR_ALL else weights[-1]
+    weights[:-1] *= [th.JUMPED if _ends_in_jump(opinion) else 1.0 for opinion in opinions[:-1]]
+    weights[lasts < th.SHORT] = 0.0
+    weights /= min(weights.sum(), 1.0)
+    logits = [(_logit(opinion.growing), _logit(opinion.bounded)) for opinion in opinions]
+    growing, bounded = map(_chance, weights @ np.array(logits))
+    total = max(1.0, growing + bounded)
+    chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
     grows = chances[0] > th.LIKELY
 
     def stands_for_all(opinion: Opinion) -> tuple[bool, bool, dt.datetime]:
@@ -667,7 +636,7 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
 def _ends_in_jump(opinion: Opinion) -> bool:
     """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
     row = opinion.reading
-    if row is None or opinion.growing >= th.HARDLY_GROWS:
+    if row is None or opinion.life.ended == Ending.RUNNING or opinion.growing >= th.HARDLY_GROWS:
         return False
     return row.top > th.JUMP_RATIO * row.middle_level and row.middle_level < th.JUMP_RATIO * row.early_level
 
@@ -741,11 +710,8 @@ def _raise(pool: Pool, least: float) -> None:
     pool.bounded, pool.unresolved = (part * (1 - more / rest) for part in (pool.bounded, pool.unresolved))
 
 
-def _hold_one_rise(pool: Pool) -> Pool:
+def _hold_one_rise(pool: Pool, main: Opinion, row: Reading) -> None:
     """A straight rise of one life may be a cache that has not met its bound: it counts by how much of it was seen."""
-    main, row = pool.main, pool.main.reading if pool.main is not None else None
-    if main is None or row is None:
-        return pool
     # When it began tells nothing of a bound, nor do teeth; a fall before it is something else than a slow start.
     one_rise = row.mean_rise > 0 or row.samples < th.ONE_RISE_SAMPLES
     # Restarts between them make lives no shorter, be it pods that follow each other; side by side they count once.
@@ -761,10 +727,8 @@ def _hold_one_rise(pool: Pool) -> Pool:
         if main.life.limit_bytes and main.life.seconds < _DAYS_OF_LOAD:
             # The more of the room to the limit is left, the more is there for a bound, until days of load went by.
             seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
-    surest = th.ONE_RISE if one_rise else 1.0
-    held = replace(pool, surest=surest, rise_samples=seen)
-    _hold(held, surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY)
-    return held
+    pool.surest, pool.rise_samples = th.ONE_RISE if one_rise else 1.0, seen
+    _hold(pool, pool.surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY)
 
 
 def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life]) -> None:
@@ -807,17 +771,25 @@ def _climbed(opinion: Opinion) -> float:
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     answer, growing, judged = _pool_instances(pools)
+    # A pool may be that of its only instance, which stays as it is.
+    answer = replace(answer)
+    if not (answer.masked and any(map(_was_killed, pools))):
+        _doubt_pools(answer, growing, pools)
+    return answer, growing, judged
+
+
+def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
+    """Take from what instances say together, in place, what one rise of all of them does not show."""
     main, row = answer.main, answer.main.reading if answer.main is not None else None
-    if main is None or row is None or (answer.masked and any(map(_was_killed, pools))):
-        return answer, growing, judged
+    if main is None or row is None:
+        return
     # A short life beside a long one, as before a crash, says nothing of what the long one fills.
     shortest = th.SHORT * main.life.seconds
     lives = [one for pool in pools for one in pool.opinions if one.reading is not None and one.life.seconds >= shortest]
     if not lives:
-        return answer, growing, judged
+        return
     # A release brings new pods: they tell of those before them what restarts tell of a process.
     if _carried(lives) if answer.carried is None else answer.carried:
-        answer = replace(answer)
         _hold(answer, th.LIKELY)
     begun = [one.life.start.timestamp() for one in lives]
     # Lives that all rise, together or one after the other, have seen one rise between them, not several.
@@ -831,17 +803,14 @@ def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         if one.reading
     )
     if len(lives) == 1 or (one_rise and not rests) or (growing == 1 and row.teeth >= th.TEETH):
-        answer = _hold_one_rise(answer)
+        _hold_one_rise(answer, main, row)
     bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
     if bounds and row.end_level <= (1 + th.MATERIAL_SHARE) * max(bounds):
         # It comes up to where a life before it rested: that is a bound, until it is passed.
-        answer = replace(answer)
         _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.bounded < th.LIKELY]
     if doubtful and all(_warms_up(one, lives, shortest) for one in doubtful):
-        answer = replace(answer)
         _rest(answer, th.FORCED_REST)
-    return answer, growing, judged
 
 
 def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
@@ -914,7 +883,6 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
 
 
 def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
-    """What the instances that run say together, and how many of them grow."""
     if len(running) == 1:
         return running[0], int(running[0].growing > th.LIKELY)
     over = _over_falls(running)
@@ -1017,7 +985,6 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
 
 
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
-    """What a profile says beside what was recorded."""
     if reading.kind not in (HeapKind.GROWS, HeapKind.RESTS):
         return reading.kind
     recorded = max(judged.growth_per_day, 0.0) / _DAY_SECONDS if pool.bounded < th.CLEAN_FROM else 0.0

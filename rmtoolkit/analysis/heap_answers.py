@@ -23,17 +23,13 @@ if TYPE_CHECKING:
 
 #: A change below this share of what was held before is said to be none.
 _SAME: Final = 0.01
-#: Characters of a command line that are shown.
 _COMMAND: Final = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeapAnswer:
-    #: The profile.
     heap: HeapProfile
-    #: What it says about growth.
     reading: HeapReading
-    #: The answer in a sentence.
     headline: str
     #: As `rmtoolkit.suspects` gives it.
     suspects: pl.DataFrame
@@ -41,9 +37,7 @@ class HeapAnswer:
     path: tuple[str, ...]
     #: As `rmtoolkit.heap.suspects.churn` gives it.
     churn: pl.DataFrame
-    #: What the profile cannot show.
     unseen: tuple[str, ...]
-    #: One action.
     next_step: str
 
 
@@ -82,12 +76,10 @@ def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class DiffAnswer:
-    #: The profiles.
     before: HeapProfile
     after: HeapProfile
     #: As `rmtoolkit.diff` gives it.
     table: pl.DataFrame
-    #: The answer in a sentence.
     headline: str
     #: The user's own functions from the program's start to what changed most.
     path: tuple[str, ...]
@@ -155,7 +147,6 @@ def spans(heap: HeapProfile) -> str:
     return ", ".join(words)
 
 
-#: Limits are written in whole steps of this.
 _STEP: Final = 16 * MI
 
 #: One row per arena, or per size of block, the one with most to give back, or most in gaps, first.
@@ -166,9 +157,7 @@ SIZES: Final = ("size_bytes", *_SUMMED, "used")
 
 @dataclass(frozen=True, slots=True)
 class AllocatorAnswer:
-    #: The statistics.
     allocator: Allocator
-    #: The answer in a sentence.
     headline: str
     #: Retention, fragmentation, and all that is resident, in the last document; None is unknown.
     kept_bytes: int | None
@@ -181,7 +170,6 @@ class AllocatorAnswer:
     #: Of the last document, see `ARENAS` and `SIZES`; empty where it does not list them.
     arenas: pl.DataFrame
     sizes: pl.DataFrame
-    #: One action.
     next_step: str
 
 

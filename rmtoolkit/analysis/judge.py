@@ -56,7 +56,6 @@ class Instance(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str | None, str | None, str | None, str | None]:
-        """What makes a row of verdicts."""
         return self.cluster, self.namespace, self.workload, self.container
 
 
@@ -67,7 +66,6 @@ def maximum(values: Iterable[int | None]) -> int | None:
 def verdict_row(
     pool: Pool, block: Assessed, containers: list[int], *, growing: int, judged: int
 ) -> tuple[records.VerdictRow, Line | None]:
-    """Build one row of verdicts, and what its forecast is drawn from."""
     main = pool.main
     about = block.about[main.life.container_id if main is not None else containers[0]]
     lives = [opinion.life for container in containers for opinion in block.opinions[container]]
@@ -195,7 +193,6 @@ def _set_growth(row: records.VerdictRow, pool: Pool) -> None:
 def _goes_on(pool: Pool, main: Opinion, verdict: Verdict) -> tuple[float, bool]:
     """Tell how probably what counts against the limit keeps growing, leak or not, and whether that stays open."""
     layer, beside = main.growing_layer, None
-    # Page cache the kernel can take back.
     if layer is not None and layer != records.Layer.CACHE:
         names = (records.BESIDE[layer],) if layer in records.BESIDE else (Signal.ANON, Signal.RSS)
         beside = next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
@@ -225,7 +222,6 @@ def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
 class Assessed(Struct, frozen=True):
     """What the samples of a block were reduced to; the samples themselves are no longer needed."""
 
-    #: The block, without its samples.
     recording: Recording
     #: A row per lifetime, and what was read off their signals.
     lives: pl.DataFrame
@@ -242,9 +238,7 @@ class Assessed(Struct, frozen=True):
     counts: dict[int, tuple[int | None, int | None]]
     rejected: dict[int, list[records.Rejected]]
     with_events: set[int]
-    #: OOM kills, by container.
     kills: Mapping[int, int]
-    #: What heap profiles say, by workload.
     heaps: Mapping[Key, HeapReading]
 
     def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Line | None]]:
@@ -465,7 +459,6 @@ def _endings(lives: list[Life], longest_hours: float) -> int:
 
 
 _WEEK_HOURS: Final = 168.0
-#: Points of the forecast that a chart gets.
 _POINTS: Final = 20
 
 FORECAST: Final = pl.Schema(
@@ -480,7 +473,6 @@ class TimeToLimit(Struct, frozen=True):
     hours: float | None = None
     low: float | None = None
     high: float | None = None
-    #: Whether restarts end a life before it is at the limit.
     capped: bool = False
 
 
@@ -492,7 +484,6 @@ class Growth(Struct, frozen=True):
     error_up_bytes: float
     #: What the kernel cannot take back, at the end of the life: the highest of its last samples.
     level_bytes: float
-    #: Standard deviation around the fit.
     noise_bytes: float
 
 
@@ -576,16 +567,13 @@ def look_ahead(
     return TimeToLimit(Outlook.REACHES, hours, low, high, capped=capped)
 
 
-def _begun(opinion: Opinion, growth: Growth) -> float:
-    """Level after a restart of what counts against the limit; never above where it is now."""
-    whole = opinion.readings[Signal.FOOTPRINT]
-    beside = max(whole.top - growth.level_bytes, 0.0)
-    return min(max(whole.begun - beside, 0.0), growth.level_bytes)
-
-
 def _ahead(opinion: Opinion, growth: Growth | None, goes_on: float, lasts: records.Exposure) -> records.Ahead:
-    """Give what the chance of an OOM kill at any limit is worked out from."""
-    line = {} if growth is None else {**structs.asdict(growth), "fresh_bytes": _begun(opinion, growth)}
+    line = {}
+    if growth is not None:
+        whole = opinion.readings[Signal.FOOTPRINT]
+        # After a restart, what counts against the limit is never above where it is now.
+        fresh = max(whole.begun - max(whole.top - growth.level_bytes, 0.0), 0.0)
+        line = structs.asdict(growth) | {"fresh_bytes": min(fresh, growth.level_bytes)}
     return records.Ahead(**line, goes_on=goes_on, age_hours=lasts.age_hours, longest_hours=lasts.longest_hours)
 
 

@@ -20,7 +20,7 @@ from rmtoolkit._tables import run_starts, search_runs
 from rmtoolkit.analysis import thresholds as th
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -130,17 +130,14 @@ def _teeth(
     # A trend adds to the range but makes no teeth: take it off before teeth are measured.
     trend = np.abs(np.median(body[:, -body.shape[1] // 4 :], axis=1) - np.median(body[:, : body.shape[1] // 4], axis=1))
     span = np.maximum(swing - trend, th.TEETH_IN_RANGE * swing)
-    falls = np.zeros_like(mean)
-    falls[:, 1:] = mean[:, :-1] - mean[:, 1:]
-    falls[:, 2:] = np.maximum(falls[:, 2:], mean[:, :-2] - mean[:, 2:])
-    rises = np.zeros_like(mean)
-    rises[:, 1:] = mean[:, 1:] - mean[:, :-1]
-    rises[:, 2:] = np.maximum(rises[:, 2:], mean[:, 2:] - mean[:, :-2])
+    steps, over_two = (np.pad(mean[:, by:] - mean[:, :-by], ((0, 0), (by, 0))) for by in (1, 2))
+    falls, rises = np.maximum(-steps, -over_two), np.maximum(steps, over_two)
+
+    def fastest(changes: Array) -> Array:
+        return np.asarray(np.quantile(changes[:, lead:], 0.98, axis=1))
+
     # Teeth fall faster than they rise, from bin to bin or over two of them; a wave or a burst does not.
-    steps = np.diff(mean[:, lead - 1 :], axis=1)
-    sharp = (np.quantile(falls[:, lead:], 0.98, axis=1) > th.SHARP * np.quantile(rises[:, lead:], 0.98, axis=1)) | (
-        np.quantile(-steps, 0.98, axis=1) > th.SHARP * np.quantile(steps, 0.98, axis=1)
-    )
+    sharp = (fastest(falls) > th.SHARP * fastest(rises)) | (fastest(-steps) > th.SHARP * fastest(steps))
     release = sharp[:, None] & (
         falls > np.maximum(th.RELEASE_SHARE * span, th.SMALL_RANGE * np.median(mean, axis=1))[:, None]
     )
@@ -242,7 +239,6 @@ WIDTHS: Final = (96, 48, 24, 12)
 _NEEDED: Final = (192, 72, 24, 10)
 #: Up to so many samples it matters where in its bin a sample lies: a line would get ripples.
 _CENTRED: Final = 1000
-#: Fewer samples than this say nothing about a trend.
 MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
 
@@ -411,9 +407,7 @@ class Family(StrEnum):
 
 
 FAMILIES: Final = tuple(Family)
-#: Index of each family in `FAMILIES`.
 CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
-#: Families that grow without an end.
 GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index(Family.LINEAR) :]
 #: Families that rise less and less.
 SLOWING_DOWN: Final = FAMILIES[FAMILIES.index(Family.SATURATING) : FAMILIES.index(Family.HALF_WAVE)]
@@ -438,7 +432,6 @@ _SPARSE: Final = {
 
 
 class Bank(Struct, frozen=True):
-    #: Bin centres, 0 to 1.
     time: Array
     #: Orthonormal bases, each orthogonal to the constant: the first term of every shape (zeros for the constant), then
     #: the second of those that have one, and so on.
@@ -446,7 +439,6 @@ class Bank(Struct, frozen=True):
     #: How many terms each shape has (0 for the constant), and the column of each: shapes x terms.
     count: NDArray[np.int64]
     place: NDArray[np.int64]
-    #: Index into `FAMILIES`.
     family: NDArray[np.int64]
     #: Projection on the last column times this = coefficient of the shape's last term.
     scale: Array
@@ -465,7 +457,6 @@ class Bank(Struct, frozen=True):
     _rank: NDArray[np.int64]
 
     def curves(self, members: NDArray[np.int64], projection: Array, mean: Array) -> Array:
-        """Draw a shape for each row, from the row's projections and its mean."""
         drawn = np.repeat(mean[:, None], len(self.time), axis=1)
         for count, (terms, shared, triangle) in self._groups.items():
             rows = np.flatnonzero(self.count[members] == count)
@@ -540,7 +531,6 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
 
 
 def whiten(rows: Array, rho: float) -> Array:
-    """Take a first-order autocorrelation out of rows."""
     white = rows.astype(float)
     white[:, 1:] -= rho * rows[:, :-1]
     white[:, 0] *= np.sqrt(1 - rho**2)
@@ -548,7 +538,6 @@ def whiten(rows: Array, rho: float) -> Array:
 
 
 class _Members(NamedTuple):
-    #: Terms, each once.
     terms: Array
     #: Of each member: how many terms it has, which, its family, the place of it within that, onset, shape.
     length: NDArray[np.int64]
@@ -647,26 +636,21 @@ _CHUNK_ROWS: Final = 150
 class Fit(NamedTuple):
     """What the competition says about each row; all arrays have one entry a row."""
 
-    #: Probabilities of the three kinds; they sum to 1.
     growing: Array
     bounded: Array
     unresolved: Array
     #: Probability, within `unresolved`, of a rise that has only just begun.
     fresh: Array
-    #: The family with most weight.
     family: NDArray[np.int64]
-    #: Weight of each family: rows x families.
     families: Array
     #: Slope at the window's end in bytes per window, and its standard error.
     growth: Array
     growth_error: Array
     #: Where the growth begins, 0 to 1 (of the best growing shape).
     onset: Array
-    #: Standard deviation of the residuals around the best shape, bytes.
     noise: Array
     #: Smallest growth per window that would be found nine times in ten, bytes.
     floor: Array
-    #: The best shape's curve, bytes: rows x bins.
     fitted: Array
     #: Minus log evidence of all shapes together: the lower, the better the values are explained.
     cost: Array
@@ -828,19 +812,18 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     going_on = (early * shapes.onset[two] > material) & (late > th.DECELERATION * early) & (kind[:, two] == FRESH)
     kind[:, two] = np.where(going_on, GROWING, kind[:, two])
 
-    rising = _members_of(shapes, Family.SATURATING, Family.TWO_SATURATING)
+    def leave_open(least: Array, comes: Callable[[Array, Array], Array], *names: Family) -> None:
+        """Leave open what may still come of shapes, by their coefficients and what each has of its own."""
+        members = _members_of(shapes, *names)
+        to_come = comes(coefficient[:, members], shapes.shape[members])
+        kind[:, members] = np.where(to_come > least, UNRESOLVED, BOUNDED)
+
     # The term falls from 1, so a rise has a negative coefficient; what is still to come is its rest.
-    to_come = -coefficient[:, rising] * np.exp(-1 / shapes.shape[rising])
-    kind[:, rising] = np.where(to_come > material, UNRESOLVED, BOUNDED)
-
-    logs = _members_of(shapes, Family.LOG)
-    c = shapes.shape[logs]
-    next_window = coefficient[:, logs] * (np.log1p(2 / c) - np.log1p(1 / c))
-    kind[:, logs] = np.where(next_window > counts, UNRESOLVED, BOUNDED)
-
-    powers = _members_of(shapes, Family.POWER)
-    still = coefficient[:, powers] * (2.0 ** shapes.shape[powers] - 1)
-    kind[:, powers] = np.where(still > counts, UNRESOLVED, BOUNDED)
+    leave_open(material, lambda rise, tau: -rise * np.exp(-1 / tau), Family.SATURATING, Family.TWO_SATURATING)
+    # What comes in as long again.
+    leave_open(counts, lambda rise, c: rise * (np.log1p(2 / c) - np.log1p(1 / c)), Family.LOG)
+    leave_open(counts, lambda rise, exponent: rise * (2.0**exponent - 1), Family.POWER)
+    leave_open(material, lambda amplitude, _: np.abs(amplitude), Family.HALF_WAVE)
 
     ends = _members_of(shapes, Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
     from_start = shapes.family[ends] == CODE[Family.RAMP_END]
@@ -848,10 +831,6 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)
     fresh = shapes.onset[ends] > np.where(is_ramp, th.FRESH_RAMP, th.FRESH_STEP)
     kind[:, ends] = np.where(fresh & (jump > material), FRESH, BOUNDED)
-
-    half = _members_of(shapes, Family.HALF_WAVE)
-    amplitude = np.abs(coefficient[:, half])
-    kind[:, half] = np.where(amplitude > material, UNRESOLVED, BOUNDED)
     return kind
 
 
@@ -904,7 +883,6 @@ def _tail(
 
 
 _STEP_CYCLES: Final = 0.06
-#: Bins that one cycle needs at least.
 _BINS_A_CYCLE: Final = 4
 _HARMONICS: Final = 2
 #: Slow waves that belong to the trend and not to the season.
@@ -935,7 +913,6 @@ def _waves(bins: int) -> tuple[Array, Array, Array, Array]:
 
 
 def remove(values: Array, meter: Array) -> tuple[Array, Array]:
-    """Remove the strongest cycle of each row, where there is one."""
     rest = values.copy()
     share = np.zeros(len(values))
     if not len(values):

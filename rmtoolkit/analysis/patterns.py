@@ -63,7 +63,6 @@ def _close_gaps(row: VerdictRow) -> Iterator[Advice]:
 
 
 def _watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
-    """Page cache: the kernel takes it back."""
     cache = row.by_statistic.get(Statistic.CACHE)
     yield Advice.of("watch_anonymous", amount=f" ({memory(cache.estimate)})" if cache is not None else "")
 
@@ -89,11 +88,15 @@ _LEVELS_OFF: Final = "levels off"
 _ALL: Final = frozenset({Layer.CACHE, Layer.KEPT, Layer.SLACK})
 
 
+def _at_level(what: str) -> Clause:
+    return lambda row, _: f"it {what.format(memory(row.settled_bytes))}"
+
+
 class PatternEntry(Struct, frozen=True):
     """What is said of one pattern where it is no leak, and what it allows."""
 
     #: The end of the headline: "it does not leak: ...".
-    headline: Clause
+    headline: Clause = _at_level("stays at {}")
     #: The reason's verb: what the judged signal does.
     reason: str = "is flat"
     #: Advice on what the memory is made of, and on what comes and goes: that after what there is to do about the limit.
@@ -103,7 +106,6 @@ class PatternEntry(Struct, frozen=True):
     remedy_beside: bool = False
     #: What comes near the limit; None where the kernel takes it back before it kills.
     peak: str | None = "peak"
-    #: Whether many threads are a part of it.
     threads_matter: bool = False
     #: Whether rest means that caches are bounded, where no live heap says so.
     caches_bounded: bool = True
@@ -111,7 +113,6 @@ class PatternEntry(Struct, frozen=True):
     made_around: bool = False
     #: Whether it is named as it is while the verdict is open.
     named_while_open: bool = False
-    #: Whether it is named beside a leak.
     beside_leak: bool = True
     #: Layers that, where they are large, are what gives the memory this shape.
     hides: frozenset[Layer] = frozenset()
@@ -121,7 +122,7 @@ def _entry(pattern: Pattern) -> PatternEntry:
     """Give the row of a pattern; mypy and the import both fail where one has none."""
     match pattern:
         case Pattern.PLATEAU:
-            return PatternEntry(_at_level("stays at {}"), beside_leak=False, hides=_ALL)
+            return PatternEntry(beside_leak=False, hides=_ALL)
         case Pattern.WARM_UP:
             return PatternEntry(_warmed_up, reason=_LEVELS_OFF, hides=_ALL)
         case Pattern.STARTUP_SPIKE:
@@ -155,19 +156,13 @@ def _entry(pattern: Pattern) -> PatternEntry:
             clause = _at_level("grew with its threads and stays at {}")
             return PatternEntry(clause, threads_matter=True, beside_leak=False)
         case Pattern.AT_LIMIT:
-            return PatternEntry(_at_level("stays at {}"), named_while_open=True, hides=frozenset({Layer.CACHE}))
-        case Pattern.UNEXPLAINED_GROWTH:
-            return PatternEntry(_at_level("stays at {}"), beside_leak=False)
+            return PatternEntry(named_while_open=True, hides=frozenset({Layer.CACHE}))
+        case Pattern.UNEXPLAINED_GROWTH | Pattern.LEAK:
+            return PatternEntry(beside_leak=False)
         case Pattern.INSUFFICIENT_DATA:
-            return PatternEntry(_at_level("stays at {}"), named_while_open=True)
-        case Pattern.LEAK:
-            return PatternEntry(_at_level("stays at {}"), beside_leak=False)
+            return PatternEntry(named_while_open=True)
         case _:
             assert_never(pattern)
-
-
-def _at_level(what: str) -> Clause:
-    return lambda row, _: f"it {what.format(memory(row.settled_bytes))}"
 
 
 def _starts(row: VerdictRow, _: Opinion) -> str:
@@ -209,10 +204,8 @@ def _part(layer: Layer, what: str) -> Clause:
 class Held(Struct, frozen=True):
     signal: Signal
     cause: Cause
-    #: How one of them is called, and several.
     one: str
     many: str
-    #: Bytes that one can hold at most.
     most_bytes: int
 
 
@@ -259,20 +252,20 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
             cause = held.cause
         return Pattern.LEAK, [name for name in dict.fromkeys(also) if PATTERNS[name].beside_leak], cause
     pattern, cause = main.pattern, main.cause
-    if verdict == Verdict.INCONCLUSIVE and cause is None and rises(main) and (held := name_held(main)) is not None:
-        cause = held.cause
-    if verdict == Verdict.INCONCLUSIVE and cause is None and allocator_moved(pool):
-        cause = Cause.ALLOCATOR
-    if verdict == Verdict.INCONCLUSIVE and not PATTERNS[pattern].named_while_open:
-        if pattern != Pattern.UNEXPLAINED_GROWTH:
+    if verdict == Verdict.INCONCLUSIVE:
+        if cause is None and rises(main) and (held := name_held(main)) is not None:
+            cause = held.cause
+        elif cause is None and allocator_moved(pool):
+            cause = Cause.ALLOCATOR
+        if not PATTERNS[pattern].named_while_open:
             also.insert(0, pattern)
-        pattern = Pattern.UNEXPLAINED_GROWTH
-    if verdict == Verdict.NOT_LEAK:
+            pattern = Pattern.UNEXPLAINED_GROWTH
+    else:
         pattern = Pattern.PLATEAU if pattern == Pattern.UNEXPLAINED_GROWTH else pattern
         if pattern == Pattern.PLATEAU and _burst_before(pool, main):
             pattern, cause = Pattern.BURST, Cause.TRAFFIC
         allocator, moved = allocator_moved(pool), pool.moved_bytes
-        if allocator or (moved is not None and abs(moved) > th.MOVED_SHARE * row.settled):
+        if allocator or (moved is not None and abs(moved) > th.STEP_SHARE * row.settled):
             was_flat = pattern == Pattern.PLATEAU
             cause = Cause.ALLOCATOR if allocator else Cause.RELEASE if was_flat else cause
             also, pattern = (also, Pattern.STEP) if was_flat else ([*also, Pattern.STEP], pattern)
@@ -289,7 +282,7 @@ def allocator_moved(pool: Pool) -> bool:
         return False
     if around <= th.STACK_USUAL * (pool.moved_threads or 0.0):
         return False
-    return around > th.MOVED_SHARE * whole.settled and abs(heap) < th.HEAP_STAYED * around
+    return around > th.STEP_SHARE * whole.settled and abs(heap) < th.HEAP_STAYED * around
 
 
 def _burst_before(pool: Pool, main: Opinion) -> bool:
@@ -324,7 +317,6 @@ def _threads_explain(main: Opinion) -> bool:
 
 
 def name_held(main: Opinion) -> Held | None:
-    """Name what rises together with the judged signal, by as much as each of it can hold."""
     return next((held for held in HELD if explains(main, held)), None)
 
 
@@ -342,7 +334,6 @@ def bytes_each(main: Opinion, signal: Signal) -> float | None:
 
 
 def pile_up(level: Level) -> bool:
-    """Whether there are clearly more of what a count tells at the end."""
     return level.end_level - level.early_level >= max(th.HELD_RISE, th.HELD_RISE_SHARE * level.early_level)
 
 
@@ -427,7 +418,6 @@ def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advi
 
 
 def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    """What piles up in services: caches, tasks, metric labels."""
     growth = rate(row.growth_bytes_per_day)
     each = evidence.get(Statistic.GROWTH_PER_WORK)
     of = f", {small_memory(each.estimate)} for each unit of work" if each and each.estimate is not None else ""
@@ -512,14 +502,14 @@ def _files_in_memory(found: Evidence | None) -> Advice:
     return Advice.of("list_files", amount=amount, bound="; bound it with emptyDir.sizeLimit")
 
 
-_OUT_OF_ORDER: Final = (
-    *("allocated_above_active", "active_above_resident", "allocated_above_resident", "allocator_above_footprint"),
-)
 #: By the check that rejected a gauge: how to mend it.
 _MENDING: Final = {
     rejected("stale_allocator"): "advance_epoch",
     rejected("self_incrementing"): "set_gauge",
-    **dict.fromkeys(map(rejected, _OUT_OF_ORDER), "read_together"),
+    rejected("allocated_above_active"): "read_together",
+    rejected("active_above_resident"): "read_together",
+    rejected("allocated_above_resident"): "read_together",
+    rejected("allocator_above_footprint"): "read_together",
 }
 
 

@@ -31,15 +31,12 @@ _LAG_SECONDS: Final = (3_600, _DAY_SECONDS)
 
 
 class Query(Struct, frozen=True):
-    #: What its graph shows.
     shows: str
     #: The expression, to be pasted into Grafana or Prometheus.
     promql: str
 
 
 class Watched(StrEnum):
-    """What an alert rule watches for."""
-
     GROWTH = "MemoryGrows"
     LIMIT = "MemoryReachesLimit"
     KILL = "MemoryOomKilled"
@@ -138,8 +135,6 @@ def _risen(held: str, lag_seconds: int) -> str:
 
 
 class _Names:
-    """Label matchers of one workload container."""
-
     def __init__(self, row: VerdictRow) -> None:
         named = (("cluster", row.cluster), ("namespace", row.namespace))
         self._places = [f"{label}={quoted(name)}" for label, name in named if name is not None]
@@ -166,7 +161,6 @@ class _Names:
         return _braces([*self._places, f"container={quoted(self._container)}"])
 
     def pods(self, *more: str) -> str:
-        """For kube-state-metrics."""
         own = [f"container={quoted(self._container)}"] if self._container is not None else []
         return _braces([*self._places, *own, *more])
 

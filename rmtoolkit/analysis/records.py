@@ -35,8 +35,6 @@ class Says(StrEnum):
 
 
 class Unit(StrEnum):
-    """What an estimate is counted in."""
-
     BYTES = "bytes"
     BYTES_PER_DAY = "bytes/day"
     BYTES_PER_WORK = "bytes/unit"
@@ -179,10 +177,8 @@ class Ahead(Struct, frozen=True):
     error_bytes: float | None = None
     error_up_bytes: float | None = None
     level_bytes: float | None = None
-    #: The level after a restart.
     fresh_bytes: float | None = None
     noise_bytes: float | None = None
-    #: The chance that the growth goes on.
     goes_on: float | None = None
     age_hours: float | None = None
     longest_hours: float | None = None
@@ -237,9 +233,7 @@ class VerdictRow(Struct, kw_only=True):
     container_id: int
     workload_inferred: bool
     limit_known: bool
-    #: Where it grows.
     ahead: Ahead | None = None
-    #: Of the container that is shown.
     pod: str | None
     lives: int
 
@@ -262,7 +256,6 @@ class VerdictRow(Struct, kw_only=True):
         return {piece.statistic: piece for piece in reversed(self.evidence) if piece.statistic}
 
 
-#: Columns of closed sets, with their members by name.
 _SETS: Final = {"verdict": Verdict, "pattern": Pattern, "cause": Cause, "signal": Signal, "limit_outlook": Outlook}
 _CLOSED: Final[dict[str, dict[str, StrEnum]]] = {
     column: {str(member): member for member in kind} for column, kind in _SETS.items()
@@ -275,13 +268,11 @@ _ROW: Final = columns_of(VerdictRow) | {
     "container_id": pl.UInt32(),
     "ahead": pl.Struct(columns_of(Ahead)),
 }
-#: What a row of the instances has besides.
 INSTANCE: Final = {name: _ROW[name] for name in ("pod", "lives")}
 #: What judging says of a workload: `limits` adds the chances of an OOM kill.
 JUDGED: Final = {
     name: dtype for name, dtype in _ROW.items() if name not in INSTANCE and not name.startswith("oom_probability")
 }
-#: Columns of `classify`, in this order.
 VERDICTS: Final = pl.Schema(list(_ROW.items())[: list(_ROW).index("headline")])
 
 
@@ -341,7 +332,6 @@ class Halt(StrEnum):
 class Life(Struct, frozen=True):
     """From one start of a container to its end; the columns of `lives` that a verdict needs."""
 
-    #: Of the lives table.
     row: int
     container_id: int
     start: dt.datetime
@@ -358,7 +348,6 @@ class Life(Struct, frozen=True):
 
     @property
     def seconds(self) -> float:
-        """From the first to the last sample."""
         return (self.end - self.start).total_seconds()
 
     @property
@@ -375,7 +364,6 @@ class Level(Struct, frozen=True):
     early_level: float
     middle_level: float
     end_level: float
-    #: Highest of the last samples.
     top: float
     #: Median of the later half; and shortly after the start, at a twentieth of the window: the very first samples of a
     #: process say little.
@@ -402,7 +390,6 @@ class Reading(Level, frozen=True):
     #: The likeliest shape, and the likeliest of those that do not grow.
     family: Family
     bounded_family: Family
-    #: Probability of a shape with a step in it.
     stepped: float
     #: Share of the movement that a cycle was, and that the load explains.
     periodic: float
@@ -411,7 +398,6 @@ class Reading(Level, frozen=True):
     #: Its standard error, and that of how much faster it may be.
     growth_error_per_day: float
     growth_error_up_per_day: float
-    #: Smallest growth that would be found.
     floor_per_day: float
     #: Where the growth begins, 0 to 1, and what is left around the best shape.
     onset: float
@@ -451,7 +437,6 @@ class Reading(Level, frozen=True):
     repeats: float
     #: Share of bins after the start-up that reach half way from the settled level to the late peak.
     high_share: float
-    #: Median range of the samples inside a bin.
     flutter: float
     #: How many separate times the highest samples do that; and how often before the last share `YOUNG`.
     bursts: int
@@ -467,7 +452,6 @@ class Reading(Level, frozen=True):
     jump_at: float
     #: Range of the bins after the start-up, without the highest and lowest 3 %.
     swing: float
-    #: Settled level minus the level after the first bin.
     rise: float
 
     @property
@@ -483,7 +467,6 @@ class Reading(Level, frozen=True):
 
     @property
     def from_start(self) -> bool:
-        """Whether the growth began with the life and never fell."""
         return self.onset <= th.STARTUP_SHARE and self.teeth < th.TEETH
 
     @property
@@ -494,11 +477,8 @@ class Reading(Level, frozen=True):
 
 class Opinion(Struct):
     life: Life
-    #: Of the signal it is judged by; None when there are too few samples.
     reading: Reading | None = None
-    #: Of signals whose growth is looked at.
     readings: Mapping[Signal, Reading] = {}
-    #: Of all signals.
     levels: Mapping[Signal, Level] = {}
     #: Probabilities, they sum to 1.
     growing: float = 0.0
@@ -509,9 +489,7 @@ class Opinion(Struct):
     also: list[Pattern] = []
     cause: Cause | None = None
     halts: set[Halt] = set()
-    #: Falls may be restarts that the source does not report.
     restarts_unknown: bool = False
-    #: Its start needs clearly more than running does.
     spikes_early: bool = False
     threads_grow: bool = False
     #: What grows although the judged signal does not.
@@ -525,7 +503,6 @@ class Opinion(Struct):
     files_told: bool = True
     #: The layers of its container at the last sample: `rmtoolkit._tables.last_layers`.
     now: Mapping[str, Any] = {}
-    #: CPUs that its container may use, and those of the machine.
     quota_cores: float | None = None
     node_cores: float | None = None
 
@@ -597,7 +574,6 @@ class Opinion(Struct):
         return bool(limit and peak is not None and peak >= th.PEAK_AT_LIMIT * limit)
 
 
-#: Refaults are counted in pages.
 _PAGE_BYTES: Final = 4096
 
 _LIFE: Final = Life.__struct_fields__
@@ -629,11 +605,9 @@ def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], d
 
 
 class Advice(Struct, frozen=True):
-    #: The action, verb first.
     text: str
     #: Exactly what to set, run or write; None where there is nothing.
     setting: str | None = None
-    #: What it should change, with figures of this recording where there are any.
     expected: str | None = None
     #: The `statistic` of the evidence, or the column of the verdict, that it follows from.
     because: str | None = None
@@ -657,25 +631,19 @@ class Advice(Struct, frozen=True):
 
 
 class Suspect(Struct, frozen=True):
-    #: Function, file and line.
     place: str
-    #: The function alone.
     function: str
     #: What came after startup and stayed.
     growth_bytes: int
-    #: Share of all that grows in the same way.
     share: float
 
 
 class HeapKind(StrEnum):
-    """What a heap profile says about growth."""
-
     GROWS = "grows"
     #: It knows time, and what grows does so ever more slowly: a bound is near, or far.
     FILLS = "fills"
     #: It knows time, and nothing grows steadily to the end.
     RESTS = "rests"
-    #: It knows no time.
     PICTURE = "picture"
     BLIND = "blind"
     #: Beside a recording: it grows by too little to explain what was recorded.
@@ -697,9 +665,7 @@ class HeapReading(Struct, frozen=True):
     held_bytes: int = 0
     #: Length of the stretch in which growth was measured; None is unknown.
     seconds: float | None = None
-    #: Of a blind profile: why.
     why: str | None = None
-    #: What holds most.
     largest: str | None = None
 
 
@@ -710,7 +676,6 @@ class Pool(Struct):
     growing: float
     bounded: float
     unresolved: float
-    #: The life that stands for all of them.
     main: Opinion | None
     #: True when growth in life after life ends in kills or restarts.
     masked: bool = False
@@ -726,7 +691,6 @@ class Pool(Struct):
     moved_heap_bytes: float | None = None
     moved_around_bytes: float | None = None
     moved_threads: float | None = None
-    #: Lives that grow, and that could be judged.
     lives_rising: int = 0
     lives_judged: int = 0
     #: The running version was seen too shortly to judge; for so long the longest life before it was.
@@ -736,23 +700,19 @@ class Pool(Struct):
     surest: float = 1.0
     #: What a rise of only one life counts as, in samples: the smaller it is, the fewer.
     rise_samples: float = math.inf
-    #: What a heap profile of the workload says, beside these lives.
     heap: HeapReading | None = None
 
     @property
     def decided_by_heap(self) -> bool:
-        """Whether the verdict rests on a heap profile as well: evidence level 5."""
         return self.heap is not None and self.heap.kind in (HeapKind.GROWS, HeapKind.RESTS)
 
     @property
     def leaking_code(self) -> str | None:
-        """The code that leaks, where a profile names it."""
         heap = self.heap
         return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None
 
 
 class Exposure(Struct, frozen=True):
-    #: Age of the youngest life.
     age_hours: float
     #: What a life hardly exceeds; None where restarts are too few to tell.
     longest_hours: float | None
@@ -765,13 +725,10 @@ class Exposure(Struct, frozen=True):
         return self.longest_hours - self.age_hours
 
 
-#: Nothing ends a life.
 ENDLESS: Final = Exposure(0.0, None)
 
 
 class OpenKind(StrEnum):
-    """What a verdict waits for."""
-
     TOO_FEW = "too_few"
     REJECTED = "rejected"
     KILLED = "killed"

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import FOLLOWS, beside, run_starts, search_runs
+from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, search_runs
 from rmtoolkit._workloads import releases_by_name
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
@@ -80,21 +80,12 @@ def _still_shown(moved: pl.DataFrame, samples: pl.DataFrame) -> pl.Series:
     shown = np.ones(moved.height, dtype=bool)
     if not later.any():
         return pl.Series(shown)
-    key = mark(samples, "time")
+    key, value = mark(samples, "time"), pl.col("footprint_bytes").cast(pl.Float64)
     begin, end = (np.searchsorted(key, mark(moved, name)) for name in ("time", "nearest"))
-    value = samples["footprint_bytes"].to_numpy().astype(float)
-    owner = samples["container_id"].to_numpy()
+    known = samples.select(value=value, before=value.forward_fill().shift().over("container_id"))
     for row in np.flatnonzero(later.to_numpy()):
-        first, last = int(begin[row]), int(end[row])
-        before = first - 1
-        while before >= 0 and owner[before] == moved["container_id"][int(row)] and np.isnan(value[before]):
-            before -= 1
-        if before < 0 or owner[before] != moved["container_id"][int(row)]:
-            shown[row] = False
-            continue
-        between = value[first:last]
-        away = np.abs(between[~np.isnan(between)] - value[before]) > th.NEW_PROCESS_FALL * value[before]
-        shown[row] = not away.any()
+        between, before = known["value"][begin[row] : end[row]], known["before"].item(begin[row])
+        shown[row] = before is not None and not ((between - before).abs() > th.NEW_PROCESS_FALL * before).any()
     return pl.Series(shown)
 
 
@@ -156,7 +147,6 @@ ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Endin
 
 
 class Lifetimes(Struct, frozen=True):
-    #: A row per life, as `lives` returns it.
     table: pl.DataFrame
     #: The recording's samples with `life_row`, the row of the table, and `footprint_bytes`.
     samples: pl.DataFrame
@@ -237,12 +227,8 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     )
     table = table.with_columns(next_start=pl.col("start").shift(-1).over("container_id"))
     table = beside(table, step, "container_id")
-    rank = {kind: order for order, kind in enumerate(ENDINGS)}
     events = recording.events.filter(pl.col("kind").is_in(ENDINGS)).select(
-        "container_id",
-        ended="kind",
-        event_time=pl.col("time"),
-        rank=pl.col("kind").replace_strict(rank, return_dtype=pl.Int64),
+        "container_id", ended=pl.col("kind").cast(pl.Enum(ENDINGS)), event_time="time"
     )
     found = (
         table.join(events, on="container_id")
@@ -252,7 +238,7 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
             & (pl.col("event_time") > pl.col("start"))
         )
         .group_by("life_row")
-        .agg(pl.col("ended").sort_by("rank").first())
+        .agg(pl.col("ended").min().cast(pl.String))
     )
     starts = recording.events.filter(pl.col("kind") == "start").select("container_id", begun=pl.col("time"))
     seen = table.join(starts, on="container_id").filter((pl.col("begun") - pl.col("start")).abs() <= pl.col("slack"))
@@ -292,31 +278,21 @@ def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFram
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Add the limit and the version that held at the end of each life."""
     table = beside(table, _with_releases(recording.containers, table), "container_id")
-    for kind, column, value in (("limit", "limit_bytes", "value_bytes"), ("release", "version", "detail")):
-        changes = recording.events.filter((pl.col("kind") == kind) & pl.col(value).is_not_null())
-        if not changes.height:
-            continue
-        after, before = pl.col(value), pl.lit(None, pl.Int64)
-        if kind == "release":
-            # A detail reads ``a → b`` or only ``b``.
-            parts = after.str.split(" → ")
-            after, before = parts.list.last(), pl.when(parts.list.len() > 1).then(parts.list.first()).first()
-        # Before the first change the value is unknown, unless the change says it: then the later one is used.
-        first = changes.group_by("container_id").agg(before=before, changed=pl.lit(value=True))
-        table = (
-            table.sort("end")
-            .join_asof(
-                changes.select("container_id", end="time", then=after).sort("end"),
-                on="end",
-                by="container_id",
-                check_sortedness=False,
-            )
-            .pipe(beside, first, "container_id")
-            .with_columns(pl.when("changed").then(pl.coalesce("then", "before")).otherwise(column).alias(column))
-            .sort("life_row")
-            .drop("then", "before", "changed")
-        )
-    return table
+    table = in_force(table, recording.events, "limit", "end")
+    releases = recording.events.filter((pl.col("kind") == "release") & pl.col("detail").is_not_null())
+    if not releases.height:
+        return table
+    # A detail reads ``a → b``, which tells what ran before, or only ``b``.
+    parts = pl.col("detail").str.split(" → ")
+    before = pl.when(parts.list.len() > 1).then(parts.list.first()).first()
+    first = releases.group_by("container_id", maintain_order=True).agg(before=before, changed=pl.lit(value=True))
+    then = releases.select("container_id", end="time", then=parts.list.last())
+    return (
+        table.join_asof(then, on="end", by="container_id", check_sortedness=False)
+        .pipe(beside, first, "container_id")
+        .with_columns(version=pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version"))
+        .drop("then", "before", "changed")
+    )
 
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
@@ -386,7 +362,6 @@ def _startup(inside: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
 def without_load(
     envelope: Envelope, rows: pl.DataFrame, values: Array, fitted: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
-    """Take out what follows the load, where a load was recorded."""
     share = np.zeros(len(rows))
     signal = rows["signal"].to_numpy()
     life = rows["life_row"].to_numpy()
@@ -578,7 +553,6 @@ JUDGED: Final = (Signal.ALLOCATED, Signal.ANON, Signal.RSS, Signal.WORKING_SET, 
 _FITTED_TOO: Final = (Signal.FOOTPRINT, Signal.ACTIVE, Signal.RESIDENT, Signal.SHMEM, Signal.KERNEL, Signal.THREADS)
 _FITTED: Final = tuple(signal.value for signal in (*JUDGED, *_FITTED_TOO))
 _LEVELS: Final = tuple(signal.value for signal in Signal if signal.value not in _FITTED)
-#: What a reading takes from its fit as it is.
 _FROM_FIT: Final = ("growing", "bounded", "unresolved", "fresh", "onset", "noise")
 #: Families with a step: what comes before and after it says nothing about a bend.
 _STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == models.Family.PULSE]
@@ -589,7 +563,6 @@ class Readings(Struct, frozen=True):
     #: A row per life and signal: `life_row`, `signal`, `samples`, `filled`, the scalars of `models.Fit` and
     #: `models.Shapes`, growth and its error per day, and `curve`, its place among the curves.
     table: pl.DataFrame
-    #: For each row of the table: the fitted curve in bytes.
     curves: tuple[Array, ...]
 
 
@@ -666,7 +639,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         grain=np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
         day_cycles=span / _DAY_SECONDS,
     )
-    # The work counter of each row's life; zeros where there is none.
     work = np.zeros_like(envelope.mean)
     for row in np.flatnonzero(signal == "work_total"):
         work[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
@@ -698,7 +670,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         growth_error_up_per_day=spread(np.hypot(doubt, np.maximum(third - fit.growth, 0)) * per_day[place]),
         floor_per_day=spread(fit.floor * per_day[place]),
         stepped=spread(fit.families[:, _STEPPED].sum(axis=1)),
-        # From where the start-up is surely over.
         mean_rise=spread((_level_at(envelope.mean, 1.0) - _level_at(envelope.mean, 0.25))[place]),
         floor_rise=spread((_level_at(values, 1.0) - _level_at(values, 0.25))[place]),
         load_share=pl.Series(load_share),
@@ -716,7 +687,6 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
 
 
 def _level_at(mean: Array, share: float) -> Array:
-    """Median of an eighth of the bins around a place in the window."""
     bins = mean.shape[1]
     width = max(2, bins // 8)
     first = min(max(0, round(share * bins) - width // 2), bins - width)
@@ -750,7 +720,6 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
 
 
 def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:
-    """Lay out the fit of the judged signal of every life."""
     joined = beside(
         judged.join(readings.table, on=["life_row", "signal"], how="inner", maintain_order="left"),
         lives.with_row_index("life_row"),
@@ -774,7 +743,6 @@ def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.Da
 
 
 def _curves(rows: pl.DataFrame, curves: Sequence[Array]) -> pl.Series:
-    """At most 48 points of each curve, ends included."""
     begin, end = (rows[name].to_physical().to_numpy() for name in ("start", "end"))
     points = {bins: np.linspace(0, bins - 1, min(48, bins)).round().astype(np.int64) for bins in models.WIDTHS}
     chosen = [points[len(curves[curve])] for curve in rows["curve"]]

@@ -343,7 +343,7 @@ EVEN: Final = 0.15
 EVEN_SHARE: Final = 0.15
 #: Share of the level that samples range inside every bin where they rise and fall faster than bins can show.
 FLUTTER: Final = 0.2
-#: A step moves the level by this share of it ...
+#: A step, of a release too, moves the level by this share of it ...
 STEP_SHARE: Final = 0.08
 #: ... and by this share of the range, ...
 STEP_OF_SWING: Final = 0.35
@@ -357,8 +357,6 @@ WARM_UP_RISE: Final = 0.1
 HEAP_STAYED: Final = 0.25
 #: A stack of a thread as Rust makes it: what moved with more threads, by less for each, may be their stacks.
 STACK_USUAL: Final = 2 << 20
-#: Share of the level that a release moves where it is a step.
-MOVED_SHARE: Final = 0.08
 
 # --- Several lives, pods and versions ---------------------------------------------------------------------------
 
@@ -393,8 +391,6 @@ HARDLY_GROWS: Final = 0.2
 LEAKED_BEFORE: Final = 0.7
 #: Probability of growth and of rest where a release was seen too shortly to tell.
 YOUNG_RELEASE: Final = 0.1
-#: Share of the level within which a release changed nothing.
-SAME_LEVEL: Final = 0.08
 #: Restarts mask a leak where at least so many lives rise, ...
 MASKED_LIVES: Final = 3
 #: ... which are this share of all lives, ...

@@ -42,24 +42,15 @@ if TYPE_CHECKING:
 
 
 class Situation(Struct, frozen=True):
-    """What the words are made from."""
-
-    #: The verdict's columns so far.
     row: VerdictRow
-    #: The pooled lives behind it.
     pool: Pool
     #: Instances that grow, and instances that could be judged.
     growing: int
     judged: int
-    #: What keeps the verdict open.
     question: Open
-    #: About the instance that is shown.
     rejected: Sequence[Rejected] = ()
-    #: What lies around the heap and makes the memory high.
     around: Sequence[Evidence] = ()
-    #: How long a life lasts when memory does not end it.
     lasts: records.Exposure = records.ENDLESS
-    #: Whether restarts end a life before it is at the limit.
     capped: bool = False
     #: Lives of all pods, those that an OOM kill ended, and all kills: a start without a sample is no life.
     runs: int = 0
@@ -354,7 +345,6 @@ def _pace(reading: Reading | None) -> str:
 
 
 def _rises_with(main: Opinion, cause: Cause | None) -> str:
-    """Say what rises with the memory, to go on a sentence; nothing where none is known."""
     kind = patterns.BY_CAUSE.get(cause) if cause is not None else None
     level = main.levels.get(kind.signal) if kind is not None else None
     if kind is None or level is None:
@@ -388,7 +378,6 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
     return f"{span} of {signal}, {counted}{gauge}: {question.why}{beside}; {shows}."
 
 
-#: In the order in which they are asked.
 QUESTIONS: Final[tuple[str, ...]] = tuple(texts("analysis/words")["questions"])
 
 

@@ -52,7 +52,6 @@ _CHANCES: Final = ("oom_probability_24h", "oom_probability_7d", "oom_probability
 #: Starting needs so many times what running does, and sets the peak: startup is what the limit is for.
 _STARTUP: Final = 1.25
 _SETS_PEAK: Final = 0.9
-#: More likely than not within a week.
 WILL_BE_KILLED: Final = 0.499
 WEEK_HOURS: Final = 168.0
 _DAY_SECONDS: Final = 86_400 / 1.02
@@ -62,7 +61,6 @@ _WEEK_SECONDS: Final = 7 * _DAY_SECONDS
 def joined(
     verdicts: pl.DataFrame, needs: pl.DataFrame, limits: pl.DataFrame, seen: Iterable[pl.DataFrame], now: dt.datetime
 ) -> pl.DataFrame:
-    """Put everything about a workload container in one row."""
     # The limit in force is that of the pod which is killed first, whichever is shown.
     rows = verdicts.drop("settled_bytes", "peak_bytes", "limit_bytes")
     rows = beside(rows, limits.rename(_ADVISED).drop(_ELSEWHERE), WORKLOAD)
@@ -255,24 +253,24 @@ def named(rows: pl.DataFrame) -> pl.DataFrame:
     found: list[str] = []
     seen: Counter[str] = Counter()
     for row in about:
-        parts = [quote(str(row[part]), safe="") for part in _FORMS[1] if row[part] is not None]
+        parts = [quote(str(row[part]), safe="") for part in FORMS[1] if row[part] is not None]
         name = "/".join(parts) or "workload"
         seen[name] += 1
         found.append(name if seen[name] == 1 else f"{name}~{seen[name]}")
     return rows.with_columns(name=pl.Series(names(about), dtype=TEXT), anchor=pl.Series(found, dtype=TEXT))
 
 
-_FORMS: Final = (("namespace", "workload"), ("namespace", "workload", "container"), WORKLOAD)
+FORMS: Final = (("namespace", "workload"), ("namespace", "workload", "container"), WORKLOAD)
 
 
 def names(rows: Sequence[Row]) -> list[str]:
     """Name each row as shortly as tells it from the others."""
     found: list[str | None] = [None] * len(rows)
-    for parts in _FORMS:
+    for parts in FORMS:
         written = ["/".join(text.printable(row[part]) for part in parts if row[part] is not None) for row in rows]
         times = Counter(written)
         found = [
-            name or (form if times[form] == 1 or parts is _FORMS[-1] else None)
+            name or (form if times[form] == 1 or parts is FORMS[-1] else None)
             for name, form in zip(found, written, strict=True)
         ]
     return [name or text.NOT_APPLICABLE for name in found]
@@ -497,7 +495,6 @@ def _alarm_text(row: Row) -> str | None:
 
 
 def _soon(row: Row) -> str:
-    """Say when the limit is hit, where that is in sight."""
     if row["limit_at"] is None or row["limit_bytes"] is None or row["hours_to_limit"] > th.FAR_HOURS:
         return ""
     return hits(row, f"its {text.configured(row['limit_bytes'])} limit")
@@ -530,7 +527,6 @@ NOTHING: Final = "Nothing to do."
 
 
 def names_limit(one: Advice) -> bool:
-    """Tell whether a piece of advice names a limit of its own."""
     return (one.setting or "").startswith("resources.limits")
 
 

@@ -66,16 +66,13 @@ class Totals:
     reaching: int
     leaks_reaching: int
     leaks_unknown: int
-    #: Above `target`; None where no chance is known.
     above_target: int | None
     target: float
     #: Workloads by why they are named first, each counted once.
     alarms: tuple[tuple[str, int], ...]
     #: Without a verdict, or with too little data to rule a kill out.
     short_of_data: int
-    #: Killed already, and will be again.
     killed_again: int
-    #: What will be killed without leaking.
     dying_otherwise: int
     #: What is set aside above the advised requests, in how many workloads; None: unknown.
     waste_bytes: int | None
@@ -101,12 +98,10 @@ class Totals:
 
     @property
     def judged(self) -> int:
-        """Workloads that are not accepted."""
         return self.leak + self.inconclusive + self.not_leak
 
     @property
     def age_sentence(self) -> str | None:
-        """How old the data are; None where they are not old."""
         if self.window_end is None or self.data_age_seconds is None or not self.stale:
             return None
         end = f"{text.moment(self.window_end)} UTC"
@@ -116,7 +111,6 @@ class Totals:
 
     @property
     def sentence(self) -> str:
-        """The answer for all of them: what stands first."""
         told = {field.name: getattr(self, field.name) for field in fields(self)} | {"judged": self.judged}
         told |= {name: dict(self.alarms).get(name, 0) for name in (Alarm.ABOVE_TARGET, Alarm.TOO_LITTLE_DATA)}
         undecided = self.inconclusive == self.judged
@@ -707,7 +701,6 @@ def _foretold(row: Row) -> str:
     return f"{begin} it could not be said when; {came}."
 
 
-#: Events that explain why a new life begins.
 _CUTS: Final = ("oom_kill", "node_oom", "evicted", "error", "end", "start", "release")
 #: A restart is seen in the samples up to this many steps away from the event that tells of it.
 _REACH_STEPS: Final = 10

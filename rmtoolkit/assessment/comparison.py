@@ -11,6 +11,7 @@ from rmtoolkit import text
 from rmtoolkit._tables import PARTS, apart, beside
 from rmtoolkit.analysis.records import Advice
 from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.assessment._rows import FORMS
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.schema import TEXT, WHOLE, Verdict, typed
 
@@ -30,11 +31,8 @@ SETTINGS: Final = pl.Schema(typed(TEXT, "setting local cluster"))
 LAYERS: Final[dict[str, str]] = text.texts("assessment/comparison")["layers"]
 _PRIVATE: Final = ("live", "slack", "kept", "outside")
 _BESIDE: Final = ("shmem", "cache", "kernel")
-#: A share of the larger side that is worth a word.
 _SMALL: Final = 0.05
-#: How much more work or threads count as more.
 _MORE: Final = 1.3
-_FORMS_OF_NAME: Final = (("namespace", "workload"), ("namespace", "workload", "container"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ class _Side(NamedTuple):
 def find_row(found: Assessment, workload: str) -> Row:
     rows: list[Row] = []
     for row in found.workloads.iter_rows(named=True):
-        written = ["/".join(row[part] for part in some if row[part] is not None) for some in _FORMS_OF_NAME]
+        written = ["/".join(row[part] for part in some if row[part] is not None) for some in FORMS[:2]]
         rows += [row] if workload in (row["workload"], row["name"], *written) else []
     if not rows:
         # Of pods that followed each other under one name, as those of a StatefulSet, the last.
@@ -256,7 +254,6 @@ def _side(where: str, found: Assessment, workload: str | None) -> _Side:
     return _Side(where, row, layers, whole, threads, load, allocator, samples.height)
 
 
-#: Whose gauges they are.
 _TELLS: Final = {"free_bytes": "glibc", "retained_bytes": "jemalloc", "resident_bytes": "one with gauges"}
 
 
@@ -385,7 +382,6 @@ def _limit(near: _Side, far: _Side) -> str | None:
     return f"{said}."
 
 
-#: What stands around the memory, of one side.
 _SETTINGS: Final[dict[str, Callable[[_Side], str | None]]] = {
     # Pods may differ: a limit that one of them tells is known.
     "limit": lambda side: (

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import FOLLOWS, beside, run_starts, spans, with_files_in_memory
+from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, spans, with_files_in_memory
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
@@ -369,28 +369,13 @@ def workloads(recording: Recording) -> pl.DataFrame:
 
 def kills(recording: Recording) -> pl.DataFrame:
     rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
-    found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time").sort("time")
-    if not found.height:
-        return pl.DataFrame(schema=_KILLED)
+    found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time", told="value_bytes")
+    found = beside(found, rows, "container_id")
     for kind in ("limit", "request"):
-        changes = recording.events.filter(pl.col("kind") == kind).select(
-            "container_id",
-            "time",
-            pl.col("value_bytes").alias(f"{kind} then"),
-            pl.lit(value=True).alias(f"{kind} said"),
-        )
-        found = found.join_asof(
-            changes.sort("time"), on="time", by="container_id", strategy="backward", check_sortedness=False
-        )
-    return (
-        beside(found, rows, "container_id")
-        .with_columns(
-            pl.when(pl.col(f"{kind} said")).then(f"{kind} then").otherwise(f"{kind}_bytes").alias(f"{kind}_bytes")
-            for kind in ("limit", "request")
-        )
-        .select(_KILLED.names())
-        .sort("workload_row", "container_id", "time")
-    )
+        found = in_force(found, recording.events, kind)
+    # A kill may say itself at which limit.
+    found = found.with_columns(limit_bytes=pl.coalesce("told", "limit_bytes"))
+    return found.select(_KILLED.names()).sort("workload_row", "container_id", "time")
 
 
 _KILLED: Final = pl.Schema(

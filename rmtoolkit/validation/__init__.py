@@ -8,7 +8,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, run_starts
+from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, in_force, run_starts
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
@@ -229,17 +229,12 @@ def with_references(recording: Recording) -> pl.DataFrame:
         moving=first_of("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes"),
         fullness=first_of("usage_bytes", "working_set_bytes"),
     )
-    changes = recording.events.filter(pl.col("kind") == "limit").select("container_id", "time", limit="value_bytes")
-    # Before its first change a limit is unknown: the one on record is that of the window's end.
-    only = recording.containers.select("container_id", only="limit_bytes").drop_nulls()
-    only = only.join(changes, on="container_id", how="anti")
-    limit = samples.select("container_id", "time", limit=pl.lit(None, dtype=pl.Int64))
-    if changes.height:
-        limit = limit.drop("limit").join_asof(changes, on="time", by="container_id", check_sortedness=False)
-    if only.height:
-        limit = beside(limit, only, "container_id")
-        limit = limit.select(limit=pl.coalesce("limit", "only"))
-    return samples.with_columns(limit["limit"])
+    limit = beside(
+        samples.select("container_id", "time"),
+        recording.containers.select("container_id", "limit_bytes"),
+        "container_id",
+    )
+    return samples.with_columns(limit=in_force(limit, recording.events, "limit")["limit_bytes"])
 
 
 def _near(samples: pl.DataFrame, signal: str, *, largest: bool) -> pl.DataFrame:

@@ -157,6 +157,25 @@ def test_a_kill_is_told_with_the_limit_that_held_then() -> None:
     assert row["need_of"] == "above a kill"
 
 
+def test_before_its_first_change_no_limit_is_known() -> None:
+    """Lives, kills and checks have one rule: the limit on record is that of the end; but a kill may say its own."""
+    table = samples(np.full(2 * 1440, 300.0 * MIB), step=60, limit_bytes=512 * MIB)
+    table = table.with_columns(restarts_total=pl.int_range(pl.len()) // 1440)
+    told = [(0.5, "oom_kill", None), (0.7, "oom_kill", 256), (1.0, "limit", 200), (1.2, "oom_kill", None)]
+    events = pl.DataFrame(
+        [
+            {"time": START + round(day * DAY), "kind": kind, "pod": "api-0", "value_bytes": value and value * MIB}
+            for day, kind, value in told
+        ]
+    )
+    recording = rm.Recording.from_frame(table, events=events)
+    assert kills(recording)["limit_bytes"].to_list() == [None, 256 * MIB, 200 * MIB]
+    assert rm.lives(recording)["limit_bytes"].to_list() == [None, None, None, 200 * MIB, 200 * MIB]
+    found = rm.validate(recording).filter(check="usage_above_limit").row(0, named=True)
+    # One scrape of slack is left between two gauges.
+    assert found["first"].timestamp() >= START + DAY - 60
+
+
 def test_a_climb_must_be_clear_of_its_own_error() -> None:
     """Three percent a block are a climb where blocks scatter by two percent, and none where they scatter by a half."""
     climb = 1e8 * 1.03 ** np.arange(BLOCKS)
