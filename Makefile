@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 PYTHONS := python3.14 python3.13 python3.12 python3.11 python3
 CHECKED := rmtoolkit tests deploy docs data/lab data/field
 
-.PHONY: help install demo test check mypy pyright notebooks docs bench bench-leaks bench-limits frozen mutants fuzz audit corpus corpus-field
+.PHONY: help install demo test check lint tests mypy pyright doctests notebooks docs bench bench-leaks bench-limits frozen mutants fuzz audit corpus corpus-field
 
 help: ## List what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,24 +16,31 @@ install: $(STAMP) ## Make .venv with every extra, as requirements.lock says (mak
 demo: $(STAMP) ## Judge the sample recordings: a table here, a page in out/demo.html
 	@$(BIN)/rmtoolkit demo
 
-test: check ## check, then every test; says what was skipped and how to switch it on
-	@echo "tests"
-	@$(BIN)/python -m pytest -n 3 --dist worksteal -q
+# One check at a time beside the tests, many of which wait for a browser or a server: both cores are always busy.
+test: $(STAMP) lint ## check, and every test; says what was skipped and how to switch it on
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 tests mypy pyright doctests || { grep -hE '(error|warning): |^FAILED' .venv/*.log; exit 1; }
 
-check: $(STAMP) ## Lint, formatting, types and the examples in the docstrings
+check: $(STAMP) lint ## Lint, formatting, types and the examples in the docstrings
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 mypy pyright doctests
+
+lint: $(STAMP)
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
 	@echo "ruff format"; $(BIN)/ruff format --check --quiet .
 	@echo "oxlint";      $(BIN)/oxlint --quiet --deny-warnings rmtoolkit/views/assets > .venv/oxlint.log || { cat .venv/oxlint.log; exit 1; }
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 mypy pyright
-	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md rmtoolkit README.md -q -n 2 -p no:randomly
 
-# Both at once: each keeps one core busy, and shows what it found when it is done. mypy, which is strict, reads all there
-# is; pyright, which editors show, what a user has of the package, and what tests/typing says of that.
+tests: $(STAMP)
+	@echo "tests";       $(BIN)/python -m pytest -n 3 --dist worksteal -q
+
+# Each keeps one core busy, and shows what it found when it is done. mypy, which is strict, reads all there is; pyright,
+# which editors show, what a user has of the package, and what tests/typing says of that.
 mypy: $(STAMP)
 	@echo "mypy";        $(BIN)/mypy --no-error-summary $(CHECKED) > .venv/mypy.log || { cat .venv/mypy.log; exit 1; }
 
 pyright: $(STAMP)
 	@echo "pyright";     $(BIN)/pyright --warnings rmtoolkit tests/typing > .venv/pyright.log || { cat .venv/pyright.log; exit 1; }
+
+doctests: $(STAMP)
+	@echo "doctests";    $(BIN)/python -m pytest --doctest-modules --doctest-glob=README.md rmtoolkit README.md -q -p no:randomly > .venv/doctests.log || { cat .venv/doctests.log; exit 1; }
 
 notebooks: $(STAMP) ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

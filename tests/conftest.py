@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import polars as pl
 import pytest
 from hypothesis import settings
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 _PROCESSES: Final = Path(__file__).parent / "processes"
 runpy.run_path(str(_PROCESSES / "sitecustomize.py"))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_PROCESSES), os.environ.get("PYTHONPATH")]))
+
+# Several processes share two cores: in them polars has one thread. What the tests start has as many as there are cores.
+with pytest.MonkeyPatch.context() as patch:
+    patch.setenv("POLARS_MAX_THREADS", "1")
+    pl.thread_pool_size()
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
 settings.register_profile("quick", max_examples=20, deadline=None)
