@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 #: Steps of the growth table: when there are so many, every two become one.
 _MOST_STEPS: Final = 512
-#: Rows of the growth table, and rows of the timeline: the same.
+#: Rows of the growth table: the same.
 _MOST_GROWTH: Final = 1 << 19
-_MOST_ROWS: Final = 1 << 18
 #: A step is at least so many events or so many milliseconds long.
 _STEP_EVENTS: Final = 256
 _STEP_MS: Final = 10
@@ -218,11 +217,6 @@ class Account:
         self.last_ms = ms
         self.rows.append(Row(ms, self.tally.live, max(self._most, self.tally.live), -1, self.events))
         self._most = self.tally.live
-        if len(self.rows) >= 2 * _MOST_ROWS:
-            self.rows = [
-                later._replace(most=max(first.most, later.most), rss=max(first.rss, later.rss))
-                for first, later in zip(self.rows[::2], self.rows[1::2], strict=True)
-            ]
         if ms - self._step_began[1] >= self._step_ms:
             self.close()
 

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from numpy.typing import NDArray
-
-    Integers = NDArray[np.int64]
-
 #: Origins of a frame, the nearest to the user first.
 OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
 #: Stands for callers of which massif says no more than how much came through them.
@@ -100,19 +96,18 @@ def _root(path: str) -> list[str]:
 
 
 def _depths(text: str) -> Iterator[tuple[int, str, int]]:
-    """Give each character with its place and the number of brackets that are open behind it."""
+    """Give each character with its place and the number of brackets that it is in; they are in their own."""
     depth = 0
     for place, character in enumerate(text):
-        if character == "<":
-            depth += 1
-        elif character == ">" and text[place - 1] != "-":
-            depth -= 1
+        depth += character == "<"
         yield place, character, depth
+        if character == ">" and text[place - 1] != "-":
+            depth = max(depth - 1, 0)
 
 
 def _closing(text: str) -> int:
     """Find where the bracket closes that a text begins with."""
-    return next((place for place, character, depth in _depths(text) if character == ">" and not depth), len(text))
+    return next((place - 1 for place, _, depth in _depths(f"{text} ") if not depth), len(text))
 
 
 def _halves(inner: str) -> tuple[str, str]:
@@ -192,17 +187,8 @@ def spoken(name: str) -> str:
 
 
 def _without_arguments(path: str) -> str:
-    if "<" not in path:
-        return _LEFT_OVER.sub("", path)
-    kept, depth = [], 0
-    for place, character in enumerate(path):
-        if character == "<":
-            depth += 1
-        if not depth:
-            kept.append(character)
-        if character == ">" and path[place - 1] != "-":
-            depth = max(depth - 1, 0)
-    return _LEFT_OVER.sub("", "".join(kept))
+    kept = "".join(character for _, character, depth in _depths(path) if not depth) if "<" in path else path
+    return _LEFT_OVER.sub("", kept)
 
 
 _Frame = tuple[str | None, str | None, int | None, str | None]
@@ -291,11 +277,11 @@ def deep(cut: int) -> list[str]:
     return [f"{counted(cut, 'stacks')} cut because of their depth"] if cut else []
 
 
-def as_lists(rows: Integers, values: Integers | NDArray[np.uint32], count: int) -> pl.Series:
-    # Rows that are known to be in order are cut out, not looked for.
-    flat = pl.DataFrame({"row": pl.Series(rows).set_sorted(), "frames": values.astype(np.uint32, copy=False)})
-    lists = flat.group_by("row", maintain_order=True).agg("frames")
-    every = pl.DataFrame({"row": np.arange(count)}, schema={"row": pl.Int64()})
+def as_lists(flat: pl.DataFrame, count: int) -> pl.Series:
+    """Gather the frames of each row, where rows stand in order."""
+    # What is known to be in order is cut out, not looked for.
+    lists = flat.set_sorted("row").group_by("row", maintain_order=True).agg("frames")
+    every = pl.DataFrame({"row": range(count)}, schema={"row": pl.Int64()})
     joined = every.join(lists, on="row", how="left", maintain_order="left")["frames"]
     return joined.fill_null(pl.Series([[]], dtype=pl.List(pl.UInt32)))
 
@@ -312,10 +298,10 @@ def stacks_frame(frames: Iterable[Iterable[int]], amounts: Mapping[str, Sequence
         cut += len(kept) > room
         every += kept[:room]
         counts.append(min(len(kept), room))
-    rows = np.repeat(np.arange(len(counts)), counts)
+    flat = pl.DataFrame({"row": np.repeat(np.arange(len(counts)), counts), "frames": np.frombuffer(every, np.uint32)})
     table = pl.DataFrame(amounts, schema={name: STACKS[name] for name in amounts})
     table = table.with_columns(
-        as_lists(rows, np.frombuffer(every, np.uint32), len(counts)).alias("frames"),
+        as_lists(flat, len(counts)).alias("frames"),
         stack_id=pl.int_range(1, pl.len() + 1),
         suppressed=pl.lit(value=False),
     )

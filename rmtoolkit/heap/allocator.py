@@ -109,17 +109,16 @@ SHORT: Final = "rows of tables with other columns than their heads"
 def collect_jemalloc(text: str, rows: Rows) -> None:
     found = [document for document in allocators.jemalloc_documents(text) if document.totals()]
     for number, document in enumerate(found):
-        page, sizes, arenas = _arenas(document)
+        sizes, every = mapping(document.data, "arenas"), mapping(document.data, "stats.arenas")
+        page, arenas = _amount(sizes, "page"), {name: one for name, one in every.items() if isinstance(one, dict)}
         rows.left_out.update({SHORT: document.short} if document.short else {})
         single = [name for name in arenas if name not in ("merged", "destroyed")]
-        names = single or [name for name in arenas if name == "merged"]
-        own = [_arena({"document": number, "arena": name}, arenas[name], page) for name in names]
-        rows.arenas.extend(own)
-        rows.bins.extend(
-            {"document": number, "arena": arena["arena"], **row}
-            for arena in own
-            for row in _bins(arenas[str(arena["arena"])], sizes, page)
-        )
+        own = []
+        for name in single or arenas.keys() & {"merged"}:
+            whose: Row = {"document": number, "arena": name}
+            own.append(whose | _arena(arenas[name], page))
+            rows.bins += (whose | row for row in _bins(arenas[name], sizes, page))
+        rows.arenas += own
         rows.totals.append(_totals(document, own) | {"document": number})
 
 
@@ -149,12 +148,11 @@ def _pages(values: Mapping[str, Any], name: str, page: int | None) -> int | None
     return None if value is None or page is None or value >= _MOST // page else value * page
 
 
-def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
+def _arena(arena: Mapping[str, Any], page: int | None) -> Row:
     allocated = plus(*(_amount(mapping(arena, kind), "allocated") for kind in ("small", "large")))
     active = _pages(arena, "pactive", page) if "pactive" in arena else _amount(arena, "active")
     dirty, muzzy = (_pages(arena, name, page) for name in ("pdirty", "pmuzzy"))
     return {
-        **row,
         "threads": _amount(arena, "nthreads"),
         "allocated_bytes": allocated,
         "active_bytes": active,
@@ -168,8 +166,8 @@ def _arena(row: Row, arena: Mapping[str, Any], page: int | None) -> Row:
     }
 
 
-def _bins(arena: Mapping[str, Any], sizes: Mapping[str, list[Any]], page: int | None) -> Iterator[Row]:
-    for values, kind in _kinds(arena.get("bins"), sizes.get("bin", [])):
+def _bins(arena: Mapping[str, Any], sizes: Mapping[str, Any], page: int | None) -> Iterator[Row]:
+    for values, kind in _kinds(arena.get("bins"), sizes.get("bin")):
         size, regions = _amount(kind, "size"), _amount(kind, "nregs")
         live, slabs = _amount(values, "curregs"), _amount(values, "curslabs")
         slab = _pages(kind, "pgs", page) if "pgs" in kind else _amount(kind, "slab_size")
@@ -189,7 +187,7 @@ def _bins(arena: Mapping[str, Any], sizes: Mapping[str, list[Any]], page: int | 
             "free_blocks": less(room, live),
             "fragmentation_bytes": less(active, live_bytes),
         }
-    for values, kind in _kinds(arena.get("lextents"), sizes.get("lextent", [])):
+    for values, kind in _kinds(arena.get("lextents"), sizes.get("lextent")):
         size, live = _amount(kind, "size"), _amount(values, "curlextents")
         if live and size is not None:
             # A large block has pages of its own.
@@ -197,21 +195,12 @@ def _bins(arena: Mapping[str, Any], sizes: Mapping[str, list[Any]], page: int | 
             yield {"size_bytes": size, "live_blocks": live, **own}
 
 
-def _kinds(found: object, sizes: list[Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _kinds(*found: object) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Give the values of each size, and what is known of the size: beside them, or in a table of all sizes."""
-    for values, known in zip_longest(found if isinstance(found, list) else [], sizes):
+    for values, known in zip_longest(*(one if isinstance(one, list) else [] for one in found)):
         kind = values if isinstance(values, dict) and "size" in values else known
         if isinstance(values, dict) and isinstance(kind, dict):
             yield values, kind
-
-
-def _arenas(document: allocators.Document) -> tuple[int | None, dict[str, list[Any]], dict[str, dict[str, Any]]]:
-    about, arenas = mapping(document.data, "arenas"), mapping(document.data, "stats.arenas")
-    return (
-        _amount(about, "page"),
-        {name: found for name, found in about.items() if isinstance(found, list)},
-        {str(name): arena for name, arena in arenas.items() if isinstance(arena, dict)},
-    )
 
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
@@ -309,19 +298,11 @@ class Allocator:
     report: Report = field(default_factory=Report)
 
     def __repr__(self) -> str:
-        if not self.totals.height:
-            return "<Allocator: nothing>"
-        said = ", ".join(f"{what} {text}" for what, text in self.lines()[1:])
-        return f"<Allocator: {self.lines()[0][1]}, {said}>"
+        first, *said = self.lines() or [("", "nothing")]
+        return f"<Allocator: {', '.join((first[1], *map(' '.join, said)))}>"
 
     def lines(self) -> list[tuple[str, str]]:
-        """Put the latest totals in words, in pairs of what and how much; what is unknown is left out.
-
-        Examples
-        --------
-        >>> Allocator().lines()
-        []
-        """
+        """Put the latest totals in words, in pairs of what and how much; what is unknown is left out."""
         if not self.totals.height:
             return []
         last = self.totals.row(-1, named=True)

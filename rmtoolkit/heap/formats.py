@@ -58,7 +58,7 @@ class _Document(msgspec.Struct, rename={"version": "dhatFileVersion"}):
     tg: Any = None
 
 
-#: Seconds in the units of time that are times.
+#: Seconds in the units of time that are times, of DHAT and of massif.
 _SECONDS: Final = {"µs": 1e-6, "μs": 1e-6, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 _FRAME: Final = re.compile(
     r"(?:0x[0-9A-Fa-f]+: )?(?P<name>.*?)"
@@ -205,7 +205,6 @@ _NODE: Final = re.compile(r"( *)n(\d{1,9}): (\d{1,15}) (.*)$", re.DOTALL)
 _ALIKE: Final = re.compile(r"in \d+ places?, ")
 _BARE_CLOSURE: Final = re.compile(r"^0x[0-9A-F]+: \{closure#\d+\} \(")
 _CALLED: Final = re.compile(r"(?<![\w:{}#])([A-Za-z_]\w*(?:::[\w{}#]+)*?)::\{closure_env#\d+\}")
-_SECONDS_MASSIF: Final = {"ms": 1e-3, "s": 1.0}
 _MOST_DEPTH: Final = 2048
 #: So many stacks times snapshots are looked at; massif takes up to 100 unless it is told otherwise.
 _MOST_AMOUNTS: Final = 1 << 23
@@ -305,15 +304,13 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
         left_out,
         partial,
         (*(note for note in notes if note not in partial), *more, _NO_END),
-        time_axis="seconds since the start of the program"
-        if output.unit in _SECONDS_MASSIF
-        else f"{output.unit}, no seconds",
+        time_axis="seconds since the start of the program" if output.unit in _SECONDS else f"{output.unit}, no seconds",
     )
     return _profile(output, snapshots, told)
 
 
 def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapProfile:
-    unit = _SECONDS_MASSIF.get(output.unit or "")
+    unit = _SECONDS.get(output.unit or "")
     detailed = [snapshot for snapshot in snapshots if snapshot.stacks]
     peak = max(snapshots, key=lambda snapshot: snapshot.heap or 0)
     at_peak = max(detailed, key=lambda snapshot: (snapshot.tree == "peak", snapshot.heap or 0), default=peak)

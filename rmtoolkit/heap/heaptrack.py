@@ -259,14 +259,14 @@ SUPPRESSIONS: Final[list[str]] = texts("heap/formats")["heaptrack"]["suppression
 _MOST_ENTRIES: Final = 8 << 20
 
 
-def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...]]:
+def frames_of_pointers(tables: Tables, table: FrameTable) -> list[list[int]]:
     """Find the frames of each instruction pointer, the innermost inlined function first."""
     strings: list[str | None] = [None, *(text.decode("utf-8", "replace") for text in tables.strings)]
 
     def string(number: int) -> str | None:
         return strings[number] if 0 <= number < len(strings) else None
 
-    found: list[tuple[int, ...]] = [()]
+    found: list[list[int]] = [[]]
     for fields in tables.pointers:
         module = string(fields[1]) if len(fields) > 1 else None
         numbers = []
@@ -274,7 +274,7 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[tuple[int, ...
             name, file, line = (*fields[place : place + 3], 0, 0, 0)[:3]
             function = string(name)
             numbers.append(table.number(None if function is None else demangle(function), string(file), line, module))
-        found.append(tuple(numbers))
+        found.append(numbers)
     return found
 
 
@@ -299,16 +299,6 @@ def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integ
         np.concatenate([pointer for _, pointer in found])[order],
         (len(found) if len(here) else 0),
     )
-
-
-def expand(rows: Integers, pointers: Integers, frames: Sequence[tuple[int, ...]]) -> tuple[Integers, Integers]:
-    counts = np.array([len(found) for found in frames], np.int64)
-    flat = np.array([number for found in frames for number in found], np.int64)
-    begins = np.append(0, np.cumsum(counts))[:-1]
-    pointers = np.where((pointers > 0) & (pointers < len(frames)), pointers, 0)
-    each = counts[pointers]
-    within = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
-    return np.repeat(rows, each), flat[np.repeat(begins[pointers], each) + within]
 
 
 EXPECTED: Final = "a heaptrack recording"
@@ -529,12 +519,14 @@ def _stacks(
         places = Places(tables.modules)
         # The module, and how far into it.
         named = map(places.place, addresses.tolist())
-        frames = [(), *((table.number(text, None, None, module),) for text, module in named)]
+        frames = [[], *([table.number(text, None, None, module)] for text, module in named)]
     else:
         frames = frames_of_pointers(tables, table)
-    rows, numbers = expand(rows, steps, frames)
-    lists = as_lists(rows, numbers, stacks.height).alias("frames")
-    return conform(stacks.with_columns(lists, suppressed=pl.lit(value=False)), STACKS), table.frame(), cut
+    steps = np.where((steps > 0) & (steps < len(frames)), steps, 0)
+    found = pl.DataFrame({"row": rows, "frames": pl.Series(frames, dtype=pl.List(pl.UInt32)).gather(steps)})
+    lists = as_lists(found.explode("frames", empty_as_null=False), stacks.height)
+    stacks = stacks.with_columns(lists.alias("frames"), suppressed=pl.lit(value=False))
+    return conform(stacks, STACKS), table.frame(), cut
 
 
 def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: Iterable[str]) -> pl.DataFrame:

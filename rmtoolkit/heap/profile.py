@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -61,9 +61,6 @@ class HeapSummary:
     rss_peak_bytes: int | None = None
     runtime_seconds: float | None = None
     sampled: bool = False
-
-    def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
     def lines(self) -> list[tuple[str, str]]:
         about = "about " if self.sampled else ""

@@ -359,7 +359,8 @@ def _selector(labels: Mapping[str, str]) -> str:
 def _divided(heap: HeapProfile, many: int) -> HeapProfile:
     """Take the mean of several profiles that were added up."""
     names = [name for name, kind in heap.stacks.schema.items() if kind == pl.Int64()]
-    told = heap.summary.to_dict()
-    live = {name: told[name] and told[name] // many for name in ("live_at_end_bytes", "live_at_end_blocks")}
-    summary = replace(heap.summary, **live)
+    held, blocks = heap.summary.live_at_end_bytes, heap.summary.live_at_end_blocks
+    summary = replace(
+        heap.summary, live_at_end_bytes=held and held // many, live_at_end_blocks=blocks and blocks // many
+    )
     return replace(heap, stacks=heap.stacks.with_columns(pl.col(names) // many), summary=summary)

@@ -169,11 +169,11 @@ def floors(values: Floats, starts: NDArray[np.int64]) -> Floats:
     """Give the least that each group held within each part of the recording."""
     if len(starts) == values.shape[1]:
         return values
-    ends = np.append(starts[1:], values.shape[1])
     # What was held when the part began counts as well.
-    return np.column_stack([
-        values[:, max(begin - 1, 0) : max(end, 1)].min(axis=1) for begin, end in zip(starts, ends, strict=True)
-    ])  # fmt: skip
+    least = values[:, np.maximum(starts - 1, 0)]
+    parts = np.flatnonzero(np.diff(starts, append=values.shape[1]))
+    least[:, parts] = np.minimum(least[:, parts], np.minimum.reduceat(values, starts[parts], axis=1))
+    return least
 
 
 def for_good(least: Floats) -> tuple[Floats, Floats]:
