@@ -24,8 +24,6 @@ from rmtoolkit.text import and_more, count, texts
 
 
 class Form(StrEnum):
-    """What a file is, in the words of messages."""
-
     SERVER = "the address of a Prometheus server"
     PROMETHEUS = "a Prometheus answer"
     KUBECTL = "kubectl top output"
@@ -285,8 +283,7 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
     if skipped := sorted_out.skipped:
         notes.append(f"skipped, no recording: {_named(skipped)}")
     if foreign := [file for file in skipped if file in given]:
-        holds = "source holds" if len(foreign) == 1 else "sources hold"
-        warn(f"{len(foreign):,} {holds} no recording: {_named(foreign, _WARNED)}")
+        warn(f"{count(len(foreign), 'source holds', 'sources hold')} no recording: {_named(foreign, _WARNED)}")
     if failed := sorted_out.failed:
         first = next(iter(failed.values()))
         said = f"{len(failed):,} of {count(len(found), 'file')} could not be read"
@@ -365,7 +362,6 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
         reader = OF_FORM[form].load()
         wanted = {name: value for name, value in options.items() if name in _options_of(form)}
         used |= set(wanted)
-        # Some files explain each other: the owners of one file's pods, or a container's limit, stand in another.
         groups = [paths] if OF_FORM[form].together else [[file] for file in paths]
         for group in groups:
             try:
@@ -429,7 +425,6 @@ def check_options(options: Mapping[str, object], sources: Sequence[object]) -> N
 
 
 def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
-    """Choose the one error that says most."""
     failed, skipped = sorted_out.failed, sorted_out.skipped
     dumps = sorted_out.forms.get(Form.OBJECTS, [])
     if dumps and not failed:

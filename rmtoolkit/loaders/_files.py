@@ -16,7 +16,7 @@ import zlib
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -124,12 +124,10 @@ def unreadable(path: PathLike, error: OSError | ReadError) -> ReadError:
 
 
 def shown(paths: Sequence[object]) -> str:
-    """Name the first of some files, and how many more there are."""
     return quote_path(paths[0]) + and_more(len(paths), 1)
 
 
 def warn_of_rest(paths: Sequence[object], *said: str) -> None:
-    """Warn of what was left out of files."""
     warn(f"{shown(paths)}: {'; '.join(said)}. The rest was read.")
 
 
@@ -218,7 +216,6 @@ def unpacked(stream: BinaryIO, magic: bytes) -> Iterator[bytes] | None:
 
 
 def _members(stream: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
-    """Unpack members one after another."""
     member, packed = None, b""
     while True:
         if not packed and (member is None or member.needs_input) and not (packed := stream.read(_PACKED_CHUNK)):
@@ -288,6 +285,18 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
     return len(failed)
 
 
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
+    """Collect what belongs to each key, in order."""
+    found: dict[_Key, list[_Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
+
+
 def mapping(content: object, *path: str) -> Mapping[str, Any]:
     """Go down a path in JSON; what is not there, or is no mapping, is empty."""
     for name in path:
@@ -296,7 +305,6 @@ def mapping(content: object, *path: str) -> Mapping[str, Any]:
 
 
 def text_of(content: Mapping[str, Any], name: str) -> str | None:
-    """Give a text of a mapping; None where there is none."""
     value = content.get(name)
     return value if isinstance(value, str) and value else None
 
@@ -333,7 +341,6 @@ def check_samples(recording: Recording, place: str) -> None:
 
 
 def warn_of_values(recording: Recording) -> None:
-    """Warn once when a noticeable share of the values or rows was left out."""
     if not recording.report.is_noticeable:
         return
     left_out = recording.report.left_out
@@ -418,37 +425,34 @@ _CHARACTERS: Final = 80
 
 
 def unwrapped(text: str) -> tuple[str, LogContext]:
-    """Take off what a container runtime put around each line."""
-    if (wrapped := unwrap(text)) is None:
-        return text, LogContext(text, None)
-    stamps, lines = zip(*wrapped, strict=True)
-    text = "\n".join(lines)
-    return text, LogContext(text, stamps)
+    stamps = None
+    if (wrapped := unwrap(text)) is not None:
+        stamps, lines = zip(*wrapped, strict=True)
+        text = "\n".join(lines)
+    return text, LogContext(text, stamps, [0, *(found.end() for found in re.finditer("\n", text))])
 
 
-class LogContext:
+class LogContext(NamedTuple):
     """Where a document stands, and which time stamp belongs to it."""
 
-    def __init__(self, text: str, stamps: Sequence[str] | None) -> None:
-        self._text = text
-        self._stamps = stamps
-        self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    text: str
+    stamps: Sequence[str] | None
+    starts: Sequence[int]  # of each line
 
     def line(self, place: int) -> int:
-        """Give the 1-based line on which a character stands."""
-        return bisect.bisect_right(self._starts, place)
+        return bisect.bisect_right(self.starts, place)
 
     def stamp(self, start: int, before: int) -> tuple[Stamp, str] | None:
         """Find the stamp that the log gave the line, else one on it, else one on the lines before it."""
         number = self.line(start)
-        if self._stamps is not None and (logged := find(self._stamps[number - 1])) is not None:
-            return logged[0], self._stamps[number - 1]
+        if self.stamps is not None and (logged := find(self.stamps[number - 1])) is not None:
+            return logged[0], self.stamps[number - 1]
         for index in range(number - 1, max(number - 2 - _LINES_BEFORE, -1), -1):
-            line_start = max(self._starts[index], before)
-            stop = start if index == number - 1 else self._starts[index + 1]
+            line_start = max(self.starts[index], before)
+            stop = start if index == number - 1 else self.starts[index + 1]
             if stop <= before:
                 break
-            said = self._text[line_start : min(stop, line_start + _CHARACTERS)].strip()
+            said = self.text[line_start : min(stop, line_start + _CHARACTERS)].strip()
             if (found := find(said)) is not None and (index == number - 1 or _heads(said, found)):
                 return found[0], said
         return None

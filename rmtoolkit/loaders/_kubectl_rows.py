@@ -21,7 +21,6 @@ GENERATED: Final = r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2
 
 
 def quantity(text: str) -> int | None:
-    """Read an amount of memory as Kubernetes writes it."""
     found = _QUANTITY.fullmatch(text)
     if found is None:
         return None
@@ -52,8 +51,6 @@ class Line(IntEnum):
 
 
 class Layout(IntEnum):
-    """Which names stand before the numbers."""
-
     POD = 1
     NAMESPACE_POD = 2
     POD_CONTAINER = 3
@@ -117,8 +114,6 @@ USE_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods gives exac
 
 
 class _Meaning(NamedTuple):
-    """What a line that is no row says."""
-
     said: Line
     layout: Layout | None = None
     extra: int | None = None

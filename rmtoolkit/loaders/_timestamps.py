@@ -23,8 +23,6 @@ from rmtoolkit.text import texts
 
 
 class Kind(IntEnum):
-    """How much a time stamp says; more is better."""
-
     CLOCK = 0
     YEARLESS = 1
     DATED = 2
@@ -39,7 +37,6 @@ class Stamp(NamedTuple):
     zone: str = ""  # the zone as it was written; empty when there is none
 
     def at(self, of_day: int) -> Stamp:
-        """Move a stamp of midnight on."""
         milliseconds = self.milliseconds + of_day
         if self.kind == Kind.CLOCK:
             milliseconds %= _DAY_MS
@@ -147,8 +144,13 @@ def find_instant(text: object) -> Stamp | None:
     return found[0] if found and found[0].kind == Kind.DATED and found[0].utc else None
 
 
+def milliseconds_of(text: object) -> int | None:
+    """Read an instant as APIs write it."""
+    stamp = find_instant(text)
+    return None if stamp is None else stamp.milliseconds
+
+
 def _compact(text: str) -> tuple[Stamp, str] | None:
-    """Find a stamp such as 20261124-225257."""
     if (found := _COMPACT.search(text)) is None:
         return None
     year, month, day, hour, minute, second, utc = found.groups()
@@ -232,7 +234,6 @@ def _named_date(text: str) -> tuple[Stamp, str] | None:
 
 
 def _blank(text: str, found: re.Match[str]) -> str:
-    """Put blanks in the place of what was found, so that places stay."""
     return f"{text[: found.start()]}{' ' * (found.end() - found.start())}{text[found.end() :]}"
 
 
@@ -243,7 +244,6 @@ _PARTS: Final = (
 
 
 def shaped(texts: pl.Series) -> pl.DataFrame:
-    """Take the clock out of lines."""
     # Step by step: an expression that is used twice would be computed twice.
     frame = texts.to_frame("text").select("text", pl.col("text").str.extract_groups(_PARTS).struct.unnest())
     another = pl.concat_str("before", pl.lit(" "), "after").str.contains(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
@@ -258,17 +258,11 @@ def shaped(texts: pl.Series) -> pl.DataFrame:
 
 
 _EPOCH_TIMELINE: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock, no instant
-_HALF_YEAR_MS: Final = 183 * _DAY_MS
+_LEAP_YEAR_MS: Final = 366 * _DAY_MS
 _QUARTER_MS: Final = 15 * 60_000
 #: No clock is set back further.
 _SET_BACK_MS: Final = 3_600_000
 _FIXED_ZONE: Final = re.compile(r"(?:UTC|GMT)?([+-])(\d\d?)(?::?(\d\d))?")
-
-
-def modified(path: str | os.PathLike[str]) -> dt.datetime:
-    """Tell when a file was last written."""
-    milliseconds = Path(path).stat().st_mtime_ns // 1_000_000
-    return dt.datetime.fromtimestamp(milliseconds / 1000, dt.UTC)
 
 
 class Asked(NamedTuple):
@@ -281,10 +275,9 @@ class Asked(NamedTuple):
 
     @property
     def modified(self) -> dt.datetime:
-        return modified(self.path)
+        return as_datetime(Path(self.path).stat().st_mtime_ns // 1_000_000)
 
     def zone(self) -> dt.tzinfo | None:
-        """Read `timezone`, or take that of `time`."""
         if isinstance(self.timezone, dt.tzinfo):
             return self.timezone
         if self.timezone is None:
@@ -315,7 +308,6 @@ class Asked(NamedTuple):
 
 
 def instants(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> tuple[list[int], str]:
-    """Turn the stamps of one log into instants."""
     stamps, zone = _ordered(stamps, first, asked), asked.zone()
     kind = min(stamp.kind for stamp in stamps)
     says = "as recorded, UTC"
@@ -353,13 +345,10 @@ def _ordered(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> S
 
 def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
     """Give stamps without a year theirs: the log ends before the file was last written."""
-    turns, turn, before = [], 0, stamps[0].milliseconds
-    for stamp in stamps:
-        if stamp.kind == Kind.YEARLESS:
-            step = stamp.milliseconds - before
-            turn += (step < -_HALF_YEAR_MS) - (step > _HALF_YEAR_MS)
-            before = stamp.milliseconds
-        turns.append(turn)
+    # A date that falls by more than half a year has passed the end of one.
+    told = pl.Series([stamp.milliseconds if stamp.kind == Kind.YEARLESS else None for stamp in stamps])
+    shown = told.forward_fill().backward_fill().to_numpy()
+    turns = ((np.unwrap(shown, period=_LEAP_YEAR_MS) - shown) // _LEAP_YEAR_MS).astype(int).tolist()
 
     @cache
     def shift(days: int, year: int) -> int:
@@ -398,13 +387,9 @@ def _with_dates(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -
         raise _unclear(first, asked, "a time stamp with a date", hint)
     zone = dt.UTC if stamps[0].utc else (asked.zone() or dt.UTC)
     midnight = _wall(start.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0))
-    local, before = [], stamps[0].milliseconds
-    for stamp in stamps:
-        step = stamp.milliseconds - before
-        midnight += ((step < -_DAY_MS // 2) - (step > _DAY_MS // 2)) * _DAY_MS
-        before = stamp.milliseconds
-        local.append(midnight + before)
-    return local, f"clock times as recorded, from {start.astimezone(zone):%Y-%m-%d} on, UTC"
+    # A clock that falls by more than half a day has passed midnight.
+    local = midnight + np.unwrap([stamp.milliseconds for stamp in stamps], period=_DAY_MS)
+    return local.astype(int).tolist(), f"clock times as recorded, from {start.astimezone(zone):%Y-%m-%d} on, UTC"
 
 
 def _wall(moment: dt.datetime) -> int:
@@ -435,7 +420,6 @@ def _in_zone(local: list[int], utc: list[bool], zone: dt.tzinfo) -> list[int]:
 
 
 def spaced(count: int, asked: Asked, *, found: str) -> tuple[list[int], str]:
-    """Give times to snapshots that have none."""
     start = asked.start()
     if count > 1 and asked.interval is None:
         said = f"{count:,} {found} and no time stamp"

@@ -25,7 +25,6 @@ class WireError(RmtoolkitError):
 
 
 def varint(number: int) -> bytes:
-    """Write a number, seven bits a byte."""
     number &= _WORD
     found = bytearray()
     while number > 0x7F:  # noqa: PLR2004 - seven bits
@@ -54,7 +53,6 @@ def read_varint(data: Buffer, place: int, end: int) -> tuple[int, int]:
 
 
 def fields(data: Buffer, place: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Walk over the fields of a message."""
     while place < end:
         # Nearly all keys take one byte.
         key = data[place]

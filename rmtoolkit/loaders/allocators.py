@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -20,7 +21,7 @@ from rmtoolkit.text import counted, memory, texts
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.loaders._files import LogContext
 
@@ -39,8 +40,6 @@ _MOST: Final = 1 << 62
 
 @dataclass(slots=True)
 class Arena:
-    """One arena: bytes from the system, free ones among them, and free chunks by size."""
-
     number: str
     system_bytes: int | None = None
     free_bytes: int | None = None
@@ -64,7 +63,6 @@ class GlibcDocument:
     whole: bool = True
 
     def allocated_bytes(self) -> int | None:
-        """Give what the program holds, chunks in caches of threads included."""
         if self.system_bytes is None or self.free_bytes is None or self.free_bytes > self.system_bytes:
             return None
         return self.system_bytes - self.free_bytes + (self.mapped_bytes or 0)
@@ -98,7 +96,6 @@ def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
 
 
 def _tags(document: GlibcDocument, text: str) -> None:
-    """Read the sums of each arena, then those of all."""
     arena: Arena | None = None
     for closing, tag, rest in _TAG.findall(text):
         says = dict(_ATTRIBUTE.findall(rest))
@@ -199,8 +196,6 @@ _CELL: Final = re.compile(r"\d+(?:\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One answer of `malloc_stats_print`."""
-
     line: int
     whole: bool
     stamp: tuple[Stamp, str] | None
@@ -214,7 +209,6 @@ class Document:
         return {name: size for name in TOTALS if (size := whole_number(stats.get(name))) is not None}
 
     def age_ms(self) -> int | None:
-        """Give the age of the process: that of its first arena."""
         ages = (whole_number(mapping(self.data, "stats.arenas", name).get("uptime_ns")) for name in ("0", "merged"))
         return next((age // 1_000_000 for age in ages if age is not None), None)
 
@@ -250,7 +244,6 @@ def _json(decoder: json.JSONDecoder, text: str, start: int) -> tuple[dict[str, A
 
 
 def _text(text: str, start: int, *, opened: bool) -> tuple[dict[str, Any], int, bool, int]:
-    """Read a text document: totals, and of each arena plain numbers and the tables under its head."""
     if not opened:
         end = stop if (stop := text.find("\n", start)) >= 0 else len(text)
         return {"stats": _pairs(text[start:end])}, end, True, 0
@@ -305,7 +298,6 @@ def _row(line: str, columns: list[str]) -> dict[str, int] | None:
 
 
 def _pairs(line: str) -> dict[str, int]:
-    """Read `Allocated: 1, active: 2, metadata: 3 (n_thp 0), …`."""
     return {name.lower(): int(amount) for name, amount in _PAIR.findall(line)}
 
 
@@ -321,7 +313,6 @@ class TcmallocDocument(NamedTuple):
     amounts: Mapping[str, int]
 
     def sum_of(self, word: str) -> int | None:
-        """Add up what stands beside words that contain another."""
         found = [size for name, size in self.amounts.items() if word in name]
         return sum(found) if found else None
 
@@ -363,36 +354,24 @@ class Said(NamedTuple):
     whole: bool = True
 
 
-class Text(NamedTuple):
-    """The text of a file, what a user said of its times, and what a reader of the report should know of it."""
-
-    asked: Asked
-    expected: str
-    content: str
-    notes: tuple[str, ...]
-
-
 def _recording(
     said: Sequence[Said],
-    text: Text,
+    asked: Asked,
+    notes: Iterable[str],
     whose: Mapping[str, str | None],
     source: str,
-    left_out: Mapping[str, int] | None = None,
+    lost: int = 0,
 ) -> Recording:
     """Put documents together; without a pod and a workload they are called by what the name of the file says."""
-    if not said:
-        first = text.content.strip().split("\n", 1)[0]
-        raise ReadError.at(text.asked.path, found=first, expected=text.expected, line=1)
-    path = text.asked.path
+    path = asked.path
     timed = [one for one in said if one.stamp is not None] or said
-    times, axis = _times(timed, text.asked)
-    left_out = {**(left_out or {}), UNSTAMPED: len(said) - len(timed)}
-    left_out = {reason: count for reason, count in left_out.items() if count}
+    times, axis = _times(timed, asked)
+    left_out = +Counter({"documents without totals": lost, UNSTAMPED: len(said) - len(timed)})
     cut = sum(not one.whole for one in timed)
     partial = (f"{counted(cut, 'documents')} cut off after the totals",) if cut else ()
     if left_out or cut:
-        lost = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
-        warn_of_rest([path], *lost, *partial)
+        told = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
+        warn_of_rest([path], *told, *partial)
     inferred = whose["workload"] is None and whose["pod"] is None
     about = {"container_id": 0, **whose, "workload_inferred": inferred, "source": source}
     name = Path(path)
@@ -408,11 +387,10 @@ def _recording(
         time_axis=axis,
     )
     starts = _starts([(time, one.age_ms) for time, one in zip(times, timed, strict=True) if one.age_ms is not None])
-    return normalise([about], samples, starts, noted(report, [path], text.notes))
+    return normalise([about], samples, starts, noted(report, [path], notes))
 
 
 def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
-    """Place documents by their time stamps, else by the interval, else by the age of the process."""
     stamps = [one.stamp for one in said if one.stamp is not None]
     if stamps:
         return _timestamps.instants([stamp for stamp, _ in stamps], (said[0].line, stamps[0][1]), asked)
@@ -432,7 +410,6 @@ def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
 
 
 def _starts(known: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
-    """Tell when each process began: a document says how old it is."""
     known.sort()
     begun = [told for before, told in zip([None, *known], known, strict=False) if before is None or told[1] < before[1]]
     detail = "by the age of the process that jemalloc tells"
@@ -490,22 +467,24 @@ def read_malloc_info(
     >>> read_malloc_info(log).samples.select("allocated_bytes", "free_bytes", "mapped_bytes").row(0)
     (600, 400, 1000)
     """
-    text = Text(Asked(path, time, interval, timezone), _EXPECTED, *read_text(path, expected=_EXPECTED))
-    documents, source = glibc_documents(text.content), "glibc malloc_info"
+    text, notes = read_text(path, expected=_EXPECTED)
+    documents, source = glibc_documents(text), "glibc malloc_info"
     if documents and not any(one.system_bytes or one.mapped_bytes for one in documents):
         hint = "The program uses another allocator: give what that one tells of itself."
         raise ReadError.at(path, found="zeros only", expected=_EXPECTED, line=documents[0].line, hint=hint)
     said = [Said(one.line, one.stamp, _amounts(one)) for one in documents]
     if not said:
         source = "tcmalloc stats"
-        for one in tcmalloc_documents(text.content):
+        for one in tcmalloc_documents(text):
             sums = {signal: one.sum_of(word) for signal, word in texts("loaders/allocators")["tcmalloc"].items()}
             said.append(Said(one.line, one.stamp, {"allocated_bytes": one.amounts.get(IN_USE), **sums}))
     if not said:
-        (said, about), source = mimalloc_documents(text.content), "mimalloc stats"
-        text = text._replace(notes=text.notes + about)
+        (said, about), source = mimalloc_documents(text), "mimalloc stats"
+        notes += about
+    if not said:
+        raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=_EXPECTED, line=1)
     whose = {"pod": pod, "namespace": namespace, "container": container, "workload": workload}
-    return _recording(said, text, whose, source)
+    return _recording(said, Asked(path, time, interval, timezone), notes, whose, source)
 
 
 def _amounts(document: GlibcDocument) -> dict[str, int | None]:
@@ -580,21 +559,22 @@ def read_jemalloc_stats(
     >>> recording.containers["workload"].item(), recording.samples["allocated_bytes"].item()
     ('api', 1165784)
     """
-    text = Text(Asked(path, time, interval, timezone), _JEMALLOC_DUMP, *read_text(path, expected=_JEMALLOC_DUMP))
-    documents = jemalloc_documents(text.content)
+    text, notes = read_text(path, expected=_JEMALLOC_DUMP)
+    documents = jemalloc_documents(text)
     said = [
         Said(one.line, one.stamp, {f"{name}_bytes": size for name, size in totals.items()}, one.age_ms(), one.whole)
         for one in documents
         if (totals := one.totals())
     ]
-    if documents and not said:
-        hint = "Was it cut off, or is jemalloc built without stats?"
-        raise ReadError.at(
-            path, found="a document without totals", expected=_JEMALLOC_DUMP, line=documents[0].line, hint=hint
-        )
-    left_out = {"documents without totals": len(documents) - len(said)}
+    if not said:
+        found, line, hint = text.strip().split("\n", 1)[0], 1, ""
+        if documents:
+            found, line = "a document without totals", documents[0].line
+            hint = "Was it cut off, or is jemalloc built without stats?"
+        raise ReadError.at(path, found=found, expected=_JEMALLOC_DUMP, line=line, hint=hint)
     whose = {"pod": pod, "namespace": namespace, "container": container, "workload": workload}
-    return _recording(said, text, whose, "jemalloc stats", left_out)
+    asked = Asked(path, time, interval, timezone)
+    return _recording(said, asked, notes, whose, "jemalloc stats", len(documents) - len(said))
 
 
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, TypeVar
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from rmtoolkit._tables import UNITS, any_contradicts, one_stretch, place_names
 from rmtoolkit._workloads import Event, version_of
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
-from rmtoolkit.loaders._timestamps import Asked, Stamp
+from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, ANEW, SAMPLES, Report
@@ -53,8 +54,6 @@ class Measured(NamedTuple):
 
 
 class Inspected(NamedTuple):
-    """What `docker inspect` says of a container, and when its file was written."""
-
     labels: Labels
     time: int
     limit_bytes: int | None
@@ -72,13 +71,10 @@ class Happened(NamedTuple):
     code: int | None
 
 
-_Said = TypeVar("_Said", Measured, Inspected, Happened)
-
-
 def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
     memory = _files.mapping(value, "memory_stats")
     usage = _files.whole_number(memory.get("usage"))
-    time = _instant(value.get("read")) if isinstance(value, dict) else None
+    time = milliseconds_of(value.get("read")) if isinstance(value, dict) else None
     if usage is None or time is None:
         return None
     stat = {
@@ -106,7 +102,7 @@ def as_inspected(value: Any, written: int) -> Inspected | None:  # noqa: ANN401 
         return None
     told = {"image": config.get("Image"), "name": value.get("Name"), **_files.mapping(config, "Labels")}
     ended = None
-    if state.get("Running") is not True and (time := _instant(state.get("FinishedAt"))) is not None:
+    if state.get("Running") is not True and (time := milliseconds_of(state.get("FinishedAt"))) is not None:
         is_kill = state.get("OOMKilled") is True
         ended = Event(time, "oom_kill") if is_kill else _exited(time, _files.whole_number(state.get("ExitCode")) or 0)
     return Inspected(
@@ -114,7 +110,7 @@ def as_inspected(value: Any, written: int) -> Inspected | None:  # noqa: ANN401 
         written,
         _files.whole_number(host.get("Memory")) or None,
         _files.whole_number(host.get("MemoryReservation")) or None,
-        _instant(state.get("StartedAt")),
+        milliseconds_of(state.get("StartedAt")),
         ended,
     )
 
@@ -135,7 +131,7 @@ def text_events(text: str) -> Iterator[Happened]:
         if found := _TEXT_EVENT.fullmatch(line.rstrip("\r")):
             _, *words = _ATTRIBUTE.split(found[4])
             told = dict(zip(words[::2], words[1::2], strict=True))
-            if event := _event(found[2], _instant(found[1]), found[3], told):
+            if event := _event(found[2], milliseconds_of(found[1]), found[3], told):
                 yield event
 
 
@@ -166,12 +162,6 @@ def _id(value: Any) -> str | None:  # noqa: ANN401
 
 def _name(value: Any) -> str | None:  # noqa: ANN401
     return value.removeprefix("/") or None if isinstance(value, str) else None
-
-
-def _instant(value: Any) -> int | None:  # noqa: ANN401
-    """Read RFC 3339 with up to nine decimals, as milliseconds."""
-    stamp = _timestamps.find_instant(value)
-    return stamp.milliseconds if stamp is not None else None
 
 
 _SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTPEkmgtpe]i?)?B)"
@@ -297,13 +287,11 @@ class Log:
 
 
 def _headed(text: str) -> tuple[str, tuple[Stamp, str] | None]:
-    """Take a time stamp out of what begins with one."""
     found = _timestamps.find(text)
     return (text, None) if found is None else (found[1], (found[0], text))
 
 
 def _amount(number: str, unit: str) -> tuple[int, int]:
-    """Read an amount as Docker prints it, and how coarse it is."""
     scale = UNITS[unit.lower()]
     value = float(number)
     step = 10.0 ** (math.floor(math.log10(value)) + 1 - _DIGITS) if value > 0 else 0.0
@@ -333,8 +321,6 @@ _NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
 
 @dataclass(slots=True)
 class Identities:
-    """Containers by what different commands call them; each gets a number."""
-
     _known: list[Labels] = field(default_factory=list)
     _by_id: dict[str | None, int] = field(default_factory=dict)
     _by_name: dict[str | None, list[int]] = field(default_factory=dict)
@@ -411,7 +397,6 @@ _ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512
 def set_limits(
     shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[Inspected]]
 ) -> tuple[dict[int, list[tuple[int, int]]], int]:
-    """Tell which limits were set, and when."""
     most = max((limit for told in shown.values() for _, limit in told), default=0)
     found: dict[int, list[tuple[int, int]]] = {}
     guessed = 0
@@ -440,7 +425,6 @@ def set_limits(
 
 
 def _is_chosen(limit: int) -> bool:
-    """Tell whether somebody would choose this amount; a table shows four digits of it."""
     steps = next(steps for below, steps in _ROUND_BELOW if limit < below)
     coarse = 0.55 * 10 ** (len(str(limit)) - 4)
     return limit % MI == 0 or any(min(limit % step, -limit % step) <= coarse for step in steps)
@@ -507,6 +491,7 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
 _IDLE: Final = "rows of containers that did not run"
 _NO_ROWS: Final = "lines that are no rows"
+_TIME: Final = attrgetter("time")
 #: The command line draws a new table every half second.
 _DRAWN_EVERY: Final = "500ms"
 
@@ -683,12 +668,12 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]
     for told in said:
         identities.meet(told.labels)
-    inspected = _grouped(sorted(found.inspected, key=lambda one: one.time), identities)
-    happened = _grouped(sorted(found.happened, key=lambda one: one.time), identities)
+    inspected = _files.grouped((identities.meet(one.labels), one) for one in sorted(found.inspected, key=_TIME))
+    happened = _files.grouped((identities.meet(one.labels), one) for one in sorted(found.happened, key=_TIME))
     samples: list[dict[str, Any]] = []
     shown: dict[int, list[tuple[int, int]]] = {}
     quantum: dict[int, int | None] = {}
-    for key, some in _grouped(found.measured, identities).items():
+    for key, some in _files.grouped((identities.meet(one.labels), one) for one in found.measured).items():
         exact = sorted(one.time for one in some if one.quantum_bytes is None)
         for one in some:
             if one.quantum_bytes is not None and exact and exact[0] <= one.time <= exact[-1]:
@@ -738,10 +723,3 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording
-
-
-def _grouped(said: Iterable[_Said], identities: Identities) -> dict[int, list[_Said]]:
-    found: dict[int, list[_Said]] = {}
-    for one in said:
-        found.setdefault(identities.meet(one.labels), []).append(one)
-    return found

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -56,8 +57,6 @@ _SERVED_AGAIN: Final = "samples that metrics-server served again"
 
 
 class Log(Struct, frozen=True):
-    """A log of `kubectl top`, read but not yet put on a time axis."""
-
     rows: pl.DataFrame
     failures: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=FAILURES))
     marks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MARKS))
@@ -149,7 +148,6 @@ def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl
 
 
 def _says(ids: pl.Series, log: Log) -> tuple[int, bool]:
-    """Tell how much the best of some stamps says."""
     return max((int(stamp.kind), stamp.utc) for stamp in (log.stamps[index][0] for index in ids.unique()))
 
 
@@ -161,7 +159,6 @@ def _instants(some: pl.DataFrame, log: Log, asked: Asked) -> tuple[list[int], st
 
 
 def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """Take the stamp at the head of each line."""
     both = pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)]).drop_nulls("stamp").sort("number")
     both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
     times, axis = _instants(both, log, asked)
@@ -173,67 +170,43 @@ def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataF
 
     timed = at(rows)
     if timed.select((pl.col("time") % _SECOND_MS != 0).any()).item():
-        timed = timed.with_columns(time=_together(timed))
+        # A stamp per line runs on while kubectl prints: the lines of one snapshot have the time of the first.
+        known = timed.drop_nulls("time")
+        known = known.with_columns(place=_snapshots(known, ~pl.col("time").diff().is_between(0, _SECOND_MS - 1)))
+        first = known.select("number", time=pl.col("time").first().over("place"))
+        timed = beside(timed.drop("time"), first, "number")
     return timed, at(log.failures), axis
 
 
-def _together(rows: pl.DataFrame) -> pl.Series:
-    """Give the lines of one snapshot one time: a stamp per line runs on while kubectl prints."""
-    times: list[int | None] = []
-    seen: set[int] = set()
-    first, before, table_before = 0, 0, -1
-    for table, key, time in rows.select("table", "container_id", "time").iter_rows():
-        if time is None:
-            times.append(None)
-            continue
-        if not seen or not 0 <= time - before < _SECOND_MS or key in seen or table != table_before:
-            first, seen = time, set()
-        seen.add(key)
-        before, table_before = time, table
-        times.append(first)
-    return pl.Series(times, dtype=pl.Int64)
+def _snapshots(rows: pl.DataFrame, is_new: pl.Expr) -> pl.Series:
+    """Count snapshots: one ends with its table, where that is told, and when a container comes again."""
+    number, seen, found = -1, set[int](), list[int]()
+    begins = (pl.col("table").diff() != 0) | is_new
+    for begin, container in rows.select(begins.fill_null(value=True), "container_id").iter_rows():
+        if begin or container in seen:
+            number, seen = number + 1, set()
+        seen.add(container)
+        found.append(number)
+    return pl.Series(found, dtype=pl.Int64)
 
 
 def _counted_on(rows: pl.DataFrame, log: Log, asked: Asked, found: str) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """Count snapshots on from the first."""
-    ticks, failure_ticks = _ticks(rows, log.failures)
-    times, axis = _timestamps.spaced(max([*ticks, *failure_ticks]) + 1, asked, found=found)
-
-    def at(frame: pl.DataFrame, chosen: Sequence[int]) -> pl.DataFrame:
-        return frame.with_columns(time=pl.Series([times[tick] for tick in chosen], dtype=pl.Int64))
-
-    return at(rows, ticks), at(log.failures, failure_ticks), axis
-
-
-def _ticks(rows: pl.DataFrame, failures: pl.DataFrame) -> tuple[list[int], list[int]]:
-    """Count snapshots where only the rows tell them apart: a new one begins when a container comes again."""
-    tables: list[set[int]] = []
-    starts: list[int] = []
-    of_row: list[int] = []
-    before = None
-    for number, table, key in rows.select("number", "table", "container_id").iter_rows():
-        if table != before or key in tables[-1]:
-            tables.append(set())
-            starts.append(number)
-        tables[-1].add(key)
-        of_row.append(len(tables) - 1)
-        before = table
-    table_ticks, failure_ticks = [0] * len(tables), [0] * failures.height
-    steps = [(number, index, False) for index, number in enumerate(starts)]
-    steps += [(number, index, True) for index, number in enumerate(failures["number"])]
-    tick = -1
-    seen: set[int] = set()
-    is_new = True
-    for _, index, failed in sorted(steps):
-        if failed or is_new or seen & tables[index]:
+    rows = rows.with_columns(place=_snapshots(rows, pl.lit(value=False)))
+    tables = rows.group_by("place", maintain_order=True).agg(pl.col("number").first(), "container_id")
+    steps = [(number, set(containers), False) for _, number, containers in tables.iter_rows()]
+    steps += [(number, set(), True) for number in log.failures["number"]]
+    tick, seen, is_new = -1, set[int](), True
+    ticks: tuple[list[int], list[int]] = [], []
+    for _, containers, failed in sorted(steps, key=itemgetter(0)):
+        if failed or is_new or seen & containers:
             tick, seen = tick + 1, set()
+        seen |= containers
         is_new = failed
-        if failed:
-            failure_ticks[index] = tick
-        else:
-            table_ticks[index] = tick
-            seen |= tables[index]
-    return [table_ticks[table] for table in of_row], failure_ticks
+        ticks[failed].append(tick)
+    times, axis = _timestamps.spaced(tick + 1, asked, found=found)
+    of_table, of_failure = (pl.Series([times[at] for at in some], dtype=pl.Int64) for some in ticks)
+    rows = rows.with_columns(time=of_table.gather(rows["place"]))
+    return rows, log.failures.with_columns(time=of_failure), axis
 
 
 def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
@@ -316,7 +289,6 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
 
 
 def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
-    """Say what is there instead of rows."""
     first = next(iter(frame.filter(pl.col("kind") == Line.FAILURE)["text"]), "")
     why = "kubectl printed only errors; it needs metrics-server and the right to read its metrics."
     if "NotFound" in first:
@@ -339,7 +311,6 @@ def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
 def _named(
     rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Say which of the words before the numbers is which name."""
     two = rows.filter(pl.col("layout").is_null() & (pl.col("cells") == 2))  # noqa: PLR2004
     meant = Layout.POD_CONTAINER
     notes: tuple[str, ...] = ()
@@ -492,7 +463,6 @@ class _Found(Struct):
         return self.places[text]
 
     def now(self) -> int | None:
-        """Tell the last instant that was told, in milliseconds."""
         return None if self.last_stamp is None else self.stamps[self.last_stamp][0].milliseconds
 
     def leave_out(self, reason: str, line: int, text: str) -> None:
@@ -531,7 +501,6 @@ def read_documents(text: str, path: str | os.PathLike[str], namespace: str | Non
 
 
 def _between(text: str, line: int, found: _Found) -> None:
-    """Read what stands between two documents: errors and dates."""
     failed = failure(text)
     place = found.place(text)
     if place is not None:
@@ -615,7 +584,6 @@ def _read_amounts(found: _Found) -> pl.DataFrame:
 
 
 def _written(value: object) -> str | None:
-    """Take an amount as it is written; a bare number is bytes."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import re
@@ -19,9 +18,9 @@ from msgspec import Struct, field
 
 from rmtoolkit._workloads import Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
-from rmtoolkit.loaders._files import KINDS, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
+from rmtoolkit.loaders._files import KINDS, grouped, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
 from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity
-from rmtoolkit.loaders._timestamps import find_instant, modified
+from rmtoolkit.loaders._timestamps import Asked, find_instant, milliseconds_of
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, TIME, WORKLOAD, Report, agreed
 from rmtoolkit.text import counted, texts
@@ -39,8 +38,6 @@ Key = tuple[str | None, str]
 
 
 class Run(NamedTuple):
-    """One run of a container, from start to end."""
-
     started: int | None
     finished: int | None = None
     reason: str | None = None  # why it ended, as the kubelet says it; None while it runs
@@ -48,8 +45,6 @@ class Run(NamedTuple):
 
 
 class ContainerSeen(NamedTuple):
-    """A container of a pod as one dump shows it."""
-
     name: str
     stays: bool  # it runs as long as the pod: false for an init container that ends, and for a debugging container
     image: str | None
@@ -61,8 +56,6 @@ class ContainerSeen(NamedTuple):
 
 
 class PodSeen(NamedTuple):
-    """A pod as one dump shows it."""
-
     seen: int | None  # when it was seen, milliseconds; None = unknown
     revision: int | None
     namespace: str | None
@@ -152,8 +145,8 @@ class Objects(Struct):
             if times != sorted(times):
                 ordered = [pod._replace(seen=None) for pod in ordered]
             self.pods[key] = ordered
-        for looks in sorted(self.pods.values(), key=lambda looks: looks[0].created or 0):
-            self.by_name.setdefault((looks[0].namespace, looks[0].name), []).append(looks)
+        pods = sorted(self.pods.values(), key=lambda looks: looks[0].created or 0)
+        self.by_name = grouped(((looks[0].namespace, looks[0].name), looks) for looks in pods)
         for namespace, name in self.by_name:
             self.namespaces.setdefault(name, set()).add(namespace)
         for kind, (_, namespace, name) in self.owner_of:
@@ -212,7 +205,6 @@ def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any],
 
 
 def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> PodSeen:
-    """Reduce a pod to what a recording needs."""
     about, spec, status = mapping(item, "metadata"), mapping(item, "spec"), mapping(item, "status")
     deleted = _time(about, "deletionTimestamp")
     return PodSeen(
@@ -334,16 +326,8 @@ def _bytes(content: Mapping[str, Any], name: str) -> int | None:
 
 
 def _time(content: Mapping[str, Any], name: str) -> int | None:
-    """Read an instant as the API writes it, in milliseconds."""
-    value = content.get(name)
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(value)
-        milliseconds = round(moment.timestamp() * 1000) if moment.tzinfo is not None else 0
-    except (ValueError, OverflowError):
-        return None
-    return milliseconds if _FIRST <= milliseconds < 1 << 43 else None
+    time = milliseconds_of(content.get(name))
+    return time if time is not None and time >= _FIRST else None
 
 
 #: A run that ended so near an eviction was ended by it.
@@ -353,8 +337,6 @@ _PULLING: Final = 600_000
 
 
 class _Told(NamedTuple):
-    """A run, the limit that held when it was first told of, and the restarts before it that nobody saw."""
-
     run: Run
     limit_bytes: int | None
     unseen: int
@@ -391,7 +373,6 @@ def container_events(
 
 
 def _runs(looks: Sequence[ContainerSeen]) -> list[_Told]:
-    """Each run once, in order; a later look knows how it ended."""
     found: dict[tuple[str, int | None], _Told] = {}
     counted: int | None = None
     for look in looks:
@@ -540,7 +521,6 @@ _KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
 
 
 def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what a recording needs."""
     kept = _part({**item, "kind": kind}, _KEPT["kinds"].get(kind, "kind metadata:metadata"))
     if not isinstance(kept, dict):
         return {}
@@ -602,7 +582,7 @@ def _read(file: Path, objects: Objects) -> None:
         else:
             seen = dated.milliseconds if dated is not None else None
             if following is end and seen is None:
-                seen = round(modified(file).timestamp() * 1000)
+                seen = int(Asked(file).modified.timestamp() * 1000)
             used += objects.add(part.content, seen)
     if not used:
         what = damaged[0] if damaged else first
@@ -661,7 +641,6 @@ def joined(recording: Recording, objects: Objects) -> Recording:
 
 
 def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
-    """Make each container's row, and one more for each later pod of its name."""
     lived = recording.events.filter(pl.col("kind").is_in(_LIFE))["container_id"].unique().to_list()
     named = recording.containers.filter(pl.col("container").is_not_null())
     has_containers = set(named.select("namespace", "pod").iter_rows())
@@ -760,7 +739,6 @@ def _looks_at(looks: Sequence[PodSeen], container: str | None) -> list[tuple[Pod
 
 
 def _without_pod(about: Mapping[str, Any], namespace: str | None, objects: Objects) -> _Row:
-    """Tell of a pod that is in no dump what its name and its ReplicaSet say."""
     facts = dict(about)
     pod, old = about["pod"], about["container_id"]
     parent = pod.rpartition("-")[0]
@@ -792,13 +770,11 @@ def _version(container: ContainerSeen) -> str | None:
 
 
 def _total(amounts: Sequence[int | None]) -> int | None:
-    """Sum amounts; without one of them there is no sum."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
 
 
 def _assigned(frame: pl.DataFrame, rows: Sequence[_Row]) -> pl.DataFrame:
-    """Give what was said after a later pod of the same name began to that pod."""
     later = [(row.old_id, row.begin, row.container_id) for row in rows if row.begin is not None]
     if not later or frame.is_empty():
         return frame
@@ -811,7 +787,6 @@ def _assigned(frame: pl.DataFrame, rows: Sequence[_Row]) -> pl.DataFrame:
 def _releases(
     rows: Sequence[_Row], spans: Mapping[int, tuple[int, int]], recording: Recording
 ) -> list[tuple[int, int, str, int | None, str | None]]:
-    """Tell when a workload began to run another version."""
     cadence = recording.containers["cadence_seconds"].max()
     slack = round(1000 * _SLACK_SCRAPES * float(cadence)) if isinstance(cadence, float) else 0
     ran = [

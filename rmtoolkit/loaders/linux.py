@@ -36,7 +36,6 @@ _KERNEL_PARTS: Final = ("kernel_stack", "pagetables", "sec_pagetables", "percpu"
 
 
 def fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
-    """Read lines such as ``VmRSS:  2048 kB``."""
     found = {wanted[name]: int(number) for name, number in _FIELD.findall(text) if name in wanted}
     return {name: min(size << (0 if name == "threads" else 10), ABSURD_BYTES) for name, size in found.items()}
 
@@ -57,12 +56,10 @@ def memory_stat_signals(stat: Mapping[str, int]) -> dict[str, int]:
 
 
 def pairs(text: str) -> dict[str, int]:
-    """Read lines such as ``anon 8192``."""
     return {key: min(int(number), ABSURD_BYTES) for key, number in _PAIR.findall(text)}
 
 
 def parse_amount(text: str) -> int | None:
-    """Read a file that holds one amount, such as `memory.max`."""
     return whole_number(text.strip(), ABSURD_BYTES)
 
 
@@ -78,7 +75,6 @@ def add_working_set(signals: dict[str, int | float]) -> None:
 
 
 def process_signals(status: Mapping[str, int], rollup: Mapping[str, int]) -> dict[str, int]:
-    """Put together what `status` and `smaps_rollup` say of one process."""
     exact = {name: rollup[name] for name in ("rss_bytes", "anon_bytes", "swap_bytes") if name in rollup}
     signals = {**status, **exact}
     if "peak_bytes" in signals and "rss_bytes" in signals:
@@ -90,7 +86,6 @@ def process_signals(status: Mapping[str, int], rollup: Mapping[str, int]) -> dic
 
 
 def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
-    """Turn the files of a cgroup into signals."""
     signals: dict[str, int | float] = {}
     for name, signal in NUMBER_FILES.items():
         text = files.get(name, "").strip()
@@ -153,8 +148,6 @@ _NUMBER: Final = re.compile(r"\d+|max")
 
 @dataclass(slots=True)
 class Block:
-    """What was said of one process or cgroup at one instant."""
-
     line: int  # where it begins
     subject: str  # process id or folder of the cgroup; empty where it is not said
     stamp: tuple[int, Stamp, str] | None  # with its line
@@ -286,8 +279,6 @@ _OTHER: Final = "lines that do not say what they are"
 
 @dataclass(slots=True)
 class _Found:
-    """What was said of each container, by file or folder and subject, with its times."""
-
     told: dict[tuple[str, str], list[tuple[int, Block]]] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     axes: list[str] = field(default_factory=list)  # where the times come from
@@ -495,7 +486,6 @@ class _Kill:
     stat: dict[str, int] = field(default_factory=dict)
 
     def hear(self, said: re.Match[str]) -> None:
-        """Take from a line at which limit it happened."""
         if said["limit"]:
             self.usage_bytes, limit = int(said["usage"]) << 10, int(said["limit"]) << 10
             self.limit_bytes = limit if limit < ABSURD_BYTES else None
@@ -509,7 +499,6 @@ class _Kill:
             self.constraint = _OF_CGROUP if of.startswith("Memory cgroup") else "CONSTRAINT_NONE"
 
     def add(self, said: re.Match[str], line: int, before: str) -> None:
-        """Take from a line which process ended, and what it held."""
         if not self.tasks:
             by = _HOST.match(before)
             self.line, self.text, self.host = line, (by["stamp"] if by else before)[:200], by["host"] if by else None
@@ -549,7 +538,6 @@ class _Kill:
         return {name: found[name] for name in _HELD if name in found}
 
     def event(self, time: int) -> Event:
-        """Say what was resident in what was killed."""
         what = ", ".join(f"{memory(size)} {name}" for name, size in self.resident.items() if size)
         more = and_more(len(self.tasks), 1)
         is_own = self.kind == "oom_kill"
@@ -617,7 +605,6 @@ def _kills(text: str) -> Iterator[_Kill]:
 
 
 def _plain(text: str) -> Iterator[str]:
-    """Write entries of `journalctl -o json` as lines."""
     for line in text.split("\n"):
         if line.startswith("{"):
             try:
@@ -631,7 +618,6 @@ def _plain(text: str) -> Iterator[str]:
 
 
 def _place(kills: list[_Kill], asked: Asked) -> str:
-    """Give kills their instants, where they can be told, and say where these come from."""
     stamps = [_timestamps.find(_UPTIME.sub("", kill.text).strip(" [](){}")) for kill in kills]
     dated = [(kill, stamp[0]) for kill, stamp in zip(kills, stamps, strict=True) if stamp is not None]
     axes: list[str] = []

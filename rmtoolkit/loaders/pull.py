@@ -38,8 +38,6 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did."""
-
     start: dt.datetime
     end: dt.datetime
     samples: int  # samples that were fetched; those that the lake had already are among them

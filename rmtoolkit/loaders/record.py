@@ -30,7 +30,6 @@ PROC: Final = Path("/proc")
 
 
 def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
-    """Find the folder of a cgroup's memory files."""
     inner = str(path).strip("/")
     for folder in (Path(path), root / "memory" / inner, root / inner):
         if is_cgroup(folder):
@@ -44,7 +43,6 @@ def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
 
 
 def is_cgroup(folder: Path) -> bool:
-    """Tell the folder of a memory cgroup of version 2 or 1."""
     try:
         return any((folder / name).exists() for name in ("memory.current", "memory.usage_in_bytes"))
     except OSError:
@@ -52,7 +50,6 @@ def is_cgroup(folder: Path) -> bool:
 
 
 def cgroup_of(pid: int, root: Path = ROOT, proc: Path = PROC) -> Path | None:
-    """Find the memory cgroup that a process is in."""
     lines = _text(proc / str(pid) / "cgroup").splitlines()
     found = dict(line.split(":", 2)[1:] for line in lines if line.count(":") > 1)
     of_memory = (f"memory{path}" for controllers, path in found.items() if "memory" in controllers.split(","))
@@ -181,7 +178,6 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def processes_of(pids: Sequence[int]) -> list[psutil.Process]:
-    """Find processes by their ids."""
     found = []
     for pid in pids:
         with contextlib.suppress(psutil.Error, ValueError):
@@ -204,7 +200,6 @@ class ProcessReader:
         self.notes: dict[str, None] = {}
 
     def read(self, processes: Iterable[psutil.Process]) -> dict[str, int]:
-        """Measure processes as one."""
         found = [part for process in processes if (part := self._one(process))]
         return together([part for part, _ in found], [rollup for _, rollup in found], self.notes)
 
@@ -247,7 +242,6 @@ class ProcessReader:
 def together(
     found: Sequence[Mapping[str, int]], rollups: Sequence[Mapping[str, int]], notes: dict[str, None]
 ) -> dict[str, int]:
-    """Add up processes without counting the pages twice that they share."""
     parts = [linux.process_signals(one, rollup) for one, rollup in zip(found, rollups, strict=True)]
     if len(parts) < 2:  # noqa: PLR2004
         return parts[0] if parts else {}
@@ -353,52 +347,53 @@ def record(
     return recorder.recording()
 
 
+@dataclass(slots=True, repr=False)
 class Recorder:
     """Records until its end; what there is so far can be had at any time."""
 
-    def __init__(
-        self,
-        pid: int | None = None,
-        command: Sequence[str] | None = None,
-        cgroup: str | os.PathLike[str] | None = None,
-        interval_seconds: float = 1.0,
-        duration_seconds: float | None = None,
-        name: str | None = None,
-        path: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if sum(given is not None for given in (pid, command, cgroup)) != 1:
+    pid: int | None = None
+    command: Sequence[str] | None = None
+    cgroup: str | os.PathLike[str] | None = None
+    interval_seconds: float = 1.0
+    duration_seconds: float | None = None
+    name: str | None = None
+    path: str | os.PathLike[str] | None = None
+    _rows: list[dict[str, Any]] = field(default_factory=list)
+    _chunks: list[pl.DataFrame] = field(default_factory=list)
+    _events: list[Event] = field(default_factory=list)
+    _limit: int | None = None
+    _kills: int | None = None
+    _alive: bool | None = None
+    _machine_kills: int | None = field(default_factory=lambda: oom_kills(PROC))
+    #: Counts of kills in the cgroups of the process, with times.
+    _counts: dict[Path, deque[tuple[float, int | None]]] = field(default_factory=dict)
+    #: The cores that a cgroup may use, and when that was read.
+    _quota: tuple[Path | None, float, float | None] = (None, float("-inf"), None)
+    _lake: Lake | None = field(init=False, default=None)
+    _reader: ProcessReader = field(init=False)
+    _target: Target = field(init=False)
+
+    def __post_init__(self) -> None:
+        if sum(given is not None for given in (self.pid, self.command, self.cgroup)) != 1:
             msg = "Give exactly one of pid, command and cgroup to record."
             raise RmtoolkitError(msg)
-        for what, seconds in (("interval_seconds", interval_seconds), ("duration_seconds", duration_seconds)):
+        for what in ("interval_seconds", "duration_seconds"):
+            seconds = getattr(self, what)
             if seconds is not None and not 0 < seconds < float("inf"):
                 msg = f"{what} must be above zero, got {seconds}."
                 raise RmtoolkitError(msg)
-        self._lake = Lake(path) if path is not None and (is_store(path) or is_lake(path)) else None
-        if self._lake is not None:
+        if self.path is not None and (is_store(self.path) or is_lake(self.path)):
+            self._lake = Lake(self.path)
             self._lake.make()
-        elif path is not None:
-            check_target(path, ENDINGS)
-        self._interval = interval_seconds
-        self._duration = duration_seconds
-        self._path = path
-        self._reader = ProcessReader(interval_seconds)
-        self._rows: list[dict[str, Any]] = []
-        self._chunks: list[pl.DataFrame] = []
-        self._events: list[Event] = []
-        self._limit: int | None = None
-        self._kills: int | None = None
-        self._alive: bool | None = None
-        self._machine_kills = oom_kills(PROC)
-        self._target = find_target(pid, command, cgroup, name)
-        #: Counts of kills in the cgroups of the process, with times.
-        self._counts: dict[Path, deque[tuple[float, int | None]]] = {}
-        #: The cores that a cgroup may use, and when that was read.
-        self._quota: tuple[Path | None, float, float | None] = (None, float("-inf"), None)
+        elif self.path is not None:
+            check_target(self.path, ENDINGS)
+        self._reader = ProcessReader(self.interval_seconds)
+        self._target = find_target(self.pid, self.command, self.cgroup, self.name)
         self._follow_process()
         if self._target.folder is not None:
             self._kills = oom_kills(self._target.folder)
         started, now = self._target.started, time.time()
-        if started is not None and now - started <= _START_SEEN_INTERVALS * interval_seconds + _CLOCK_SECONDS:
+        if started is not None and now - started <= _START_SEEN_INTERVALS * self.interval_seconds + _CLOCK_SECONDS:
             self._event("start", min(started, now))
 
     def _follow_process(self) -> None:
@@ -416,7 +411,7 @@ class Recorder:
 
     def samples(self) -> Generator[dict[str, Any], None, None]:
         start = time.monotonic()
-        end = start + self._duration if self._duration is not None else float("inf")
+        end = start + self.duration_seconds if self.duration_seconds is not None else float("inf")
         # The first sample is written at once: whatever happens then, there is a file.
         written, cost = float("-inf"), 0.0
         tick = 0
@@ -428,13 +423,13 @@ class Recorder:
                     yield row
                 now = time.monotonic()
                 pause = min(max(_WRITE_SECONDS, _WRITE_SHARE * cost), _MOST_WRITE_SECONDS)
-                if self._path is not None and now - written >= pause:
+                if self.path is not None and now - written >= pause:
                     self.save()
                     written = time.monotonic()
                     cost = written - now
                 # What could not be kept up with is left out, not caught up.
-                tick = max(tick + 1, int((time.monotonic() - start) / self._interval) + 1)
-                until = min(start + tick * self._interval, end)
+                tick = max(tick + 1, int((time.monotonic() - start) / self.interval_seconds) + 1)
+                until = min(start + tick * self.interval_seconds, end)
                 if self._wait(until - time.monotonic()) or time.monotonic() >= end:
                     break
         finally:
@@ -494,7 +489,7 @@ class Recorder:
         if (running := child or process) is None:
             time.sleep(seconds)
             # With a duration, a service that is started again is followed again.
-            return self._alive is False and self._duration is None
+            return self._alive is False and self.duration_seconds is None
         try:
             running.wait(seconds)
         except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
@@ -516,7 +511,6 @@ class Recorder:
             self._event("end" if code == 0 else "error", now, None, f"exit status {code}")
 
     def _killed(self) -> tuple[str, int | None] | None:
-        """Tell whether the kernel has killed in a cgroup of the process: kind of event and limit in force."""
         for folder, counts in self._counts.items():
             if linux.rose(counts[0][1], oom_kills(folder)):
                 limit = int(read_cgroup(folder).get("limit_bytes", 0))
@@ -525,7 +519,7 @@ class Recorder:
 
     def _gone(self, now: float) -> None:
         last = self._events[-1] if self._events else None
-        recent = 1000 * (now - _START_SEEN_INTERVALS * self._interval - _CLOCK_SECONDS)
+        recent = 1000 * (now - _START_SEEN_INTERVALS * self.interval_seconds - _CLOCK_SECONDS)
         if last is not None and last.kind in ("oom_kill", "node_oom") and last.time >= recent:
             # That was the end, and samples since the kernel counted it are of the process that was dying.
             self._rows = [row for row in self._rows if row["time"] < last.time]
@@ -560,8 +554,8 @@ class Recorder:
         """Write what was recorded so far; an earlier file stays whole until the new one is."""
         if self._lake is not None:
             self._lake.append(self.recording())
-        elif self._path is not None:
-            self.recording().write(self._path)
+        elif self.path is not None:
+            self.recording().write(self.path)
 
     def recording(self) -> Recording:
         if len(self._rows) >= _CHUNK_ROWS or not self._chunks:
@@ -585,7 +579,7 @@ class Recorder:
         }
         report = Report(
             sources=(self._target.asked,),
-            asked=f"record {self._target.asked} every {self._interval:g} s",
+            asked=f"record {self._target.asked} every {self.interval_seconds:g} s",
             found=("restarts", *(("limits",) if self._limit is not None else ())),
             warnings=tuple(self._reader.notes),
             time_axis="as recorded, UTC",

@@ -54,8 +54,6 @@ class KubectlError(RmtoolkitError):
 
 
 class Kubectl(NamedTuple):
-    """The user's `kubectl`, with the cluster that it talks to."""
-
     program: str
     options: tuple[str, ...] = ()
 
@@ -126,7 +124,6 @@ class Sampler:
     _refused: dict[str, str] = field(default_factory=dict)
 
     def sample(self) -> None:
-        """Take one sample; a failure is written down and counted."""
         now = _now()
         try:
             if self.namespace is None and not self.everywhere:
@@ -235,7 +232,6 @@ class Sampler:
             self._write(command, {"answer": {"kind": "List", "items": kept}})
 
     def _write(self, command: str, said: Mapping[str, Any], time: str | None = None) -> None:
-        """Append one whole line, and see to it that it is on the disk."""
         rest = memoryview(msgspec.json.encode({"time": time or _now(), "kubectl": command, **said}) + b"\n")
         while rest:
             rest = rest[self.stream.write(rest) :]

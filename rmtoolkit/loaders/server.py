@@ -68,8 +68,6 @@ class TooMuchError(ServerError):
 
 
 class PassingError(Exception):
-    """A request failed in a way that may pass."""
-
     def __init__(self, said: str, *, status: int | None = None, wait: float = 0.0, kind: str = "") -> None:
         self.said, self.status, self.wait, self.kind = said, status, wait, kind
         super().__init__(said)
@@ -91,8 +89,6 @@ class FinalError(Exception):
 
 
 class _Said(msgspec.Struct, rename={"kind": "errorType"}):
-    """The parts of an error answer, all of which may be missing."""
-
     status: str = ""
     kind: str | int | None = None
     error: str | None = None
@@ -107,9 +103,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(error: Exception, silence_seconds: float) -> Failure:
-    """Say in words of our own why a request failed."""
-    # Both are slow to import, and only who asks a server needs them.
-    from requests import exceptions as requests  # noqa: PLC0415
+    from requests import exceptions as requests  # noqa: PLC0415 - slow, and only who asks a server needs it
     from urllib3 import exceptions as urllib3  # noqa: PLC0415
 
     causes = list(_causes(error))
@@ -175,7 +169,6 @@ def is_same_server(url: str, target: str) -> bool:
 
 
 def wait_of(headers: Mapping[str, str]) -> float:
-    """Read how many seconds a server asks to wait."""
     text = headers.get("Retry-After", "").strip()
     with suppress(ValueError):
         return max(0.0, float(text))
@@ -198,7 +191,6 @@ class Secrets:
         self._known: set[str] = set()
 
     def add(self, *texts: object) -> None:
-        """Remember secrets, also as they look within an address."""
         for text in texts:
             if isinstance(text, str) and len(text) >= _SHORTEST:
                 self._known |= {text, percent_quote(text, safe=""), percent_quote(text)}
@@ -213,7 +205,6 @@ class _Filter(logging.Filter):
     """Masks the addresses that urllib3 writes at level DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass, without secrets."""
         said = masked = record.getMessage()
         for secrets in list(_GUARDED):
             masked = secrets.mask(masked)
@@ -263,7 +254,6 @@ class Address:
         return self.url
 
     def signed(self, url: str) -> str:
-        """Add what the query of the address said."""
         return f"{url}?{urlencode(self.parameters)}" if self.parameters else url
 
 
@@ -331,23 +321,17 @@ class _Answer(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """How long to wait, and how often to try."""
-
     timeout_seconds: float  # longest silence within an answer; five times that for the whole of it
     retries: int
     backoff_seconds: float
 
 
 class _Learnt:
-    """What previous requests told of the server."""
-
     method = "POST"
     reached = False
 
 
 class Client:
-    """A connection to one server."""
-
     def __init__(
         self,
         url: str,
@@ -416,7 +400,6 @@ class Client:
             return self._connect
 
     def _connected(self) -> PrometheusConnect:
-        # All are slow to import, and only who asks a server needs them.
         from prometheus_api_client import PrometheusConnect  # noqa: PLC0415
         from requests import Session  # noqa: PLC0415
         from urllib3.util.retry import Retry  # noqa: PLC0415
@@ -503,7 +486,6 @@ class Client:
         return self.ask("", {}, bytes)
 
     def fault(self, said: str, hint: str = "") -> str:
-        """Build the one message of what went wrong."""
         line = f"Could not read {self.address!r}: {said}."
         return self.secrets.mask(f"{line} {hint}" if hint else line)
 
@@ -538,7 +520,6 @@ class Client:
         return answer.body
 
     def _followed(self, method: str, request: _Request) -> _Answer:
-        """Make a request; go where the server sends us, within the same server only."""
         for _ in range(_MOST_REDIRECTS):
             answer = self._sent(method, request)
             target = answer.headers.get("Location")
@@ -667,8 +648,6 @@ _HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "
 # Many companies and clusters still have certificates without a key usage or an identifier, which Python refuses since
 # 3.13; chain, name and time are checked all the same.
 def own_authority(retries: Retry) -> HTTPAdapter:
-    """Make what connects to servers of an authority that the user named."""
-    # All are slow to import, and only who asks a server needs them.
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
     from urllib3.util.ssl_ import create_urllib3_context  # noqa: PLC0415
 

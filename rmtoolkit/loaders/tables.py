@@ -174,7 +174,6 @@ _ZONES: Final = ("tz", "timezone", "utcoffset")
 
 
 def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
-    """Give text the types of the schema; count what cannot be one."""
     lost, notes = 0, []
     timed = [head for head in table.columns if (column_of(head) or ("",))[0] == "time"]
     if len(timed) > 1 and table[timed[0]].dtype == table[timed[1]].dtype == pl.String:
@@ -220,7 +219,6 @@ def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataF
 
 
 def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
-    """Read times; day and month, and the zone, are those of the whole column."""
     if (numbers := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return refuse_days(numbers)
     if asked.timezone is None:
@@ -293,7 +291,6 @@ def _of_series(table: pl.DataFrame) -> Heads:
 
 
 def _of_one_thing(table: pl.DataFrame, found: Heads) -> Heads:
-    """Find what else is measured of the one thing that each row is of."""
     from rmtoolkit.loaders.prometheus._metrics import NAMEABLE  # noqa: PLC0415 - few tables are such
 
     if any(labels.keys() != {"__name__"} for labels, _ in found.values()):
@@ -307,7 +304,6 @@ def _of_one_thing(table: pl.DataFrame, found: Heads) -> Heads:
 
 
 def _of_head(text: str) -> dict[str, str] | None:
-    """Read a series as Prometheus and Grafana write it."""
     if (match := _SERIES.fullmatch(text)) and ('"' in match[2] or not match[2].strip()):
         return {**({"__name__": match[1]} if match[1] else {}), **dict(_LABEL.findall(match[2]))}
     return None
@@ -318,7 +314,6 @@ _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "que
 
 
 def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
-    """Read what the columns of text say of some rows."""
     from rmtoolkit.loaders.prometheus._forms import of_azure, of_datadog  # noqa: PLC0415 - few tables are such
 
     labels: dict[str, str] = {}
@@ -339,7 +334,6 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 def _read_series(
     table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Told
 ) -> Recording:
-    """Read a table whose heads, or rows, are series the way an answer of Prometheus is read."""
     from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
     from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415

@@ -28,7 +28,6 @@ class Found(NamedTuple):
 
 
 def is_remote_read(head: bytes) -> bool:
-    """Tell by its beginning whether a file, or a body, is the answer to a remote read."""
     head = head[: 1 << 10]
     # Protobuf's tag of a label's value: text has no such byte.
     return b"\x12" in head and bool(kind_of(head))

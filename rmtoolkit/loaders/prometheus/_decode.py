@@ -139,7 +139,6 @@ def _skip_space(content: bytes, place: int) -> int:
 
 
 def _document(view: memoryview, answers: Answers) -> int:
-    """Read the document that the view begins with; give its length."""
     if view[0] not in b"{[":
         msg = "no JSON object or array (byte 0)"
         raise msgspec.DecodeError(msg)
@@ -279,7 +278,6 @@ def _refuse(view: memoryview, said: str, answers: Answers) -> None:
 
 
 def _salvage(view: memoryview, answers: Answers) -> bool:
-    """Read the complete series of a document that is cut off."""
     ends = deque((found.end() for found in _SERIES_END.finditer(view)), maxlen=_SALVAGE_TRIES)
     closings = (b"]",) if view[0] == ord("[") else (b"]}}", b"}", b"]}")
     for end in reversed(ends):
@@ -334,7 +332,6 @@ _MERGES: Final = ((8, 10, 0x00FF00FF00FF00FF), (16, 100, 0x0000FFFF0000FFFF), (3
 
 
 def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Read a series whose samples change their width seldom."""
     data = np.frombuffer(text, np.uint8)
     place, ahead = 1, _MOST_ROWS
     times: list[NDArray[np.int64]] = []
@@ -378,7 +375,6 @@ def _like(sample: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _joined_digits(digits: NDArray[np.uint8], width: int, rows: int, begin: int, end: int) -> NDArray[np.int64]:
-    """Join the digits of one field of all rows."""
     number = np.zeros(1, np.int64)
     for place in range(begin, end, _WORD):
         count = min(end - place, _WORD)
@@ -420,13 +416,13 @@ def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> l
     parts = [read_even(memoryview(text)) if len(text) >= _LONG_BYTES else None for text in texts]
     others = [text for text, part in zip(texts, parts, strict=True) if part is None]
     if not others:
-        return [_stacked([part]) for part in parts if part is not None]
-    counts, times, values = _read_compact(others) or _stacked([_read_odd(text, left_out) for text in others])
+        return [stacked([part]) for part in parts if part is not None]
+    counts, times, values = _read_compact(others) or stacked([_read_odd(text, left_out) for text in others])
     if len(others) == len(texts):
         return [Numbers(counts, times, values)]
     cuts = np.cumsum(counts)[:-1]
     pieces = zip(np.split(times, cuts), np.split(values, cuts), strict=True)
-    return [_stacked([next(pieces) if part is None else part]) for part in parts]
+    return [stacked([next(pieces) if part is None else part]) for part in parts]
 
 
 def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
@@ -452,7 +448,6 @@ def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
 
 
 def _read_odd(text: bytes | memoryview, left_out: Counter[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Read a series sample by sample: escapes, plain numbers, nulls, rubbish."""
     try:
         pairs = msgspec.json.decode(text, type=list[_Pair])
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -499,7 +494,7 @@ def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(possible, milliseconds, -1).astype(np.int64)
 
 
-def _stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> Numbers:
+def stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> Numbers:
     return Numbers(
         np.array([len(times) for times, _ in parts], np.int64),
         _joined([times for times, _ in parts], np.int64),
@@ -509,18 +504,8 @@ def _stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> 
 
 def read_exports(values: Sequence[bytes], timestamps: Sequence[bytes], left_out: Counter[str]) -> Numbers:
     """Read ``"values":[1,2,null]`` and ``"timestamps":[1000,2000,3000]`` of each series."""
-    together = _read_arrays(values, timestamps)
-    if together is not None:
-        return together
-    parts: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
-    for value, timestamp in zip(values, timestamps, strict=True):
-        alone = _read_arrays([value], [timestamp])
-        good = [alone] if alone else _read_odd_arrays(value, timestamp, left_out)
-        if not good:
-            left_out[NO_SERIES_FORM] += 1
-        stamps, found = [one.times for one in good], [one.values for one in good]
-        parts.append((_joined(stamps, np.int64), _joined(found, np.float64)))
-    return _stacked(parts)
+    both = zip(values, timestamps, strict=True)
+    return _read_arrays(values, timestamps) or stacked([_read_odd_arrays(*one, left_out) for one in both])
 
 
 def _read_arrays(values: Sequence[bytes], timestamps: Sequence[bytes]) -> Numbers | None:
@@ -538,19 +523,19 @@ def _read_arrays(values: Sequence[bytes], timestamps: Sequence[bytes]) -> Number
     return Numbers(counts, times.to_numpy(), found.fill_null(STALE).to_numpy())
 
 
-def _read_odd_arrays(value: bytes, timestamp: bytes, left_out: Counter[str]) -> list[Numbers]:
-    """Read what is good of two arrays of one length."""
+def _read_odd_arrays(
+    value: bytes, timestamp: bytes, left_out: Counter[str]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    if alone := _read_arrays([value], [timestamp]):
+        return alone.times, alone.values
     values, times = [], []
     with suppress(msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         values, times = (msgspec.json.decode(text, type=list[Raw]) for text in (value, timestamp))
-    if len(values) != len(times):
-        return []
-    both = zip(values, times, strict=True)
+    both = zip(values, times, strict=True) if len(values) == len(times) else ()
     pairs = [_read_arrays([b"[%b]" % bytes(one)], [b"[%b]" % bytes(time)]) for one, time in both]
     good = [numbers for numbers in pairs if numbers]
-    if good:
-        left_out[NO_PAIR] += len(pairs) - len(good)
-    return good
+    left_out.update({NO_PAIR: len(pairs) - len(good)} if good else {NO_SERIES_FORM: 1})
+    return _joined([one.times for one in good], np.int64), _joined([one.values for one in good], np.float64)
 
 
 def _column(texts: Sequence[bytes], dtype: pl.DataType) -> pl.Series:
@@ -573,8 +558,6 @@ DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Series and their samples, in one stretch of the arrays a series."""
-
     labels: list[dict[str, str]]  # labels of each series, as the server sent them
     sources: list[str]
     counts: NDArray[np.int64]
@@ -593,7 +576,6 @@ class Decoded:
         return np.repeat(np.arange(len(self.counts)), self.counts)
 
     def of(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Give times and values of some series, one after another."""
         starts, counts = self.starts[series], self.counts[series]
         return stack(self.times, starts, counts), stack(self.values, starts, counts)
 
@@ -603,7 +585,6 @@ class Decoded:
         return self.times[starts], self.times[starts + self.counts[series] - 1]
 
     def only(self, kept: NDArray[np.bool_]) -> Decoded:
-        """Keep some samples; a series may be left without any."""
         counts = np.bincount(self.owners[kept], minlength=len(self.counts)).astype(np.int64)
         return replace(self, counts=counts, times=self.times[kept], values=self.values[kept])
 
@@ -620,15 +601,12 @@ class Decoded:
         times: NDArray[np.int64],
         values: NDArray[np.float64],
     ) -> Decoded:
-        """Keep the labels of some series, with other samples."""
         labels, sources = ([told[index] for index in series.tolist()] for told in (self.labels, self.sources))
         return replace(self, labels=labels, sources=sources, counts=counts, times=times, values=values)
 
 
 @dataclass(slots=True)
 class Decoder:
-    """Takes answers one after another and gives all their samples at the end."""
-
     warnings: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)

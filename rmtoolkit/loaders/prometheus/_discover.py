@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -83,13 +82,11 @@ class Leg:
     interval_seconds: float = _INTERVAL_SECONDS
 
     def promql(self, *more: _fetch.Matcher) -> str:
-        """Select all that may be of it."""
         names = self.called or _fetch.one_of("__name__", self.listed)
         return _fetch.promql((names, *more, *self.matchers))
 
     @property
     def telltale(self) -> str:
-        """The metric that tells how often its series are scraped."""
         usual = _TELLTALES[self.family]
         return usual if not self.listed or usual in self.listed else self.listed[0]
 
@@ -184,7 +181,6 @@ def _shared_out(texts: Iterable[str], most: int) -> list[list[str]]:
 
 
 def legs_of(wanted: Wanted, overrides: Mapping[str, str], labels: Mapping[str, str]) -> Iterator[Leg]:
-    """Say in which ways containers may be found."""
     cgroup, kube, app = (_names(family, overrides) for family in ("cgroup", "kube", "app"))
     owner = tuple(name for name in kube if name in _metrics.KNOWN and _metrics.KNOWN[name].role in _metrics.OWNER_ROLES)
     kube = tuple(name for name in kube if name not in owner)
@@ -334,11 +330,8 @@ def _seen(decoded: Decoded, legs: Sequence[Leg], since: int) -> _Seen:
 
 
 def _often(scraped: Counter[float]) -> float:
-    """How often nine of ten series are scraped at most."""
-    ordered = sorted(scraped.items())
-    below = accumulate(series for _, series in ordered)
-    enough = 0.9 * scraped.total()
-    return next(times for (times, _), so_far in zip(ordered, below, strict=True) if so_far >= enough)
+    # Nine of ten series are not scraped more often.
+    return sorted(scraped.elements())[-(-9 * scraped.total() // 10) - 1]
 
 
 def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> list[Leg]:
@@ -486,7 +479,6 @@ def _closer(fetcher: _fetch.Fetcher, legs: Sequence[Leg], looks: _fetch.Part, ti
 
 
 def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
-    """Find pods in which a watched fact has more than one value, or a reason was told."""
     labels = {leg.pod_label for leg in legs}
     values: dict[tuple[object, ...], float] = {}
     changed: set[tuple[str, str]] = set()

@@ -83,7 +83,6 @@ def limit_at(runs: Sequence[Run], time: int) -> int | None:
 
 
 def _starts(seen: Seen) -> list[_Start]:
-    """Put together what start times, restart counters and replaced containers say."""
     starts = [_Start(time) for time in _told_starts(seen)]
     _add_counted(starts, seen.of("restarts_total"))
     _add_replaced(starts, seen.replaced)
@@ -139,7 +138,6 @@ def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> 
 
 
 def _told_starts(seen: Seen) -> list[int]:
-    """Start times that somebody told, each once."""
 
     def told(role: str) -> list[int]:
         times: list[int] = []
@@ -158,7 +156,6 @@ def _told_starts(seen: Seen) -> list[int]:
 
 
 def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
-    """How each life ended that was followed by another, and the last one where that is known."""
     found: list[Event] = []
     for number, start in enumerate(starts):
         was_alive = seen.first is not None and seen.first < start.time - _ROUNDING
@@ -275,7 +272,6 @@ def without_markers(decoded: Decoded) -> tuple[Decoded, pl.DataFrame]:
 def ends_of(
     table: pl.DataFrame, decoded: Decoded, markers: pl.DataFrame, spans: Mapping[int, tuple[int, int]]
 ) -> dict[int, int]:
-    """Tell which containers vanished, and when."""
     if markers.is_empty():
         return {}
     used = table.filter(pl.col("role").is_in(SIGNALS), pl.col("entity").is_not_null())

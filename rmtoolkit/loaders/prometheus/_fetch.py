@@ -38,7 +38,6 @@ class Selector(NamedTuple):
     matchers: tuple[Matcher, ...] = ()
 
     def conditions(self) -> tuple[Matcher, ...]:
-        """Say the names as a condition too."""
         return (one_of("__name__", self.names), *self.matchers)
 
     def promql(self) -> str:
@@ -93,7 +92,6 @@ class Stretch(NamedTuple):
         return self.until - self.after
 
     def only(self, decoded: Decoded) -> Decoded:
-        """Keep the samples that lie in it."""
         return between(decoded, self.after * 1000 + 1, self.until * 1000)
 
 
@@ -250,7 +248,6 @@ def between(decoded: Decoded, first: int, last: int) -> Decoded:
 
 
 def together(parts: list[Decoded]) -> Decoded:
-    """Put answers together, each series in one stretch."""
     if len(parts) == 1:
         return parts.pop()
     # Containers mostly stand in this order afterwards too: then nothing of this size is copied again.
@@ -499,7 +496,6 @@ class BulkFetch:
 
 
 def _hasty(client: Client) -> Client:
-    """Make a client that finds out soon whether there is such an endpoint."""
     hasty, (silence_seconds, retries, backoff_seconds) = copy(client), client.patience
     hasty.patience = Patience(min(silence_seconds, _HASTY_SECONDS), min(retries, 1), backoff_seconds)
     return hasty

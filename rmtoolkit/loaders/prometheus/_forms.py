@@ -15,7 +15,7 @@ from polars.exceptions import PolarsError
 from rmtoolkit._tables import UNITS, as_time, parse_time
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import as_text, mapping
+from rmtoolkit.loaders._files import as_text, grouped, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
 from rmtoolkit.loaders.prometheus._metrics import LABELS, TOLD, is_known
 from rmtoolkit.schema import TIME
@@ -130,7 +130,6 @@ def _parsed(text: str, pattern: str) -> Iterator[pl.DataFrame]:
 
 
 def _measured(text: str) -> Iterator[pl.DataFrame]:
-    """Read the same of lines of InfluxDB: a row a field."""
     for lines in _pieces(text):
         found = lines.select("line", pl.col("line").str.extract_groups(_PROTOCOL).struct.unnest())
         plain = pl.col("fields").str.replace_all(r'"(?:[^"\\]|\\.)*"', '""').str.extract_all(_FIELD)
@@ -154,7 +153,6 @@ def _pieces(text: str) -> Iterator[pl.DataFrame]:
 
 
 def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Asked) -> tuple[pl.DataFrame, str]:
-    """Give each sample without a time that of its scrape."""
     if stamps:
         first = stamps[0]
         instants, axis = _timestamps.instants([stamp for _, stamp, _ in stamps], (first[0] + 1, first[2]), asked)
@@ -262,12 +260,10 @@ def is_other_json(text: str) -> bool:
 
 
 def _read_json(text: str, asked: Asked) -> Found | None:
-    alike: dict[tuple[frozenset[tuple[str, str]], int], list[_Series]] = {}
     try:
         documents, left_out = _documents(text)
-        for one in _series_in(documents, _stem(asked)):
-            if one.times:
-                alike.setdefault((frozenset(one.labels.items()), one.factor), []).append(one)
+        series = [one for one in _series_in(documents, _stem(asked)) if one.times]
+        alike = grouped(((frozenset(one.labels.items()), one.factor), one) for one in series)
         frames = []
         for (_, factor), pieces in alike.items():
             times = pl.Series("time", list(chain.from_iterable(one.times for one in pieces)))
@@ -303,7 +299,6 @@ def _documents(text: str) -> tuple[list[object], Counter[str]]:
 
 
 def _unsaid(document: object) -> Iterator[str]:
-    """Tell what CloudWatch, Google or Grafana says is missing."""
     answer = mapping(document)
     if answer.get("nextPageToken"):
         yield "Google says that there are more pages: ask for them with pageToken, and save them all"
@@ -350,7 +345,6 @@ _OF_CONTAINERS: Final[dict[str, str]] = TOLD["kubelet"]
 
 
 def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
-    """Read the kubelet's summary, or one of its pods."""
     machine = mapping(node, "node").get("nodeName")
     for pod in node.get("pods") or [node]:
         about = mapping(pod, "podRef")
@@ -370,7 +364,6 @@ def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
 
 
 def _of_runtime(node: Mapping[str, Any]) -> Iterator[_Series]:
-    """Read what a container runtime says of a container, its labels as cAdvisor calls them."""
     about = mapping(node, "attributes")
     labels = {f"container_label_{name}": str(value) for name, value in mapping(about, "labels").items()}
     if not any(name.startswith("container_label_io.kubernetes.") for name in labels):
@@ -420,7 +413,6 @@ _OF_PROMETHEUS: Final = re.compile(r"prometheus\.googleapis\.com/([^/]+)/.*")
 
 
 def _of_google(node: Mapping[str, Any]) -> _Series:
-    """Read a series of Google's Monitoring."""
     named = {**mapping(node, "metric", "labels"), **mapping(node, "resource", "labels")}
     metric = _OF_PROMETHEUS.sub(r"\1", str(mapping(node, "metric").get("type")))
     labels = {"__name__": metric, **{name: str(value) for name, value in named.items()}}
@@ -468,7 +460,6 @@ def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON
 
 
 def _of_cloudwatch(node: Mapping[str, Any], stem: str) -> _Series:
-    """Read the answer of `get-metric-data` or `get-metric-statistics`."""
     points = [mapping(point) for point in node.get("Datapoints") or ()]
     points = [point for point in points if point.get("Unit", "Bytes") in CLOUDWATCH_UNITS]
     unit = max((str(one.get("Unit", "Bytes")) for one in points), key=CLOUDWATCH_UNITS.__getitem__, default=None)
@@ -524,9 +515,7 @@ def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: obj
     """Read a frame of Grafana: a column a series, or a row a sample with its labels in columns of text."""
     times = next((values for field, values in columns if field.get("type") == "time"), [])
     texts = {str(field.get("name")): values for field, values in columns if field.get("type") == "string"}
-    rows: dict[tuple[Any, ...], list[int]] = {}
-    for row, key in enumerate(zip(*texts.values(), strict=False)):
-        rows.setdefault(key, []).append(row)
+    rows = grouped((key, row) for row, key in enumerate(zip(*texts.values(), strict=False)))
     for field, values in columns:
         if field.get("type") != "number":
             continue

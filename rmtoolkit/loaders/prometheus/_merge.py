@@ -13,7 +13,7 @@ from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, cont
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
-from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS, TIME
+from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
@@ -219,42 +219,17 @@ def _unused(table: pl.DataFrame, made: pl.DataFrame, summed: pl.Series) -> Count
     return Counter({reason: int(count) for reason, count in totals.sort("reason").iter_rows()})
 
 
-class Signal(NamedTuple):
-    """One signal of many containers, sorted by container and time, each instant once."""
-
-    container: NDArray[np.uint32]
-    times: NDArray[np.int64]  # milliseconds
-    values: NDArray[np.float64]
-
-
-def side_by_side(signals: Mapping[str, Signal]) -> pl.DataFrame:
-    if not signals:
-        return pl.DataFrame(schema={"container_id": pl.UInt32(), "time": TIME})
-    parts = list(signals.values())
-    frame = parts[0]
-    if all(
-        np.array_equal(part.times, frame.times) and np.array_equal(part.container, frame.container)
-        for part in parts[1:]
-    ):
-        columns = {name: _column(name, part.values) for name, part in signals.items()}
-        return pl.DataFrame({**_instants(frame.container, frame.times), **columns})
-    origin = min(int(part.times.min()) for part in parts if len(part.times))
-    span = max(int(part.times.max()) for part in parts if len(part.times)) - origin + 1
-    lines = {name: part.container.astype(np.int64) * span + (part.times - origin) for name, part in signals.items()}
-    union = np.unique(np.concatenate(list(lines.values())))
-    columns = {}
-    for name, part in signals.items():
-        place = np.searchsorted(union, lines[name])
-        values, there = np.zeros(len(union)), np.zeros(len(union), bool)
-        values[place], there[place] = part.values, True
-        columns[name] = _column(name, values)
-        if len(place) < len(union):
-            columns[name] = columns[name].set(pl.Series(~there), None)
-    return pl.DataFrame({**_instants((union // span).astype(np.uint32), union % span + origin), **columns})
-
-
-def _instants(container: NDArray[np.uint32], times: NDArray[np.int64]) -> dict[str, pl.Series]:
-    return {"container_id": pl.Series(container), "time": pl.Series(times).cast(TIME)}
+def side_by_side(signals: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Give each signal a column; each comes sorted by container and time, with each instant once."""
+    instants = ["container_id", "time"]
+    parts = [
+        frame.with_columns(_column(name, frame["value"].to_numpy()).alias(name)) for name, frame in signals.items()
+    ]
+    parts = [part.drop("value") for part in parts] or [pl.DataFrame(schema={name: SAMPLES[name] for name in instants})]
+    first = parts[0].select(instants)
+    if all(part.select(instants).equals(first) for part in parts[1:]):
+        return pl.concat([first, *(part.drop(instants) for part in parts)], how="horizontal")
+    return pl.concat(parts, how="align_full")
 
 
 def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
@@ -326,7 +301,6 @@ def tell_apart(
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:
-    """Find two series of one entity that contradict each other, and the labels that differ."""
     amounts = table.filter(pl.col("role").is_in(_AMOUNTS)).drop_nulls("entity")
     some = amounts.filter(pl.len().over("entity", "role", "name") > 1).sort("entity", "rank", "name")
     starts = decoded.starts
@@ -356,7 +330,6 @@ def _value(labels: Mapping[str, str], label: str) -> str:
 def _parted(
     table: pl.DataFrame, placed: Placed, labels: list[dict[str, str]], label: str, entities: set[int]
 ) -> pl.DataFrame:
-    """Let a label stand as cluster, or behind it."""
     said = pl.lit(pl.Series([_value(labels[series], label) or None for series in table["series"]], dtype=pl.String))
     mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")["series"]
     is_mine = pl.col("series").is_in(mine.implode())

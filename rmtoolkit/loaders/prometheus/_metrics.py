@@ -111,8 +111,6 @@ _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
 
 
 class Meant(NamedTuple):
-    """What a user said that metrics, labels and the names of pods mean."""
-
     metrics: Mapping[str, str]
     labels: Mapping[str, str]
     workload_pattern: str | None
@@ -184,7 +182,6 @@ def _with_targets(labels: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def meaning_of(name: str, labels: Mapping[str, str], overrides: Mapping[str, str]) -> Meaning | None:
-    """Tell what a series says."""
     name = name if name in overrides else plain(name)
     known = KNOWN.get(name)
     if known is not None and known.family == "kube" and (resource := _RESOURCES.get(labels.get("unit", ""))):
@@ -423,8 +420,6 @@ _POD_KEY: Final = ("cluster", "namespace", "pod")
 
 
 class Placed(NamedTuple):
-    """Series with the container or pod they belong to."""
-
     table: pl.DataFrame
     containers: pl.DataFrame
     left_out: Counter[str]
@@ -435,7 +430,6 @@ class Placed(NamedTuple):
 def identify_containers(
     table: pl.DataFrame, labels: Sequence[Mapping[str, str]], workload_pattern: str | None
 ) -> Placed:
-    """Find the container of each series."""
     table = _filled(_by_address(table, labels))
     table, dropped, warnings = _pod_level(table)
     table = _joined(table)
@@ -504,7 +498,6 @@ def _filled(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
-    """Drop the cgroups of whole pods where those of their containers are there."""
     cgroup = (pl.col("family") == "cgroup") & pl.col("pod").is_not_null()
     samples = pl.col("role").is_in(SIGNALS)
     whole = cgroup & pl.col("container").is_null()

@@ -38,14 +38,12 @@ BAD_SERIES: Final = "series of a remote read that were damaged"
 
 
 def _messages(data: bytes, place: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-    """Give where the messages in one field of another begin and end."""
     for number, kind, begin, stop in _wire.fields(data, place, end):
         if number == wanted and kind == _wire.BYTES:
             yield begin, stop
 
 
 def _read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int]:
-    """Read the labels with which a series begins."""
     labels: dict[str, str] = {}
     while data[place : place + 1] == _LABELS_KEY and place < end:
         length, begin = _wire.read_varint(data, place + 1, end)

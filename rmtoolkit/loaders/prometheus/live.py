@@ -68,7 +68,6 @@ def diagnose_empty(
 
 
 def _perhaps_there(client: Client, error: UnknownWorkloadError, partial: Sequence[str]) -> UnknownWorkloadError:
-    """Say of a name that is missing that the server did not tell everything."""
     if not partial:
         return error
     return UnknownWorkloadError(f"{error} But {client.address!r} did not give everything: {partial[0]}.")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import LOOKBACK_MILLISECONDS, unit_in
+from rmtoolkit._tables import LOOKBACK_MILLISECONDS, spans, unit_in
 from rmtoolkit._workloads import Image, releases, version_of
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
-from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, read_bytes, shown
+from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
-from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, tidy
+from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, HELD_SIGNALS, SIGNALS, Report
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, HELD_SIGNALS, SIGNALS, TIME, Report
 from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ def to_recording(
     table = _grouped(table)
     merged = _merge.merge(table, decoded)
     groups = table.unique("group", keep="first", maintain_order=True).with_columns(count=pl.Series(merged.counts))
-    samples, spans = _samples(groups.filter(pl.col("count") > 0), merged)
+    samples, sampled = _samples(groups.filter(pl.col("count") > 0), merged)
     runs, not_finite = _runs(groups, merged)
     images = _images(placed.table, decoded)
-    seen = _seen(placed.containers, groups, runs, spans, merged.lives)
-    for entity, time in ends_of(placed.table, decoded, markers, spans).items():
+    seen = _seen(placed.containers, groups, runs, sampled, merged.lives)
+    for entity, time in ends_of(placed.table, decoded, markers, sampled).items():
         seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
     present = set(placed.table["role"].unique())
@@ -89,7 +89,7 @@ def to_recording(
     left_out[NOT_FINITE] = not_finite
     left_out[NO_MEMORY] = aside
     if samples.height:
-        known = {*spans, *_killed_unseen(kept, seen, spans)}
+        known = {*sampled, *_killed_unseen(kept, seen, sampled)}
         left_out[UNSAMPLED] = kept.height - len(known)
         kept = kept.filter(pl.col("entity").is_in(list(known)))
     return normalise(
@@ -112,9 +112,9 @@ def to_recording(
     )
 
 
-def _killed_unseen(containers: pl.DataFrame, seen: Mapping[int, Seen], spans: Spans) -> list[int]:
+def _killed_unseen(containers: pl.DataFrame, seen: Mapping[int, Seen], known: Spans) -> list[int]:
     """Find what was OOM-killed before any scrape saw it, beside what is sampled: it needs a limit most of all."""
-    sampled = pl.col("entity").is_in(list(spans))
+    sampled = pl.col("entity").is_in(list(known))
     unseen = containers.filter(~sampled & pl.col("namespace").is_in(containers.filter(sampled)["namespace"].implode()))
     return [entity for entity in unseen["entity"] if any(event.kind == "oom_kill" for event in events_of(seen[entity]))]
 
@@ -153,28 +153,21 @@ def _grouped(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _samples(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[pl.DataFrame, Spans]:
-    """Make the frame of samples, and tell each container's first and last."""
-    ends = np.cumsum(merged.counts)
-    starts = ends - merged.counts
-    signals: dict[str, _merge.Signal] = {}
-    spans: Spans = {}
+    starts = np.cumsum(merged.counts) - merged.counts
+    signals: dict[str, pl.DataFrame] = {}
     for (role,), rows in groups.filter(pl.col("role").is_in(SIGNALS)).group_by("role", maintain_order=True):
-        group = rows["group"].to_numpy()
         # Groups are sorted by role: a role is one stretch of the arrays.
-        stretch = slice(int(starts[group[0]]), int(ends[group[-1]]))
-        entity = rows["entity"].to_numpy().astype(np.uint32)
-        signals[str(role)] = _merge.Signal(
-            np.repeat(entity, merged.counts[group]), merged.times[stretch], merged.values[stretch]
-        )
-        firsts, lasts = merged.times[starts[group]].tolist(), merged.times[ends[group] - 1].tolist()
-        for container, first, last in zip(entity.tolist(), firsts, lasts, strict=True):
-            before = spans.get(container, (first, last))
-            spans[container] = (min(first, before[0]), max(last, before[1]))
-    return _merge.side_by_side(signals), spans
+        group = rows["group"].to_numpy()
+        stretch = starts[group], merged.counts[group]
+        times, values = stack(merged.times, *stretch), stack(merged.values, *stretch)
+        container = np.repeat(rows["entity"].to_numpy().astype(np.uint32), stretch[1])
+        signals[str(role)] = pl.DataFrame({"container_id": container, "time": times, "value": values})
+    samples = _merge.side_by_side(signals).with_columns(pl.col("time").cast(TIME))
+    ends = spans(samples).select("container_id", pl.col("first", "last").to_physical())
+    return samples, {container: (first, last) for container, first, last in ends.iter_rows()}
 
 
 def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[Run]], int]:
-    """Reduce each fact to the stretches in which it stayed the same."""
     facts = groups.filter(~pl.col("role").is_in(SIGNALS)).select("group", "fact")
     # Only the facts: they are few, the signals are many.
     chosen = facts["group"].to_numpy()
@@ -189,16 +182,13 @@ def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[R
         .agg(pl.col("group", "value", "before", "time").first(), last=pl.col("time").last())
         .join(facts, on="group", maintain_order="left")
     )
-    found: dict[int, list[Run]] = {}
-    for group, *run in stretches.select("group", "value", "time", "last", "before", "fact").iter_rows():
-        found.setdefault(group, []).append(Run(*run))
-    return found, told.height - finite.height
+    rows = stretches.select("group", "value", "time", "last", "before", "fact").iter_rows()
+    return grouped((group, Run(*run)) for group, *run in rows), told.height - finite.height
 
 
 def _seen(
-    containers: pl.DataFrame, groups: pl.DataFrame, runs: Mapping[int, list[Run]], spans: Spans, lives: pl.DataFrame
+    containers: pl.DataFrame, groups: pl.DataFrame, runs: Mapping[int, list[Run]], sampled: Spans, lives: pl.DataFrame
 ) -> dict[int, Seen]:
-    """Collect what is known of each container, from its own series and from its pod's."""
     of_container: dict[int, dict[str, list[Run]]] = {}
     of_pod: dict[int, dict[str, list[Run]]] = {}
     for group, role, entity in groups.select("group", "role", "entity").iter_rows():
@@ -209,12 +199,12 @@ def _seen(
                 # Zero, or nearly 2**63, stands for none.
                 mine = [run if 0 <= run.value < ABSURD_BYTES else run._replace(value=0.0) for run in mine]
             known[role] = mine
-    replaced: dict[int, list[tuple[int, int]]] = {}
-    for entity, begin, before in lives.select("entity", "begin", "before").iter_rows():
-        replaced.setdefault(entity, []).append((before, begin))
+    replaced = grouped(
+        (entity, tuple(times)) for entity, *times in lives.select("entity", "before", "begin").iter_rows()
+    )
     found: dict[int, Seen] = {}
     for entity, pod in enumerate(containers["pod_entity"].to_list()):
-        first, last = spans.get(entity, (None, None))
+        first, last = sampled.get(entity, (None, None))
         known = {**of_pod.get(pod, {}), **of_container.get(entity, {})}
         found[entity] = Seen(known, first, last, replaced.get(entity, ()))
     return found
@@ -228,15 +218,12 @@ def _images(table: pl.DataFrame, decoded: Decoded) -> Versions:
     first, last = decoded.span(rows["series"].to_numpy())
     versions = pl.Series(list(map(version_of, rows["image"], rows["image_id"])), dtype=pl.String)
     rows = rows.with_columns(version=versions, first=first, last=last).drop_nulls("version")
-    spans = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
-    found: Versions = {}
-    for entity, *span in spans.sort("first", "last", maintain_order=True).iter_rows():
-        found.setdefault(entity, []).append(tuple(span))
-    return found
+    ran = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
+    ordered = ran.sort("first", "last", maintain_order=True)
+    return grouped((entity, tuple(span)) for entity, *span in ordered.iter_rows())
 
 
 def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[Node, float]:
-    """Tell how many CPUs each machine has, by its cluster and its name."""
     # The best source comes last, and stays.
     rows = table.filter(pl.col("role").is_in(_metrics.NODE_ROLES) & pl.col("node").is_not_null()).sort(
         "rank", descending=True
@@ -420,15 +407,12 @@ def read_series(
     decoded = Decoded(
         [{**name, **one} for one, *_ in series],
         [str(file)] * len(series),
-        np.array([len(times) for _, times, _ in series], np.int64),
-        np.concatenate([times for _, times, _ in series]).astype(np.int64),
-        np.concatenate([values for *_, values in series]).astype(np.float64),
+        *stacked([(times, values) for _, times, values in series]),
     )
     return _recorded(decoded.where(decoded.counts > 0), [file], meant, Report(sources=(str(file),)))
 
 
 def _is_answer(file: Path) -> bool:
-    """Tell by its name whether a file may hold a saved answer, else by its beginning."""
     if _PACKED.sub("", file.name.lower()).endswith((".json", ".jsonl", ".ndjson")):
         return True
     from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
