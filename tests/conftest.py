@@ -31,6 +31,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_PROCESSES), os.env
 with pytest.MonkeyPatch.context() as patch:
     patch.setenv("POLARS_MAX_THREADS", "1")
     pl.thread_pool_size()
+# Prometheus, promtool and kubectl are written in Go: they live for short, so most of their garbage may stay.
+os.environ.setdefault("GOGC", "400")
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
 settings.register_profile("quick", max_examples=20, deadline=None)

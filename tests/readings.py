@@ -98,11 +98,15 @@ def _portable(found: list[Any], folders: list[str]) -> list[Any]:
     return list(json.loads(told))
 
 
+@functools.cache
+def _draws(function: Callable[..., Any]) -> bool:
+    """Tell whether a test draws what it reads."""
+    return hasattr(function, "hypothesis") or "@given(" in inspect.getsource(function)
+
+
 def _is_kept(node: pytest.Item) -> bool:
     """Tell whether a test reads the same each time, and what it reads is not compared already."""
-    if not isinstance(node, pytest.Function) or node.path.name in OTHERS:
-        return False
-    return not hasattr(node.obj, "hypothesis") and "@given(" not in inspect.getsource(node.obj)
+    return isinstance(node, pytest.Function) and node.path.name not in OTHERS and not _draws(node.obj)
 
 
 class Few:

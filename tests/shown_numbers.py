@@ -129,11 +129,14 @@ class Fleet:
         found: list[Seen] = self.views[view]
         return found
 
-    def alone(self) -> Iterator[tuple[Key, rm.Recording]]:
-        """Give each workload as a recording of its own."""
+    @cached_property
+    def alone(self) -> dict[Key, Assessment]:
+        """What is true of each workload as a recording of its own."""
+        found = {}
         for one in self.rows:
             same = [pl.col(name).eq_missing(pl.lit(value)) for name, value in zip(WORKLOAD, one, strict=True)]
-            yield one, self.recording.filter(*same)
+            found[one] = assess(self.recording.filter(*same))
+        return found
 
 
 def key(row: Row) -> Key:
@@ -802,7 +805,7 @@ def _of_triage(one: Key, board: Any) -> Iterator[Seen]:
 
 def triage(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.Triage` of a fleet, one workload after the other."""
-    board = rm.Triage(fleet.recording)
+    board = rm.Triage(fleet.found)
     for one in fleet.rows:
         board.workload = "/".join(part for part in one[1:3] if part)
         yield from _of_triage(one, board)
@@ -811,8 +814,8 @@ def triage(fleet: Fleet) -> Iterator[Seen]:
 
 def triage_alone(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.Triage` of each workload alone."""
-    for one, recording in fleet.alone():
-        board = rm.Triage(recording)
+    for one, found in fleet.alone.items():
+        board = rm.Triage(found)
         yield from _of_triage(one, board)
         board.close()
 
@@ -849,7 +852,7 @@ def _of_explorer(one: Key, row: Row, board: Any) -> Iterator[Seen]:
 
 def explorer(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.LimitExplorer` of a fleet, one workload after the other."""
-    board = rm.LimitExplorer(fleet.recording)
+    board = rm.LimitExplorer(fleet.found)
     for one, row in fleet.rows.items():
         board.workload = "/".join(part for part in one[1:3] if part)
         yield from _of_explorer(one, row, board)
@@ -858,8 +861,8 @@ def explorer(fleet: Fleet) -> Iterator[Seen]:
 
 def explorer_alone(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.LimitExplorer` of each workload alone."""
-    for one, recording in fleet.alone():
-        board = rm.LimitExplorer(recording)
+    for one, found in fleet.alone.items():
+        board = rm.LimitExplorer(found)
         yield from _of_explorer(one, fleet.rows[one], board)
         board.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import socket
@@ -80,10 +81,12 @@ def _every_bucket_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_workers_give_the_rows_of_one_machine(lake: rm.Lake, client: Client) -> None:
-    """Verdicts, answers and limits are equal, row for row and bit for bit."""
+    """Verdicts, pods, answers and limits are equal, row for row and bit for bit."""
     assert rm.classify(lake, client=client).equals(rm.classify(lake))
-    assert rm.classify(lake, by="instance", client=client).equals(rm.classify(lake, by="instance"))
-    assert rm.checklist(lake, client=client).equals(rm.checklist(lake))
+    now = dt.datetime.now(dt.UTC)
+    far, near = (rm.assess(lake, now=now, client=one) for one in (client, None))
+    assert far.instances.equals(near.instances)
+    assert far.checklist.equals(near.checklist)
     assert rm.recommend_limits(lake, client=client).equals(rm.recommend_limits(lake))
     assert rm.learn_margins(lake, client=client) == rm.learn_margins(lake)
     recording = lake.recording()
