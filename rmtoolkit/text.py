@@ -239,6 +239,11 @@ def hours(value: float | None) -> str:
     return f"{number(value / 24, 2 if value < 240 else 3)} d"  # noqa: PLR2004 - ten days: one decimal throughout
 
 
+def seconds(value: float | None) -> str:
+    """Write a time that is counted in seconds."""
+    return hours(None if value is None else value / 3600)
+
+
 def hours_range(low: float | None, high: float | None) -> str:
     """Write an interval of time; the unit stands once where both ends share it."""
     if low is None:
@@ -265,6 +270,11 @@ def chance(value: float | None) -> str:
     if value < 0.001:  # noqa: PLR2004
         return "<0.1 %"
     return ">99 %" if value > 0.99 else f"{number(100 * value, 2)} %"  # noqa: PLR2004
+
+
+def one_in(value: float) -> str:
+    """Write a chance, however small."""
+    return chance(value) if value >= 0.001 else f"1 in {round(1 / value):,}"  # noqa: PLR2004 - as in `chance`
 
 
 def share_up_to(part: float, *, exact: bool | None) -> str:

@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 from msgspec import Struct
@@ -201,13 +201,7 @@ _SAID: Final = tuple(name for name in FORETOLD if name.startswith("said_"))
 def foretold(part: Recording) -> pl.DataFrame:
     """List OOM kills, and what the samples of a day before each say, or of the first half of a short run."""
     found = kills(part).select("container_id", "time", "limit_bytes")
-    killed = pl.col("container_id").is_in(found["container_id"].implode())
-    part = replace(
-        part,
-        containers=part.containers.filter(killed),
-        samples=part.samples.filter(killed),
-        events=part.events.filter(killed),
-    )
+    part = part.filter(pl.col("container_id").is_in(found["container_id"].implode()))
     if not part.samples.height:
         return found.with_columns(pl.lit(None, FORETOLD[name]).alias(name) for name in _SAID).select(FORETOLD.names())
     runs = split(part).table.filter(pl.col("ended") == Ending.OOM_KILL).select("container_id", "start", "end")
@@ -313,7 +307,7 @@ def backtest(
             # What the weeks that lie before teach.
             past = partial(risk.paired, end=origin - dt.timedelta(milliseconds=1))
             learnt = risk.with_own(learnt, parallel_map(recording, past)[0]["pairs"])
-        scored = partial(_scored, origin=origin, history=length, margins=learnt, promised=promised)
+        scored = partial(weeks_of, origin=origin, history=length, margins=learnt, promised=promised)
         unscored = partial(_unscored, origin=origin)
         found.append(parallel_map(recording, scored, otherwise=unscored)[0]["weeks"])
     return summarise(pl.concat(found), promised)
@@ -329,10 +323,6 @@ def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> li
     return origins[::-1]
 
 
-def _scored(part: Recording, **asked: Any) -> dict[str, pl.DataFrame]:  # noqa: ANN401 - as `weeks_of` takes it
-    return {"weeks": weeks_of(part, **asked)}
-
-
 def _unscored(part: Recording, _: BaseException, *, origin: dt.datetime) -> dict[str, pl.DataFrame]:
     """Name who is in no week, for a reason that nobody foresaw."""
     rows = part.containers.select(WORKLOAD).unique(maintain_order=True)
@@ -345,12 +335,12 @@ def weeks_of(
     history: dt.timedelta,
     margins: risk.Margins,
     promised: Sequence[float] = PROMISED,
-) -> pl.DataFrame:
+) -> dict[str, pl.DataFrame]:
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)
     after = recording.window(start=origin, end=origin + risk.HORIZON - tick)
     if not before.height or not after.height:
-        return pl.DataFrame(schema=WEEKS)
+        return {"weeks": pl.DataFrame(schema=WEEKS)}
     used = (
         usage(after)
         .group_by("workload_row")
@@ -378,16 +368,12 @@ def weeks_of(
     for more in (said, came):
         whole = beside(whole, more, WORKLOAD)
     rows = [beside(whole, limits, WORKLOAD).with_columns(arm=pl.lit(name)) for name, limits in arms.items()]
-    return (
-        pl.concat(rows)
-        .with_columns(
-            week=pl.lit(origin).cast(WEEKS["week"]),
-            oom=pl.col("needed_bytes") > pl.col("limit_bytes"),
-            slack=1 - pl.col("mean_bytes") / pl.col("limit_bytes"),
-        )
-        .select(WEEKS.names())
-        .cast(WEEKS)
+    weeks = pl.concat(rows).with_columns(
+        week=pl.lit(origin),
+        oom=pl.col("needed_bytes") > pl.col("limit_bytes"),
+        slack=1 - pl.col("mean_bytes") / pl.col("limit_bytes"),
     )
+    return {"weeks": conform(weeks, WEEKS)}
 
 
 def _name(chance: float) -> str:

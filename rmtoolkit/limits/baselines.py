@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import LOOKBACK_MILLISECONDS, beside, run_starts
-from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI
@@ -100,12 +99,11 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     highest = np.maximum.reduceat(values, day) if day.size else values
     peaks = windows[day].with_columns(peak_bytes=pl.Series(highest, dtype=pl.Int64))
     bumps = _bumps(used, killed)
-    if bumps.height:
-        peaks = (
-            pl.concat([peaks, bumps.select(peaks.columns)])
-            .group_by("workload_row", "container_id", "first", "window", maintain_order=True)
-            .agg(pl.col("peak_bytes").max())
-        )
+    peaks = (
+        pl.concat([peaks, bumps.select(peaks.columns)])
+        .group_by("workload_row", "container_id", "first", "window", maintain_order=True)
+        .agg(pl.col("peak_bytes").max())
+    )
     end = pl.col("first") + (pl.col("window") + 1) * _DAY_MILLISECONDS
     half = _DAY_MILLISECONDS // 2
     reference = (pl.col("window_end").min().over("workload_row") + half) // _DAY_MILLISECONDS * _DAY_MILLISECONDS
@@ -151,9 +149,6 @@ _KRR_BUFFER_PERCENT: Final = 15
 _KRR_POINTS: Final = 100
 _KRR_FLOOR_BYTES: Final = 100 * MI
 
-#: Percent that leave nothing of a peak.
-_NOTHING_LEFT: Final = -100
-
 
 def krr_memory(recording: Recording) -> pl.DataFrame:
     """Compute what Robusta KRR's simple strategy would set as memory request and limit."""
@@ -191,9 +186,6 @@ def _up(value: pl.Expr, step: int) -> pl.Expr:
 
 def max_plus(recording: Recording, percent: float) -> pl.DataFrame:
     """Compute the highest working set over all pods and so many percent: the rule that every other has to beat."""
-    if not _NOTHING_LEFT < percent < float("inf"):
-        msg = f"percent must be a number above -100, got {percent!r}."
-        raise RmtoolkitError(msg)
     # In thousandths of a percent, whole numbers: 200 × 1.15 is 229.99… as a float.
     thousandths = round(1000 * (100 + percent))
     amount = _up(pl.col("peak") * thousandths, 100_000)

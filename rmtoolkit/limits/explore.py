@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct, structs
 
-from rmtoolkit.limits.history import Need, describe
+from rmtoolkit.limits.history import Need, describe, highest
 from rmtoolkit.limits.recommend import Advised, advise
 from rmtoolkit.limits.risk import USUAL, AtLimit, Margins, Prices, Scores, at_limit, lookup, requested
 from rmtoolkit.limits.what_if import Change, Past, changed
@@ -91,7 +91,7 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
     used, settled, moved = changed(past, wanted)
     if not used.size:
         return Outcome(used, need, None, None, np.zeros(0), 0, np.zeros(past.killed.height))
-    peaks = past.pod_peaks(used)
+    peaks = highest(used, past.first)
     hot = int(used[peaks].argmax())
     killed, at = _killed(past, used, moved, wanted)
     of_now = killed[past.killed["now"].to_numpy()]

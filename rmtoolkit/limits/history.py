@@ -53,13 +53,11 @@ PEAKS: Final = pl.Schema(
 
 def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.datetime | None = None) -> pl.DataFrame:
     """Reduce a stretch of usage to the highest value and the highest pod's mean of each of its blocks."""
-    if not used.height:
-        return pl.DataFrame(schema=PEAKS)
     times, values = used["time"].dt.cast_time_unit("ms").to_physical().to_numpy(), used["used_bytes"].to_numpy()
     rows = used["workload_row"].to_numpy()
     # Time rises in the samples of a container.
     runs = run_starts(used["container_id"])
-    ends = np.append(runs[1:], rows.size)
+    ends = np.append(runs[1:], rows.size)[: runs.size]
     number = rows[runs]
     if start is None or end is None:
         most = int(number.max(initial=0)) + 1
@@ -104,8 +102,6 @@ def block_peaks(used: pl.DataFrame, start: dt.datetime | None = None, end: dt.da
 
 def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.DataFrame:
     """Say of every workload where its next peak is expected, and how far peaks lie above the mean."""
-    if not peaks.height:
-        return pl.DataFrame(schema=_DESCRIBED)
     number = peaks["workload_row"].rle_id().to_numpy()
     rows = peaks["workload_row"].unique(maintain_order=True)
     if isinstance(history_seconds, pl.DataFrame):
@@ -154,22 +150,8 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
             "climbing": climbing,
             "blocks": seen,
             "samples": whole["samples"],
-        },
-        schema=_DESCRIBED,
+        }
     ).with_columns(pl.col("spread").fill_nan(None))
-
-
-_DESCRIBED: Final = pl.Schema(
-    {
-        "workload_row": pl.UInt32(),
-        "peak_bytes": pl.Int64(),
-        "base_bytes": pl.Float64(),
-        "spread": pl.Float64(),
-        "climbing": pl.Boolean(),
-        "blocks": pl.Int64(),
-        "samples": pl.Int64(),
-    }
-)
 
 
 def usage(recording: Recording) -> pl.DataFrame:
@@ -192,17 +174,9 @@ def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     """Say of each container what its need was made of, and whether its highest was seen by the kernel alone."""
     ids = recording.samples["container_id"]
     if made is None:
-        every = any(not recording.samples[name].null_count() for name in FOOTPRINTS)
-        told = pl.lit(value=True) if every else pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any())
-        containers = recording.samples[run_starts(ids)] if every else recording.samples
-        return (
-            containers.group_by("container_id", maintain_order=True)
-            .agg(told=told)
-            .select(
-                "container_id",
-                need_of=pl.when("told").then(pl.lit(WHOLE)).otherwise(pl.lit(ALLOCATOR)),
-                kernel_peak=pl.lit(value=False),
-            )
+        told = pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any())
+        return recording.samples.group_by("container_id", maintain_order=True).agg(
+            need_of=pl.when(told).then(pl.lit(WHOLE)).otherwise(pl.lit(ALLOCATOR)), kernel_peak=pl.lit(value=False)
         )
     return (
         made.with_columns(ids)
@@ -318,15 +292,11 @@ def _one_footprint(samples: pl.DataFrame, *, allocator: bool) -> pl.Expr:
 
 def kept_by_allocator(samples: pl.DataFrame) -> tuple[pl.Expr, str]:
     """Give what the allocator keeps though nothing is in it, and what that is: no word where nothing tells."""
-    told = {name for name in ("resident_bytes", "active_bytes", "free_bytes") if samples[name].count()}
-    if {"resident_bytes", "active_bytes"} <= told:
-        kept = pl.col("resident_bytes") - pl.col("active_bytes") - pl.col("metadata_bytes").fill_null(0)
-        what = "dirty and muzzy pages, as with dirty_decay_ms:0,muzzy_decay_ms:0"
-    elif "free_bytes" in told:
-        kept, what = pl.col("free_bytes"), "free chunks, as malloc_trim would"
-    else:
-        return pl.lit(None, dtype=pl.Int64), ""
-    return kept.clip(0).forward_fill().over("container_id"), what
+    pages = pl.col("resident_bytes") - pl.col("active_bytes") - pl.col("metadata_bytes").fill_null(0)
+    kept = pl.coalesce(pages, "free_bytes").clip(0).forward_fill().over("container_id")
+    if samples.select(pages.count()).item():
+        return kept, "dirty and muzzy pages, as with dirty_decay_ms:0,muzzy_decay_ms:0"
+    return kept, "free chunks, as malloc_trim would" if samples["free_bytes"].count() else ""
 
 
 #: What the allocator holds, where nobody else says anything: resident pages, or live blocks and free chunks.
@@ -365,6 +335,15 @@ def workloads(recording: Recording) -> pl.DataFrame:
         )
         .sort("workload_row")
     )
+
+
+def at_limits(about: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
+    """Put limits beside workloads: by the names that stand with them, or each beside all."""
+    on = [name for name in WORKLOAD if name in limits.columns]
+    wanted = limits.select(*on, pl.col("limit_bytes").cast(pl.Int64))
+    if not on:
+        return about.join(wanted, how="cross", maintain_order="left_right")
+    return about.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
 
 
 def kills(recording: Recording) -> pl.DataFrame:
@@ -668,16 +647,18 @@ def _running(recording: Recording) -> pl.DataFrame:
 
 def _tops(used: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Find the highest sample of each pod, that of the highest pod of each workload first."""
-    first = run_starts(used["container_id"])
-    values = used["used_bytes"].to_numpy()
-    tops = [
-        low + int(values[low:high].argmax())
-        for low, high in zip(first, np.append(first[1:], used.height), strict=False)
-    ]
+    tops = highest(used["used_bytes"].to_numpy(), run_starts(used["container_id"]))
     pods = recording.containers.select("container_id", "pod")
     return beside(
         used[tops].select("workload_row", "container_id", pod_peak="used_bytes", pod_time="time"), pods, "container_id"
     ).sort("workload_row", "pod_peak", descending=[False, True], maintain_order=True)
+
+
+def highest(values: npt.NDArray[Any], first: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Find the first highest value of each stretch; they begin at `first`."""
+    ends = np.append(first[1:], values.size)
+    found = [low + int(values[low:high].argmax()) for low, high in zip(first, ends, strict=False)]
+    return np.array(found, dtype=np.int64)
 
 
 def usage_rows(recording: Recording) -> pl.DataFrame:
@@ -747,19 +728,9 @@ LEAST_BYTES: Final = 16 * 2**20
 BUMP_BYTES: Final = 100 * 2**20
 BUMP_RATIO: Final = 1.2
 
-_KILLS: Final = pl.Schema(
-    {
-        "workload_row": pl.UInt32(),
-        **dict.fromkeys(("kills", "killed_limit_bytes", "kills_now"), pl.Int64()),
-        **dict.fromkeys(("first_kill", "last_kill"), TIME),
-    }
-)
-
 
 def _kills(recording: Recording) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
-    if "oom_kill" not in recording.events["kind"]:
-        return pl.DataFrame(schema=_KILLS)
     everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
     of_now = (
         kills_of_now(recording)

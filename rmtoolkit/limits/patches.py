@@ -40,7 +40,9 @@ _KINDS: Final = {
 #: Kinds that have no patch, and containers that a webhook puts into pods: why, and what sets their limit.
 _UNPATCHED: Final[dict[str, str]] = texts("limits/patches")["unpatched"]
 _INJECTED: Final[dict[str, str]] = texts("limits/patches")["injected"]
-_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+#: What the API server takes for a namespace or a container (RFC 1123 label), and for an object (RFC 1123 subdomain).
+_LABEL: Final = "[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_SUBDOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*"
 _LONGEST_LABEL: Final = 63
 
 
@@ -145,26 +147,14 @@ def obstacle(one: Resources) -> str | None:
         return _UNPATCHED.get(one.kind.lower(), f"no patch for the kind {printable(one.kind)}")
     if one.container in _INJECTED:
         return f"it is injected into the pod, annotate that with {_INJECTED[one.container]}"
-    wrong = [
-        what
-        for what, name, fits in (
-            ("namespace", one.namespace or "default", _is_label),
-            ("workload", one.workload or "", lambda name: _is_name(name, kind.longest)),
-            ("container", one.container or "", _is_label),
-        )
-        if not fits(name)
-    ]
-    return f"Kubernetes allows no such name of a {wrong[0]}" if wrong else None
-
-
-def _is_label(name: str) -> bool:
-    """Tell whether the API server takes it for a namespace or a container (RFC 1123 label)."""
-    return len(name) <= _LONGEST_LABEL and _LABEL.fullmatch(name) is not None
-
-
-def _is_name(name: str, longest: int) -> bool:
-    """Tell whether the API server takes it for an object's name (RFC 1123 subdomain)."""
-    return len(name) <= longest and all(_LABEL.fullmatch(part) for part in name.split("."))
+    for what, name, form, longest in (
+        ("namespace", one.namespace or "default", _LABEL, _LONGEST_LABEL),
+        ("workload", one.workload or "", _SUBDOMAIN, kind.longest),
+        ("container", one.container or "", _LABEL, _LONGEST_LABEL),
+    ):
+        if len(name) > longest or not re.fullmatch(form, name):
+            return f"Kubernetes allows no such name of a {what}"
+    return None
 
 
 def _scalar(text: str) -> str:

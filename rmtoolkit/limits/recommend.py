@@ -15,8 +15,7 @@ from rmtoolkit.analysis.records import columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, WORKLOAD, Action, Cause, Pattern, Verdict
-from rmtoolkit.text import MI, first, hours, hours_range, moment, say, share
-from rmtoolkit.text import chance as chance_words
+from rmtoolkit.text import MI, first, hours, hours_range, moment, say, seconds, share
 
 if TYPE_CHECKING:
     import os
@@ -51,14 +50,6 @@ class _Case(NamedTuple):
     furthest: int = _FURTHEST
 
     @property
-    def hours(self) -> float:
-        return (self.need.history_seconds or 0.0) / 3600
-
-    @property
-    def cadence_hours(self) -> float:
-        return (self.need.cadence_seconds or 0.0) / 3600
-
-    @property
     def where(self) -> str:
         when = f" on {moment(self.need.peak_time)} UTC" if self.need.peak_time is not None else ""
         return f" in pod {self.need.peak_pod}{when}" if self.need.peak_pod else when
@@ -91,17 +82,9 @@ class _Case(NamedTuple):
         return hours(middle) + (f" ({span})" if span and hours(low) != hours(high) else "")
 
     @property
-    def one_in(self) -> str:
-        return _one_in(self.chance)
-
-    @property
     def smallest(self) -> float:
         """The smallest chance that so many comparisons can tell."""
         return 1 / (self.said.pairs + 1)
-
-    @property
-    def smallest_one_in(self) -> str:
-        return _one_in(self.smallest)
 
 
 def reason(case: _Case) -> str:
@@ -128,9 +111,9 @@ def reason(case: _Case) -> str:
         peak, needed, settled = need.peak_bytes or 0, need.need_bytes or 0, need.settled_bytes
         known, startup = need.peak_bytes is not None, need.startup_peak_bytes or 0
         told = known and need.need_bytes is not None and need.need_of != "above a kill"
-        seconds, kernel, moved = need.history_seconds or 0.0, need.need_of == "kernel peak", limit != need.limit_bytes
+        length, kernel, moved = need.history_seconds or 0.0, need.need_of == "kernel peak", limit != need.limit_bytes
         unseen = need.history_seconds is None
-        few = not unseen and seconds < risk.SHORTEST.total_seconds()
+        few = not unseen and length < risk.SHORTEST.total_seconds()
         week = case.week_limit or limit
         guess = first(first_guess=few, few_runs=need.few_runs, short=moved and week < limit)
         above = said.oom_probability_now is not None and said.oom_probability_now > case.chance
@@ -150,8 +133,8 @@ def reason(case: _Case) -> str:
             first(holes=need.holes),
             guess
             or first(
-                lower_later=not (unseen or moved or above) and seconds < _FIRST_GUESS and week <= (1 - _LOWER) * limit,
-                no_week=not unseen and seconds < _WEEK_SECONDS / 1.02,
+                lower_later=not (unseen or moved or above) and length < _FIRST_GUESS and week <= (1 - _LOWER) * limit,
+                no_week=not unseen and length < _WEEK_SECONDS / 1.02,
             ),
             first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
             first(climbs=need.climbing and need.base_bytes and needed and case.climbs >= _SMALL),
@@ -186,10 +169,6 @@ def _week_on_week(need: history.Need) -> float:
 def _pace(a_month: float, a_day: float) -> str:
     """Write how fast it rises; nothing that doubles within a month is followed for as long."""
     return f"{share(a_month)} a month" if a_month < 1 else f"{share(a_day)} a day"
-
-
-def _one_in(chance: float) -> str:
-    return chance_words(chance) if chance >= _SMALL else f"1 in {round(1 / chance):,}"
 
 
 #: A limit so many times the highest need is tried against growth that is no leak.
@@ -349,24 +328,12 @@ def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     keeps = pl.col("pattern").is_in(KEEPING) | pl.col("also").list.contains(Pattern.RETENTION)
     about = verdicts.filter(keeps & (pl.col("verdict") == Verdict.NOT_LEAK)).select(on)
     mine = part.containers.join(about, on=on, how="semi", nulls_equal=True)["container_id"]
-    found = [pl.DataFrame(schema=_PURGED)]
-    if mine.len():
-        kept = part.filter(pl.col("container_id").is_in(mine.implode()))
-        seen = kept.samples.group_by("container_id").agg(
-            pages=pl.all_horizontal(pl.col("resident_bytes", "active_bytes").is_not_null().any()),
-            chunks=pl.col("free_bytes").is_not_null().any(),
-        )
-        # What is kept is told in two ways: a neighbour that tells it otherwise changes nothing.
-        for told in (pl.col("pages"), pl.col("chunks") & pl.col("pages").not_()):
-            ids = seen.filter(told)["container_id"]
-            if ids.len():
-                found.append(_given_back(kept.filter(pl.col("container_id").is_in(ids.implode()))))
-    return pl.concat(found).unique(on, keep="first", maintain_order=True)
-
-
-def _given_back(kept: Recording) -> pl.DataFrame:
-    """Take what the allocator keeps from what counts towards the limit."""
+    kept = part.filter(pl.col("container_id").is_in(mine.implode()))
     given_back, _ = history.kept_by_allocator(kept.samples)
+    told = kept.samples.filter(given_back.is_not_null())["container_id"].unique()
+    if not told.len():
+        return pl.DataFrame(schema=_PURGED)
+    kept = kept.filter(pl.col("container_id").is_in(told.implode()))
     whole = pl.coalesce(FOOTPRINTS)
     held = kept.samples.select("container_id", "time", held=whole - (whole - given_back.fill_null(0)).clip(0))
     used = beside(history.usage(kept), held, ["container_id", "time"]).with_columns(
@@ -401,11 +368,11 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     request = None if unknown else risk.advised_request(need, limit)
     after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
     then = risk.Risk() if after is None else after.risk
-    seconds = need.history_seconds or 0.0
-    first_guess = seconds < _FIRST_GUESS
+    length = need.history_seconds or 0.0
+    first_guess = length < _FIRST_GUESS
     # After a day there is a first limit; above the target, whether that is for want of history a week tells.
     enough = _FIRST_GUESS if first_guess else _WEEK_SECONDS / 1.02 if limit and (now.week or 0.0) > ask.chance else 0.0
-    awaited = action is Action.WAIT and enough > seconds and not (need.growing or risk.by_forecast(need))
+    awaited = action is Action.WAIT and enough > length and not (need.growing or risk.by_forecast(need))
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
@@ -444,7 +411,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         incidents_now_per_month=risk.expected(now.week, incident),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
         # A few runs count as less than their time: so do the next ones.
-        wait_seconds=(enough - seconds) / _counted(need) if awaited else None,
+        wait_seconds=(enough - length) / _counted(need) if awaited else None,
     )
     return replace(said, reason=reason(_Case(need, said, ask.chance, ask.origin, week_limit)))
 
@@ -617,7 +584,7 @@ def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     if found.basis != "margins":
         return found.basis
     whose = "shipped" if origin.startswith("shipped") else "own"
-    return f"{whose}, {hours((need.history_seconds or 0.0) / 3600)} of data"
+    return f"{whose}, {seconds(need.history_seconds or 0.0)} of data"
 
 
 def _buys(need: history.Need) -> tuple[int | None, float | None, float | None, float | None]:

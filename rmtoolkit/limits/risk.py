@@ -595,19 +595,13 @@ def _tried(known: pl.DataFrame, limits: Sequence[int] | int | pl.DataFrame) -> p
         if "limit_bytes" not in limits.columns:
             msg = f"The frame of limits needs a column 'limit_bytes', found {', '.join(limits.columns)}."
             raise RmtoolkitError(msg)
-        wanted = limits.select(*(name for name in WORKLOAD if name in limits.columns), "limit_bytes")
     else:
         values = [limits] if isinstance(limits, int) else list(limits)
-        wanted = pl.DataFrame({"limit_bytes": values}, schema={"limit_bytes": pl.Float64})
-    if not wanted.height or wanted["limit_bytes"].null_count() or not bool((wanted["limit_bytes"] > 0).all()):
+        limits = pl.DataFrame({"limit_bytes": values}, schema={"limit_bytes": pl.Float64})
+    if not limits.height or limits["limit_bytes"].null_count() or not bool((limits["limit_bytes"] > 0).all()):
         msg = "Give one limit or more, each above zero bytes."
         raise RmtoolkitError(msg)
-    wanted = wanted.with_columns(pl.col("limit_bytes").cast(pl.Int64))
-    rest = known.drop("limit_bytes")
-    on = [name for name in WORKLOAD if name in wanted.columns]
-    if not on:
-        return rest.join(wanted, how="cross", maintain_order="left_right")
-    return rest.join(wanted, on=on, nulls_equal=True, maintain_order="left_right")
+    return history.at_limits(known.drop("limit_bytes"), limits)
 
 
 def _of_scores(need: Need, limit: float, scores: Scores) -> Risk:

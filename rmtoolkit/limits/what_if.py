@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from rmtoolkit._tables import FOLLOWS, beside
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import block_peaks, kept_by_allocator, kills, kills_of_now, usage, workloads
+from rmtoolkit.limits.history import at_limits, block_peaks, kept_by_allocator, kills, kills_of_now, usage, workloads
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, WORKLOAD, YES_NO, typed
-from rmtoolkit.text import say
+from rmtoolkit.text import count, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,17 +56,16 @@ class WhatIf:
     assumptions: tuple[str, ...]
 
     def __repr__(self) -> str:
-        changed = len(self.assumptions)
-        return f"<WhatIf: {changed} change{'' if changed == 1 else 's'}, {self.recording!r}>"
+        return f"<WhatIf: {count(len(self.assumptions), 'change')}, {self.recording!r}>"
 
 
 class Change(Struct, frozen=True):
     """What is asked to be otherwise."""
 
-    startup_scale: float = 1.0
-    startup_spread_seconds: float = 0.0
     threads: float | None = None
     traffic: float = 1.0
+    startup_scale: float = 1.0
+    startup_spread_seconds: float = 0.0
 
     @property
     def nothing(self) -> bool:
@@ -73,16 +73,10 @@ class Change(Struct, frozen=True):
 
     @property
     def assumptions(self) -> list[str]:
-        changes = {
-            "threads": self.threads,
-            "traffic": self.traffic if self.traffic != 1 else None,
-            "startup_scale": self.startup_scale if self.startup_scale != 1 else None,
-            "startup_spread": self.startup_spread_seconds or None,
-        }
         return [
-            say("limits/what_if", name, {"amount": amount, "hours": amount / 3600, "stack": TOUCHED_STACK_BYTES})
-            for name, amount in changes.items()
-            if amount is not None
+            say("limits/what_if", name, {"amount": amount, "stack": TOUCHED_STACK_BYTES})
+            for name, amount in asdict(self).items()
+            if amount != getattr(Change(), name)
         ]
 
 
@@ -167,7 +161,7 @@ def what_if(
 
 
 def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Say of every sample whether its process was still starting, and what it held above the settled level then."""
+    """Say of every sample whether its process was still starting, and at which level it settled."""
     cut = split(recording, lives)
     spans = _settling(cut.table.with_row_index("life_row"))
     row = cut.samples["life_row"]
@@ -181,23 +175,13 @@ def startups(recording: Recording, lives: pl.DataFrame | None = None) -> pl.Data
         .group_by("life_row", maintain_order=True)
         .agg(top=pl.col("time").get(value.arg_max()))
     )
-    known = known.with_columns(_beside_lives(spans, tops).gather(row))
+    known = known.with_columns(beside(spans, tops, "life_row")["top"].gather(row))
     # Startup is over when, after its highest point, the settled level is reached for the first time.
     low = (pl.col("time") > pl.col("top")) & (value <= (1 + th.SETTLED_BAND) * pl.col("settled_bytes"))
     over = known.filter(low).group_by("life_row", maintain_order=True).agg(over=pl.col("time").min())
-    known = known.with_columns(_beside_lives(spans, over).gather(row))
+    known = known.with_columns(beside(spans, over, "life_row")["over"].gather(row))
     starting = (pl.col("time") < pl.col("over")).fill_null(value=False) | pl.col("cut_short")
-    excess = (value - pl.col("settled_bytes")).clip(0)
-    return known.select(
-        *("container_id", "time", "life_row", "settled_bytes"),
-        starting=starting,
-        excess=pl.when(starting).then(excess).otherwise(0).fill_null(0),
-    )
-
-
-def _beside_lives(spans: pl.DataFrame, found: pl.DataFrame) -> pl.Series:
-    """Give what was found of some lives, a value for each."""
-    return beside(spans, found, "life_row").to_series(-1)
+    return known.select("container_id", "time", "life_row", "settled_bytes", starting=starting)
 
 
 def _settling(table: pl.DataFrame) -> pl.DataFrame:
@@ -334,22 +318,11 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
     [('running', 300)]
     """
     recording = as_recording(recording)
-    about = workloads(recording)
-    if isinstance(limit, pl.DataFrame):
-        on = [name for name in WORKLOAD if name in limit.columns]
-        wanted = limit.select(*on, "limit_bytes")
-        about = (
-            about.join(wanted, on=on, nulls_equal=True, maintain_order="left")
-            if on
-            else about.join(wanted, how="cross", maintain_order="left")
-        )
-    else:
-        about = about.with_columns(limit_bytes=pl.lit(limit))
-    about = about.filter(pl.col("limit_bytes").is_not_null())
-    if about.height and not bool((about["limit_bytes"] > 0).all()):
+    limits = limit if isinstance(limit, pl.DataFrame) else pl.DataFrame({"limit_bytes": [limit]})
+    tried = at_limits(workloads(recording), limits.drop_nulls("limit_bytes"))
+    if not bool((tried["limit_bytes"] > 0).all()):
         msg = "A limit must be above zero bytes."
         raise RmtoolkitError(msg)
-    tried = about.select("workload_row", *WORKLOAD, pl.col("limit_bytes").cast(pl.Int64))
     instants = [_instants(usage(recording), "used_bytes"), _instants(kills(recording), "limit_bytes", recorded=True)]
     again = pl.col("recorded") & (pl.col("used_bytes") == pl.col("limit_bytes"))
     above = (
@@ -436,11 +409,6 @@ class Past(Struct, frozen=True):
         times = pl.Series(self.times).cast(pl.Datetime("ms", "UTC"))
         return block_peaks(pl.DataFrame(about | {"time": times, "used_bytes": used.astype(np.int64)}))
 
-    def pod_peaks(self, used: Floats) -> Whole:
-        ends = np.append(self.first[1:], used.size)
-        found = [low + int(used[low:high].argmax()) for low, high in zip(self.first, ends, strict=True)]
-        return np.array(found, dtype=np.int64)
-
     def kills(self, used: Floats, limit_bytes: float, needed: Floats | None = None) -> pl.DataFrame:
         """List the kills that a limit would have caused: `rmtoolkit.replay` for one workload, much faster."""
         # `needed` is what each recorded kill needed at least, where the past was changed.
@@ -463,7 +431,7 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
 
 
 def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
-    used = _beside(usage(mine), startups(mine, lives).drop("excess"), mine)
+    used = _beside(usage(mine), startups(mine, lives), mine)
     threads = pl.col("threads").forward_fill().over("container_id")
     used = _beside(used, mine.samples.select("container_id", "time", threads), mine)
     begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))

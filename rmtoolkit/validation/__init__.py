@@ -12,13 +12,12 @@ from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, in_force, run_
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pandas as pd
-
-MI: Final = 1 << 20
 
 #: One row per container, check and signal.
 FINDINGS: Final = pl.Schema(
@@ -219,7 +218,7 @@ def with_references(recording: Recording) -> pl.DataFrame:
         for name in reversed(names):
             if not samples[name].null_count():
                 chosen = pl.col(name)
-            elif not _is_unknown(samples, name):
+            elif samples[name].count():
                 ids = samples["container_id"].filter(samples[name].is_not_null()).unique()
                 chosen = pl.when(pl.col("container_id").is_in(ids.implode())).then(pl.col(name)).otherwise(chosen)
         return chosen
@@ -337,7 +336,7 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     for name in FOOTPRINTS:
         # All values must be: a first one that is not clears its container.
         doubtful = begun.select(pl.col("container_id").filter(pl.col(name).is_null() | whole_megabytes(name)))
-        if _is_unknown(recording.samples, name) or not doubtful.height:
+        if not recording.samples[name].count() or not doubtful.height:
             continue
         samples = recording.samples.select("container_id", "time", name).join(doubtful, on="container_id", how="semi")
         for found in _values(samples, "decimal_units", {name: whole_megabytes(name)}):
@@ -355,7 +354,7 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
     # Values in whole MiB stand still without being repeated.
     exact = recording.containers.filter(pl.col("quantum_bytes").is_null())
     for name in FOOTPRINTS:
-        if _is_unknown(recording.samples, name):
+        if not recording.samples[name].count():
             continue
         rows = _steps(recording.samples, name).with_columns(changed=pl.col("value").ne_missing(pl.col("before")))
         still = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
@@ -405,7 +404,7 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
         .sort("container_id", "time")
     )
     for name in COUNTERS:
-        if _is_unknown(recording.samples, name):
+        if not recording.samples[name].count():
             continue
         falls = (
             _steps(recording.samples, name)
@@ -459,16 +458,9 @@ def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) 
         )
 
 
-def _is_unknown(samples: pl.DataFrame, signal: str) -> bool:
-    return samples[signal].null_count() == samples.height
-
-
 def _settings(recording: Recording) -> pl.DataFrame:
     """Take limits and requests for samples of no time."""
     return recording.containers.select("container_id", *SETTINGS, time=pl.lit(None, TIME))
-
-
-__all__ = ["FINDINGS", "validate", "validate_part"]
 
 
 def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:

@@ -46,7 +46,7 @@ def tested(known: list[Recording], margins: Margins, weeks: int, history: dt.tim
     for back in tqdm(range(weeks, 0, -1), desc="weeks", leave=False):
         origin = last + TICK - back * HORIZON
         used = with_own(margins, every.filter(pl.col("week") < origin)) if own else margins
-        rows = pl.concat(weeks_of(one, origin, history, used) for one in known)
+        rows = pl.concat(weeks_of(one, origin, history, used)["weeks"] for one in known)
         found.append(rows.with_columns(swing=pl.lit(used.swing)))
     return pl.concat(found).join(about, on=[*WORKLOAD, "week"], nulls_equal=True, how="left")
 
