@@ -224,7 +224,7 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     part = part.with_columns(pl.col(name).forward_fill().over("container_id") for name in beside)
     part = part.with_columns(samples.select("container_id", whole=_one_footprint(samples, allocator=True))["whole"])
     told_parts = ("anon_bytes", "file_bytes", "kernel_bytes", "shmem_bytes")
-    anon, files, kernel, shmem = (_ever(samples, name) for name in told_parts)
+    anon, files, kernel, shmem = (_ever(samples, pl.col(name)) for name in told_parts)
     counted = pl.col("anon_bytes") + pl.col("kernel_bytes").fill_null(0) + pl.col("shmem_bytes").fill_null(0)
     # The working set has no inactive files in it.
     inactive = pl.col("inactive_file_bytes") if samples["working_set_bytes"].count() else pl.lit(0)
@@ -253,21 +253,13 @@ def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
     )
 
 
-def _ever(samples: pl.DataFrame, name: str) -> pl.Expr:
+def _ever(samples: pl.DataFrame, signal: pl.Expr) -> pl.Expr:
     """Tell of every sample whether its container has a signal at all."""
-    if samples[name].null_count() in (0, samples.height):
-        return pl.lit(value=not samples[name].null_count())
-    return _for_each(samples, _any(samples, pl.col(name)))
-
-
-def _any(samples: pl.DataFrame, signal: pl.Expr) -> npt.NDArray[np.bool_]:
-    first, there = run_starts(samples["container_id"]), samples.select(signal.is_not_null()).to_series().to_numpy()
-    return np.asarray(np.logical_or.reduceat(there, first)) if first.size else np.zeros(0, bool)
-
-
-def _for_each(samples: pl.DataFrame, values: npt.NDArray[Any]) -> pl.Expr:
-    """Give each sample the value of its container."""
-    return pl.lit(pl.Series(np.repeat(values, np.diff(run_starts(samples["container_id"]), append=samples.height))))
+    there = samples.select(signal.is_not_null()).to_series().to_numpy()
+    if there.all() or not there.any():
+        return pl.lit(value=bool(there.any()))
+    first = run_starts(samples["container_id"])
+    return pl.lit(pl.Series(np.repeat(np.logical_or.reduceat(there, first), np.diff(first, append=samples.height))))
 
 
 def footprint(recording: Recording, *, allocator: bool = False) -> pl.DataFrame:
@@ -280,14 +272,10 @@ def _one_footprint(samples: pl.DataFrame, *, allocator: bool) -> pl.Expr:
     present = [pl.col(name) for name in FOOTPRINTS if samples[name].null_count() < samples.height]
     if present and not samples.select(present[0]).to_series().null_count():
         return present[0]
-    has = [_any(samples, signal) for signal in present]
-    if allocator and not (present and np.logical_or.reduce(has).all()):
-        present.append(_HELD)
-        has.append(_any(samples, _HELD))
-    if not present:
-        return pl.lit(None, dtype=pl.Int64)
-    which = _for_each(samples, np.argmax(has, axis=0))
-    return pl.coalesce(pl.when(which == number).then(signal) for number, signal in enumerate(present))
+    chosen = _HELD if allocator else pl.lit(None, dtype=pl.Int64)
+    for signal in reversed(present):
+        chosen = pl.when(_ever(samples, signal)).then(signal).otherwise(chosen)
+    return chosen
 
 
 def kept_by_allocator(samples: pl.DataFrame) -> tuple[pl.Expr, str]:

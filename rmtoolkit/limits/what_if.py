@@ -59,7 +59,7 @@ class WhatIf:
         return f"<WhatIf: {count(len(self.assumptions), 'change')}, {self.recording!r}>"
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, kw_only=True):
     """What is asked to be otherwise."""
 
     threads: float | None = None

@@ -272,12 +272,8 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
             > pl.col("other_near") * (1 + order.share) + pl.max_horizontal("quantum_bytes", pl.lit(order.slack_bytes))
         )
     )
-    suspects = pairs.filter("bad").select("container_id").unique()
-    if not suspects.height:
-        return _NOTHING
     step = pl.col("time").diff().dt.total_milliseconds().median()
-    ours = (rows.join(suspects, on="container_id", how="semi") for rows in (lows, highs))
-    steps = pl.concat(rows.group_by("container_id").agg(step=step) for rows in ours)
+    steps = pl.concat(rows.group_by("container_id").agg(step=step) for rows in (lows, highs))
     reach = steps.group_by("container_id").agg(reach=pl.col("step").max().fill_null(0) * 1.5)
     apart = (pl.col("time") - pl.col("seen")).dt.total_milliseconds().abs()
     worst = (pl.col("value") - pl.col("other")).filter("bad").arg_max()

@@ -421,7 +421,8 @@ class LimitExplorer(_base.Board):
         if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= MI / 2:
             scale = self.startup_bytes / spike
         threads = None if self.threads == measured_threads(past) else self.threads
-        return Change(scale, self.spread_seconds, threads, self.traffic)
+        spread = self.spread_seconds
+        return Change(threads=threads, traffic=self.traffic, startup_scale=scale, startup_spread_seconds=spread)
 
     def _redo(self) -> None:
         need = self._needs[self.workload]
