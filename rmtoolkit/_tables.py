@@ -923,24 +923,35 @@ def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.dat
 
 #: Page cache of which no larger share is ever inactive is files in memory; of files that are read a sixth or more is.
 _INACTIVE: Final = 0.05
+#: ... unless the whole fills its limit to this share.
+_FULL: Final = 0.99
 #: Fewer samples do not show what is inactive at times.
 _SHOW_INACTIVE: Final = 24
 
 
-def with_files_in_memory(samples: pl.DataFrame) -> pl.DataFrame:
+def with_files_in_memory(samples: pl.DataFrame, containers: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Fill in the files of a tmpfs where no gauge tells them: page cache that the kernel lists nowhere as such."""
     shared, files = pl.col("shmem_bytes"), pl.col("file_bytes")
     if not samples["file_bytes"].count() or not samples["shmem_bytes"].null_count():
         return samples
     idle = pl.coalesce("inactive_file_bytes", (pl.col("usage_bytes") - pl.col("working_set_bytes")).clip(0))
-    rows = samples.select("container_id", shared, files, "active_file_bytes", idle=idle)
+    usage = pl.col("usage_bytes")
+    rows = samples.select("container_id", shared, files, "active_file_bytes", usage, idle=idle)
     came, idled = (one.max() - one.min() for one in (files, pl.col("idle")))
     none = pl.col("idle").max() <= _INACTIVE * files.max()
     # Where most of it came meanwhile, what was inactive before is of other files.
     none |= (came >= files.max() / 2) & (idled <= _INACTIVE * came)
     enough = pl.col("idle").count() >= _SHOW_INACTIVE
-    told = rows.group_by("container_id").agg(gauged=shared.count() > 0, never=none & enough)
-    known = beside(rows, told, "container_id")
+    told = rows.group_by("container_id").agg(
+        gauged=shared.count() > 0, never=none & enough, top=usage.max(), usual=usage.mean()
+    )
+    # What lies at its limit all the time and is not killed is given back.
+    limit, killed = pl.col("limit_bytes"), events.filter(pl.col("kind") == "oom_kill")["container_id"]
+    given_back = (pl.col("top") >= _FULL * limit) & (pl.col("usual") >= (1 - _INACTIVE) * limit)
+    given_back &= pl.col("container_id").is_in(killed.implode()).not_()
+    told = beside(told, containers.select("container_id", limit), "container_id")
+    told = told.with_columns(never=pl.col("never") & given_back.fill_null(value=False).not_())
+    known = beside(rows, told.select("container_id", "gauged", "never"), "container_id")
     found = (files - pl.col("idle") - pl.coalesce("active_file_bytes", pl.when("never").then(0))).clip(0)
     return samples.with_columns(known.select(shmem_bytes=pl.when("gauged").then(shared).otherwise(found)))
 

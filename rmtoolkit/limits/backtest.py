@@ -202,8 +202,6 @@ def foretold(part: Recording) -> pl.DataFrame:
     """List OOM kills, and what the samples of a day before each say, or of the first half of a short run."""
     found = kills(part).select("container_id", "time", "limit_bytes")
     part = part.filter(pl.col("container_id").is_in(found["container_id"].implode()))
-    if not part.samples.height:
-        return found.with_columns(pl.lit(None, FORETOLD[name]).alias(name) for name in _SAID).select(FORETOLD.names())
     runs = split(part).table.filter(pl.col("ended") == Ending.OOM_KILL).select("container_id", "start", "end")
     found = found.sort("time").join_asof(
         runs.sort("end"), left_on="time", right_on="end", by="container_id", strategy="backward", check_sortedness=False
@@ -315,12 +313,9 @@ def backtest(
 
 def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> list[dt.datetime]:
     """Weeks from the end back, as far as there is enough before them."""
-    origins: list[dt.datetime] = []
-    origin = last + dt.timedelta(milliseconds=1) - risk.HORIZON
-    while origin - history >= first - history * 0.02 and len(origins) < risk.MOST_WEEKS:
-        origins.append(origin)
-        origin -= risk.HORIZON
-    return origins[::-1]
+    end = last + dt.timedelta(milliseconds=1)
+    weeks = min((end - first - history * 0.98) // risk.HORIZON, risk.MOST_WEEKS)
+    return [end - back * risk.HORIZON for back in range(weeks, 0, -1)]
 
 
 def _unscored(part: Recording, _: BaseException, *, origin: dt.datetime) -> dict[str, pl.DataFrame]:
@@ -347,7 +342,6 @@ def weeks_of(
         .agg(needed_bytes=pl.col("used_bytes").max(), mean_bytes=pl.col("used_bytes").mean())
     )
     week = workloads(after).join(used, on="workload_row").select(*WORKLOAD, "needed_bytes", "mean_bytes")
-    arms: dict[str, pl.DataFrame] = {}
     verdicts = judge(before, whole=False)[0]["verdicts"]
     known = needs(before, verdicts)
     last = before.samples.group_by("container_id").agg(last=pl.col("time").max())
@@ -355,14 +349,12 @@ def weeks_of(
     said = verdicts.join(last, on="container_id").select(*WORKLOAD, said_kill_time=pl.col("last") + hours)
     killed = kills(after).group_by("workload_row").agg(killed_time=pl.col("time").min())
     came = workloads(after).join(killed, on="workload_row").select(*WORKLOAD, "killed_time")
-    for chance in promised:
-        arms[_name(chance)] = limits_at(known, chance, margins)
-    for name, (rule, column) in RIVALS.items():
-        arms[name] = rule(before).select(*WORKLOAD, limit_bytes=column)
-    for percent in FAMILY:
-        arms[f"max + {percent} %"] = baselines.max_plus(before, percent).select(
-            *WORKLOAD, limit_bytes="recommended_limit_bytes"
-        )
+    arms = {_name(chance): limits_at(known, chance, margins) for chance in promised}
+    rules = RIVALS | {
+        f"max + {percent} %": (partial(baselines.max_plus, percent=percent), "recommended_limit_bytes")
+        for percent in FAMILY
+    }
+    arms |= {name: rule(before).select(*WORKLOAD, limit_bytes=column) for name, (rule, column) in rules.items()}
     arms["hindsight"] = week.select(*WORKLOAD, limit_bytes="needed_bytes")
     whole = week.join(known.select(*WORKLOAD, "growing", "pods"), on=WORKLOAD, nulls_equal=True)
     for more in (said, came):

@@ -9,14 +9,13 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import LOOKBACK_MILLISECONDS, beside, run_starts
-from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, footprint, kills, workloads
+from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, DAY_MILLISECONDS, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
-_DAY_MILLISECONDS: Final = 86_400_000
 _MINUTE_MILLISECONDS: Final = 60_000
 _SAMPLES_PER_DAY: Final = 1440
 _MOST_DOUBLINGS: Final = 900
@@ -45,7 +44,7 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
         value = peaks["peak_bytes"].to_numpy()
         bucket = np.log(value * (_RATIO - 1) / _FIRST_BUCKET_BYTES + 1) / np.log(_RATIO)
         bucket = np.where(value < _FIRST_BUCKET_BYTES, 0, np.minimum(bucket, _BUCKETS - 1)).astype(np.int64)
-        days = (peaks["window_end"] - peaks["reference"]).to_numpy() / _DAY_MILLISECONDS
+        days = (peaks["window_end"] - peaks["reference"]).to_numpy() / DAY_MILLISECONDS
         newest = np.zeros(about.height)
         np.maximum.at(newest, row, days)
         # Years of weights that double daily fit no double: whole halvings of all of them change no quotient.
@@ -58,7 +57,7 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
     first = run_starts(time["container_id"])
     spans = time[first].with_columns(last=time["time"].gather(np.append(first[1:], time.height)[: first.size] - 1))
     cpu = spans.group_by("workload_row").agg(
-        days=(pl.col("last").max() - pl.col("time").min()) / _DAY_MILLISECONDS,
+        days=(pl.col("last").max() - pl.col("time").min()) / DAY_MILLISECONDS,
         samples=((pl.col("last") - pl.col("time")) // _MINUTE_MILLISECONDS + 1).sum(),
     )
     confidence = np.zeros(about.height)
@@ -91,7 +90,7 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     time = used["time"].to_physical().to_numpy()
     start = np.repeat(time[begin], np.diff(begin, append=used.height))
     windows = used.select("workload_row", "container_id", first=pl.Series(start)).with_columns(
-        window=pl.Series((time - start) // _DAY_MILLISECONDS)
+        window=pl.Series((time - start) // DAY_MILLISECONDS)
     )
     # Times rise within a container, and so do its windows: each is a stretch of rows.
     day = np.union1d(begin, run_starts(windows["window"]))
@@ -104,9 +103,9 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
         .group_by("workload_row", "container_id", "first", "window", maintain_order=True)
         .agg(pl.col("peak_bytes").max())
     )
-    end = pl.col("first") + (pl.col("window") + 1) * _DAY_MILLISECONDS
-    half = _DAY_MILLISECONDS // 2
-    reference = (pl.col("window_end").min().over("workload_row") + half) // _DAY_MILLISECONDS * _DAY_MILLISECONDS
+    end = pl.col("first") + (pl.col("window") + 1) * DAY_MILLISECONDS
+    half = DAY_MILLISECONDS // 2
+    reference = (pl.col("window_end").min().over("workload_row") + half) // DAY_MILLISECONDS * DAY_MILLISECONDS
     return (
         peaks.with_columns(window_end=end)
         .with_columns(reference=reference)
@@ -128,16 +127,16 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
             upto = int(np.searchsorted(times, time, side="right"))
             if upto == 0:
                 continue
-            latest = int((times[upto - 1] - first) // _DAY_MILLISECONDS)
+            latest = int((times[upto - 1] - first) // DAY_MILLISECONDS)
             if latest != window:
-                done = max(done, int(np.searchsorted(times, first + latest * _DAY_MILLISECONDS)))
+                done = max(done, int(np.searchsorted(times, first + latest * DAY_MILLISECONDS)))
                 usage_peak, kill_peak, window = 0, 0, latest
             highest = int(values[done:upto].max(initial=0))
             usage_peak = highest if highest > max(usage_peak, kill_peak) else usage_peak
             done = upto
             needed = max(request or 0, usage_peak)
             kill_peak = max(kill_peak, needed + BUMP_BYTES, int(needed * BUMP_RATIO))
-            own = int((time - first) // _DAY_MILLISECONDS)
+            own = int((time - first) // DAY_MILLISECONDS)
             rows.append((int(samples["workload_row"][0]), int(container), first, own, kill_peak))
     ids, whole = dict.fromkeys(("workload_row", "container_id"), pl.UInt32), ("first", "window", "peak_bytes")
     return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")

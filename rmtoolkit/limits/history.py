@@ -10,11 +10,11 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, spans, with_files_in_memory
+from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, run_starts, spans, with_files_in_memory
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
-from rmtoolkit.schema import FOOTPRINTS, TIME, WORKLOAD
+from rmtoolkit.schema import FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,18 +36,13 @@ _STILL: Final = 2.0
 _RESTLESS: Final = 0.01
 #: The mean of fewer samples says nothing of how far a block's peak lies above it.
 FEW: Final = 4
+DAY_MILLISECONDS: Final = 86_400_000
 _WEEK: Final = 7 * 86_400.0
 #: A climb within hours is a startup or a warm-up: only one over days is drawn on.
 _CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
 
 PEAKS: Final = pl.Schema(
-    {
-        "workload_row": pl.UInt32(),
-        "block": pl.Int32(),
-        "peak_bytes": pl.Int64(),
-        "mean_bytes": pl.Float64(),
-        "samples": pl.Int64(),
-    }
+    {"workload_row": pl.UInt32(), "block": pl.Int32(), **typed(pl.Int64(), "peak_bytes samples"), "mean_bytes": NUMBER}
 )
 
 
@@ -156,7 +151,7 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
 
 def usage(recording: Recording) -> pl.DataFrame:
     """Take from a recording what a limit is held against and cannot be taken back."""
-    return _usage(recording, _need(recording.samples))
+    return _usage(recording, _need(recording))
 
 
 def _usage(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
@@ -212,9 +207,9 @@ _PARTS: Final = (
 )
 
 
-def _need(samples: pl.DataFrame) -> pl.DataFrame | None:
+def _need(recording: Recording) -> pl.DataFrame | None:
     """Work out the need of every sample; None where it is the footprint and nothing else."""
-    samples = with_files_in_memory(samples)
+    samples = with_files_in_memory(recording.samples, recording.containers, recording.events)
     known = _told(samples)
     if not known:
         return None
@@ -516,7 +511,7 @@ _SCRAPES_NOW: Final = 2
 
 
 def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
-    made_of = _need(recording.samples)
+    made_of = _need(recording)
     whole_past = _usage(recording, made_of)
     used, since = _since(whole_past, recording)
     about = workloads(recording)
@@ -569,12 +564,12 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .then(span * pl.min_horizontal("runs", "blocks", ENOUGH) / ENOUGH)
         .when(holes & pl.col("spread").is_not_null() & ~waits.fill_null(value=False))
         .then(pl.min_horizontal(span * pl.col("blocks") / BLOCKS, seen))
-        .otherwise(span),
-        spread=pl.when(waits).then(None).otherwise("spread"),
+        .otherwise(pl.max_horizontal(span, pl.col("before_seconds").clip(upper_bound=_WEEK))),
+        spread=pl.when(waits).then(None).otherwise(pl.max_horizontal("spread", "before_spread")),
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
         # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
-            pl.when(pl.col("need_bytes") > 0).then("base_bytes"),
+            pl.when(pl.col("need_bytes") > 0).then(pl.col("base_bytes") * pl.col("swing").fill_null(1.0)),
             pl.when(passed_since("last_kill") <= pl.col("history_seconds"))
             .then(pl.col("killed_limit_bytes"))
             .cast(pl.Float64),
@@ -583,7 +578,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
         kills_hours=passed_since("first_kill") / 3600,
-    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples")
+    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", *list(_MOVED_BY)[2:])
 
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
@@ -659,12 +654,16 @@ def _released(recording: Recording) -> pl.DataFrame:
     seen = spans(recording.samples).join(rows, on="container_id")
     ends = seen.group_by("workload_row").agg(end=pl.col("last").max())
     events = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
-    # Pods of a version that no earlier one had.
-    versions = beside(seen, recording.containers.select("container_id", "version"), "container_id").drop_nulls(
-        "version"
+    # Pods of a version that no earlier one had; one that is gone was rolled back.
+    about = recording.containers.select("container_id", "version", reach=_SCRAPES_NOW * pl.col("cadence_seconds"))
+    begun = (
+        beside(seen, about, "container_id")
+        .drop_nulls("version")
+        .group_by("workload_row", "version")
+        .agg(pl.col("last", "reach").max(), time=pl.col("first").min())
     )
-    begun = versions.group_by("workload_row", "version").agg(time=pl.col("first").min())
-    begun = begun.filter(time > time.min().over("workload_row"))
+    gone = (pl.col("last").max() - pl.col("last")).dt.total_seconds().over("workload_row") > pl.col("reach")
+    begun = begun.filter(time > time.min().over("workload_row"), gone.not_())
     releases = pl.concat(
         [events.select("workload_row", "time", told=True), begun.select("workload_row", "time", told=False)]
     )
@@ -689,7 +688,7 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     """Leave out what was used before a release that moved the peak; say of which workloads, and since when."""
     released = _released(recording)
     if not released.height or not used.height:
-        return used, released.select("workload_row", since="released").clear()
+        return used, conform(released.clear(), _MOVED_BY)
     dated = beside(used, released, "workload_row")
     value, time = pl.col("used_bytes"), pl.col("time")
 
@@ -704,10 +703,22 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     past = dated.join(moved, on="workload_row", how="semi", maintain_order="left")
     climbs = describe(block_peaks(past), lengths(past)).filter("climbing")
     moved = moved.join(climbs, on="workload_row", how="anti")
-    kept = beside(dated, moved, "workload_row").filter(pl.col("since").is_null() | (time >= pl.col("since")))
-    return kept.drop("newest", "released", "since"), moved
+    dated = beside(dated.drop("newest", "released"), moved, "workload_row")
+    kept = dated.filter(pl.col("since").is_null() | (time >= pl.col("since")))
+    # The level is new; how restless it is, and what other hours bring, those before have shown in a day or more.
+    ran = lengths(kept).select("workload_row", ran=1000 * pl.col("history_seconds"))
+    before = beside(dated.filter(time < pl.col("since")), ran, "workload_row")
+    alike = (time - pl.col("since")).dt.total_milliseconds() % DAY_MILLISECONDS <= pl.col("ran")
+    swing = before.group_by("workload_row").agg(swing=value.max() / value.filter(alike).max())
+    length = lengths(before)
+    lasted = length.filter(pl.col("runs") == 0, pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
+    shape = describe(block_peaks(before), length).select("workload_row", before_spread="spread")
+    lasted = beside(beside(lasted, swing, "workload_row"), shape, "workload_row")
+    lasted = lasted.select("workload_row", "swing", "before_spread", before_seconds="history_seconds")
+    return kept.drop("since"), beside(moved, lasted, "workload_row")
 
 
+_MOVED_BY: Final = {"workload_row": pl.UInt32(), "since": TIME, **typed(NUMBER, "swing before_spread before_seconds")}
 #: A release that moves the peak by this factor ends what came before it.
 _MOVED: Final = 1.1
 #: A container's processes need some memory before the first sample: nothing below is advised.

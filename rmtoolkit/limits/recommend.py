@@ -122,6 +122,7 @@ def reason(case: _Case) -> str:
         names = [
             first(unseen=unseen, peak=known, need=need.need_bytes is not None),
             first(
+                as_before=told and need.since is not None and length > need.watched_seconds,
                 since_release=told and need.since is not None,
                 kernel_peak=told and kernel and needed > peak,
                 pressed=told and need.need_of == history.PRESSED,
@@ -496,7 +497,8 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
         # What must be raised again within a month is not lowered.
         target = math.ceil(target * math.pow(_week_on_week(need), 30 / 7 - 1))
     grows = need.growing or risk.by_forecast(need)
-    if grows or target > (1 - _LOWER) * in_force or (need.history_seconds or 0.0) < _FIRST_GUESS:
+    seen = min(need.history_seconds or 0.0, need.watched_seconds)
+    if grows or target > (1 - _LOWER) * in_force or seen < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL
 

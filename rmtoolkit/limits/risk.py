@@ -7,7 +7,7 @@ import json
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -243,6 +243,7 @@ class Margins:
             raise ReadError.at(path, found=found, expected="margins that Margins.save wrote") from error
 
     @staticmethod
+    @cache
     def shipped() -> Margins:
         """Give the margins that come with the package.
 
@@ -257,7 +258,7 @@ class Margins:
         >>> "not from your services" in Margins.shipped().origin
         True
         """
-        return _shipped()
+        return _parse(json.loads(files("rmtoolkit.limits").joinpath("margins.json").read_text("utf-8")))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -308,11 +309,6 @@ def _own_places(tables: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
 _TABLES: Final = pl.Schema(
     {**typed(NUMBER, "history_seconds spread"), **typed(WHOLE, "pairs workloads"), "rises": pl.List(pl.Float64())}
 )
-
-
-@lru_cache(maxsize=1)
-def _shipped() -> Margins:
-    return _parse(json.loads(files("rmtoolkit.limits").joinpath("margins.json").read_text("utf-8")))
 
 
 def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds

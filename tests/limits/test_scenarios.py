@@ -100,6 +100,8 @@ class Scenario:
 
 
 FLAT: Final = steady(14, 150)
+#: A day from midnight on, in MiB.
+DAILY: Final = 120 + 40 * np.sin((np.arange(24) - 8) * np.pi / 12)
 
 
 def with_kills(*happened: Row, values: Numbers = FLAT, limit: int | None = 256, **labels: Any) -> rm.Recording:
@@ -332,6 +334,12 @@ CACHES: Final = {
         ("lower_limit", "none"),
         (371, 512),
         holds=lambda row: row["need_bytes"] > 360 * MIB,
+    ),
+    "page cache that fills its limit unharmed is no file in memory, though hardly any of it is inactive": Scenario(
+        lambda: recorded(parts(507, anon=100, file=411, inactive_file=4, usage=511)),
+        ("lower_limit", "none"),
+        (105, 512),
+        ("page cache, which is given back",),
     ),
     "files that fill the limit are no growth": Scenario(
         filling, ("lower_limit", "none"), (60, 512), never=("grows by", "buys"), holds=lambda row: not row["growing"]
@@ -687,13 +695,47 @@ SETTINGS: Final = {
     "a release that needs less since yesterday does not rule yet": Scenario(
         lambda: lower_since(1), ("none", "lower_limit", "wait"), (412, 512), never=("Since the release",)
     ),
-    "a release that needs more since yesterday rests on that day": Scenario(
+    "a release that needs more since yesterday rests on that day, and on how weeks differed before": Scenario(
         lambda: recorded(
             released(samples(np.append(steady(14, 160), steady(1, 440, seed=2)), limit_bytes=512 * MIB), 14 * 24)
         ),
+        ("raise_limit", "none"),
+        (512, 700),
+        ("Since the release of", "taken from the versions before"),
+        never=("of data, so",),
+    ),
+    "two hours of a release that needs more lower nothing": Scenario(
+        lambda: recorded(
+            released(samples(np.append(steady(21, 100), steady(1, 200)[:2]), limit_bytes=1024 * MIB), 21 * 24)
+        ),
+        "none",
+        (1024, 1024),
+        ("Since the release of",),
+    ),
+    "a night's release that needs more is expected to need more by day, as the one before did": Scenario(
+        lambda: recorded(
+            released(samples(rough(np.append(np.tile(DAILY, 21), 2.1 * DAILY[:6])), limit_bytes=320 * MIB), 21 * 24)
+        ),
         "raise_limit",
-        (520, 1100),
-        ("Since the release of", "Only 23 h of data"),
+        (336, 640),
+        ("taken from the versions before",),
+    ),
+    "a release that was rolled back is none": Scenario(
+        lambda: recorded(
+            pl.concat(
+                samples(
+                    steady(21, level)[first:last], pod=f"api-{pod}", version=version, limit_bytes=512 * MIB
+                ).with_columns(pl.col("time") + first * HOUR)
+                for pod, version, level, first, last in (
+                    (1, "1.0", 200, 0, 490),
+                    (2, "1.1", 400, 490, 495),
+                    (3, "1.0", 200, 495, 504),
+                )
+            )
+        ),
+        ("none", "lower_limit"),
+        (405, 512),
+        never=("Since the release of",),
     ),
     "a release that needs more, in pods of its own, rests on what was seen of it": Scenario(
         lambda: recorded(
@@ -707,9 +749,9 @@ SETTINGS: Final = {
                 how="diagonal",
             )
         ),
-        "raise_limit",
-        (520, 1100),
-        ("Since the release of", "Only 23 h of data"),
+        ("raise_limit", "none"),
+        (512, 700),
+        ("Since the release of", "taken from the versions before"),
     ),
     "a release that needs more is not drawn on": Scenario(
         lambda: recorded(
