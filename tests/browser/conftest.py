@@ -11,7 +11,7 @@ from tests.browser.hosts import Lab, Opened, Voila, chromium, new_page
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,8 @@ def browser() -> Iterator[Browser]:
     expect.set_options(timeout=30_000)
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"]
     arguments += ["--disable-background-networking", "--disable-sync"]
+    # Nothing beyond this machine is found.
+    arguments += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=arguments)
         yield started
@@ -56,15 +58,21 @@ def host(request: pytest.FixtureRequest) -> Iterator[Lab | Voila]:
     server.close_kernels()
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> BrowserContext:
+    """What pages of notebooks share: the scripts of JupyterLab and Voilà are fetched and compiled once."""
+    return browser.new_context(timezone_id="UTC")
+
+
 @pytest.fixture
-def new(browser: Browser) -> Iterator[Callable[..., Opened]]:
+def new(context: BrowserContext) -> Iterator[Callable[..., Opened]]:
     """Opens pages, such as ``new(width=1000, scheme="dark")``, and closes them after the test."""
     pages: list[Opened] = []
 
     def open_one(**wanted: object) -> Opened:
-        pages.append(new_page(browser, **wanted))  # type: ignore[arg-type]
+        pages.append(new_page(context, **wanted))  # type: ignore[arg-type]
         return pages[-1]
 
     yield open_one
     for opened in pages:
-        opened.context.close()
+        opened.page.close()

@@ -13,7 +13,7 @@ import time
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.error import URLError
 
 import pytest
@@ -21,7 +21,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+    from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TOKEN: Final = "t"  # noqa: S105 - for a server on this machine that lives for one test run
@@ -29,7 +29,7 @@ TOKEN: Final = "t"  # noqa: S105 - for a server on this machine that lives for o
 PATIENCE: Final = 180_000
 #: What JupyterLab and Voilà write to the console of every page, whatever is in it.
 _USUAL: Final = (
-    "Failed to load resource: net::ERR_FAILED",
+    "Failed to load resource: net::ERR_NAME_NOT_RESOLVED",
     "No provider for",
     "has been preloaded",
     "DEP0",
@@ -70,28 +70,23 @@ _RUN: Final = """async (patience) => {
 
 
 class Opened:
-    """A page in a context of its own, and everything it asked for or complained about.
+    """A page, and everything it asked for or complained about.
 
     Requests that leave the machine are stopped and kept in `outside`; errors of the console in `complaints`.
     """
 
-    def __init__(self, context: BrowserContext) -> None:
-        self.context = context
+    def __init__(self, page: Page) -> None:
         self.outside: list[str] = []
         self.complaints: list[str] = []
-        self.page: Page = context.new_page()
-        self.page.route("**/*", self._route)
+        self.page = page
+        self.page.on("request", self._request)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def _route(self, route: Route) -> None:
-        url = route.request.url
-        if url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
-            route.continue_()
-            return
-        if _OF_VOILA not in url:
+    def _request(self, request: Request) -> None:
+        url = request.url
+        if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")) and _OF_VOILA not in url:
             self.outside.append(url)
-        route.abort()
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not any(usual in message.text for usual in _USUAL):
@@ -270,7 +265,11 @@ def chromium() -> str | None:
     return shutil.which(named)
 
 
-def new_page(browser: Browser, *, width: int = 1280, height: int = 800, scheme: str = "light") -> Opened:
-    """Open an empty page in a context of its own."""
-    wanted: Any = {"viewport": {"width": width, "height": height}, "color_scheme": scheme, "timezone_id": "UTC"}
-    return Opened(browser.new_context(**wanted))
+def new_page(
+    context: BrowserContext, *, width: int = 1280, height: int = 800, scheme: Literal["light", "dark"] = "light"
+) -> Opened:
+    """Open an empty page."""
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    return Opened(page)
