@@ -275,7 +275,7 @@ def told() -> dict[str, list[Any]]:
             Path("s").symlink_to(DATA / "jemalloc")
             Path("k").symlink_to(DATA / "kubectl")
             fleet.recording().write("fleet.parquet")
-            rm.Lake("lake").append(fleet.recording())
+            rm.Lake("lake", buckets=2).append(fleet.recording())
             rm.Margins.shipped().save("m.json")
             Path("a.toml").write_text(_TOML, "utf-8")
             runs = [_ran(words) for words in RUNS]

@@ -488,7 +488,7 @@ def test_more_workloads_than_can_be_judged_are_refused(tmp_path: Path, monkeypat
     names = [f"web{number}" for number in range(4)]
     rows = {"workload": names * 20, "time": [T0 + 60 * (at // 4) for at in range(80)], "working_set_bytes": [MI] * 80}
     pl.DataFrame(rows).write_csv(tmp_path / "all.csv")
-    found, lake = rm.read(tmp_path / "all.csv"), rm.Lake(tmp_path / "lake")
+    found, lake = rm.read(tmp_path / "all.csv"), rm.Lake(tmp_path / "lake", buckets=2)
     lake.append(found)
     for source, name in ((found, r"all\.csv'"), (lake, "<Lake: .*>")):
         with pytest.raises(RmtoolkitError, match=f"{name}: 4 containers of workloads, and at most 3 are judged"):

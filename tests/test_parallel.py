@@ -196,7 +196,7 @@ def test_kills_that_left_no_sample_are_told_of_a_lake_too(
     about = about.with_columns(limit_bytes=pl.lit(400 << 20, pl.Int64), cadence_seconds=pl.lit(None, pl.Float64))
     told = pl.DataFrame(events, schema=few.events.schema)
     whole = rm.Recording(pl.concat([few.containers, about]), few.samples, pl.concat([few.events, told]), few.report)
-    lake = rm.Lake(tmp_path / "lake")
+    lake = rm.Lake(tmp_path / "lake", buckets=2)
     lake.append(whole)
     monkeypatch.setattr(_lake_files, "bucket_parts", partial(_lake_files.bucket_parts, rows=1))
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)

@@ -196,7 +196,7 @@ def test_a_recording_and_an_assessment_give_the_same_table(found: rm.Assessment)
 
 def test_a_lake_is_a_fleet_too(found: rm.Assessment, tmp_path: Any) -> None:
     """Read part by part; the rows are the same."""
-    lake = rm.Lake(tmp_path / "lake")
+    lake = rm.Lake(tmp_path / "lake", buckets=2)
     part = found.recording.filter(namespace=found.workloads["namespace"][0])
     lake.append(part)
     one, other = rm.Fleet(lake), rm.Fleet(part)

@@ -271,7 +271,7 @@ def test_values_that_cannot_be_are_refused(explorer: rm.LimitExplorer) -> None:
 
 def test_a_lake_is_explored_one_workload_at_a_time(tmp_path: Path) -> None:
     """Only what is shown is read, and it is the same as from memory."""
-    lake = rm.Lake(tmp_path / "lake")
+    lake = rm.Lake(tmp_path / "lake", buckets=2)
     lake.append(shop())
     made = [rm.LimitExplorer(source, "api") for source in (lake, shop())]
     for explorer in made:
