@@ -15,11 +15,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 import polars as pl
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, ValidationError, convert, structs
+from msgspec.json import encode as encode_json
+from msgspec.json import format as format_json
 
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
@@ -394,14 +396,15 @@ def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
 
 
 FILE: Final = "pulls.json"
-Span = tuple[dt.datetime, dt.datetime]
+Instant = Annotated[dt.datetime, Meta(tz=True)]
+Span = tuple[Instant, Instant]
 
 
-class Pulls(NamedTuple):
+class Pulls(Struct, frozen=True):
     """Of one source: what was asked for, and what of it has come."""
 
-    asked: Sequence[Span] = ()
-    pulled: Sequence[Span] = ()
+    asked: list[Span] = []
+    pulled: list[Span] = []
 
     @property
     def owed(self) -> list[Span]:
@@ -410,27 +413,14 @@ class Pulls(NamedTuple):
 
 def read_pulls(file: Place) -> dict[str, Pulls]:
     try:
-        return {source: _pulls(said) for source, said in read_json(file).items()}
+        return convert(read_json(file), dict[str, Pulls])
     except RmtoolkitError:
         raise
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, OverflowError):
+    except (OSError, ValueError, ValidationError):
         warn(f"{quote_path(file)} cannot be read: nobody knows what is missing, and all is pulled again.")
         return {}
-
-
-def _pulls(said: Any) -> Pulls:  # noqa: ANN401 - JSON
-    spans = said["asked"], said["pulled"]
-    return Pulls(*(union((_instant(start), _instant(end)) for start, end in some) for some in spans))
-
-
-def _instant(text: str) -> dt.datetime:
-    found = dt.datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        msg = "a time without its zone"
-        raise ValueError(msg)
-    return found.astimezone(dt.UTC)
 
 
 def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
@@ -445,11 +435,7 @@ def _noted(file: Place, source: str, asked: Span | None, pulled: Span | None) ->
     known[source] = Pulls(
         union([*mine.owed, asked]) if asked else mine.asked, union([*mine.pulled, pulled]) if pulled else mine.pulled
     )
-    told = {
-        name: {what: [[start.isoformat(), end.isoformat()] for start, end in spans] for what, spans in one.items()}
-        for name, one in sorted((name, pulls._asdict()) for name, pulls in known.items())
-    }
-    return json.dumps(told, indent=1).encode()
+    return format_json(encode_json(known, order="sorted"), indent=1)
 
 
 def owed_lines(lake: Place, view: View) -> tuple[str, ...]:

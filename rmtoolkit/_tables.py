@@ -43,7 +43,7 @@ from rmtoolkit.schema import (
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -457,7 +457,8 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     ignored = [name for name in table.columns if name not in known]
     identity: list[str] = [name for name in (*IDENTITY, "node", "workload_kind") if name in table.columns]
     texts = [name for name in (*identity, "version") if name in table.columns]
-    time_axis = _time_axis(table["time"])
+    naive = is_naive(table["time"])
+    time_axis = "as recorded, without a time zone: UTC was assumed" if naive else Report().time_axis
     given = refuse_days(table["time"]).drop_nulls().to_physical()
     time = as_time(pl.col("time"), table.schema["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
@@ -523,19 +524,14 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
 
 def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
     """Let a column that tells containers of one name with other values apart stand as cluster."""
+    keys = [name for name in IDENTITY if name in identity]
     signals = [name for name in BYTE_SIGNALS if name in table.columns]
-    texts = [name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1]
-    for label in texts:
-        keys = [name for name in IDENTITY if name in identity]
-        rows = table.select(*keys, label, *signals, time=pl.col("time").to_physical()).sort("time", nulls_last=True)
-        for some in rows.partition_by(keys) if keys else [rows]:
-            parts = [part for part in some.partition_by(label, maintain_order=True) if part.height >= _ENOUGH]
-            for name in signals:
-                curves = curves_of(parts, name)
-                if len(curves) > 1 and all(map(_is_steady, curves)) and any_contradicts(curves):
-                    own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
-                    note = f"containers of one name with other values: told apart by the column {quote(label)}"
-                    return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]
+    for label in (name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1):
+        rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= _ENOUGH)
+        if next(contradictions(rows, keys, label, 1, steady=True), None) is not None:
+            own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
+            note = f"containers of one name with other values: told apart by the column {quote(label)}"
+            return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]
     return table, []
 
 
@@ -595,10 +591,6 @@ def is_naive(time: pl.Series) -> bool:
     if time.dtype == pl.String:
         return bool((~time.str.contains(_ZONED)).any())
     return (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
-
-
-def _time_axis(time: pl.Series) -> str:
-    return "as recorded, without a time zone: UTC was assumed" if is_naive(time) else Report().time_axis
 
 
 def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -812,14 +804,21 @@ def contradict(
     return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
 
 
-def curves_of(parts: Iterable[pl.DataFrame], name: str, least: int = 1) -> list[tuple[Any, Any]]:
-    """Give times and values of a signal of each part that has so many."""
-    held = (part.drop_nulls(name) for part in parts)
-    return [
-        (some["time"].to_physical().to_numpy(), some[name].cast(pl.Float64).to_numpy())
-        for some in held
-        if some.height >= least
-    ]
+def contradictions(
+    rows: pl.DataFrame, keys: Sequence[str], label: str, least: int, *, steady: bool = False
+) -> Iterator[tuple[str, list[pl.DataFrame]]]:
+    """Find the containers of which parts that a label tells apart have other values at the same time, and in what.
+
+    Times rise in each part, which counts from so many values on.
+    """
+    for some in rows.partition_by(keys) if keys else [rows]:
+        parts = some.partition_by(label, maintain_order=True)
+        for name in (name for name in BYTE_SIGNALS if name in rows.columns):
+            held = (part.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for part in parts)
+            curves = [(one["time"].to_numpy(), one[name].to_numpy()) for one in held if one.height >= least]
+            if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
+                yield name, parts
+                break
 
 
 def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:
@@ -839,12 +838,8 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     stretch = (pl.col("time").diff() < 0).fill_null(value=False).cum_sum().over("container_id").alias("stretch")
     rows = samples.with_row_index("row").with_columns(stretch, time=pl.col("time").to_physical())
     again = pl.col("stretch").max().over("container_id").is_between(1, _MOST_STRETCHES - 1)
-    lost: list[int] = []
-    for some in rows.filter(again).partition_by("container_id"):
-        parts = sorted(some.partition_by("stretch"), key=len)
-        held = [curves_of(parts, name, _ENOUGH) for name in BYTE_SIGNALS if name in samples.columns]
-        if any(len(curves) > 1 and any_contradicts(curves) for curves in held):
-            lost += [row for part in parts[:-1] for row in part["row"]]
+    found = contradictions(rows.filter(again), ["container_id"], "stretch", _ENOUGH)
+    lost = [row for _, parts in found for part in sorted(parts, key=len)[:-1] for row in part["row"]]
     kept = samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row") if lost else samples
     return kept, len(lost)
 

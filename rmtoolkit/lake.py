@@ -243,7 +243,7 @@ class Lake(Parted):
 
     def pulled(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
         """Tell which stretches of time of a source, whatever tells one pull from another, are in the lake."""
-        return [*self._pulls(source).pulled]
+        return self._pulls(source).pulled
 
     def owed(self, source: str) -> list[tuple[dt.datetime, dt.datetime]]:
         """Tell which stretches of time of a source were asked for, and have not come."""

@@ -748,28 +748,14 @@ def ids_apart(wholes: Sequence[Mapping[str, pl.DataFrame]]) -> list[dict[str, pl
 def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> set[int]:
     """Find the recordings in which a container of one name has other values than in another at the same time."""
     _, mapping = _tables.key_containers(containers, None)
-    mapping = mapping.filter(pl.len().over("container_id") > 1)
-    part = dict(zip(containers["container_id"].to_list(), part_of.tolist(), strict=True))
-    found: set[int] = set()
-    if mapping.is_empty():
-        return found
-    times = pl.col("time").to_physical()
-    signals = [name for name in SIGNALS if name.endswith("_bytes")]
-    held = dict.fromkeys(mapping["old_id"].to_list())
-    rows = samples.filter(pl.col("container_id").is_in(list(held))).select("container_id", *signals, time=times)
-    one_each = {key: some for (key,), some in rows.partition_by("container_id", as_dict=True).items()}
-    for ids in mapping.group_by("container_id", maintain_order=True).agg("old_id")["old_id"].to_list():
-        for name in signals:
-            of_part: dict[int, list[pl.DataFrame]] = {}
-            for key in ids:
-                if key in one_each and (some := one_each[key].drop_nulls(name)).height:
-                    of_part.setdefault(part[key], []).append(some)
-            wholes = {one: pl.concat(some).sort("time") for one, some in of_part.items()}
-            curves = _tables.curves_of(wholes.values(), name, 2)
-            if len(curves) > 1 and _tables.any_contradicts(curves):
-                found |= wholes.keys()
-                break
-    return found
+    again = mapping.filter(pl.len().over("container_id") > 1).rename({"container_id": "key", "old_id": "container_id"})
+    if again.is_empty():
+        return set()
+    keys = again.cast({"container_id": samples.schema["container_id"]})
+    part = containers.select("container_id", part=pl.Series(part_of))
+    rows = samples.join(keys, on="container_id").join(part, on="container_id").sort("time")
+    found = _tables.contradictions(rows, ["key"], "part", 2)
+    return {some["part"][0] for name, parts in found for some in parts if some[name].count()}
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
