@@ -163,9 +163,7 @@ def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> 
     """Sort by container and time; one row per instant: a value without room goes, then a later one wins."""
     if _is_ordered(samples):
         return _marked(samples), {}
-    rises = (pl.col("container_id") > pl.col("container_id").shift()) | (FOLLOWS & (pl.col("time").diff() >= 0))
-    if not samples.select(rises.all()).item():
-        samples = _sort(samples)
+    samples = _sort(samples)
     again = FOLLOWS & (pl.col("time") == pl.col("time").shift())
     doubled = samples.select(again=again.fill_null(value=False)).with_columns(
         repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)

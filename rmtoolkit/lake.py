@@ -291,12 +291,16 @@ class Lake(Parted):
             As for `Recording.filter`.
         """
         asked = self.window(start, end, last=last).filter(*predicates, **equal)
-        found = _looked_at(asked)
+        found = asked._as_it_is()  # noqa: SLF001 - our own
         return replace(found, report=_unfinished(asked, found.report))
 
     def there(self, start: dt.datetime, end: dt.datetime) -> Recording:
         """Read a stretch as it is, in the midst of a pull."""
-        return _looked_at(self.window(start, end))
+        return self.window(start, end)._as_it_is()  # noqa: SLF001 - our own
+
+    def _as_it_is(self) -> Recording:
+        frames, who, _ = self._mapped(lambda part: {"samples": part.samples})
+        return replace(who, samples=frames.get("samples", empty(SAMPLES)))
 
     def unfinished(self) -> tuple[str, ...]:
         """Say what pulls still owe of what is looked at."""
@@ -375,20 +379,32 @@ class Lake(Parted):
 
     def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]:
         """Do the same work on every part, and put the answers together: frames, and who was in them without samples."""
+        frames, found, failed = self._mapped(work, client)
+        if found.containers.is_empty():
+            raise self.nothing()
+        lines = [str(error) for error in failed[:_NAMED]]
+        if len(failed) > _NAMED:
+            lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
+        report = replace(found.report, partial=(*found.report.partial, *lines))
+        return frames, replace(found, report=_unfinished(self, report))
+
+    def _mapped(self, work: Work, client: Client | None = None) -> tuple[Frames, Recording, list[ReadError]]:
         groups = list(_groups(self.files()))
         done = list(each(partial(_of_group, work, self.view), groups, client, total=len(groups)))
         found = [part for made, _ in done for part in made]
         failed = [error for _, errors in done for error in errors]
-        if not found:
-            raise failed[0] if failed else self.nothing()
-        frames = _lake_files.gathered([frames for frames, _ in found])
-        report = _lake_files.joined(report for _, report in found)
-        report = _counted(self, report, failed, sum(map(len, groups)))
-        lines = [str(error) for error in failed[:_NAMED]]
-        if len(failed) > _NAMED:
-            lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
-        report = _unfinished(self, replace(report, partial=(*report.partial, *lines)))
-        return frames, Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
+        files = sum(map(len, groups))
+        # An expression may find nothing; a time or a name that finds nothing is a mistake.
+        if not found and (len(failed) == files or not self.view.predicates):
+            raise failed[0] if failed and len(failed) == files else self.nothing()
+        nobody: Frames = {"containers": empty(CONTAINERS), "events": empty(EVENTS)}
+        frames = _lake_files.gathered([frames for frames, _ in found]) if found else nobody
+        report = _lake_files.joined(report for _, report in found) if found else Report()
+        if failed:
+            warn(f"{len(failed):,} of {files:,} files of {self!r} could not be read; the first: {failed[0]}")
+            report = replace(report, left_out={**report.left_out, "files that could not be read": len(failed)})
+        who = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
+        return frames, who, failed
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -502,32 +518,6 @@ def _wait(lock: FileIO, file: Path) -> None:
             time.sleep(_LOOK_SECONDS)
         else:
             return
-
-
-def _looked_at(lake: Lake) -> Recording:
-    files = lake.files()
-    failed: list[ReadError] = []
-    buckets = (list(bucket) for _, bucket in groupby(files, key=lambda file: file.parent))
-    parts = [part for bucket in buckets for part in _lake_files.bucket_parts(bucket, lake.view, failed)]
-    found = [part for part in parts if part.containers.height]
-    if not parts:
-        raise failed[0] if failed else lake.nothing()
-    if not found and not lake.view.predicates:
-        raise lake.nothing()
-    wholes = found or parts[:1]
-    whole = wholes[0]
-    if len(wholes) > 1:
-        frames = _lake_files.gathered(list(map(recording.frames_of, wholes)))
-        whole = Recording(**frames, report=_lake_files.joined(one.report for one in wholes))
-    return replace(whole, report=_counted(lake, whole.report, failed, len(files)))
-
-
-def _counted(lake: Lake, report: Report, failed: Sequence[ReadError], files: int) -> Report:
-    """Warn of files that could not be read, and count them."""
-    if not failed:
-        return report
-    warn(f"{len(failed):,} of {files:,} files of {lake!r} could not be read; the first: {failed[0]}")
-    return replace(report, left_out={**report.left_out, "files that could not be read": len(failed)})
 
 
 def _unfinished(lake: Lake, report: Report) -> Report:

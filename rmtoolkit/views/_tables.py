@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SHOWN_NAME: Final = 160
 
 
-def incomplete(found: Assessment) -> Markup:
-    said = found.incomplete
-    return el("p", el("b", "Not complete: "), said, class_="warned", role="alert") if said is not None else Markup()
+def incomplete(said: str | None, **attributes: object) -> Markup | None:
+    return None if said is None else el("p", el("b", "Not complete: "), said, **attributes)
 
 
 def caveats(found: Assessment) -> Markup:
     age = found.fleet.age_sentence
-    return join(incomplete(found), el("p", text.told(age), class_="warned") if age is not None else None)
+    lacks = incomplete(found.incomplete, class_="warned", role="alert")
+    return join(lacks, el("p", text.told(age), class_="warned") if age is not None else None)
 
 
 def answer(

@@ -138,7 +138,7 @@ class Explanation:
             el(
                 "div",
                 el("style", STYLE),
-                el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
+                _tables.incomplete(self.incomplete),
                 answer,
                 el("p", risk, class_="note") if risk else None,
                 _tables.evidence(row, where=True),

@@ -221,7 +221,7 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
         "main",
         sections.top(found, contents.title),
         sections.heading(found),
-        _part("What was left out", _tables.incomplete, found),
+        _part("What was left out", _tables.incomplete, found.incomplete, class_="warned", role="alert"),
         _part("What was raised again", sections.raised_again, rows),
         _part("The totals", sections.tiles, found, there),
         _part("What to do", sections.acts, found, contents.awake),
