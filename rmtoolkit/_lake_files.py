@@ -22,6 +22,7 @@ import polars as pl
 from msgspec import Meta, Struct, ValidationError, convert, structs
 from msgspec.json import encode as encode_json
 from msgspec.json import format as format_json
+from msgspec.structs import astuple
 
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
@@ -415,14 +416,20 @@ class Pulls(Struct, frozen=True):
 
 def read_pulls(file: Place) -> dict[str, Pulls]:
     try:
-        return convert(read_json(file), dict[str, Pulls])
+        told = convert(read_json(file), dict[str, Pulls])
+        return {source: Pulls(*(union(map(_in_utc, some)) for some in astuple(one))) for source, one in told.items()}
     except RmtoolkitError:
         raise
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, OverflowError, ValidationError):
         warn(f"{quote_path(file)} cannot be read: nobody knows what is missing, and all is pulled again.")
         return {}
+
+
+def _in_utc(span: Span) -> Span:
+    start, end = (one.astimezone(dt.UTC) for one in span)
+    return start, end
 
 
 def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
