@@ -420,7 +420,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
             until = next((one.until for one in every if one.until is not None), until)
         # Rows of verdicts alone have none.
         but = "" if row.get("limit_obstacle") is None else f" But {row['limit_obstacle']}."
-        first = _time_bought(row)
+        first = time_bought(row)
         words = first + found.sentence + but, first + found.text.rstrip(".") + "." + but
         of_advice = (*words, found.setting, found.expected, found.until or until)
         said.append((*of_advice, _worst(row), _limit_because(row), _alarm_text(row)))
@@ -432,7 +432,7 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
 _SAID_FROM: Final[list[str]] = text.texts("assessment/rows")["said_from"]
 
 
-def _time_bought(row: Row) -> str:
+def time_bought(row: Row) -> str:
     """Say what a higher limit buys where a leak kills before anybody can mend it."""
     left, bought = row["hours_to_limit"], row.get("buys_days")
     soon = left is not None and left <= _DAY_HOURS and row["limit_bytes"] is not None

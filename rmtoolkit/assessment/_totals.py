@@ -18,7 +18,16 @@ from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, Advice
 from rmtoolkit.analysis.words import OF_ALL_LIVES
-from rmtoolkit.assessment._rows import NOTHING, WEEK_HOURS, WILL_BE_KILLED, WORKLOADS, hits, names_limit, with_values
+from rmtoolkit.assessment._rows import (
+    NOTHING,
+    WEEK_HOURS,
+    WILL_BE_KILLED,
+    WORKLOADS,
+    hits,
+    names_limit,
+    time_bought,
+    with_values,
+)
 from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
@@ -409,7 +418,8 @@ def _all(row: Row) -> Iterator[Advice]:
         # A limit is named in one place.
         if one not in of_first and one.text.rstrip(".") != NOTHING[:-1] and not names_limit(one):
             yield one
-    if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS:
+    # Where a kill is near, the first step says so.
+    if row["raise_to_bytes"] is not None and row["action"] not in OF_LIMITS and not time_bought(row):
         bought = text.hours(24 * row["buys_days"])
         until = "this is decided" if row["action"] == Action.WAIT else "it is fixed"
         how = "set a limit" if row["limit_bytes"] is None else "raise the limit"

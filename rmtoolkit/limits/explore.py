@@ -248,7 +248,8 @@ def scene(
     ours = advise(found.need, target, margins, prices)
     others = (found.need.vpa_target_bytes, found.need.krr_limit_bytes)
     named = (found.need.limit_bytes, ours.recommended_limit_bytes, *others)
-    low, high = _span(found, [*named, ours.raise_to_bytes])
+    # As far as a card tells what higher limits buy.
+    low, high = _span(found, [*named, ours.raise_to_bytes and 2 * ours.raise_to_bytes])
     scores = lookup(margins)(found.need)
     cut = np.geomspace if high > _WIDE * low else np.linspace
     tried = sorted(

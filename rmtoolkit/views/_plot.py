@@ -321,6 +321,8 @@ class Plot:
         near: list[Place] = [(x + 10, y - 6, "start"), (x + 10, y - 20, "start"), (x - 10, y + 16, "end")]
         near += [(x + 10, y + 16, "start"), (x - 10, y - 6, "end"), (x, y - 14, "middle"), (x, y + 24, "middle")]
         near += [(x + 10, y - 36, "start"), (x - 10, y - 20, "end"), (x + 10, y - 51, "start")]
+        near += [(x - 10, y - 36, "end"), (x, y - 44, "middle"), (x - 10, y - 51, "end")]
+        near += [(x + 10, y + 32, "start"), (x - 10, y + 32, "end")]
         return self.label([*self.clear(near, written, look), *near], written, look)
 
     def left_axis(self, ticks: Iterable[tuple[float, str]]) -> None:

@@ -504,7 +504,11 @@ class Chart(_plot.Plot):
         written, y = "has reached the limit", TOP if self.far_limit else self.y.at(limit)
         if (hours := self.row["hours_to_limit"]) > 0:
             span = text.hours_range(self.row["hours_to_limit_low"], self.row["hours_to_limit_high"])
-            written = f"reaches the limit in {text.hours(hours)}{f' ({span})' if span else ''}"
+            written = f"reaches the limit in {text.hours(hours)}"
+            whole = f"{written} ({span})"
+            # Right of the last sample, whose rule it would cross.
+            fits = _plot.text_width(f"{whole} →", bold=True) <= self.narrow * (RIGHT - self.now - 16)
+            written = whole if span and fits else written
         if not self.far_limit:
             first = max(hit if ahead.hit_low is None else ahead.hit_low, self.t.now)
             last = self.t.until if ahead.hit_high is None else ahead.hit_high
@@ -515,7 +519,7 @@ class Chart(_plot.Plot):
             places: list[_plot.Place] = [(RIGHT, y - 9, "end"), (RIGHT, y + 18, "end"), (RIGHT, 11, "end")]
             self.label(places, f"{written} →", "alarm")
             return
-        half = _plot.text_width(written, bold=True) / 2
+        half = _plot.text_width(written, bold=True) / 2 / self.narrow
         middle = min(max(self.x.at(hit), self.now + half + 8), RIGHT - half)
         places = [(middle, y - 13, "middle"), (middle, y + 24, "middle"), (RIGHT, y - 27, "end")]
         self.label(places, written, "alarm")
@@ -563,13 +567,21 @@ class Chart(_plot.Plot):
     def _lines(self) -> None:
         """Draw what was measured and what was fitted, before any label looks for its place."""
         line, rss = self.t.line, self.t.rss
-        self.add(_plot.Line("line", line.pieces))
+        self.add(_plot.Line("line", tuple(map(self._dashed, line.pieces))))
         self.shows_rss = rss is not None and bool(rss.pieces) and abs(self._middle(rss) - self._middle(line)) > _CLOSE
         if rss is not None and self.shows_rss:
             self.add(_plot.Line("second", rss.pieces))
         # On a dark layer a halo lifts the fit off; on a light one it would cut the measured line, so it is thick.
         looks = ("halo", "fit") if self.t.fit_name == _LIVE else ("bare",)
         self.add(*(_plot.Line(look, self.t.fits) for look in looks if self.t.fits))
+
+    def _dashed(self, piece: _plot.Piece) -> _plot.Piece:
+        """Draw a single sample as a dash: a line needs two ends."""
+        times, values = piece
+        if len(times) != 1:
+            return piece
+        x = self.x.at(times[0])
+        return np.array([self.x.back(x - 6), self.x.back(x + 6)]), values.repeat(2)
 
     def _name_fits(self) -> None:
         if not self.t.fits:

@@ -40,3 +40,17 @@ def test_a_higher_limit_buys_time() -> None:
     assert row["hours_to_limit"] == found["hours_to_limit"][0]
     assert row["raise_to_bytes"] == found["limit_bytes"][1]
     assert 24 * row["buys_days"] == pytest.approx(found["hours_bought"][1])
+    # The explorer reaches as far.
+    explorer = rm.LimitExplorer(assessed, "leak")
+    assert explorer.scene.high > found["limit_bytes"][-1]
+    explorer.close()
+
+
+@pytest.mark.parametrize(("minutes", "soon"), [(10, False), (1, True)])
+def test_what_a_raise_buys_is_said_once(minutes: int, soon: bool) -> None:
+    """First where a leak kills within a day, else last."""
+    rows = [50 * MI + at * MI // 4 for at in range(300)]
+    leak = {"time": range(0, 300 * 60 * minutes, 60 * minutes), "workload": "leak", "rss_bytes": rows}
+    advice = rm.assess(pl.DataFrame({**leak, "limit_bytes": 256 * MI})).advice["text"].to_list()
+    first, last = advice[0].startswith("A limit of 384 Mi buys "), advice[-1].startswith("If it must survive")
+    assert (first, last) == (soon, not soon)

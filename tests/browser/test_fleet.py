@@ -39,7 +39,7 @@ fleet
 
 @IN_LAB
 def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """Heads sort by key and keep the focus, tiles and boxes filter, pages turn, a name opens and Escape goes back."""
+    """Heads sort by key and keep the focus, which shows in boxes too; tiles and boxes filter, pages turn."""
     opened = new()
     host.open(opened, CELLS)
     page = opened.page
@@ -70,6 +70,9 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
     expect(rows).to_have_count(1)
     expect(rows.get_by_role("img")).to_have_attribute("aria-label", re.compile("peak 1.. Mi, limit 512 Mi"))
     search.fill("")
+    for _ in ("Search", "Namespace"):
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        page.keyboard.press("Tab")
     board.get_by_role("group", name="Verdict").get_by_role("button", name="leak", exact=True).click()
     expect(rows).to_have_count(2)
     board.get_by_role("combobox", name="Sort by").select_option("growth")

@@ -344,6 +344,25 @@ def test_tables_are_sorted_by_their_heads(opened: _Opened, path: Path) -> None:
     assert _rows(opened, "all") == before
 
 
+def test_whatever_the_keyboard_reaches_shows_it(opened: _Opened, monday: Path) -> None:
+    """Tab goes through the page and out of it at the end; what has the focus has a line around it."""
+    opened.page.goto(monday.as_uri())
+    kinds: set[str] = set()
+    for _ in range(400):
+        opened.page.keyboard.press("Tab")
+        found = opened.page.evaluate(
+            """() => { const one = document.activeElement, style = getComputedStyle(one);
+              return one === document.body ? null : [`${one.tagName}.${one.className}`, style.outlineStyle]; }"""
+        )
+        if found is None:
+            break
+        assert found[1] == "solid", found
+        kinds.add(found[0])
+    else:
+        pytest.fail("the focus never leaves the page")
+    assert {"BUTTON.sort", "INPUT.", "SUMMARY."} <= kinds
+
+
 def test_more_rows_are_shown_when_asked(opened: _Opened, path: Path) -> None:
     """The button under a table shows the next rows, until there are no more."""
     opened.page.goto(path.as_uri())

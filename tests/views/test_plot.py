@@ -134,6 +134,17 @@ def test_altair_paints_in_the_order_of_the_looks() -> None:
     assert depths == sorted(depths)
 
 
+@pytest.mark.parametrize("right", [60, 160, 250, 300, 340])
+@pytest.mark.parametrize("high", [14, 40, 100, 150, 175, 192, 204])
+def test_a_point_is_named_beside_neighbours_and_a_rule(right: int, high: int) -> None:
+    """Wherever it lies: what matters most is named first, and near rules, ends and neighbours a place is left."""
+    plot = Plot(_plot.PX, _plot.PX, Box(50, 0, 372, 206))
+    plot.take(
+        Box(50, 167, 372, 169), *(Box(right + far - 6, high - 6, right + far + 6, high + 6) for far in (-8, 0, 17))
+    )
+    assert plot.name((right, high), "256 Mi: 1.1 % (.4–5)", "strong")
+
+
 def test_a_label_covers_no_curve_where_it_can() -> None:
     """Beside a point on a rising line the label stands off the line."""
     plot = Plot(Scale(0, 100, 0, 400), Scale(0, 100, 400, 0), Box(0, 0, 400, 400))

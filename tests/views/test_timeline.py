@@ -195,3 +195,37 @@ def test_a_dashboard_has_the_form_that_altair_makes() -> None:
     made = timeline_form.form().to_dict()
     # Each version of Altair names the version of Vega-Lite that it was made for.
     assert {**_plot_vega.spec(), "$schema": made["$schema"]} == made
+
+
+def test_a_single_sample_is_seen() -> None:
+    """One sample is drawn as a dash at its height, in the middle of which it lies."""
+    frame = pl.DataFrame({"time": [START], "workload": ["api"], "working_set_bytes": [200 * MI]})
+    assessed = assess(Recording.from_frame(frame))
+    row = assessed.workloads.row(0, named=True)
+    found = timeline.Timelines(assessed).of(row)
+    assert found is not None
+    chart = timeline.Chart(found, row).compose()
+    ((times, values),) = next(mark.pieces for mark in chart.marks if isinstance(mark, _plot.Line))
+    first, last = chart.x.of(times)
+    assert last - first >= 8
+    assert chart.x.back((first + last) / 2) == pytest.approx(found.now, abs=1)
+    assert set(values) == {200 * MI}
+
+
+@pytest.mark.parametrize("rate", [3, 9, 30, 60])
+@pytest.mark.parametrize("narrow", [1.0, 0.7])
+def test_what_is_said_of_the_future_stands_right_of_the_last_sample(rate: int, narrow: float) -> None:
+    """When the limit is reached is written beside the rule of the last sample, never across it."""
+    wave = [8 * (-1) ** (at // 40) for at in range(864)]
+    used = [int((100 + rate * at / 288 + wave[at]) * MI) for at in range(864)]
+    times = [START + dt.timedelta(minutes=5 * at) for at in range(864)]
+    frame = pl.DataFrame({"time": times, "workload": "api", "working_set_bytes": used, "limit_bytes": 400 * MI})
+    assessed = assess(Recording.from_frame(frame))
+    row = assessed.workloads.row(0, named=True)
+    found = timeline.Timelines(assessed).of(row)
+    assert found is not None
+    chart = timeline.Chart(found, row, narrow=narrow).compose()
+    for mark in chart.marks:
+        if isinstance(mark, _plot.Text) and mark.look == "alarm":
+            box = _plot.text_box(mark.x, mark.y, mark.written, mark.anchor, bold=True, narrow=narrow)
+            assert chart.now - 3 <= box.left < box.right <= timeline.WIDTH

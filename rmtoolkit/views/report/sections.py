@@ -402,8 +402,9 @@ def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
         lines.append(el("li", *named, text.printable(found.fleet.start_because), class_="act whole"))
     rest = Counter(row["alarm"] for row in first[_SHOWN:])
     if rest:
-        counted = ", ".join(f"{rest[name]:,} {text.ALARMS[name].word.lower()}" for name in Alarm if rest[name])
-        lines.append(el("li", f"and {rest.total():,} more: {counted}, in the sections below", class_="act whole"))
+        kinds = [(f"{rest[name]:,} ", text.ALARMS[name].word.lower()) for name in Alarm if rest[name]]
+        told = f": {', '.join(map(''.join, kinds))}" if len(kinds) > 1 else f" {kinds[0][1]}"
+        lines.append(el("li", f"and {rest.total():,} more{told}, in the sections below", class_="act whole"))
     waste = found.fleet.waste_bytes or 0
     # Less than this is not worth a word.
     if waste > 64 << 20:
