@@ -353,8 +353,6 @@ def bucket_parts(
 
 def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
     """Put the frames of parts together, under the ids and in the order of the whole."""
-    if len(found) == 1:
-        return {**found[0]}
     parts = ids_apart(found)
     whole = {name: pl.concat((part[name] for part in parts), how="diagonal") for name in found[0]}
     ordered = whole["containers"].sort(IDENTITY, nulls_last=True, maintain_order=True)
