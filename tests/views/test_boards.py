@@ -6,6 +6,7 @@ import ast
 import datetime as dt
 import gc
 import json
+import math
 import pickle
 import sys
 import threading
@@ -251,7 +252,7 @@ def _another(control: Any) -> object:
         values = [value for _, value in control.options]
         return next((value for value in reversed(values) if value not in (control.value, None)), None)
     if hasattr(control, "min"):
-        return control.min + 0.3 * (control.max - control.min)
+        return control.min + math.ceil(0.3 * (control.max - control.min) / control.step) * control.step
     return f"{control.value}a"
 
 

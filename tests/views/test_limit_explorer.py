@@ -179,11 +179,26 @@ def test_what_nobody_moved_is_not_worked_out_again(explorer: rm.LimitExplorer) -
     before = explorer.scene
     for name, control in explorer._sliders.items():
         shown, told = control.slider.value, getattr(explorer, name)
-        control.slider.value = min(shown + 0.4 * control.step, control.slider.max)
+        control.slider.value = min(shown + 0.4 * control.slider.step, control.slider.max)
         assert getattr(explorer, name) == told
     assert explorer.scene is before
     explorer._sliders["traffic"].slider.value = 1.1
     assert explorer.scene is not before
+
+
+@pytest.mark.parametrize("limit_bytes", [117_549_721, 300 * MI, 7 * MI + 1])
+def test_a_slider_is_told_whole_steps_only(explorer: rm.LimitExplorer, limit_bytes: int) -> None:
+    """What lies between two steps stands in the box beside it; else a browser answers, and undoes what came after."""
+    explorer.limit_bytes = limit_bytes
+    for control in (explorer._limit, *explorer._sliders.values()):
+        slider = control.slider
+        steps = (slider.value - slider.min) / slider.step
+        assert slider.value == slider.max or steps == pytest.approx(round(steps), abs=1e-6)
+    assert explorer._limit.number.value == limit_bytes / MI
+    assert explorer.limit_bytes == limit_bytes
+    wanted = explorer._limit.slider.min + 10.25
+    explorer._limit.number.value = wanted
+    assert explorer.limit_bytes == wanted * MI
 
 
 def test_prices_change_the_cost_and_nothing_else(explorer: rm.LimitExplorer) -> None:

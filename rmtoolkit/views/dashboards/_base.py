@@ -170,12 +170,11 @@ _LABEL = {"description_width": "initial"}
 
 
 class Slider(NamedTuple):
-    """A slider and its number box, which do the same."""
+    """A slider and its number box, which do the same; what lies between two steps stands in the box."""
 
     box: ipywidgets.Box
     slider: ipywidgets.FloatSlider
     number: ipywidgets.BoundedFloatText
-    step: float
 
     def set(self, value: float, *, low: float | None = None, high: float | None = None) -> None:
         for control in (self.slider, self.number):
@@ -186,10 +185,16 @@ class Slider(NamedTuple):
                 control.max = max(high, control.min)
                 control.min = control.min if low is None else low
         self.number.value = value
+        self.slider.value = self.on_step(value)
+
+    def on_step(self, value: float) -> float:
+        """Find the nearest step: a browser would answer with it what it is told else, as if somebody had moved."""
+        low, high, step = map(float, (self.slider.min, self.slider.max, self.slider.step))
+        return min(max(round(low + round((value - low) / step) * step, 9), low), high)
 
     def reach(self, value: float) -> None:
         """Set the value; the ends give way where it lies beyond them."""
-        if abs(self.slider.value - value) > 1e-9:  # noqa: PLR2004 - rounding
+        if abs(self.number.value - value) > 1e-9:  # noqa: PLR2004 - rounding
             self.set(value, low=min(self.slider.min, value), high=max(self.slider.max, value))
 
 
@@ -199,12 +204,17 @@ def slider(label: str, value: float, high: float, *, step: float, unit: str, low
     number = ipywidgets.BoundedFloatText(
         value=value, min=low, max=high, step=step, description=named, style=_LABEL, continuous_update=False
     )
-    traitlets.dlink((number, "value"), (moved, "value"))
-    # The browser places the handle by per cent and may report 511.99999999999994: nobody wants to read that.
-    traitlets.dlink((moved, "value"), (number, "value"), lambda value: round(value, 9))
     row = box(moved, number, html(el("span", unit), "rm-unit"), classes=["rm-slider-row"])
     whole = box(html(el("span", label), "rm-name"), row, classes=["rm-slider"], kind=ipywidgets.VBox)
-    return Slider(whole, moved, number, step)
+    made = Slider(whole, moved, number)
+
+    def read(value: float) -> float:
+        # The browser places the handle by per cent and may report 511.99999999999994: nobody wants to read that.
+        return number.value if made.on_step(value) == made.on_step(number.value) else round(value, 9)
+
+    traitlets.dlink((number, "value"), (moved, "value"), made.on_step)
+    traitlets.dlink((moved, "value"), (number, "value"), read)
+    return made
 
 
 def search(label: str, options: Sequence[str], value: str) -> ipywidgets.Combobox:

@@ -288,12 +288,12 @@ class LimitExplorer(_base.Board):
         watch(self._search, "value", self._searched)
         watch(self, "workload", lambda change: self._switched(change.old))
         for name, control in self._sliders.items():
-            watch(control.slider, "value", partial(self._moved, name))
+            watch(control.number, "value", partial(self._moved, name))
         watch(self._presets, "value", lambda change: self.set_trait("limit_bytes", change.new or self.limit_bytes))
         self._wiring.lead(self._whole, self, "reserve_limit")
         watch(self, [*self._sliders, "reserve_limit"], lambda _: self._redo())
         watch(self, "limit_bytes", lambda _: self._limit_changed())
-        watch(self._limit.slider, "value", partial(self._moved, "limit_bytes"))
+        watch(self._limit.number, "value", partial(self._moved, "limit_bytes"))
         self._wiring.press(self._reset, self.reset)
         self.reset()
 
@@ -343,12 +343,7 @@ class LimitExplorer(_base.Board):
             self.workload = plots.find(change.new, self._names)
 
     def _moved(self, name: str, change: Any) -> None:  # noqa: ANN401 - a traitlets change
-        control = self._limit if name == "limit_bytes" else self._sliders[name]
-        value, now = change.new * _unit(name), getattr(self, name) or 0
-        # A browser knows whole steps only, and answers what it is told with the nearest: then nobody has moved it, and
-        # what lies between two steps stays.
-        if abs(value - now) < control.step * _unit(name) / 2:
-            return
+        value = change.new * _unit(name)
         self.set_trait(name, round(value) if name in ("limit_bytes", "threads") else value)
 
     def _switched(self, meant: str) -> None:
