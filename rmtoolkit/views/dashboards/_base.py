@@ -189,7 +189,7 @@ class Slider(NamedTuple):
 
     def on_step(self, value: float) -> float:
         """Find the nearest step: a browser would answer with it what it is told else, as if somebody had moved."""
-        low, high, step = map(float, (self.slider.min, self.slider.max, self.slider.step))
+        low, high, step = (float(end or 0) for end in (self.slider.min, self.slider.max, self.slider.step))
         return min(max(round(low + round((value - low) / step) * step, 9), low), high)
 
     def reach(self, value: float) -> None:
