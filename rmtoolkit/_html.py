@@ -66,7 +66,6 @@ def breakable(code: str) -> Markup:
 
 
 def with_code(sentence: str) -> Markup:
-    """Show what stands between backticks as code."""
     parts = re.split(r"`([^`]+)`", printable(sentence))
     return join(*(el("code", breakable(part)) if at % 2 else part for at, part in enumerate(parts)))
 

@@ -277,7 +277,6 @@ _WORKLOAD = IDENTITY[:3]
 
 
 def together(found: Sequence[Recording]) -> Recording:
-    """Make one recording of the days of a bucket."""
     # Provisional ids rise with the days: of two limits the later one counts.
     parts = ids_apart(list(map(frames_of, found)))
     stacked = pl.concat(part["containers"] for part in parts)
@@ -377,7 +376,6 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
 
 
 def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.DataFrame:
-    """Say in which part each workload is."""
     counted = [
         containers.select(*_WORKLOAD, rows=pl.Series(stored.counts, dtype=pl.Int64))
         for containers, stored in heads
@@ -431,7 +429,6 @@ def _in_utc(span: Span) -> Span:
 
 
 def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
-    """Add a stretch that was asked for, or has come."""
     rewrite(lake / FILE, partial(_noted, source=source, asked=asked, pulled=pulled))
 
 

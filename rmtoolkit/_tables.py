@@ -352,7 +352,6 @@ def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFra
 
 
 def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
-    """Tell the median time between two samples of each container, in milliseconds."""
     step = pl.col("time").to_physical().diff().median()
     return samples.group_by("container_id", maintain_order=True).agg(step=step, samples=pl.len().cast(WHOLE))
 
@@ -859,7 +858,6 @@ def run_starts(column: pl.Series) -> NDArray[np.int64]:
 
 
 def spans(samples: pl.DataFrame) -> pl.DataFrame:
-    """Count the samples of each container, and find its first and its last."""
     first = run_starts(samples["container_id"])
     length = np.diff(first, append=samples.height)
     found = {

@@ -114,7 +114,6 @@ class ColumnError(RmtoolkitError):
 
 
 def system_words(error: OSError) -> str:
-    """Say in the system's own words what it refused."""
     return (error.strerror or str(error)).lower()
 
 

@@ -131,7 +131,6 @@ class Stored(msgspec.Struct, frozen=True):
         return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
 
     def __call__(self) -> pl.DataFrame:
-        """Read all of them."""
         return self.collect(self.scan())
 
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
@@ -158,7 +157,6 @@ class Stored(msgspec.Struct, frozen=True):
 
 @contextmanager
 def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
-    """Say in one error of ours what is wrong with a file."""
     try:
         yield
     except (FileNotFoundError, RmtoolkitError):

@@ -67,7 +67,6 @@ LEVELS: Final = dict(enumerate(texts("words")["levels"], 1))
 
 
 def say(room: str, name: str, about: object) -> str:
-    """Say what stands under a name in a file of texts, of what it is about."""
     return filled(texts(room)[name], about)
 
 
@@ -138,7 +137,6 @@ def change(amount: float | None, *, counted: bool = False) -> str:
 
 
 def mi(bytes_: float) -> str:
-    """Write a measured amount in Mi, under a head that names the unit."""
     return number(bytes_ / MI)
 
 
@@ -153,7 +151,6 @@ def between(low: float, high: float, factor: float = MI) -> str:
 
 
 def gib(bytes_: float) -> str:
-    """Write an amount of a fleet in GiB, under a head that names the unit."""
     return number(bytes_ / GI)
 
 
@@ -171,7 +168,6 @@ def configured(bytes_: int | None, *, known: bool = True) -> str:
 
 
 def configured_mi(bytes_: int) -> str:
-    """Write a configured amount in Mi without the unit."""
     whole, rest = divmod(bytes_, MI)
     return f"{whole:,}" if not rest else f"{bytes_ / MI:,.2f}".rstrip("0").rstrip(".")
 
@@ -221,7 +217,6 @@ def rate_range(growth: float | None, low: float | None, high: float | None) -> s
 
 
 def rate_with_range(growth: float | None, low: float | None, high: float | None) -> str:
-    """Write a growth and its interval in one unit."""
     if growth is None or low is None or high is None:
         return rate(growth)
     # From 10 GiB on as `rate` has it, or one growth would stand in two units on one page.
@@ -240,7 +235,6 @@ def hours(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Write a time that is counted in seconds."""
     return hours(None if value is None else value / 3600)
 
 
@@ -255,7 +249,6 @@ def hours_range(low: float | None, high: float | None) -> str:
 
 
 def time_to_limit(row: Mapping[str, Any]) -> str:
-    """Write how long a row has left until its limit is reached."""
     if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
         return hours(row["hours_to_limit"]) if row["hours_to_limit"] > 0 else "reached"
     if row["limit_bytes"] is None:
@@ -273,7 +266,6 @@ def chance(value: float | None) -> str:
 
 
 def one_in(value: float) -> str:
-    """Write a chance, however small."""
     return chance(value) if value >= 0.001 else f"1 in {round(1 / value):,}"  # noqa: PLR2004 - as in `chance`
 
 
@@ -515,7 +507,6 @@ def grows_beside(row: Mapping[str, Any]) -> bool:
 
 
 def told(words: str) -> str:
-    """Write a sentence for a page."""
     return whole_amounts(printable(words))
 
 

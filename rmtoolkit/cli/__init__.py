@@ -129,8 +129,6 @@ _UNKNOWN: Final = re.compile(r"unrecognized arguments: --([\w-]+)")
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what was wrong in one line."""
-
     def error(self, message: str) -> None:  # type: ignore[override]
         hint = ""
         word, _, choices = message.partition("invalid choice: ")[2].partition(" (choose from ")
@@ -160,8 +158,6 @@ class _Command(_Parser):
 
 
 class _Version(argparse.Action):
-    """Look the version up only when it is asked for."""
-
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
         import rmtoolkit
 

@@ -49,7 +49,6 @@ _TYPES: Final = {"int": int, "float": float, "chance": _chance}
 
 
 def add_options(command: argparse.ArgumentParser, name: str) -> None:
-    """Add what a command understands, as `commands.toml` says."""
     told = text.texts("cli/commands")
     own = told["commands"][name].get("options", {})
 
@@ -76,7 +75,6 @@ def option_names(takes: Sequence[str]) -> Iterator[str]:
 
 
 def typed(options: argparse.Namespace, *takes: str) -> dict[str, Any]:
-    """Give what was typed of some options and groups of options, as Python takes it."""
     return {name: value for name in option_names(takes) if (value := getattr(options, name)) is not None}
 
 
@@ -149,7 +147,6 @@ def asked_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def read(options: argparse.Namespace) -> Recording | Lake:
-    """Read what was asked for; a lake stays one."""
     return read_with([_stdin() if source == "-" else source for source in options.sources], asked_of(options))
 
 

@@ -177,7 +177,6 @@ def demo(_: argparse.Namespace) -> int:
 
 
 def show_samples(folder: Path | None = None, target: Path | None = None) -> Path:
-    """Read the samples, print a verdict for each and write one page about all of them."""
     from rmtoolkit.views import report
 
     clone, root = Path(__file__).parents[2], Path()

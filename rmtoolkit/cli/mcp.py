@@ -60,7 +60,6 @@ class Told(TypedDict):
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve on stdin and stdout until the client goes."""
     try:
         from mcp.server.mcpserver import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError

@@ -97,7 +97,6 @@ class Area:
                     yield _cut(top, first, last), _cut(below, first, last)
 
     def columns(self) -> Iterator[tuple[NDArray[Any], Floats, Floats]]:
-        """Give x, lower and upper edge of each stretch, on one x for both."""
         for top, below in self.between():
             if below is None:
                 yield top[0], np.zeros(len(top[0])), top[1]
@@ -257,7 +256,6 @@ class Plot:
         self.taken: list[Box] = []
 
     def add(self, *marks: Mark) -> None:
-        """Draw marks; the order is that of `LOOKS`."""
         self.marks += marks
 
     def painted(self) -> list[Mark]:
@@ -406,7 +404,6 @@ def limit_ticks(low: float, high: float, width: float, apart: float, *, doubled:
 
 
 def money_step(top: float) -> float:
-    """Choose a round step of which four or so fit."""
     size = 10.0 ** math.floor(math.log10(top / 4))
     return next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= top / 4.5)
 
@@ -435,7 +432,6 @@ def time_ticks(start: int, end: int, width: float) -> Ticks:
 
 
 def instant(time: float) -> dt.datetime:
-    """Turn ms since 1970 into an instant."""
     return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
 
 
@@ -475,7 +471,6 @@ def thin(times: NDArray[np.int64], values: Floats, start: int, end: int, bins: i
 
 
 def telling(times: NDArray[np.int64], values: Floats, start: int, end: int, bins: int) -> NDArray[np.int64]:
-    """Find the rows of the smallest and the largest value of every step of time, and of both ends."""
     if len(times) <= 2 * bins * (int(times[-1]) - int(times[0])) / max(end - start, 1) or len(times) < 4:  # noqa: PLR2004
         return np.arange(len(times))
     step = ((times - start) * bins) // max(end - start, 1)

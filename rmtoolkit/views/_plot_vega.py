@@ -57,7 +57,6 @@ class Slot:
         return _COLUMNS[self.kind]
 
     def layer(self, x: Any, y: Any, tokens: Mapping[str, str], data: Any) -> Any:  # noqa: ANN401 - channels, charts
-        """Make the layer that draws `data`."""
         alt: Any = import_module("altair")  # takes a second, and its types do not know its own channels
         rows = alt.Chart(data)
         look, colour = _plot.LOOKS[self.looks[0]], alt.Color("c:N", scale=None)

@@ -63,7 +63,6 @@ def answer(
 
 
 def facts(row: Row, target: float = 0.05) -> Markup:
-    """Write the same four facts, always in the same places."""
     label, level = row["confidence_of"], row["evidence_level"]
     drawn, note = (None, "") if level is None else (charts.boxes(level), f"evidence {level}/5: {row['evidence_words']}")
     sure = fact(label, text.chance(row["confidence_share"]), drawn, note)

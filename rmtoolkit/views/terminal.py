@@ -55,8 +55,6 @@ def about(found: Assessment, source: str) -> str:
 
 
 class _Pen:
-    """Writes marks and styles, or leaves them out."""
-
     def __init__(self, *, colour: bool, unicode: bool, width: int) -> None:
         self.colour = colour
         self.unicode = unicode

@@ -247,7 +247,6 @@ class Parts:
         self._at = dict(zip(ids.gather(first).to_list(), zip(first, ends - first, strict=True), strict=True))
 
     def get(self, container: int) -> pl.DataFrame | None:
-        """Give the rows of a container; None where it has none."""
         first, count = self._at.get(container, (0, 0))
         return self._frame.slice(int(first), int(count)) if count else None
 
@@ -651,7 +650,6 @@ class Chart(_plot.Plot):
             strip.write(LEFT + 8, baseline, "start", "no restart, kill, release or gap seen", "note on-panel")
 
     def _gathered(self) -> list[tuple[float, list[Event]]]:
-        """Gather events that would lie on each other; the most telling stands first."""
         found: list[tuple[float, list[Event]]] = []
         for event in self.t.events:
             x = self.x.at(event.time)

@@ -314,7 +314,6 @@ class LiveChart(anywidget.AnyWidget):
         self.observe(self._enliven, "asked")
 
     def _enliven(self, _: object) -> None:
-        """Put the script in the place of the picture: the page draws again."""
         script = bundle()
         with self.hold_sync():
             self.live, self._esm, self.still = True, script, ""

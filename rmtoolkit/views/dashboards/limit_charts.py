@@ -98,7 +98,6 @@ def named(scene: Scene) -> list[Named]:
 
 
 def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY) -> _plot.Plot:
-    """Make a plot whose x is the limit, with its axis, and whose y ends at `top`."""
     across = _plot.Scale(scene.low, scene.high, _LEFT, _RIGHT, _plot.Grows.AS_LOG if scene.wide else _plot.Grows.EVENLY)
     plot = _plot.Plot(across, _plot.Scale(0, top, _BASE, _TOP_POINTS, grows), _plot.Box(_LEFT, 0, WIDTH, _BASE))
     ticks = _plot.limit_ticks(scene.low, scene.high, _RIGHT - _LEFT, 44, doubled=scene.wide)
@@ -107,7 +106,6 @@ def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY
 
 
 def drawn(plot: _plot.Plot, says: str, instead: str = "") -> Markup:
-    """Draw the plot, with a sentence `instead` of a curve where there is none."""
     if instead:
         plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
     return picture(WIDTH, HEIGHT, plot, says=says)

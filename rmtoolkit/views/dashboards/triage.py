@@ -69,7 +69,6 @@ class Case:
         return self.of(self.found.instances, name)
 
     def kills(self, name: str, pod: str) -> list[dict[str, Any]]:
-        """Give the OOM kills of a workload or one of its pods, the newest first."""
         kills = self.of(self.found.kills, name)
         if pod:
             kills = _in(kills, self.instances(name).filter(pod=pod)["container_id"])
@@ -165,8 +164,6 @@ _WINDOWS: Final = {"5 min": 1 / 12, "1 h": 1, "6 h": 6, "24 h": 24, "7 d": 168, 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the user of a triage dashboard has chosen."""
-
     workload: str
     pod: str = ""
     last_ms: int = 0
