@@ -96,14 +96,14 @@ class Tally:
 
     def _freed_at_once(self, keys: Integers) -> Integers:
         """Find entries that are freed right after they were allocated; entry 0 after any free, as heaptrack does."""
-        pairs = np.flatnonzero((keys[1:] ^ keys[:-1]) == 1) + 1
-        pairs = pairs[(keys[pairs] & 1) == 1]
+        pairs = keys[1:][keys[1:] - keys[:-1] == 1]
+        pairs = pairs[(pairs & 1) == 1]
         zeros = np.flatnonzero(keys == 1)
         before = np.where(zeros > 0, keys[zeros - 1], self._last)
         more = int(((before & 1) == 1).sum())
         first = int(keys[0]) & 1 and int(keys[0]) ^ 1 == self._last
         self._last = int(keys[-1])
-        return np.concatenate((keys[pairs] >> 1, np.zeros(more, np.int64), keys[:1] >> 1 if first else zeros[:0]))
+        return np.concatenate((pairs >> 1, np.zeros(more, np.int64), keys[:1] >> 1 if first else zeros[:0]))
 
     def advance(self, end: int) -> int:
         """Go on to an event of the block; say how much was live at most on the way."""
@@ -138,7 +138,6 @@ class Tally:
         self._nets = added(self._nets, nets) if len(self._nets.traces) else nets
 
     def at_peak(self) -> Integers:
-        """Count the allocations and frees of each entry up to the peak."""
         counts, keys = self._best
         counts = np.append(counts, np.zeros(len(self.counts) - len(counts), np.int64))
         return counts + np.bincount(keys, minlength=len(counts))
@@ -234,7 +233,6 @@ class Account:
             self._merge()
 
     def _merge(self) -> None:
-        """Make one step of every two."""
         self._step_events *= 2
         self._step_ms *= 2
         pairs = list(zip(self.steps[::2], self.steps[1::2], strict=False))

@@ -114,29 +114,27 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
         rows.left_out.update({SHORT: document.short} if document.short else {})
         single = [name for name in arenas if name not in ("merged", "destroyed")]
         own = []
-        for name in single or arenas.keys() & {"merged"}:
-            whose: Row = {"document": number, "arena": name}
-            own.append(whose | _arena(arenas[name], page))
-            rows.bins += (whose | row for row in _bins(arenas[name], sizes, page))
+        for arena in single or arenas.keys() & {"merged"}:
+            whose: Row = {"document": number, "arena": arena}
+            own.append(whose | _arena(arenas[arena], page))
+            rows.bins += (whose | row for row in _bins(arenas[arena], sizes, page))
         rows.arenas += own
-        rows.totals.append(_totals(document, own) | {"document": number})
-
-
-def _totals(document: allocators.Document, arenas: list[Row]) -> Row:
-    said = document.totals()
-    dirty, muzzy = (
-        plus(*(arena[name] for arena in arenas)) if arenas else None for name in ("dirty_bytes", "muzzy_bytes")
-    )
-    return {
-        "allocator": "jemalloc",
-        "line": document.line,
-        **{f"{name}_bytes": amount for name, amount in said.items()},
-        "dirty_bytes": dirty,
-        "muzzy_bytes": muzzy,
-        "fragmentation_bytes": less(said.get("active"), said.get("allocated")),
-        "purgeable_bytes": plus(dirty, muzzy),
-        "resident_if_purged_bytes": less(said.get("resident"), dirty),
-    }
+        said = document.totals()
+        names = ("dirty_bytes", "muzzy_bytes")
+        dirty, muzzy = (plus(*(row[name] for row in own)) if own else None for name in names)
+        rows.totals.append(
+            {
+                "document": number,
+                "allocator": "jemalloc",
+                "line": document.line,
+                **{f"{name}_bytes": amount for name, amount in said.items()},
+                "dirty_bytes": dirty,
+                "muzzy_bytes": muzzy,
+                "fragmentation_bytes": less(said.get("active"), said.get("allocated")),
+                "purgeable_bytes": plus(dirty, muzzy),
+                "resident_if_purged_bytes": less(said.get("resident"), dirty),
+            }
+        )
 
 
 def _amount(values: Mapping[str, Any], name: str) -> int | None:

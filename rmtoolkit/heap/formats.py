@@ -129,20 +129,17 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
 
 
 def _summary(
-    form: str, command: str | None, amounts: Mapping[str, Sequence[int | None]], *, sampled: bool = False
+    form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], *, sampled: bool = False
 ) -> HeapSummary:
-    def total(column: str) -> int | None:
-        values = amounts.get(column, [None])
-        known = [value for value in values if value is not None]
-        return sum(known) if known or not values else None
-
+    # A column is known of all rows or of none.
+    known = {name: sum(values) for name, values in amounts.items() if None not in values}
     return HeapSummary(
         form,
         command,
-        allocations=total("allocations"),
-        allocated_bytes=total("allocated_bytes"),
-        live_at_end_bytes=total("live_bytes"),
-        live_at_end_blocks=total("live_blocks"),
+        allocations=known.get("allocations"),
+        allocated_bytes=known.get("allocated_bytes"),
+        live_at_end_bytes=known.get("live_bytes"),
+        live_at_end_blocks=known.get("live_blocks"),
         sampled=sampled,
     )
 
@@ -299,14 +296,9 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
         partial.append("it ends within a snapshot, so it is cut off")
     if output.unit is None or [snapshot.number for snapshot in output.snapshots] != list(range(len(output.snapshots))):
         partial.append("its beginning or some snapshots are missing")
-    told = report(
-        path,
-        left_out,
-        partial,
-        (*(note for note in notes if note not in partial), *more, _NO_END),
-        time_axis="seconds since the start of the program" if output.unit in _SECONDS else f"{output.unit}, no seconds",
-    )
-    return _profile(output, snapshots, told)
+    axis = "seconds since the start of the program" if output.unit in _SECONDS else f"{output.unit}, no seconds"
+    warnings = (*(note for note in notes if note not in partial), *more, _NO_END)
+    return _profile(output, snapshots, report(path, left_out, partial, warnings, time_axis=axis))
 
 
 def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapProfile:
@@ -606,7 +598,6 @@ def read_jeprof(
 
 
 def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
-    """Read a dump, with addresses where it has no names."""
     data, notes = _files.read_bytes(path, expected=JEPROF_EXPECTED, costly=True)
     text, more = _files.as_text(data, path, expected=JEPROF_EXPECTED)
     dump = _parse_jeprof(text, path)
@@ -634,7 +625,6 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
 
 
 def _scaled(blocks: int, size: int, rate: int) -> tuple[int, int]:
-    """Undo the sampling."""
     if rate <= 1 or blocks <= 0:
         return blocks, size
     factor = 1 / -math.expm1(-(size / blocks) / rate) if size else 1.0
@@ -768,11 +758,9 @@ def read_pprof(
     Examples
     --------
     >>> import pathlib, tempfile
-    >>> strings = b"".join(b"\x32" + bytes([len(text)]) + text for text in (b"", b"inuse_space", b"bytes", b"api::put"))
-    >>> message = b"\x0a\x04\x08\x01\x10\x02\x12\x04\x08\x01\x10\x28\x22\x06\x08\x01\x22\x02\x08\x01"
-    >>> message += b"\x2a\x04\x08\x01\x10\x03"
     >>> file = pathlib.Path(tempfile.mkdtemp(), "heap.pb")
-    >>> _ = file.write_bytes(message + strings)
+    >>> message = "0a0408011002 120408011028 2206080122020801 2a0408011003 3200 320b696e7573655f7370616365 "
+    >>> _ = file.write_bytes(bytes.fromhex(message + "32056279746573 32086170693a3a707574"))
     >>> heap = read_pprof(file)
     >>> heap.summary.live_at_end_bytes, heap.stack(1)["function"].to_list()
     (40, ['api::put'])
@@ -781,7 +769,6 @@ def read_pprof(
 
 
 def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
-    """Read a profile, with addresses where it has no names."""
     data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED, costly=True)
     partial = [note for note in notes if "cut off" in note]
     top: Message = {}

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rmtoolkit.schema import Report
-
     Integers = NDArray[np.int64]
 
 #: No newer form is known.
@@ -161,7 +159,6 @@ class Tables:
         return table[:, 0], np.where((parents >= 0) & (parents <= np.arange(len(parents))), parents, 0)
 
     def first_line(self, line: bytes) -> None:
-        """Take the version from the first line of the file."""
         if not line.startswith(b"v "):
             self.form = 0
             return
@@ -482,7 +479,18 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
         # The last stamp falls into its millisecond; heaptrack_print counts that one too.
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
-    told = _report(blocks, tables, account, cut, summary, stacks, frames)
+    tables.left_out.update({LATE: account.late_stamps, "endless lines": blocks.long_lines})
+    notes = []
+    if tables.attached:
+        notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
+    if tables.raw:
+        notes.append("not interpreted, so functions have no names (heaptrack --interpret names them)")
+    if _has_pool(stacks, frames):
+        notes.append(f"{memory(_POOL_BYTES)} are libstdc++'s reserve for errors, which heaptrack brought along")
+    unseen = blind(summary, stacks, frames)
+    loud = [] if unseen is None else [unseen]
+    axis = "seconds since the start of the program"
+    told = report(blocks.path, tables.left_out, _partial(blocks, tables, cut), notes, loud=loud, time_axis=axis)
     rows = pl.DataFrame(account.rows, schema=dict.fromkeys(Row._fields, pl.Int64))
     timeline = rows.select(
         time_seconds=pl.col("ms") / 1000,
@@ -546,7 +554,6 @@ def _suppress(stacks: pl.DataFrame, frames: pl.DataFrame, patterns: Iterable[str
 
 
 def _growth(account: Account) -> pl.DataFrame:
-    """Turn changes into what each stack holds."""
     steps = [nets for *_, nets in account.steps]
     counts = [len(nets.traces) for nets in steps]
     changes = {
@@ -568,16 +575,7 @@ def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
     return entries.filter(pl.col("allocations") > 0).group_by("size_bytes").sum().sort("size_bytes")
 
 
-def _report(
-    blocks: Blocks,
-    tables: Tables,
-    account: Account,
-    cut: int,
-    summary: HeapSummary,
-    stacks: pl.DataFrame,
-    frames: pl.DataFrame,
-) -> Report:
-    left_out = {**tables.left_out, LATE: account.late_stamps, "endless lines": blocks.long_lines}
+def _partial(blocks: Blocks, tables: Tables, cut: int) -> list[str]:
     partial = []
     # What is interpreted ends with these counts; what is not with what was resident at the last stamp.
     is_whole = re.fullmatch(rb"R .*\n", blocks.end) if tables.raw else "ips" in tables.claims
@@ -591,16 +589,7 @@ def _report(
             partial.append(f"{have:,} of {tables.claims[name]:,} {name} are there, so names may be wrong")
     if cut:
         partial.append(f"stacks are cut after {cut:,} frames")
-    unseen = blind(summary, stacks, frames)
-    notes = []
-    if tables.attached:
-        notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
-    if tables.raw:
-        notes.append("not interpreted, so functions have no names (heaptrack --interpret names them)")
-    if _has_pool(stacks, frames):
-        notes.append(f"{memory(_POOL_BYTES)} are libstdc++'s reserve for errors, which heaptrack brought along")
-    loud = [] if unseen is None else [unseen]
-    return report(blocks.path, left_out, partial, notes, loud=loud, time_axis="seconds since the start of the program")
+    return partial
 
 
 def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:

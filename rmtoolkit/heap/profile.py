@@ -190,7 +190,6 @@ class Places:
         self._begins = [begin for begin, *_ in self._maps]
 
     def reach(self, address: int) -> bool:
-        """Tell whether an address lies before the end of what is mapped."""
         return bool(self._maps) and address <= self._maps[-1][1]
 
     def place(self, address: int) -> tuple[str, str | None]:

@@ -70,8 +70,6 @@ READINGS: Final[dict[str, str]] = texts("heap/words")["readings"]
 
 
 class Curves(NamedTuple):
-    """What each group holds over time."""
-
     seconds: Floats
     clocks: tuple[Floats, ...]
     size: Floats
