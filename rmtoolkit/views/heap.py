@@ -431,7 +431,7 @@ def _of_diff(found: DiffAnswer) -> list[Markup | None]:
         for row in changed_rows(found)[:_ROWS]
     ]
     path = " → ".join(found.path)
-    through = el("p", "Most of the change comes through ", path, ".", class_="note") if len(found.path) > 1 else None
+    through = None if path in found.headline else el("p", "Most of the change comes through ", path, ".", class_="note")
     return [
         el("p", text.printable(f"{spans(found.before)}; then {spans(found.after)}"), class_="reason"),
         el("h2", "Which code changed, and who calls it"),

@@ -44,7 +44,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
     old, new = found.before.summary, found.after.summary
     before, after = spans(found.before), spans(found.after)
     both = f"{before}; then {after.split(', ', 1)[-1]}" if old.command == new.command else f"{before} → {after}"
-    lines = [*text.wrapped(found.headline), *_about(source, both)]
+    lines = [*text.wrapped(found.headline), *_about(source, both if after != before else before)]
     sums = [("live at the end", old.live_at_end_bytes, new.live_at_end_bytes), ("peak", old.peak_bytes, new.peak_bytes)]
     lines += _listed(
         [
@@ -67,8 +67,9 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
         ]
         heads = ("LIVE", "BEFORE → AFTER", "PEAK", "ALLOCATIONS")
         lines += ["", *columns(heads, cells, [place(row) for row in rows])]
-        if len(found.path) > 1:
-            lines += ["", *text.wrapped(f"Most of the change comes through {' → '.join(found.path)}.")]
+        path = " → ".join(found.path)
+        if path not in found.headline:
+            lines += ["", *text.wrapped(f"Most of the change comes through {path}.")]
         if len(changed) > len(rows):
             lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
     return _body(lines, unicode=unicode)
