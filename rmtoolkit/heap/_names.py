@@ -287,7 +287,6 @@ def as_lists(flat: pl.DataFrame, count: int) -> pl.Series:
 
 
 def stacks_frame(frames: Iterable[Iterable[int]], amounts: Mapping[str, Sequence[Any]]) -> tuple[pl.DataFrame, int]:
-    """Put stacks in a table, each with a number of its own."""
     every, counts, cut = array("I"), [], 0
     # Where all together are too many, each keeps what lies next to its allocation.
     fair = _MOST_ENTRIES // max(1, *map(len, amounts.values()))

@@ -40,7 +40,6 @@ _SPECIAL: Final = {"C": "closure", "S": "shim"}
 
 @lru_cache(maxsize=1 << 16)
 def demangle(name: str) -> str:
-    """Write a symbol as Rust does."""
     if len(name) > _MOST_CHARACTERS:
         return name[:_SHOWN_CHARACTERS] + "…"
     if found := _V0.match(name):

@@ -67,8 +67,7 @@ def changes(found: DiffAnswer, *, source: str = "", unicode: bool = True) -> str
         ]
         heads = ("LIVE", "BEFORE → AFTER", "PEAK", "ALLOCATIONS")
         lines += ["", *columns(heads, cells, [place(row) for row in rows])]
-        path = " → ".join(found.path)
-        if path not in found.headline:
+        if (path := " → ".join(found.path)) not in found.headline:
             lines += ["", *text.wrapped(f"Most of the change comes through {path}.")]
         if len(changed) > len(rows):
             lines.append(f"and {text.count(len(changed) - len(rows), 'function')} more: -o FILE.csv")
