@@ -255,16 +255,13 @@ class Log:
         entries = [{key.lower().replace("_", ""): told for key, told in each.items()} for each in objects]
         known = [entry for entry in entries if "memusage" in entry]
         for entry in known:
-            self._entry(line, head, entry)
+            if (pair := _PAIR.fullmatch(str(entry["memusage"]).strip())) is None:
+                self.idle += 1
+                continue
+            _, stamp = _headed(next((str(entry[key]) for key in _TIME_KEYS if entry.get(key) is not None), head))
+            id_ = entry.get("id") or entry.get("container")
+            self._add(line, stamp, pair, id_, entry.get("name"), entry.get("pids"))
         return bool(known)
-
-    def _entry(self, line: int, head: str, entry: Mapping[str, Any]) -> None:
-        pair = _PAIR.fullmatch(str(entry["memusage"]).strip())
-        if pair is None:
-            self.idle += 1
-            return
-        _, stamp = _headed(next((str(entry[key]) for key in _TIME_KEYS if entry.get(key) is not None), head))
-        self._add(line, stamp, pair, entry.get("id") or entry.get("container"), entry.get("name"), entry.get("pids"))
 
     def _add(self, line: int, stamp: tuple[Stamp, str] | None, pair: re.Match[str], *about: object) -> None:
         id_, name, threads = (None if word in (None, "", "--") else str(word) for word in about)
@@ -404,17 +401,13 @@ def set_limits(
         told = sorted(shown.get(key, []))
         if entries := inspected.get(key, []):
             exact = [entry.limit_bytes for entry in entries if entry.limit_bytes]
-            # Without a limit in inspect, the largest amount shown is the host's.
-            unlimited = len(exact) < len(entries)
-            told = [(time, 0 if unlimited and limit == most else limit) for time, limit in told]
-            if not told:
-                told = [(entry.time, entry.limit_bytes or 0) for entry in entries]
-            elif told[-1][1]:
-                # Exact where the table rounds.
-                told = [
-                    (time, next((one for one in exact if abs(one - limit) <= one / 1000), limit))
-                    for time, limit in told
-                ]
+            # Exact where the table rounds. Without a limit in inspect the largest amount shown is the host's.
+            host = most if len(exact) < len(entries) or not _is_chosen(most) else -1
+            told = [
+                (time, next((one for one in exact if abs(one - limit) <= one / 1000), 0 if limit == host else limit))
+                for time, limit in told
+            ]
+            told = sorted([*told, *((entry.time, entry.limit_bytes or 0) for entry in entries)])
         elif told and most and not _is_chosen(most) and any(limit == most for _, limit in told):
             guessed += 1
             told = [(time, 0 if limit == most else limit) for time, limit in told]

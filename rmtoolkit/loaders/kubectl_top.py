@@ -284,8 +284,8 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
     parts = rows.filter(pl.col("memory_bytes").is_not_null()), failures, frame.filter(pl.col("kind") == Line.STAMP)
     schemas = zip(parts, (ROWS, FAILURES, MARKS), strict=True)
     rows, failures, marks = (conform(beside(part, at, "own"), schema) for part, schema in schemas)
-    left_out = {reason: count for reason, count in left_out.items() if count}
-    return Log(rows, failures, marks, known, None if is_exact else MI, left_out, stray[0] if stray else None, notes)
+    quantum, first_stray = None if is_exact else MI, stray[0] if stray else None
+    return Log(rows, failures, marks, known, quantum, +Counter(left_out), first_stray, notes)
 
 
 def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:

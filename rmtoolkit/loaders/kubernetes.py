@@ -105,9 +105,6 @@ class Objects(Struct):
     def __bool__(self) -> bool:
         return self != Objects(sources=self.sources, left_out=self.left_out)
 
-    def add(self, document: Mapping[str, Any], seen: int | None) -> int:
-        return sum(self.take(kind, item, seen, gone=gone) for kind, item, gone in items(document))
-
     def take(self, kind: str, item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> bool:
         about = mapping(item, "metadata")
         name, namespace = text_of(about, "name"), text_of(about, "namespace")
@@ -583,7 +580,7 @@ def _read(file: Path, objects: Objects) -> None:
             seen = dated.milliseconds if dated is not None else None
             if following is end and seen is None:
                 seen = int(Asked(file).modified.timestamp() * 1000)
-            used += objects.add(part.content, seen)
+            used += sum(objects.take(kind, item, seen, gone=gone) for kind, item, gone in items(part.content))
     if not used:
         what = damaged[0] if damaged else first
         shown = what.text if what is not None and what.text else "other objects"

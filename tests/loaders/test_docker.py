@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.loaders import Form, recognise
-from rmtoolkit.loaders.docker import Happened, Labels, events_of, read_stats, set_limits
+from rmtoolkit.loaders.docker import Happened, Inspected, Labels, events_of, read_stats, set_limits
 from tests.loaders.outcomes import Outcomes
 
 DATA: Final = Path(__file__).parents[1] / "data" / "docker"
@@ -406,6 +406,15 @@ def test_with_inspect_the_largest_amount_is_the_hosts_only_where_no_limit_is_set
     inspected = rm.read_docker_stats(DATA / "inspect.json").containers
     assert inspected["limit_bytes"].to_list() == [64 * MIB, 128 * MIB, None, 32 * MIB]
     assert set_limits({0: [(0, 2 << 30)], 1: [(0, 777 * MIB)]}, {}) == ({0: [(0, 2 << 30)], 1: [(0, 777 * MIB)]}, 0)
+
+
+@pytest.mark.parametrize(("shown", "before"), [(8_267_812_045, 0), (256 * MIB, 256 * MIB), (512 * MIB + 9, None)])
+def test_what_inspect_says_later_holds_from_then_on(shown: int, before: int | None) -> None:
+    """A limit set after the last table is a change, whether there was none before or another one."""
+    later = Inspected(Labels("a" * 12, "web"), 9, 512 * MIB, None, None, None)
+    told = [(9, 512 * MIB)] if before is not None else []
+    first = 512 * MIB if before is None else before
+    assert set_limits({0: [(0, shown)]}, {0: [later]}) == ({0: [(0, first), *told]}, 0)
 
 
 @pytest.mark.parametrize(

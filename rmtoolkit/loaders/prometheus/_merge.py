@@ -269,23 +269,22 @@ def tell_apart(
 ) -> Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label."""
     notes: list[str] = []
-    unusable: tuple[str, ...] = ()
     placed = identify_containers(table, decoded.labels, workload_pattern)
     # What parted them before parts them again, so that names stay; what parts them now stands there afterwards.
     known = [] if known is None else known
     for label in known:
         table = _parted(table, placed, decoded.labels, label, set())
         placed = identify_containers(table, decoded.labels, workload_pattern)
-    for attempt in range(_MOST_ROUNDS + 1):
+    while True:
         pairs = list(_contradictions(placed.table, decoded))
         counts = Counter(label for _, labels in pairs for label in labels)
-        if not counts or attempt == _MOST_ROUNDS:
-            if mixed := len({entity for entity, _ in pairs}):
-                unusable = (
-                    f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
-                    "label tells them apart: only the longest of each is used",
-                )
-            break
+        if not counts or len(notes) == _MOST_ROUNDS:
+            mixed = len({entity for entity, _ in pairs})
+            said = (
+                f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
+                "label tells them apart: only the longest of each is used"
+            )
+            return placed._replace(warnings=[*placed.warnings, *notes], unusable=(said,) if mixed else ())
         places = {label: place for place, label in enumerate(_LAST, 1)}
         label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
         entities = {entity for entity, labels in pairs if label in labels}
@@ -297,7 +296,6 @@ def tell_apart(
             f"{'their file' if label == FILE_LABEL else f'the label {quote(label)}'}, which stands as cluster"
         )
         placed = identify_containers(table, decoded.labels, workload_pattern)
-    return placed._replace(warnings=[*placed.warnings, *notes], unusable=unusable)
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:

@@ -102,9 +102,6 @@ def _equal_samples(data: bytes, begin: int, end: int) -> tuple[Ints, Floats] | N
     return times, rows[:, 3:11].copy().view("<f8")[:, 0]
 
 
-#: A label, how it is compared (``=``, ``!=``, ``=~``, ``!~``), and with what.
-Matcher: TypeAlias = tuple[str, str, str]
-
 #: What a server has to be told with the request.
 HEADERS: Final = {
     "Content-Encoding": "snappy",
@@ -118,7 +115,7 @@ CONTENT_TYPE: Final = "application/x-protobuf"
 NO_SERIES: Final = b"\x02\x04\x0a\x00"
 
 
-def request_body(conditions: Iterable[Matcher], start: int, end: int) -> bytes:
+def request_body(conditions: Iterable[tuple[str, str, str]], start: int, end: int) -> bytes:
     """Write the body of a request for raw samples; a server that is not told a type answers with SAMPLES."""
     query = _wire.field(1, start) + _wire.field(2, end)
     for label, comparison, value in conditions:
