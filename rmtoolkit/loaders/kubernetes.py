@@ -70,6 +70,7 @@ class PodSeen(NamedTuple):
     gone: int | None  # when it was deleted, milliseconds
     limit_bytes: int | None  # a limit of the whole pod
     containers: tuple[ContainerSeen, ...]
+    places: tuple[str, ...] = ()  # what the folders and the file of the dump are called
 
 
 class Governor(NamedTuple):
@@ -97,13 +98,14 @@ class Objects(Struct):
     teams: dict[str, str] = field(default_factory=dict)
     teams_of: dict[tuple[str, str | None, str], str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
+    places: tuple[str, ...] = ()  # of the file that is read
     left_out: Counter[str] = field(default_factory=Counter)
     #: All looks at each pod of a name, the oldest first; and the namespaces of pods and, with a dash, of owners.
     by_name: dict[Key, list[list[PodSeen]]] = field(default_factory=dict)
     namespaces: dict[str, set[str | None]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return self != Objects(sources=self.sources, left_out=self.left_out)
+        return self != Objects(sources=self.sources, places=self.places, left_out=self.left_out)
 
     def take(self, kind: str, item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> bool:
         about = mapping(item, "metadata")
@@ -112,9 +114,10 @@ class Objects(Struct):
             self.left_out["objects without a name"] += kind in KINDS
             return False
         if kind == "Pod":
-            pod = pod_of(item, seen, gone=gone)
+            pod = pod_of(item, seen, gone=gone)._replace(places=self.places)
             looks = self.pods.setdefault((pod.namespace, pod.name, pod.uid), [])
-            if not looks or looks[-1]._replace(seen=None, revision=None) != pod._replace(seen=None, revision=None):
+            before = looks and looks[-1]._replace(seen=None, revision=None, places=())
+            if before != pod._replace(seen=None, revision=None, places=()):
                 looks.append(pod)
         elif kind == "Node":
             amount = _bytes(mapping(item, "status", "allocatable"), "memory")
@@ -565,6 +568,7 @@ def _written(file: Path) -> tuple[float, str]:
 
 def _read(file: Path, objects: Objects) -> None:
     text, _ = read_text(file, expected=_EXPECTED)
+    objects.places = tuple(part.partition(".")[0] for part in file.parts)
     used = 0
     dated = find_instant(file.stem)
     damaged: list[Part] = []
@@ -597,6 +601,9 @@ WITHOUT_OBJECTS: Final = (
     "limits, restarts, owners and versions (read a dump of kubectl get pods,replicasets,nodes -A -o json with it)"
 )
 UNSAMPLED: Final = "pods without a memory sample"
+OTHER_CLUSTER: Final = (
+    "containers of pods that several clusters have: no dump is called after theirs, or lies in a folder that is"
+)
 SOURCE: Final = "kubectl top"
 
 _LIFE: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error")
@@ -642,6 +649,7 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
     named = recording.containers.filter(pl.col("container").is_not_null())
     has_containers = set(named.select("namespace", "pod").iter_rows())
     following = recording.containers.select(pl.col("container_id").max().fill_null(0).cast(pl.Int64)).item() + 1
+    several = _in_several_clusters(recording)
     for about in recording.containers.iter_rows(named=True):
         old = about["container_id"]
         pod = about["pod"]
@@ -652,6 +660,10 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
         instances = objects.by_name.get((namespace, pod), [])
         if about["pod_uid"] is not None:
             instances = [looks for looks in instances if looks[0].uid in (None, about["pod_uid"])]
+        elif instances and (about["namespace"], pod) in several:
+            # A dump does not say of which cluster it is; its folder or its name may.
+            instances = [looks for looks in instances if about["cluster"] in looks[-1].places]
+            objects.left_out[OTHER_CLUSTER] += not instances
         if not instances:
             yield _without_pod(about, namespace, objects)
             continue
@@ -664,6 +676,15 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
             add = old not in lived or about["source"] == SOURCE
             versioned = add and about["version"] is None and facts["version"] is not None
             yield _Row(container_id, old, facts, events if add else (), begin, matched=True, versioned=versioned)
+
+
+def _in_several_clusters(recording: Recording) -> set[tuple[str | None, str]]:
+    """Find pods of one name that are sampled in several clusters at a time."""
+    ends = recording.samples.group_by("container_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
+    named = recording.containers.drop_nulls(["cluster", "pod"]).join(ends, on="container_id")
+    pods = named.group_by("namespace", "pod", "cluster").agg(pl.col("first").min(), pl.col("last").max()).sort("first")
+    at_once = pl.col("first") < pl.col("last").cum_max().shift().over("namespace", "pod")
+    return set(pods.filter(at_once).select("namespace", "pod").iter_rows())
 
 
 def _was_killed(row: _Row) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FLAT = {(API, "api"): [100] * 30}
+SIZES: Final = {"eu": 100, "us": 300}
 KILLED = status(restarts=1, last=ended(0, 19.5), state=running(19.6))
 
 
@@ -516,6 +517,26 @@ def test_a_pod_of_that_name_in_two_namespaces_is_left_open(tmp_path: Path) -> No
     assert WITHOUT_OBJECTS in recording.report.missing
     named = rm.read(save(tmp_path, pods_log(API), listed(pod(API, container(limit="1Gi")), other)), namespace="test")
     assert about(named, "limit_bytes") == [(2 << 30,)]
+
+
+@pytest.mark.parametrize("dumped", [("eu", "us"), ("eu",), ("backup",)], ids=["both", "one", "neither"])
+def test_a_dump_is_of_the_cluster_whose_folder_it_lies_in(tmp_path: Path, dumped: tuple[str, ...]) -> None:
+    """Of a pod that two clusters have at once, a dump that lies with neither says nothing, and that is counted."""
+    rows = [
+        f"{at(minute)},{cluster},shop,db-0,db,{size * MI}" for minute in range(9) for cluster, size in SIZES.items()
+    ]
+    table = "\n".join(["time,cluster,namespace,pod,container,working_set_bytes", *rows])
+    (tmp_path / "table.csv").write_text(table)
+    limits = {"eu": 512, "us": 1024, "backup": 256}
+    for number, folder in enumerate(dumped):
+        place = tmp_path / folder
+        place.mkdir()
+        dump = pod("db-0", container("db", limit=f"{limits[folder]}Mi"), uid=f"uid-{number}")
+        (place / "pods.json").write_text(listed(dump))
+    recording = rm.read(tmp_path)
+    known = [limits[cluster] * MI if cluster in dumped else None for cluster in ("eu", "us")]
+    assert about(recording, "cluster", "limit_bytes") == list(zip(("eu", "us"), known, strict=True))
+    assert recording.report.left_out.get(kubernetes.OTHER_CLUSTER, 0) == known.count(None)
 
 
 def test_what_another_source_knows_stays(tmp_path: Path) -> None:
