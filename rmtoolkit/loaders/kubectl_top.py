@@ -171,10 +171,11 @@ def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataF
     timed = at(rows)
     if timed.select((pl.col("time") % _SECOND_MS != 0).any()).item():
         # A stamp per line runs on while kubectl prints: the lines of one snapshot have the time of the first.
+        timed = timed.with_row_index("row")
         known = timed.drop_nulls("time")
         known = known.with_columns(place=_snapshots(known, ~pl.col("time").diff().is_between(0, _SECOND_MS - 1)))
-        first = known.select("number", time=pl.col("time").first().over("place"))
-        timed = beside(timed.drop("time"), first, "number")
+        first = known.select("row", time=pl.col("time").first().over("place"))
+        timed = beside(timed.drop("time"), first, "row").drop("row")
     return timed, at(log.failures), axis
 
 
