@@ -162,11 +162,11 @@ def _by_own_stamps(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataF
     both = pl.concat([rows.select(*MARKS), log.failures.select(*MARKS)]).drop_nulls("stamp").sort("number")
     both = both.filter(pl.struct("stamp", "of_day").rle_id().diff().fill_null(1) > 0)
     times, axis = _instants(both, log, asked)
-    heads = both.select("number", time=pl.Series(times, dtype=pl.Int64))
+    heads = both.select("number", "stamp", time=pl.Series(times, dtype=pl.Int64))
 
     def at(some: pl.DataFrame) -> pl.DataFrame:
-        timed = some.join_asof(heads, on="number", strategy="backward")
-        return timed.with_columns(time=pl.when(pl.col("stamp").is_not_null()).then("time"))
+        # By stamp as well: each pod of one answer has its own.
+        return some.join_asof(heads, on="number", by="stamp", strategy="backward", check_sortedness=False)
 
     timed = at(rows)
     if timed.select((pl.col("time") % _SECOND_MS != 0).any()).item():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import re
@@ -517,6 +518,26 @@ def test_a_pod_of_that_name_in_two_namespaces_is_left_open(tmp_path: Path) -> No
     assert WITHOUT_OBJECTS in recording.report.missing
     named = rm.read(save(tmp_path, pods_log(API), listed(pod(API, container(limit="1Gi")), other)), namespace="test")
     assert about(named, "limit_bytes") == [(2 << 30,)]
+
+
+@pytest.mark.parametrize("part", ["", ".250"], ids=["seconds", "milliseconds"])
+def test_each_pod_of_an_answer_has_its_own_time(tmp_path: Path, part: str) -> None:
+    """metrics-server asks one node after the other: the pods of one answer are some seconds apart."""
+    seconds = {"db-0": 0, "db-1": 11}
+    pods = [
+        {
+            "metadata": {"name": name, "namespace": "shop"},
+            "timestamp": f"{T0 + dt.timedelta(seconds=second):%Y-%m-%dT%H:%M:%S}{part}Z",
+            "containers": [{"name": one, "usage": {"memory": "100Ki"}} for one in ("db", "proxy")],
+        }
+        for name, second in seconds.items()
+    ]
+    (tmp_path / "pods.json").write_text(json.dumps({"kind": "PodMetricsList", "items": pods}))
+    recording = rm.read(tmp_path / "pods.json")
+    told = recording.samples.join(recording.containers, on="container_id").select("pod", "time").rows()
+    moved = dt.timedelta(seconds=float(f"0{part}"))
+    assert sorted(told) == [(name, T0 + dt.timedelta(seconds=seconds[name]) + moved) for name in seconds for _ in "ab"]
+    assert recording.report.left_out == {}
 
 
 @pytest.mark.parametrize("dumped", [("eu", "us"), ("eu",), ("backup",)], ids=["both", "one", "neither"])
