@@ -255,7 +255,6 @@ def _fewer_workers(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
     yield Advice.of("small_stacks", found.statistic)
 
 
-#: In the order in which they are asked.
 AROUND: Final = (
     Around(Cause.TMPFS, _tmpfs, _bound_tmpfs, (Statistic.FILES_LEFT, Statistic.FILES_GROW)),
     Around(Cause.SOCKETS, _sockets, _advising("see_sockets", "bound_sockets"), (Statistic.SOCKETS,)),

@@ -16,7 +16,7 @@ from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
 from rmtoolkit.analysis.patterns import PATTERNS
 from rmtoolkit.analysis.records import BESIDE, Halt, HeapKind, HeapReading, Layer, Level, Life, Opinion, Pool, Reading
-from rmtoolkit.analysis.signals import JUDGED
+from rmtoolkit.analysis.signals import DAY_SECONDS, JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 
@@ -178,8 +178,7 @@ def _shift(opinion: Opinion, share: float, ended: float = 0.0) -> None:
     _decide(opinion, growth=-moved, rest=ended * moved)
 
 
-_DAY_SECONDS: Final = 86_400
-_DAYS_OF_LOAD: Final = th.FEWEST_CYCLES * _DAY_SECONDS
+_DAYS_OF_LOAD: Final = th.FEWEST_CYCLES * DAY_SECONDS
 _STEPPED: Final = (Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
 
 
@@ -223,7 +222,7 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
         return Pattern.STARTUP_SPIKE, Cause.STARTUP
     if from_rest and spread >= th.BURST_RATIO and row.rhythm <= th.EVEN and row.high_share >= th.EVEN_SHARE:
         # What comes by the clock and lasts is a cycle: that of the day, or the program's own.
-        daily = abs(row.period * opinion.life.seconds / _DAY_SECONDS - 1) <= th.EVEN
+        daily = abs(row.period * opinion.life.seconds / DAY_SECONDS - 1) <= th.EVEN
         return (Pattern.PERIODIC, Cause.TRAFFIC) if daily else (Pattern.SAWTOOTH, None)
     if bursts:
         return (Pattern.SAWTOOTH, None) if row.bursts >= th.TEETH and not from_rest else (Pattern.BURST, Cause.TRAFFIC)
@@ -249,10 +248,7 @@ class Amount(NamedTuple):
         return Amount(self.end - other.end, self.growth - other.growth)
 
 
-Layers = dict[Layer, Amount]
-
-
-def layers_of(opinion: Opinion) -> Layers:
+def layers_of(opinion: Opinion) -> dict[Layer, Amount]:
     levels = opinion.levels
     amounts = {name: Amount(one.end_level, one.end_level - one.early_level) for name, one in levels.items()}
 
@@ -275,12 +271,8 @@ def layers_of(opinion: Opinion) -> Layers:
             found[Layer.OUTSIDE] = above.less(kept)
         found[Layer.KEPT] = kept
     # Where the heap was once this much larger, and the pages are still there, the allocator keeps them.
-    if (
-        found[Layer.KEPT] is None
-        and heap is not None
-        and above is not None
-        and heap.early_peak - heap.settled >= th.ONCE_USED * above.end
-    ):
+    once = heap.early_peak - heap.settled if heap is not None else 0.0
+    if found[Layer.KEPT] is None and above is not None and once >= th.ONCE_USED * above.end:
         found[Layer.KEPT] = above
     files = amounts.get(Signal.SHMEM)
     if found[Layer.KEPT] is None and found[Layer.OUTSIDE] is None and heap is not None:
@@ -336,7 +328,6 @@ def _kernel(amounts: Mapping[Signal, Amount]) -> Amount | None:
 
 
 def _files_explain(opinion: Opinion) -> bool:
-    """Whether files in memory are all that grows in a signal that counts them."""
     shared, row = opinion.readings.get(Signal.SHMEM), opinion.reading
     with_files = row is not None and row.signal in (Signal.RSS, Signal.WORKING_SET, Signal.USAGE)
     if shared is None or row is None or not with_files or shared.growing + shared.unresolved <= th.LIKELY:
@@ -344,7 +335,7 @@ def _files_explain(opinion: Opinion) -> bool:
     return row.mean_rise - shared.mean_rise < th.MATERIAL_SHARE * row.settled < row.mean_rise
 
 
-def name_growing_layer(opinion: Opinion, layers: Layers, footprint: float) -> None:
+def name_growing_layer(opinion: Opinion, layers: Mapping[Layer, Amount], footprint: float) -> None:
     """Name, in place, the layer that grows where the judged signal is bounded but the footprint is not."""
     candidates = (opinion.footprint, opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS))
     grows = max((row.growing + row.unresolved for row in candidates if row is not None), default=0.0)
@@ -421,7 +412,7 @@ def _name_outside(opinion: Opinion, layer: Layer) -> None:
     opinion.unresolved = 1 - opinion.growing - opinion.bounded
 
 
-def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> None:
+def name_large_layers(opinion: Opinion, layers: Mapping[Layer, Amount], footprint: float) -> None:
     """Name, in place, the layers that are much of the footprint at the end; first where they are most of it."""
     if footprint <= 0:
         return
@@ -454,7 +445,6 @@ def name_large_layers(opinion: Opinion, layers: Layers, footprint: float) -> Non
 
 
 def _cache_moves(opinion: Opinion) -> bool:
-    """Whether the footprint rose and fell by much more than what is no page cache did."""
     whole, read = opinion.footprint, opinion.readings
     if whole is None or Signal.ANON not in read:
         return False
@@ -519,27 +509,19 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
-    _set_moves(pool, current, older)
     before = _combine(older)
     _unmask(before, older, older)
-    if (
-        short
-        and len({opinion.life.version for opinion in older if opinion.growing > th.HARDLY_GROWS}) > 1
-        and before.growing > th.LEAKED_BEFORE
-    ):
-        # Releases did not end it before: one more, just begun, is no reason to think it did.
-        pool.growing, pool.bounded, pool.unresolved = before.growing, before.bounded, before.unresolved
-        pool.main, pool.masked = before.main, before.masked
-    elif short and pool.growing > th.LIKELY and before.growing > th.LEAKED_BEFORE:
+    if short and pool.growing > th.LIKELY and before.growing > th.LEAKED_BEFORE:
         # The new version has begun as the old one did: what agrees is surer than either.
         pool.growing = _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing))
         pool.bounded = min(pool.bounded, 1 - pool.growing)
         pool.unresolved = 1 - pool.growing - pool.bounded
         pool.main = before.main
     elif short:
-        _wait_for_release(pool, before)
+        pool = _just_released(before, current)
     else:
         _set_release(pool, version, before.growing, before.bounded)
+    _set_moves(pool, current, older)
     return pool
 
 
@@ -551,35 +533,15 @@ def _set_release(pool: Pool, version: str | None, growing: float, bounded: float
         pool.since_version = version
 
 
-def _wait_for_release(pool: Pool, before: Pool) -> None:
-    """A release that was seen too shortly neither proves nor disproves what came before it."""
-    main = before.main
-    settled = main.reading.settled if main is not None and main.reading is not None else 0.0
-    moved = pool.moved_bytes
-    same = moved is not None and abs(moved) <= th.STEP_SHARE * settled and not _outgrows(pool.opinions, before.opinions)
-    if before.bounded > th.CLEAN_FROM and same:
-        pool.growing, pool.bounded, pool.unresolved, pool.main = before.growing, before.bounded, before.unresolved, main
-        return
-    _set_young(pool, before.opinions)
-
-
-def _set_young(pool: Pool, before: Sequence[Opinion]) -> None:
-    pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
-    pool.young_release, pool.longest_before_seconds = True, _longest(before)
-
-
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before, nor is it cleared by its rest."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
-    if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or _outgrows(running, pool.opinions):
-        _set_young(pool, pool.opinions)
+    outgrows = any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
+    if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
+        pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
+        pool.young_release, pool.longest_before_seconds = True, _longest(pool.opinions)
         pool.opinions = [*pool.opinions, *running]
     return pool
-
-
-def _outgrows(running: Sequence[Opinion], before: Sequence[Opinion]) -> bool:
-    """Whether a version has left all levels of those before it, and no rest of its own was seen."""
-    return any(one.bounded < th.LIKELY and _goes_beyond(one, before, one.life.seconds) for one in running)
 
 
 def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion]) -> None:
@@ -722,10 +684,10 @@ def _hold_one_rise(pool: Pool, main: Opinion, row: Reading) -> None:
             seen, until = seen + one.reading.samples * (1 - one.reading.onset), one.life.end
     if one_rise and row.teeth < th.TEETH:
         # The smaller the rise, the longer it must last: many programs creep for a while.
-        climbed, rise = _climbed(main), max(row.mean_rise, (main.footprint or row).mean_rise) / max(row.settled, 1.0)
+        climbed, rise = _climbed(main), row.mean_rise / max(row.settled, 1.0)
         seen *= min(max(rise / th.WARM_UP_RISE, climbed / th.CLIMBED), 1.0)
-        if main.life.limit_bytes and main.life.seconds < _DAYS_OF_LOAD:
-            # The more of the room to the limit is left, the more is there for a bound, until days of load went by.
+        if main.life.limit_bytes:
+            # The more of the room to the limit is left, the more is there for a bound.
             seen *= th.ROOM_LEFT + (1 - th.ROOM_LEFT) * min(max(climbed / th.ROOM_USED, 0.0), 1.0)
     pool.surest, pool.rise_samples = th.ONE_RISE if one_rise else 1.0, seen
     _hold(pool, pool.surest if seen >= th.ONE_RISE_SAMPLES else th.ONE_RISE_EARLY)
@@ -857,8 +819,6 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     running = [pool for pool, life in lives if life.version == version]
     older = [pool for pool, life in lives if life.version != version]
     young: list[Opinion] = []
-    # Lives that are killed stay short, however long their version has run: what it moved can be told.
-    now, then = (running, older) if any(map(_was_killed, running)) else ([], [])
     if older and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest:
         if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
@@ -871,9 +831,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         young = latest.opinions
     answer, growing = _pool_running(running, longest)
     if older:
-        now, then = running, older
-    if then:
-        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
+        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (running, older)))
     if young:
         return _just_released(answer, young), growing, len(running)
     if older:
@@ -885,9 +843,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
 def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     if len(running) == 1:
         return running[0], int(running[0].growing > th.LIKELY)
-    over = _over_falls(running)
-    # What rises no further than another falls is noise, and all of them tell together.
-    noise = over <= 1
+    noise = _rises_as_others_fall(running)
     growing = sum(pool.growing > th.LIKELY for pool in running) if not noise else 0
     odds = [_logit(pool.growing) for pool in running]
     # The best of n looks better than it is; several that agree are better than they look.
@@ -922,8 +878,6 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
         moved_threads=None,
         carried=all(followed) if followed else None,
     )
-    if over <= th.BEYOND_SIBLINGS:
-        _hold(answer, th.LIKELY)
     return answer, growing
 
 
@@ -931,21 +885,21 @@ def _together(odds: Sequence[float]) -> float:
     return th.INDEPENDENCE * sum(odds) / math.sqrt(len(odds))
 
 
-def _over_falls(pools: Sequence[Pool]) -> float:
-    """How far the instances in doubt rise, over how far one that rests beside them falls: noise goes both ways."""
+def _rises_as_others_fall(pools: Sequence[Pool]) -> bool:
+    """Whether instances in doubt rise no further than one that rests beside them falls: noise goes both ways."""
     rows = [(pool, pool.main, pool.main.reading) for pool in pools if pool.main is not None and pool.main.reading]
     doubted = [(pool, main, row) for pool, main, row in rows if pool.bounded <= th.CLEAN_FROM]
     resting = [(_longest(pool.opinions), row) for pool, _, row in rows if pool.bounded > th.CLEAN_FROM]
     told = any(_was_killed(pool) or pool.masked or main.growing_layer for pool, main, _ in doubted)
     if told or not 0 < len(doubted) < len(resting):
-        return math.inf
+        return False
     # A short life falls as far as it happens to.
     least = th.STANDS_FOR_ALL * max(_longest(pool.opinions) for pool, *_ in doubted)
     signals = {row.signal for *_, row in doubted}
     falls = max(
         (-row.floor_rise for seconds, row in resting if seconds >= least and {row.signal} == signals), default=0
     )
-    return max(row.floor_rise for *_, row in doubted) / falls if falls > 0 else math.inf
+    return max(row.floor_rise for *_, row in doubted) <= falls > 0
 
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
@@ -987,7 +941,7 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
     if reading.kind not in (HeapKind.GROWS, HeapKind.RESTS):
         return reading.kind
-    recorded = max(judged.growth_per_day, 0.0) / _DAY_SECONDS if pool.bounded < th.CLEAN_FROM else 0.0
+    recorded = max(judged.growth_per_day, 0.0) / DAY_SECONDS if pool.bounded < th.CLEAN_FROM else 0.0
     if reading.kind == HeapKind.GROWS:
         rate = reading.growth_bytes_per_second
         return HeapKind.SMALL if rate is not None and rate < th.HEAP_EXPLAINS * recorded else HeapKind.GROWS

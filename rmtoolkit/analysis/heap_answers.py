@@ -31,11 +31,9 @@ class HeapAnswer:
     heap: HeapProfile
     reading: HeapReading
     headline: str
-    #: As `rmtoolkit.suspects` gives it.
     suspects: pl.DataFrame
     #: The user's own functions from the program's start to the first suspect.
     path: tuple[str, ...]
-    #: As `rmtoolkit.heap.suspects.churn` gives it.
     churn: pl.DataFrame
     unseen: tuple[str, ...]
     next_step: str
@@ -78,7 +76,6 @@ def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
 class DiffAnswer:
     before: HeapProfile
     after: HeapProfile
-    #: As `rmtoolkit.diff` gives it.
     table: pl.DataFrame
     headline: str
     #: The user's own functions from the program's start to what changed most.

@@ -28,7 +28,6 @@ from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, E
 from rmtoolkit.validation import validate_part
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from distributed import Client
@@ -223,7 +222,6 @@ class Assessed(Struct, frozen=True):
     """What the samples of a block were reduced to; the samples themselves are no longer needed."""
 
     recording: Recording
-    #: A row per lifetime, and what was read off their signals.
     lives: pl.DataFrame
     readings: signals.Readings
     #: What `validate` found; samples that are there and that were due; the memory at the last sample, taken apart.
@@ -291,7 +289,8 @@ def assess_block(
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
     rejected: dict[int, list[records.Rejected]] = {}
-    for container, *what in findings.filter("rejected").select("container_id", *_REJECTED).iter_rows():
+    told_of = ("container_id", *records.Rejected.__struct_fields__)
+    for container, *what in findings.filter("rejected").select(told_of).iter_rows():
         rejected.setdefault(container, []).append(records.Rejected(*what))
     completeness = recording.completeness()
     counts = completeness.select("container_id", "samples", "expected").iter_rows()
@@ -313,7 +312,6 @@ def assess_block(
     )
 
 
-_REJECTED: Final = records.Rejected.__struct_fields__
 #: Stretches that a container's history is cut into: an hour each in a week.
 STRETCHES: Final = 168
 
@@ -448,18 +446,13 @@ def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:
 
 def _endings(lives: list[Life], longest_hours: float) -> int:
     """Count how often something ended lives: all pods of a rollout end together, and a false start is no life."""
-    times = 0
-    last: dt.datetime | None = None
-    for life in sorted(lives, key=lambda life: life.end):
-        if life.hours < th.SHORT * longest_hours:
-            continue
-        if last is None or (life.end - last).total_seconds() / 3600 > th.SHORT * longest_hours:
-            times += 1
-            last = life.end
+    times, last, short = 0, None, th.SHORT * longest_hours
+    for end in sorted(life.end for life in lives if life.hours >= short):
+        if last is None or (end - last).total_seconds() / 3600 > short:
+            times, last = times + 1, end
     return times
 
 
-_WEEK_HOURS: Final = 168.0
 _POINTS: Final = 20
 
 FORECAST: Final = pl.Schema(
@@ -478,8 +471,6 @@ class TimeToLimit(Struct, frozen=True):
 
 
 class Growth(Struct, frozen=True):
-    """What `records.Ahead` tells of it, by the same names."""
-
     per_day_bytes: float
     error_bytes: float
     error_up_bytes: float
@@ -495,23 +486,22 @@ def growth_against_limit(opinion: Opinion) -> Growth | None:
     row = opinion.readings.get(Signal.ANON, whole)
     if row is not whole and opinion.beside is None and _grows_unseen(opinion, row, whole):
         row = whole
-    level, per_day = row.top, row.growth_per_day
-    error, error_up = row.growth_error_per_day, row.growth_error_up_per_day
-    for part in (Signal.SHMEM, Signal.KERNEL):
-        if row is not whole and (beside := opinion.readings.get(part)) is not None:
-            level += beside.end_level
-            if beside.growing > th.LIKELY:
-                per_day += beside.growth_per_day
-                error = math.hypot(error, beside.growth_error_per_day)
-                error_up = math.hypot(error_up, beside.growth_error_up_per_day)
+    counted = [opinion.readings[part] for part in (Signal.SHMEM, Signal.KERNEL) if part in opinion.readings]
+    counted = counted if row is not whole else []
+    level = row.top + sum(part.end_level for part in counted)
+    grows = [row, *(part for part in counted if part.growing > th.LIKELY)]
+    leak = opinion.reading
     if (layer := opinion.beside) is not None:
         row = opinion.readings.get(records.BESIDE[layer], whole)
-        level = whole.top if row is whole else level
-        per_day, error, error_up = row.growth_per_day, row.growth_error_per_day, row.growth_error_up_per_day
-    elif (leak := opinion.reading) is not None and leak.growing > th.LIKELY and leak.growth_per_day > per_day:
+        level, grows = whole.top if row is whole else level, [row]
+    elif (
+        leak is not None and leak.growing > th.LIKELY and leak.growth_per_day > sum(one.growth_per_day for one in grows)
+    ):
         # Pages that an allocator keeps take a leak in for a while only.
-        per_day, error, error_up = leak.growth_per_day, leak.growth_error_per_day, leak.growth_error_up_per_day
-    return Growth(per_day, error, error_up, level, row.noise)
+        grows = [leak]
+    error = math.hypot(*(one.growth_error_per_day for one in grows))
+    error_up = math.hypot(*(one.growth_error_up_per_day for one in grows))
+    return Growth(sum(one.growth_per_day for one in grows), error, error_up, level, row.noise)
 
 
 def _grows_unseen(opinion: Opinion, anon: Reading, whole: Reading) -> bool:
@@ -554,7 +544,7 @@ def look_ahead(
         return TimeToLimit(Outlook.UNKNOWN if open_end else Outlook.BOUNDED)
     room = limit_bytes - growth.level_bytes
     hours = max(room, 0.0) / growth.per_day_bytes * 24
-    if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * _WEEK_HOURS:
+    if hours > th.HORIZON_WINDOWS * max(opinion.life.hours, 1e-6) and hours > th.HORIZON_WEEKS * 7 * 24:
         return TimeToLimit(Outlook.BOUNDED)
     capped = hours > lasts.left_hours
     if capped and open_end:

@@ -409,7 +409,6 @@ class Family(StrEnum):
 FAMILIES: Final = tuple(Family)
 CODE: Final = {name: code for code, name in enumerate(FAMILIES)}
 GROWTH_FAMILIES: Final = FAMILIES[FAMILIES.index(Family.LINEAR) :]
-#: Families that rise less and less.
 SLOWING_DOWN: Final = FAMILIES[FAMILIES.index(Family.SATURATING) : FAMILIES.index(Family.HALF_WAVE)]
 #: Autocorrelations, bin to bin, that compete; the last is nearly a random walk.
 RHOS: Final = (0.0, 0.35, 0.6, 0.78, 0.9, 0.96)
@@ -623,7 +622,6 @@ def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
     )
 
 
-#: What a shape says about the time after the window.
 BOUNDED: Final = 0
 GROWING: Final = 1
 UNRESOLVED: Final = 2
@@ -894,7 +892,6 @@ _CHUNK_ROWS_SEASON: Final = 2000
 
 @lru_cache(maxsize=4)
 def _waves(bins: int) -> tuple[Array, Array, Array, Array]:
-    """Bases for a width: the slow trend, all cycles beside it; each cycle's waves, and what solves for them."""
     u = (np.arange(bins) + 0.5) / bins
     slow = [np.ones(bins), u - 0.5, *(np.cos(np.pi * order * u) for order in range(1, _SLOW_WAVES + 1))]
     trend = np.linalg.qr(np.column_stack(slow))[0]
@@ -1001,7 +998,6 @@ def fit_rows(
 
 
 def _over_work(values: Array, work: Array, given: Given) -> tuple[Array, Fit]:
-    """Fit what work leaves behind over the work done: pauses are no rest."""
     index = np.arange(values.shape[1])
     share = (work - work[:, :1]) / (work[:, -1:] - work[:, :1])
     # A hair of time beside it tells the bins of a pause apart.

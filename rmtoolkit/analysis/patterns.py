@@ -79,7 +79,6 @@ def _stream(row: VerdictRow) -> Iterator[Advice]:
 
 
 def _far_below(row: VerdictRow) -> bool:
-    """Whether the limit holds the peak with room to spare."""
     return bool(row.limit_bytes and row.peak_bytes and row.peak_bytes < th.CLOSE_TO_LIMIT * row.limit_bytes)
 
 
@@ -95,7 +94,6 @@ def _at_level(what: str) -> Clause:
 class PatternEntry(Struct, frozen=True):
     """What is said of one pattern where it is no leak, and what it allows."""
 
-    #: The end of the headline: "it does not leak: ...".
     headline: Clause = _at_level("stays at {}")
     #: The reason's verb: what the judged signal does.
     reason: str = "is flat"
@@ -245,11 +243,9 @@ def name_pattern(pool: Pool, verdict: Verdict) -> tuple[Pattern, list[Pattern], 
             also.append(Pattern.PERIODIC)
         if main.spikes_early:
             also.append(Pattern.STARTUP_SPIKE)
-        cause: Cause | None = Cause.HEAP if row.signal == Signal.ALLOCATED else None
-        if main.cause == Cause.OUTSIDE_ALLOCATOR:
-            cause = main.cause
-        if (held := name_held(main)) is not None:
-            cause = held.cause
+        cause = Cause.HEAP if row.signal == Signal.ALLOCATED else None
+        cause = main.cause if main.cause == Cause.OUTSIDE_ALLOCATOR else cause
+        cause = held.cause if (held := name_held(main)) is not None else cause
         return Pattern.LEAK, [name for name in dict.fromkeys(also) if PATTERNS[name].beside_leak], cause
     pattern, cause = main.pattern, main.cause
     if verdict == Verdict.INCONCLUSIVE:
@@ -293,7 +289,6 @@ def _burst_before(pool: Pool, main: Opinion) -> bool:
 
 
 def stack_of_a_thread(main: Opinion) -> float | None:
-    """Divide the growth outside the live heap by the threads that came with it."""
     whole, threads = _whole(main), main.readings.get(Signal.THREADS)
     if whole is None or threads is None or threads.mean_rise <= 0:
         return None
@@ -326,7 +321,6 @@ def rises(main: Opinion) -> bool:
 
 
 def bytes_each(main: Opinion, signal: Signal) -> float | None:
-    """Divide the growth of the judged signal by the things that came with it."""
     level, row = main.levels.get(signal), main.reading
     if level is None or row is None or (came := level.end_level - level.early_level) <= 0:
         return None
@@ -430,7 +424,6 @@ def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterat
 
 
 def _steps(size: float) -> int:
-    """Whole steps of 16 Mi, as people write limits."""
     return math.ceil(size / (16 * MI)) * 16 * MI
 
 

@@ -26,13 +26,10 @@ _TASKS: Final = "(.+_)?(alive|live)_tasks(_count)?"
 _WEEK_SECONDS: Final = 604_800
 _SHORTEST_SECONDS: Final = 300
 _DAY_SECONDS: Final = 86_400
-#: Between the two lows that an alert compares: a day, as nights differ from days; of short histories a third.
-_LAG_SECONDS: Final = (3_600, _DAY_SECONDS)
 
 
 class Query(Struct, frozen=True):
     shows: str
-    #: The expression, to be pasted into Grafana or Prometheus.
     promql: str
 
 
@@ -54,7 +51,6 @@ class Alert(Struct, frozen=True):
 
 
 def queries(stored: Mapping[str, object]) -> Iterator[Query]:
-    """Write the queries that show what a stored verdict rests on."""
     row = VerdictRow.stored(stored)
     names, evidence, signal = _Names(row), row.by_statistic, row.signal
     if signal is not None:
@@ -103,8 +99,8 @@ def alerts(stored: Mapping[str, object]) -> Iterator[Alert]:
     held = names.highest(row.signal or Signal.WORKING_SET)
     start, end = stored.get("window_start"), stored.get("window_end")
     if floor and isinstance(start, dt.datetime) and isinstance(end, dt.datetime):
-        low, high = _LAG_SECONDS
-        lag = 60 * round(min(max((end - start).total_seconds() / 3, low), high) / 60)
+        # Between the two lows that are compared: a day, as nights differ from days; of short histories a third.
+        lag = 60 * round(min(max((end - start).total_seconds() / 3, 3_600), _DAY_SECONDS) / 60)
         rate = _risen(held, lag)
         # A step, a release or a cache that fills is over before that: the older low has passed it.
         wait = 60 * round(lag * 1.25 / 60)

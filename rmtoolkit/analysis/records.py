@@ -122,7 +122,6 @@ class Evidence(Struct, frozen=True):
     #: 0 to 3.
     weight: int
     signal: str | None
-    #: The window that it rests on.
     start: dt.datetime | None
     end: dt.datetime | None
     statistic: str
@@ -300,8 +299,6 @@ class Rejected(Struct, frozen=True):
 
 
 class Layer(StrEnum):
-    """What lies between the signals of a life."""
-
     KEPT = "kept"
     SLACK = "slack"
     OUTSIDE = "outside"
@@ -356,8 +353,6 @@ class Life(Struct, frozen=True):
 
 
 class Level(Struct, frozen=True):
-    """Where one signal of a life was, in its own unit."""
-
     signal: Signal
     samples: int
     first_level: float
@@ -492,11 +487,9 @@ class Opinion(Struct):
     restarts_unknown: bool = False
     spikes_early: bool = False
     threads_grow: bool = False
-    #: What grows although the judged signal does not.
     growing_layer: Layer | None = None
     #: Of the footprint at the end.
     shares: dict[Layer, float] = {}
-    #: Whether something says that the allocator keeps what lies above the live heap.
     kept_known: bool = True
     #: Files in memory at its first sample, the most in its first few, and at its last; whether the kernel tells them.
     files: tuple[float, float, float] | None = None
@@ -511,7 +504,6 @@ class Opinion(Struct):
         return None if self.reading is None else self.reading.signal
 
     def end_level(self, signal: Signal) -> float | None:
-        """Level of a signal at the end of the life; None where it was not measured."""
         level = self.levels.get(signal)
         return None if level is None else level.end_level
 
@@ -522,19 +514,16 @@ class Opinion(Struct):
 
     @property
     def live_bytes(self) -> float | None:
-        """The live heap, likewise."""
         now = self.now.get("live_bytes")
         return now if now is not None else self.end_level(Signal.ALLOCATED)
 
     @property
     def whole_bytes(self) -> float | None:
-        """All of it, likewise."""
         now = self.now.get("working_set_bytes")
         return now if now is not None else self.end_level(Signal.FOOTPRINT)
 
     @property
     def beside(self) -> Layer | None:
-        """What grows beside the judged signal and may fill the limit."""
         return self.growing_layer if self.growing_layer in BESIDE else None
 
     @property
@@ -672,7 +661,6 @@ class HeapReading(Struct, frozen=True):
 class Pool(Struct):
     #: The lives that count, of the running version.
     opinions: list[Opinion]
-    #: Probabilities, they sum to 1.
     growing: float
     bounded: float
     unresolved: float
@@ -687,7 +675,6 @@ class Pool(Struct):
     since_version: str | None = None
     #: Settled level of the running version less that of the one before; None where one is unknown.
     moved_bytes: float | None = None
-    #: The same of the live heap, and of what lies around it.
     moved_heap_bytes: float | None = None
     moved_around_bytes: float | None = None
     moved_threads: float | None = None

@@ -96,7 +96,6 @@ def mark(frame: pl.DataFrame, time: str) -> NDArray[np.int64]:
 
 
 def _resets(samples: pl.DataFrame) -> pl.DataFrame:
-    """Samples at which a counter has fallen: it counts a new process."""
     before = {
         name: pl.col(name).forward_fill().shift().over("container_id")
         if samples[name].null_count()
@@ -142,7 +141,6 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
     )
 
 
-#: How a life ended, the most telling first.
 ENDINGS: Final = tuple(ending.value for ending in Ending if ending not in (Ending.GAP, Ending.RUNNING))
 
 
@@ -158,7 +156,6 @@ def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> 
 
 
 def _not_cut(part: Recording, _: BaseException) -> dict[str, pl.DataFrame]:
-    """Name the containers, of whose lives nothing is known."""
     nobody = split(replace(part, containers=part.containers.clear(), samples=part.samples.clear()))
     return {"lives": pl.concat([nobody.table, part.containers.select("container_id")], how="diagonal")}
 
@@ -276,7 +273,6 @@ def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFram
 
 
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    """Add the limit and the version that held at the end of each life."""
     table = beside(table, _with_releases(recording.containers, table), "container_id")
     table = in_force(table, recording.events, "limit", "end")
     releases = recording.events.filter((pl.col("kind") == "release") & pl.col("detail").is_not_null())
@@ -556,7 +552,7 @@ _LEVELS: Final = tuple(signal.value for signal in Signal if signal.value not in 
 _FROM_FIT: Final = ("growing", "bounded", "unresolved", "fresh", "onset", "noise")
 #: Families with a step: what comes before and after it says nothing about a bend.
 _STEPPED: Final = [code for name, code in models.CODE.items() if "step" in name or name == models.Family.PULSE]
-_DAY_SECONDS: Final = 86_400
+DAY_SECONDS: Final = 86_400
 
 
 class Readings(Struct, frozen=True):
@@ -637,14 +633,14 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         headroom=_headroom(envelope, rows, whole),
         filled=rows["filled"].to_numpy(),
         grain=np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
-        day_cycles=span / _DAY_SECONDS,
+        day_cycles=span / DAY_SECONDS,
     )
     work = np.zeros_like(envelope.mean)
     for row in np.flatnonzero(signal == "work_total"):
         work[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
     values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work, axis=1))
     lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
-    per_day = _DAY_SECONDS / np.maximum(span, 1e-3)
+    per_day = DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
     doubt = np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth)
 

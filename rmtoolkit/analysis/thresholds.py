@@ -93,7 +93,6 @@ NEW_PROCESS_FALL: Final = 0.3
 LINGER_SCRAPES_SURE: Final = 3
 #: ... and up to this many, where they are within `LINGER_SECONDS`: a killed process is still shown for minutes.
 LINGER_SCRAPES: Final = 10
-#: Seconds.
 LINGER_SECONDS: Final = 300
 #: Scrapes without a sample after which a deep fall is a restart, and the slack for an event beside a life's ends.
 SILENT_SCRAPES: Final = 3
@@ -365,8 +364,8 @@ ONE_RISE: Final = 0.8
 ONE_RISE_SAMPLES: Final = 96
 ONE_RISE_EARLY: Final = 0.6
 #: Where a limit is known, its samples count this share while it has used none of the room to it, and in full from the
-#: second share of the room on, or once it has lasted for `FEWEST_CYCLES` days: what fills up to a bound leaves room.
-ROOM_LEFT: Final = 0.3
+#: second share of the room on: what fills up to a bound leaves room.
+ROOM_LEFT: Final = 0.5
 ROOM_USED: Final = 0.5
 #: A life with so many samples has outlived its start; so many climbs of such lives into the limit, each over this share
 #: of the room above the early level, are a leak at least this probable.
@@ -401,8 +400,6 @@ AGREEING: Final = 0.6
 MASKED_GROWING: Final = 0.15
 #: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
 BEST_OF_MANY: Final = 0.3
-#: What rises no more than so many times as far as another that rests falls may be noise: that is no leak yet.
-BEYOND_SIBLINGS: Final = 2.0
 
 # --- A heap profile beside the recording ------------------------------------------------------------------------
 
@@ -438,7 +435,7 @@ UNSEEN: Final = 0.1
 FAR_HOURS: Final = 90 * 24
 #: Share of the limit above which a peak leaves something to do.
 PEAK_NEAR_LIMIT: Final = 0.9
-#: Chance of an OOM kill within a week above which it is worth to watch on.
+#: Chance of an OOM kill within a week above which a workload is named, whatever is asked for, and worth to watch on.
 RISKY: Final = 0.05
 #: Share of the limit above which an average leaves too little room for a burst.
 CLOSE_TO_LIMIT: Final = 0.8

@@ -38,7 +38,7 @@ from rmtoolkit.text import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rmtoolkit.analysis.records import Opinion, Reading, Rejected, VerdictRow
+    from rmtoolkit.analysis.records import Opinion, Reading, Rejected
 
 
 class Situation(Struct, frozen=True):
@@ -218,7 +218,6 @@ def headline(situation: Situation) -> str:
 
 
 def _at_worst(situation: Situation) -> str:
-    """When the limit is met if what may grow does, as fast as the data allow."""
     row, main = situation.row, situation.main
     whole = None if main is None else main.footprint
     if main is None or whole is None or row.limit_bytes is None:
@@ -335,7 +334,6 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
 
 
 def _pace(reading: Reading | None) -> str:
-    """Write whether growth speeds up or slows down, by both of its later parts and not by noise."""
     if reading is not None and reading.bend_noise < th.STRAIGHT_NOISE and reading.last_third != th.UNCHECKED:
         if min(reading.last_third, reading.straight) > th.PACE:
             return "faster and faster"
@@ -568,7 +566,6 @@ def layers(main: Opinion) -> Iterator[Evidence]:
 
 
 def threads(main: Opinion) -> Iterator[Evidence]:
-    """Tell whether threads rise, and whether their stacks explain what the memory grew by."""
     row = main.readings.get(Signal.THREADS)
     if row is None:
         return
@@ -603,7 +600,6 @@ def held(main: Opinion) -> Iterator[Evidence]:
 
 
 def held_down(main: Opinion) -> Iterator[Evidence]:
-    """Tell what says that a flat level is flat because it cannot grow."""
     if main.pattern != Pattern.AT_LIMIT:
         return
     limit, level = main.life.limit_bytes, main.end_level(Signal.FOOTPRINT)
@@ -618,7 +614,6 @@ def held_down(main: Opinion) -> Iterator[Evidence]:
 
 
 def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]:
-    """Set growth against the work that was done meanwhile."""
     if reading.load_share > 0:
         value = f"{number(100 * reading.load_share, 2)} % of its changes"
         yield _say(main, Statistic.FOLLOWS_LOAD, value, reading.load_share)

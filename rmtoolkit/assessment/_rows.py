@@ -44,7 +44,6 @@ _COLUMNS: Final[dict[str, dict[str, str]]] = text.texts("assessment/columns")
 #: A row per workload container, in the order of urgency: every number and every word that any view shows.
 WORKLOADS: Final = pl.Schema({name: _KINDS[kind] for some in _COLUMNS.values() for name, kind in some.items()})
 
-#: Columns of the limits under the names that they have beside a verdict.
 _ADVISED: Final[dict[str, str]] = text.texts("assessment/rows")["advised"]
 #: Of the limits' row the same number is worked out elsewhere.
 _ELSEWHERE: Final = ("kills", "verdict", "pattern", "growing", "startup_peak_bytes", "pods", "peak_bytes")
@@ -188,7 +187,6 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
 
 
 def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
-    """Say how much of what is set aside is above the advised request, over all pods that run now."""
     now = pl.coalesce("request_bytes", "limit_bytes")
     waste = ((now - pl.col("advised_request_bytes")) * pl.col("pods_now")).clip(0)
     price = per_month(1.0, None if prices is None else prices.per_gib_hour)
@@ -230,7 +228,7 @@ def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
     dies &= _GUESSED.not_() | (pl.col("kills_now") > 0).fill_null(value=False)
     accepted = pl.col("accepted") if "accepted" in rows.columns else pl.lit(value=False)
     leaks, open_ = (pl.col("verdict") == verdict for verdict in (Verdict.LEAK, Verdict.INCONCLUSIVE))
-    ranks = {5: accepted, 0: dies, 1: leaks, 2: chance > _TARGET, 3: open_}
+    ranks = {5: accepted, 0: dies, 1: leaks, 2: chance > th.RISKY, 3: open_}
     return rows.sort(
         pl.coalesce(*(pl.when(holds).then(rank) for rank, holds in ranks.items()), pl.lit(4)),
         pl.when(dies).then(pl.col("oom_probability_24h").fill_null(0.0).neg().round(6)),
@@ -241,10 +239,6 @@ def by_urgency(rows: pl.DataFrame) -> pl.DataFrame:
         nulls_last=True,
         maintain_order=True,
     ).with_columns(workload_id=pl.int_range(pl.len(), dtype=pl.UInt32))
-
-
-#: From this chance of an OOM kill within a week on a workload is urgent, whatever is asked for.
-_TARGET: Final = 0.05
 
 
 def named(rows: pl.DataFrame) -> pl.DataFrame:
@@ -306,7 +300,6 @@ def with_lives(
 
 
 def with_owners(rows: pl.DataFrame, owners: Mapping[str, str]) -> pl.DataFrame:
-    """Name the person or team that is told of a workload, else of its namespace."""
     place = pl.col("namespace")
     of_workload = _known(place + "/" + pl.col("workload"), owners, TEXT)
     return rows.with_columns(owner=pl.coalesce(of_workload, _known(place, owners, TEXT)))
@@ -331,7 +324,6 @@ def _known(key: pl.Expr, told: Mapping[Any, Any], dtype: pl.DataType) -> pl.Expr
 
 
 def with_accepted(rows: pl.DataFrame, accepted: Iterable[Acknowledgement]) -> pl.DataFrame:
-    """Note what the team accepts, as long as it is within its bound."""
     known = list(accepted)
     found: list[tuple[object, ...]] = []
     for row in rows.select(*WORKLOAD, "peak_bytes", "window_end").iter_rows(named=True):

@@ -14,6 +14,7 @@ import polars as pl
 from rmtoolkit import text
 from rmtoolkit._io import read_columns
 from rmtoolkit._tables import beside, conform, known_sum
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.patterns import advise
 from rmtoolkit.analysis.queries import queries
 from rmtoolkit.analysis.records import VERDICTS, Advice
@@ -90,9 +91,7 @@ class Totals:
     currency: str | None
     coverage: float | None
     samples: int
-    #: From the newest sample to when it was assessed.
     data_age_seconds: float | None
-    #: Whether that is more than three scrapes.
     stale: bool
     window_end: dt.datetime | None
     #: Against last time; None where nothing is compared.
@@ -160,7 +159,7 @@ def totals_of(
     likely = pl.col("oom_probability_7d") >= WILL_BE_KILLED
     known = completeness.filter(pl.col("coverage").is_not_null())
     covered = pl.min_horizontal("samples", "expected").sum() / pl.col("expected").sum().replace(0, None)
-    start, because = _start(awake, target)
+    acts = awake.filter(pl.col("action") != Action.NONE).head(1).to_dicts()
     compared = changes is not None
     is_leak, was_leak = pl.col("verdict") == Verdict.LEAK, pl.col("previous_verdict") == Verdict.LEAK
     open_ = pl.col("verdict") == Verdict.INCONCLUSIVE
@@ -196,8 +195,8 @@ def totals_of(
         appeared=None if changes is None else changes.filter(pl.col("kind") == Change.NEW).height,
         gone=None if changes is None else changes.filter(pl.col("kind") == Change.GONE).height,
         above_target_before=None if before is None else _above(before, target),
-        start_with=start,
-        start_because=because,
+        start_with=acts[0]["workload_id"] if acts else None,
+        start_because=_because(acts[0], target) if acts else NOTHING,
     )
 
 
@@ -207,11 +206,6 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
         before = before.filter(pl.col("accepted").fill_null(value=False).not_())
     chances = before["oom_probability_7d"] if "oom_probability_7d" in before.columns else pl.Series(dtype=pl.Float64)
     return int((chances > target).sum()) if chances.count() else None
-
-
-def _start(awake: pl.DataFrame, target: float) -> tuple[int | None, str]:
-    acts = awake.filter(pl.col("action") != Action.NONE).head(1).to_dicts()
-    return (acts[0]["workload_id"], _because(acts[0], target)) if acts else (None, NOTHING)
 
 
 def _because(row: Row, target: float) -> str:
@@ -241,7 +235,6 @@ GROUPS: Final = pl.Schema(
 
 
 def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Count what is wrong by namespace and owner; what is accepted counts nowhere."""
     return (
         rows.filter(pl.col("accepted").not_())
         .group_by("namespace", "owner", maintain_order=True)
@@ -257,8 +250,6 @@ def groups_of(rows: pl.DataFrame) -> pl.DataFrame:
 
 #: Higher limits that are tried, as multiples of the one in force; the first is `raise_to_bytes`.
 _RAISED: Final = (1.5, 2.0, 3.0)
-_MIB: Final = 2**20
-
 BUYS: Final = pl.Schema(
     {
         "workload_id": pl.UInt32(),
@@ -270,9 +261,8 @@ BUYS: Final = pl.Schema(
 
 
 def tried_limits(rows: pl.DataFrame) -> pl.DataFrame:
-    """List the limit in force and higher ones for every workload that grows towards one."""
     grows, limit = rows.filter(pl.col("growing") & (pl.col("limit_bytes") > 0)), pl.col("limit_bytes")
-    tried = pl.concat_list(limit, *((limit * times / _MIB).ceil().cast(WHOLE) * _MIB for times in _RAISED))
+    tried = pl.concat_list(limit, *((limit * times / text.MI).ceil().cast(WHOLE) * text.MI for times in _RAISED))
     return grows.select("workload_id", *WORKLOAD, tried.alias("limit_bytes")).explode("limit_bytes")
 
 
@@ -367,7 +357,6 @@ def evidence_of(workloads: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(lives=pl.when(whole).then("runs").otherwise(1)).drop("runs")
 
 
-#: Limits of a curve, as multiples of the highest need.
 _TRIED: Final = (0.8, 0.9, 1.0, 1.05, 1.1, 1.2, 1.3, 1.5, 1.75, 2.0, 2.5, 3.0)
 
 
@@ -461,8 +450,6 @@ _BESIDE: Final = (
 _COMPARED: Final = pl.Schema({name: WORKLOADS[name] for name in (*VERDICTS, *_BESIDE) if name != "evidence"})
 #: Names that columns had in files of earlier versions; `oom_probability` was the chance at the limit in force.
 _FORMERLY: Final = {"recommended_limit_bytes": "advised_limit_bytes", "oom_probability": "oom_probability_7d"}
-#: The chance of an OOM kill above which a workload is named.
-_TARGET: Final = 0.05
 #: A chance has changed when its odds have, by this factor: estimates of two windows always differ somewhat.
 _ODDS: Final = 5.0
 #: Kills of a leak come and go with its lives: only the first one is news, or this many times as many and more.
@@ -487,7 +474,6 @@ def stored(previous: str | os.PathLike[str]) -> pl.DataFrame | None:
 
 
 def up_to_date(before: pl.DataFrame) -> pl.DataFrame:
-    """Give the columns of an earlier version's file the names that they have now."""
     return before.with_columns(pl.col(old).alias(new) for old, new in _FORMERLY.items() if old in before.columns)
 
 
@@ -619,12 +605,12 @@ def _leak_or_not(row: Row) -> str:
 
 def _crossed(row: Row, last: Row) -> tuple[Change, str] | None:
     chance, before = row["oom_probability_7d"], last["oom_probability_7d"]
-    if chance is None or before is None or (chance > _TARGET) == (before > _TARGET):
+    if chance is None or before is None or (chance > th.RISKY) == (before > th.RISKY):
         return None
     if abs(_log_odds(chance) - _log_odds(before)) < math.log(_ODDS):
         return None
-    target, last_time = text.share(_TARGET), f"last time {text.chance(before)}"
-    if chance > _TARGET:
+    target, last_time = text.share(th.RISKY), f"last time {text.chance(before)}"
+    if chance > th.RISKY:
         # What leaked last time was named then; that it is not decided now is no change.
         return Change.WORSE, f"exceeds the {target} target: {text.chance(chance)} chance of an OOM kill, {last_time}."
     if row["released"] is None and row["version"] == last["version"]:

@@ -13,7 +13,7 @@ from rmtoolkit.analysis.judge import (
     FORECAST,
     Growth,
     TimeToLimit,
-    _begun,
+    _ahead,
     exposure,
     judge,
     line_of,
@@ -192,7 +192,7 @@ def test_after_a_restart_it_begins_where_it_began_but_never_higher_than_now() ->
     for begun, level in ((250, 150), (50, 0), (500, 200)):
         reading = reading_of(Signal.FOOTPRINT, top=300.0 * MI, begun=float(begun * MI))
         opinion = opinion_of(life_of(), {Signal.FOOTPRINT: reading}, Signal.FOOTPRINT)
-        assert _begun(opinion, growth) == level * MI
+        assert _ahead(opinion, growth, 0.0, ENDLESS).fresh_bytes == level * MI
 
 
 def test_lives_that_end_before_the_limit_cap_the_hours() -> None:

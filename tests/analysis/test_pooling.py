@@ -276,13 +276,35 @@ def test_a_release_that_has_just_begun_fixes_nothing(minutes: int, replaced: boo
     assert row["next_step"].startswith("Wait until")
 
 
+def of_versions(t: Array, curve: Array, begun: list[float], *, replaced: bool) -> dict[str, Any]:
+    """The row of versions that follow each other at these hours, in pods of their own or in one."""
+    number = np.searchsorted(begun, t, side="right")
+    parts = [(number == one, f"1.{one}") for one in range(len(begun) + 1)]
+    whole = [(number >= 0, [f"1.{one}" for one in number])]
+    pods = [
+        record(t[part], {"working_set_bytes": curve[part] * MI}, pod=f"api-{place}", version=about, limit_bytes=GI)
+        for place, (part, about) in enumerate(parts if replaced else whole)
+    ]
+    return judged(together(pods))
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["new_pods", "in_place"])
 @pytest.mark.parametrize(("begun", "verdict"), [(200, "not_leak"), (260, "inconclusive")])
-def test_a_young_release_at_the_level_of_the_one_before_opens_nothing(begun: int, verdict: str) -> None:
+def test_a_young_release_at_the_level_of_the_one_before_opens_nothing(begun: int, verdict: str, replaced: bool) -> None:
     """A day at rest, then an hour of a new version: where it moved the level, it has to be seen for longer."""
     t = hours(24, 60)
     curve = np.where(t < 23, 200, begun) + ar1(np.random.default_rng(5), len(t), 1.0, 0.7)
-    version = ["1.0" if moment < 23 else "1.1" for moment in t]
-    assert judged(record(t, {"working_set_bytes": curve * MI}, version=version, limit_bytes=GI))["verdict"] == verdict
+    row = of_versions(t, curve, [23], replaced=replaced)
+    assert row["verdict"] == verdict, row["explanation"]
+
+
+@pytest.mark.parametrize("replaced", [True, False], ids=["new_pods", "in_place"])
+def test_one_more_release_just_begun_ends_no_leak_that_others_did_not_end(replaced: bool) -> None:
+    """Three versions leak for two days each: an hour of the fourth is no reason to think that it is mended."""
+    t = np.arange(1, 145 * 12) / 12
+    curve = 150 + 4 * (t % 48) + ar1(np.random.default_rng(7), len(t), 0.3, 0.7)
+    row = of_versions(t, curve, [48, 96, 144], replaced=replaced)
+    assert row["verdict"] == "leak", row["explanation"]
 
 
 @pytest.mark.parametrize(("rise", "verdict"), [(60, "inconclusive"), (0, "not_leak")])
@@ -291,13 +313,7 @@ def test_rest_of_the_version_before_clears_no_rise(replaced: bool, rise: int, ve
     """A day at rest, then four hours of a new version: one that leaves that level is not cleared by it."""
     t = np.arange(1, 28 * 60) / 60
     curve = 200 + rise * np.sqrt(np.clip(t - 24, 0, None) / 4) + ar1(np.random.default_rng(6), len(t), 0.3, 0.7)
-    version = ["1.0" if moment < 24 else "1.1" for moment in t]
-    parts = [(t < 24, "1.0"), (t >= 24, "1.1")] if replaced else [(t > 0, version)]
-    pods = [
-        record(t[part], {"working_set_bytes": curve[part] * MI}, pod=f"api-{place}", version=about, limit_bytes=GI)
-        for place, (part, about) in enumerate(parts)
-    ]
-    row = judged(together(pods))
+    row = of_versions(t, curve, [24], replaced=replaced)
     assert row["verdict"] == verdict, row["explanation"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.assessment._rows import names
-from rmtoolkit.assessment._totals import _start
+from rmtoolkit.assessment._totals import totals_of
 
 if TYPE_CHECKING:
     from rmtoolkit.assessment._totals import Totals
@@ -61,12 +61,18 @@ def test_the_sentence_says_what_was_found(fleet: Totals, counted: dict[str, Any]
 
 def test_what_to_start_with_is_the_first_that_has_something_to_do() -> None:
     """Whatever stands before it; where nothing is to be done for anybody, that is said."""
-    rows = rm.assess(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100})).workloads
+    found = rm.assess(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [50 << 20] * 100}))
+    rows = found.workloads
+
+    def start(some: pl.DataFrame) -> tuple[int | None, str]:
+        told = totals_of(some, found.completeness, None, 0.05, None)
+        return told.start_with, told.start_because
+
     calm = pl.concat(rows.with_columns(workload_id=pl.lit(at, pl.UInt32), action=pl.lit("none")) for at in range(3))
-    assert _start(calm, 0.05) == (None, "Nothing to do.")
-    assert _start(calm.clear(), 0.05) == (None, "Nothing to do.")
+    assert start(calm) == (None, "Nothing to do.")
+    assert start(calm.clear()) == (None, "Nothing to do.")
     busy = calm.with_columns(action=pl.when(pl.col("workload_id") > 0).then(pl.lit("wait")).otherwise("action"))
-    assert _start(busy.with_columns(next_text=pl.lit("Wait.")), 0.05) == (1, "Wait.")
+    assert start(busy.with_columns(next_text=pl.lit("Wait."))) == (1, "Wait.")
 
 
 def test_names_are_unique_and_as_short_as_can_be() -> None:
