@@ -110,12 +110,12 @@ def in_the_browser(path: Path, names: list[str]) -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
-            opened = new_page(browser)
+            opened = new_page(browser.new_context(timezone_id="UTC"))
             started = time.monotonic()
             server.open(opened, [cell])
             opened.page.locator(".rm-live-chart[data-drawn]").wait_for(timeout=2 * PATIENCE)
             print(f"  from nothing to the first chart: {time.monotonic() - started:.1f} s")
-            session = opened.context.new_cdp_session(opened.page)
+            session = opened.page.context.new_cdp_session(opened.page)
             session.send("Performance.enable", {"timeDomain": "threadTicks"})
             before = _busy(session)
             said("workload switch, in the browser", opened.page.evaluate(SWITCH, names), 300)
@@ -140,13 +140,13 @@ def first_dashboards() -> None:
             for name, selector in FIRST.items():
                 waits = []
                 for _ in range(3):
-                    opened = new_page(browser)
+                    opened = new_page(browser.new_context(timezone_id="UTC"))
                     opened.page.set_default_timeout(PATIENCE)
                     board = name.partition(",")[0]
                     cell = f"import rmtoolkit as rm\nrm.{board}(rm.read({str(ROOT / 'data' / 'samples')!r}))"
                     lab.visit(opened, write(lab.notebooks, ["1", cell]))
                     waits.append(float(opened.page.evaluate(RUN_SECOND, selector)) / 1000)
-                    opened.context.close()
+                    opened.page.context.close()
                     lab.close_kernels()
                 each = ", ".join(f"{wait:.2f}" for wait in waits)
                 print(f"  first dashboard, rm.{name:<18} {each} s   (target {FIRST_TARGET_SECONDS:g} s)")

@@ -178,7 +178,7 @@ def explore(lab: Lab, opened_of: Callable[[], Opened], folder: Path, pods_each: 
         page.wait_for_timeout(100)
     told("another workload, seen for the first time", switched[:1], 300)
     told("another workload, again", switched[2:], 300)
-    opened.context.close()
+    opened.page.context.close()
     lab.close_kernels()
 
 
@@ -230,7 +230,7 @@ def show_fleet(lab: Lab, opened_of: Callable[[], Opened], folder: Path, workload
         pressed.append(float(page.evaluate(_PRESS, [f'[data-rm-send="{name}"]', ".rm-scroll"])))
         page.wait_for_timeout(100)
     told("sort, page or filter", pressed)
-    opened.context.close()
+    opened.page.context.close()
     lab.close_kernels()
 
 
@@ -281,7 +281,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
 
         def opened_of() -> Opened:
-            return new_page(browser)
+            return new_page(browser.new_context(timezone_id="UTC"))
 
         try:
             if chosen.only != "fleet":
