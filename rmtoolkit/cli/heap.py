@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     if (options.pyroscope is None) == (not options.files):
         msg = "Expected a FILE or an address, or --pyroscope URL --labels NAME=VALUE,…"
         raise RmtoolkitError(msg)
-    source = _sources.shown(options.files[:1] or [options.pyroscope]) + text.and_more(len(options.files), 1)
+    source = _sources.shown(options.files[:2] or [options.pyroscope]) + text.and_more(len(options.files), 2)
     is_served = any(is_url(one) or IN_CLUSTER.fullmatch(one) for one in options.files)
     files = _fetched(options) if is_served else options.files
     if options.output:
