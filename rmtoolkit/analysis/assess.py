@@ -536,7 +536,10 @@ def _set_release(pool: Pool, version: str | None, growing: float, bounded: float
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before, nor is it cleared by its rest."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
-    outgrows = any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
+    # Lives that are killed stay short, however long their version has run: what rests in all of them rests.
+    killed = any(one.life.ended is Ending.OOM_KILL for one in running)
+    rests = killed and all(one.bounded >= th.LIKELY for one in running)
+    outgrows = not rests and any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
     if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
         pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
         pool.young_release, pool.longest_before_seconds = True, _longest(pool.opinions)
@@ -819,6 +822,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     running = [pool for pool, life in lives if life.version == version]
     older = [pool for pool, life in lives if life.version != version]
     young: list[Opinion] = []
+    now, then = (running, older) if any(map(_was_killed, running)) else ([], [])
     if older and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest:
         if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
             young = [opinion for pool in running for opinion in pool.opinions]
@@ -831,7 +835,9 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         young = latest.opinions
     answer, growing = _pool_running(running, longest)
     if older:
-        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (running, older)))
+        now, then = running, older
+    if then:
+        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
     if young:
         return _just_released(answer, young), growing, len(running)
     if older:

@@ -699,7 +699,7 @@ SETTINGS: Final = {
         lambda: recorded(
             released(samples(np.append(steady(14, 160), steady(1, 440, seed=2)), limit_bytes=512 * MIB), 14 * 24)
         ),
-        ("raise_limit", "none"),
+        ("raise_limit", "none", "wait"),
         (512, 700),
         ("Since the release of", "taken from the versions before"),
         never=("of data, so",),
@@ -749,7 +749,7 @@ SETTINGS: Final = {
                 how="diagonal",
             )
         ),
-        ("raise_limit", "none"),
+        ("raise_limit", "none", "wait"),
         (512, 700),
         ("Since the release of", "taken from the versions before"),
     ),
