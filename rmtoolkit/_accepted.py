@@ -7,9 +7,10 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from rmtoolkit._io import read_told
 from rmtoolkit._tables import UNITS
@@ -22,8 +23,7 @@ _EXPECTED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(Struct, frozen=True):
     workload: str
     known: str
     up_to_bytes: int | None
@@ -105,8 +105,7 @@ def _one(path: str | os.PathLike[str], entry: object, number: int, lines: _Lines
         if check is None or not check(value):
             found = key if check is None else value
             raise ReadError.at(path, line=lines.of(key, number) or begin, found=found, expected=expected)
-    lacking = [key for key in ("workload", "known") if key not in entry]
-    if lacking:
+    if lacking := [key for key in ("workload", "known") if key not in entry]:
         raise ReadError.at(path, line=begin, found=f"a table without {lacking[0]}", expected=_EXPECTED)
     if not {"up_to", "until"} & entry.keys():
         hint = "Give up_to, until or both: what is accepted without a bound is never seen again."

@@ -35,13 +35,9 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
     """Write one element, its name a literal."""
     start = name
     for key, value in attributes.items():
-        if value is None or value is False:
-            continue
-        label = key.rstrip("_").replace("_", "-")
-        if value is True:
-            start += f" {label}"
-        else:
-            start += f' {label}="{value if isinstance(value, Markup) else _escaped(value)}"'
+        if value is not None and value is not False:
+            start += f" {key.rstrip('_').replace('_', '-')}"
+            start += "" if value is True else f'="{value if isinstance(value, Markup) else _escaped(value)}"'
     if name in _VOID and not children:
         return Markup(f"<{start}/>")
     return Markup(f"<{start}>{_joined(children)}</{name}>")

@@ -12,7 +12,7 @@ import stat
 import struct
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -145,11 +145,9 @@ def _is_stream(found: os.stat_result) -> bool:
 
 def _own_output(found: os.stat_result) -> int | None:
     for descriptor in (1, 2):
-        try:
+        with suppress(OSError):
             if os.path.samestat(found, os.fstat(descriptor)):
                 return descriptor
-        except OSError:
-            continue
     return None
 
 

@@ -376,22 +376,19 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
 
 
 def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.DataFrame:
-    counted = [
+    counted = [pl.DataFrame(schema={**dict.fromkeys(_WORKLOAD, pl.String()), "rows": pl.Int64()})]
+    counted += [
         containers.select(*_WORKLOAD, rows=pl.Series(stored.counts, dtype=pl.Int64))
         for containers, stored in heads
         if stored.counts is not None
     ]
-    if not counted:
-        return pl.DataFrame(schema={**dict.fromkeys(_WORKLOAD, pl.String()), "part": pl.Int64()})
     totals = pl.concat(counted).group_by(_WORKLOAD).agg(pl.col("rows").sum()).sort(_WORKLOAD, nulls_last=True)
     before = totals["rows"].cum_sum() - totals["rows"]
     return totals.select(*_WORKLOAD, part=before // rows)
 
 
 def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
-    if isinstance(error, ReadError):
-        return error
-    return ReadError.at(file, found=system_words(error), expected="a partition of a lake")
+    return error if isinstance(error, ReadError) else ReadError.at(file, found=system_words(error), expected=_EXPECTED)
 
 
 FILE: Final = "pulls.json"

@@ -120,11 +120,7 @@ def _cores() -> int:
 @contextmanager
 def _one_thread_for_matrices() -> Iterator[None]:
     """Keep OpenBLAS to one thread: the others would only wait, busily, for matrices as small as these."""
-    calls = _openblas()
-    if calls is None:
-        yield
-        return
-    ask, tell = calls
+    ask, tell = _openblas() or (lambda: 1, lambda _: None)
     before = ask()
     tell(1)
     try:

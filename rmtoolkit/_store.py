@@ -141,7 +141,8 @@ class Remote:
             msg = f"Could not use {quote_path(self)}: {error}. Hint: pip install 'rmtoolkit[fleet]'."
             raise RmtoolkitError(msg) from error
         try:
-            yield _store(self.protocol, self.bucket, _environment())
+            settings = sorted(pair for pair in os.environ.items() if pair[0].startswith(_OURS))
+            yield _store(self.protocol, self.bucket, tuple(settings))
         except (AlreadyExistsError, PreconditionError):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self)) from None
         except FileNotFoundError as error:
@@ -176,10 +177,6 @@ class Remote:
 
 def _version(told: Mapping[str, Any]) -> dict[str, str]:
     return {name: told[name] for name in ("e_tag", "version") if told.get(name)}
-
-
-def _environment() -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith(_OURS)))
 
 
 @lru_cache(maxsize=8)

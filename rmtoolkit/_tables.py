@@ -165,14 +165,13 @@ def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> 
         return _marked(samples), {}
     samples = _sort(samples)
     again = FOLLOWS & (pl.col("time") == pl.col("time").shift())
-    doubled = samples.select(again=again.fill_null(value=False)).with_columns(
-        repeated=pl.col("again") | pl.col("again").shift(-1, fill_value=False)
-    )
-    if not doubled["again"].any():
+    second = samples.select(again.fill_null(value=False)).to_series()
+    if not second.any():
         return _marked(samples), {}
+    doubled = second | second.shift(-1, fill_value=False)
     # Two sources may give different signals for one instant: only a value said twice is a double.
     present = [name for name in SIGNALS if name in samples.columns]
-    twice = samples.filter(doubled["repeated"])
+    twice = samples.filter(doubled)
     given = sum(twice[name].count() for name in present)
     if bounds is not None:
         room = pl.col("room")
@@ -189,7 +188,7 @@ def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> 
     differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
     possible, kept = (sum(frame[name].count() for name in present) for frame in (twice, merged))
     contradictions = sum(int(differing[name].sum()) for name in present)
-    samples = pl.concat([samples.filter(~doubled["repeated"]), merged.select(samples.columns)])
+    samples = pl.concat([samples.filter(~doubled), merged.select(samples.columns)])
     copies = possible - kept - contradictions
     return _marked(_sort(samples)), {TWICE: copies, CONTRADICTING: contradictions, IMPOSSIBLE: given - possible}
 
@@ -210,8 +209,7 @@ def drop_impossible(samples: pl.DataFrame, bounds: pl.DataFrame) -> tuple[pl.Dat
         return ((value > pl.col("room")) & (near <= pl.col("room"))).fill_null(value=False)
 
     wrong = rows.select(alone(name).alias(name) for name in _CHARGED)
-    count = int(sum(wrong.sum().row(0)))
-    if not count:
+    if not (count := int(sum(wrong.sum().row(0)))):
         return samples, 0
     samples = samples.with_columns(
         pl.when(~wrong[name]).then(pl.col(name)).alias(name) for name in _CHARGED if wrong[name].any()
@@ -281,8 +279,7 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
         .sort(IDENTITY, nulls_last=True)
         .with_row_index("container_id")
     )
-    mapping = merged.select("old_id", "container_id").explode("old_id")
-    return conform(merged, CONTAINERS), mapping
+    return conform(merged, CONTAINERS), merged.select("old_id", "container_id").explode("old_id")
 
 
 def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
@@ -332,28 +329,17 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
     return told.sort("container_id", "time", "kind", maintain_order=True)
 
 
-def cadences(samples: pl.DataFrame) -> pl.DataFrame:
-    sampled = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
+def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     instants = samples.select("container_id", "time")
+    usual = {"step": pl.col("time").to_physical().diff().median(), "samples": pl.len().cast(WHOLE)}
     found = [spans(samples).select("container_id", step=pl.lit(None, NUMBER), samples=pl.lit(0, WHOLE))]
-    found += [
-        _usual_steps(instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants)
-        for name in sampled
-    ]
+    for name in (*FOOTPRINTS, "allocated_bytes"):
+        known = instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants
+        found.append(known.group_by("container_id", maintain_order=True).agg(**usual))
     # Of several signals the one that was sampled most often.
     steps = pl.concat(found).sort("samples", descending=True, maintain_order=True)
-    steps = steps.unique("container_id", keep="first", maintain_order=True).sort("container_id")
-    return steps.select("container_id", cadence_seconds=pl.col("step") / 1000)
-
-
-def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
-    about = containers.drop("cadence_seconds", strict=False)
-    return beside(about, cadences(samples), "container_id").select(*CONTAINERS)
-
-
-def _usual_steps(samples: pl.DataFrame) -> pl.DataFrame:
-    step = pl.col("time").to_physical().diff().median()
-    return samples.group_by("container_id", maintain_order=True).agg(step=step, samples=pl.len().cast(WHOLE))
+    about = beside(containers, steps.unique("container_id", keep="first", maintain_order=True), "container_id")
+    return about.with_columns(cadence_seconds=pl.col("step") / 1000).select(*CONTAINERS)
 
 
 @cache
@@ -1013,10 +999,9 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
     lowest = [pl.col("time").filter(pl.col(name).is_not_null()).last() for name in _LOWEST if name in names]
     if not lowest or not containers.len():
         return apart(conform(pl.DataFrame({"container_id": containers}), _SHOWN), "container_id", "layers_time")
-    first = run_starts(samples["container_id"])
-    length = np.diff(first, append=samples.height)
-    time = samples["time"].to_physical().to_numpy()
-    age = np.repeat(time[first + length - 1], length) - time
+    ran = spans(samples)
+    last = np.repeat(ran["last"].to_physical().to_numpy(), ran["samples"].to_numpy())
+    age = last - samples["time"].to_physical().to_numpy()
     recent = samples.select("container_id", "time", *names).filter(age < _RECENT_MS)
     instants = recent.group_by("container_id").agg(layers_time=pl.coalesce(lowest))
     found = (

@@ -39,12 +39,8 @@ def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     """Take what a Deployment's pods are made from, a hash in their names, for their version where nothing tells it."""
     hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(_OF_DEPLOYMENT, 2))
     told = pl.col("version").is_not_null().any().over(WORKLOAD)
-    several = pl.col("hash").drop_nulls().n_unique().over(WORKLOAD) > 1
-    return (
-        containers.with_columns(hash=hashed)
-        .with_columns(version=pl.when(~told & several).then("hash").otherwise("version"))
-        .drop("hash")
-    )
+    several = hashed.drop_nulls().n_unique().over(WORKLOAD) > 1
+    return containers.with_columns(version=pl.when(~told & several).then(hashed).otherwise("version"))
 
 
 #: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.

@@ -149,10 +149,7 @@ class Lake(Parted):
         """
         recording = as_recording(data)
         with self._locked() as buckets:
-            changed = 0
-            for part in partition(recording):
-                changed += self._append(part, buckets, events_within)
-        return changed
+            return sum(self._append(part, buckets, events_within) for part in partition(recording))
 
     def _append(self, recording: Recording, buckets: int, events_within: tuple[dt.datetime, dt.datetime] | None) -> int:
         names = recording.containers.select("cluster", "namespace", "workload").iter_rows()
@@ -189,17 +186,14 @@ class Lake(Parted):
     ) -> Lake:
         """Look only at a stretch of time; nothing is read.
 
+        It is the same lake, for `rm.classify`, `rm.recommend_limits`, `rm.report` and `recording`. Appending to it, and
+        `partitions` and `scan`, are as without.
+
         Parameters
         ----------
         start, end, last
             As for `Recording.window`, which raises the same: ``last="7d"`` counts from the end of a window that was set
             before.
-
-        Returns
-        -------
-        Lake
-            The same lake, for `rm.classify`, `rm.recommend_limits`, `rm.report` and `recording`. Appending to it, and
-            `partitions` and `scan`, are as without.
         """
         newest = self.view.end
         if last is not None and end is None and (times := self.times()):
@@ -212,28 +206,17 @@ class Lake(Parted):
         return narrow
 
     def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str] | None) -> Lake:
-        """Look only at some containers; nothing is read.
+        """Look only at some containers: the same lake, as `window` gives it; nothing is read.
 
         Parameters
         ----------
         *predicates, **equal
             As for `Recording.filter`: ``namespace="shop"``; a column that is none is an error.
-
-        Returns
-        -------
-        Lake
-            The same lake, as for `window`.
         """
         return self._looking(self.view.only(predicates, equal))
 
     def times(self) -> tuple[dt.datetime, dt.datetime] | None:
-        """Find the first and the last sample.
-
-        Returns
-        -------
-        tuple of datetime, or None
-            In UTC; None when there is no sample.
-        """
+        """Find the instants of the first and the last sample, in UTC; None when there is no sample."""
         days: dict[dt.date, list[Path]] = {}
         for file, (_, date) in self._placed().items():
             days.setdefault(date, []).append(file)
@@ -272,10 +255,8 @@ class Lake(Parted):
 
         Parameters
         ----------
-        *predicates, **equal
-            Containers to keep, as for `Recording.filter`: ``namespace="shop"``.
-        start, end, last
-            Stretch of time to keep, as for `Recording.window`.
+        *predicates, start, end, last, **equal
+            What to keep, as for `Recording.filter` and `Recording.window`: ``namespace="shop", last="7d"``.
 
         Returns
         -------
@@ -410,9 +391,9 @@ class Lake(Parted):
     def _locked(self) -> Iterator[int]:
         """Wait until nobody else appends; make the lake if there is none; tell its number of buckets."""
         said = json.dumps({"format": FORMAT, "buckets": self._new_buckets}) + "\n"
+        marker = self.path / MARKER
         if not isinstance(self.path, Path):
             # Nothing is locked: what was written by somebody else since it was read is not replaced.
-            marker = self.path / MARKER
             if not marker.exists():
                 _refuse_foreign(self.path, marker)
                 marker.found_new(said.encode())
@@ -422,7 +403,6 @@ class Lake(Parted):
             refuse_links(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             with _lock(self.path / _LOCK):
-                marker = self.path / MARKER
                 if not marker.exists():
                     _refuse_foreign(self.path, marker)
                     write_whole(marker, said.encode())
@@ -430,8 +410,6 @@ class Lake(Parted):
                 buckets = _check(self.path)
                 _lake_files.clear_leftovers(self.path)
                 yield buckets
-        except RmtoolkitError:
-            raise
         except OSError as error:
             msg = f"Could not write to the lake {quote_path(self.path)}: {system_words(error)}."
             raise RmtoolkitError(msg) from error
@@ -521,8 +499,7 @@ def _wait(lock: FileIO, file: Path) -> None:
 
 
 def _unfinished(lake: Lake, report: Report) -> Report:
-    lines = lake.unfinished()
-    if lines:
+    if lines := lake.unfinished():
         warn(f"{lake!r} is not complete: {'; '.join(lines)}.")
     return replace(report, partial=(*report.partial, *lines))
 

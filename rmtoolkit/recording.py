@@ -6,6 +6,7 @@ import io
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -288,8 +289,7 @@ class Recording:
             *((("samples", self.samples, SAMPLES),) if self.stored is None else ()),
             ("events", self.events, EVENTS),
         ):
-            fault = differing(frame.schema, schema)
-            if fault:
+            if fault := differing(frame.schema, schema):
                 msg = (
                     f"The {name} frame has not the schema of a Recording: {fault}. "
                     "Hint: build it with rm.Recording.from_frame."
@@ -328,11 +328,6 @@ class Recording:
         source
             Said in the report.
 
-        Returns
-        -------
-        Recording
-            The same data in the package's shape.
-
         Raises
         ------
         ColumnError
@@ -369,7 +364,7 @@ class Recording:
         return joined.select(*about, "time", *sampled)
 
     def filter(self, *predicates: pl.Expr, **equal: str | int | Iterable[str] | None) -> Recording:
-        """Keep some containers.
+        """Keep some containers, their samples and their events; ids stay as they are.
 
         Parameters
         ----------
@@ -377,11 +372,6 @@ class Recording:
             Expressions over the columns of `containers`.
         **equal
             Column and the value, or the values, that it must have: ``namespace="shop"``; None is unknown.
-
-        Returns
-        -------
-        Recording
-            Their samples and events; ids stay as they are.
 
         Raises
         ------
@@ -428,7 +418,9 @@ class Recording:
         *,
         last: str | dt.timedelta | None = None,
     ) -> Recording:
-        """Keep a stretch of time.
+        """Keep a stretch of time, and the containers with a sample or an OOM kill in it.
+
+        Limits and requests are as they were at its end.
 
         Parameters
         ----------
@@ -436,11 +428,6 @@ class Recording:
             First and last instant to keep, both included; None is open. Without a zone, UTC.
         last
             A duration before `end` (or before the last sample) instead of a start.
-
-        Returns
-        -------
-        Recording
-            Containers with a sample or an OOM kill in the window; limits and requests as they were at its end.
 
         Raises
         ------
@@ -569,10 +556,8 @@ class Recording:
 
     def __repr__(self) -> str:
         said = f"{text.count(self.containers.height, 'container')}, {self.height:,} samples"
-        times = self.times()
-        if times is not None:
-            first, last = times
-            said += f", {text.stamp(first)} to {text.stamp(last)} UTC"
+        if (times := self.times()) is not None:
+            said += f", {' to '.join(map(text.stamp, times))} UTC"
         return f"<Recording: {said}>"
 
     def _repr_html_(self) -> str:
@@ -673,11 +658,6 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         later recording wins, and the report counts how many. Containers of one name that overlap in time with
         other values are several, as on two hosts: the file that each comes from stands as `cluster`.
 
-    Returns
-    -------
-    Recording
-        All of them as one.
-
     Raises
     ------
     RmtoolkitError
@@ -703,9 +683,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     containers, samples, events = (
         pl.concat(raised[index][name] for index in range(len(parts))) for name in ("containers", "samples", "events")
     )
-    report = parts[0].report
-    for part in parts[1:]:
-        report = report.joined(part.report)
+    report = reduce(Report.joined, (part.report for part in parts))
     part_of = np.repeat(range(len(parts)), [part.containers.height for part in parts])
     sources = [", ".join(part.report.sources) for part in parts]
     names = _tables.place_names(sources)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit import _tables
-from rmtoolkit._tables import cadences, clean_samples, conform, key_containers, order_samples, tidy_events
+from rmtoolkit._tables import clean_samples, conform, key_containers, order_samples, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report
@@ -264,6 +264,11 @@ def test_events_are_sorted_deduped_and_complete() -> None:
     assert frame.select("container_id", "kind").rows() == [(0, "oom_kill"), (1, "start")]
 
 
+def _cadences(frame: pl.DataFrame) -> list[float | None]:
+    ids = frame.select(pl.col("container_id").unique(maintain_order=True))
+    return with_cadences(conform(ids, CONTAINERS), frame)["cadence_seconds"].to_list()
+
+
 @pytest.mark.parametrize(
     ("columns", "cadence"),
     [
@@ -279,7 +284,7 @@ def test_events_are_sorted_deduped_and_complete() -> None:
 def test_the_cadence_is_that_of_the_densest_memory_signal(columns: dict[str, Any], cadence: float | None) -> None:
     """Gaps and sparser signals do not stretch it; a single sample has none."""
     frame, *_ = order_samples(clean_samples(samples(**columns))[0])
-    assert cadences(frame)["cadence_seconds"].to_list() == [cadence]
+    assert _cadences(frame) == [cadence]
 
 
 @given(st.lists(st.lists(st.integers(1, 50), max_size=6), min_size=1, max_size=6))
@@ -289,7 +294,7 @@ def test_order_and_usual_steps_are_those_of_each_container(steps: list[list[int]
     container = [number for number, some in enumerate(times) for _ in some]
     columns = {"container_id": container, "time": list(itertools.chain(*times)), "rss_bytes": [1] * len(container)}
     frame, doubled = order_samples(clean_samples(samples(**columns))[0])
-    found = cadences(frame)["cadence_seconds"].to_list()
+    found = _cadences(frame)
     assert order_samples(frame.reverse())[0].equals(frame)
     assert doubled == {}
     assert found == [statistics.median(some) if some else None for some in steps]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -116,8 +116,6 @@ def _read(paths: Sequence[str], options: argparse.Namespace) -> HeapProfile | Al
             if len(files) == 1:
                 from rmtoolkit.heap.allocator import read_allocator
 
-                try:
+                with suppress(ReadError):
                     return read_allocator(files[0])
-                except ReadError:
-                    pass
             raise error from None

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from rmtoolkit import text
 
@@ -57,7 +57,6 @@ class Type(NamedTuple):
 
 
 TYPES: Final = {name: Type(**kind) for name, kind in text.texts("views/looks")["texts"].items()}
-#: Tokens of the light and of the dark theme.
 LIGHT, DARK = ({name: both[at] for name, both in text.texts("views/looks")["tokens"].items()} for at in range(2))
 FAMILY: Final = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -69,16 +68,14 @@ class Shape(StrEnum):
     CROSS = "cross"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A curve in pieces; nothing joins them."""
 
     look: str
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Area:
+class Area(Struct, frozen=True):
     """What lies between a lower and an upper edge; without a lower one, above 0."""
 
     look: str
@@ -115,8 +112,7 @@ def _cut(piece: Piece, first: float, last: float) -> Piece:
     return np.concatenate([[first], x[inside], [last]]), np.concatenate([ends[:1], y[inside], ends[1:]])
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     look: str
     x: float
     x2: float
@@ -125,8 +121,7 @@ class Rule:
     says: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(Struct, frozen=True):
     """A mark of one shape, `size` px from its middle to its edge."""
 
     look: str
@@ -137,13 +132,11 @@ class Point:
     says: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar(Rule):
+class Bar(Rule, frozen=True):
     """A rectangle between two corners."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A label, in px: with a `swatch` in front of it, and beside the mark at `beside` where it belongs to one."""
 
     look: str
@@ -165,8 +158,7 @@ class Grows(StrEnum):
     AS_LOG = "as log"
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
+class Scale(Struct, frozen=True):
     """From values to px: `low` stands at `first`, `high` at `last`."""
 
     low: float
@@ -293,8 +285,7 @@ class Plot:
         # A label too many in a narrow chart is better than none in a wide one.
         for narrow in (self.narrow, 1.0):
             boxes = [text_box(x, y, written, anchor, bold=bold, narrow=narrow) for x, y, anchor in places]
-            found = self.free(boxes)
-            if found is not None:
+            if (found := self.free(boxes)) is not None:
                 x, y, anchor = places[found]
                 self.add(Text(look, x, y, anchor, written, beside=beside))
                 return True

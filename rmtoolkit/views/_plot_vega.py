@@ -6,10 +6,11 @@ The memory of a container is such a form; it zooms, pans and selects, and labels
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib import import_module
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from rmtoolkit.views import _plot
 from rmtoolkit.views.assets import asset
@@ -43,8 +44,7 @@ _BESIDE: Final = 12
 _IN_SIGHT: Final = "inrange(scale('x',datum.t),[-1,width+1])?1:0"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """A data set: marks of one kind and of some looks; what it says is read out where it is `told`."""
 
     name: str
@@ -266,7 +266,6 @@ STRIP_SLOTS: Final = (
     Slot("gaps", _plot.Bar, ("hatch",), told=True),
     Slot("marks", _plot.Point, ("event", "kill"), told=True),
 )
-#: Columns of every data set.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     **{slot.name: slot.columns for slot in (*PLOT, *STRIP_SLOTS)},
     # Stretches of time that somebody chose.

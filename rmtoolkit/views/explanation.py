@@ -67,12 +67,7 @@ class Explanation:
         return said
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the row as a plain dict.
-
-        Returns
-        -------
-        dict
-            Columns of `Assessment.workloads`.
+        """Give the row as a plain dict, by the columns of `Assessment.workloads`.
 
         Examples
         --------
@@ -83,12 +78,7 @@ class Explanation:
         return dict(self.row)
 
     def summary(self) -> str:
-        """Put the verdict, what to do and the evidence in plain text.
-
-        Returns
-        -------
-        str
-            A few lines.
+        """Put the verdict, what to do and the evidence in a few lines of plain text.
 
         Examples
         --------

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.schema import Report
 
-#: How a reading looks.
 MARKS: Final = text.marks("heap")
 #: Amounts whose change is shown.
 SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
@@ -31,8 +30,7 @@ def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode
     rows = list(found.suspects.head(_MOST).iter_rows(named=True))
     if rows and found.reading.kind != "blind":
         lines += ["", *_suspects(rows, found, colour=colour, unicode=unicode)]
-        rest = found.suspects.height - len(rows)
-        if rest:
+        if rest := found.suspects.height - len(rows):
             lines.append(f"and {text.count(rest, 'function')} more: -o FILE.csv")
     lines += _churn(found)
     lines += ["", *text.wrapped("Not in this profile: " + "; ".join(found.unseen) + ".")]

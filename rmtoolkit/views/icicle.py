@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -38,8 +37,7 @@ _KINDS: Final = {"own": "own", "dependency": "dep"}
 STYLE: Final = asset("icicle.css")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A node of `rmtoolkit.heap.tree.TREE`, and where it is, as shares of the whole."""
 
     row: dict[str, Any]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from msgspec import Struct
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
@@ -25,8 +25,7 @@ SHOWN: Final = 40
 _ENDS: Final = text.texts("words")["endings"]
 
 
-@dataclass(frozen=True, slots=True)
-class Life:
+class Life(Struct, frozen=True):
     """One container lifetime: ms since its start and bytes, how and when (ms since 1970) it ended."""
 
     ages: NDArray[np.int64]

@@ -264,8 +264,7 @@ def plot_heap(heap: HeapProfile, *, theme: Theme = "light") -> alt.LayerChart:
     from rmtoolkit.heap.suspects import suspects  # noqa: PLC0415
     from rmtoolkit.views import heap as heap_views  # noqa: PLC0415
 
-    found = heap_views.plot_over_time(heap, suspects(heap))
-    if found is None:
+    if (found := heap_views.plot_over_time(heap, suspects(heap))) is None:
         msg = "This profile knows no time. Hint: rm.report_heap(heap, 'heap.html') shows who holds what."
         raise RmtoolkitError(msg)
     return _chart(heap_views.WIDTH, heap_views.HEIGHT, found[0], says=found[1], theme=theme)

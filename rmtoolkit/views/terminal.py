@@ -13,7 +13,6 @@ from rmtoolkit.views import exports
 if TYPE_CHECKING:
     import polars as pl
 
-#: Heads of what `_figures` writes.
 _FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
 
 
@@ -165,8 +164,7 @@ def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     signals = rows["signal"].drop_nulls().unique(maintain_order=True)
     *most, last = [text.SIGNAL_WORDS.get(str(name), str(name)) for name in signals] or ["memory"]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
-    words = f"Growth is of {of}. Intervals: -o verdicts.json"
-    return ["", *text.wrapped(words, width)]
+    return ["", *text.wrapped(f"Growth is of {of}. Intervals: -o verdicts.json", width)]
 
 
 YAML: Final = (".yaml", ".yml")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     time: int
     kind: str
     words: str
@@ -98,8 +97,7 @@ def ms(value: object) -> int:
 LINES: Final = (*FOOTPRINTS, "resident_bytes", "allocated_bytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """One signal over time: its name on the chart, the token of its colour, ms since 1970 and bytes."""
 
     name: str
@@ -115,8 +113,7 @@ class Curve:
         return max((float(values.max()) for _, values in self.pieces), default=0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """One stacked layer: its upper edge, and how thick the row says that it is; None where that is not known."""
 
     edge: Curve
@@ -191,8 +188,7 @@ def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
     return tuple(Layer(edge, thickness[edge.token]) for edge in stack)
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(Struct, frozen=True):
     """Where the memory is expected to go: ms since 1970 and bytes; `low` and `high` are NaN where unknown."""
 
     times: NDArray[np.int64]
@@ -206,8 +202,7 @@ class Forecast:
     hit_high: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """Everything that the chart of one container shows: ms since 1970 and bytes."""
 
     start: int

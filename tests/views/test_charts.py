@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 
 from rmtoolkit.views import charts as svg
 from rmtoolkit.views import timeline
@@ -163,8 +164,8 @@ def test_hostile_names_stay_text(assessed: Assessment) -> None:
     row = _row(assessed, "ledger-api")
     found = timeline.Timelines(assessed).of(row)
     assert found is not None
-    events = tuple(replace(event, words=hostile) for event in found.events)
-    drawn = timeline.draw(replace(found, events=events), row, "c1", hostile)
+    events = tuple(structs.replace(event, words=hostile) for event in found.events)
+    drawn = timeline.draw(structs.replace(found, events=events), row, "c1", hostile)
     root = ET.fromstring(drawn)  # noqa: S314 - our own output
     assert not list(root.iter("script"))
     assert any(hostile in (element.text or "") for element in root.iter("text"))
@@ -256,16 +257,16 @@ def test_a_kill_is_marked_at_the_limit_in_force() -> None:
     """A kill is marked at the limit that it met, and at the last value where that is unknown or far above."""
     limits = ((0, 5000, 100 * MI), (5000, 900_000, 200 * MI))
     known, unknown = Event(5000, "oom_kill", "OOM kill", 100 * MI), Event(4500, "oom_kill", "OOM kill")
-    chart = timeline.Chart(replace(_sawtooth(spikes=False), limits=limits), {})
+    chart = timeline.Chart(structs.replace(_sawtooth(spikes=False), limits=limits), {})
     assert chart.kill_height(known) == 100 * MI
     last = float(chart.t.line.pieces[0][1][4])
     assert chart.kill_height(unknown) == last
-    far = timeline.Chart(replace(chart.t, limits=((0, 900_000, 64 << 30),)), {})
-    assert far.kill_height(replace(unknown, limit_bytes=64 << 30)) == last
+    far = timeline.Chart(structs.replace(chart.t, limits=((0, 900_000, 64 << 30),)), {})
+    assert far.kill_height(structs.replace(unknown, limit_bytes=64 << 30)) == last
 
 
 def test_a_quiet_strip_says_so() -> None:
     """Without an event and without a gap the strip has words instead of marks."""
-    shown = replace(_sawtooth(spikes=False), fits=())
+    shown = structs.replace(_sawtooth(spikes=False), fits=())
     strip = timeline.Chart(shown, {"signal": None}).compose().strip
     assert "no restart, kill, release or gap seen" in [getattr(mark, "written", "") for mark in strip.marks]

@@ -283,7 +283,6 @@ class LimitExplorer(_base.Board):
         self.children = self._build()
         self.add_class("rm").add_class("rm-dashboard")
         self.workload = first
-        # Connect controls with traits, and traits with pictures.
         watch = self._wiring.watch
         watch(self._search, "value", self._searched)
         watch(self, "workload", lambda change: self._switched(change.old))
@@ -432,7 +431,6 @@ class LimitExplorer(_base.Board):
         # What is said and drawn goes to the browser before what the controls show.
         self._draw()
         with self._wiring.quiet():
-            # Move the controls to where the traits are.
             self._search.value = self.workload
             for name, control in self._sliders.items():
                 if (value := getattr(self, name)) is not None:

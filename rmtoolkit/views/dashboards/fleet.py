@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from rmtoolkit.views.dashboards.triage import Triage
     from rmtoolkit.views.report.columns import Row
 
-#: Rows of one page.
 PAGE: Final = 25
-#: What the tiles and the verdicts ask for.
 TILES: Final = (*COUNTED, "inconclusive", "not_leak")
 
 #: What can be sorted by: its words, the value, and whether the largest comes first.
@@ -176,12 +174,10 @@ class Fleet(_base.Board):
     ----------
     source
         A recording, a frame that can become one, a lake, or an Assessment, of which nothing is worked out again.
-    heap
-        Heap profiles, as for `assess`: Triage shows the code.
+    heap, oom_probability, margins
+        As in `rmtoolkit.assess`; of heap profiles Triage shows the code.
     samples_from
         Beside an Assessment of a large file, which has only the samples that charts show: the recording itself.
-    oom_probability, margins
-        As in `rmtoolkit.assess`.
     price_per_gib_hour, currency
         What a GiB of reserved memory costs an hour; None: nothing is said about money. An Assessment has its own.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
 from rmtoolkit import text
 from rmtoolkit.views import _plot
@@ -196,8 +196,7 @@ _PAST_WIDTH, _PAST_HEIGHT = 768, 232
 _LISTED: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What does not depend on the limit: the pod that is drawn, its past, and the same as it was recorded."""
 
     pod: int

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 import traitlets
+from msgspec import Struct, structs
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, wide
@@ -52,7 +52,6 @@ class Case:
         self.timelines = Timelines(found, samples_from=samples_from)
         #: Judges one workload anew by what lies in a window.
         self.again: Callable[[str, tuple[int, int]], Case] = lru_cache(16)(self._judge_window)
-        #: What the heap profile of a workload answers.
         self.heap: Callable[[str], HeapAnswer | None] = cache(self._answer)
 
     def row(self, name: str) -> dict[str, Any]:
@@ -162,8 +161,7 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
 _WINDOWS: Final = {"5 min": 1 / 12, "1 h": 1, "6 h": 6, "24 h": 24, "7 d": 168, "30 d": 720}
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     workload: str
     pod: str = ""
     last_ms: int = 0
@@ -171,8 +169,7 @@ class State:
     function: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     aside: Markup
     answer: Markup
     judged: Markup
@@ -201,7 +198,7 @@ def picture(case: Case, state: State) -> Picture:
         # What was judged is drawn with its own fit and forecast, at the place where it lies in the whole.
         drawn = timeline(judged, row)
         # The end of a selected window is not now.
-        drawn = replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
+        drawn = structs.replace(drawn, current=drawn.current and whole.current and drawn.now == whole.now)
         home = drawn.start, drawn.until
     if home != (drawn.start, drawn.until):
         drawn = timeline(judged, row, home)
@@ -329,12 +326,10 @@ class Triage(_base.Board):
     source
         A recording, any frame that can become one, a lake, or an Assessment. Of a lake there are only the samples that
         charts show; for all of a workload give ``lake.recording(workload="api")``.
-    heap
-        Heap profiles, as for `assess`.
+    heap, samples_from
+        As in `rmtoolkit.Fleet`.
     workload
         The workload to begin with, or a part of its name that no other has; without it the worst.
-    samples_from
-        Beside an Assessment of a large file, which has only the samples that charts show: the recording itself.
 
     Attributes
     ----------
@@ -516,7 +511,7 @@ class Triage(_base.Board):
                 # Pods, windows, functions and what was selected belong to the workload before.
                 wanted = State(plots.find(wanted.workload, self._case.names))
             elif wanted.pod != before.pod:
-                wanted = replace(wanted, judged=None)
+                wanted = structs.replace(wanted, judged=None)
             self._state = wanted
             self._picture = picture(self._case, wanted)
             self._show()
@@ -528,19 +523,19 @@ class Triage(_base.Board):
 
     def _zoomed(self) -> None:
         """Draw the heap profile alone: the chart stays where somebody has moved it."""
-        wanted = replace(self._state, function=self.function)
+        wanted = structs.replace(self._state, function=self.function)
         try:
             drawn = heap_part(self._case.heap(wanted.workload), self._picture.row, wanted.function)
         except Exception:
             self._settle()
             raise
-        self._state, self._picture = wanted, replace(self._picture, heap=drawn)
+        self._state, self._picture = wanted, structs.replace(self._picture, heap=drawn)
         self._heap.value = drawn
 
     def _settle(self) -> None:
         state = self._state
         with self._wiring.quiet():
-            for name, value in asdict(state).items():
+            for name, value in structs.asdict(state).items():
                 self.set_trait(name, value)
             self._search.value = state.workload
             for control, options, value in (

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDINGS", "Contents", "contents", "page", "report", "write"]
 
-#: How the name of a page may end.
 ENDINGS: Final = (".html", ".htm", ".pdf")
 
 
@@ -79,8 +78,8 @@ def report(
     path
         The page to write, such as week.html; an existing one is replaced whole. A name that ends in .pdf is printed by
         Chromium, where there is one.
-    heap
-        As `rm.classify` takes it: profiles that name the code.
+    heap, client
+        As `rm.classify` takes them: profiles that name the code, and a client of Dask distributed.
     previous
         Last time, to name what changed: ``verdicts.parquet`` of its report or the folder it is in, an Assessment or its
         `workloads`.
@@ -90,15 +89,11 @@ def report(
         A folder for verdicts and limits as Parquet, CSV and JSON, ``limits.yaml`` and ``summary.md``; None: no files.
     title
         Stands at the top of the page.
-    oom_probability, margins, price_per_gib_hour
-        As in `recommend_limits`.
-    currency
-        Of the price.
+    oom_probability, margins, price_per_gib_hour, currency
+        As in `recommend_limits`; the price is in this currency.
     date
         When the page is written; None: ``SOURCE_DATE_EPOCH`` where that is set, else now. All else is the same for the
         same input.
-    client
-        Of Dask distributed, as for `rm.classify`.
 
     Returns
     -------

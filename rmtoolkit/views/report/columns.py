@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any, Final
+
+from msgspec import Struct, structs
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, breakable, el, headed, join, table
@@ -16,8 +17,7 @@ from rmtoolkit.views._tables import SHOWN_NAME, marked
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     head: str
     kind: str
     cell: Callable[[Row], object]
@@ -27,8 +27,7 @@ class Column:
     hot: Callable[[Row], bool | None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(Struct, frozen=True):
     """One table: which rows belong to it, and by what they are sorted where not by urgency."""
 
     key: str
@@ -90,10 +89,8 @@ def class_of(column: Column, about: Row) -> str | None:
 
 
 def links(rows: Sequence[Row], most: int) -> Markup:
-    shown: list[object] = []
-    for about in rows[:most]:
-        shown += [", " if shown else "", link(about)]
-    return join(*shown, text.and_more(len(rows), most))
+    shown = [part for about in rows[:most] for part in (", ", link(about))]
+    return join(*shown[1:], text.and_more(len(rows), most))
 
 
 def link(about: Row) -> Markup:
@@ -110,11 +107,8 @@ def heads(columns: tuple[Column, ...], spark: str) -> list[tuple[str, str, str]]
 
 
 def values(about: Row, columns: tuple[Column, ...]) -> list[Any]:
-    found: list[Any] = [None]
-    for column in columns:
-        value = None if column.value is None else column.value(about)
-        found.append(float(f"{value:.4g}") if isinstance(value, float) else value)
-    return found
+    found = (None if column.value is None else column.value(about) for column in columns)
+    return [None, *(float(f"{value:.4g}") if isinstance(value, float) else value for value in found)]
 
 
 def _growth(about: Row) -> object:
@@ -227,14 +221,14 @@ NEXT: Final = Column("Next step", "next", lambda about: _short(about["next_text"
 ALARM: Final = Column("What", "next", lambda about: text.told(about["alarm_text"]))
 LIMIT: Final = _figure("Limit, Mi", "change", "advised_limit_bytes", _change("limit"))
 REQUEST: Final = _figure("Request, Mi", "change", "advised_request_bytes", _change("request"))
-RISK: Final = replace(KILL, kind="risk", cell=_risk)
+RISK: Final = structs.replace(KILL, kind="risk", cell=_risk)
 COST: Final = _figure("Cost a month", "cost", "reserved_change_bytes", _cost)
 #: In its place where nobody said what memory costs.
-RESERVED: Final = replace(COST, head="Reserved, all pods", cell=_reserved)
+RESERVED: Final = structs.replace(COST, head="Reserved, all pods", cell=_reserved)
 WHY: Final = Column("Why", "next", _why)
-SPARE: Final = replace(_figure("Spare", "time", "waste_bytes", _spare), value=spare)
+SPARE: Final = structs.replace(_figure("Spare", "time", "waste_bytes", _spare), value=spare)
 #: The same with its price.
-GIVES: Final = replace(SPARE, kind="change", cell=_gives)
+GIVES: Final = structs.replace(SPARE, kind="change", cell=_gives)
 PODS: Final = _figure("Pods", "pods", "pods", lambda about: f"{about['pods'] or 0:,}")
 STARTUP: Final = _figure("Starting needs, Mi", "time", "startup_peak_bytes")
 SETTLED: Final = _figure("Running needs, Mi", "time", "settled_bytes")

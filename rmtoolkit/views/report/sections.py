@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
+from msgspec import structs
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, headed, join, table, wide
@@ -91,7 +92,7 @@ SECTIONS: Final = tuple(map(_table_of, _BELONG))
 def of(found: Assessment) -> list[Section]:
     """Give the tables of a page: without prices there is no cost."""
     instead = {} if found.fleet.currency else {columns.COST: columns.RESERVED}
-    return [replace(one, columns=tuple(instead.get(column, column) for column in one.columns)) for one in SECTIONS]
+    return [structs.replace(one, columns=tuple(instead.get(each, each) for each in one.columns)) for one in SECTIONS]
 
 
 #: Everything, at the end: what is accepted as well.
@@ -291,8 +292,8 @@ _COMPLETE: Final = 0.95
 
 def quality(found: Assessment, rows: Sequence[Row]) -> Markup:
     fleet, report = found.fleet, found.recording.report
-    few = [row for row in rows if row["coverage"] is not None and row["coverage"] < _COMPLETE]
-    few.sort(key=lambda row: row["coverage"])
+    known = (row for row in rows if row["coverage"] is not None)
+    few = sorted((row for row in known if row["coverage"] < _COMPLETE), key=itemgetter("coverage"))
     sources = _sources(report.sources)
     judged, lacks = f"{fleet.workloads:,}", "; see what was left out below" if report.partial else ""
     samples = f"{fleet.samples:,} samples of {text.count(fleet.containers, 'container')}"
@@ -400,8 +401,7 @@ def acts(found: Assessment, awake: Sequence[Row]) -> Markup:
     if not lines:
         named = [] if found.fleet.start_with is None else [link(awake[0]), ": "]
         lines.append(el("li", *named, text.printable(found.fleet.start_because), class_="act whole"))
-    rest = Counter(row["alarm"] for row in first[_SHOWN:])
-    if rest:
+    if rest := Counter(row["alarm"] for row in first[_SHOWN:]):
         kinds = [(f"{rest[name]:,} ", text.ALARMS[name].word.lower()) for name in Alarm if rest[name]]
         told = f": {', '.join(map(''.join, kinds))}" if len(kinds) > 1 else f" {kinds[0][1]}"
         lines.append(el("li", f"and {rest.total():,} more{told}, in the sections below", class_="act whole"))
@@ -437,7 +437,6 @@ class Tile(NamedTuple):
     note: str
 
 
-#: Which workloads each tile counts.
 COUNTED: Final[Mapping[str, Callable[[Row], bool]]] = {
     "killed": lambda row: row["alarm"] == Alarm.KILLED,
     "dying": lambda row: row["alarm"] == Alarm.WILL_BE_KILLED,
