@@ -199,12 +199,8 @@ def recognise(path: Path) -> tuple[Form, str]:
         form = next((row.form for row in READERS if row.recognises(file)), None)
         if form in (None, Form.OBJECTS) and file.rest:
             # Metrics may stand behind the objects; a table does not.
-            marks = [
-                (row.behind, row.form)
-                for row in READERS
-                if row.behind and (form is None or row.behind is not _MARKS["kubectl"])
-            ]
-            form = next((there for mark, there in marks if re.search(mark, file.rest)), form)
+            marks = [(row.behind, row.form) for row in READERS if form is None or row.behind is not _MARKS["kubectl"]]
+            form = next((there for mark, there in marks if mark and re.search(mark, file.rest)), form)
     except ReadError as error:
         # A file without data that is called like one with data was meant to hold some.
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
@@ -266,8 +262,7 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
         return as_recording(path)
     named = [path] if isinstance(path, str | os.PathLike) else list(path)
     check_options(options, named)
-    far = [item for item in named if is_far(item)]
-    if far:
+    if far := [item for item in named if is_far(item)]:
         return _far(far, [item for item in named if item not in far], options)
     if not named:
         msg = f"Nothing to read: the list of files is empty. Understood are {UNDERSTOOD}."
@@ -277,8 +272,7 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
     parts, used = _read_all(sorted_out, options)
     if not parts:
         raise _nothing(path, sorted_out)
-    recording = concat(parts)
-    recording = _explained(recording, sorted_out)
+    recording = _explained(concat(parts), sorted_out)
     notes: list[str] = []
     if skipped := sorted_out.skipped:
         notes.append(f"skipped, no recording: {_named(skipped)}")
@@ -362,8 +356,7 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
         reader = OF_FORM[form].load()
         wanted = {name: value for name, value in options.items() if name in _options_of(form)}
         used |= set(wanted)
-        groups = [paths] if OF_FORM[form].together else [[file] for file in paths]
-        for group in groups:
+        for group in [paths] if OF_FORM[form].together else [[file] for file in paths]:
             try:
                 names = _files.shown(group)
                 with named(f"Could not read {names}", ReadError):
@@ -377,10 +370,9 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
 
 def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
     """Join what explains the samples; add to the failures."""
-    if sorted_out.forms.get(Form.OBJECTS):
+    if files := sorted_out.forms.get(Form.OBJECTS):
         from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
 
-        files = sorted_out.forms[Form.OBJECTS]
         with named(f"Could not read {_files.shown(files)}", ReadError):
             objects, failed = read_objects(files)
             recording = joined(recording, objects)

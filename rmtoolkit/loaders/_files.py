@@ -25,7 +25,7 @@ from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
-from rmtoolkit.text import and_more, count, counted, printable, texts
+from rmtoolkit.text import and_more, count, counted, printable
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-#: A regular expression for what holds metrics.
-METRICS: Final = "|".join(texts("loaders/signs")["metrics"]["marks"])
 #: What is read of Kubernetes; objects of other kinds are passed over.
 KINDS: Final = (
     *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
@@ -137,8 +135,7 @@ _CUT_LETTER: Final = "the last character is cut off"
 
 def noted(report: Report, paths: Sequence[object], notes: Iterable[str]) -> Report:
     """Put notes of files into a report, and warn of what is missing of them."""
-    cut = [note for note in dict.fromkeys(notes) if note in (_CUT_FILE, _CUT_LETTER)]
-    if cut:
+    if cut := [note for note in dict.fromkeys(notes) if note in (_CUT_FILE, _CUT_LETTER)]:
         warn(f"{shown(paths)}: {'; '.join(cut)}.")
     rest = (note for note in dict.fromkeys(notes) if note not in cut)
     return replace(report, partial=(*report.partial, *cut), warnings=(*report.warnings, *rest))

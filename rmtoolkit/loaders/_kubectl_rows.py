@@ -21,8 +21,7 @@ GENERATED: Final = r"-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2
 
 
 def quantity(text: str) -> int | None:
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
+    if (found := _QUANTITY.fullmatch(text)) is None:
         return None
     number, exponent, unit = found.groups()
     amount = Decimal(number)
@@ -277,15 +276,12 @@ def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
 def _meaning(text: str, stamps: dict[str, Stamp]) -> _Meaning:
     if not text:
         return _Meaning(Line.BLANK)
-    if "NAME" in text or "POD" in text:
-        header = _header(text)
-        if header is not None:
-            return header
+    if ("NAME" in text or "POD" in text) and (header := _header(text)) is not None:
+        return header
     if "____" in text and _RULE.fullmatch(text):
         return _Meaning(Line.RULE)
     if failed := failure(text):
-        line = Line.EMPTY if failed[1] else Line.FAILURE
-        return _Meaning(line, said_own=text[: text.index(failed[0])] or None)
+        return _Meaning(Line.EMPTY if failed[1] else Line.FAILURE, said_own=text[: text.index(failed[0])] or None)
     rest = text
     for _ in range(_MOST_STAMPS):
         if (stamp := find(rest)) is None:
@@ -315,15 +311,13 @@ def _header(text: str) -> _Meaning | None:
     rest = words[stop:]
     if not rest:
         return _Meaning(Line.CUT) if start == 0 or find(text) else None
-    layout = _LAYOUTS.get(tuple(words[start:stop]))
-    if layout is None or not rest[0].startswith("CPU"):
+    if (layout := _LAYOUTS.get(tuple(words[start:stop]))) is None or not rest[0].startswith("CPU"):
         return None
     if len(rest) == 1 or not rest[1].startswith(("MEMORY", "CPU")):
         return _Meaning(Line.CUT)
     before = _BEFORE_NAMES.match(" ".join([*words[:start], "x"]))
     own, names = (before[1], before[2]) if before else (None, "x")
-    if rest[1].startswith("CPU"):
-        layout = Layout.NODE
+    layout = Layout.NODE if rest[1].startswith("CPU") else layout
     return _Meaning(Line.HEADER, layout, len(names.split()) - 1, own, window="WINDOW" in rest)
 
 

@@ -132,8 +132,7 @@ def find(text: str) -> tuple[Stamp, str] | None:
     found = _EPOCH.search(text)
     if found and int(found[1]) < _LAST_SECOND:
         seconds, fraction, more = found.groups()
-        digits = f"{fraction or more or ''}000"
-        stamp = Stamp(Kind.DATED, int(seconds) * 1000 + int(digits[:3]), utc=True)
+        stamp = Stamp(Kind.DATED, int(seconds) * 1000 + int(f"{fraction or more or ''}000"[:3]), utc=True)
         return stamp, text[: found.start()] + text[found.end() :]
     return _compact(text) or _pieces(text)
 
@@ -145,7 +144,6 @@ def find_instant(text: object) -> Stamp | None:
 
 
 def milliseconds_of(text: object) -> int | None:
-    """Read an instant as APIs write it."""
     stamp = find_instant(text)
     return None if stamp is None else stamp.milliseconds
 
@@ -214,8 +212,7 @@ def _date(text: str) -> tuple[Stamp, str]:
 def _named_date(text: str) -> tuple[Stamp, str] | None:
     # `mar.` is March in one language and Tuesday in another: the weekday comes first.
     for word in reversed(list(_WORD.finditer(text))):
-        month = _months().get(_fold(word[0]))
-        if month is None:
+        if (month := _months().get(_fold(word[0]))) is None:
             continue
         rest = _blank(text, word)
         if year := _YEAR.search(rest):
@@ -225,8 +222,7 @@ def _named_date(text: str) -> tuple[Stamp, str] | None:
             for day in _DAY.finditer(rest)
             if -_NEAR <= day.start() - word.end() <= _NEAR or 0 <= word.start() - day.end() <= _NEAR
         )
-        day = next((day for day in near if 1 <= int(day[1]) <= _DAYS), None)
-        if day is None:
+        if (day := next((day for day in near if 1 <= int(day[1]) <= _DAYS), None)) is None:
             continue
         midnight = _local(int(year[1]) if year else _LEAP_YEAR, month, int(day[1]))
         return Stamp(Kind.DATED if year else Kind.YEARLESS, midnight, utc=False), _blank(rest, day)
@@ -364,8 +360,7 @@ def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
         return milliseconds + (0 if is_dated else shift(milliseconds // _DAY_MS, year + turns[index]))
 
     if (start := asked.start()) is not None:
-        wanted = _wall(start)
-        year = min(range(start.year - 1, start.year + 2), key=lambda year: abs(in_year(0, year) - wanted))
+        year = min(range(start.year - 1, start.year + 2), key=lambda year: abs(in_year(0, year) - _wall(start)))
         says = f"as recorded; the year follows from time={asked.time}, UTC"
     else:
         latest = _wall(asked.modified) + _DAY_MS

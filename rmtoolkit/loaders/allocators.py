@@ -370,8 +370,7 @@ def _recording(
     cut = sum(not one.whole for one in timed)
     partial = (f"{counted(cut, 'documents')} cut off after the totals",) if cut else ()
     if left_out or cut:
-        told = [f"left out {counted(count, reason)}" for reason, count in left_out.items()]
-        warn_of_rest([path], *told, *partial)
+        warn_of_rest([path], *(f"left out {counted(count, reason)}" for reason, count in left_out.items()), *partial)
     inferred = whose["workload"] is None and whose["pod"] is None
     about = {"container_id": 0, **whose, "workload_inferred": inferred, "source": source}
     name = Path(path)
@@ -391,8 +390,7 @@ def _recording(
 
 
 def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
-    stamps = [one.stamp for one in said if one.stamp is not None]
-    if stamps:
+    if stamps := [one.stamp for one in said if one.stamp is not None]:
         return _timestamps.instants([stamp for stamp, _ in stamps], (said[0].line, stamps[0][1]), asked)
     ages = [one.age_ms for one in said if one.age_ms is not None]
     if asked.interval is not None or len(said) == 1 or len(ages) < len(said):
@@ -412,8 +410,7 @@ def _times(said: Sequence[Said], asked: Asked) -> tuple[list[int], str]:
 def _starts(known: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
     known.sort()
     begun = [told for before, told in zip([None, *known], known, strict=False) if before is None or told[1] < before[1]]
-    detail = "by the age of the process that jemalloc tells"
-    return [(0, time - age, "start", None, detail) for time, age in begun]
+    return [(0, time - age, "start", None, "by the age of the process that jemalloc tells") for time, age in begun]
 
 
 _EXPECTED: Final = (

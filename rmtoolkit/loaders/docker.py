@@ -92,8 +92,7 @@ def as_stats(value: Any) -> Measured | None:  # noqa: ANN401 - any JSON
     linux.add_working_set(signals)
     more = {"peak_bytes": memory.get("max_usage"), "threads": _files.mapping(value, "pids_stats").get("current")}
     signals |= {name: amount for name, told in more.items() if (amount := _files.whole_number(told)) is not None}
-    labels = Labels(_id(value.get("id")), _name(value.get("name")))
-    return Measured(labels, time, signals)
+    return Measured(Labels(_id(value.get("id")), _name(value.get("name"))), time, signals)
 
 
 def as_inspected(value: Any, written: int) -> Inspected | None:  # noqa: ANN401 - any JSON
@@ -411,8 +410,7 @@ def set_limits(
         elif told and most and not _is_chosen(most) and any(limit == most for _, limit in told):
             guessed += 1
             told = [(time, 0 if limit == most else limit) for time, limit in told]
-        changes = told[:1] + [after for before, after in pairwise(told) if before[1] != after[1]]
-        if changes:
+        if changes := told[:1] + [after for before, after in pairwise(told) if before[1] != after[1]]:
             found[key] = changes
     return found, guessed
 
@@ -477,8 +475,7 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
                 yield Event(event.time, "end", detail="stopped")
             else:
                 yield _exited(event.time, event.code or 0)
-    went_on = "a process in the container; the container went on"
-    yield from (Event(time, "oom_kill", detail=went_on) for time in kills)
+    yield from (Event(time, "oom_kill", detail="a process in the container; the container went on") for time in kills)
 
 
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
@@ -520,8 +517,7 @@ def read_docker_stats(
         As for `rmtoolkit.read_jemalloc_stats`, of tables instead of documents. A stream is drawn every half second:
         that is assumed for it.
     workload_pattern
-        Regular expression with a group ``workload`` that reads the owner from a container's name where no label of
-        Compose or Swarm tells it.
+        As for `rmtoolkit.read_prometheus`, of the names of containers where no label of Compose or Swarm tells it.
 
     Returns
     -------
@@ -561,11 +557,9 @@ def read_docker_stats(
 def _read(asked: Asked, found: Found) -> None:
     text, notes = _files.read_text(asked.path, expected=_EXPECTED)
     found.notes += notes
-    written = int(asked.modified.timestamp() * 1000)
-    if _objects(text, written, found):
+    if _objects(text, int(asked.modified.timestamp() * 1000), found):
         return
-    happened = list(text_events(text))
-    if happened:
+    if happened := list(text_events(text)):
         found.happened += happened
         found.axes.append("as recorded, UTC")
         return
@@ -576,8 +570,7 @@ def _read(asked: Asked, found: Found) -> None:
         line = log.first_other[0] if log.first_other else None
         raise ReadError.at(asked.path, found=what, expected=_EXPECTED, line=line, hint=hint)
     times, axis = _times(log, asked)
-    file = str(asked.path)
-    timed = [row.said._replace(time=time, file=file) for time, row in zip(times, log.rows, strict=True)]
+    timed = [row.said._replace(time=at, file=str(asked.path)) for at, row in zip(times, log.rows, strict=True)]
     if log.drawn:
         # Drawn twice a second, stamped by the second: the last picture of a second counts.
         kept = list({(one.time, one.labels): one for one in timed}.values())

@@ -16,30 +16,10 @@ from msgspec.structs import replace
 
 from rmtoolkit._tables import beside, conform, one_stretch
 from rmtoolkit.exceptions import ReadError, quote
-from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.loaders._kubectl_rows import (
-    EXPECTED,
-    GENERATED,
-    USE_RAW,
-    Layout,
-    Line,
-    classify,
-    failure,
-    looks_folded,
-    quantity,
-    split_lines,
-)
+from rmtoolkit.loaders import _files, _kubectl_rows, _timestamps, kubernetes
+from rmtoolkit.loaders._kubectl_rows import EXPECTED, GENERATED, USE_RAW, Layout, Line, failure, quantity
 from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
-from rmtoolkit.loaders.kubernetes import (
-    METRICS_WORDS,
-    SOURCE,
-    WITHOUT_OBJECTS,
-    Objects,
-    items,
-    joined,
-    parts,
-    read_objects,
-)
+from rmtoolkit.loaders.kubernetes import Objects
 from rmtoolkit.recording import Recording, concat, normalise
 from rmtoolkit.schema import ANEW, Report
 from rmtoolkit.text import MI, counted, texts
@@ -80,17 +60,16 @@ def put_together(
     rows = rows.filter(pl.col("time").is_not_null())
     if rows.is_empty():
         raise ReadError.at(asked.path, found=f"{timeless:,} rows without a time stamp", expected="a time for each")
-    again = rows.height
     if log.quantum_bytes is None:
         # metrics-server serves a sample again until its next window: that is no double.
-        rows = rows.unique(["container_id", "time", "memory_bytes"], keep="first", maintain_order=True)
-        left_out[_SERVED_AGAIN] = again - rows.height
+        new = rows.unique(["container_id", "time", "memory_bytes"], keep="first", maintain_order=True)
+        left_out[_SERVED_AGAIN], rows = rows.height - new.height, new
     samples, left_out[ANEW] = one_stretch(
         rows.select("container_id", "time", working_set_bytes="memory_bytes", swap_bytes="swap_bytes")
     )
     quantum = pl.lit(log.quantum_bytes, dtype=pl.Int64)
     containers = rows.unique("container_id", keep="first", maintain_order=True).select(
-        "container_id", *_NAMED, quantum_bytes=quantum, source=pl.lit(SOURCE)
+        "container_id", *_NAMED, quantum_bytes=quantum, source=pl.lit(kubernetes.SOURCE)
     )
     partial = []
     for some, what in ((failures.filter(~pl.col("empty")), "failed"), (failures.filter("empty"), "found no pods")):
@@ -102,7 +81,7 @@ def put_together(
     idle += ["time="] if asked.time and axis.startswith("as recorded, ") else []
     report = Report(
         sources=(str(asked.path),),
-        missing=(WITHOUT_OBJECTS,),
+        missing=(kubernetes.WITHOUT_OBJECTS,),
         left_out=+left_out,
         partial=tuple(partial),
         warnings=(*log.notes, *(f"{name} was not needed: the log has time stamps" for name in idle)),
@@ -113,12 +92,11 @@ def put_together(
     )
     if lost and log.first_left_out:
         lost += f" (line {log.first_left_out[0]}: {quote(log.first_left_out[1])})"
-    complaints = [*([f"left out {lost}"] if lost else []), *partial]
-    if complaints:
+    if complaints := [*([f"left out {lost}"] if lost else []), *partial]:
         _files.warn_of_rest([asked.path], *complaints)
     report = _files.noted(report, [asked.path], notes)
     recording = normalise(containers, samples, _gaps(rows, failures), report, workload_pattern=workload_pattern)
-    return joined(recording, log.objects)
+    return kubernetes.joined(recording, log.objects)
 
 
 def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
@@ -130,9 +108,8 @@ def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl
     if marks.is_empty():
         return _counted_on(rows, log, asked, "snapshots")
     times, axis = _instants(marks, log, asked)
-    below = pl.col("number") > marks["number"][0]
     # There are several snapshots below the only time stamp, or above it.
-    again = pl.struct("container_id", below=below).is_duplicated().any()
+    again = pl.struct("container_id", below=pl.col("number") > marks["number"][0]).is_duplicated().any()
     if marks.height == 1 and rows.select(again).item():
         known = asked._replace(time=_timestamps.as_datetime(times[0]))
         rows, failures, _ = _counted_on(rows, log, known, "snapshots under one time stamp")
@@ -213,9 +190,8 @@ def _counted_on(rows: pl.DataFrame, log: Log, asked: Asked, found: str) -> tuple
 def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
     """Tell the containers in the snapshots before and after a failed scrape that there was one."""
     failed = failures.filter(pl.col("time").is_not_null()).sort("number")
-    place = pl.Series("place", rows["number"].search_sorted(failed["number"]), dtype=pl.Int64)
     runs = (
-        failed.with_columns(place)
+        failed.with_columns(pl.Series("place", rows["number"].search_sorted(failed["number"]), dtype=pl.Int64))
         .group_by("place", maintain_order=True)
         .agg(pl.col("time", "detail").first(), count=pl.len())
         .with_columns(
@@ -227,11 +203,10 @@ def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
             ),
         )
     )
-    neighbours = rows.select(pl.int_range(pl.len()).alias("beside"), near="time")
     return (
         runs.with_columns(beside=pl.concat_list(pl.col("place") - 1, "place"))
         .explode("beside")
-        .join(neighbours, on="beside")
+        .join(rows.select(pl.int_range(pl.len()).alias("beside"), near="time"), on="beside")
         .join(rows.select("container_id", near="time").unique(), on="near")
         .unique(["container_id", "place"])
         .select("container_id", "time", "kind", "detail")
@@ -243,8 +218,8 @@ _KLOG: Final = r"^E[0-9]{4} "
 
 def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
     stamps: dict[str, Stamp] = {}
-    frame = classify(split_lines(text, path), stamps)
-    if frame["kind"].is_in([Line.CUT]).any() or looks_folded(frame):
+    frame = _kubectl_rows.classify(_kubectl_rows.split_lines(text, path), stamps)
+    if frame["kind"].is_in([Line.CUT]).any() or _kubectl_rows.looks_folded(frame):
         first = frame.filter(pl.col("kind").is_in([Line.OTHER, Line.CUT])).row(0, named=True)
         expected = f"{EXPECTED} with their numbers"
         hint = f"They are cut off or folded (cut -c, fold, a narrow terminal). Log whole lines, or better: {USE_RAW}"
@@ -303,8 +278,7 @@ def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
         (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),
         (Line.HEADER, "There is a header and no row."),
     ):
-        lines = frame.filter(pl.col("kind") == kind).select("number", "text").head(1).rows()
-        if lines:
+        if lines := frame.filter(pl.col("kind") == kind).select("number", "text").head(1).rows():
             return ReadError.at(path, found=lines[0][1].strip(), expected=EXPECTED, line=lines[0][0], hint=hint)
     return ReadError.at(path, found="nothing but time stamps", expected=EXPECTED)
 
@@ -353,8 +327,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def csv_columns(text: str) -> tuple[str, dict[str, int]] | None:
     """Tell of CSV made of `kubectl top` what parts the cells and which column is what; None where it is none."""
-    lines = text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT)
-    head = [line for line in lines if line.strip()][:_LOOK_AT]
+    head = [line for line in text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT) if line.strip()][:_LOOK_AT]
     for delimiter in _files.DELIMITERS:
         rows = [_split(line, delimiter) for line in head]
         heads = [_by_header(cells) for cells in rows]
@@ -369,11 +342,9 @@ def _by_header(cells: list[str]) -> dict[str, int]:
     """Read which column is what from the names; empty when this is no header."""
     roles: dict[str, int] = {}
     for index, cell in enumerate(cells):
-        role = _NAMES.get(cell.lower())
-        if role is not None:
+        if (role := _NAMES.get(cell.lower())) is not None:
             roles.setdefault(role, index)
-    names = [index for index, cell in enumerate(cells) if cell.lower() == "name"]
-    if names:
+    if names := [index for index, cell in enumerate(cells) if cell.lower() == "name"]:
         roles.setdefault("container" if "pod" in roles else "pod", names[0])
     # awk puts its time before kubectl's own header too.
     stamps = (index for index, cell in enumerate(cells) if cell[:1].isdigit() and find(cell))
@@ -420,8 +391,7 @@ def _as_table(text: str, path: str | os.PathLike[str]) -> tuple[str, tuple[str, 
         else:
             is_bare |= not amount[-1].isalpha()
             lines[index] = f"{whose} 0m {amount.removesuffix('Mi')}Mi"
-    notes = ("memory without a unit was read as MiB, as kubectl top prints it",) if is_bare else ()
-    return "\n".join(lines), notes
+    return "\n".join(lines), ("memory without a unit was read as MiB, as kubectl top prints it",) if is_bare else ()
 
 
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
@@ -475,7 +445,7 @@ class _Found(Struct):
 def read_documents(text: str, path: str | os.PathLike[str], namespace: str | None) -> Iterator[tuple[Log, str | None]]:
     """Read answers of ``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods`` and their like, with their namespace."""
     found = _Found()
-    for table, part in enumerate(parts(text)):
+    for table, part in enumerate(kubernetes.parts(text)):
         if part.damaged:
             found.leave_out("documents that are cut off or damaged", part.line, part.text)
         elif part.content is None:
@@ -524,7 +494,7 @@ def _document(document: Mapping[str, Any], line: int, table: int, found: _Found)
         if not isinstance(item, dict):
             found.leave_out("items that are no pod metrics", line, repr(item)[:_SHOWN])
     # Metrics of pods, other objects that are of use, and the rest.
-    for kind, item, gone in items(document):
+    for kind, item, gone in kubernetes.items(document):
         if isinstance(item.get("containers"), list) and kind in ("", "PodMetrics"):
             _pod(item, line, table, found)
         elif kind in _files.KINDS:
@@ -590,7 +560,7 @@ def _written(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-_DOCUMENTS: Final = re.compile(_files.METRICS)
+_DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
 
 
 def read_kubectl_top(
@@ -651,11 +621,10 @@ def read_kubectl_top(
     """
     text, notes = _files.read_text(path, expected="the output of kubectl top pod")
     asked = Asked(path, time, interval, timezone)
-    if any(word in text for word in METRICS_WORDS) and _DOCUMENTS.search(text):
+    if any(word in text for word in kubernetes.METRICS_WORDS) and _DOCUMENTS.search(text):
         logs = list(read_documents(text, path, namespace))
     else:
-        wrapped = _files.unwrap(text)
-        if wrapped is not None:
+        if (wrapped := _files.unwrap(text)) is not None:
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
         text, written = _as_table(text, path)
         log = read_table(text, path, containers=containers)
@@ -663,10 +632,7 @@ def read_kubectl_top(
     recording = concat(
         put_together(log, asked, notes=notes, namespace=place, workload_pattern=workload_pattern) for log, place in logs
     )
-    dumps = [pods] if isinstance(pods, str | os.PathLike) else list(pods)
-    if not dumps:
-        return recording
-    objects, failed = read_objects(dumps)
+    objects, failed = kubernetes.read_objects([pods] if isinstance(pods, str | os.PathLike) else list(pods))
     if failed:
         raise failed[0][1]
-    return joined(recording, objects)
+    return kubernetes.joined(recording, objects)

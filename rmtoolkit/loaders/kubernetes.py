@@ -120,8 +120,7 @@ class Objects(Struct):
             if before != pod._replace(seen=None, revision=None, places=()):
                 looks.append(pod)
         elif kind == "Node":
-            amount = _bytes(mapping(item, "status", "allocatable"), "memory")
-            if amount is not None:
+            if (amount := _bytes(mapping(item, "status", "allocatable"), "memory")) is not None:
                 self.nodes[name] = amount
         elif kind in ("ResourceQuota", "LimitRange", "VerticalPodAutoscaler", "HorizontalPodAutoscaler"):
             self._rule(kind, namespace, name, item)
@@ -164,9 +163,8 @@ class Objects(Struct):
         """Keep what a namespace and its containers may have, and what sets memory beside the manifests."""
         spec, home = mapping(item, "spec"), namespace or "default"
         self.governors += _governors(kind, namespace, name, spec) if kind.endswith("Autoscaler") else ()
-        hard = mapping(item, "status", "hard") or mapping(spec, "hard")
         for resource in ("limits.memory", "requests.memory", "memory") if kind == "ResourceQuota" else ():
-            if (amount := _bytes(hard, resource)) is not None:
+            if (amount := _bytes(mapping(item, "status", "hard") or mapping(spec, "hard"), resource)) is not None:
                 self.quotas[f"{home}/{name} {resource}"] = amount
         for limits in _dicts(spec, "limits") if kind == "LimitRange" else ():
             # What a whole pod may have at most, a container of it may not pass.
@@ -235,8 +233,7 @@ def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Con
     for declared, reported in _STATUSES:
         statuses = {text_of(one, "name"): one for one in _dicts(status, reported)}
         for container in _dicts(spec, declared):
-            name = text_of(container, "name")
-            if name is None:
+            if (name := text_of(container, "name")) is None:
                 continue
             now = statuses.get(name, {})
             runs = (_run(mapping(now, "lastState")), _run(mapping(now, "state")))
@@ -264,8 +261,7 @@ def _in_force(container: Mapping[str, Any], now: Mapping[str, Any], which: str) 
 
 
 def _run(state: Mapping[str, Any]) -> Run | None:
-    ended = mapping(state, "terminated")
-    if ended:
+    if ended := mapping(state, "terminated"):
         code = whole_number(ended.get("exitCode"), _MOST)
         reason = text_of(ended, "reason") or ("Completed" if code == 0 else "Error")
         run = Run(_time(ended, "startedAt"), _time(ended, "finishedAt"), reason, code)
@@ -283,8 +279,7 @@ def _evicted(status: Mapping[str, Any]) -> tuple[int | None, str] | None:
 
 def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
     """Find the one owner that controls; of several that do not say so, the first."""
-    owners = _dicts(about, "ownerReferences")
-    controls = sorted(owners, key=lambda one: str(one.get("controller")).lower() != "true")
+    controls = sorted(_dicts(about, "ownerReferences"), key=lambda one: str(one.get("controller")).lower() != "true")
     named = ((text_of(one, "kind"), text_of(one, "name")) for one in controls)
     return next(((kind, name) for kind, name in named if kind and name), None)
 
@@ -516,7 +511,6 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
         yield Part(first, None, next(line for line in lines if line.strip())[:_SHOWN], damaged=True)
 
 
-#: What is kept of objects.
 _KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
 
 
@@ -700,8 +694,7 @@ def _never_sampled(rows: Sequence[_Row], objects: Objects) -> list[_Row]:
     for (namespace, pod), instances in objects.by_name.items():
         if namespace not in namespaces or (namespace, pod) in sampled:
             continue
-        staying = [(looks, one.name) for looks in instances for one in looks[-1].containers if one.stays]
-        for looks, name in staying:
+        for looks, name in ((each, one.name) for each in instances for one in each[-1].containers if one.stays):
             about = dict.fromkeys(CONTAINERS) | {"namespace": namespace, "pod": pod, "container": name}
             about |= {"source": SOURCE, "limit_known": False, "workload_inferred": True}
             facts, events = _told(about, looks, objects, only_whole=False)
@@ -714,7 +707,6 @@ def _never_sampled(rows: Sequence[_Row], objects: Objects) -> list[_Row]:
 def _told(
     about: Mapping[str, Any], looks: Sequence[PodSeen], objects: Objects, *, only_whole: bool
 ) -> tuple[dict[str, Any], list[Event]]:
-    """Fill in what is known of a pod, and tell what happened to it."""
     pod = looks[-1]
     name = about["container"]
     staying = [container for container in pod.containers if container.stays]
@@ -861,12 +853,11 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row]) -> Rep
         partial = (f"{len(matched):,} of {len(named):,} containers are in the Kubernetes objects",)
     missing = tuple(line for line in recording.report.missing if line != WITHOUT_OBJECTS or not matched)
     report = replace(recording.report, missing=missing)
-    left_out = +(objects.left_out + Counter({UNSAMPLED: unsampled}))
     return report.joined(
         Report(
             sources=tuple(objects.sources),
             found=tuple(found),
-            left_out=left_out,
+            left_out=+(objects.left_out + Counter({UNSAMPLED: unsampled})),
             partial=partial,
             warnings=() if matched or not objects.pods else ("no pod of the Kubernetes objects was sampled",),
             time_axis=recording.report.time_axis,

@@ -95,8 +95,7 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
             signals[signal] = 0
     stat = memory_stat_signals(pairs(files.get("memory.stat", "")))
     # The limit of a group above may be the smaller one.
-    above = stat.pop("limit_bytes", None)
-    if above is not None:
+    if (above := stat.pop("limit_bytes", None)) is not None:
         signals["limit_bytes"] = min(above, int(signals.get("limit_bytes", 0)) or above)
     signals |= {name: amount for name, amount in stat.items() if name not in signals}
     add_working_set(signals)
@@ -420,11 +419,10 @@ def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
     where = Path(home)
     name = name or place.get("container") or (where.name if where.is_dir() else where.name.partition(".")[0])
     pids = {block.subject for block in blocks if block.subject.isdigit()}
-    pod = place.get("pod") or (f"{name}-{pids.pop()}" if len(pids) == 1 else name)
     return {
         "workload": name,
         "workload_inferred": True,
-        "pod": pod,
+        "pod": place.get("pod") or (f"{name}-{pids.pop()}" if len(pids) == 1 else name),
         "pod_uid": place.get("pod_uid"),
         "container": place.get("container") or name,
     }
@@ -571,8 +569,7 @@ def read_kernel(
         schema_overrides={**CONTAINERS, **SAMPLES, "time": pl.Int64()},
     )
     events = [(number, *kill.event(time)) for number, (kill, time) in timed]
-    left_out = +left_out
-    if left_out:
+    if left_out := +left_out:
         warn(f"{quote_path(path)}: left out {', '.join(counted(lost, why) for why, lost in left_out.items())}.")
     report = Report((str(path),), found=("OOM kills of the kernel",), left_out=left_out, time_axis=axis)
     return normalise(rows, rows, events, noted(report, [path], notes))
@@ -583,8 +580,7 @@ def _kills(text: str) -> Iterator[_Kill]:
     for number, line in enumerate(_plain(text), 1):
         if (clocks := _CLOCKS.search(line)) and (uptime := _UPTIME.match(line)):
             both = float(clocks[1] or clocks[2]), float(uptime[1])
-        said = _LINE.search(line)
-        if said is None:
+        if (said := _LINE.search(line)) is None:
             if _STATS in line:
                 told = {name: int(size) << 10 for name, size in _OLD_STAT.findall(line.partition(_STATS)[2])}
                 kill.stat, listing = told, True

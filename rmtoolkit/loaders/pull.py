@@ -119,8 +119,7 @@ def pull(
         "labels": labels,
         "workload_pattern": workload_pattern,
     }
-    steps = grain.total_seconds() if step is not None else None
-    told = {"url": server.url, "step_seconds": steps, **asked}
+    told = {"url": server.url, "step_seconds": None if step is None else grain.total_seconds(), **asked}
     source = json.dumps({name: value for name, value in told.items() if value is not None}, sort_keys=True)
     known = [] if again else lake.pulled(source)
     work = _Work(server, lake, source, asked, wanted, step, again_for, grain, progress, _FIRST)
@@ -238,8 +237,6 @@ def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
         .filter((pl.col("time") - pl.col("nearest")).dt.total_milliseconds().abs() < pl.col("near"))
         .select("container_id", "time")
     )
-    if doubled.is_empty():
-        return recording
     samples = recording.samples.join(doubled, on=["container_id", "time"], how="anti", maintain_order="left")
     return Recording(recording.containers, samples, recording.events, recording.report)
 

@@ -104,8 +104,7 @@ def process_ids(folder: Path) -> list[int]:
 
 
 def is_populated(folder: Path) -> bool | None:
-    populated = linux.pairs(_text(folder / "cgroup.events")).get("populated")
-    if populated is not None:
+    if (populated := linux.pairs(_text(folder / "cgroup.events")).get("populated")) is not None:
         return populated > 0
     return bool(_members(folder)) if (folder / "cgroup.procs").exists() else None
 
@@ -177,14 +176,6 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
         raise RmtoolkitError(msg) from error
 
 
-def processes_of(pids: Sequence[int]) -> list[psutil.Process]:
-    found = []
-    for pid in pids:
-        with contextlib.suppress(psutil.Error, ValueError):
-            found.append(psutil.Process(pid))
-    return found
-
-
 #: Adding up the pages of a large process takes long and holds it up: then it is not done again.
 _LONGEST_SHARE: Final = 0.05
 
@@ -199,14 +190,15 @@ class ProcessReader:
         self._costs: deque[float] = deque(maxlen=3)
         self.notes: dict[str, None] = {}
 
-    def read(self, processes: Iterable[psutil.Process]) -> dict[str, int]:
-        found = [part for process in processes if (part := self._one(process))]
+    def read(self, pids: Iterable[int]) -> dict[str, int]:
+        found = [part for pid in pids if (part := self._one(pid))]
         return together([part for part, _ in found], [rollup for _, rollup in found], self.notes)
 
-    def _one(self, process: psutil.Process) -> tuple[dict[str, int], dict[str, int]] | None:
-        home = self._proc / str(process.pid)
+    def _one(self, pid: int) -> tuple[dict[str, int], dict[str, int]] | None:
+        home = self._proc / str(pid)
         if not (self._proc / "self").exists():
-            with contextlib.suppress(psutil.Error), process.oneshot():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
                 return {"rss_bytes": process.memory_info().rss, "threads": process.num_threads()}, {}
             return None
         status = linux.fields(_text(home / "status"), linux.STATUS)
@@ -320,13 +312,12 @@ def record(
     -------
     Recording
         A row per sample. Of processes: `rss_bytes`, `anon_bytes`, `file_bytes` (mapped files), `shmem_bytes`,
-        `swap_bytes`, `threads`, `descriptors` (open files and sockets) and, of one without children, `peak_bytes`.
-        `quota_cores` and `node_cores` are the CPUs that it may use and those of the machine.
-        Of several, pages that they share count once. Of a cgroup: `usage_bytes`, `working_set_bytes`, `anon_bytes`,
+        `swap_bytes`, `threads`, `descriptors` (open files and sockets) and, of one without children, `peak_bytes`. Of
+        several, pages that they share count once. Of a cgroup: `usage_bytes`, `working_set_bytes`, `anon_bytes`,
         `file_bytes` (page cache) and the rest of its accounts, pressure, its limit, and `rss_bytes`, `threads` and
-        `descriptors` of its processes. Events: `start`, `end` with the exit status, `error`, `oom_kill` when the
-        cgroup's limit killed it, `node_oom` when the
-        machine had no memory left.
+        `descriptors` of its processes. `quota_cores` and `node_cores` are the CPUs that it may use and those of the
+        machine. Events: `start`, `end` with the exit status, `error`, `oom_kill` when the cgroup's limit killed it,
+        `node_oom` when the machine had no memory left.
 
     Raises
     ------
@@ -399,8 +390,7 @@ class Recorder:
     def _follow_process(self) -> None:
         """Notice when a process is moved to another cgroup, as launchers do; a dying one is in the root."""
         process = self._target.process
-        folder = cgroup_of(process.pid) if process is not None else None
-        if folder is not None:
+        if process is not None and (folder := cgroup_of(process.pid)) is not None:
             self._counts.setdefault(folder, deque())
         now = time.monotonic()
         for place, counts in self._counts.items():
@@ -417,8 +407,7 @@ class Recorder:
         tick = 0
         try:
             while True:
-                row = self._measure()
-                if row:
+                if row := self._measure():
                     self._rows.append(row)
                     yield row
                 now = time.monotonic()
@@ -470,17 +459,17 @@ class Recorder:
         self._kills = kills
         if not alive:
             return {}
-        processes = self._reader.read(processes_of(process_ids(folder)))
+        processes = self._reader.read(process_ids(folder))
         return signals | {key: processes[key] for key in ("rss_bytes", "threads", "descriptors") if key in processes}
 
-    def _tree(self) -> list[psutil.Process]:
+    def _tree(self) -> list[int]:
         process = self._target.process
         if process is None:
             return []
         try:
-            return [process, *process.children(recursive=True)] if process.is_running() else []
+            return [one.pid for one in (process, *process.children(recursive=True))] if process.is_running() else []
         except psutil.Error:
-            return [process]
+            return [process.pid]
 
     def _wait(self, seconds: float) -> bool:
         """Wait for the next sample; true when there will be none."""
@@ -536,7 +525,6 @@ class Recorder:
         self._events.append(Event(round(at * 1000), kind, value, detail))
 
     def _close(self) -> None:
-        """Ask a command that still runs to end, and write the file."""
         child = self._target.child
         try:
             if child is not None and child.returncode is None:

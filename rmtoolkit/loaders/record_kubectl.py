@@ -40,8 +40,6 @@ _SHOWN: Final = 300
 
 
 class KubectlError(RmtoolkitError):
-    """`kubectl` could not do what it was asked."""
-
     def __init__(self, command: str, said: str, hint: str) -> None:
         self.said = said
         self.hint = hint
@@ -59,8 +57,7 @@ class Kubectl(NamedTuple):
 
     @classmethod
     def find(cls, program: str, context: str | None, kubeconfig: str | os.PathLike[str] | None) -> Kubectl:
-        found = shutil.which(program)
-        if found is None:
+        if (found := shutil.which(program)) is None:
             msg = (
                 f"There is no program {quote(program)}. Install kubectl, or read what it prints elsewhere with rm.read."
             )
@@ -145,8 +142,7 @@ class Sampler:
 
     def look(self) -> None:
         """Look at the pods, and at what made them where that is new; what is refused is written down once."""
-        found = self._objects("pods")
-        if found is not None:
+        if (found := self._objects("pods")) is not None:
             now = {_identity(pod): pod for pod in found}
             changed = [pod for key, pod in now.items() if self._pods.get(key) != pod]
             self._list("get pods", changed)
@@ -161,9 +157,8 @@ class Sampler:
     def _choose(self) -> dict[str, Any]:
         place = "" if self.everywhere else f"namespaces/{self.namespace}/"
         where = "--all-namespaces" if self.everywhere else f"--namespace={self.namespace}"
-        api = "/apis/metrics.k8s.io"
         sources: list[tuple[str, ...]] = [
-            ("get", "--raw", f"{api}/{version}/{place}pods") for version in ("v1beta1", "v1")
+            ("get", "--raw", f"/apis/metrics.k8s.io/{version}/{place}pods") for version in ("v1beta1", "v1")
         ]
         sources.append(("top", "pod", "--containers", where))
         while True:
@@ -200,8 +195,7 @@ class Sampler:
         # Revision 0: from the server's memory, without a word to its data base.
         command = ("get", "--raw", f"{api}{place}/{resource}?resourceVersion=0")
         try:
-            printed = self.client.run(*command, timeout_seconds=self.timeout_seconds)
-            found = items(_json(command, printed))
+            found = items(_json(command, self.client.run(*command, timeout_seconds=self.timeout_seconds)))
         except KubectlError as error:
             if self._refused.get(resource) != error.said:
                 self._refused[resource] = error.said
@@ -397,8 +391,7 @@ def _appending(path: Path) -> Iterator[BinaryIO]:
         # What was checked above is opened, and nothing that was put in its place since.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         with os.fdopen(os.open(os.path.realpath(path), flags, 0o666), "ab+", buffering=0) as stream:
-            size = stream.seek(0, os.SEEK_END)
-            if size:
+            if size := stream.seek(0, os.SEEK_END):
                 stream.seek(0)
                 if not _OURS.match(stream.read(200)):
                     msg = f"Could not write {quote_path(path)}: it holds something else. Choose another name."

@@ -201,22 +201,17 @@ class Secrets:
         return _SCHEMES.sub(rf"\1 {MASK}", _USERINFO.sub(f"{MASK}@", text))
 
 
-class _Filter(logging.Filter):
-    """Masks the addresses that urllib3 writes at level DEBUG."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        said = masked = record.getMessage()
-        for secrets in list(_GUARDED):
-            masked = secrets.mask(masked)
-        if masked != said:
-            record.msg, record.args = masked, ()
-        return True
+def _masked(record: logging.LogRecord) -> bool:
+    """Mask the addresses that urllib3 writes at level DEBUG."""
+    said = masked = record.getMessage()
+    for secrets in list(_GUARDED):
+        masked = secrets.mask(masked)
+    if masked != said:
+        record.msg, record.args = masked, ()
+    return True
 
 
 _GUARDED: Final[WeakSet[Secrets]] = WeakSet()
-_FILTER: Final = _Filter()
-
-#: The logs of the HTTP libraries.
 _LOGS: Final = ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect")
 
 
@@ -387,7 +382,7 @@ class Client:
         self.stop = threading.Event()
         _GUARDED.add(self.secrets)
         for name in _LOGS:
-            logging.getLogger(name).addFilter(_FILTER)
+            logging.getLogger(name).addFilter(_masked)
 
     def __repr__(self) -> str:
         return f"<Client: {self.address}>"
@@ -668,16 +663,14 @@ def own_authority(retries: Retry) -> HTTPAdapter:
 
 
 #: Where credentials come from that must stand in no command line, and in no notebook.
-VARIABLES: Final = {
-    name: f"RMTOOLKIT_{name.upper()}" for name in ("token", "token_file", "username", "password", "tenant", "ca_file")
-}
+_FROM_ENVIRONMENT: Final = ("token", "token_file", "username", "password", "tenant", "ca_file")
 
 
 def who_asks(
     *, token_file: str | os.PathLike[str] | None = None, tenant: str | None = None, ca_file: str | None = None
 ) -> dict[str, Any]:
     """Give what `Client` takes of who asks: what is not said here is said by the environment."""
-    told: dict[str, Any] = {name: os.environ.get(variable) or None for name, variable in VARIABLES.items()}
+    told: dict[str, Any] = {name: os.environ.get(f"RMTOOLKIT_{name.upper()}") or None for name in _FROM_ENVIRONMENT}
     if token_file is not None:
         told |= {"token": None, "username": None, "password": None, "token_file": token_file}
     told |= {} if tenant is None else {"tenant": tenant}

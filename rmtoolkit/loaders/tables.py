@@ -257,8 +257,7 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
             msg = f"{found} Hint: write a point, or no comma."
             raise ColumnError(msg)
         is_decimal = bool(commas.len())
-    sign = "." if is_decimal else ","
-    number = number.str.replace_all(sign, "", literal=True).str.replace(",", ".", literal=True)
+    number = number.str.replace_all("." if is_decimal else ",", "", literal=True).str.replace(",", ".", literal=True)
     factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
-import psutil
 import pytest
 
 import rmtoolkit as rm
@@ -379,7 +378,7 @@ def test_pressure_beside_version_1_is_found(tmp_path: Path) -> None:
 
 def test_without_proc_the_resident_memory_is_still_there(tmp_path: Path) -> None:
     """On systems without /proc, psutil tells RSS and threads."""
-    signals = ProcessReader(1.0, proc=tmp_path).read([psutil.Process()])
+    signals = ProcessReader(1.0, proc=tmp_path).read([os.getpid()])
     assert signals["rss_bytes"] > MIB
     assert set(signals) == {"rss_bytes", "threads"}
 

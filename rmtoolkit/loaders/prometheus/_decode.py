@@ -279,9 +279,8 @@ def _refuse(view: memoryview, said: str, answers: Answers) -> None:
 
 def _salvage(view: memoryview, answers: Answers) -> bool:
     ends = deque((found.end() for found in _SERIES_END.finditer(view)), maxlen=_SALVAGE_TRIES)
-    closings = (b"]",) if view[0] == ord("[") else (b"]}}", b"}", b"]}")
     for end in reversed(ends):
-        for closing in closings:
+        for closing in (b"]",) if view[0] == ord("[") else (b"]}}", b"}", b"]}"):
             taken = Answers()
             try:
                 _document(memoryview(bytes(view[:end]) + closing), taken)
@@ -315,8 +314,7 @@ def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tup
     is_json = head[:1] in (b"{", b"[")
     place = at if is_json else _skip_space(content, 0)
     shown = content[max(0, min(place, len(content) - 40)) :][:80] if is_json else head[:80]
-    line = content.count(b"\n", 0, place) + 1
-    raise ReadError.at(source, found=shown, expected=EXPECTED, line=line, hint=hint)
+    raise ReadError.at(source, found=shown, expected=EXPECTED, line=content.count(b"\n", 0, place) + 1, hint=hint)
 
 
 #: ``[seconds,"value"]`` with digits and a point only.
@@ -490,8 +488,7 @@ def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
     np.rint(milliseconds, out=milliseconds)
     if not len(milliseconds) or (milliseconds.min() >= 0 and milliseconds.max() < MOST_MILLISECONDS):
         return milliseconds.astype(np.int64)
-    possible = (milliseconds >= 0) & (milliseconds < MOST_MILLISECONDS)
-    return np.where(possible, milliseconds, -1).astype(np.int64)
+    return np.where((milliseconds >= 0) & (milliseconds < MOST_MILLISECONDS), milliseconds, -1).astype(np.int64)
 
 
 def stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> Numbers:

@@ -82,8 +82,7 @@ class Leg:
     interval_seconds: float = _INTERVAL_SECONDS
 
     def promql(self, *more: _fetch.Matcher) -> str:
-        names = self.called or _fetch.one_of("__name__", self.listed)
-        return _fetch.promql((names, *more, *self.matchers))
+        return _fetch.promql((self.called or _fetch.one_of("__name__", self.listed), *more, *self.matchers))
 
     @property
     def telltale(self) -> str:
@@ -156,8 +155,7 @@ def _look_for(client: Client, legs: list[Leg], overrides: Mapping[str, str], tim
         for number, leg in enumerate(legs)
         if leg.family == "app" or (leg.family != CORE_FAMILY and number not in seen.counts)
     ]
-    has_pods = any(leg.of_pods and number in seen.counts for number, leg in enumerate(legs))
-    lone = [_lone(legs)] if has_pods else []
+    lone = [_lone(legs)] if any(leg.of_pods and number in seen.counts for number, leg in enumerate(legs)) else []
     try:
         more = look(closer + lone)
     except TooMuchError:
@@ -425,8 +423,7 @@ def _facts(fetcher: _fetch.Fetcher, known: Sequence[Leg], time: _fetch.Stretch) 
     asks = []
     for leg in known:
         reasons = [name for name in leg.counts if _metrics.role_of(name, {}) in _REASONS]
-        others = [name for name in leg.counts if name not in reasons]
-        both = ((others, "last"), (reasons, "last_true"))
+        both = (([name for name in leg.counts if name not in reasons], "last"), (reasons, "last_true"))
         asks += [_fetch.Ask(leg.selector(names), how) for names, how in both if names]
     # Looked at this often, and again closely where something changed.
     return _closer(fetcher, known, _looks_at(asks, time, 336), time)
@@ -453,8 +450,7 @@ def _closer(fetcher: _fetch.Fetcher, legs: Sequence[Leg], looks: _fetch.Part, ti
         known = max(1, sum(size for name, size in leg.counts.items() if name in names))
         share = len(pods) / max(len(pods), *leg.counts.values())
         rate = known * share / leg.interval_seconds
-        most = int(_CLOSER_SAMPLES / max(rate / len(pods) * time.seconds, 1e-9))
-        chosen = pods[: max(1, most)]
+        chosen = pods[: max(1, int(_CLOSER_SAMPLES / max(rate / len(pods) * time.seconds, 1e-9)))]
         left_out = max(left_out, len(pods) - len(chosen))
         closer.update(chosen)
         for some in _shared_out(chosen, _LONGEST_LIST):
@@ -473,8 +469,7 @@ def _closer(fetcher: _fetch.Fetcher, legs: Sequence[Leg], looks: _fetch.Part, ti
         or not any(one.get(label) in closer for label in labels)
         for one in coarse.labels
     ]
-    minutes = looks.step_seconds // 60
-    notes = (f"times of restarts are known to within {minutes} minutes only for {left_out:,} pods",)
+    notes = (f"times of restarts are known to within {looks.step_seconds // 60} minutes only for {left_out:,} pods",)
     return Metadata([coarse.where(np.array(kept, bool)), *exact], warnings=notes if left_out else ())
 
 
@@ -484,12 +479,10 @@ def _changed(coarse: Decoded, legs: Sequence[Leg]) -> set[tuple[str, str]]:
     changed: set[tuple[str, str]] = set()
     for said, start, number in zip(coarse.labels, coarse.starts.tolist(), coarse.counts.tolist(), strict=True):
         name = said.get("__name__", "")
-        role = _metrics.role_of(name, {})
-        if role not in _WATCHED:
+        if (role := _metrics.role_of(name, {})) not in _WATCHED:
             continue
         for label in labels:
-            pod = said.get(label)
-            if pod is None:
+            if (pod := said.get(label)) is None:
                 continue
             here = coarse.values[start : start + number]
             container = said.get("container") or said.get("exported_container") or said.get("container_name")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -114,8 +114,7 @@ def _add_counted(starts: list[_Start], counted: Sequence[Run]) -> None:
         taken.update(near)
         for index in near:
             starts[index] = starts[index]._replace(follows=True)
-        missing = number - len(near)
-        if missing:
+        if missing := number - len(near):
             detail = "restart counted" if missing == 1 else f"{missing} restarts counted at once"
             taken.add(len(starts))
             starts.append(_Start(after.first, follows=True, detail=detail))
@@ -155,15 +154,14 @@ def _told_starts(seen: Seen) -> list[int]:
     return sorted(times or told("process_start_seconds"))
 
 
-def _ends(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
-    found: list[Event] = []
+def _ends(seen: Seen, starts: Sequence[_Start]) -> Iterator[Event]:
     for number, start in enumerate(starts):
         was_alive = seen.first is not None and seen.first < start.time - _ROUNDING
         if number or start.follows or was_alive:
             since = starts[number - 1].time if number else start.time - _AN_HOUR
-            said = _reason(seen, since, start.time, is_last=number == len(starts) - 1)
-            found += [_end(seen, *said)] if said else []
-    return found + _final_end(seen, starts)
+            if said := _reason(seen, since, start.time, is_last=number == len(starts) - 1):
+                yield _end(seen, *said)
+    yield from _final_end(seen, starts)
 
 
 def _final_end(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
@@ -242,17 +240,14 @@ def _end(seen: Seen, time: int, reason: str, instant: int) -> Event:
     return Event(time, kind, limit if kind == "oom_kill" else None, f"{reason}{code}")
 
 
-def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> list[Event]:
+def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> Iterator[Event]:
     """Kills that cAdvisor counted and no reason tells: of a process that was not the container's first."""
-    kills: list[Event] = []
     told = [event.time for event in found if event.kind in ("oom_kill", "node_oom")]
     for before, after in pairwise(seen.of("oom_events_total")):
         rose = after.value > before.value
         if rose and not any(before.last - _SAME_KILL <= time <= after.first + _SAME_KILL for time in told):
-            limit = limit_at(seen.of("limit_bytes"), after.first)
             detail = f"{round(after.value - before.value)} counted by cAdvisor"
-            kills.append(Event(after.first, "oom_kill", limit, detail))
-    return kills
+            yield Event(after.first, "oom_kill", limit_at(seen.of("limit_bytes"), after.first), detail)
 
 
 def without_markers(decoded: Decoded) -> tuple[Decoded, pl.DataFrame]:

@@ -204,8 +204,7 @@ def ask(
         # A list of series is a form of files: no server answers so.
         if body.lstrip().startswith(b"["):
             raise DamagedError(_SOMETHING_ELSE)
-        said = "no JSON" if not body.lstrip().startswith(b"{") else _NOT_WHOLE
-        decoder = _taken(body, client, said)
+        decoder = _taken(body, client, _NOT_WHOLE if body.lstrip().startswith(b"{") else "no JSON")
         if decoder.left_out[TRUNCATED] or decoder.left_out[UNREADABLE]:
             raise DamagedError(_NOT_WHOLE)
         return decoder.finish()
@@ -265,9 +264,8 @@ def together(parts: list[Decoded]) -> Decoded:
     parts.reverse()
     while parts:
         part, place = parts.pop(), places.pop()
-        starts = part.starts.tolist()
         for labels, source, number, start, count in zip(
-            part.labels, part.sources, place.tolist(), starts, part.counts.tolist(), strict=True
+            part.labels, part.sources, place.tolist(), part.starts.tolist(), part.counts.tolist(), strict=True
         ):
             whole.labels[number], whole.sources[number] = labels, source
             begin = free[number]
@@ -299,7 +297,6 @@ class Fetcher:
         # The one for notebooks brings asyncio along.
         tqdm = import_module("tqdm.auto" if in_notebook else "tqdm").tqdm
         self._bar: Any = tqdm(total=0, disable=not shown, desc="Prometheus", unit=" requests", leave=False)
-        #: How often a request had to be made smaller.
         self.halved = 0
 
     def __enter__(self) -> Self:
@@ -328,14 +325,12 @@ class Fetcher:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def fetch_beside(self, parts: Sequence[Part], other: Callable[[Fetcher], _Other]) -> tuple[list[Decoded], _Other]:
-        """Fetch parts, and what somebody else wants meanwhile."""
         beside = copy(self)
         beside._client = self._client.for_one_pull()  # noqa: SLF001 - ours too
         pool = ThreadPoolExecutor(1, thread_name_prefix="rmtoolkit-beside")
         try:
             given = pool.submit(other, beside)
-            found = self.fetch(parts)
-            return found, given.result()
+            return self.fetch(parts), given.result()
         except BaseException:
             beside._client.stop.set()  # noqa: SLF001 - ours too
             raise
@@ -484,8 +479,7 @@ class BulkFetch:
         self, client: Client, selector: Selector, time: Stretch, series: Sequence[Mapping[str, str]]
     ) -> frozenset[str]:
         """Tell which labels were added to all series: the server does not list them as labels of its own."""
-        common = set(series[0]).intersection(*series) if series else set()
-        unknown = frozenset(common - _ORDINARY)
+        unknown = frozenset(set(series[0]).intersection(*series) - _ORDINARY if series else ())
         with self._lock:
             if not unknown <= self._external | self._own.get(selector, frozenset()):
                 asked = {"match[]": selector.promql(), "start": str(time.after), "end": str(time.until)}

@@ -93,8 +93,7 @@ def _read_samples(text: str, asked: Asked) -> Found:
     """Read text whose samples have a time, or are of a scrape before which one stands, or of the file's own time."""
     is_queried = " @[" in text
     is_lines = is_protocol(text[:_HEAD_BYTES].split("\n", _LINES)[:_LINES])
-    pattern = _QUERIED if is_queried else _SAMPLE
-    frame = pl.concat(_measured(text) if is_lines else _parsed(text, pattern))
+    frame = pl.concat(_measured(text) if is_lines else _parsed(text, _QUERIED if is_queried else _SAMPLE))
     frame = frame.with_row_index("at")
     said = frame.drop_nulls("line")
     if is_queried:
@@ -162,8 +161,7 @@ def _timed(rows: pl.DataFrame, stamps: list[tuple[int, Stamp, str]], asked: Aske
         said = said.with_columns(pl.col("at").cast(rows["at"].dtype))
         rows = rows.join_asof(said, on="at", strategy="forward" if after else "backward")
         return rows.with_columns(time=pl.coalesce("time", "said")), axis
-    number = pl.int_range(pl.len()).over("head")
-    rows = rows.with_columns(number=pl.when(pl.col("time").is_null()).then(number))
+    rows = rows.with_columns(number=pl.when(pl.col("time").is_null()).then(pl.int_range(pl.len()).over("head")))
     count = 1 + int(rows["number"].drop_nulls().to_numpy().max())
     latest = rows["time"].max()
     if asked.time is None and count == 1:
@@ -268,8 +266,7 @@ def _read_json(text: str, asked: Asked) -> Found | None:
         for (_, factor), pieces in alike.items():
             times = pl.Series("time", list(chain.from_iterable(one.times for one in pieces)))
             amounts = chain.from_iterable(one.values for one in pieces)
-            values = pl.Series("value", list(amounts), pl.Float64(), strict=False)
-            frame = pl.DataFrame([times, values * factor])
+            frame = pl.DataFrame([times, factor * pl.Series("value", list(amounts), pl.Float64(), strict=False)])
             frames.append(frame.with_columns(as_time(pl.col("time"), times.dtype).to_physical()).drop_nulls())
     except _ODD as error:
         said = str(error).split("\n", 1)[0]
@@ -312,7 +309,6 @@ def _unsaid(document: object) -> Iterator[str]:
 
 
 def _series_in(node: object, stem: str) -> Iterator[_Series]:
-    """Find series anywhere in a document."""
     if isinstance(node, list):
         yield from chain.from_iterable(_series_in(part, stem) for part in node)
     elif isinstance(node, dict):
@@ -340,19 +336,14 @@ def _of_datadog_2(node: Mapping[str, Any]) -> Iterator[_Series]:
         yield _Series(_tags(mapping(one).get("group_tags")), node["times"], values, _unit_of(one))
 
 
-#: What kubelets and runtimes tell of the memory of a container.
-_OF_CONTAINERS: Final[dict[str, str]] = TOLD["kubelet"]
-
-
 def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
-    machine = mapping(node, "node").get("nodeName")
     for pod in node.get("pods") or [node]:
         about = mapping(pod, "podRef")
         place = {
             "namespace": about.get("namespace"),
             "pod": about.get("name"),
             "uid": about.get("uid"),
-            "node": machine,
+            "node": mapping(node, "node").get("nodeName"),
         }
         for one in mapping(pod).get("containers") or ():
             labels = {name: str(value) for name, value in {**place, "container": one.get("name")}.items() if value}
@@ -374,7 +365,7 @@ def _of_runtime(node: Mapping[str, Any]) -> Iterator[_Series]:
 def _told_of(container: Mapping[str, Any], labels: Mapping[str, str]) -> Iterator[_Series]:
     for part in (mapping(container, "memory"), mapping(container, "swap")):
         time = part.get("time") or part.get("timestamp")
-        for name, metric in _OF_CONTAINERS.items():
+        for name, metric in TOLD["kubelet"].items():
             if time and (amount := _number(mapping(part, name).get("value", part.get(name)))) is not None:
                 # A runtime counts nanoseconds, and writes them as text.
                 yield _Series({"__name__": metric, **labels}, [int(time) if str(time).isdigit() else time], [amount])
@@ -429,8 +420,7 @@ _OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
 
 def of_azure(row: Mapping[str, str | None]) -> dict[str, str]:
     """Read what a row of Azure's table Perf is of; what names no container is none."""
-    found = _OF_AZURE.fullmatch(row.get("InstanceName") or "")
-    if found is None:
+    if (found := _OF_AZURE.fullmatch(row.get("InstanceName") or "")) is None:
         return {"__name__": f"{row['CounterName']} of no container"}
     place = dict(zip(("cluster", "pod", "container"), found.groups(), strict=True))
     return {"__name__": str(row["CounterName"]), **place, "uid": place["pod"], "node": str(row.get("Computer"))}

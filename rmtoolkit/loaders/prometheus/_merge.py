@@ -103,7 +103,6 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
 def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Find which container took the place of which; say from when on a series is no longer believed."""
     started = pl.col("value") * 1000
-    begun = pl.col("role") == "start_time_seconds"
     several = (
         table.filter(pl.col("life").is_not_null())
         .group_by("entity", "life")
@@ -111,7 +110,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             pl.col("first").min(),
             pl.col("last").max(),
             pl.col("count").sum(),
-            exact=started.filter(begun & started.is_finite()).first(),
+            exact=started.filter((pl.col("role") == "start_time_seconds") & started.is_finite()).first(),
         )
         .filter(pl.len().over("entity") > 1)
         .with_columns(

@@ -258,8 +258,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
         if not name:
             left_out[NO_NAME] += 1
             continue
-        meaning = meaning_of(name, one, overrides)
-        if meaning is None:
+        if (meaning := meaning_of(name, one, overrides)) is None:
             unknown[name] += 1
             continue
         meanings.append((index, name, meaning.role, meaning.family, meaning.rank))
@@ -268,8 +267,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
             guessed[name] = meaning.role if guessed.get(name, meaning.role) == meaning.role else "by label"
     if unknown:
         names = [quote(name) for name, _ in unknown.most_common(_SHOWN_NAMES)]
-        more = and_more(len(unknown), _SHOWN_NAMES)
-        left_out[f"{NO_USE} ({', '.join(names)}{more})"] = unknown.total()
+        left_out[f"{NO_USE} ({', '.join(names)}{and_more(len(unknown), _SHOWN_NAMES)})"] = unknown.total()
     table = _identified([labels[index] for index, *_ in meanings], meanings)
     pause = ((pl.col("family") == "cgroup") & (pl.col("container") == "POD")).fill_null(value=False)
     for reason, wrong in ((PAUSE, pause), (NO_CONTAINER, pl.col("no_container"))):
@@ -511,8 +509,7 @@ def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
 def _joined(table: pl.DataFrame) -> pl.DataFrame:
     """Join series without a container to their pod's only one, or to the one that is called like their job."""
     sayers = pl.col("container").is_not_null() & (pl.col("level") == "container")
-    init = pl.col("name").str.starts_with("kube_pod_init_container_")
-    named = table.filter(sayers & ~init).drop_nulls("pod")
+    named = table.filter(sayers & ~pl.col("name").str.starts_with("kube_pod_init_container_")).drop_nulls("pod")
     table = beside(table, named.group_by(_POD_KEY).agg(names=pl.col("container").unique().sort()), _POD_KEY)
     same = pl.col("job").str.split("/").list.last()
     lacking = (pl.col("level") == "container") & pl.col("pod").is_not_null()

@@ -98,8 +98,7 @@ def _equal_samples(data: bytes, begin: int, end: int) -> tuple[Ints, Floats] | N
         return None
     if (time[:, :-1] < _ONE_BYTE).any() or (time[:, -1] >= _ONE_BYTE).any():
         return None
-    times = ((time & 0x7F).astype(np.int64) << _TIME_SHIFTS).sum(axis=1)
-    return times, rows[:, 3:11].copy().view("<f8")[:, 0]
+    return ((time & 0x7F).astype(np.int64) << _TIME_SHIFTS).sum(axis=1), rows[:, 3:11].copy().view("<f8")[:, 0]
 
 
 #: What a server has to be told with the request.
@@ -125,8 +124,7 @@ def request_body(conditions: Iterable[tuple[str, str, str]], start: int, end: in
 
 
 def read_answer(content: bytes, source: object) -> Found:
-    head = content[: 1 << 10]
-    if kind_of(head) == "streamed":
+    if kind_of(content[: 1 << 10]) == "streamed":
         hint = "Save an answer of `/api/v1/query_range`, or ask without STREAMED_XOR_CHUNKS."
         found = "a streamed answer to a remote read, in chunks"
         raise ReadError.at(source, found=found, expected="one of type SAMPLES", hint=hint)
@@ -147,8 +145,7 @@ def read_answer(content: bytes, source: object) -> Found:
                 left_out[HISTOGRAMS if _HISTOGRAMS in numbers else NO_SAMPLES] += 1
     except _wire.WireError as error:
         if not parts:
-            hint = "It is cut off or damaged: save it again."
-            expected = "the answer to a remote read"
+            expected, hint = "the answer to a remote read", "It is cut off or damaged: save it again."
             raise ReadError.at(source, found=str(error), expected=expected, hint=hint) from error
         left_out[BAD_SERIES] += 1
     counts = np.array([len(times) for times, _ in parts], np.int64)

@@ -77,8 +77,7 @@ def _labels(
     client: Client, query: str, names: Sequence[str], time: _fetch.Stretch
 ) -> tuple[list[tuple[str | None, ...]], list[str]]:
     step = max(60, time.seconds // _INSTANTS)
-    first = time.until - time.seconds // step * step
-    times = {"start": str(first), "end": str(time.until), "step": str(step)}
+    times = {"start": str(time.until - time.seconds // step * step), "end": str(time.until), "step": str(step)}
     try:
         decoded = _fetch.ask(client, "/api/v1/query_range", {"query": query, **times})
     except RmtoolkitError:
@@ -247,13 +246,9 @@ class Prometheus:
             duration such as ``"1h"``: then the server gives the highest value of each step (the last one of
             counters), so that peaks survive. Steps end at the window's end, or at whole multiples when that is
             now; each sample stands at the end of its step.
-        metrics
-            What metrics mean that are not known or not asked for: ``{"http_requests_total": "work_total"}``.
-        labels
-            What labels tell that are not known: ``{"k8s_ns": "namespace"}``; see `rmtoolkit.read_prometheus`.
-        workload_pattern
-            Regular expression with a group ``workload`` that reads the owner from a pod's name, where the
-            server knows no owners.
+        metrics, labels, workload_pattern
+            As for `rmtoolkit.read_prometheus`; a metric that is not asked for by itself, as
+            ``{"http_requests_total": "work_total"}``, is asked for too.
         progress
             Whether to show a bar on stderr; None shows it to people only.
 
@@ -301,8 +296,7 @@ class Prometheus:
         client = self._client.for_one_pull()
         legs = discover(client, wanted, overrides, meant.labels, window.whole)
         sampled = (leg.only(lambda name: role_of(name, overrides) in SIGNALS) for leg in legs)
-        signals = [leg for leg in sampled if leg.counts]
-        if not signals:
+        if not (signals := [leg for leg in sampled if leg.counts]):
             raise diagnose_empty(client, wanted, overrides, window.whole)
         with _fetch.Fetcher(client, self._bulk or _fetch.raw_by_json, self._parallel, progress=progress) as fetcher:
             how = {"step_seconds": step_seconds, "parallel": self._parallel}
@@ -412,8 +406,7 @@ def _lacking(found: Sequence[Decoded], legs: Sequence[Leg], *, is_sure: bool = F
     idle = sum(part.left_out[HISTOGRAMS] + part.left_out[NO_SAMPLES] for part in found)
     for leg in legs:
         for name, size in (leg.sure if is_sure else leg.counts).items():
-            is_cpu = leg.family == CORE_FAMILY and name in BY_RESOURCE
-            if size > len(there.get((name, is_cpu), ())) + idle:
+            if size > len(there.get((name, leg.family == CORE_FAMILY and name in BY_RESOURCE), ())) + idle:
                 return name
     return ""
 
@@ -454,7 +447,6 @@ def server_at(
 
 
 def read_url(url: str, **options: Any) -> Recording:  # noqa: ANN401 - as `server_at` and `Prometheus.recording` take them
-    """Fetch a recording from a server; who asks is said by the environment."""
     own = {name: options.pop(name) for name in inspect.signature(server_at).parameters if name in options}
     with server_at(url, **own) as server:
         return server.recording(**options)

@@ -50,8 +50,6 @@ _SOUGHT: Final = _metrics.TOLD["sought"]
 
 
 class NothingUsableError(RmtoolkitError):
-    """No series of the input says anything that a Recording holds."""
-
     def __init__(self, left_out: Mapping[str, int]) -> None:
         self.left_out = dict(left_out)
         super().__init__("; ".join(counted(count, reason) for reason, count in self.left_out.items()) or "no series")
@@ -82,8 +80,7 @@ def to_recording(
     for entity, time in ends_of(placed.table, decoded, markers, sampled).items():
         seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
-    present = set(placed.table["role"].unique())
-    told = {name for name, (roles, _) in _SOUGHT.items() if not present.isdisjoint(roles)}
+    told = {name for name, (roles, _) in _SOUGHT.items() if placed.table["role"].is_in(roles).any()}
     told |= {"versions"} if images else set()
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
@@ -139,8 +136,7 @@ def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     # What was told by its name is meant.
     work = (pl.col("role") == "work_total") & (pl.col("rank") >= 0)
     counts = pl.col("role").is_in(HELD_SIGNALS) | work
-    alone = counts & ~pl.col("role").is_in(BYTE_SIGNALS).any().over("entity")
-    kept = table.filter(~alone)
+    kept = table.filter(~counts | pl.col("role").is_in(BYTE_SIGNALS).any().over("entity"))
     return kept, table.height - kept.height
 
 
@@ -303,8 +299,7 @@ def read_prometheus(
         What labels tell that are not known: ``{"k8s_ns": "namespace", "box": "node"}``. There are `cluster`,
         `namespace`, `pod`, `container`, `pod_uid`, `node` and `workload`. Goes before what is known.
     time, interval, timezone
-        When the first of a file's scrapes was taken, how far apart they are, and the zone of times in the text that
-        do not say theirs, where the text does not tell it; one scrape is else of when its file was written.
+        As for `rmtoolkit.read_jemalloc_stats`, of scrapes; one scrape is else of when its file was written.
     workload_pattern
         Regular expression with a group ``workload`` that reads the owner from a pod's name, where the data
         hold no owners.
