@@ -28,8 +28,7 @@ class Seen(Struct, frozen=True):
     @property
     def whole_bytes(self) -> float:
         """The largest of what is called the memory of the process: its RSS counts files that its cgroup does not."""
-        names = (Signal.FOOTPRINT, Signal.RSS)
-        return max((self.main.end_level(name) or 0.0 for name in names), default=0.0)
+        return max(self.main.end_level(name) or 0.0 for name in (Signal.FOOTPRINT, Signal.RSS))
 
 
 class Around(Struct, frozen=True):
@@ -73,11 +72,7 @@ def _files_stacked(lives: Sequence[Opinion]) -> float:
             if place < th.LIVES_STACKED or not limit or peak is None or peak > th.KILLED_BELOW * limit:
                 return 0.0
             # What was killed may have been the next start, of which there is no sample.
-            is_full = (
-                left + (one.life.startup_peak_bytes or peak)
-                >= th.KILLED_WITH * limit
-                >= th.KILLED_WITH * (stack + peak)
-            )
+            is_full = left + (one.life.startup_peak_bytes or peak) >= th.KILLED_WITH * limit and limit >= stack + peak
             return left if is_full and left >= th.NAMING_SHARE * limit else 0.0
         stack = left
     return 0.0

@@ -232,8 +232,7 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
     abrupt = abs(row.jump) >= max(th.STEP_SHARE * settled, th.STEP_OF_SWING * row.swing) and row.jump_at > th.STEP_AFTER
     if abrupt and (family in _STEPPED or abs(row.jump) >= th.STEP_OF_RISE * abs(row.rise)):
         return Pattern.STEP, None
-    rise = row.settled - row.begun
-    if rise >= th.WARM_UP_RISE * settled and family in SLOWING_DOWN:
+    if row.settled - row.begun >= th.WARM_UP_RISE * settled and family in SLOWING_DOWN:
         return Pattern.WARM_UP, Cause.STARTUP
     return Pattern.PLATEAU, None
 
@@ -607,9 +606,8 @@ def _ends_in_jump(opinion: Opinion) -> bool:
 
 
 def _rises(one: Opinion) -> bool:
-    row = one.reading
-    rises = row is not None and row.mean_rise > 0 and row.growth_per_day > 0
-    return rises and one.growing + one.unresolved > th.LIKELY
+    row, likely = one.reading, one.growing + one.unresolved > th.LIKELY
+    return likely and row is not None and row.mean_rise > 0 and row.growth_per_day > 0
 
 
 def _unmask(pool: Pool, opinions: Sequence[Opinion], versions: Sequence[Opinion]) -> None:
@@ -664,8 +662,7 @@ def _begins_high(one: Opinion, later: Opinion) -> bool:
 
 def _hold(pool: Pool, most: float) -> None:
     """Leave growth, in place, no more probable than that: what is above cannot be told."""
-    over = max(pool.growing - most, 0.0)
-    pool.growing, pool.unresolved = min(pool.growing, most), pool.unresolved + over
+    pool.growing, pool.unresolved = min(pool.growing, most), pool.unresolved + max(pool.growing - most, 0.0)
 
 
 def _raise(pool: Pool, least: float) -> None:

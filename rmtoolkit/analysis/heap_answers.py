@@ -112,8 +112,7 @@ def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) ->
 def _changed_path(before: HeapProfile, after: HeapProfile) -> tuple[str, ...]:
     """Follow the largest change from the program's start; list the own functions on the way."""
     nodes = tree(after, "live_bytes", before=before).with_columns(change=pl.col("value") - pl.col("before"))
-    whole = nodes["change"][0]
-    largest = nodes["change"].max() if whole >= 0 else nodes["change"].min()
+    largest = nodes["change"].max() if nodes["change"][0] >= 0 else nodes["change"].min()
     if not isinstance(largest, int) or not largest:
         return ()
     sign = 1 if largest > 0 else -1

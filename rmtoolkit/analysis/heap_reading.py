@@ -114,8 +114,7 @@ def _found(given: object, key: Key, containers: pl.DataFrame, samples: pl.DataFr
         return _profile(given)
     from rmtoolkit.heap.served import read_pyroscope  # noqa: PLC0415 - few ask a server
 
-    is_mine = [pl.col(name).eq_missing(one) for name, one in zip(WORKLOAD, key, strict=True)]
-    mine = containers.filter(*is_mine)
+    mine = containers.filter(*(pl.col(name).eq_missing(one) for name, one in zip(WORKLOAD, key, strict=True)))
     window: dict[str, Any] = {}
     if samples is not None:
         samples = samples.filter(pl.col("container_id").is_in(mine["container_id"].implode()))

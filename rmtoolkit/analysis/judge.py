@@ -329,8 +329,7 @@ def downsample(recording: Recording, lives: pl.DataFrame, containers: pl.Series)
     start, end = np.repeat(time[first], length), np.repeat(time[first + length - 1], length)
     stretch = (time - start) * STRETCHES // (end - start + 1)
     # A container with few samples keeps all: each is a stretch of its own.
-    few = np.repeat(length <= 2 * STRETCHES, length)
-    number = np.where(few, np.arange(samples.height), stretch)
+    number = np.where(np.repeat(length <= 2 * STRETCHES, length), np.arange(samples.height), stretch)
     runs = np.union1d(run_starts(pl.Series(number)), first)
     names = [name for name in (*FOOTPRINTS, "allocated_bytes") if name in samples.columns]
     used = samples.select(pl.coalesce(*names, pl.lit(0, dtype=pl.Int64)).fill_null(0)).to_series().to_numpy()
@@ -431,17 +430,13 @@ def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:
     ended: list[Life] = []
     for life, cadence in known:
         silent = (last - life.end).total_seconds() > max(th.LINGER_SECONDS, th.LINGER_SCRAPES * (cadence or 0.0))
-        over = life.ended not in (Ending.RUNNING, Ending.GAP, Ending.OOM_KILL) or (
-            life.ended == Ending.RUNNING and silent
-        )
+        over = silent if life.ended == Ending.RUNNING else life.ended not in (Ending.GAP, Ending.OOM_KILL)
         limit, peak = life.limit_bytes, life.peak_bytes
         if over and not (limit and peak and peak > th.PEAK_NEAR_LIMIT * limit):
             ended.append(life)
     longest = max((life.hours for life in ended), default=0.0)
     times = _endings(ended, longest)
-    if times < th.RESTARTS_CAP:
-        return records.Exposure(age, None)
-    return records.Exposure(age, longest * (1 + 1 / times))
+    return records.Exposure(age, longest * (1 + 1 / times) if times >= th.RESTARTS_CAP else None)
 
 
 def _endings(lives: list[Life], longest_hours: float) -> int:
@@ -462,8 +457,7 @@ FORECAST: Final = pl.Schema(
 
 class TimeToLimit(Struct, frozen=True):
     outlook: Outlook
-    #: Hours from the last sample to the limit with an 80 % interval; None unless it reaches. An open upper end is
-    #: None.
+    #: Hours from the last sample to the limit, with an 80 % interval; None unless it reaches, and for an open end.
     hours: float | None = None
     low: float | None = None
     high: float | None = None
@@ -519,10 +513,8 @@ def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | No
         return growth
     whole = main.readings[Signal.FOOTPRINT]
     beside = max(whole.top - growth.level_bytes, 0.0)
-    if last.life.ended == Ending.RUNNING and last.life.last_bytes is not None:
-        return structs.replace(growth, level_bytes=max(last.life.last_bytes - beside, 0.0))
-    begun = max(whole.begun - beside, 0.0)
-    return structs.replace(growth, level_bytes=begun)
+    level = last.life.last_bytes if last.life.ended == Ending.RUNNING else None
+    return structs.replace(growth, level_bytes=max((whole.begun if level is None else level) - beside, 0.0))
 
 
 def look_ahead(
@@ -536,8 +528,7 @@ def look_ahead(
     lasts: records.Exposure = records.ENDLESS,
 ) -> TimeToLimit:
     if limit_bytes is None:
-        rises = growing > th.LIKELY
-        return TimeToLimit(Outlook.UNKNOWN if rises or not limit_known else Outlook.BOUNDED)
+        return TimeToLimit(Outlook.UNKNOWN if growing > th.LIKELY or not limit_known else Outlook.BOUNDED)
     if growth is None:
         return TimeToLimit(Outlook.UNKNOWN)
     if growing <= th.LIKELY or growth.per_day_bytes <= 0:
@@ -591,7 +582,7 @@ def line_of(
     window = opinion.life.seconds / 3600
     ahead = 0.3 * window
     if outlook.hours is not None:
-        ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), 1.0 * window)
+        ahead = min(max(1.15 * (outlook.high or outlook.hours), ahead), window)
     goes_on = growing > th.LIKELY
     rate = growth.per_day_bytes if goes_on else 0.0
     doubt, up = (growth.error_bytes, growth.error_up_bytes) if goes_on else (0.0, 0.0)

@@ -88,8 +88,7 @@ def _without_spikes(mean: Array) -> Array:
     """Take out upward spikes that their neighbours do not share: they are bursts, not a trend."""
     reach = max(5, mean.shape[1] // 8)
     padded = np.pad(mean, ((0, 0), (reach, reach)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
-    middle = np.median(windows, axis=2)
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1), axis=2)
     spread = th.DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
     return np.where(mean > middle + th.SPIKE_DEVIATIONS * spread + th.SPIKE_SHARE * np.abs(middle), middle, mean)
 
@@ -220,8 +219,7 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
 def _lasting_changes(values: Array) -> Array:
     """Change of level across each boundary between bins, between the medians of three bins on each side."""
     width = 3
-    windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=1)
-    middle = np.median(windows, axis=2)
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(values, width, axis=1), axis=2)
     changes = np.zeros((len(values), values.shape[1] - 1))
     wide = middle[:, width:] - middle[:, :-width]
     edge = values[:, 1:] - values[:, :-1]
@@ -785,8 +783,7 @@ def _members_of(shapes: Bank, *names: Family) -> NDArray[np.int64]:
 
 def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, noise: Array) -> NDArray[np.int8]:
     """Decide for each row and shape what it says about the time after the window."""
-    size = np.maximum(np.abs(given.level), 1)[:, None]
-    material = th.MATERIAL_SHARE * size
+    material = th.MATERIAL_SHARE * np.maximum(np.abs(given.level), 1)[:, None]
     reach = np.maximum(given.headroom, 0)[:, None]
     counts = np.minimum(material, reach / th.MATERIAL_WINDOWS)
     kind = np.zeros_like(coefficient, dtype=np.int8)
@@ -798,8 +795,7 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     bent = shapes.family[grows] == CODE[Family.ACCELERATING]
     rise = slope * phase / np.where(bent, shapes.shape[grows], 1.0)
     matters = ((rise > material) | (slope * th.MATERIAL_WINDOWS > reach)) & (rise > noise[:, None]) & (slope > 0)
-    young = phase < th.YOUNG
-    kind[:, grows] = np.where(matters, np.where(young, FRESH, GROWING), BOUNDED)
+    kind[:, grows] = np.where(matters, np.where(phase < th.YOUNG, FRESH, GROWING), BOUNDED)
 
     two, early, late = _slopes(shapes, projection, coefficient)
     # A bend near the start is a warm-up that is over; one later on is a slow-down that may go on.
@@ -923,8 +919,7 @@ def remove(values: Array, meter: Array) -> tuple[Array, Array]:
         projection = (left @ bases).reshape(len(block), *solvers.shape[:2])
         power = (projection**2).sum(axis=2)
         best = power.argmax(axis=1)
-        total = (left**2).sum(axis=1)
-        found = power.max(axis=1) / np.maximum(total, 1e-12)
+        found = power.max(axis=1) / np.maximum((left**2).sum(axis=1), 1e-12)
         strong = (found >= th.CYCLE_EXPLAINS) & (power.max(axis=1) / bins > (2 * meter[cut]) ** 2)
         for index in np.unique(best[strong]):
             rows = np.flatnonzero(strong & (best == index))
@@ -971,8 +966,7 @@ def fit_rows(
             curves = np.array([np.interp(whole, few, line) for line in found.fitted])
             replace(rows, found._replace(fitted=curves))
     rows = np.flatnonzero(fitted & (teeth < th.TEETH))
-    meter = th.NOISE_SHARE * np.abs(given.level[rows])
-    rest, share = remove(values[rows], meter)
+    rest, share = remove(values[rows], th.NOISE_SHARE * np.abs(given.level[rows]))
     rows, rest, share = rows[share > 0], rest[share > 0], share[share > 0]
     if len(rows):
         # A cycle costs as many parameters as it has waves; a bend that looks like one is no cycle.
@@ -1021,8 +1015,6 @@ def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDA
     share = (left**2).sum(axis=1, where=early) / np.maximum((left**2).sum(axis=1), 1.0)
     jumps = early & (left > th.START_JUMP * usual[:, None])
     rows = np.flatnonzero((unresolved < th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
-    level = values[rows].copy()
     # The start ends behind its last jump.
-    last = bins - 1 - np.argmax(jumps[rows, ::-1], axis=1)
-    before = place < last[:, None]
-    return rows, np.where(before, np.take_along_axis(level, last[:, None], axis=1), level)
+    level, last = values[rows], (bins - 1 - np.argmax(jumps[rows, ::-1], axis=1))[:, None]
+    return rows, np.where(place < last, np.take_along_axis(level, last, axis=1), level)

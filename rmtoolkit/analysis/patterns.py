@@ -10,17 +10,7 @@ from msgspec import Struct
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import remedies
 from rmtoolkit.analysis.models import Family
-from rmtoolkit.analysis.records import (
-    REJECTED,
-    Advice,
-    Evidence,
-    Layer,
-    OpenKind,
-    Statistic,
-    Unit,
-    VerdictRow,
-    rejected,
-)
+from rmtoolkit.analysis.records import REJECTED, Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow
 from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG
 from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
 from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory
@@ -293,8 +283,7 @@ def stack_of_a_thread(main: Opinion) -> float | None:
     if whole is None or threads is None or threads.mean_rise <= 0:
         return None
     heap = main.readings.get(Signal.ALLOCATED)
-    outside = whole.mean_rise - (max(heap.mean_rise, 0.0) if heap is not None else 0.0)
-    return outside / threads.mean_rise
+    return (whole.mean_rise - (max(heap.mean_rise, 0.0) if heap is not None else 0.0)) / threads.mean_rise
 
 
 def _whole(main: Opinion) -> Reading | None:
@@ -458,8 +447,7 @@ def _wait(piece: Evidence, kind: OpenKind, *, gauge: bool) -> Advice:
     when = "later" if piece.end is None else f"{moment(piece.end, seconds=piece.hours < 1 / 6)} UTC"
     sooner = gauge and kind != OpenKind.TOO_FEW
     other = ", or export the allocator's live-heap gauge (jemalloc stats.allocated)" if sooner else ""
-    left = hours(piece.hours)
-    return Advice.of("wait", kind.statistic, piece.end, when=when, left=left, other=other)
+    return Advice.of("wait", kind.statistic, piece.end, when=when, left=hours(piece.hours), other=other)
 
 
 def _raise(row: VerdictRow, share: int, expected: str) -> Advice:
@@ -497,12 +485,12 @@ def _files_in_memory(found: Evidence | None) -> Advice:
 
 #: By the check that rejected a gauge: how to mend it.
 _MENDING: Final = {
-    rejected("stale_allocator"): "advance_epoch",
-    rejected("self_incrementing"): "set_gauge",
-    rejected("allocated_above_active"): "read_together",
-    rejected("active_above_resident"): "read_together",
-    rejected("allocated_above_resident"): "read_together",
-    rejected("allocator_above_footprint"): "read_together",
+    "stale_allocator": "advance_epoch",
+    "self_incrementing": "set_gauge",
+    "allocated_above_active": "read_together",
+    "active_above_resident": "read_together",
+    "allocated_above_resident": "read_together",
+    "allocator_above_footprint": "read_together",
 }
 
 
@@ -534,12 +522,8 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     else:
         yield from _not_leak(row, evidence)
     files = evidence.get(Statistic.SHMEM)
-    if (
-        row.verdict != Verdict.LEAK
-        and files is not None
-        and row.cause != Cause.TMPFS
-        and OpenKind.SHMEM.statistic not in evidence
-    ):
+    told = row.verdict == Verdict.LEAK or row.cause == Cause.TMPFS or OpenKind.SHMEM.statistic in evidence
+    if files is not None and not told:
         yield _files_in_memory(files)
     if not needed:
         yield from _mend(evidence)
@@ -547,8 +531,8 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 
 def _mend(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     for check, name in _MENDING.items():
-        if check in evidence:
-            yield Advice.of(name, check)
+        if (rejected := REJECTED + check) in evidence:
+            yield Advice.of(name, rejected)
 
 
 def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
@@ -556,13 +540,11 @@ def _not_leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Adv
     entry, also = PATTERNS[row.pattern], [PATTERNS[name] for name in row.also]
     yield from _other_allocator(evidence)
     beside = [other for other in also if other.remedy_beside]
-    for remedy in (*(other.remedy for other in beside), entry.remedy):
-        if remedy is not None:
-            yield from remedy(row)
+    for remedy in filter(None, (*(other.remedy for other in beside), entry.remedy)):
+        yield from remedy(row)
     yield from _room(row, evidence)
-    for remedy in (*(other.peak_remedy for other in beside), entry.peak_remedy):
-        if remedy is not None:
-            yield from remedy(row)
+    for remedy in filter(None, (*(other.peak_remedy for other in beside), entry.peak_remedy)):
+        yield from remedy(row)
     many = evidence.get(Statistic.THREADS_MANY)
     if many is not None and entry.threads_matter and row.cause != Cause.RUNTIME:
         seen = f"{many.estimate:.0f} threads now; " if many.estimate is not None else ""

@@ -106,11 +106,8 @@ class Statistic(StrEnum):
     HEAP_BLIND = "heap_blind"
 
 
+#: Before the name of a check.
 REJECTED: Final = "rejected_"
-
-
-def rejected(check: str) -> str:
-    return REJECTED + check
 
 
 class Evidence(Struct, frozen=True):
@@ -580,8 +577,7 @@ def lives_of(table: pl.DataFrame) -> Iterator[Life]:
 def readings_of(table: pl.DataFrame) -> dict[int, tuple[dict[Signal, Reading], dict[Signal, Level]]]:
     """Make records of the readings table, by the row of the life: those that were fitted, and all."""
     found: dict[int, tuple[dict[Signal, Reading], dict[Signal, Level]]] = {}
-    signal, family, bounded = (_READING.index(name) for name in ("signal", "family", "bounded_family"))
-    growing = _READING.index("growing")
+    signal, family, bounded, growing = map(_READING.index, ("signal", "family", "bounded_family", "growing"))
     for number, *row in table.select("life_row", *_READING).iter_rows():
         readings, levels = found.setdefault(number, ({}, {}))
         name = row[signal] = Signal(row[signal])

@@ -126,7 +126,6 @@ def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
 
 
 def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:
-    apart = (pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs() / 1000
     return (
         times.sort("time")
         .join_asof(
@@ -137,7 +136,7 @@ def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) ->
             check_sortedness=False,
         )
         .pipe(beside, cadence, "container_id")
-        .with_columns(apart_seconds=apart)
+        .with_columns(apart_seconds=(pl.col("nearest") - pl.col("time")).dt.total_milliseconds().abs() / 1000)
     )
 
 
@@ -177,8 +176,7 @@ def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:
             "end": samples["time"][starts + lengths - 1],
         }
     ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
-    table = _endings(table, recording)
-    table = _in_force(table, recording)
+    table = _in_force(_endings(table, recording), recording)
     return Lifetimes(_measured(table, samples, recording), samples)
 
 
@@ -359,8 +357,7 @@ def without_load(
     envelope: Envelope, rows: pl.DataFrame, values: Array, fitted: NDArray[np.bool_]
 ) -> tuple[Array, Array]:
     share = np.zeros(len(rows))
-    signal = rows["signal"].to_numpy()
-    life = rows["life_row"].to_numpy()
+    signal, life = (rows[name].to_numpy() for name in ("signal", "life_row"))
     loads: dict[int, Array] = {}
     for row in np.flatnonzero(signal == "work_total"):
         loads[int(life[row])] = np.maximum(np.gradient(envelope.mean[row]), 0)
@@ -393,8 +390,7 @@ def _explained(y: Array, load: Array, u: Array) -> tuple[Array, float]:
         full = np.column_stack([base, felt])
         before = y - base @ np.linalg.lstsq(base, y, rcond=None)[0]
         coefficients = np.linalg.lstsq(full, y, rcond=None)[0]
-        after = y - full @ coefficients
-        explained = 1 - (after**2).sum() / max((before**2).sum(), 1e-12)
+        explained = 1 - ((y - full @ coefficients) ** 2).sum() / max((before**2).sum(), 1e-12)
         # Without room for a trend of its own, the load must explain nearly everything.
         needed = th.LOAD_EXPLAINS if base.shape[1] > 1 else th.LOAD_EXPLAINS_ALONE
         without = y - coefficients[-1] * felt
@@ -624,8 +620,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         "life_row",
     )
     shape, floor = describe(envelope)
-    signal = rows["signal"].to_numpy()
-    span = rows["span_seconds"].to_numpy()
+    signal, span = (rows[name].to_numpy() for name in ("signal", "span_seconds"))
     fitted = np.isin(signal, _FITTED)
     values, load_share = without_load(envelope, rows, floor, fitted)
     given = models.Given(

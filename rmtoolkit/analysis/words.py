@@ -111,12 +111,8 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
         return Open(OpenKind(beside), texts("analysis/words")["beside"][beside], None)
     if cause == Cause.OUTSIDE_ALLOCATOR:
         return Open(OpenKind.OUTSIDE, "what grows lies outside the allocator: mappings, C code or stacks", None)
-    if (
-        pool.heap is not None
-        and pool.heap.kind == records.HeapKind.RESTS
-        and row.mean_rise > 0
-        and row.bounded < th.LIKELY
-    ):
+    rises = row.mean_rise > 0 and row.bounded < th.LIKELY
+    if rises and pool.heap is not None and pool.heap.kind == records.HeapKind.RESTS:
         return Open(OpenKind.HEAP_RESTS, "the heap does not: the allocator keeps it, or it lies outside the heap", None)
     work = main.levels.get(Signal.WORK)
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
@@ -138,7 +134,6 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     if half_wave and span < th.FEWEST_CYCLES * _DAY_HOURS * 3600:
         why = f"it may be a part of a daily cycle, and {number(th.FEWEST_CYCLES)} days are needed to know one"
         return Open(OpenKind.HALF_WAVE, why, start + dt.timedelta(hours=th.FEWEST_CYCLES * _DAY_HOURS))
-    rises = row.mean_rise > 0 and row.bounded < th.LIKELY
     if rises and row.begun_at > 1 - th.YOUNG:
         # Twice the share that a growth phase must fill: a burst has gone away by then.
         why = "the rise began in the last fifth of what was seen"
@@ -162,9 +157,8 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     growth, floor = row.growth_per_day, row.floor_per_day
     if rises and growth > 0 and growth < floor and row.growing > row.unresolved:
         # The floor falls with the window's length to the power of one and a half.
-        why = (
-            f"it grows by {rate(growth, digits=2)}, and growth below {rate(floor, digits=2)} cannot be told from noise"
-        )
+        pace, least = rate(growth, digits=2), rate(floor, digits=2)
+        why = f"it grows by {pace}, and growth below {least} cannot be told from noise"
         return Open(OpenKind.FAINT, why, _at(start, span * (floor / growth) ** (2 / 3), span))
     why = "it neither rises nor rests clearly enough"
     if rises:
@@ -193,8 +187,7 @@ def _too_few(main: Opinion | None, rejected: Sequence[Rejected], kills: int) -> 
 
 def _at(start: dt.datetime, needed_seconds: float, seen_seconds: float) -> dt.datetime:
     """When so much will have been seen: at least a tenth more than now, and not for ever."""
-    seconds = min(max(needed_seconds, 1.1 * seen_seconds), _PATIENCE * seen_seconds)
-    return start + dt.timedelta(seconds=seconds)
+    return start + dt.timedelta(seconds=min(max(needed_seconds, 1.1 * seen_seconds), _PATIENCE * seen_seconds))
 
 
 def headline(situation: Situation) -> str:
@@ -372,8 +365,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
         return f"Over {span} the {signal} rises, and {question.why}; {shows}."
     counted = "one life" if pool.lives_judged <= 1 else f"{pool.lives_judged} lives"
     gauge = "" if Signal.ALLOCATED in main.readings else ", no live-heap gauge"
-    beside = _rises_with(main, situation.row.cause)
-    return f"{span} of {signal}, {counted}{gauge}: {question.why}{beside}; {shows}."
+    return f"{span} of {signal}, {counted}{gauge}: {question.why}{_rises_with(main, situation.row.cause)}; {shows}."
 
 
 QUESTIONS: Final[tuple[str, ...]] = tuple(texts("analysis/words")["questions"])
@@ -433,14 +425,13 @@ def _bounded(row: VerdictRow, pool: Pool, main: Opinion) -> Answer:
     if pool.heap is not None and pool.heap.kind == records.HeapKind.RESTS and pool.bounded > th.LIKELY:
         return Answer("yes", "fine", "the heap profile shows nothing that grows")
     if heap is not None:
+        live = f"live heap at {memory(main.live_bytes)}"
         if row.verdict == Verdict.LEAK and (row.cause == Cause.HEAP or row.cause in patterns.BY_CAUSE):
-            return Answer("no", "concern", f"live heap at {memory(main.live_bytes)} and growing")
+            return Answer("no", "concern", f"{live} and growing")
         if heap.bounded > th.LIKELY:
-            return Answer("yes", "fine", f"live heap at {memory(main.live_bytes)} and not growing")
+            return Answer("yes", "fine", f"{live} and not growing")
         if row.verdict == Verdict.NOT_LEAK and main.signal == Signal.ALLOCATED:
-            return Answer(
-                "yes", "fine", f"live heap at {memory(main.live_bytes)}, and nothing in it grows without bound"
-            )
+            return Answer("yes", "fine", f"{live}, and nothing in it grows without bound")
         return _unknown("the live heap still rises")
     if row.verdict == Verdict.NOT_LEAK and patterns.PATTERNS[row.pattern].caches_bounded:
         return Answer("yes", "fine", "nothing grows without bound")
@@ -777,7 +768,7 @@ def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
         if one.detail in said:
             continue
         said.add(one.detail)
-        row = _say(main, "rejected", "not used", statistic=records.rejected(one.check), detail=one.detail[:160])
+        row = _say(main, "rejected", "not used", statistic=records.REJECTED + one.check, detail=one.detail[:160])
         yield replace(row, signal=one.signal)
 
 

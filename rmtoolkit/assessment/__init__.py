@@ -358,9 +358,7 @@ def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFr
         found = _totals.stored(previous)
         return assess(read_recording(previous)).workloads if found is None else found
     frame: Any = previous.collect() if isinstance(previous, pl.LazyFrame) else previous
-    if "verdict" in getattr(frame, "columns", ()):
-        return pl.DataFrame(frame)
-    return assess(frame).workloads
+    return pl.DataFrame(frame) if "verdict" in getattr(frame, "columns", ()) else assess(frame).workloads
 
 
 def _by_pod(lives: pl.DataFrame, recording: Recording, ends: pl.DataFrame) -> pl.DataFrame:
@@ -443,8 +441,7 @@ def classify(
         return recording.workloads.select(*VERDICTS)
     # Nobody asks for the other frames.
     source = as_source(recording)
-    also = partial(_needed, end=own_end(source), requests=False)
-    frames, _ = judge(source, also, heap, whole=False, client=client)
+    frames, _ = judge(source, partial(_needed, end=own_end(source), requests=False), heap, whole=False, client=client)
     limits = recommend.of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
     rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
     return conform(_rows.with_words(_rows.by_urgency(rows)), WORKLOADS).select(*VERDICTS)
@@ -513,8 +510,7 @@ def recommend_limits(
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
     source, chosen = as_source(recording), as_margins(margins)
-    also = partial(_needed, end=own_end(source, margins))
-    frames, _ = judge(source, also, whole=False, client=client)
+    frames, _ = judge(source, partial(_needed, end=own_end(source, margins)), whole=False, client=client)
     return recommend.of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
 

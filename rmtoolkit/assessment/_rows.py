@@ -182,8 +182,7 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
         )
         risk = risk_now(mine, scores(mine))
         found.append((risk.day, risk.week, risk.month, mine.need_bytes))
-    schema = {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}
-    return pl.DataFrame(found, schema=schema, orient="row")
+    return pl.DataFrame(found, {**dict.fromkeys(_CHANCES, pl.Float64), "need_bytes": pl.Int64}, orient="row")
 
 
 def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
@@ -271,8 +270,7 @@ def names(rows: Sequence[Row]) -> list[str]:
 
 
 def with_values(rows: pl.DataFrame, found: Sequence[tuple[object, ...]], names: str) -> pl.DataFrame:
-    schema = {name: WORKLOADS[name] for name in names.split()}
-    return rows.with_columns(pl.DataFrame(found, schema=schema, orient="row"))
+    return rows.with_columns(pl.DataFrame(found, {name: WORKLOADS[name] for name in names.split()}, orient="row"))
 
 
 #: Lives and those that their own limit ended, and the lowest and the highest of their peaks.
@@ -430,8 +428,7 @@ def time_bought(row: Row) -> str:
     soon = left is not None and left <= _DAY_HOURS and row["limit_bytes"] is not None
     if row["action"] != Action.FIX_LEAK or not soon or not bought:
         return ""
-    more = text.hours(_DAY_HOURS * bought)
-    return f"A limit of {text.configured(row['raise_to_bytes'])} buys {more} more. "
+    return f"A limit of {text.configured(row['raise_to_bytes'])} buys {text.hours(_DAY_HOURS * bought)} more. "
 
 
 def _worst(row: Row) -> str | None:

@@ -33,21 +33,7 @@ from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import Margins, Prices, expected, of_needs, per_month, priced
-from rmtoolkit.schema import (
-    EVENTS,
-    NUMBER,
-    TEXT,
-    TIME,
-    WHOLE,
-    WORKLOAD,
-    Action,
-    Alarm,
-    Ending,
-    Outlook,
-    Pattern,
-    Verdict,
-    typed,
-)
+from rmtoolkit.schema import EVENTS, NUMBER, TEXT, TIME, WHOLE, WORKLOAD, Action, Alarm, Ending, Pattern, Verdict, typed
 from rmtoolkit.text import first, say
 
 if TYPE_CHECKING:
@@ -211,7 +197,7 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
 def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
-        if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
+        if row["limit_outlook"] == "reaches" and row["hours_to_limit"]:
             return f"{hits(row)}; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
@@ -382,8 +368,7 @@ def curves_of(
     for *key, limit, chance in found.select(*on, "limit_bytes", "oom_probability").iter_rows():
         need = known[tuple(key)]
         costs.append((priced(need, limit, need.request_bytes, prices), expected(chance, prices.per_incident)))
-    schema = {"cost_per_month": pl.Float64, "incidents_per_month": pl.Float64}
-    return found.hstack(pl.DataFrame(costs, schema=schema, orient="row"))
+    return found.hstack(pl.DataFrame(costs, typed(NUMBER, "cost_per_month incidents_per_month"), orient="row"))
 
 
 def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
@@ -491,16 +476,14 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
         mine = list(_of(row, last))
         found += [(row["workload_id"], kind, *(row[name] for name in on), said, time) for kind, said, time in mine]
         first = mine[0] if mine else ("same", None, None)
-        moved = last is not None and _limit_moved(row, last)
-        applied = moved and last is not None and last["advised_limit_bytes"] == row["limit_bytes"]
+        applied = last is not None and _limit_moved(row, last) and last["advised_limit_bytes"] == row["limit_bytes"]
         then = ("verdict", "oom_probability_7d", "limit_bytes")
         told.append((first[0], first[1], applied, *(last and last[name] for name in then)))
     gone = old.join(now, on=on, how="anti", nulls_equal=True, maintain_order="left").select(*on, "window_end")
     found += [(None, Change.GONE, *names, "is gone.", end) for *names, end in gone.iter_rows()]
     changes = pl.DataFrame(found, schema=CHANGES, orient="row")
     names = "change changed applied previous_verdict previous_oom_probability_7d previous_limit_bytes"
-    order = pl.col("kind").cast(pl.Enum(Change))
-    return with_values(rows, told, names), changes.sort(order, maintain_order=True)
+    return with_values(rows, told, names), changes.sort(pl.col("kind").cast(pl.Enum(Change)), maintain_order=True)
 
 
 def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime | None]]:

@@ -113,23 +113,16 @@ class Comparison:
 
         heads = (("Layer", ""), ("Local", "n"), ("Cluster", "n"), ("Difference", "n"), ("Why", ""))
         beside = (("Around it", ""), ("Local", ""), ("Cluster", ""))
-        around = self.settings.fill_null(text.UNKNOWN).rows()
+        layers, around = (
+            [[breakable(text.printable(cell)) for cell in row] for row in rows]
+            for rows in (self.rows(), self.settings.fill_null(text.UNKNOWN).iter_rows())
+        )
         return framed(
             "rm-comparison",
             el("p", el("b", text.printable(self.headline)), " ", text.printable(self.limit_text or "")),
             el("p", el("b", "Not complete: "), self.incomplete) if self.incomplete else None,
-            *(
-                table(
-                    words,
-                    ([breakable(text.printable(cell)) for cell in row] for row in rows),
-                    caption=caption,
-                    inline=True,
-                )
-                for words, rows, caption in (
-                    (heads, self.rows(), "Layer by layer, mean of the later half of the longest run"),
-                    (beside, around, "What stands around it"),
-                )
-            ),
+            table(heads, layers, caption="Layer by layer, mean of the later half of the longest run", inline=True),
+            table(beside, around, caption="What stands around it", inline=True),
             style=";overflow-x:auto",
         )
 
@@ -272,8 +265,7 @@ def _rows(near: _Side, far: _Side) -> list[Compared]:
         place = 1 + max(at for at, (layer, *_) in enumerate(rows) if layer in _PRIVATE)
         rows.insert(place, ("private", here, there, there - here, _unknown(_PRIVATE, near, far)))
     if outer or far_outer:
-        alone = near.layers["cache"] is None or far.layers["cache"] is None
-        name = "cgroup" if alone else "rest"
+        name = "cgroup" if near.layers["cache"] is None or far.layers["cache"] is None else "rest"
         rows.append((name, outer, far_outer, far_outer - outer, _unknown(_BESIDE, near, far)))
     return rows
 

@@ -414,8 +414,6 @@ _SIZE_BITS: Final = 39
 
 
 class Addresses:
-    """Remembers what is live, from block to block."""
-
     def __init__(self) -> None:
         self._entries: dict[int, int] = {}
         self._live: dict[int, int] = {}

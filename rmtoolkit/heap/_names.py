@@ -82,8 +82,7 @@ def crates(function: str) -> tuple[str, ...]:
         return ()
     if not function.startswith("<"):
         return tuple(_root(function))
-    inner = function[1 : _closing(function)]
-    own, trait = _halves(inner)
+    own, trait = _halves(function[1 : _closing(function)])
     return (*_root(own), *_root(trait))
 
 
@@ -273,7 +272,6 @@ def report(
 
 
 def deep(cut: int) -> list[str]:
-    """Say how many stacks were cut because they are too deep."""
     return [f"{counted(cut, 'stacks')} cut because of their depth"] if cut else []
 
 

@@ -91,14 +91,12 @@ def _purgeable(arena: allocators.Arena) -> int | None:
     """Add up the end of an arena, and pages that lie wholly inside free chunks."""
     if arena.top_bytes is None:
         return None
-    inside = sum(_whole_pages(count, total) for _, count, total in arena.chunks)
-    return _whole_pages(1, arena.top_bytes) + inside
+    return _whole_pages(1, arena.top_bytes) + sum(_whole_pages(count, total) for _, count, total in arena.chunks)
 
 
 def _whole_pages(count: int, total: int) -> int:
     """Say how many bytes some chunks have on whole pages at least, wherever they begin."""
-    each = total // count
-    return count * max((each - _PAGE_BYTES + 1) // _PAGE_BYTES, 0) * _PAGE_BYTES
+    return count * max((total // count - _PAGE_BYTES + 1) // _PAGE_BYTES, 0) * _PAGE_BYTES
 
 
 _MOST: Final = 1 << 62
@@ -120,8 +118,7 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
             rows.bins += (whose | row for row in _bins(arenas[arena], sizes, page))
         rows.arenas += own
         said = document.totals()
-        names = ("dirty_bytes", "muzzy_bytes")
-        dirty, muzzy = (plus(*(row[name] for row in own)) if own else None for name in names)
+        dirty, muzzy = (plus(*(row[name] for row in own)) if own else None for name in ("dirty_bytes", "muzzy_bytes"))
         rows.totals.append(
             {
                 "document": number,
@@ -208,7 +205,6 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
             document.sum_of(f"{name}freelist") for name in ("page heap ", "central cache ", "transfer cache ", "")
         )
         resident = document.sum_of("Actual memory used")
-        virtual = document.sum_of("Virtual address space used")
         rows.totals.append(
             {
                 "document": number,
@@ -219,7 +215,7 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
                 "resident_bytes": resident,
                 "metadata_bytes": document.sum_of("malloc metadata"),
                 "mapped_bytes": resident,
-                "retained_bytes": less(virtual, resident),
+                "retained_bytes": less(document.sum_of("Virtual address space used"), resident),
                 "dirty_bytes": pages,
                 "thread_cache_bytes": less(free, pages or 0, central or 0, transfer or 0),
                 "transfer_cache_bytes": transfer,

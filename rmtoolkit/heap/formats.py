@@ -41,7 +41,7 @@ _AMOUNTS: Final[dict[str, str]] = texts("heap/formats")["dhat"]
 _Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 _POINT: Final[list[Any]] = [("fs", list[_Natural]), *((name, _Natural, 0) for name in _AMOUNTS.values())]
-_Point: Final = msgspec.defstruct("_Point", _POINT)
+_decode_point: Final = msgspec.json.Decoder(msgspec.defstruct("_Point", _POINT)).decode
 _amounts_of: Final = attrgetter(*_AMOUNTS.values())
 
 
@@ -105,8 +105,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
         raise ReadError.at(path, found=f"mode {document.mode}", expected=expected)
     table = FrameTable()
     numbers = number_frames(document.ftbl, table)
-    decode = msgspec.json.Decoder(_Point).decode
-    points = [_point(point, numbers, decode) for point in document.pps]
+    points = [_point(point, numbers) for point in document.pps]
     # The file is no longer needed.
     document.pps.clear()
     good = [point for point in points if point is not None]
@@ -184,11 +183,9 @@ def parse_frame(text: str) -> tuple[str | None, str | None, int | None, str | No
     return None if name in ("???", "") else demangle(name), found["file"] or None, line, found["module"]
 
 
-def _point(
-    point: msgspec.Raw, numbers: list[int | None], decode: Callable[[msgspec.Raw], Any]
-) -> tuple[array[int], tuple[int, ...]] | None:
+def _point(point: msgspec.Raw, numbers: list[int | None]) -> tuple[array[int], tuple[int, ...]] | None:
     try:
-        read = decode(point)
+        read: Any = _decode_point(point)
         frames = array("I", [number for place in read.fs if (number := numbers[place]) is not None])
     except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
         return None
@@ -326,8 +323,7 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
     )
     seconds = [None if unit is None else snapshot.time * unit for snapshot in snapshots]
     times, heaps = [snapshot.time for snapshot in snapshots], [snapshot.heap for snapshot in snapshots]
-    moments = {"time_seconds": seconds, "live_bytes": heaps, "events": times}
-    timeline = conform(pl.DataFrame(moments), TIMELINE)
+    timeline = conform(pl.DataFrame({"time_seconds": seconds, "live_bytes": heaps, "events": times}), TIMELINE)
     summary = HeapSummary(
         format="massif",
         command=output.command,
@@ -474,10 +470,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     held: dict[int, tuple[int, int]] = {}
     said: dict[int, list[int | None]] = {}
     for step, profile in enumerate(profiles):
-        places = {
-            number: table.number(function, file, line, module)
-            for number, function, file, line, module, _ in profile.frames.iter_rows()
-        }
+        places = {number: table.number(*place) for number, *place, _ in profile.frames.iter_rows()}
         said = {}
         for frames, *amounts in profile.stacks.select("frames", *_TOLD).iter_rows():
             stack = numbers.setdefault(tuple(places[number] for number in frames), len(numbers) + 1)
@@ -488,9 +481,8 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         now = {stack: (size or 0, blocks or 0) for stack, (size, blocks, *_) in said.items()}
         if min(len(now), len(held)) >= _TELLING and not now.keys() & held.keys():
             _check_alike("builds, for they have no stack in common", {0: profiles[step - 1], 1: profile})
-        when = None if seconds is None else float(seconds[step])
         changes.extend(
-            (stack, when, step, *now.get(stack, (0, 0)))
+            (stack, None if seconds is None else float(seconds[step]), step, *now.get(stack, (0, 0)))
             for stack in sorted(now.keys() | held.keys())
             if now.get(stack, (0, 0)) != held.get(stack, (0, 0))
         )
@@ -562,8 +554,7 @@ def read_jeprof(
     ----------
     path
         A dump (``jeprof.PID.SEQ.iN.heap``, ``NAME.0001.heap``), with addresses or with symbols (``jeprof --raw``,
-        services that symbolise themselves). Several of one process, also as a folder or a glob, make one profile
-        with growth, in the order of their numbers.
+        services that symbolise themselves). Several of one process as for `read_heap`.
     binary, debug
         As for `read_heap`.
 
@@ -740,7 +731,7 @@ def read_pprof(
     ----------
     path
         What ``jemalloc_pprof`` serves at ``/debug/pprof/allocs`` or ``/debug/pprof/heap``, also of other profilers
-        that write pprof. Several of one process, also as a folder or a glob, make one profile with growth.
+        that write pprof. Several of one process as for `read_heap`.
     binary, debug
         As for `read_heap`.
 
@@ -790,8 +781,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         if name in _VALUES:
             columns.setdefault(_VALUES[name], place)
     if not columns:
-        found = ", ".join(names) or "no values"
-        raise ReadError.at(path, found=found, expected="a profile with inuse_space")
+        raise ReadError.at(path, found=", ".join(names) or "no values", expected="a profile with inuse_space")
     table = FrameTable()
     frames = {number: tables.frames(location, table) for number, location in tables.locations.items()}
     every = [(one.get(1, ()), list(map(_signed, one.get(2, ())))) for one in top.get(_SAMPLE, ())]
@@ -807,8 +797,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     stacks, cut = stacks_frame(rows, amounts)
     files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}
-    sampled = _signed(_last(top, _PERIOD)) > 1
-    summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=sampled)
+    summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=_signed(_last(top, _PERIOD)) > 1)
     told = report(path, {"damaged samples": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 

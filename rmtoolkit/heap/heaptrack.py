@@ -162,10 +162,9 @@ class Tables:
         if not line.startswith(b"v "):
             self.form = 0
             return
-        words = line.split()
         try:
             # Behind the version; early builds of 1.2 and before do not say the form.
-            _, *form = [int(word, 16) for word in words[1:3]]
+            _, *form = [int(word, 16) for word in line.split()[1:3]]
             self.form = form[0] if form else 1
         except (ValueError, IndexError):
             raise ReadError.at(self.path, found=line, expected="v VERSION FORM, as heaptrack writes", line=1) from None
@@ -524,9 +523,8 @@ def _stacks(
     if tables.raw:
         addresses, steps = np.unique(steps, return_inverse=True)
         steps = steps + 1
-        places = Places(tables.modules)
         # The module, and how far into it.
-        named = map(places.place, addresses.tolist())
+        named = map(Places(tables.modules).place, addresses.tolist())
         frames = [[], *([table.number(text, None, None, module)] for text, module in named)]
     else:
         frames = frames_of_pointers(tables, table)

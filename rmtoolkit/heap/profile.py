@@ -126,17 +126,7 @@ class HeapProfile:
     report: Report = field(default_factory=Report)
 
     def stack(self, stack_id: int) -> pl.DataFrame:
-        """Give the frames of one stack.
-
-        Parameters
-        ----------
-        stack_id
-            From `stacks`.
-
-        Returns
-        -------
-        polars.DataFrame
-            Columns of `FRAMES`, the allocating function first.
+        """Give the frames of one of `stacks`: columns of `FRAMES`, the allocating function first.
 
         Raises
         ------

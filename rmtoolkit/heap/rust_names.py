@@ -101,10 +101,7 @@ class _V0Name:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
-        self._depth = 0
-        self._written = 0
-        self._bound = 0
+        self._at = self._depth = self._written = self._bound = 0
         #: What a reference was read as: what is cut there is cut in the whole as well.
         self._read: dict[tuple[int, int, object], str] = {}
 
@@ -282,8 +279,7 @@ class _V0Name:
         path = self._path(in_value=False)
         bindings = []
         while self._takes("p"):
-            name = self._identifier()
-            bindings.append(f"{name} = {self._type()}")
+            bindings.append(f"{self._identifier()} = {self._type()}")
         if not bindings:
             return path
         joined = ", ".join(bindings)
@@ -328,8 +324,7 @@ class _V0Name:
 
         def named() -> str:
             self._disambiguator()
-            name = self._identifier()
-            return f"{name}: {self._const()}"
+            return f"{self._identifier()}: {self._const()}"
 
         return f"{path} {{ {', '.join(self._until_end(named))} }}"
 

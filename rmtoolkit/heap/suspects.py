@@ -226,8 +226,7 @@ CHURN: Final = pl.Schema({**_PLACE, **typed(WHOLE, "allocations allocated_bytes 
 
 def churn(heap: HeapProfile) -> pl.DataFrame:
     """Count what each function allocates, and how much of it was freed before anything else happened."""
-    counted = heap.stacks.filter(pl.col("allocations") > 0)
-    named = counted.join(groups(heap, ()), on="stack_id")
+    named = heap.stacks.filter(pl.col("allocations") > 0).join(groups(heap), on="stack_id")
     # A group is shown at the line that allocates most often.
     by_function = named.sort("allocations", descending=True, maintain_order=True).group_by("function")
     frame = by_function.agg(
@@ -393,7 +392,6 @@ def _knows(heap: HeapProfile, name: str) -> bool:
 
 
 def _amounts(heap: HeapProfile, by: str, own: Collection[str]) -> pl.DataFrame:
-    """Sum up per function, or per stack as text."""
     named = heap.stacks.join(groups(heap, own), on="stack_id", maintain_order="left")
     keys = ["function"]
     if by == "stack":

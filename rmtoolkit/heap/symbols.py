@@ -221,8 +221,7 @@ def _before_calls(binary: Binary, places: Iterable[int]) -> int | None:
     inside, behind = (binary.behind_calls(place + more for place in every) for more in (1, 0))
     if inside is None or behind is None:
         return 0
-    enough = _BEHIND_CALLS * len(every)
-    return None if max(inside, behind) < enough else int(behind > inside)
+    return None if max(inside, behind) < _BEHIND_CALLS * len(every) else int(behind > inside)
 
 
 def _with_lines(binary: Binary, folders: Sequence[Path]) -> Path | None:

@@ -123,8 +123,7 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
     by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
-    clocks = (*by_time, _from_zero_to_one(events))
-    return Curves(seconds, clocks, size.cumsum(axis=1), blocks.cumsum(axis=1))
+    return Curves(seconds, (*by_time, _from_zero_to_one(events)), size.cumsum(axis=1), blocks.cumsum(axis=1))
 
 
 def _working(size: Floats, events: Floats, seconds: Floats) -> int:

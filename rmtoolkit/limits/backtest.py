@@ -56,8 +56,7 @@ WEEKS: Final = pl.Schema(
         "oom": YES_NO,
         "slack": NUMBER,
         "pods": WHOLE,
-        "said_kill_time": TIME,
-        "killed_time": TIME,
+        **typed(TIME, "said_kill_time killed_time"),
     }
 )
 
@@ -112,7 +111,6 @@ class Backtest:
 
 #: Weeks that a record looks back on.
 _RECORDED: Final = 5
-_KRR_HISTORY: Final = dt.timedelta(days=14)
 _RIVALS: Final = pl.Schema(
     {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_bytes vpa_bytes")}
 )
@@ -143,7 +141,7 @@ def rivals(part: Recording, pairs: pl.DataFrame) -> pl.DataFrame:
     """Say what KRR and VPA would have set before the last weeks of all pairs."""
     others = [pl.DataFrame(schema=_RIVALS)]
     for week in pairs["week"].unique().sort(descending=True).head(_RECORDED):
-        before = part.window(start=week - _KRR_HISTORY, end=week - dt.timedelta(milliseconds=1))
+        before = part.window(start=week - baselines.KRR_HISTORY, end=week - dt.timedelta(milliseconds=1))
         krr = baselines.krr_memory(before).select(*WORKLOAD, krr_bytes="recommended_limit_bytes")
         vpa = baselines.vpa_memory(before).select(*WORKLOAD, vpa_bytes="target_bytes")
         both = krr.join(vpa, on=WORKLOAD, nulls_equal=True)
@@ -190,9 +188,7 @@ FORETOLD: Final = pl.Schema(
         "limit_bytes": WHOLE,
         "said_time": TIME,
         **typed(TEXT, "said_verdict said_pattern"),
-        "said_kill_time": TIME,
-        "said_kill_time_low": TIME,
-        "said_kill_time_high": TIME,
+        **typed(TIME, "said_kill_time said_kill_time_low said_kill_time_high"),
     }
 )
 _SAID: Final = tuple(name for name in FORETOLD if name.startswith("said_"))
@@ -207,13 +203,12 @@ def foretold(part: Recording) -> pl.DataFrame:
         runs.sort("end"), left_on="time", right_on="end", by="container_id", strategy="backward", check_sortedness=False
     )
     half = pl.col("start") + (pl.col("time") - pl.col("start")) / 2
-    newest = pl.col("time").rank("ordinal", descending=True).over("container_id")
     found = found.with_columns(
         # Of a kill that two events tell of the later one has no run of its own.
         said_time=pl.when(pl.struct("container_id", "end").is_first_distinct()).then(
             pl.max_horizontal("time" - pl.lit(_BEFORE), half).dt.truncate("1s").cast(TIME)
         )
-    ).with_columns(newest=newest)
+    ).with_columns(newest=pl.col("time").rank("ordinal", descending=True).over("container_id"))
     told = [
         _said_at(part, found.filter(newest=at).drop_nulls("said_time").select("container_id", "time", "said_time"))
         for at in range(1, _LOOKED_BACK + 1)
@@ -245,8 +240,7 @@ def _said_at(part: Recording, ends: pl.DataFrame) -> pl.DataFrame:
                 hours = (row.hours_to_limit, row.hours_to_limit_low, row.hours_to_limit_high)
                 times = (None if left is None else last[container] + dt.timedelta(hours=left) for left in hours)
                 rows.append((container, time, said_time, row.verdict, row.pattern, *times))
-    schema = {name: FORETOLD[name] for name in ("container_id", "time", *_SAID)}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, {name: FORETOLD[name] for name in ("container_id", "time", *_SAID)}, orient="row")
 
 
 def backtest(
@@ -306,8 +300,7 @@ def backtest(
             past = partial(risk.paired, end=origin - dt.timedelta(milliseconds=1))
             learnt = risk.with_own(learnt, parallel_map(recording, past)[0]["pairs"])
         scored = partial(weeks_of, origin=origin, history=length, margins=learnt, promised=promised)
-        unscored = partial(_unscored, origin=origin)
-        found.append(parallel_map(recording, scored, otherwise=unscored)[0]["weeks"])
+        found.append(parallel_map(recording, scored, otherwise=partial(_unscored, origin=origin))[0]["weeks"])
     return summarise(pl.concat(found), promised)
 
 
@@ -357,8 +350,7 @@ def weeks_of(
     arms |= {name: rule(before).select(*WORKLOAD, limit_bytes=column) for name, (rule, column) in rules.items()}
     arms["hindsight"] = week.select(*WORKLOAD, limit_bytes="needed_bytes")
     whole = week.join(known.select(*WORKLOAD, "growing", "pods"), on=WORKLOAD, nulls_equal=True)
-    for more in (said, came):
-        whole = beside(whole, more, WORKLOAD)
+    whole = beside(beside(whole, said, WORKLOAD), came, WORKLOAD)
     rows = [beside(whole, limits, WORKLOAD).with_columns(arm=pl.lit(name)) for name, limits in arms.items()]
     weeks = pl.concat(rows).with_columns(
         week=pl.lit(origin),
@@ -382,10 +374,10 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
     common = settled.filter(must.all().over(key)).filter(pl.col("limit_bytes").is_not_null())
     compared = common.filter(pl.col("arm") == _name(reference))
     arms = [_arm(name, rows, compared) for (name,), rows in common.group_by(["arm"], maintain_order=True)]
-    calibration = []
-    for chance in promised:
-        rows = settled.filter((pl.col("arm") == _name(chance)) & pl.col("limit_bytes").is_not_null())
-        calibration.append({"promised": chance, **_share(rows, "observed", "")})
+    given = settled.drop_nulls("limit_bytes")
+    calibration = [
+        {"promised": chance, **_share(given.filter(arm=_name(chance)), "observed", "")} for chance in promised
+    ]
     ours = weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
     growing = pl.DataFrame(
         {"weeks": [ours.select(key).unique().height], "violations": [ours["limit_bytes"].is_not_null().sum()]}
@@ -417,8 +409,7 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame
     )
     limit = pl.col("limit_bytes")
     change = (limit / limit.shift().over(WORKLOAD)).log().abs()
-    changed = rows.sort(*WORKLOAD, "week").select(change=change)["change"].drop_nulls()
-    middle = changed.median()
+    middle = rows.sort(*WORKLOAD, "week").select(change.drop_nulls().median()).item()
     row = {
         "arm": name,
         **_share(rows, "oom_share", "oom_"),

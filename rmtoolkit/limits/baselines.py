@@ -36,8 +36,7 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
     """Compute what the Kubernetes VPA recommender would set as memory request, from a CPU sample in every minute."""
     about = workloads(recording)
     used = footprint(recording)
-    shape = (about.height, _BUCKETS)
-    weights, totals = np.zeros(shape), np.zeros(about.height)
+    weights, totals = np.zeros((about.height, _BUCKETS)), np.zeros(about.height)
     peaks = _peaks_vpa(used, kills(recording))
     if peaks.height:
         row = peaks["workload_row"].to_numpy()
@@ -97,9 +96,8 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     values = used["used_bytes"].to_numpy()
     highest = np.maximum.reduceat(values, day) if day.size else values
     peaks = windows[day].with_columns(peak_bytes=pl.Series(highest, dtype=pl.Int64))
-    bumps = _bumps(used, killed)
     peaks = (
-        pl.concat([peaks, bumps.select(peaks.columns)])
+        pl.concat([peaks, _bumps(used, killed).select(peaks.columns)])
         .group_by("workload_row", "container_id", "first", "window", maintain_order=True)
         .agg(pl.col("peak_bytes").max())
     )
@@ -142,7 +140,7 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")
 
 
-_KRR_HISTORY: Final = dt.timedelta(hours=336)
+KRR_HISTORY: Final = dt.timedelta(hours=336)
 _KRR_STEP_MILLISECONDS: Final = 75_000
 _KRR_BUFFER_PERCENT: Final = 15
 _KRR_POINTS: Final = 100
@@ -163,7 +161,7 @@ def _subquery(used: pl.DataFrame) -> pl.DataFrame:
     if not used.height:
         return used.select("workload_row", "used_bytes", points=pl.lit(0, dtype=pl.Int64))
     last, step = used.select(pl.col("time").max().to_physical()).item(), _KRR_STEP_MILLISECONDS
-    oldest = last - int(_KRR_HISTORY.total_seconds() * 1000)
+    oldest = last - int(KRR_HISTORY.total_seconds() * 1000)
     used = used.filter(pl.col("time").to_physical() > oldest - LOOKBACK_MILLISECONDS)
     begin = run_starts(used["container_id"])
     rows = used[begin].select("workload_row")

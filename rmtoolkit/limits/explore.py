@@ -75,10 +75,7 @@ class Outcome(Struct, frozen=True):
 
 def measured_spike(past: Past) -> float | None:
     """Find how far the highest startup went above its settled level."""
-    starting = past.starting
-    if not starting.any():
-        return None
-    spike = float((past.used[starting] - past.settled[starting]).max())
+    spike = float((past.used - past.settled).max(where=past.starting, initial=0.0))
     return spike if spike > 0 else None
 
 
@@ -97,8 +94,7 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
     of_now = killed[past.killed["now"].to_numpy()]
     worst = float(of_now.max()) if of_now.size else None
     after = need if wanted.nothing else _needed(past, need, used, worst, peaks)
-    begins = past.begins
-    starting = past.starting
+    begins, starting = past.begins, past.starting
     # Of a changed past, a startup is where it was, and where it is spread to.
     high = used.copy()
     high[~starting] = -1.0
@@ -204,7 +200,6 @@ class Scene(Struct, frozen=True):
 
     @property
     def ours_bytes(self) -> int | None:
-        """Our limit; None where there is none."""
         return self.ours.recommended_limit_bytes
 
     @property
@@ -215,8 +210,7 @@ class Scene(Struct, frozen=True):
     def at(self, limit_bytes: int) -> AtLimit:
         """Say what one limit means: the one in force with the request in force."""
         need = self.found.need
-        request = requested(need, limit_bytes, whole=self.whole)
-        return at_limit(need, limit_bytes, request, self.scores, self.prices)
+        return at_limit(need, limit_bytes, requested(need, limit_bytes, whole=self.whole), self.scores, self.prices)
 
 
 class Chosen(AtLimit, frozen=True):
@@ -229,7 +223,6 @@ class Chosen(AtLimit, frozen=True):
 
     @property
     def chance(self) -> float | None:
-        """The chance of an OOM kill within 7 days."""
         return self.risk.week
 
 

@@ -315,8 +315,7 @@ def advise(need: history.Need, oom_probability: float, margins: Margins, prices:
 def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> pl.DataFrame:
     """Give the smallest limit within the target; null for what grows and where the pairs cannot tell."""
     scores = risk.lookup(margins)
-    wanted = map(history.as_need, known.iter_rows(named=True))
-    limits = [_limit(need, oom_probability, scores(need)) for need in wanted]
+    limits = [_limit(need, oom_probability, scores(need)) for need in map(history.as_need, known.iter_rows(named=True))]
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
 
 

@@ -168,17 +168,7 @@ class Margins:
         return found
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the margins into a small JSON file.
-
-        Parameters
-        ----------
-        path
-            Ending in .json; an existing file is replaced whole, at once.
-
-        Returns
-        -------
-        pathlib.Path
-            The file.
+        """Write the margins into a small JSON file, named .json; one that is there is replaced whole, at once.
 
         Raises
         ------
@@ -212,16 +202,6 @@ class Margins:
     def load(path: str | os.PathLike[str]) -> Margins:
         """Read margins that `save` wrote.
 
-        Parameters
-        ----------
-        path
-            The file.
-
-        Returns
-        -------
-        Margins
-            The same margins.
-
         Raises
         ------
         ReadError
@@ -247,11 +227,8 @@ class Margins:
     def shipped() -> Margins:
         """Give the margins that come with the package.
 
-        Returns
-        -------
-        Margins
-            Learnt from generated fleets and public series: right in kind, but not from your services. Your own are
-            learnt beside them as soon as there are some weeks of history.
+        Learnt from generated fleets and public series: right in kind, but not from your services. Your own are learnt
+        beside them as soon as there are some weeks of history.
 
         Examples
         --------

@@ -221,8 +221,7 @@ def changed(past: Past, wanted: Change) -> tuple[Floats, Floats, Floats]:
     if wanted.traffic != 1:
         ends = np.append(past.first[1:], used.size)
         # What each pod holds in its quietest twentieth, a value for each sample.
-        ranks = (_QUIET * (ends - past.first - 1)).astype(int)
-        pods = zip(past.first, ends, ranks, strict=True)
+        pods = zip(past.first, ends, (_QUIET * (ends - past.first - 1)).astype(int), strict=True)
         floors = [np.partition(used[low:high], rank)[rank] for low, high, rank in pods]
         floor = np.repeat(np.array(floors), ends - past.first)
         used = np.maximum(used + np.maximum(used - floor, 0.0) * (wanted.traffic - 1), 0.0)
@@ -374,13 +373,8 @@ def _episodes(above: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
 
 def _instants(found: pl.DataFrame, value: str, *, recorded: bool = False) -> pl.DataFrame:
     """Say of instants what was used then at least."""
-    columns = (
-        "workload_row",
-        "container_id",
-        pl.col("time").to_physical(),
-        pl.col(value).cast(pl.Int64).alias("used_bytes"),
-    )
-    return found.select(*columns, recorded=pl.lit(recorded)).drop_nulls("used_bytes")
+    told = found.select("workload_row", "container_id", pl.col("time").to_physical(), used_bytes=pl.col(value))
+    return told.with_columns(pl.col("used_bytes").cast(pl.Int64), recorded=pl.lit(recorded)).drop_nulls("used_bytes")
 
 
 class Past(Struct, frozen=True):

@@ -25,8 +25,7 @@ FINDINGS: Final = pl.Schema(
         "container_id": pl.UInt32(),
         **typed(TEXT, "namespace workload pod container check signal"),
         "count": WHOLE,
-        "first": TIME,
-        "last": TIME,
+        **typed(TIME, "first last"),
         "detail": TEXT,
         "rejected": YES_NO,
     }
@@ -38,8 +37,7 @@ FOUND: Final = pl.Schema(
         "container_id": pl.UInt32(),
         **typed(TEXT, "check signal"),
         **typed(WHOLE, "count compared"),
-        "first": TIME,
-        "last": TIME,
+        **typed(TIME, "first last"),
         **typed(NUMBER, "low high"),
         "about": TEXT,
         "rejected": YES_NO,
@@ -153,8 +151,7 @@ def _rises(samples: pl.DataFrame, signal: str) -> pl.DataFrame:
         only_rises=~pl.col("falls").any() & (count >= _RISES) & (count >= pl.len() / 2),
     )
     rising = steps.filter("up").join(found.filter("only_rises"), on="container_id", how="semi")
-    usual = rising.group_by("container_id").agg(low=step.median())
-    return beside(found, usual, "container_id")
+    return beside(found, rising.group_by("container_id").agg(low=step.median()), "container_id")
 
 
 class _Order(NamedTuple):

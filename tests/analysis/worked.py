@@ -16,7 +16,7 @@ from msgspec import structs
 
 from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import assess_block, downsample, judge
-from rmtoolkit.analysis.records import Statistic, rejected
+from rmtoolkit.analysis.records import REJECTED, Statistic
 from rmtoolkit.schema import Cause, Pattern
 from tests.analysis import drawn
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
@@ -281,7 +281,7 @@ def advised() -> dict[str, list[Any]]:
     base = judge(thread_stacks())[0]["verdicts"].row(0, named=True)
     several = [_evidence(name, 3.0 * MI) for name in Statistic]
     some = [_evidence(name, None) for name in Statistic if "heap" not in name]
-    checks = [_evidence(rejected(check), 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]
+    checks = [_evidence(REJECTED + check, 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]
     pieces = {"none": [], "all": several, "without a heap": some, "rejected": [*some, *checks]}
     cases = [("leak", "leak", cause) for cause in (*Cause, None)]
     cases += [(verdict, pattern, None) for verdict in ("not_leak", "inconclusive") for pattern in Pattern]
