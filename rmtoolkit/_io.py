@@ -152,8 +152,7 @@ def _own_output(found: os.stat_result) -> int | None:
 
 
 def _open_stream(path: str | os.PathLike[str], found: os.stat_result) -> BinaryIO:
-    own = _own_output(found)
-    if own is None:
+    if (own := _own_output(found)) is None:
         # Opened without creating or truncating: there is something already, and it is no file.
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "wb")
     for printed in (sys.stdout, sys.stderr):

@@ -117,8 +117,7 @@ def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner])
         return pod[2], "Pod", False
     if kind == "Node":
         return pod[2].removesuffix(f"-{name}"), "StaticPod", False
-    above = of_owner.get((kind, (pod[0], pod[1], name)))
-    if above is not None:
+    if (above := of_owner.get((kind, (pod[0], pod[1], name)))) is not None:
         return (name, kind, False) if above[1] in NO_OWNER else (above[1], above[0], False)
     pattern, kind_above = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}.get(
         kind, (None, "")

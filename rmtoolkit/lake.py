@@ -315,8 +315,7 @@ class Lake(Parted):
             The identity columns, `time` and every signal; `bucket` and `date` prune files when they are filtered by.
             Unlike `recording`, this does not check what was written.
         """
-        placed = self._placed()
-        if not placed:
+        if not (placed := self._placed()):
             raise self.nothing()
         frames = []
         for file, (bucket, date) in placed.items():

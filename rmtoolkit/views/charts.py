@@ -132,8 +132,7 @@ class Sparks:
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
 
     def of(self, container: int) -> Markup | str:
-        line = self.curve(container)
-        if line is None:
+        if (line := self.curve(container)) is None:
             return text.NOT_APPLICABLE
         start, end = self._window or (int(line.pieces[0][0][0]), int(line.pieces[-1][0][-1]))
         kills = self._kills.get(container)

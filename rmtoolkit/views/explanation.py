@@ -156,7 +156,7 @@ def page(found: Comparison) -> bytes:
 def explain(
     source: Source | Assessment, workload: str, *, heap: Heap | Mapping[str, Heap] | None = None
 ) -> Explanation:
-    """Explain the verdict on one workload.
+    """Explain the verdict on one workload: in full in a notebook, and as plain text by `Explanation.summary`.
 
     Parameters
     ----------
@@ -167,12 +167,6 @@ def explain(
         name of a pod: then verdict and evidence are the pod's, advice and queries its workload's.
     heap
         As `rm.classify` takes it; not for an Assessment.
-
-    Returns
-    -------
-    Explanation
-        Shown in full in a notebook; `summary()` is the same in plain text; `evidence`, `advice` and `queries` are
-        frames.
 
     Raises
     ------

@@ -34,15 +34,12 @@ _INNER: Final = r"([;\t\n\r|]\s*[\"']*\s*)([=+\-@＝＋－＠])"
 def patches(source: Source | Assessment) -> str:
     """Write the limits that are worth a rollout, and that nobody accepts as they are, as Kubernetes patches.
 
+    In YAML: a strategic merge patch for each workload, its reason and the line of kubectl above it as comments.
+
     Parameters
     ----------
     source
         A recording, a frame that can become one, a lake, or an Assessment: of that nothing is worked out again.
-
-    Returns
-    -------
-    str
-        YAML: a strategic merge patch for each workload, its reason and the line of kubectl above it as comments.
 
     Examples
     --------

@@ -69,7 +69,6 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plo
     # Time begins with the program, whenever the first stamp came.
     begin, end = (0.0 if timed else float(clock[0])), float(clock[-1])
     resident = _resident(heap, end) if timed else None
-    # What grows steadily, and by enough to be seen beside the rest that grows.
     grows = set(suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")["function"])
     top = float(levels.sum(axis=0).max())
     # What grows stands below, the largest of the others next; what is too small to see goes to everything else.
@@ -390,7 +389,6 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]])
 
 def _suspects(found: HeapAnswer) -> Markup:
     shown = found.suspects.head(_ROWS)
-    # What grows, and what holds more than next to nothing.
     # A function that holds less than this share, and does not grow, has no row.
     least = 1e-3 * float(shown["held_bytes"].sum() or 0)
     worth = shown.filter((shown["growth_bytes"] > 0) | (shown["held_bytes"] >= least))

@@ -75,8 +75,7 @@ def plot_memory(source: Source | Assessment, workload: str | None = None, *, the
     'Memory of api over time'
     """
     found, row = _workload(source, workload)
-    drawn = timeline.Timelines(found).of(row)
-    if drawn is None:
+    if (drawn := timeline.Timelines(found).of(row)) is None:
         raise nothing(row)
     return of_timeline(drawn, row, theme)
 

@@ -463,8 +463,7 @@ class Chart(_plot.Plot):
         return float(before[-1][-1]) if before else 0.0
 
     def _ahead(self) -> None:
-        ahead = self.t.forecast
-        if ahead is None:
+        if (ahead := self.t.forecast) is None:
             return
         limit = self.t.limits[-1][2] if self.t.limits else None
         reaches = ahead.outlook == "reaches"

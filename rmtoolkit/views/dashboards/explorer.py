@@ -170,8 +170,7 @@ def _section(title: str, note: str, *inside: Markup, **attributes: object) -> Ma
 
 
 def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
-    found = patch(scene, chosen, kind)
-    if found is None:
+    if (found := patch(scene, chosen, kind)) is None:
         return _section("Patch", "", el("p", "Move the limit to get a patch.", class_="note"))
     limit, written = found
     title = f"Patch for {text.configured(limit)}"
@@ -193,8 +192,7 @@ class LimitExplorer(_base.Board):
     workload
         Which one to show first; None: the most urgent. A part of its name that no other has is enough.
     samples_from
-        Beside an Assessment of a large file or a lake, which has only the samples that charts show: the recording or
-        the lake itself.
+        As in `rmtoolkit.Fleet`; beside an Assessment of a lake, the lake itself.
     oom_probability, margins
         As in `rmtoolkit.assess`; an Assessment has its own.
     price_per_gib_hour, price_per_incident, currency

@@ -415,8 +415,7 @@ class Fleet(_base.Board):
 
 def served() -> Fleet:
     """Make the dashboards of what the environment names: a file that the command wrote in a folder of its own."""
-    told = os.environ.get(SERVED)
-    if told is None:
+    if (told := os.environ.get(SERVED)) is None:
         msg = f"The environment has no {SERVED}: this page is made by rmtoolkit dashboard."
         raise RmtoolkitError(msg)
     file = Path(json.loads(told)["judged"])

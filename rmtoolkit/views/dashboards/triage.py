@@ -50,7 +50,6 @@ class Case:
         #: The most urgent that left a sample: of others kills may be known, and there is nothing to draw.
         self.first: str = next(iter(found.workloads.filter(pl.col("peak_bytes").is_not_null())["name"]), self.names[0])
         self.timelines = Timelines(found, samples_from=samples_from)
-        #: Judges one workload anew by what lies in a window.
         self.again: Callable[[str, tuple[int, int]], Case] = lru_cache(16)(self._judge_window)
         self.heap: Callable[[str], HeapAnswer | None] = cache(self._answer)
 
@@ -96,8 +95,7 @@ def _in(frame: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
 
 
 def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline:
-    found = case.timelines.of(row, span)
-    if found is None:
+    if (found := case.timelines.of(row, span)) is None:
         raise plots.nothing(row)
     return found
 

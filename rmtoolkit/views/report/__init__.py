@@ -151,8 +151,7 @@ def write(found: Contents, path: str | os.PathLike[str], *, date: dt.datetime | 
 def _date(asked: dt.datetime | None) -> dt.datetime:
     if asked is not None:
         return asked if asked.tzinfo is not None else asked.replace(tzinfo=dt.UTC)
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    if not epoch:
+    if not (epoch := os.environ.get("SOURCE_DATE_EPOCH")):
         return dt.datetime.now(dt.UTC)
     try:
         return dt.datetime.fromtimestamp(int(epoch), dt.UTC)
