@@ -304,8 +304,7 @@ def _far(urls: Sequence[object], others: Sequence[_files.PathLike], options: Map
     server, lake = OF_FORM[Form.SERVER].load(), OF_FORM[Form.LAKE].load()
     parts = [lake(str(url)) if is_store(url) else server(str(url), **from_servers) for url in urls]
     if others:
-        from_files = {name: value for name, value in options.items() if name in _options_of_files()}
-        parts.append(read(others, **from_files))
+        parts.append(read(others, **{name: value for name, value in options.items() if name in _options_of_files()}))
     whole = concat(parts)
     if all(map(is_url, (*urls, *others))):
         return whole

@@ -304,12 +304,10 @@ def failure(text: str) -> tuple[str, bool] | None:
 def _header(text: str) -> _Meaning | None:
     """Read a header: which names stand before the numbers, and what stands before the header."""
     words = text.split()
-    start = next((index for index, word in enumerate(words) if word in _NAME_COLUMNS), None)
-    if start is None:
+    if (start := next((index for index, word in enumerate(words) if word in _NAME_COLUMNS), None)) is None:
         return None
     stop = next((index for index, word in enumerate(words) if index > start and word not in _NAME_COLUMNS), len(words))
-    rest = words[stop:]
-    if not rest:
+    if not (rest := words[stop:]):
         return _Meaning(Line.CUT) if start == 0 or find(text) else None
     if (layout := _LAYOUTS.get(tuple(words[start:stop]))) is None or not rest[0].startswith("CPU"):
         return None

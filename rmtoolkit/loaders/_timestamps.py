@@ -122,15 +122,13 @@ def _iso(text: str) -> Stamp | None:
 
 
 def find(text: str) -> tuple[Stamp, str] | None:
-    found = _ISO.search(text)
-    if found and text[found.start() - 1 : found.start()] in _BEFORE:
+    if (found := _ISO.search(text)) and text[found.start() - 1 : found.start()] in _BEFORE:
         stamp = _iso(found[0].replace(",", "."))
         follows = text[found.end() : found.end() + 1]
         named = stamp and not stamp.utc and _ZONE.match(text, found.end())
         if stamp and not named and not follows.isalnum() and (not follows or follows not in "-_:/."):
             return stamp, text[: found.start()] + text[found.end() :]
-    found = _EPOCH.search(text)
-    if found and int(found[1]) < _LAST_SECOND:
+    if (found := _EPOCH.search(text)) and int(found[1]) < _LAST_SECOND:
         seconds, fraction, more = found.groups()
         stamp = Stamp(Kind.DATED, int(seconds) * 1000 + int(f"{fraction or more or ''}000"[:3]), utc=True)
         return stamp, text[: found.start()] + text[found.end() :]
@@ -297,8 +295,7 @@ class Asked(NamedTuple):
 
     def start(self) -> dt.datetime | None:
         """Read `time` as an instant; without a zone it is in `timezone`, else in UTC."""
-        moment = self._time()
-        if moment is not None and moment.tzinfo is None:
+        if (moment := self._time()) is not None and moment.tzinfo is None:
             moment = moment.replace(tzinfo=self.zone() or dt.UTC)
         return moment and moment.astimezone(dt.UTC)
 
@@ -329,8 +326,7 @@ def _unclear(first: tuple[int, str], asked: Asked, expected: str, hint: str) -> 
 
 def _ordered(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> Sequence[Stamp]:
     """Decide the order of day and month once for the whole log."""
-    orders = {stamp.order for stamp in stamps}
-    if "?" not in orders:
+    if "?" not in (orders := {stamp.order for stamp in stamps}):
         return stamps
     if {"dm", "md"} <= orders or not orders & {"dm", "md"}:
         raise _unclear(first, asked, "a date in which day and month cannot be mixed up", "Log ISO dates: date -Is.")
@@ -376,8 +372,7 @@ def _with_years(stamps: Sequence[Stamp], asked: Asked) -> tuple[list[int], str]:
 
 def _with_dates(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> tuple[list[int], str]:
     """Give clock times their day: the log starts on the day of `time`."""
-    start = asked.start()
-    if start is None or any(stamp.kind != Kind.CLOCK for stamp in stamps):
+    if (start := asked.start()) is None or any(stamp.kind != Kind.CLOCK for stamp in stamps):
         hint = "Say on which day the log starts, and in which zone: time='2026-11-24', timezone='UTC'."
         raise _unclear(first, asked, "a time stamp with a date", hint)
     zone = dt.UTC if stamps[0].utc else (asked.zone() or dt.UTC)

@@ -327,8 +327,7 @@ class Identities:
         """Learn of a container, and give its number; what was said of it first is kept."""
         if labels in self._meant:
             return self._meant[labels]
-        key = self._find(labels)
-        if key is None:
+        if (key := self._find(labels)) is None:
             key = len(self._known)
             self._known.append(labels)
             self._by_name.setdefault(labels.name, []).append(key)

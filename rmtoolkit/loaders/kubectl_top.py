@@ -473,8 +473,7 @@ def read_documents(text: str, path: str | os.PathLike[str], namespace: str | Non
 
 def _between(text: str, line: int, found: _Found) -> None:
     failed = failure(text)
-    place = found.place(text)
-    if place is not None:
+    if (place := found.place(text)) is not None:
         found.last_stamp = place
     if failed:
         found.failures.append((line, place if place is not None else found.last_stamp, None, *failed))

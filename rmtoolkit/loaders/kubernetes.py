@@ -193,8 +193,7 @@ def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any],
             return
         document = watched
     kind = text_of(document, "kind") or ""
-    found = document.get("items")
-    if not isinstance(found, list):
+    if not isinstance(found := document.get("items"), list):
         yield kind, document, gone
         return
     for item in found:
@@ -646,8 +645,7 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
     several = _in_several_clusters(recording)
     for about in recording.containers.iter_rows(named=True):
         old = about["container_id"]
-        pod = about["pod"]
-        if pod is None:
+        if (pod := about["pod"]) is None:
             yield _Row(old, old, about)
             continue
         namespace = objects.namespace(about["namespace"], pod)

@@ -236,8 +236,7 @@ class Log:
 
     def _again(self, what: str) -> bool:
         """Notice what comes a second time in a snapshot: then it is the next one."""
-        seen = self.seen.setdefault(self.subject, set())
-        if what not in seen:
+        if what not in (seen := self.seen.setdefault(self.subject, set())):
             seen.add(what)
             return False
         self.tick = max(0, self.tick) + 1
@@ -246,8 +245,7 @@ class Log:
 
     def _of(self, text: str) -> tuple[str, str]:
         """Tell of which file a line is, and what in it; no file for what is known to be of no use."""
-        found = _BLOCK_FIELD.fullmatch(text)
-        if found and found[1] in _ROLLUP_FIELDS | _STATUS_FIELDS:
+        if (found := _BLOCK_FIELD.fullmatch(text)) and found[1] in _ROLLUP_FIELDS | _STATUS_FIELDS:
             return ("smaps_rollup" if found[1] in _ROLLUP_FIELDS else "status"), found[1]
         if _MAPPING.fullmatch(text):
             self.mappings |= not text.endswith("[rollup]")

@@ -64,8 +64,7 @@ def read_cgroup(folder: Path) -> dict[str, int | float]:
         # Beside version 1, version 2 may be mounted for the pressure files.
         at = len(parts) - 1 - parts[::-1].index("memory")
         texts["memory.pressure"] = _text(Path(*parts[:at], "unified", *parts[at + 1 :], "memory.pressure"))
-    signals = linux.cgroup_signals(texts)
-    if "usage_bytes" not in signals:
+    if "usage_bytes" not in (signals := linux.cgroup_signals(texts)):
         return {}
     if "memory.current" in texts:
         # What is above counts too, and version 2 does not say it below.
@@ -389,8 +388,7 @@ class Recorder:
 
     def _follow_process(self) -> None:
         """Notice when a process is moved to another cgroup, as launchers do; a dying one is in the root."""
-        process = self._target.process
-        if process is not None and (folder := cgroup_of(process.pid)) is not None:
+        if (process := self._target.process) is not None and (folder := cgroup_of(process.pid)) is not None:
             self._counts.setdefault(folder, deque())
         now = time.monotonic()
         for place, counts in self._counts.items():

@@ -252,8 +252,7 @@ def _kills_without_restart(seen: Seen, found: Sequence[Event]) -> Iterator[Event
 
 def without_markers(decoded: Decoded) -> tuple[Decoded, pl.DataFrame]:
     """Take the markers out of the samples: they are no values, but the first scrape that did not find a series."""
-    marked = decoded.values.view(np.uint64) == STALE_BITS
-    if not marked.any():
+    if not (marked := decoded.values.view(np.uint64) == STALE_BITS).any():
         return decoded, pl.DataFrame()
     kept, owners, times = decoded.only(~marked), decoded.owners[marked], decoded.times[marked]
     # A series that had ended before says nothing but that.

@@ -467,8 +467,7 @@ class BulkFetch:
 
         asked: dict[str, Any] = {"data": body, "headers": HEADERS, "pieces": True, "types": (CONTENT_TYPE,)}
         decoded = client.ask("/api/v1/read", {}, read, most_bytes=most_bytes, **asked)
-        external = self._added(client, selector, time, decoded.labels)
-        if not external:
+        if not (external := self._added(client, selector, time, decoded.labels)):
             return decoded
         kept = [{name: value for name, value in labels.items() if name not in external} for labels in decoded.labels]
         return replace(decoded, labels=kept)

@@ -254,8 +254,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
     guessed: dict[str, str] = {}
     meanings: list[tuple[int, str, str, str, int]] = []
     for index, one in enumerate(labels):
-        name = one.get("__name__")
-        if not name:
+        if not (name := one.get("__name__")):
             left_out[NO_NAME] += 1
             continue
         if (meaning := meaning_of(name, one, overrides)) is None:
@@ -428,8 +427,7 @@ class Placed(NamedTuple):
 def identify_containers(
     table: pl.DataFrame, labels: Sequence[Mapping[str, str]], workload_pattern: str | None
 ) -> Placed:
-    table = _filled(_by_address(table, labels))
-    table, dropped, warnings = _pod_level(table)
+    table, dropped, warnings = _pod_level(_filled(_by_address(table, labels)))
     table = _joined(table)
     table = _owned(table, owners(table, labels))
     table = table.with_columns(pod_entity=pl.struct(*_POD_KEY, "uid").rank("dense").cast(pl.Int64))

@@ -150,5 +150,4 @@ def read_answer(content: bytes, source: object) -> Found:
         left_out[BAD_SERIES] += 1
     counts = np.array([len(times) for times, _ in parts], np.int64)
     times, values = map(np.concatenate, zip(*parts, strict=True)) if parts else (np.empty(0, np.int64), np.empty(0))
-    partial = (counted(1, BAD_SERIES),) if left_out[BAD_SERIES] else ()
-    return Found(labels, counts, times, values, +left_out, partial)
+    return Found(labels, counts, times, values, +left_out, (counted(1, BAD_SERIES),) if left_out[BAD_SERIES] else ())

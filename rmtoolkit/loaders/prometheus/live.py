@@ -302,8 +302,7 @@ class Prometheus:
             how = {"step_seconds": step_seconds, "parallel": self._parallel}
             asks = [(leg, _asks(leg, overrides, in_steps=step_seconds > 0)) for leg in signals]
             parts = [part for leg, mine in asks for part in leg.plan(mine, window.whole, **how)]
-            expected = sum(part.samples for part in parts)
-            if expected > _MOST_SAMPLES:
+            if (expected := sum(part.samples for part in parts)) > _MOST_SAMPLES:
                 raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
             facts_of = partial(fetch_metadata, legs=legs, overrides=overrides, time=window.whole)
             fetched = partial(fetcher.fetch_beside, parts, facts_of)

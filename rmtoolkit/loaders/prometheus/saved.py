@@ -242,8 +242,7 @@ def _container_rows(
         if not quota and used and period and used > 0:
             quota = used / period
         whole = (None if value is None else int(value) or None for value in (limit, request))
-        cores = quota or None, node_cores.get((node[0], node[1]))
-        told.append((entity, *whole, limit is not None, *cores, version))
+        told.append((entity, *whole, limit is not None, quota or None, node_cores.get((node[0], node[1])), version))
     names = ("container_id", "limit_bytes", "request_bytes", "limit_known", *CORES, "version")
     columns = pl.DataFrame(told, schema={name: CONTAINERS[name] for name in names}, orient="row")
     about = kept.select(pl.exclude("entity", "pod_entity", "workload_guess"))
