@@ -115,10 +115,10 @@ def _found(given: object, key: Key, containers: pl.DataFrame, samples: pl.DataFr
     from rmtoolkit.heap.served import read_pyroscope  # noqa: PLC0415 - few ask a server
 
     mine = containers.filter(*(pl.col(name).eq_missing(one) for name, one in zip(WORKLOAD, key, strict=True)))
-    window: dict[str, Any] = {}
+    start = end = None
     if samples is not None:
         samples = samples.filter(pl.col("container_id").is_in(mine["container_id"].implode()))
-        window = {"start": samples["time"].min(), "end": samples["time"].max()}
+        start, end = samples.select(start=pl.col("time").min(), end=pl.col("time").max()).row(0)
         # The pod that was seen longest has grown longest.
         seen = samples["container_id"].value_counts(sort=True).select("container_id")
         mine = seen.join(mine, on="container_id", maintain_order="left")
@@ -126,7 +126,7 @@ def _found(given: object, key: Key, containers: pl.DataFrame, samples: pl.DataFr
     full = [{name: value for name, value in row.items() if value is not None} for row in rows if row["pod"] is not None]
     choices: list[dict[str, str]] = [*full, *({k: v for k, v in one.items() if k != "container"} for one in full)]
     choices += [{"service_name": name} for name in dict.fromkeys((key[2], key[3])) if name is not None]
-    return read_pyroscope(str(url), choices, **window)
+    return read_pyroscope(str(url), choices, start=start, end=end)
 
 
 def _names(key: Key) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ class Assessment:
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts)
         return f"<Assessment: {count:,} workload{'' if count == 1 else 's'}: {said}>"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Make what is not made yet: how cannot be sent."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

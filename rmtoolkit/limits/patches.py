@@ -6,10 +6,10 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.text import printable, texts
@@ -83,8 +83,7 @@ def changes(workloads: pl.DataFrame) -> list[Resources]:
         basis = row.get("advised_basis")
         # So many hours of data, where nothing else is named.
         rests_on = bases.get(basis, (basis or "").rpartition(", ")[2]) if row.get("provisional") else None
-        told: dict[str, Any] = {to: row.get(name) for to, name in _TAKEN.items()}
-        found.append(Resources(**told, provisional=rests_on))
+        found.append(convert({"provisional": rests_on} | {to: row.get(name) for to, name in _TAKEN.items()}, Resources))
     return found
 
 
