@@ -33,7 +33,21 @@ from rmtoolkit.exceptions import ReadError, system_words
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
 from rmtoolkit.limits.risk import Margins, Prices, expected, of_needs, per_month, priced
-from rmtoolkit.schema import EVENTS, NUMBER, TEXT, TIME, WHOLE, WORKLOAD, Action, Alarm, Ending, Pattern, Verdict, typed
+from rmtoolkit.schema import (
+    EVENTS,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    WORKLOAD,
+    Action,
+    Alarm,
+    Ending,
+    Outlook,
+    Pattern,
+    Verdict,
+    typed,
+)
 from rmtoolkit.text import first, say
 
 if TYPE_CHECKING:
@@ -197,7 +211,7 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
 def _because(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
-        if row["limit_outlook"] == "reaches" and row["hours_to_limit"]:
+        if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
             return f"{hits(row)}; {cure}."
         return f"it leaks {text.rate(row['growth_bytes_per_day'])}; {cure}."
     chance = row["oom_probability_7d"] or 0.0
@@ -526,7 +540,7 @@ def _leaks(row: Row, last: Row | None) -> str:
         words += f", with release{release} of {text.day(row['released'])} in the week"
     elif last is None:
         words += "; it was not there last time"
-    if row["limit_outlook"] == "reaches" and row["hours_to_limit"] is not None:
+    if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"] is not None:
         words += f"; {hits(row)}"
     return f"{words}."
 

@@ -709,7 +709,8 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     ran = lengths(kept).select("workload_row", ran=1000 * pl.col("history_seconds"))
     before = beside(dated.filter(time < pl.col("since")), ran, "workload_row")
     alike = (time - pl.col("since")).dt.total_milliseconds() % DAY_MILLISECONDS <= pl.col("ran")
-    swing = before.group_by("workload_row").agg(swing=value.max() / value.filter(alike).max())
+    # Hours at which nothing was used tell no ratio.
+    swing = before.group_by("workload_row").agg(swing=value.max() / value.filter(alike, value > 0).max())
     length = lengths(before)
     lasted = length.filter(pl.col("runs") == 0, pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
     shape = describe(block_peaks(before), length).select("workload_row", before_spread="spread")

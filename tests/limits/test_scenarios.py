@@ -704,6 +704,26 @@ SETTINGS: Final = {
         ("Since the release of", "taken from the versions before"),
         never=("of data, so",),
     ),
+    "a release at an hour at which nothing was used before has a limit": Scenario(
+        lambda: recorded(
+            released(
+                samples(
+                    np.concatenate([np.tile(np.append(np.zeros(12), np.full(12, 100.0)), 14), steady(1, 140)[:3]]),
+                    limit_bytes=512 * MIB,
+                ),
+                14 * 24,
+            )
+        ),
+        ("none", "raise_limit", "wait"),
+        (150, 700),
+    ),
+    "a release after weeks without any use has a limit": Scenario(
+        lambda: recorded(
+            released(samples(np.append(np.zeros(14 * 24), steady(1, 140)[:3]), limit_bytes=512 * MIB), 14 * 24)
+        ),
+        ("none", "raise_limit", "wait"),
+        (150, 1400),
+    ),
     "two hours of a release that needs more lower nothing": Scenario(
         lambda: recorded(
             released(samples(np.append(steady(21, 100), steady(1, 200)[:2]), limit_bytes=1024 * MIB), 21 * 24)
