@@ -569,7 +569,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
         # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
-            pl.when(pl.col("need_bytes") > 0).then(pl.col("base_bytes") * pl.col("swing").fill_null(1.0)),
+            pl.when(pl.col("need_bytes") > 0).then(pl.col("base_bytes") + pl.col("other_hours_bytes").fill_null(0.0)),
             pl.when(passed_since("last_kill") <= pl.col("history_seconds"))
             .then(pl.col("killed_limit_bytes"))
             .cast(pl.Float64),
@@ -708,20 +708,39 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     # The level is new; how restless it is, and what other hours bring, those before have shown in a day or more.
     ran = lengths(kept).select("workload_row", ran=1000 * pl.col("history_seconds"))
     before = beside(dated.filter(time < pl.col("since")), ran, "workload_row")
-    alike = (time - pl.col("since")).dt.total_milliseconds() % DAY_MILLISECONDS <= pl.col("ran")
-    # Hours at which nothing was used tell no ratio.
-    swing = before.group_by("workload_row").agg(swing=value.max() / value.filter(alike, value > 0).max())
+    back = (time - pl.col("since")).dt.total_milliseconds()
+    # What other hours added to a usual day's; by the ratio alone hours of next to nothing would add without bound.
+    usual_day = (
+        before.filter(back % DAY_MILLISECONDS <= pl.col("ran"), pl.col("ran") < DAY_MILLISECONDS)
+        .group_by("workload_row", day=back // DAY_MILLISECONDS)
+        .agg(value.max())
+        .group_by("workload_row")
+        .agg(usual_bytes=value.median())
+    )
     length = lengths(before)
     lasted = length.filter(pl.col("runs") == 0, pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
-    shape = describe(block_peaks(before), length).select("workload_row", before_spread="spread")
-    lasted = beside(beside(lasted, swing, "workload_row"), shape, "workload_row")
-    lasted = lasted.select("workload_row", "swing", "before_spread", before_seconds="history_seconds")
+    now = kept.group_by("workload_row").agg(now_bytes=value.max())
+    for frame in (describe(block_peaks(before), length), usual_day, now):
+        lasted = beside(lasted, frame, "workload_row")
+    more = (pl.col("now_bytes") / pl.col("usual_bytes")).clip(upper_bound=_SCALED)
+    lasted = lasted.select(
+        "workload_row",
+        other_hours_bytes=more * (pl.col("peak_bytes") - pl.col("usual_bytes")),
+        before_spread="spread",
+        before_seconds="history_seconds",
+    )
     return kept.drop("since"), beside(moved, lasted, "workload_row")
 
 
-_MOVED_BY: Final = {"workload_row": pl.UInt32(), "since": TIME, **typed(NUMBER, "swing before_spread before_seconds")}
+_MOVED_BY: Final = {
+    "workload_row": pl.UInt32(),
+    "since": TIME,
+    **typed(NUMBER, "other_hours_bytes before_spread before_seconds"),
+}
 #: A release that moves the peak by this factor ends what came before it.
 _MOVED: Final = 1.1
+#: Other hours add at most so many times what they added before: on machines with drawn changes 5 % came true as 5 %.
+_SCALED: Final = 1.5
 #: A container's processes need some memory before the first sample: nothing below is advised.
 LEAST_BYTES: Final = 16 * 2**20
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.

@@ -622,6 +622,12 @@ LITTLE: Final = {
 }
 
 
+def by_night(used: float) -> rm.Recording:
+    """A release three hours ago that needs more than the days before it, whose nights used so little."""
+    values = np.append(np.tile(np.repeat([used, 100.0], 12), 14), steady(1, 140)[:3])
+    return recorded(released(samples(values, limit_bytes=512 * MIB), 14 * 24))
+
+
 def lower_since(days: int) -> rm.Recording:
     """A release some days before the end that needs two fifths of what was needed before it."""
     values = steady(28, 400)
@@ -704,18 +710,11 @@ SETTINGS: Final = {
         ("Since the release of", "taken from the versions before"),
         never=("of data, so",),
     ),
-    "a release at an hour at which nothing was used before has a limit": Scenario(
-        lambda: recorded(
-            released(
-                samples(
-                    np.concatenate([np.tile(np.append(np.zeros(12), np.full(12, 100.0)), 14), steady(1, 140)[:3]]),
-                    limit_bytes=512 * MIB,
-                ),
-                14 * 24,
-            )
-        ),
-        ("none", "raise_limit", "wait"),
-        (150, 700),
+    "a release at an hour at which nothing was used before has a limit of its order": Scenario(
+        lambda: by_night(0.0), ("none", "raise_limit", "wait"), (240, 512)
+    ),
+    "a release at an hour at which next to nothing was used before has a limit of its order": Scenario(
+        lambda: by_night(0.1), ("none", "raise_limit", "wait"), (240, 512)
     ),
     "a release after weeks without any use has a limit": Scenario(
         lambda: recorded(
