@@ -6,7 +6,7 @@ import io
 import json
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,16 @@ import polars as pl
 
 from rmtoolkit import _tables, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
-from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
+from rmtoolkit._tables import (
+    CALENDAR,
+    as_time,
+    beside,
+    conform,
+    settings_at_time,
+    spans,
+    window_bounds,
+    with_files_in_memory,
+)
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote
 from rmtoolkit.schema import (
     ABSURD_BYTES,
@@ -301,6 +310,11 @@ class Recording:
         """Where the samples of a large file are until somebody asks for `samples`; None otherwise."""
         held = self.__dict__["samples"]
         return held if isinstance(held, Stored) else None
+
+    @cached_property
+    def samples_with_files(self) -> pl.DataFrame:
+        """The samples as they are judged: worked out once, and never stored as measured."""
+        return with_files_in_memory(self.samples, self.containers, self.events)
 
     @staticmethod
     @door

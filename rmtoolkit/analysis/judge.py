@@ -14,7 +14,7 @@ import polars as pl
 from msgspec import Struct, structs
 
 from rmtoolkit._parallel import as_source, parallel_map
-from rmtoolkit._tables import conform, last_layers, run_starts, with_files_in_memory
+from rmtoolkit._tables import conform, last_layers, run_starts
 from rmtoolkit.analysis import records, signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
@@ -264,8 +264,7 @@ def assess_block(
     findings = validate_part(recording)
     listed = pl.any_horizontal(pl.col("shmem_bytes", "active_file_bytes").is_not_null())
     told_files = set(recording.samples.select(pl.col("container_id").filter(listed).unique()).to_series())
-    samples = with_files_in_memory(recording.samples, recording.containers, recording.events)
-    recording = replace(recording, samples=samples)
+    recording = replace(recording, samples=recording.samples_with_files)
     cut = split(recording)
     told = signals.read(cut, recording, findings.filter("rejected").select("container_id", "signal").unique())
     readings = records.readings_of(told.table)

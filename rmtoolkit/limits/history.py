@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, run_starts, spans, with_files_in_memory
+from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
@@ -209,7 +209,7 @@ _PARTS: Final = (
 
 def _need(recording: Recording) -> pl.DataFrame | None:
     """Work out the need of every sample; None where it is the footprint and nothing else."""
-    samples = with_files_in_memory(recording.samples, recording.containers, recording.events)
+    samples = recording.samples_with_files
     known = _told(samples)
     if not known:
         return None
