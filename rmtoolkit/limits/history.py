@@ -695,10 +695,22 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     def rise(name: str) -> pl.Expr:
         return (value.filter(time >= pl.col(name)).max() / value.filter(time < pl.col(name)).max()).log()
 
+    old, ran = time < pl.col("newest"), (time.max() - pl.col("newest")).dt.total_milliseconds()
+    alike = value.filter(old, (time - pl.col("newest")).dt.total_milliseconds() % DAY_MILLISECONDS <= ran)
+    new, material = value.filter(old.not_()), (_MOVED - 1) * value.filter(old).max()
+    # Nights are held against nights: a startup alone is highest, and usual in no hour.
+    by_hours = (new.max() - alike.max() > material) & (new.median() - alike.median() > material)
+    steady = lengths(dated.filter(old)).filter(_LASTED)["workload_row"]
+    found = dated.group_by("workload_row").agg(
+        pl.col("newest", "released").first(),
+        higher=rise("newest") > np.log(_MOVED),
+        by_hours=by_hours,
+        moved=rise("released").abs() > np.log(_MOVED),
+    )
     # A version that needs more has shown that at once, one that needs less after a week.
-    newest = pl.when(rise("newest") > np.log(_MOVED)).then(pl.col("newest").first())
-    shown = pl.when(rise("released").abs() > np.log(_MOVED)).then(pl.col("released").first())
-    moved = dated.group_by("workload_row").agg(since=pl.coalesce(newest, shown)).drop_nulls("since")
+    newest = pl.col("higher") | (pl.col("by_hours") & pl.col("workload_row").is_in(steady.implode()))
+    since = pl.when(newest).then("newest").when("moved").then("released")
+    moved = found.select("workload_row", since=since).drop_nulls("since")
     # Releases that each need more go on: what came before them says by how much.
     past = dated.join(moved, on="workload_row", how="semi", maintain_order="left")
     climbs = describe(block_peaks(past), lengths(past)).filter("climbing")
@@ -718,7 +730,7 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
         .agg(usual_bytes=value.median())
     )
     length = lengths(before)
-    lasted = length.filter(pl.col("runs") == 0, pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
+    lasted = length.filter(_LASTED)
     now = kept.group_by("workload_row").agg(now_bytes=value.max())
     for frame in (describe(block_peaks(before), length), usual_day, now):
         lasted = beside(lasted, frame, "workload_row")
@@ -732,6 +744,8 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     return kept.drop("since"), beside(moved, lasted, "workload_row")
 
 
+#: Whether versions ran on for long enough to tell how hours and days differ.
+_LASTED: Final = (pl.col("runs") == 0) & (pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
 _MOVED_BY: Final = {
     "workload_row": pl.UInt32(),
     "since": TIME,

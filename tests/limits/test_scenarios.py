@@ -739,6 +739,24 @@ SETTINGS: Final = {
         (336, 640),
         ("taken from the versions before",),
     ),
+    "a night's release that needs more than nights did is held against nights, below the highest of the days": Scenario(
+        lambda: recorded(
+            released(samples(rough(np.append(np.tile(DAILY, 21), 1.6 * DAILY[:6])), limit_bytes=240 * MIB), 21 * 24)
+        ),
+        "raise_limit",
+        (252, 400),
+        ("Since the release of", "taken from the versions before"),
+    ),
+    "the start of a night's release is no new level": Scenario(
+        lambda: recorded(
+            released(
+                samples(rough(np.concatenate([np.tile(DAILY, 21), [140], DAILY[1:6]])), limit_bytes=240 * MIB), 21 * 24
+            )
+        ),
+        ("none", "lower_limit", "wait"),
+        (165, 240),
+        never=("Since the release of",),
+    ),
     "a release that was rolled back is none": Scenario(
         lambda: recorded(
             pl.concat(
