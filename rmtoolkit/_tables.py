@@ -365,6 +365,7 @@ UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
 _POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 #: No service has less memory than this, and few have more.
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
+_NO_MACHINE: Final = 1 << 44
 _PAGE: Final = 4096
 #: Fewer numbers are multiples of a page by chance.
 _ENOUGH: Final = 4
@@ -496,7 +497,13 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         # Two of one meaning: what is called as in the schema wins, else the first; the other is reported as unused.
         if not name or head == name or name in frame.columns:
             continue
-        factor = plausible_unit(head, frame[head]) if unit is None and frame[head].dtype.is_numeric() else unit or 1
+        amounts = frame[head]
+        factor = plausible_unit(head, amounts) if unit is None and amounts.dtype.is_numeric() else unit or 1
+        usual = amounts.median() if factor > 1 and amounts.dtype.is_numeric() else None
+        if usual is not None and usual * factor >= _NO_MACHINE:  # type: ignore[operator]
+            told = f"The column {quote(head)} says its unit, of which no machine has {usual:,.0f}."
+            msg = f"{told} Hint: call it {quote(name)} where its numbers are bytes."
+            raise ColumnError(msg)
         if unit is None and factor > 1:
             warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")
         frame = frame.with_columns(pl.col(head) * factor if factor > 1 else pl.col(head)).rename({head: name})
@@ -776,15 +783,21 @@ def contradict(
     times: NDArray[np.int64], values: NDArray[np.float64], others: NDArray[np.int64], theirs: NDArray[np.float64]
 ) -> bool:
     """Tell whether most values of the other series lie outside of what the first one says around the same time."""
-    first, last = max(times[0], others[0]), min(times[-1], others[-1])
-    if last - first <= HANDOVER_MILLISECONDS:
+    if min(times[-1], others[-1]) - max(times[0], others[0]) <= HANDOVER_MILLISECONDS:
         return False
-    inside = (others >= first) & (others <= last)
+    near = _near(times, values, others, theirs)
+    return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
+
+
+def _near(
+    times: NDArray[np.int64], values: NDArray[np.float64], others: NDArray[np.int64], theirs: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    inside = (others >= times[0]) & (others <= times[-1])
     place = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
     before, after, said = values[np.maximum(place - 1, 0)], values[place], theirs[inside]
     slack = _TOLERANCE * np.maximum(before, after)
-    near = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
-    return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
+    near: NDArray[np.bool_] = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
+    return near
 
 
 def contradictions(
@@ -808,6 +821,80 @@ def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]
     """Tell whether series of one name contradict the longest of them; times rise."""
     first, *others = sorted(parts, key=lambda part: -len(part[0]))
     return any(contradict(*first, *other) for other in others)
+
+
+_NAMES: Final = ("cluster", "namespace", "pod", "container")
+
+
+class _Place(NamedTuple):
+    """What one or several sources call a container."""
+
+    cluster: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    guessed: bool  # its name is that of an owner that was guessed, as of `docker stats`
+    ids: list[int]
+    parts: list[int]
+
+    def may_be(self, other: _Place) -> bool:
+        """Tell whether the other, of another source, knows more and says nothing else."""
+        differ = [name for name in _NAMES if (told := getattr(other, name)) is not None and told != getattr(self, name)]
+        unsaid = [name for name in differ if getattr(self, name) is None or (name == "container" and self.guessed)]
+        is_guess = other.guessed and self.container not in (None, other.container)
+        return unsaid == differ != [] and not is_guess and set(self.parts).isdisjoint(other.parts)
+
+
+def named_by_values(
+    containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]
+) -> tuple[pl.DataFrame, int]:
+    """Give a container that a source names in part the names of the only one with equal values; count the unlike."""
+    guessed = (pl.col("workload_inferred") & (pl.col("container") == pl.col("workload"))).fill_null(value=False).all()
+    told = containers.with_columns(part=pl.Series(part_of)).group_by(_NAMES, maintain_order=True)
+    places = [_Place(*row) for row in told.agg(guessed.alias("guessed"), "container_id", "part").iter_rows()]
+    by_name: dict[tuple[str, str | None], list[_Place]] = {}
+    for place in places:
+        if place.pod is not None:
+            by_name.setdefault(("pod", place.pod), []).append(place)
+            by_name.setdefault(("container", place.container), []).append(place)
+    pairs = []
+    for place in places:
+        name = ("container", place.container) if place.pod is None else ("pod", place.pod)
+        others = [other for other in by_name.get(name, []) if place.may_be(other)] if name[1] is not None else []
+        # A name that leaves nothing open needs no values.
+        if len(others) > 1 or any((place.pod, place.container) != (other.pod, other.container) for other in others):
+            pairs.append((place, others))
+    wanted = {key for place, others in pairs for one in (place, *others) for key in one.ids}
+    held = samples.filter(pl.col("container_id").is_in(wanted)).partition_by("container_id", as_dict=True)
+    unlike, found = 0, []
+    for place, others in pairs:
+        mine, *theirs = (
+            pl.concat([samples.clear(), *(held[key,] for key in one.ids if (key,) in held)]).sort("time")
+            for one in (place, *others)
+        )
+        alike = [_alike(mine, rows) for rows in theirs]
+        if alike.count(True) == 1:
+            found += [(key, others[alike.index(True)].ids[0]) for key in place.ids]
+        unlike += False in alike and True not in alike
+    names = ["workload", "workload_kind", "workload_inferred", *_NAMES]
+    schema = {"container_id": containers.schema["container_id"], "there": containers.schema["container_id"]}
+    there = pl.DataFrame(found, schema, orient="row").join(
+        containers.select(names, there="container_id"), on="there", maintain_order="left"
+    )
+    named = containers.update(there.select("container_id", *names), on="container_id") if found else containers
+    return named, unlike
+
+
+def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
+    """Tell whether two looks at one amount agree; None where there are none at the same time."""
+    for name in BYTE_SIGNALS:
+        held = [
+            rows.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for rows in (theirs, mine)
+        ]
+        (times, values), (others, said) = ((one["time"].to_numpy(), one[name].to_numpy()) for one in held)
+        if len(times) and len(near := _near(times, values, others, said)) >= _ENOUGH:
+            return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
+    return None
 
 
 #: A log that starts anew more often than this is one whose rows are in no order.

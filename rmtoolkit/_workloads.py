@@ -43,6 +43,15 @@ def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     return containers.with_columns(version=pl.when(~told & several).then(hashed).otherwise("version"))
 
 
+#: Swarm appends slot and task; Compose and people append a number.
+_NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
+
+
+def service_of(name: pl.Expr, pattern: str | None) -> pl.Expr:
+    """Tell by the name of a container of Docker whose it is."""
+    return name.str.extract(_NUMBERED, 1).fill_null(name) if pattern is None else infer(name, pattern).struct[0]
+
+
 #: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.
 KUBELET_NAME: Final = r"^k8s_([^_]+)_([^_]+)_([^_]+)_[^_]+_\d+$"
 

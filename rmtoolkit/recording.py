@@ -39,6 +39,7 @@ from rmtoolkit.schema import (
     LOST_ROWS,
     LOST_VALUES,
     NO_CONTAINER,
+    ROUNDED,
     SAMPLES,
     SIGNALS,
     TIME,
@@ -700,6 +701,12 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     report = reduce(Report.joined, (part.report for part in parts))
     part_of = np.repeat(range(len(parts)), [part.containers.height for part in parts])
     sources = [", ".join(part.report.sources) for part in parts]
+    if all(sources):
+        containers, unlike = _tables.named_by_values(containers, samples, part_of)
+        if unlike:
+            said = "named in part, with other values than those of that name: kept apart"
+            warning = f"{text.count(unlike, 'container')} {said}"
+            report = report.joined(Report(warnings=(warning,), time_axis=report.time_axis))
     names = _tables.place_names(sources)
     groups: dict[str, list[int]] = {}
     for at, one in enumerate(sources):
@@ -718,6 +725,9 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         containers = containers.with_columns(cluster=_tables.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
         report = report.joined(Report(warnings=(f"{said}, which stands as cluster",), time_axis=report.time_axis))
+    if all(sources):
+        containers, samples, left_out = _without_rounded(containers, samples)
+        report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
 
 
@@ -746,6 +756,31 @@ def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDA
     rows = samples.join(keys, on="container_id").join(part, on="container_id").sort("time")
     found = _tables.contradictions(rows, ["key"], "part", 2)
     return {some["part"][0] for name, parts in found for some in parts if some[name].count()}
+
+
+def _without_rounded(
+    containers: pl.DataFrame, samples: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, Mapping[str, int]]:
+    """Leave out rounded amounts of containers that another source measured exactly at the same time."""
+    _, mapping = _tables.key_containers(containers, None)
+    rounded, amount = pl.col("quantum_bytes").is_not_null(), pl.col("working_set_bytes")
+    keys = mapping.select(container_id=pl.col("old_id").cast(containers.schema["container_id"]), key="container_id")
+    told = keys.join(containers.select("container_id", "quantum_bytes"), on="container_id")
+    both = told.filter(rounded.any().over("key"), ~rounded.all().over("key"))
+    if both.is_empty():
+        return containers, samples, {}
+    exact = pl.col("time").filter(~rounded, amount.is_not_null())
+    step = (exact.max() - exact.min()) / exact.count()
+    is_then = pl.col("time").is_between((exact.min() - step).over("key"), (exact.max() + step).over("key"))
+    within = rounded & amount.is_not_null() & is_then
+    wrong = beside(samples, both, "container_id").select(within.fill_null(value=False)).to_series()
+    samples = samples.with_columns(pl.when(~wrong).then(amount).alias("working_set_bytes"))
+    samples = samples.filter(~wrong | pl.any_horizontal(pl.col(SIGNALS).is_not_null()))
+    # Nothing rounded is left of these.
+    gone = both.filter(rounded).join(samples.drop_nulls("working_set_bytes"), on="container_id", how="anti")
+    is_gone = pl.col("container_id").is_in(gone["container_id"].implode())
+    containers = containers.with_columns(quantum_bytes=pl.when(~is_gone).then("quantum_bytes"))
+    return containers, samples, {ROUNDED: int(wrong.sum())}
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

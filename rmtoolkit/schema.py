@@ -237,6 +237,7 @@ LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: Reasons for which nothing is lost.
 TWICE: Final = "values given twice for one instant"
 NO_VALUE: Final = "rows without any value"
+ROUNDED: Final = "rounded values of containers that another source measured exactly at the same time"
 
 _Said = TypeVar("_Said", str, int)
 

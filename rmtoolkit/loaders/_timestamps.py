@@ -51,7 +51,10 @@ _CLOCK: Final = re.compile(
     r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?"
 )
 _DOTTED_CLOCK: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)(?![\d.])()()")
-_ZONE: Final = re.compile(r",?\s*\(?(Z\b|[A-Z]{3,5}\b|[+-]\d\d(?::?\d\d)?(?!\d))\)?")
+#: JavaScript and Windows write how far a zone is from Greenwich: `GMT+0100`, `UTC+5:30`.
+_ZONE: Final = re.compile(
+    r",?\s*\(?(Z\b|(?:UTC|GMT)[+-]\d\d?(?::?\d\d)?(?!\d)|[A-Z]{3,5}\b|[+-]\d\d(?::?\d\d)?(?!\d))\)?"
+)
 _YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)日?\.?")
 _YEAR_LAST: Final = re.compile(r"(?<![\d.])(\d{1,2})(\.|/|-)\s?(\d{1,2})\2\s?(\d{4}|\d\d)(?!\d)\.?")
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -101,13 +104,13 @@ def _of_day(hour: str, minute: str, second: str | None, fraction: str | None, ha
 
 def _offset(zone: str) -> int | None:
     """Read a zone as minutes east of Greenwich; None where its name does not say."""
-    if zone[0] not in "+-":
-        named: dict[str, int] = texts("loaders/times")["zones"]
+    named: dict[str, int] = texts("loaders/times")["zones"]
+    if zone in named or (found := re.search(r"([+-])(\d\d?):?(\d\d)?$", zone)) is None:
         return named.get(zone)
-    minutes = int(zone[1:3]) * 60 + int(zone[3:].replace(":", "") or 0)
+    minutes = int(found[2]) * 60 + int(found[3] or 0)
     if minutes > _FARTHEST_MINUTES:
         return None
-    return -minutes if zone[0] == "-" else minutes
+    return -minutes if found[1] == "-" else minutes
 
 
 def _iso(text: str) -> Stamp | None:

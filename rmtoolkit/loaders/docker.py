@@ -311,10 +311,6 @@ def read_stats(text: str) -> Log:
     return log
 
 
-#: Swarm appends slot and task; Compose and people append a number.
-_NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
-
-
 @dataclass(slots=True)
 class Identities:
     _known: list[Labels] = field(default_factory=list)
@@ -353,10 +349,7 @@ class Identities:
 
     def rows(self, workload_pattern: str | None) -> Iterator[dict[str, Any]]:
         names = pl.Series("name", [labels.name or labels.id for labels in self._known], dtype=pl.String)
-        owner = pl.col("name").str.extract(_NUMBERED, 1).fill_null(pl.col("name"))
-        if workload_pattern is not None:
-            owner = _workloads.infer(pl.col("name"), workload_pattern).struct.field("workload")
-        guesses = names.to_frame().select(owner).to_series()
+        guesses = names.to_frame().select(_workloads.service_of(pl.col("name"), workload_pattern)).to_series()
         by_kubelet = names.str.extract_groups(_workloads.KUBELET_NAME).struct.unnest().rows()
         for key, (labels, name, guess, told) in enumerate(zip(self._known, names, guesses, by_kubelet, strict=True)):
             container, pod, namespace = told

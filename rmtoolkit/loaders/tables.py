@@ -169,6 +169,8 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
         yield name, str(node)
 
 
+#: What stands behind a time whose zone it says in its own way.
+_IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
 #: What says of which zone the times of another column are.
 _ZONES: Final = ("tz", "timezone", "utcoffset")
 
@@ -226,9 +228,14 @@ def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
         if read.null_count() <= texts.null_count() or read.null_count() < read.len() / 2:
             return texts
     known = texts.drop_nulls().unique(maintain_order=True)
-    stamps = {text: found[0] for text in known if (found := _timestamps.find(text)) is not None}
+    found = {text: one for text in known if (one := _timestamps.find(text)) is not None}
+    stamps = {text: stamp for text, (stamp, _) in found.items()}
     if not stamps:
         return texts
+    zones = (text for text, (stamp, rest) in found.items() if not stamp.utc and (stamp.zone or _IN_ZONE.search(rest)))
+    if asked.timezone is None and (text := next(zones, None)) is not None:
+        msg = f"The time {quote(text)} is of a zone that is not known. Hint: say timezone='Europe/Berlin' or another."
+        raise ColumnError(msg)
     zoned = asked if asked.timezone is not None else asked._replace(timezone="UTC")
     # Row by row: in the hour that comes twice the same text is two instants.
     said = texts.is_in(list(stamps))
@@ -239,6 +246,10 @@ def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
 
 def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     """Read amounts: point and comma, and units, by the whole column; say which units cells had, and count losses."""
+    # Whole numbers below a thousand beside such: a spreadsheet may have put the point there.
+    grouped, short = texts.filter(texts.str.contains(r"^[1-9]\d{0,2}\.\d{3}$")), texts.str.contains(r"^\d{1,3}$")
+    if 0 < grouped.len() == short.len() - short.null_count() - short.sum() and short.any():
+        raise _unclear(texts.name, grouped[0])
     if (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return plain, "", 0
     parts = texts.str.extract_groups(_AMOUNT).struct.unnest()
@@ -253,15 +264,18 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
         commas = number.filter(comma > 0)
         grouped = commas.str.contains(r",\d{3}$").all() if commas.len() else False
         if grouped and not number.filter(comma > 0).str.starts_with("0,").any():
-            found = f"In the column {quote(texts.name)} {quote(commas[0])} may be a thousand or a fraction."
-            msg = f"{found} Hint: write a point, or no comma."
-            raise ColumnError(msg)
+            raise _unclear(texts.name, commas[0])
         is_decimal = bool(commas.len())
     number = number.str.replace_all("." if is_decimal else ",", "", literal=True).str.replace(",", ".", literal=True)
     factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
+
+
+def _unclear(head: str, amount: str) -> ColumnError:
+    found = f"In the column {quote(head)} {quote(amount)} may be a thousand or a fraction."
+    return ColumnError(f"{found} Hint: write a point and two digits, or no sign between digits.")
 
 
 def _of_series(table: pl.DataFrame) -> Heads:

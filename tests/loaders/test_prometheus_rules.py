@@ -341,7 +341,8 @@ def test_docker_without_kubernetes(prom: Prom) -> None:
         ),
     )
     columns = recording.containers.select("workload", "container", "version", "workload_inferred")
-    assert columns.rows() == [("db", "shop_db_1", None, False), ("shop_api_1", "shop_api_1", "2", True)]
+    assert columns.rows() == [("db", "db", None, False), ("shop_api", "shop_api", "2", True)]
+    assert recording.containers["pod"].to_list() == ["shop_db_1", "shop_api_1"]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,17 @@ NAMES = {
     "cAdvisor of Docker": Names(
         "container_memory_working_set_bytes",
         {"name": "db", "id": "/docker/a"},
-        told={"pod": None, "container": "db", "workload": "db"},
+        told={"pod": "db", "container": "db", "workload": "db"},
+    ),
+    "cAdvisor of Compose": Names(
+        "container_memory_working_set_bytes",
+        {
+            "name": "shop-db-1",
+            "id": "/docker/a",
+            "container_label_com_docker_compose_project": "shop",
+            "container_label_com_docker_compose_service": "db",
+        },
+        told={"namespace": "shop", "pod": "shop-db-1", "container": "db", "workload": "db"},
     ),
     "labels renamed by a scrape": Names(
         "container_memory_usage_bytes",
@@ -378,6 +388,58 @@ def test_files_of_one_cluster_are_one_recording(tmp_path: Path, form: str) -> No
     assert recording.containers["cluster"].to_list() == [None]
 
 
+def of_cadvisor(values: list[int], at: float, *others: Series, **labels: str) -> bytes:
+    """An answer of cAdvisor, of Docker where nothing else is told."""
+    told = labels or {"name": "db", "id": "/docker/a"}
+    return answer(({"__name__": "container_memory_working_set_bytes", **told}, values, at), *others)
+
+
+def names_only(values: list[int], at: float) -> bytes:
+    """A table that calls containers by their own names alone."""
+    rows = (f"{T0 + at + STEP * index:.0f},db,{value}" for index, value in enumerate(values))
+    return "\n".join(["time,container,working_set_bytes", *rows]).encode()
+
+
+COMPOSE = {
+    "name": "db",
+    "container_label_com_docker_compose_project": "shop",
+    "container_label_com_docker_compose_service": "data",
+}
+ELSEWHERE = ({"__name__": "container_memory_working_set_bytes", **K8S, "namespace": "bill"}, FLAT[:50], 0)
+#: Two looks at a container: the second tells more of it, or of others too.
+LOOKS: dict[str, tuple[Callable[..., bytes], Callable[..., bytes]]] = {
+    "docker stats, cAdvisor": (docker, of_cadvisor),
+    "docker stats as JSON, cAdvisor": (docker_json, of_cadvisor),
+    "docker stats, cAdvisor of Compose": (docker, lambda values, at: of_cadvisor(values, at, **COMPOSE)),
+    "kubectl top, cAdvisor of two namespaces": (top, lambda values, at: of_cadvisor(values, at, ELSEWHERE, **K8S)),
+    "a table of containers, cAdvisor": (names_only, lambda values, at: of_cadvisor(values, at, **K8S)),
+}
+
+
+@pytest.mark.parametrize("at", [0, 7], ids=["at the same instants", "between"])
+@pytest.mark.parametrize("looks", LOOKS)
+def test_two_looks_at_one_container_are_one(tmp_path: Path, looks: str, at: int) -> None:
+    """Equal values and a name in common: one container, called as the source calls it that tells more."""
+    (tmp_path / "a").write_bytes(LOOKS[looks][0](LEAK, at))
+    (tmp_path / "b").write_bytes(LOOKS[looks][1](LEAK, 0))
+    recording, alone = rm.read(tmp_path), rm.read(tmp_path / "b")
+    place = ["cluster", "namespace", "workload", "pod", "container", "quantum_bytes"]
+    assert recording.containers.select(place).equals(alone.containers.select(place))
+    if "table" not in looks:
+        # What was rounded adds nothing to what is exact.
+        assert recording.samples.drop("threads").equals(alone.samples.drop("threads")) or at
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_two_looks_with_other_values_are_two(tmp_path: Path, looks: str) -> None:
+    """The same names and other values: the leak is seen beside the flat one, and it is said."""
+    (tmp_path / "a").write_bytes(LOOKS[looks][0](LEAK, 7))
+    (tmp_path / "b").write_bytes(LOOKS[looks][1](FLAT, 0))
+    recording = rm.read(tmp_path)
+    assert levels(recording, "working_set_bytes")[-2:] == [FLAT, LEAK]
+    assert re.search("kept apart|told apart by their file", " ".join(recording.report.warnings))
+
+
 class Sheet(NamedTuple):
     """A table as people write it: its head, how a cell of time and one of memory look, and the truth."""
 
@@ -432,6 +494,12 @@ SHEETS = {
     "a thousand or a fraction": Sheet(
         "time;rss_kib", lambda t, b: f"{iso(t)};{b >> 20},000", ("may be a thousand or a fraction", "write a point")
     ),
+    "a thousand or a fraction, some below": Sheet(
+        "time;memory_mib",
+        lambda t, b: f"{iso(t)};{(b >> 20) + 880:,}".replace(",", "."),
+        ("may be a thousand or a fraction", "no sign between digits"),
+    ),
+    "bytes called MiB": Sheet("time,memory_mib", lambda t, b: f"{iso(t)},{b}", ("no machine has", "bytes")),
     "units in cells": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20} MiB", "working_set_bytes"),
     "units of Kubernetes": Sheet("time,pod,memory", lambda t, b: f"{iso(t)},db-0,{b >> 10}Ki", "working_set_bytes"),
     "day first": Sheet("time,rss_bytes", lambda t, b: f"{day_first(t)},{b}", "rss_bytes"),
@@ -604,6 +672,28 @@ SHEETS = {
     ),
     "a zone that is named": Sheet(
         "time,rss_bytes", lambda t, b: f"{dt.datetime.fromtimestamp(t, BERLIN):%Y-%m-%d %H:%M:%S} CET,{b}", "rss_bytes"
+    ),
+    "hours from Greenwich": Sheet(
+        "time,rss_bytes",
+        lambda t, b: f"{dt.datetime.fromtimestamp(t, BERLIN):%Y-%m-%d %H:%M:%S} UTC+1,{b}",
+        "rss_bytes",
+    ),
+    "times of JavaScript": Sheet(
+        "time,rss_bytes",
+        lambda t, b: (
+            f"{dt.datetime.fromtimestamp(t, BERLIN):%a %b %d %Y %H:%M:%S} GMT+0100 (Central European Time),{b}"
+        ),
+        "rss_bytes",
+    ),
+    "a zone that is three": Sheet(
+        "time,rss_bytes",
+        lambda t, b: f"{dt.datetime.fromtimestamp(t, BERLIN):%Y-%m-%d %H:%M:%S} IST,{b}",
+        ("IST", "timezone="),
+    ),
+    "a zone by its city": Sheet(
+        "time,rss_bytes",
+        lambda t, b: f"{dt.datetime.fromtimestamp(t, BERLIN):%Y-%m-%d %H:%M:%S} Europe/Berlin,{b}",
+        ("Europe/Berlin", "timezone="),
     ),
     "halves of a second, east": Sheet(
         "time,rss_bytes",

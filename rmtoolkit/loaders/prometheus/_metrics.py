@@ -347,9 +347,13 @@ def _identified(
     alone = pl.col("pod").is_null() | is_podman
     is_docker = cgroup & alone & pl.col("container").is_null() & pl.col("docker").is_not_null()
     has_no_pod = pl.col("pod").is_null() & pl.col("container").is_null()
+    stack = pl.coalesce(first_of(["container_label_com_docker_stack_namespace"]) + "_", pl.lit(""))
     return table.with_columns(
         level=pl.col("role").replace_strict(_LEVELS, default="container", return_dtype=pl.String()),
         container=pl.when(is_docker).then("docker").otherwise("container"),
+        pod=pl.when(is_docker).then(pl.coalesce("pod", "docker")).otherwise("pod"),
+        workload=pl.col("workload").str.strip_prefix(stack),
+        of_docker=is_docker & pl.col("pod").is_null(),
         no_container=cgroup & has_no_pod & ~is_docker & pl.col("id").is_not_null(),
         uid=pl.coalesce("uid", pl.col("id").str.extract(_UID_IN_ID, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
@@ -437,7 +441,10 @@ def identify_containers(
     entity = pl.when(pl.col("level") == "pod").then("pod_entity").otherwise("container_entity")
     return Placed(
         keyed.with_columns(entity=entity.cast(pl.Int64)).drop("pod_entity", "container_entity"),
-        containers.drop("container_entity"),
+        # As what Docker itself says is read: its service is what the containers of several names have in common.
+        containers.drop("container_entity", "of_docker").with_columns(
+            container=pl.when(containers["of_docker"]).then("workload").otherwise("container")
+        ),
         Counter({POD_LEVEL: dropped} if dropped else {}),
         warnings,
     )
@@ -537,20 +544,21 @@ def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
 
 def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFrame:
     """List containers in the order of a Recording, so that nothing has to be sorted again."""
-    alone = pl.col("pod").is_null()
+    alone, service = pl.col("pod").is_null(), _workloads.service_of(pl.col("pod"), workload_pattern)
     rows = (
         table.filter(level="container")
         .group_by(*_POD_KEY, "uid", "container", maintain_order=True)
         .agg(
             pl.col("workload", "workload_kind", "node").drop_nulls().first(),
             pl.col("pod_entity").first(),
-            pl.col("workload_inferred").any(),
+            pl.col("workload_inferred", "of_docker").any(),
         )
         .rename({"uid": "pod_uid"})
         .with_columns(
             # Without Kubernetes the container's own name is the best there is.
-            workload_inferred=pl.col("workload_inferred") | (alone & pl.col("workload").is_null()),
-            workload=pl.coalesce("workload", pl.when(alone).then("container")),
+            workload_inferred=pl.col("workload_inferred")
+            | ((alone | pl.col("of_docker")) & pl.col("workload").is_null()),
+            workload=pl.coalesce("workload", pl.when(alone).then("container").when("of_docker").then(service)),
         )
     )
     guess = _workloads.infer(pl.col("pod"), workload_pattern).struct.field("workload")
