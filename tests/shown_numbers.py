@@ -309,6 +309,8 @@ _ACTIONS: Final = {
     "wait": ("wait", "wait for more history", "wait for more data"),
     "none": ("none", "keep", "keep the limit", "nothing to do"),
 }
+#: Kinds whose template can be changed.
+APPLIED: Final = ("CronJob", "DaemonSet", "Deployment", "StatefulSet")
 OF_LIMITS: Final = ("raise_limit", "lower_limit", "set_limit")
 
 
@@ -336,6 +338,11 @@ def calm(row: Row) -> bool | None:
     return None if row["growing"] else True
 
 
+def of_calm(due: Callable[[Row], bool]) -> Callable[[Row], bool | None]:
+    """Tell what that table has; of what grows it may have it."""
+    return lambda row: None if row["growing"] else due(row)
+
+
 def leaks(row: Row) -> bool:
     """Tell what the tables of leaks list."""
     return bool(row["verdict"] == "leak")
@@ -348,12 +355,29 @@ def changes(row: Row) -> bool:
 
 def patched(row: Row) -> bool:
     """Tell for what a patch can be written."""
-    return changes(row) and None not in (row["workload"], row["container"], row["advised_limit_bytes"])
+    return (
+        changes(row) and row["workload_kind"] in (*APPLIED, "Job") and None not in (row["workload"], row["container"])
+    )
+
+
+def applied(row: Row) -> bool:
+    """Tell for what a line of kubectl can be written: the template of a Job cannot be changed."""
+    return patched(row) and row["workload_kind"] in APPLIED
 
 
 def advised(row: Row) -> bool:
     """Tell that there is an advised limit."""
     return row["advised_limit_bytes"] is not None
+
+
+def requests(row: Row) -> bool:
+    """Tell that there is an advised request; of what may go on growing there is none."""
+    return row["advised_request_bytes"] is not None
+
+
+def layered(row: Row) -> bool | None:
+    """Tell whose chart has the live heap beneath kept pages; without them it may have it."""
+    return row["live_bytes"] is not None and (None if row["kept_bytes"] is None else True)
 
 
 def gives_back(row: Row) -> bool:
@@ -367,8 +391,12 @@ def listed(row: Row) -> bool:
 
 
 def priced(row: Row) -> bool:
-    """Tell for what the tables of limits write a price."""
-    return changes(row) and None not in (row["cost_now_per_month"], row["cost_then_per_month"])
+    """Tell for what the tables of limits write a price; beside what is lowered stands what it gives back."""
+    return (
+        changes(row)
+        and row["action"] != "lower_limit"
+        and None not in (row["cost_now_per_month"], row["cost_then_per_month"])
+    )
 
 
 @dataclass(frozen=True)
@@ -570,22 +598,32 @@ def report_leaks(fleet: Fleet) -> Iterator[Seen]:
 
 
 def report_limits(fleet: Fleet) -> Iterator[Seen]:
-    """Read the tables of limits to raise and to lower of a report."""
-    verbs = {"raise": ("raise", "set"), "lower": ("lower",)}
+    """Read the tables of limits to raise or set, and to lower, of a report."""
     for section, one, cells, _ in _packed_rows(fleet):
-        if section not in verbs:
+        if section not in ("raise", "spare"):
             continue
         said = {name.replace("\u00a0", " "): words(cell) for name, cell in cells.items()}
         before, _, then = said["Limit, Mi"].partition(" → ")
-        now, _, after = said["OOM kill 7 d"].partition(" → ")
-        yield Seen(one, "action", verbs[section][-1] if before in ("none", "unknown") else verbs[section][0])
+        if then in ("", before):
+            # What stays gives back by its request.
+            continue
+        known = before not in ("none", "unknown")
+        lower = known and float(then.replace(",", "")) < float(before.replace(",", ""))
+        yield Seen(one, "action", "lower" if lower else "raise" if known else "set")
         yield Seen(one, "limit", before)
         yield Seen(one, "advised_limit", then)
-        yield Seen(one, "advised_request", said["Request, Mi"].partition(" → ")[2])
-        yield Seen(one, "chance", now)
-        yield Seen(one, "advised_chance", after)
-        if price := re.match(r"([+−]?[\d,.]+) USD", said["Cost a month"]):
+        if request := said["Request, Mi"].partition(" → ")[2]:
+            yield Seen(one, "advised_request", request)
+        yield from _now_then(one, said["OOM kill 7 d"])
+        if price := re.match(r"([+−]?[\d,.]+) USD", said.get("Cost a month", "")):
             yield Seen(one, "cost", price[1].removeprefix("+"))
+
+
+def _now_then(one: Key, chances: str) -> Iterator[Seen]:
+    """Read two chances, or one that stays as it is written."""
+    now, arrow, then = chances.partition(" → ")
+    yield Seen(one, "chance", f"{now} %" if arrow and now[-1].isdigit() else now)
+    yield Seen(one, "advised_chance", then or now)
 
 
 def report_apply(fleet: Fleet) -> Iterator[Seen]:
@@ -596,12 +634,10 @@ def report_apply(fleet: Fleet) -> Iterator[Seen]:
             if cells[0] not in fleet.names:
                 continue
             before, _, then = cells[1].partition(" → ")
-            now, _, after = cells[2].partition(" → ")
             one = fleet.names[cells[0]]
             yield Seen(one, "limit", before)
             yield Seen(one, "advised_limit", then)
-            yield Seen(one, "chance", now)
-            yield Seen(one, "advised_chance", after)
+            yield from _now_then(one, cells[2])
 
 
 def alert_rules(fleet: Fleet) -> Iterator[Seen]:
@@ -658,19 +694,25 @@ def report_cards(fleet: Fleet) -> Iterator[Seen]:
         yield from _of_folded(one, card)
         if (described := card.first("desc")) is not None:
             yield from _of_chart(one, words(described))
-        for head in card.all("h4"):
-            said = words(head)
-            if said.startswith("Request and limit "):
-                yield Seen(one, "action", said.removeprefix("Request and limit "))
-        for row in card.all("tr"):
-            cells = [words(cell) for cell in row if isinstance(cell, Node)]
-            if cells[0] == "recommended" and cells[2] != text.NOT_APPLICABLE:
+        yield from _of_limits(one, card)
+
+
+def _of_limits(one: Key, card: Node) -> Iterator[Seen]:
+    """Read the table of request and limit."""
+    for head in card.all("h4"):
+        said = words(head)
+        if said.startswith("Request and limit "):
+            yield Seen(one, "action", said.removeprefix("Request and limit "))
+    for row in card.all("tr"):
+        cells = [words(cell) for cell in row if isinstance(cell, Node)]
+        if cells[0] == "recommended" and cells[2] != text.NOT_APPLICABLE:
+            if cells[1] != text.NOT_APPLICABLE:
                 yield Seen(one, "advised_request", cells[1])
-                yield Seen(one, "advised_limit", cells[2])
-                yield Seen(one, "advised_chance", cells[3].split(" (")[0])
-            if cells[0] == "now":
-                yield Seen(one, "limit", cells[2])
-                yield Seen(one, "chance", cells[3])
+            yield Seen(one, "advised_limit", cells[2])
+            yield Seen(one, "advised_chance", cells[3].split(" (")[0])
+        if cells[0] == "now":
+            yield Seen(one, "limit", cells[2])
+            yield Seen(one, "chance", cells[3])
 
 
 def _of_facts(one: Key, part: Node) -> Iterator[Seen]:
@@ -718,7 +760,8 @@ def _of_patches(fleet: Fleet, patches: str) -> Iterator[Seen]:
         if not document:
             continue
         about = document["metadata"]
-        for container in document["spec"]["template"]["spec"]["containers"]:
+        job = document["spec"].get("jobTemplate", document)["spec"]
+        for container in job["template"]["spec"]["containers"]:
             one = fleet.names.get("/".join((about["namespace"], about["name"], container["name"])))
             one = one or fleet.names["/".join((about["name"], container["name"]))]
             yield Seen(one, "advised_limit", container["resources"]["limits"]["memory"])
@@ -735,7 +778,8 @@ def kubectl(fleet: Fleet) -> Iterator[Seen]:
         own = f"{found[1]}/{said['containers=']}"
         one = fleet.names.get(f"{said['namespace ']}/{own}") or fleet.names[own]
         yield Seen(one, "advised_limit", said["limits=memory="])
-        yield Seen(one, "advised_request", said["requests=memory="])
+        if "requests=memory=" in said:
+            yield Seen(one, "advised_request", said["requests=memory="])
 
 
 def _explained(fleet: Fleet) -> Iterator[tuple[Key, Any]]:
@@ -806,8 +850,8 @@ def _of_triage(one: Key, board: Any) -> Iterator[Seen]:
 def triage(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.Triage` of a fleet, one workload after the other."""
     board = rm.Triage(fleet.found)
-    for one in fleet.rows:
-        board.workload = "/".join(part for part in one[1:3] if part)
+    for one, row in fleet.rows.items():
+        board.workload = row["name"]
         yield from _of_triage(one, board)
     board.close()
 
@@ -827,10 +871,12 @@ def _of_explorer(one: Key, row: Row, board: Any) -> Iterator[Seen]:
         """Give what is shown, with the limit, the chance and the cost that its charts say in words."""
         part = parsed(_walked(board))
         labels = " ".join(svg.attributes.get("aria-label") or "" for svg in part.all("svg"))
-        found = re.search(r"in 7 days at (\S+ Mi): (\S+ %|unknown)", labels)
-        assert found is not None, labels
-        cost = re.search(r"Cost a month at \S+ Mi: (\S+)", labels)
-        return part, found[1], found[2], cost and cost[1]
+        at = re.search(r"at a limit of (\S+ Mi)", labels)
+        chance = re.search(r"in 7 days(?: at \S+ Mi)?: (\S+ %|unknown)", labels)
+        assert at is not None, labels
+        assert chance is not None, labels
+        cost = re.search(r"Cost a month at \S+ Mi: ([^\s,]+)", labels)
+        return part, at[1], chance[1], cost[1] if cost and cost[1] != text.UNKNOWN else None
 
     if row["limit_bytes"] is not None:
         board.limit_bytes = row["limit_bytes"]
@@ -854,7 +900,7 @@ def explorer(fleet: Fleet) -> Iterator[Seen]:
     """Read `rm.LimitExplorer` of a fleet, one workload after the other."""
     board = rm.LimitExplorer(fleet.found)
     for one, row in fleet.rows.items():
-        board.workload = "/".join(part for part in one[1:3] if part)
+        board.workload = row["name"]
         yield from _of_explorer(one, row, board)
     board.close()
 
@@ -909,7 +955,7 @@ _OF_LIMITS: Final = _shown(
 )
 _OF_FLEET: Final = _shown(
     verdict=word,
-    chance=of("oom_probability_7d", text.chance),
+    chance=chance_of_fact,
     limit=limit_mi,
     hours_to_limit=text.time_to_limit,
     peak=peak_mi,
@@ -917,7 +963,7 @@ _OF_FLEET: Final = _shown(
 )
 _OF_PATCHES: Final = _shown(
     advised_limit=Fact(of("advised_limit_bytes", quantity), patched),
-    advised_request=Fact(of("advised_request_bytes", quantity), patched),
+    advised_request=Fact(of("advised_request_bytes", quantity), lambda row: patched(row) and requests(row)),
 )
 _OF_TRIAGE: Final = _shown(
     verdict=badge,
@@ -926,18 +972,16 @@ _OF_TRIAGE: Final = _shown(
     fact_chance=chance_of_fact,
     advised_limit=Fact(of("advised_limit_bytes", quantity), changes),
     hours_to_limit=text.time_to_limit,
-    live=Fact(
-        of("live_bytes", text.memory), lambda row: row["live_bytes"] is not None and row["kept_bytes"] is not None
-    ),
+    live=Fact(of("live_bytes", text.memory), layered),
     kept=Fact(of("kept_bytes", text.memory), told("kept_bytes")),
     kills=of("kills"),
 )
 _OF_EXPLORER: Final = _shown(
-    chance=Fact(of("oom_probability_7d", text.chance), told("limit_bytes")),
+    chance=Fact(chance_of_fact, told("limit_bytes")),
     limit=Fact(limit, told("limit_bytes")),
     advised_limit=Fact(of("advised_limit_bytes", text.configured), advised),
     advised_chance=Fact(of("advised_oom_probability", text.chance), advised),
-    advised_request=Fact(of("advised_request_bytes", quantity), advised),
+    advised_request=Fact(of("advised_request_bytes", quantity), lambda row: advised(row) and requests(row)),
     cost=Fact(
         lambda row: Near(row["cost_now_per_month"] + row["incidents_now_per_month"]),
         lambda row: None not in (row["limit_bytes"], row["cost_now_per_month"], row["incidents_now_per_month"]),
@@ -966,7 +1010,7 @@ VIEWS: Final = {
         classify_terminal,
         _shown(
             verdict=badge,
-            chance=of("oom_probability_7d", text.chance),
+            chance=chance_of_fact,
             limit=limit,
             hours_to_limit=text.time_to_limit,
             peak=peak_mi,
@@ -982,7 +1026,7 @@ VIEWS: Final = {
         _shown(
             action=action,
             limit=limit,
-            chance=Fact(of("oom_probability_7d", text.chance), told("oom_probability_7d")),
+            chance=Fact(chance_of_fact, told("oom_probability_7d")),
             advised_limit=Fact(of("advised_limit_bytes", text.configured), advised),
             advised_request=Fact(of("advised_request_bytes", text.configured), told("advised_request_bytes")),
             advised_chance=Fact(of("advised_oom_probability", text.chance), told("advised_oom_probability")),
@@ -997,8 +1041,8 @@ VIEWS: Final = {
     "kubectl": _view(
         kubectl,
         _shown(
-            advised_limit=Fact(of("advised_limit_bytes", quantity), changes),
-            advised_request=Fact(of("advised_request_bytes", quantity), changes),
+            advised_limit=Fact(of("advised_limit_bytes", quantity), applied),
+            advised_request=Fact(of("advised_request_bytes", quantity), lambda row: applied(row) and requests(row)),
         ),
         _NO_PATCH,
     ),
@@ -1007,7 +1051,7 @@ VIEWS: Final = {
         _shown(
             verdict=Fact(word, leaks),
             hours_to_limit=Fact(text.time_to_limit, leaks),
-            chance=Fact(of("oom_probability_7d", text.chance), lambda row: leaks(row) or listed(row)),
+            chance=Fact(chance_of_fact, lambda row: leaks(row) or listed(row)),
             limit=Fact(limit, listed),
             advised_limit=Fact(of("advised_limit_bytes", text.configured), lambda row: listed(row) and advised(row)),
             advised_chance=Fact(of("advised_oom_probability", text.chance), lambda row: listed(row) and advised(row)),
@@ -1022,7 +1066,7 @@ VIEWS: Final = {
         report_leaks,
         _shown(
             verdict=Fact(word, leaks),
-            chance=Fact(of("oom_probability_7d", text.chance), leaks),
+            chance=Fact(chance_of_fact, leaks),
             limit=Fact(limit_mi, leaks),
             hours_to_limit=Fact(text.time_to_limit, leaks),
             peak=Fact(peak_mi, leaks),
@@ -1036,8 +1080,10 @@ VIEWS: Final = {
             action=Fact(action, changes),
             limit=Fact(limit_mi, changes),
             advised_limit=Fact(of("advised_limit_bytes", text.configured_mi), changes),
-            advised_request=Fact(of("advised_request_bytes", text.configured_mi), changes),
-            chance=Fact(lambda row: chance_of_fact(row).removesuffix(" %"), changes),
+            advised_request=Fact(
+                of("advised_request_bytes", text.configured_mi), lambda row: changes(row) and requests(row)
+            ),
+            chance=Fact(chance_of_fact, changes),
             advised_chance=Fact(of("advised_oom_probability", text.chance), changes),
             cost=Fact(lambda row: Near(row["cost_then_per_month"] - row["cost_now_per_month"]), priced),
         ),
@@ -1056,11 +1102,13 @@ VIEWS: Final = {
             headline=of("headline"),
             next_step=spoken,
             fact_chance=chance_of_fact,
-            chance=Fact(of("oom_probability_7d", text.chance), calm),
+            chance=Fact(chance_of_fact, calm),
             limit=Fact(limit, calm),
-            advised_limit=Fact(of("advised_limit_bytes", text.configured), advised),
-            advised_request=Fact(of("advised_request_bytes", text.configured), advised),
-            advised_chance=Fact(of("advised_oom_probability", text.chance), advised),
+            advised_limit=Fact(of("advised_limit_bytes", text.configured), of_calm(advised)),
+            advised_request=Fact(
+                of("advised_request_bytes", text.configured), of_calm(lambda row: advised(row) and requests(row))
+            ),
+            advised_chance=Fact(of("advised_oom_probability", text.chance), of_calm(advised)),
             action=Fact(action, calm),
             hours_to_limit=text.time_to_limit,
             live=_OF_TRIAGE["live"],
@@ -1075,7 +1123,7 @@ VIEWS: Final = {
             verdict=of("verdict"),
             headline=of("headline"),
             next_step=of("next_step"),
-            chance=Fact(of("oom_probability_7d", text.chance), told("oom_probability_7d")),
+            chance=Fact(chance_of_fact, told("oom_probability_7d")),
         ),
         "limit advised_limit advised_request advised_chance action hours_to_limit limit_at live kept peak kills waste "
         "cost",
@@ -1094,10 +1142,10 @@ VIEWS: Final = {
     "report apply": _view(
         report_apply,
         _shown(
-            limit=Fact(limit, patched),
-            advised_limit=Fact(of("advised_limit_bytes", text.configured), patched),
-            chance=Fact(lambda row: chance_of_fact(row).removesuffix(" %"), patched),
-            advised_chance=Fact(of("advised_oom_probability", text.chance), patched),
+            limit=Fact(limit, changes),
+            advised_limit=Fact(of("advised_limit_bytes", text.configured), changes),
+            chance=Fact(chance_of_fact, changes),
+            advised_chance=Fact(of("advised_oom_probability", text.chance), changes),
         ),
         "verdict headline next_step advised_request action hours_to_limit limit_at live kept peak kills waste cost",
     ),

@@ -143,8 +143,6 @@ STILL_COMPUTE: Final[dict[str, set[str]]] = {
         "measured_spike",
         "measured_threads",
         "of_workload",
-        "qos",
-        "requested",
         "scene",
     },
 }

@@ -118,26 +118,37 @@ class Totals:
         return f"The data end on {end}, {ago} ago: every “in 2 h” counts from the last sample of its workload."
 
     @property
+    def leaks_ahead(self) -> str:
+        """Say whether what leaks will hit its limit this week; nothing where nothing leaks."""
+        return self._say(self._ahead)
+
+    @property
     def sentence(self) -> str:
-        told = {field.name: getattr(self, field.name) for field in fields(self)} | {"judged": self.judged}
-        told |= {name: dict(self.alarms).get(name, 0) for name in (Alarm.ABOVE_TARGET, Alarm.TOO_LITTLE_DATA)}
-        undecided = self.inconclusive == self.judged
+        alarms, undecided = dict(self.alarms), self.inconclusive == self.judged
         if not self.judged:
-            return say("assessment/totals", "nothing", told)
-        names = [
+            return self._say("nothing")
+        return self._say(
             first(leaks=self.leak, no_verdict=undecided, no_leak=True),
-            first(
-                it_hits=self.leak == 1 and self.leaks_reaching,
-                hit=self.leak and self.leaks_reaching,
-                when_unknown=self.leak and self.leaks_unknown,
-                far=self.leak,
-                more_data=self.inconclusive and not undecided,
-            ),
+            self._ahead or first(more_data=self.inconclusive and not undecided),
             first(killed=self.killed),
             first(dying_too=self.killed and self.dying_otherwise, dying=self.dying_otherwise),
-            first(above=told[Alarm.ABOVE_TARGET]),
-            first(short=told[Alarm.TOO_LITTLE_DATA]),
-        ]
+            first(above=alarms.get(Alarm.ABOVE_TARGET)),
+            first(short=alarms.get(Alarm.TOO_LITTLE_DATA)),
+        )
+
+    @property
+    def _ahead(self) -> str | None:
+        return first(
+            it_hits=self.leak == 1 and self.leaks_reaching,
+            hit=self.leak and self.leaks_reaching,
+            when_unknown=self.leak and self.leaks_unknown >= self.leak,
+            some_unknown=self.leak and self.leaks_unknown,
+            far=self.leak,
+        )
+
+    def _say(self, *names: str | None) -> str:
+        told = {field.name: getattr(self, field.name) for field in fields(self)} | {"judged": self.judged}
+        told |= {name: dict(self.alarms).get(name, 0) for name in (Alarm.ABOVE_TARGET, Alarm.TOO_LITTLE_DATA)}
         return " ".join(say("assessment/totals", name, told) for name in names if name)
 
 

@@ -10,8 +10,8 @@ import polars as pl
 from msgspec import Struct, structs
 
 from rmtoolkit.limits.history import Need, describe, highest
-from rmtoolkit.limits.recommend import Advised, advise
-from rmtoolkit.limits.risk import USUAL, AtLimit, Margins, Prices, Scores, at_limit, lookup, requested
+from rmtoolkit.limits.recommend import Advised, advise, qos
+from rmtoolkit.limits.risk import USUAL, AtLimit, Margins, Prices, Scores, advised_request, at_limit, lookup, requested
 from rmtoolkit.limits.what_if import Change, Past, changed
 from rmtoolkit.schema import NUMBER, WHOLE, typed
 from rmtoolkit.text import MI
@@ -211,6 +211,12 @@ class Scene(Struct, frozen=True):
         """Say what one limit means: the one in force with the request in force."""
         need = self.found.need
         return at_limit(need, limit_bytes, requested(need, limit_bytes, whole=self.whole), self.scores, self.prices)
+
+    def set_with(self, limit_bytes: int) -> tuple[int | None, str | None]:
+        """Say what is requested together with a new limit, None for what is in force, and the QoS class then."""
+        need, whole = self.found.need, self.whole
+        then = requested(need, limit_bytes, whole=whole, anew=True)
+        return advised_request(need, limit_bytes, whole=whole), qos(then, limit_bytes, known=True)
 
 
 class Chosen(AtLimit, frozen=True):

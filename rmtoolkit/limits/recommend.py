@@ -363,10 +363,11 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     action, limit = _decide(need, now, target, purged, raise_to, ask, scores)
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
-    # No past says what growth will need, and too short a one nothing.
-    unknown = not (need.guaranteed and limit) if need.growing else limit is None and _too_short(need, scores.size)
+    unknown = limit is None and _too_short(need, scores.size)
     request = None if unknown else risk.advised_request(need, limit)
-    after = None if limit is None else risk.at_limit(need, limit, request, scores, ask.prices)
+    # Where none is advised, the one in force stays.
+    kept = need.request_bytes if request is None else request
+    after = None if limit is None else risk.at_limit(need, limit, kept, scores, ask.prices)
     then = risk.Risk() if after is None else after.risk
     length = need.history_seconds or 0.0
     first_guess = length < _FIRST_GUESS
@@ -393,7 +394,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         buys_days_low=days_low,
         buys_days_high=days_high,
         qos_now=qos(need.request_bytes, need.limit_bytes, known=need.limit_known),
-        qos_then=None if limit is None else qos(request, limit, known=True),
+        qos_then=None if limit is None else qos(kept, limit, known=True),
         reserved_now_bytes=reserved_now,
         reserved_then_bytes=None if after is None else after.reserved_bytes,
         cost_now_per_month=risk.priced(need, need.limit_bytes, need.request_bytes, ask.prices),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import polars as pl
 from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import astuple
 
 from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
@@ -805,24 +805,23 @@ def priced(need: Need, limit_bytes: int | None, request_bytes: int | None, price
     return per_month(reserved(need, limit_bytes, paid), prices.per_gib_hour)
 
 
-def advised_request(need: Need, limit_bytes: int | None) -> int | None:
+def advised_request(need: Need, limit_bytes: int | None, *, whole: bool | None = None) -> int | None:
     """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
-    if need.guaranteed and limit_bytes is not None:
+    if limit_bytes is not None and (need.guaranteed if whole is None else whole):
         # Guaranteed stays Guaranteed.
         return limit_bytes
-    if need.busy_bytes is None:
+    # No past says what growth will need.
+    if need.busy_bytes is None or (need.growing and whole is None):
         return None
     wanted = max(math.ceil(need.busy_bytes / MI) * MI, MI, need.least_bytes or 0)
     return wanted if limit_bytes is None else min(wanted, limit_bytes)
 
 
 def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: bool = False) -> int | None:
-    """Say what is requested beside a limit: the request in force beside the limit in force, unless it is set anew."""
-    if whole is not None:
-        return limit_bytes if whole else advised_request(replace(need, request_bytes=None), limit_bytes)
-    if limit_bytes == need.limit_bytes and not anew:
-        return need.request_bytes
-    return advised_request(need, limit_bytes)
+    """Say what is requested beside a limit: the request in force, unless another is set together with the limit."""
+    anew = anew or whole is not None or limit_bytes != need.limit_bytes
+    asked = advised_request(need, limit_bytes, whole=whole) if anew else None
+    return need.request_bytes if asked is None else asked
 
 
 def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:

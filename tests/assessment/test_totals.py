@@ -38,6 +38,10 @@ def fleet() -> Totals:
             {"leak": 1, "leaks_unknown": 1, "not_leak": 2},
             "1 of 3 workloads leaks. When it would reach a limit is not known.",
         ),
+        (
+            {"leak": 3, "leaks_unknown": 2, "not_leak": 0},
+            "3 of 3 workloads leak. When 2 of them would reach a limit is not known.",
+        ),
         ({"inconclusive": 1, "not_leak": 3}, "No leak found in 4 workloads. 1 needs more data."),
         ({"not_leak": 4}, "No leak found in 4 workloads."),
         ({"inconclusive": 2, "not_leak": 0}, "No verdict yet: 2 workloads need more data."),

@@ -221,6 +221,7 @@ _KNOWN: Final[dict[str, tuple[Any, ...]]] = {
     "leaks_new": (None, 0, 1),
     "leaks_gone": (0, 2),
     "leaks_reaching": (0, 1, 2),
+    "leaks_unknown": (0, 1, 2),
     "above_target": (None, 3, 4, 9),
     "above_target_before": (None, 3, 4),
     "appeared": (None, 0, 1, 2),

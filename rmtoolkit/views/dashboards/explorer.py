@@ -18,8 +18,8 @@ from rmtoolkit.exceptions import RmtoolkitError, door
 from rmtoolkit.limits.explore import Chosen, Scene, choose, measured_spike, measured_threads, scene
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.patches import Resources, documents, fragment, obstacle
-from rmtoolkit.limits.recommend import OF_LIMITS, qos
-from rmtoolkit.limits.risk import USUAL, Margins, requested
+from rmtoolkit.limits.recommend import OF_LIMITS
+from rmtoolkit.limits.risk import USUAL, Margins
 from rmtoolkit.limits.what_if import Change, Past, of_workload
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD, Action
@@ -134,9 +134,8 @@ def patch(scene: Scene, chosen: Chosen, kind: str | None) -> tuple[int, str] | N
     limit = scene.ours_bytes if chosen.limit_bytes == need.limit_bytes else chosen.limit_bytes
     if limit is None:
         return None
-    request = requested(need, limit, whole=scene.whole, anew=True)
-    then = qos(request, limit, known=True)
-    now = scene.found.need.limit_bytes
+    request, then = scene.set_with(limit)
+    now = need.limit_bytes
     was = f"The limit was {text.configured(now)}." if now is not None else "There was no limit, or it is not known."
     said = f"{text.chance(scene.at(limit).risk.week)} chance of an OOM kill in 7 days."
     if limit != scene.ours_bytes and scene.growing and chosen.days is not None and chosen.days > 0:

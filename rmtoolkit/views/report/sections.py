@@ -452,7 +452,6 @@ def figures(found: Assessment) -> list[Tile]:
     month = fleet.waste_per_month
     money = None if month is None else f"{text.money(month, fleet.currency)} a month"
     givers = text.count(fleet.waste_workloads, "workload") if fleet.waste_workloads else ""
-    soon = f"{fleet.leaks_reaching:,} will hit {'its' if fleet.leaks_reaching == 1 else 'their'} limit this week"
     dying, short, above = (alarms[name] for name in (Alarm.WILL_BE_KILLED, Alarm.TOO_LITTLE_DATA, Alarm.ABOVE_TARGET))
     again = f"and {fleet.killed_again:,} that {_was(fleet.killed_again)} killed this week" if fleet.killed_again else ""
     over = f"{above:,} more above the {text.share(fleet.target)} target" if above else ""
@@ -461,7 +460,7 @@ def figures(found: Assessment) -> list[Tile]:
     lacks = ((short, "to rule a kill out"), (fleet.inconclusive, "for a verdict"), (both, "for both"))
     data = ", ".join(f"{amount:,} {why}" for amount, why in lacks if amount > 0)
     risky = "; ".join(filter(None, (again, over, _more_above(fleet))))
-    leaking, kills = _since(fleet) or (soon if fleet.leak else ""), text.count(fleet.kills, "kill")
+    leaking, kills = _since(fleet) or fleet.leaks_ahead.removesuffix("."), text.count(fleet.kills, "kill")
 
     def counted(name: str, amount: int, verdict: str, label: str, note: str) -> Tile:
         return Tile(name, f"{amount:,}", verdict if amount else None, label, note)
