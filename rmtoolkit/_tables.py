@@ -930,11 +930,32 @@ def run_starts(column: pl.Series) -> NDArray[np.int64]:
     return np.flatnonzero(np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]]))
 
 
-def spans(samples: pl.DataFrame) -> pl.DataFrame:
+def ever(samples: pl.DataFrame, signal: pl.Expr) -> pl.Expr:
+    """Tell of every sample whether its container has a signal at all."""
+    there = samples.select(signal.is_not_null()).to_series().to_numpy()
+    if there.all() or not there.any():
+        return pl.lit(value=bool(there.any()))
+    first = run_starts(samples["container_id"])
+    return pl.lit(pl.Series(np.repeat(np.logical_or.reduceat(there, first), np.diff(first, append=samples.height))))
+
+
+def one_signal(samples: pl.DataFrame, names: Iterable[str], otherwise: pl.Expr | None = None) -> pl.Expr:
+    """Choose one signal per container, the first that it has: a scrape without it must not turn into another one."""
+    chosen = pl.lit(None, dtype=pl.Int64) if otherwise is None else otherwise
+    present = [name for name in names if samples[name].count()]
+    # What comes after one that is always there is never asked.
+    always = next((at for at, name in enumerate(present) if not samples[name].null_count()), len(present))
+    for name in reversed(present[: always + 1]):
+        signal = pl.col(name)
+        chosen = pl.when(ever(samples, signal)).then(signal).otherwise(chosen) if samples[name].null_count() else signal
+    return chosen
+
+
+def spans(samples: pl.DataFrame, *also: str) -> pl.DataFrame:
     first = run_starts(samples["container_id"])
     length = np.diff(first, append=samples.height)
     found = {
-        "container_id": samples["container_id"][first],
+        **{name: samples[name][first] for name in ("container_id", *also)},
         "samples": length,
         "first": samples["time"][first],
         "last": samples["time"][first + length - 1],

@@ -16,16 +16,7 @@ import polars as pl
 
 from rmtoolkit import _tables, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
-from rmtoolkit._tables import (
-    CALENDAR,
-    as_time,
-    beside,
-    conform,
-    settings_at_time,
-    spans,
-    window_bounds,
-    with_files_in_memory,
-)
+from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote
 from rmtoolkit.schema import (
     ABSURD_BYTES,
@@ -315,7 +306,7 @@ class Recording:
     @cached_property
     def samples_with_files(self) -> pl.DataFrame:
         """The samples as they are judged: worked out once, and never stored as measured."""
-        return with_files_in_memory(self.samples, self.containers, self.events)
+        return _tables.with_files_in_memory(self.samples, self.containers, self.events)
 
     @staticmethod
     @door

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import LOOKBACK_MILLISECONDS, beside, run_starts
+from rmtoolkit._tables import LOOKBACK_MILLISECONDS, beside, run_starts, spans
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, DAY_MILLISECONDS, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI
@@ -52,12 +52,14 @@ def vpa_memory(recording: Recording) -> pl.DataFrame:
         np.add.at(weights, (row, bucket), weight)
         np.add.at(totals, row, weight)
     # Days of history, or the days that the CPU samples would fill if that is less.
-    time = used.select("workload_row", "container_id", time=pl.col("time").to_physical())
-    first = run_starts(time["container_id"])
-    spans = time[first].with_columns(last=time["time"].gather(np.append(first[1:], time.height)[: first.size] - 1))
-    cpu = spans.group_by("workload_row").agg(
-        days=(pl.col("last").max() - pl.col("time").min()) / DAY_MILLISECONDS,
-        samples=((pl.col("last") - pl.col("time")) // _MINUTE_MILLISECONDS + 1).sum(),
+    first, last = (pl.col(name).to_physical() for name in ("first", "last"))
+    cpu = (
+        spans(used, "workload_row")
+        .group_by("workload_row")
+        .agg(
+            days=(last.max() - first.min()) / DAY_MILLISECONDS,
+            samples=((last - first) // _MINUTE_MILLISECONDS + 1).sum(),
+        )
     )
     confidence = np.zeros(about.height)
     confidence[cpu["workload_row"].to_numpy()] = np.minimum(cpu["days"], cpu["samples"] / _SAMPLES_PER_DAY)

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from rmtoolkit._parallel import partition
-from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, run_starts, spans
+from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_signal, run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
 from rmtoolkit.analysis.records import Ahead
@@ -149,6 +149,12 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     ).with_columns(pl.col("spread").fill_nan(None))
 
 
+def past_of(used: pl.DataFrame) -> pl.DataFrame:
+    """Say of every workload how long it was seen, and what `describe` says of all that was."""
+    length = lengths(used)
+    return beside(length, describe(block_peaks(used), length), "workload_row")
+
+
 def usage(recording: Recording) -> pl.DataFrame:
     """Take from a recording what a limit is held against and cannot be taken back."""
     return _usage(recording, _need(recording))
@@ -217,9 +223,9 @@ def _need(recording: Recording) -> pl.DataFrame | None:
     # What is scraped at other instants is taken as it was last; the anonymous memory and the whole are not.
     beside = [name for name in known - {"anon_bytes"} if samples[name].null_count() > 0]
     part = part.with_columns(pl.col(name).forward_fill().over("container_id") for name in beside)
-    part = part.with_columns(samples.select("container_id", whole=_one_footprint(samples, allocator=True))["whole"])
+    part = part.with_columns(samples.select("container_id", whole=one_signal(samples, FOOTPRINTS, _HELD))["whole"])
     told_parts = ("anon_bytes", "file_bytes", "kernel_bytes", "shmem_bytes")
-    anon, files, kernel, shmem = (_ever(samples, pl.col(name)) for name in told_parts)
+    anon, files, kernel, shmem = (ever(samples, pl.col(name)) for name in told_parts)
     counted = pl.col("anon_bytes") + pl.col("kernel_bytes").fill_null(0) + pl.col("shmem_bytes").fill_null(0)
     # The working set has no inactive files in it.
     inactive = pl.col("inactive_file_bytes") if samples["working_set_bytes"].count() else pl.lit(0)
@@ -248,29 +254,9 @@ def _need(recording: Recording) -> pl.DataFrame | None:
     )
 
 
-def _ever(samples: pl.DataFrame, signal: pl.Expr) -> pl.Expr:
-    """Tell of every sample whether its container has a signal at all."""
-    there = samples.select(signal.is_not_null()).to_series().to_numpy()
-    if there.all() or not there.any():
-        return pl.lit(value=bool(there.any()))
-    first = run_starts(samples["container_id"])
-    return pl.lit(pl.Series(np.repeat(np.logical_or.reduceat(there, first), np.diff(first, append=samples.height))))
-
-
 def footprint(recording: Recording, *, allocator: bool = False) -> pl.DataFrame:
     """Take the working set, or the nearest signal there is: what VPA, KRR and the others look at; as `usage`."""
-    return _placed(recording, _one_footprint(recording.samples, allocator=allocator))
-
-
-def _one_footprint(samples: pl.DataFrame, *, allocator: bool) -> pl.Expr:
-    """Choose one signal per container: a single scrape without working set must not turn into usage."""
-    present = [pl.col(name) for name in FOOTPRINTS if samples[name].null_count() < samples.height]
-    if present and not samples.select(present[0]).to_series().null_count():
-        return present[0]
-    chosen = _HELD if allocator else pl.lit(None, dtype=pl.Int64)
-    for signal in reversed(present):
-        chosen = pl.when(_ever(samples, signal)).then(signal).otherwise(chosen)
-    return chosen
+    return _placed(recording, one_signal(recording.samples, FOOTPRINTS, _HELD if allocator else None))
 
 
 def kept_by_allocator(samples: pl.DataFrame) -> tuple[pl.Expr, str]:
@@ -529,20 +515,16 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
             hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median().clip(1)),
         )
     )
-    busy = lengths(used)
-    if requests:
-        # Ranking every sample takes longer than all the rest.
-        ranked = used.group_by("workload_row").agg(busy_bytes=value.quantile(0.98, "higher").cast(pl.Int64))
-        busy = beside(busy, ranked, "workload_row")
-    else:
-        busy = busy.with_columns(busy_bytes=pl.lit(None, dtype=pl.Int64))
-    past = describe(block_peaks(used), busy)
+    # Ranking every sample takes longer than all the rest.
+    rank = value.quantile(0.98, "higher").cast(pl.Int64) if requests else pl.lit(None, dtype=pl.Int64)
+    busy = used.group_by("workload_row").agg(busy_bytes=rank)
     highest = (
         _tops(whole_past if made_of is None else footprint(recording, allocator=True), recording)
         .group_by("workload_row", maintain_order=True)
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
-    for frame in (highest, past.drop("peak_bytes"), pods, busy, _kills(recording), since, _running(recording)):
+    past = past_of(used).drop("peak_bytes")
+    for frame in (highest, past, pods, busy, _kills(recording), since, _running(recording)):
         about = beside(about, frame, "workload_row")
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
     about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
@@ -551,6 +533,10 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     holes = (pl.col("runs") == 0) & (pl.col("blocks") < ENOUGH)
     # Between kills it waits to be started: they say what it needs.
     waits = holes & (pl.col("kills_now") > 0)
+
+    # By the ratio alone hours at which next to nothing was used would add without bound.
+    other_hours = (pl.col("need_bytes") / pl.col("usual_bytes")).clip(upper_bound=_SCALED)
+    other_hours *= pl.col("before_bytes") - pl.col("usual_bytes")
 
     def passed_since(time: str) -> pl.Expr:
         return (pl.col("window_end") - pl.col(time)).dt.total_milliseconds() / 1000
@@ -569,7 +555,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
         # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
-            pl.when(pl.col("need_bytes") > 0).then(pl.col("base_bytes") + pl.col("other_hours_bytes").fill_null(0.0)),
+            pl.when(pl.col("need_bytes") > 0).then(pl.col("base_bytes") + other_hours.fill_null(0.0)),
             pl.when(passed_since("last_kill") <= pl.col("history_seconds"))
             .then(pl.col("killed_limit_bytes"))
             .cast(pl.Float64),
@@ -583,21 +569,13 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
     """Say how long each workload was seen, and of what ends each time within one block of that how often it ran."""
-    # Samples of a container stand in the order of time: its first and its last one are enough.
-    first = run_starts(used["container_id"])
-    ends = np.unique(np.concatenate([first, np.append(first[1:], used.height) - 1])) if used.height else first
-    begin, end = pl.col("time").min(), pl.col("time").max()
+    whole, longest = pl.col("last").max() - pl.col("first").min(), (pl.col("last") - pl.col("first")).max()
     return (
-        used[ends]
-        .group_by("workload_row", "container_id")
-        .agg(begin=begin, end=end, ran=end - begin)
+        spans(used, "workload_row")
         .group_by("workload_row")
         .agg(
-            history_seconds=(pl.col("end").max() - pl.col("begin").min()).dt.total_milliseconds() / 1000,
-            runs=pl.when(BLOCKS * pl.col("ran").max() < pl.col("end").max() - pl.col("begin").min())
-            .then(pl.len())
-            .otherwise(0)
-            .cast(pl.Int64),
+            history_seconds=whole.dt.total_milliseconds() / 1000,
+            runs=pl.when(BLOCKS * longest < whole).then(pl.len()).otherwise(0).cast(pl.Int64),
         )
     )
 
@@ -691,21 +669,18 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
         return used, conform(released.clear(), _MOVED_BY)
     dated = beside(used, released, "workload_row")
     value, time = pl.col("used_bytes"), pl.col("time")
-
-    def rise(name: str) -> pl.Expr:
-        return (value.filter(time >= pl.col(name)).max() / value.filter(time < pl.col(name)).max()).log()
-
-    old, ran = time < pl.col("newest"), (time.max() - pl.col("newest")).dt.total_milliseconds()
-    alike = value.filter(old, (time - pl.col("newest")).dt.total_milliseconds() % DAY_MILLISECONDS <= ran)
+    old, so_far = time < pl.col("newest"), (time.max() - pl.col("newest")).dt.total_milliseconds()
+    alike = value.filter(old, (time - pl.col("newest")).dt.total_milliseconds() % DAY_MILLISECONDS <= so_far)
     new, material = value.filter(old.not_()), (_MOVED - 1) * value.filter(old).max()
+    shown = time >= pl.col("released")
     # Nights are held against nights: a startup alone is highest, and usual in no hour.
     by_hours = (new.max() - alike.max() > material) & (new.median() - alike.median() > material)
     steady = lengths(dated.filter(old)).filter(_LASTED)["workload_row"]
     found = dated.group_by("workload_row").agg(
         pl.col("newest", "released").first(),
-        higher=rise("newest") > np.log(_MOVED),
+        higher=new.max() > _MOVED * value.filter(old).max(),
         by_hours=by_hours,
-        moved=rise("released").abs() > np.log(_MOVED),
+        moved=(value.filter(shown).max() / value.filter(shown.not_()).max()).log().abs() > np.log(_MOVED),
     )
     # A version that needs more has shown that at once, one that needs less after a week.
     newest = pl.col("higher") | (pl.col("by_hours") & pl.col("workload_row").is_in(steady.implode()))
@@ -713,15 +688,13 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     moved = found.select("workload_row", since=since).drop_nulls("since")
     # Releases that each need more go on: what came before them says by how much.
     past = dated.join(moved, on="workload_row", how="semi", maintain_order="left")
-    climbs = describe(block_peaks(past), lengths(past)).filter("climbing")
-    moved = moved.join(climbs, on="workload_row", how="anti")
+    moved = moved.join(past_of(past).filter("climbing"), on="workload_row", how="anti")
     dated = beside(dated.drop("newest", "released"), moved, "workload_row")
     kept = dated.filter(pl.col("since").is_null() | (time >= pl.col("since")))
     # The level is new; how restless it is, and what other hours bring, those before have shown in a day or more.
     ran = lengths(kept).select("workload_row", ran=1000 * pl.col("history_seconds"))
     before = beside(dated.filter(time < pl.col("since")), ran, "workload_row")
     back = (time - pl.col("since")).dt.total_milliseconds()
-    # What other hours added to a usual day's; by the ratio alone hours of next to nothing would add without bound.
     usual_day = (
         before.filter(back % DAY_MILLISECONDS <= pl.col("ran"), pl.col("ran") < DAY_MILLISECONDS)
         .group_by("workload_row", day=back // DAY_MILLISECONDS)
@@ -729,18 +702,9 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
         .group_by("workload_row")
         .agg(usual_bytes=value.median())
     )
-    length = lengths(before)
-    lasted = length.filter(_LASTED)
-    now = kept.group_by("workload_row").agg(now_bytes=value.max())
-    for frame in (describe(block_peaks(before), length), usual_day, now):
-        lasted = beside(lasted, frame, "workload_row")
-    more = (pl.col("now_bytes") / pl.col("usual_bytes")).clip(upper_bound=_SCALED)
-    lasted = lasted.select(
-        "workload_row",
-        other_hours_bytes=more * (pl.col("peak_bytes") - pl.col("usual_bytes")),
-        before_spread="spread",
-        before_seconds="history_seconds",
-    )
+    lasted = beside(past_of(before).filter(_LASTED), usual_day, "workload_row")
+    named = {"before_bytes": "peak_bytes", "before_spread": "spread", "before_seconds": "history_seconds"}
+    lasted = lasted.select("workload_row", "usual_bytes", **named)
     return kept.drop("since"), beside(moved, lasted, "workload_row")
 
 
@@ -749,7 +713,7 @@ _LASTED: Final = (pl.col("runs") == 0) & (pl.col("history_seconds") >= DAY_MILLI
 _MOVED_BY: Final = {
     "workload_row": pl.UInt32(),
     "since": TIME,
-    **typed(NUMBER, "other_hours_bytes before_spread before_seconds"),
+    **typed(NUMBER, "usual_bytes before_bytes before_spread before_seconds"),
 }
 #: A release that moves the peak by this factor ends what came before it.
 _MOVED: Final = 1.1

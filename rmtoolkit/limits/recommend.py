@@ -339,8 +339,7 @@ def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     used = beside(history.usage(kept), held, ["container_id", "time"]).with_columns(
         used_bytes=(pl.col("used_bytes") - pl.col("held").fill_null(0)).clip(0)
     )
-    past = history.describe(history.block_peaks(used), history.lengths(used))
-    about = beside(history.workloads(kept), past, "workload_row")
+    about = beside(history.workloads(kept), history.past_of(used), "workload_row")
     return about.select(*WORKLOAD, purged_base_bytes="base_bytes").cast(_PURGED)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, in_force, run_starts
+from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, in_force, one_signal, run_starts
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
@@ -209,21 +209,10 @@ def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]
 def with_references(recording: Recording) -> pl.DataFrame:
     """Add to the samples what gauges are compared with."""
     samples = recording.samples
-
-    def first_of(*names: str) -> pl.Expr:
-        chosen = pl.lit(None, dtype=pl.Int64)
-        for name in reversed(names):
-            if not samples[name].null_count():
-                chosen = pl.col(name)
-            elif samples[name].count():
-                ids = samples["container_id"].filter(samples[name].is_not_null()).unique()
-                chosen = pl.when(pl.col("container_id").is_in(ids.implode())).then(pl.col(name)).otherwise(chosen)
-        return chosen
-
     samples = samples.with_columns(
-        footprint=first_of(*FOOTPRINT) + pl.col("swap_bytes").fill_null(0),
-        moving=first_of("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes"),
-        fullness=first_of("usage_bytes", "working_set_bytes"),
+        footprint=one_signal(samples, FOOTPRINT) + pl.col("swap_bytes").fill_null(0),
+        moving=one_signal(samples, ("rss_bytes", "anon_bytes", "working_set_bytes", "usage_bytes")),
+        fullness=one_signal(samples, ("usage_bytes", "working_set_bytes")),
     )
     limit = beside(
         samples.select("container_id", "time"),
