@@ -839,10 +839,13 @@ class _Place(NamedTuple):
 
     def may_be(self, other: _Place) -> bool:
         """Tell whether the other, of another source, knows more and says nothing else."""
-        differ = [name for name in _NAMES if (told := getattr(other, name)) is not None and told != getattr(self, name)]
+        differ = [name for name, mine, told in zip(_NAMES, self, other, strict=False) if told not in (None, mine)]
         unsaid = [name for name in differ if getattr(self, name) is None or (name == "container" and self.guessed)]
         is_guess = other.guessed and self.container not in (None, other.container)
         return unsaid == differ != [] and not is_guess and set(self.parts).isdisjoint(other.parts)
+
+    def is_called_like(self, other: _Place) -> bool:
+        return (self.pod, self.container) == (other.pod, other.container) != (None, None)
 
 
 def named_by_values(
@@ -852,46 +855,43 @@ def named_by_values(
     guessed = (pl.col("workload_inferred") & (pl.col("container") == pl.col("workload"))).fill_null(value=False).all()
     told = containers.with_columns(part=pl.Series(part_of)).group_by(_NAMES, maintain_order=True)
     places = [_Place(*row) for row in told.agg(guessed.alias("guessed"), "container_id", "part").iter_rows()]
-    by_name: dict[tuple[str, str | None], list[_Place]] = {}
+    by_name: dict[tuple[str, str], list[_Place]] = {}
     for place in places:
-        if place.pod is not None:
-            by_name.setdefault(("pod", place.pod), []).append(place)
-            by_name.setdefault(("container", place.container), []).append(place)
+        for kind, name in (("pod", place.pod), ("container", place.container)):
+            if place.pod is not None and name is not None:
+                by_name.setdefault((kind, name), []).append(place)
     pairs = []
     for place in places:
-        name = ("container", place.container) if place.pod is None else ("pod", place.pod)
-        others = [other for other in by_name.get(name, []) if place.may_be(other)] if name[1] is not None else []
+        called = ("container", place.container or "") if place.pod is None else ("pod", place.pod)
+        others = [other for other in by_name.get(called, []) if place.may_be(other)]
         # A name that leaves nothing open needs no values.
-        if len(others) > 1 or any((place.pod, place.container) != (other.pod, other.container) for other in others):
+        if len(others) > 1 or not all(map(place.is_called_like, others)):
             pairs.append((place, others))
-    wanted = {key for place, others in pairs for one in (place, *others) for key in one.ids}
-    held = samples.filter(pl.col("container_id").is_in(wanted)).partition_by("container_id", as_dict=True)
-    unlike, found = 0, []
+    place_of = {key: one.ids[0] for place, others in pairs for one in (place, *others) for key in one.ids}
+    rows = samples.filter(pl.col("container_id").is_in(place_of)).sort("time")
+    held = rows.group_by(pl.col("container_id").replace_strict(place_of, return_dtype=pl.Int64))
+    curves = {key: some for (key,), some in held}
+    unlike, found = 0, list[tuple[int, int]]()
     for place, others in pairs:
-        mine, *theirs = (
-            pl.concat([samples.clear(), *(held[key,] for key in one.ids if (key,) in held)]).sort("time")
-            for one in (place, *others)
-        )
-        alike = [_alike(mine, rows) for rows in theirs]
+        mine, *theirs = (curves.get(one.ids[0], samples.clear()) for one in (place, *others))
+        alike = [_alike(mine, some) for some in theirs]
         if alike.count(True) == 1:
             found += [(key, others[alike.index(True)].ids[0]) for key in place.ids]
         unlike += False in alike and True not in alike
-    names = ["workload", "workload_kind", "workload_inferred", *_NAMES]
-    schema = {"container_id": containers.schema["container_id"], "there": containers.schema["container_id"]}
-    there = pl.DataFrame(found, schema, orient="row").join(
-        containers.select(names, there="container_id"), on="there", maintain_order="left"
-    )
-    named = containers.update(there.select("container_id", *names), on="container_id") if found else containers
-    return named, unlike
+    if found:
+        names = containers.select("workload", "workload_kind", "workload_inferred", *_NAMES, there="container_id")
+        there = pl.DataFrame(found, dict.fromkeys(("container_id", "there"), pl.UInt32()), orient="row")
+        containers = containers.update(there.join(names, on="there").drop("there"), on="container_id")
+    return containers, unlike
 
 
 def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
     """Tell whether two looks at one amount agree; None where there are none at the same time."""
     for name in BYTE_SIGNALS:
-        held = [
-            rows.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for rows in (theirs, mine)
-        ]
-        (times, values), (others, said) = ((one["time"].to_numpy(), one[name].to_numpy()) for one in held)
+        held = (
+            some.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for some in (theirs, mine)
+        )
+        (times, values), (others, said) = ((some["time"].to_numpy(), some[name].to_numpy()) for some in held)
         if len(times) and len(near := _near(times, values, others, said)) >= _ENOUGH:
             return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
     return None

@@ -696,8 +696,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         containers, unlike = _tables.named_by_values(containers, samples, part_of)
         if unlike:
             said = "named in part, with other values than those of that name: kept apart"
-            warning = f"{text.count(unlike, 'container')} {said}"
-            report = report.joined(Report(warnings=(warning,), time_axis=report.time_axis))
+            report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
     names = _tables.place_names(sources)
     groups: dict[str, list[int]] = {}
     for at, one in enumerate(sources):
@@ -715,7 +714,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
         containers = containers.with_columns(cluster=_tables.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
-        report = report.joined(Report(warnings=(f"{said}, which stands as cluster",), time_axis=report.time_axis))
+        report = replace(report, warnings=(*report.warnings, f"{said}, which stands as cluster"))
     if all(sources):
         containers, samples, left_out = _without_rounded(containers, samples)
         report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))

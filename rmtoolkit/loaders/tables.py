@@ -247,9 +247,9 @@ def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
 def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     """Read amounts: point and comma, and units, by the whole column; say which units cells had, and count losses."""
     # Whole numbers below a thousand beside such: a spreadsheet may have put the point there.
-    grouped, short = texts.filter(texts.str.contains(r"^[1-9]\d{0,2}\.\d{3}$")), texts.str.contains(r"^\d{1,3}$")
-    if 0 < grouped.len() == short.len() - short.null_count() - short.sum() and short.any():
-        raise _unclear(texts.name, grouped[0])
+    thousands, short = texts.filter(texts.str.contains(r"^[1-9]\d{0,2}\.\d{3}$")), texts.str.contains(r"^\d{1,3}$")
+    if 0 < thousands.len() == texts.count() - short.sum() and short.any():
+        raise _unclear(texts.name, thousands[0])
     if (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return plain, "", 0
     parts = texts.str.extract_groups(_AMOUNT).struct.unnest()
