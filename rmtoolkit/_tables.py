@@ -500,9 +500,8 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         amounts = frame[head]
         factor = plausible_unit(head, amounts) if unit is None and amounts.dtype.is_numeric() else unit or 1
         usual = amounts.median() if factor > 1 and amounts.dtype.is_numeric() else None
-        if usual is not None and usual * factor >= _NO_MACHINE:  # type: ignore[operator]
-            told = f"The column {quote(head)} says its unit, of which no machine has {usual:,.0f}."
-            msg = f"{told} Hint: call it {quote(name)} where its numbers are bytes."
+        if usual is not None and usual * factor >= _NO_MACHINE:
+            msg = f"No machine has {usual:,.0f} of the unit of {quote(head)}. Hint: if they are bytes, call it {quote(name)}."
             raise ColumnError(msg)
         if unit is None and factor > 1:
             warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")
@@ -844,9 +843,6 @@ class _Place(NamedTuple):
         is_guess = other.guessed and self.container not in (None, other.container)
         return unsaid == differ != [] and not is_guess and set(self.parts).isdisjoint(other.parts)
 
-    def is_called_like(self, other: _Place) -> bool:
-        return (self.pod, self.container) == (other.pod, other.container) != (None, None)
-
 
 def named_by_values(
     containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]
@@ -855,17 +851,16 @@ def named_by_values(
     guessed = (pl.col("workload_inferred") & (pl.col("container") == pl.col("workload"))).fill_null(value=False).all()
     told = containers.with_columns(part=pl.Series(part_of)).group_by(_NAMES, maintain_order=True)
     places = [_Place(*row) for row in told.agg(guessed.alias("guessed"), "container_id", "part").iter_rows()]
-    by_name: dict[tuple[str, str], list[_Place]] = {}
+    by_name: dict[tuple[str, str | None], list[_Place]] = {}
     for place in places:
-        for kind, name in (("pod", place.pod), ("container", place.container)):
-            if place.pod is not None and name is not None:
-                by_name.setdefault((kind, name), []).append(place)
+        for name in ("pod", "container") if place.pod is not None else ():
+            by_name.setdefault((name, getattr(place, name)), []).append(place)
     pairs = []
     for place in places:
-        called = ("container", place.container or "") if place.pod is None else ("pod", place.pod)
-        others = [other for other in by_name.get(called, []) if place.may_be(other)]
+        called = ("container", place.container) if place.pod is None else ("pod", place.pod)
+        others = [other for other in by_name.get(called, []) if called[1] is not None and place.may_be(other)]
         # A name that leaves nothing open needs no values.
-        if len(others) > 1 or not all(map(place.is_called_like, others)):
+        if len(others) > 1 or any(place[2:4] != other[2:4] for other in others):
             pairs.append((place, others))
     place_of = {key: one.ids[0] for place, others in pairs for one in (place, *others) for key in one.ids}
     rows = samples.filter(pl.col("container_id").is_in(place_of)).sort("time")

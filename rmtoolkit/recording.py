@@ -735,15 +735,17 @@ def ids_apart(wholes: Sequence[Mapping[str, pl.DataFrame]]) -> list[dict[str, pl
     return raised
 
 
+def _said_by_several(containers: pl.DataFrame) -> pl.DataFrame:
+    """List containers that are one under a key, as several sources tell of them."""
+    _, mapping = _tables.key_containers(containers, None)
+    keys = mapping.select(key="container_id", container_id=pl.col("old_id").cast(containers.schema["container_id"]))
+    return keys.filter(pl.len().over("key") > 1).join(containers, on="container_id", maintain_order="left")
+
+
 def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> set[int]:
     """Find the recordings in which a container of one name has other values than in another at the same time."""
-    _, mapping = _tables.key_containers(containers, None)
-    again = mapping.filter(pl.len().over("container_id") > 1).rename({"container_id": "key", "old_id": "container_id"})
-    if again.is_empty():
-        return set()
-    keys = again.cast({"container_id": samples.schema["container_id"]})
-    part = containers.select("container_id", part=pl.Series(part_of))
-    rows = samples.join(keys, on="container_id").join(part, on="container_id").sort("time")
+    keys = _said_by_several(containers.with_columns(part=pl.Series(part_of))).select("container_id", "key", "part")
+    rows = samples.join(keys, on="container_id").sort("time")
     found = _tables.contradictions(rows, ["key"], "part", 2)
     return {some["part"][0] for name, parts in found for some in parts if some[name].count()}
 
@@ -752,25 +754,24 @@ def _without_rounded(
     containers: pl.DataFrame, samples: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame, Mapping[str, int]]:
     """Leave out rounded amounts of containers that another source measured exactly at the same time."""
-    _, mapping = _tables.key_containers(containers, None)
     rounded, amount = pl.col("quantum_bytes").is_not_null(), pl.col("working_set_bytes")
-    keys = mapping.select(container_id=pl.col("old_id").cast(containers.schema["container_id"]), key="container_id")
-    told = keys.join(containers.select("container_id", "quantum_bytes"), on="container_id")
+    told = _said_by_several(containers).select("container_id", "key", "quantum_bytes")
     both = told.filter(rounded.any().over("key"), ~rounded.all().over("key"))
     if both.is_empty():
         return containers, samples, {}
     exact = pl.col("time").filter(~rounded, amount.is_not_null())
     step = (exact.max() - exact.min()) / exact.count()
     is_then = pl.col("time").is_between((exact.min() - step).over("key"), (exact.max() + step).over("key"))
-    within = rounded & amount.is_not_null() & is_then
-    wrong = beside(samples, both, "container_id").select(within.fill_null(value=False)).to_series()
-    samples = samples.with_columns(pl.when(~wrong).then(amount).alias("working_set_bytes"))
-    samples = samples.filter(~wrong | pl.any_horizontal(pl.col(SIGNALS).is_not_null()))
+    wrong = beside(samples, both, "container_id").select(
+        (rounded & amount.is_not_null() & is_then).fill_null(value=False)
+    )
+    samples = samples.with_columns(pl.when(~wrong.to_series()).then(amount).alias("working_set_bytes"))
+    samples = samples.filter(~wrong.to_series() | pl.any_horizontal(pl.col(SIGNALS).is_not_null()))
     # Nothing rounded is left of these.
     gone = both.filter(rounded).join(samples.drop_nulls("working_set_bytes"), on="container_id", how="anti")
     is_gone = pl.col("container_id").is_in(gone["container_id"].implode())
     containers = containers.with_columns(quantum_bytes=pl.when(~is_gone).then("quantum_bytes"))
-    return containers, samples, {ROUNDED: int(wrong.sum())}
+    return containers, samples, {ROUNDED: int(wrong.to_series().sum())}
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:
