@@ -501,7 +501,7 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         factor = plausible_unit(head, amounts) if unit is None and amounts.dtype.is_numeric() else unit or 1
         usual = amounts.median() if factor > 1 and amounts.dtype.is_numeric() else None
         if usual is not None and usual * factor >= _NO_MACHINE:
-            msg = f"No machine has {usual:,.0f} of the unit of {quote(head)}. Hint: if they are bytes, call it {quote(name)}."
+            msg = f"No machine has {usual:,.0f} of {quote(head)}. Hint: if it holds bytes, call it {quote(name)}."
             raise ColumnError(msg)
         if unit is None and factor > 1:
             warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")

@@ -499,7 +499,7 @@ SHEETS = {
         lambda t, b: f"{iso(t)};{(b >> 20) + 880:,}".replace(",", "."),
         ("may be a thousand or a fraction", "no sign between digits"),
     ),
-    "bytes called MiB": Sheet("time,memory_mib", lambda t, b: f"{iso(t)},{b}", ("no machine has", "bytes")),
+    "bytes called MiB": Sheet("time,memory_mib", lambda t, b: f"{iso(t)},{b}", ("No machine has", "call it")),
     "units in cells": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20} MiB", "working_set_bytes"),
     "units of Kubernetes": Sheet("time,pod,memory", lambda t, b: f"{iso(t)},db-0,{b >> 10}Ki", "working_set_bytes"),
     "day first": Sheet("time,rss_bytes", lambda t, b: f"{day_first(t)},{b}", "rss_bytes"),
