@@ -60,6 +60,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.DOUBT)
     only_steps = between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
     at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
+    faint = row.growth_per_day < row.floor_per_day
     if row.last_third < th.ENDED or (row.quarter is not None and row.quarter < th.ENDED_QUARTER) or only_steps:
         opinion.halts.add(Halt.ENDED)
         _shift(opinion, th.DOUBT, at_rest)
@@ -68,7 +69,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     elif row.last_third < th.SLOWING or (row.tail is not None and row.tail < th.ENDED):
         stopped = row.last_third < th.SLOWING and row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
-        _shift(opinion, th.DOUBT, at_rest if stopped else 0.0)
+        _shift(opinion, th.DOUBT, at_rest if stopped or faint else 0.0)
     elif row.last_third > th.STEADY and opinion.growing > th.LEANING:
         # Models that slow down or have just ended fit too, but nothing slowed down.
         _decide(opinion, growth=th.TIPS * min(row.fresh, opinion.unresolved))
@@ -76,7 +77,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _shift(opinion, th.DOUBT)
     unchecked = row.last_third == th.UNCHECKED
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
-    if row.growth_per_day < row.floor_per_day or unchecked or within:
+    if faint or unchecked or within:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
     paused = row.rose_and_ended and row.last_third > th.STEADY and row.rest < th.LONG_REST

@@ -982,10 +982,13 @@ def fit_rows(
     late = work[rows, -1] - work[rows, bins - 1 - bins // 4]
     ebbs = late < th.EBB * (work[rows, -1] - work[rows, 0]) / 4
     where = np.searchsorted(place, rows)
-    rows = rows[(fit.unresolved[where] > th.LIKELY) | (ebbs & (fit.bounded[where] > th.LIKELY))]
+    open_still = np.where(fit.bounded[where] > th.LIKELY, ebbs, fit.growing[where] < th.LEAK_FROM)
+    rows, where = rows[open_still], where[open_still]
     if len(rows):
         over, found = _over_work(over[rows], work[rows], given.at(rows))
-        wins = found.cost + np.log(bins) / 2 < fit.cost[np.searchsorted(place, rows)]
+        # What grew over time is not cleared by the work that came with it.
+        wins = (found.bounded <= th.LIKELY) | (fit.growing[where] <= th.LIKELY)
+        wins &= found.cost + np.log(bins) / 2 < fit.cost[where]
         replace(rows, found, wins)
         values[rows[wins]] = over[wins]
     return values, fit, periodic

@@ -40,9 +40,8 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         time=pl.when(pl.col("kind").is_in(_ENDING)).then(pl.col("time") + tick).otherwise(pl.col("time")),
     )
     cadence = recording.containers.select("container_id", "cadence_seconds")
-    present = samples.select("container_id", "time", "footprint_bytes")
-    if samples["footprint_bytes"].null_count():
-        present = present.filter(pl.col("footprint_bytes").is_not_null())
+    counted = samples.select("container_id", "time", "footprint_bytes", fallen=_counter_fallen(samples))
+    present = counted.drop_nulls("footprint_bytes")
     long = th.GAP_SCRAPES * 1000 * (cadence["cadence_seconds"].min() or 0.0)  # type: ignore[operator]
     # Of all samples few follow a fall or a long step: only these are looked at.
     marked = present.with_columns(
@@ -62,11 +61,13 @@ def lifetime_boundaries(recording: Recording, samples: pl.DataFrame) -> pl.DataF
         )
         moves = pl.col("moves") & _still_shown(moved, samples)
         known = moved.select("container_id", time=pl.when(moves).then("nearest").otherwise("time"))
-    # A deep fall across a stretch without samples is a new process too.
+    # A deep fall across a stretch without samples is a new process too, unless what it counts goes on.
     silent = falls.filter(
-        pl.col("step").dt.total_milliseconds() > 1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds")
-    ).select("container_id", "time")
-    seen = pl.concat([_resets(samples), silent, _unseen(marked, present)])
+        pl.col("fallen").is_null(),
+        pl.col("step").dt.total_milliseconds() > 1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds"),
+    )
+    signs = (counted.filter("fallen"), silent, _unseen(marked, present))
+    seen = pl.concat(sign.select("container_id", "time") for sign in signs)
     if seen.height and known.height:
         # What is just another sign of a known restart is left out.
         far = pl.col("nearest").is_null() | (pl.col("apart_seconds") > reach)
@@ -95,7 +96,8 @@ def mark(frame: pl.DataFrame, time: str) -> NDArray[np.int64]:
     return frame.select(mark).to_series().fill_null(0).to_numpy()
 
 
-def _resets(samples: pl.DataFrame) -> pl.DataFrame:
+def _counter_fallen(samples: pl.DataFrame) -> pl.Expr:
+    """Whether a counter of the process has fallen since its last sample; null where none tells."""
     before = {
         name: pl.col(name).forward_fill().shift().over("container_id")
         if samples[name].null_count()
@@ -103,10 +105,8 @@ def _resets(samples: pl.DataFrame) -> pl.DataFrame:
         for name in ("work_total", "psi_some_seconds")
         if samples[name].null_count() < samples.height
     }
-    if not before:
-        return samples.select("container_id", "time").clear()
-    fallen = pl.any_horizontal(pl.col(name) < value for name, value in before.items())
-    return samples.select(pl.col("container_id", "time").filter(fallen))
+    none = pl.lit(None, dtype=pl.Boolean)
+    return pl.any_horizontal(pl.col(name) < value for name, value in before.items()) if before else none
 
 
 def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
@@ -114,15 +114,13 @@ def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
     step = pl.col("step").dt.total_milliseconds()
     gaps = marked.filter(step > th.GAP_SCRAPES * 1000 * pl.col("cadence_seconds"))
     if not gaps.height:
-        return gaps.select("container_id", "time")
+        return gaps
     spans = (
         present.filter(pl.col("container_id").is_in(gaps["container_id"].unique().implode()))
         .group_by("container_id")
         .agg(span=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds())
     )
-    return (
-        beside(gaps, spans, "container_id").filter(step > th.LONG_GAP * pl.col("span")).select("container_id", "time")
-    )
+    return beside(gaps, spans, "container_id").filter(step > th.LONG_GAP * pl.col("span"))
 
 
 def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:

@@ -360,6 +360,11 @@ def test_whatever_was_read_the_chances_stay_chances(
         ),
         pytest.param({"last_third": 0.4, "tail": 0.6}, (0.087, 0.100, 0.813), id="slows"),
         pytest.param({"last_third": 0.4, "tail": 0.6, "rest": 0.4}, (0.087, 0.100, 0.813), id="slows towards a rest"),
+        pytest.param(
+            {"last_third": 0.4, "tail": 0.6, "rest": 0.4, "growth_per_day": 4.0 * MI},
+            (0.044, 0.764, 0.193),
+            id="slows below the floor, in a rest",
+        ),
         pytest.param({"last_third": 0.4, "tail": 0.05}, (0.087, 0.100, 0.813), id="stopped, no rest seen"),
         pytest.param({"last_third": 0.4, "tail": 0.05, "rest": 0.4}, (0.087, 0.729, 0.184), id="stopped in a rest"),
         pytest.param({"quarter": 0.05}, (0.087, 0.100, 0.813), id="the last quarter alone ended"),

@@ -131,6 +131,13 @@ def test_fall_across_a_gap_is_a_new_life() -> None:
     assert found["start"].to_list() == [when(0), when(1.5)]
 
 
+@pytest.mark.parametrize("name", ["work_total", "psi_some_seconds"])
+def test_fall_across_a_gap_over_which_a_counter_goes_on_is_none(name: str) -> None:
+    """What a process counts begins anew with it: where that goes on, memory was freed while nobody looked."""
+    keep = (T <= 1) | (T >= 1.5)
+    assert lives(record(T[keep], {"rss_bytes": fallen(1.5)[keep], name: 1_000.0 * T[keep]})).height == 1
+
+
 def test_counter_reset_is_a_new_life() -> None:
     """A work counter that starts again belongs to a new process."""
     work = np.where(T < 2, T, T - 2) * 1000

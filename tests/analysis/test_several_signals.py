@@ -134,6 +134,17 @@ def test_rest_in_an_ebb_clears_no_leak_for_each_request(ebbs_at: int, share: flo
     assert full["verdict"] == "not_leak", full["explanation"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rise_is_judged_over_the_work_where_that_explains_it_better(seed: int) -> None:
+    """Fewer requests came by and by: what each loses is lost as before, what fills up slows down over them too."""
+    work = np.cumsum(1_000 * (1 - 0.6 * np.clip((T / T[-1] - 0.6) / 0.2, 0, 1)))
+    done, noise = work / work[-1], ar1(np.random.default_rng(seed), len(T), 1.0, 0.9)
+    leaks = judged({"rss_bytes": (41.5 + 25 * done + noise) * MI, "work_total": work})
+    assert leaks["verdict"] == "leak", leaks["explanation"]
+    fills = judged({"rss_bytes": (41.5 + 30 * (1 - np.exp(-done / 0.4)) + noise) * MI, "work_total": work})
+    assert fills["verdict"] != "leak", fills["explanation"]
+
+
 # Threads
 
 
