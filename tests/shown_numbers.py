@@ -429,7 +429,7 @@ class View:
     shows: dict[str, Fact]
     #: What it has no room for.
     lacks: tuple[str, ...]
-    fleets: tuple[str, ...] = ("samples", "corpus")
+    fleets: tuple[str, ...] = ("samples", "corpus", "drawn")
 
 
 # The readers.
@@ -1003,7 +1003,7 @@ _OF_EXPLORER: Final = _shown(
 
 
 def _view(read: Callable[[Fleet], Iterator[Seen]], shows: dict[str, Fact], lacks: str, *fleets: str) -> View:
-    return View(read, shows, tuple(lacks.split()), fleets or ("samples", "corpus"))
+    return View(read, shows, tuple(lacks.split()), fleets or ("samples", "corpus", "drawn"))
 
 
 _NO_CLASSIFY: Final = "headline advised_limit advised_request advised_chance action limit_at live kept kills waste cost"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -71,3 +72,14 @@ def test_a_model_hears_names_as_quoted_words(tmp_path: Path) -> None:
         assert not _MOVES.search(said)
         assert "\n" not in said
         assert len(said) < 2000
+
+
+def test_a_model_hears_both_versions_of_a_release_quoted() -> None:
+    """Plain ones stand as they are; of others no half of a quote is told."""
+    from tests import fleet
+
+    whole = fleet.recording().filter(workload="release-after-a-gap")
+    for version, told in (("1.1", "1.1"), ("1.1 and so on", '"1.1 and so on"'), ("a → b c", '"b c"')):
+        events = whole.events.with_columns(pl.col("detail").str.replace("1.1", version, literal=True))
+        found = rm.assess(mcp._tamed(replace(whole, events=events)))
+        assert f"since version {told} and will" in found.workloads["headline"].item()

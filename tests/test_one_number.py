@@ -9,6 +9,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.schema import WORKLOAD
+from tests import fleet as drawn
 from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run_of_corpus
 
 #: The chance beside an answer is a second place for the same fact.
@@ -17,9 +18,9 @@ _SAME: Final = {"fact_chance": "chance"}
 
 @pytest.fixture(scope="session")
 def fleets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fleet]:
-    """The samples and thirty runs of the corpus, each read and assessed once."""
+    """The samples, thirty runs of the corpus, and one of each kind, shape and advice; each read and assessed once."""
     folder = tmp_path_factory.mktemp("numbers")
-    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(30)}
+    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(30), "drawn": drawn.recording()}
     return {name: Fleet(name, recording, folder) for name, recording in read.items()}
 
 

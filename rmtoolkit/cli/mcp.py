@@ -214,8 +214,14 @@ def _tamed(recording: Recording) -> Recording:
                 told = f"{_tame(name)}#{number}"
             taken[name] = told
         renamed += [pl.col(column).replace_strict(taken, default=None)] if taken else []
-    events = recording.events.with_columns(pl.col("detail").map_elements(_tame, return_dtype=pl.String))
+    events = recording.events.with_columns(pl.col("detail").map_elements(_tame_change, return_dtype=pl.String))
     return replace(recording, containers=recording.containers.with_columns(renamed), events=events)
+
+
+def _tame_change(said: str) -> str:
+    """Of a release, ``a → b``, both are names: the words after it take them apart again."""
+    before, arrow, after = said.partition(" → ")
+    return f"{_tame(before)} → {_tame(after.rpartition(' → ')[2])}" if arrow else _tame(said)
 
 
 def _tame(said: str, longest: int | None = None) -> str:

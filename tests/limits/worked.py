@@ -312,7 +312,7 @@ _KNOWN: Final = ("base_bytes", "limit_bytes", "request_bytes", "busy_bytes", "pe
 _OF_ADVICE: Final = tuple(name for name in (*_SHOWN, "cost_then_per_month") if name != "reason")
 
 
-def _by_lot(seed: int) -> tuple[history.Need, float]:
+def by_lot_need(seed: int) -> tuple[history.Need, float]:
     """A need in which everything is drawn, and a limit to try."""
     lot = Random(seed)  # noqa: S311
     need = lot.choice((0, 1, 20, *(300,) * 9, 5000)) * MI
@@ -369,7 +369,7 @@ def by_lot(number: int = 400) -> dict[str, list[Any]]:
     rows: list[Any] = []
     for seed in range(number):
         lot = Random(-1 - seed)  # noqa: S311
-        need, limit = _by_lot(seed)
+        need, limit = by_lot_need(seed)
         margins = lot.choice((shipped, shipped, few))
         chance, prices = lot.choice((0.0004, 0.01, 0.05, 0.05, 0.3)), lot.choice((None, USUAL, fleet.PRICES))
         advised = recommend.advise(need, chance, margins, prices)
