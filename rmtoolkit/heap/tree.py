@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _PARTS: Final = 32
 #: A program that ends gives back more than this share of what it holds, between two pictures.
 _ENDS: Final = 0.01
-#: A program that ends takes so long at most, and allocates hardly anything of the most that it held. One whose threads
-#: end in turn takes twice as long, gives back so much of it, and gave back so much of that before.
-_LATE: Final = 1 / 16
+#: A program that ends takes so long at most; one whose threads end in turn gives back so much of what it holds, and
+#: gave back so much of that before.
+_LATE: Final = 1 / 8
 _MUCH: Final = 1 / 4
 #: Less than this share is hardly anything.
 _HARDLY: Final = 0.02
@@ -42,16 +42,15 @@ _FEW_STAMPS: Final = 24
 _MOST_STAMPS: Final = 4096
 #: The first part of a recording counts as startup, and growth is measured after it.
 _STARTUP: Final = 0.5
-#: A growth counts from this share of what the program held at most; where no blocks are counted, from massif's own.
+#: A growth counts from this share of what the program held at most. Massif shows no code below one percent of the
+#: heap: where no blocks are counted, as much may have been there unseen, and as much must have come on top.
 _MATERIAL: Final = 1e-3
-_TOLD: Final = 0.01
+_TOLD: Final = 0.02
 #: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
 _RISES: Final = 4
 _PATIENCE: Final = 3
-#: It is more than comes and goes, or where that falls so often, than this share of it. Where blocks come and go, their
-#: number varies by so many times its root; where none are counted, growth is so many times what falls.
-_FALLS: Final = 3
-_ABOVE_CYCLES: Final = 0.5
+#: It is more than comes and goes. Where blocks come and go, their number varies by so many times its root; where none
+#: are counted, growth is so many times what falls.
 _BY_CHANCE: Final = 3
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.7
@@ -98,15 +97,16 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     before = pl.col("live_bytes", "live_blocks").shift(1, fill_value=0).over("stack_id")
     changes = held.with_columns(pl.col("live_bytes", "live_blocks") - before)
     changes = changes.join(of_stack.cast({"stack_id": pl.UInt32}), on="stack_id")
-    stamps = heap.timeline.select("events", "time_seconds")
-    stamps = stamps.gather_every(-(-stamps.height // _MOST_STAMPS) or 1)
+    keys = ["events", "time_seconds"]
+    stamps = heap.timeline.gather_every(-(-heap.timeline.height // _MOST_STAMPS) or 1)
     moments = (
-        pl.concat((growth.select("events", "time_seconds"), stamps, heap.timeline.select(stamps.columns).tail(1)))
+        pl.concat(frame.select(keys) for frame in (growth, stamps, heap.timeline.tail(1)))
         .unique()
-        .sort("events", "time_seconds")
+        .sort(keys)
         .with_columns(moment=pl.int_range(pl.len()))
+        .join(heap.timeline.unique(keys, keep="last"), on=keys, how="left", nulls_equal=True, maintain_order="left")
     )
-    placed = changes.join(moments, on=["events", "time_seconds"], nulls_equal=True)
+    placed = changes.join(moments, on=keys, nulls_equal=True)
     where = placed["group"].to_numpy().astype(np.int64) * moments.height + placed["moment"].to_numpy()
     size, blocks = (
         np.bincount(where, weights=placed[name].to_numpy().astype(np.float64), minlength=count * moments.height)
@@ -118,7 +118,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     # The clock of a profiler that takes long to start runs before the program does.
     begin = 0 if end == ALL else size.any(axis=0).argmax()
     seconds, events = np.maximum(seconds, seconds[begin]), np.maximum(events, events[begin])
-    end = _working(size, events, seconds) if end is None else end
+    live = moments["live_bytes"].cast(pl.Float64).fill_null(pl.Series(size.sum(axis=0).cumsum())).to_numpy()
+    end = _working(live, size, events, seconds) if end is None else end
     if min(end, len(events)) < 2:
         return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
@@ -126,26 +127,29 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     return Curves(seconds, (*by_time, _from_zero_to_one(events)), size.cumsum(axis=1), blocks.cumsum(axis=1))
 
 
-def _working(size: Floats, events: Floats, seconds: Floats) -> int:
+def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
     """Find where the program begins to end: from there on nothing is done, or memory is given back and hardly taken."""
     rises, falls = size.clip(min=0).sum(axis=0), -size.clip(max=0).sum(axis=0)
     idle = np.diff(events, prepend=0) <= 0
     clock = _from_zero_to_one(events if np.isnan(seconds).any() else seconds)
-    late, held = clock > 1 - _LATE, (rises - falls).cumsum()
-    hardly = late & (held < held.max() / 2) & (rises[::-1].cumsum()[::-1] < _HARDLY * held.max())
+    # What is known at more moments than those at which stacks are told apart: how much will still come, and go.
+    moves = np.diff(live, prepend=0)
+    to_come, to_go = (part[::-1].cumsum()[::-1] for part in (moves.clip(min=0), -moves.clip(max=0)))
+    hardly = (len(live) > _PARTS) & (clock > 1 - _LATE) & (to_come < _ENDS * to_go)
+    hardly &= live < (1 - _ENDS) * live.max(where=hardly, initial=0)
     ending = ((rises <= 0) & ((falls > 0) | idle)) | hardly
     working = np.flatnonzero(~ending)
     end = int(working[-1]) + 1 if len(working) else len(events)
     if len(events) > _PARTS:
         # Its threads may end one after the other: then far more goes than ever before, and less comes than usual.
-        top = int(held[:end].argmax())
-        lost, before = held[top] - held[end - 1], _fallen(held[None, : top + 1]).max()
+        top = int(live[:end].argmax())
+        lost, before = live[top] - live[end - 1], _fallen(live[None, : top + 1]).max()
         usual = rises[: top + 1].sum() * (clock[end - 1] - clock[top])
         less = rises[top + 1 : end].sum() * clock[top] < _SLOWER * usual
-        ends = less and lost > _MUCH * held[top] and before < _MUCH * lost
-        return top + 1 if ends and clock[top] > 1 - 2 * _LATE else end
+        ends = less and lost > _MUCH * live[top] and before < _MUCH * lost
+        return top + 1 if ends and clock[top] > 1 - _LATE else end
     # Between pictures that are far apart a little less is held now and then: it ends where so much has gone.
-    gone = falls[end:].cumsum() >= _ENDS * held[end - 1]
+    gone = falls[end:].cumsum() >= _ENDS * live[end - 1]
     busy = np.flatnonzero(~idle | (falls > 0))
     return end + int(gone.argmax()) if gone.any() else int(busy[-1]) + 1 if len(busy) else len(events)
 
@@ -242,33 +246,32 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     growth, blocks = (values[:, -1] - values[:, begin] for values in (kept, kept_blocks))
     rises = np.diff(kept, axis=1)
     after = rises[:, begin:]
-    steady = growth - after.max(axis=1) if after.shape[1] > 1 else growth
-    counted = found.blocks.any()
+    # One step may lie across two parts, but not across two pictures.
+    step = after[:, 1:] + after[:, :-1] if len(clock) > parts else after
+    steady = growth - step.max(axis=1) if after.shape[1] > 1 else growth
     goes = -np.diff(found.blocks[:, first:], axis=1).clip(max=0).sum(axis=1)
     many, size = found.blocks[:, -1].clip(min=0), found.size[:, -1]
     varies = goes > (0 if parts < _PARTS else blocks)
     chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
-    more_blocks = blocks > chance
     by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
-    # What never falls, in so many steps, is no noise.
-    noisy = (np.diff(least[:, begin:], axis=1) < 0).any(axis=1) | ((after > 0).sum(axis=1) < 2 * _RISES)
-    only_sizes = counted & ~more_blocks & (by_sizes > growth) & noisy
-    alone = (~more_blocks | (blocks <= _STAIRS)) if counted else np.ones(len(growth), np.bool_)
-    doubles = np.array(
-        [one and bool(more > 0) and _doubles(row) for one, more, row in zip(alone, growth, rises, strict=True)]
-    )
-    # What wanders is as far up as it was down before; what falls again and again shows its floor.
-    deep = (_fallen(least) >= cycles[:, None] / 2) & (cycles[:, None] > 0)
-    often = (deep[:, begin + 1 :] > deep[:, begin:-1]).sum(axis=1) >= _FALLS
-    cycles = np.where(often & ~doubles, _ABOVE_CYCLES, 1) * cycles if counted else _BY_CHANCE * cycles
-    bar = np.where(only_sizes & ~doubles, np.inf, cycles)
+    # What hardly ever falls, in so many steps, is no noise.
+    moves = np.diff(least[:, begin:], axis=1)
+    falls = -moves.clip(max=0).sum(axis=1)
+    noisy = (falls > _BEGUN * moves.clip(min=0).sum(axis=1)) | ((after > 0).sum(axis=1) < 2 * _RISES)
+    # Where far more came in hardly any more blocks, it is not their number that tells how it goes on.
+    more_blocks = (blocks > chance) & (noisy | (2 * blocks * size >= growth * many))
+    only_sizes = ~more_blocks & (by_sizes > growth) & noisy
+    alone = (~more_blocks | (blocks <= _STAIRS)) & (growth > 0)
+    doubles = np.array([one and _doubles(row) for one, row in zip(alone, rises, strict=True)], np.bool_)
+    # What wanders is as far up as it was down before.
+    bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
     # A table that doubles with what fills it is one step among many.
     second = np.partition(after, -2, axis=1)[:, -2:-1] if after.shape[1] > 1 else after
     even = np.concatenate((kept[:, :1], rises[:, :begin], after.clip(max=second)), axis=1).cumsum(axis=1)
-    judged = np.where((more_blocks & counted)[:, None], kept_blocks, even)
+    judged = np.where(more_blocks[:, None], kept_blocks, even)
     pace = np.diff(judged, axis=1)
     return _Clocked(
         growth,
@@ -279,7 +282,7 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
         _goes_on((pace > 0)[:, parts // 4 :]),
         _slows(judged),
         np.abs(np.diff(pace, axis=1)).sum(axis=1) / pace.sum(axis=1).clip(min=1),
-        doubles.astype(np.bool_),
+        doubles,
     )
 
 

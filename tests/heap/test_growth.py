@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit._tables import conform
 from rmtoolkit.analysis.heap_answers import answer, answer_diff
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
@@ -385,6 +387,43 @@ def test_what_a_program_allocates_while_it_ends_hides_no_leak() -> None:
     # What comes and goes while all is held is work.
     held = service(cache=lambda second: 9000 if second < 62 else 8000, exit=lambda second: 100 * (second in (61, 63)))
     assert suspects(held)["reading"].to_list() == ["held", "held"]
+
+
+def test_a_program_that_takes_long_to_give_back_what_it_holds_hides_no_leak() -> None:
+    """Stamps between the moments at which stacks are told apart say what the whole holds, and that it goes."""
+    goes = {61: 150_000, 62: 80_000, 63: 40_000, 64: 0}
+    heap = service(
+        base=lambda second: 900_000 if second < 64 else 0, leak=lambda second: goes.get(second, 3000 * second)
+    )
+    live = heap.growth.group_by("events", "time_seconds", maintain_order=True).agg(pl.col("live_bytes").sum())
+    stamps = live.select(pl.col("events") + 5, pl.col("time_seconds") + 0.5, "live_bytes").head(len(SECONDS) - 1)
+    known = pl.concat((live, stamps)).sort("events")
+    found = suspects(replace(heap, timeline=conform(known, TIMELINE)))
+    assert found.select("function", "reading").rows() == [("api::leak", "grows"), ("api::base", "held")]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "step", "reading"),
+    [(0, 0.05, "grows"), (0, 0.6, "held"), (40, 0.05, "grows"), (40, 0.6, "fills")],
+    ids=["as many", "as many, that vary", "a few more", "a few more, that vary"],
+)
+def test_few_containers_that_become_larger_are_no_noise_of_sizes(blocks: int, step: float, reading: str) -> None:
+    """What comes and hardly goes is a growth, though it is in as many blocks as before, or in a few more."""
+    clock = np.linspace(0, 1, 23)
+    rises = np.where(np.arange(23) % 6 == 5, -step, 1.0).cumsum()
+    size = np.array([50_000 * rises])
+    number = np.array([24 + blocks * np.sqrt(clock)])
+    found = read_curves(Curves(60 * clock, (clock,), size, number))
+    assert found.reading.tolist() == [reading]
+
+
+def test_one_step_that_takes_a_while_is_one_step() -> None:
+    """Where connections come at once and stay, it does not matter where the parts begin; what creeps counts alone."""
+    clock = np.linspace(0, 1, 64)
+    creeps = np.arange(64) * 100.0
+    comes = np.interp(np.arange(64), (37, 41), (100_000, 600_000))
+    found = read_curves(Curves(60 * clock, (clock,), np.array([comes + creeps]), np.zeros((1, 64))))
+    assert found.reading.tolist() == ["grew"]
 
 
 @pytest.mark.parametrize("ends", [(58, 61, 64), (58, 59, 64)], ids=["each in turn", "two at once"])
