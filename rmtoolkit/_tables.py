@@ -170,8 +170,8 @@ def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> 
         return _marked(samples), {}
     doubled = second | second.shift(-1, fill_value=False)
     # Two sources may give different signals for one instant: only a value said twice is a double.
-    present = [name for name in SIGNALS if name in samples.columns]
     twice = samples.filter(doubled)
+    present = [name for name in SIGNALS if name in samples.columns and twice[name].count()]
     given = sum(twice[name].count() for name in present)
     if bounds is not None:
         room = pl.col("room")
@@ -188,7 +188,7 @@ def order_samples(samples: pl.DataFrame, bounds: pl.DataFrame | None = None) -> 
     differing = groups.agg((pl.col(name) != pl.col(name).last(ignore_nulls=True)).sum() for name in present)
     possible, kept = (sum(frame[name].count() for name in present) for frame in (twice, merged))
     contradictions = sum(int(differing[name].sum()) for name in present)
-    samples = pl.concat([samples.filter(~doubled), merged.select(samples.columns)])
+    samples = pl.concat([samples.filter(~doubled), merged], how="diagonal")
     copies = possible - kept - contradictions
     return _marked(_sort(samples)), {TWICE: copies, CONTRADICTING: contradictions, IMPOSSIBLE: given - possible}
 
@@ -806,9 +806,10 @@ def contradictions(
 
     Times rise in each part, which counts from so many values on.
     """
+    names = [name for name in BYTE_SIGNALS if name in rows.columns and rows[name].count()]
     for some in rows.partition_by(keys) if keys else [rows]:
         parts = some.partition_by(label, maintain_order=True)
-        for name in (name for name in BYTE_SIGNALS if name in rows.columns):
+        for name in names if len(parts) > 1 else ():
             held = (part.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for part in parts)
             curves = [(one["time"].to_numpy(), one[name].to_numpy()) for one in held if one.height >= least]
             if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
