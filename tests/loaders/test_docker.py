@@ -305,14 +305,29 @@ def test_a_limit_that_was_changed_is_an_event(tmp_path: Path) -> None:
         ([(0, "die", 0)], ["end"]),
         ([(0, "die", 137)], ["error"]),
         ([(0, "kill", 1), (9_000, "die", 101)], ["error"]),
-        ([(0, "oom", None), (60_000, "die", 1)], ["error", "oom_kill"]),
+        ([(0, "oom", None), (10_000, "die", 137)], ["oom_kill"]),
+        ([(0, "oom", None), (10_001, "die", 1)], ["error", "oom_kill"]),
+        ([(0, "kill", 15), (60_000, "die", 143)], ["end"]),
+        ([(0, "kill", 15), (60_001, "die", 143)], ["error"]),
     ],
-    ids=["killed", "a child was killed", "stopped", "finished", "killed by hand", "after SIGHUP", "long after"],
+    ids=[
+        *("killed", "a child was killed", "stopped", "finished", "killed by hand", "after SIGHUP", "killed late"),
+        *("long after", "stopped late", "long after a signal"),
+    ],
 )
 def test_how_a_life_ended(told: list[tuple[int, str, int | None]], kinds: list[str]) -> None:
     """Only the kernel's own kill is an OOM kill; what was stopped has ended; the rest is an error."""
     happened = [Happened(Labels("5", "db"), 1_000 + time, action, code) for time, action, code in told]
     assert sorted(event.kind for event in events_of([], [], happened)) == kinds
+
+
+@pytest.mark.parametrize(("late", "starts"), [(0, 1), (2_000, 1), (2_001, 2)])
+def test_one_start_told_twice_is_one(late: int, starts: int) -> None:
+    """inspect and events tell of the same start at almost the same time; two seconds on it is another."""
+    labels = Labels("5", "db")
+    entry = Inspected(labels, 99_000, None, None, 5_000 + late, None)
+    events = events_of([], [entry], [Happened(labels, 5_000, "start", None)])
+    assert [event.kind for event in events] == ["start"] * starts
 
 
 def test_inspect_alone_says_how_the_last_life_ended(tmp_path: Path) -> None:
