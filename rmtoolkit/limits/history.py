@@ -504,7 +504,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     value = pl.col("used_bytes")
     pods = (
         beside(_tops(used, recording), need_of(recording, made_of), "container_id")
-        .group_by("workload_row", maintain_order=True)
+        .group_by("workload_row")
         .agg(
             need_bytes=pl.col("pod_peak").first(),
             need_of=pl.when(pl.col("kernel_peak").first())
@@ -520,7 +520,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     busy = used.group_by("workload_row").agg(busy_bytes=rank)
     highest = (
         _tops(whole_past if made_of is None else footprint(recording, allocator=True), recording)
-        .group_by("workload_row", maintain_order=True)
+        .group_by("workload_row")
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
     past = past_of(used).drop("peak_bytes")
