@@ -323,7 +323,7 @@ def test_how_a_life_ended(told: list[tuple[int, str, int | None]], kinds: list[s
 
 @pytest.mark.parametrize(("late", "starts"), [(0, 1), (2_000, 1), (2_001, 2)])
 def test_one_start_told_twice_is_one(late: int, starts: int) -> None:
-    """inspect and events tell of the same start at almost the same time; two seconds on it is another."""
+    """A start that events and inspect tell of at almost the same time is one; two seconds on it is another."""
     labels = Labels("5", "db")
     entry = Inspected(labels, 99_000, None, None, 5_000 + late, None)
     events = events_of([], [entry], [Happened(labels, 5_000, "start", None)])
