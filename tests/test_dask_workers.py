@@ -168,6 +168,21 @@ def test_a_connection_that_is_lost_is_an_error(client: Client, tmp_path: Path) -
         next(answers)
 
 
+def failing(item: int, *, folder: Path) -> int:
+    """Fail at the first item; the others wait."""
+    return 1 // awaited(item, folder=folder)
+
+
+def test_after_a_fault_nothing_is_left_to_the_workers(client: Client, tmp_path: Path) -> None:
+    """The parts that nobody will ask for are taken back, though who caught the error may hold on to it."""
+    answers = on_workers(partial(failing, folder=tmp_path), [0, 1, 2, 3, 4], client)
+    with pytest.raises(ZeroDivisionError) as caught:
+        next(answers)
+    assert caught.traceback
+    assert not client.futures
+    (tmp_path / "go").touch()
+
+
 def test_a_damaged_day_is_named_from_afar(client: Client, tmp_path: Path) -> None:
     """A worker's trouble with a file reaches who asked: warned of, named and counted."""
     lake = fleet.write_lake(tmp_path / "lake", 4, 96, cadence_ms=1_800_000, buckets=2)

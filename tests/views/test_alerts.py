@@ -151,6 +151,17 @@ def test_a_kill_counts_from_its_minute_on() -> None:
     assert counted == ["0"] * 30 + ["1"] * 31
 
 
+@pytest.mark.parametrize(("container", "name"), [("api", "api"), (None, "shop")])
+def test_without_a_namespace_series_bear_the_name_that_rules_ask_for(container: str | None, name: str) -> None:
+    """Docker's containers are told by their name: in what was recorded as in the queries."""
+    t = hours(2, 60)
+    recording = record(t, {"working_set_bytes": (50 + t) * MI}, namespace=None, workload="shop", container=container)
+    found = rm.assess(recording)
+    told = yaml.safe_load(alerts.rule_tests(found, "rules.yaml"))["tests"][0]["input_series"]
+    assert found.queries["promql"][0] == f'container_memory_working_set_bytes{{name="{name}"}}'
+    assert {re.findall(r'\bname="(\w+)"', one["series"])[0] for one in told} == {name}
+
+
 def test_rules_go_to_stdout_too(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """`-o -` writes the rules alone; their tests need the name of a file."""
     source = str(SAMPLES / "fair-badger.top.log")
