@@ -439,6 +439,17 @@ def test_threads_that_end_before_the_program_hide_no_leak(ends: tuple[int, ...])
     assert batch["reading"].to_list() == ["grew"]
 
 
+@pytest.mark.parametrize(("kept", "growth"), [(5000, 29_300), (40_000, 29_000)], ids=["a little", "much"])
+def test_a_little_that_is_given_back_late_is_no_end(kept: int, growth: int) -> None:
+    """Less is allocated in the last seconds; only where more than a quarter of all goes with it do they not count."""
+    heap = service(
+        leak=lambda second: 1000 * min(second, 58) + 100 * max(second - 58, 0),
+        cache=lambda second: kept * (second <= 58),
+    )
+    found = suspects(heap).filter(pl.col("function") == "api::leak")
+    assert found["growth_bytes"].to_list() == [growth]
+
+
 @pytest.mark.parametrize("waits", [0, 40], ids=["a clock of work", "a clock that ran as well"])
 def test_time_begins_when_the_program_does(waits: int) -> None:
     """A profiler ran for two thirds of the time before anything was allocated: what rests since then has not grown."""
