@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit.heap import rust_names
 from rmtoolkit.heap._names import FrameTable, origin, plain_name, spoken
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.text import texts
@@ -92,6 +93,21 @@ def test_a_name_that_doubles_at_every_step_ends() -> None:
     name = demangle(f"_R{body}E")
     assert name.startswith("a::b::<(i32, i32), ((i32, i32), (i32, i32)), (((")
     assert len(name) == (1 << 12) + 1
+
+
+def test_what_is_cut_away_counts_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wide type read anew below ever more lifetimes writes little, as each reading is cut: its steps count too."""
+    monkeypatch.setattr(rust_names, "_SHOWN_CHARACTERS", 10)
+    monkeypatch.setattr(rust_names, "_MOST_WRITTEN", 2000)
+    start = "INvC1a1b"
+    wide, place = f"T{'TE' * 100}E", _base62(len(start))
+
+    def bomb(readings: int) -> str:
+        below = "".join(f"FG{_base62(lifetimes)}EB{place}" for lifetimes in range(1, readings + 1))
+        return f"_R{start}{wide}{below}E"
+
+    assert demangle(bomb(5)) == "a::b::<(()…"
+    assert demangle(bomb(25)) == bomb(25)
 
 
 def _base62(number: int) -> str:
