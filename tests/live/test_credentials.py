@@ -124,6 +124,22 @@ def test_user_and_parameters_of_an_address_are_used_and_never_shown(server: Prom
     assert recording.report.sources == (proxy.url,)
 
 
+def test_a_user_beside_a_password_is_no_secret(server: Prometheus) -> None:
+    """What the server says of `team-a` is told; a user without a password may be a token, and is masked."""
+
+    def refused(_: Seen) -> tuple[int, dict[str, str], bytes]:
+        return 403, {}, f"team-a has no rights, nor {_WORD}".encode()
+
+    told = []
+    with Proxy(server.url, answer=refused) as proxy:
+        for who in (f"team-a:{_WORD}", "team-a"):
+            with pytest.raises(ServerError, match="HTTP 403") as caught:
+                rm.Prometheus(proxy.url.replace("//", f"//{who}@")).recording(start=instant(T0), end=instant(END))
+            told.append(str(caught.value))
+    assert ["team-a" in one for one in told] == [True, False]
+    assert [_WORD in one for one in told] == [False, True]
+
+
 def test_credentials_do_not_follow_to_another_server(server: Prometheus) -> None:
     """A redirect to another host or port is not followed: it would carry the token, the tenant and the query away."""
     with Proxy(server.url) as other:
