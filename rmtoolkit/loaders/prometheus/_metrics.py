@@ -157,8 +157,7 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
         if told := {place: one[label] for label, place in places.items() if one.get(label)}:
             other = {f"exported_{place}" for place in told} | {f"k8s_{place}_name" for place in told}
             one = {label: value for label, value in one.items() if label not in other} | told
-        if any("." in label for label in one):
-            one = {label.replace(".", "_"): value for label, value in one.items()}
+        one = {label.replace(".", "_"): value for label, value in one.items()}
         if (name := one.get("__name__", "")) not in meant.metrics and (spelling := plain(name)) != name:
             one["__name__"] = spelling
         found.append(one)
