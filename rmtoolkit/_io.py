@@ -343,7 +343,8 @@ def read_columns(source: Path | bytes, place: object, expected: str) -> pl.DataF
 def _refuse_long_texts(table: pl.DataFrame, place: object) -> None:
     import polars as pl  # noqa: PLC0415 - the package is imported without it
 
-    texts = table.select(pl.col(pl.String).str.len_bytes().max())
+    stored_once = pl.col(pl.Categorical, pl.Enum).unique().cast(pl.String)
+    texts = table.select(column.str.len_bytes().max() for column in (pl.col(pl.String), stored_once))
     for name, longest in texts.row(0, named=True).items() if texts.width else ():
         if longest is not None and longest > _LONGEST_TEXT:
             found = f"a text of {longest:,} bytes in the column {quote(name)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import random
@@ -17,6 +18,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar
@@ -187,18 +189,29 @@ _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 class Secrets:
+    """What no text may hold: not as it is, nor as servers repeat it in other letters, addresses, pages or base64."""
+
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def add(self, *texts: object) -> None:
         for text in texts:
             if isinstance(text, str) and len(text) >= _SHORTEST:
-                self._known |= {text, percent_quote(text, safe=""), percent_quote(text)}
+                forms = (text, percent_quote(text, safe=""), percent_quote(text), escape(text), json.dumps(text)[1:-1])
+                self._known |= {f"(?i:{re.escape(form)})" for form in forms} | set(_in_base64(text.encode()))
 
     def mask(self, text: str) -> str:
         for secret in sorted(self._known, key=len, reverse=True):
-            text = text.replace(secret, MASK)
+            text = re.sub(secret, MASK, text)
         return _SCHEMES.sub(rf"\1 {MASK}", _USERINFO.sub(f"{MASK}@", text))
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """Tell how it looks within more, as a password after a user; a letter at each end may hold bits of it."""
+    for before, first in enumerate((0, 2, 3)):
+        for others in (b"+/", b"-_"):
+            coded = b64encode(bytes(before) + secret, others).decode()
+            yield rf"[\w+/-]?{re.escape(coded[first : (before + len(secret)) * 4 // 3])}[\w+/=-]?"
 
 
 def _masked(record: logging.LogRecord) -> bool:
@@ -355,7 +368,7 @@ class Client:
         user = username if username is not None else self.address.user
         word = password if password is not None else self.address.password
         if user is not None:
-            self.secrets.add(word, b64encode(f"{user}:{word or ''}".encode()).decode())
+            self.secrets.add(word, f"{user}:{word or ''}")
         bearer = Bearer(self.secrets, token, token_file) if token or token_file is not None else None
         self.secrets.add(token.strip() if isinstance(token, str) else None)
         # As UTF-8: of text, requests takes Latin-1 only.

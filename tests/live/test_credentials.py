@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import logging
 import ssl
 import subprocess
-from typing import TYPE_CHECKING, Any
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.server import ServerError
+from rmtoolkit.loaders.server import Client, Patience, ServerError
 from tests.live.conftest import instant, pull
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
@@ -78,6 +81,36 @@ def test_every_way_to_say_who_asks(
         assert len(proxy.seen) == 1
     assert _WORD not in str(caught.value) + repr(caught.value) + caplog.text
     assert base64.b64encode(f"me:{_WORD}".encode()).decode() not in str(caught.value) + caplog.text
+
+
+_ODD = "pä55&w0rd/<x>"
+_FORMS: Final = {
+    letters(form)
+    for form in (
+        _ODD,
+        *(write(_ODD) for write in (urllib.parse.quote, urllib.parse.quote_plus, html.escape, json.dumps)),
+    )
+    for letters in (str, str.upper, str.lower, str.title)
+} | {
+    coded(f"{before}{_ODD}{after}".encode()).decode().rstrip("=")
+    for coded in (base64.b64encode, base64.urlsafe_b64encode)
+    for before in ("", "a:", "me:", "joe:")
+    for after in ("", "\n")
+}
+
+
+@pytest.mark.parametrize(
+    "options", [{"auth": ("me", _ODD)}, {"username": "me", "password": _ODD}, {"headers": {"X-Key": _ODD}}], ids=list
+)
+def test_a_secret_that_a_server_writes_in_another_way_is_masked(options: dict[str, Any]) -> None:
+    """In other letters, as in an address, a page or JSON, or within base64: what is left of it is no part of it."""
+    client = Client("http://127.0.0.1:9", patience=Patience(1, 0, 0), **options)
+    for form in _FORMS:
+        said = client.fault(f"who is ({form})").partition("who is (")[2].partition(").")[0]
+        before, masked, after = said.partition("***")
+        assert masked, form
+        assert len(before) <= 6, (form, said)
+        assert len(after) <= 2, (form, said)
 
 
 def test_a_token_file_is_read_again_at_each_request(server: Prometheus, tmp_path: Path) -> None:
