@@ -491,8 +491,9 @@ def test_more_workloads_than_can_be_judged_are_refused(tmp_path: Path, monkeypat
     found, lake = rm.read(tmp_path / "all.csv"), rm.Lake(tmp_path / "lake", buckets=2)
     lake.append(found)
     for source, name in ((found, r"all\.csv'"), (lake, "<Lake: .*>")):
-        with pytest.raises(RmtoolkitError, match=f"{name}: 4 containers of workloads, and at most 3 are judged"):
-            rm.assess(source)
+        for door in (rm.assess, rm.classify, rm.recommend_limits):
+            with pytest.raises(RmtoolkitError, match=f"{name}: 4 containers of workloads, and at most 3 are judged"):
+                door(source)
     assert rm.assess(found.filter(workload=names[:3])).workloads.height == 3
     # Pods of one workload are one.
     pods = pl.DataFrame(rows | {"workload": ["web0"] * 80, "pod": names * 20})

@@ -85,28 +85,29 @@ class DiffAnswer:
 def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
     table = diff(before, after)
     path = _changed_path(before, after) if table.height else ()
-    said = _changed(before, table, path)
+    said = _changed(before, after, table, path)
     peaks = before.summary.peak_bytes, after.summary.peak_bytes
     if None not in peaks and abs(peaks[1] - peaks[0]) > _SAME * peaks[0]:  # type: ignore[operator]
         said += f" At its peak it holds {memory(peaks[1])}, the first {memory(peaks[0])}."
     return DiffAnswer(before, after, table, said, path)
 
 
-def _changed(before: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) -> str:
+def _changed(before: HeapProfile, after: HeapProfile, table: pl.DataFrame, path: tuple[str, ...]) -> str:
     if not table.height:
         return "The two profiles do not differ."
     change = int(table["live_bytes_change"].sum() or 0)
     held = int(before.stacks["live_bytes"].sum() or 0)
     first = table.row(0, named=True)
-    name = printable(spoken(first["function"]))
-    if table["live_bytes_change"].null_count() == table.height:
-        return f"{count(table.height, 'function')} differ; what is held at the end is unknown in one of them."
+    ended, other = (one.summary.live_at_end_bytes is not None for one in (before, after))
+    if ended != other or table["live_bytes_change"].null_count() == table.height:
+        return f"{count(table.height, 'function')} changed; what is held at the end is unknown in one of them."
+    when = "at the end" if ended else "in its last snapshot"
     if abs(change) <= _SAME * held and abs(first["live_bytes_change"]) <= _SAME * held:
-        return f"The second holds as much as the first at the end ({memory(held + change)}), in the same places."
+        return f"The second holds as much as the first {when} ({memory(held + change)}), in the same places."
     word = "more" if change > 0 else "less"
     # A helper that allocates for many says little without its caller.
-    through = " → ".join(path[-2:]) if path else name
-    return f"The second holds {memory(abs(change))} {word} at the end than the first, most of it through {through}."
+    through = " → ".join(path[-2:]) or printable(spoken(first["function"]))
+    return f"The second holds {memory(abs(change))} {word} {when} than the first, most of it through {through}."
 
 
 def _changed_path(before: HeapProfile, after: HeapProfile) -> tuple[str, ...]:

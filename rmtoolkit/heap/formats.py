@@ -121,9 +121,8 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
         runtime_seconds=None if unit is None or ended is None else ended * unit,
     )
     clock = () if unit is not None else ("time is counted in instructions, not in seconds",)
-    told = report(
-        path, {"damaged allocation points": len(points) - len(good)}, deep(cut), (*notes, *clock), time_axis="none"
-    )
+    left_out = {"points that are damaged": len(points) - len(good)}
+    told = report(path, left_out, deep(cut), (*notes, *clock), time_axis="none")
     return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
@@ -283,7 +282,7 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
             if not snapshot.whole:
                 snapshot.stacks.clear()
     left_out = {
-        "damaged lines": output.damaged,
+        "lines that are damaged": output.damaged,
         "snapshots without a heap": len(output.snapshots) - len(snapshots),
         "trees with parts missing": sum(not snapshot.whole for snapshot in snapshots),
     }
@@ -446,8 +445,9 @@ def read_series(
     if not found:
         raise ReadError.at(path, found="no files", expected=expected)
     times = [file.stat().st_mtime for file in found]
-    # Copies made in no time say nothing about when the snapshots were taken.
-    rising = all(later - earlier > _MOMENT_SECONDS for earlier, later in pairwise(times))
+    # Copies made in no time say nothing about when the snapshots were taken; a program may take two as it ends.
+    gaps = sorted(later - earlier for earlier, later in pairwise(times))
+    rising = bool(gaps) and gaps[0] >= 0 and gaps[min(1, len(gaps) - 1)] > _MOMENT_SECONDS
     heap = join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
     return symbolised(heap, binary, debug)
 
@@ -611,7 +611,7 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
         partial.append(f"the stacks hold {listed:,} of the {dump.totals[0]:,} objects that the first line promises")
     warnings = [note for note in (*notes, *more) if note not in partial]
     summary = _summary(dump.format, dump.binary or next(iter(modules), None), amounts, sampled=dump.rate > 1)
-    told = report(path, {"damaged lines": dump.damaged}, partial, warnings)
+    told = report(path, {"lines that are damaged": dump.damaged}, partial, warnings)
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
 
@@ -798,7 +798,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}
     summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=_signed(_last(top, _PERIOD)) > 1)
-    told = report(path, {"damaged samples": len(every) - len(samples)}, [*partial, *deep(cut)])
+    told = report(path, {"samples that are damaged": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
 

@@ -53,7 +53,7 @@ _MOST_PAGE_BYTES: Final = 1 << 30
 _kind_of: Final = itemgetter(slice(2))
 _MARKS: Final = frozenset((b"c ", b"R ", b"A", b"A "))
 _KINDS: Final = frozenset((b"s ", b"i ", b"v ", b"X ", b"x ", b"I ", b"S ", b"m "))
-DAMAGED: Final = "damaged lines"
+DAMAGED: Final = "lines that are damaged"
 UNKNOWN: Final = "lines of an unknown kind"
 
 

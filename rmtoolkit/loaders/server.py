@@ -189,14 +189,13 @@ _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 class Secrets:
-    """What no text may hold: not as it is, nor as servers repeat it in other letters, addresses, pages or base64."""
-
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def add(self, *texts: object) -> None:
         for text in texts:
             if isinstance(text, str) and len(text) >= _SHORTEST:
+                # Servers repeat what they got in other letters, in addresses, pages and JSON.
                 forms = (text, percent_quote(text, safe=""), percent_quote(text), escape(text), json.dumps(text)[1:-1])
                 self._known |= {f"(?i:{re.escape(form)})" for form in forms} | set(_in_base64(text.encode()))
 
@@ -249,10 +248,8 @@ class Address:
         self.password = unquote(parts.password) if parts.password is not None else None
         told = parse_qsl(parts.query, keep_blank_values=True)
         self.parameters = tuple((name, value) for name, value in told if not re.match(r"g\d+\.", name))
-        secrets.add(self.password, *(value for _, value in self.parameters))
-        if self.user is not None and self.password is None:
-            # A token is often written as if it were a user.
-            secrets.add(self.user)
+        # A token is often written as if it were a user.
+        secrets.add(self.password or self.user, *(value for _, value in self.parameters))
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         # What stands in a browser's address bar will do: pages of the server's own interface, and their parameters.
         path = re.sub(r"(?s)/(?:graph|query|alerts|targets|api/v1(?:/.*)?)\Z", "", parts.path.rstrip("/"))
@@ -367,10 +364,8 @@ class Client:
         self.patience = patience
         user = username if username is not None else self.address.user
         word = password if password is not None else self.address.password
-        if user is not None:
-            self.secrets.add(word, f"{user}:{word or ''}")
         bearer = Bearer(self.secrets, token, token_file) if token or token_file is not None else None
-        self.secrets.add(token.strip() if isinstance(token, str) else None)
+        self.secrets.add(word, token.strip() if isinstance(token, str) else None)
         # As UTF-8: of text, requests takes Latin-1 only.
         basic = (user.encode(), (word or "").encode()) if user is not None else None
         given = [one for one in (auth, bearer, basic) if one is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 import tracemalloc
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.heap_answers import answer_diff
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.heap import _names
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
@@ -22,6 +24,7 @@ from tests.heap import makers
 if TYPE_CHECKING:
     from pathlib import Path
 
+T0: Final = 1_795_000_000
 LEAK: Final = ["alloc::alloc::alloc|alloc::raw_vec::grow", "billing::cache::insert", "tokio::runtime::poll", "main"]
 CACHE: Final = ["alloc::alloc::alloc", "billing::pages::load", "main"]
 
@@ -385,3 +388,56 @@ def test_stacks_are_cut_only_when_all_of_them_are_too_many(monkeypatch: pytest.M
     frame, cut = _names.stacks_frame([[1, 2, 3]] * 3, {"live_bytes": [1, 2, 3]})
     assert frame["frames"].list.len().to_list() == [3, 3, 2]
     assert cut == 1
+
+
+@pytest.mark.parametrize(
+    ("gaps", "told"),
+    [
+        ([30, 30, 30, 30], True),
+        ([30, 30, 30, 0.02], True),
+        ([30, 30, 30, 0], True),
+        ([0.02, 0.02, 30, 30], False),
+        ([0.001, 0, 0.002, 0.001], False),
+        ([30, -60, 30, 30], False),
+        ([0.02], False),
+    ],
+)
+def test_two_pictures_of_one_moment_take_no_times_from_the_others(
+    gaps: list[float], told: bool, tmp_path: Path
+) -> None:
+    """A program dumps once more as it ends; copies made in no time, or in another order, tell nothing."""
+    for number in range(len(gaps) + 1):
+        file = tmp_path / f"jeprof.7.{number}.heap"
+        file.write_text(makers.jeprof(1, [([0x1100], 1 + number, (1 + number) << 20)]))
+        os.utime(file, (T0 + sum(gaps[:number]),) * 2)
+    heap = rm.read_heap(tmp_path)
+    seconds = heap.growth["time_seconds"].to_list()
+    assert seconds == pytest.approx([sum(gaps[:at]) for at in range(len(gaps) + 1)] if told else [None] * len(seconds))
+    assert (heap.timeline["time_seconds"].null_count() == 0) is told
+    assert rm.suspects(heap).height
+
+
+@pytest.mark.parametrize("ends", [(True, True), (False, False), (True, False), (False, True)])
+def test_what_is_held_at_the_end_is_compared_only_where_both_know_it(ends: tuple[bool, bool], tmp_path: Path) -> None:
+    """DHAT knows it, massif does not: of two of massif the last snapshots are compared."""
+    pair = []
+    for at, ended in enumerate(ends):
+        size = 40 << (20 + at)
+        file = tmp_path / f"{at}.profile"
+        if ended:
+            sums = dict.fromkeys(("tb", "gb", "eb"), size) | dict.fromkeys(("tbk", "gbk", "ebk"), 1)
+            table = ["[root]", "0x1: api::put (a.rs:3:5)"]
+            points = [{**sums, "fs": [1]}]
+            told = {"dhatFileVersion": 2, "mode": "rust-heap", "cmd": "./api", "pps": points, "ftbl": table}
+            file.write_text(json.dumps(told))
+        else:
+            head = f"desc: (none)\ncmd: ./api\ntime_unit: ms\n#---\nsnapshot=0\ntime=5\nmem_heap_B={size}\n"
+            tree = f"n1: {size} (heap allocation functions) malloc\n n0: {size} 0x1: api::put (a.rs:3)\n"
+            file.write_text(f"{head}mem_heap_extra_B=8\nmem_stacks_B=0\nheap_tree=peak\n{tree}")
+        pair.append(rm.read_heap(file))
+    said = answer_diff(*pair).headline
+    if ends[0] != ends[1]:
+        assert said.startswith("1 function changed; what is held at the end is unknown in one of them.")
+    else:
+        when = "at the end" if ends[0] else "in its last snapshot"
+        assert said.startswith(f"The second holds 40 Mi more {when} than the first, most of it through api::put.")
