@@ -149,6 +149,14 @@ def test_the_user_knows_better() -> None:
     assert is_known("heap", overrides)
 
 
+def test_a_name_with_dots_is_the_users_before_it_is_spelled_without() -> None:
+    """What the user names is meant as it is written; other names of OpenTelemetry are those that are known."""
+    roles = {"container.memory.rss": "rss_bytes", "shop.heap": "allocated_bytes"}
+    meant = {name: meaning_of(name, {}, roles) for name in (*roles, "container.memory.working_set")}
+    told = {name: one and one.role for name, one in meant.items()}
+    assert told == {**roles, "container.memory.working_set": "working_set_bytes"}
+
+
 def test_unknown_signals_are_refused() -> None:
     """A misspelt signal is an error that says which ones there are."""
     with pytest.raises(RmtoolkitError, match="did you mean 'allocated_bytes'"):
