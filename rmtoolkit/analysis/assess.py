@@ -75,9 +75,8 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _decide(opinion, growth=th.TIPS * min(row.fresh, opinion.unresolved))
     if row.begun_at > 1 - th.YOUNG and row.mean_rise > 0:
         _shift(opinion, th.DOUBT)
-    unchecked = row.last_third == th.UNCHECKED
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
-    if faint or unchecked or within:
+    if faint or within or row.last_third == th.UNCHECKED:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
     # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
     paused = row.rose_and_ended and row.last_third > th.STEADY and row.rest < th.LONG_REST

@@ -84,14 +84,9 @@ def verdict_row(
         growth = from_now(growth_against_limit(main), main, block.opinions[about.container_id][-1])
         goes_on, open_end = _goes_on(pool, main, verdict)
         lasts = exposure((life, block.about[life.container_id].cadence_seconds) for life in lives)
+        known = about.limit_known
         outlook = look_ahead(
-            main,
-            growth,
-            growing=goes_on,
-            open_end=open_end,
-            limit_bytes=limit,
-            limit_known=about.limit_known,
-            lasts=lasts,
+            main, growth, growing=goes_on, open_end=open_end, limit_bytes=limit, limit_known=known, lasts=lasts
         )
         ahead = _ahead(main, growth, goes_on, lasts)
         line = line_of(about.container_id, main, growth, outlook, goes_on)

@@ -39,7 +39,7 @@ def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
     above = high[:, lead:] >= half_way
     begun = above & ~np.pad(above, ((0, 0), (1, 0)))[:, :-1]
     rhythm, period = _rhythm(begun, bins)
-    clipped = _snapped(_levelled_start(_without_spikes(mean), lead))
+    clipped = cleaned(mean)
     flutter = np.median(high - low, axis=1)
     everything = np.quantile(high[:, lead:], 0.9, axis=1) - np.quantile(low[:, lead:], 0.1, axis=1)
     fast = flutter > np.maximum(th.FAST_OF_RANGE * everything, th.FAST_OF_LEVEL * np.abs(settled))
@@ -82,6 +82,10 @@ def _rhythm(begun: NDArray[np.bool_], bins: int) -> tuple[Array, Array]:
         usual = median(between)
         rhythm[row], period[row] = median(abs(one - usual) for one in between) / usual, usual / bins
     return rhythm, period
+
+
+def cleaned(values: Array) -> Array:
+    return _snapped(_levelled_start(_without_spikes(values), max(1, round(th.STARTUP_SHARE * values.shape[1]))))
 
 
 def _without_spikes(mean: Array) -> Array:

@@ -288,13 +288,12 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
 
 
 def _measured(table: pl.DataFrame, samples: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    stats = _levels(table, samples)
     cadence = recording.containers.select("container_id", "cadence_seconds")
     whole = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
     expected = (whole / pl.col("cadence_seconds")).round() + 1
     settling = pl.col("startup_seconds").fill_null(0.0)
     return (
-        beside(beside(table, stats, "life_row"), cadence, "container_id")
+        beside(beside(table, _levels(table, samples), "life_row"), cadence, "container_id")
         .with_columns(
             coverage=(pl.col("samples") / expected).clip(0, 1),
             startup_seconds=pl.when(pl.col("start_seen") & (settling < whole / 2)).then(settling),
@@ -478,6 +477,18 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     return found, third
 
 
+def _hold_to_floor(low: Array, fit: models.Fit, given: models.Given, teeth: NDArray[np.int64]) -> None:
+    """Open again, in place, a rest in noise under which the lowest samples, which are calmer, are seen to grow on."""
+    rises = _level_at(low, 1.0) - _level_at(low, 0.25) > th.MATERIAL_SHARE * np.abs(given.level)
+    rows = np.flatnonzero((fit.bounded > th.LIKELY) & rises & (teeth < th.TEETH))
+    low, given = low[rows], given.at(rows)
+    found = models.compete(low, given)
+    lasts = check(low, found.onset, found.growth, found.growing, given.grain)[0]["last_third"] > th.SLOWING
+    rows = rows[lasts & (found.growing > th.LIKELY) & (found.growth > found.floor) & (found.noise < fit.noise[rows])]
+    fit.unresolved[rows] += fit.bounded[rows]
+    fit.bounded[rows] = 0.0
+
+
 def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
     """Median of a few bins around a place of the window, and the middle of the bins that were taken."""
     bins = values.shape[1]
@@ -567,11 +578,10 @@ def read(cut: Lifetimes, recording: Recording, rejected: pl.DataFrame) -> Readin
     whole = next((name for name in FOOTPRINTS if samples[name].equals(samples["footprint_bytes"])), "footprint_bytes")
     if whole != "footprint_bytes" and "footprint_bytes" in wanted:
         wanted.remove("footprint_bytes")
-    lives = beside(
-        cut.table.with_row_index("life_row"),
-        recording.containers.select("container_id", "quantum_bytes"),
-        "container_id",
-    )
+    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000
+    quantum = recording.containers.select("container_id", "quantum_bytes")
+    lives = beside(cut.table.with_row_index("life_row"), quantum, "container_id")
+    lives = lives.select("life_row", "limit_bytes", "quantum_bytes", span_seconds=span)
     tables: list[pl.DataFrame] = []
     curves: list[Array] = []
     for envelope in envelopes(samples, cut.table, wanted):
@@ -607,16 +617,7 @@ def _with_swap(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int) -> tuple[pl.DataFrame, list[Array]]:
-    rows = beside(
-        envelope.rows,
-        lives.select(
-            "life_row",
-            "limit_bytes",
-            "quantum_bytes",
-            span_seconds=(pl.col("end") - pl.col("start")).dt.total_milliseconds() / 1000,
-        ),
-        "life_row",
-    )
+    rows = beside(envelope.rows, lives, "life_row")
     shape, floor = describe(envelope)
     signal, span = (rows[name].to_numpy() for name in ("signal", "span_seconds"))
     fitted = np.isin(signal, _FITTED)
@@ -632,6 +633,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
     for row in np.flatnonzero(signal == "work_total"):
         work[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
     values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work, axis=1))
+    _hold_to_floor(models.cleaned(envelope.low[fitted]), fit, given.at(np.flatnonzero(fitted)), shape["teeth"][fitted])
     lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
     per_day = DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)

@@ -99,6 +99,19 @@ def test_an_early_hump_hides_no_rise_after_it(height: float, rise: float) -> Non
     assert verdicts(100 + height * hump(0.15)) == {"not_leak"}
 
 
+@pytest.mark.parametrize(("rho", "rise"), [(0.9, 25), (0.97, 25), (0.97, 40)])
+def test_lows_that_grow_under_loud_noise_are_no_rest(rho: float, rise: float) -> None:
+    """Bursts hide in the means what the lowest samples show; the same bursts on a flat floor are clean."""
+    t = hours(24, 60)
+    bursts = 60 + 40 * np.exp(ar1(np.random.default_rng(3), len(t), 0.6, rho))
+
+    def said(rise: float) -> str:
+        values = {"rss_bytes": (bursts + rise * t / 24) * MI}
+        return str(row_of(record(t, values, limit_bytes=GI, restarts_total=0))["verdict"])
+
+    assert (said(rise), said(0)) == ("inconclusive", "not_leak")
+
+
 @pytest.mark.parametrize(("days", "said"), [(7.2, {"inconclusive"}), (9.0, {"not_leak"})])
 def test_a_weekend_is_no_rest(days: float, said: set[str]) -> None:
     """What rises on five working days and rests on two may rise again on Monday; after four days it has ended."""
