@@ -91,6 +91,7 @@ def test_every_tool_answers_as_its_schema_says() -> None:
     """Five tools, all read only, with schemas both ways; judge, limits, explain and heap say what the package says."""
 
     async def asked(client: Client) -> None:
+        assert client.server_info
         assert (client.server_info.name, client.server_info.version) == ("rmtoolkit", rm.__version__)
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert sorted(tools) == ["explain", "heap", "judge", "limits", "sources"]
