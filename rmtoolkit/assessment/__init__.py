@@ -620,7 +620,7 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
     """
     if isinstance(recording, Assessment):
         return recording.fits.drop("workload_id")
-    return judge(recording, client=client)[0]["fits"]
+    return judge(_bounded(recording), client=client)[0]["fits"]
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | Assessment) -> pl.DataFrame:

@@ -171,23 +171,33 @@ YAML: Final = (".yaml", ".yml")
 FORMATS: Final = (*exports.FORMATS, *YAML)
 
 
-def limits_table(found: Assessment, *, unicode: bool = True, width: int = text.WIDTH) -> str:
+def limits_table(found: Assessment, *, unicode: bool = True, details: bool = False, width: int = text.WIDTH) -> str:
+    """Write what to do, the most urgent first: of many without the reasons, and what needs nothing as a count."""
     rows = found.workloads.drop("evidence").to_dicts()
     counted = Counter(row["action"] for row in rows if row["action"] != "none")
     said = ", ".join(f"{counted[name]:,} to {word.lower()}" for name, word in text.ACTIONS.items() if counted[name])
-    lines = [
+    answer = (
         f"{text.count(len(rows), 'workload')}{': ' + said if said else ''}. Limits for at most "
         f"{text.chance(found.oom_probability)} chance of an OOM kill in 7 days."
-    ]
+    )
+    lines = [answer]
     lines += [f"Not complete: {found.incomplete}"] if found.incomplete else []
     # Where the margins come from is said once, not in every row.
     margins = found.workloads["margins"].unique(maintain_order=True).drop_nulls()
     lines += [f"Margins: {text.printable(origin)}." for origin in margins]
     lines += [f"{found.record.sentence}."] if found.record else []
     lines = [part for line in lines for part in text.wrapped(line, width)]
-    for row in rows:
-        head, *block = _block(row)
-        lines += ["", head, *(part for line in block for part in text.wrapped(f"  {line}", width, indent="  "))]
+    in_full = details or len(rows) <= _ON_SCREEN
+    lines += [] if in_full else [""]
+    for row in rows if in_full else [row for row in rows if row["action"] != "none"]:
+        head, setting, *why = _block(row)
+        lines += ["", head] if in_full else [head]
+        for line in [setting, *why] if in_full else [setting]:
+            lines += text.wrapped(f"  {line}", width, indent="  ")
+    if not in_full:
+        idle = len(rows) - counted.total()
+        lines += ["", *text.wrapped(answer, width)]
+        lines += text.wrapped(f"{idle:,} with nothing to do. All of them, with reasons: -v.", width)
     body = "\n".join(lines) + "\n"
     return body if unicode else text.plain(body)
 

@@ -94,7 +94,23 @@ def test_names_are_whole_and_nothing_is_cut(assessed: Assessment, width: int) ->
     said = [" ".join(text.printable(one).split()) for one in rows["alarm_text"].drop_nulls()]
     if width < 101:
         assert all(one in listed for one in said)
-    assert all(name in terminal.limits_table(found, width=width) for name in long)
+    assert all(name in terminal.limits_table(found, width=width, details=True) for name in long)
+
+
+def test_limits_of_many_are_a_setting_each_and_what_needs_nothing_is_counted(assessed: Assessment) -> None:
+    """What is to do stands there in two lines, without reasons; the answer ends it too. With details all is told."""
+    numbered = pl.col("name") + "-" + pl.int_range(pl.len()).cast(pl.String)
+    rows = pl.concat([assessed.workloads] * 3).with_columns(numbered)
+    idle = rows.filter(action="none")["name"].to_list()
+    assert idle
+    many = replace(assessed, workloads=rows)
+    short, whole = (terminal.limits_table(many, details=details).splitlines() for details in (False, True))
+    heads = [line for line in whole if line.startswith(tuple(text.ACTIONS.values()))]
+    assert [line for line in short if line in heads] == [line for line in heads if line.split()[-1] not in idle]
+    assert all(short[short.index(line) + 1] == whole[whole.index(line) + 1] for line in heads if line in short)
+    assert not any("For comparison" in line or "The highest" in line for line in short)
+    assert f"{len(idle)} with nothing to do." in short[-1]
+    assert short.count(whole[0]) == 2
 
 
 def test_an_endless_name_is_cut_in_its_middle(assessed: Assessment) -> None:

@@ -140,8 +140,9 @@ def words() -> dict[str, list[Any]]:
     told = {
         "classify": terminal.table(found, source="a.parquet", colour=True),
         "instances": terminal.table(found, by="instance", unicode=False),
-        "limits": terminal.limits_table(found),
-        "before": terminal.limits_table(fleet.before(), unicode=False),
+        "limits": terminal.limits_table(found, details=True),
+        "limits of many": terminal.limits_table(found),
+        "before": terminal.limits_table(fleet.before(), unicode=False, details=True),
         "markdown": files.markdown(_contents()),
         "first": files.markdown(report.Contents(fleet.before())),
         "patches": exports.patches(found),
