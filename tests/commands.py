@@ -22,6 +22,7 @@ from rmtoolkit.cli import mcp
 from rmtoolkit.cli._sources import add_options
 from rmtoolkit.exceptions import RmtoolkitError
 from tests import fleet
+from tests.once import judged_once
 from tests.written import plain, write
 
 if TYPE_CHECKING:
@@ -278,11 +279,12 @@ def told() -> dict[str, list[Any]]:
             rm.Lake("lake", buckets=2).append(fleet.recording())
             rm.Margins.shipped().save("m.json")
             Path("a.toml").write_text(_TOML, "utf-8")
-            runs = [_ran(words) for words in RUNS]
-            runs.append(_ran("classify fleet.parquet --workload kept-pages", unicode=False))
-            runs.append(_ran("limits fleet.parquet --workload kept-pages", unicode=False))
-            runs.append(_ran("heap s/svc_jemalloc_stats.json.gz", unicode=False))
-            agents = _asked()
+            with judged_once():
+                runs = [_ran(words) for words in RUNS]
+                runs.append(_ran("classify fleet.parquet --workload kept-pages", unicode=False))
+                runs.append(_ran("limits fleet.parquet --workload kept-pages", unicode=False))
+                runs.append(_ran("heap s/svc_jemalloc_stats.json.gz", unicode=False))
+                agents = _asked()
         finally:
             os.chdir(here)
     return {"options": list(_options()), "runs": runs, "agents": agents}

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from tests import readings
+from tests.once import judged_once
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -70,6 +71,13 @@ def _ctrl_c_works() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module", name="judged_once")
+def _judged_once() -> Iterator[None]:
+    """For files whose tests ask many questions about the same recordings."""
+    with judged_once():
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,21 +14,18 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
-import pytest
 import yaml
 
 import rmtoolkit as rm
 from rmtoolkit import text
 from rmtoolkit.assessment import Assessment, assess
-from rmtoolkit.cli import _parser, _sources, main
-from rmtoolkit.cli._sources import assessed
+from rmtoolkit.cli import _parser, main
 from rmtoolkit.cli.mcp import Tools
 from rmtoolkit.limits.patches import patches_yaml
 from rmtoolkit.limits.recommend import quantity
 from rmtoolkit.limits.risk import USUAL
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -75,8 +72,6 @@ class Fleet:
     recording: rm.Recording
     folder: Path
     views: dict[str, Any] = field(default_factory=dict)
-    #: By how it was asked for.
-    assessed: dict[str, Assessment] = field(default_factory=dict)
 
     @cached_property
     def found(self) -> Assessment:
@@ -113,17 +108,9 @@ class Fleet:
         return page
 
     def run(self, command: str, *options: object) -> str:
-        """Run a command on the recording and give what it prints; what two commands ask for alike is assessed once."""
+        """Run a command on the recording and give what it prints."""
         said = io.StringIO()
-
-        def once(options: argparse.Namespace, **asked: Any) -> Assessment:
-            how = repr(sorted(asked.items()))
-            if how not in self.assessed:
-                self.assessed[how] = assessed(options, **asked)
-            return self.assessed[how]
-
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_sources, "assessed", once)
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             status = main([command, str(self.path), *map(str, options)])
         assert status == 0, said.getvalue()
         return said.getvalue()

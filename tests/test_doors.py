@@ -51,6 +51,7 @@ def given(name: str, parameters: list[inspect.Parameter]) -> dict[str, Any]:
     return {one: "lake" if name == "Lake" else by_name.get(one, recording) for one in needed}
 
 
+@pytest.mark.usefixtures("judged_once")
 @pytest.mark.parametrize("name", doors())
 def test_an_argument_of_another_kind_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By each parameter in turn: read as something, or told as no such thing; never a bare error of Python's."""

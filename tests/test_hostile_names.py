@@ -57,6 +57,7 @@ def test_a_pair_shows_names_as_text(name: str) -> None:
     assert not re.search(r"<img|<script|<[^>]*\s(?:onmouseover|onerror)=", page)
 
 
+@pytest.mark.usefixtures("judged_once")
 def test_a_model_hears_names_as_quoted_words(tmp_path: Path) -> None:
     """In judge, limits and explain a name is one short line, and each can be asked for by what was told."""
     file = rm.Recording.from_frame(pl.concat(map(named, NAMES.values()))).write(tmp_path / "a.parquet")

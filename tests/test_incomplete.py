@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning"),
+    pytest.mark.usefixtures("judged_once"),
+]
 
 START, SAMPLES = 1_795_000_000, 200
 
@@ -65,25 +68,29 @@ DOORS = {
 }
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each source, once."""
+    return {name: make(tmp_path_factory.mktemp(name)) for name, (make, _) in SOURCES.items()}
+
+
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("door", DOORS)
 def test_every_command_says_what_is_missing(
-    source: str, door: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: str, door: str, files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each command, and each format that it writes, carries the sentence of the Assessment."""
-    make, said = SOURCES[source]
-    words = [word.replace("SOURCE", str(make(tmp_path))).replace("FOLDER", str(tmp_path)) for word in DOORS[door]]
+    words = [word.replace("SOURCE", str(files[source])).replace("FOLDER", str(tmp_path)) for word in DOORS[door]]
     assert main(words) == 0
     written = [file.read_text() for file in tmp_path.glob("week.*")]
     shown = " ".join((written[0] if written else capsys.readouterr().out).split())
-    assert said in shown.replace("\\", "")
+    assert SOURCES[source][1] in shown.replace("\\", "")
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_object_says_what_is_missing(source: str, tmp_path: Path) -> None:
+def test_every_object_says_what_is_missing(source: str, files: dict[str, Path]) -> None:
     """So do the Assessment, its rows, an explanation, patches, the dashboard for Grafana and what agents are told."""
-    make, said = SOURCES[source]
-    file = make(tmp_path)
+    file, (_, said) = files[source], SOURCES[source]
     found = rm.assess(rm.read(file))
     assert found.incomplete is not None
     assert found.incomplete.startswith(said)

@@ -16,9 +16,9 @@ from tests.shown_numbers import FACTS, VIEWS, Fleet, disagreements, rows_of, run
 _SAME: Final = {"fact_chance": "chance"}
 
 
-@pytest.fixture(scope="session")
-def fleets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fleet]:
-    """The samples, thirty runs of the corpus, and one of each kind, shape and advice; each read and assessed once."""
+@pytest.fixture(scope="module")
+def fleets(tmp_path_factory: pytest.TempPathFactory, judged_once: None) -> dict[str, Fleet]:  # noqa: ARG001
+    """The samples, thirty runs of the corpus, and one of each kind, shape and advice; each judged once."""
     folder = tmp_path_factory.mktemp("numbers")
     read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(30), "drawn": drawn.recording()}
     return {name: Fleet(name, recording, folder) for name, recording in read.items()}

@@ -539,3 +539,8 @@ def arranged(real: Assessment, rows: pl.DataFrame, judged: _Judged | Assessment)
         risk_curves=moved(real.risk_curves),
         buys=moved(real.buys),
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fleets_are_judged_once(judged_once: None) -> None:
+    """Many tests look at the same fleets in another form."""
