@@ -438,9 +438,10 @@ def classify_terminal(fleet: Fleet) -> Iterator[Seen]:
 
 
 def limits_terminal(fleet: Fleet) -> Iterator[Seen]:
-    """Read the blocks of `rmtoolkit limits`."""
-    for block in fleet.run("limits").split("\n\n")[1:]:
-        head, _, rest = block.partition("\n")
+    """Read the blocks of `rmtoolkit limits`, in short and in full."""
+    for head, rest in re.findall(
+        r"^(\S.*)\n((?:  .*\n)+)", fleet.run("limits") + fleet.run("limits", "-v"), re.MULTILINE
+    ):
         *verb, name = head.split()
         one, said = fleet.names[name], " ".join(rest.split())
         yield Seen(one, "action", " ".join(verb))

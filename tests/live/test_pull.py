@@ -471,7 +471,7 @@ def test_pieces_follow_the_amount(server: Prometheus, lake: rm.Lake, monkeypatch
     """Where there is much, pieces are short; where there is little, they are long."""
     monkeypatch.setattr(pull_module, "_FIRST", dt.timedelta(minutes=5))
     many = pulled(server, lake).pieces
-    monkeypatch.setattr(pull_module, "_ROWS", 10_000)
+    monkeypatch.setattr(pull_module, "_ROWS", 5_000)
     lengths: list[dt.datetime] = []
     shown: Callable[[dt.datetime, int], None] = lambda until, _: lengths.append(until)  # noqa: E731
     few = pulled(server, rm.Lake(lake.path.with_name("other")), progress=shown).pieces
