@@ -27,6 +27,7 @@ from rmtoolkit.schema import (
     FOOTPRINTS,
     IDENTITY,
     IMPOSSIBLE,
+    NO_CONTAINER,
     NO_TIME,
     NO_VALUE,
     NOT_FINITE,
@@ -427,6 +428,9 @@ SETTINGS: Final = ("limit_bytes", "request_bytes")
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 
 
+_OF_CONTAINERS: Final = ("workload", "pod", "container")
+
+
 class Parts(NamedTuple):
     containers: pl.DataFrame
     samples: pl.DataFrame
@@ -443,7 +447,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
     texts = [name for name in (*identity, "version") if name in table.columns]
     naive = is_naive(table["time"])
     time_axis = "as recorded, without a time zone: UTC was assumed" if naive else Report().time_axis
-    given = refuse_days(table["time"]).drop_nulls().to_physical()
+    given = refuse_other_clocks(table["time"]).drop_nulls().to_physical()
     time = as_time(pl.col("time"), table.schema["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
     if table.height and table["time"].null_count() == table.height:
@@ -452,6 +456,11 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         raise ColumnError(msg)
     left_out = {NO_TIME: table["time"].null_count()}
     table = table.drop_nulls("time")
+    if "node" in identity and (names := [name for name in identity if name in _OF_CONTAINERS]):
+        # Beside rows of containers those that name their machine alone are of machines.
+        of_node = pl.all_horizontal(pl.col(names).is_null()) & pl.col("node").is_not_null()
+        left_out[NO_CONTAINER] = 0 if table.select(of_node.all()).item() else table.select(of_node.sum()).item()
+        table = table.filter(~of_node) if left_out[NO_CONTAINER] else table
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -468,6 +477,10 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         turn = f"In the column {quote(name)} two series seem to take turns"
         warn(f"{turn}: every second value is of another level. Hint: name their containers in a column pod.")
         notes.append(f"in the column {name!r} two series seem to take turns")
+    if name := _other_unit(samples, signals):
+        unit = f"in the column {quote(name)} the unit seems to change on the way"
+        warn(f"I{unit[1:]}: from one value to the next it is about a thousand, or a million, times another.")
+        notes.append(unit)
     report = Report(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
@@ -494,21 +507,36 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
     notes: list[str] = []
     for head in frame.columns:
         name, unit = column_of(head) or ("", 1)
-        # Two of one meaning: what is called as in the schema wins, else the first; the other is reported as unused.
-        if not name or head == name or name in frame.columns:
+        if not name or head == name:
             continue
-        amounts = frame[head]
-        factor = plausible_unit(head, amounts) if unit is None and amounts.dtype.is_numeric() else unit or 1
-        usual = amounts.median() if factor > 1 and amounts.dtype.is_numeric() else None
-        if usual is not None and usual * factor >= _NO_MACHINE:
-            msg = f"No machine has {usual:,.0f} of {quote(head)}. Hint: if it holds bytes, call it {quote(name)}."
-            raise ColumnError(msg)
+        factor = _factor(frame[head], name, unit)
+        value = (pl.col(head) * factor if factor > 1 else pl.col(head)).alias(head)
+        if name in frame.columns:
+            # Two of one meaning: what is called as in the schema wins, else the first; the other is reported as unused
+            # unless it only speaks where that is silent, as where a name was changed on the way.
+            both = pl.col(name).is_not_null() & pl.col(head).is_not_null()
+            if frame.select(both.any() | pl.col(head).is_null().all()).item():
+                continue
+            frame, value = frame.drop(name), pl.lit(frame.select(pl.coalesce(name, value)).to_series()).alias(head)
         if unit is None and factor > 1:
             warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")
-        frame = frame.with_columns(pl.col(head) * factor if factor > 1 else pl.col(head)).rename({head: name})
+        frame = frame.with_columns(value).rename({head: name})
         of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
         notes.append(f"column {head!r} was read as {name!r}{of_units}")
     return frame, notes
+
+
+def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
+    """Tell how many bytes each number of a column is; refuse what no machine has."""
+    if not amounts.dtype.is_numeric():
+        return unit or 1
+    factor = plausible_unit(amounts.name, amounts) if unit is None else unit
+    usual = float(amounts.median() or 0)  # type: ignore[arg-type] # of numbers
+    if factor > 1 and usual * factor >= _NO_MACHINE:
+        head = quote(amounts.name)
+        msg = f"No machine has {usual:,.0f} of {head}. Hint: if it holds bytes, call it {quote(name)}."
+        raise ColumnError(msg)
+    return factor
 
 
 def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -564,13 +592,23 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
 
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
 _DAYS: Final = (20_000, 80_000)
+#: Seconds since a start are fewer than the first, those since 1970 more than the second, which is in 2001.
+_NO_SECONDS: Final = (10_000_000, 1_000_000_000)
 
 
-def refuse_days(time: pl.Series) -> pl.Series:
-    """Refuse what a spreadsheet writes for an instant; give anything else back."""
+def refuse_other_clocks(time: pl.Series) -> pl.Series:
+    """Refuse numbers that count something else than seconds, or parts of them, since 1970; give anything else back."""
+    if not time.dtype.is_numeric() or not time.count():
+        return time
+    shown = f"{time.drop_nulls().cast(pl.Float64)[0]:.17g}"
     if time.dtype.is_float() and time.is_between(*_DAYS).all() and (time != time.floor()).any():
-        days = f"{quote(time.name)} holds days of a spreadsheet, such as {time.drop_nulls()[0]:g}."
+        days = f"{quote(time.name)} holds days of a spreadsheet, such as {float(shown):g}."
         msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
+        raise ColumnError(msg)
+    read = time.to_frame("time").select(as_time(pl.col("time"), time.dtype)).to_series().to_physical()
+    if (read / 1000).is_between(*_NO_SECONDS).all() and read.count():
+        other = f"{quote(time.name)} counts from another day than 1970, or in another unit: it holds {shown}."
+        msg = f"{other} Hint: write seconds or milliseconds since 1970, or times such as 2026-11-24T08:00:00Z."
         raise ColumnError(msg)
     return time
 
@@ -611,6 +649,26 @@ def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
             turns = np.mean(steps[1:] * steps[:-1] < 0) >= _TURNS
             if turns and np.median(twos) < _NEAR * step and step > _FAR * np.median(values):
                 return name
+    return ""
+
+
+#: So far a value may move while its unit changes, in powers of 1,024.
+_UNLIKE: Final = 0.02
+
+
+def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
+    """Find an amount that a container has at one level and then, at once and to stay, at that of another unit."""
+    for name in (name for name in signals if name in BYTE_SIGNALS):
+        rows = samples.filter(pl.col(name) > 0).sort("container_id", "time")
+        # A thousand is nearly 1,024: both are one power.
+        ids, power = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).log(1024).to_numpy()
+        step = np.diff(power)
+        turns = np.flatnonzero((abs(np.round(step)) >= 1) & (abs(step - np.round(step)) <= _UNLIKE)) + 1
+        turns = turns[(turns >= _ENOUGH) & (turns <= len(power) - _ENOUGH)]
+        around = turns[:, None] + np.arange(-_ENOUGH, _ENOUGH)
+        levels = np.ptp(power[around].reshape(-1, 2, _ENOUGH), axis=2).max(axis=1, initial=0)
+        if ((levels <= _NEAR) & (np.ptp(ids[around], axis=1) == 0)).any():
+            return name
     return ""
 
 
@@ -871,9 +929,12 @@ def named_by_values(
     for place, others in pairs:
         mine, *theirs = (curves.get(one.ids[0], samples.clear()) for one in (place, *others))
         alike = [_alike(mine, some) for some in theirs]
-        if alike.count(True) == 1:
-            found += [(key, others[alike.index(True)].ids[0]) for key in place.ids]
-        unlike += False in alike and True not in alike
+        # A pod's only container is what is told of the pod, unless their values say otherwise.
+        same = None if place.pod is not None and len(alike) == 1 and alike[0] is None else True
+        if alike.count(same) == 1:
+            found += [(key, others[alike.index(same)].ids[0]) for key in place.ids]
+        else:
+            unlike += 1
     if found:
         names = containers.select("workload", "workload_kind", "workload_inferred", *_NAMES, there="container_id")
         there = pl.DataFrame(found, dict.fromkeys(("container_id", "there"), pl.UInt32()), orient="row")

@@ -695,7 +695,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     if all(sources):
         containers, unlike = _tables.named_by_values(containers, samples, part_of)
         if unlike:
-            said = "named in part, with other values than those of that name: kept apart"
+            said = "named in part, and their values do not say which of that name they are: kept apart"
             report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
     names = _tables.place_names(sources)
     groups: dict[str, list[int]] = {}

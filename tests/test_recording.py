@@ -321,10 +321,14 @@ def test_the_later_limit_counts_whatever_the_order(turned: bool) -> None:
 
 
 def test_days_of_a_spreadsheet_are_no_seconds() -> None:
-    """A frame whose times count days since 1900 is refused; seconds since the start of a run are not."""
+    """Days since 1900, minutes, digits of a date, other epochs are refused; seconds since a start are not."""
     days = pl.DataFrame({"time": [46_000 + at / 1440 for at in range(50)], "rss_bytes": 1 << 20})
     with pytest.raises(ColumnError, match="'time' holds days of a spreadsheet, such as 46000"):
         rm.Recording.from_frame(days)
+    for start, step in ((29_919_360, 1), (202_611_200_800, 1), (816_854_400, 60), (134_396_352 * 10**9, 6 * 10**8)):
+        other = pl.DataFrame({"time": [start + step * at for at in range(50)], "rss_bytes": 1 << 20})
+        with pytest.raises(ColumnError, match="counts from another day than 1970"):
+            rm.Recording.from_frame(other)
     seconds = pl.DataFrame({"time": [at + 0.5 for at in range(50)], "rss_bytes": 1 << 20})
     assert rm.Recording.from_frame(seconds).height == 50
 

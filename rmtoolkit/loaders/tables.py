@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import polars as pl
 
 from rmtoolkit._io import IN_COLUMNS, read_columns
-from rmtoolkit._tables import UNITS, as_time, column_of, is_naive, plausible_unit, refuse_days, unit_in
+from rmtoolkit._tables import UNITS, as_time, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
@@ -120,6 +120,13 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         infer_schema=False,
         truncate_ragged_lines=True,
     ).with_columns(pl.all().str.strip_chars())
+    # A head among the rows: of the same table, as where files were put together, or of another one.
+    time = next((name for name in columns if (column_of(name) or ("",))[0] == "time"), "")
+    heads = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
+    if heads.any() and found.lines == 1:
+        if table.filter(heads).unique().rows() != [tuple(columns)]:
+            return pl.concat([_csv(part, path) for part in _tables_in(text, time)], how="diagonal")
+        table = table.filter(~heads)
     lengths = table.to_series(-1).str.len_bytes()
     # Without an end of its own, and shorter by two digits than each before it, a number is the beginning of one.
     short = (lengths.head(-1).min() or 0) > (lengths.tail(1).max() or 0) + 1  # type: ignore[operator]
@@ -127,6 +134,13 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
     return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
+
+
+def _tables_in(text: str, time: str) -> list[str]:
+    """Part text before each line that is the head of a table with a time of that name."""
+    lines = text.split("\n")
+    heads = [at for at, line in enumerate(lines) if time in line and _files.head_of("\n".join(lines[at : at + 2]))]
+    return ["\n".join(lines[begin:end]) for begin, end in pairwise([*heads, len(lines)])]
 
 
 def json_rows(text: str) -> tuple[list[dict[str, str]], int]:
@@ -169,6 +183,7 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
         yield name, str(node)
 
 
+_CELLS: Final = re.compile(r"[;|\t]")
 #: What stands behind a time whose zone it says in its own way.
 _IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
 #: What says of which zone the times of another column are.
@@ -222,13 +237,14 @@ def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataF
 
 def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
     if (numbers := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
-        return refuse_days(numbers)
+        return refuse_other_clocks(numbers)
     if asked.timezone is None:
         read = texts.to_frame().select(as_time(pl.col(texts.name), texts.dtype)).to_series()
         if read.null_count() <= texts.null_count() or read.null_count() < read.len() / 2:
             return texts
     known = texts.drop_nulls().unique(maintain_order=True)
-    found = {text: one for text in known if (one := _timestamps.find(text)) is not None}
+    # A cell that goes on after its time is a row whose cells another sign parts.
+    found = {text: one for text in known if (one := _timestamps.find(text)) is not None and not _CELLS.search(one[1])}
     stamps = {text: stamp for text, (stamp, _) in found.items()}
     if not stamps:
         return texts

@@ -810,6 +810,28 @@ def test_two_series_that_take_turns_are_told(tmp_path: Path) -> None:
     assert not rm.read(tmp_path / "a.csv").report.warnings
 
 
+@pytest.mark.parametrize("factor", [1 << 10, 10**6])
+def test_a_unit_that_changes_on_the_way_is_told(tmp_path: Path, factor: int) -> None:
+    """From one row to the next amounts are a thousandth, or a millionth, and stay so; a restart is no such thing."""
+    rows = [f"{T0 + STEP * at},db-0,{LEAK[at] if at < N // 2 else LEAK[at] // factor}" for at in range(N)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes", *rows]))
+    with pytest.warns(RmtoolkitWarning, match="'rss_bytes' the unit seems to change"):
+        assert "the unit seems to change" in str(rm.read(tmp_path / "a.csv").report.warnings)
+    rows = [f"{T0 + STEP * at},db-0,{FLAT[at] if at % 20 else FLAT[at] // factor}" for at in range(N)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes", *rows]))
+    assert not rm.read(tmp_path / "a.csv").report.warnings
+
+
+def test_a_later_look_at_a_pods_only_container_goes_on_with_it(tmp_path: Path) -> None:
+    """A table that names the pod alone, and an answer of later hours that says all: one container."""
+    rows = "".join(f"{T0 + STEP * at},db-0,{LEAK[at]}\n" for at in range(30))
+    (tmp_path / "a.csv").write_text(f"time,pod,working_set_bytes\n{rows}")
+    (tmp_path / "b.json").write_bytes(of_cadvisor(LEAK[30:], 30 * STEP, **K8S))
+    recording = rm.read(tmp_path)
+    assert levels(recording, "working_set_bytes") == [LEAK]
+    assert recording.containers["namespace"].to_list() == ["shop"]
+
+
 class Scene(NamedTuple):
     """What some program leaves in a file or a folder, and the truth: containers with their samples, or an error."""
 
@@ -850,7 +872,7 @@ def kernel(stamp: Callable[[int], str], lines: Sequence[str]) -> bytes:
 N = len(LEAK)
 #: What is said of what is not there.
 ANEW, MORE, FAILED = "start anew in time", "there is more", "query 'B' failed: 'timeout'"
-CUT = "what could be unpacked was read"
+CUT, NO_TIME = "what could be unpacked was read", "rows without a readable time"
 ID = "0a1b2c3d4e5f"
 UID = "dc35e999-4467-45c5-92ee-4dd4ae8baa2c"
 SLICE = f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice"
@@ -1625,6 +1647,60 @@ PROGRAMS = {
         "\n".join(['time,"Memory\n(MiB)"', *(f"{iso(T0 + STEP * at)},{LEAK[at] >> 20}" for at in range(N))]).encode(),
         [{"working_set_bytes": LEAK}],
     ),
+    **{
+        f"a table that changes on the way: {name}": Scene(
+            "".join(first(iso(T0 + STEP * at), LEAK[at]) for at in range(30)).encode()
+            + "".join(then(iso(T0 + STEP * at), LEAK[at]) for at in range(30, N)).encode(),
+            [{"pod": "db-0", "rss_bytes": LEAK}],
+        )
+        for name, first, then in (
+            (
+                "a column is called otherwise",
+                lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_bytes": value}) + "\n",
+                lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_kb": value >> 10}) + "\n",
+            ),
+            (
+                "a pod stands elsewhere",
+                lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_bytes": value}) + "\n",
+                lambda time, value: (
+                    json.dumps({"time": time, "kubernetes": {"pod_name": "db-0"}, "rss_bytes": value}) + "\n"
+                ),
+            ),
+            (
+                "a head before each row",
+                lambda time, value: f"time,pod,rss_bytes\n{time},db-0,{value}\n",
+                lambda time, value: f"time,pod,rss_bytes\n{time},db-0,{value}\n",
+            ),
+            (
+                "a head with columns in another order, of another unit, and one more",
+                lambda time, value: f"time,pod,rss_bytes,limit_bytes\n{time},db-0,{value},{512 * MIB}\n",
+                lambda time, value: (
+                    f"time,pod,limit_bytes,rss_mib,node\n{time},db-0,{512 * MIB},{value >> 20},n1\n"
+                    f"time,node,rss_bytes\n{time},n1,{64 * value}\n"
+                ),
+            ),
+        )
+    },
+    "a percentage before the amount": Scene(
+        (
+            "time,pod,memory_usage,memory_usage_mib\n"
+            + "".join(f"{iso(T0 + STEP * at)},db-0,{LEAK[at] / MIB / 10:.1f}%,{LEAK[at] >> 20}\n" for at in range(N))
+        ).encode(),
+        [{"pod": "db-0", "usage_bytes": LEAK}],
+    ),
+    "rows whose cells another sign parts": Scene(
+        (
+            "time,pod,rss_bytes\n"
+            + "".join(f"{iso(T0 + STEP * at)},db-0,{LEAK[at]}\n" for at in range(30))
+            + "".join(f"{iso(T0 + STEP * at)};db-0;{LEAK[at]}\n" for at in range(30, N))
+        ).encode(),
+        [{"pod": "db-0", "rss_bytes": LEAK[:30], NO_TIME: True}],
+    ),
+    "whole pods, then containers": Scene(
+        answer(cadvisor(LEAK[:30], namespace="shop", pod="db-0", container=""), cadvisor(LEAK[30:], 30 * STEP, **K8S)),
+        [DB],
+    ),
+    "sums over a namespace": Scene(answer(cadvisor(LEAK, namespace="shop")), ("nothing about memory", "no container")),
     "times whose zone stands beside them": Scene(
         b"time,timezone,rss_mib\n2026-11-20 09:00:00,+01:00,100\n", ("of its own, 'timezone'", "timezone='+01:00'")
     ),
@@ -1709,7 +1785,7 @@ def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator
         **about,
         "kills": len(killed),
         "killed": killed,
-        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT)},
+        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME)},
     }
     for name in names:
         yield name, said[name] if name in said else samples[name].drop_nulls().to_list()

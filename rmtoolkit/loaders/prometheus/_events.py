@@ -263,15 +263,11 @@ def without_markers(decoded: Decoded) -> tuple[Decoded, pl.DataFrame]:
     return replace(kept.where(some), left_out=decoded.left_out + silent), markers
 
 
-def ends_of(
-    table: pl.DataFrame, decoded: Decoded, markers: pl.DataFrame, spans: Mapping[int, tuple[int, int]]
-) -> dict[int, int]:
+def ends_of(table: pl.DataFrame, markers: pl.DataFrame, spans: Mapping[int, tuple[int, int]]) -> dict[int, int]:
     if markers.is_empty():
         return {}
     used = table.filter(pl.col("role").is_in(SIGNALS), pl.col("entity").is_not_null())
-    _, last = decoded.span(used["series"].to_numpy())
-    alive = used.with_columns(pl.col("series").cast(pl.Int64), last=pl.Series(last))
-    alive = alive.select("series", "entity", pl.col("last").max().over("source"))
+    alive = used.select(pl.col("series").cast(pl.Int64), "entity", pl.col("last").max().over("source"))
     found = markers.join(alive, on="series").group_by("entity").agg(pl.col("time", "last").sort_by("time").last())
     return {
         entity: time

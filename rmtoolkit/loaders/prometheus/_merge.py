@@ -75,9 +75,8 @@ def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:
     alone = np.bincount(group)[group] == 1
     if alone.all():
         return Merged(decoded.counts[series], *decoded.of(series), NO_LIVES, Counter())
-    first, last = decoded.span(series)
     ranked = table.with_columns(
-        count=decoded.counts[series], first=first, last=last, value=decoded.values[decoded.starts[series]]
+        count=decoded.counts[series], value=decoded.values[decoded.starts[series]]
     ).with_columns(
         # One replica for all signals of a container, so that they share their instants.
         weight=pl.col("count").sum().over("entity", "replica", "source")
@@ -268,6 +267,8 @@ def tell_apart(
 ) -> Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label."""
     notes: list[str] = []
+    first, last = decoded.span(table["series"].to_numpy())
+    table = table.with_columns(first=first, last=last)
     placed = identify_containers(table, decoded.labels, workload_pattern)
     # What parted them before parts them again, so that names stay; what parts them now stands there afterwards.
     known = [] if known is None else known
@@ -299,14 +300,16 @@ def tell_apart(
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:
     amounts = table.filter(pl.col("role").is_in(_AMOUNTS)).drop_nulls("entity")
-    some = amounts.filter(pl.len().over("entity", "role", "name") > 1).sort("entity", "rank", "name")
+    # What the kernel counts is one amount under each of its names; a process has as many as there are processes.
+    amounts = amounts.with_columns(amount=pl.when(pl.col("family") != "cgroup").then("name"))
+    some = amounts.filter(pl.len().over("entity", "role", "amount") > 1).sort("entity", "rank", "name")
     starts = decoded.starts
 
     def samples(index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         stretch = slice(starts[index], starts[index] + decoded.counts[index])
         return decoded.times[stretch], decoded.values[stretch]
 
-    for (entity, _, _), rows in some.group_by("entity", "role", "name", maintain_order=True):
+    for (entity, _, _), rows in some.group_by("entity", "role", "amount", maintain_order=True):
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
         for other in series[1:]:
             if contradict(*samples(series[0]), *samples(other)):

@@ -353,7 +353,8 @@ def _identified(
         pod=pl.when(is_docker).then(pl.coalesce("pod", "docker")).otherwise("pod"),
         workload=pl.col("workload").str.strip_prefix(stack),
         of_docker=is_docker & pl.col("pod").is_null(),
-        no_container=cgroup & has_no_pod & ~is_docker & pl.col("id").is_not_null(),
+        # What names a namespace alone adds up its pods.
+        no_container=cgroup & has_no_pod & ~is_docker & pl.any_horizontal(pl.col("id", "namespace").is_not_null()),
         uid=pl.coalesce("uid", pl.col("id").str.extract(_UID_IN_ID, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
@@ -503,8 +504,12 @@ def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
     cgroup = (pl.col("family") == "cgroup") & pl.col("pod").is_not_null()
     samples = pl.col("role").is_in(SIGNALS)
     whole = cgroup & pl.col("container").is_null()
-    has_containers = (cgroup & samples & pl.col("container").is_not_null()).any().over(_POD_KEY)
-    kept = table.filter(~(whole & has_containers))
+    of_containers = cgroup & samples & pl.col("container").is_not_null()
+    begin = pl.col("first").filter(of_containers).min().over(_POD_KEY)
+    end = pl.col("last").filter(of_containers).max().over(_POD_KEY)
+    # Where a cluster learnt to tell containers on the way, what was told of the pod before is all there is.
+    shared = pl.min_horizontal("last", end) - pl.max_horizontal("first", begin)
+    kept = table.filter(~(whole & end.is_not_null() & (2 * shared >= pl.col("last") - pl.col("first"))))
     pods = kept.filter(whole & samples).select(_POD_KEY).n_unique()
     notice = "without series of containers: the memory of the whole pod (with the pause container) is used"
     return kept, table.height - kept.height, [f"{pods} pod{'' if pods == 1 else 's'} {notice}"] if pods else []

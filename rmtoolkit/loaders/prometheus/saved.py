@@ -75,9 +75,9 @@ def to_recording(
     groups = table.unique("group", keep="first", maintain_order=True).with_columns(count=pl.Series(merged.counts))
     samples, sampled = _samples(groups.filter(pl.col("count") > 0), merged)
     runs, not_finite = _runs(groups, merged)
-    images = _images(placed.table, decoded)
+    images = _images(placed.table)
     seen = _seen(placed.containers, groups, runs, sampled, merged.lives)
-    for entity, time in ends_of(placed.table, decoded, markers, sampled).items():
+    for entity, time in ends_of(placed.table, markers, sampled).items():
         seen[entity] = seen[entity]._replace(ended=time)
     kept = placed.containers.with_row_index("entity")
     told = {name for name, (roles, _) in _SOUGHT.items() if placed.table["role"].is_in(roles).any()}
@@ -206,14 +206,13 @@ def _seen(
     return found
 
 
-def _images(table: pl.DataFrame, decoded: Decoded) -> Versions:
+def _images(table: pl.DataFrame) -> Versions:
     """Which version each container ran, and when: by kube-state-metrics, else by cAdvisor's image label."""
     rows = table.drop_nulls(["image", "entity"]).filter(level="container")
     told = pl.col("role") == "image"
     rows = rows.filter(told | ~told.any().over("entity"))
-    first, last = decoded.span(rows["series"].to_numpy())
     versions = pl.Series(list(map(version_of, rows["image"], rows["image_id"])), dtype=pl.String)
-    rows = rows.with_columns(version=versions, first=first, last=last).drop_nulls("version")
+    rows = rows.with_columns(version=versions).drop_nulls("version")
     ran = rows.group_by("entity", "version", maintain_order=True).agg(pl.col("first").min(), pl.col("last").max())
     ordered = ran.sort("first", "last", maintain_order=True)
     return grouped((entity, tuple(span)) for entity, *span in ordered.iter_rows())
