@@ -659,7 +659,7 @@ _UNLIKE: Final = 0.02
 def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
     """Find an amount that a container has at one level and then, at once and to stay, at that of another unit."""
     for name in (name for name in signals if name in BYTE_SIGNALS):
-        rows = samples.filter(pl.col(name) > 0).sort("container_id", "time")
+        rows = samples.filter(pl.col(name).is_between(1, ABSURD_BYTES)).sort("container_id", "time")
         # A thousand is nearly 1,024: both are one power.
         ids, power = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).log(1024).to_numpy()
         step = np.diff(power)
