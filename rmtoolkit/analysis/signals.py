@@ -477,16 +477,21 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     return found, third
 
 
-def _hold_to_floor(low: Array, fit: models.Fit, given: models.Given, teeth: NDArray[np.int64]) -> None:
-    """Open again, in place, a rest in noise under which the lowest samples, which are calmer, are seen to grow on."""
-    rises = _level_at(low, 1.0) - _level_at(low, 0.25) > th.MATERIAL_SHARE * np.abs(given.level)
-    rows = np.flatnonzero((fit.bounded > th.LIKELY) & rises & (teeth < th.TEETH))
-    low, given = low[rows], given.at(rows)
-    found = models.compete(low, given)
-    lasts = check(low, found.onset, found.growth, found.growing, given.grain)[0]["last_third"] > th.SLOWING
-    rows = rows[lasts & (found.growing > th.LIKELY) & (found.growth > found.floor) & (found.noise < fit.noise[rows])]
-    fit.unresolved[rows] += fit.bounded[rows]
-    fit.bounded[rows] = 0.0
+def _grows_on(low: Array, fit: models.Fit, given: models.Given, ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the lowest samples, which are calmer, are seen to grow on in rows that rest or have ended."""
+    going = np.zeros(len(low), dtype=bool)
+    # What a start or a step leaves hides what grows after it: the later half is judged by its own noise, too.
+    for since in (0, low.shape[1] // 2):
+        late = low[:, since:]
+        share = late.shape[1] / low.shape[1]
+        rises = _level_at(late, 1.0) - _level_at(late, 0.25) > th.MATERIAL_SHARE * np.abs(given.level)
+        rows = np.flatnonzero(ended & rises & (late.shape[1] >= models.WIDTHS[-1]))
+        late, told = late[rows], given.at(rows)
+        seen = models.compete(late, told._replace(day_cycles=share * told.day_cycles))
+        lasts = check(late, seen.onset, seen.growth, seen.growing, told.grain)[0]["last_third"] > th.SLOWING
+        calm = seen.noise < share * fit.noise[rows]
+        going[rows] |= lasts & calm & (seen.growing > th.LIKELY) & (seen.growth > seen.floor)
+    return going
 
 
 def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
@@ -633,8 +638,11 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
     for row in np.flatnonzero(signal == "work_total"):
         work[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
     values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work, axis=1))
-    _hold_to_floor(models.cleaned(envelope.low[fitted]), fit, given.at(np.flatnonzero(fitted)), shape["teeth"][fitted])
     lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
+    ended = ((fit.bounded > th.LIKELY) | (lasting["last_third"] < th.SLOWING)) & (shape["teeth"][fitted] < th.TEETH)
+    going = _grows_on(models.cleaned(envelope.low[fitted]), fit, given.at(np.flatnonzero(fitted)), ended)
+    fit.unresolved[going] += fit.bounded[going]
+    fit.bounded[going], lasting["rest"][going] = 0.0, 0.0
     per_day = DAY_SECONDS / np.maximum(span, 1e-3)
     place = np.flatnonzero(fitted)
     doubt = np.hypot(fit.growth_error, th.SLOPE_DOUBT * fit.growth)

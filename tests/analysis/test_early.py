@@ -99,6 +99,15 @@ def test_an_early_hump_hides_no_rise_after_it(height: float, rise: float) -> Non
     assert verdicts(100 + height * hump(0.15)) == {"not_leak"}
 
 
+@pytest.mark.parametrize(("over", "rise"), [(0.15, 9), (0.2, 12), (0.3, 12)])
+def test_a_start_that_no_shape_has_hides_no_rise_after_it(over: float, rise: float) -> None:
+    """What fits the start badly is no noise of the later half: a rise there is never cleared, and rest there is."""
+    share = np.minimum(U / over, 1)
+    start = 20 + 60 * share**2 + 14 * np.sin(9 * share) * (share < 1) + 20 * (share > 0.55)
+    assert "not_leak" not in verdicts(start + rise * np.maximum(U - over, 0))
+    assert verdicts(start) == {"not_leak"}
+
+
 @pytest.mark.parametrize(("rho", "rise"), [(0.9, 25), (0.97, 25), (0.97, 40)])
 def test_lows_that_grow_under_loud_noise_are_no_rest(rho: float, rise: float) -> None:
     """Bursts hide in the means what the lowest samples show; the same bursts on a flat floor are clean."""
