@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    import numpy as np
-    import numpy.typing as npt
-
     from rmtoolkit.limits.what_if import AnyRecording
 
 #: Our own limits at these chances.
@@ -77,26 +74,21 @@ class Backtest:
         A row per rule over the weeks for which every rule gave a limit (of our own: that at 5 %; at other chances there
         may be fewer), the growing ones left out: `arm`, `weeks`,
         `oom_weeks`, `oom_share` with its 95 % interval (Wilson, by week), the share in the `worst_week`, `slack`,
-        `reserved_gib`, `churn` (median change of the
-        limit from week to week, as a share; null with one week each), and against ours at 5 %: `only_ours`,
-        `only_theirs` (weeks with an OOM kill under one of the two only), `p_value` (McNemar, exact),
-        `slack_difference` (theirs less ours) with `slack_p_value` (paired over workloads).
+        `reserved_gib`, and against ours at 5 %: `only_ours`, `only_theirs` (weeks with an OOM kill under one of the two
+        only), `p_value` (McNemar, exact).
     calibration
         A row per promised chance: `promised`, `weeks`, `oom_weeks`, `observed`, `low`, `high` (95 %, Wilson, by week),
         `worst_week`.
-    growing
-        Workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same.
 
     Examples
     --------
     >>> Backtest.__slots__
-    ('weeks', 'arms', 'calibration', 'growing')
+    ('weeks', 'arms', 'calibration')
     """
 
     weeks: pl.DataFrame
     arms: pl.DataFrame
     calibration: pl.DataFrame
-    growing: pl.DataFrame
 
     def __repr__(self) -> str:
         ours = self.arms.filter(pl.col("arm") == _name(0.05))
@@ -267,7 +259,7 @@ def backtest(
     Returns
     -------
     Backtest
-        Weeks, rules, calibration and growing workloads.
+        Weeks, rules and calibration.
 
     Raises
     ------
@@ -378,22 +370,18 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, refe
     calibration = [
         {"promised": chance, **_share(given.filter(arm=_name(chance)), "observed", "")} for chance in promised
     ]
-    ours = weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
-    growing = pl.DataFrame(
-        {"weeks": [ours.select(key).unique().height], "violations": [ours["limit_bytes"].is_not_null().sum()]}
-    )
     told = typed(WHOLE, "weeks oom_weeks") | typed(NUMBER, "observed low high worst_week")
     promises = pl.DataFrame(calibration, schema={"promised": NUMBER, **told})
-    return Backtest(weeks, pl.concat([pl.DataFrame(schema=_ARMS), *arms]), promises, growing)
+    return Backtest(weeks, pl.concat([pl.DataFrame(schema=_ARMS), *arms]), promises)
 
 
 _ARMS: Final = pl.Schema(
     {
         "arm": TEXT,
         **typed(WHOLE, "weeks oom_weeks"),
-        **typed(NUMBER, "oom_share oom_low oom_high worst_week slack reserved_gib churn"),
+        **typed(NUMBER, "oom_share oom_low oom_high worst_week slack reserved_gib"),
         **typed(WHOLE, "only_ours only_theirs"),
-        **typed(NUMBER, "p_value slack_difference slack_p_value"),
+        "p_value": NUMBER,
     }
 )
 
@@ -402,25 +390,14 @@ def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame
     both = reference.join(rows, on=[*WORKLOAD, "week"], nulls_equal=True, suffix="_theirs")
     only_ours = int((both["oom"] & ~both["oom_theirs"]).sum())
     only_theirs = int((~both["oom"] & both["oom_theirs"]).sum())
-    by_workload = (
-        both.group_by(WORKLOAD)
-        .agg(difference=(pl.col("slack_theirs") - pl.col("slack")).mean())["difference"]
-        .to_numpy()
-    )
-    limit = pl.col("limit_bytes")
-    change = (limit / limit.shift().over(WORKLOAD)).log().abs()
-    middle = rows.sort(*WORKLOAD, "week").select(change.drop_nulls().median()).item()
     row = {
         "arm": name,
         **_share(rows, "oom_share", "oom_"),
         "slack": rows.select(pl.col("slack").mean()).item(),
         "reserved_gib": float((rows["limit_bytes"] * rows["pods"]).sum()) / 2**30 / max(rows["week"].n_unique(), 1),
-        "churn": math.expm1(middle) if isinstance(middle, float) else None,
         "only_ours": only_ours,
         "only_theirs": only_theirs,
         "p_value": mcnemar(only_ours, only_theirs),
-        "slack_difference": float(by_workload.mean()) if by_workload.size else None,
-        "slack_p_value": _paired(by_workload),
     }
     return pl.DataFrame([row], schema=_ARMS)
 
@@ -439,16 +416,6 @@ def _share(rows: pl.DataFrame, name: str, prefix: str) -> dict[str, object]:
         f"{prefix}high": high,
         "worst_week": worst,
     }
-
-
-def _paired(differences: npt.NDArray[np.float64]) -> float | None:
-    """Test whether the mean of paired differences is zero, by the normal approximation over workloads."""
-    if differences.size < 2:  # noqa: PLR2004 - a deviation needs two
-        return None
-    error = float(differences.std(ddof=1)) / math.sqrt(differences.size)
-    if error == 0:
-        return 1.0 if differences.mean() == 0 else 0.0
-    return math.erfc(abs(float(differences.mean())) / error / math.sqrt(2))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -319,8 +319,11 @@ def kills(recording: Recording) -> pl.DataFrame:
     rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
     found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time", told="value_bytes")
     found = beside(found, rows, "container_id")
+    # Changed at the instant of the kill: it was killed at what held before.
+    earlier = found.with_columns(pl.col("time") - pl.duration(milliseconds=1))
     for kind in ("limit", "request"):
-        found = in_force(found, recording.events, kind)
+        before = in_force(earlier, recording.events, kind)[f"{kind}_bytes"]
+        found = in_force(found, recording.events, kind).with_columns(pl.coalesce(before, before.name))
     # A kill may say itself at which limit.
     found = found.with_columns(limit_bytes=pl.coalesce("told", "limit_bytes"))
     return found.select(_KILLED.names()).sort("workload_row", "container_id", "time")
@@ -380,6 +383,8 @@ class Need(Struct, frozen=True):
     need_of: str | None = None
     #: The release that moved the peak: what came before it is left out.
     since: dt.datetime | None = None
+    #: A release of less than a day uses so many times what the versions before used at the same hours.
+    above_hours: float | None = None
     cadence_seconds: float | None = None
     growing: bool = False
     kills: int = 0
@@ -534,10 +539,6 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     # Between kills it waits to be started: they say what it needs.
     waits = holes & (pl.col("kills_now") > 0)
 
-    # By the ratio alone hours at which next to nothing was used would add without bound.
-    other_hours = (pl.col("need_bytes") / pl.col("usual_bytes")).clip(upper_bound=_SCALED)
-    other_hours *= pl.col("before_bytes") - pl.col("usual_bytes")
-
     def passed_since(time: str) -> pl.Expr:
         return (pl.col("window_end") - pl.col(time)).dt.total_milliseconds() / 1000
 
@@ -555,7 +556,9 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         # Of a kill before the first sample these samples are no past: it is counted, and no base for what comes next.
         # No process needs nothing at all: from zeros nothing is expected.
         base_bytes=pl.max_horizontal(
-            pl.when(pl.col("need_bytes") > 0).then(pl.col("base_bytes") + other_hours.fill_null(0.0)),
+            pl.when(pl.col("need_bytes") > 0).then("base_bytes"),
+            # What was highest before at hours that a release has not seen yet, times what others show.
+            (pl.col("old_bytes") * pl.col("above_hours")).clip(upper_bound=_ABOVE * pl.col("base_bytes")),
             pl.when(passed_since("last_kill") <= pl.col("history_seconds"))
             .then(pl.col("killed_limit_bytes"))
             .cast(pl.Float64),
@@ -564,7 +567,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         need_of=pl.when(above).then(pl.lit("above a kill")).otherwise("need_of"),
         need_bytes=pl.max_horizontal("need_bytes", "killed_limit_bytes"),
         kills_hours=passed_since("first_kill") / 3600,
-    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", *list(_MOVED_BY)[2:])
+    ).drop("workload_row", "containers_in_pod", "first_kill", "last_kill", "samples", *list(_MOVED_BY)[3:])
 
 
 def lengths(used: pl.DataFrame) -> pl.DataFrame:
@@ -669,43 +672,48 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
         return used, conform(released.clear(), _MOVED_BY)
     dated = beside(used, released, "workload_row")
     value, time = pl.col("used_bytes"), pl.col("time")
-    old, so_far = time < pl.col("newest"), (time.max() - pl.col("newest")).dt.total_milliseconds()
-    alike = value.filter(old, (time - pl.col("newest")).dt.total_milliseconds() % DAY_MILLISECONDS <= so_far)
-    new, material = value.filter(old.not_()), (_MOVED - 1) * value.filter(old).max()
-    shown = time >= pl.col("released")
-    # Nights are held against nights: a startup alone is highest, and usual in no hour.
-    by_hours = (new.max() - alike.max() > material) & (new.median() - alike.median() > material)
-    steady = lengths(dated.filter(old)).filter(_LASTED)["workload_row"]
+    old, shown = time < pl.col("newest"), time >= pl.col("released")
     found = dated.group_by("workload_row").agg(
         pl.col("newest", "released").first(),
-        higher=new.max() > _MOVED * value.filter(old).max(),
-        by_hours=by_hours,
+        old_bytes=value.filter(old).max(),
+        higher=value.filter(~old).max() > _MOVED * value.filter(old).max(),
         moved=(value.filter(shown).max() / value.filter(shown.not_()).max()).log().abs() > np.log(_MOVED),
+        starting=(time - pl.col("newest")).max() < dt.timedelta(hours=1),
     )
     # A version that needs more has shown that at once, one that needs less after a week.
-    newest = pl.col("higher") | (pl.col("by_hours") & pl.col("workload_row").is_in(steady.implode()))
-    since = pl.when(newest).then("newest").when("moved").then("released")
+    since = pl.when("higher").then("newest").when("moved").then("released")
     moved = found.select("workload_row", since=since).drop_nulls("since")
     # Releases that each need more go on: what came before them says by how much.
     past = dated.join(moved, on="workload_row", how="semi", maintain_order="left")
     moved = moved.join(past_of(past).filter("climbing"), on="workload_row", how="anti")
+    # In less than a day not all hours are seen: nights are held against nights.
+    back = (time - pl.col("newest")).dt.total_milliseconds()
+    days = (
+        dated.filter(back.max().over("workload_row") < DAY_MILLISECONDS)
+        .filter(back % DAY_MILLISECONDS <= back.max().over("workload_row"))
+        .group_by("workload_row", "container_id", day=back // DAY_MILLISECONDS)
+        .agg(level=value.median())
+        .group_by("workload_row", "day")
+        .agg(pl.col("level").max())
+    )
+    level, before = pl.col("level"), pl.col("day") < 0
+    above = days.group_by("workload_row").agg(
+        above_hours=level.filter(~before).first() / level.filter(before).median().clip(1)
+    )
+    above = beside(found, above, "workload_row").filter(
+        pl.col("above_hours") > _MOVED,
+        pl.col("higher") | ~pl.col("starting"),
+        pl.col("workload_row").is_in(lengths(dated.filter(old)).filter(_LASTED)["workload_row"].implode()),
+    )
     dated = beside(dated.drop("newest", "released"), moved, "workload_row")
     kept = dated.filter(pl.col("since").is_null() | (time >= pl.col("since")))
-    # The level is new; how restless it is, and what other hours bring, those before have shown in a day or more.
-    ran = lengths(kept).select("workload_row", ran=1000 * pl.col("history_seconds"))
-    before = beside(dated.filter(time < pl.col("since")), ran, "workload_row")
-    back = (time - pl.col("since")).dt.total_milliseconds()
-    usual_day = (
-        before.filter(back % DAY_MILLISECONDS <= pl.col("ran"), pl.col("ran") < DAY_MILLISECONDS)
-        .group_by("workload_row", day=back // DAY_MILLISECONDS)
-        .agg(value.max())
-        .group_by("workload_row")
-        .agg(usual_bytes=value.median())
-    )
-    lasted = beside(past_of(before).filter(_LASTED), usual_day, "workload_row")
-    named = {"before_bytes": "peak_bytes", "before_spread": "spread", "before_seconds": "history_seconds"}
-    lasted = lasted.select("workload_row", "usual_bytes", **named)
-    return kept.drop("since"), beside(moved, lasted, "workload_row")
+    # The level is new; how restless it is, those before have shown in a day or more.
+    lasted = past_of(dated.filter(time < pl.col("since"))).filter(_LASTED)
+    lasted = lasted.select("workload_row", before_spread="spread", before_seconds="history_seconds")
+    told = found.select("workload_row")
+    for frame in (moved, above.select("workload_row", "above_hours", "old_bytes"), lasted):
+        told = beside(told, frame, "workload_row")
+    return kept.drop("since"), told
 
 
 #: Whether versions ran on for long enough to tell how hours and days differ.
@@ -713,12 +721,12 @@ _LASTED: Final = (pl.col("runs") == 0) & (pl.col("history_seconds") >= DAY_MILLI
 _MOVED_BY: Final = {
     "workload_row": pl.UInt32(),
     "since": TIME,
-    **typed(NUMBER, "usual_bytes before_bytes before_spread before_seconds"),
+    **typed(NUMBER, "above_hours old_bytes before_spread before_seconds"),
 }
 #: A release that moves the peak by this factor ends what came before it.
 _MOVED: Final = 1.1
-#: Other hours add at most so many times what they added before: on machines with drawn changes 5 % came true as 5 %.
-_SCALED: Final = 1.5
+#: Hours that a release has not seen are expected to need at most so many times what was seen.
+_ABOVE: Final = 2.0
 #: A container's processes need some memory before the first sample: nothing below is advised.
 LEAST_BYTES: Final = 16 * 2**20
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.

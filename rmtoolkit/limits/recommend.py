@@ -129,6 +129,7 @@ def reason(case: _Case) -> str:
                 swapped=told and needed > peak,
                 page_cache=told and peak > _APART * needed,
             ),
+            first(above_hours=need.above_hours),
             first(startup=known and settled is not None and startup >= 0.95 * peak and _starts_high(need)),
             killed,
             first(holes=need.holes),
@@ -561,11 +562,10 @@ def _by_scores(need: history.Need, chance: float, scores: Scores) -> float | Non
 
 
 def _after_a_week(need: history.Need, ask: _Asked) -> int | None:
-    """Find the limit that a whole week which is no more restless would give, where there is less than half of one."""
-    week = risk.HORIZON.total_seconds()
-    if need.spread is None or (need.history_seconds or 0.0) > week / 2:
+    """Find the limit that a whole week which is no more restless would give, where there is less."""
+    if need.spread is None or (need.history_seconds or 0.0) >= _WEEK_SECONDS / 1.02:
         return None
-    seen = replace(need, history_seconds=week * _counted(need))
+    seen = replace(need, history_seconds=_WEEK_SECONDS * _counted(need))
     return _limit(seen, ask.chance, ask.scores(seen))
 
 

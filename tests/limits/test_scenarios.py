@@ -212,6 +212,12 @@ KILLS: Final = {
         (356, 512),
         ("OOM-killed 3 times, at 256 Mi",),
     ),
+    "killed at the very instant of its raise: at the limit before it": Scenario(
+        lambda: with_kills(*kills(100), *limits(h0=256, h100=512), values=steady(21, 150), limit=512),
+        "none",
+        (356, 512),
+        ("OOM-killed once, at 256 Mi",),
+    ),
     "killed, and released an hour ago: the new version has shown nothing": Scenario(
         lambda: recorded(released(samples(FLAT, limit_bytes=256 * MIB), 335), *kills(20, 60, 90, 200)),
         "raise_limit",
@@ -622,9 +628,9 @@ LITTLE: Final = {
 }
 
 
-def by_night(used: float) -> rm.Recording:
+def by_night(used: float, then: float = 140.0) -> rm.Recording:
     """A release three hours ago that needs more than the days before it, whose nights used so little."""
-    values = np.append(np.tile(np.repeat([used, 100.0], 12), 14), steady(1, 140)[:3])
+    values = np.append(np.tile(np.repeat([used, 100.0], 12), 14), steady(1, then)[:3])
     return recorded(released(samples(values, limit_bytes=512 * MIB), 14 * 24))
 
 
@@ -723,6 +729,9 @@ SETTINGS: Final = {
         ("none", "raise_limit", "wait"),
         (150, 1400),
     ),
+    "four flat days at three quarters of the limit wait for a week, as three do": Scenario(
+        lambda: recorded(samples(steady(4, 300), limit_bytes=400 * MIB)), ("wait", "none"), (400, 400)
+    ),
     "two hours of a release that needs more lower nothing": Scenario(
         lambda: recorded(
             released(samples(np.append(steady(21, 100), steady(1, 200)[:2]), limit_bytes=1024 * MIB), 21 * 24)
@@ -745,7 +754,44 @@ SETTINGS: Final = {
         ),
         "raise_limit",
         (252, 400),
-        ("Since the release of", "taken from the versions before"),
+        ("Its last release uses more than was used at these hours before",),
+    ),
+    "a night's release that needs as much as nights did moves nothing": Scenario(
+        lambda: recorded(
+            released(samples(rough(np.append(np.tile(DAILY, 21), DAILY[:6])), limit_bytes=240 * MIB), 21 * 24)
+        ),
+        ("none", "lower_limit"),
+        (165, 240),
+        never=("Its last release uses",),
+    ),
+    "an hour of a night's release is no level yet": Scenario(
+        lambda: recorded(
+            released(samples(rough(np.append(np.tile(DAILY, 21), [1.6 * DAILY[0]])), limit_bytes=240 * MIB), 21 * 24)
+        ),
+        ("none", "lower_limit"),
+        (165, 240),
+        never=("Its last release uses",),
+    ),
+    "one pod of a night's release among the old ones that uses more": Scenario(
+        lambda: recorded(
+            pl.concat(
+                [
+                    *(
+                        samples(rough(np.append(np.tile(DAILY, 21), DAILY[:6])), pod=f"api-{n}", version="1")
+                        for n in (0, 1)
+                    ),
+                    samples(rough(1.6 * DAILY[:6]), pod="api-2", version="2").with_columns(
+                        pl.col("time") + 21 * 24 * HOUR
+                    ),
+                ]
+            ).with_columns(limit_bytes=240 * MIB)
+        ),
+        ("raise_limit", "wait"),
+        (240, 400),
+        ("Its last release uses more",),
+    ),
+    "a night's release at hours at which nothing was used before has a limit of its order": Scenario(
+        lambda: by_night(0.0, then=104.0), "none", (200, 512)
     ),
     "the start of a night's release is no new level": Scenario(
         lambda: recorded(
