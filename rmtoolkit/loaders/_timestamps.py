@@ -50,12 +50,14 @@ _COMPACT: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d
 _CLOCK: Final = re.compile(
     r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?"
 )
+#: Which half of the day it is, where that stands before the clock.
+_HALF: Final = re.compile(r"(?:(上午|午前|오전)|下午|午後|오후)\s*$")
 _DOTTED_CLOCK: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)(?![\d.])()()")
 #: JavaScript and Windows write how far a zone is from Greenwich: `GMT+0100`, `UTC+5:30`.
 _ZONE: Final = re.compile(
     r",?\s*\(?(Z\b|(?:UTC|GMT)[+-]\d\d?(?::?\d\d)?(?!\d)|[A-Z]{3,5}\b|[+-]\d\d(?::?\d\d)?(?!\d))\)?"
 )
-_YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})\s?[-/.年]\s?(\d{1,2})\s?[-/.月]\s?(\d{1,2})(?!\d)日?\.?")
+_YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})\s?[-/.年년]\s?(\d{1,2})\s?[-/.月월]\s?(\d{1,2})(?!\d)[日일]?\.?")
 _YEAR_LAST: Final = re.compile(r"(?<![\d.])(\d{1,2})(\.|/|-)\s?(\d{1,2})\2\s?(\d{4}|\d\d)(?!\d)\.?")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _DAY: Final = re.compile(r"(?<!\d)(\d{1,2})(?!\d)\.?")
@@ -184,7 +186,10 @@ def _pieces(text: str) -> tuple[Stamp, str] | None:
 
 def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
     """Take clock and zone out of the text; None where the clock shows no real time."""
-    of_day = _of_day(*found.groups())
+    *clock, half = found.groups()
+    if before := _HALF.search(text, 0, found.start()):
+        half = "A" if before[1] else "P"
+    of_day = _of_day(*clock, half)
     zone = _ZONE.match(text, found.end())
     rest = f"{text[: found.start()]} {text[zone.end() if zone else found.end() :]}"
     return (of_day if of_day >= 0 else None), (zone[1] if zone else ""), rest
@@ -244,7 +249,7 @@ def shaped(texts: pl.Series) -> pl.DataFrame:
     # Step by step: an expression that is used twice would be computed twice.
     frame = texts.to_frame("text").select("text", pl.col("text").str.extract_groups(_PARTS).struct.unnest())
     another = pl.concat_str("before", pl.lit(" "), "after").str.contains(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}")
-    half_day = pl.col("after").str.contains(r"^\s*[aApP]\.?\s?[mM]\b")
+    half_day = pl.col("after").str.contains(r"^\s*[aApP]\.?\s?[mM]\b") | pl.col("before").str.contains(_HALF.pattern)
     frame = frame.with_columns(usable=pl.col("hour").is_not_null() & ~another & ~half_day)
     hour, minute, second = (pl.col(name).cast(pl.Int64) for name in ("hour", "minute", "second"))
     fraction = pl.concat_str(pl.col("fraction").fill_null(""), pl.lit("000")).str.slice(0, 3).cast(pl.Int64)

@@ -488,6 +488,15 @@ SHEETS = {
     "rss in bytes, not said": Sheet("time,rss", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
     "memory in MiB, not said": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20}", "working_set_bytes"),
     "two units as likely": Sheet("time,rss", lambda t, b: f"{iso(t)},{b // 30}", ("does not say its unit", "rss_kib")),
+    **{
+        f"the half of the day before the clock, {form}": Sheet(
+            "time,memory_mib",
+            lambda t, b, form=form: f"{dt.datetime.fromtimestamp(t + 9 * 3600, dt.UTC).strftime(form)},{b >> 20}",
+            "working_set_bytes",
+            {"timezone": "Asia/Tokyo"},
+        )
+        for form in ("%Y/%m/%d 下午%I:%M:%S", "%Y년 %m월 %d일 오후 %I:%M:%S")
+    },
     "semicolons and commas": Sheet(
         "time;memory_mib", lambda t, b: f"{iso(t)};{b / MIB:.1f}".replace(".", ","), "working_set_bytes"
     ),
