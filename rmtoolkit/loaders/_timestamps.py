@@ -186,10 +186,10 @@ def _pieces(text: str) -> tuple[Stamp, str] | None:
 
 def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
     """Take clock and zone out of the text; None where the clock shows no real time."""
-    *clock, half = found.groups()
+    hour, minute, second, fraction, half = found.groups()
     if before := _HALF.search(text, 0, found.start()):
         half = "A" if before[1] else "P"
-    of_day = _of_day(*clock, half)
+    of_day = _of_day(hour, minute, second, fraction, half)
     zone = _ZONE.match(text, found.end())
     rest = f"{text[: found.start()]} {text[zone.end() if zone else found.end() :]}"
     return (of_day if of_day >= 0 else None), (zone[1] if zone else ""), rest

@@ -474,6 +474,12 @@ def german(number: float) -> str:
 #: The head of a series as Grafana writes it in CSV.
 GRAFANA = '"container_memory_rss{container=""db"", namespace=""shop"", pod=""db-0""}"'
 
+
+def in_tokyo(form: str) -> Callable[[int, int], str]:
+    """A row whose time is that of Tokyo, in a form."""
+    return lambda t, b: f"{dt.datetime.fromtimestamp(t + 9 * 3600, dt.UTC).strftime(form)},{b >> 20}"
+
+
 SHEETS = {
     "bytes": Sheet("time,rss_bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
     "capitals": Sheet("Time,RSS_Bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
@@ -491,7 +497,7 @@ SHEETS = {
     **{
         f"the half of the day before the clock, {form}": Sheet(
             "time,memory_mib",
-            lambda t, b, form=form: f"{dt.datetime.fromtimestamp(t + 9 * 3600, dt.UTC).strftime(form)},{b >> 20}",
+            in_tokyo(form),
             "working_set_bytes",
             {"timezone": "Asia/Tokyo"},
         )
@@ -1015,6 +1021,32 @@ CRICTL = """stats:
       value: "{value}"
 """
 
+#: What is written of a time and an amount at first, and later on.
+ON_THE_WAY: Sequence[tuple[str, Callable[[str, int], str], Callable[[str, int], str]]] = (
+    (
+        "a column is called otherwise",
+        lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_bytes": value}) + "\n",
+        lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_kb": value >> 10}) + "\n",
+    ),
+    (
+        "a pod stands elsewhere",
+        lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_bytes": value}) + "\n",
+        lambda time, value: json.dumps({"time": time, "kubernetes": {"pod_name": "db-0"}, "rss_bytes": value}) + "\n",
+    ),
+    (
+        "a head before each row",
+        lambda time, value: f"time,pod,rss_bytes\n{time},db-0,{value}\n",
+        lambda time, value: f"time,pod,rss_bytes\n{time},db-0,{value}\n",
+    ),
+    (
+        "a head with columns in another order, of another unit, and one more",
+        lambda time, value: f"time,pod,rss_bytes,limit_bytes\n{time},db-0,{value},{512 * MIB}\n",
+        lambda time, value: (
+            f"time,pod,limit_bytes,rss_mib,node\n{time},db-0,{512 * MIB},{value >> 20},n1\n"
+            f"time,node,rss_bytes\n{time},n1,{64 * value}\n"
+        ),
+    ),
+)
 PROGRAMS = {
     "cAdvisor under containerd: pause, pod, slice, root": Scene(
         answer(
@@ -1662,33 +1694,7 @@ PROGRAMS = {
             + "".join(then(iso(T0 + STEP * at), LEAK[at]) for at in range(30, N)).encode(),
             [{"pod": "db-0", "rss_bytes": LEAK}],
         )
-        for name, first, then in (
-            (
-                "a column is called otherwise",
-                lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_bytes": value}) + "\n",
-                lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_kb": value >> 10}) + "\n",
-            ),
-            (
-                "a pod stands elsewhere",
-                lambda time, value: json.dumps({"time": time, "pod": "db-0", "rss_bytes": value}) + "\n",
-                lambda time, value: (
-                    json.dumps({"time": time, "kubernetes": {"pod_name": "db-0"}, "rss_bytes": value}) + "\n"
-                ),
-            ),
-            (
-                "a head before each row",
-                lambda time, value: f"time,pod,rss_bytes\n{time},db-0,{value}\n",
-                lambda time, value: f"time,pod,rss_bytes\n{time},db-0,{value}\n",
-            ),
-            (
-                "a head with columns in another order, of another unit, and one more",
-                lambda time, value: f"time,pod,rss_bytes,limit_bytes\n{time},db-0,{value},{512 * MIB}\n",
-                lambda time, value: (
-                    f"time,pod,limit_bytes,rss_mib,node\n{time},db-0,{512 * MIB},{value >> 20},n1\n"
-                    f"time,node,rss_bytes\n{time},n1,{64 * value}\n"
-                ),
-            ),
-        )
+        for name, first, then in ON_THE_WAY
     },
     "a percentage before the amount": Scene(
         (
