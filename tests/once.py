@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -10,8 +11,7 @@ import pytest
 from rmtoolkit.analysis import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from functools import partial
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
@@ -26,8 +26,9 @@ def judged_once() -> Iterator[None]:
     """For so long, who asks of an equal part in the same way is given what was found before."""
     real = judge._frames
 
-    def once(part: Recording, *, also: partial[Any] | None, **asked: Any) -> dict[str, pl.DataFrame]:
-        how = (also and (also.func, also.args, also.keywords), asked)
+    def once(part: Recording, *, also: Callable[..., Any] | None, **asked: Any) -> dict[str, pl.DataFrame]:
+        more = (also.func, also.args, also.keywords) if isinstance(also, partial) else also
+        how = (more, asked)
         frames = next((frames for at, before, frames in _KNOWN if at == how and before == part), None)
         if frames is None:
             frames = real(part, also=also, **asked)

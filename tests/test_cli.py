@@ -23,6 +23,8 @@ from rmtoolkit.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.usefixtures("judged_once")
+
 ROOT = Path(__file__).parents[1]
 MI = 1 << 20
 

@@ -187,10 +187,11 @@ def allocator_layers(found: AllocatorAnswer) -> Markup:
     totals = found.allocator.totals
     if not totals.height:
         return note(WIDTH, 40, found.headline.removesuffix("."))
-    whole = _layers(totals.row(-1, named=True))
+    whole = _layers(totals.row(-1, named=True), found.kept_bytes)
     several = found.arenas.height > 1
     arenas = list(found.arenas.head(_ARENAS).iter_rows(named=True)) if several else []
-    top = max(sum(layers.values()) for layers in [whole, *map(_layers, arenas)])
+    parts = [_layers(row, row["purgeable_bytes"]) for row in arenas]
+    top = max(sum(layers.values()) for layers in [whole, *parts])
     plot = _bars(top, _BARS_END)
     plot.write(0, 46, "start", "whole process", "strong")
     _bar(plot, whole, 24, 34)
@@ -203,10 +204,10 @@ def allocator_layers(found: AllocatorAnswer) -> Markup:
     if arenas:
         plot.write(0, 118, "start", "arenas", "strong")
         y = 128
-    for row in arenas:
+    for row, layers in zip(arenas, parts, strict=True):
         threads = "" if row["threads"] is None else f", {text.count(row['threads'], 'thread')}"
         plot.write(0, y + 13, "start", f"{text.printable(row['arena'])}{threads}")
-        _bar(plot, _layers(row), y, 18)
+        _bar(plot, layers, y, 18)
         y += 24
     hidden = found.arenas.height - _ARENAS if several else 0
     if hidden > 0:
@@ -214,8 +215,8 @@ def allocator_layers(found: AllocatorAnswer) -> Markup:
         y += 20
     floor = _plot.Plot(plot.x, _plot.Scale(0, 1, y + 4, y + 3), _plot.Box(0, 0, WIDTH, y + 32))
     floor.bottom_axis(_plot.memory_ticks(top), "note", marks=False)
-    parts = ", ".join(f"{LAYERS[kind]} {text.memory(amount)}" for kind, amount in whole.items())
-    return _shown(y + 32, f"{found.headline} Layers: {parts}.", plot, floor)
+    told = ", ".join(f"{LAYERS[kind]} {text.memory(amount)}" for kind, amount in whole.items())
+    return _shown(y + 32, f"{found.headline} Layers: {told}.", plot, floor)
 
 
 def allocator_sizes(found: AllocatorAnswer) -> Markup:
@@ -242,11 +243,10 @@ def allocator_sizes(found: AllocatorAnswer) -> Markup:
     return _shown(12 + 24 * len(rows), says, plot)
 
 
-def _layers(row: dict[str, Any]) -> dict[str, int]:
+def _layers(row: dict[str, Any], kept: int | None) -> dict[str, int]:
     """Take apart what is resident; what is unknown is left out."""
-    kept = "purgeable_bytes" if row.get("dirty_bytes") is None else "dirty_bytes"
-    names = {"live": "allocated_bytes", "slack": "fragmentation_bytes", "kept": kept, "whole": "metadata_bytes"}
-    return {kind: row[name] for kind, name in names.items() if row[name]}
+    amounts = (row["allocated_bytes"], row["fragmentation_bytes"], kept, row["metadata_bytes"])
+    return {kind: amount for kind, amount in zip(LAYERS, amounts, strict=True) if amount}
 
 
 def _bars(top: int, right: float) -> _plot.Plot:

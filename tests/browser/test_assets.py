@@ -49,5 +49,11 @@ def test_a_picture_without_a_kernel_is_read_on_a_phone_and_has_nothing_to_press(
     heights = page.locator(".timeline text").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
     assert heights
     assert min(heights) > 10
+    explorer, fleet = rm.LimitExplorer(table), rm.Fleet(table)
+    for board, told in ((explorer, "Move the limit to get a patch."), (fleet, "Enter on a name opens it.")):
+        page.set_content(board.static())
+        assert page.get_by_text(told).count() == 1
+        assert not page.get_by_text(told).is_visible()
+        board.close()
     page.close()
     triage.close()

@@ -19,6 +19,7 @@ import rmtoolkit as rm
 from rmtoolkit.analysis.heap_answers import answer_allocator
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.views import heap_terminal
+from rmtoolkit.views.heap import allocator_layers
 from tests.heap.conftest import library
 
 if TYPE_CHECKING:
@@ -161,6 +162,9 @@ def test_muzzy_pages_are_not_kept_of_what_is_resident(tmp_path: Path) -> None:
     assert found.kept_bytes == 0
     assert "keeps" not in found.headline
     assert re.search(r"muzzy +19\.9 Mi +given up", heap_terminal.allocator(found))
+    layers = str(allocator_layers(found)).partition("Layers: ")[2].partition("<")[0]
+    assert "live heap" in layers
+    assert "kept pages" not in layers
 
 
 def test_tcmalloc_lists_add_up_and_have_bounds_of_their_own(tmp_path: Path, workshop: Workshop) -> None:

@@ -46,3 +46,8 @@ def fleet() -> rm.Recording:
             values[24 * (3 + 7 * (number // 10)) : 24 * (3 + 7 * (number // 10)) + 2] *= 1.6
         frames.append(samples(values, workload=f"w{number:02}", pod=f"w{number:02}-0"))
     return rm.Recording.from_frame(pl.concat(frames))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fleets_are_judged_once(judged_once: None) -> None:
+    """Many tests ask other limits of the same fleets."""

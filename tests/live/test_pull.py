@@ -280,6 +280,7 @@ def unfinished(server: Prometheus, lake: rm.Lake, pieces: None) -> rm.Lake:  # n
     return lake
 
 
+@pytest.mark.usefixtures("judged_once")
 def test_a_lake_says_what_a_pull_still_owes(
     server: Prometheus, unfinished: rm.Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

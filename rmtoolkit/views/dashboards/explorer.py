@@ -170,7 +170,7 @@ def _section(title: str, note: str, *inside: Markup, **attributes: object) -> Ma
 
 def _patch(scene: Scene, chosen: Chosen, kind: str | None) -> Markup:
     if (found := patch(scene, chosen, kind)) is None:
-        return _section("Patch", "", el("p", "Move the limit to get a patch.", class_="note"))
+        return _section("Patch", "", el("p", "Move the limit to get a patch.", class_="note"), class_="rm-hand")
     limit, written = found
     title = f"Patch for {text.configured(limit)}"
     button = el("button", "Copy", type="button", class_="rm-button", data_rm_copy=written)

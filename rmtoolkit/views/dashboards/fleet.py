@@ -358,7 +358,8 @@ class Fleet(_base.Board):
 
     def _tell(self) -> None:
         of = f" of {len(self._rows):,}" if len(self._found) < len(self._rows) else ""
-        self._said.value = el("p", f"{text.count(len(self._found), 'workload')}{of}. Enter on a name opens it.")
+        hint = el("span", " Enter on a name opens it.", class_="rm-hand")
+        self._said.value = el("p", f"{text.count(len(self._found), 'workload')}{of}.", hint)
 
     def _open(self, view: str, name: str) -> None:
         try:
