@@ -942,10 +942,12 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
 
 
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
-    if reading.kind not in (HeapKind.GROWS, HeapKind.RESTS):
-        return reading.kind
+    # Few profiles do not tell that it goes on: a recording may.
+    kind = HeapKind.GROWS if reading.kind == HeapKind.FEW and pool.growing >= th.LEAK_FROM else reading.kind
+    if kind not in (HeapKind.GROWS, HeapKind.RESTS):
+        return kind
     recorded = max(judged.growth_per_day, 0.0) / DAY_SECONDS if pool.bounded < th.CLEAN_FROM else 0.0
-    if reading.kind == HeapKind.GROWS:
+    if kind == HeapKind.GROWS:
         rate = reading.growth_bytes_per_second
         return HeapKind.SMALL if rate is not None and rate < th.HEAP_EXPLAINS * recorded else HeapKind.GROWS
     if not recorded:

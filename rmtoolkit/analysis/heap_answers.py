@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
     from rmtoolkit.heap.profile import HeapProfile
 
-#: A change below this share of what was held before is said to be none.
-_SAME: Final = 0.01
 _COMMAND: Final = 60
 
 
@@ -59,8 +57,9 @@ def _growth(reading: HeapReading) -> tuple[str, str]:
     if reading.suspects:
         first, rate, grown = reading.suspects[0], reading.growth_bytes_per_second, memory(reading.growth_bytes)
         speed, part = grown if rate is None else f"{small_memory(rate)}/s", share(min(first.share, 1))
-        return _told(reading.kind, grown=grown, speed=speed, part=part, function=first.function, place=first.place)
-    if reading.kind == HeapKind.RESTS and reading.moved_bytes > _SAME * reading.held_bytes:
+        figures = {"grown": grown, "speed": speed, "part": part, "function": first.function, "place": first.place}
+        return _told(reading.kind, snapshots=reading.snapshots, **figures)
+    if reading.kind == HeapKind.RESTS and reading.moved_bytes > th.HEAP_SAME * reading.held_bytes:
         return _told("moved", came=memory(reading.moved_bytes))
     return _told(reading.kind)
 
@@ -87,7 +86,7 @@ def answer_diff(before: HeapProfile, after: HeapProfile) -> DiffAnswer:
     path = _changed_path(before, after) if table.height else ()
     said = _changed(before, after, table, path)
     peaks = before.summary.peak_bytes, after.summary.peak_bytes
-    if None not in peaks and abs(peaks[1] - peaks[0]) > _SAME * peaks[0]:  # type: ignore[operator]
+    if None not in peaks and abs(peaks[1] - peaks[0]) > th.HEAP_SAME * peaks[0]:  # type: ignore[operator]
         said += f" At its peak it holds {memory(peaks[1])}, the first {memory(peaks[0])}."
     return DiffAnswer(before, after, table, said, path)
 
@@ -102,7 +101,7 @@ def _changed(before: HeapProfile, after: HeapProfile, table: pl.DataFrame, path:
     if ended != other or table["live_bytes_change"].null_count() == table.height:
         return f"{count(table.height, 'function')} changed; what is held at the end is unknown in one of them."
     when = "at the end" if ended else "in its last snapshot"
-    if abs(change) <= _SAME * held and abs(first["live_bytes_change"]) <= _SAME * held:
+    if abs(change) <= th.HEAP_SAME * held and abs(first["live_bytes_change"]) <= th.HEAP_SAME * held:
         return f"The second holds as much as the first {when} ({memory(held + change)}), in the same places."
     word = "more" if change > 0 else "less"
     # A helper that allocates for many says little without its caller.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import polars as pl
 
 from rmtoolkit._io import is_url
+from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import HeapKind, HeapReading, Suspect
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
 from rmtoolkit.heap import read_heap
@@ -17,6 +18,7 @@ from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import blind, suspects
+from rmtoolkit.heap.tree import FEWEST
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import and_more, printable
@@ -46,13 +48,15 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     if not table.height or table["reading"][0] == "live":
         return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
     kind = next((kind for kind in (HeapKind.GROWS, HeapKind.FILLS) if kind in table["reading"]), HeapKind.RESTS)
-    growing = table.filter(reading=kind)
     moved = int(table["growth_bytes"].sum() or 0)
+    if kind == HeapKind.RESTS and heap.timeline.height < FEWEST and moved > th.HEAP_SAME * held:
+        kind = HeapKind.FEW
+    growing = table.filter(reading="grew" if kind == HeapKind.FEW else kind)
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
     times = heap.timeline["time_seconds"].drop_nulls()
+    span = float(times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     # The part after startup, where nothing grew in it.
-    half = float(times[-1] - times[0]) / 2 if len(times) > 1 and times[-1] > times[0] else None
-    seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else half
+    seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else span and span / 2
     total = int(growing["growth_bytes"].sum() or 0)
     return HeapReading(
         kind,
@@ -65,7 +69,9 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
         moved_bytes=moved,
         held_bytes=held,
         seconds=seconds,
+        span_seconds=span,
         largest=most,
+        snapshots=heap.timeline.height,
     )
 
 

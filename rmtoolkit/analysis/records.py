@@ -631,6 +631,8 @@ class HeapKind(StrEnum):
     RESTS = "rests"
     PICTURE = "picture"
     BLIND = "blind"
+    #: More is held, in too few snapshots to tell whether that goes on.
+    FEW = "few"
     #: Beside a recording: it grows by too little to explain what was recorded.
     SMALL = "small"
     #: Beside a recording: what was recorded would hardly show in it.
@@ -650,8 +652,10 @@ class HeapReading(Struct, frozen=True):
     held_bytes: int = 0
     #: Length of the stretch in which growth was measured; None is unknown.
     seconds: float | None = None
+    span_seconds: float | None = None
     why: str | None = None
     largest: str | None = None
+    snapshots: int = 0
 
 
 class Pool(Struct):

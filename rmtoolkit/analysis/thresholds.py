@@ -401,8 +401,10 @@ MASKED_GROWING: Final = 0.15
 #: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
 BEST_OF_MANY: Final = 0.3
 
-# --- A heap profile beside the recording ------------------------------------------------------------------------
+# --- A heap profile, by itself and beside the recording ---------------------------------------------------------
 
+#: A change below this share of what is held, or was held before, is said to be none.
+HEAP_SAME: Final = 0.01
 #: Share of what the curve cannot tell that steady growth in a profile settles ...
 HEAP_SETTLES: Final = 0.9
 #: ... and how many times more probable it makes growth, against rest; its absence divides by the same.

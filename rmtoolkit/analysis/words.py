@@ -490,7 +490,7 @@ def _heap_rows(pool: Pool) -> Iterator[Evidence]:
     heap = pool.heap
     if heap is None:
         return
-    span = "" if heap.seconds is None else f" over {hours(2 * heap.seconds / 3600)}"
+    span = "" if heap.span_seconds is None else f" over {hours(heap.span_seconds / 3600)}"
     held = f"{memory(heap.held_bytes)} held{span}"
     if heap.kind == records.HeapKind.GROWS:
         rate = heap.growth_bytes_per_second
@@ -505,8 +505,8 @@ def _heap_rows(pool: Pool) -> Iterator[Evidence]:
         yield _say(None, Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
     elif heap.kind == records.HeapKind.SMALL:
         yield _say(None, Statistic.HEAP_SMALL, f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}")
-    elif heap.kind == records.HeapKind.FILLS:
-        yield _say(None, "heap_fills", held, place=heap.suspects[0].place)
+    elif heap.kind in (records.HeapKind.FILLS, records.HeapKind.FEW):
+        yield _say(None, f"heap_{heap.kind}", held, place=heap.suspects[0].place, snapshots=heap.snapshots)
     elif heap.kind == records.HeapKind.SHORT:
         yield _say(None, "heap_untimed" if heap.seconds is None else Statistic.HEAP_SHORT, held)
     elif heap.kind == records.HeapKind.PICTURE:

@@ -127,7 +127,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
 
 
 def _summary(
-    form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], *, sampled: bool = False
+    form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], *, sample_bytes: int = 1
 ) -> HeapSummary:
     # A column is known of all rows or of none.
     known = {name: sum(values) for name, values in amounts.items() if None not in values}
@@ -138,7 +138,7 @@ def _summary(
         allocated_bytes=known.get("allocated_bytes"),
         live_at_end_bytes=known.get("live_bytes"),
         live_at_end_blocks=known.get("live_blocks"),
-        sampled=sampled,
+        sample_bytes=sample_bytes,
     )
 
 
@@ -610,7 +610,7 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     if dump.format == "gperftools" and dump.totals is not None and listed != dump.totals[0]:
         partial.append(f"the stacks hold {listed:,} of the {dump.totals[0]:,} objects that the first line promises")
     warnings = [note for note in (*notes, *more) if note not in partial]
-    summary = _summary(dump.format, dump.binary or next(iter(modules), None), amounts, sampled=dump.rate > 1)
+    summary = _summary(dump.format, dump.binary or next(iter(modules), None), amounts, sample_bytes=dump.rate)
     told = report(path, {"lines that are damaged": dump.damaged}, partial, warnings)
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
@@ -797,7 +797,8 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     stacks, cut = stacks_frame(rows, amounts)
     files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}
-    summary = _summary("pprof", next(iter(files), None) or None, amounts, sampled=_signed(_last(top, _PERIOD)) > 1)
+    sampled = max(_signed(_last(top, _PERIOD)), 1)
+    summary = _summary("pprof", next(iter(files), None) or None, amounts, sample_bytes=sampled)
     told = report(path, {"samples that are damaged": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 

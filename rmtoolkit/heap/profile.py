@@ -60,7 +60,12 @@ class HeapSummary:
     peak_time_seconds: float | None = None
     rss_peak_bytes: int | None = None
     runtime_seconds: float | None = None
-    sampled: bool = False
+    #: The profiler sees one allocation in about so many bytes; 1 where it sees all.
+    sample_bytes: int = 1
+
+    @property
+    def sampled(self) -> bool:
+        return self.sample_bytes > 1
 
     def lines(self) -> list[tuple[str, str]]:
         about = "about " if self.sampled else ""

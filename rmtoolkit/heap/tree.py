@@ -49,6 +49,8 @@ _TOLD: Final = 0.02
 #: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
 _RISES: Final = 4
 _PATIENCE: Final = 3
+#: So many pictures show that: the first is where it starts, and what comes in the first quarter is no rise.
+FEWEST: Final = _RISES + 2
 #: It is more than comes and goes. Where blocks come and go, their number varies by so many times its root; where none
 #: are counted, growth is so many times what falls.
 _BY_CHANCE: Final = 3
@@ -73,6 +75,7 @@ class Curves(NamedTuple):
     clocks: tuple[Floats, ...]
     size: Floats
     blocks: Floats
+    sample_bytes: int = 1
 
 
 class Readings(NamedTuple):
@@ -124,7 +127,8 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
     by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
-    return Curves(seconds, (*by_time, _from_zero_to_one(events)), size.cumsum(axis=1), blocks.cumsum(axis=1))
+    clocks = *by_time, _from_zero_to_one(events)
+    return Curves(seconds, clocks, size.cumsum(axis=1), blocks.cumsum(axis=1), heap.summary.sample_bytes)
 
 
 def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
@@ -238,7 +242,7 @@ def read_curves(found: Curves) -> Readings:
 def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     starts = cut(clock)
     parts = len(starts)
-    begin = int(parts * _STARTUP) - 1 if parts > 3 else 0
+    begin = max(int(parts * _STARTUP) - 1, 0)
     # Where what came after startup begins to come.
     first = int(starts[min(begin + (len(clock) > parts), parts - 1)])
     least = floors(found.size, starts)
@@ -265,6 +269,11 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     doubles = np.array([one and _doubles(row) for one, row in zip(alone, rises, strict=True)], np.bool_)
     # What wanders is as far up as it was down before.
     bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
+    # A profiler that samples sees blocks of this size by chance, and what came instead of others may be so much off.
+    mean = size / many.clip(min=1)
+    changed = np.minimum(-2 * np.diff(found.size[:, first:], axis=1).clip(max=0).sum(axis=1), size)
+    by_sample = np.sqrt(changed * mean / np.expm1((mean / found.sample_bytes).clip(1e-9, 99)))
+    bar = np.maximum(bar, _BY_CHANCE * by_sample * noisy)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
@@ -295,7 +304,7 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
     usual = (span - pause - 1) / np.maximum(often - 1, 1)
-    enough = often >= min(_RISES, (rises.shape[1] + 1) // 2)
+    enough = often >= _RISES
     going: NDArray[np.bool_] = np.logical_and(enough, pause <= np.maximum(_PATIENCE * usual, 2))
     return going
 
@@ -758,4 +767,4 @@ def _growers(fine: Curves, rows: list[int], paths: Sequence[Path], depth: int) -
 
 def _read_parts(fine: Curves, parts: list[list[int]]) -> Readings:
     size, blocks = (np.array([values[part].sum(axis=0) for part in parts]) for values in (fine.size, fine.blocks))
-    return read_curves(Curves(fine.seconds, fine.clocks, size, blocks))
+    return read_curves(fine._replace(size=size, blocks=blocks))

@@ -255,7 +255,7 @@ def lives(number: int = 1000) -> Iterator[list[Any]]:
 def _heap(lot: _Lot) -> HeapReading:
     suspect = Suspect("src/cache.rs:12 cache::insert", "cache::insert", 50 * MI, 0.8)
     kind = lot.choice(tuple(HeapKind)[:5])
-    return HeapReading(
+    reading = HeapReading(
         kind,
         (suspect,) if kind in (HeapKind.GROWS, HeapKind.FILLS) or lot.random() < 0.5 else (),
         growth_bytes=lot.choice((0, 50 * MI)),
@@ -266,6 +266,7 @@ def _heap(lot: _Lot) -> HeapReading:
         why="it has no times",
         largest="cache::insert",
     )
+    return structs.replace(reading, span_seconds=reading.seconds and 2 * reading.seconds)
 
 
 def _workload(lot: _Lot) -> Assessed:

@@ -21,7 +21,7 @@ from rmtoolkit.exceptions import ReadError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, suspects
-from rmtoolkit.heap.tree import READINGS, Curves, floors, for_good, read_curves
+from rmtoolkit.heap.tree import FEWEST, READINGS, Curves, floors, for_good, read_curves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -225,6 +225,21 @@ def test_in_few_pictures_an_arena_grows_by_chunks_that_double() -> None:
     """Each chunk is a block more, and two may come from one picture to the next."""
     said = read([31_124.0, 63_892.0, *[129_428.0] * 3, 260_500.0, 260_500.0], blocks=[[4, 5, 6, 6, 6, 7, 7]])
     assert said["reading"] == ["grows"]
+
+
+@pytest.mark.parametrize("pictures", range(2, 8))
+def test_few_pictures_tell_what_came_and_not_whether_it_goes_on(pictures: int) -> None:
+    """Four rises after the first quarter are the least that goes on: a cache that fills may be all of fewer."""
+    said = read([1000.0 * at for at in range(pictures)])
+    assert said["reading"] == ["grows" if pictures >= FEWEST else "grew"]
+
+
+@pytest.mark.parametrize(("sample_bytes", "reading"), [(1, "grows"), (1 << 19, "held")])
+def test_what_a_sample_cannot_tell_from_chance_is_no_growth(sample_bytes: int, reading: str) -> None:
+    """Twenty blocks that were seen stand for 10 Mi: four more or less of them are no growth where others go."""
+    seen = np.array([[14, 16, 15, 17, 16, 18, 17, 19, 18, 20, 19, 21.0]]) * (1 << 19)
+    found = read_curves(Curves(np.arange(12.0), (np.linspace(0, 1, 12),), seen, seen / 4096, sample_bytes))
+    assert found.reading.tolist() == [reading]
 
 
 def test_growth_is_what_came_after_startup_and_stayed() -> None:

@@ -361,7 +361,7 @@ def test_only_a_sampled_profile_says_about() -> None:
     """What was counted is said as it is, what was sampled as an estimate, and what is unknown as unknown."""
     counted = HeapSummary("dhat", peak_bytes=3 << 20, live_at_end_bytes=1 << 20)
     assert repr(HeapProfile(counted)) == "<HeapProfile: dhat, 0 stacks, peak 3 Mi, live at the end 1 Mi>"
-    sampled = HeapSummary("jeprof", peak_bytes=None, live_at_end_bytes=1 << 20, sampled=True)
+    sampled = HeapSummary("jeprof", peak_bytes=None, live_at_end_bytes=1 << 20, sample_bytes=1 << 19)
     assert repr(HeapProfile(sampled)) == "<HeapProfile: jeprof, 0 stacks, peak unknown, live at the end about 1 Mi>"
 
 

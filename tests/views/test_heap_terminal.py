@@ -50,7 +50,7 @@ def test_other_readings_have_other_answers() -> None:
     picture = shown(HeapProfile(rests.summary, rests.stacks, rests.frames))
     assert picture.startswith("A single snapshot shows what is held, not what grows.")
     assert "GROWTH" not in picture
-    assert "Next: take a second one half an hour later" in picture
+    assert "Next: take more, half an hour apart" in picture
     blind = shown(profile({CACHE: growing(900)}, rss_bytes=300 * MI))
     assert blind.startswith("The heap profile missed")
     assert "▲" not in blind
@@ -101,7 +101,7 @@ def test_command_line_compares_two_files(tmp_path: Path, capsys: pytest.CaptureF
 def test_command_line_takes_pictures_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Several dumps of one program are one answer about what grows."""
     dumps = []
-    for at in range(4):
+    for at in range(6):
         dump = tmp_path / f"jeprof.{at}.heap"
         size = (at + 1) * 4096
         dump.write_text(
@@ -110,6 +110,8 @@ def test_command_line_takes_pictures_in_order(tmp_path: Path, capsys: pytest.Cap
         dumps.append(str(dump))
     assert cli.main(["heap", *dumps]) == 0
     assert capsys.readouterr().out.startswith("The heap grows steadily by ")
+    assert cli.main(["heap", *dumps[:2]]) == 0
+    assert capsys.readouterr().out.startswith("4 Ki more came by the last of 2 snapshots, 100 % of it in 0xf: so few ")
 
 
 def test_command_line_says_what_is_no_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
