@@ -92,3 +92,9 @@ def test_other_formats_are_refused(assessed: Assessment, tmp_path: Path, name: s
     with pytest.raises(RmtoolkitError, match=r"must end in \.parquet, \.csv or \.json"):
         exports.write(assessed.workloads, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_for_spreadsheets_lacks_nested_columns_and_no_other() -> None:
+    """What stands behind such a column is there."""
+    frame = pl.DataFrame({"a": [1], "evidence": [[{"says": "for"}]], "also": [["step", "burst"]], "b": ["=x"]})
+    assert exports.for_spreadsheets(frame).rows(named=True) == [{"a": 1, "also": "step burst", "b": "'=x"}]
