@@ -75,7 +75,6 @@ class Curves(NamedTuple):
     clocks: tuple[Floats, ...]
     size: Floats
     blocks: Floats
-    sample_bytes: int = 1
 
 
 class Readings(NamedTuple):
@@ -127,8 +126,7 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
     by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
-    clocks = *by_time, _from_zero_to_one(events)
-    return Curves(seconds, clocks, size.cumsum(axis=1), blocks.cumsum(axis=1), heap.summary.sample_bytes)
+    return Curves(seconds, (*by_time, _from_zero_to_one(events)), size.cumsum(axis=1), blocks.cumsum(axis=1))
 
 
 def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
@@ -269,11 +267,6 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     doubles = np.array([one and _doubles(row) for one, row in zip(alone, rises, strict=True)], np.bool_)
     # What wanders is as far up as it was down before.
     bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
-    # A profiler that samples sees blocks of this size by chance, and what came instead of others may be so much off.
-    mean = size / many.clip(min=1)
-    changed = np.minimum(-2 * np.diff(found.size[:, first:], axis=1).clip(max=0).sum(axis=1), size)
-    by_sample = np.sqrt(changed * mean / np.expm1((mean / found.sample_bytes).clip(1e-9, 99)))
-    bar = np.maximum(bar, _BY_CHANCE * by_sample * noisy)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)

@@ -234,14 +234,6 @@ def test_few_pictures_tell_what_came_and_not_whether_it_goes_on(pictures: int) -
     assert said["reading"] == ["grows" if pictures >= FEWEST else "grew"]
 
 
-@pytest.mark.parametrize(("sample_bytes", "reading"), [(1, "grows"), (1 << 19, "held")])
-def test_what_a_sample_cannot_tell_from_chance_is_no_growth(sample_bytes: int, reading: str) -> None:
-    """Twenty blocks that were seen stand for 10 Mi: four more or less of them are no growth where others go."""
-    seen = np.array([[14, 16, 15, 17, 16, 18, 17, 19, 18, 20, 19, 21.0]]) * (1 << 19)
-    found = read_curves(Curves(np.arange(12.0), (np.linspace(0, 1, 12),), seen, seen / 4096, sample_bytes))
-    assert found.reading.tolist() == [reading]
-
-
 def test_growth_is_what_came_after_startup_and_stayed() -> None:
     """Its amount, its blocks and its share of the time are those that were planted."""
     said = read(curve(lambda t: 1000 * t), [1000.0] * 57 + [33_000.0] * 8)
