@@ -596,6 +596,11 @@ _DAYS: Final = (20_000, 80_000)
 _NO_SECONDS: Final = (10_000_000, 1_000_000_000)
 
 
+def _is_other_clock(time: pl.Series) -> bool:
+    read = time.to_frame("time").select(as_time(pl.col("time"), time.dtype)).to_series().to_physical()
+    return bool((read / 1000).is_between(*_NO_SECONDS).all() and read.count())
+
+
 def refuse_other_clocks(time: pl.Series) -> pl.Series:
     """Refuse numbers that count something else than seconds, or parts of them, since 1970; give anything else back."""
     if not time.dtype.is_numeric() or not time.count():
@@ -605,8 +610,8 @@ def refuse_other_clocks(time: pl.Series) -> pl.Series:
         days = f"{quote(time.name)} holds days of a spreadsheet, such as {float(shown):g}."
         msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
         raise ColumnError(msg)
-    read = time.to_frame("time").select(as_time(pl.col("time"), time.dtype)).to_series().to_physical()
-    if (read / 1000).is_between(*_NO_SECONDS).all() and read.count():
+    # Nearly always its first one tells that a clock is meant.
+    if _is_other_clock(time.drop_nulls().head(1)) and _is_other_clock(time):
         other = f"{quote(time.name)} counts from another day than 1970, or in another unit: it holds {shown}."
         msg = f"{other} Hint: write seconds or milliseconds since 1970, or times such as 2026-11-24T08:00:00Z."
         raise ColumnError(msg)
@@ -658,8 +663,13 @@ _UNLIKE: Final = 0.02
 
 def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
     """Find an amount that a container has at one level and then, at once and to stay, at that of another unit."""
-    for name in (name for name in signals if name in BYTE_SIGNALS):
-        rows = samples.filter(pl.col(name).is_between(1, ABSURD_BYTES)).sort("container_id", "time")
+    amounts = [name for name in signals if name in BYTE_SIGNALS]
+    ends = samples.group_by("container_id").agg(
+        (pl.col(name).max() >= 1024 ** (1 - _UNLIKE) * pl.col(name).filter(pl.col(name) > 0).min()) for name in amounts
+    )
+    for name in amounts:
+        rows = samples.join(ends.filter(name), on="container_id", how="semi").select("container_id", "time", name)
+        rows = rows.filter(pl.col(name).is_between(1, ABSURD_BYTES)).sort("container_id", "time")
         # A thousand is nearly 1,024: both are one power.
         ids, power = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).log(1024).to_numpy()
         step = np.diff(power)
