@@ -649,18 +649,18 @@ def test_containers_of_one_name_are_parted_by_the_label_that_differs(
     assert "told apart by the label" in " ".join(recording.report.warnings)
 
 
-def test_no_more_than_four_labels_part_containers(prom: Prom) -> None:
-    """Six pods, each of them twice, and each told apart by a label of its own: the last two are said to be mixed."""
+def test_no_more_than_32_labels_part_containers(prom: Prom) -> None:
+    """34 pods, each of them twice, and each told apart by a label of its own: the last two are said to be mixed."""
     both = [
         prom.series(
             WORKING_SET, level, labels={"namespace": "shop", "pod": f"db-{at}", "container": "db", f"site{at}": to}
         )
-        for at in range(6)
+        for at in range(34)
         for to, level in (("eu", FLAT), ("us", LEAK))
     ]
     with pytest.warns(RmtoolkitWarning, match="2 containers of one name .* and no label tells them apart"):
         recording = prom.read(*both)
-    assert " ".join(recording.report.warnings).count("told apart by the label") == 4
+    assert " ".join(recording.report.warnings).count("told apart by the label") == 32
 
 
 def test_facts_go_with_the_container_that_has_their_label(prom: Prom) -> None:

@@ -306,6 +306,19 @@ def test_a_leak_beside_a_flat_container_of_the_same_name_is_kept(tmp_path: Path,
     assert not recording.report.left_out
 
 
+def test_each_pair_of_one_answer_is_told_apart_by_its_own_label(tmp_path: Path) -> None:
+    """Namespaces of one answer whose containers differ in other labels: however many labels these are together."""
+    pairs = [
+        ({"__name__": "container_memory_rss", **K8S, "namespace": name, **more}, level, at)
+        for name, apart in APART.items()
+        for more, level, at in zip(apart, (FLAT, LEAK), (0, 7), strict=True)
+    ]
+    recording = read_back(tmp_path, "a.json", answer(*pairs))
+    assert recording.containers["namespace"].value_counts()["count"].to_list() == [2] * len(APART)
+    assert not recording.report.left_out
+    assert not recording.report.unusable
+
+
 @pytest.mark.parametrize(("first", "apart"), enumerate(APART), ids=[*APART])
 def test_every_way_in_tells_containers_apart_alike(tmp_path: Path, first: int, apart: str) -> None:
     """The same two containers by file, remote read, VictoriaMetrics or lake are the same recording."""

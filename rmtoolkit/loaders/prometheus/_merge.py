@@ -13,7 +13,7 @@ from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, cont
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
-from rmtoolkit.schema import ABSURD_BYTES, SAMPLES, SIGNALS
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, SAMPLES
 from rmtoolkit.text import count
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2
-#: Values that are made whole together.
-_ROWS: Final = 1 << 15
 #: Taken for the interval of a series of a single sample.
 _UNKNOWN_INTERVAL: Final = 60_000
 
@@ -237,14 +235,9 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     # What is no number is the least and the most of all.
     if not (values.min() >= 0 and values.max() < ABSURD_BYTES):
         return pl.Series(values)
-    whole = np.empty(len(values), np.int64)
-    # Some at a time, which stay in a processor's cache.
-    for part in range(0, len(values), _ROWS):
-        whole[part : part + _ROWS] = np.rint(values[part : part + _ROWS])
-    return pl.Series(whole)
+    return pl.Series(np.rint(values, out=np.empty(len(values), np.int64), casting="unsafe"))
 
 
-_AMOUNTS: Final = [name for name in SIGNALS if name.endswith("_bytes")]
 _PORT: Final = "port of instance"
 #: What differs between lives of one container, and what names it, tells none apart.
 _NAMING: Final = frozenset(
@@ -258,8 +251,8 @@ _NAMING: Final = frozenset(
 #: move, a container has several ids: only what overlaps is parted by them.
 _IDS: Final = (*LABELS["pod_uid"], "name", "id")
 _LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
-#: Labels that part containers are found one after another.
-_MOST_ROUNDS: Final = 4
+#: So many labels part containers at most: each is looked for in all series.
+_MOST_LABELS: Final = 32
 
 
 def tell_apart(
@@ -278,7 +271,7 @@ def tell_apart(
     while True:
         pairs = list(_contradictions(placed.table, decoded))
         counts = Counter(label for _, labels in pairs for label in labels)
-        if not counts or len(notes) == _MOST_ROUNDS:
+        if not counts or len(notes) >= _MOST_LABELS:
             mixed = len({entity for entity, _ in pairs})
             said = (
                 f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
@@ -286,20 +279,22 @@ def tell_apart(
             )
             return placed._replace(warnings=[*placed.warnings, *notes], unusable=(said,) if mixed else ())
         places = {label: place for place, label in enumerate(_LAST, 1)}
-        label = min(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
-        entities = {entity for entity, labels in pairs if label in labels}
-        table = _parted(table, placed, decoded.labels, label, entities)
-        known += [label] if label not in (*_LAST, *known) else []
-        containers = count(len(entities), "container")
-        notes.append(
-            f"{containers} of one name whose series overlap in time with other values: told apart by "
-            f"{'their file' if label == FILE_LABEL else f'the label {quote(label)}'}, which stands as cluster"
-        )
+        best = sorted(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
+        todo = {entity for entity, _ in pairs}
+        for label in best[:_MOST_LABELS]:
+            if not (entities := {entity for entity, labels in pairs if entity in todo and label in labels}):
+                continue
+            todo -= entities
+            table = _parted(table, placed, decoded.labels, label, entities)
+            known += [label] if label not in (*_LAST, *known) else []
+            what = "their file" if label == FILE_LABEL else f"the label {quote(label)}"
+            said = "of one name whose series overlap in time with other values: told apart by"
+            notes.append(f"{count(len(entities), 'container')} {said} {what}, which stands as cluster")
         placed = identify_containers(table, decoded.labels, workload_pattern)
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:
-    amounts = table.filter(pl.col("role").is_in(_AMOUNTS)).drop_nulls("entity")
+    amounts = table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     # What the kernel counts is one amount under each of its names; a process has as many as there are processes.
     amounts = amounts.with_columns(amount=pl.when(pl.col("family") != "cgroup").then("name"))
     some = amounts.filter(pl.len().over("entity", "role", "amount") > 1).sort("entity", "rank", "name")
