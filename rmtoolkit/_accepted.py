@@ -86,18 +86,15 @@ class _Lines:
     def of(self, key: str, table: int | None = None) -> int | None:
         begin, end = 0, len(self.rows)
         if table is not None and table < len(self.tables):
-            begin = self.tables[table]
+            begin = self.tables[table] - 1
             end = self.tables[table + 1] - 1 if table + 1 < len(self.tables) else end
         pattern = re.compile(rf"\s*\[*\s*[\"']?{re.escape(key)}\b")
         return next((at + 1 for at in range(begin, end) if pattern.match(self.rows[at])), None)
 
-    def table(self, number: int) -> int:
-        """Find where a table begins; an array written in one line has no such place."""
-        return self.tables[number] if number < len(self.tables) else self.of("accepted") or 1
-
 
 def _one(path: str | os.PathLike[str], entry: object, number: int, lines: _Lines) -> Acknowledgement:
-    begin = lines.table(number)
+    # An array written in one line has no such place.
+    begin = lines.of("accepted", number) or 1
     if not isinstance(entry, dict):
         raise ReadError.at(path, line=begin, found=entry, expected=_EXPECTED)
     for key, value in entry.items():

@@ -12,7 +12,6 @@ import time
 import zlib
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -37,7 +36,7 @@ from rmtoolkit._tables import (
     with_cadences,
 )
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
-from rmtoolkit.recording import Recording, Stored, as_parquet, concat, frames_of, has, ids_apart, open_parts
+from rmtoolkit.recording import Recording, Stored, as_parquet, concat, frames_of, has, ids_apart, open_parts, stamp_of
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
 
@@ -72,12 +71,12 @@ def place_of(file: Place) -> tuple[int, dt.date] | None:
 
 def read_partition(file: Place, workloads: pl.DataFrame | None = None) -> Recording:
     for tries_left in reversed(range(_TRIES)):
-        stamp = _stamp(file)
+        seen = stamp_of(file)
         try:
             return _read(file, workloads)
         except ReadError:
             # Somebody appends meanwhile: the new file is as whole as the old one was.
-            if not tries_left or _stamp(file) == stamp:
+            if not tries_left or stamp_of(file) == seen:
                 raise
     raise AssertionError
 
@@ -120,11 +119,6 @@ def extent(files: Sequence[Place]) -> tuple[dt.datetime, dt.datetime] | None:
         return None
     first, last = pl.concat(found).select(pl.col("first").min(), pl.col("last").max()).row(0)
     return None if first is None else (first, last)
-
-
-def _stamp(file: Place) -> tuple[int, int, int]:
-    now = file.stat()
-    return now.st_ino, now.st_size, now.st_mtime_ns
 
 
 def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[int]) -> list[int]:
@@ -219,7 +213,6 @@ def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.date
 
 def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Recording:
     ids = containers.select(old="container_id").with_row_index("container_id")
-
     samples, events = (
         frame.rename({"container_id": "old"}).join(ids, on="old", maintain_order="left").select(frame.columns)
         for frame in (samples, events)
@@ -228,8 +221,8 @@ def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, e
     return Recording(about, samples, events, recording.report)
 
 
-def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFrame:
-    """Find limits and requests that changed between two parts, so that neither part saw the change."""
+def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
+    """Add limits and requests that changed between two parts, so that neither part saw the change."""
     seen = []
     for part in parts:
         told = part.containers.join(spans(part.samples), on="container_id", how="inner")
@@ -255,7 +248,9 @@ def settings_changes(parts: Sequence[Recording], whole: Recording) -> pl.DataFra
     earlier = changed.filter("silent_before").with_columns(first="first_before", value_bytes="value_bytes_before")
     ids = whole.containers.select("container_id", *IDENTITY)
     found = pl.concat([earlier, changed]).join(ids, on=IDENTITY, nulls_equal=True)
-    return conform(found.rename({"first": "time"}), EVENTS)
+    changes = conform(found.rename({"first": "time"}), EVENTS)
+    events = pl.concat([whole.events, changes]).unique(maintain_order=True)
+    return replace(whole, events=events.sort("container_id", "time", "kind", maintain_order=True))
 
 
 def joined(reports: Iterable[Report]) -> Report:
@@ -294,12 +289,6 @@ def together(found: Sequence[Recording]) -> Recording:
     whole = Recording(containers, samples, tidy_events(events), joined(part.report for part in found))
     kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
-
-
-def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
-    changes = settings_changes(parts, whole)
-    events = pl.concat([whole.events, changes]).unique(maintain_order=True)
-    return replace(whole, events=events.sort("container_id", "time", "kind", maintain_order=True))
 
 
 def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -426,17 +415,15 @@ def _in_utc(span: Span) -> Span:
 
 
 def note(lake: Place, source: str, *, asked: Span | None = None, pulled: Span | None = None) -> None:
-    rewrite(lake / FILE, partial(_noted, source=source, asked=asked, pulled=pulled))
+    def noted(file: Place) -> bytes:
+        known = read_pulls(file)
+        mine = known.get(source, Pulls())
+        # What was asked for before, and has come, is settled.
+        owed = union([*mine.owed, asked]) if asked else mine.asked
+        known[source] = Pulls(owed, union([*mine.pulled, pulled]) if pulled else mine.pulled)
+        return format_json(encode_json(known, order="sorted"), indent=1)
 
-
-def _noted(file: Place, source: str, asked: Span | None, pulled: Span | None) -> bytes:
-    known = read_pulls(file)
-    mine = known.get(source, Pulls())
-    # What was asked for before, and has come, is settled.
-    known[source] = Pulls(
-        union([*mine.owed, asked]) if asked else mine.asked, union([*mine.pulled, pulled]) if pulled else mine.pulled
-    )
-    return format_json(encode_json(known, order="sorted"), indent=1)
+    rewrite(lake / FILE, noted)
 
 
 def owed_lines(lake: Place, view: View) -> tuple[str, ...]:

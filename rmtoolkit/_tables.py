@@ -31,13 +31,11 @@ from rmtoolkit.schema import (
     NO_TIME,
     NO_VALUE,
     NOT_FINITE,
-    NUMBER,
     SAMPLES,
     SIGNALS,
     TIME,
     TWICE,
     UNREAL,
-    WHOLE,
     Report,
     empty,
 )
@@ -332,8 +330,8 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
 
 def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     instants = samples.select("container_id", "time")
-    usual = {"step": pl.col("time").to_physical().diff().median(), "samples": pl.len().cast(WHOLE)}
-    found = [spans(samples).select("container_id", step=pl.lit(None, NUMBER), samples=pl.lit(0, WHOLE))]
+    usual = {"step": pl.col("time").to_physical().diff().median(), "samples": pl.len()}
+    found = []
     for name in (*FOOTPRINTS, "allocated_bytes"):
         known = instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants
         found.append(known.group_by("container_id", maintain_order=True).agg(**usual))
@@ -363,7 +361,7 @@ UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
     **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)},
 }
 #: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
-_POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
+POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 #: No service has less memory than this, and few have more.
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _NO_MACHINE: Final = 1 << 44
@@ -397,7 +395,7 @@ def unit_in(name: str) -> int:
         r"(?<=[_.])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes$", lambda word: f"{word[1][0]}b", name.lower()
     )
     found = _UNIT.fullmatch(short)
-    return 1024 ** _POWERS.get((found["unit"] or found["joined"])[0], 0) if found else 1
+    return 1024 ** POWERS.get((found["unit"] or found["joined"])[0], 0) if found else 1
 
 
 def plausible_unit(head: str, values: pl.Series) -> int:
@@ -426,19 +424,13 @@ FOLLOWS: Final = pl.col("container_id") == pl.col("container_id").shift()
 #: Columns that hold the same for a whole container, or change seldom; their changes become events.
 SETTINGS: Final = ("limit_bytes", "request_bytes")
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
-
-
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
 
 
-class Parts(NamedTuple):
-    containers: pl.DataFrame
-    samples: pl.DataFrame
-    events: pl.DataFrame
-    report: Report
-
-
-def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
+def take_apart(
+    frame: AnyFrame, events: AnyFrame | None, source: str
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, Report]:
+    """Make what `normalise` takes of a table: containers, samples, events and a report."""
     table, notes = _to_polars(frame)
     signals = _check_columns(table)
     known = {"time", *signals, *CONTAINERS, *_TOTALS}
@@ -488,7 +480,7 @@ def take_apart(frame: AnyFrame, events: AnyFrame | None, source: str) -> Parts:
         warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
         time_axis=time_axis,
     )
-    return Parts(containers, samples, pl.concat(found, how="diagonal_relaxed"), report)
+    return containers, samples, pl.concat(found, how="diagonal_relaxed"), report
 
 
 def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - any kind of table
@@ -510,17 +502,17 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         if not name or head == name:
             continue
         factor = _factor(frame[head], name, unit)
-        value = (pl.col(head) * factor if factor > 1 else pl.col(head)).alias(head)
+        value = pl.col(head) * factor if factor > 1 else pl.col(head)
         if name in frame.columns:
             # Two of one meaning: what is called as in the schema wins, else the first; the other is reported as unused
             # unless it only speaks where that is silent, as where a name was changed on the way.
             both = pl.col(name).is_not_null() & pl.col(head).is_not_null()
             if frame.select(both.any() | pl.col(head).is_null().all()).item():
                 continue
-            frame, value = frame.drop(name), pl.lit(frame.select(pl.coalesce(name, value)).to_series()).alias(head)
+            value = pl.coalesce(name, value)
         if unit is None and factor > 1:
             warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")
-        frame = frame.with_columns(value).rename({head: name})
+        frame = frame.with_columns(value.alias(head)).drop(name, strict=False).rename({head: name})
         of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
         notes.append(f"column {head!r} was read as {name!r}{of_units}")
     return frame, notes
@@ -878,11 +870,15 @@ def contradictions(
     for some in rows.partition_by(keys) if keys else [rows]:
         parts = some.partition_by(label, maintain_order=True)
         for name in names if len(parts) > 1 else ():
-            held = (part.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for part in parts)
-            curves = [(one["time"].to_numpy(), one[name].to_numpy()) for one in held if one.height >= least]
+            curves = [curve for curve in (_curve(part, name) for part in parts) if len(curve[0]) >= least]
             if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
                 yield name, parts
                 break
+
+
+def _curve(rows: pl.DataFrame, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    held = rows.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls()
+    return held["time"].to_numpy(), held[name].to_numpy()
 
 
 def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:
@@ -955,10 +951,7 @@ def named_by_values(
 def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
     """Tell whether two looks at one amount agree; None where there are none at the same time."""
     for name in BYTE_SIGNALS:
-        held = (
-            some.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls() for some in (theirs, mine)
-        )
-        (times, values), (others, said) = ((some["time"].to_numpy(), some[name].to_numpy()) for some in held)
+        (times, values), (others, said) = _curve(theirs, name), _curve(mine, name)
         if len(times) and len(near := _near(times, values, others, said)) >= _ENOUGH:
             return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
     return None

@@ -16,11 +16,11 @@ from rmtoolkit.schema import WORKLOAD
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
 
 #: A pod of a Deployment: its name, the hash of its template, and a suffix of its own.
-_OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}})-{_SAFE}{{5}}$"
+OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}})-{_SAFE}{{5}}$"
 # Order matters: the longest form first. Sources: apimachinery rand.SafeEncodeString, controller naming.
 _FORMS: Final = (
     ("CronJob", rf"^(?P<workload>.+)-[0-9]{{8,11}}-{_SAFE}{{5}}$"),
-    ("Deployment", _OF_DEPLOYMENT),
+    ("Deployment", OF_DEPLOYMENT),
     ("StatefulSet", r"^(?P<workload>.+)-[0-9]{1,4}$"),
     # One suffix is a DaemonSet or a Job: the name alone cannot tell them apart.
     (None, rf"^(?P<workload>.+)-{_SAFE}{{5}}$"),
@@ -37,7 +37,7 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
 
 def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     """Take what a Deployment's pods are made from, a hash in their names, for their version where nothing tells it."""
-    hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(_OF_DEPLOYMENT, 2))
+    hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(OF_DEPLOYMENT, 2))
     told = pl.col("version").is_not_null().any().over(WORKLOAD)
     several = hashed.drop_nulls().n_unique().over(WORKLOAD) > 1
     return containers.with_columns(version=pl.when(~told & several).then(hashed).otherwise("version"))
@@ -54,6 +54,8 @@ def service_of(name: pl.Expr, pattern: str | None) -> pl.Expr:
 
 #: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.
 KUBELET_NAME: Final = r"^k8s_([^_]+)_([^_]+)_([^_]+)_[^_]+_\d+$"
+#: A pod's uid in the path of its cgroup: dashes, or underscores with the systemd driver; 32 digits for static pods.
+UID_IN_CGROUP: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
 
 #: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as
 #: kube-state-metrics spells them, `label_example_com_owner`.
@@ -108,8 +110,8 @@ def changes(kind: str, values: Iterable[tuple[int | None, int | None]]) -> list[
     return [Event(time, kind, value, None if value is not None else f"no {kind}") for time, value in told]
 
 
-#: A ReplicaSet is its Deployment's name and a hash in an alphabet without vowels; a Job of a CronJob ends in a time.
-_REPLICA_SET: Final = re.compile(r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}")
+#: A ReplicaSet is its Deployment's name and a hash; a Job of a CronJob ends in a time.
+_REPLICA_SET: Final = re.compile(rf"^(?P<name>.+)-{_SAFE}{{6,10}}")
 _CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
 
 #: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.

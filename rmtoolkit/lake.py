@@ -156,11 +156,10 @@ class Lake(Parted):
         numbers = [_lake_files.bucket_of(cluster, namespace, name, buckets) for cluster, namespace, name in names]
         homes = recording.containers.select("container_id", bucket=pl.Series(numbers, dtype=pl.Int64))
 
-        def placed(frame: pl.DataFrame) -> dict[tuple[int, dt.date], pl.DataFrame]:
+        def placed(frame: pl.DataFrame) -> dict[tuple[Any, ...], pl.DataFrame]:
             joined = frame.join(homes, on="container_id", maintain_order="left")
             keyed = joined.with_columns(date=pl.col("time").dt.date())
-            split = keyed.partition_by("bucket", "date", as_dict=True, include_key=False, maintain_order=True)
-            return {(int(bucket), date): rows for (bucket, date), rows in split.items()}
+            return keyed.partition_by("bucket", "date", as_dict=True, include_key=False, maintain_order=True)
 
         samples, events = placed(recording.samples), placed(recording.events)
         changed = 0

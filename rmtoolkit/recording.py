@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, reduce
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -137,7 +139,7 @@ class Stored(msgspec.Struct, frozen=True):
 
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
         with _reading(self.path):
-            if _stamp(self.path) != self.stamp:
+            if stamp_of(self.path) != self.stamp:
                 raise ReadError.at(
                     self.path,
                     found="a file that was changed after it was opened",
@@ -174,7 +176,7 @@ def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
         raise ReadError.at(path, found=found, expected=_EXPECTED) from error
 
 
-def _stamp(path: Path | Remote) -> tuple[int, int]:
+def stamp_of(path: Path | Remote) -> tuple[int, int]:
     now = path.stat()
     return now.st_size, now.st_mtime_ns
 
@@ -194,7 +196,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     with _reading(path):
         if not isinstance(file, Path):
             file = file.read()
-        stamp = _stamp(file)
+        stamp = stamp_of(file)
         metadata = pl.read_parquet_metadata(for_polars(file))
         if _METADATA_KEY not in metadata:
             raise ReadError.at(
@@ -549,8 +551,7 @@ class Recording:
         True
         """
         check_target(path, ENDINGS)
-        names = ("cluster", "namespace", "workload", "pod", "container")
-        return write_whole(path, as_parquet(self, [*SAMPLES, *names]), ENDINGS)
+        return write_whole(path, as_parquet(self, [*SAMPLES, *_NAMES]), ENDINGS)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recording):
@@ -632,16 +633,14 @@ def normalise(
         return joined.drop("container_id").rename({"container_id_right": "container_id"})
 
     keyed = rekey(samples)
-    rows, left_out = _tables.clean_samples(keyed)
-    if strangers := samples.height - keyed.height:
-        left_out[NO_CONTAINER] = strangers
+    rows, wrong = _tables.clean_samples(keyed)
     found = _tables.tidy_events(rekey(events)) if events.height else empty(EVENTS)
     bounds = _tables.rooms(frame, found, report.nodes)
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
-    settled[IMPOSSIBLE] = settled.get(IMPOSSIBLE, 0) + alone
-    left_out |= {reason: number for reason, number in settled.items() if number}
-    told = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
+    lost = Counter({**wrong, NO_CONTAINER: samples.height - keyed.height, **settled})
+    lost[IMPOSSIBLE] += alone
+    told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
@@ -692,32 +691,28 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     report = reduce(Report.joined, (part.report for part in parts))
     part_of = np.repeat(range(len(parts)), [part.containers.height for part in parts])
     sources = [", ".join(part.report.sources) for part in parts]
-    if all(sources):
-        containers, unlike = _tables.named_by_values(containers, samples, part_of)
-        if unlike:
-            said = "named in part, and their values do not say which of that name they are: kept apart"
-            report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
+    if not all(sources):
+        # Parts of a lake have no source: they are of one.
+        return normalise(containers, samples, events, report)
+    containers, unlike = _tables.named_by_values(containers, samples, part_of)
+    if unlike:
+        said = "named in part, and their values do not say which of that name they are: kept apart"
+        report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
     names = _tables.place_names(sources)
-    groups: dict[str, list[int]] = {}
-    for at, one in enumerate(sources):
-        groups.setdefault(names[one], []).append(at)
     # Files of one folder are of one cluster, those of another perhaps of another.
-    folders = np.empty(len(parts), np.int64)
-    for place, of in enumerate(groups.values()):
-        folders[of] = place
-    if all(sources) and 1 < len(groups) < len(parts) and _contradicting(containers, samples, folders[part_of]):
-        return concat(concat(parts[at] for at in of) for of in groups.values())
-    # Parts of a lake have no source: they are of one.
-    if all(sources) and (contradicting := _contradicting(containers, samples, part_of)):
+    folders = np.unique([names[one] for one in sources], return_inverse=True)[1]
+    several = dict.fromkeys(folders.tolist())
+    if 1 < len(several) < len(parts) and _contradicting(containers, samples, folders[part_of]):
+        return concat(concat(compress(parts, folders == folder)) for folder in several)
+    if contradicting := _contradicting(containers, samples, part_of):
         # Sources without a name of their own are told apart by their number.
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
         containers = containers.with_columns(cluster=_tables.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
         report = replace(report, warnings=(*report.warnings, f"{said}, which stands as cluster"))
-    if all(sources):
-        containers, samples, left_out = _without_rounded(containers, samples)
-        report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
+    containers, samples, left_out = _without_rounded(containers, samples)
+    report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
 
 

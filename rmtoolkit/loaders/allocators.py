@@ -10,6 +10,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from rmtoolkit._tables import POWERS
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
@@ -577,7 +578,6 @@ def read_jemalloc_stats(
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"
 _COMMITTED: Final = re.compile(rf"\bcommitted: ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT}")
 _PROCESS: Final = re.compile(rf"\bprocess: [^\n]{{0,300}}?\brss: ++{_AMOUNT}")
-_POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def mimalloc_documents(text: str) -> tuple[list[Said], tuple[str, ...]]:
@@ -597,5 +597,5 @@ def mimalloc_documents(text: str) -> tuple[list[Said], tuple[str, ...]]:
 
 def _bytes(number: str, unit: str) -> int | None:
     """Read an amount; some versions count below zero, which says nothing."""
-    amount = float(number) * 1024 ** _POWERS[unit[:1].lower().replace("b", "")]
+    amount = float(number) * 1024 ** POWERS.get(unit[:1].lower(), 0)
     return round(amount) if 0 <= amount < 1 << 62 else None

@@ -15,9 +15,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rmtoolkit._tables import beside, conform, one_stretch
+from rmtoolkit._workloads import OF_DEPLOYMENT
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _files, _kubectl_rows, _timestamps, kubernetes
-from rmtoolkit.loaders._kubectl_rows import EXPECTED, GENERATED, USE_RAW, Layout, Line, failure, quantity
+from rmtoolkit.loaders._kubectl_rows import EXPECTED, USE_RAW, Layout, Line, failure, quantity
 from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
 from rmtoolkit.loaders.kubernetes import Objects
 from rmtoolkit.recording import Recording, concat, normalise
@@ -293,7 +294,7 @@ def _named(
         why = "as asked"
         if containers is None:
             why = "because of the hashes in the pods' names"
-            containers, namespaces = (bool(two[names].str.contains(GENERATED).any()) for names in ("b", "c"))
+            containers, namespaces = (bool(two[names].str.contains(OF_DEPLOYMENT).any()) for names in ("b", "c"))
             if containers == namespaces:
                 found, line = two["text"][0].strip(), two["number"][0]
                 expected = "a header, or names that tell pod and container from namespace and pod"

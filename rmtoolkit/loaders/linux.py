@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from rmtoolkit._workloads import Event
+from rmtoolkit._workloads import UID_IN_CGROUP, Event
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import PathLike, noted, read_each, read_text, whole_number
@@ -108,7 +108,6 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
 
 
 #: `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, `docker/<id>`.
-_POD_UID: Final = re.compile(r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})")
 #: The innermost: in kind, and in Docker in Docker, the outer container is the node.
 _CONTAINER_ID: Final = re.compile(r".*(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])[^/]*(/.+)?")
 
@@ -116,7 +115,7 @@ _CONTAINER_ID: Final = re.compile(r".*(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?!
 def cgroup_place(path: str, *, below: bool = False) -> dict[str, str | None]:
     """Tell from the path of a cgroup whose it is; one below a container's is its own, unless `below` says otherwise."""
     path = path.rstrip("/")
-    pod, container = _POD_UID.search(path), _CONTAINER_ID.match(path)
+    pod, container = re.search(UID_IN_CGROUP, path), _CONTAINER_ID.match(path)
     short = container[1] if container and (below or not container[2]) else None
     if pod:
         return {"pod": None, "pod_uid": pod[1].replace("_", "-"), "container": short}

@@ -137,7 +137,6 @@ def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> 
 
 
 def _told_starts(seen: Seen) -> list[int]:
-
     def told(role: str) -> list[int]:
         times: list[int] = []
         for run in seen.of(role):

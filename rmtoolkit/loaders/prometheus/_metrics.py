@@ -237,9 +237,6 @@ _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
 
-#: A pod's uid in the path of its cgroup: dashes, or underscores with the systemd driver; 32 digits for static pods.
-_UID_IN_ID: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
-
 
 class Described(NamedTuple):
     table: pl.DataFrame
@@ -355,7 +352,7 @@ def _identified(
         of_docker=is_docker & pl.col("pod").is_null(),
         # What names a namespace alone adds up its pods.
         no_container=cgroup & has_no_pod & ~is_docker & pl.any_horizontal(pl.col("id", "namespace").is_not_null()),
-        uid=pl.coalesce("uid", pl.col("id").str.extract(_UID_IN_ID, 1).str.replace_all("_", "-")),
+        uid=pl.coalesce("uid", pl.col("id").str.extract(_workloads.UID_IN_CGROUP, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
         workload_kind=pl.col("workload_kind").replace_strict(_KINDS_SERIES, default=None, return_dtype=pl.String()),
