@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
@@ -145,8 +145,11 @@ def spans(heap: HeapProfile) -> str:
 
 _STEP: Final = 16 * MI
 
-#: One row per arena, or per size of block, the one with most to give back, or most in gaps, first.
-ARENAS: Final = ("arena", "threads", "allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes")
+#: Pages that are kept of what is resident: muzzy ones no longer count as that.
+_KEPT: Final = pl.coalesce("dirty_bytes", "purgeable_bytes").alias("kept_bytes")
+
+#: One row per arena, or per size of block, the one with most kept, or most in gaps, first.
+ARENAS: Final = ("arena", "threads", "allocated_bytes", "fragmentation_bytes", "kept_bytes", "metadata_bytes")
 _SUMMED: Final = ("live_bytes", "active_bytes", "fragmentation_bytes", "partial_slabs", "slabs")
 SIZES: Final = ("size_bytes", *_SUMMED, "used")
 
@@ -155,10 +158,8 @@ SIZES: Final = ("size_bytes", *_SUMMED, "used")
 class AllocatorAnswer:
     allocator: Allocator
     headline: str
-    #: Retention, fragmentation, and all that is resident, in the last document; None is unknown.
-    kept_bytes: int | None
-    gaps_bytes: int | None
-    resident_bytes: int | None
+    #: Totals of the last document, and `kept_bytes`; empty where there is none.
+    last: dict[str, Any]
     #: Limits that leave a tenth above the most that was resident in any document, as it is and if the allocator gave
     #: back what it could; without memory outside the allocator.
     limit_as_it_is_bytes: int | None
@@ -173,15 +174,12 @@ def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
     totals = allocator.totals
     if not totals.height:
         said, do = _told("no_totals")
-        return AllocatorAnswer(
-            allocator, said, *(None, None, None, None, None), _arenas(allocator, 0), _sizes(allocator, 0), do
-        )
-    last = totals.row(-1, named=True)
-    kept, gaps, resident = (last[name] for name in (_kept(last), "fragmentation_bytes", "resident_bytes"))
+        return AllocatorAnswer(allocator, said, {}, None, None, _arenas(allocator, 0), _sizes(allocator, 0), do)
+    last = totals.with_columns(_KEPT).row(-1, named=True)
     as_it_is, purged = (_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes"))
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
     said, do = _said(last, sizes)
-    return AllocatorAnswer(allocator, said, kept, gaps, resident, as_it_is, purged, arenas, sizes, do)
+    return AllocatorAnswer(allocator, said, last, as_it_is, purged, arenas, sizes, do)
 
 
 def _limit(most: object) -> int | None:
@@ -189,9 +187,10 @@ def _limit(most: object) -> int | None:
 
 
 def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:
-    found = allocator.arenas.filter(pl.col("document") == document, pl.col("allocated_bytes") > 0)
-    known = found if found.height else allocator.arenas.filter(pl.col("document") == document)
-    waste = pl.col("purgeable_bytes").fill_null(0) + pl.col("fragmentation_bytes").fill_null(0)
+    known = allocator.arenas.filter(document=document).with_columns(_KEPT)
+    used = known.filter(pl.col("allocated_bytes") > 0)
+    known = used if used.height else known
+    waste = pl.sum_horizontal("kept_bytes", "fragmentation_bytes")
     return known.sort(waste, descending=True, maintain_order=True).select(*ARENAS)
 
 
@@ -207,22 +206,17 @@ def _sizes(allocator: Allocator, document: int) -> pl.DataFrame:
     return order.select(*SIZES)
 
 
-def _kept(last: dict[str, int | str | None]) -> str:
-    """Say which pages are kept of what is resident: muzzy ones no longer count as that."""
-    return "purgeable_bytes" if last["dirty_bytes"] is None else "dirty_bytes"
-
-
-def _said(last: dict[str, int | str | None], sizes: pl.DataFrame) -> tuple[str, str]:
+def _said(last: dict[str, Any], sizes: pl.DataFrame) -> tuple[str, str]:
     # What is resident, or else taken from the system, kept, in gaps, in caches; unknown is none.
-    names = ("mapped_bytes" if last["resident_bytes"] is None else "resident_bytes", _kept(last), "fragmentation_bytes")
-    caches = ("thread_cache_bytes", "transfer_cache_bytes")
-    whole, kept, gaps, *both = (size if isinstance(size := last[name], int) else 0 for name in (*names, *caches))
+    taken = "mapped_bytes" if last["resident_bytes"] is None else "resident_bytes"
+    names = (taken, "kept_bytes", "fragmentation_bytes", "thread_cache_bytes", "transfer_cache_bytes")
+    whole, kept, gaps, *both = (last[name] or 0 for name in names)
     cached = sum(both)
     allocator, live = last["allocator"] or "the allocator", last["allocated_bytes"]
     told = partial(_told, allocator=allocator)
     if not whole:
         return told("unused" if live == 0 else "not_resident")
-    if not isinstance(live, int):
+    if live is None:
         return told("committed", whole=memory(whole))
     of = f"of {memory(whole)} {'taken from the system' if last['resident_bytes'] is None else 'resident'}"
     if last["purgeable_bytes"] is None and allocator == "glibc":

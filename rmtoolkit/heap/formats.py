@@ -113,9 +113,10 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     stacks, cut = stacks_frame([frames for frames, _ in good], amounts)
     unit = _SECONDS.get(str(document.tu))
     ended, peaked = (_files.whole_number(moment, _MOST_BYTES) for moment in (document.te, document.tg))
-    command = document.cmd
-    summary = replace(
-        _summary("dhat", command if isinstance(command, str) else None, amounts),
+    summary = _summary(
+        "dhat",
+        document.cmd if isinstance(document.cmd, str) else None,
+        amounts,
         peak_bytes=sum(amounts["peak_bytes"]),
         peak_time_seconds=None if unit is None or peaked is None else peaked * unit,
         runtime_seconds=None if unit is None or ended is None else ended * unit,
@@ -126,9 +127,7 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
-def _summary(
-    form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], *, sample_bytes: int = 1
-) -> HeapSummary:
+def _summary(form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], **more: Any) -> HeapSummary:  # noqa: ANN401 - the rest of a summary
     # A column is known of all rows or of none.
     known = {name: sum(values) for name, values in amounts.items() if None not in values}
     return HeapSummary(
@@ -138,7 +137,7 @@ def _summary(
         allocated_bytes=known.get("allocated_bytes"),
         live_at_end_bytes=known.get("live_bytes"),
         live_at_end_blocks=known.get("live_blocks"),
-        sample_bytes=sample_bytes,
+        **more,
     )
 
 
@@ -231,6 +230,7 @@ class _Snapshot:
 
 @dataclass(slots=True)
 class _Output:
+    format: str = "massif"
     command: str | None = None
     unit: str | None = None
     snapshots: list[_Snapshot] = field(default_factory=list)
@@ -286,15 +286,14 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
         "snapshots without a heap": len(output.snapshots) - len(snapshots),
         "trees with parts missing": sum(not snapshot.whole for snapshot in snapshots),
     }
-    partial = [note for note in notes if "cut off" in note]
+    partial = [*notes]
     # Each begins with three lines of which two are lines of hyphens.
     if not partial and (output.snapshots[-1].tree is None or not text.endswith("\n") or text.endswith("---\n")):
         partial.append("it ends within a snapshot, so it is cut off")
     if output.unit is None or [snapshot.number for snapshot in output.snapshots] != list(range(len(output.snapshots))):
         partial.append("its beginning or some snapshots are missing")
     axis = "seconds since the start of the program" if output.unit in _SECONDS else f"{output.unit}, no seconds"
-    warnings = (*(note for note in notes if note not in partial), *more, _NO_END)
-    return _profile(output, snapshots, report(path, left_out, partial, warnings, time_axis=axis))
+    return _profile(output, snapshots, report(path, left_out, partial, (*more, _NO_END), time_axis=axis))
 
 
 def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapProfile:
@@ -324,7 +323,7 @@ def _profile(output: _Output, snapshots: list[_Snapshot], told: Report) -> HeapP
     times, heaps = [snapshot.time for snapshot in snapshots], [snapshot.heap for snapshot in snapshots]
     timeline = conform(pl.DataFrame({"time_seconds": seconds, "live_bytes": heaps, "events": times}), TIMELINE)
     summary = HeapSummary(
-        format="massif",
+        format=output.format,
         command=output.command,
         peak_bytes=peak.heap,
         peak_time_seconds=seconds[snapshots.index(peak)],
@@ -370,6 +369,8 @@ def _parse(text: str) -> _Output:  # noqa: PLR0912 - a branch per kind of line
     for line in text.split("\n"):
         if line.startswith("cmd: ") and output.command is None:
             output.command = line[5:].strip()
+        elif line.startswith("desc:") and "--pages-as-heap=yes" in line:
+            output.format = "massif --pages-as-heap"
         elif line.startswith("time_unit: "):
             output.unit = line[11:].strip()
         elif line.startswith("snapshot="):
@@ -534,7 +535,8 @@ _ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
 class _Dump:
     rate: int = 1
     format: str = "jeprof"
-    totals: tuple[int, int, int, int] | None = None
+    #: Objects in all, where the first line says it.
+    promised: int | None = None
     stacks: dict[tuple[int, ...], list[int]] = field(default_factory=dict)
     symbols: dict[int, str] = field(default_factory=dict)
     binary: str | None = None
@@ -602,16 +604,15 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     made = [_scaled(values[2], values[3], dump.rate) if has_totals else (None, None) for values in dump.stacks.values()]
     amounts = _columns(("live_blocks", "live_bytes"), live) | _columns(("allocations", "allocated_bytes"), made)
     stacks, cut = stacks_frame(rows, amounts)
-    partial = [note for note in notes if "cut off" in note]
+    partial = [*notes]
     if not (partial or (text.endswith("\n") and places.reach(max(every, default=0)))):
         partial.append("the list of modules at its end is missing or not whole, so it may be cut off")
     partial += deep(cut)
     listed = sum(values[0] for values in dump.stacks.values())
-    if dump.format == "gperftools" and dump.totals is not None and listed != dump.totals[0]:
-        partial.append(f"the stacks hold {listed:,} of the {dump.totals[0]:,} objects that the first line promises")
-    warnings = [note for note in (*notes, *more) if note not in partial]
+    if dump.promised not in (None, listed):
+        partial.append(f"the stacks hold {listed:,} of the {dump.promised:,} objects that the first line promises")
     summary = _summary(dump.format, dump.binary or next(iter(modules), None), amounts, sample_bytes=dump.rate)
-    told = report(path, {"lines that are damaged": dump.damaged}, partial, warnings)
+    told = report(path, {"lines that are damaged": dump.damaged}, partial, more)
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 
 
@@ -649,12 +650,8 @@ def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PL
         elif found := _ROW.match(line):
             _add(dump, _numbers(found[5]), [int(word) for word in found.groups()[:4]])
         elif found := _OF_THREADS.match(line):
-            if found[1] == "*":
-                values = [int(word) for word in found.groups()[1:]]
-                if addresses is None:
-                    dump.totals = dump.totals or (values[0], values[1], values[2], values[3])
-                else:
-                    _add(dump, addresses, values)
+            if found[1] == "*" and addresses is not None:
+                _add(dump, addresses, [int(word) for word in found.groups()[1:]])
         elif line.strip():
             dump.damaged += 1
     if not started:
@@ -667,7 +664,7 @@ def _header(dump: _Dump, line: str, path: str | os.PathLike[str], number: int) -
         dump.rate = int(found[1])
     elif found := _GPERFTOOLS.match(line):
         dump.format = "gperftools"
-        dump.totals = int(found[1]), int(found[2]), int(found[3]), int(found[4])
+        dump.promised = int(found[1])
         # What calls itself heap and no more counts its interval twice.
         dump.rate = int(found[6] or 1) // (2 if found[5] == "heap" and found[6] else 1)
     else:
@@ -761,7 +758,7 @@ def read_pprof(
 
 def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     data, notes = _files.read_bytes(path, expected=PPROF_EXPECTED, costly=True)
-    partial = [note for note in notes if "cut off" in note]
+    partial = [*notes]
     top: Message = {}
     try:
         for count, (number, value) in enumerate(_fields(data)):

@@ -263,6 +263,8 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
     """Say what a profile cannot show, whatever is in it."""
     summary = heap.summary
     said = ["memory maps, thread stacks, and pages that the allocator keeps or that lie between live blocks"]
+    if "pages" in summary.format:
+        said = ["what is used of these pages: all count that the program took from the system, for its stacks too"]
     if summary.rss_peak_bytes is not None and summary.peak_bytes is not None:
         beside = summary.rss_peak_bytes - summary.peak_bytes
         if beside > 0:

@@ -10,7 +10,7 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, breakable, document, el, table, with_code
-from rmtoolkit._io import check_target, write_whole
+from rmtoolkit._io import write_whole
 from rmtoolkit.analysis.heap_answers import (
     AllocatorAnswer,
     DiffAnswer,
@@ -28,7 +28,7 @@ from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked
 from rmtoolkit.views._tables import write as write_rows
-from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows
+from rmtoolkit.views.heap_terminal import MARKS, OF_ARENA, SHOWN, changed_rows
 from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 
@@ -61,8 +61,7 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plo
     if not table.height:
         return None
     curves = table.partition_by("function", maintain_order=True)
-    names = [curve["function"][0] for curve in curves]
-    levels = np.array([curve["live_bytes"].to_numpy() for curve in curves], dtype=np.float64)
+    known = {curve["function"][0]: curve["live_bytes"].to_numpy().astype(np.float64) for curve in curves}
     first = curves[0]
     timed = first["time_seconds"].null_count() == 0
     clock = (first["time_seconds"] if timed else first["step"] + 1).to_numpy().astype(np.float64)
@@ -70,17 +69,16 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plo
     begin, end = (0.0 if timed else float(clock[0])), float(clock[-1])
     resident = _resident(heap, end) if timed else None
     grows = set(suspects.filter(pl.col("growth_share") >= _GROWS, reading="grows")["function"])
-    top = float(levels.sum(axis=0).max())
+    top = float(np.sum([*known.values()], axis=0).max())
     # What grows stands below, the largest of the others next; what is too small to see goes to everything else.
-    known = list(zip(names, levels, strict=True))
-    kept = [one for one in known if one[0] in grows]
+    names = [name for name in known if name in grows]
     # What never holds this share of the top is not worth a colour, unless it grows.
-    seen = [one for one in known if one[0] not in (*grows, OTHERS) and one[1].max() >= 0.01 * top]
-    kept += sorted(seen, key=lambda one: -one[1][-1])
-    shown = [name for name, _ in kept]
-    rest = [level for name, level in known if name not in shown]
-    parts = [level for _, level in kept] + ([np.sum(rest, axis=0)] if rest else [])
-    names, levels = shown + ([OTHERS] if rest else []), np.array(parts)
+    seen = [name for name, level in known.items() if name not in (*grows, OTHERS) and level.max() >= 0.01 * top]
+    names += sorted(seen, key=lambda name: -known[name][-1])
+    parts = [known.pop(name) for name in names]
+    if known:
+        names, parts = [*names, OTHERS], [*parts, np.sum([*known.values()], axis=0)]
+    levels = np.array(parts)
     top = max(top, float(resident[1].max()) if resident is not None else 0.0, 1.0)
 
     plot = _plot.Plot(
@@ -184,13 +182,12 @@ LAYERS: Final = {"live": "live heap", "slack": "gaps between live blocks", "kept
 
 def allocator_layers(found: AllocatorAnswer) -> Markup:
     """Draw what is resident: live, in gaps, kept, metadata; the process first, then each arena."""
-    totals = found.allocator.totals
-    if not totals.height:
+    if not found.last:
         return note(WIDTH, 40, found.headline.removesuffix("."))
-    whole = _layers(totals.row(-1, named=True), found.kept_bytes)
+    whole = _layers(found.last)
     several = found.arenas.height > 1
     arenas = list(found.arenas.head(_ARENAS).iter_rows(named=True)) if several else []
-    parts = [_layers(row, row["purgeable_bytes"]) for row in arenas]
+    parts = list(map(_layers, arenas))
     top = max(sum(layers.values()) for layers in [whole, *parts])
     plot = _bars(top, _BARS_END)
     plot.write(0, 46, "start", "whole process", "strong")
@@ -243,10 +240,9 @@ def allocator_sizes(found: AllocatorAnswer) -> Markup:
     return _shown(12 + 24 * len(rows), says, plot)
 
 
-def _layers(row: dict[str, Any], kept: int | None) -> dict[str, int]:
+def _layers(row: dict[str, Any]) -> dict[str, int]:
     """Take apart what is resident; what is unknown is left out."""
-    amounts = (row["allocated_bytes"], row["fragmentation_bytes"], kept, row["metadata_bytes"])
-    return {kind: amount for kind, amount in zip(LAYERS, amounts, strict=True) if amount}
+    return {kind: row[column] for kind, column in zip(LAYERS, OF_ARENA, strict=True) if row[column]}
 
 
 def _bars(top: int, right: float) -> _plot.Plot:
@@ -293,7 +289,6 @@ def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") 
 
 
 def write(found: HeapAnswer | DiffAnswer | AllocatorAnswer, path: str | os.PathLike[str], *, source: str = "") -> Path:
-    check_target(path, ENDINGS)
     return write_whole(path, page(found, source=source).encode(), ENDINGS)
 
 
@@ -442,8 +437,8 @@ def _of_diff(found: DiffAnswer) -> list[Markup | None]:
 def _of_allocator(found: AllocatorAnswer) -> list[Markup | None]:
     limits = (text.configured(one, known=False) for one in (found.limit_as_it_is_bytes, found.limit_if_purged_bytes))
     facts = [
-        ("Kept pages", text.memory(found.kept_bytes), "freed, and not given back"),
-        ("Gaps", text.memory(found.gaps_bytes), "between live blocks: no setting gives them back"),
+        ("Kept pages", text.memory(found.last.get("kept_bytes")), "freed, and not given back"),
+        ("Gaps", text.memory(found.last.get("fragmentation_bytes")), "between live blocks: no setting gives them back"),
         ("Limit as it is", next(limits), "a tenth above the most that was resident"),
         ("Limit if purged", next(limits), "the same, if the allocator gave back what it could"),
     ]

@@ -19,7 +19,8 @@ SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
 _MOST: Final = 6
 #: In ASCII these must not take more room than in Unicode.
 _NARROW: Final = str.maketrans({"…": "~", "→": ">"})
-_OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "purgeable_bytes", "metadata_bytes")
+#: What is resident, from what is used to what is kept, and the allocator's own.
+OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "kept_bytes", "metadata_bytes")
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:
@@ -79,9 +80,8 @@ def changed_rows(found: DiffAnswer) -> list[dict[str, Any]]:
 def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True) -> str:
     totals = found.allocator.totals
     lines = [*text.wrapped(found.headline), *_about(source, text.count(totals.height, "document") + ", the last one:")]
-    if totals.height:
-        last = totals.row(-1, named=True)
-        held = last | {"kept_bytes": found.kept_bytes, "muzzy_bytes": last["muzzy_bytes"] or None}
+    if found.last:
+        held = found.last | {"muzzy_bytes": found.last["muzzy_bytes"] or None}
         told = ((*names, held[column]) for column, names in text.texts("views/heap")["allocator"].items())
         facts = [f"{name:10}  {text.memory(size):>9}  {said}" for name, said, size in told if size is not None]
         lines += ["", *map(str.rstrip, facts)]
@@ -94,12 +94,12 @@ def allocator(found: AllocatorAnswer, *, source: str = "", unicode: bool = True)
     if found.arenas.height > 1:
         rows = found.arenas.head(_MOST).to_dicts()
         heads = ("LIVE", "GAPS", "KEPT", "METADATA")
-        cells = [[text.memory(row[name]) for name in _OF_ARENA] for row in rows]
+        cells = [[text.memory(row[name]) for name in OF_ARENA] for row in rows]
         threads = ["" if row["threads"] is None else f" ({text.count(row['threads'], 'thread')})" for row in rows]
         names = [f"{row['arena']}{with_}" for row, with_ in zip(rows, threads, strict=True)]
         lines += ["", *columns(heads, cells, names, name="ARENA")]
     # A size whose gaps are less than this share of what is resident is not worth a line.
-    least = 0.002 * (found.resident_bytes or 0)
+    least = 0.002 * (found.last.get("resident_bytes") or 0)
     rows = [row for row in found.sizes.head(_MOST).to_dicts() if (row["fragmentation_bytes"] or 0) > least]
     if rows:
         heads = ("LIVE", "GAPS", "USED", "PARTIAL SLABS")
@@ -156,6 +156,8 @@ def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, un
         "HELD": lambda row: text.memory(row["held_bytes"]),
         "AT THE END": lambda row: text.memory(row["live_at_end_bytes"]),
     }
+    if found.heap.summary.live_at_end_bytes is None:
+        del writers["AT THE END"]
     heads = ["HELD"] if found.reading.kind == "picture" else list(writers)
     cells = [[writers[head](row) for head in heads] for row in rows]
     marks = [MARKS[row["reading"]] for row in rows]

@@ -159,12 +159,18 @@ def test_muzzy_pages_are_not_kept_of_what_is_resident(tmp_path: Path) -> None:
     assert (last["dirty_bytes"], last["muzzy_bytes"]) == (0, 5106 * 4096)
     assert last["resident_if_purged_bytes"] == last["resident_bytes"]
     found = answer_allocator(allocator)
-    assert found.kept_bytes == 0
+    assert found.last["kept_bytes"] == 0
     assert "keeps" not in found.headline
     assert re.search(r"muzzy +19\.9 Mi +given up", heap_terminal.allocator(found))
     layers = str(allocator_layers(found)).partition("Layers: ")[2].partition("<")[0]
     assert "live heap" in layers
     assert "kept pages" not in layers
+    # The same of each arena, in the picture and in the terminal.
+    arenas = pl.concat([found.arenas] * 2)
+    several = replace(found, arenas=arenas)
+    assert arenas["kept_bytes"].to_list() == [0, 0]
+    assert 'class="kept"' not in str(allocator_layers(several))
+    assert len(re.findall(r"Mi +0 Mi +\S+ Mi  0 \(", heap_terminal.allocator(several))) == arenas.height
 
 
 def test_tcmalloc_lists_add_up_and_have_bounds_of_their_own(tmp_path: Path, workshop: Workshop) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from rmtoolkit import cli
 from rmtoolkit.analysis import heap_answers as heap_answer
+from rmtoolkit.heap import read_heap
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.views import heap_terminal
 from tests.analysis.profiles import MI, growing, profile, resting
@@ -147,3 +148,22 @@ def test_classify_takes_a_heap_profile(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_summary_without_numbers_is_no_error() -> None:
     """A profile that says next to nothing gets an answer that says so."""
     assert "is held, not what grows" in shown(HeapProfile(HeapSummary("pprof")))
+
+
+@pytest.mark.parametrize("pages", [False, True])
+def test_massif_says_what_it_counts_and_has_no_end(*, pages: bool, tmp_path: Path) -> None:
+    """Pages are no heap: of them stacks and maps are seen, and what is used is not; no column is empty throughout."""
+    text = f"desc: --time-unit=ms{' --pages-as-heap=yes' if pages else ''}\ncmd: ./api\ntime_unit: ms\n#---\n"
+    for number in range(40):
+        held = 1000 + 100 * number
+        text += f"snapshot={number}\ntime={1000 * number}\nmem_heap_B={held}\nmem_heap_extra_B=0\nmem_stacks_B=0\n"
+        text += f"heap_tree=detailed\nn1: {held} (heap) malloc\n n0: {held} 0x1: billing::cache::insert (api.rs:3)\n"
+    file = tmp_path / "massif.out.7"
+    file.write_text(text)
+    heap = read_heap(file)
+    said = " ".join(shown(heap).split())
+    assert heap.summary.format == ("massif --pages-as-heap" if pages else "massif")
+    assert ("Not in this profile: what is used of these pages" in said) == pages
+    assert ("Not in this profile: memory maps, thread stacks" in said) != pages
+    assert "HELD" in said
+    assert "AT THE END" not in said
