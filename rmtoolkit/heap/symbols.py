@@ -135,9 +135,9 @@ def symbolised(heap: HeapProfile, binary: Paths | None, debug: Paths | None) -> 
             wanted.setdefault(module, {})[number] = int(found[1], 16)
     given = _given(_several(binary), heap.modules)
     folders = _several(debug)
-    own = next(iter(heap.modules), "")
+    own = next(iter(heap.modules))
     # Libraries look alike on many machines.
-    is_here = bool(own) and _mapped(own, heap.modules[own]) is not None
+    is_here = _mapped(own, heap.modules[own]) is not None
     names: dict[int, Names] = {}
     notes: list[str] = []
     for module, places in wanted.items():
@@ -192,9 +192,7 @@ def _given(paths: Sequence[Path], modules: Mapping[str, Module]) -> dict[str, Bi
         by_build = (one for one, about in modules.items() if binary.build_id and about.build_id == binary.build_id)
         own_name = binary.path.name
         by_name = (one for one in modules if PurePosixPath(one.removesuffix(" (deleted)")).name == own_name)
-        module = next(by_build, None) or next(by_name, None) or next(iter(modules), None)
-        if module is None:
-            continue
+        module = next(by_build, None) or next(by_name, None) or next(iter(modules))
         told = modules[module].build_id
         if told is not None and told != binary.build_id:
             expected = f"build-id {told}, that of {module} in the profile"

@@ -571,7 +571,7 @@ class CallTree(NamedTuple):
     before: dict[str, list[int]]
     #: When (None: only the order is known), and what each node held then.
     seconds: list[float | None]
-    held: dict[int, list[int]]
+    held: dict[int, Integers]
 
 
 def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile | None = None) -> CallTree:
@@ -583,7 +583,7 @@ def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile
         for which, profile in enumerate(profiles)
     ]
     seconds: list[float | None] = []
-    held: dict[int, list[int]] = {}
+    held: dict[int, Integers] = {}
     numbers, found = _curves_of_stacks(heap, most=_TIMED_STACKS, end=ALL) if before is None else ({}, None)
     if found is not None:
         plants.append((heap, dict.fromkeys(numbers, 0), 0))
@@ -595,20 +595,20 @@ def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile
         # What smaller stacks hold belongs to no node.
         ends = nodes.ends[-1] | ({-1: len(nodes.parents)} if sizes[-1].any() else {})
         for stack, node in ends.items():
-            curve = sizes[numbers.get(stack, len(numbers))].tolist()
-            held[node] = [a + b for a, b in zip(held.get(node, [0] * len(curve)), curve, strict=True)]
+            held[node] = held.get(node, 0) + sizes[numbers.get(stack, len(numbers))]
     return _cut_small(nodes, measures, seconds, held)
 
 
 def _cut_small(
-    nodes: _Nodes, measures: Sequence[str], seconds: list[float | None], held: dict[int, list[int]]
+    nodes: _Nodes, measures: Sequence[str], seconds: list[float | None], held: dict[int, Integers]
 ) -> CallTree:
     """Keep the nodes that matter most by any measure; what else is below one is one node of it."""
     count = len(nodes.parents)
     own = nodes.values.copy()
     np.subtract.at(own, nodes.parents[1:], nodes.values[1:])
-    most = np.array([max(held.get(node, [0])) for node in range(count)], dtype=np.float64)
-    nodes.add_up(most)
+    most = np.zeros(count + 1)
+    most[[*held]] = [curve.max() for curve in held.values()]
+    nodes.add_up(most := most[:count])
     scores = np.column_stack((nodes.values / nodes.values[0].clip(min=1), most / max(most[0], 1))).max(axis=1)
     scores[0] = np.inf
     kept = np.sort(np.lexsort((np.arange(count), -scores))[:_MOST_NODES])
@@ -626,10 +626,9 @@ def _cut_small(
     about += [_unnamed("(smaller)") for _ in owners]
     amounts = np.zeros((len(about), own.shape[1]), np.int64)
     np.add.at(amounts, places[:count], own)
-    timed: dict[int, list[int]] = {}
+    timed: dict[int, Integers] = {}
     for node, curve in held.items():
-        place = int(places[node])
-        timed[place] = [a + b for a, b in zip(timed.get(place, [0] * len(seconds)), curve, strict=True)]
+        timed[int(places[node])] = timed.get(int(places[node]), 0) + curve
     columns = amounts.T.tolist()
     now, then = (dict(zip(measures, part, strict=False)) for part in (columns, columns[len(measures) :]))
     return CallTree(about, [*above[nodes.parents[kept]].tolist(), *owners.tolist()], now, then, seconds, timed)

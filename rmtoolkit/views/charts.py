@@ -121,12 +121,12 @@ class Sparks:
 
     def curve(self, container: int) -> Curve | None:
         samples, lives = self._samples.get(container), self._lives.get(container)
-        signal = None if samples is None else next((name for name in LINES if samples[name].count()), None)
-        if samples is None or signal is None:
+        signal = next((name for name in LINES if samples[name].count()), None)
+        if signal is None:
             return None
         known = samples.select("time", signal).drop_nulls()
         times, values = known["time"].to_physical().to_numpy(), known[signal].cast(pl.Float64).to_numpy()
-        starts = times[:1] if lives is None else lives["start"].to_physical().to_numpy()
+        starts = times[:1] if lives.is_empty() else lives["start"].to_physical().to_numpy()
         runs = _plot.stretches(times, np.searchsorted(starts, times, side="right"))
         pieces = tuple((times[low:high], values[low:high]) for low, high in runs)
         return Curve(text.SIGNAL_WORDS.get(signal, signal), "ink", pieces)
@@ -136,5 +136,5 @@ class Sparks:
             return text.NOT_APPLICABLE
         start, end = self._window or (int(line.pieces[0][0][0]), int(line.pieces[-1][0][-1]))
         kills = self._kills.get(container)
-        inside = [] if kills is None else kills.filter(pl.col("time").is_between(start, end)).tail(_MOST_KILLS).rows()
+        inside = kills.filter(pl.col("time").is_between(start, end)).tail(_MOST_KILLS).rows()
         return spark(line, self._limits.get(container), [kill[1:] for kill in inside], start, end)

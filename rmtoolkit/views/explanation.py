@@ -191,7 +191,5 @@ def explain(
         for frame in (found.evidence, found.advice, found.queries)
     )
     if "lives" in row:
-        schema = {"evidence": found.workloads.schema["evidence"]}
-        evidence = pl.DataFrame({"evidence": [row["evidence"]]}, schema=schema)
-        evidence = evidence.explode("evidence", empty_as_null=False).unnest("evidence")
+        evidence = pl.DataFrame(row["evidence"], schema=evidence.drop("lives").schema)
     return Explanation(row, evidence, advice.drop("rank"), queries, found.fleet.target, found.incomplete)

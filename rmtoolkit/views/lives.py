@@ -39,8 +39,6 @@ def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
     found: list[Life] = []
     for row in lives.iter_rows(named=True):
         frame = samples.get(row["container_id"])
-        if frame is None or signal not in frame.columns:
-            continue
         start, end = ms(row["start"]), ms(row["end"])
         times = frame["time"].to_physical().to_numpy()
         first, last = np.searchsorted(times, [start, end + 1])

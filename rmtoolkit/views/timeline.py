@@ -38,10 +38,8 @@ class Event(Struct, frozen=True):
     limit_bytes: int | None = None
 
 
-def steps(settings: pl.DataFrame | None, kind: str, start: int, until: int) -> tuple[tuple[int, int, int], ...]:
+def steps(settings: pl.DataFrame, kind: str, start: int, until: int) -> tuple[tuple[int, int, int], ...]:
     """Give the stretches of a limit or a request that lie on the axis: start, end and bytes."""
-    if settings is None:
-        return ()
     mine = settings.filter(kind=kind).select(
         pl.max_horizontal(pl.col("start").to_physical(), start),
         pl.col("end").to_physical().fill_null(until),
@@ -55,10 +53,8 @@ _WORDS: Final = {"oom_kill": "OOM kill", "node_oom": "node OOM"} | {
 }
 
 
-def happened(events: pl.DataFrame | None, start: int, now: int, until: int) -> tuple[Event, ...]:
+def happened(events: pl.DataFrame, start: int, now: int, until: int) -> tuple[Event, ...]:
     """Name what happened; kills of starts that left no sample come after the last one."""
-    if events is None:
-        return ()
     slack, time = (now - start) // 100, pl.col("time").to_physical()
     near = events.with_columns(time).filter(time.is_between(start - slack, max(now + slack, until)))
     found = (
@@ -241,9 +237,9 @@ class Parts:
         ends = np.append(first[1:], len(ids))
         self._at = dict(zip(ids.gather(first).to_list(), zip(first, ends - first, strict=True), strict=True))
 
-    def get(self, container: int) -> pl.DataFrame | None:
+    def get(self, container: int) -> pl.DataFrame:
         first, count = self._at.get(container, (0, 0))
-        return self._frame.slice(int(first), int(count)) if count else None
+        return self._frame.slice(int(first), int(count))
 
 
 class Timelines:
@@ -261,10 +257,9 @@ class Timelines:
     def of(self, row: dict[str, Any], span: tuple[int, int] | None = None) -> Timeline | None:
         """Collect what a chart draws, finely where `span` says which stretch; None without a sample of memory."""
         container = row["container_id"]
-        samples, lives = self.samples.get(container), self.lives.get(container)
-        if samples is None or lives is None:
+        samples, lives = self.samples.get(container), self.lives.get(container).sort("life")
+        if samples.is_empty() or lives.is_empty():
             return None
-        lives = lives.sort("life")
         start, now = (ms(value) for value in (lives["start"].min(), lives["end"].max()))
         first, last = span or (start, now)
         near = samples if span is None else _beside(samples, first, last)
@@ -290,8 +285,8 @@ class Timelines:
             requests=steps(settings, "request", left, until),
             events=happened(self.events.get(container), start, now, until),
             gaps=cutter.gaps(known[0]),
-            fits=() if fits is None else _fits(fits),
-            fit_name="" if fits is None else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),
+            fits=_fits(fits),
+            fit_name="" if fits.is_empty() else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),
             forecast=forecast,
         )
 
@@ -313,8 +308,8 @@ def ahead(forecast: Forecast | None, span: int) -> int:
     return max(least, next((far for far in wanted if far <= most), least))
 
 
-def _forecast(rows: pl.DataFrame | None, row: dict[str, Any]) -> Forecast | None:
-    if rows is None or row["limit_outlook"] == "unknown":
+def _forecast(rows: pl.DataFrame, row: dict[str, Any]) -> Forecast | None:
+    if rows.is_empty() or row["limit_outlook"] == "unknown":
         return None
     names, reaches = ("low_bytes", "mid_bytes", "high_bytes"), row["limit_outlook"] == "reaches"
     low, mid, high = (rows[name].cast(pl.Float64).to_numpy() for name in names)

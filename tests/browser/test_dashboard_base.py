@@ -41,7 +41,7 @@ def hear(kind, value):
 
 for widget in (limit.slider, window, find):
     wiring.watch(widget, "value", show)
-wiring.press(undo, lambda: limit.set(512))
+wiring.press(undo, lambda: limit.reach(512))
 wiring.hear(page, hear)
 show(None)
 board = ipywidgets.VBox([page, wiring.alert, controls.controls(find, window, undo), limit.box, answer, copy])

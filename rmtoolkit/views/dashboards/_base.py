@@ -176,14 +176,12 @@ class Slider(NamedTuple):
     slider: ipywidgets.FloatSlider
     number: ipywidgets.BoundedFloatText
 
-    def set(self, value: float, *, low: float | None = None, high: float | None = None) -> None:
+    def set(self, value: float, *, low: float, high: float) -> None:
         for control in (self.slider, self.number):
             # The ends are widened first: a value outside would be pulled to one of them.
-            if low is not None:
-                control.min = min(low, control.max)
-            if high is not None:
-                control.max = max(high, control.min)
-                control.min = control.min if low is None else low
+            control.min = min(low, control.max)
+            control.max = max(high, control.min)
+            control.min = low
         self.number.value = value
         self.slider.value = self.on_step(value)
 

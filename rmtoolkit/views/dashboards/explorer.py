@@ -77,10 +77,8 @@ def _of_growth(scene: Scene, chosen: Chosen, name: str) -> list[Markup | str]:
         return [first, f"At {limit}, the chance that it gets there in 7 days is {text.chance(chosen.chance)}."]
     if chosen.days <= 0:
         return [first, f"{limit} is below " + ("the limit now." if now is not None else "what it used already.")]
-    span = text.hours_range(
-        None if chosen.days_low is None else 24 * chosen.days_low,
-        None if chosen.days_high is None else 24 * chosen.days_high,
-    )
+    low, high = (None if days is None else 24 * days for days in (chosen.days_low, chosen.days_high))
+    span = text.hours_range(low, high)
     raised = "Raising the limit to" if now is not None else "A limit of"
     bought = f"{text.hours(24 * chosen.days)}{f' ({span})' if span else ''}"
     return [first, el("span", f"{raised} {limit} buys {bought}, a delay only.", class_="rm-ours")]
