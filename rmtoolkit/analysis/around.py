@@ -94,8 +94,7 @@ def _files_most(seen: Seen) -> bool:
         return False
     if min(one.growing + one.unresolved for one in (whole, files)) <= th.LIKELY:
         return False
-    grown = files.end_level - files.early_level
-    return grown >= max(th.MOST_SHARE * (whole.end_level - whole.early_level), th.NAMING_SHARE * whole.end_level)
+    return files.came >= max(th.MOST_SHARE * whole.came, th.NAMING_SHARE * whole.end_level)
 
 
 def _tmpfs(seen: Seen) -> Evidence | None:
@@ -116,7 +115,7 @@ def _kernel_leads(seen: Seen, kernel: Level) -> bool:
     heap, reading = seen.main.reading, seen.main.readings.get(Signal.KERNEL)
     if seen.cause != Cause.CONNECTIONS or heap is None or reading is None or reading.growing <= th.LIKELY:
         return False
-    return kernel.end_level - kernel.early_level > heap.end_level - heap.early_level
+    return kernel.came > heap.came
 
 
 def held_by_sockets(main: Opinion) -> tuple[float, float | None] | None:
@@ -124,15 +123,11 @@ def held_by_sockets(main: Opinion) -> tuple[float, float | None] | None:
     kernel, buffers, files = (main.levels.get(name) for name in (Signal.KERNEL, Signal.SOCK, Signal.DESCRIPTORS))
     if kernel is None:
         return None
-    grown = kernel.end_level - kernel.early_level
-    if files is not None:
-        came = files.end_level - files.early_level
-        opened = came >= max(th.HELD_RISE, th.HELD_RISE_SHARE * files.early_level)
-        together = abs(files.half_way - kernel.half_way) <= th.HELD_TOGETHER
-        if opened and together and th.SOCKET_LEAST <= grown / came <= th.SOCKET_MOST:
-            return grown, came
-    in_buffers = buffers is not None and buffers.end_level - buffers.early_level >= th.SOCKETS_SHARE * grown
-    return (grown, None) if in_buffers else None
+    opened = files is not None and files.piles_up and abs(files.half_way - kernel.half_way) <= th.HELD_TOGETHER
+    if files is not None and opened and th.SOCKET_LEAST <= kernel.came / files.came <= th.SOCKET_MOST:
+        return kernel.came, files.came
+    in_buffers = buffers is not None and buffers.came >= th.SOCKETS_SHARE * kernel.came
+    return (kernel.came, None) if in_buffers else None
 
 
 def _sockets(seen: Seen) -> Evidence | None:
@@ -236,7 +231,7 @@ def _advising(*names: str) -> Callable[[VerdictRow, Evidence], Iterator[Advice]]
 
 
 def _fewer_arenas(row: VerdictRow, found: Evidence) -> Iterator[Advice]:
-    kept = row.by_statistic.get(Statistic.KEPT)
+    kept = row.by_statistic.get(Layer.KEPT)
     for name, other in (("glibc_arenas", Signal.RESIDENT), ("fewer_jemalloc_arenas", Signal.FREE)):
         if kept is None or kept.signal != other:
             yield Advice.of(name, found.statistic, amount=memory(found.estimate))

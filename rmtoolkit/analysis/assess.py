@@ -249,7 +249,7 @@ class Amount(NamedTuple):
 
 def layers_of(opinion: Opinion) -> dict[Layer, Amount]:
     levels = opinion.levels
-    amounts = {name: Amount(one.end_level, one.end_level - one.early_level) for name, one in levels.items()}
+    amounts = {name: Amount(one.end_level, one.came) for name, one in levels.items()}
 
     def between(upper: Signal, lower: Signal) -> Amount | None:
         return amounts[upper].less(amounts[lower]) if upper in amounts and lower in amounts else None
@@ -728,7 +728,7 @@ def _climbed(opinion: Opinion) -> float:
     whole, limit = opinion.footprint or opinion.reading, opinion.life.limit_bytes
     if whole is None or not limit:
         return 0.0
-    return (whole.end_level - whole.early_level) / max(limit - whole.early_level, 1.0)
+    return whole.came / max(limit - whole.early_level, 1.0)
 
 
 def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:

@@ -85,11 +85,9 @@ def verdict_row(
         goes_on, open_end = _goes_on(pool, main, verdict)
         lasts = exposure((life, block.about[life.container_id].cadence_seconds) for life in lives)
         known = about.limit_known
-        outlook = look_ahead(
-            main, growth, growing=goes_on, open_end=open_end, limit_bytes=limit, limit_known=known, lasts=lasts
-        )
+        outlook = look_ahead(main, growth, growing=goes_on, open_end=open_end, limit_known=known, lasts=lasts)
         ahead = _ahead(main, growth, goes_on, lasts)
-        line = line_of(about.container_id, main, growth, outlook, goes_on)
+        line = line_of(main, growth, outlook, goes_on)
     counts = [block.counts[container] for container in containers if container in block.counts]
     samples = sum(seen or 0 for seen, _ in counts)
     expected = sum(due or seen or 0 for seen, due in counts)
@@ -498,7 +496,7 @@ def _grows_unseen(opinion: Opinion, anon: Reading, whole: Reading) -> bool:
     if file is None or Signal.KERNEL in opinion.readings or whole.growing <= th.LIKELY:
         return False
     extra = (whole.growth_per_day - anon.growth_per_day) * opinion.life.seconds / 86_400
-    return extra > th.UNSEEN * whole.mean_rise and file.end_level - file.early_level < extra / 2
+    return extra > th.UNSEEN * whole.mean_rise and file.came < extra / 2
 
 
 def from_now(growth: Growth | None, main: Opinion, last: Opinion) -> Growth | None:
@@ -517,10 +515,10 @@ def look_ahead(
     *,
     growing: float,
     open_end: bool = False,
-    limit_bytes: int | None,
     limit_known: bool,
     lasts: records.Exposure = records.ENDLESS,
 ) -> TimeToLimit:
+    limit_bytes = opinion.life.limit_bytes
     if limit_bytes is None:
         return TimeToLimit(Outlook.UNKNOWN if growing > th.LIKELY or not limit_known else Outlook.BOUNDED)
     if growth is None:
@@ -567,9 +565,7 @@ def paths(lines: Iterable[Line]) -> pl.DataFrame:
     return pl.DataFrame({name: column.ravel() for name, column in columns.items()}).cast(FORECAST)
 
 
-def line_of(
-    container_id: int, opinion: Opinion, growth: Growth | None, outlook: TimeToLimit, growing: float
-) -> Line | None:
+def line_of(opinion: Opinion, growth: Growth | None, outlook: TimeToLimit, growing: float) -> Line | None:
     whole = opinion.footprint
     if whole is None or growth is None or outlook.outlook == Outlook.UNKNOWN:
         return None
@@ -581,4 +577,4 @@ def line_of(
     rate = growth.per_day_bytes if goes_on else 0.0
     doubt, up = (growth.error_bytes, growth.error_up_bytes) if goes_on else (0.0, 0.0)
     start = opinion.life.end.timestamp() * 1000
-    return container_id, start, ahead, whole.end_level, rate, doubt, up, whole.noise
+    return opinion.life.container_id, start, ahead, whole.end_level, rate, doubt, up, whole.noise

@@ -333,8 +333,6 @@ def _reduce(column: pl.Series, bins: _Bins, shape: tuple[int, int]) -> dict[str,
         part: np.full(shape, empty)
         for part, empty in (("sum", 0.0), ("low", np.inf), ("high", -np.inf), ("count", 0.0), ("place", 0.0))
     }
-    if column.null_count() == len(column):
-        return grids
     if column.null_count():
         count = np.add.reduceat(column.is_not_null().to_numpy(), bins.first, dtype=np.int64)
         # Whatever stands for null must change nothing in a bin that has a value.

@@ -13,12 +13,12 @@ from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import REJECTED, Advice, Evidence, Layer, OpenKind, Statistic, Unit, VerdictRow
 from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG
 from rmtoolkit.schema import Cause, Pattern, Signal, Verdict
-from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory
+from rmtoolkit.text import MI, configured, hours, memory, moment, number, printable, rate, share, small_memory, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from rmtoolkit.analysis.records import Level, Opinion, Pool, Reading
+    from rmtoolkit.analysis.records import Opinion, Pool, Reading
 
     Clause = Callable[[VerdictRow, Opinion], str]
     Remedy = Callable[[VerdictRow], Iterator[Advice]]
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def _release(row: VerdictRow) -> Iterator[Advice]:
     evidence = row.by_statistic
-    found = evidence.get(Statistic.KEPT, evidence.get(Statistic.SLACK))
+    found = evidence.get(Layer.KEPT, evidence.get(Layer.SLACK))
     back = f"about {memory(found.estimate)} less" if found is not None and found.estimate else "less memory kept"
     keep = ". Keep the limit: startup needs it" if Pattern.STARTUP_SPIKE in row.also else ""
     signal = found.signal if found is not None else None
@@ -44,7 +44,7 @@ def _release(row: VerdictRow) -> Iterator[Advice]:
 
 def _close_gaps(row: VerdictRow) -> Iterator[Advice]:
     """Gaps between live blocks: no decay returns a page that a single block holds."""
-    found = row.by_statistic.get(Statistic.SLACK)
+    found = row.by_statistic.get(Layer.SLACK)
     known = found is not None and found.estimate
     yield Advice.of(
         "close_gaps", gaps=f"up to {memory(known)} of gaps could close" if known else "the gaps could close"
@@ -53,7 +53,7 @@ def _close_gaps(row: VerdictRow) -> Iterator[Advice]:
 
 
 def _watch_anonymous(row: VerdictRow) -> Iterator[Advice]:
-    cache = row.by_statistic.get(Statistic.CACHE)
+    cache = row.by_statistic.get(Layer.CACHE)
     yield Advice.of("watch_anonymous", amount=f" ({memory(cache.estimate)})" if cache is not None else "")
 
 
@@ -306,24 +306,18 @@ def name_held(main: Opinion) -> Held | None:
 
 def rises(main: Opinion) -> bool:
     row = main.reading
-    return row is not None and row.end_level - row.early_level >= th.MATERIAL_SHARE * row.settled
+    return row is not None and row.came >= th.MATERIAL_SHARE * row.settled
 
 
 def bytes_each(main: Opinion, signal: Signal) -> float | None:
     level, row = main.levels.get(signal), main.reading
-    if level is None or row is None or (came := level.end_level - level.early_level) <= 0:
-        return None
-    return (row.end_level - row.early_level) / came
-
-
-def pile_up(level: Level) -> bool:
-    return level.end_level - level.early_level >= max(th.HELD_RISE, th.HELD_RISE_SHARE * level.early_level)
+    return row.came / level.came if level is not None and row is not None and level.came > 0 else None
 
 
 def explains(main: Opinion, held: Held) -> bool:
     """Whether the things rise together with the judged signal, each with as much as it can hold."""
     level, row, each = main.levels.get(held.signal), main.reading, bytes_each(main, held.signal)
-    if level is None or row is None or each is None or not pile_up(level):
+    if level is None or row is None or each is None or not level.piles_up:
         return False
     if not th.HELD_LEAST <= each <= held.most_bytes:
         return False
@@ -364,19 +358,12 @@ def _on_heap(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
     """Advise what to do about a leak that a profile names, or that it could not see."""
     if (suspect := evidence.get(Statistic.HEAP_SUSPECT)) is not None:
         yield Advice.of("bound_suspect", place=suspect.value, share=share(min(suspect.estimate or 0.0, 1.0)))
-    for statistic, name in _BESIDE_PROFILE.items():
+    for statistic, name in texts("analysis/words")["unseen_by_profile"].items():
         if statistic in evidence:
             yield Advice.of(name)
     rests = next((name for name in (Statistic.HEAP_RESTS, Statistic.HEAP_SMALL) if name in evidence), None)
     if rests is not None:
         yield Advice.of("look_beside_heap", rests)
-
-
-_BESIDE_PROFILE: Final = {
-    Statistic.HEAP_BLIND: "other_profiler",
-    Statistic.HEAP_PICTURE: "second_profile",
-    Statistic.HEAP_SHORT: "longer_profile",
-}
 
 
 def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
@@ -391,7 +378,7 @@ def _threads(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 
 
 def _profile(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    kept = evidence.get(Statistic.KEPT)
+    kept = evidence.get(Layer.KEPT)
     if row.cause != Cause.HEAP and not (row.cause in BY_CAUSE and row.signal == Signal.ALLOCATED):
         if not any(statistic.startswith(REJECTED) for statistic in evidence):
             yield Advice.of("export_live_heap")
@@ -425,7 +412,7 @@ def _open_verdict(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator
     elif kind == OpenKind.AT_LIMIT:
         yield _raise(row, 4, "the memory follows the limit if it is held down, and stays if that was all it needs")
     elif kind == OpenKind.SHMEM and row.cause != Cause.TMPFS:
-        yield _files_in_memory(evidence.get(Statistic.SHMEM))
+        yield _files_in_memory(evidence.get(Layer.SHMEM))
     elif kind == OpenKind.HEAP_RESTS:
         yield from _on_heap(evidence)
     elif kind != OpenKind.KERNEL or row.cause != Cause.SOCKETS:
@@ -459,14 +446,7 @@ def _raise(row: VerdictRow, share: int, expected: str) -> Advice:
 
 
 #: By what keeps a verdict open: what to look at.
-_SETTLES: Final = {
-    OpenKind.RESTARTS_UNKNOWN: ("export_restarts",),
-    OpenKind.KERNEL: ("read_kernel",),
-    OpenKind.MAPPED: ("tell_mapped",),
-    OpenKind.OTHERS: ("measure_container",),
-    OpenKind.OUTSIDE: ("compare_mappings", "see_huge_pages", "ask_glibc"),
-    OpenKind.IDLE: ("send_traffic",),
-}
+_SETTLES: Final[dict[str, list[str]]] = texts("analysis/words")["settles"]
 #: Another signal would be seen no better.
 _NOT_SEEN: Final = (OpenKind.TOO_FEW, OpenKind.REJECTED, OpenKind.KILLED)
 #: Signals that the source does not give, and that would settle it sooner; but for some questions.
@@ -481,17 +461,6 @@ _MISSING: Final = {
 def _files_in_memory(found: Evidence | None) -> Advice:
     amount = memory(found.estimate) if found is not None and found.estimate is not None else "files"
     return Advice.of("list_files", amount=amount, bound="; bound it with emptyDir.sizeLimit")
-
-
-#: By the check that rejected a gauge: how to mend it.
-_MENDING: Final = {
-    "stale_allocator": "advance_epoch",
-    "self_incrementing": "set_gauge",
-    "allocated_above_active": "read_together",
-    "active_above_resident": "read_together",
-    "allocated_above_resident": "read_together",
-    "allocator_above_footprint": "read_together",
-}
 
 
 def advise(row: Mapping[str, object]) -> Iterator[Advice]:
@@ -521,7 +490,7 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
         yield from _open_verdict(row, evidence)
     else:
         yield from _not_leak(row, evidence)
-    files = evidence.get(Statistic.SHMEM)
+    files = evidence.get(Layer.SHMEM)
     told = row.verdict == Verdict.LEAK or row.cause == Cause.TMPFS or OpenKind.SHMEM.statistic in evidence
     if files is not None and not told:
         yield _files_in_memory(files)
@@ -530,7 +499,7 @@ def _all(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
 
 
 def _mend(evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
-    for check, name in _MENDING.items():
+    for check, name in texts("analysis/words")["mends"].items():
         if (rejected := REJECTED + check) in evidence:
             yield Advice.of(name, rejected)
 

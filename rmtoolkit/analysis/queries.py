@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from rmtoolkit._promql import exactly, quoted
-from rmtoolkit.analysis.records import Evidence, Statistic, VerdictRow
+from rmtoolkit.analysis.records import Evidence, Layer, Statistic, VerdictRow
 from rmtoolkit.schema import Signal
 from rmtoolkit.text import SIGNAL_WORDS, texts
 
@@ -80,13 +80,13 @@ def queries(stored: Mapping[str, object]) -> Iterator[Query]:
     if {Statistic.PSI_SOME, Statistic.PSI_FULL, Statistic.AT_LIMIT} & evidence.keys():
         waiting = f"container_pressure_memory_waiting_seconds_total{names.container()}"
         yield Query("Share of time that tasks wait for memory", f"rate({waiting}[5m])")
-    if {Statistic.KEPT, Statistic.SLACK, Statistic.OUTSIDE, Statistic.LIVE_HEAP} & evidence.keys():
+    if {Layer.KEPT, Layer.SLACK, Layer.OUTSIDE, Statistic.LIVE_HEAP} & evidence.keys():
         for kind in (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT):
             if kind != signal:
                 yield Query(f"jemalloc, {kind.removesuffix('_bytes')}", names.signal(kind))
-    if Statistic.KERNEL in evidence:
+    if Layer.KERNEL in evidence:
         yield Query("What the kernel holds for the container", names.signal(Signal.KERNEL))
-    if {Statistic.CACHE, Statistic.SHMEM} & evidence.keys():
+    if {Layer.CACHE, Layer.SHMEM} & evidence.keys():
         yield Query("Page cache, files in memory included", names.signal(Signal.FILE))
 
 
@@ -116,7 +116,7 @@ def alerts(stored: Mapping[str, object]) -> Iterator[Alert]:
         reason = "kube_pod_container_status_last_terminated_reason" + names.pods('reason="OOMKilled"')
         killed = f"({restarts} and max by ({names.by}) ({reason}) == 1) or {killed}"
     yield Alert(Watched.KILL, f"max({killed})", 0, 0)
-    if row.signal == Signal.ALLOCATED or {Statistic.KEPT, Statistic.SLACK, Statistic.LIVE_HEAP} & evidence.keys():
+    if row.signal == Signal.ALLOCATED or {Layer.KEPT, Layer.SLACK, Statistic.LIVE_HEAP} & evidence.keys():
         kinds = (Signal.ALLOCATED, Signal.ACTIVE, Signal.RESIDENT)
         allocated, active, resident = (names.highest(kind) for kind in kinds)
         yield Alert(Watched.GAUGES, f"max({allocated} > {active} or {active} > {resident})", 900, 900)

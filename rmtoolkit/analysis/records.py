@@ -47,7 +47,7 @@ class Unit(StrEnum):
 
 
 class Statistic(StrEnum):
-    """What was measured; besides, ``open_`` with what a verdict waits for, and ``rejected_`` with a check's name."""
+    """What was measured, beside layers; ``open_`` with what a verdict waits for, ``rejected_`` with a check's name."""
 
     SHAPE = "shape"
     GROWTH = "growth"
@@ -68,14 +68,6 @@ class Statistic(StrEnum):
     LIVE_HEAP = "live_heap"
     STARTUP_HEAP = "startup_heap"
     SWAP = "swap"
-    KEPT = "kept"
-    SLACK = "slack"
-    OUTSIDE = "outside"
-    CACHE = "cache"
-    SHMEM = "shmem"
-    KERNEL = "kernel"
-    MAPPED = "mapped"
-    OTHERS = "others"
     THREADS_RISE = "threads_rise"
     STACK_OF_A_THREAD = "stack_of_a_thread"
     THREADS_MANY = "threads_many"
@@ -366,9 +358,18 @@ class Level(Struct, frozen=True):
     late_peak: float
 
     @property
+    def came(self) -> float:
+        return self.end_level - self.early_level
+
+    @property
     def half_way(self) -> float:
         """How much of its rise it had behind it in the middle of the window."""
-        return (self.middle_level - self.early_level) / max(self.end_level - self.early_level, 1e-9)
+        return (self.middle_level - self.early_level) / max(self.came, 1e-9)
+
+    @property
+    def piles_up(self) -> bool:
+        """Whether things that are counted have become many more."""
+        return self.came >= max(th.HELD_RISE, th.HELD_RISE_SHARE * self.early_level)
 
 
 class Reading(Level, frozen=True):

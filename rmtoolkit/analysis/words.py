@@ -402,12 +402,8 @@ def answers(row: VerdictRow, pool: Pool) -> list[tuple[str | None, ...]]:
 def _stabilises(row: VerdictRow, pool: Pool) -> Answer:
     if OpenKind.KILLED.statistic in row.by_statistic:
         return Answer("no", "concern", "an OOM kill ends each run before it settles")
-    for kind, what in (
-        (OpenKind.SHMEM, "files in memory keep growing"),
-        (OpenKind.KERNEL, "kernel memory keeps growing"),
-        (OpenKind.OUTSIDE, "memory outside the allocator keeps growing"),
-    ):
-        if kind.statistic in row.by_statistic:
+    for kind, what in texts("analysis/words")["grows_beside"].items():
+        if OpenKind(kind).statistic in row.by_statistic:
             return Answer("no", "concern", f"the heap rests, {what}")
     if pool.main is None or pool.main.reading is None:
         return _TOO_FEW
@@ -528,7 +524,7 @@ _LAYERS: Final = {
     Layer.OTHERS: (Signal.WORKING_SET, Signal.USAGE),
 }
 #: Layers that fill the limit: the kernel cannot take them back.
-_COUNTS: Final = ("outside", Statistic.SHMEM, Statistic.KERNEL, Statistic.MAPPED, Statistic.OTHERS)
+_COUNTS: Final = (Layer.OUTSIDE, Layer.SHMEM, Layer.KERNEL, Layer.MAPPED, Layer.OTHERS)
 #: From the middle of a life to where its end level is read, as a share of the life.
 _LATER_PART: Final = 0.4375
 
@@ -542,7 +538,7 @@ def layers(main: Opinion) -> Iterator[Evidence]:
             yield _say(main, Statistic.STARTUP_HEAP, change, heap.early_peak - heap.settled)
     footprint = whole.end_level if whole is not None else 0.0
     swap = main.levels.get(Signal.SWAP)
-    if swap is not None and swap.end_level - swap.early_level >= th.MATERIAL_SHARE * footprint > 0:
+    if swap is not None and swap.came >= th.MATERIAL_SHARE * footprint > 0:
         yield _say(main, Statistic.SWAP, f"{memory(swap.early_level)} → {memory(swap.end_level)}", swap.end_level)
     for layer, signals in _LAYERS.items():
         part, grows = main.shares.get(layer, 0.0), layer == main.growing_layer
@@ -582,7 +578,7 @@ def held(main: Opinion) -> Iterator[Evidence]:
         say = partial(_say, main, signal=kind.signal)
         change = f"{number(round(level.early_level))} → {number(round(level.end_level))}"
         if kind != named and not patterns.explains(main, kind):
-            rise = "rise, but not" if patterns.pile_up(level) else "do not rise"
+            rise = "rise, but not" if level.piles_up else "do not rise"
             yield say(Statistic.HELD_APART, change, level.end_level, many=kind.many, rise=rise)
             continue
         yield say(Statistic.HELD_RISE, change, level.end_level, weight=3 if kind == named else 2, many=kind.many)

@@ -188,10 +188,7 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
 def with_waste(rows: pl.DataFrame, prices: Prices | None) -> pl.DataFrame:
     now = pl.coalesce("request_bytes", "limit_bytes")
     waste = ((now - pl.col("advised_request_bytes")) * pl.col("pods_now")).clip(0)
-    price = per_month(1.0, None if prices is None else prices.per_gib_hour)
-    return rows.with_columns(
-        waste_bytes=waste, waste_per_month=pl.lit(None, dtype=NUMBER) if price is None else waste * price
-    )
+    return rows.with_columns(waste_bytes=waste, waste_per_month=waste * pl.lit(per_month(1.0, prices), NUMBER))
 
 
 def with_alarms(rows: pl.DataFrame, target: float) -> pl.DataFrame:

@@ -288,13 +288,12 @@ def buys_of(
     chances = curves.select("workload_id", "limit_bytes", "oom_probability")
     more, rate = pl.col("limit_bytes") - pl.col("in_force"), pl.col("rate")
     bought = pl.when(rate > 0).then(more / rate * 24)
-    price = per_month(1.0, None if prices is None else prices.per_gib_hour)
     return (
         beside(beside(tried, about, "workload_id"), chances, ["workload_id", "limit_bytes"])
         .with_columns(
             hours_to_limit=pl.col("left") + bought,
             hours_bought=bought,
-            cost_per_month=pl.lit(None, dtype=pl.Float64) if price is None else more * pl.col("pods_now") * price,
+            cost_per_month=more * pl.col("pods_now") * pl.lit(per_month(1.0, prices), NUMBER),
         )
         .pipe(conform, BUYS)
     )
@@ -385,14 +384,11 @@ def curves_of(
     if not tried.height:
         tried = needs.select(*on, limit_bytes=pl.lit(1, dtype=pl.Int64))
     found = of_needs(needs, tried, margins)
-    if prices is None:
-        unknown = pl.lit(None, dtype=pl.Float64)
-        return found.with_columns(cost_per_month=unknown, incidents_per_month=unknown)
     known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
     costs = []
     for *key, limit, chance in found.select(*on, "limit_bytes", "oom_probability").iter_rows():
         need = known[tuple(key)]
-        costs.append((priced(need, limit, need.request_bytes, prices), expected(chance, prices.per_incident)))
+        costs.append((priced(need, limit, need.request_bytes, prices), expected(chance, prices)))
     return found.hstack(pl.DataFrame(costs, typed(NUMBER, "cost_per_month incidents_per_month"), orient="row"))
 
 

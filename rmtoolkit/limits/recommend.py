@@ -44,7 +44,6 @@ class _Case(NamedTuple):
     need: history.Need
     said: Advised
     chance: float
-    origin: str
     #: What a whole week of such data would give.
     week_limit: int | None
     furthest: int = _FURTHEST
@@ -375,7 +374,6 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     enough = _FIRST_GUESS if first_guess else _WEEK_SECONDS / 1.02 if limit and (now.week or 0.0) > ask.chance else 0.0
     awaited = action is Action.WAIT and enough > length and not (need.growing or risk.by_forecast(need))
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
-    incident = None if ask.prices is None else ask.prices.per_incident
     week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
     said = Advised(
         action=action,
@@ -409,12 +407,12 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         target_limit_bytes=target,
         advised_basis=_basis(then, ask.origin, need),
         provisional=first_guess or need.growing or then.basis == "kills",
-        incidents_now_per_month=risk.expected(now.week, incident),
+        incidents_now_per_month=risk.expected(now.week, ask.prices),
         incidents_then_per_month=None if after is None else after.incidents_per_month,
         # A few runs count as less than their time: so do the next ones.
         wait_seconds=(enough - length) / _counted(need) if awaited else None,
     )
-    return replace(said, reason=reason(_Case(need, said, ask.chance, ask.origin, week_limit)))
+    return replace(said, reason=reason(_Case(need, said, ask.chance, week_limit)))
 
 
 def risk_now(need: history.Need, scores: Scores) -> risk.Risk:

@@ -786,7 +786,7 @@ def at_limit(
         request_bytes,
         reserved(need, limit_bytes, request_bytes),
         priced(need, limit_bytes, request_bytes, prices),
-        expected(found.week, None if prices is None else prices.per_incident),
+        expected(found.week, prices),
         found,
     )
 
@@ -799,10 +799,8 @@ def reserved(need: Need, limit_bytes: int | None, request_bytes: int | None) -> 
 
 def priced(need: Need, limit_bytes: int | None, request_bytes: int | None, prices: Prices | None) -> float | None:
     """Price a month of what a limit with a request sets aside."""
-    if prices is None:
-        return None
-    paid = request_bytes if limit_bytes is None or not prices.whole else limit_bytes
-    return per_month(reserved(need, limit_bytes, paid), prices.per_gib_hour)
+    paid = limit_bytes if limit_bytes is not None and prices is not None and prices.whole else request_bytes
+    return per_month(reserved(need, limit_bytes, paid), prices)
 
 
 def advised_request(need: Need, limit_bytes: int | None, *, whole: bool | None = None) -> int | None:
@@ -824,13 +822,13 @@ def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: 
     return need.request_bytes if asked is None else asked
 
 
-def per_month(reserved_bytes: float | None, price_per_gib_hour: float | None) -> float | None:
-    if reserved_bytes is None or price_per_gib_hour is None:
+def per_month(reserved_bytes: float | None, prices: Prices | None) -> float | None:
+    if reserved_bytes is None or prices is None:
         return None
-    return reserved_bytes / GI * price_per_gib_hour * HOURS_PER_MONTH
+    return reserved_bytes / GI * prices.per_gib_hour * HOURS_PER_MONTH
 
 
-def expected(oom_probability: float | None, price_per_incident: float | None) -> float | None:
-    if oom_probability is None or price_per_incident is None:
+def expected(oom_probability: float | None, prices: Prices | None) -> float | None:
+    if oom_probability is None or prices is None:
         return None
-    return oom_probability * price_per_incident * HOURS_PER_MONTH / _WEEK
+    return oom_probability * prices.per_incident * HOURS_PER_MONTH / _WEEK

@@ -246,6 +246,8 @@ def test_advice_is_asked_for_by_its_name_with_its_figures() -> None:
     nodes = [node for file in files for node in ast.walk(file)]
     named = {f"{verb}_{held.cause}" for verb in ("find", "bound") for held in patterns.HELD}
     named |= {f"only_{action}" for action in Action if action not in (*OF_LIMITS, Action.NONE)}
+    words = texts("analysis/words")
+    named |= {*words["mends"].values(), *words["unseen_by_profile"].values()}.union(*words["settles"].values())
     assert named <= figures.keys()
     assert figures.keys() - named <= {node.value for node in nodes if isinstance(node, ast.Constant)}
     calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Advice.of"]

@@ -46,7 +46,8 @@ def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: floa
 
 def ahead(opinion: Opinion, growth: Growth | None, **changed: Any) -> TimeToLimit:
     """Look ahead with a limit of 1024 MiB."""
-    given = {"growing": 0.9, "limit_bytes": 1024 * MI, "limit_known": True} | changed
+    opinion.life = replace(opinion.life, limit_bytes=changed.pop("limit_bytes", opinion.life.limit_bytes))
+    given = {"growing": 0.9, "limit_known": True} | changed
     return look_ahead(opinion, growth, **given)
 
 
@@ -102,11 +103,11 @@ def test_open_upper_end() -> None:
 def test_band_of_the_chart() -> None:
     """The band starts at the last sample, is in order, and its middle is the line."""
     outlook = ahead(life(), STEADY)
-    line = line_of(7, life(), STEADY, outlook, 0.9)
+    line = line_of(life(), STEADY, outlook, 0.9)
     assert line is not None
     frame = paths([line])
     assert frame.schema == FORECAST
-    assert frame["container_id"].unique().to_list() == [7]
+    assert frame["container_id"].unique().to_list() == [life().life.container_id]
     assert frame["time"].is_sorted()
     assert frame["time"][0] == when(24)
     assert frame.height <= 24
@@ -142,7 +143,7 @@ def test_what_speeds_up_may_come_sooner_and_no_later() -> None:
 
 def test_no_band_when_nothing_is_known() -> None:
     """An unknown outlook draws nothing."""
-    assert line_of(0, life(), STEADY, TimeToLimit(Outlook.UNKNOWN), 0.9) is None
+    assert line_of(life(), STEADY, TimeToLimit(Outlook.UNKNOWN), 0.9) is None
     assert paths([]).height == 0
 
 

@@ -17,7 +17,6 @@ from rmtoolkit.analysis.records import (
     JUDGED,
     VERDICTS,
     Evidence,
-    Layer,
     OpenKind,
     Opinion,
     Statistic,
@@ -50,8 +49,7 @@ def test_each_pattern_has_a_headline_of_its_row(pattern: Pattern) -> None:
 
 
 def test_names_that_mean_the_same_are_the_same() -> None:
-    """A layer is the statistic of its evidence, and the question that it leaves open; signals are columns."""
-    assert {str(layer) for layer in Layer} <= {str(statistic) for statistic in Statistic}
+    """A layer that fills the limit is the question that it leaves open; signals are columns."""
     assert {str(layer) for layer in BESIDE} <= {str(kind) for kind in OpenKind}
     assert {str(signal) for signal in Signal} - {str(Signal.FOOTPRINT)} <= set(SIGNALS)
 

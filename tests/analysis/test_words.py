@@ -312,7 +312,7 @@ def test_the_floor_is_always_said() -> None:
 def test_all_that_is_said_has_its_words() -> None:
     """Each statistic, shape and question has words in the files of texts, and nobody else has."""
     evidence, words = texts("analysis/evidence"), texts("analysis/words")
-    assert set(records.Statistic) == {told.get("statistic", name) for name, told in evidence.items()} - {
+    assert {*records.Statistic, *records.Layer} == {told.get("statistic", name) for name, told in evidence.items()} - {
         "open",
         "rejected",
     }

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from rmtoolkit.analysis import patterns, queries
 from rmtoolkit.analysis.judge import assess_block, downsample, judge
-from rmtoolkit.analysis.records import REJECTED, Statistic
+from rmtoolkit.analysis.records import REJECTED, Layer, Statistic
 from rmtoolkit.schema import Cause, Pattern
 from tests.analysis import drawn
 from tests.analysis.curves import GI, MI, day, hours, record, saturate, saw, together
@@ -279,8 +279,8 @@ def _evidence(statistic: str, estimate: float | None) -> dict[str, Any]:
 def advised() -> dict[str, list[Any]]:
     """What is advised for each verdict, pattern and cause, with no evidence, with every piece, and with some."""
     base = judge(thread_stacks())[0]["verdicts"].row(0, named=True)
-    several = [_evidence(name, 3.0 * MI) for name in Statistic]
-    some = [_evidence(name, None) for name in Statistic if "heap" not in name]
+    several = [_evidence(name, 3.0 * MI) for name in (*Statistic, *Layer)]
+    some = [_evidence(name, None) for name in (*Statistic, *Layer) if "heap" not in name]
     checks = [_evidence(REJECTED + check, 2.0) for check in ("stale_allocator", "counter_fell", "usage_above_limit")]
     pieces = {"none": [], "all": several, "without a heap": some, "rejected": [*some, *checks]}
     cases = [("leak", "leak", cause) for cause in (*Cause, None)]

@@ -19,11 +19,12 @@ UNKNOWN = Need(limit_bytes=512 * MIB, busy_bytes=200 * MIB, pods_now=3)
 
 def test_a_month_is_priced_by_hand() -> None:
     """730.5 hours of memory, and so many weeks of incidents."""
-    assert per_month(2 * GIB, 0.01) == pytest.approx(2 * 0.01 * 730.5)
-    assert expected(0.25, 40.0) == pytest.approx(0.25 * 40 * 730.5 / 168)
-    assert per_month(None, 0.01) is per_month(GIB, None) is None
-    assert expected(None, 40.0) is expected(0.5, None) is None
-    assert per_month(0, 0.01) == expected(0.0, 40.0) == 0.0
+    prices = rm.Prices(0.01, 40.0)
+    assert per_month(2 * GIB, prices) == pytest.approx(2 * 0.01 * 730.5)
+    assert expected(0.25, prices) == pytest.approx(0.25 * 40 * 730.5 / 168)
+    assert per_month(None, prices) is per_month(GIB, None) is None
+    assert expected(None, prices) is expected(0.5, None) is None
+    assert per_month(0, prices) == expected(0.0, prices) == 0.0
 
 
 def test_what_is_set_aside_is_the_request_or_else_the_limit() -> None:
