@@ -351,7 +351,7 @@ def _refuse_long_texts(table: pl.DataFrame, place: object) -> None:
             raise ReadError.at(place, found=found, expected=f"texts of at most {_LONGEST_TEXT:,}")
 
 
-def as_json(text: str) -> Any:  # noqa: ANN401 - whatever a file holds
+def as_json(text: str | bytes) -> Any:  # noqa: ANN401 - whatever a file holds
     """Decode what we wrote ourselves, or somebody in our name: too deep is as wrong as cut off."""
     try:
         return json.loads(text)
@@ -373,7 +373,7 @@ def read_told(path: Path, most: int = 64 << 20) -> str:
 def read_json(place: Path | Remote) -> Any:  # noqa: ANN401 - whatever a file holds
     """Decode what a lake knows of itself; a pipe in its place is never opened."""
     if not isinstance(place, Path):
-        return as_json(place.read_text())
+        return as_json(place.read_bytes())
     return as_json(read_told(place) if not place.exists() or place.is_file() else "")
 
 

@@ -49,9 +49,6 @@ def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording
     ends = np.cumsum(counts)
     begin = 0
     for end in _bounds(recording.containers, ends, rows):
-        if begin == 0 and end == len(counts) and recording.stored is None:
-            yield recording
-            return
         containers = recording.containers[begin:end]
         events = recording.events.filter(pl.col("container_id").is_in(containers["container_id"].implode()))
         low = int(ends[begin - 1]) if begin else 0

@@ -102,9 +102,6 @@ class Remote:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
         return read.seen.content
 
-    def read_text(self) -> str:
-        return self.read_bytes().decode("utf-8")
-
     def put(self, made: bytes) -> bool:
         """Put bytes in the place of what was read, whole or not at all; false where somebody else has been there."""
         mode = dict(self.seen.version if self.seen else ()) or "create"

@@ -628,13 +628,12 @@ def joined(recording: Recording, objects: Objects) -> Recording:
     spans = {container: (first, last) for container, first, last in sampled.iter_rows()}
     rows += _never_sampled(rows, objects)
     rows = [row for row in rows if row.container_id in spans or row.begin is None or _was_killed(row)]
-    told = {row.container_id for row in rows}
     happened = [(row.container_id, *event) for row in rows for event in row.events]
     happened += _releases(rows, spans, recording)
     events = pl.DataFrame(happened, schema=EVENTS, orient="row")
-    before = old_events.filter(pl.col("container_id").is_in(list(told))).select(*EVENTS)
     containers = [{**row.about, "container_id": row.container_id} for row in rows]
-    return normalise(containers, samples, pl.concat([before, events]), _report(recording, objects, rows))
+    events = pl.concat([old_events.select(*EVENTS), events])
+    return normalise(containers, samples, events, _report(recording, objects, rows))
 
 
 def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:

@@ -255,20 +255,16 @@ _LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_jo
 _MOST_LABELS: Final = 32
 
 
-def tell_apart(
-    table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str] | None = None
-) -> Placed:
+def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str]) -> Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label."""
     notes: list[str] = []
     first, last = decoded.span(table["series"].to_numpy())
     table = table.with_columns(first=first, last=last)
-    placed = identify_containers(table, decoded.labels, workload_pattern)
     # What parted them before parts them again, so that names stay; what parts them now stands there afterwards.
-    known = [] if known is None else known
     for label in known:
-        table = _parted(table, placed, decoded.labels, label, set())
-        placed = identify_containers(table, decoded.labels, workload_pattern)
+        table = _parted(table, decoded.labels, label, [])
     while True:
+        placed = identify_containers(table, decoded.labels, workload_pattern)
         pairs = list(_contradictions(placed.table, decoded))
         counts = Counter(label for _, labels in pairs for label in labels)
         if not counts or len(notes) >= _MOST_LABELS:
@@ -285,12 +281,12 @@ def tell_apart(
             if not (entities := {entity for entity, labels in pairs if entity in todo and label in labels}):
                 continue
             todo -= entities
-            table = _parted(table, placed, decoded.labels, label, entities)
+            mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")
+            table = _parted(table, decoded.labels, label, mine["series"].to_list())
             known += [label] if label not in (*_LAST, *known) else []
             what = "their file" if label == FILE_LABEL else f"the label {quote(label)}"
             said = "of one name whose series overlap in time with other values: told apart by"
             notes.append(f"{count(len(entities), 'container')} {said} {what}, which stands as cluster")
-        placed = identify_containers(table, decoded.labels, workload_pattern)
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:
@@ -322,12 +318,9 @@ def _value(labels: Mapping[str, str], label: str) -> str:
     return re.sub(r":\d{1,5}$", "", value) if label == "instance" else value
 
 
-def _parted(
-    table: pl.DataFrame, placed: Placed, labels: list[dict[str, str]], label: str, entities: set[int]
-) -> pl.DataFrame:
+def _parted(table: pl.DataFrame, labels: list[dict[str, str]], label: str, mine: list[int]) -> pl.DataFrame:
     said = pl.lit(pl.Series([_value(labels[series], label) or None for series in table["series"]], dtype=pl.String))
-    mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")["series"]
-    is_mine = pl.col("series").is_in(mine.implode())
+    is_mine = pl.col("series").is_in(mine)
     # Where others have the label, a container without it is not theirs.
     value = pl.coalesce(said, pl.when(is_mine).then(pl.lit(f"no {label}")))
     # What stands there already is not said twice.

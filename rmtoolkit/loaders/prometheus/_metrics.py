@@ -442,7 +442,7 @@ def identify_containers(
         containers.drop("container_entity", "of_docker").with_columns(
             container=pl.when(containers["of_docker"]).then("workload").otherwise("container")
         ),
-        Counter({POD_LEVEL: dropped} if dropped else {}),
+        Counter({POD_LEVEL: dropped}),
         warnings,
     )
 

@@ -55,9 +55,7 @@ class NothingUsableError(RmtoolkitError):
         super().__init__("; ".join(counted(count, reason) for reason, count in self.left_out.items()) or "no series")
 
 
-def to_recording(
-    decoded: Decoded, meant: _metrics.Meant, report: Report, parting: list[str] | None = None
-) -> Recording:
+def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, parting: list[str]) -> Recording:
     decoded = replace(decoded, labels=_metrics.spelled(decoded.labels, meant))
     decoded, markers = without_markers(tidy(decoded))
     decoded, units = _in_bytes(decoded, meant.metrics)
@@ -384,7 +382,7 @@ def read_prometheus(
 
 def _recorded(decoded: Decoded, files: list[Path], meant: _metrics.Meant, report: Report) -> Recording:
     try:
-        recording = to_recording(decoded, meant, report)
+        recording = to_recording(decoded, meant, report, [])
     except NothingUsableError as error:
         raise _nothing_usable(files, error) from error
     check_samples(recording, shown(files))
