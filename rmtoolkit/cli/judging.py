@@ -95,8 +95,7 @@ def limits(options: argparse.Namespace) -> int:
     asked = {"margins": options.margins, "oom_probability": options.oom_probability, "prices": prices}
     found = _sources.assessed(options, **asked)
     if not ending:
-        asked = {"unicode": text.has_unicode(sys.stdout), "width": text.columns(sys.stdout)}
-        sys.stdout.write(terminal.limits_table(found, details=options.verbose, **asked))
+        _sources.show(terminal.limits_table(found, details=options.verbose, width=text.columns(sys.stdout)))
         _sources.warn_of_age(found)
     _sources.deliver("Limits", options.output, ending, lambda form: terminal.as_bytes(found, form))
     return _sources.DONE

@@ -56,7 +56,7 @@ def _nothing() -> Nets:
 class Tally:
     def __init__(self) -> None:
         self.counts = self.temporaries = np.zeros(0, np.int64)
-        self.live = self.entries = 0
+        self.live = 0
         self._signed = self._places = self._keys = self._moves = self._cum = np.zeros(0, np.int64)
         self._most_traces = self._last = self._peak = self._at = self._base = 0
         self._best: tuple[Integers, Integers] = self.counts, self._keys
@@ -68,8 +68,7 @@ class Tally:
         """Learn of more entries; the last one takes events of entries that do not exist."""
         # What moved was counted for the table as it was.
         self._sum_up()
-        more = np.zeros(len(sizes) - self.entries, np.int64)
-        self.entries = len(sizes)
+        more = np.zeros(len(sizes) - len(self.temporaries), np.int64)
         self._signed = np.column_stack((sizes, -sizes)).ravel()
         self._places = np.column_stack((2 * traces, 2 * traces + 1)).ravel()
         self._most_traces = most_traces

@@ -399,7 +399,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Blocks, Tables, Account]:
     def grow() -> int:
         """Count all entries so far from now on, and say which number is the first that names none."""
         sizes, traces = tables.infos()
-        if len(sizes) + 1 != tally.entries:
+        if len(sizes) + 1 != len(tally.temporaries):
             most = sum(map(len, tables.trace_parts))
             # A last entry takes what names no entry.
             tally.grow(np.append(sizes, 0), np.append(np.where(traces <= most, traces, 0), 0), most + 1)
@@ -411,7 +411,7 @@ def _read(path: str | os.PathLike[str]) -> tuple[Blocks, Tables, Account]:
             tables.known, tables.exact = part.infos, True
         keys = part.events.keys
         # Tables may be long, and those without any event in between are looked at once.
-        most = grow() if len(keys) or not tally.entries else 0
+        most = grow() if len(keys) or not len(tally.temporaries) else 0
         if len(keys) and int(keys.max()) >= most:
             beyond = keys >= most
             tables.left_out[BEYOND] += int(beyond.sum())

@@ -63,8 +63,7 @@ class Explanation:
     @property
     def headline(self) -> str:
         """The verdict in one sentence."""
-        said: str = self.row["headline"]
-        return said
+        return str(self.row["headline"])
 
     def to_dict(self) -> dict[str, Any]:
         """Give the row as a plain dict, by the columns of `Assessment.workloads`.

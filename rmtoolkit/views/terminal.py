@@ -171,7 +171,7 @@ YAML: Final = (".yaml", ".yml")
 FORMATS: Final = (*exports.FORMATS, *YAML)
 
 
-def limits_table(found: Assessment, *, unicode: bool = True, details: bool = False, width: int = text.WIDTH) -> str:
+def limits_table(found: Assessment, *, details: bool = False, width: int = text.WIDTH) -> str:
     """Write what to do, the most urgent first: of many without the reasons, and what needs nothing as a count."""
     rows = found.workloads.drop("evidence").to_dicts()
     counted = Counter(row["action"] for row in rows if row["action"] != "none")
@@ -198,8 +198,7 @@ def limits_table(found: Assessment, *, unicode: bool = True, details: bool = Fal
         idle = len(rows) - counted.total()
         lines += ["", *text.wrapped(answer, width)]
         lines += text.wrapped(f"{idle:,} with nothing to do. All of them, with reasons: -v.", width)
-    body = "\n".join(lines) + "\n"
-    return body if unicode else text.plain(body)
+    return "\n".join(lines) + "\n"
 
 
 def _block(row: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import rmtoolkit as rm
-from rmtoolkit import cli
+from rmtoolkit import cli, text
 from rmtoolkit.views import terminal as limits_terminal
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_learnt_margins_are_used_and_named(path: Path, tmp_path: Path, capsys: p
 
 def test_plain_ascii_where_the_terminal_has_nothing_else(recording: rm.Recording) -> None:
     """Every character."""
-    assert limits_terminal.limits_table(rm.assess(recording), unicode=False).isascii()
+    assert text.plain(limits_terminal.limits_table(rm.assess(recording))).isascii()
 
 
 def test_hostile_names_stay_on_their_line(recording: rm.Recording) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
+from rmtoolkit import text
 from rmtoolkit._accepted import Acknowledgement
 from rmtoolkit._html import Markup
 from rmtoolkit.analysis import heap_answers
@@ -142,7 +143,7 @@ def words() -> dict[str, list[Any]]:
         "instances": terminal.table(found, by="instance", unicode=False),
         "limits": terminal.limits_table(found, details=True),
         "limits of many": terminal.limits_table(found),
-        "before": terminal.limits_table(fleet.before(), unicode=False, details=True),
+        "before": text.plain(terminal.limits_table(fleet.before(), details=True)),
         "markdown": files.markdown(_contents()),
         "first": files.markdown(report.Contents(fleet.before())),
         "patches": exports.patches(found),

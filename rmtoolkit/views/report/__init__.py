@@ -136,7 +136,6 @@ def report(
 
 
 def write(found: Contents, path: str | os.PathLike[str], *, date: dt.datetime | None = None) -> Path:
-    check_target(path, ENDINGS)
     html = page(found, written=_date(date))
     with replacing(path, ENDINGS) as part:
         if Path(path).suffix.lower() == ".pdf":
