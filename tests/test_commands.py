@@ -119,7 +119,7 @@ def test_dashboards_are_served_from_a_home_of_their_own(
     assert 0 < int(port) < 1 << 16
     environment = {name: value for name, value in one.how["env"].items() if os.environ.get(name) != value}
     assert environment == {
-        "RMTOOLKIT_DASHBOARD": json.dumps({"judged": str(home / "judged")}),
+        "RMTOOLKIT_DASHBOARD": str(home / "judged"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_PATH": f"{home / 'share'}:/its/own",
         "JUPYTER_RUNTIME_DIR": folder,

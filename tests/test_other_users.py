@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -222,7 +221,7 @@ def test_a_dashboard_runs_nothing_that_another_user_can_write(tmp_path: Path, mo
         else:
             file.write_bytes(code)
             file.chmod(mode)
-        monkeypatch.setenv("RMTOOLKIT_DASHBOARD", json.dumps({"judged": str(file)}))
+        monkeypatch.setenv("RMTOOLKIT_DASHBOARD", str(file))
         with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
             served()
     assert not target.exists()

@@ -185,7 +185,7 @@ def _environment(home: Path, runtime: Path) -> dict[str, str]:
     """Give the server a home of its own; secrets of ours are not for kernels."""
     paths = os.environ.get("JUPYTER_PATH")
     return {
-        SERVED: json.dumps({"judged": str(home / "judged")}),
+        SERVED: str(home / "judged"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_PATH": os.pathsep.join([str(home / "share"), *([paths] if paths else [])]),
         "JUPYTER_RUNTIME_DIR": str(runtime),

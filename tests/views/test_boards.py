@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import gc
-import json
 import math
 import pickle
 import sys
@@ -228,7 +227,7 @@ def test_a_page_shows_what_the_command_judged_and_nothing_of_another(
         served()
     for name, mode in (("link", 0o600), ("", 0o600), ("judged", 0o620), ("judged", 0o602)):
         judged.chmod(mode)
-        monkeypatch.setenv(SERVED, json.dumps({"judged": str(tmp_path / name)}))
+        monkeypatch.setenv(SERVED, str(tmp_path / name))
         with pytest.raises(RmtoolkitError, match="is no file that only you can write"):
             served()
     judged.chmod(0o644)

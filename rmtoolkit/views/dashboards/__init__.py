@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Where the kernel of a served page finds what it shows: JSON in the environment.
+#: Where the kernel of a served page finds what it shows: the path of a file, in the environment.
 SERVED: Final = "RMTOOLKIT_DASHBOARD"

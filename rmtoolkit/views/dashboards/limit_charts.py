@@ -105,9 +105,7 @@ def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY
     return plot
 
 
-def drawn(plot: _plot.Plot, says: str, instead: str = "") -> Markup:
-    if instead:
-        plot.write((_LEFT + _RIGHT) / 2, 110, "middle", instead)
+def drawn(plot: _plot.Plot, says: str) -> Markup:
     return picture(WIDTH, HEIGHT, plot, says=says)
 
 
@@ -131,7 +129,8 @@ def cost_chart(scene: Scene, chosen: Chosen, currency: str) -> Markup:
     plot = limit_plot(scene, top)
     plot.left_axis(_plot.money_ticks(top))
     if not known.height:
-        return drawn(plot, "Cost a month: unknown, no request is known", "unknown: no request is known")
+        plot.write((_LEFT + _RIGHT) / 2, 110, "middle", "unknown: no request is known")
+        return drawn(plot, "Cost a month: unknown, no request is known")
     limits = known["limit_bytes"].to_numpy().astype(np.float64)
     memory = np.minimum(known["memory"].to_numpy(), top)
     total = np.minimum(known["total"].fill_null(float("nan")).to_numpy(), top)
