@@ -281,11 +281,13 @@ def spec() -> dict[str, Any]:
     return written
 
 
-def rows(timeline: Timeline, row: dict[str, Any], top: float | None = None) -> dict[str, Rows]:
+def rows(
+    timeline: Timeline, row: dict[str, Any], tokens: Mapping[str, str] = LIVE, top: float | None = None
+) -> dict[str, Rows]:
     """Give columns for every data set of `COLUMNS`; `top` is that of the whole where a part is drawn."""
     # A board of 800 px has so much of the width for its chart.
     drawn = Chart(timeline, row, top, narrow=0.7).compose()
-    found = {slot.name: slot.rows(drawn, LIVE) for slot in PLOT}
-    found |= {slot.name: slot.rows(drawn.strip, LIVE) for slot in STRIP_SLOTS}
-    found |= text_rows((drawn, drawn.strip), LIVE)
+    found = {slot.name: slot.rows(drawn, tokens) for slot in PLOT}
+    found |= {slot.name: slot.rows(drawn.strip, tokens) for slot in STRIP_SLOTS}
+    found |= text_rows((drawn, drawn.strip), tokens)
     return columns(COLUMNS, found | {"ticks": _plot.memory_ticks(drawn.y.high)})

@@ -16,8 +16,8 @@ from rmtoolkit import text
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
+from rmtoolkit.views import _plot, _tables
 from rmtoolkit.views import _plot_vega as timeline_chart
-from rmtoolkit.views import _tables
 from rmtoolkit.views._plot import instant
 from rmtoolkit.views.dashboards.triage import Case, Picture, State, picture, pods, timeline, windows
 
@@ -108,9 +108,9 @@ def test_kills_limits_and_restarts_are_marks_with_words(case: Case) -> None:
 def test_layers_stand_in_their_order(case: Case) -> None:
     """Each layer lies between its lower and its upper edge, and begins where the one below ends."""
     found = picture(case, State("iris/noble-newt"))
-    areas = pl.DataFrame(timeline_chart.rows(found.drawn, found.row)["areas"])
+    areas = pl.DataFrame(timeline_chart.rows(found.drawn, found.row, _plot.LIGHT)["areas"])
     order = areas["c"].unique(maintain_order=True).to_list()
-    assert order == [timeline_chart.LIVE[name] for name in ("live", "slack", "kept", "outside", "cache")]
+    assert order == [_plot.LIGHT[name] for name in ("live", "slack", "kept", "outside", "cache")]
     parts = [areas.filter(pl.col("c") == colour).select("t", "v", "v2") for colour in order]
     assert parts[0]["v2"].unique().to_list() == [0]
     assert all((part["v"] >= part["v2"]).all() for part in parts)
