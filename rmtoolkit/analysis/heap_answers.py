@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -158,8 +158,8 @@ SIZES: Final = ("size_bytes", *_SUMMED, "used")
 class AllocatorAnswer:
     allocator: Allocator
     headline: str
-    #: Totals of the last document, and `kept_bytes`; empty where there is none.
-    last: dict[str, Any]
+    #: Amounts of the last document, and `kept_bytes`; empty where there is none.
+    last: dict[str, int | None]
     #: Limits that leave a tenth above the most that was resident in any document, as it is and if the allocator gave
     #: back what it could; without memory outside the allocator.
     limit_as_it_is_bytes: int | None
@@ -175,10 +175,10 @@ def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
     if not totals.height:
         said, do = _told("no_totals")
         return AllocatorAnswer(allocator, said, {}, None, None, _arenas(allocator, 0), _sizes(allocator, 0), do)
-    last = totals.with_columns(_KEPT).row(-1, named=True)
+    last = totals.select(pl.selectors.integer(), _KEPT).row(-1, named=True)
     as_it_is, purged = (_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes"))
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
-    said, do = _said(last, sizes)
+    said, do = _said(totals["allocator"][-1] or "the allocator", last, sizes)
     return AllocatorAnswer(allocator, said, last, as_it_is, purged, arenas, sizes, do)
 
 
@@ -206,14 +206,13 @@ def _sizes(allocator: Allocator, document: int) -> pl.DataFrame:
     return order.select(*SIZES)
 
 
-def _said(last: dict[str, Any], sizes: pl.DataFrame) -> tuple[str, str]:
+def _said(allocator: str, last: dict[str, int | None], sizes: pl.DataFrame) -> tuple[str, str]:
     # What is resident, or else taken from the system, kept, in gaps, in caches; unknown is none.
     taken = "mapped_bytes" if last["resident_bytes"] is None else "resident_bytes"
     names = (taken, "kept_bytes", "fragmentation_bytes", "thread_cache_bytes", "transfer_cache_bytes")
     whole, kept, gaps, *both = (last[name] or 0 for name in names)
     cached = sum(both)
-    allocator, live = last["allocator"] or "the allocator", last["allocated_bytes"]
-    told = partial(_told, allocator=allocator)
+    live, told = last["allocated_bytes"], partial(_told, allocator=allocator)
     if not whole:
         return told("unused" if live == 0 else "not_resident")
     if live is None:
@@ -229,7 +228,7 @@ def _said(last: dict[str, Any], sizes: pl.DataFrame) -> tuple[str, str]:
         return told("caches", thread=memory(both[0]), transfer=memory(both[1]))
     if kept >= gaps:
         back = "Let the allocator return pages: a higher release rate (TCMALLOC_RELEASE_RATE=10)."
-        if (remedy := {"glibc": "glibc_trim", "jemalloc": "jemalloc_decay"}.get(str(allocator))) is not None:
+        if (remedy := {"glibc": "glibc_trim", "jemalloc": "jemalloc_decay"}.get(allocator)) is not None:
             back = Advice.of(remedy, back=f"about {memory(kept)} less", keep="").sentence
         return told("keeps", back=back)
     where = ""

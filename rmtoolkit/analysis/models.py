@@ -149,6 +149,11 @@ def _teeth(
     # A fall that takes two bins is one release.
     begins = release & ~np.pad(release, ((0, 0), (1, 0)))[:, :-1]
     count = begins.sum(axis=1)
+    for row in np.flatnonzero(count >= th.TEETH):
+        starts = np.flatnonzero(begins[row])
+        # A release that is long overdue ended the teeth: they tell no floor of the stage that came after them.
+        if begins.shape[1] - starts[-1] > th.OVERDUE * np.diff(starts, prepend=lead).max():
+            begins[row], count[row] = False, 0
     floor = clipped.copy()
     trough = np.ones(len(mean))
     tau, top_tau, top_rise = (np.zeros(len(mean)) for _ in range(3))

@@ -112,6 +112,8 @@ SETTLED_BAND: Final = 0.1
 RELEASE_SHARE: Final = 0.3
 #: ... and this many of them make a sawtooth; as many bursts do.
 TEETH: Final = 4
+#: A release that is this many times later than any before it is not waited for.
+OVERDUE: Final = 2
 #: From this many teeth on, their floors are fitted as finely as short lives are.
 MANY_TEETH: Final = 16
 #: Ratio of the falls of teeth to their rises.

@@ -108,6 +108,16 @@ def test_a_start_that_no_shape_has_hides_no_rise_after_it(over: float, rise: flo
     assert verdicts(start) == {"not_leak"}
 
 
+@pytest.mark.parametrize(
+    ("until", "teeth", "rise"), [(0.4, 6, 25), (0.4, 20, 60), (0.5, 8, 25), (0.6, 12, 25), (0.7, 8, 60)]
+)
+def test_teeth_that_have_ended_clear_nothing_after_them(until: float, teeth: int, rise: float) -> None:
+    """A release that is long overdue ended the teeth: what rises since is no tooth, and what rests since is at rest."""
+    before = 100 + np.where(until > U, 40 * (teeth * U / until % 1), 0)
+    assert "not_leak" not in verdicts(before + rise * np.maximum(U - until, 0) / (1 - until))
+    assert verdicts(before) == {"not_leak"}
+
+
 @pytest.mark.parametrize(("rho", "rise"), [(0.9, 25), (0.97, 25), (0.97, 40)])
 def test_lows_that_grow_under_loud_noise_are_no_rest(rho: float, rise: float) -> None:
     """Bursts hide in the means what the lowest samples show; the same bursts on a flat floor are clean."""
