@@ -79,6 +79,8 @@ class Backtest:
     calibration
         A row per promised chance: `promised`, `weeks`, `oom_weeks`, `observed`, `low`, `high` (95 %, Wilson, by week),
         `worst_week`.
+    growing
+        Workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same.
 
     Examples
     --------
@@ -89,6 +91,12 @@ class Backtest:
     weeks: pl.DataFrame
     arms: pl.DataFrame
     calibration: pl.DataFrame
+
+    @property
+    def growing(self) -> pl.DataFrame:
+        ours = self.weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
+        weeks = pl.struct(*WORKLOAD, "week").n_unique()
+        return ours.select(weeks=weeks.cast(WHOLE), violations=pl.col("limit_bytes").count().cast(WHOLE))
 
     def __repr__(self) -> str:
         ours = self.arms.filter(pl.col("arm") == _name(0.05))
