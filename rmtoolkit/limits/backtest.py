@@ -94,6 +94,7 @@ class Backtest:
 
     @property
     def growing(self) -> pl.DataFrame:
+        """Count what grew apart: it gets no plain higher limit."""
         ours = self.weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
         weeks = pl.struct(*WORKLOAD, "week").n_unique()
         return ours.select(weeks=weeks.cast(WHOLE), violations=pl.col("limit_bytes").count().cast(WHOLE))
