@@ -79,8 +79,6 @@ class Backtest:
     calibration
         A row per promised chance: `promised`, `weeks`, `oom_weeks`, `observed`, `low`, `high` (95 %, Wilson, by week),
         `worst_week`.
-    growing
-        Workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same.
 
     Examples
     --------
@@ -94,7 +92,7 @@ class Backtest:
 
     @property
     def growing(self) -> pl.DataFrame:
-        """Count what grew apart: it gets no plain higher limit."""
+        """Count workload weeks that were growing: `weeks`, and `violations`, which got a higher limit all the same."""
         ours = self.weeks.filter(pl.col("growing") & pl.col("arm").str.starts_with("rmtoolkit"))
         weeks = pl.struct(*WORKLOAD, "week").n_unique()
         return ours.select(weeks=weeks.cast(WHOLE), violations=pl.col("limit_bytes").count().cast(WHOLE))

@@ -245,8 +245,8 @@ def test_a_command_killed_for_its_cgroups_limit_is_an_oom_kill(cgroup: Path) -> 
 @needs_linux
 def test_a_cgroup_that_is_used_again_has_a_new_life(cgroup: Path) -> None:
     """With a duration, the end of its processes is an event and a new one is another start."""
-    inner = f"/bin/sh -c 'echo $$ > {cgroup}/cgroup.procs; exec sleep 0.3'"
-    with subprocess.Popen(["/bin/sh", "-c", f"{inner}; sleep 0.3; {inner}"]):
+    inner = f"/bin/sh -c 'echo $$ > {cgroup}/cgroup.procs; exec sleep 2'"
+    with subprocess.Popen(["/bin/sh", "-c", f"{inner}; sleep 2; {inner}"]):
         until(lambda: record_cgroup.is_populated(cgroup))
         recorder = Recorder(cgroup=cgroup, interval_seconds=0.02, duration_seconds=20)
         for _ in recorder.samples():

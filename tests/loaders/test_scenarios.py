@@ -319,7 +319,7 @@ def test_each_pair_of_one_answer_is_told_apart_by_its_own_label(tmp_path: Path) 
     assert not recording.report.unusable
 
 
-@pytest.mark.parametrize(("first", "apart"), enumerate(APART), ids=[*APART])
+@pytest.mark.parametrize(("first", "apart"), list(enumerate(APART)), ids=[*APART])
 def test_every_way_in_tells_containers_apart_alike(tmp_path: Path, first: int, apart: str) -> None:
     """The same two containers by file, remote read, VictoriaMetrics or lake are the same recording."""
     series = [
