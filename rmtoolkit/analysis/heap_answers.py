@@ -148,8 +148,10 @@ _STEP: Final = 16 * MI
 #: Pages that are kept of what is resident: muzzy ones no longer count as that.
 _KEPT: Final = pl.coalesce("dirty_bytes", "purgeable_bytes").alias("kept_bytes")
 
+#: What is resident, from what is used to what is kept, and the allocator's own.
+OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "kept_bytes", "metadata_bytes")
 #: One row per arena, or per size of block, the one with most kept, or most in gaps, first.
-ARENAS: Final = ("arena", "threads", "allocated_bytes", "fragmentation_bytes", "kept_bytes", "metadata_bytes")
+ARENAS: Final = ("arena", "threads", *OF_ARENA)
 _SUMMED: Final = ("live_bytes", "active_bytes", "fragmentation_bytes", "partial_slabs", "slabs")
 SIZES: Final = ("size_bytes", *_SUMMED, "used")
 

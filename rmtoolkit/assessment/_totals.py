@@ -384,6 +384,10 @@ def curves_of(
     if not tried.height:
         tried = needs.select(*on, limit_bytes=pl.lit(1, dtype=pl.Int64))
     found = of_needs(needs, tried, margins)
+    if prices is None:
+        return found.with_columns(
+            pl.lit(None, NUMBER).alias(name) for name in ("cost_per_month", "incidents_per_month")
+        )
     known = {tuple(row[name] for name in WORKLOAD): as_need(row) for row in needs.iter_rows(named=True)}
     costs = []
     for *key, limit, chance in found.select(*on, "limit_bytes", "oom_probability").iter_rows():

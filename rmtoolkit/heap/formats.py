@@ -113,10 +113,8 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     stacks, cut = stacks_frame([frames for frames, _ in good], amounts)
     unit = _SECONDS.get(str(document.tu))
     ended, peaked = (_files.whole_number(moment, _MOST_BYTES) for moment in (document.te, document.tg))
-    summary = _summary(
-        "dhat",
-        document.cmd if isinstance(document.cmd, str) else None,
-        amounts,
+    summary = replace(
+        _summary("dhat", document.cmd if isinstance(document.cmd, str) else None, amounts),
         peak_bytes=sum(amounts["peak_bytes"]),
         peak_time_seconds=None if unit is None or peaked is None else peaked * unit,
         runtime_seconds=None if unit is None or ended is None else ended * unit,
@@ -127,7 +125,9 @@ def read_dhat(path: str | os.PathLike[str]) -> HeapProfile:
     return HeapProfile(summary, stacks, table.frame(), report=told)
 
 
-def _summary(form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], **more: Any) -> HeapSummary:  # noqa: ANN401 - the rest of a summary
+def _summary(
+    form: str, command: str | None, amounts: Mapping[str, Sequence[Any]], *, sample_bytes: int = 1
+) -> HeapSummary:
     # A column is known of all rows or of none.
     known = {name: sum(values) for name, values in amounts.items() if None not in values}
     return HeapSummary(
@@ -137,7 +137,7 @@ def _summary(form: str, command: str | None, amounts: Mapping[str, Sequence[Any]
         allocated_bytes=known.get("allocated_bytes"),
         live_at_end_bytes=known.get("live_bytes"),
         live_at_end_blocks=known.get("live_blocks"),
-        **more,
+        sample_bytes=sample_bytes,
     )
 
 

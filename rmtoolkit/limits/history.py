@@ -38,8 +38,10 @@ _RESTLESS: Final = 0.01
 FEW: Final = 4
 DAY_MILLISECONDS: Final = 86_400_000
 _WEEK: Final = 7 * 86_400.0
+#: A history that lacks a fiftieth of a length is taken as that long.
+NEARLY: Final = 1.02
 #: A climb within hours is a startup or a warm-up: only one over days is drawn on.
-_CLIMBS_FROM: Final = 3 * 86_400.0 / 1.02
+_CLIMBS_FROM: Final = 3 * 86_400.0 / NEARLY
 
 PEAKS: Final = pl.Schema(
     {"workload_row": pl.UInt32(), "block": pl.Int32(), **typed(pl.Int64(), "peak_bytes samples"), "mean_bytes": NUMBER}

@@ -29,6 +29,7 @@ OF_LIMITS: Final = (Action.RAISE_LIMIT, Action.LOWER_LIMIT, Action.SET_LIMIT)
 #: A pod so many times as high as the median pod is named.
 _HOT = 1.3
 _WEEK_SECONDS = 7 * 86_400
+_WHOLE_WEEK = _WEEK_SECONDS / history.NEARLY
 #: A peak so much above the need is told apart from it.
 _APART = 1.1
 #: Samples so far apart see no burst.
@@ -135,7 +136,7 @@ def reason(case: _Case) -> str:
             guess
             or first(
                 lower_later=not (unseen or moved or above) and length < _FIRST_GUESS and week <= (1 - _LOWER) * limit,
-                no_week=not unseen and length < _WEEK_SECONDS / 1.02,
+                no_week=not unseen and length < _WHOLE_WEEK,
             ),
             first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
             first(climbs=need.climbing and need.base_bytes and needed and case.climbs >= _SMALL),
@@ -182,7 +183,7 @@ _RAISED: Final = 1.5
 _NO_RATE_DAYS: Final = 36_525.0
 
 #: A history below this is a first guess: limits are not raised for what only its shortness makes likely.
-_FIRST_GUESS: Final = 86_400.0 / 1.02
+_FIRST_GUESS: Final = 86_400.0 / history.NEARLY
 #: A limit is raised to so many times the one in force, at the least.
 _RAISE: Final = 1.05
 #: A limit is lowered where that saves so much of the whole cost, and of the limit.
@@ -371,7 +372,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     length = need.history_seconds or 0.0
     first_guess = length < _FIRST_GUESS
     # After a day there is a first limit; above the target, whether that is for want of history a week tells.
-    enough = _FIRST_GUESS if first_guess else _WEEK_SECONDS / 1.02 if limit and (now.week or 0.0) > ask.chance else 0.0
+    enough = _FIRST_GUESS if first_guess else _WHOLE_WEEK if limit and (now.week or 0.0) > ask.chance else 0.0
     awaited = action is Action.WAIT and enough > length and not (need.growing or risk.by_forecast(need))
     reserved_now = risk.reserved(need, need.limit_bytes, need.request_bytes)
     week_limit = None if target is None or action is Action.LOWER_LIMIT else _after_a_week(need, ask)
@@ -561,7 +562,7 @@ def _by_scores(need: history.Need, chance: float, scores: Scores) -> float | Non
 
 def _after_a_week(need: history.Need, ask: _Asked) -> int | None:
     """Find the limit that a whole week which is no more restless would give, where there is less."""
-    if need.spread is None or (need.history_seconds or 0.0) >= _WEEK_SECONDS / 1.02:
+    if need.spread is None or (need.history_seconds or 0.0) >= _WHOLE_WEEK:
         return None
     seen = replace(need, history_seconds=_WEEK_SECONDS * _counted(need))
     return _limit(seen, ask.chance, ask.scores(seen))

@@ -65,8 +65,6 @@ _OWN: Final = 30
 _OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
 #: Own pairs come from so many weeks, the newest ones.
 MOST_WEEKS: Final = 53
-#: A history that lacks a fiftieth of a length is taken as that long.
-_NEARLY: Final = 1.02
 
 
 class Scores(Struct, frozen=True):
@@ -144,7 +142,7 @@ class Margins:
         True
         """
         shortest = pl.col("history_seconds").min()
-        length = pl.col("history_seconds") <= pl.max_horizontal(pl.lit(history_seconds * _NEARLY), shortest)
+        length = pl.col("history_seconds") <= pl.max_horizontal(pl.lit(history_seconds * history.NEARLY), shortest)
         fitting = self.tables.filter(length & (pl.col("spread") <= max(spread, 0.0)))
         if not fitting.height:
             return NO_SCORES
@@ -306,7 +304,7 @@ def lookup(margins: Margins) -> Callable[[Need], Scores]:
 
     def scores(need: Need) -> Scores:
         length, spread = need.history_seconds or 0.0, need.spread or 0.0
-        key = (int(np.searchsorted(lengths, length * _NEARLY, side="right")), bisect_right(SPREADS, spread))
+        key = (int(np.searchsorted(lengths, length * history.NEARLY, side="right")), bisect_right(SPREADS, spread))
         if key not in known:
             known[key] = margins.scores(length, spread)
         return known[key]
@@ -426,7 +424,7 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
         after = after.filter(pl.col("next_blocks") >= _MOST).join(names, on="workload_row")
         for length in HISTORIES:
             # A sample stands for the time until the next: of a day by the hour there are 23 between first and last.
-            missing = max(length * (_NEARLY - 1), min(step, length / 24))
+            missing = max(length * (history.NEARLY - 1), min(step, length / 24))
             if length < max(least, history.FEW * history.BLOCKS * step) or begin - length < first - missing:
                 continue
             before = history.describe(history.block_peaks(used, begin - length, begin), length.total_seconds())

@@ -12,6 +12,7 @@ from rmtoolkit import text
 from rmtoolkit._html import Markup, breakable, document, el, table, with_code
 from rmtoolkit._io import write_whole
 from rmtoolkit.analysis.heap_answers import (
+    OF_ARENA,
     AllocatorAnswer,
     DiffAnswer,
     HeapAnswer,
@@ -28,7 +29,7 @@ from rmtoolkit.views import _plot
 from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked
 from rmtoolkit.views._tables import write as write_rows
-from rmtoolkit.views.heap_terminal import MARKS, OF_ARENA, SHOWN, changed_rows
+from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows
 from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.analysis.heap_answers import AllocatorAnswer, DiffAnswer, HeapAnswer, spans
+from rmtoolkit.analysis.heap_answers import OF_ARENA, AllocatorAnswer, DiffAnswer, HeapAnswer, spans
 from rmtoolkit.analysis.heap_reading import place
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ SHOWN: Final = ("live_bytes", "peak_bytes", "allocations")
 _MOST: Final = 6
 #: In ASCII these must not take more room than in Unicode.
 _NARROW: Final = str.maketrans({"…": "~", "→": ">"})
-#: What is resident, from what is used to what is kept, and the allocator's own.
-OF_ARENA: Final = ("allocated_bytes", "fragmentation_bytes", "kept_bytes", "metadata_bytes")
 
 
 def answer(found: HeapAnswer, *, source: str = "", colour: bool = False, unicode: bool = True) -> str:

@@ -16,11 +16,12 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.analysis import patterns
 from rmtoolkit.analysis.judge import judge
-from rmtoolkit.analysis.records import Advice
+from rmtoolkit.analysis.records import Advice, OpenKind, Statistic
 from rmtoolkit.assessment import classify
 from rmtoolkit.limits.recommend import OF_LIMITS
 from rmtoolkit.schema import Action
 from rmtoolkit.text import texts
+from rmtoolkit.validation import ORDERS
 from tests.analysis.curves import GI, MI, hours, record, small_noise
 from tests.analysis.verdicts import row_of
 
@@ -248,6 +249,9 @@ def test_advice_is_asked_for_by_its_name_with_its_figures() -> None:
     named |= {f"only_{action}" for action in Action if action not in (*OF_LIMITS, Action.NONE)}
     words = texts("analysis/words")
     named |= {*words["mends"].values(), *words["unseen_by_profile"].values()}.union(*words["settles"].values())
+    assert {*words["settles"], *words["grows_beside"]} <= {*OpenKind}
+    assert words["mends"].keys() <= texts("validation/findings").keys() | {order[0] for order in ORDERS}
+    assert {*words["unseen_by_profile"]} <= {*Statistic}
     assert named <= figures.keys()
     assert figures.keys() - named <= {node.value for node in nodes if isinstance(node, ast.Constant)}
     calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Advice.of"]
