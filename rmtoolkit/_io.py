@@ -31,7 +31,7 @@ _LINKS: Final = 40
 _HINTS: Final = {getattr(errno, name, -1): hint for name, hint in texts("words")["hints"].items()}
 
 
-def check_target(path: str | os.PathLike[str], endings: Sequence[str] = ()) -> None:
+def check_target(path: str | os.PathLike[str], endings: Sequence[str]) -> None:
     if is_store(path):
         raise _refused(path, "only lakes are kept in object stores. Name a file, and copy it there.")
     try:

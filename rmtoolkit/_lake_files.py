@@ -307,9 +307,7 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return order_samples(whole)[0]
 
 
-def bucket_parts(
-    files: Sequence[Place], view: View, failed: list[ReadError], rows: int = PART_ROWS
-) -> Iterator[Recording]:
+def bucket_parts(files: Sequence[Place], view: View, failed: list[ReadError]) -> Iterator[Recording]:
     """Read what is looked at of a bucket, or of several small ones, part by part; other files are not read on."""
     heads = []
     for place in files:
@@ -324,7 +322,7 @@ def bucket_parts(
     if not heads:
         return
     bad: set[Place] = set()
-    chosen = _numbered([head[1:] for head in heads], rows).partition_by("part", maintain_order=True)
+    chosen = _numbered([head[1:] for head in heads]).partition_by("part", maintain_order=True)
     for names in chosen:
         found = []
         for file, *_ in heads:
@@ -364,7 +362,7 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
     return frames
 
 
-def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.DataFrame:
+def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]]) -> pl.DataFrame:
     counted = [pl.DataFrame(schema={**dict.fromkeys(_WORKLOAD, pl.String()), "rows": pl.Int64()})]
     counted += [
         containers.select(*_WORKLOAD, rows=pl.Series(stored.counts, dtype=pl.Int64))
@@ -373,7 +371,7 @@ def _numbered(heads: Sequence[tuple[pl.DataFrame, Stored]], rows: int) -> pl.Dat
     ]
     totals = pl.concat(counted).group_by(_WORKLOAD).agg(pl.col("rows").sum()).sort(_WORKLOAD, nulls_last=True)
     before = totals["rows"].cum_sum() - totals["rows"]
-    return totals.select(*_WORKLOAD, part=before // rows)
+    return totals.select(*_WORKLOAD, part=before // PART_ROWS)
 
 
 def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:

@@ -186,9 +186,7 @@ def small_memory(bytes_: float, *, like: float | None = None) -> str:
     return number(bytes_ / factor) + (f" {unit}" if like is None else "")
 
 
-def peak_against_limit(
-    peak_bytes: float | None, limit_bytes: int | None, *, known: bool = True, unit: bool = True
-) -> str:
+def peak_against_limit(peak_bytes: float | None, limit_bytes: int | None, *, known: bool, unit: bool = True) -> str:
     peak = UNKNOWN if peak_bytes is None else number(peak_bytes / MI)
     if limit_bytes is None:
         return f"{peak}{' Mi' if unit and peak_bytes is not None else ''} / {'none' if known else UNKNOWN}"

@@ -247,7 +247,7 @@ def limit_mi(row: Row) -> str:
 
 def peak_mi(row: Row) -> str:
     """Write the highest sample without its unit."""
-    return text.peak_against_limit(row["peak_bytes"], None, unit=False).split(" / ")[0]
+    return text.peak_against_limit(row["peak_bytes"], None, known=True, unit=False).split(" / ")[0]
 
 
 def chance_of_fact(row: Row) -> str:

@@ -167,12 +167,12 @@ def test_a_server_that_ends_at_once_says_why(server: Any, capsys: pytest.Capture
     for said, told in ((b"", "it said nothing"), (b"1\n\xff" + b"x" * 300 + b"\n", f"�{'x' * 199}")):
         server.says = said
         with pytest.raises(RmtoolkitError, match=rf"^The server of the dashboards did not start: {told}\.$"):
-            dashboard.serve(b"", browser=False)
+            dashboard.serve(b"", port=0, browser=False)
     assert [one.done for one in server.started] == [[], []]
     assert server.calls == []
     assert capsys.readouterr().out == ""
     server.ends = True
-    dashboard.serve(b"", browser=False)
+    dashboard.serve(b"", port=0, browser=False)
     assert not [call for call in server.calls if call.startswith("browser")]
 
 
@@ -186,7 +186,7 @@ def test_no_server_stays_behind(
     monkeypatch.setattr("tempfile.tempdir", str(home))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     server.stubborn = stubborn
-    assert dashboard.serve(b"", browser=False) == 0
+    assert dashboard.serve(b"", port=0, browser=False) == 0
     (one,) = server.started
     assert one.done == ["waited None", "terminated", "waited 15", *(["killed", "waited None"] if stubborn else [])]
     runtime = Path(one.words[4])
@@ -243,10 +243,10 @@ def test_a_port_that_is_taken_is_named() -> None:
         with pytest.raises(
             RmtoolkitError, match=f"^Could not listen on port {port}: address already in use. Hint: without --port"
         ):
-            dashboard.serve(b"", port=port)
+            dashboard.serve(b"", port=port, browser=False)
     for port in (-1, 1 << 16):
         with pytest.raises(RmtoolkitError, match=f"^A port is a number from 1 to 65535, got {port}.$"):
-            dashboard.serve(b"", port=port)
+            dashboard.serve(b"", port=port, browser=False)
 
 
 def test_pull_hands_over_what_it_was_told(

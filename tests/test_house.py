@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import gc
 import importlib
@@ -182,6 +183,45 @@ def test_a_name_leaves_the_collector_of_garbage_as_it_was() -> None:
         gc.enable()
     assert callable(rm.read)
     assert gc.isenabled()
+
+
+def overridden(calls: list[ast.Call], place: int | None, name: str) -> bool:
+    """Whether all calls of a function say what a parameter is."""
+    return all(
+        any(said.arg == name for said in call.keywords)
+        or (place is not None and len(call.args) > place and not any(isinstance(one, ast.Starred) for one in call.args))
+        for call in calls
+    )
+
+
+def test_every_default_is_taken_by_somebody() -> None:
+    """What all callers of a function say themselves has no default: one would decide nothing, and look as if it did."""
+    trees = {path: list(ast.walk(ast.parse(path.read_text("utf-8")))) for path in PACKAGE}
+    nodes = [node for tree in trees.values() for node in tree]
+    calls = collections.defaultdict(list)
+    for node in nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            calls[node.func.id if isinstance(node.func, ast.Name) else node.func.attr].append(node)
+    called = {id(call.func) for found in calls.values() for call in found}
+    # Others call what is public, and who hands a function on leaves open how it will be called.
+    known = {*rm.__all__} | {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in called}
+    known |= {node.attr for node in nodes if isinstance(node, ast.Attribute) and id(node) not in called}
+    idle = []
+    for path, tree in trees.items():
+        for node in tree:
+            if not isinstance(node, ast.FunctionDef) or node.name in known or not calls[node.name]:
+                continue
+            named = [*node.args.posonlyargs, *node.args.args]
+            bound = int(bool(named) and named[0].arg in {"self", "cls"})
+            told: list[tuple[int | None, ast.arg]] = [*enumerate(named, -bound)][len(named) - len(node.args.defaults) :]
+            said = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            told += [(None, one) for one, value in said if value is not None]
+            idle += [
+                f"{short(path)}:{node.lineno} {node.name}({one.arg})"
+                for at, one in told
+                if overridden(calls[node.name], at, one.arg)
+            ]
+    assert not idle, idle
 
 
 def test_importing_the_package_loads_nothing_slow() -> None:

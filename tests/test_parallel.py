@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -88,7 +87,7 @@ def test_a_lake_is_judged_like_its_recording(
     lake: rm.Lake, whole: rm.Assessment, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every frame has the same rows in the same order, however small the parts of a bucket are."""
-    monkeypatch.setattr(_lake_files, "bucket_parts", partial(_lake_files.bucket_parts, rows=rows))
+    monkeypatch.setattr(_lake_files, "PART_ROWS", rows)
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0 if rows < GROUPED else 1 << 30)
     parts = rm.assess(lake, now=NOW)
     for name in FRAMES:
@@ -158,7 +157,7 @@ def test_limits_of_a_lake_are_those_of_its_recording(lake: rm.Lake, recording: R
     """The same rows in the same order, from one pass over the lake."""
     assert_frame_equal(rm.recommend_limits(lake), rm.recommend_limits(recording), rel_tol=1e-9, abs_tol=1e-9)
     frames, _ = judge(lake, lambda part, verdicts: {"needs": gathered(part, verdicts)})
-    assert of_gathered(frames["needs"]).equals(rm.recommend_limits(lake))
+    assert of_gathered(frames["needs"], 0.05, rm.Margins.shipped()).equals(rm.recommend_limits(lake))
     assert frames["verdicts"].equals(judge(lake)[0]["verdicts"])
 
 
@@ -198,7 +197,7 @@ def test_kills_that_left_no_sample_are_told_of_a_lake_too(
     whole = rm.Recording(pl.concat([few.containers, about]), few.samples, pl.concat([few.events, told]), few.report)
     lake = rm.Lake(tmp_path / "lake", buckets=2)
     lake.append(whole)
-    monkeypatch.setattr(_lake_files, "bucket_parts", partial(_lake_files.bucket_parts, rows=1))
+    monkeypatch.setattr(_lake_files, "PART_ROWS", 1)
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)
     alone = {"workload": "svc-99"}
     found = [rm.assess(one, now=NOW) for one in (whole, lake, whole.filter(**alone), lake.filter(**alone))]

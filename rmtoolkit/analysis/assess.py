@@ -457,8 +457,8 @@ def assess_lifetime(
     levels: Mapping[Signal, Level],
     *,
     restarts_known: bool,
-    others: int = 0,
-    files_told: bool = True,
+    others: int,
+    files_told: bool,
 ) -> Opinion:
     """Form an opinion on one life; `others` are the samples of other short lives of its container."""
     opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)

@@ -514,9 +514,9 @@ def look_ahead(
     growth: Growth | None,
     *,
     growing: float,
-    open_end: bool = False,
+    open_end: bool,
     limit_known: bool,
-    lasts: records.Exposure = records.ENDLESS,
+    lasts: records.Exposure,
 ) -> TimeToLimit:
     limit_bytes = opinion.life.limit_bytes
     if limit_bytes is None:

@@ -568,7 +568,7 @@ def _members(bins: int) -> _Members:
 
 
 @lru_cache(maxsize=48)
-def bank(bins: int, rho: float = 0.0, *, sparse: bool = False) -> Bank:
+def bank(bins: int, rho: float, *, sparse: bool = False) -> Bank:
     """Make the bases of all shapes for a width; made once, then kept."""
     members = _members(bins)
     constant = whiten(np.ones((1, bins)), rho)[0]

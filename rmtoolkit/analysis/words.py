@@ -48,17 +48,17 @@ class Situation(Struct, frozen=True):
     growing: int
     judged: int
     question: Open
-    rejected: Sequence[Rejected] = ()
-    around: Sequence[Evidence] = ()
-    lasts: records.Exposure = records.ENDLESS
-    capped: bool = False
+    rejected: Sequence[Rejected]
+    around: Sequence[Evidence]
+    lasts: records.Exposure
+    capped: bool
     #: Lives of all pods, those that an OOM kill ended, and all kills: a start without a sample is no life.
-    runs: int = 0
-    killed: int = 0
-    kills: int = 0
+    runs: int
+    killed: int
+    kills: int
     #: The first and the last sample of all pods: what is to come is counted from the last.
-    start: dt.datetime | None = None
-    end: dt.datetime | None = None
+    start: dt.datetime | None
+    end: dt.datetime | None
 
     @property
     def main(self) -> Opinion | None:
@@ -84,7 +84,7 @@ def open_question(
     rejected: Sequence[Rejected],
     end: dt.datetime | None,
     kills: int,
-    longest_hours: float | None = None,
+    longest_hours: float | None,
 ) -> Open:
     """Find what keeps the verdict open: the doubt that weighs most first; `end` is that of all that was seen."""
     main = pool.main

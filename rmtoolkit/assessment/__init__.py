@@ -447,7 +447,7 @@ def classify(
     # Nobody asks for the other frames.
     source = _bounded(recording)
     frames, _ = judge(source, partial(_needed, end=own_end(source), requests=False), heap, whole=False, client=client)
-    limits = recommend.of_gathered(frames["needs"], margins=with_own(as_margins(None), frames["pairs"]))
+    limits = recommend.of_gathered(frames["needs"], 0.05, with_own(as_margins(None), frames["pairs"]))
     rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
     return conform(_rows.with_words(_rows.by_urgency(rows)), WORKLOADS).select(*VERDICTS)
 

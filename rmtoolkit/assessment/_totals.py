@@ -162,7 +162,7 @@ def totals_of(
     changes: pl.DataFrame | None,
     target: float,
     prices: Prices | None,
-    before: pl.DataFrame | None = None,
+    before: pl.DataFrame | None,
 ) -> Totals:
     """Add up the rows of a fleet; `changes` and the rows of last time are None where nothing is compared."""
     awake = rows.filter(pl.col("accepted").not_())

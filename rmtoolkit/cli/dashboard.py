@@ -64,7 +64,7 @@ def check() -> None:
         raise RmtoolkitError(msg)
 
 
-def serve(judged: bytes, *, port: int = 0, browser: bool = True) -> int:
+def serve(judged: bytes, *, port: int, browser: bool) -> int:
     port = _free(port)
     token = secrets.token_urlsafe(24)
     # All of it is ours alone: the folder, what is in it, and the sockets of the kernels.

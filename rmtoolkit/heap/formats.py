@@ -209,7 +209,7 @@ _NO_END: Final = (
 
 @dataclass(slots=True)
 class _Snapshot:
-    number: int = 0
+    number: int
     time: int = 0
     heap: int | None = None
     tree: str | None = None

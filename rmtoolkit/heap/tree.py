@@ -574,7 +574,7 @@ class CallTree(NamedTuple):
     held: dict[int, Integers]
 
 
-def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile | None = None) -> CallTree:
+def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile | None) -> CallTree:
     """Put all stacks together once, for pictures by any measure, from either end and of any stretch of time."""
     profiles = [heap] if before is None else [heap, before]
     plants: list[_Plant] = [

@@ -321,7 +321,7 @@ def weeks_of(
     origin: dt.datetime,
     history: dt.timedelta,
     margins: risk.Margins,
-    promised: Sequence[float] = PROMISED,
+    promised: Sequence[float],
 ) -> dict[str, pl.DataFrame]:
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)
@@ -363,7 +363,7 @@ def _name(chance: float) -> str:
     return f"rmtoolkit {100 * chance:g} %"
 
 
-def summarise(weeks: pl.DataFrame, promised: Sequence[float] = PROMISED, *, reference: float = 0.05) -> Backtest:
+def summarise(weeks: pl.DataFrame, promised: Sequence[float], *, reference: float = 0.05) -> Backtest:
     key = [*WORKLOAD, "week"]
     settled = weeks.filter(~pl.col("growing"))
     # A chance too small for the pairs there were leaves a week out for that chance only.

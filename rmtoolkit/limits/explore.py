@@ -261,9 +261,7 @@ def scene(
     return Scene(past, found, change, ours, low, high, curve, prices, whole, scores, target)
 
 
-def curve_of(
-    need: Need, limits: Sequence[int], scores: Scores, prices: Prices = USUAL, *, whole: bool | None = None
-) -> pl.DataFrame:
+def curve_of(need: Need, limits: Sequence[int], scores: Scores, prices: Prices, *, whole: bool | None) -> pl.DataFrame:
     """Give chance and cost of every limit, each as it would be once it is set."""
     rows = []
     for limit in limits:

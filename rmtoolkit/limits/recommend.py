@@ -18,7 +18,6 @@ from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, WORKLOAD, Action, Cause, 
 from rmtoolkit.text import MI, first, hours, hours_range, moment, say, seconds, share
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping
 
     from rmtoolkit.limits.risk import Margins, Scores
@@ -280,14 +279,10 @@ def gathered(part: Recording, verdicts: pl.DataFrame, *, requests: bool = True) 
 
 
 def of_gathered(
-    known: pl.DataFrame,
-    oom_probability: float = 0.05,
-    margins: Margins | str | os.PathLike[str] | None = None,
-    prices: risk.Prices | None = None,
+    known: pl.DataFrame, oom_probability: float, margins: Margins, prices: risk.Prices | None = None
 ) -> pl.DataFrame:
     check_chance(oom_probability)
-    chosen = risk.as_margins(margins)
-    ask = _Asked(oom_probability, risk.lookup(chosen), chosen.origin, prices)
+    ask = _Asked(oom_probability, risk.lookup(margins), margins.origin, prices)
     names = Advised.__struct_fields__
     rows = [astuple(_advised(row, ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")

@@ -774,9 +774,7 @@ class AtLimit(Struct, frozen=True):
         return None if memory is None or incidents is None else memory + incidents
 
 
-def at_limit(
-    need: Need, limit_bytes: int, request_bytes: int | None, scores: Scores, prices: Prices | None = None
-) -> AtLimit:
+def at_limit(need: Need, limit_bytes: int, request_bytes: int | None, scores: Scores, prices: Prices | None) -> AtLimit:
     """Say everything of one limit with one request; without a request the scheduler sets the whole limit aside."""
     found = risk(need, limit_bytes, scores)
     return AtLimit(
@@ -813,7 +811,7 @@ def advised_request(need: Need, limit_bytes: int | None, *, whole: bool | None =
     return wanted if limit_bytes is None else min(wanted, limit_bytes)
 
 
-def requested(need: Need, limit_bytes: int, *, whole: bool | None = None, anew: bool = False) -> int | None:
+def requested(need: Need, limit_bytes: int, *, whole: bool | None, anew: bool = False) -> int | None:
     """Say what is requested beside a limit: the request in force, unless another is set together with the limit."""
     anew = anew or whole is not None or limit_bytes != need.limit_bytes
     asked = advised_request(need, limit_bytes, whole=whole) if anew else None

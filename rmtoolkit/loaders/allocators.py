@@ -203,7 +203,7 @@ class Document:
     #: As JSON has it, whatever it was written as.
     data: Mapping[str, Any]
     #: Rows of tables with other columns than their heads.
-    short: int = 0
+    short: int
 
     def totals(self) -> dict[str, int]:
         stats = mapping(self.data, "stats")

@@ -201,7 +201,7 @@ def items(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any],
             yield text_of(item, "kind") or kind.removesuffix("List"), item, gone
 
 
-def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool = False) -> PodSeen:
+def pod_of(item: Mapping[str, Any], seen: int | None, *, gone: bool) -> PodSeen:
     about, spec, status = mapping(item, "metadata"), mapping(item, "spec"), mapping(item, "status")
     deleted = _time(about, "deletionTimestamp")
     return PodSeen(
@@ -337,7 +337,7 @@ class _Told(NamedTuple):
 
 
 def container_events(
-    looks: Sequence[tuple[PodSeen, ContainerSeen]], eviction: tuple[int | None, str] | None = None
+    looks: Sequence[tuple[PodSeen, ContainerSeen]], eviction: tuple[int | None, str] | None
 ) -> list[Event]:
     told = _runs([container for _, container in looks])
     last = looks[-1][0]

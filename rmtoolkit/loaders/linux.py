@@ -260,7 +260,7 @@ class Log:
         return "", "field" if _OTHER_FIELDS.fullmatch(text) else ""
 
 
-def read_blocks(text: str, file_name: str = "") -> Log:
+def read_blocks(text: str, file_name: str) -> Log:
     log = Log(file=file_name if file_name in CGROUP_FILES | PROCESS_FILES else "")
     for line, content in enumerate(text.split("\n"), start=1):
         log.take(line, content.strip())

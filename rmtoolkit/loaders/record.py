@@ -568,6 +568,5 @@ class Recorder:
             asked=f"record {self._target.asked} every {self.interval_seconds:g} s",
             found=("restarts", *(("limits",) if self._limit is not None else ())),
             warnings=tuple(self._reader.notes),
-            time_axis="as recorded, UTC",
         )
         return normalise([container], samples, [(0, *event) for event in self._events], report)

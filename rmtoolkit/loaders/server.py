@@ -674,9 +674,7 @@ def own_authority(retries: Retry) -> HTTPAdapter:
 _FROM_ENVIRONMENT: Final = ("token", "token_file", "username", "password", "tenant", "ca_file")
 
 
-def who_asks(
-    *, token_file: str | os.PathLike[str] | None = None, tenant: str | None = None, ca_file: str | None = None
-) -> dict[str, Any]:
+def who_asks(*, token_file: str | os.PathLike[str] | None, tenant: str | None, ca_file: str | None) -> dict[str, Any]:
     """Give what `Client` takes of who asks: what is not said here is said by the environment."""
     told: dict[str, Any] = {name: os.environ.get(f"RMTOOLKIT_{name.upper()}") or None for name in _FROM_ENVIRONMENT}
     if token_file is not None:

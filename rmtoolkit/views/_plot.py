@@ -382,7 +382,7 @@ def memory_ticks(top_bytes: float) -> Ticks:
     return list(zip(values, labels, strict=True))
 
 
-def limit_ticks(low: float, high: float, width: float, apart: float, *, doubled: bool = False) -> Ticks:
+def limit_ticks(low: float, high: float, width: float, apart: float, *, doubled: bool) -> Ticks:
     """Choose round amounts between two, in Mi: steps of a power of two, or each double of the one before."""
     if doubled:
         first, last = math.ceil(math.log2(low)), math.floor(math.log2(high))

@@ -66,7 +66,7 @@ def bullet(peak_bytes: int, limit_bytes: int, *, reached: bool) -> Markup:
     return _bits(_BULLET_WIDTH, 14, empty, bar, tick, also="bullet")
 
 
-def risk_bar(probability: float, target: float = 0.05) -> Markup:
+def risk_bar(probability: float, target: float) -> Markup:
     """Draw a chance of an OOM kill on a square-root scale, so that 5 % is readable, with a tick at the target."""
     scale = _plot.Scale(0, 1, 0, _RISK_WIDTH, _plot.Grows.AS_ROOT)
     width, tick = (round(scale.at(min(max(share, 0.0), 1.0))) for share in (probability, target))

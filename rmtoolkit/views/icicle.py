@@ -44,8 +44,8 @@ class Node(msgspec.Struct, frozen=True):
     left: float
     share: float
     kind: str
-    weight: float = 1.0
-    suspect: bool = False
+    weight: float
+    suspect: bool
 
 
 def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None) -> list[Node]:

@@ -171,7 +171,7 @@ YAML: Final = (".yaml", ".yml")
 FORMATS: Final = (*exports.FORMATS, *YAML)
 
 
-def limits_table(found: Assessment, *, details: bool = False, width: int = text.WIDTH) -> str:
+def limits_table(found: Assessment, *, details: bool, width: int) -> str:
     """Write what to do, the most urgent first: of many without the reasons, and what needs nothing as a count."""
     rows = found.workloads.drop("evidence").to_dicts()
     counted = Counter(row["action"] for row in rows if row["action"] != "none")

@@ -225,7 +225,7 @@ def _opinion(lot: _Lot, row: int, container: int, start: float, version: str | N
         version=version, ended=ended, limit_bytes=None if limit is None else round(limit),
     )  # fmt: skip
     restarts, others = lot.random() < 0.6, lot.choice((0, 0, 1, 16))
-    opinion = assess_lifetime(life, readings, levels, restarts_known=restarts, others=others)
+    opinion = assess_lifetime(life, readings, levels, restarts_known=restarts, others=others, files_told=True)
     if lot.random() < 0.3:
         files = [lot.choice((0.0, 0.05, 0.25, 0.3, 0.5)) * end for _ in range(2)]
         opinion.files = (files[0], max(files), lot.choice((files[0], files[1], 0.3 * end)))

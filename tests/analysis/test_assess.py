@@ -32,7 +32,7 @@ def assessed(recording: Recording, *, restarts_known: bool = True) -> Opinion:
     cut = split(recording)
     readings = readings_of(read(cut, recording, NOTHING).table)
     life = next(lives_of(cut.table))
-    return assess_lifetime(life, *readings[life.row], restarts_known=restarts_known)
+    return assess_lifetime(life, *readings[life.row], restarts_known=restarts_known, others=0, files_told=True)
 
 
 def opinion(signals: dict[str, np.ndarray], *, restarts_known: bool = True, **columns: Any) -> Opinion:
@@ -58,7 +58,7 @@ def heap(*, active: float, resident: float, rss: float) -> dict[str, np.ndarray]
 
 def test_no_reading_is_no_opinion() -> None:
     """Without samples everything is open, and says so."""
-    found = assess_lifetime(life_of(), {}, {}, restarts_known=True)
+    found = assess_lifetime(life_of(), {}, {}, restarts_known=True, others=0, files_told=True)
     assert (found.signal, found.pattern, found.unresolved) == (None, "insufficient_data", 1.0)
 
 

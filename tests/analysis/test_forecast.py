@@ -47,7 +47,7 @@ def life(top: float = 300.0, *, late_peak: float | None = None, early_peak: floa
 def ahead(opinion: Opinion, growth: Growth | None, **changed: Any) -> TimeToLimit:
     """Look ahead with a limit of 1024 MiB."""
     opinion.life = replace(opinion.life, limit_bytes=changed.pop("limit_bytes", opinion.life.limit_bytes))
-    given = {"growing": 0.9, "limit_known": True} | changed
+    given: dict[str, Any] = {"growing": 0.9, "limit_known": True, "open_end": False, "lasts": ENDLESS} | changed
     return look_ahead(opinion, growth, **given)
 
 

@@ -224,7 +224,7 @@ def test_bases_are_orthonormal(bins: int, rho: float) -> None:
 
 def test_every_family_has_members() -> None:
     """No family is lost for want of bins; its members share one vote, less for a word that contains a simpler one."""
-    shapes = bank(96)
+    shapes = bank(96, 0.0)
     for code in range(len(FAMILIES)):
         vote = np.exp(shapes.prior[shapes.family == code]).sum()
         assert vote == pytest.approx(np.exp(RICHER.get(FAMILIES[code], 0)))

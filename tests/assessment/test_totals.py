@@ -69,7 +69,7 @@ def test_what_to_start_with_is_the_first_that_has_something_to_do() -> None:
     rows = found.workloads
 
     def start(some: pl.DataFrame) -> tuple[int | None, str]:
-        told = totals_of(some, found.completeness, None, 0.05, None)
+        told = totals_of(some, found.completeness, None, 0.05, None, None)
         return told.start_with, told.start_because
 
     calm = pl.concat(rows.with_columns(workload_id=pl.lit(at, pl.UInt32), action=pl.lit("none")) for at in range(3))

@@ -46,14 +46,14 @@ def tested(known: list[Recording], margins: Margins, weeks: int, history: dt.tim
     for back in tqdm(range(weeks, 0, -1), desc="weeks", leave=False):
         origin = last + TICK - back * HORIZON
         used = with_own(margins, every.filter(pl.col("week") < origin)) if own else margins
-        rows = pl.concat(weeks_of(one, origin, history, used)["weeks"] for one in known)
+        rows = pl.concat(weeks_of(one, origin, history, used, PROMISED)["weeks"] for one in known)
         found.append(rows.with_columns(swing=pl.lit(used.swing)))
     return pl.concat(found).join(about, on=[*WORKLOAD, "week"], nulls_equal=True, how="left")
 
 
 def show(title: str, weeks: pl.DataFrame) -> None:
     """Print the tables."""
-    result = summarise(weeks)
+    result = summarise(weeks, PROMISED)
     print(f"\n== {title}: {result!r}")
     print("rule            weeks  OOM weeks %        worst  slack %    GiB  only ours/theirs  p")
     for row in result.arms.iter_rows(named=True):
@@ -64,7 +64,7 @@ def show(title: str, weeks: pl.DataFrame) -> None:
         )
     calibrated(result)
     constant(weeks)
-    for row in summarise(weeks, reference=0.02).arms.filter(pl.col("arm").is_in(list(RIVALS))).to_dicts():
+    for row in summarise(weeks, PROMISED, reference=0.02).arms.filter(pl.col("arm").is_in(list(RIVALS))).to_dicts():
         print(
             f"at 2 % against {row['arm']:10}: OOM weeks only ours {row['only_ours']}, theirs {row['only_theirs']}, "
             f"p {row['p_value']:.4f}; slack {100 * row['slack']:.1f} %"

@@ -10,7 +10,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.backtest import FAMILY, RIVALS, WEEKS, rivals, summarise
+from rmtoolkit.limits.backtest import FAMILY, PROMISED, RIVALS, WEEKS, rivals, summarise
 from rmtoolkit.limits.baselines import krr_memory
 from tests.limits.conftest import DAY, MIB, START, samples, steady
 
@@ -86,7 +86,7 @@ def test_paired_tests_see_who_is_better() -> None:
             }
             for number in range(20)
         ]
-    result = summarise(pl.DataFrame(rows, schema=WEEKS))
+    result = summarise(pl.DataFrame(rows, schema=WEEKS), PROMISED)
     theirs = result.arms.filter(pl.col("arm") == "max + 10 %").row(0, named=True)
     assert (theirs["only_ours"], theirs["only_theirs"]) == (0, 8)
     assert theirs["p_value"] == pytest.approx(2 * 0.5**8)
@@ -103,7 +103,7 @@ def test_the_table_of_a_rule_is_counted_by_hand() -> None:
                 names = {"namespace": "n", "workload": workload, "container": "c", "week": monday, "arm": arm}
                 about = {"growing": False, "needed_bytes": 3 * 2**30, "limit_bytes": limit * 2**30, "pods": pods}
                 made.append(names | about | {"oom": limit < 3, "slack": slack + more})
-    arms = {row["arm"]: row for row in summarise(pl.DataFrame(made, schema=WEEKS)).arms.iter_rows(named=True)}
+    arms = {row["arm"]: row for row in summarise(pl.DataFrame(made, schema=WEEKS), PROMISED).arms.iter_rows(named=True)}
     ours, theirs = arms["rmtoolkit 5 %"], arms["KRR"]
     assert (theirs["weeks"], theirs["oom_weeks"], theirs["oom_share"]) == (4, 2, 0.5)
     assert (theirs["only_ours"], theirs["only_theirs"]) == (0, 2)

@@ -43,10 +43,10 @@ def test_what_is_set_aside_is_the_request_or_else_the_limit() -> None:
 )
 def test_the_request_in_force_goes_with_the_limit_in_force(need: Need, in_force: int | None, lower: int) -> None:
     """Any other limit comes with the request that is advised: Guaranteed stays Guaranteed, else what is used."""
-    assert requested(need, 512 * MIB) == (None if in_force is None else in_force * MIB)
-    assert requested(need, 256 * MIB) == lower * MIB
-    assert requested(need, 150 * MIB) == 150 * MIB
-    assert requested(need, 512 * MIB, anew=True) == (512 if in_force == 512 else 200) * MIB
+    assert requested(need, 512 * MIB, whole=None) == (None if in_force is None else in_force * MIB)
+    assert requested(need, 256 * MIB, whole=None) == lower * MIB
+    assert requested(need, 150 * MIB, whole=None) == 150 * MIB
+    assert requested(need, 512 * MIB, whole=None, anew=True) == (512 if in_force == 512 else 200) * MIB
     assert requested(need, 512 * MIB, whole=True) == 512 * MIB
     assert requested(need, 512 * MIB, whole=False) == 200 * MIB
 
@@ -69,4 +69,4 @@ def test_one_limit_says_everything_at_once() -> None:
     assert found.memory_per_month == pytest.approx(0.25 * 0.01 * 730.5)
     assert found.incidents_per_month == pytest.approx(0.01 * 40 * 730.5 / 168)
     assert found.total_per_month == pytest.approx((found.memory_per_month or 0) + (found.incidents_per_month or 0))
-    assert at_limit(need, 200 * MIB, 128 * MIB, SCORES).total_per_month is None
+    assert at_limit(need, 200 * MIB, 128 * MIB, SCORES, None).total_per_month is None

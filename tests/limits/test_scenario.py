@@ -89,7 +89,7 @@ def test_the_limit_of_a_changed_past_is_that_of_the_slow_way(
     assert found.need.need_bytes == pytest.approx(slow["need_bytes"], abs=MIB)
     limits = [400 * MIB, 600 * MIB, 900 * MIB]
     scores = lookup(MARGINS)(found.need)
-    chances = scenario.curve_of(found.need, limits, scores)["oom_probability"]
+    chances = scenario.curve_of(found.need, limits, scores, USUAL, whole=None)["oom_probability"]
     assert chances.to_list() == pytest.approx(rm.limit_risk(changed, limits)["oom_probability"].to_list())
 
 
@@ -183,12 +183,12 @@ def test_costs_follow_the_request_or_the_limit(known: tuple[past.Past, Need]) ->
     need = known[1]
     scores = lookup(MARGINS)(need)
     limits = [600 * MIB, 1200 * MIB]
-    whole = scenario.curve_of(need, limits, scores)
+    whole = scenario.curve_of(need, limits, scores, USUAL, whole=None)
     assert whole["memory"].to_list() == pytest.approx([3 * limit / 2**30 * 0.005 * 730.5 for limit in limits])
     assert whole["incidents"].to_list() == pytest.approx([40 * p * 730.5 / 168 for p in whole["oom_probability"]])
     assert whole["total"].to_list() == pytest.approx((whole["memory"] + whole["incidents"]).to_list())
     used = math.ceil((need.busy_bytes or 0) / MIB) * MIB
-    part = scenario.curve_of(need, limits, scores, whole=False)
+    part = scenario.curve_of(need, limits, scores, USUAL, whole=False)
     assert part["memory"].to_list() == pytest.approx([3 * used / 2**30 * 0.005 * 730.5] * 2)
 
 

@@ -35,5 +35,5 @@ def test_what_is_set_aside_then_is_by_the_request_that_is_in_force_then() -> Non
         assert said.qos_then == qos(then, limit, known=True)
         assert said.reserved_then_bytes == reserved(need, limit, then)
         assert said.cost_then_per_month == priced(need, limit, then, USUAL)
-        assert (asked, then) == (advised_request(need, limit), requested(need, limit, anew=True))
+        assert (asked, then) == (advised_request(need, limit), requested(need, limit, whole=None, anew=True))
     assert kept > 5

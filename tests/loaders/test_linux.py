@@ -247,4 +247,4 @@ def test_parts_of_a_process_add_up(tmp_path: Path) -> None:
 )
 def test_no_text_breaks_the_reader(text: str) -> None:
     """Any text gives blocks or none, and never an exception."""
-    assert all(block.files for block in read_blocks(text).blocks)
+    assert all(block.files for block in read_blocks(text, "").blocks)

@@ -527,7 +527,7 @@ def arranged(real: Assessment, rows: pl.DataFrame, judged: _Judged | Assessment)
         recording=judged.recording,
         workloads=rows,
         instances=instances,
-        fleet=totals_of(rows, real.completeness, None, real.oom_probability, None),
+        fleet=totals_of(rows, real.completeness, None, real.oom_probability, None, None),
         lives=keyed(judged.lives),
         fits=keyed(judged.fits),
         forecast=keyed(judged.forecast),

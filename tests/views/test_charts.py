@@ -202,7 +202,7 @@ def test_sparks_start_at_zero_and_keep_kills(assessed: Assessment) -> None:
 @pytest.mark.parametrize(("share", "width"), [(0.0, 0), (0.01, 20), (0.25, 100), (1.0, 200)])
 def test_risk_is_on_a_square_root_scale(share: float, width: int) -> None:
     """5 % is readable, and 0 and 1 have their places."""
-    assert f'y="5" width="{width}"' in svg.risk_bar(share)
+    assert f'y="5" width="{width}"' in svg.risk_bar(share, 0.05)
 
 
 def _sawtooth(spikes: bool) -> timeline.Timeline:

@@ -143,12 +143,12 @@ def test_all_that_a_page_draws_from_adds_up() -> None:
     """Whatever is cut off as too small stands at its caller: each measure and each moment is the whole profile's."""
     wide: dict[tuple[str, ...], int] = {(f"api::g{at}", f"api::f{at % 50}", "api::main"): 1 + at for at in range(5000)}
     heap = picture(HELD | wide)
-    found = call_tree(heap, ("live_bytes",))
+    found = call_tree(heap, ("live_bytes",), before=None)
     assert sum(found.amounts["live_bytes"]) == sum((HELD | wide).values())
     assert len(found.about) < 4000
     assert all(parent < place for place, parent in enumerate(found.parents) if place)
     many = profile({f"billing::m{at}::insert": growing(300 + at, start=3e5) for at in range(700)})
-    timed = call_tree(many, ("growth_bytes", "live_bytes"))
+    timed = call_tree(many, ("growth_bytes", "live_bytes"), before=None)
     ends = [sum(curve[at] for curve in timed.held.values()) for at in (0, -1)]
     assert ends == [many.timeline["live_bytes"][0], many.timeline["live_bytes"][-1]]
     assert len(timed.seconds) == 64

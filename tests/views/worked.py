@@ -141,9 +141,9 @@ def words() -> dict[str, list[Any]]:
     told = {
         "classify": terminal.table(found, source="a.parquet", colour=True),
         "instances": terminal.table(found, by="instance", unicode=False),
-        "limits": terminal.limits_table(found, details=True),
-        "limits of many": terminal.limits_table(found),
-        "before": text.plain(terminal.limits_table(fleet.before(), details=True)),
+        "limits": terminal.limits_table(found, details=True, width=text.WIDTH),
+        "limits of many": terminal.limits_table(found, details=False, width=text.WIDTH),
+        "before": text.plain(terminal.limits_table(fleet.before(), details=True, width=text.WIDTH)),
         "markdown": files.markdown(_contents()),
         "first": files.markdown(report.Contents(fleet.before())),
         "patches": exports.patches(found),
@@ -396,7 +396,10 @@ def axes() -> dict[str, list[Any]]:
     ]
     return {
         "memory": [_plot.memory_ticks(top) for top in (0, 1, 500, 1e5, 3e6, 2.6e8, 3e9, 4.2e10)],
-        "limit": [_plot.limit_ticks(low * MI, high * MI, 400, 80) for low, high in ((1, 2), (100, 164), (64, 8192))],
+        "limit": [
+            _plot.limit_ticks(low * MI, high * MI, 400, 80, doubled=False)
+            for low, high in ((1, 2), (100, 164), (64, 8192))
+        ],
         "doubled": [
             _plot.limit_ticks(low * MI, high * MI, 300, 70, doubled=True) for low, high in ((1, 9), (1, 16), (5, 9000))
         ],

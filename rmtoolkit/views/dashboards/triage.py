@@ -100,7 +100,7 @@ def timeline(case: Case, row: dict[str, Any], span: tuple[int, int] | None = Non
     return found
 
 
-def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str = "") -> Markup:
+def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str) -> Markup:
     if answer is not None:
         return _drawn(answer, function)
     if function:
