@@ -17,9 +17,9 @@ import polars as pl
 from msgspec.structs import replace
 
 from rmtoolkit._tables import beside, conform
-from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG, RmtoolkitError, fault, met, named, quote, spared, warn
+from rmtoolkit.exceptions import NOT_JUDGED, REPORT_BUG, RmtoolkitError, fault, met, named, quote_path, spared, warn
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, empty
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, WORKLOAD, empty
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -169,10 +169,27 @@ def parallel_map(
     source: Recording | Parted, work: Work, *, client: Client | None = None, otherwise: Otherwise | None = None
 ) -> tuple[Frames, Recording]:
     """Do the same work on every part, and put the answers together; with whom it fails stands alone."""
+    _check_bound(source)
     work = partial(netted, work, otherwise=otherwise or partial(_unjudged, work))
     if isinstance(source, Parted):
         return source.map_parts(work, client)
     return _together(each(work, partition(source), client)), source
+
+
+#: Each takes a millisecond and 20 KB.
+_MOST_WORKLOADS: Final = 200_000
+
+
+def _check_bound(source: Recording | Parted) -> None:
+    """Refuse at once what would not be done within memory and an hour."""
+    containers = source.containers if isinstance(source, Recording) else source.containers()
+    if containers.height > _MOST_WORKLOADS and (found := containers.select(WORKLOAD).n_unique()) > _MOST_WORKLOADS:
+        names = source.report.sources[:3] if isinstance(source, Recording) else ()
+        msg = (
+            f"{', '.join(map(quote_path, names)) or repr(source)}: {found:,} containers of workloads, and at most "
+            f"{_MOST_WORKLOADS:,} are judged at once. Hint: look at a namespace or a cluster at a time, or read less."
+        )
+        raise RmtoolkitError(msg)
 
 
 def _together(pieces: Iterable[Frames]) -> Frames:
@@ -194,9 +211,9 @@ def netted(work: Work, part: Recording, *, otherwise: Otherwise) -> Frames:
             parts = (part.filter(pl.col("container_id").is_in(half["container_id"].implode())) for half in halves)
             return _together(netted(work, half, otherwise=otherwise) for half in parts)
         name = _name(part)
-        with named(f"{quote(name)} could not be judged"):
+        with named(f"{quote_path(name)} could not be judged"):
             made = otherwise(part, error)
-        warn(f"{quote(name)} could not be judged: {fault(error)}.")
+        warn(f"{quote_path(name)} could not be judged: {fault(error)}.")
         return made
 
     return spared(apart, work, part)
@@ -264,9 +281,7 @@ def connected(address: str | None) -> Iterator[Client | None]:
     try:
         client = Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, TypeError) as error:
-        msg = (
-            f"No Dask scheduler answers at {quote(address)}. Hint: start one with `dask scheduler`, or see its address."
-        )
+        msg = f"No Dask scheduler answers at {quote_path(address)}. Hint: start `dask scheduler`, or see its address."
         raise RmtoolkitError(msg) from error
     try:
         yield client

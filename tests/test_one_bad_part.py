@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit import assessment, validation
+from rmtoolkit import _parallel, assessment, validation
 from rmtoolkit.analysis import judge, signals
 from rmtoolkit.cli import main as command
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
@@ -484,14 +484,15 @@ def test_a_stored_limit_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 def test_more_workloads_than_can_be_judged_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An export of a million ends in a line that names it, before memory is gone; a part of it is judged."""
-    monkeypatch.setattr(assessment, "_MOST_WORKLOADS", 3)
+    monkeypatch.setattr(_parallel, "_MOST_WORKLOADS", 3)
     names = [f"web{number}" for number in range(4)]
     rows = {"workload": names * 20, "time": [T0 + 60 * (at // 4) for at in range(80)], "working_set_bytes": [MI] * 80}
     pl.DataFrame(rows).write_csv(tmp_path / "all.csv")
     found, lake = rm.read(tmp_path / "all.csv"), rm.Lake(tmp_path / "lake", buckets=2)
     lake.append(found)
-    for source, name in ((found, r"all\.csv'"), (lake, "<Lake: .*>")):
-        for door in (rm.assess, rm.classify, rm.recommend_limits):
+    judging = (rm.assess, rm.classify, rm.recommend_limits, rm.fits)
+    for source, name, more in ((found, r"all\.csv'", (rm.lives, rm.validate)), (lake, "<Lake: .*>", ())):
+        for door in (*judging, *more):
             with pytest.raises(RmtoolkitError, match=f"{name}: 4 containers of workloads, and at most 3 are judged"):
                 door(source)
     assert rm.assess(found.filter(workload=names[:3])).workloads.height == 3

@@ -18,7 +18,7 @@ from rmtoolkit.analysis.records import VERDICTS
 from rmtoolkit.analysis.signals import lives as lives_of
 from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS as WORKLOADS
-from rmtoolkit.exceptions import RmtoolkitError, quote_path
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import recommend
 from rmtoolkit.limits.history import as_need
 from rmtoolkit.limits.history import needs as gathered_needs
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit._accepted import Acknowledgement
-    from rmtoolkit._parallel import Parted, Source
+    from rmtoolkit._parallel import Source
     from rmtoolkit.analysis.heap_reading import Heap
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.backtest import Record
@@ -278,7 +278,7 @@ def assess(
     recommend.check_chance(oom_probability)
     chosen = as_margins(margins)
     before = None if previous is None else _totals.up_to_date(_before(previous))
-    source = _bounded(source)
+    source = as_source(source)
     frames, about = judge(source, partial(_gathered, end=own_end(source, margins)), heap, client=client)
     record = backtest.record_of(frames, chosen, oom_probability)
     chosen = with_own(chosen, frames["pairs"])
@@ -336,24 +336,6 @@ def assess(
         record=record,
         prices=prices,
     )
-
-
-#: Each takes a millisecond and 20 KB.
-_MOST_WORKLOADS: Final = 200_000
-
-
-def _bounded(data: Any) -> Recording | Parted:  # noqa: ANN401 - any kind of table
-    """Refuse at once what would not be done within memory and an hour."""
-    source = as_source(data)
-    containers = source.containers if isinstance(source, Recording) else source.containers()
-    if containers.height > _MOST_WORKLOADS and (found := containers.select(WORKLOAD).n_unique()) > _MOST_WORKLOADS:
-        names = source.report.sources[:3] if isinstance(source, Recording) else ()
-        msg = (
-            f"{', '.join(map(quote_path, names)) or repr(source)}: {found:,} containers of workloads, and at most "
-            f"{_MOST_WORKLOADS:,} are judged at once. Hint: look at a namespace or a cluster at a time, or read less."
-        )
-        raise RmtoolkitError(msg)
-    return source
 
 
 def _before(previous: str | os.PathLike[str] | Source | Assessment) -> pl.DataFrame:
@@ -445,7 +427,7 @@ def classify(
     if isinstance(recording, Assessment):
         return recording.workloads.select(*VERDICTS)
     # Nobody asks for the other frames.
-    source = _bounded(recording)
+    source = as_source(recording)
     frames, _ = judge(source, partial(_needed, end=own_end(source), requests=False), heap, whole=False, client=client)
     limits = recommend.of_gathered(frames["needs"], 0.05, with_own(as_margins(None), frames["pairs"]))
     rows = _rows.joined(frames["verdicts"], frames["needs"], limits, (), dt.datetime.now(dt.UTC))
@@ -514,7 +496,7 @@ def recommend_limits(
         return recommend.of_gathered(recording.needs, target, chosen, prices=prices or recording.prices)
     target = 0.05 if oom_probability is None else oom_probability
     recommend.check_chance(target)
-    source, chosen = _bounded(recording), as_margins(margins)
+    source, chosen = as_source(recording), as_margins(margins)
     frames, _ = judge(source, partial(_needed, end=own_end(source, margins)), whole=False, client=client)
     return recommend.of_gathered(frames["needs"], target, with_own(chosen, frames["pairs"]), prices=prices)
 
@@ -620,7 +602,7 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
     """
     if isinstance(recording, Assessment):
         return recording.fits.drop("workload_id")
-    return judge(_bounded(recording), client=client)[0]["fits"]
+    return judge(recording, client=client)[0]["fits"]
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame | Assessment) -> pl.DataFrame:
