@@ -213,13 +213,14 @@ def test_every_default_is_taken_by_somebody() -> None:
                 continue
             named = [*node.args.posonlyargs, *node.args.args]
             bound = int(bool(named) and named[0].arg in {"self", "cls"})
-            told: list[tuple[int | None, ast.arg]] = [*enumerate(named, -bound)][len(named) - len(node.args.defaults) :]
+            places: dict[str, int | None] = {one.arg: at for at, one in enumerate(named, -bound)}
+            names = list(places)[len(named) - len(node.args.defaults) :]
             said = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            told += [(None, one) for one, value in said if value is not None]
+            names += [one.arg for one, value in said if value is not None]
             idle += [
-                f"{short(path)}:{node.lineno} {node.name}({one.arg})"
-                for at, one in told
-                if overridden(calls[node.name], at, one.arg)
+                f"{short(path)}:{node.lineno} {node.name}({name})"
+                for name in names
+                if overridden(calls[node.name], places.get(name), name)
             ]
     assert not idle, idle
 
