@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -12,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.schema import BYTE_SIGNALS
+from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS
 from rmtoolkit.validation import FINDINGS, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MI = 1 << 20
 
@@ -206,6 +209,36 @@ def test_a_gauge_that_went_stale_half_way_is_rejected_from_half_on() -> None:
     assert rejected(hardly) == set()
 
 
+def often(times: int, rows: int) -> list[bool]:
+    """True so many times, spread over the rows, and not in the first of them."""
+    return [bool(row and row * times // (rows - 1) > (row - 1) * times // (rows - 1)) for row in range(rows)]
+
+
+BOUNDS: dict[str, Callable[[int], dict[str, Any]]] = {
+    # The first and the last that are too high have a neighbour that is not, and are not told.
+    "working_set_above_usage": lambda more: {
+        "usage_bytes": [300 * MI] * 40,
+        "working_set_bytes": [(400 if 9 < row < 13 + more else 100) * MI + row for row in range(40)],
+    },
+    "stale_allocator": lambda more: {
+        "rss_bytes": [(50 + row) * MI for row in range(100)],
+        "allocated_bytes": (wave(20, 3, 51 - more) + [MI] * 50)[:100],
+    },
+    "self_incrementing": lambda more: {
+        "rss_bytes": wave(60, 5),
+        "allocated_bytes": (40 * MI * (1 + np.cumsum(often(19 + more, 40)))).tolist(),
+    },
+}
+
+
+@pytest.mark.parametrize("check", BOUNDS)
+def test_a_share_at_its_bound_is_enough(check: str) -> None:
+    """A twentieth of samples out of order, half of them stale, half of the steps upwards reject; one fewer does not."""
+    for more in (0, 1):
+        found = rm.validate(recorded(**BOUNDS[check](more)))
+        assert (check in found.filter("rejected")["check"]) == bool(more), found
+
+
 def test_a_gauge_added_to_itself_is_no_leak() -> None:
     """An exporter that increments by the value instead of setting it makes a gauge that passes all memory."""
     true = wave(40, 5)
@@ -315,6 +348,19 @@ def test_kubectl_values_are_not_repeated() -> None:
     """Whole MiB stand still by rounding, which says nothing about how often they are read."""
     recording = recorded(working_set_bytes=[(100 + row // 3) * MI for row in range(120)], quantum_bytes=MI)
     assert keys(recording) == set()
+
+
+@pytest.mark.parametrize("name", FOOTPRINTS)
+@pytest.mark.parametrize("alone", [True, False])
+def test_each_footprint_is_looked_at_by_itself(name: str, alone: bool) -> None:
+    """What is wrong with one is told, whether the others are there and healthy or not there at all."""
+    others = {} if alone else {other: wave(100, 20, 120) for other in FOOTPRINTS}
+    faults = {
+        "repeated_values": [value for value in wave(101, 20) for _ in range(3)],
+        "decimal_units": [1_000_000 * round(value / 1_000_000) for value in wave(101, 20, 120)],
+    }
+    for check, values in faults.items():
+        assert {found for found in keys(recorded(**others | {name: values})) if found[0] in faults} == {(check, name)}
 
 
 @pytest.mark.parametrize(

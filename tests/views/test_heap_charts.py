@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import rmtoolkit as rm
@@ -93,6 +95,15 @@ def test_sizes_with_gaps_come_first(tmp_path: Path) -> None:
     line = tmp_path / "stats.log"
     line.write_text("Allocated: 3145728, active: 4194304, resident: 8388608\n")
     assert "Sizes of blocks" not in page(answer_allocator(rm.read_allocator(line)))
+
+
+def test_gaps_that_are_small_beside_the_largest_are_not_drawn() -> None:
+    """A size with less than a fiftieth of the largest gaps has no bar; with a fiftieth it has one."""
+    found = answer_allocator(rm.read_allocator(STATS / "svc_jemalloc_stats.json.gz"))
+    gaps = pl.Series("fragmentation_bytes", [50 * MI, MI, MI - 1])
+    drawn = allocator_sizes(replace(found, sizes=found.sizes.head(3).with_columns(gaps)))
+    named = [f"blocks of {text.block_size(size)}<" in drawn for size in found.sizes["size_bytes"].head(3)]
+    assert named == [True, True, False]
 
 
 def test_command_line_answers_for_an_allocator(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
