@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-#: How each part was asked for, the part, and its frames.
+#: How each part was asked for, the part, and its frames: the newest of them.
 _KNOWN: Final[list[tuple[object, Recording, dict[str, pl.DataFrame]]]] = []
+_MOST: Final = 300
 
 
 @contextmanager
@@ -33,6 +34,7 @@ def judged_once() -> Iterator[None]:
         if frames is None:
             frames = real(part, also=also, **asked)
             _KNOWN.append((how, part, frames))
+            del _KNOWN[:-_MOST]
         return dict(frames)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -18,9 +18,9 @@ _SAME: Final = {"fact_chance": "chance"}
 
 @pytest.fixture(scope="module")
 def fleets(tmp_path_factory: pytest.TempPathFactory, judged_once: None) -> dict[str, Fleet]:  # noqa: ARG001
-    """The samples, thirty runs of the corpus, and one of each kind, shape and advice; each judged once."""
+    """The samples, a dozen runs of the corpus, and one of each kind, shape and advice; each judged once."""
     folder = tmp_path_factory.mktemp("numbers")
-    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(30), "drawn": drawn.recording()}
+    read = {"samples": rm.read("data/samples"), "corpus": run_of_corpus(12), "drawn": drawn.recording()}
     return {name: Fleet(name, recording, folder) for name, recording in read.items()}
 
 

@@ -39,13 +39,19 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     )
 
 
-@pytest.mark.parametrize("rows", [1, 7 * 400, 10**9], ids=["one", "seven", "all"])
-@pytest.mark.parametrize("cores", [1, 3], ids="cores{}".format)
+@pytest.fixture(scope="module")
+def whole(recording: Recording) -> dict[str, pl.DataFrame]:
+    """What is said of it at once."""
+    return judge(recording)[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cores"), [(1, 3), (7 * 400, 1), (7 * 400, 3), (10**9, 3)], ids=["one", "alone", "seven", "all"]
+)
 def test_parts_give_the_same_frames(
-    recording: Recording, rows: int, cores: int, monkeypatch: pytest.MonkeyPatch
+    recording: Recording, whole: dict[str, pl.DataFrame], rows: int, cores: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every frame of a judgement is the same for parts of one workload, of several, and for the whole."""
-    whole = judge(recording)[0]
     monkeypatch.setattr(_parallel, "partition", partial(partition, rows=rows))
     monkeypatch.setattr(_parallel, "_cores", lambda: cores)
     pieces = judge(recording)[0]
@@ -54,11 +60,11 @@ def test_parts_give_the_same_frames(
         assert_frame_equal(pieces[name], whole[name], rel_tol=1e-9, abs_tol=1e-9)
 
 
-def test_verdicts_alone_are_those_of_the_whole(recording: Recording) -> None:
+def test_verdicts_alone_are_those_of_the_whole(recording: Recording, whole: dict[str, pl.DataFrame]) -> None:
     """What is not worked out beside them does not change them, here and where the chances are added."""
-    whole = judge(recording)[0]
     assert judge(recording, whole=False)[0]["verdicts"].equals(whole["verdicts"])
-    assert rm.classify(recording).equals(rm.assess(recording).workloads.select(rm.classify(recording).columns))
+    verdicts = rm.classify(recording)
+    assert verdicts.equals(rm.assess(recording).workloads.select(verdicts.columns))
 
 
 def test_a_fault_in_one_part_ends_all(recording: Recording) -> None:

@@ -95,13 +95,3 @@ def test_controls_have_names_and_do_what_they_say(host: Lab | Voila, new: Callab
     assert opened.serious(".rm-dashboard") == []
     assert opened.outside == []
     assert opened.complaints == []
-
-
-def test_the_theme_is_that_of_the_notebook(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """A dark notebook on a light system is dark; a light one on a dark system is light in the test above."""
-    opened = new(scheme="light")
-    host.open(opened, [BOARD], dark=True)
-    board = opened.page.locator(".rm-dashboard:not(.rm-static)")
-    expect(board).to_have_css("background-color", "rgb(18, 23, 28)", timeout=180_000)
-    expect(opened.page.get_by_role("slider", name="Limit")).to_be_visible(timeout=180_000)
-    assert opened.serious(".rm-dashboard") == []

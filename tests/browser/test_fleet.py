@@ -83,13 +83,14 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
 
 @IN_VOILA
 def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """By keys alone, in a narrow dark window: Enter on a name, the buttons above, Escape; the workload goes along."""
-    opened = new(width=1000, scheme="dark")
+    """By keys alone, in a narrow dark page: Enter on a name, the buttons above, Escape; the workload goes along."""
+    opened = new(width=1000)
     host.open(opened, CELLS, dark=True)
     page = opened.page
     board = page.locator(".rm-dashboard").first
     rows = board.locator("tbody tr")
     expect(rows.first).to_contain_text("leaky-150", timeout=180_000)
+    # The theme is the page's, not the light system's.
     expect(board).to_have_css("background-color", "rgb(18, 23, 28)")
     # Nothing sticks out of the page.
     inside = "board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth"

@@ -117,7 +117,7 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
 
 @IN_LAB
 def test_zoom_pan_errors_and_width(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """At 1,000 px in a dark notebook: nothing is cut off; keys and mouse move the chart; errors are shown."""
+    """In a dark notebook on a light system nothing is cut off; keys and mouse move the chart; errors are shown."""
     opened = new(width=1000)
     host.open(opened, [CELL], dark=True)
     found = board(opened)

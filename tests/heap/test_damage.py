@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 #: Draws of a bit that is flipped, by form, most of them where a file is read fast; `make fuzz` tries many more.
 FLIPS: Final = {
-    "heaptrack": 150,
-    "heaptrack.zst": 30,
-    "heaptrack.gz": 30,
-    "raw": 60,
-    "dhat": 300,
-    "massif": 120,
-    "gperftools": 150,
-    "pprof": 300,
-    "jemalloc": 60,
+    "heaptrack": 75,
+    "heaptrack.zst": 15,
+    "heaptrack.gz": 15,
+    "raw": 40,
+    "dhat": 150,
+    "massif": 60,
+    "gperftools": 75,
+    "pprof": 150,
+    "jemalloc": 40,
 }
 #: Files with wrong words, by form.
-WRONG_FILES: Final = {"heaptrack": 100, "raw": 50, "dhat": 150, "massif": 120, "gperftools": 80}
+WRONG_FILES: Final = {"heaptrack": 50, "raw": 30, "dhat": 75, "massif": 60, "gperftools": 40}
 #: What may stand where a number should: negative, too large, of another kind, nothing.
 WRONG_WORDS: Final = b"""-1 -7f ffffffffffffffff 7fffffffffffffff 8000000000000000 18446744073709551616 0x10 1_0
 -9223372036854775808 99999999999999999999999999 ffffffff + - nan 1e308 null [ { \xff\xfe \x00""".split()

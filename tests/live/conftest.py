@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.live.history import END, history
 from tests.live.servers import T0, Prometheus, VictoriaMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from tests.live.proxy import Proxy
 
@@ -54,3 +55,13 @@ def pull(
     settings = {"backoff_seconds": 0.001, "timeout_seconds": 20, **WAY, **(options or {})}
     with rm.Prometheus(server.url + path, **settings) as source:
         return source.recording(**window)
+
+
+def whole(server: Prometheus, **asked: Hashable) -> rm.Recording:
+    """What it gives to somebody whom nothing disturbs: its history stays, so it is asked once for each way."""
+    return _whole(server, remote_read=WAY["remote_read"], **asked)
+
+
+@cache
+def _whole(server: Prometheus, *, remote_read: bool, **asked: Hashable) -> rm.Recording:
+    return pull(server, options={"remote_read": remote_read}, **asked)

@@ -16,7 +16,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.server import Client, Patience, ServerError
-from tests.live.conftest import instant, pull
+from tests.live.conftest import instant, pull, whole
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
 from tests.live.servers import T0, Prometheus
@@ -207,7 +207,7 @@ def test_a_server_that_takes_only_get_is_asked_so(server: Prometheus) -> None:
 
     with Proxy(server.url, answer=no_post) as proxy:
         found = pull(proxy, namespace="shop", options={"remote_read": False})
-    assert found.samples.equals(pull(server, namespace="shop").samples)
+    assert found.samples.equals(whole(server, namespace="shop").samples)
     assert [seen.method for seen in proxy.seen].count("POST") == 1
 
 

@@ -16,7 +16,7 @@ import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.server import ServerError, TooMuchError
 from tests.benchmarks.faulted_fetches import GOOD, Fetch, fetched, outcomes, planned
-from tests.live.conftest import instant, pull
+from tests.live.conftest import instant, pull, whole
 from tests.live.history import END
 from tests.live.proxy import FAULTS, SPOILED, Proxy, Seen, at_random
 from tests.live.servers import T0, Prometheus
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SECRET = "s3cr3t-w0rd-that-nobody-sees"  # noqa: S105 - looked for, not used
-_PULLS = 48
-_FAULTS = 250
+_PULLS = 24
+_FAULTS = 125
 _OPTIONS: dict[str, Any] = {"backoff_seconds": 0.0005, "retries": 40, "timeout_seconds": 20.0}
 
 
@@ -44,8 +44,8 @@ def test_hundreds_of_faults_over_many_pulls_change_nothing(
         {"namespace": "restart"},
         {"namespace": "exact", "step": "5m"},
     ]
-    whole = [pull(server, **asked) for asked in wanted]
-    found = whole[0]
+    undisturbed = [whole(server, **asked) for asked in wanted]
+    found = undisturbed[0]
     begun = time.monotonic()
     faults: Counter[str] = Counter()
     texts: list[str] = []
@@ -57,7 +57,7 @@ def test_hundreds_of_faults_over_many_pulls_change_nothing(
             with source:
                 found = source.recording(start=instant(T0), end=instant(END + 7), **wanted[number // 2 % 4])
             faults += proxy.faults
-        expected = whole[number // 2 % 4]
+        expected = undisturbed[number // 2 % 4]
         assert found.samples.equals(expected.samples)
         assert found.events.equals(expected.events)
         assert found.report.left_out == expected.report.left_out
@@ -83,14 +83,14 @@ def test_what_arrives_spoiled_is_never_taken_for_the_whole(server: Prometheus) -
 def test_facts_that_came_short_are_missed(server: Prometheus, named: bytes) -> None:
     """Memory that is whole does not make limits, owners and kills whole, nor limits of CPUs."""
     fetch = Fetch(0, "no series, and not a word", "all", remote_read=False, seed=0)
-    whole = fetched(server.url, fetch)
+    wanted = fetched(server.url, fetch)
 
     def short(seen: Seen) -> str | None:
         return fetch.fault if named in seen.body and b"count+by" not in seen.body else None
 
     with Proxy(server.url, short) as proxy, pytest.warns(RmtoolkitWarning, match="it gave fewer series"):
         found = fetched(proxy.url, fetch)
-    assert found.samples.equals(whole.samples)
+    assert found.samples.equals(wanted.samples)
     assert "than it counted" in " ".join(found.report.partial)
 
 
@@ -203,12 +203,12 @@ def test_what_is_too_much_is_asked_for_in_halves(server: Prometheus, status: int
             return status, {"Content-Type": "application/json"}, body
         return None
 
-    whole = pull(server, namespace="shop")
+    wanted = whole(server, namespace="shop")
     with Proxy(server.url, answer=too_much) as proxy:
         cut = pull(proxy, namespace="shop", options={"remote_read": False})
     assert refused
-    assert cut.samples.equals(whole.samples)
-    assert cut.events.equals(whole.events)
+    assert cut.samples.equals(wanted.samples)
+    assert cut.events.equals(wanted.events)
     assert "too large, halved since" in " ".join(cut.report.warnings)
 
 
@@ -222,7 +222,7 @@ def test_a_real_server_with_a_small_budget_is_asked_for_less(
     lines = [line for line in history() if 'namespace="shop"' in line]
     with Prometheus(folder, lines, "--query.max-samples=3000") as small:
         cut = pull(small, namespace="shop", options={"remote_read": False})
-        assert cut.samples.equals(pull(server, namespace="shop").samples)
+        assert cut.samples.equals(whole(server, namespace="shop").samples)
 
 
 def test_more_than_fits_into_memory_is_not_begun(server: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +243,7 @@ def test_a_server_that_cannot_look_eight_times_is_looked_at_once(server: Prometh
         return (422, {}, b'{"status":"error","errorType":"execution","error":"too many samples"}') if many else None
 
     with Proxy(server.url, answer=too_much) as proxy:
-        assert pull(proxy, namespace="shop").samples.equals(pull(server, namespace="shop").samples)
+        assert pull(proxy, namespace="shop").samples.equals(whole(server, namespace="shop").samples)
 
 
 def test_facts_that_fail_are_said_and_the_samples_stay(server: Prometheus) -> None:
@@ -265,7 +265,7 @@ def test_facts_that_fail_are_said_and_the_samples_stay(server: Prometheus) -> No
 
 def test_two_pulls_at_once_do_not_disturb_each_other(server: Prometheus) -> None:
     """One source serves several threads."""
-    whole = pull(server, namespace="shop")
+    wanted = whole(server, namespace="shop")
     source = rm.Prometheus(server.url)
     found: list[rm.Recording] = []
 
@@ -278,4 +278,4 @@ def test_two_pulls_at_once_do_not_disturb_each_other(server: Prometheus) -> None
     for thread in threads:
         thread.join(60)
     assert len(found) == 4
-    assert all(one.samples.equals(whole.samples) for one in found)
+    assert all(one.samples.equals(wanted.samples) for one in found)

@@ -29,6 +29,7 @@ from rmtoolkit.loaders.pull import Pulled, pull
 from rmtoolkit.loaders.server import ServerError
 from rmtoolkit.schema import IDENTITY, SIGNALS
 from tests import store
+from tests.live.conftest import whole
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
 from tests.live.servers import T0, Prometheus, lines
@@ -102,17 +103,17 @@ def test_a_pull_in_pieces_is_what_one_request_gives(server: Prometheus, lake: rm
     """Samples to the last value and millisecond, and what happened to whom."""
     done = pulled(server, lake)
     assert done.pieces == 4  # one ends at midnight
-    whole = at_once(server)
-    assert_same_samples(lake.recording(), whole)
+    wanted = whole(server)
+    assert_same_samples(lake.recording(), wanted)
     assert_never_mixed(lake.recording())
     kinds = ["oom_kill", "start", "error"]
     told = [
         named(one, one.events.filter(pl.col("kind").is_in(kinds))).group_by("pod", "kind").len().sort("pod", "kind")
-        for one in (lake.recording(pod="api-7d4b9c8f6d-m8rtz"), whole.filter(pod="api-7d4b9c8f6d-m8rtz"))
+        for one in (lake.recording(pod="api-7d4b9c8f6d-m8rtz"), wanted.filter(pod="api-7d4b9c8f6d-m8rtz"))
     ]
     assert told[0].equals(told[1])
     assert "oom_kill" in told[0]["kind"].to_list()
-    about = [one.containers.drop("container_id", "cadence_seconds") for one in (lake.recording(), whole)]
+    about = [one.containers.drop("container_id", "cadence_seconds") for one in (lake.recording(), wanted)]
     assert_frame_equal(*about)
     assert about[0]["quota_cores"].count() == 3
 
@@ -157,10 +158,10 @@ def test_causes_that_need_cpu_limits_are_told_of_a_server(tmp_path: Path, lake: 
     times = pl.concat(rm.read(file).samples for file in recordings)["time"].sort()
     asked: dict[str, Any] = {"start": times[0], "end": times[-1], "metrics": {EXPORTED["free_bytes"]: "free_bytes"}}
     with Prometheus(tmp_path / "server", content) as server:
-        whole = at_once(server, **asked)
+        wanted = at_once(server, **asked)
         pulled(server, lake, **asked)
-    assert_frame_equal(*(one.containers.drop("cadence_seconds") for one in (whole, lake.recording())))
-    for told in (whole, lake.recording()):
+    assert_frame_equal(*(one.containers.drop("cadence_seconds") for one in (wanted, lake.recording())))
+    for told in (wanted, lake.recording()):
         found = rm.assess(told)
         assert set(found.workloads["cause"]) == {"arenas", "runtime"}
         said = found.evidence.filter(statistic="quota")["value"].to_list()
@@ -186,7 +187,7 @@ def test_a_pull_into_a_store_goes_on_where_it_was_stopped(server: Prometheus, mo
         assert far.unfinished()
         assert pulled(server, far).pieces < 4
         assert far.unfinished() == ()
-        assert_same_samples(far.recording(), at_once(server))
+        assert_same_samples(far.recording(), whole(server))
         assert_never_mixed(far.recording())
 
 
@@ -228,7 +229,7 @@ def test_a_lake_grows_with_each_pull(server: Prometheus, lake: rm.Lake) -> None:
     """Pulled at odd moments, forwards and then further back, the lake has what one pull would give."""
     for start, end in ((2500, 3333.3), (2500, 4800), (3000, 7300), (0, 3000)):
         pulled(server, lake, start=instant(T0 + start), end=instant(min(T0 + end, STOP)))
-    assert_same_samples(lake.recording(), at_once(server))
+    assert_same_samples(lake.recording(), whole(server))
     spans = json.loads((lake.path / "pulls.json").read_text())
     assert [len(one["pulled"]) for one in spans.values()] == [1]
 
@@ -260,7 +261,7 @@ def test_a_server_that_fails_in_between_costs_only_time(server: Prometheus, lake
         with rm.Prometheus(between.url, retries=0, timeout_seconds=5) as source, pytest.raises(ServerError):
             pull(source, lake, start=instant(T0), end=instant(STOP))
     pulled(server, lake)
-    assert_same_samples(lake.recording(), at_once(server))
+    assert_same_samples(lake.recording(), whole(server))
 
 
 #: What every command and page says of a lake whose pull was ended after 40 minutes.
@@ -304,7 +305,7 @@ def test_a_lake_says_what_a_pull_still_owes(
         assert any(re.search(UNFINISHED, text) for text in texts), type(board)
 
     pulled(server, unfinished, start=instant(STOP - 60))
-    assert_same_samples(unfinished.recording(), at_once(server))
+    assert_same_samples(unfinished.recording(), whole(server))
     assert rm.assess(unfinished).incomplete is None
 
 
@@ -350,16 +351,16 @@ def test_steps_fall_on_the_same_instants_in_every_pull(server: Prometheus, lake:
     samples = lake.recording(namespace="shop").samples
     assert (samples["time"].dt.epoch("s") % 300 == 0).all()
     assert samples.select("container_id", "time").is_duplicated().sum() == 0
-    whole = at_once(server, step="5m", namespace="shop", start=instant(T0 - T0 % 300), end=instant(STOP - STOP % 300))
+    wanted = at_once(server, step="5m", namespace="shop", start=instant(T0 - T0 % 300), end=instant(STOP - STOP % 300))
     there = lake.recording(namespace="shop")
-    assert named(there, there.samples)["working_set_bytes"].max() == whole.samples["working_set_bytes"].max()
+    assert named(there, there.samples)["working_set_bytes"].max() == wanted.samples["working_set_bytes"].max()
 
 
 def test_a_time_without_data_is_no_error_as_long_as_there_is_some(server: Prometheus, lake: rm.Lake) -> None:
     """A window that begins before the server's memory is pulled; one without anything says so."""
     done = pulled(server, lake, start=instant(T0 - 2 * 86_400))
     assert done.samples > 0
-    assert_same_samples(lake.recording(), at_once(server))
+    assert_same_samples(lake.recording(), whole(server))
     with pytest.raises(ServerError, match="has no samples at all"):
         pulled(server, lake, start=instant(T0 - 9 * 86_400), end=instant(T0 - 8 * 86_400))
 
@@ -369,7 +370,7 @@ def test_filters_are_sources_of_their_own(server: Prometheus, lake: rm.Lake) -> 
     pulled(server, lake, namespace="shop")
     assert lake.recording().containers["namespace"].unique().to_list() == ["shop"]
     pulled(server, lake)
-    assert_same_samples(lake.recording(), at_once(server))
+    assert_same_samples(lake.recording(), whole(server))
 
 
 def test_notes_that_cannot_be_read_cost_only_time(server: Prometheus, lake: rm.Lake) -> None:
@@ -396,8 +397,7 @@ def started(server: Prometheus, lake: rm.Lake) -> subprocess.Popen[str]:
 def test_killed_at_any_moment_and_run_again(server: Prometheus, lake: rm.Lake) -> None:
     """SIGKILL at random points of a pull, again and again: what is read is always true, and in the end complete."""
     chance = random.Random(7)  # noqa: S311 - any moment will do
-    whole = at_once(server)
-    wanted = named(whole, whole.samples)
+    wanted = named(whole(server), whole(server).samples)
     killed = 0
     for _ in range(4):
         with started(server, lake) as process:
@@ -420,7 +420,7 @@ def test_killed_at_any_moment_and_run_again(server: Prometheus, lake: rm.Lake) -
             assert ours.join(wanted, on=rows.columns, how="anti", nulls_equal=True).is_empty()
     assert killed >= 2
     pulled(server, lake)
-    assert_same_samples(lake.recording(), whole)
+    assert_same_samples(lake.recording(), whole(server))
     assert_never_mixed(lake.recording())
 
 

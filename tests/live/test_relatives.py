@@ -11,7 +11,7 @@ import pytest
 
 from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.loaders.server import ServerError
-from tests.live.conftest import pull
+from tests.live.conftest import pull, whole
 from tests.live.proxy import Proxy, Seen
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def test_thanos_gets_its_parameters_with_every_query(server: Prometheus) -> None
         queries = [urllib.parse.parse_qs(seen.body.decode()) for seen in proxy.seen if "/query" in seen.path]
     assert queries
     assert all(query[name] == [value] for query in queries for name, value in _THANOS.items())
-    assert found.samples.equals(pull(server, namespace="shop").samples)
+    assert found.samples.equals(whole(server, namespace="shop").samples)
 
 
 def test_a_store_that_did_not_answer_makes_the_recording_partial(server: Prometheus) -> None:
@@ -70,4 +70,4 @@ def test_mimir_has_a_prefix_and_a_tenant(server: Prometheus, *, way: bool) -> No
         with pytest.raises(ServerError, match=r"HTTP 404.*Mimir's ends in /prometheus"):
             pull(proxy, namespace="shop", options={"tenant": "team-a"})
     assert bool(read) is way
-    assert inside.samples.equals(pull(server, namespace="shop").samples)
+    assert inside.samples.equals(whole(server, namespace="shop").samples)

@@ -11,7 +11,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.schema import CORES
-from tests.live.conftest import instant, pull
+from tests.live.conftest import instant, pull, whole
 from tests.live.history import END, MIB, ODD, SCRAPES, STEP
 from tests.live.servers import T0
 
@@ -29,7 +29,7 @@ def values(recording: rm.Recording, signal: str = "working_set_bytes") -> list[i
 
 def test_of_two_replicas_one_is_used_and_the_other_fills_its_gaps(server: Prometheus) -> None:
     """Replicas scrape at other instants: mixed they would double the rate, so the second only fills gaps."""
-    recording = pull(server, namespace="ha")
+    recording = whole(server, namespace="ha")
     seconds = [time.timestamp() - T0 for time in recording.samples["time"].to_list()]
     steps = {round(later - earlier) for earlier, later in itertools.pairwise(seconds)}
     assert min(steps) >= 8
@@ -39,7 +39,7 @@ def test_of_two_replicas_one_is_used_and_the_other_fills_its_gaps(server: Promet
 
 def test_a_restart_without_a_marker_is_one_container_after_another(server: Prometheus) -> None:
     """The old container seems to live on for minutes: from the new one's start it is not believed."""
-    recording = pull(server, namespace="restart")
+    recording = whole(server, namespace="restart")
     found = values(recording)
     assert found == [500 * MIB] * 240 + [100 * MIB] * 240
     starts = recording.events.filter(kind="start")
@@ -48,29 +48,29 @@ def test_a_restart_without_a_marker_is_one_container_after_another(server: Prome
 
 def test_two_jobs_that_tell_of_one_container_count_once(server: Prometheus) -> None:
     """CAdvisor and the kubelet's resource metrics say the same: one of them is used."""
-    recording = pull(server, namespace="twojobs")
+    recording = whole(server, namespace="twojobs")
     assert values(recording) == [70 * MIB] * SCRAPES
     assert recording.report.left_out["samples of a second job or exporter for the same container (it only fills gaps)"]
 
 
 def test_rows_of_whole_pods_are_used_only_where_nothing_else_is_there(server: Prometheus) -> None:
     """The cgroup of a pod, and its pause container, would double its containers; alone, it is all there is."""
-    shop = pull(server, namespace="shop")
+    shop = whole(server, namespace="shop")
     assert set(shop.containers["container"]) == {"api"}
     assert shop.samples.filter(pl.col("working_set_bytes") >= 300 * MIB).is_empty()
-    lone = pull(server, namespace="whole")
+    lone = whole(server, namespace="whole")
     assert values(lone) == [33 * MIB] * SCRAPES
     assert "without series of containers" in " ".join(lone.report.notes())
 
 
 def test_a_container_without_kubernetes_is_found_by_its_name(server: Prometheus) -> None:
     """Docker's containers have a name and no pod."""
-    assert values(pull(server, workload="paperless")) == [44 * MIB] * SCRAPES
+    assert values(whole(server, workload="paperless")) == [44 * MIB] * SCRAPES
 
 
 def test_a_kill_is_told_with_its_reason_time_and_limit(server: Prometheus) -> None:
     """Facts are looked at coarsely, and closely where something changed: the kill is where it was."""
-    recording = pull(server, workload="api")
+    recording = whole(server, workload="api")
     kills = recording.events.filter(kind="oom_kill")
     assert kills.height == 1
     assert kills["time"].item().timestamp() == T0 + 240 * STEP - 2
@@ -81,7 +81,7 @@ def test_a_kill_is_told_with_its_reason_time_and_limit(server: Prometheus) -> No
 
 def test_owners_limits_and_versions_come_along(server: Prometheus) -> None:
     """A pod is its Deployment's; limits are those of memory, not of CPU."""
-    rows = pull(server, namespace="shop").containers
+    rows = whole(server, namespace="shop").containers
     assert rows.select("workload", "workload_kind", "limit_bytes", "request_bytes", "version").unique().rows() == [
         ("api", "Deployment", 128 * MIB, 64 * MIB, "1.4.2"),
     ]
@@ -93,18 +93,18 @@ def test_cpus_come_along(server: Prometheus, asked: dict[str, Any]) -> None:
     """The container's own limit and what its machine has, of a window of any length, as scraped or in steps."""
     windows: list[dict[str, Any]] = [{}, {"start": instant(END - 900)}, {"step": "10m"}]
     for window in windows:
-        told = pull(server, **asked, **window).filter(namespace="shop").containers.select(*CORES)
+        told = whole(server, **asked, **window).filter(namespace="shop").containers.select(*CORES)
         assert set(told.rows()) == {(2.0, 16.0)}
 
 
 def test_a_quota_of_docker_is_that_of_its_period(server: Prometheus) -> None:
     """Without Kubernetes cAdvisor tells the limit, in microseconds of each period, and what its own machine has."""
-    assert pull(server, workload="paperless").containers.select(*CORES).rows() == [(1.5, 4.0)]
+    assert whole(server, workload="paperless").containers.select(*CORES).rows() == [(1.5, 4.0)]
 
 
 def test_allocator_gauges_are_found_by_their_pattern_and_shown(server: Prometheus) -> None:
     """No two exporters agree on their names: what was found is said, and what is no total is left alone."""
-    recording = pull(server, namespace="shop")
+    recording = whole(server, namespace="shop")
     assert recording.samples["allocated_bytes"].drop_nulls().unique().to_list() == [70 * MIB]
     assert "metric 'shop_jemalloc_allocated_bytes' was read as allocated_bytes" in recording.report.notes()
 
@@ -120,7 +120,7 @@ def test_the_user_says_what_a_metric_means(server: Prometheus) -> None:
 
 def test_a_name_that_would_break_a_query_is_only_a_name(server: Prometheus) -> None:
     """Quotes, braces, line ends and operators in a namespace find exactly that namespace."""
-    recording = pull(server, namespace=ODD)
+    recording = whole(server, namespace=ODD)
     assert recording.containers["namespace"].to_list() == [ODD]
     several = pull(server, namespace=[ODD, "shop"])
     assert set(several.containers["namespace"]) == {ODD, "shop"}
@@ -162,7 +162,7 @@ def test_a_pull_is_few_requests(server: Prometheus) -> None:
 
 def test_what_lives_between_two_looks_is_found(server: Prometheus) -> None:
     """A job of three minutes, with a gauge of its own, is in none of the instants that are looked at."""
-    recording = pull(server, workload="nightly")
+    recording = whole(server, workload="nightly")
     assert values(recording) == [11 * MIB] * 10
     assert values(recording, "allocated_bytes") == [9 * MIB] * 10
     assert recording.containers["workload_kind"].to_list() == ["CronJob"]

@@ -24,7 +24,7 @@ FILES: Final = sorted(
     if file.is_file() and file.suffix not in (".md", ".c", ".rs", ".py") and 0 < file.stat().st_size < MOST_BYTES
     if not {"worked", "readings"} & {*file.parts}  # what was written down of others is no source
 )
-TRIES: Final = 100
+TRIES: Final = 50
 
 
 def kind(file: Path) -> tuple[str, str]:
