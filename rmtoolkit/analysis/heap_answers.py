@@ -59,7 +59,10 @@ def _growth(reading: HeapReading) -> tuple[str, str]:
         speed, part = grown if rate is None else f"{small_memory(rate)}/s", share(min(first.share, 1))
         figures = {"grown": grown, "speed": speed, "part": part, "function": first.function, "place": first.place}
         return _told(reading.kind, snapshots=reading.snapshots, **figures)
-    if reading.kind == HeapKind.RESTS and reading.moved_bytes > th.HEAP_SAME * reading.held_bytes:
+    least = th.HEAP_SAME * reading.held_bytes
+    if reading.kind == HeapKind.RESTS and reading.sample_bytes > 1 and reading.shows_bytes > least:
+        return _told("thin", shows=memory(reading.shows_bytes), interval=memory(reading.sample_bytes))
+    if reading.kind == HeapKind.RESTS and reading.moved_bytes > least:
         return _told("moved", came=memory(reading.moved_bytes))
     return _told(reading.kind)
 

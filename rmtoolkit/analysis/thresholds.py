@@ -415,8 +415,9 @@ HEAP_ODDS: Final = 4.0
 HEAP_EXPLAINS: Final = 0.02
 #: The recorded growth would show in a profile where it brings this many times what moved in it anyway, ...
 HEAP_SHOWS: Final = 4.0
-#: ... and at least so many bytes.
+#: ... and at least so many bytes; of a profile that samples so many of its intervals, of which seven are then seen.
 HEAP_LEAST: Final = 64 << 10
+HEAP_SAMPLED: Final = 12
 
 # --- The forecast -----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,11 +90,14 @@ def test_a_heap_that_rests_speaks_against_a_leak_in_it() -> None:
     assert "resident − allocated" in row["next_step"]
 
 
-def test_a_profile_too_short_for_the_recorded_growth_decides_nothing() -> None:
-    """A minute of profile cannot clear a growth that brings 30 kB in it."""
+@pytest.mark.parametrize(("seconds", "sample_bytes"), [(60, 1), (600, 512 << 10)], ids=["short", "coarse"])
+def test_a_profile_too_short_for_the_recorded_growth_decides_nothing(seconds: int, sample_bytes: int) -> None:
+    """A minute cannot clear a growth that brings 30 kB in it, ten minutes of which one in 512 KiB is seen neither."""
     slow = recording(growth=1000)
     alone = verdict(rm.classify(slow))
-    row = verdict(rm.classify(slow, profile({CACHE: resting(90 * MI)}, seconds=60)))
+    heap = profile({CACHE: resting(90 * MI)}, seconds=seconds)
+    heap = replace(heap, summary=replace(heap.summary, sample_bytes=sample_bytes))
+    row = verdict(rm.classify(slow, heap))
     assert statistics(row)["heap_short"]["says"] == "not_measured"
     assert [row[name] for name in ("verdict", "leak_probability", "evidence_level")] == [
         alone[name] for name in ("verdict", "leak_probability", "evidence_level")
