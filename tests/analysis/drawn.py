@@ -265,6 +265,7 @@ def _heap(lot: _Lot) -> HeapReading:
         seconds=lot.choice((None, 30.0, 3600.0)),
         why="it has no times",
         largest="cache::insert",
+        shows_bytes=64 << 10,
     )
     return structs.replace(reading, span_seconds=reading.seconds and 2 * reading.seconds)
 
