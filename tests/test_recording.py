@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -518,6 +519,26 @@ def test_the_notebook_shows_what_is_there_and_what_is_not() -> None:
         "1 value that was NaN",
     ):
         assert text in page.text
+
+
+def test_a_row_of_the_notebook_says_all_of_a_container_or_that_it_is_unknown() -> None:
+    """Names with what was inferred, the limit, how often it was scraped, how many samples of how many came."""
+    frame = pl.DataFrame(
+        {
+            "time": [0, 30, 60, 120, 0],
+            "namespace": ["shop"] * 4 + [None],
+            "pod": ["cart-5d89f7b9c4-x2x7k"] * 4 + [None],
+            "container": ["app"] * 4 + [None],
+            "limit_bytes": [512 << 20] * 4 + [None],
+            "workload": [None] * 4 + ["job"],
+            "rss_bytes": [1 << 20] * 5,
+        }
+    )
+    rows = re.findall(r"<tr>(.*?)</tr>", rm.Recording.from_frame(frame)._repr_html_())[1:]
+    assert [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows] == [
+        ["shop/cart (inferred)", "cart-5d89f7b9c4-x2x7k / app", "512 Mi", "30 s", "4", "80 %"],
+        ["job", "– / –", "unknown", "unknown", "1", "unknown"],
+    ]
 
 
 def test_the_notebook_escapes_hostile_names() -> None:
