@@ -221,7 +221,7 @@ class VerdictRow(Struct, kw_only=True):
     container_id: int
     workload_inferred: bool
     limit_known: bool
-    ahead: Ahead | None = None
+    ahead: Ahead | None
     pod: str | None
     lives: int
 

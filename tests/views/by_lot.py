@@ -194,6 +194,8 @@ def _lists() -> Iterator[object]:
         yield _line(sections._rest(left, held, lambda: el("p", "inside")))
     yield [_line(sections._more(amount, 3)) for amount in (3, 4)]
     yield [files._list([1, 2, 3], most, str) for most in (2, 3)]
+    drawn = [row for _, row in _rows(40)]
+    yield [_line(sections.raised_again(drawn[:number])) for number in (1, 4, 40)]
     contents = sections.Contents(fleet.assessed())
     patched = list(per_workload(contents.found.workloads))
     for number, settled in ((1, 0), (1, 1), (3, 1), (3, 2), (10, 0), (11, 5), (60, 1), (61, 60)):
