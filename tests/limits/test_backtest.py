@@ -92,6 +92,20 @@ def test_paired_tests_see_who_is_better() -> None:
     assert theirs["p_value"] == pytest.approx(2 * 0.5**8)
 
 
+def test_a_week_without_a_limit_keeps_no_promise_and_breaks_none() -> None:
+    """Too few pairs for a chance of 1 %: such weeks count for 5 %, and for 1 % those alone that had a limit."""
+    monday = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+    about = {"namespace": "n", "container": "c", "week": monday, "growing": False, "needed_bytes": 3, "pods": 1}
+    made = [
+        about | {"workload": f"w{at}", "arm": f"rmtoolkit {chance} %", "limit_bytes": limit, "oom": limit and limit < 3}
+        for chance, limits in ((5, (4, 4, 4, 2)), (1, (None, None, 8, 2)))
+        for at, limit in enumerate(limits)
+    ]
+    found = summarise(pl.DataFrame(made, schema=WEEKS), (0.05, 0.01))
+    assert found.calibration.select("weeks", "oom_weeks", "observed").rows() == [(4, 1, 0.25), (2, 1, 0.5)]
+    assert found.arms.select("arm", "weeks").rows() == [("rmtoolkit 5 %", 4), ("rmtoolkit 1 %", 2)]
+
+
 def test_the_table_of_a_rule_is_counted_by_hand() -> None:
     """Two weeks of two workloads: shares, slack and memory."""
     made = []

@@ -405,6 +405,29 @@ def test_a_wrong_signal_is_refused_before_reading() -> None:
         rm.read_prometheus("nowhere", metrics={"x": "rss_byte"})
 
 
+@pytest.mark.parametrize(
+    ("quota", "period", "limit", "cores"),
+    [
+        pytest.param(150_000, 100_000, None, 1.5, id="quota_over_period"),
+        pytest.param(150_000, 100_000, 0.5, 0.5, id="kube_state_metrics_comes_first"),
+        pytest.param(150_000, 100_000, 0, 1.5, id="a_limit_of_nothing_is_none"),
+        pytest.param(-1, 100_000, None, None, id="no_quota"),
+        pytest.param(150_000, None, None, None, id="no_period"),
+        pytest.param(150_000, 0, None, None, id="a_period_of_nothing"),
+    ],
+)
+def test_how_many_cores_a_container_may_use(
+    prom: Prom, quota: float, period: float | None, limit: float | None, cores: float | None
+) -> None:
+    """A quota and its period are told apart by cAdvisor, as one by kube-state-metrics; half of it tells nothing."""
+    of_pod, of_limit = prom.pod(), {**prom.pod(), "resource": "cpu", "unit": "core"}
+    told = [(WORKING_SET, 1, of_pod), ("container_spec_cpu_quota", quota, of_pod)]
+    told += [] if period is None else [("container_spec_cpu_period", period, of_pod)]
+    told += [] if limit is None else [("kube_pod_container_resource_limits", limit, of_limit)]
+    recording = prom.read(*(prom.series(name, [value], labels=labels) for name, value, labels in told))
+    assert recording.containers["quota_cores"].to_list() == [cores]
+
+
 def test_the_workload_pattern(prom: Prom) -> None:
     """Where no owner is known, the user's pattern reads the pod's name."""
     recording = prom.read(
