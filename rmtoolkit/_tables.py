@@ -56,8 +56,11 @@ _FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
 
 def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Select the schema's columns, cast to its types; a column that is not there becomes null."""
+    there = frame.schema
+    if [*there.items()] == [*schema.items()]:
+        return frame
     return frame.select(
-        (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name))
+        (pl.col(name).cast(dtype) if name in there else pl.lit(None, dtype=dtype).alias(name))
         for name, dtype in schema.items()
     )
 
@@ -331,10 +334,11 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
 def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:
     instants = samples.select("container_id", "time")
     usual = {"step": pl.col("time").to_physical().diff().median(), "samples": pl.len()}
-    found = []
-    for name in (*FOOTPRINTS, "allocated_bytes"):
-        known = instants.filter(samples[name].is_not_null()) if samples[name].null_count() else instants
-        found.append(known.group_by("container_id", maintain_order=True).agg(**usual))
+    there = [name for name in (*FOOTPRINTS, "allocated_bytes") if samples[name].null_count() < samples.height]
+    found = (
+        instants.filter(samples[name].is_not_null()).group_by("container_id", maintain_order=True).agg(**usual)
+        for name in there or FOOTPRINTS[:1]
+    )
     # Of several signals the one that was sampled most often.
     steps = pl.concat(found).sort("samples", descending=True, maintain_order=True)
     about = beside(containers, steps.unique("container_id", keep="first", maintain_order=True), "container_id")

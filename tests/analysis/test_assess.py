@@ -16,7 +16,7 @@ from rmtoolkit.analysis.signals import read, split
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, saturate, saw, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
-from tests.analysis.verdicts import row_of
+from tests.analysis.verdicts import row_of, rows_of
 
 if TYPE_CHECKING:
     from rmtoolkit.analysis.records import Opinion, Reading
@@ -172,79 +172,79 @@ U = HALF / 12
 SEEDS = range(6)
 
 
-def judged(seed: int, signals: dict[str, np.ndarray], noise: float = 0.3, **more: Any) -> dict[str, Any]:
-    """The verdict on half a day of these signals in MiB, with noise of so many MiB."""
+def half_a_day(seed: int, signals: dict[str, np.ndarray], noise: float = 0.3, **more: Any) -> Recording:
+    """These signals in MiB, with noise of so many MiB."""
     rng = np.random.default_rng(900 + seed)
     shared = ar1(rng, len(HALF), noise, 0.6)
     moving = {name: (values + shared) * MI for name, values in signals.items()}
-    return row_of(record(HALF, moving, limit_bytes=GI, restarts_total=0, **more))
+    return record(HALF, moving, limit_bytes=GI, restarts_total=0, **more)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_tops_that_climb_over_a_floor_that_stays_are_open(seed: int) -> None:
+def test_tops_that_climb_over_a_floor_that_stays_are_open() -> None:
     """An allocator may hold the floor up while the heap within grows: without its gauge this is not cleared."""
     teeth = saw(HALF, 12 / 9.4, 0.3)
     climbing = {"rss_bytes": 100 + (25 + 25 * U) * teeth}
-    assert judged(seed, climbing)["verdict"] == "inconclusive"
     with_gauge = {"allocated_bytes": 80 + (25 + 25 * U) * teeth, "rss_bytes": 100 + (25 + 25 * U) * teeth}
-    assert judged(seed, with_gauge)["verdict"] == "not_leak"
+    rows = rows_of(half_a_day(seed, signals) for signals in (climbing, with_gauge) for seed in SEEDS)
+    assert [row["verdict"] for row in rows] == ["inconclusive"] * 6 + ["not_leak"] * 6
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_equal_teeth_are_cleared_wherever_the_window_cuts_them(seed: int) -> None:
+def test_equal_teeth_are_cleared_wherever_the_window_cuts_them() -> None:
     """A tooth that the end of the window cuts, or a last floor above the others, begins nothing."""
-    teeth = saw(HALF, 12 / (5.3 + 0.9 * seed), 0.17 * seed)
-    row = judged(seed, {"working_set_bytes": 100 + 60 * teeth})
-    assert (row["verdict"], row["pattern"]) == ("not_leak", "sawtooth")
+    teeth = (saw(HALF, 12 / (5.3 + 0.9 * seed), 0.17 * seed) for seed in SEEDS)
+    rows = rows_of(half_a_day(seed, {"working_set_bytes": 100 + 60 * one}) for seed, one in enumerate(teeth))
+    assert {(row["verdict"], row["pattern"]) for row in rows} == {("not_leak", "sawtooth")}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_one_more_burst_as_high_as_the_others_is_no_news(seed: int) -> None:
+def test_one_more_burst_as_high_as_the_others_is_no_news() -> None:
     """Bursts came and went before; one that the end of the window cuts off is another of them."""
-    at = np.array([0.2, 0.37, 0.55, 0.985]) + 0.01 * np.sin(seed)
-    burst = ((at[:, None] <= U) & (at[:, None] + 0.02 > U)).any(axis=0)
-    assert judged(seed, {"working_set_bytes": 100 + 60 * burst})["verdict"] == "not_leak"
+    recordings = []
+    for seed in SEEDS:
+        at = np.array([0.2, 0.37, 0.55, 0.985]) + 0.01 * np.sin(seed)
+        burst = ((at[:, None] <= U) & (at[:, None] + 0.02 > U)).any(axis=0)
+        recordings.append(half_a_day(seed, {"working_set_bytes": 100 + 60 * burst}))
+    assert {row["verdict"] for row in rows_of(recordings)} == {"not_leak"}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_growth_after_a_fall_begins_at_the_fall(seed: int) -> None:
+def test_growth_after_a_fall_begins_at_the_fall() -> None:
     """A start-up that is released late leaves a curve below its beginning; what grows since then is no younger."""
-    curve = np.where(U < 0.16, 170, 90 + 60 * np.maximum(U - 0.16, 0))
-    row = judged(seed, {"working_set_bytes": curve}, events=[(0.0, "start", None)])
-    assert row["verdict"] != "not_leak"
-    assert row["leak_probability"] > 0.45
+    curve = {"working_set_bytes": np.where(U < 0.16, 170, 90 + 60 * np.maximum(U - 0.16, 0))}
+    for row in rows_of(half_a_day(seed, curve, events=[(0.0, "start", None)]) for seed in SEEDS):
+        assert row["verdict"] != "not_leak"
+        assert row["leak_probability"] > 0.45
 
 
 def test_growth_below_the_detection_floor_is_not_called_a_leak() -> None:
     """What a verdict calls a leak grows by more than the floor that it prints."""
+    recordings = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
         level = 200 + ar1(rng, len(HALF), 2.0, 0.9)
-        row = row_of(
-            record(HALF, {"rss_bytes": (level + rng.uniform(2, 12) * U) * MI}, limit_bytes=GI, restarts_total=0)
-        )
-        if row["verdict"] == "leak":
-            assert row["growth_bytes_per_day"] >= row["detection_floor_bytes_per_day"], row["explanation"]
+        signals = {"rss_bytes": (level + rng.uniform(2, 12) * U) * MI}
+        recordings.append(record(HALF, signals, limit_bytes=GI, restarts_total=0))
+    leaks = [row for row in rows_of(recordings) if row["verdict"] == "leak"]
+    assert leaks
+    for row in leaks:
+        assert row["growth_bytes_per_day"] >= row["detection_floor_bytes_per_day"], row["explanation"]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_tiny_rise_at_the_very_end_is_rest(seed: int) -> None:
+def test_a_tiny_rise_at_the_very_end_is_rest() -> None:
     """Half a percent more in the last minutes is no growth that only a longer window could tell."""
-    rng = np.random.default_rng(seed)
-    heap = 100 + 0.5 * (U > 0.97) + ar1(rng, len(HALF), 0.03, 0.5)
-    row = row_of(record(HALF, {"allocated_bytes": heap * MI, "rss_bytes": (heap + 20) * MI}, restarts_total=0))
-    assert row["verdict"] == "not_leak"
+    heaps = (100 + 0.5 * (U > 0.97) + ar1(np.random.default_rng(seed), len(HALF), 0.03, 0.5) for seed in SEEDS)
+    signals = ({"allocated_bytes": heap * MI, "rss_bytes": (heap + 20) * MI} for heap in heaps)
+    assert {row["verdict"] for row in rows_of(record(HALF, one, restarts_total=0) for one in signals)} == {"not_leak"}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_files_in_memory_that_have_stopped_growing(seed: int) -> None:
+def test_files_in_memory_that_have_stopped_growing() -> None:
     """A tmpfs that was filled early and rests since then leaves nothing open, though the rest moved a little."""
-    rng = np.random.default_rng(seed)
-    anon = 88 + 1.8 * (U > 0.85) + ar1(rng, len(HALF), 0.05, 0.5)
-    shared = 48 * np.minimum(U / 0.3, 1)
-    signals = {"anon_bytes": anon, "shmem_bytes": shared, "working_set_bytes": anon + shared + 1}
-    recording = record(HALF, {name: values * MI for name, values in signals.items()}, limit_bytes=GI, restarts_total=0)
-    assert row_of(recording)["verdict"] == "not_leak"
+    recordings = []
+    for seed in SEEDS:
+        anon = 88 + 1.8 * (U > 0.85) + ar1(np.random.default_rng(seed), len(HALF), 0.05, 0.5)
+        shared = 48 * np.minimum(U / 0.3, 1)
+        signals = {"anon_bytes": anon, "shmem_bytes": shared, "working_set_bytes": anon + shared + 1}
+        moving = {name: values * MI for name, values in signals.items()}
+        recordings.append(record(HALF, moving, limit_bytes=GI, restarts_total=0))
+    assert {row["verdict"] for row in rows_of(recordings)} == {"not_leak"}
 
 
 def test_freed_blocks_whose_pages_were_returned_are_not_kept() -> None:
@@ -287,16 +287,17 @@ def test_bursts_that_follow_the_load_are_bursts() -> None:
     rng = np.random.default_rng(6)
     peaks = sum(((at < U) & (at + 0.03 > U)).astype(float) for at in rng.uniform(0.02, 0.95, 11))
     load = 20 * (1 + 4 * np.minimum(peaks, 1.0))
-    assert judged(0, {"working_set_bytes": 60 + 0.4 * load}, load=load)["pattern"] == "burst"
+    bursty = half_a_day(0, {"working_set_bytes": 60 + 0.4 * load}, load=load)
     smooth = 20 * (1 + 0.6 * np.sin(2 * np.pi * 2.6 * U))
-    assert judged(0, {"working_set_bytes": 60 + 0.9 * smooth}, load=smooth)["pattern"] == "periodic"
+    daily = half_a_day(0, {"working_set_bytes": 60 + 0.9 * smooth}, load=smooth)
+    assert [row["pattern"] for row in rows_of([bursty, daily])] == ["burst", "periodic"]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_warm_up_that_is_over_keeps_its_name(seed: int) -> None:
+def test_a_warm_up_that_is_over_keeps_its_name() -> None:
     """Doubts about growth leave a settled service alone."""
-    row = judged(seed, {"working_set_bytes": 60 + 80 * saturate(U, 0.06)})
-    assert (row["verdict"], row["pattern"]) == ("not_leak", "warm_up")
+    curve = {"working_set_bytes": 60 + 80 * saturate(U, 0.06)}
+    rows = rows_of(half_a_day(seed, curve) for seed in SEEDS)
+    assert {(row["verdict"], row["pattern"]) for row in rows} == {("not_leak", "warm_up")}
 
 
 def reading(**changed: Any) -> Reading:

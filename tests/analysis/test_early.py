@@ -16,7 +16,7 @@ import rmtoolkit as rm
 from rmtoolkit.schema import SIGNALS
 from rmtoolkit.text import moment
 from tests.analysis.curves import GI, MI, ar1, hours, record, when
-from tests.analysis.verdicts import row_of
+from tests.analysis.verdicts import row_of, rows_of
 
 if TYPE_CHECKING:
     from tests.analysis.curves import Array
@@ -31,12 +31,12 @@ U: Final = T / 24
 
 def rows(curve: Array, **signals: Array) -> list[dict[str, Any]]:
     """The verdicts on a day of RSS in MiB, with other noise each time; more signals have none."""
-    found = []
+    recordings = []
     for seed in SEEDS:
         values = {"rss_bytes": (curve + ar1(np.random.default_rng(seed), len(T), 0.3, 0.6)) * MI}
         values |= {name: level * MI for name, level in signals.items()}
-        found.append(row_of(record(T, values, limit_bytes=GI, restarts_total=0)))
-    return found
+        recordings.append(record(T, values, limit_bytes=GI, restarts_total=0))
+    return rows_of(recordings)
 
 
 def verdicts(curve: Array) -> set[str]:
@@ -136,10 +136,8 @@ def test_a_weekend_is_no_rest(days: float, said: set[str]) -> None:
     """What rises on five working days and rests on two may rise again on Monday; after four days it has ended."""
     t = hours(24 * days, 900)
     worked = np.clip(t % 24 - 8, 0, 10) / 10 + t // 24
-    found = []
-    for seed in SEEDS:
-        curve = 100 + 12 * np.minimum(worked, 5) + ar1(np.random.default_rng(seed), len(t), 0.3, 0.6)
-        found.append(row_of(record(t, {"rss_bytes": curve * MI}, limit_bytes=GI, restarts_total=0)))
+    curves = (100 + 12 * np.minimum(worked, 5) + ar1(np.random.default_rng(seed), len(t), 0.3, 0.6) for seed in SEEDS)
+    found = rows_of(record(t, {"rss_bytes": curve * MI}, limit_bytes=GI, restarts_total=0) for curve in curves)
     assert {row["verdict"] for row in found} == said
     assert all(("weekend" in row["explanation"]) == (said == {"inconclusive"}) for row in found)
 
@@ -176,7 +174,7 @@ def test_what_waiting_does_not_decide_has_no_time() -> None:
     heap, grown = 100 + 0 * U, 20 + 80 * U
     for row in rows(130 + 80 * U, allocated_bytes=heap, resident_bytes=heap + 5 + 0.1 * grown):
         assert row["verdict"] == "inconclusive"
-        assert row["headline"].startswith("api cannot be decided yet: ")
+        assert row["headline"].startswith(f"{row['workload']} cannot be decided yet: ")
 
 
 def test_time_to_the_limit_counts_all_that_grows_against_it() -> None:

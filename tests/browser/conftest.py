@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.hosts import Lab, Opened, Voila, chromium, new_page
+from tests.browser.hosts import Lab, Opened, Voila, chromium, new_page, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,6 +62,29 @@ def host(request: pytest.FixtureRequest) -> Iterator[Lab | Voila]:
 def context(browser: Browser) -> BrowserContext:
     """What pages of notebooks share: the scripts of JupyterLab and Voilà are fetched and compiled once."""
     return browser.new_context(timezone_id="UTC")
+
+
+@pytest.fixture(scope="module")
+def notebook(lab: Lab, context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """The `CELLS` of a file of tests in JupyterLab, which takes seconds to open; nothing has run."""
+    opened = new_page(context)
+    lab.visit(opened, write(lab.notebooks, request.module.CELLS))
+    yield opened
+    opened.page.close()
+    lab.close_kernels()
+
+
+@pytest.fixture
+def anew(lab: Lab, notebook: Opened) -> Callable[..., Opened]:
+    """Runs the notebook, perhaps once more, such as ``anew(width=1000, dark=True)``."""
+
+    def run(*, width: int = 1280, dark: bool = False) -> Opened:
+        notebook.page.set_viewport_size({"width": width, "height": 800})
+        lab.paint(notebook.page, dark=dark)
+        lab.run(notebook)
+        return notebook
+
+    return run
 
 
 @pytest.fixture

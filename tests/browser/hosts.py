@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.error import URLError
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -35,8 +33,6 @@ _USUAL: Final = (
     "DEP0",
     "GL Driver",
 )
-#: Every dashboard is opened in both hosts; what a hand does in it afterwards is the same code in either.
-IN_LAB, IN_VOILA = (pytest.mark.parametrize("host", [name], indirect=True) for name in ("lab", "voila"))
 #: Kernels choose ports that are free, and others may take them before they listen: files have no such race.
 _KERNELS: Final = ("--KernelManager.transport=ipc",) if sys.platform == "linux" else ()
 #: Voilà's own template asks for a font of icons, which no dashboard uses.
@@ -180,12 +176,12 @@ class Lab(_Server):
 
     def open(self, opened: Opened, cells: Sequence[str], *, dark: bool = False) -> None:
         """Run cells in a notebook of their own; a cell that fails fails the test."""
-        name = write(self.notebooks, cells)
-        self.show(opened, name, dark=dark)
+        self.visit(opened, write(self.notebooks, cells), dark=dark)
+        self.run(opened)
 
-    def show(self, opened: Opened, name: str, *, dark: bool = False) -> None:
-        """Run a notebook that stands in `notebooks`."""
-        self.visit(opened, name, dark=dark)
+    @staticmethod
+    def run(opened: Opened) -> None:
+        """Run the cells of the notebook that is open, perhaps once more."""
         page = opened.page
         page.set_default_timeout(PATIENCE)
         # Nothing else would end the wait for a kernel that never answers.
@@ -199,7 +195,12 @@ class Lab(_Server):
         page = opened.page
         page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
         page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
-        # JupyterLab remembers the theme of the test before. Its body has no height of its own, so it counts as hidden.
+        self.paint(page, dark=dark)
+
+    @staticmethod
+    def paint(page: Page, *, dark: bool) -> None:
+        """Choose the theme; JupyterLab remembers that of the test before."""
+        # Its body has no height of its own, so it counts as hidden.
         theme = "JupyterLab Dark" if dark else "JupyterLab Light"
         page.evaluate("theme => void jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
         wanted = f"body[data-jp-theme-light={str(not dark).lower()}]"

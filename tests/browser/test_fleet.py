@@ -1,4 +1,4 @@
-"""The fleet's table in real JupyterLab and real Voilà: sorting, filtering and opening by key and by mouse."""
+"""The fleet's table in real JupyterLab: sorting, filtering and opening by key and by mouse."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hosts import IN_LAB, IN_VOILA
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.browser.hosts import Lab, Opened, Voila
+    from tests.browser.hosts import Opened
 
 pytestmark = pytest.mark.browser
 
@@ -37,11 +35,9 @@ fleet
 ]
 
 
-@IN_LAB
-def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+def test_a_fleet_is_sorted_filtered_and_opened(anew: Callable[..., Opened]) -> None:
     """Heads sort by key and keep the focus, which shows in boxes too; tiles and boxes filter, pages turn."""
-    opened = new()
-    host.open(opened, CELLS)
+    opened = anew()
     page = opened.page
     board = page.locator(".rm-dashboard").first
     rows = board.locator("tbody tr")
@@ -81,16 +77,14 @@ def test_a_fleet_is_sorted_filtered_and_opened(host: Lab | Voila, new: Callable[
     assert opened.outside == opened.complaints == []
 
 
-@IN_VOILA
-def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callable[..., Opened]) -> None:
-    """By keys alone, in a narrow dark page: Enter on a name, the buttons above, Escape; the workload goes along."""
-    opened = new(width=1000)
-    host.open(opened, CELLS, dark=True)
+def test_a_row_goes_to_triage_and_limits_and_back(anew: Callable[..., Opened]) -> None:
+    """By keys alone, in a narrow dark notebook: Enter on a name, the buttons above, Escape; the workload goes along."""
+    opened = anew(width=1200, dark=True)
     page = opened.page
     board = page.locator(".rm-dashboard").first
     rows = board.locator("tbody tr")
     expect(rows.first).to_contain_text("leaky-150", timeout=180_000)
-    # The theme is the page's, not the light system's.
+    # The theme is the notebook's, not the light system's.
     expect(board).to_have_css("background-color", "rgb(18, 23, 28)")
     # Nothing sticks out of the page.
     inside = "board => board.querySelector('table.rm-fleet').scrollWidth <= board.clientWidth"
@@ -100,8 +94,8 @@ def test_a_row_goes_to_triage_and_limits_and_back(host: Lab | Voila, new: Callab
     page.set_viewport_size({"width": 768, "height": 800})
     name = board.get_by_role("button", name="leaky-150")
     page.wait_for_function("name => name.getClientRects().length === 1", arg=name.element_handle())
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.set_viewport_size({"width": 1000, "height": 800})
+    assert board.evaluate("board => board.getBoundingClientRect().right <= innerWidth")
+    page.set_viewport_size({"width": 1200, "height": 800})
     board.get_by_role("textbox", name="Search").fill("leaky")
     expect(rows).to_have_count(2)
     name = board.get_by_role("button", name="leaky-50")

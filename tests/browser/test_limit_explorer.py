@@ -1,4 +1,4 @@
-"""The LimitExplorer in real JupyterLab and real Voilà: sliders by key and by typing, presets, copying."""
+"""The LimitExplorer in real JupyterLab: sliders by key and by typing, presets, copying."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hosts import IN_LAB, IN_VOILA
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.browser.hosts import Lab, Opened, Voila
+    from tests.browser.hosts import Opened
 
 pytestmark = pytest.mark.browser
 
@@ -28,11 +26,9 @@ explorer
 ]
 
 
-@IN_LAB
-def test_whatever_moves_the_limit_moves_every_chart(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+def test_whatever_moves_the_limit_moves_every_chart(anew: Callable[..., Opened]) -> None:
     """Keys, typing and presets: curve, cost, replay, headroom and patch show the same limit, offline."""
-    opened = new()
-    host.open(opened, CELLS)
+    opened = anew()
     page = opened.page
     board = page.locator(".rm-dashboard:not(.rm-static)")
     answer = board.get_by_role("status")
@@ -66,11 +62,9 @@ def test_whatever_moves_the_limit_moves_every_chart(host: Lab | Voila, new: Call
     assert opened.complaints == []
 
 
-@IN_VOILA
-def test_other_sliders_a_leak_and_the_way_back(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+def test_other_sliders_a_leak_and_the_way_back(anew: Callable[..., Opened]) -> None:
     """A smaller startup needs less; a leak buys days; what is unknown is refused in the page; reset undoes it all."""
-    opened = new(width=1000, scheme="dark")
-    host.open(opened, CELLS)
+    opened = anew(width=1000)
     page = opened.page
     board = page.locator(".rm-dashboard:not(.rm-static)")
     answer = board.get_by_role("status")
@@ -103,7 +97,6 @@ def test_other_sliders_a_leak_and_the_way_back(host: Lab | Voila, new: Callable[
     search.fill("nothing like it")
     search.press("Enter")
     expect(board.get_by_role("alert")).to_contain_text("No workload")
-    page.wait_for_function("document.documentElement.scrollWidth <= 1000")
     assert opened.serious(".rm-dashboard") == []
     assert opened.outside == []
     assert opened.complaints == []

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.hosts import IN_LAB, IN_VOILA, PATIENCE, ROOT
+from tests.browser.hosts import PATIENCE, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from playwright.sync_api import Locator, Page
 
-    from tests.browser.hosts import Lab, Opened, Voila
+    from tests.browser.hosts import Opened, Voila
 
 pytestmark = pytest.mark.browser
 
-CELL = f"""
+CELLS = [
+    f"""
 from pathlib import Path
 import rmtoolkit as rm
 
@@ -28,6 +29,7 @@ samples = Path({str(ROOT / "data" / "samples")!r})
 triage = rm.Triage(rm.concat([rm.read(samples / name) for name in ("tidy-grouse", "noble-newt")]))
 triage
 """
+]
 #: Left end, right end and height of the plot within the chart's box, px.
 LEFT, RIGHT, MIDDLE = 66, 8, 150
 
@@ -58,11 +60,9 @@ def shown(chart: Locator) -> tuple[dt.datetime, dt.datetime]:
     return first, last
 
 
-@IN_VOILA
-def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+def test_choose_select_and_undo(anew: Callable[..., Opened]) -> None:
     """A workload is chosen by typing a part of its name, a window by dragging, and both are undone; all offline."""
-    opened = new()
-    host.open(opened, [CELL])
+    opened = anew()
     found = board(opened)
     page, answer, chart = opened.page, found.get_by_role("status"), found.locator(".rm-live-chart")
     expect(answer.get_by_role("heading", level=1)).to_have_text(
@@ -115,11 +115,9 @@ def test_choose_select_and_undo(host: Lab | Voila, new: Callable[..., Opened]) -
     assert opened.complaints == []
 
 
-@IN_LAB
-def test_zoom_pan_errors_and_width(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+def test_zoom_pan_errors_and_width(anew: Callable[..., Opened]) -> None:
     """In a dark notebook on a light system nothing is cut off; keys and mouse move the chart; errors are shown."""
-    opened = new(width=1000)
-    host.open(opened, [CELL], dark=True)
+    opened = anew(width=1000, dark=True)
     found = board(opened)
     page, chart = opened.page, found.locator(".rm-live-chart")
     # It is drawn first, and then gets the width that it has.
@@ -175,11 +173,10 @@ triage
 """
 
 
-@IN_VOILA
-def test_a_heap_profile_names_the_code_and_zooms(host: Lab | Voila, new: Callable[..., Opened]) -> None:
+def test_a_heap_profile_names_the_code_and_zooms(voila: Voila, new: Callable[..., Opened]) -> None:
     """Suspects and icicle say what grows and how much; pointer and keys zoom into a function and back."""
     opened = new()
-    host.open(opened, [HEAP])
+    voila.open(opened, [HEAP])
     found = board(opened)
     page, drawn = opened.page, str(found.locator(".rm-live-chart").get_attribute("data-drawn"))
     folded = found.locator("summary", has_text="Heap profile")

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-WORKLOADS = 24
+WORKLOADS = 12
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """A week of 24 workloads, every ten minutes."""
+    """A week of twelve workloads, every ten minutes."""
     return rm.read_recording(
         fleet.write(tmp_path_factory.mktemp("fleet") / "fleet.parquet", WORKLOADS, 1008, cadence_ms=600_000)
     )
