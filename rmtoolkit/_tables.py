@@ -219,6 +219,32 @@ def drop_impossible(samples: pl.DataFrame, bounds: pl.DataFrame) -> tuple[pl.Dat
     return samples.filter(pl.any_horizontal(pl.col(SIGNALS).is_not_null())), count
 
 
+#: A sum, and two parts at least.
+_ADDED: Final = 3
+
+
+def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
+    """Find containers that are at each instant the sum of the others: of their pod, namespace, cluster or of all."""
+    found: list[int] = []
+    value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
+    is_sum = 2 * value == value.sum().over("of", "time")
+    for depth in (3, 2, 1, 0):
+        of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
+        placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of)
+        # One instant shows soon that there is none.
+        last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
+        likely = last.filter(is_sum, (value > 0).sum().over("of") >= _ADDED)
+        if likely.height:
+            rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id")
+            told = (
+                rows.with_columns(total=is_sum)
+                .group_by("container_id")
+                .agg(pl.col("total").all(), said=value.n_unique())
+            )
+            found += told.filter("total", pl.col("said") >= _ENOUGH)["container_id"].to_list()
+    return found
+
+
 def _marked(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell polars that containers stand one after the other: it then groups without hashing."""
     return conform(samples, SAMPLES).with_columns(pl.col("container_id").set_sorted())
@@ -381,6 +407,8 @@ def column_of(head: str) -> tuple[str, int | None] | None:
     """Tell what the name of a column means, and of an amount how many bytes its unit has; None where it says none."""
     if head in SAMPLES or head in CONTAINERS or head in _TOTALS:
         return head, 1
+    if "%" in head:
+        return None
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
 
     def known(text: str) -> str:
@@ -489,8 +517,9 @@ def take_apart(
 
 def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - any kind of table
     """Give a table the names and units of the schema, and say what was read as what."""
-    if isinstance(frame, pl.LazyFrame):
-        frame = frame.collect()
+    # Of what is worked out when it is asked for: polars, dask.
+    later = getattr(frame, "collect", getattr(frame, "compute", None))
+    frame = frame if later is None else later()
     if hasattr(frame, "columns") and hasattr(frame, "index"):
         frame = _from_pandas(frame)
     elif hasattr(frame, "__arrow_c_stream__"):
@@ -501,7 +530,8 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
             msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
         raise RmtoolkitError(msg)
     notes: list[str] = []
-    for head in frame.columns:
+    # Of two units of one amount the one that can mean nothing else comes first.
+    for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):
         name, unit = column_of(head) or ("", 1)
         if not name or head == name:
             continue
@@ -963,6 +993,7 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
 
 #: A log that starts anew more often than this is one whose rows are in no order.
 _MOST_STRETCHES: Final = 8
+_HALF_DAY_MS: Final = 43_200_000
 
 
 def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
@@ -971,6 +1002,15 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         return samples, 0
     stretch = (pl.col("time").diff() < 0).fill_null(value=False).cum_sum().over("container_id").alias("stretch")
     rows = samples.with_row_index("row").with_columns(stretch, time=pl.col("time").to_physical())
+    step = pl.col("time").diff().over("container_id")
+    steps = rows.select(step.alias("step"), usual=pl.col("time").diff().median().over("container_id"))
+    # As far as usual, on a clock that goes round in half a day: not so where a copy of the log begins again.
+    ahead = (pl.col("step") + pl.col("usual").sign() * _HALF_DAY_MS) / pl.col("usual")
+    turns = steps.select((ahead > 0) & (ahead <= _ENOUGH) & (pl.col("step") * pl.col("usual").sign() < 0)).to_series()
+    if turns.any() and not samples.is_duplicated().filter(turns).all():
+        turned = "The times go back by half a day, less a step, while their rows go on: the clock has twelve hours."
+        msg = f"{turned} Hint: write them with AM and PM, or with 24 hours."
+        raise ColumnError(msg)
     again = pl.col("stretch").max().over("container_id").is_between(1, _MOST_STRETCHES - 1)
     found = contradictions(rows.filter(again), ["container_id"], "stretch", _ENOUGH)
     lost = [row for _, parts in found for part in sorted(parts, key=len)[:-1] for row in part["row"]]

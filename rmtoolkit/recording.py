@@ -36,6 +36,7 @@ from rmtoolkit.schema import (
     SAMPLES,
     SIGNALS,
     TIME,
+    TOTALS,
     Report,
     differing,
     empty,
@@ -639,6 +640,10 @@ def normalise(
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
     lost = Counter({**wrong, NO_CONTAINER: samples.height - keyed.height, **settled})
+    if sums := _tables.totals(frame, rows):
+        lost[TOTALS] = rows.height
+        frame, rows, found = (some.filter(~pl.col("container_id").is_in(sums)) for some in (frame, rows, found))
+        lost[TOTALS] -= rows.height
     lost[IMPOSSIBLE] += alone
     told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))

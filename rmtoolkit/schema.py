@@ -235,6 +235,7 @@ ANEW: Final = (
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: Reasons for which nothing is lost.
+TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
 TWICE: Final = "values given twice for one instant"
 NO_VALUE: Final = "rows without any value"
 ROUNDED: Final = "rounded values of containers that another source measured exactly at the same time"

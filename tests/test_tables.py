@@ -19,7 +19,7 @@ import rmtoolkit as rm
 from rmtoolkit._io import read_columns
 from rmtoolkit._tables import any_contradicts, contradict, place_names, plausible_unit
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES
+from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TOTALS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -521,3 +521,72 @@ def test_the_hour_that_comes_twice_is_two_hours_of_a_table(stacked: bool, order:
     found = samples.group_by("container_id", maintain_order=True).agg(pl.col("time").dt.strftime("%H:%M"), "rss_bytes")
     assert found["time"].to_list() == [["23:50", "00:10", "00:50", "01:10", "01:50", "02:10"]] * len(pods)
     assert found["rss_bytes"].to_list() == [[mi << 20 for mi in range(6)]] * len(pods)
+
+
+HOURS = [FIRST + dt.timedelta(minutes=18 * row) for row in range(60)]
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["oldest-first", "newest-first"])
+@pytest.mark.parametrize("clock", ["%Y-%m-%d %I:%M", "%Y-%m-%d %I:%M %p", "%Y-%m-%d %H:%M"])
+def test_a_clock_of_twelve_hours_is_asked_about(clock: str, order: int, tmp_path: Path) -> None:
+    """Its times go back by half a day, less a step; with AM and PM, or twice in one file, they are what they say."""
+    rows = [f"{time.strftime(clock)},{pod},{mi << 20}" for mi, time in enumerate(HOURS) for pod in ("db-0", "db-1")]
+    is_plain = not clock.endswith("%I:%M")
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes", *rows[::order] * (1 + is_plain)]))
+    if not is_plain:
+        with pytest.raises(ReadError, match=r"the clock has twelve hours.*AM and PM"):
+            rm.read(tmp_path, timezone="UTC")
+        return
+    recording = rm.read(tmp_path, timezone="UTC")
+    assert recording.samples.filter(container_id=0)["time"].to_list() == HOURS
+    assert recording.samples.filter(container_id=1)["rss_bytes"].to_list() == [mi << 20 for mi in range(60)]
+
+
+@pytest.mark.parametrize("depth", range(4), ids=["of all", "of a cluster", "of a namespace", "of a pod"])
+@pytest.mark.parametrize("off", [0, 1])
+def test_what_is_the_sum_of_the_others_is_no_container(depth: int, off: int) -> None:
+    """At each instant, at whatever level, also of sums' own parts; a byte more once makes it one of its own."""
+    place = ("cluster", "namespace", "pod", "container")
+    rows: list[dict[str, Any]] = []
+    for at in range(9):
+        parts = {f"part {each}": (each + 2) * 10_007 * (at + 7) for each in range(3)}
+        named = {**parts, "in total": sum(parts.values()) + (off if at == 4 else 0)}
+        for name, amount in named.items():
+            names = dict.fromkeys(place[:depth], "one") | {place[depth]: name}
+            rows.append({"time": SECONDS + 60 * at, "rss_bytes": amount, **dict.fromkeys(place), **names})
+        if depth:
+            rows.append(
+                {**rows[-1], **dict.fromkeys(place), place[0]: "all in total", "rss_bytes": sum(parts.values())}
+            )
+    recording = rm.Recording.from_frame(pl.DataFrame(rows))
+    names = recording.containers.select(pl.concat_str(place, ignore_nulls=True)).to_series()
+    sums = 2 if depth else 1
+    assert names.str.contains("in total").sum() == sums * off
+    assert names.str.contains("part").sum() == 3
+    assert recording.report.left_out.get(TOTALS, 0) == 9 * sums * (1 - off)
+
+
+@pytest.mark.parametrize(
+    ("inexact", "exact", "unit"),
+    [("memory_mb", "memory_mib", 1 << 20), ("rss (kB)", "rss (KiB)", 1 << 10), ("RSS_GB", "rss_bytes", 1)],
+)
+def test_of_two_units_the_one_that_can_mean_nothing_else_is_read(inexact: str, exact: str, unit: int) -> None:
+    """MB may be either; where MiB stand beside it, these are what was measured."""
+    for heads in ((inexact, exact), (exact, inexact)):
+        amounts = {head: [7.5, 8.5] if head == inexact else [(7 << 20) // unit, (8 << 20) // unit] for head in heads}
+        recording = read(time=[SECONDS, SECONDS + 60], **amounts)
+        assert recording.frame().to_series(-1).to_list() == [7 << 20, 8 << 20]
+
+
+def test_a_comment_above_a_table_says_whose_it_is(tmp_path: Path) -> None:
+    """Of each table by itself; what a column says goes before, and other words mean nothing."""
+    tables = [
+        f"# {said}\n# made: today\ntime,{column}rss_bytes\n" + f"{SECONDS},{value}1e8\n{SECONDS + 60},{value}2e8\n"
+        for said, column, value in (("pod: db-0", "", ""), ("pod=db-1", "", ""), ("pod : no", "pod,", "db-2,"))
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(tables))
+    recording = rm.read(tmp_path)
+    assert recording.containers["pod"].to_list() == ["db-0", "db-1", "db-2"]
+    assert recording.samples["rss_bytes"].to_list() == [10**8, 2 * 10**8] * 3
+    (tmp_path / "a.csv").write_text(tables[1])
+    assert rm.read(tmp_path).containers["pod"].to_list() == ["db-1"]

@@ -98,11 +98,11 @@ class _File:
 
 def _is_top(file: _File) -> bool:
     from rmtoolkit.loaders._kubectl_rows import CUSTOM, failure  # noqa: PLC0415
-    from rmtoolkit.loaders.kubectl_top import csv_columns  # noqa: PLC0415 - seldom gets so far
+    from rmtoolkit.loaders.kubectl_top import as_table  # noqa: PLC0415 - seldom gets so far
 
     first = file.text.lstrip().split("\n", 1)[0]
     is_table = re.search(_MARKS["kubectl"], file.data) is not None or CUSTOM.search(file.text) is not None
-    return is_table or csv_columns(file.text) is not None or failure(first) is not None
+    return is_table or as_table(file.text) is not None or failure(first) is not None
 
 
 def _is_json_rows(file: _File) -> bool:

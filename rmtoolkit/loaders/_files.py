@@ -24,7 +24,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.schema import BYTE_SIGNALS, CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
+from rmtoolkit.schema import CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
 from rmtoolkit.text import and_more, count, counted, printable
 
 if sys.version_info >= (3, 14):
@@ -479,10 +479,6 @@ class Head(NamedTuple):
     lines: int = 1
 
 
-#: What the column of memory is called where awk made a table of `kubectl top`.
-_TOP_MEMORY: Final = re.compile(r"(?i)mem(?:ory)?(?:\(bytes\)|_?(?:bytes|mi?b?))?")
-
-
 def without_preamble(text: str) -> str:
     """Leave out what stands above a table: comments, and what a spreadsheet says of the sign between cells."""
     return re.sub(r"\A[\ufeff\s]*+(?:(?:#[^\n]*+|sep=.)\n\s*+)*+", "", text)
@@ -509,12 +505,7 @@ def head_of(text: str) -> Head | None:
         # Its own count of the rows has no name.
         named = columns[not columns[0] :] if columns else []
         is_head = len(columns) > 1 and all(map(_is_name, named)) and any(m and m[0] == "time" for m in meanings)
-        # awk makes such of `kubectl top`, which prints CPU beside memory.
-        is_top = any(re.match(r"(?i)cpu\b|cpu_|mem(ory)?\(bytes\)", name) for name in columns) and not any(
-            meaning and meaning[0] in BYTE_SIGNALS and meaning[1] and not _TOP_MEMORY.fullmatch(name)
-            for name, meaning in zip(columns, meanings, strict=True)
-        )
-        if is_head and not is_top and len(first) in (0, len(columns)):
+        if is_head and len(first) in (0, len(columns)):
             return Head(delimiter, columns)
         if (several := _of_lines(rows)) is not None:
             return Head(delimiter, *several)

@@ -319,7 +319,7 @@ def _header(text: str) -> _Meaning | None:
 
 def looks_folded(frame: pl.DataFrame) -> bool:
     """Tell whether rows go on from the line before them: kubectl never indents a row, and one long line is no width."""
-    length = pl.col("raw").str.len_chars()
+    length = pl.col("raw").str.strip_chars_end().str.len_chars()
     indented = pl.col("raw").str.contains(r"^\s")
     is_width = (length.max() >= _NARROWEST) & ((length == length.max()).sum() > 1)
     full = (length.shift() == length.max()) & is_width

@@ -52,6 +52,7 @@ _CLOCK: Final = re.compile(
 )
 #: Which half of the day it is, where that stands before the clock.
 _HALF: Final = re.compile(r"(?:(上午|午前|오전)|下午|午後|오후)\s*$")
+_AFTER: Final = re.compile(r"\s*[AaPp]\.?\s?[Mm]\b")
 _DOTTED_CLOCK: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)(?![\d.])()()")
 #: JavaScript and Windows write how far a zone is from Greenwich: `GMT+0100`, `UTC+5:30`.
 _ZONE: Final = re.compile(
@@ -130,7 +131,7 @@ def find(text: str) -> tuple[Stamp, str] | None:
     if (found := _ISO.search(text)) and text[found.start() - 1 : found.start()] in _BEFORE:
         stamp = _iso(found[0].replace(",", "."))
         follows = text[found.end() : found.end() + 1]
-        named = stamp and not stamp.utc and _ZONE.match(text, found.end())
+        named = stamp and not stamp.utc and (_ZONE.match(text, found.end()) or _AFTER.match(text, found.end()))
         if stamp and not named and not follows.isalnum() and (not follows or follows not in "-_:/."):
             return stamp, text[: found.start()] + text[found.end() :]
     if (found := _EPOCH.search(text)) and int(found[1]) < _LAST_SECOND:

@@ -14,7 +14,7 @@ import polars as pl
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from rmtoolkit._tables import beside, conform, one_stretch
+from rmtoolkit._tables import beside, column_of, conform, one_stretch
 from rmtoolkit._workloads import OF_DEPLOYMENT
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _files, _kubectl_rows, _timestamps, kubernetes
@@ -276,7 +276,10 @@ def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
         (Line.FAILURE, why),
         (Line.EMPTY, "kubectl top found no pods; name the namespace with -n, or use -A."),
         (Line.NODE, "These are nodes; log kubectl top pod --containers."),
-        (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),
+        (
+            Line.OTHER,
+            "Log whole lines of kubectl top pod --containers, with a date before each table.",
+        ),
         (Line.HEADER, "There is a header and no row."),
     ):
         if lines := frame.filter(pl.col("kind") == kind).select("number", "text").head(1).rows():
@@ -315,84 +318,20 @@ def _named(
     ), notes
 
 
-_NAMES: Final = {name: role for role, names in texts("loaders/kubernetes")["heads"].items() for name in names}
-_LOOK_AT: Final = 20
-_LOOK_AT_CHARACTERS: Final = 100_000
-_FEWEST_CELLS: Final = 3
-_MOST_MEBIBYTES: Final = 1 << 22
+#: A row of `kubectl top` of which awk or a spreadsheet made CSV, and what parts its cells.
+_CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")
 
 
-def _split(line: str, delimiter: str) -> list[str]:
-    return [cell.strip("\"' \t") for cell in line.strip().split(delimiter)]
-
-
-def csv_columns(text: str) -> tuple[str, dict[str, int]] | None:
-    """Tell of CSV made of `kubectl top` what parts the cells and which column is what; None where it is none."""
-    head = [line for line in text[:_LOOK_AT_CHARACTERS].split("\n", 5 * _LOOK_AT) if line.strip()][:_LOOK_AT]
-    for delimiter in _files.DELIMITERS:
-        rows = [_split(line, delimiter) for line in head]
-        heads = [_by_header(cells) for cells in rows]
-        good = sum(bool(head) or cells[-1].endswith("Mi") for cells, head in zip(rows, heads, strict=True))
-        # What stands below a head that names no memory is not guessed.
-        if rows and (heads[0] or (good > len(rows) / 2 and any(map(str.isdigit, head[0])))):
-            return delimiter, next(filter(None, heads), {})
-    return None
-
-
-def _by_header(cells: list[str]) -> dict[str, int]:
-    """Read which column is what from the names; empty when this is no header."""
-    roles: dict[str, int] = {}
-    for index, cell in enumerate(cells):
-        if (role := _NAMES.get(cell.lower())) is not None:
-            roles.setdefault(role, index)
-    if names := [index for index, cell in enumerate(cells) if cell.lower() == "name"]:
-        roles.setdefault("container" if "pod" in roles else "pod", names[0])
-    # awk puts its time before kubectl's own header too.
-    stamps = (index for index, cell in enumerate(cells) if cell[:1].isdigit() and find(cell))
-    if "time" not in roles and (stamp := next(stamps, None)) is not None:
-        roles["time"] = stamp
-    has_memory = "memory" in roles or "memory_bytes" in roles
-    return roles if has_memory and "pod" in roles and len(cells) >= _FEWEST_CELLS else {}
-
-
-def _as_table(text: str, path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]]:
-    """Write CSV line by line as kubectl's own table; exact amounts as `kubectl get pods.metrics.k8s.io` does."""
-    if (columns := csv_columns(text)) is None:
-        return text, ()
-    delimiter, roles = columns
-    lines = text.split("\n")
-    rows = [_split(line, delimiter) for line in lines]
-    if not roles:
-        return "\n".join(map(" ".join, rows)), ()
-    memory = roles["memory_bytes" if "memory_bytes" in roles else "memory"]
-    width = Counter(map(len, filter(any, rows))).most_common(1)[0][0]
-    amounts = [cells[memory] if len(cells) == width > memory else "" for cells in rows]
-    sizes = {amount: quantity(amount) for amount in amounts}
-    # kubectl top prints Mi and nothing else; among other units a bare number is Kubernetes' way to write bytes.
-    is_exact = "memory_bytes" in roles or any(
-        size is not None and amount[-1].isalpha() and not amount.endswith("Mi") for amount, size in sizes.items()
-    )
-    is_bare = False
-    place = [roles[name] for name in ("time", "namespace", "pod", "container") if name in roles]
-    names = ["NAMESPACE"] * ("namespace" in roles) + ["POD"] * ("container" in roles) + ["NAME"]
-    for index, (cells, amount) in enumerate(zip(rows, amounts, strict=True)):
-        size, said = sizes[amount], " ".join(cells)
-        whose = " ".join(cells[column] for column in place) if size is not None else ""
-        if size is None:
-            if _by_header(cells):
-                lines[index] = " ".join([*names, "CPU(cores) MEMORY(bytes)", *(["WINDOW"] if is_exact else [])])
-            elif failure(said):
-                lines[index] = said
-        elif is_exact:
-            lines[index] = f"{whose} 0 {size} 0s"
-        elif size > _MOST_MEBIBYTES and amount.isdigit():
-            expected = "memory in MiB, as kubectl top prints it"
-            hint = "If these are bytes, call the column memory_bytes."
-            raise ReadError.at(path, found=amount, expected=expected, line=index + 1, hint=hint)
-        else:
-            is_bare |= not amount[-1].isalpha()
-            lines[index] = f"{whose} 0m {amount.removesuffix('Mi')}Mi"
-    return "\n".join(lines), ("memory without a unit was read as MiB, as kubectl top prints it",) if is_bare else ()
+def as_table(text: str) -> str | None:
+    """Write CSV as kubectl's own table; None where it is none."""
+    if (row := _CSV.search(text)) is None:
+        return None
+    head, *lines = re.sub(rf"""["' ]*[{row[1]}"']["' ]*+""", " ", text).split("\n")
+    said = {(column_of(word) or ("",))[0] for word in head.split()}
+    if {"pod", "working_set_bytes"} <= said:
+        names = ["NAMESPACE"] * ("namespace" in said) + ["POD"] * ("container" in said) + ["NAME"]
+        head = f"{' '.join(names)} CPU(cores) MEMORY(bytes)"
+    return "\n".join([head, *lines])
 
 
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
@@ -626,9 +565,7 @@ def read_kubectl_top(
     else:
         if (wrapped := _files.unwrap(text)) is not None:
             text = "\n".join(f"{stamp} {line}" if stamp else line for stamp, line in wrapped)
-        text, written = _as_table(text, path)
-        log = read_table(text, path, containers=containers)
-        logs = [(replace(log, notes=(*written, *log.notes)), namespace)]
+        logs = [(read_table(as_table(text) or text, path, containers=containers), namespace)]
     recording = concat(
         put_together(log, asked, notes=notes, namespace=place, workload_pattern=workload_pattern) for log, place in logs
     )

@@ -16,8 +16,8 @@ from rmtoolkit._tables import UNITS, as_time, column_of, is_naive, plausible_uni
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, NO_NUMBERS, SIGNALS, TIME, Report
-from rmtoolkit.text import counted
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, SIGNALS, TIME, Report
+from rmtoolkit.text import MI, counted
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -92,12 +92,15 @@ def read_table(
     return recording
 
 
+_SAID: Final = re.compile(r"(?m)^#\s*(\w+)\s*[:=]\s*(\S+)[^\S\n]*$")
 _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
 
 
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
-    text = _files.without_preamble(text)
+    whole, text = text, _files.without_preamble(text)
+    # What comments above a table say of all its rows.
+    said = dict(_SAID.findall(whole[: len(whole) - len(text)]))
     found = _files.head_of(text)
     rows, cut = json_rows(text) if found is None else ([], 0)
     if rows:
@@ -124,8 +127,8 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     time = next((name for name in columns if (column_of(name) or ("",))[0] == "time"), "")
     heads = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
     if heads.any() and found.lines == 1:
-        if table.filter(heads).unique().rows() != [tuple(columns)]:
-            return pl.concat([_csv(part, path) for part in _tables_in(text, time)], how="diagonal")
+        if said or table.filter(heads).unique().rows() != [tuple(columns)]:
+            return pl.concat([_csv(part, path) for part in _tables_in(whole, time)], how="diagonal")
         table = table.filter(~heads)
     lengths = table.to_series(-1).str.len_bytes()
     # Without an end of its own, and shorter by two digits than each before it, a number is the beginning of one.
@@ -133,14 +136,21 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     if short and not text.endswith("\n") and table.to_series(-1).last() != "0":
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
-    return table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
+    table = table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
+    told = {
+        name: one for name, one in said.items() if (column_of(name) or ("",))[0] in IDENTITY and name not in columns
+    }
+    return table.with_columns(**{name: pl.lit(one) for name, one in told.items()})
 
 
 def _tables_in(text: str, time: str) -> list[str]:
     """Part text before each line that is the head of a table with a time of that name."""
     lines = text.split("\n")
-    heads = [at for at, line in enumerate(lines) if time in line and _files.head_of("\n".join(lines[at : at + 2]))]
-    return ["\n".join(lines[begin:end]) for begin, end in pairwise([*heads, len(lines)])]
+    named = (at for at, line in enumerate(lines) if time in line and not line.startswith("#"))
+    heads = [at for at in named if _files.head_of("\n".join(lines[at : at + 2]))]
+    # With the comments above it.
+    begins = [next(up for up in range(at, -1, -1) if not up or not lines[up - 1].startswith("#")) for at in heads]
+    return ["\n".join(lines[begin:end]) for begin, end in pairwise([*begins, len(lines)])]
 
 
 def json_rows(text: str) -> tuple[list[dict[str, str]], int]:
@@ -183,6 +193,8 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
         yield name, str(node)
 
 
+_WRITTEN: Final = "units as written"
+_IN_MI: Final = f"{_WRITTEN} (mi)"
 _CELLS: Final = re.compile(r"[;|\t]")
 #: What stands behind a time whose zone it says in its own way.
 _IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
@@ -216,6 +228,9 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
             table = table.with_columns(numbers)
             if said:
                 notes.append(f"column {head!r}: {said}")
+                # As kubectl prints it.
+                if said == _IN_MI and name == "working_set_bytes" and (numbers % MI == 0).all():
+                    table = table.with_columns(quantum_bytes=pl.lit(MI))
                 table = table.rename({head: name}) if name not in table.columns else table
     return table, lost, tuple(notes)
 
@@ -286,7 +301,7 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
-    return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
+    return values, f"{_WRITTEN} ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 
 def _unclear(head: str, amount: str) -> ColumnError:

@@ -41,7 +41,7 @@ class Outcomes:
 #: Of more events than these, those in the middle are left out.
 MOST: Final = 12
 
-#: What the report says beside its notes; where files lie is not for every machine to know.
+#: What the report says beside its notes.
 REPORTED: Final = ("asked", "found", "time_axis", "dropped_share", "nodes", "quotas", "ranges", "governors", "owners")
 
 
@@ -66,8 +66,10 @@ def digest(recording: rm.Recording) -> list[dict[str, Any]]:
     events = recording.events.group_by("container_id").agg(
         events=pl.struct("time", "kind", "value_bytes", "detail").implode()
     )
+    # Where files lie is not for every machine to know.
+    containers = recording.containers.with_columns(pl.col("source").str.replace(r"^/.*/", ""))
     rows = (
-        recording.containers.join(sums, on="container_id", how="left", maintain_order="left")
+        containers.join(sums, on="container_id", how="left", maintain_order="left")
         .join(events, on="container_id", how="left", maintain_order="left")
         .iter_rows(named=True)
     )

@@ -521,6 +521,31 @@ def test_other_label_sets_of_a_gauge_are_not_summed(prom: Prom) -> None:
     assert recording.report.left_out == {OTHER_LABELS: 2}
 
 
+@pytest.mark.parametrize(
+    ("label", "others", "highest"),
+    [
+        ("quantile", ("0.5", "0.9"), "0.99"),
+        ("stat", ("p50", "p9"), "p99"),
+        ("statistic", ("Minimum", "Average"), "Maximum"),
+    ],
+)
+def test_statistics_of_one_amount_are_one_container(
+    prom: Prom, label: str, others: tuple[str, ...], highest: str
+) -> None:
+    """The highest is used, in whatever order they come; what is no statistic still parts containers."""
+    levels = dict(zip((*others, highest), (1e8, 2e8, 3e8), strict=True))
+    series = [prom.series(WORKING_SET, [level] * 30, **prom.pod(), **{label: said}) for said, level in levels.items()]
+    for some in (series, series[::-1]):
+        recording = prom.read(*some)
+        assert recording.samples["working_set_bytes"].to_list() == [3 * 10**8] * 30
+        assert recording.containers["cluster"].to_list() == [None]
+        assert recording.report.left_out == {OTHER_LABELS: 60}
+    apart = prom.read(
+        *(prom.series(WORKING_SET, [v] * 30, **prom.pod(), stat=said) for said, v in (("a", 1e8), ("b", 2e8)))
+    )
+    assert apart.containers["cluster"].to_list() == ["a", "b"]
+
+
 def test_counts_of_a_target_without_memory_make_no_container(prom: Prom) -> None:
     """Each target of a scrape has a count of its samples: alone it is no workload, and is said to be left out."""
     recording = prom.read(

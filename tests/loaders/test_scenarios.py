@@ -560,10 +560,10 @@ SHEETS = {
         "time,pod,foo", lambda t, b: f"{iso(t)},db-0,{b >> 10}", ("no memory column", "metrics={")
     ),
     "a share under a head of kubectl's": Sheet(
-        "time,pod,cpu,mem%", lambda t, b: f"{iso(t)},db-0,10,{b >> 22}", ("'time,pod,cpu,mem%'", "memory_bytes")
+        "time,pod,cpu,mem%", lambda t, b: f"{iso(t)},db-0,10,{b >> 22}", ("no memory column", "mem%")
     ),
     "a head of kubectl's with a number": Sheet(
-        "time,pod,cpu_p99,mem_p99", lambda t, b: f"{iso(t)},db-0,10,{b >> 20}", ("mem_p99", "memory_bytes")
+        "time,pod,cpu_p99,mem_p99", lambda t, b: f"{iso(t)},db-0,10,{b >> 20}", ("no memory column", "mem_p99")
     ),
     "a head that is told": Sheet(
         "time,foo,box",

@@ -171,7 +171,8 @@ def _one_of_each(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Choose and fill within each life, hand over from life to life, then fill from what belongs to no life."""
     ranked = (
         table.filter(pl.col("series").is_in(rows["series"].implode()))
-        .sort("group", "rank", "weight", "source", "replica", "series", descending=[False, False, True, *[False] * 3])
+        .with_columns(-pl.col("statistic", "weight"))
+        .sort("group", "rank", "statistic", "weight", "source", "replica", "series")
         .select(
             *("series", "group", "life", "cut"),
             place=pl.struct("group", "life").rank("dense"),
@@ -293,14 +294,15 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
     amounts = table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     # What the kernel counts is one amount under each of its names; a process has as many as there are processes.
     amounts = amounts.with_columns(amount=pl.when(pl.col("family") != "cgroup").then("name"))
-    some = amounts.filter(pl.len().over("entity", "role", "amount") > 1).sort("entity", "rank", "name")
+    one = ["entity", "role", "amount", "statistic"]
+    some = amounts.filter(pl.len().over(one) > 1).sort("entity", "rank", "name")
     starts = decoded.starts
 
     def samples(index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         stretch = slice(starts[index], starts[index] + decoded.counts[index])
         return decoded.times[stretch], decoded.values[stretch]
 
-    for (entity, _, _), rows in some.group_by("entity", "role", "amount", maintain_order=True):
+    for (entity, *_), rows in some.group_by(one, maintain_order=True):
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
         for other in series[1:]:
             if contradict(*samples(series[0]), *samples(other)):

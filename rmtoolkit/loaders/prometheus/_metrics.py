@@ -238,6 +238,21 @@ REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "promet
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
 
 
+#: Of several statistics of one amount the highest is used.
+_STATISTIC_LABELS: Final = ("quantile", "stat", "statistic", "aggregation", "agg")
+_SHARES: Final = {"max": 1.0, "maximum": 1.0, "avg": 0.5, "mean": 0.5, "average": 0.5, "min": 0.0, "minimum": 0.0}
+
+
+def _statistic(labels: Mapping[str, str]) -> float | None:
+    """Tell which statistic of an amount a series is, as the share of values below it; None where it is no such."""
+    for said in (labels[label].lower() for label in _STATISTIC_LABELS if label in labels):
+        if (number := said.removeprefix("p")).replace(".", "", 1).isdecimal():
+            return float(number) / (1 if number == said else 100)
+        if said in _SHARES:
+            return _SHARES[said]
+    return None
+
+
 class Described(NamedTuple):
     table: pl.DataFrame
     left_out: Counter[str]
@@ -248,7 +263,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
     left_out: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     guessed: dict[str, str] = {}
-    meanings: list[tuple[int, str, str, str, int]] = []
+    meanings: list[_Row] = []
     for index, one in enumerate(labels):
         if not (name := one.get("__name__")):
             left_out[NO_NAME] += 1
@@ -256,7 +271,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
         if (meaning := meaning_of(name, one, overrides)) is None:
             unknown[name] += 1
             continue
-        meanings.append((index, name, meaning.role, meaning.family, meaning.rank))
+        meanings.append((index, name, meaning.role, meaning.family, meaning.rank, _statistic(one)))
         if name not in KNOWN and name not in overrides:
             # The meaning was read out of the name by a pattern: the user should see it.
             guessed[name] = meaning.role if guessed.get(name, meaning.role) == meaning.role else "by label"
@@ -288,10 +303,13 @@ def _nested(table: pl.DataFrame) -> pl.Series:
     return pl.Series([path in within for path in paths], dtype=pl.Boolean())
 
 
-def _identified(
-    labels: Sequence[Mapping[str, str]], meanings: Sequence[tuple[int, str, str, str, int]]
-) -> pl.DataFrame:
-    schema = {"series": pl.Int64(), "name": pl.String(), "role": pl.String(), "family": pl.String(), "rank": pl.Int64()}
+#: Series, name, role, family, rank and statistic.
+_Row = tuple[int, str, str, str, int, float | None]
+
+
+def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -> pl.DataFrame:
+    schema = {"series": pl.Int64(), **dict.fromkeys(("name", "role", "family"), pl.String()), "rank": pl.Int64()}
+    schema["statistic"] = pl.Float64()
     table = pl.DataFrame(meanings, schema=schema, orient="row")
     present = set().union(*labels)
 
