@@ -1004,12 +1004,15 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     rows = samples.with_row_index("row").with_columns(stretch, time=pl.col("time").to_physical())
     step = pl.col("time").diff().over("container_id")
     steps = rows.select(step.alias("step"), usual=pl.col("time").diff().median().over("container_id"))
-    # As far as usual, on a clock that goes round in half a day: not so where a copy of the log begins again.
+    # On as far as usual, on a clock that goes round in half a day: not so where a copy of the log begins again.
+    back = pl.col("step") * pl.col("usual").sign() < 0
     ahead = (pl.col("step") + pl.col("usual").sign() * _HALF_DAY_MS) / pl.col("usual")
-    turns = steps.select((ahead > 0) & (ahead <= _ENOUGH) & (pl.col("step") * pl.col("usual").sign() < 0)).to_series()
-    if turns.any() and not samples.is_duplicated().filter(turns).all():
-        turned = "The times go back by half a day, less a step, while their rows go on: the clock has twelve hours."
-        msg = f"{turned} Hint: write them with AM and PM, or with 24 hours."
+    goes_round = steps.filter(back).select(back.any() & ahead.is_between(0, 2, closed="right").all()).item()
+    if goes_round and not samples.is_duplicated().any():
+        msg = (
+            "The times go back by half a day, less a step, while their rows go on: the clock has twelve hours. "
+            "Hint: write them with AM and PM, or with 24 hours."
+        )
         raise ColumnError(msg)
     again = pl.col("stretch").max().over("container_id").is_between(1, _MOST_STRETCHES - 1)
     found = contradictions(rows.filter(again), ["container_id"], "stretch", _ENOUGH)
