@@ -15,7 +15,7 @@ from urllib3.connection import HTTPConnection
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.loaders.prometheus import _fetch
-from rmtoolkit.loaders.server import DamagedError, Failure, failure_of, is_same_server, wait_of
+from rmtoolkit.loaders.server import DamagedError, Failure, Secrets, failure_of, is_same_server, wait_of
 
 HERE = HTTPConnection("here")
 
@@ -122,3 +122,13 @@ def test_a_list_of_series_is_no_answer(body: bytes) -> None:
     client: Any = SimpleNamespace(ask=lambda _path, _parameters, read, most_bytes: read(body) if most_bytes else None)
     with pytest.raises(DamagedError, match="it answers something else"):
         _fetch.ask(client, "/api/v1/query", {})
+
+
+@pytest.mark.parametrize("inner", ["hunter22", "and-more", "22-and"])
+def test_of_a_secret_that_holds_another_nothing_is_left(inner: str) -> None:
+    """A password that begins, ends or goes on like the name of its user is masked as one, whichever was told first."""
+    outer = "hunter22-and-more"
+    for told in ((inner, outer), (outer, inner)):
+        secrets = Secrets()
+        secrets.add(*told)
+        assert secrets.mask(f"({outer}) ({inner.upper()}) (hunter)") == "(***) (***) (hunter)"
