@@ -5,6 +5,7 @@ In CI nothing may be skipped: there a skip is a failure, so that a missing tool 
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import runpy
@@ -46,6 +47,17 @@ def pytest_report_header() -> list[str]:
     from importlib.metadata import version
 
     return [", ".join(f"{name} {version(name)}" for name in ("polars", "pandas", "numpy", "altair", "hypothesis"))]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """One process collects before the others: it rewrites the asserts of all files, and they find that done."""
+    with Path(__file__).open() as first:
+        try:
+            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(first, fcntl.LOCK_SH)
+        return (yield)
 
 
 #: Those whose tests wait for a browser, a server or a compiler begin first, while the others have work to do.

@@ -74,16 +74,24 @@ class _Opened:
         page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
 
 
+@pytest.fixture(scope="module")
+def tabs(browser: Browser) -> Iterator[dict[bool, Page]]:
+    """A tab with scripts and one without: each that is opened is a process of its own."""
+    contexts = {scripts: browser.new_context(java_script_enabled=scripts) for scripts in (True, False)}
+    yield {scripts: context.new_page() for scripts, context in contexts.items()}
+    for context in contexts.values():
+        context.close()
+
+
 @pytest.fixture
-def opened(browser: Browser, request: pytest.FixtureRequest) -> Iterator[_Opened]:
-    """A fresh page of 1,280 px, or of the width that a test asks for."""
+def opened(tabs: dict[bool, Page], request: pytest.FixtureRequest) -> _Opened:
+    """An empty tab of 1,280 px, or of the width that a test asks for."""
     wanted: dict[str, object] = {"width": 1280, "scripts": True} | getattr(request, "param", {})
-    context = browser.new_context(
-        viewport={"width": int(str(wanted["width"])), "height": 800},
-        java_script_enabled=bool(wanted["scripts"]),
-    )
-    yield _Opened(context.new_page())
-    context.close()
+    page = tabs[bool(wanted["scripts"])]
+    page.goto("about:blank")
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": int(str(wanted["width"])), "height": 800})
+    return _Opened(page)
 
 
 WIDE_AND_NARROW = pytest.mark.parametrize(
