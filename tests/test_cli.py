@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ import rmtoolkit as rm
 from rmtoolkit import cli
 from rmtoolkit.cli import _sources
 from rmtoolkit.cli._sources import profiles
+from rmtoolkit.exceptions import RmtoolkitWarning
 from rmtoolkit.recording import Recording
 
 if TYPE_CHECKING:
@@ -223,6 +225,16 @@ def test_a_fault_of_ours_is_no_finding(
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "ZeroDivisionError" in error
+
+
+def test_what_others_warn_of_is_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A library's own warning is for who programs with it; ours is a line, as often as it is made."""
+    with warnings.catch_warnings():
+        cli._show_warnings_as_lines()
+        for _ in range(2):
+            warnings.warn("an array is old", DeprecationWarning, stacklevel=1)
+            warnings.warn("a row is cut", RmtoolkitWarning, stacklevel=1)
+    assert capsys.readouterr().err == "rmtoolkit: warning: a row is cut\n" * 2
 
 
 def test_warnings_are_lines(calm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pytest
 
+from rmtoolkit.analysis.models import _without_start
 from tests.analysis.curves import MI, record
 from tests.analysis.verdicts import rows_of
 
@@ -54,3 +55,23 @@ def test_a_short_start_hides_nothing(rest: Rest, verdicts: set[str]) -> None:
         recordings.append(record(place * samples / 240, curve))
     for row in rows_of(recordings):
         assert row["verdict"] in verdicts, row["explanation"]
+
+
+@pytest.mark.parametrize(
+    ("jump", "others", "taken"),
+    [
+        pytest.param(4.0, 7, False, id="four_times"),
+        pytest.param(4.01, 7, True, id="more"),
+        pytest.param(4.1, 16, True, id="half_of_all"),
+        pytest.param(4.1, 17, False, id="less_than_half"),
+    ],
+)
+def test_a_start_is_what_stands_out_from_all_that_the_shape_leaves(jump: float, others: int, taken: bool) -> None:
+    """More than four times what is usual after it, and half of all that is left: then it is levelled, else it stays."""
+    steps = np.zeros((1, 64))
+    steps[0, 2] = jump
+    steps[0, 10 : 10 + 3 * others : 3] = np.where(np.arange(others) % 2, -1, 1)
+    curve = steps.cumsum(axis=1)
+    rows, flat = _without_start(curve, np.zeros_like(curve), np.zeros(1))
+    assert rows.tolist() == [0] * taken
+    assert flat.tolist() == [[jump, jump, *curve[0, 2:].tolist()]] * taken

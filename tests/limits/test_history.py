@@ -117,6 +117,16 @@ def test_a_need_is_read_from_the_samples() -> None:
     assert row["busy_bytes"] == 195 * MIB
 
 
+@pytest.mark.parametrize(("days", "killed", "share"), [(6, False, 7 / 14), (7, False, 1), (6, True, 1)])
+def test_a_history_with_holes_counts_for_what_it_holds(days: int, killed: bool, share: float) -> None:
+    """Six days of fourteen and the last are half of it, eight are a history; between kills it waits to be started."""
+    table = samples(steady(14), limit_bytes=1 << 30).filter(pl.int_range(pl.len()) // 24 % 13 < days)
+    told = [{"time": START + DAY, "kind": "oom_kill", "pod": "api-0", "container": "app", "namespace": "shop"}]
+    recording = rm.Recording.from_frame(table, events=pl.DataFrame(told) if killed else None)
+    span = 14 * DAY - 3600
+    assert needs(recording)["history_seconds"].to_list() == [pytest.approx(span * share)]
+
+
 def test_a_need_is_what_cannot_be_taken_back() -> None:
     """Anonymous, kernel and shared memory where all are known; else the working set less its files."""
     whole = samples(np.full(20, 500.0 * MIB), step=60).with_columns(anon_bytes=pl.lit(60 * MIB))

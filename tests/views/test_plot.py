@@ -25,6 +25,14 @@ def test_labels_are_spread(wanted: list[float]) -> None:
     assert placed[-1] <= 200 + 1e-6
 
 
+def test_data_that_lack_for_long_end_a_line() -> None:
+    """A step of three usual steps and a half is one with a late scrape in it; a longer one is a gap."""
+    steps = np.array([2000, 2000, 7000, 2000, 2000, 7001, 2000])
+    times = np.concatenate([[0], steps.cumsum()])
+    assert _plot.stretches(times, np.zeros(len(times), dtype=np.int64)) == [(0, 6), (6, 8)]
+    assert _plot.stretches(times, (times > 2000).astype(np.int64)) == [(0, 2), (2, 6), (6, 8)]
+
+
 def test_labels_with_room_stay_where_they_are() -> None:
     """What does not touch is not moved."""
     assert _plot.spread([10, 50, 90], 15, 0, 100) == [10, 50, 90]
