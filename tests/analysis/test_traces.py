@@ -14,7 +14,7 @@ from rmtoolkit.recording import Recording
 from rmtoolkit.validation import validate
 from tests.analysis import layers, traces
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, saturate
-from tests.analysis.verdicts import chances_of, row_of, rows_of
+from tests.analysis.verdicts import chances_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tests.analysis.curves import Array, Trace
 
 SEEDS: Final = (1, 2, 3)
-seeds = pytest.mark.parametrize("seed", SEEDS, ids="seed{}".format)
 
 
 def variants(*names: str) -> pytest.MarkDecorator:
@@ -240,13 +239,12 @@ def test_trace_26_pinned_at_the_limit(variant: str) -> None:
         assert min(chances(several)) > 0.1
 
 
-@seeds
 @variants("scaled_out", "one_of_five")
-def test_trace_27_replicas(variant: str, seed: int) -> None:
+def test_trace_27_replicas(variant: str) -> None:
     """More pods are no growth; one pod that climbs is a leak in that pod."""
-    trace = layers.replicas(variant, seed)
-    check([trace])
-    if variant == "one_of_five":
+    several = [layers.replicas(variant, seed) for seed in SEEDS]
+    check(several)
+    for trace in several if variant == "one_of_five" else []:
         by_pod = dict(classify(trace.recording, by="instance").select("pod", "verdict").iter_rows())
         assert by_pod == {f"api-{number}": "leak" if number == 3 else "not_leak" for number in range(5)}
 
@@ -263,29 +261,29 @@ def test_trace_29_idle_service(variant: str) -> None:
     check(layers.idle(variant, seed) for seed in SEEDS)
 
 
-@seeds
 @variants("event", "counter_late")
-def test_trace_30_predecessor_and_gap(variant: str, seed: int) -> None:
+def test_trace_30_predecessor_and_gap(variant: str) -> None:
     """A killed process that is still shown makes no step, and a gap no new life; what is missing is counted."""
-    trace = layers.overlap(variant, seed)
-    (row,) = check([trace])
-    assert row["coverage"] < 1
-    lives = judge(trace.recording)[0]["lives"]
-    assert lives.height == 2
-    assert lives["startup_peak_bytes"][1] < 360 * MI
+    several = [layers.overlap(variant, seed) for seed in SEEDS]
+    for trace, row in zip(several, check(several), strict=True):
+        assert row["coverage"] < 1
+        lives = judge(trace.recording)[0]["lives"]
+        assert lives.height == 2
+        assert lives["startup_peak_bytes"][1] < 360 * MI
 
 
-@pytest.mark.parametrize("shape", ["leak", "plateau", "warm_up"])
 @variants("raw_15s", "max_5m", "percent", "mebibytes", "doubled", "shuffled")
-def test_trace_31_same_memory_other_form(variant: str, shape: str) -> None:
+def test_trace_31_same_memory_other_form(variant: str) -> None:
     """Cadence, rounding, doubled and unordered rows do not change a clear answer."""
-    rng = np.random.default_rng(31)
     t = hours(24, 15)
-    curve: Array = {
-        "leak": 180 + 6 * t,
-        "plateau": 200 + 0 * t,
-        "warm_up": 120 + 100 * saturate(t, 1.5),
-    }[shape] * MI
+    leak, plateau, warm_up = 180 + 6 * t, 200 + 0 * t, 120 + 100 * saturate(t, 1.5)
+    rows = rows_of(in_form(variant, t, curve * MI) for curve in (leak, plateau, warm_up))
+    assert [row["verdict"] for row in rows] == ["leak", "not_leak", "not_leak"]
+
+
+def in_form(variant: str, t: Array, curve: Array) -> Recording:
+    """A curve as somebody hands it in."""
+    rng = np.random.default_rng(31)
     frame = footprint(t, curve, rng, limit=512 * MI).frame().select("pod", "time", "limit_bytes", "working_set_bytes")
     value = pl.col("working_set_bytes")
     match variant:
@@ -299,8 +297,7 @@ def test_trace_31_same_memory_other_form(variant: str, shape: str) -> None:
             frame = pl.concat([frame, frame])
         case "shuffled":
             frame = frame.sample(fraction=1.0, shuffle=True, seed=5)
-    row = row_of(Recording.from_frame(frame))
-    assert row["verdict"] == ("leak" if shape == "leak" else "not_leak"), row["explanation"]
+    return Recording.from_frame(frame)
 
 
 @variants("same", "by_work")
@@ -313,17 +310,16 @@ def test_trace_32_runs_of_more_work(variant: str) -> None:
     check(layers.runs(variant, seed) for seed in SEEDS)
 
 
-@seeds
 @variants("growing", "waving")
-def test_trace_33_stale_allocator_gauges(variant: str, seed: int) -> None:
+def test_trace_33_stale_allocator_gauges(variant: str) -> None:
     """Gauges that never move while the process does are an error in the data, not evidence."""
-    trace = layers.stale(variant, seed)
-    (row,) = check([trace])
-    assert row["signal"] == "rss_bytes"
-    assert row["evidence_level"] < 4
-    found = validate(trace.recording).filter(pl.col("check") == "stale_allocator")
-    assert found["rejected"].all()
-    assert "allocated_bytes" in found["signal"].to_list()
+    several = [layers.stale(variant, seed) for seed in SEEDS]
+    for trace, row in zip(several, check(several), strict=True):
+        assert row["signal"] == "rss_bytes"
+        assert row["evidence_level"] < 4
+        found = validate(trace.recording).filter(pl.col("check") == "stale_allocator")
+        assert found["rejected"].all()
+        assert "allocated_bytes" in found["signal"].to_list()
 
 
 @variants("flat_1s", "steady_1s", "warming_1s", "flat_30s", "steady_30s", "warming_30s")

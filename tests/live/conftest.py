@@ -14,7 +14,7 @@ from tests.live.history import END, history
 from tests.live.servers import T0, Prometheus, VictoriaMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterator
 
     from tests.live.proxy import Proxy
 
@@ -57,11 +57,11 @@ def pull(
         return source.recording(**window)
 
 
-def whole(server: Prometheus, **asked: Hashable) -> rm.Recording:
+def whole(server: Prometheus, **asked: Any) -> rm.Recording:
     """What it gives to somebody whom nothing disturbs: its history stays, so it is asked once for each way."""
     return _whole(server, remote_read=WAY["remote_read"], **asked)
 
 
 @cache
-def _whole(server: Prometheus, *, remote_read: bool, **asked: Hashable) -> rm.Recording:
+def _whole(server: Prometheus, *, remote_read: bool, **asked: Any) -> rm.Recording:
     return pull(server, options={"remote_read": remote_read}, **asked)
