@@ -176,9 +176,11 @@ def told() -> dict[str, list[Any]]:
         "small_memory": _of(text.small_memory, ones),
         "small_memory like 5000": _of(text.small_memory, ones, like=5000.0),
         "small_memory like MI": _of(text.small_memory, ones, like=float(MI)),
-        "peak": _of(text.peak_against_limit, product((None, 0, 300 * MI + 7), (None, 512 * MI, 512_000_000))),
+        "peak": _of(
+            text.peak_against_limit, product((None, 0, 300 * MI + 7), (None, 512 * MI, 512_000_000)), known=True
+        ),
         "peak, not known": _of(text.peak_against_limit, [(None, None), (MI, None), (MI, MI)], known=False),
-        "peak without unit": _of(text.peak_against_limit, [(None, None), (MI, None), (MI, MI)], unit=False),
+        "peak without unit": _of(text.peak_against_limit, [(None, None), (MI, None), (MI, MI)], known=True, unit=False),
         "rate": _of(text.rate, rates),
         "rate with a sign": _of(text.rate, rates, sign=True),
         "floor": _of(text.floor, rates),
