@@ -344,8 +344,15 @@ def test_parquet_is_made_at_the_end(kubeconfig: Path, tmp_path: Path) -> None:
     assert rm.read(tmp_path / "a.parquet").samples.equals(recording.samples)
 
 
-@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["Ctrl-C", "kill", "crash"])
+@pytest.mark.parametrize(
+    ("how", "name"),
+    [
+        pytest.param(signal.SIGINT, "a.jsonl", id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, "a.parquet", id="kill"),
+        pytest.param(signal.SIGKILL, "a.jsonl", id="crash"),
+        pytest.param(signal.SIGKILL, "a.parquet", id="crash before the end"),
+    ],
+)
 def test_whenever_it_ends_the_file_can_be_read(
     cluster: Cluster, kubeconfig: Path, tmp_path: Path, how: signal.Signals, name: str
 ) -> None:

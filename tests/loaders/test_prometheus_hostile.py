@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
@@ -49,7 +49,6 @@ def survives(content: bytes, name: str = "answer.json") -> None:
     assert said.isprintable()
 
 
-@settings(max_examples=30)
 @given(
     st.dictionaries(st.text(min_size=1, max_size=8).map("x_{}".format), TEXT, max_size=4),
     st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4, unique=True),
@@ -70,7 +69,6 @@ def test_any_label_values(more: dict[str, str], names: list[tuple[str, str]]) ->
     assert set(found.iter_rows()) == expected
 
 
-@settings(max_examples=30)
 @given(st.binary(max_size=400))
 @example(b"[]")
 @example(b"{}")
@@ -120,7 +118,6 @@ def _whole() -> bytes:
 WHOLE = _whole()
 
 
-@settings(max_examples=30)
 @given(
     st.lists(
         st.tuples(
@@ -204,7 +201,6 @@ SERIES = st.tuples(
 )
 
 
-@settings(max_examples=30)
 @given(st.lists(SERIES, min_size=1, max_size=14))
 def test_any_mixture_of_series(series: list[tuple[dict[str, str], int, int, list[str]]]) -> None:
     """Any labels on any metrics, at any times, give sorted samples without doubles, or an error of our own."""
