@@ -23,8 +23,7 @@ from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others: int = 0) -> None:
     """Take from the growth, in place, what was not seen to go on to the end of the life."""
     if row.samples + others < th.FEW_SAMPLES:
-        opinion.growing, opinion.bounded = th.FEW_SHARE * opinion.growing, th.FEW_SHARE * opinion.bounded
-        opinion.unresolved = 1 - opinion.growing - opinion.bounded
+        _decide(opinion, growth=(th.FEW_SHARE - 1) * opinion.growing, rest=(th.FEW_SHARE - 1) * opinion.bounded)
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
@@ -34,9 +33,8 @@ def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others
 def _weigh_heap(opinion: Opinion, row: Reading) -> None:
     """A live heap that grows a little while the memory around it grows a lot is not what fills the limit."""
     whole = opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS)
-    if row.signal != Signal.ALLOCATED or whole is None:
-        return
-    if whole.mean_rise >= th.MATERIAL_SHARE * whole.settled and row.mean_rise < th.SMALL_PART * whole.mean_rise:
+    rises = whole.mean_rise if whole is not None and row.signal == Signal.ALLOCATED else 0.0
+    if whole is not None and row.mean_rise < th.SMALL_PART * rises and rises >= th.MATERIAL_SHARE * whole.settled:
         _rest(opinion, th.SIDE_SHOW)
 
 
@@ -47,6 +45,9 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
             _floors_stay(opinion, row)
         elif row.floor_trend > th.STEADY and opinion.growing > th.LEANING / 2:
             _decide(opinion, growth=th.TIPS * opinion.unresolved)
+        elif row.floor_rise > th.MATERIAL_SHARE * row.settled and row.rest * row.teeth < th.TEETH:
+            # Floors that rose have not rested for as many teeth as it takes to know them.
+            _reopen(opinion)
         return
     # Bursts came before, and went, where memory did not stay up by as much: one more is no news.
     again = row.earlier_bursts >= th.BURSTS_BEFORE and row.mean_rise <= row.late_peak - row.settled
@@ -78,9 +79,10 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
     if faint or within or row.last_third == th.UNCHECKED:
         _shift(opinion, th.BELOW_FLOOR, at_rest)
-    # A straight rise that has only paused: a ramp that ended fits, but its rest was not seen.
-    paused = row.rose_and_ended and row.last_third > th.STEADY and row.rest < th.LONG_REST
-    if (row.on_stairs and not again) or paused:
+    # A straight rise that has only paused, or of which growth is not ruled out: a ramp that ended fits as well.
+    paused = row.last_third > th.STEADY and row.rest < th.LONG_REST
+    doubtful = row.family == Family.RAMP and row.growing > th.RULED_OUT
+    if (row.on_stairs and not again) or (row.rose_and_ended and (paused or doubtful)):
         _reopen(opinion)
 
 
@@ -127,8 +129,7 @@ def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> Non
     if restarts_known or row.teeth < th.TEETH or not deep:
         return
     opinion.restarts_unknown = True
-    opinion.unresolved += opinion.bounded
-    opinion.bounded = 0.0
+    _decide(opinion, rest=-opinion.bounded)
 
 
 def _lay_flat(opinion: Opinion, row: Reading) -> None:
@@ -140,20 +141,17 @@ def _lay_flat(opinion: Opinion, row: Reading) -> None:
 
 def _rest(opinion: Opinion | Pool, share: float) -> None:
     """Count that share of all else as rest, in place."""
-    growing, unresolved = (1 - share) * opinion.growing, (1 - share) * opinion.unresolved
-    opinion.growing, opinion.bounded, opinion.unresolved = growing, 1 - growing - unresolved, unresolved
+    _decide(opinion, growth=-share * opinion.growing, rest=share * (opinion.growing + opinion.unresolved))
 
 
 def doubt_rest(opinion: Opinion) -> None:
     """Open again, in place, the rest that was forced or that nothing disturbed: it is no sign of health."""
-    if opinion.pattern == Pattern.AT_LIMIT and opinion.signal != Signal.ALLOCATED:
-        _reopen(opinion)
-    work = opinion.levels.get(Signal.WORK)
-    if (work is not None and work.end_level - work.first_level <= 0) or opinion.weekend_left:
-        _reopen(opinion)
-    whole, limit = opinion.footprint, opinion.life.limit_bytes
-    if whole is not None and whole.repeats >= th.TAKES_BACK and limit and whole.late_peak >= th.AT_PEAK * limit:
-        # What climbed up to its limit and fell may have lost a child to the kernel: the container lives on.
+    work, whole, limit = opinion.levels.get(Signal.WORK), opinion.footprint, opinion.life.limit_bytes
+    held = opinion.pattern == Pattern.AT_LIMIT and opinion.signal != Signal.ALLOCATED
+    idle = work is not None and work.end_level - work.first_level <= 0
+    # What climbed up to its limit and fell may have lost a child to the kernel: the container lives on.
+    fell = whole is not None and whole.repeats >= th.TAKES_BACK and limit and whole.late_peak >= th.AT_PEAK * limit
+    if held or idle or fell or opinion.weekend_left:
         _reopen(opinion)
 
 

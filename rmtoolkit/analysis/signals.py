@@ -478,7 +478,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
 
 
 def _grows_on(low: Array, fit: models.Fit, given: models.Given, ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether the lowest samples, which are calmer, are seen to grow on in rows that rest or have ended."""
+    """Whether the lowest, calmer samples are seen to grow on in rows that rest or have ended: by their floor, then."""
     going = np.zeros(len(low), dtype=bool)
     # What a start or a step leaves hides what grows after it: the later half is judged by its own noise, too.
     for since in (0, low.shape[1] // 2):
@@ -490,7 +490,9 @@ def _grows_on(low: Array, fit: models.Fit, given: models.Given, ended: NDArray[n
         seen = models.compete(late, told._replace(day_cycles=share * told.day_cycles))
         lasts = check(late, seen.onset, seen.growth, seen.growing, told.grain)[0]["last_third"] > th.SLOWING
         calm = seen.noise < share * fit.noise[rows]
-        going[rows] |= lasts & calm & (seen.growing > th.LIKELY) & (seen.growth > seen.floor)
+        shown = lasts & calm & (seen.growing > th.LIKELY) & (seen.growth > seen.floor)
+        going[rows] |= shown
+        fit.floor[rows[shown]] = np.minimum(fit.floor[rows], seen.floor / share)[shown]
     return going
 
 

@@ -199,6 +199,8 @@ ENDED: Final = 0.2
 ENDED_QUARTER: Final = 0.12
 #: ... and below this it slows down.
 SLOWING: Final = 0.42
+#: What the models leave no more than this for is ruled out.
+RULED_OUT: Final = 1e-5
 #: Share of the expected rise that the tail brings: below this it stands still ...
 STOPPED: Final = 0.1
 #: ... and above this, and with such a last third, growth is steady.

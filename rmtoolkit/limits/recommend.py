@@ -69,7 +69,8 @@ class _Case(NamedTuple):
     @property
     def growth(self) -> str:
         a_day = (self.need.growth_bytes_per_day or 0.0) / max(self.need.need_bytes or 0, 1)
-        return _pace(30 * a_day, a_day)
+        days = (self.need.ahead.longest_hours or math.inf) / 24
+        return f"{share(a_day * days)} in each run" if days < 1 else _pace(30 * a_day, a_day)
 
     @property
     def bought(self) -> str:

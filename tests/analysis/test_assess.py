@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmtoolkit.analysis.assess import assess_lifetime, doubt_growth
+from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import lives_of, readings_of
 from rmtoolkit.analysis.signals import read, split
 from rmtoolkit.schema import Signal
@@ -349,6 +350,9 @@ def test_whatever_was_read_the_chances_stay_chances(
     assert all(-1e-9 <= chance <= 1 + 1e-9 for chance in left), left
 
 
+RAMP = {"family": Family.RAMP, "bounded_family": Family.RAMP, "last_third": 0.05, "tail": 0.0, "rest": 0.4}
+
+
 @pytest.mark.parametrize(
     ("changed", "left"),
     [
@@ -359,6 +363,8 @@ def test_whatever_was_read_the_chances_stay_chances(
         pytest.param(
             {"last_third": 0.05, "tail": 0.0, "rest": 0.4, "unrested": 0.1}, (0.070, 0.051, 0.879), id="rests on stairs"
         ),
+        pytest.param({**RAMP, "growing": 1e-4}, (0.070, 0.077, 0.853), id="a ramp that growth may explain too"),
+        pytest.param({**RAMP, "growing": 1e-6}, (0.070, 0.767, 0.163), id="a ramp that has ended"),
         pytest.param({"last_third": 0.4, "tail": 0.6}, (0.087, 0.100, 0.813), id="slows"),
         pytest.param({"last_third": 0.4, "tail": 0.6, "rest": 0.4}, (0.087, 0.100, 0.813), id="slows towards a rest"),
         pytest.param(
@@ -382,6 +388,12 @@ def test_whatever_was_read_the_chances_stay_chances(
         pytest.param({"teeth": 8, "floor_trend": -0.1}, (0.070, 0.604, 0.326), id="floors stay"),
         pytest.param({"teeth": 8, "floor_trend": 0.4, "fresh": 0.05}, (0.070, 0.100, 0.830), id="floors rise a little"),
         pytest.param({"teeth": 8, "floor_trend": 0.9}, (0.820, 0.100, 0.080), id="floors rise"),
+        pytest.param(
+            {"teeth": 8, "floor_trend": 0.7, "floor_rise": 9.0 * MI, "rest": 0.4}, (0.7, 0.010, 0.290), id="few rest"
+        ),
+        pytest.param(
+            {"teeth": 8, "floor_trend": 0.7, "floor_rise": 9.0 * MI, "rest": 0.6}, (0.7, 0.100, 0.200), id="most rest"
+        ),
         pytest.param({"teeth": 2, "repeats": 1.0}, (0.0, 0.0, 1.0), id="two teeth"),
         pytest.param({"teeth": 3, "repeats": 1.0}, (0.0, 0.8, 0.2), id="three falls to one floor"),
         pytest.param({"between": 0.05, "stepped": 0.2}, (0.087, 0.100, 0.813), id="jumps that no step explains"),

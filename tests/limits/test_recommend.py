@@ -15,7 +15,7 @@ from rmtoolkit.analysis.records import Ahead
 from rmtoolkit.analysis.thresholds import QUANTILE
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits.history import Need, as_need
-from rmtoolkit.limits.recommend import advise
+from rmtoolkit.limits.recommend import _Case, advise
 from tests.limits.conftest import DAY, MIB, START, gather, samples, steady
 
 
@@ -270,3 +270,14 @@ def test_no_limit_is_more_than_the_node_has() -> None:
     assert held["recommended_limit_bytes"] == 1000 * MIB
     assert held["oom_probability"] > 0.005  # type: ignore[operator]
     assert "Its node has no more: the chance of an OOM kill in 7 days is " in str(held["reason"])
+
+
+@pytest.mark.parametrize(
+    ("longest_hours", "said"),
+    [(None, "2,000 % a day"), (400.0, "2,000 % a day"), (0.5, "41.6 % in each run"), (0.03, "2.5 % in each run")],
+    ids=str,
+)
+def test_growth_that_runs_end_is_told_of_a_run(longest_hours: float | None, said: str) -> None:
+    """A job of two minutes that rose by 2 % rises by no 1,750 % a day."""
+    need = Need(need_bytes=100, growth_bytes_per_day=2000.0, ahead=Ahead(longest_hours=longest_hours))
+    assert _Case(need, None, 0.05, None).growth == said  # type: ignore[arg-type]
