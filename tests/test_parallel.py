@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from rmtoolkit.recording import Recording
 
-pytestmark = pytest.mark.usefixtures("judged_once")
 FRAMES: Final = (
     "workloads",
     "instances",
