@@ -219,10 +219,6 @@ def drop_impossible(samples: pl.DataFrame, bounds: pl.DataFrame) -> tuple[pl.Dat
     return samples.filter(pl.any_horizontal(pl.col(SIGNALS).is_not_null())), count
 
 
-#: A sum, and two parts at least.
-_ADDED: Final = 3
-
-
 def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
     """Find containers that are at each instant the sum of the others: of their pod, namespace, cluster or of all."""
     found: list[int] = []
@@ -233,7 +229,7 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
         placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of)
         # One instant shows soon that there is none.
         last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
-        likely = last.filter(is_sum, (value > 0).sum().over("of") >= _ADDED)
+        likely = last.filter(is_sum, (value > 0).sum().over("of") > 2)  # noqa: PLR2004 - the sum and its parts
         if likely.height:
             rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id")
             told = (
@@ -517,7 +513,6 @@ def take_apart(
 
 def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - any kind of table
     """Give a table the names and units of the schema, and say what was read as what."""
-    # Of what is worked out when it is asked for: polars, dask.
     later = getattr(frame, "collect", getattr(frame, "compute", None))
     frame = frame if later is None else later()
     if hasattr(frame, "columns") and hasattr(frame, "index"):
@@ -1000,14 +995,15 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Keep the longest stretch of a container whose rows start anew in time and say otherwise; count what is lost."""
     if samples["time"].is_sorted() or _is_ordered(samples):
         return samples, 0
-    stretch = (pl.col("time").diff() < 0).fill_null(value=False).cum_sum().over("container_id").alias("stretch")
-    rows = samples.with_row_index("row").with_columns(stretch, time=pl.col("time").to_physical())
-    step = pl.col("time").diff().over("container_id")
-    steps = rows.select(step.alias("step"), usual=pl.col("time").diff().median().over("container_id"))
+    step = pl.col("time").to_physical().diff()
+    about = {"step": step, "usual": step.median(), "stretch": (step < 0).fill_null(value=False).cum_sum()}
+    rows = samples.with_row_index("row").with_columns(
+        pl.col("time").to_physical(), *(each.over("container_id").alias(name) for name, each in about.items())
+    )
     # On as far as usual, on a clock that goes round in half a day: not so where a copy of the log begins again.
     back = pl.col("step") * pl.col("usual").sign() < 0
     ahead = (pl.col("step") + pl.col("usual").sign() * _HALF_DAY_MS) / pl.col("usual")
-    goes_round = steps.filter(back).select(back.any() & ahead.is_between(0, 2, closed="right").all()).item()
+    goes_round = rows.filter(back).select(back.any() & ahead.is_between(0, 2, closed="right").all()).item()
     if goes_round and not samples.is_duplicated().any():
         msg = (
             "The times go back by half a day, less a step, while their rows go on: the clock has twelve hours. "

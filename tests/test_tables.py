@@ -148,6 +148,13 @@ def test_polars_lazy_and_pandas_frames_agree(rows: list[dict[str, Any]]) -> None
     assert rm.Recording.from_frame(indexed).samples.equals(expected.samples)
 
 
+def test_a_frame_that_is_worked_out_later_is() -> None:
+    """Of dask, whose parts are put together."""
+    later = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame({"time": [SECONDS, SECONDS + 60], "pod": "db-0", "rss_bytes": [1, 2]})
+    assert rm.Recording.from_frame(later.from_pandas(frame, npartitions=2)) == rm.Recording.from_frame(frame)
+
+
 def test_a_datetime_index_without_a_name_is_the_time() -> None:
     """The usual pandas frame, indexed by time, needs nothing."""
     index = pd.date_range("2026-11-23 03:05", periods=2, freq="1min", tz="Europe/Berlin")

@@ -326,7 +326,7 @@ def as_table(text: str) -> str | None:
     """Write CSV as kubectl's own table; None where it is none."""
     if (row := _CSV.search(text)) is None:
         return None
-    head, *lines = re.sub(rf"""["' ]*[{row[1]}"']["' ]*+""", " ", text).split("\n")
+    head, *lines = re.sub("[\"']", "", text).replace(row[1], " ").split("\n")
     said = {(column_of(word) or ("",))[0] for word in head.split()}
     if {"pod", "working_set_bytes"} <= said:
         names = ["NAMESPACE"] * ("namespace" in said) + ["POD"] * ("container" in said) + ["NAME"]

@@ -92,7 +92,7 @@ def read_table(
     return recording
 
 
-_SAID: Final = re.compile(r"(?m)^#\s*(\w+)\s*[:=]\s*(\S+)[^\S\n]*$")
+_SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
 _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
 
 
@@ -193,8 +193,6 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
         yield name, str(node)
 
 
-_WRITTEN: Final = "units as written"
-_IN_MI: Final = f"{_WRITTEN} (mi)"
 _CELLS: Final = re.compile(r"[;|\t]")
 #: What stands behind a time whose zone it says in its own way.
 _IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
@@ -228,8 +226,7 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
             table = table.with_columns(numbers)
             if said:
                 notes.append(f"column {head!r}: {said}")
-                # As kubectl prints it.
-                if said == _IN_MI and name == "working_set_bytes" and (numbers % MI == 0).all():
+                if said.endswith("(mi)") and name == "working_set_bytes" and (numbers % MI == 0).all():
                     table = table.with_columns(quantum_bytes=pl.lit(MI))
                 table = table.rename({head: name}) if name not in table.columns else table
     return table, lost, tuple(notes)
@@ -301,7 +298,7 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
-    return values, f"{_WRITTEN} ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
+    return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 
 def _unclear(head: str, amount: str) -> ColumnError:
