@@ -566,10 +566,10 @@ def test_what_is_the_sum_of_the_others_is_no_container(depth: int, off: int) -> 
                 {**rows[-1], **dict.fromkeys(place), place[0]: "all in total", "rss_bytes": sum(parts.values())}
             )
     recording = rm.Recording.from_frame(pl.DataFrame(rows))
-    names = recording.containers.select(pl.concat_str(place, ignore_nulls=True)).to_series()
+    called = recording.containers.select(pl.concat_str(place, ignore_nulls=True)).to_series()
     sums = 2 if depth else 1
-    assert names.str.contains("in total").sum() == sums * off
-    assert names.str.contains("part").sum() == 3
+    assert called.str.contains("in total").sum() == sums * off
+    assert called.str.contains("part").sum() == 3
     assert recording.report.left_out.get(TOTALS, 0) == 9 * sums * (1 - off)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -534,15 +534,17 @@ def test_statistics_of_one_amount_are_one_container(
 ) -> None:
     """The highest is used, in whatever order they come; what is no statistic still parts containers."""
     levels = dict(zip((*others, highest), (1e8, 2e8, 3e8), strict=True))
-    series = [prom.series(WORKING_SET, [level] * 30, **prom.pod(), **{label: said}) for said, level in levels.items()]
+
+    def told(label: str, said: str, level: float) -> dict[str, Any]:
+        return prom.series(WORKING_SET, [level] * 30, labels=prom.pod() | {label: said})
+
+    series = [told(label, said, level) for said, level in levels.items()]
     for some in (series, series[::-1]):
         recording = prom.read(*some)
         assert recording.samples["working_set_bytes"].to_list() == [3 * 10**8] * 30
         assert recording.containers["cluster"].to_list() == [None]
         assert recording.report.left_out == {OTHER_LABELS: 60}
-    apart = prom.read(
-        *(prom.series(WORKING_SET, [v] * 30, **prom.pod(), stat=said) for said, v in (("a", 1e8), ("b", 2e8)))
-    )
+    apart = prom.read(told("stat", "a", 1e8), told("stat", "b", 2e8))
     assert apart.containers["cluster"].to_list() == ["a", "b"]
 
 
