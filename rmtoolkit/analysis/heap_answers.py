@@ -15,7 +15,7 @@ from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
-from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, small_memory, texts
+from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, shortened, small_memory, texts
 
 if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
@@ -59,12 +59,10 @@ def _growth(reading: HeapReading) -> tuple[str, str]:
         speed, part = grown if rate is None else f"{small_memory(rate)}/s", share(min(first.share, 1))
         figures = {"grown": grown, "speed": speed, "part": part, "function": first.function, "place": first.place}
         return _told(reading.kind, snapshots=reading.snapshots, **figures)
-    least = th.HEAP_SAME * reading.held_bytes
-    if reading.kind == HeapKind.RESTS and reading.sample_bytes > 1 and reading.shows_bytes > least:
-        return _told("thin", shows=memory(reading.shows_bytes), interval=memory(reading.sample_bytes))
-    if reading.kind == HeapKind.RESTS and reading.moved_bytes > least:
-        return _told("moved", came=memory(reading.moved_bytes))
-    return _told(reading.kind)
+    least, moved = th.HEAP_SAME * reading.held_bytes, reading.moved_bytes
+    thin = reading.kind == HeapKind.RESTS and reading.shows_bytes > max(least, moved)
+    kind = "thin" if thin else "moved" if reading.kind == HeapKind.RESTS and moved > least else reading.kind
+    return _told(kind, shows=memory(reading.shows_bytes), came=memory(moved))
 
 
 def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:
@@ -134,8 +132,7 @@ def spans(heap: HeapProfile) -> str:
     """Say what a profile is of, and how long it is."""
     summary = heap.summary
     # A command line may hold more than anybody wants to read, or to show.
-    command = printable(summary.command or "")
-    shown = command if len(command) <= _COMMAND else command[: _COMMAND - 1] + "…"
+    shown = shortened(printable(summary.command or ""), _COMMAND)
     words = [summary.format + (f" of {shown}" if shown else "")]
     if summary.runtime_seconds:
         words.append(hours(summary.runtime_seconds / 3600))

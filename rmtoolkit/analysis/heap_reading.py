@@ -72,8 +72,7 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
         span_seconds=span,
         largest=most,
         snapshots=heap.timeline.height,
-        shows_bytes=max(th.HEAP_LEAST, th.HEAP_SAMPLED * heap.summary.sample_bytes),
-        sample_bytes=heap.summary.sample_bytes,
+        shows_bytes=th.HEAP_SAMPLED * heap.summary.sample_bytes if heap.summary.sampled else 0,
     )
 
 

@@ -657,9 +657,8 @@ class HeapReading(Struct, frozen=True):
     why: str | None = None
     largest: str | None = None
     snapshots: int = 0
-    #: Growth of less may not show; and one in so many bytes is seen.
+    #: Growth of less may not show in a sample.
     shows_bytes: int = 0
-    sample_bytes: int = 1
 
 
 class Pool(Struct):

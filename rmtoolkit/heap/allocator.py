@@ -30,6 +30,9 @@ class Rows:
     bins: list[Row] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
+    def add(self, allocator: str, line: int, **amounts: int | None) -> None:
+        self.totals.append({"document": len(self.totals), "allocator": allocator, "line": line, **amounts})
+
 
 def less(whole: object, *parts: object) -> int | None:
     taken = plus(*parts)
@@ -73,17 +76,14 @@ def collect_glibc(text: str, rows: Rows) -> None:
         # The end of an arena is not all that could go back, and what lies in between only malloc_info tells.
         purgeable = plus(*map(_purgeable, document.arenas)) if document.arenas else None
         mapped = plus(document.system_bytes, document.mapped_bytes)
-        rows.totals.append(
-            {
-                "document": number,
-                "allocator": "glibc",
-                "line": document.line,
-                "allocated_bytes": document.allocated_bytes(),
-                "active_bytes": less(mapped, purgeable),
-                "mapped_bytes": mapped,
-                "fragmentation_bytes": less(document.free_bytes, purgeable),
-                "purgeable_bytes": purgeable,
-            }
+        rows.add(
+            "glibc",
+            document.line,
+            allocated_bytes=document.allocated_bytes(),
+            active_bytes=less(mapped, purgeable),
+            mapped_bytes=mapped,
+            fragmentation_bytes=less(document.free_bytes, purgeable),
+            purgeable_bytes=purgeable,
         )
 
 
@@ -119,18 +119,15 @@ def collect_jemalloc(text: str, rows: Rows) -> None:
         rows.arenas += own
         said = document.totals()
         dirty, muzzy = (plus(*(row[name] for row in own)) if own else None for name in ("dirty_bytes", "muzzy_bytes"))
-        rows.totals.append(
-            {
-                "document": number,
-                "allocator": "jemalloc",
-                "line": document.line,
-                **{f"{name}_bytes": amount for name, amount in said.items()},
-                "dirty_bytes": dirty,
-                "muzzy_bytes": muzzy,
-                "fragmentation_bytes": less(said.get("active"), said.get("allocated")),
-                "purgeable_bytes": plus(dirty, muzzy),
-                "resident_if_purged_bytes": less(said.get("resident"), dirty),
-            }
+        rows.add(
+            "jemalloc",
+            document.line,
+            **{f"{name}_bytes": amount for name, amount in said.items()},
+            dirty_bytes=dirty,
+            muzzy_bytes=muzzy,
+            fragmentation_bytes=less(said.get("active"), said.get("allocated")),
+            purgeable_bytes=plus(dirty, muzzy),
+            resident_if_purged_bytes=less(said.get("resident"), dirty),
         )
 
 
@@ -199,37 +196,34 @@ def _kinds(*found: object) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def collect_tcmalloc(text: str, rows: Rows) -> None:
-    for number, document in enumerate(allocators.tcmalloc_documents(text)):
+    for document in allocators.tcmalloc_documents(text):
         said = document.amounts
         pages, central, transfer, free = (
             document.sum_of(f"{name}freelist") for name in ("page heap ", "central cache ", "transfer cache ", "")
         )
         resident = document.sum_of("Actual memory used")
-        rows.totals.append(
-            {
-                "document": number,
-                "allocator": "tcmalloc",
-                "line": document.line,
-                "allocated_bytes": said.get(allocators.IN_USE),
-                "active_bytes": plus(said.get(allocators.IN_USE), less(free, pages)),
-                "resident_bytes": resident,
-                "metadata_bytes": document.sum_of("malloc metadata"),
-                "mapped_bytes": resident,
-                "retained_bytes": less(document.sum_of("Virtual address space used"), resident),
-                "dirty_bytes": pages,
-                "thread_cache_bytes": less(free, pages or 0, central or 0, transfer or 0),
-                "transfer_cache_bytes": transfer,
-                "fragmentation_bytes": central,
-                "purgeable_bytes": pages,
-                "resident_if_purged_bytes": less(resident, pages),
-            }
+        rows.add(
+            "tcmalloc",
+            document.line,
+            allocated_bytes=said.get(allocators.IN_USE),
+            active_bytes=plus(said.get(allocators.IN_USE), less(free, pages)),
+            resident_bytes=resident,
+            metadata_bytes=document.sum_of("malloc metadata"),
+            mapped_bytes=resident,
+            retained_bytes=less(document.sum_of("Virtual address space used"), resident),
+            dirty_bytes=pages,
+            thread_cache_bytes=less(free, pages or 0, central or 0, transfer or 0),
+            transfer_cache_bytes=transfer,
+            fragmentation_bytes=central,
+            purgeable_bytes=pages,
+            resident_if_purged_bytes=less(resident, pages),
         )
 
 
 def collect_mimalloc(text: str, rows: Rows) -> None:
     """Read what mimalloc committed; a usual build does not count what is in use."""
-    for number, document in enumerate(allocators.mimalloc_documents(text)[0]):
-        rows.totals.append({"document": number, "allocator": "mimalloc", "line": document.line, **document.amounts})
+    for document in allocators.mimalloc_documents(text)[0]:
+        rows.add("mimalloc", document.line, **document.amounts)
 
 
 _EXPECTED: Final = (

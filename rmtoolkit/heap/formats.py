@@ -8,7 +8,7 @@ import os
 import re
 from array import array
 from dataclasses import dataclass, field, replace
-from itertools import chain, pairwise
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
@@ -446,9 +446,8 @@ def read_series(
     if not found:
         raise ReadError.at(path, found="no files", expected=expected)
     times = [file.stat().st_mtime for file in found]
-    # Copies made in no time say nothing about when the snapshots were taken; a program may take two as it ends.
-    gaps = sorted(later - earlier for earlier, later in pairwise(times))
-    rising = bool(gaps) and gaps[0] >= 0 and gaps[min(1, len(gaps) - 1)] > _MOMENT_SECONDS
+    # Copies made in no time say nothing about when the snapshots were taken.
+    rising = times == sorted(times) and times[-1] - times[0] > _MOMENT_SECONDS * len(times)
     heap = join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
     return symbolised(heap, binary, debug)
 
@@ -527,7 +526,8 @@ _OF_THREADS: Final = re.compile(r"\s*t(\*|\d+): *(\d{1,19}): *(\d{1,19}) *\[ *(\
 _ROW: Final = re.compile(
     r" *(\d{1,19}): *(\d{1,19}) *\[ *(\d{1,19}): *(\d{1,19}) *\] *@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$"
 )
-_SYMBOL: Final = re.compile(r"0x([0-9a-fA-F]{1,16})\s+(\S.*)$")
+#: Go writes names behind each stack of its text (debug=1), with offset and place, and its statistics at the end.
+_SYMBOL: Final = re.compile(r"(?:#\s+)?0x([0-9a-fA-F]{1,16})\s+(\S.*?)(?:\+0x[0-9a-f]+\s+\S+:\d+)?$")
 _ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
 
 
@@ -605,7 +605,7 @@ def read_one_jeprof(path: str | os.PathLike[str]) -> HeapProfile:
     amounts = _columns(("live_blocks", "live_bytes"), live) | _columns(("allocations", "allocated_bytes"), made)
     stacks, cut = stacks_frame(rows, amounts)
     partial = [*notes]
-    if not (partial or (text.endswith("\n") and places.reach(max(every, default=0)))):
+    if not (partial or dump.format == "pprof" or (text.endswith("\n") and places.reach(max(every, default=0)))):
         partial.append("the list of modules at its end is missing or not whole, so it may be cut off")
     partial += deep(cut)
     listed = sum(values[0] for values in dump.stacks.values())
@@ -652,7 +652,11 @@ def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PL
         elif found := _OF_THREADS.match(line):
             if found[1] == "*" and addresses is not None:
                 _add(dump, addresses, [int(word) for word in found.groups()[1:]])
-        elif line.strip():
+        elif line.startswith("#\t0x"):
+            _symbol(dump, line)
+        elif line.startswith("# runtime.MemStats"):
+            dump.format = "pprof"
+        elif line.strip() and not line.startswith("#"):
             dump.damaged += 1
     if not started:
         raise ReadError.at(path, found=text.strip().split("\n", 1)[0], expected=JEPROF_EXPECTED, line=1)
@@ -675,7 +679,10 @@ def _symbol(dump: _Dump, line: str) -> None:
     if line.startswith("binary="):
         dump.binary = line.removeprefix("binary=").strip()
     elif found := _SYMBOL.match(line.strip()):
-        dump.symbols[int(found[1], 16)] = found[2]
+        address, name = int(found[1], 16), found[2]
+        names = dump.symbols.setdefault(address, name)
+        if name not in (names, *names.split("--")):
+            dump.symbols[address] = f"{names}--{name}"
     elif line.strip() not in ("", "---"):
         dump.damaged += 1
 

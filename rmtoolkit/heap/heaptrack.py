@@ -169,13 +169,8 @@ class Tables:
         except (ValueError, IndexError):
             raise ReadError.at(self.path, found=line, expected="v VERSION FORM, as heaptrack writes", line=1) from None
         if self.form > NEWEST:
-            raise ReadError.at(
-                self.path,
-                found=f"form {self.form}",
-                expected=f"one from 0 to {NEWEST}",
-                line=1,
-                hint="A newer heaptrack wrote it.",
-            )
+            found, expected = f"form {self.form}", f"one from 0 to {NEWEST}"
+            raise ReadError.at(self.path, found=found, expected=expected, line=1, hint="A newer heaptrack wrote it.")
 
     def _claim(self, line: bytes) -> None:
         words = line[1:].split(b":")

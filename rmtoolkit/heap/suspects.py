@@ -153,7 +153,12 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
     # What lies below massif's threshold grows as the threshold does: alone it says nothing.
     small = np.array([name == CUT_OFF for name in names]) & (said.growth > 0) & (said.growth < said.growth.max())
-    return named, names, said._replace(reading=np.where(small, "grew", said.reading))
+    reading = np.where(small, "grew", said.reading)
+    if heap.summary.format.startswith("massif") and not {"grows", "fills"} & set(reading):
+        # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
+        whole = read_curves(found._replace(size=found.size.sum(axis=0, keepdims=True), blocks=found.blocks[:1]))
+        reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"
+    return named, names, said._replace(reading=reading)
 
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -273,6 +278,10 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
         said.append("time: what is held is not what grows, and what is alive at the end is no leak by itself")
     elif heap.growth["time_seconds"].null_count():
         said.append("times: the snapshots have an order, so growth has no rate")
+    same = heap.timeline.height - heap.growth["events"].n_unique()
+    if summary.format == "pprof" and same:
+        again = f"what came in {same} of {heap.timeline.height} snapshots, which repeat the one before"
+        said.append(f"{again}: Go serves that of its last collection, and one of now for ?gc=1")
     if summary.sampled:
         said.append("small or few allocations: the amounts are estimates from a sample")
     return said

@@ -354,10 +354,7 @@ class Client:
         certificate: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
         near: str = "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090.",
-        web_page: str = (
-            "That is no Prometheus: a login page looks like this (token_file=), or the path is wrong "
-            "(Grafana's own address is not that of its data source)."
-        ),
+        web_page: str | None = None,
     ) -> None:
         self.secrets = Secrets()
         self.address = Address(url, self.secrets)
@@ -386,7 +383,12 @@ class Client:
         self._connect: PrometheusConnect | None = None
         self.requests = 0
         #: What is told of a server that is not found, and of one that answers with a web page.
-        self._near, self._web_page = near, web_page
+        self._near = near
+        self._lost = web_page or "Is the path right? Mimir's ends in /prometheus, for example."
+        self._web_page = web_page or (
+            "That is no Prometheus: a login page looks like this (token_file=), or the path is wrong "
+            "(Grafana's own address is not that of its data source)."
+        )
         self.stop = threading.Event()
         _GUARDED.add(self.secrets)
         for name in _LOGS:
@@ -641,8 +643,7 @@ class Client:
             self._fail(said, f"{who}: token_file=, or a name and password in the address.", status)
         if status == HTTPStatus.BAD_REQUEST and any(word in text.lower() for word in _LIMIT_WORDS):
             self._fail(said, less, status, TooMuchError)
-        hint = "Is the path right? Mimir's ends in /prometheus, for example." if status == HTTPStatus.NOT_FOUND else ""
-        self._fail(said, hint, status)
+        self._fail(said, self._lost if status == HTTPStatus.NOT_FOUND else "", status)
 
 
 _HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")

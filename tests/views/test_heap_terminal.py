@@ -50,7 +50,7 @@ def test_other_readings_have_other_answers() -> None:
     rests = profile({CACHE: resting(40 * MI)})
     assert shown(rests).startswith("Nothing in the heap grows after startup.\n")
     coarse = shown(replace(rests, summary=replace(rests.summary, sample_bytes=512 << 10)))
-    assert coarse.startswith("No steady growth is seen in the heap, but below 6 Mi it would not show:")
+    assert coarse.startswith("No steady growth is seen in the heap, but below 6 Mi it would not show in this sample.")
     picture = shown(HeapProfile(rests.summary, rests.stacks, rests.frames))
     assert picture.startswith("A single snapshot shows what is held, not what grows.")
     assert "GROWTH" not in picture
