@@ -952,8 +952,5 @@ def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
         return HeapKind.RESTS
     # In the stretch that the profile measured, so much would have come.
     due = recorded * (reading.seconds or 0.0)
-    return (
-        HeapKind.RESTS
-        if due >= max(th.HEAP_LEAST, reading.shows_bytes, th.HEAP_SHOWS * reading.moved_bytes)
-        else HeapKind.SHORT
-    )
+    least = max(th.HEAP_LEAST, reading.shows_bytes, th.HEAP_SHOWS * reading.moved_bytes)
+    return HeapKind.RESTS if due >= least else HeapKind.SHORT
