@@ -369,7 +369,7 @@ def test_growth_in_massif_is_by_stack_and_time(tmp_path: Path) -> None:
 
 def test_the_whole_tells_what_few_trees_of_massif_do_not() -> None:
     """A service as massif records it by itself, a tree in ten snapshots: its queue of retries is never emptied."""
-    found = rm.suspects(rm.read_massif("tests/data/heap/recorded/backoff.massif.gz"))
+    found = rm.suspects(rm.read_massif("tests/data/heap/backoff.massif.gz"))
     assert found.select("function", "reading").row(0) == ("service::Backoff::keep", "grows")
     assert found["reading"].to_list().count("grows") == 1
 
