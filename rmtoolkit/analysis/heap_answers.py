@@ -15,7 +15,7 @@ from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
-from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, shortened, small_memory, texts
+from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, small_memory, texts
 
 if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
@@ -132,7 +132,8 @@ def spans(heap: HeapProfile) -> str:
     """Say what a profile is of, and how long it is."""
     summary = heap.summary
     # A command line may hold more than anybody wants to read, or to show.
-    shown = shortened(printable(summary.command or ""), _COMMAND)
+    command = printable(summary.command or "")
+    shown = command if len(command) <= _COMMAND else command[: _COMMAND - 1] + "…"
     words = [summary.format + (f" of {shown}" if shown else "")]
     if summary.runtime_seconds:
         words.append(hours(summary.runtime_seconds / 3600))
