@@ -1,4 +1,4 @@
-"""The frames of a recording: keyed, cleaned, ordered, cut by time, taken apart; and times as people write them."""
+"""The frames of a recording: keyed, cleaned, ordered, cut by time; tables of people; times as people write them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import datetime as dt
 import os
 import re
 from functools import cache, lru_cache
-from itertools import zip_longest
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit import _workloads
+from rmtoolkit._identity import ENOUGH, contradictions, infer, parting
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
 from rmtoolkit.schema import (
     ABSURD_BYTES,
@@ -42,7 +40,7 @@ from rmtoolkit.schema import (
 from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -219,28 +217,6 @@ def drop_impossible(samples: pl.DataFrame, bounds: pl.DataFrame) -> tuple[pl.Dat
     return samples.filter(pl.any_horizontal(pl.col(SIGNALS).is_not_null())), count
 
 
-def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
-    """Find containers that are at each instant the sum of the others: of their pod, namespace, cluster or of all."""
-    found: list[int] = []
-    value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
-    is_sum = 2 * value == value.sum().over("of", "time")
-    for depth in (3, 2, 1, 0):
-        of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
-        placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of)
-        # One instant shows soon that there is none.
-        last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
-        likely = last.filter(is_sum, (value > 0).sum().over("of") > 2)  # noqa: PLR2004 - the sum and its parts
-        if likely.height:
-            rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id")
-            told = (
-                rows.with_columns(total=is_sum)
-                .group_by("container_id")
-                .agg(pl.col("total").all(), said=value.n_unique())
-            )
-            found += told.filter("total", pl.col("said") >= _ENOUGH)["container_id"].to_list()
-    return found
-
-
 def _marked(samples: pl.DataFrame) -> pl.DataFrame:
     """Tell polars that containers stand one after the other: it then groups without hashing."""
     return conform(samples, SAMPLES).with_columns(pl.col("container_id").set_sorted())
@@ -276,7 +252,7 @@ def _real_cores(frame: pl.DataFrame) -> pl.DataFrame:
 def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every container instance one row and one id, in a fixed order."""
     frame = _real_cores(conform(containers, CONTAINERS)).rename({"container_id": "old_id"})
-    frame = frame.with_columns(_workloads.infer(pl.col("pod"), workload_pattern).alias("inferred"))
+    frame = frame.with_columns(infer(pl.col("pod"), workload_pattern).alias("inferred"))
     owner, kind = (pl.col("inferred").struct.field(name) for name in ("workload", "workload_kind"))
     unknown = pl.col("workload").is_null()
     guessed = unknown & pl.col("pod").is_not_null()
@@ -392,10 +368,6 @@ POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _NO_MACHINE: Final = 1 << 44
 _PAGE: Final = 4096
-#: Fewer numbers are multiples of a page by chance.
-_ENOUGH: Final = 4
-#: A series of its own has this share of the samples that are due.
-_STEADY: Final = 0.75
 
 
 @lru_cache(1 << 12)
@@ -432,7 +404,7 @@ def plausible_unit(head: str, values: pl.Series) -> int:
     numbers = numbers.filter(numbers.is_finite() & (numbers > 0))
     usual = float(numbers.median() or 0)  # type: ignore[arg-type] # of numbers
     fits = [unit for unit in (1, 1 << 10, 1 << 20, 1 << 30) if _LEAST_BYTES <= usual * unit < _MOST_BYTES]
-    if len(fits) > 1 and len(numbers) >= _ENOUGH:
+    if len(fits) > 1 and len(numbers) >= ENOUGH:
         # The kernel counts pages of 4 KiB, MiB are counted whole more often than GiB.
         whole = [unit for unit in fits if (numbers % (_PAGE // min(unit, _PAGE)) == 0).all()]
         fits = whole[:1] or [unit for unit in fits if unit > _PAGE or (numbers % 1 == 0).all()]
@@ -565,23 +537,12 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
     keys = [name for name in IDENTITY if name in identity]
     signals = [name for name in BYTE_SIGNALS if name in table.columns]
     for label in (name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1):
-        rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= _ENOUGH)
+        rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= ENOUGH)
         if next(contradictions(rows, keys, label, 1, steady=True), None) is not None:
             own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
             note = f"containers of one name with other values: told apart by the column {quote(label)}"
             return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]
     return table, []
-
-
-def parting(*names: str | pl.Expr) -> pl.Expr:
-    """Let what tells containers of one name apart stand behind their cluster; without either it is unknown."""
-    return pl.concat_str(*names, separator="/", ignore_nulls=True).replace("", None)
-
-
-def _is_steady(curve: tuple[NDArray[np.int64], NDArray[np.float64]]) -> bool:
-    """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
-    steps = np.diff(curve[0])
-    return bool(len(steps) and np.median(steps) * len(steps) >= _STEADY * steps.sum())
 
 
 def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
@@ -670,7 +631,7 @@ def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
     for name in (name for name in signals if name in BYTE_SIGNALS):
         values = rows[name].drop_nulls().cast(pl.Float64).to_numpy()
         steps, twos = np.diff(values), np.abs(values[2:] - values[:-2])
-        if len(twos) >= 2 * _ENOUGH:
+        if len(twos) >= 2 * ENOUGH:
             step = np.median(np.abs(steps))
             turns = np.mean(steps[1:] * steps[:-1] < 0) >= _TURNS
             if turns and np.median(twos) < _NEAR * step and step > _FAR * np.median(values):
@@ -695,9 +656,9 @@ def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
         ids, power = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).log(1024).to_numpy()
         step = np.diff(power)
         turns = np.flatnonzero((abs(np.round(step)) >= 1) & (abs(step - np.round(step)) <= _UNLIKE)) + 1
-        turns = turns[(turns >= _ENOUGH) & (turns <= len(power) - _ENOUGH)]
-        around = turns[:, None] + np.arange(-_ENOUGH, _ENOUGH)
-        levels = np.ptp(power[around].reshape(-1, 2, _ENOUGH), axis=2).max(axis=1, initial=0)
+        turns = turns[(turns >= ENOUGH) & (turns <= len(power) - ENOUGH)]
+        around = turns[:, None] + np.arange(-ENOUGH, ENOUGH)
+        levels = np.ptp(power[around].reshape(-1, 2, ENOUGH), axis=2).max(axis=1, initial=0)
         if ((levels <= _NEAR) & (np.ptp(ids[around], axis=1) == 0)).any():
             return name
     return ""
@@ -858,134 +819,6 @@ def ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
     return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
 
 
-#: Without a marker of its end, `query_range` repeats a series' last value for this long.
-LOOKBACK_MILLISECONDS: Final = 300_000
-#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
-HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
-#: Two looks at one container see values that lie between each other's, give or take this share.
-_TOLERANCE: Final = 0.02
-_SAME_SHARE: Final = 0.5
-
-
-def contradict(
-    times: NDArray[np.int64], values: NDArray[np.float64], others: NDArray[np.int64], theirs: NDArray[np.float64]
-) -> bool:
-    """Tell whether most values of the other series lie outside of what the first one says around the same time."""
-    if min(times[-1], others[-1]) - max(times[0], others[0]) <= HANDOVER_MILLISECONDS:
-        return False
-    near = _near(times, values, others, theirs)
-    return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
-
-
-def _near(
-    times: NDArray[np.int64], values: NDArray[np.float64], others: NDArray[np.int64], theirs: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    inside = (others >= times[0]) & (others <= times[-1])
-    place = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
-    before, after, said = values[np.maximum(place - 1, 0)], values[place], theirs[inside]
-    slack = _TOLERANCE * np.maximum(before, after)
-    near: NDArray[np.bool_] = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
-    return near
-
-
-def contradictions(
-    rows: pl.DataFrame, keys: Sequence[str], label: str, least: int, *, steady: bool = False
-) -> Iterator[tuple[str, list[pl.DataFrame]]]:
-    """Find the containers of which parts that a label tells apart have other values at the same time, and in what.
-
-    Times rise in each part, which counts from so many values on.
-    """
-    names = [name for name in BYTE_SIGNALS if name in rows.columns and rows[name].count()]
-    for some in rows.partition_by(keys) if keys else [rows]:
-        parts = some.partition_by(label, maintain_order=True)
-        for name in names if len(parts) > 1 else ():
-            curves = [curve for curve in (_curve(part, name) for part in parts) if len(curve[0]) >= least]
-            if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
-                yield name, parts
-                break
-
-
-def _curve(rows: pl.DataFrame, name: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    held = rows.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls()
-    return held["time"].to_numpy(), held[name].to_numpy()
-
-
-def any_contradicts(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> bool:
-    """Tell whether series of one name contradict the longest of them; times rise."""
-    first, *others = sorted(parts, key=lambda part: -len(part[0]))
-    return any(contradict(*first, *other) for other in others)
-
-
-_NAMES: Final = ("cluster", "namespace", "pod", "container")
-
-
-class _Place(NamedTuple):
-    """What one or several sources call a container."""
-
-    cluster: str | None
-    namespace: str | None
-    pod: str | None
-    container: str | None
-    guessed: bool  # its name is that of an owner that was guessed, as of `docker stats`
-    ids: list[int]
-    parts: list[int]
-
-    def may_be(self, other: _Place) -> bool:
-        """Tell whether the other, of another source, knows more and says nothing else."""
-        differ = [name for name, mine, told in zip(_NAMES, self, other, strict=False) if told not in (None, mine)]
-        unsaid = [name for name in differ if getattr(self, name) is None or (name == "container" and self.guessed)]
-        is_guess = other.guessed and self.container not in (None, other.container)
-        return unsaid == differ != [] and not is_guess and set(self.parts).isdisjoint(other.parts)
-
-
-def named_by_values(
-    containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]
-) -> tuple[pl.DataFrame, int]:
-    """Give a container that a source names in part the names of the only one with equal values; count the unlike."""
-    guessed = (pl.col("workload_inferred") & (pl.col("container") == pl.col("workload"))).fill_null(value=False).all()
-    told = containers.with_columns(part=pl.Series(part_of)).group_by(_NAMES, maintain_order=True)
-    places = [_Place(*row) for row in told.agg(guessed.alias("guessed"), "container_id", "part").iter_rows()]
-    by_name: dict[tuple[str, str | None], list[_Place]] = {}
-    for place in places:
-        for name in ("pod", "container") if place.pod is not None else ():
-            by_name.setdefault((name, getattr(place, name)), []).append(place)
-    pairs = []
-    for place in places:
-        called = ("container", place.container) if place.pod is None else ("pod", place.pod)
-        others = [other for other in by_name.get(called, []) if called[1] is not None and place.may_be(other)]
-        # A name that leaves nothing open needs no values.
-        if len(others) > 1 or any(place[2:4] != other[2:4] for other in others):
-            pairs.append((place, others))
-    place_of = {key: one.ids[0] for place, others in pairs for one in (place, *others) for key in one.ids}
-    rows = samples.filter(pl.col("container_id").is_in(place_of)).sort("time")
-    held = rows.group_by(pl.col("container_id").replace_strict(place_of, return_dtype=pl.Int64))
-    curves = {key: some for (key,), some in held}
-    unlike, found = 0, list[tuple[int, int]]()
-    for place, others in pairs:
-        mine, *theirs = (curves.get(one.ids[0], samples.clear()) for one in (place, *others))
-        alike = [_alike(mine, some) for some in theirs]
-        # A pod's only container is what is told of the pod, unless their values say otherwise.
-        same = None if place.pod is not None and len(alike) == 1 and alike[0] is None else True
-        if alike.count(same) == 1:
-            found += [(key, others[alike.index(same)].ids[0]) for key in place.ids]
-        else:
-            unlike += 1
-    if found:
-        names = containers.select("workload", "workload_kind", "workload_inferred", *_NAMES, there="container_id")
-        there = pl.DataFrame(found, dict.fromkeys(("container_id", "there"), pl.UInt32()), orient="row")
-        containers = containers.update(there.join(names, on="there").drop("there"), on="container_id")
-    return containers, unlike
-
-
-def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
-    """Tell whether two looks at one amount agree; None where there are none at the same time."""
-    for name in BYTE_SIGNALS:
-        (times, values), (others, said) = _curve(theirs, name), _curve(mine, name)
-        if len(times) and len(near := _near(times, values, others, said)) >= _ENOUGH:
-            return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
-    return None
-
-
 #: A log that starts anew more often than this is one whose rows are in no order.
 _MOST_STRETCHES: Final = 8
 _HALF_DAY_MS: Final = 43_200_000
@@ -1011,20 +844,10 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         )
         raise ColumnError(msg)
     again = pl.col("stretch").max().over("container_id").is_between(1, _MOST_STRETCHES - 1)
-    found = contradictions(rows.filter(again), ["container_id"], "stretch", _ENOUGH)
+    found = contradictions(rows.filter(again), ["container_id"], "stretch", ENOUGH)
     lost = [row for _, parts in found for part in sorted(parts, key=len)[:-1] for row in part["row"]]
     kept = samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row") if lost else samples
     return kept, len(lost)
-
-
-def place_names(sources: Iterable[str]) -> dict[str, str]:
-    """Name sources by the first part of their path in which they differ."""
-    distinct = list(dict.fromkeys(sources))
-    paths = [PurePath(source).parts for source in distinct]
-    same = next((place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1), 0)
-    shown = [parts[same] if same < len(parts) else source for parts, source in zip(paths, distinct, strict=True)]
-    short = [name.split(".")[0] or name for name in shown]
-    return dict(zip(distinct, short if len(set(short)) == len(set(shown)) else shown, strict=True))
 
 
 def run_starts(column: pl.Series) -> NDArray[np.int64]:

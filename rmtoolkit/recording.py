@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from rmtoolkit import _tables, text
+from rmtoolkit import _identity, _tables, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote
@@ -640,7 +640,7 @@ def normalise(
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
     lost = Counter({**wrong, NO_CONTAINER: samples.height - keyed.height, **settled})
-    if sums := _tables.totals(frame, rows):
+    if sums := _identity.totals(frame, rows):
         lost[TOTALS] = rows.height
         frame, rows, found = (some.filter(~pl.col("container_id").is_in(sums)) for some in (frame, rows, found))
         lost[TOTALS] -= rows.height
@@ -699,11 +699,11 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     if not all(sources):
         # Parts of a lake have no source: they are of one.
         return normalise(containers, samples, events, report)
-    containers, unlike = _tables.named_by_values(containers, samples, part_of)
+    containers, unlike = _identity.named_by_values(containers, samples, part_of)
     if unlike:
         said = "named in part, and their values do not say which of that name they are: kept apart"
         report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
-    names = _tables.place_names(sources)
+    names = _identity.place_names(sources)
     # Files of one folder are of one cluster, those of another perhaps of another.
     folders = np.unique([names[one] for one in sources], return_inverse=True)[1]
     several = dict.fromkeys(folders.tolist())
@@ -713,7 +713,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         # Sources without a name of their own are told apart by their number.
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
-        containers = containers.with_columns(cluster=_tables.parting("cluster", pl.lit(named)))
+        containers = containers.with_columns(cluster=_identity.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
         report = replace(report, warnings=(*report.warnings, f"{said}, which stands as cluster"))
     containers, samples, left_out = _without_rounded(containers, samples)
@@ -746,7 +746,7 @@ def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDA
     """Find the recordings in which a container of one name has other values than in another at the same time."""
     keys = _said_by_several(containers.with_columns(part=pl.Series(part_of))).select("container_id", "key", "part")
     rows = samples.join(keys, on="container_id").sort("time")
-    found = _tables.contradictions(rows, ["key"], "part", 2)
+    found = _identity.contradictions(rows, ["key"], "part", 2)
     return {some["part"][0] for name, parts in found for some in parts if some[name].count()}
 
 

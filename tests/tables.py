@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit import _tables, _workloads
+from rmtoolkit import _identity, _tables
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning, quote
 from rmtoolkit.schema import CONTAINERS, SAMPLES
 from tests.analysis.curves import BEGIN, MI
@@ -259,7 +259,7 @@ def _names() -> dict[str, list[Any]]:
         ("eu", "shop", "static-n1"),
         {("ReplicaSet", "known"): ("Rollout", "r"), ("Job", "free"): ("", "<none>")},
     )
-    known: dict[tuple[str, _workloads.Pod], _workloads.Owner] = {
+    known: dict[tuple[str, _identity.Pod], _identity.Owner] = {
         (kind, ("eu", "shop", name)): owner for (kind, name), owner in above.items()
     }
     limits: tuple[list[tuple[int | None, int | None]], ...] = (
@@ -282,20 +282,20 @@ def _names() -> dict[str, list[Any]]:
     lot = Random(4)  # noqa: S311
     images = [
         [
-            _workloads.Image(at, lot.choice("ab"), lot.choice("123"), at * 10, at * 10 + lot.choice((5, 40)))
+            _identity.Image(at, lot.choice("ab"), lot.choice("123"), at * 10, at * 10 + lot.choice((5, 40)))
             for at in range(9)
         ]
         for _ in range(12)
     ]
     return {
-        "teams": [_workloads.team_of(labels) for labels in LABELS],
-        "versions": [_workloads.version_of(*image) for image in IMAGES],
-        "top owners": [[*owner, *_workloads.top_owner(pod, owner, known)] for owner in OWNERS],
-        "changes": [plain(_workloads.changes("limit", some)) for some in limits],
-        "by name": _workloads.releases_by_name(containers)["version"].to_list(),
-        "releases": [plain(_workloads.releases(some, slack)) for some in images for slack in (0, 20)],
+        "teams": [_identity.team_of(labels) for labels in LABELS],
+        "versions": [_identity.version_of(*image) for image in IMAGES],
+        "top owners": [[*owner, *_identity.top_owner(pod, owner, known)] for owner in OWNERS],
+        "changes": [plain(_identity.changes("limit", some)) for some in limits],
+        "by name": _identity.releases_by_name(containers)["version"].to_list(),
+        "releases": [plain(_identity.releases(some, slack)) for some in images for slack in (0, 20)],
         "patterns": [
-            _tried(_workloads.owner_group, one) for one in ("(?P<workload>a)", "(a)(?P<workload>b)", "a", "(", "(?=a)")
+            _tried(_identity.owner_group, one) for one in ("(?P<workload>a)", "(a)(?P<workload>b)", "a", "(", "(?=a)")
         ],
         "quoted": [quote(one) for one in ("x" * 80, "x" * 81, b"a\xffb", b"y" * 400, "a\nb", 7, "é", "it's", None)],
     }
@@ -310,7 +310,7 @@ def _contradictions() -> Iterator[Any]:
                 [0, 1_500_000]
             )
             curves.append((times, level + random.choice([0, 30]) * np.sin(times / 3e5)))
-        yield _tables.any_contradicts(curves)
+        yield _identity.any_contradicts(curves)
 
 
 def told() -> dict[str, list[Any]]:
@@ -337,7 +337,7 @@ def told() -> dict[str, list[Any]]:
         for last, start in product((None, "36h", "999999w"), (*ends, "2026-12-01"))
     ]
     pods = pl.DataFrame({"pod": PODS}, schema={"pod": pl.String})
-    owners = pods.select(_workloads.infer(pl.col("pod"), None).alias("o")).unnest("o")
+    owners = pods.select(_identity.infer(pl.col("pod"), None).alias("o")).unnest("o")
     search = [
         _tables.search_runs(
             np.arange(0, 60, 3), np.array([0, 7, 19]), np.array([7, 12, 1]), np.array([[0, 9, 21]] * 3) + at

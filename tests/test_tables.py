@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
-from rmtoolkit._tables import any_contradicts, contradict, place_names, plausible_unit
+from rmtoolkit._tables import plausible_unit
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TOTALS
 
@@ -411,14 +412,14 @@ def test_two_looks_at_one_container_say_the_same(overlap_ms: int, theirs: list[f
     """Values of another series lie between those around them, give or take two percent, or it is another's."""
     times = np.linspace(0, overlap_ms, 11).astype(np.int64)
     long = np.append(times, times[-1] + 60_000)
-    assert contradict(long, np.full(12, 100.0), times, np.array(theirs, dtype=float)) == contradicts
+    assert contradict((long, np.full(12, 100.0)), (times, np.array(theirs, dtype=float))) == contradicts
     # Whichever is longer is the one that the others are held against, and where they do not overlap nothing is said.
     series = [(times, np.array(theirs, dtype=float)), (long, np.full(12, 100.0))]
     assert any_contradicts(series) == contradicts
-    assert not contradict(long, np.full(12, 100.0), times + 10_000_000, np.array(theirs, dtype=float))
+    assert not contradict((long, np.full(12, 100.0)), (times + 10_000_000, np.array(theirs, dtype=float)))
     # Between two scrapes a value may be anything between theirs.
     rising = np.arange(12, dtype=float) ** 2
-    assert not contradict(long, rising, times + 1, rising[:11] + 0.7)
+    assert not contradict((long, rising), (times + 1, rising[:11] + 0.7))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmtoolkit._identity import infer, releases_by_name
 from rmtoolkit._tables import conform
-from rmtoolkit._workloads import infer, releases_by_name
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.schema import CONTAINERS
 

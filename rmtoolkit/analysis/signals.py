@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from rmtoolkit._identity import releases_by_name
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, search_runs
-from rmtoolkit._workloads import releases_by_name
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import LOOKBACK_MILLISECONDS, beside, run_starts, spans
+from rmtoolkit._identity import LOOKBACK_MILLISECONDS
+from rmtoolkit._tables import beside, run_starts, spans
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, DAY_MILLISECONDS, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI

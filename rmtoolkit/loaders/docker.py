@@ -16,9 +16,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit import _workloads
-from rmtoolkit._tables import UNITS, any_contradicts, one_stretch, place_names
-from rmtoolkit._workloads import Event, version_of
+from rmtoolkit._identity import KUBELET_NAME, Event, any_contradicts, place_names, service_of, version_of
+from rmtoolkit._tables import UNITS, one_stretch
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
@@ -349,8 +348,8 @@ class Identities:
 
     def rows(self, workload_pattern: str | None) -> Iterator[dict[str, Any]]:
         names = pl.Series("name", [labels.name or labels.id for labels in self._known], dtype=pl.String)
-        guesses = names.to_frame().select(_workloads.service_of(pl.col("name"), workload_pattern)).to_series()
-        by_kubelet = names.str.extract_groups(_workloads.KUBELET_NAME).struct.unnest().rows()
+        guesses = names.to_frame().select(service_of(pl.col("name"), workload_pattern)).to_series()
+        by_kubelet = names.str.extract_groups(KUBELET_NAME).struct.unnest().rows()
         for key, (labels, name, guess, told) in enumerate(zip(self._known, names, guesses, by_kubelet, strict=True)):
             container, pod, namespace = told
             service = labels.service or (None if pod else guess)

@@ -14,8 +14,8 @@ import polars as pl
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from rmtoolkit._identity import OF_DEPLOYMENT
 from rmtoolkit._tables import beside, column_of, conform, one_stretch
-from rmtoolkit._workloads import OF_DEPLOYMENT
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _files, _kubectl_rows, _timestamps, kubernetes
 from rmtoolkit.loaders._kubectl_rows import EXPECTED, USE_RAW, Layout, Line, failure, quantity

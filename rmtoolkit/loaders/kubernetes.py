@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 from msgspec import Struct, field
 
-from rmtoolkit._workloads import Event, Image, changes, releases, team_of, top_owner, version_of
+from rmtoolkit._identity import Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders._files import KINDS, grouped, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
 from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from rmtoolkit._workloads import UID_IN_CGROUP, Event
+from rmtoolkit._identity import UID_IN_CGROUP, Event
 from rmtoolkit.exceptions import ReadError, quote_path, warn
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import PathLike, noted, read_each, read_text, whole_number

@@ -17,8 +17,8 @@ from typing import Any, Final
 import polars as pl
 import psutil
 
+from rmtoolkit._identity import Event
 from rmtoolkit._io import check_target, is_lake, is_store
-from rmtoolkit._workloads import Event
 from rmtoolkit.exceptions import RmtoolkitError, quote, quote_path, system_words
 from rmtoolkit.lake import Lake
 from rmtoolkit.loaders import linux

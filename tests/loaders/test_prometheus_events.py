@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit._workloads import Image, releases, version_of
+from rmtoolkit._identity import Image, releases, version_of
 from rmtoolkit.loaders.prometheus._events import Run, Seen, events_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from msgspec import UNSET, Raw, UnsetType
 
-from rmtoolkit._tables import any_contradicts, place_names
+from rmtoolkit._identity import any_contradicts, place_names
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read

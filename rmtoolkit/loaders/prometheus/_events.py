@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit._workloads import Event, changes
+from rmtoolkit._identity import Event, changes
 from rmtoolkit.loaders.prometheus import NO_SAMPLES
 from rmtoolkit.loaders.prometheus._decode import STALE_BITS, Decoded
 from rmtoolkit.schema import SIGNALS

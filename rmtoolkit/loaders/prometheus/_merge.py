@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict, parting
+from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict, parting
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    from rmtoolkit._identity import Curve
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2
@@ -298,14 +300,14 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
     some = amounts.filter(pl.len().over(one) > 1).sort("entity", "rank", "name")
     starts = decoded.starts
 
-    def samples(index: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def samples(index: int) -> Curve:
         stretch = slice(starts[index], starts[index] + decoded.counts[index])
         return decoded.times[stretch], decoded.values[stretch]
 
     for (entity, *_), rows in some.group_by(one, maintain_order=True):
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
         for other in series[1:]:
-            if contradict(*samples(series[0]), *samples(other)):
+            if contradict(samples(series[0]), samples(other)):
                 mine, theirs = decoded.labels[series[0]], decoded.labels[other]
                 telling = {*mine, *theirs, _PORT} - _NAMING
                 differ = [label for label in telling if _value(mine, label) != _value(theirs, label)]

@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 import polars as pl
 from msgspec import Struct
 
-from rmtoolkit import _workloads
+from rmtoolkit import _identity
+from rmtoolkit._identity import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit._tables import beside
-from rmtoolkit._workloads import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
 from rmtoolkit.text import and_more, texts
@@ -123,7 +123,7 @@ class Meant(NamedTuple):
         _check("metrics", metrics, NAMEABLE, "there is no signal")
         _check("labels", labels, tuple(LABELS), "a label cannot tell")
         if workload_pattern is not None:
-            _workloads.owner_group(workload_pattern)
+            _identity.owner_group(workload_pattern)
         return cls(dict(metrics or {}), dict(labels or {}), workload_pattern)
 
 
@@ -355,7 +355,7 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
     named = pl.col("docker").drop_nulls().first().over("id")
     table = table.with_columns(docker=pl.when(is_podman).then(pl.coalesce("docker", named, "id")).otherwise("docker"))
     table = table.with_columns(
-        pl.coalesce(name, pl.col("docker").str.extract(_workloads.KUBELET_NAME, at)).alias(name)
+        pl.coalesce(name, pl.col("docker").str.extract(_identity.KUBELET_NAME, at)).alias(name)
         for at, name in enumerate(("container", "pod", "namespace"), 1)
     )
     alone = pl.col("pod").is_null() | is_podman
@@ -370,7 +370,7 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
         of_docker=is_docker & pl.col("pod").is_null(),
         # What names a namespace alone adds up its pods.
         no_container=cgroup & has_no_pod & ~is_docker & pl.any_horizontal(pl.col("id", "namespace").is_not_null()),
-        uid=pl.coalesce("uid", pl.col("id").str.extract(_workloads.UID_IN_CGROUP, 1).str.replace_all("_", "-")),
+        uid=pl.coalesce("uid", pl.col("id").str.extract(_identity.UID_IN_CGROUP, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
         workload_kind=pl.col("workload_kind").replace_strict(_KINDS_SERIES, default=None, return_dtype=pl.String()),
@@ -563,7 +563,7 @@ def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
 
 def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFrame:
     """List containers in the order of a Recording, so that nothing has to be sorted again."""
-    alone, service = pl.col("pod").is_null(), _workloads.service_of(pl.col("pod"), workload_pattern)
+    alone, service = pl.col("pod").is_null(), _identity.service_of(pl.col("pod"), workload_pattern)
     rows = (
         table.filter(level="container")
         .group_by(*_POD_KEY, "uid", "container", maintain_order=True)
@@ -580,7 +580,7 @@ def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFra
             workload=pl.coalesce("workload", pl.when(alone).then("container").when("of_docker").then(service)),
         )
     )
-    guess = _workloads.infer(pl.col("pod"), workload_pattern).struct.field("workload")
+    guess = _identity.infer(pl.col("pod"), workload_pattern).struct.field("workload")
     rows = rows.with_columns(workload_guess=pl.coalesce("workload", guess))
     order = ["workload_guess" if name == "workload" else name for name in IDENTITY]
     return rows.sort(order, nulls_last=True).with_row_index("container_entity")

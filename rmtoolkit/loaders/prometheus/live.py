@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import polars as pl
 
-from rmtoolkit import _workloads
+from rmtoolkit._identity import infer
 from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, door, quote, warn
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, _fetch
@@ -50,7 +50,7 @@ def diagnose_empty(
                 return _perhaps_there(client, UnknownWorkloadError.named(values[0], found, kind=column), partial)
             frame = frame.filter(pl.col(column).is_in(list(values)))
         if wanted.workloads:
-            owner = _workloads.infer(pl.col("pod")).struct.field("workload").alias("workload")
+            owner = infer(pl.col("pod")).struct.field("workload").alias("workload")
             found = frame.select(owner)["workload"].drop_nulls().unique().sort()
             return _perhaps_there(client, UnknownWorkloadError.named(wanted.workloads[0], found), partial)
     first, last = (dt.datetime.fromtimestamp(second, dt.UTC) for second in (time.after + 1, time.until))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 import polars as pl
 
-from rmtoolkit._tables import LOOKBACK_MILLISECONDS, spans, unit_in
-from rmtoolkit._workloads import Image, releases, version_of
+from rmtoolkit._identity import LOOKBACK_MILLISECONDS, Image, releases, version_of
+from rmtoolkit._tables import spans, unit_in
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked

@@ -1,0 +1,360 @@
+"""Which series are one container, who owns its pod, which version it runs since when, and what happened to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import pairwise, zip_longest
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit.exceptions import RmtoolkitError, quote
+from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS, WORKLOAD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+# Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
+_SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
+
+#: A pod of a Deployment: its name, the hash of its template, and a suffix of its own.
+OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}})-{_SAFE}{{5}}$"
+# Order matters: the longest form first. Sources: apimachinery rand.SafeEncodeString, controller naming.
+_FORMS: Final = (
+    ("CronJob", rf"^(?P<workload>.+)-[0-9]{{8,11}}-{_SAFE}{{5}}$"),
+    ("Deployment", OF_DEPLOYMENT),
+    ("StatefulSet", r"^(?P<workload>.+)-[0-9]{1,4}$"),
+    # One suffix is a DaemonSet or a Job: the name alone cannot tell them apart.
+    (None, rf"^(?P<workload>.+)-{_SAFE}{{5}}$"),
+)
+
+
+def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
+    own = pl.lit(None, pl.String) if pattern is None else pod.str.extract(pattern, owner_group(pattern))
+    found = {name: pod.str.extract(form, 1) for name, form in _FORMS}
+    kinds = [pl.when(one.is_not_null()).then(pl.lit(name, pl.String)) for name, one in found.items()]
+    kind = pl.when(own.is_null()).then(pl.coalesce(kinds))
+    return pl.struct(workload=pl.coalesce(own, *found.values(), pod), workload_kind=kind)
+
+
+def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
+    """Take what a Deployment's pods are made from, a hash in their names, for their version where nothing tells it."""
+    hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(OF_DEPLOYMENT, 2))
+    told = pl.col("version").is_not_null().any().over(WORKLOAD)
+    several = hashed.drop_nulls().n_unique().over(WORKLOAD) > 1
+    return containers.with_columns(version=pl.when(~told & several).then(hashed).otherwise("version"))
+
+
+#: Swarm appends slot and task; Compose and people append a number.
+_NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
+
+
+def service_of(name: pl.Expr, pattern: str | None) -> pl.Expr:
+    """Tell by the name of a container of Docker whose it is."""
+    return name.str.extract(_NUMBERED, 1).fill_null(name) if pattern is None else infer(name, pattern).struct[0]
+
+
+#: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.
+KUBELET_NAME: Final = r"^k8s_([^_]+)_([^_]+)_([^_]+)_[^_]+_\d+$"
+#: A pod's uid in the path of its cgroup: dashes, or underscores with the systemd driver; 32 digits for static pods.
+UID_IN_CGROUP: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
+
+#: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as
+#: kube-state-metrics spells them, `label_example_com_owner`.
+_TEAM: Final = re.compile(r"(?:.*[/._-])?(owner|team)", re.IGNORECASE | re.DOTALL)
+#: A label has no more; an annotation may have a whole document.
+_MOST_OF_A_NAME: Final = 63
+#: A prefix of a domain, a slash and a name, as kube-state-metrics spells it.
+_LONGEST_LABEL: Final = 340
+
+
+def team_of(labels: Mapping[Any, Any]) -> str | None:
+    """Find the person or team that labels name: of several labels the shortest decides."""
+    said = [
+        (len(name), name, " ".join(value.split()))
+        for name, value in labels.items()
+        if isinstance(name, str) and isinstance(value, str) and len(name) <= _LONGEST_LABEL and _TEAM.fullmatch(name)
+    ]
+    return next((value for *_, value in sorted(said) if value and len(value) <= _MOST_OF_A_NAME), None)
+
+
+def owner_group(pattern: str) -> int:
+    """Find the group named ``workload`` in a user's pattern, or say what is wrong with it."""
+    try:
+        groups = re.compile(pattern).groupindex
+        # Polars has an engine of its own, without look-around and back references.
+        pl.Series([""]).str.extract(pattern)
+    except (re.error, pl.exceptions.ComputeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = next((line for line in lines if line.startswith("error: ")), lines[0]).removeprefix("error: ")
+        msg = f"The workload pattern {quote(pattern)} is no regular expression for pod names: {reason}."
+        raise RmtoolkitError(msg) from error
+    if "workload" not in groups:
+        msg = f"The workload pattern {quote(pattern)} needs a group (?P<workload>…)."
+        raise RmtoolkitError(msg)
+    return groups["workload"]
+
+
+class Event(NamedTuple):
+    """What happened, in the words of `rmtoolkit.schema.EVENTS`."""
+
+    time: int  # milliseconds since 1970
+    kind: str
+    value_bytes: int | None = None  # the new limit or request; the limit in force at an OOM kill
+    detail: str | None = None
+
+
+def changes(kind: str, values: Iterable[tuple[int | None, int | None]]) -> list[Event]:
+    """Tell every change of a setting, and before the first one what it changed from; a change at no time is none."""
+    timed = [(time, value) for time, value in values if time is not None]
+    changed = [after for before, after in pairwise(timed) if after[1] != before[1]]
+    told = [timed[0], *changed] if changed else []
+    return [Event(time, kind, value, None if value is not None else f"no {kind}") for time, value in told]
+
+
+#: A ReplicaSet is its Deployment's name and a hash; a Job of a CronJob ends in a time.
+_REPLICA_SET: Final = re.compile(rf"^(?P<name>.+)-{_SAFE}{{6,10}}")
+_CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
+
+#: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
+NO_OWNER: Final = ("", "<none>")
+
+Pod = tuple[str | None, str | None, str]
+Owner = tuple[str, str]
+
+
+def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner]) -> tuple[str, str, bool]:
+    """Go from a pod's owner to the workload that people know."""
+    kind, name = owner
+    if name in NO_OWNER:
+        return pod[2], "Pod", False
+    if kind == "Node":
+        return pod[2].removesuffix(f"-{name}"), "StaticPod", False
+    if (above := of_owner.get((kind, (pod[0], pod[1], name)))) is not None:
+        return (name, kind, False) if above[1] in NO_OWNER else (above[1], above[0], False)
+    pattern, kind_above = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}.get(
+        kind, (None, "")
+    )
+    match = pattern.fullmatch(name) if pattern is not None else None
+    return (match["name"], kind_above, True) if match else (name, kind, False)
+
+
+_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12})")
+
+
+class Image(NamedTuple):
+    """A stretch of time in which a container ran a version."""
+
+    container: int
+    workload: object
+    version: str
+    first: int
+    last: int
+
+
+def version_of(image: str | None, image_id: str | None) -> str | None:
+    name = (image or "").partition("@")[0]
+    tag = "" if name.startswith("sha256:") else name.rpartition("/")[2].partition(":")[2]
+    if tag not in ("", "latest"):
+        return tag
+    digest = _DIGEST.search(image or "") or _DIGEST.search(image_id or "")
+    return digest["hex"] if digest else tag or None
+
+
+def releases(images: Iterable[Image], slack: int) -> list[tuple[int, int, str]]:
+    """Tell the first container of a workload that runs a version which was not running before, when, and which."""
+    begun: dict[object, int] = {}
+    newest: dict[object, str] = {}
+    until: dict[tuple[object, str], int] = {}
+    found = []
+    for image in sorted(images, key=lambda image: (image.first, image.last)):
+        last = until.get((image.workload, image.version))
+        start = begun.setdefault(image.workload, image.first)
+        if last is None or image.first > last + slack:
+            if image.first > start + slack and image.version != newest.get(image.workload):
+                found.append((image.container, image.first, image.version))
+            newest[image.workload] = image.version
+        until[image.workload, image.version] = image.last if last is None else max(last, image.last)
+    return found
+
+
+#: Times, which rise, and the values of a series.
+Curve: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float64]]"
+
+#: Fewer values are alike by chance.
+ENOUGH: Final = 4
+#: A series of its own has this share of the samples that are due.
+_STEADY: Final = 0.75
+
+
+def parting(*names: str | pl.Expr) -> pl.Expr:
+    """Let what tells containers of one name apart stand behind their cluster; without either it is unknown."""
+    return pl.concat_str(*names, separator="/", ignore_nulls=True).replace("", None)
+
+
+def _is_steady(curve: Curve) -> bool:
+    """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
+    steps = np.diff(curve[0])
+    return bool(len(steps) and np.median(steps) * len(steps) >= _STEADY * steps.sum())
+
+
+#: Without a marker of its end, `query_range` repeats a series' last value for this long.
+LOOKBACK_MILLISECONDS: Final = 300_000
+#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
+HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
+#: Two looks at one container see values that lie between each other's, give or take this share.
+_TOLERANCE: Final = 0.02
+_SAME_SHARE: Final = 0.5
+
+
+def contradict(mine: Curve, theirs: Curve) -> bool:
+    """Tell whether most values of the other series lie outside of what the first one says around the same time."""
+    if min(mine[0][-1], theirs[0][-1]) - max(mine[0][0], theirs[0][0]) <= HANDOVER_MILLISECONDS:
+        return False
+    near = _near(mine, theirs)
+    return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
+
+
+def _near(mine: Curve, theirs: Curve) -> NDArray[np.bool_]:
+    (times, values), (others, told) = mine, theirs
+    inside = (others >= times[0]) & (others <= times[-1])
+    place = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
+    before, after, said = values[np.maximum(place - 1, 0)], values[place], told[inside]
+    slack = _TOLERANCE * np.maximum(before, after)
+    near: NDArray[np.bool_] = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
+    return near
+
+
+def contradictions(
+    rows: pl.DataFrame, keys: Sequence[str], label: str, least: int, *, steady: bool = False
+) -> Iterator[tuple[str, list[pl.DataFrame]]]:
+    """Find the containers of which parts that a label tells apart have other values at the same time, and in what.
+
+    Times rise in each part, which counts from so many values on.
+    """
+    names = [name for name in BYTE_SIGNALS if name in rows.columns and rows[name].count()]
+    for some in rows.partition_by(keys) if keys else [rows]:
+        parts = some.partition_by(label, maintain_order=True)
+        for name in names if len(parts) > 1 else ():
+            curves = [curve for curve in (_curve(part, name) for part in parts) if len(curve[0]) >= least]
+            if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
+                yield name, parts
+                break
+
+
+def _curve(rows: pl.DataFrame, name: str) -> Curve:
+    held = rows.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls()
+    return held["time"].to_numpy(), held[name].to_numpy()
+
+
+def any_contradicts(parts: Sequence[Curve]) -> bool:
+    """Tell whether series of one name contradict the longest of them; times rise."""
+    first, *others = sorted(parts, key=lambda part: -len(part[0]))
+    return any(contradict(first, other) for other in others)
+
+
+_NAMES: Final = ("cluster", "namespace", "pod", "container")
+
+
+class _Place(NamedTuple):
+    """What one or several sources call a container."""
+
+    cluster: str | None
+    namespace: str | None
+    pod: str | None
+    container: str | None
+    guessed: bool  # its name is that of an owner that was guessed, as of `docker stats`
+    ids: list[int]
+    parts: list[int]
+
+    def may_be(self, other: _Place) -> bool:
+        """Tell whether the other, of another source, knows more and says nothing else."""
+        differ = [name for name, mine, told in zip(_NAMES, self, other, strict=False) if told not in (None, mine)]
+        unsaid = [name for name in differ if getattr(self, name) is None or (name == "container" and self.guessed)]
+        is_guess = other.guessed and self.container not in (None, other.container)
+        return unsaid == differ != [] and not is_guess and set(self.parts).isdisjoint(other.parts)
+
+
+def named_by_values(
+    containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]
+) -> tuple[pl.DataFrame, int]:
+    """Give a container that a source names in part the names of the only one with equal values; count the unlike."""
+    guessed = (pl.col("workload_inferred") & (pl.col("container") == pl.col("workload"))).fill_null(value=False).all()
+    told = containers.with_columns(part=pl.Series(part_of)).group_by(_NAMES, maintain_order=True)
+    places = [_Place(*row) for row in told.agg(guessed.alias("guessed"), "container_id", "part").iter_rows()]
+    by_name: dict[tuple[str, str | None], list[_Place]] = {}
+    for place in places:
+        for name in ("pod", "container") if place.pod is not None else ():
+            by_name.setdefault((name, getattr(place, name)), []).append(place)
+    pairs = []
+    for place in places:
+        called = ("container", place.container) if place.pod is None else ("pod", place.pod)
+        others = [other for other in by_name.get(called, []) if called[1] is not None and place.may_be(other)]
+        # A name that leaves nothing open needs no values.
+        if len(others) > 1 or any(place[2:4] != other[2:4] for other in others):
+            pairs.append((place, others))
+    place_of = {key: one.ids[0] for place, others in pairs for one in (place, *others) for key in one.ids}
+    rows = samples.filter(pl.col("container_id").is_in(place_of)).sort("time")
+    held = rows.group_by(pl.col("container_id").replace_strict(place_of, return_dtype=pl.Int64))
+    curves = {key: some for (key,), some in held}
+    unlike, found = 0, list[tuple[int, int]]()
+    for place, others in pairs:
+        mine, *theirs = (curves.get(one.ids[0], samples.clear()) for one in (place, *others))
+        alike = [_alike(mine, some) for some in theirs]
+        # A pod's only container is what is told of the pod, unless their values say otherwise.
+        same = None if place.pod is not None and len(alike) == 1 and alike[0] is None else True
+        if alike.count(same) == 1:
+            found += [(key, others[alike.index(same)].ids[0]) for key in place.ids]
+        else:
+            unlike += 1
+    if found:
+        names = containers.select("workload", "workload_kind", "workload_inferred", *_NAMES, there="container_id")
+        there = pl.DataFrame(found, dict.fromkeys(("container_id", "there"), pl.UInt32()), orient="row")
+        containers = containers.update(there.join(names, on="there").drop("there"), on="container_id")
+    return containers, unlike
+
+
+def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
+    """Tell whether two looks at one amount agree; None where there are none at the same time."""
+    for name in BYTE_SIGNALS:
+        there, here = _curve(theirs, name), _curve(mine, name)
+        if len(there[0]) and len(near := _near(there, here)) >= ENOUGH:
+            return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
+    return None
+
+
+def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
+    """Find containers that are at each instant the sum of the others: of their pod, namespace, cluster or of all."""
+    found: list[int] = []
+    value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
+    is_sum = 2 * value == value.sum().over("of", "time")
+    for depth in (3, 2, 1, 0):
+        of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
+        placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of)
+        # One instant shows soon that there is none.
+        last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
+        likely = last.filter(is_sum, (value > 0).sum().over("of") > 2)  # noqa: PLR2004 - the sum and its parts
+        if likely.height:
+            rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id")
+            told = (
+                rows.with_columns(total=is_sum)
+                .group_by("container_id")
+                .agg(pl.col("total").all(), said=value.n_unique())
+            )
+            found += told.filter("total", pl.col("said") >= ENOUGH)["container_id"].to_list()
+    return found
+
+
+def place_names(sources: Iterable[str]) -> dict[str, str]:
+    """Name sources by the first part of their path in which they differ."""
+    distinct = list(dict.fromkeys(sources))
+    paths = [PurePath(source).parts for source in distinct]
+    same = next((place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1), 0)
+    shown = [parts[same] if same < len(parts) else source for parts, source in zip(paths, distinct, strict=True)]
+    short = [name.split(".")[0] or name for name in shown]
+    return dict(zip(distinct, short if len(set(short)) == len(set(shown)) else shown, strict=True))
