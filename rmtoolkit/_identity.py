@@ -328,17 +328,21 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
     return None
 
 
+#: A sum and its parts.
+_SUM: Final = 3
+
+
 def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
     """Find containers that are at each instant the sum of the others: of their pod, namespace, cluster or of all."""
     found: list[int] = []
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
     is_sum = 2 * value == value.sum().over("of", "time")
-    for depth in (3, 2, 1, 0):
+    for depth in (3, 2, 1, 0) if containers.height >= _SUM else ():
         of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
         placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of)
         # One instant shows soon that there is none.
         last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
-        likely = last.filter(is_sum, (value > 0).sum().over("of") > 2)  # noqa: PLR2004 - the sum and its parts
+        likely = last.filter(is_sum, (value > 0).sum().over("of") >= _SUM)
         if likely.height:
             rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id")
             told = (
