@@ -1,4 +1,4 @@
-"""The frames of a recording: keyed, cleaned, ordered, cut by time; tables of people; times as people write them."""
+"""The frames of a recording: keyed, cleaned, ordered, cut by time; people's own tables; times as they write them."""
 
 from __future__ import annotations
 

@@ -33,8 +33,9 @@ def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others
 def _weigh_heap(opinion: Opinion, row: Reading) -> None:
     """A live heap that grows a little while the memory around it grows a lot is not what fills the limit."""
     whole = opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS)
-    rises = whole.mean_rise if whole is not None and row.signal == Signal.ALLOCATED else 0.0
-    if whole is not None and row.mean_rise < th.SMALL_PART * rises and rises >= th.MATERIAL_SHARE * whole.settled:
+    if row.signal != Signal.ALLOCATED or whole is None:
+        return
+    if whole.mean_rise >= th.MATERIAL_SHARE * whole.settled and row.mean_rise < th.SMALL_PART * whole.mean_rise:
         _rest(opinion, th.SIDE_SHOW)
 
 

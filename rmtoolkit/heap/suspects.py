@@ -13,7 +13,7 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
+from rmtoolkit.heap.tree import ALL, READINGS, STARTUP, Readings, curves, evenly, read_curves, tell_apart
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
 from rmtoolkit.text import count, memory, number
 
@@ -196,7 +196,7 @@ def _table(
             growth_blocks=pl.Series(said.growth_blocks) if heap.growth["live_blocks"].count() else None,
             growth_bytes_per_second=growth / pl.Series(said.seconds).replace(0, None).fill_nan(None),
             # What came in the stretch that was measured came with that share of the work.
-            growth_bytes_per_unit=None if work is None else growth / (work * (1 - 0.5)),
+            growth_bytes_per_unit=None if work is None else growth / (work * (1 - STARTUP)),
             steadiness=pl.Series(said.steadiness),
             held_bytes=pl.Series(said.held),
             reading=pl.Series(said.reading, dtype=pl.String),
@@ -281,7 +281,7 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
     same = heap.timeline.height - heap.growth["events"].n_unique()
     if summary.format == "pprof" and same:
         again = f"what came in {same} of {heap.timeline.height} snapshots, which repeat the one before"
-        said.append(f"{again}: Go serves that of its last collection, and one of now for ?gc=1")
+        said.append(f"{again}; a program in Go serves its last collection, and what is there now for ?gc=1")
     if summary.sampled:
         said.append("small or few allocations: the amounts are estimates from a sample")
     return said

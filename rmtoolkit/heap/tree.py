@@ -41,7 +41,7 @@ _FEW_STAMPS: Final = 24
 #: So many moments at which nothing was allocated are looked at: they tell that time passes.
 _MOST_STAMPS: Final = 4096
 #: The first part of a recording counts as startup, and growth is measured after it.
-_STARTUP: Final = 0.5
+STARTUP: Final = 0.5
 #: A growth counts from this share of what the program held at most. Massif shows no code below one percent of the
 #: heap: where no blocks are counted, as much may have been there unseen, and as much must have come on top.
 _MATERIAL: Final = 1e-3
@@ -240,7 +240,7 @@ def read_curves(found: Curves) -> Readings:
 def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     starts = cut(clock)
     parts = len(starts)
-    begin = max(int(parts * _STARTUP) - 1, 0)
+    begin = max(int(parts * STARTUP) - 1, 0)
     # Where what came after startup begins to come.
     first = int(starts[min(begin + (len(clock) > parts), parts - 1)])
     least = floors(found.size, starts)

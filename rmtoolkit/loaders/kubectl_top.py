@@ -276,10 +276,7 @@ def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
         (Line.FAILURE, why),
         (Line.EMPTY, "kubectl top found no pods; name the namespace with -n, or use -A."),
         (Line.NODE, "These are nodes; log kubectl top pod --containers."),
-        (
-            Line.OTHER,
-            "Log whole lines of kubectl top pod --containers, with a date before each table.",
-        ),
+        (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),
         (Line.HEADER, "There is a header and no row."),
     ):
         if lines := frame.filter(pl.col("kind") == kind).select("number", "text").head(1).rows():
