@@ -13,9 +13,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from rmtoolkit._io import read_told
-from rmtoolkit._tables import UNITS
 from rmtoolkit.exceptions import ReadError, quote, system_words
-from rmtoolkit.schema import ABSURD_BYTES
+from rmtoolkit.schema import ABSURD_BYTES, UNITS
 
 _LARGEST: Final = 1_000_000
 _EXPECTED: Final = (

@@ -23,18 +23,9 @@ from msgspec.json import encode as encode_json
 from msgspec.json import format as format_json
 from msgspec.structs import astuple
 
+from rmtoolkit import _tables
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
-from rmtoolkit._tables import (
-    beside,
-    conform,
-    key_containers,
-    order_samples,
-    run_starts,
-    spans,
-    tidy_events,
-    with_cadences,
-)
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
 from rmtoolkit.recording import Recording, Stored, as_parquet, concat, frames_of, has, ids_apart, open_parts, stamp_of
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
@@ -217,7 +208,7 @@ def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, e
         frame.rename({"container_id": "old"}).join(ids, on="old", maintain_order="left").select(frame.columns)
         for frame in (samples, events)
     )
-    about = with_cadences(containers.drop("container_id").with_row_index("container_id"), samples)
+    about = _tables.with_cadences(containers.drop("container_id").with_row_index("container_id"), samples)
     return Recording(about, samples, events, recording.report)
 
 
@@ -225,7 +216,7 @@ def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
     """Add limits and requests that changed between two parts, so that neither part saw the change."""
     seen = []
     for part in parts:
-        told = part.containers.join(spans(part.samples), on="container_id", how="inner")
+        told = part.containers.join(_tables.spans(part.samples), on="container_id", how="inner")
         for kind in ("limit", "request"):
             # An event in the part says more than the difference between two.
             said = part.events.filter(kind=kind)["container_id"].implode()
@@ -248,7 +239,7 @@ def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
     earlier = changed.filter("silent_before").with_columns(first="first_before", value_bytes="value_bytes_before")
     ids = whole.containers.select("container_id", *IDENTITY)
     found = pl.concat([earlier, changed]).join(ids, on=IDENTITY, nulls_equal=True)
-    changes = conform(found.rename({"first": "time"}), EVENTS)
+    changes = _tables.conform(found.rename({"first": "time"}), EVENTS)
     events = pl.concat([whole.events, changes]).unique(maintain_order=True)
     return replace(whole, events=events.sort("container_id", "time", "kind", maintain_order=True))
 
@@ -275,7 +266,7 @@ def together(found: Sequence[Recording]) -> Recording:
     # Provisional ids rise with the days: of two limits the later one counts.
     parts = ids_apart(list(map(frames_of, found)))
     stacked = pl.concat(part["containers"] for part in parts)
-    frame, mapping = key_containers(stacked, None)
+    frame, mapping = _tables.key_containers(stacked, None)
     old = mapping["old_id"].to_numpy()
     numbers = np.zeros(int(old.max(initial=0)) + 1, dtype=np.uint32)
     numbers[old] = mapping["container_id"].to_numpy()
@@ -285,8 +276,8 @@ def together(found: Sequence[Recording]) -> Recording:
 
     samples = _in_order([keyed(part["samples"]) for part in parts])
     events = pl.concat(keyed(part["events"]) for part in parts)
-    containers = with_cadences(frame, samples)
-    whole = Recording(containers, samples, tidy_events(events), joined(part.report for part in found))
+    containers = _tables.with_cadences(frame, samples)
+    whole = Recording(containers, samples, _tables.tidy_events(events), joined(part.report for part in found))
     kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
 
@@ -296,7 +287,7 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
     sampled = [name for name in SIGNALS if any(day[name].null_count() < day.height for day in days)]
     whole = pl.concat([day.select("container_id", "time", *sampled) for day in days], rechunk=True)
     ids = whole["container_id"]
-    first = run_starts(ids)
+    first = _tables.run_starts(ids)
     length = np.diff(first, append=whole.height)
     order = np.argsort(ids.gather(first).to_numpy(), kind="stable")
     if (order[1:] < order[:-1]).any():
@@ -304,7 +295,7 @@ def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
         before = np.cumsum(count) - count
         whole = whole[np.repeat(start - before, count) + np.arange(whole.height)]
     # What two sources said of one container on the same day is joined as everywhere.
-    return order_samples(whole)[0]
+    return _tables.order_samples(whole)[0]
 
 
 def bucket_parts(files: Sequence[Place], view: View, failed: list[ReadError]) -> Iterator[Recording]:
@@ -349,9 +340,9 @@ def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame
         columns = frame.columns
         if "container_id" in columns:
             about = numbers.select("container_id", "new", "place")
-            joined = beside(frame, about, "container_id").with_columns(container_id="new")
+            joined = _tables.beside(frame, about, "container_id").with_columns(container_id="new")
         elif set(_WORKLOAD) <= set(columns):
-            joined = beside(frame, names, _WORKLOAD)
+            joined = _tables.beside(frame, names, _WORKLOAD)
         else:
             return frame
         # Within a workload the rows stay as its part gave them.

@@ -16,31 +16,11 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from rmtoolkit import _identity, _tables, text
+from rmtoolkit import _identity, _tables, schema, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote
-from rmtoolkit.schema import (
-    ABSURD_BYTES,
-    BYTE_SIGNALS,
-    CONTAINERS,
-    CORES,
-    EVENTS,
-    FOOTPRINTS,
-    IDENTITY,
-    IMPOSSIBLE,
-    LOST_ROWS,
-    LOST_VALUES,
-    NO_CONTAINER,
-    ROUNDED,
-    SAMPLES,
-    SIGNALS,
-    TIME,
-    TOTALS,
-    Report,
-    differing,
-    empty,
-)
+from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -88,10 +68,10 @@ def as_parquet(
     samples, containers = recording.samples, recording.containers
     counted = samples.group_by("container_id").len("rows")
     rows = beside(containers.select("container_id"), counted, "container_id")["rows"].fill_null(0).to_list()
-    signals = [name for name in SIGNALS if samples[name].null_count() < samples.height]
+    signals = [name for name in schema.SIGNALS if samples[name].null_count() < samples.height]
     metadata = metadata_of(containers, recording.events, recording.report, rows=rows, signals=signals)
     metadata |= {} if about is None else about(rows, signals)
-    names = [name for name in columns if name not in SAMPLES]
+    names = [name for name in columns if name not in schema.SAMPLES]
     table = beside(samples, containers.select("container_id", *names), "container_id")
     # Made in memory: polars reports a full disk as a broken file.
     made = io.BytesIO()
@@ -133,7 +113,7 @@ class Stored(msgspec.Struct, frozen=True):
     def scan(self) -> pl.LazyFrame:
         names = ["container_id", "time", *self.signals]
         rows = pl.scan_parquet(for_polars(self.path)).slice(self.first, self.rows)
-        return rows.select(pl.col(name).cast(SAMPLES[name]) for name in names)
+        return rows.select(pl.col(name).cast(schema.SAMPLES[name]) for name in names)
 
     def __call__(self) -> pl.DataFrame:
         return self.collect(self.scan())
@@ -147,14 +127,14 @@ class Stored(msgspec.Struct, frozen=True):
                     expected="the one that was opened",
                     hint="Read it again.",
                 )
-            found = conform(samples.collect(), SAMPLES)
+            found = conform(samples.collect(), schema.SAMPLES)
         expected = "samples sorted by container and time"
         if not found["container_id"].is_sorted():
             raise ReadError.at(self.path, found="samples in no order", expected=expected)
         if not self.ids.issuperset(found["container_id"].unique()):
             raise ReadError.at(self.path, found="samples of no container", expected=expected)
-        times, amounts = pl.col("time").is_between(*CALENDAR), pl.col(BYTE_SIGNALS).is_between(0, ABSURD_BYTES)
-        if not found.select(pl.all_horizontal(times.all(), amounts.all())).item():
+        amounts = pl.col(schema.BYTE_SIGNALS).is_between(0, schema.ABSURD_BYTES).all()
+        if not found.select(pl.all_horizontal(pl.col("time").is_between(*CALENDAR).all(), amounts)).item():
             raise ReadError.at(self.path, found="times or amounts that cannot be", expected=expected)
         # A file's row groups would be put together anew by everybody who takes a column as an array.
         return found.with_columns(pl.col("container_id").set_sorted()).rechunk()
@@ -183,7 +163,7 @@ def stamp_of(path: Path | Remote) -> tuple[int, int]:
 
 
 #: A limit of 0 is none, and no reader gives one.
-_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(CORES, 0)}
+_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
@@ -204,14 +184,14 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
                 path, found="another Parquet file", expected=_EXPECTED, hint="Use rm.read for any table."
             )
         kept = as_json(metadata[_METADATA_KEY])
-        containers = pl.read_json(kept["containers"].encode(), schema=CONTAINERS)
-        events = pl.read_json(kept["events"].encode(), schema={**EVENTS, "time": pl.Int64()})
-        possible = (pl.col(name).is_between(least, ABSURD_BYTES).all() for name, least in _LEAST.items())
+        containers = pl.read_json(kept["containers"].encode(), schema=schema.CONTAINERS)
+        events = pl.read_json(kept["events"].encode(), schema={**schema.EVENTS, "time": pl.Int64()})
+        possible = (pl.col(name).is_between(least, schema.ABSURD_BYTES).all() for name, least in _LEAST.items())
         demand(holds=containers.select(pl.all_horizontal(*possible)).item(), found="limits or requests that cannot be")
         told = as_json(kept["report"])
         report = msgspec.convert(asdict(Report(**told)), Report)
         counts = (*report.left_out.values(), *report.nodes.values(), *report.quotas.values(), *report.ranges.values())
-        real = all(0 <= number <= ABSURD_BYTES for number in counts) and 0 <= (report.dropped_share or 0) <= 1
+        real = all(0 <= number <= schema.ABSURD_BYTES for number in counts) and 0 <= (report.dropped_share or 0) <= 1
         demand(holds=real, found="a report of absurd numbers")
         rows = pl.scan_parquet(for_polars(file)).select(pl.len()).collect().item()
         counts = kept.get("rows")
@@ -219,7 +199,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         demand(holds=not known or min(counts, default=0) >= 0, found="a negative number of rows")
         # A signal that the version which wrote the file did not know was not sampled.
         there = pl.read_parquet_schema(for_polars(file))
-        signals = tuple(name for name in SIGNALS if name in kept.get("signals", SIGNALS) and name in there)
+        known_then = kept.get("signals", schema.SIGNALS)
+        signals = tuple(name for name in schema.SIGNALS if name in known_then and name in there)
         kinds = {name: there[name] for name in ("container_id", "time", *signals)}
         for name, kind in kinds.items():
             demand(holds=kind.is_numeric() or kind.is_temporal(), found=f"{kind} in the column {name!r}")
@@ -229,7 +210,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         own = len(ids) == containers.height and None not in ids and ids.issuperset(events["container_id"])
         demand(holds=own, found="containers without a number of their own")
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp, ids)
-    return containers, stored, events.with_columns(as_time(pl.col("time").cast(TIME), TIME)).drop_nulls("time"), report
+    events = events.with_columns(as_time(pl.col("time").cast(schema.TIME), schema.TIME)).drop_nulls("time")
+    return containers, stored, events, report
 
 
 __all__ = ["Recording", "Report", "as_recording", "concat", "normalise", "read_recording"]
@@ -283,17 +265,17 @@ class Recording:
 
     containers: pl.DataFrame
     samples: Later = Later()
-    events: pl.DataFrame = field(default_factory=lambda: empty(EVENTS))
+    events: pl.DataFrame = field(default_factory=lambda: schema.empty(schema.EVENTS))
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
         """Check the schemas once, so that nothing downstream has to."""
-        for name, frame, schema in (
-            ("containers", self.containers, CONTAINERS),
-            *((("samples", self.samples, SAMPLES),) if self.stored is None else ()),
-            ("events", self.events, EVENTS),
+        for name, frame, wanted in (
+            ("containers", self.containers, schema.CONTAINERS),
+            *((("samples", self.samples, schema.SAMPLES),) if self.stored is None else ()),
+            ("events", self.events, schema.EVENTS),
         ):
-            if fault := differing(frame.schema, schema):
+            if fault := schema.differing(frame.schema, wanted):
                 msg = (
                     f"The {name} frame has not the schema of a Recording: {fault}. "
                     "Hint: build it with rm.Recording.from_frame."
@@ -349,7 +331,9 @@ class Recording:
         >>> Recording.from_frame(table).samples["rss_bytes"].to_list()
         [1500000]
         """
-        return normalise(*_tables.take_apart(frame, events, source), workload_pattern=workload_pattern)
+        from rmtoolkit._columns import take_apart  # noqa: PLC0415 - what a reader gives does without
+
+        return normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
 
     def frame(self) -> pl.DataFrame:
         """Join identity and limits onto the samples, for free exploration.
@@ -366,9 +350,9 @@ class Recording:
         ['cluster', 'namespace', 'workload', 'pod', 'pod_uid', 'container', 'version', 'limit_bytes', \
 'request_bytes', 'time', 'rss_bytes']
         """
-        sampled = [name for name in SIGNALS if self.samples[name].count()]
-        cores = [name for name in CORES if self.containers[name].count()]
-        about = [*IDENTITY, "version", "limit_bytes", "request_bytes", *cores]
+        sampled = [name for name in schema.SIGNALS if self.samples[name].count()]
+        cores = [name for name in schema.CORES if self.containers[name].count()]
+        about = [*schema.IDENTITY, "version", "limit_bytes", "request_bytes", *cores]
         joined = beside(self.samples, self.containers.select("container_id", *about), "container_id")
         return joined.select(*about, "time", *sampled)
 
@@ -397,8 +381,8 @@ class Recording:
         """
         kept = self.containers
         for name, wanted in equal.items():
-            if name not in CONTAINERS:
-                raise ColumnError.missing(name, CONTAINERS)
+            if name not in schema.CONTAINERS:
+                raise ColumnError.missing(name, schema.CONTAINERS)
             values = _several(wanted)
             if name in _NAMES:
                 there = self.containers[name].unique().sort()
@@ -511,7 +495,7 @@ class Recording:
         """
         samples = self.samples
         present = samples.select("container_id", "time")
-        names = (*FOOTPRINTS, "allocated_bytes")
+        names = (*schema.FOOTPRINTS, "allocated_bytes")
         if all(samples[name].null_count() for name in names):
             present = present.filter(samples.select(pl.any_horizontal(pl.col(names).is_not_null())).to_series())
         counted = beside(spans(samples).select("container_id"), spans(present), "container_id")
@@ -552,7 +536,7 @@ class Recording:
         True
         """
         check_target(path, ENDINGS)
-        return write_whole(path, as_parquet(self, [*SAMPLES, *_NAMES]), ENDINGS)
+        return write_whole(path, as_parquet(self, [*schema.SAMPLES, *_NAMES]), ENDINGS)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recording):
@@ -572,7 +556,7 @@ class Recording:
         from rmtoolkit._html import el, framed, join, table  # noqa: PLC0415 - only notebooks show it
 
         rows = beside(self.containers, self.completeness(), "container_id")
-        signals = ", ".join(_words(name) for name in SIGNALS if self.samples[name].count())
+        signals = ", ".join(_words(name) for name in schema.SIGNALS if self.samples[name].count())
         kinds = self.events["kind"].value_counts(sort=True, name="times")
         events = ", ".join(
             f"{times:,} × {_words(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
@@ -605,8 +589,8 @@ LARGE_ROWS: Final = 4_000_000
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
 
 
-def _framed(rows: pl.DataFrame | Sequence[Any], schema: pl.Schema) -> pl.DataFrame:
-    return rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, schema, orient="row")
+def _framed(rows: pl.DataFrame | Sequence[Any], columns: pl.Schema) -> pl.DataFrame:
+    return rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(rows, columns, orient="row")
 
 
 def normalise(
@@ -619,8 +603,8 @@ def normalise(
 ) -> Recording:
     """Make a recording of what a loader found, as frames or row by row: the one door into the schemas."""
     report = report or Report()
-    samples, events = _framed(samples, SAMPLES), _framed(events, EVENTS)
-    frame, mapping = _tables.key_containers(_framed(containers, CONTAINERS), workload_pattern)
+    samples, events = _framed(samples, schema.SAMPLES), _framed(events, schema.EVENTS)
+    frame, mapping = _tables.key_containers(_framed(containers, schema.CONTAINERS), workload_pattern)
     mapping = mapping.with_columns(pl.col("old_id").cast(pl.UInt32), pl.col("container_id").cast(pl.UInt32))
 
     unchanged = mapping["old_id"].equals(mapping["container_id"])
@@ -635,16 +619,16 @@ def normalise(
 
     keyed = rekey(samples)
     rows, wrong = _tables.clean_samples(keyed)
-    found = _tables.tidy_events(rekey(events)) if events.height else empty(EVENTS)
+    found = _tables.tidy_events(rekey(events)) if events.height else schema.empty(schema.EVENTS)
     bounds = _tables.rooms(frame, found, report.nodes)
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
-    lost = Counter({**wrong, NO_CONTAINER: samples.height - keyed.height, **settled})
+    lost = Counter({**wrong, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
     if sums := _identity.totals(frame, rows):
-        lost[TOTALS] = rows.height
+        lost[schema.TOTALS] = rows.height
         frame, rows, found = (some.filter(~pl.col("container_id").is_in(sums)) for some in (frame, rows, found))
-        lost[TOTALS] -= rows.height
-    lost[IMPOSSIBLE] += alone
+        lost[schema.TOTALS] -= rows.height
+    lost[schema.IMPOSSIBLE] += alone
     told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
@@ -652,9 +636,9 @@ def normalise(
 
 def _dropped_share(left_out: Mapping[str, int], rows: pl.DataFrame) -> float | None:
     """Tell how much of what was measured was lost, of values or of rows; None where nothing was measured."""
-    kept = sum(rows.height - rows[name].null_count() for name in SIGNALS)
-    counts = [(sum(left_out.get(reason, 0) for reason in LOST_VALUES), kept)]
-    counts.append((sum(left_out.get(reason, 0) for reason in LOST_ROWS), rows.height))
+    kept = sum(rows.height - rows[name].null_count() for name in schema.SIGNALS)
+    counts = [(sum(left_out.get(reason, 0) for reason in schema.LOST_VALUES), kept)]
+    counts.append((sum(left_out.get(reason, 0) for reason in schema.LOST_ROWS), rows.height))
     return max((lost / (lost + left) for lost, left in counts if lost + left), default=None)
 
 
@@ -766,12 +750,12 @@ def _without_rounded(
         (rounded & amount.is_not_null() & is_then).fill_null(value=False)
     )
     samples = samples.with_columns(pl.when(~wrong.to_series()).then(amount).alias("working_set_bytes"))
-    samples = samples.filter(~wrong.to_series() | pl.any_horizontal(pl.col(SIGNALS).is_not_null()))
+    samples = samples.filter(~wrong.to_series() | pl.any_horizontal(pl.col(schema.SIGNALS).is_not_null()))
     # Nothing rounded is left of these.
     gone = both.filter(rounded).join(samples.drop_nulls("working_set_bytes"), on="container_id", how="anti")
     is_gone = pl.col("container_id").is_in(gone["container_id"].implode())
     containers = containers.with_columns(quantum_bytes=pl.when(~is_gone).then("quantum_bytes"))
-    return containers, samples, {ROUNDED: int(wrong.to_series().sum())}
+    return containers, samples, {schema.ROUNDED: int(wrong.to_series().sum())}
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

@@ -28,6 +28,9 @@ WORKLOAD: Final = ("cluster", "namespace", "workload", "container")
 #: CPUs that a container may use (its quota), and those of its machine.
 CORES: Final = ("quota_cores", "node_cores")
 
+#: Columns that hold the same for a whole container, or change seldom; their changes become events.
+SETTINGS: Final = ("limit_bytes", "request_bytes")
+
 #: One row per container instance: one container of one pod. Null means unknown.
 CONTAINERS: Final = pl.Schema(
     {
@@ -198,6 +201,17 @@ class Alarm(StrEnum):
 
 #: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
 ABSURD_BYTES: Final = 1 << 52
+
+
+#: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
+UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
+    **{letter: 1000**power for power, letter in enumerate("kmg", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgtpe", 1)},
+    **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
+#: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
+POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def empty(schema: pl.Schema) -> pl.DataFrame:

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 import rmtoolkit as rm
-from rmtoolkit import _identity, _tables
+from rmtoolkit import _columns, _identity, _tables
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning, quote
 from rmtoolkit.schema import CONTAINERS, SAMPLES
 from tests.analysis.curves import BEGIN, MI
@@ -318,7 +318,7 @@ def told() -> dict[str, list[Any]]:
     numbers = (0.5, 3.0, 90.0, 512.0, 4096.0, 90_112.0, 3e6, 9.4e7, 4e9, 1e12)
     spread = ([1.0], [1.0, 1.5], [1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 1.0, 1.0])
     units = [
-        [number, *few, _tried(_tables.plausible_unit, "x", pl.Series([number * part for part in few]))]
+        [number, *few, _tried(_columns.plausible_unit, "x", pl.Series([number * part for part in few]))]
         for number, few in product(numbers, spread)
     ]
     ends = (None, "2026-11-23", "2026-11-25T06:00")
@@ -345,7 +345,10 @@ def told() -> dict[str, list[Any]]:
         for at in (-1, 0, 1, 40)
     ]
     return {
-        "heads": [[head, *(_tables.column_of(head) or ()), _tables.unit_in(head)] for head in HEADS],
+        "heads": [
+            [head, *(_columns.column_of(head) if _columns.column_of(head)[0] else ()), _columns.unit_in(head)]
+            for head in HEADS
+        ],
         "units": units,
         "durations": [[one, str(_tried(_tables.parse_duration, one))] for one in DURATIONS],
         "times": [[one, str(_tried(_tables.parse_time, one))] for one in TIMES],

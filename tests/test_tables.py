@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
+from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
-from rmtoolkit._tables import plausible_unit
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TOTALS
 

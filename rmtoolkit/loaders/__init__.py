@@ -105,6 +105,15 @@ def _is_top(file: _File) -> bool:
     return is_table or as_table(file.text) is not None or failure(first) is not None
 
 
+def _is_table(file: _File) -> bool:
+    # Most files have nothing that parts cells.
+    if not re.search(r"[,;\t|]", file.text):
+        return False
+    from rmtoolkit.loaders.tables import head_of  # noqa: PLC0415 - few files get so far
+
+    return head_of(file.text) is not None
+
+
 def _is_json_rows(file: _File) -> bool:
     from rmtoolkit.loaders.tables import json_rows  # noqa: PLC0415 - few files get so far
 
@@ -174,7 +183,7 @@ READERS: Final = (
     Reader(Form.PROMETHEUS, _is_metrics),
     Reader(Form.MALLOC, _has("malloc"), ("loaders.allocators", "read_malloc_info"), behind=_MARKS["malloc"]),
     Reader(Form.OBJECTS, lambda file: None not in (re.search(_OBJECTS, file.data), re.search(_LIVE, file.data))),
-    Reader(Form.CSV, lambda file: _files.head_of(file.text) is not None, ("loaders.tables", "read_table")),
+    Reader(Form.CSV, _is_table, ("loaders.tables", "read_table")),
     Reader(Form.KERNEL, _has("kernel"), ("loaders.linux", "read_kernel"), behind=_MARKS["kernel"]),
     Reader(Form.DOCKER, _has("docker"), ("loaders.docker", "read_docker_stats"), together=True),
     Reader(Form.PROCFS, _has("procfs")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import bz2
-import csv
 import glob
 import gzip
 import io
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias, T
 import msgspec
 
 from rmtoolkit._io import is_lake
-from rmtoolkit._tables import column_of
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.schema import CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
@@ -461,67 +459,3 @@ def _heads(line: str, found: tuple[Stamp, str]) -> bool:
     if _BARE_NUMBER.match(head):
         return not any(map(str.isalpha, found[1]))
     return found[0].kind != Kind.CLOCK or head[:1].isdigit()
-
-
-DELIMITERS: Final = ",;\t|"
-#: Longer heads of one column are prose.
-_LONGEST_HEAD: Final = 2000
-#: The console of CloudWatch says in lines of their own what each column is; these are looked at.
-_LINES_OF_HEAD: Final = 20
-_TITLES: Final = ("full label", "label", "metricname", "metric name", "metric")
-
-
-class Head(NamedTuple):
-    """What stands above the rows of a table; a column without a name is no column."""
-
-    delimiter: str
-    columns: list[str]
-    lines: int = 1
-
-
-def without_preamble(text: str) -> str:
-    """Leave out what stands above a table: comments, and what a spreadsheet says of the sign between cells."""
-    return re.sub(r"\A[\ufeff\s]*+(?:(?:#[^\n]*+|sep=.)\n\s*+)*+", "", text)
-
-
-def head_of(text: str) -> Head | None:
-    """Read the beginning of a text as the head of a table: names with a time among them, and rows that fit below."""
-    lines = without_preamble(text).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
-    if lines[0].startswith(("{", "[")):  # JSON, whose one line may be all there is
-        return None
-    for delimiter in DELIMITERS:
-        try:
-            rows = [
-                [cell.strip(" \t\"'") for cell in row]
-                for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-            ]
-        except csv.Error:  # a cell longer than any name
-            continue
-        columns, first = rows[0], rows[1] if len(rows) > 1 else []
-        if columns[:1] == [""] and first and find(first[0]) is not None:
-            # What pandas writes of a table whose index is the time.
-            columns = ["time", *columns[1:]]
-        meanings = [column_of(name) for name in columns]
-        # Its own count of the rows has no name.
-        named = columns[not columns[0] :] if columns else []
-        is_head = len(columns) > 1 and all(map(_is_name, named)) and any(m and m[0] == "time" for m in meanings)
-        if is_head and len(first) in (0, len(columns)):
-            return Head(delimiter, columns)
-        if (several := _of_lines(rows)) is not None:
-            return Head(delimiter, *several)
-    return None
-
-
-def _of_lines(rows: list[list[str]]) -> tuple[list[str], int] | None:
-    """Put the lines above the first time together: what a column is called, and its unit where one says it."""
-    count = next((at for at, row in enumerate(rows) if row and find(row[0]) is not None), 0)
-    said = {row[0].lower(): row for row in reversed(rows[:count]) if row}
-    titles = next((said[name] for name in _TITLES if name in said), None)
-    if titles is None or len(titles) < 2 or any(len(row) != len(rows[count]) for row in said.values()):  # noqa: PLR2004
-        return None
-    units = [f" ({unit})" if unit else "" for unit in said.get("unit", [""] * len(titles))]
-    return ["time", *(title + unit for title, unit in zip(titles[1:], units[1:], strict=True))], count
-
-
-def _is_name(cell: str) -> bool:
-    return 0 < len(cell) < _LONGEST_HEAD and not cell[0].isdigit() and find(cell) is None

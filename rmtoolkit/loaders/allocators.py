@@ -10,13 +10,12 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rmtoolkit._tables import POWERS
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import Report
+from rmtoolkit.schema import POWERS, Report
 from rmtoolkit.text import counted, memory, texts
 
 if TYPE_CHECKING:

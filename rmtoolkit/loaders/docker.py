@@ -17,13 +17,13 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._identity import KUBELET_NAME, Event, any_contradicts, place_names, service_of, version_of
-from rmtoolkit._tables import UNITS, one_stretch
+from rmtoolkit._tables import one_stretch
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, ANEW, SAMPLES, Report
+from rmtoolkit.schema import ABSURD_BYTES, ANEW, SAMPLES, UNITS, Report
 from rmtoolkit.text import GI, MI, count, counted
 
 _SHORT_ID: Final = 12

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rmtoolkit._identity import OF_DEPLOYMENT
-from rmtoolkit._tables import beside, column_of, conform, one_stretch
+from rmtoolkit._tables import beside, conform, one_stretch
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _files, _kubectl_rows, _timestamps, kubernetes
 from rmtoolkit.loaders._kubectl_rows import EXPECTED, USE_RAW, Layout, Line, failure, quantity
@@ -323,8 +323,10 @@ def as_table(text: str) -> str | None:
     """Write CSV as kubectl's own table; None where it is none."""
     if (row := _CSV.search(text)) is None:
         return None
+    from rmtoolkit._columns import column_of  # noqa: PLC0415 - few logs are such
+
     head, *lines = re.sub("[\"']", "", text).replace(row[1], " ").split("\n")
-    said = {(column_of(word) or ("",))[0] for word in head.split()}
+    said = {column_of(word)[0] for word in head.split()}
     if {"pod", "working_set_bytes"} <= said:
         names = ["NAMESPACE"] * ("namespace" in said) + ["POD"] * ("container" in said) + ["NAME"]
         head = f"{' '.join(names)} CPU(cores) MEMORY(bytes)"

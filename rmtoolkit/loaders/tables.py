@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 
+from rmtoolkit._columns import column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
 from rmtoolkit._io import IN_COLUMNS, read_columns
-from rmtoolkit._tables import UNITS, as_time, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
+from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, SIGNALS, TIME, Report
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, SIGNALS, TIME, UNITS, Report
 from rmtoolkit.text import MI, counted
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
 
@@ -98,10 +100,10 @@ _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels=
 
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
-    whole, text = text, _files.without_preamble(text)
+    whole, text = text, _without_preamble(text)
     # What comments above a table say of all its rows.
     said = dict(_SAID.findall(whole[: len(whole) - len(text)]))
-    found = _files.head_of(text)
+    found = head_of(text)
     rows, cut = json_rows(text) if found is None else ([], 0)
     if rows:
         names = list(dict.fromkeys(name for row in rows for name in row))
@@ -124,7 +126,7 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         truncate_ragged_lines=True,
     ).with_columns(pl.all().str.strip_chars())
     # A head among the rows: of the same table, as where files were put together, or of another one.
-    time = next((name for name in columns if (column_of(name) or ("",))[0] == "time"), "")
+    time = next(iter(_times_in(columns)), "")
     heads = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
     if heads.any() and found.lines == 1:
         if said or table.filter(heads).unique().rows() != [tuple(columns)]:
@@ -137,17 +139,82 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
     table = table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
-    told = {
-        name: one for name, one in said.items() if (column_of(name) or ("",))[0] in IDENTITY and name not in columns
-    }
+    told = {name: one for name, one in said.items() if column_of(name)[0] in IDENTITY and name not in columns}
     return table.with_columns(**{name: pl.lit(one) for name, one in told.items()})
+
+
+_DELIMITERS: Final = ",;\t|"
+#: Longer heads of one column are prose.
+_LONGEST_HEAD: Final = 2000
+#: The console of CloudWatch says in lines of their own what each column is; these are looked at.
+_LINES_OF_HEAD: Final = 20
+_TITLES: Final = ("full label", "label", "metricname", "metric name", "metric")
+
+
+class Head(NamedTuple):
+    """What stands above the rows of a table; a column without a name is no column."""
+
+    delimiter: str
+    columns: list[str]
+    lines: int = 1
+
+
+def _without_preamble(text: str) -> str:
+    """Leave out what stands above a table: comments, and what a spreadsheet says of the sign between cells."""
+    return re.sub(r"\A[\ufeff\s]*+(?:(?:#[^\n]*+|sep=.)\n\s*+)*+", "", text)
+
+
+def head_of(text: str) -> Head | None:
+    """Read the beginning of a text as the head of a table: names with a time among them, and rows that fit below."""
+    lines = _without_preamble(text).split("\n", _LINES_OF_HEAD)[:_LINES_OF_HEAD]
+    if lines[0].startswith(("{", "[")):  # JSON, whose one line may be all there is
+        return None
+    for delimiter in _DELIMITERS:
+        try:
+            rows = [
+                [cell.strip(" \t\"'") for cell in row]
+                for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+            ]
+        except csv.Error:  # a cell longer than any name
+            continue
+        columns, first = rows[0], rows[1] if len(rows) > 1 else []
+        if columns[:1] == [""] and first and _timestamps.find(first[0]) is not None:
+            # What pandas writes of a table whose index is the time.
+            columns = ["time", *columns[1:]]
+        # Its own count of the rows has no name.
+        named = columns[not columns[0] :] if columns else []
+        is_head = len(columns) > 1 and all(map(_is_name, named)) and _times_in(columns)
+        if is_head and len(first) in (0, len(columns)):
+            return Head(delimiter, columns)
+        if (several := _of_lines(rows)) is not None:
+            return Head(delimiter, *several)
+    return None
+
+
+def _of_lines(rows: list[list[str]]) -> tuple[list[str], int] | None:
+    """Put the lines above the first time together: what a column is called, and its unit where one says it."""
+    count = next((at for at, row in enumerate(rows) if row and _timestamps.find(row[0]) is not None), 0)
+    said = {row[0].lower(): row for row in reversed(rows[:count]) if row}
+    titles = next((said[name] for name in _TITLES if name in said), None)
+    if titles is None or len(titles) < 2 or any(len(row) != len(rows[count]) for row in said.values()):  # noqa: PLR2004
+        return None
+    units = [f" ({unit})" if unit else "" for unit in said.get("unit", [""] * len(titles))]
+    return ["time", *(title + unit for title, unit in zip(titles[1:], units[1:], strict=True))], count
+
+
+def _times_in(heads: Iterable[str]) -> list[str]:
+    return [head for head in heads if column_of(head)[0] == "time"]
+
+
+def _is_name(cell: str) -> bool:
+    return 0 < len(cell) < _LONGEST_HEAD and not cell[0].isdigit() and _timestamps.find(cell) is None
 
 
 def _tables_in(text: str, time: str) -> list[str]:
     """Part text before each line that is the head of a table with a time of that name."""
     lines = text.split("\n")
     named = (at for at, line in enumerate(lines) if time in line and not line.startswith("#"))
-    heads = [at for at in named if _files.head_of("\n".join(lines[at : at + 2]))]
+    heads = [at for at in named if head_of("\n".join(lines[at : at + 2]))]
     # With the comments above it.
     begins = [next(up for up in range(at, -1, -1) if not up or not lines[up - 1].startswith("#")) for at in heads]
     return ["\n".join(lines[begin:end]) for begin, end in pairwise([*begins, len(lines)])]
@@ -179,7 +246,7 @@ def _rows_of(document: object) -> list[object]:
 
 
 def _is_row(row: dict[str, str]) -> bool:
-    names = {meaning[0] for name in row if (meaning := column_of(name))}
+    names = {column_of(name)[0] for name in row}
     return "time" in names and not names.isdisjoint(BYTE_SIGNALS)
 
 
@@ -202,7 +269,7 @@ _ZONES: Final = ("tz", "timezone", "utcoffset")
 
 def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
     lost, notes = 0, []
-    timed = [head for head in table.columns if (column_of(head) or ("",))[0] == "time"]
+    timed = _times_in(table.columns)
     if len(timed) > 1 and table[timed[0]].dtype == table[timed[1]].dtype == pl.String:
         # A day in one column, the clock in the next.
         table = table.with_columns(pl.concat_str(*timed[:2], separator=" ").alias(timed[0])).drop(timed[1])
@@ -213,7 +280,7 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
         msg = f"{where} Hint: say timezone={quote(first)}."
         raise ColumnError(msg)
     for head, dtype in table.schema.items():
-        name, _ = column_of(head) or ("", None)
+        name, _ = column_of(head)
         if dtype != pl.String or not name:
             continue
         if name == "time":
@@ -315,7 +382,7 @@ def _of_series(table: pl.DataFrame) -> Heads:
     for head in table.columns:
         if (labels := _of_head(head)) is not None:
             found[head] = labels, 1
-        elif column_of(head) is not None:
+        elif column_of(head)[0]:
             continue
         elif (labels := of_datadog(head)) is not None:
             if "{" in head or "__name__" not in labels or is_known(labels["__name__"], {}):
@@ -336,7 +403,7 @@ def _of_one_thing(table: pl.DataFrame, found: Heads) -> Heads:
 
     if any(labels.keys() != {"__name__"} for labels, _ in found.values()):
         return {}
-    meant = {head: column_of(head) or ("", None) for head in table.columns if head not in found}
+    meant = {head: column_of(head) for head in table.columns if head not in found}
     return {
         head: ({"__name__": name}, unit or plausible_unit(head, _amounts(table[head])[0]))
         for head, (name, unit) in meant.items()
@@ -379,7 +446,7 @@ def _read_series(
     from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
-    times = next(head for head in table.columns if (column_of(head) or ("",))[0] == "time")
+    times = _times_in(table.columns)[0]
     read, path = _times(table[times], asked), Path(asked.path)
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}

@@ -8,10 +8,22 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import FOLLOWS, SETTINGS, beside, conform, in_force, one_signal, run_starts
+from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, one_signal, run_starts
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import BYTE_SIGNALS, COUNTERS, FOOTPRINTS, NUMBER, TEXT, TIME, WHOLE, YES_NO, empty, typed
+from rmtoolkit.schema import (
+    BYTE_SIGNALS,
+    COUNTERS,
+    FOOTPRINTS,
+    NUMBER,
+    SETTINGS,
+    TEXT,
+    TIME,
+    WHOLE,
+    YES_NO,
+    empty,
+    typed,
+)
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:

@@ -12,13 +12,13 @@ import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
-from rmtoolkit._tables import UNITS, as_time, parse_time
+from rmtoolkit._tables import as_time, parse_time
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, grouped, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
 from rmtoolkit.loaders.prometheus._metrics import LABELS, TOLD, is_known
-from rmtoolkit.schema import TIME
+from rmtoolkit.schema import TIME, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

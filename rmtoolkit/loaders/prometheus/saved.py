@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._identity import LOOKBACK_MILLISECONDS, Image, releases, version_of
-from rmtoolkit._tables import spans, unit_in
+from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, shown
 from rmtoolkit.loaders._timestamps import Asked
@@ -116,6 +116,10 @@ def _killed_unseen(containers: pl.DataFrame, seen: Mapping[int, Seen], known: Sp
 
 def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, list[str]]:
     """Turn what the user calls an amount into bytes, where its name says another unit; say so."""
+    if not metrics:
+        return decoded, []
+    from rmtoolkit._columns import unit_in  # noqa: PLC0415 - few name metrics
+
     units = {name: unit for name, role in metrics.items() if role.endswith("_bytes") and (unit := unit_in(name)) > 1}
     factors = [units.get(labels.get("__name__", ""), 1) for labels in decoded.labels]
     if max(factors, default=1) == 1:

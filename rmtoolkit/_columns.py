@@ -1,0 +1,410 @@
+"""What tables that people bring mean: names and units of columns, clocks, whose a row is, what changed on the way."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import polars as pl
+
+from rmtoolkit import schema
+from rmtoolkit._identity import ENOUGH, contradictions, parting
+from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
+from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
+from rmtoolkit.text import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    """Give what the other names mean under which people bring the same columns."""
+    told: list[dict[str, list[str]]] = [texts("loaders/prometheus/metrics")["labels"], texts("columns")]
+    return {alias: name for one in told for name, some in one.items() for alias in some} | {
+        name.removesuffix("_bytes"): name for name in schema.BYTE_SIGNALS
+    }
+
+
+_UNIT: Final = re.compile(
+    r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
+)
+#: No service has less memory than this, and few have more.
+_LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
+_NO_MACHINE: Final = 1 << 44
+_PAGE: Final = 4096
+
+
+@lru_cache(1 << 12)
+def column_of(head: str) -> tuple[str, int | None]:
+    """Tell what the name of a column means, if anything, and of an amount the bytes of its unit; None is not said."""
+    if head in schema.SAMPLES or head in schema.CONTAINERS or head in _TOTALS:
+        return head, 1
+    if "%" in head:
+        return "", None
+    plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
+
+    def known(text: str) -> str:
+        return _aliases().get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
+
+    if name := known(plain):
+        return name, None if name.endswith("_bytes") else 1
+    found = _UNIT.fullmatch(plain)
+    name = known(found["base"]) if found else ""
+    return (name, unit_in(plain)) if name.endswith("_bytes") else ("", None)
+
+
+def unit_in(name: str) -> int:
+    """Tell how many bytes the unit in a metric's own name has, such as that of `app_rss_mb` or `heap_kilobytes`."""
+    short = re.sub(
+        r"(?<=[_.])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes$", lambda word: f"{word[1][0]}b", name.lower()
+    )
+    found = _UNIT.fullmatch(short)
+    return 1024 ** schema.POWERS.get((found["unit"] or found["joined"])[0], 0) if found else 1
+
+
+def plausible_unit(head: str, values: pl.Series) -> int:
+    """Find the unit of amounts whose name says none, from all of them; refuse where two are as likely."""
+    numbers = values.cast(pl.Float64, strict=False).drop_nulls()
+    numbers = numbers.filter(numbers.is_finite() & (numbers > 0))
+    usual = float(numbers.median() or 0)  # type: ignore[arg-type] # of numbers
+    fits = [unit for unit in (1, 1 << 10, 1 << 20, 1 << 30) if _LEAST_BYTES <= usual * unit < _MOST_BYTES]
+    if len(fits) > 1 and len(numbers) >= ENOUGH:
+        # The kernel counts pages of 4 KiB, MiB are counted whole more often than GiB.
+        whole = [unit for unit in fits if (numbers % (_PAGE // min(unit, _PAGE)) == 0).all()]
+        fits = whole[:1] or [unit for unit in fits if unit > _PAGE or (numbers % 1 == 0).all()]
+    if len(fits) > 1:
+        msg = (
+            f"The column {quote(head)} does not say its unit, and its values, such as {usual:g}, may be in several. "
+            f"Hint: call it {quote(f'{head}_bytes')}, {quote(f'{head}_kib')} or {quote(f'{head}_mib')}."
+        )
+        raise ColumnError(msg)
+    return fits[0] if fits else 1
+
+
+#: A written time that names its zone, or a number.
+_ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
+_TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
+_OF_CONTAINERS: Final = ("workload", "pod", "container")
+
+
+def take_apart(
+    frame: AnyFrame, events: AnyFrame | None, source: str
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, schema.Report]:
+    """Make what `normalise` takes of a table: containers, samples, events and a report."""
+    table, notes = _to_polars(frame)
+    signals = _check_columns(table)
+    known = {"time", *signals, *schema.CONTAINERS, *_TOTALS}
+    ignored = [name for name in table.columns if name not in known]
+    identity: list[str] = [name for name in (*schema.IDENTITY, "node", "workload_kind") if name in table.columns]
+    texts = [name for name in (*identity, "version") if name in table.columns]
+    naive = is_naive(table["time"])
+    time_axis = "as recorded, without a time zone: UTC was assumed" if naive else schema.Report().time_axis
+    given = refuse_other_clocks(table["time"]).drop_nulls().to_physical()
+    time = as_time(pl.col("time"), table.schema["time"])
+    table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
+    if table.height and table["time"].null_count() == table.height:
+        # A number: polars cannot show each of its instants.
+        msg = f"The column 'time' holds no time that can be read, but {quote(given[0]) if given.len() else 'nulls'}."
+        raise ColumnError(msg)
+    left_out = {schema.NO_TIME: table["time"].null_count()}
+    table = table.drop_nulls("time")
+    if "node" in identity and (names := [name for name in identity if name in _OF_CONTAINERS]):
+        # Beside rows of containers those that name their machine alone are of machines.
+        of_node = pl.all_horizontal(pl.col(names).is_null()) & pl.col("node").is_not_null()
+        left_out[schema.NO_CONTAINER] = 0 if table.select(of_node.all()).item() else table.select(of_node.sum()).item()
+        table = table.filter(~of_node) if left_out[schema.NO_CONTAINER] else table
+    table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
+    identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
+    table, containers = _identify(table, identity)
+    about, changes = _settings(table)
+    containers = beside(containers, about, "container_id").with_columns(source=pl.lit(source))
+    found = [changes]
+    if events is not None:
+        named, strangers, containers = _identified(_to_polars(events)[0], containers, identity)
+        found.append(named)
+        if strangers:
+            left_out["events of containers that are not in the frame"] = strangers
+    samples, left_out[schema.ANEW] = one_stretch(table.select("container_id", "time", *signals))
+    if not identity and (name := _in_turn(samples, signals)):
+        turn = f"In the column {quote(name)} two series seem to take turns"
+        warn(f"{turn}: every second value is of another level. Hint: name their containers in a column pod.")
+        notes.append(f"in the column {name!r} two series seem to take turns")
+    if name := _other_unit(samples, signals):
+        unit = f"in the column {quote(name)} the unit seems to change on the way"
+        warn(f"I{unit[1:]}: from one value to the next it is about a thousand, or a million, times another.")
+        notes.append(unit)
+    report = schema.Report(
+        sources=(source,),
+        found=("restarts",) if "restarts_total" in table.columns else (),
+        left_out={reason: count for reason, count in left_out.items() if count},
+        warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
+        time_axis=time_axis,
+    )
+    return containers, samples, pl.concat(found, how="diagonal_relaxed"), report
+
+
+def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - any kind of table
+    """Give a table the names and units of the schema, and say what was read as what."""
+    later = getattr(frame, "collect", getattr(frame, "compute", None))
+    frame = frame if later is None else later()
+    if hasattr(frame, "columns") and hasattr(frame, "index"):
+        frame = _from_pandas(frame)
+    elif hasattr(frame, "__arrow_c_stream__"):
+        frame = pl.DataFrame(frame)
+    else:
+        msg = f"Expected a Recording or a table (polars, pandas, Arrow), got {type(frame).__name__}."
+        if isinstance(frame, str | os.PathLike):
+            msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
+        raise RmtoolkitError(msg)
+    notes: list[str] = []
+    # Of two units of one amount the one that can mean nothing else comes first.
+    for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):
+        name, unit = column_of(head)
+        if not name or head == name:
+            continue
+        factor = _factor(frame[head], name, unit)
+        value = pl.col(head) * factor if factor > 1 else pl.col(head)
+        if name in frame.columns:
+            # Two of one meaning: what is called as in the schema wins, else the first; the other is reported as unused
+            # unless it only speaks where that is silent, as where a name was changed on the way.
+            both = pl.col(name).is_not_null() & pl.col(head).is_not_null()
+            if frame.select(both.any() | pl.col(head).is_null().all()).item():
+                continue
+            value = pl.coalesce(name, value)
+        if unit is None and factor > 1:
+            warn(f"Column {quote(head)} does not say its unit: read as {'KMG'[factor.bit_length() // 10 - 1]}iB.")
+        frame = frame.with_columns(value.alias(head)).drop(name, strict=False).rename({head: name})
+        of_units = f", in units of {factor:,} bytes" if factor > 1 else ""
+        notes.append(f"column {head!r} was read as {name!r}{of_units}")
+    return frame, notes
+
+
+def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
+    """Tell how many bytes each number of a column is; refuse what no machine has."""
+    if not amounts.dtype.is_numeric():
+        return unit or 1
+    factor = plausible_unit(amounts.name, amounts) if unit is None else unit
+    usual = float(amounts.median() or 0)  # type: ignore[arg-type] # of numbers
+    if factor > 1 and usual * factor >= _NO_MACHINE:
+        head = quote(amounts.name)
+        msg = f"No machine has {usual:,.0f} of {head}. Hint: if it holds bytes, call it {quote(name)}."
+        raise ColumnError(msg)
+    return factor
+
+
+def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
+    """Let a column that tells containers of one name with other values apart stand as cluster."""
+    keys = [name for name in schema.IDENTITY if name in identity]
+    signals = [name for name in schema.BYTE_SIGNALS if name in table.columns]
+    for label in (name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1):
+        rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= ENOUGH)
+        if next(contradictions(rows, keys, label, 1, steady=True), None) is not None:
+            own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
+            note = f"containers of one name with other values: told apart by the column {quote(label)}"
+            return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]
+    return table, []
+
+
+def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
+    if type(frame.index).__name__ == "DatetimeIndex" and frame.index.name is None:
+        frame = frame.rename_axis("time")
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    if named:
+        frame = frame.reset_index(named)
+    try:
+        return pl.from_pandas(frame.set_axis(frame.columns.map(str), axis=1))
+    except (TypeError, ValueError) as error:
+        msg = f"The pandas frame cannot be read: {error}. Hint: give each column one type."
+        raise ColumnError(msg) from error
+
+
+def _check_columns(table: pl.DataFrame) -> list[str]:
+    """Find the signals; refuse what is missing or is no number."""
+    signals = [name for name in schema.SIGNALS if name in table.columns]
+    if "time" not in table.columns:
+        raise ColumnError.missing(wanted="time", available=table.columns)
+    if not any(name.endswith("_bytes") for name in signals):
+        raise ColumnError.no_memory(available=table.columns, known=schema.BYTE_SIGNALS)
+    for name in (*signals, *schema.SETTINGS, *schema.CORES, *_TOTALS):
+        dtype = table.schema.get(name)
+        if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:
+            raise ColumnError.mistyped(name, found=dtype, expected="a number")
+    return signals
+
+
+#: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
+_DAYS: Final = (20_000, 80_000)
+#: Seconds since a start are fewer than the first, those since 1970 more than the second, which is in 2001.
+_NO_SECONDS: Final = (10_000_000, 1_000_000_000)
+
+
+def _is_other_clock(time: pl.Series) -> bool:
+    read = time.to_frame("time").select(as_time(pl.col("time"), time.dtype)).to_series().to_physical()
+    return bool((read / 1000).is_between(*_NO_SECONDS).all() and read.count())
+
+
+def refuse_other_clocks(time: pl.Series) -> pl.Series:
+    """Refuse numbers that count something else than seconds, or parts of them, since 1970; give anything else back."""
+    if not time.dtype.is_numeric() or not time.count():
+        return time
+    shown = f"{time.drop_nulls().cast(pl.Float64)[0]:.17g}"
+    if time.dtype.is_float() and time.is_between(*_DAYS).all() and (time != time.floor()).any():
+        days = f"{quote(time.name)} holds days of a spreadsheet, such as {float(shown):g}."
+        msg = f"{days} Hint: format the column as yyyy-mm-dd hh:mm:ss and export again."
+        raise ColumnError(msg)
+    # Nearly always its first one tells that a clock is meant.
+    if _is_other_clock(time.drop_nulls().head(1)) and _is_other_clock(time):
+        other = f"{quote(time.name)} counts from another day than 1970, or in another unit: it holds {shown}."
+        msg = f"{other} Hint: write seconds or milliseconds since 1970, or times such as 2026-11-24T08:00:00Z."
+        raise ColumnError(msg)
+    return time
+
+
+def is_naive(time: pl.Series) -> bool:
+    """Tell whether times lack a zone; a number counts from 1970 and needs none."""
+    if time.dtype == pl.String:
+        return bool((~time.str.contains(_ZONED)).any())
+    return (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
+
+
+def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give each container a number. Its rows usually stand together: only the first of each run is looked up."""
+    if not identity:
+        containers = pl.DataFrame({"container_id": [0]}, schema={"container_id": pl.UInt32})
+        return table.with_columns(container_id=pl.lit(0, dtype=pl.UInt32)), containers
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in identity)
+    starts = table.select(differs | (pl.int_range(pl.len()) == 0)).to_series()
+    heads = table.select(identity).filter(starts)
+    run = starts.cum_sum() - 1
+    containers = heads.unique(maintain_order=True).with_row_index("container_id")
+    ids = beside(heads, containers, identity)["container_id"]
+    return table.with_columns(container_id=ids.gather(run)), containers
+
+
+#: Two series take turns where nearly every step goes back, far, to near where the one before it began.
+_TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
+
+
+def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
+    """Find an amount of which every second value is of another container."""
+    rows = samples.sort("time")
+    for name in (name for name in signals if name in schema.BYTE_SIGNALS):
+        values = rows[name].drop_nulls().cast(pl.Float64).to_numpy()
+        steps, twos = np.diff(values), np.abs(values[2:] - values[:-2])
+        if len(twos) >= 2 * ENOUGH:
+            step = np.median(np.abs(steps))
+            turns = np.mean(steps[1:] * steps[:-1] < 0) >= _TURNS
+            if turns and np.median(twos) < _NEAR * step and step > _FAR * np.median(values):
+                return name
+    return ""
+
+
+#: So far a value may move while its unit changes, in powers of 1,024.
+_UNLIKE: Final = 0.02
+
+
+def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
+    """Find an amount that a container has at one level and then, at once and to stay, at that of another unit."""
+    amounts = [name for name in signals if name in schema.BYTE_SIGNALS]
+    ends = samples.group_by("container_id").agg(
+        (pl.col(name).max() >= 1024 ** (1 - _UNLIKE) * pl.col(name).filter(pl.col(name) > 0).min()) for name in amounts
+    )
+    for name in amounts:
+        rows = samples.join(ends.filter(name), on="container_id", how="semi").select("container_id", "time", name)
+        rows = rows.filter(pl.col(name).is_between(1, schema.ABSURD_BYTES)).sort("container_id", "time")
+        # A thousand is nearly 1,024: both are one power.
+        ids, power = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).log(1024).to_numpy()
+        step = np.diff(power)
+        turns = np.flatnonzero((abs(np.round(step)) >= 1) & (abs(step - np.round(step)) <= _UNLIKE)) + 1
+        turns = turns[(turns >= ENOUGH) & (turns <= len(power) - ENOUGH)]
+        around = turns[:, None] + np.arange(-ENOUGH, ENOUGH)
+        levels = np.ptp(power[around].reshape(-1, 2, ENOUGH), axis=2).max(axis=1, initial=0)
+        if ((levels <= _NEAR) & (np.ptp(ids[around], axis=1) == 0)).any():
+            return name
+    return ""
+
+
+def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Find what holds at the window's end, and turn what changed before into events."""
+    whose = (*schema.IDENTITY, "node", "workload_kind", "source", "cadence_seconds")
+    used = [name for name in (*schema.CONTAINERS, *_TOTALS) if name in table.columns and name not in whose]
+    if used == ["container_id"]:
+        return table.select("container_id").unique(), schema.empty(schema.EVENTS)
+    rows = real_cores(table.select("time", *used)).sort("container_id", "time", maintain_order=True)
+    plain = [name for name in used if name in schema.CONTAINERS and name != "container_id"]
+    known = {name: pl.col(name).drop_nulls().last() for name in plain}
+    found = [schema.empty(schema.EVENTS)]
+    for name in schema.SETTINGS:
+        if name in used:
+            # "No limit" is written as 0, -1, infinity or a number near 2**63; NaN is no statement.
+            value = pl.col(name).cast(pl.Float64)
+            said = pl.col(name).is_not_null() & value.is_not_nan()
+            real = (value > 0) & (value < schema.ABSURD_BYTES)
+            rows = rows.with_columns(
+                pl.when(said & real).then(pl.col(name)).cast(pl.Int64).alias(name), said.alias(f"{name} said")
+            )
+            known[name] = pl.col(name).filter(pl.col(f"{name} said")).last()
+            found.append(_changes(rows.filter(f"{name} said"), name, name.removesuffix("_bytes"), "value_bytes"))
+    if "limit_bytes" in used:
+        given = pl.col("limit_known").any() if "limit_known" in used else pl.lit(value=False)
+        known["limit_known"] = given | pl.col("limit_bytes said").any()
+    if "version" in used:
+        released = _changes(rows.filter(pl.col("version").is_not_null()), "version", "release", "detail")
+        before = pl.col("detail").shift().over("container_id")
+        released = released.with_columns(detail=before + " → " + pl.col("detail"))
+        found.append(released.filter(pl.int_range(pl.len()).over("container_id") > 0))
+    for name, kind in _TOTALS.items():
+        if name in used:
+            counted = rows.filter(pl.col(name).is_not_null())
+            rose = pl.col(name).diff().over("container_id") > 0
+            found.append(counted.filter(rose).select("container_id", "time", kind=pl.lit(kind)))
+    about = rows.group_by("container_id", maintain_order=True).agg(**known)
+    return about, pl.concat(found, how="diagonal_relaxed")
+
+
+def _changes(rows: pl.DataFrame, name: str, kind: str, into: str) -> pl.DataFrame:
+    """List the changes of a setting, and before them the value it had at first."""
+    turned = rows.filter(~FOLLOWS.fill_null(value=False) | pl.col(name).ne_missing(pl.col(name).shift()))
+    turned = turned.filter(pl.len().over("container_id") > 1)
+    return turned.select("container_id", "time", kind=pl.lit(kind), **{into: pl.col(name)})
+
+
+def _identified(
+    events: pl.DataFrame, containers: pl.DataFrame, identity: list[str]
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """Give events that name their container its id; count those whose container is unknown, and list the known ones."""
+    for name in ("time", "kind"):
+        if name not in events.columns:
+            raise ColumnError.missing(name, events.columns)
+    unknown = events.filter(~pl.col("kind").is_in(schema.EVENT_KINDS))["kind"].unique().to_list()
+    if unknown:
+        msg = f"Unknown event kinds: {', '.join(map(quote, unknown))}. Known: {', '.join(schema.EVENT_KINDS)}."
+        raise RmtoolkitError(msg)
+    on = [name for name in identity if name in events.columns]
+    events = events.drop("container_id", strict=False).with_row_index("row")
+    events = events.with_columns(
+        *(pl.col(name).cast(pl.String) for name in on), time=as_time(pl.col("time"), events.schema["time"])
+    )
+    if on:
+        # What was killed before any sample saw it is known all the same, beside what is sampled.
+        unseen = events.filter(kind="oom_kill").select(on).unique(maintain_order=True)
+        unseen = unseen.join(containers, on=on, how="anti", nulls_equal=True)
+        if "namespace" in on:
+            unseen = unseen.join(containers, on="namespace", how="semi", nulls_equal=True)
+        first = containers.select(pl.col("container_id").max().cast(pl.Int64).fill_null(-1)).item() + 1
+        unseen = unseen.with_row_index("container_id", first).cast({"container_id": containers.schema["container_id"]})
+        agreed = [name for name in ("cluster", "namespace", "container") if name in identity and name not in on]
+        same = containers.select(pl.col(name).unique() for name in agreed if containers[name].n_unique() == 1)
+        containers = pl.concat([containers, unseen.join(same, how="cross") if same.width else unseen], how="diagonal")
+    ids = containers.select("container_id", *on)
+    joined = events.join(ids, on=on, how="inner", nulls_equal=True) if on else events.join(ids, how="cross")
+    kept = ["container_id", "time", "kind", *(name for name in ("value_bytes", "detail") if name in joined.columns)]
+    return joined.select(kept), events.height - joined["row"].n_unique(), containers
