@@ -40,6 +40,18 @@ _UNIT: Final = re.compile(
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _NO_MACHINE: Final = 1 << 44
 _PAGE: Final = 4096
+#: A written time that names its zone, or a number.
+_ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
+_TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
+_OF_CONTAINERS: Final = ("workload", "pod", "container")
+#: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
+_DAYS: Final = (20_000, 80_000)
+#: Seconds since a start are fewer than the first, those since 1970 more than the second, which is in 2001.
+_NO_SECONDS: Final = (10_000_000, 1_000_000_000)
+#: Two series take turns where nearly every step goes back, far, to near where the one before it began.
+_TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
+#: So far a value may move while its unit changes, in powers of 1,024.
+_UNLIKE: Final = 0.02
 
 
 @lru_cache(1 << 12)
@@ -87,12 +99,6 @@ def plausible_unit(head: str, values: pl.Series) -> int:
         )
         raise ColumnError(msg)
     return fits[0] if fits else 1
-
-
-#: A written time that names its zone, or a number.
-_ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
-_TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
-_OF_CONTAINERS: Final = ("workload", "pod", "container")
 
 
 def take_apart(
@@ -240,12 +246,6 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     return signals
 
 
-#: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
-_DAYS: Final = (20_000, 80_000)
-#: Seconds since a start are fewer than the first, those since 1970 more than the second, which is in 2001.
-_NO_SECONDS: Final = (10_000_000, 1_000_000_000)
-
-
 def _is_other_clock(time: pl.Series) -> bool:
     read = time.to_frame("time").select(as_time(pl.col("time"), time.dtype)).to_series().to_physical()
     return bool((read / 1000).is_between(*_NO_SECONDS).all() and read.count())
@@ -289,10 +289,6 @@ def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, p
     return table.with_columns(container_id=ids.gather(run)), containers
 
 
-#: Two series take turns where nearly every step goes back, far, to near where the one before it began.
-_TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
-
-
 def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
     """Find an amount of which every second value is of another container."""
     rows = samples.sort("time")
@@ -305,10 +301,6 @@ def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
             if turns and np.median(twos) < _NEAR * step and step > _FAR * np.median(values):
                 return name
     return ""
-
-
-#: So far a value may move while its unit changes, in powers of 1,024.
-_UNLIKE: Final = 0.02
 
 
 def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:

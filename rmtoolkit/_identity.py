@@ -190,6 +190,9 @@ Curve: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float64]]"
 ENOUGH: Final = 4
 #: A series of its own has this share of the samples that are due.
 _STEADY: Final = 0.75
+#: A sum and two parts: fewer containers hold none.
+_SUM: Final = 3
+_NAMES: Final = ("cluster", "namespace", "pod", "container")
 
 
 def parting(*names: str | pl.Expr) -> pl.Expr:
@@ -258,9 +261,6 @@ def any_contradicts(parts: Sequence[Curve]) -> bool:
     return any(contradict(first, other) for other in others)
 
 
-_NAMES: Final = ("cluster", "namespace", "pod", "container")
-
-
 class _Place(NamedTuple):
     """What one or several sources call a container."""
 
@@ -326,10 +326,6 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
         if len(there[0]) and len(near := _near(there, here)) >= ENOUGH:
             return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
     return None
-
-
-#: A sum and its parts.
-_SUM: Final = 3
 
 
 def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:

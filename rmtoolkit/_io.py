@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 #: Links that are followed on one way, as the system has it.
 _LINKS: Final = 40
 _HINTS: Final = {getattr(errno, name, -1): hint for name, hint in texts("words")["hints"].items()}
+#: The file that makes a folder a lake.
+MARKER: Final = "rmtoolkit-lake.json"
+#: S3 and what speaks its language, Google's, Azure's.
+PROTOCOLS: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_URL: Final = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
 
 
 def check_target(path: str | os.PathLike[str], endings: Sequence[str]) -> None:
@@ -171,11 +176,6 @@ def _failed(path: str | os.PathLike[str], error: OSError | ValueError) -> Rmtool
     return _refused(path, f"{what[:1].lower()}{what[1:].rstrip('.')}. {hint}".rstrip())
 
 
-#: S3 and what speaks its language, Google's, Azure's.
-PROTOCOLS: Final = ("s3", "s3a", "gs", "az", "abfs", "abfss")
-_URL: Final = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.DOTALL)
-
-
 def as_place(path: str | os.PathLike[str] | Remote) -> Path | Remote:
     if not isinstance(path, str | os.PathLike):
         return path
@@ -225,15 +225,13 @@ _RATIO: Final = 200
 _VALUE_BYTES: Final = 16
 #: Longer than any name.
 _LONGEST_TEXT: Final = 1 << 16
+#: How a table in columns begins: Parquet, a file of Arrow (feather), a stream of it; and how a whole stream ends.
+_PARQUET, _ARROW, _STREAM, _STREAM_END = b"PAR1", b"ARROW1", b"\xff" * 4, b"\xff" * 4 + bytes(4)
+IN_COLUMNS: Final = (_PARQUET, _ARROW, _STREAM)
 
 
 def allowed_rows(size: int, columns: int) -> int:
     return max(_ALWAYS_BYTES, _RATIO * size) // (_VALUE_BYTES * max(columns, 1))
-
-
-#: How a table in columns begins: Parquet, a file of Arrow (feather), a stream of it; and how a whole stream ends.
-_PARQUET, _ARROW, _STREAM, _STREAM_END = b"PAR1", b"ARROW1", b"\xff" * 4, b"\xff" * 4 + bytes(4)
-IN_COLUMNS: Final = (_PARQUET, _ARROW, _STREAM)
 
 
 class _Flat:
@@ -375,10 +373,6 @@ def read_json(place: Path | Remote) -> Any:  # noqa: ANN401 - whatever a file ho
     if not isinstance(place, Path):
         return as_json(place.read_bytes())
     return as_json(read_told(place) if not place.exists() or place.is_file() else "")
-
-
-#: The file that makes a folder a lake.
-MARKER: Final = "rmtoolkit-lake.json"
 
 
 def is_lake(path: str | os.PathLike[str]) -> bool:

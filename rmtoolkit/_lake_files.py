@@ -45,6 +45,13 @@ _TRIES: Final = 5
 _STORE_TRIES: Final = 8
 _LEFT: Final = ".rmtoolkit-"
 _PLACE: Final = re.compile(r"bucket=(\d+)[/\\]([0-9-]+)\.parquet$")
+#: What tells a workload from others; the containers of a file are sorted by it first.
+_WORKLOAD = IDENTITY[:3]
+#: Stretches of time that a line names.
+_SHOWN: Final = 3
+FILE: Final = "pulls.json"
+Instant = Annotated[dt.datetime, Meta(tz=True)]
+Span = tuple[Instant, Instant]
 
 
 def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, buckets: int) -> int:
@@ -258,44 +265,19 @@ def joined(reports: Iterable[Report]) -> Report:
     return replace(whole, left_out=counts, asked="; ".join(asked), time_axis="; ".join(axes))
 
 
-#: What tells a workload from others; the containers of a file are sorted by it first.
-_WORKLOAD = IDENTITY[:3]
-
-
 def together(found: Sequence[Recording]) -> Recording:
     # Provisional ids rise with the days: of two limits the later one counts.
     parts = ids_apart(list(map(frames_of, found)))
     stacked = pl.concat(part["containers"] for part in parts)
     frame, mapping = _tables.key_containers(stacked, None)
-    old = mapping["old_id"].to_numpy()
-    numbers = np.zeros(int(old.max(initial=0)) + 1, dtype=np.uint32)
-    numbers[old] = mapping["container_id"].to_numpy()
-
-    def keyed(rows: pl.DataFrame) -> pl.DataFrame:
-        return rows.with_columns(pl.Series("container_id", numbers[rows["container_id"].to_numpy()]))
-
-    samples = _in_order([keyed(part["samples"]) for part in parts])
-    events = pl.concat(keyed(part["events"]) for part in parts)
+    keyed = pl.col("container_id").replace_strict(mapping["old_id"], mapping["container_id"], return_dtype=pl.UInt32)
+    # What two sources said of one container on the same day is joined as everywhere.
+    samples, _ = _tables.order_samples(pl.concat([part["samples"].with_columns(keyed) for part in parts], rechunk=True))
+    events = pl.concat(part["events"].with_columns(keyed) for part in parts)
     containers = _tables.with_cadences(frame, samples)
     whole = Recording(containers, samples, _tables.tidy_events(events), joined(part.report for part in found))
-    kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
+    kinds = stacked.with_columns(keyed).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
-
-
-def _in_order(days: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Put each container's days behind each other: whole stretches are moved, nothing is compared."""
-    sampled = [name for name in SIGNALS if any(day[name].null_count() < day.height for day in days)]
-    whole = pl.concat([day.select("container_id", "time", *sampled) for day in days], rechunk=True)
-    ids = whole["container_id"]
-    first = _tables.run_starts(ids)
-    length = np.diff(first, append=whole.height)
-    order = np.argsort(ids.gather(first).to_numpy(), kind="stable")
-    if (order[1:] < order[:-1]).any():
-        start, count = first[order], length[order]
-        before = np.cumsum(count) - count
-        whole = whole[np.repeat(start - before, count) + np.arange(whole.height)]
-    # What two sources said of one container on the same day is joined as everywhere.
-    return _tables.order_samples(whole)[0]
 
 
 def bucket_parts(files: Sequence[Place], view: View, failed: list[ReadError]) -> Iterator[Recording]:
@@ -369,11 +351,6 @@ def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
     return error if isinstance(error, ReadError) else ReadError.at(file, found=system_words(error), expected=_EXPECTED)
 
 
-FILE: Final = "pulls.json"
-Instant = Annotated[dt.datetime, Meta(tz=True)]
-Span = tuple[Instant, Instant]
-
-
 class Pulls(Struct, frozen=True):
     """Of one source: what was asked for, and what of it has come."""
 
@@ -433,9 +410,6 @@ def owed_lines(lake: Place, view: View) -> tuple[str, ...]:
             more = f" and {len(owed) - _SHOWN} more stretches" if len(owed) > _SHOWN else ""
             lines.append(f"the pull from {told.get('url', source)} lacks {stretches}{more} UTC; run it again")
     return tuple(lines)
-
-
-_SHOWN: Final = 3
 
 
 def _told(source: str) -> dict[str, Any]:

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 #: Samples that a part has at least, unless the recording ends before.
 PART_ROWS: Final = 2_000_000
+#: Workloads that are judged at once: each takes a millisecond and 20 KB.
+_MOST_WORKLOADS: Final = 200_000
+#: A scheduler that does not answer for so long is none.
+_PATIENCE: Final = "10s"
 
 
 def partition(recording: Recording, rows: int = PART_ROWS) -> Iterator[Recording]:
@@ -176,10 +180,6 @@ def parallel_map(
     return _together(each(work, partition(source), client)), source
 
 
-#: Each takes a millisecond and 20 KB.
-_MOST_WORKLOADS: Final = 200_000
-
-
 def _check_bound(source: Recording | Parted) -> None:
     """Refuse at once what would not be done within memory and an hour."""
     containers = source.containers if isinstance(source, Recording) else source.containers()
@@ -262,10 +262,6 @@ def each(
 
     # None: no bar where nobody looks.
     yield from tqdm(made, total=total, disable=None, delay=2, leave=False, unit="bucket")
-
-
-#: A scheduler that does not answer for so long is none.
-_PATIENCE: Final = "10s"
 
 
 @contextmanager

@@ -322,6 +322,9 @@ _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w
 _EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 #: What is longer than the calendar begins here.
 _SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
+#: A log that starts anew more often than this is one whose rows are in no order.
+_MOST_STRETCHES: Final = 8
+_HALF_DAY_MS: Final = 43_200_000
 
 
 def parse_duration(value: str | dt.timedelta) -> dt.timedelta:
@@ -391,11 +394,6 @@ def ends_early(begin: dt.datetime, stop: dt.datetime) -> RmtoolkitError:
     return RmtoolkitError(f"The window ends ({stop.isoformat()}) before it starts ({begin.isoformat()}).")
 
 
-#: A log that starts anew more often than this is one whose rows are in no order.
-_MOST_STRETCHES: Final = 8
-_HALF_DAY_MS: Final = 43_200_000
-
-
 def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Keep the longest stretch of a container whose rows start anew in time and say otherwise; count what is lost."""
     if samples["time"].is_sorted() or _is_ordered(samples):
@@ -450,15 +448,9 @@ def one_signal(samples: pl.DataFrame, names: Iterable[str], otherwise: pl.Expr |
 
 
 def spans(samples: pl.DataFrame, *also: str) -> pl.DataFrame:
-    first = run_starts(samples["container_id"])
-    length = np.diff(first, append=samples.height)
-    found = {
-        **{name: samples[name][first] for name in ("container_id", *also)},
-        "samples": length,
-        "first": samples["time"][first],
-        "last": samples["time"][first + length - 1],
-    }
-    return pl.DataFrame(found)
+    ends = {"first": pl.col("time").first(), "last": pl.col("time").last()}
+    of_each = samples.group_by("container_id", maintain_order=True)
+    return of_each.agg(*(pl.col(name).first() for name in also), samples=pl.len().cast(pl.Int64), **ends)
 
 
 def search_runs(
@@ -548,6 +540,8 @@ _SHOWN: Final = {"container_id": pl.UInt32(), "layers_time": schema.TIME, **dict
 _SAME_INSTANT: Final = dt.timedelta(hours=1)
 #: What was scraped longer before the last sample is not shown at all.
 _RECENT_MS: Final = 24 * 3_600_000
+#: Upper edges of the layers, from the bottom up.
+TOPS: Final = ("live", "slack", "kept", "outside", "cache")
 
 
 def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
@@ -617,10 +611,6 @@ def last_layers(samples: pl.DataFrame, containers: pl.Series) -> pl.DataFrame:
         .agg(pl.col("layers_time").first(), pl.col(names).last(ignore_nulls=True))
     )
     return apart(conform(found, _SHOWN), "container_id", "layers_time")
-
-
-#: Upper edges of the layers, from the bottom up.
-TOPS: Final = ("live", "slack", "kept", "outside", "cache")
 
 
 def edges(samples: pl.DataFrame) -> pl.DataFrame:

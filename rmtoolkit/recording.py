@@ -58,6 +58,12 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 ENDINGS: Final = (".parquet",)
 _METADATA_KEY: Final = "rmtoolkit.recording"
 _EXPECTED: Final = "a recording in Parquet"
+#: More samples than this stay in their file until they are asked for.
+LARGE_ROWS: Final = 4_000_000
+#: Names that people mistype.
+_NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
+#: A limit of 0 is none, and no reader gives one.
+_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
 def as_parquet(
@@ -160,10 +166,6 @@ def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
 def stamp_of(path: Path | Remote) -> tuple[int, int]:
     now = path.stat()
     return now.st_size, now.st_mtime_ns
-
-
-#: A limit of 0 is none, and no reader gives one.
-_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
@@ -581,12 +583,6 @@ def _several(wanted: str | int | Iterable[str] | None) -> list[Any]:
 
 def has(name: str, wanted: str | int | Iterable[str] | None) -> pl.Expr:
     return pl.col(name).is_in(_several(wanted), nulls_equal=True)
-
-
-#: More samples than this stay in their file until they are asked for.
-LARGE_ROWS: Final = 4_000_000
-#: Names that people mistype.
-_NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
 
 
 def _framed(rows: pl.DataFrame | Sequence[Any], columns: pl.Schema) -> pl.DataFrame:

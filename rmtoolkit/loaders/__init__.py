@@ -45,6 +45,11 @@ class Form(StrEnum):
 _HEAD_BYTES: Final = 1 << 18
 _DATA_ENDINGS: Final = (".json", ".jsonl", ".ndjson", ".parquet", ".log", ".csv", ".gz", ".zst")
 _EXPECTED: Final = "a recording"
+#: Files that a warning names.
+_WARNED: Final = 5
+#: What may be asked of any source.
+TIMES: Final = ("start", "end", "last")
+NAMES: Final = ("namespace", "workload", "pod")
 
 _SIGNS: Final[dict[str, dict[str, list[str]]]] = texts("loaders/signs")
 _MARKS: Final = {form: "|".join(sign["marks"]).encode() for form, sign in _SIGNS.items()}
@@ -220,9 +225,6 @@ def recognise(path: Path) -> tuple[Form, str]:
     return form, str(form) if form is Form.HEAP else ""
 
 
-_WARNED: Final = 5
-
-
 def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> Recording:  # noqa: ANN401 - passed on
     r"""Read whatever holds a recording.
 
@@ -321,11 +323,6 @@ def _far(urls: Sequence[object], others: Sequence[_files.PathLike], options: Map
     times, names = ({name: options[name] for name in some if name in options} for some in (TIMES, NAMES))
     whole = whole.window(**times) if times else whole
     return whole.filter(**names) if names else whole
-
-
-#: What may be asked of any source.
-TIMES: Final = ("start", "end", "last")
-NAMES: Final = ("namespace", "workload", "pod")
 
 
 class _SortedOut(NamedTuple):

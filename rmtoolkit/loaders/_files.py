@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 PathLike: TypeAlias = str | os.PathLike[str]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 #: What is read of Kubernetes; objects of other kinds are passed over.
 KINDS: Final = (
@@ -66,6 +68,13 @@ MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe
 _BINARY_SHARE: Final = 0.05
 #: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
 _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+#: As JSON and YAML write the first or the second half alone.
+_HALVES: Final = re.compile(
+    r"(?i)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})"
+)
+_CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
+_CUT_LETTER: Final = "the last character is cut off"
+_LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
 
 
 def find_files(
@@ -125,10 +134,6 @@ def shown(paths: Sequence[object]) -> str:
 
 def warn_of_rest(paths: Sequence[object], *said: str) -> None:
     warn(f"{shown(paths)}: {'; '.join(said)}. The rest was read.")
-
-
-_CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
-_CUT_LETTER: Final = "the last character is cut off"
 
 
 def noted(report: Report, paths: Sequence[object], notes: Iterable[str]) -> Report:
@@ -253,12 +258,6 @@ def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[s
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
 
 
-#: As JSON and YAML write the first or the second half alone.
-_HALVES: Final = re.compile(
-    r"(?i)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})"
-)
-
-
 def read_text(path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
     data, notes = read_bytes(path, expected=expected)
     text, more = as_text(data, path, expected=expected)
@@ -278,10 +277,6 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
     if failed:
         warn(f"{len(failed):,} of {count(len(files), 'file')} could not be read; the first: {failed[0]}")
     return len(failed)
-
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 def grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
@@ -309,9 +304,6 @@ def whole_number(value: object, most: int = 1 << 63) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
-
-
-_LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
 
 
 def check_samples(recording: Recording, place: str) -> None:
@@ -354,6 +346,11 @@ _MESSAGES: Final = ("log", "message", "msg", "MESSAGE")
 _TIMES: Final = ("time", "timestamp", "ts", "@timestamp")
 _LOOK_AT: Final = 50
 _MOST: Final = 0.8
+#: Stamp, text, stream and whether the line ends here.
+_Entry: TypeAlias = tuple[str, str, str, bool]
+_BARE_NUMBER: Final = re.compile(r"\d{10,}")
+_LINES_BEFORE: Final = 20
+_CHARACTERS: Final = 80
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:
@@ -363,10 +360,6 @@ def unwrap(text: str) -> list[tuple[str, str]] | None:
         if sum(read(line) is not None for line in head) > _MOST * len(head):
             return _joined([read(line) or ("", line, "", True) for line in text.split("\n")])
     return None
-
-
-#: Stamp, text, stream and whether the line ends here.
-_Entry: TypeAlias = tuple[str, str, str, bool]
 
 
 def _cri(line: str) -> _Entry | None:
@@ -412,11 +405,6 @@ def _joined(entries: list[_Entry]) -> list[tuple[str, str]]:
     lines.extend((first, "".join(pieces)) for first, pieces in open_pieces.values())
     # One stored entry may hold several lines of text.
     return [(stamp, line) for stamp, message in lines for line in message.split("\n")]
-
-
-_BARE_NUMBER: Final = re.compile(r"\d{10,}")
-_LINES_BEFORE: Final = 20
-_CHARACTERS: Final = 80
 
 
 def unwrapped(text: str) -> tuple[str, LogContext]:

@@ -186,6 +186,8 @@ _SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas
 _VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"\n]*+)')
 _NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
 _OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
+IN_USE: Final = "Bytes in use by application"
+_LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
 _PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
 _TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s++(size\s.*)")
 _TABLES: Final = {"bins": "bins", "large": "lextents", "extents": "extents"}
@@ -301,10 +303,6 @@ def _pairs(line: str) -> dict[str, int]:
     return {name.lower(): int(amount) for name, amount in _PAIR.findall(line)}
 
 
-_LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
-IN_USE: Final = "Bytes in use by application"
-
-
 class TcmallocDocument(NamedTuple):
     """One answer of ``MallocExtension::GetStats``: bytes by the words beside them, in the order of the text."""
 
@@ -342,6 +340,11 @@ _ENDINGS: Final = (
 )
 
 UNSTAMPED: Final = "documents without a time stamp, among others that have one"
+_EXPECTED: Final = (
+    "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
+    "mimalloc (MIMALLOC_SHOW_STATS) wrote"
+)
+_JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
 
 
 class Said(NamedTuple):
@@ -411,12 +414,6 @@ def _starts(known: list[tuple[int, int]]) -> list[tuple[Any, ...]]:
     known.sort()
     begun = [told for before, told in zip([None, *known], known, strict=False) if before is None or told[1] < before[1]]
     return [(0, time - age, "start", None, "by the age of the process that jemalloc tells") for time, age in begun]
-
-
-_EXPECTED: Final = (
-    "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
-    "mimalloc (MIMALLOC_SHOW_STATS) wrote"
-)
 
 
 def read_malloc_info(
@@ -492,9 +489,6 @@ def _amounts(document: GlibcDocument) -> dict[str, int | None]:
         # Without the blocks that are mapped one by one the sum would be too small.
         "mapped_bytes": None if system is None or mapped is None else system + mapped,
     }
-
-
-_JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
 
 
 def read_jemalloc_stats(

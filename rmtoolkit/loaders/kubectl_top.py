@@ -35,6 +35,9 @@ FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean
 
 _SECOND_MS: Final = 1000
 _SERVED_AGAIN: Final = "samples that metrics-server served again"
+_KLOG: Final = r"^E[0-9]{4} "
+#: A row of `kubectl top` of which awk or a spreadsheet made CSV, and what parts its cells.
+_CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")
 
 
 class Log(Struct, frozen=True):
@@ -191,18 +194,12 @@ def _counted_on(rows: pl.DataFrame, log: Log, asked: Asked, found: str) -> tuple
 def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
     """Tell the containers in the snapshots before and after a failed scrape that there was one."""
     failed = failures.filter(pl.col("time").is_not_null()).sort("number")
+    several = pl.when(pl.col("count") > 1).then(pl.format(" ({} in a row)", "count")).otherwise(pl.lit(""))
     runs = (
         failed.with_columns(pl.Series("place", rows["number"].search_sorted(failed["number"]), dtype=pl.Int64))
         .group_by("place", maintain_order=True)
         .agg(pl.col("time", "detail").first(), count=pl.len())
-        .with_columns(
-            kind=pl.lit("gap"),
-            detail=pl.format(
-                "scrape failed: {}{}",
-                "detail",
-                pl.when(pl.col("count") > 1).then(pl.format(" ({} in a row)", "count")).otherwise(pl.lit("")),
-            ),
-        )
+        .with_columns(kind=pl.lit("gap"), detail=pl.format("scrape failed: {}{}", "detail", several))
     )
     return (
         runs.with_columns(beside=pl.concat_list(pl.col("place") - 1, "place"))
@@ -212,9 +209,6 @@ def _gaps(rows: pl.DataFrame, failures: pl.DataFrame) -> pl.DataFrame:
         .unique(["container_id", "place"])
         .select("container_id", "time", "kind", "detail")
     )
-
-
-_KLOG: Final = r"^E[0-9]{4} "
 
 
 def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | None) -> Log:
@@ -315,10 +309,6 @@ def _named(
     ), notes
 
 
-#: A row of `kubectl top` of which awk or a spreadsheet made CSV, and what parts its cells.
-_CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")
-
-
 def as_table(text: str) -> str | None:
     """Write CSV as kubectl's own table; None where it is none."""
     if (row := _CSV.search(text)) is None:
@@ -334,6 +324,7 @@ def as_table(text: str) -> str | None:
 
 
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
+_DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
 _RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
 _BESIDE: Final = (
     "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
@@ -493,12 +484,7 @@ def _read_amounts(found: _Found) -> pl.DataFrame:
 
 
 def _written(value: object) -> str | None:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-_DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
 def read_kubectl_top(

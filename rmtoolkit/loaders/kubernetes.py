@@ -33,6 +33,10 @@ _STATUSES: Final = (
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 )
 _MOST: Final = 1 << 31
+#: A run that ended so near an eviction was ended by it.
+_EVICTION: Final = 360_000
+#: From the making of a pod to the first start in it: its image may have to come first.
+_PULLING: Final = 600_000
 
 Key = tuple[str | None, str]
 
@@ -324,12 +328,6 @@ def _time(content: Mapping[str, Any], name: str) -> int | None:
     return time if time is not None and time >= _FIRST else None
 
 
-#: A run that ended so near an eviction was ended by it.
-_EVICTION: Final = 360_000
-#: From the making of a pod to the first start in it: its image may have to come first.
-_PULLING: Final = 600_000
-
-
 class _Told(NamedTuple):
     run: Run
     limit_bytes: int | None
@@ -413,6 +411,9 @@ _TOP_LEVEL: Final = re.compile(r"(?:- )?[A-Za-z][\w.-]*:(?: |$)|-(?: |$)|#")
 #: What looks like a reference to another part of the document.
 _ALIAS: Final = re.compile(r"(?:^|[\s\[,:-])\*[^\s*,\[\]{}]")
 _SHOWN: Final = 100
+_KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
+_EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prints them"
+_DAMAGED: Final = "documents that are cut off or damaged"
 
 
 class Part(NamedTuple):
@@ -510,9 +511,6 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
         yield Part(first, None, next(line for line in lines if line.strip())[:_SHOWN], damaged=True)
 
 
-_KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
-
-
 def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
     kept = _part({**item, "kind": kind}, _KEPT["kinds"].get(kind, "kind metadata:metadata"))
     if not isinstance(kept, dict):
@@ -531,10 +529,6 @@ def _part(value: Any, fields: str | None) -> Any:  # noqa: ANN401 - any JSON
         return None
     named = (one.partition(":") for one in fields.split())
     return {name: _part(value[name], _KEPT["parts"].get(part)) for name, _, part in named if name in value}
-
-
-_EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prints them"
-_DAMAGED: Final = "documents that are cut off or damaged"
 
 
 # A dump does not say when it was made. That is the time stamp before it, or in the file's name, or for the last one in

@@ -28,6 +28,9 @@ _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
 _PAIR: Final = re.compile(r"^[ \t]*+(\w++)[ \t]++(\d{1,20})[ \t]*+$", re.MULTILINE)
 _STALL: Final = re.compile(r"^[ \t]*+(some|full)[ \t].*?\btotal=(\d{1,20})\b", re.MULTILINE)
+#: `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, `docker/<id>`.
+#: The innermost: in kind, and in Docker in Docker, the outer container is the node.
+_CONTAINER_ID: Final = re.compile(r".*(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])[^/]*(/.+)?")
 
 _TOLD: Final = texts("loaders/linux")
 NUMBER_FILES, ROLLUP, STATUS = (_TOLD[name] for name in ("files", "smaps_rollup", "status"))
@@ -107,11 +110,6 @@ def cgroup_signals(files: Mapping[str, str]) -> dict[str, int | float]:
     return signals
 
 
-#: `/kubepods/burstable/pod<uid>/<id>`, `kubepods-burstable-pod<uid>.slice/cri-containerd-<id>.scope`, `docker/<id>`.
-#: The innermost: in kind, and in Docker in Docker, the outer container is the node.
-_CONTAINER_ID: Final = re.compile(r".*(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{52}(?![0-9a-f])[^/]*(/.+)?")
-
-
 def cgroup_place(path: str, *, below: bool = False) -> dict[str, str | None]:
     """Tell from the path of a cgroup whose it is; one below a container's is its own, unless `below` says otherwise."""
     path = path.rstrip("/")
@@ -142,6 +140,8 @@ _EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_
 _STALL_PROCFS_BLOCKS: Final = re.compile(r"(?:some|full) avg10=\S++ .*total=\d+")
 _MAPPING: Final = re.compile(r"[0-9a-f]{6,16}-[0-9a-f]{6,16} [rwxps-]{4} .*")
 _NUMBER: Final = re.compile(r"\d+|max")
+_EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
+_OTHER: Final = "lines that do not say what they are"
 
 
 @dataclass(slots=True)
@@ -267,10 +267,6 @@ def read_blocks(text: str, file_name: str) -> Log:
     # A stamp without anything after it leaves an empty block.
     log.blocks = [block for block in log.blocks if block.files]
     return log
-
-
-_EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
-_OTHER: Final = "lines that do not say what they are"
 
 
 @dataclass(slots=True)
@@ -458,6 +454,8 @@ _WORTH_A_WORD: Final = 0.1
 _SOON_SECONDS: Final = 60
 #: A reason is told by others a little later than the kernel did it.
 _SAME_KILL: Final = dt.timedelta(minutes=5)
+#: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
+_RANKS: Final = (pl.col("limit_bytes") == pl.col("limit_bytes_right"), pl.col("workload") == pl.col("container_right"))
 
 
 @dataclass(slots=True)
@@ -642,10 +640,6 @@ def _place(kills: list[_Kill], asked: Asked) -> str:
         found = kills[0].text.strip() or "a line without a time"
         raise ReadError.at(asked.path, found=found, expected="the time of day", line=kills[0].line, hint=hint)
     return "; ".join(dict.fromkeys(axes))
-
-
-#: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
-_RANKS: Final = (pl.col("limit_bytes") == pl.col("limit_bytes_right"), pl.col("workload") == pl.col("container_right"))
 
 
 def with_kills(recording: Recording) -> Recording:

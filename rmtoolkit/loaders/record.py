@@ -27,6 +27,8 @@ from rmtoolkit.schema import SAMPLES, Report
 
 ROOT: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc")
+#: Adding up the pages of a large process takes long and holds it up: then it is not done again.
+_LONGEST_SHARE: Final = 0.05
 
 
 def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
@@ -173,10 +175,6 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
         why = system_words(error) if isinstance(error, OSError) else str(error)
         msg = f"Could not start {quote(words[0])}: {why}."
         raise RmtoolkitError(msg) from error
-
-
-#: Adding up the pages of a large process takes long and holds it up: then it is not done again.
-_LONGEST_SHARE: Final = 0.05
 
 
 class ProcessReader:

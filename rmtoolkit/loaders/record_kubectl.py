@@ -37,6 +37,8 @@ _LASTING: Final = {
 _KLOG: Final = re.compile(r"[EWIF]\d{4} ")
 _SECRET: Final = re.compile(r"(?i)(?:bearer|basic|token|password)[ =:]+\S+|eyJ[\w-]{10,}(?:\.[\w-]+)*")
 _SHOWN: Final = 300
+#: Failures before the first sample that end a recording; after it, nothing does.
+_TRIES: Final = 3
 
 
 class KubectlError(RmtoolkitError):
@@ -97,10 +99,6 @@ def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlErr
     said = _SECRET.sub("…", " ".join(said.split()))[:_SHOWN]
     hint = next((hint for pattern, hint in _LASTING.values() if pattern.search(said)), "")
     return KubectlError(command, said, hint)
-
-
-#: Before the first sample; after it, nothing ends a recording.
-_TRIES: Final = 3
 
 
 @dataclass(slots=True)

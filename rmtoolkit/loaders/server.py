@@ -186,6 +186,8 @@ _SHORTEST: Final = 3
 #: What a client may say of a credential without our knowledge: whatever follows these words.
 _SCHEMES: Final = re.compile(r"(?i)\b(bearer|basic)\s+(?!<)[A-Za-z0-9+/=._~-]{8,}")
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s@]*@")
+_GUARDED: Final[WeakSet[Secrets]] = WeakSet()
+_LOGS: Final = ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect")
 
 
 class Secrets:
@@ -221,10 +223,6 @@ def _masked(record: logging.LogRecord) -> bool:
     if masked != said:
         record.msg, record.args = masked, ()
     return True
-
-
-_GUARDED: Final[WeakSet[Secrets]] = WeakSet()
-_LOGS: Final = ("urllib3.connectionpool", "urllib3.util.retry", "prometheus_api_client.prometheus_connect")
 
 
 class Address:
@@ -309,6 +307,10 @@ _GET_ONLY: Final = (403, 404, 405, 501)
 _UNSIGNED: Final = (401, 403, 407)
 #: Words in which servers say that a request is larger than they allow.
 _LIMIT_WORDS: Final = ("exceed", "too many", "too long", "limit", "maximum", "max-", "range")
+#: Headers without a secret.
+_HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
+#: Where credentials come from that must stand in no command line, and in no notebook.
+_FROM_ENVIRONMENT: Final = ("token", "token_file", "username", "password", "tenant", "ca_file")
 
 
 class _Request(NamedTuple):
@@ -646,9 +648,6 @@ class Client:
         self._fail(said, self._lost if status == HTTPStatus.NOT_FOUND else "", status)
 
 
-_HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
-
-
 # Many companies and clusters still have certificates without a key usage or an identifier, which Python refuses since
 # 3.13; chain, name and time are checked all the same.
 def own_authority(retries: Retry) -> HTTPAdapter:
@@ -669,10 +668,6 @@ def own_authority(retries: Retry) -> HTTPAdapter:
             return manager
 
     return OwnAuthority(max_retries=retries)
-
-
-#: Where credentials come from that must stand in no command line, and in no notebook.
-_FROM_ENVIRONMENT: Final = ("token", "token_file", "username", "password", "tenant", "ca_file")
 
 
 def who_asks(*, token_file: str | os.PathLike[str] | None, tenant: str | None, ca_file: str | None) -> dict[str, Any]:

@@ -48,6 +48,11 @@ _SERIES: Final = re.compile(r"\s*+([a-zA-Z_:][\w:.]*+)?\s*+\{(.*)\}\s*")
 _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)"')
 #: The same of CloudWatch, with the unit that stood above it; and which of several of one name it is.
 _WITH_UNIT: Final = re.compile(r"^(.*?)(?: \((Bytes|Kilobytes|Megabytes|Gigabytes)\))?( \(\d+\))?$", re.DOTALL)
+#: What a comment says of all rows below it: `# pod: api-0`.
+_SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
+_NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
+#: Columns of text that say whose a row is: which metric, and tags of Datadog.
+_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
 
 
 def read_table(
@@ -92,10 +97,6 @@ def read_table(
     if recording.samples.is_empty():
         raise ReadError.at(path, found="no row with a time and an amount of memory", expected=_EXPECTED)
     return recording
-
-
-_SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
-_NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
 
 
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
@@ -415,10 +416,6 @@ def _of_head(text: str) -> dict[str, str] | None:
     if (match := _SERIES.fullmatch(text)) and ('"' in match[2] or not match[2].strip()):
         return {**({"__name__": match[1]} if match[1] else {}), **dict(_LABEL.findall(match[2]))}
     return None
-
-
-#: Columns of text that say whose a row is: which metric, and tags of Datadog.
-_METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
 
 
 def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:

@@ -324,9 +324,6 @@ _MOST_DIGITS: Final = 15
 #: Shorter stretches of one width are not worth the start; longer ones leave a processor's cache.
 _LEAST_ROWS: Final = 32
 _MOST_ROWS: Final = 1 << 14
-#: Digits that fit into one word, and how they are joined: by two, by four, by eight.
-_WORD: Final = 8
-_MERGES: Final = ((8, 10, 0x00FF00FF00FF00FF), (16, 100, 0x0000FFFF0000FFFF), (32, 10_000, 0x00000000FFFFFFFF))
 
 
 def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
@@ -341,17 +338,17 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
         width = sample.end() + 1 - place
         size = min((len(text) - place) // width, ahead) * width
         least, room = _like(re.sub(rb"\d", b"0", sample[0]) + b",")
-        # Of digits their number is left, of marks nothing; the last word reaches behind the last digit.
-        digits = np.zeros(size + _WORD, np.uint8)
-        np.subtract(data[place : place + size], least[:size], out=digits[:size])
-        wrong = digits[:size] > room[:size]
+        # Of digits their number is left, of marks nothing.
+        digits = data[place : place + size] - least[:size]
+        wrong = digits > room[:size]
         # Behind the last sample stands a bracket, where the others have a comma.
         wrong[-1] &= place + size < len(text)
         good = (int(wrong.argmax()) or size) // width
         if good < _LEAST_ROWS and place + good * width < len(text):
             return None
-        fields = [(begin - place, end - place) for begin, end in map(sample.span, range(1, 5)) if begin >= 0]
-        numbers = iter([_joined_digits(digits, width, good, *ends) for ends in fields])
+        rows = digits[: good * width].reshape(good, width)
+        spans = (sample.span(field) for field in range(1, 5) if sample[field])
+        numbers = iter([_joined_digits(rows[:, begin - place : end - place]) for begin, end in spans])
         time = next(numbers) * 1000
         if sample[2]:
             time += next(numbers) * 10 ** (3 - len(sample[2]))
@@ -372,19 +369,11 @@ def _like(sample: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return least, (least == ord("0")) * np.uint8(9)
 
 
-def _joined_digits(digits: NDArray[np.uint8], width: int, rows: int, begin: int, end: int) -> NDArray[np.int64]:
-    number = np.zeros(1, np.int64)
-    for place in range(begin, end, _WORD):
-        count = min(end - place, _WORD)
-        size = 1 << (count - 1).bit_length()
-        words = np.ndarray((rows,), f"<i{size}", digits, place, (width,)) << 8 * (size - count)
-        for bits, factor, mask in _MERGES[: size.bit_length() - 1]:
-            ones = words >> bits
-            words *= factor
-            words += ones
-            words &= mask & np.iinfo(words.dtype).max
-        number = number * 10**count + words.astype(np.int64, copy=False)
-    return number
+def _joined_digits(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Make a number of the digits of each row: a float holds all of them, and is multiplied soonest."""
+    powers = 10.0 ** np.arange(rows.shape[1])[::-1]
+    numbers: NDArray[np.float64] = rows.astype(np.float64) @ powers
+    return numbers.astype(np.int64)
 
 
 #: 2109. A later time, or one before 1970, is damage.
@@ -551,6 +540,8 @@ _ANSWER_BYTES: Final = 1 << 16
 
 #: What is left out of an answer that is not whole, or not as a server writes it.
 DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
+#: Stands among the labels where nothing but the file tells series of one name apart.
+FILE_LABEL: Final = "rmtoolkit_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -764,10 +755,6 @@ def tidy(decoded: Decoded) -> Decoded:
     differing = int(((values[differs] > values[differs + 1]) | (values[differs] < values[differs + 1])).sum())
     twice = Counter({CONTRADICTING: differing, TWICE: len(differs) - differing})
     return replace(decoded, times=times, values=values, left_out=+(decoded.left_out + twice)).only(kept)
-
-
-#: Stands among the labels where nothing but the file tells series of one name apart.
-FILE_LABEL: Final = "rmtoolkit_file"
 
 
 def _parted_by_file(decoded: Decoded) -> list[dict[str, str]]:

@@ -53,6 +53,8 @@ _FOREIGN: Final = 3
 
 #: Names with dots, as OpenTelemetry has them: nothing but containers and processes is called so, whatever its labels.
 _DOTTED: Final = _fetch.Matcher("__name__", "=~", "(container|docker|ecs|k8s|kubernetes|process)[.].*")
+#: How recording rules call what they make of a metric.
+_RULES: Final = ("node_namespace_pod_container:", "cluster:namespace:pod_memory:")
 
 
 class Wanted(NamedTuple):
@@ -355,10 +357,6 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
         # Of pods cAdvisor says the same, in more series.
         return [leg for leg in found if leg.listed != _QUOTAS or any(one.label == "name" for one in leg.matchers)]
     return found
-
-
-#: How recording rules call what they make of a metric.
-_RULES: Final = ("node_namespace_pod_container:", "cluster:namespace:pod_memory:")
 
 
 def _best(counts: Mapping[str, int]) -> dict[str, int]:

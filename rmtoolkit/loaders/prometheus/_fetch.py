@@ -186,6 +186,8 @@ RawFetch: TypeAlias = Callable[[Client, Selector, Stretch, int], Decoded]
 
 #: Labels of our own queries; no answer keeps them.
 OWN_LABELS: Final = ("rmtoolkit_leg", "rmtoolkit_name")
+_NOT_WHOLE: Final = "not whole"
+_SOMETHING_ELSE: Final = "it answers something else"
 
 
 def raw_by_json(client: Client, selector: Selector, time: Stretch, most_bytes: int = MOST_BYTES) -> Decoded:
@@ -217,9 +219,6 @@ def ask(
         warnings=[mask(line) for line in decoded.warnings],
         partial=[mask(line) for line in decoded.partial],
     )
-
-
-_NOT_WHOLE: Final = "not whole"
 
 
 def _taken(body: bytes, client: Client, said: str = _NOT_WHOLE) -> Decoder:
@@ -380,8 +379,6 @@ _ORDINARY: Final = frozenset(
         *("container_name", "exported_namespace", "exported_pod", "exported_container", "exported_job"),
     )
 )
-
-_SOMETHING_ELSE: Final = "it answers something else"
 
 
 class _NotThereError(Exception):

@@ -54,6 +54,10 @@ NO_SAMPLE: Final = "lines that are no sample"
 BEFORE: Final = "samples of a scrape without a time"
 #: Labels that name a process or a container; without any a file is one process.
 _NAMING: Final = {"instance", "job", "id", "name"}.union(*LABELS.values())
+#: Whether a line is neither empty nor a comment.
+_SAYS: Final = ~pl.col("line").str.contains(r"^\s*(?:#|$)")
+#: How Telegraf calls the only field of a metric of Prometheus, or the measurement that all such metrics are in.
+_VALUES, _SCRAPES = ("gauge", "counter", "value"), ("prometheus", "prometheus_remote_write")
 
 
 def is_samples(text: str) -> bool:
@@ -138,10 +142,6 @@ def _measured(text: str) -> Iterator[pl.DataFrame]:
         yield rows.select(pl.when("other").then("line"), head, pl.col("value", "time").cast(pl.Float64))
 
 
-#: Whether a line is neither empty nor a comment.
-_SAYS: Final = ~pl.col("line").str.contains(r"^\s*(?:#|$)")
-
-
 def _pieces(text: str) -> Iterator[pl.DataFrame]:
     end = -1
     # Piece by piece: the fields of many lines take several times their place.
@@ -191,10 +191,6 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
     return labels
 
 
-#: How Telegraf calls the only field of a metric of Prometheus, or the measurement that all such metrics are in.
-_VALUES, _SCRAPES = ("gauge", "counter", "value"), ("prometheus", "prometheus_remote_write")
-
-
 def _of_measurement(head: str) -> dict[str, str]:
     """Read what a field of InfluxDB measures, and its tags."""
     line, _, field = head.partition("\0")
@@ -230,6 +226,14 @@ _OF_ONE: Final = {
     "docker_name",
 }
 _OF_ECS: Final = "MemoryUtilized"
+#: How OpenTelemetry says that a sum is told by its changes.
+_CHANGES: Final = ("1", "AGGREGATION_TEMPORALITY_DELTA")
+#: A metric of Prometheus that Google keeps has its type behind it.
+_OF_PROMETHEUS: Final = re.compile(r"prometheus\.googleapis\.com/([^/]+)/.*")
+#: What Azure's Container Insights call a container: the id of its cluster, its pod's uid, its name.
+_OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
+#: Of amounts, as Datadog names them; a byte is one.
+_DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
 
 #: What may happen where a document has something else than it should.
 #: An error of msgspec is a ValueError from 0.21 on alone.
@@ -392,15 +396,8 @@ def _of_opentelemetry(resource: object) -> Iterator[_Series]:
             yield _Series(labels, [int(point.get("timeUnixNano") or 0)], [value], factor)
 
 
-_CHANGES: Final = ("1", "AGGREGATION_TEMPORALITY_DELTA")
-
-
 def _attributes(node: Mapping[str, Any]) -> dict[str, str]:
     return {str(one.get("key")): str(*mapping(one, "value").values()) for one in node.get("attributes") or ()}
-
-
-#: A metric of Prometheus that Google keeps has its type behind it.
-_OF_PROMETHEUS: Final = re.compile(r"prometheus\.googleapis\.com/([^/]+)/.*")
 
 
 def _of_google(node: Mapping[str, Any]) -> _Series:
@@ -412,10 +409,6 @@ def _of_google(node: Mapping[str, Any]) -> _Series:
     return _Series(
         of_one(labels) if mapping(node, "resource").get("type") == "k8s_container" else labels, ended, values
     )
-
-
-#: What Azure's Container Insights call a container: the id of its cluster, its pod's uid, its name.
-_OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
 
 
 def of_azure(row: Mapping[str, str | None]) -> dict[str, str]:
@@ -435,10 +428,6 @@ def _of_azure_metric(node: Mapping[str, Any]) -> Iterator[_Series]:
         labels = {"__name__": str(mapping(node, "name").get("value")), "service_name": resource, **place}
         points = [(point.get("timeStamp"), point.get("maximum", point.get("average"))) for point in one["data"]]
         yield _Series(of_one(labels), *_columns(points))
-
-
-#: Of amounts, as Datadog names them; a byte is one.
-_DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
 
 
 def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON

@@ -56,6 +56,7 @@ OTHER_METRIC: Final = "samples of another metric that says the same"
 OTHER_JOB: Final = "samples of a second job or exporter for the same container (it only fills gaps)"
 OTHER_LABELS: Final = "samples under other labels for the same signal of the same container"
 OLD_LIFE: Final = "samples of an old container after its successor had started"
+NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
 
 
 class Merged(NamedTuple):
@@ -64,9 +65,6 @@ class Merged(NamedTuple):
     values: NDArray[np.float64]
     lives: pl.DataFrame
     left_out: Counter[str]
-
-
-NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
 
 
 def merge(table: pl.DataFrame, decoded: Decoded) -> Merged:

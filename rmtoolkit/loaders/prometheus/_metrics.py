@@ -108,6 +108,11 @@ PATTERN_NAMES: Final = (
     "|(.*_)?(alive|live)_tasks(_count)?"
 )
 _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
+#: What a collector of OpenTelemetry that leaves units out calls its metrics.
+_UNITLESS: Final = ("k8s_", "container_memory_", "process_memory_")
+#: Where the process behind the series of a job and an instance runs, by OpenTelemetry's labels.
+TARGETS: Final = "target_info"
+_target: Final = itemgetter("job", "instance", "exported_job", "exported_instance")
 
 
 class Meant(NamedTuple):
@@ -135,10 +140,6 @@ def _check(argument: str, given: Mapping[str, str] | None, known: Sequence[str],
             raise RmtoolkitError(msg)
 
 
-#: What a collector of OpenTelemetry that leaves units out calls its metrics.
-_UNITLESS: Final = ("k8s_", "container_memory_", "process_memory_")
-
-
 def plain(name: str) -> str:
     """Spell the name of a metric as it is known: without dots and slashes, with its unit."""
     if name in KNOWN:
@@ -162,11 +163,6 @@ def spelled(labels: Sequence[Mapping[str, str]], meant: Meant) -> list[dict[str,
             one["__name__"] = spelling
         found.append(one)
     return _with_targets(found)
-
-
-#: Where the process behind the series of a job and an instance runs, by OpenTelemetry's labels.
-TARGETS: Final = "target_info"
-_target: Final = itemgetter("job", "instance", "exported_job", "exported_instance")
 
 
 def _with_targets(labels: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -241,6 +237,15 @@ SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance"
 #: Of several statistics of one amount the highest is used.
 _STATISTIC_LABELS: Final = ("quantile", "stat", "statistic", "aggregation", "agg")
 _SHARES: Final = {"max": 1.0, "maximum": 1.0, "avg": 0.5, "mean": 0.5, "average": 0.5, "min": 0.0, "minimum": 0.0}
+#: Series, name, role, family, rank and statistic.
+_Row = tuple[int, str, str, str, int, float | None]
+POD_LEVEL: Final = "series of whole pods (their containers are there)"
+_POD_KEY: Final = ("cluster", "namespace", "pod")
+#: What recording rules call the kinds of owners.
+_KINDS_SERIES: Final = {
+    kind.lower(): kind
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout", "StaticPod")
+} | {"barepod": "Pod"}
 
 
 def _statistic(labels: Mapping[str, str]) -> float | None:
@@ -301,10 +306,6 @@ def _nested(table: pl.DataFrame) -> pl.Series:
         if path and any((*of, path[:at]) in known for at, sign in enumerate(path) if sign == "/")
     }
     return pl.Series([path in within for path in paths], dtype=pl.Boolean())
-
-
-#: Series, name, role, family, rank and statistic.
-_Row = tuple[int, str, str, str, int, float | None]
 
 
 def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -> pl.DataFrame:
@@ -378,13 +379,6 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
     ).drop("id", "docker", "reason", "told_pod")
 
 
-#: What recording rules call the kinds of owners.
-_KINDS_SERIES: Final = {
-    kind.lower(): kind
-    for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout", "StaticPod")
-} | {"barepod": "Pod"}
-
-
 def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
     rows = table.filter(pl.col("role").is_in(["pod_owner", "pod_info", "replicaset_owner", "job_owner"]))
     of_pod: dict[Pod, tuple[bool, Owner]] = {}
@@ -428,11 +422,6 @@ def teams(table: pl.DataFrame, labels: Sequence[Mapping[str, str]], containers: 
         elif (workload := of_pod.get((namespace, pod))) is not None:
             by_pods.append((f"{namespace}/{workload}", team))
     return {**agreed(by_others), **agreed(by_pods)}
-
-
-POD_LEVEL: Final = "series of whole pods (their containers are there)"
-
-_POD_KEY: Final = ("cluster", "namespace", "pod")
 
 
 class Placed(NamedTuple):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 UNSAMPLED: Final = "containers without a memory sample, which only kube-state-metrics knows"
 ABOUT_PODS: Final = "series about pods and owners, without a container"
 NOT_FINITE: Final = "facts that were NaN or infinite"
+NO_MEMORY: Final = "series that count what is held or done by a container whose memory is not there"
 #: No time, count or limit is this large, not even one that stands for no limit.
 _ABSURD_FACT: Final = 1e30
 
@@ -128,9 +129,6 @@ def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, li
         f"metric {quote(name)} was read as {metrics[name]}, in units of {unit:,} bytes" for name, unit in units.items()
     ]
     return replace(decoded, values=decoded.values * np.repeat(factors, decoded.counts)), said
-
-
-NO_MEMORY: Final = "series that count what is held or done by a container whose memory is not there"
 
 
 def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
