@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import nbformat
+    from jupyter_client.manager import KernelManager
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -22,13 +25,38 @@ def _read(path: Path) -> nbformat.NotebookNode:
     return document
 
 
-def _run(document: nbformat.NotebookNode, folder: Path, saved: Path) -> None:
+#: Forgets what the notebook before made, and goes to where the next one stands.
+_ANEW: Final = """
+import os, ipywidgets
+ipywidgets.Widget.close_all()
+os.chdir({folder!r})
+get_ipython().reset()
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+    """One kernel for all of them: to start it, and to import what notebooks do, costs more than most of them."""
+    from jupyter_client.manager import KernelManager
+
+    home = tmp_path_factory.mktemp("kernel")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+            patch.setenv(name, str(home / name.lower()))
+        manager = KernelManager(kernel_name="python3")
+        manager.start_kernel()
+        yield manager
+        manager.shutdown_kernel(now=True)
+
+
+def _run(document: nbformat.NotebookNode, kernel: KernelManager, folder: Path, saved: Path) -> None:
     import nbformat
     from nbclient import NotebookClient
 
-    NotebookClient(
-        document, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    first = nbformat.v4.new_code_cell(_ANEW.format(folder=str(folder)))  # type: ignore[no-untyped-call]
+    document.cells.insert(0, first)
+    NotebookClient(document, km=kernel, timeout=180).execute()
+    del document.cells[0]
     nbformat.write(document, saved)  # type: ignore[no-untyped-call]
 
 
@@ -38,17 +66,15 @@ def test_there_are_notebooks() -> None:
 
 
 @EACH
-def test_notebooks_run(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebooks_run(notebook: Path, tmp_path: Path, kernel: KernelManager) -> None:
     """Every cell runs in a copy that sees only the samples; saved, it is small and has a picture of each widget."""
-    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
     folder = tmp_path / "notebooks"
     folder.mkdir()
     shutil.copy(notebook, folder)
     (tmp_path / "data").symlink_to(ROOT / "data")
     document = _read(folder / notebook.name)
     saved = tmp_path / "saved.ipynb"
-    _run(document, folder, saved)
+    _run(document, kernel, folder, saved)
     outputs = [output for cell in document.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("text/html" in output.get("data", {}) for output in outputs)
     assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
@@ -106,7 +132,7 @@ heap = {"iris/warm-jackdaw": rm.read_heap(data / "heap" / "warm-jackdaw.heaptrac
 ]
 
 
-def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path) -> None:
+def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path, kernel: KernelManager) -> None:
     """With the state of every widget inside, the file is smaller than 3 MB."""
     import nbformat
     from nbconvert import HTMLExporter
@@ -114,7 +140,7 @@ def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path) -> Non
     cells = [nbformat.v4.new_code_cell(cell) for cell in DASHBOARDS]  # type: ignore[no-untyped-call]
     document = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
     saved = tmp_path / "saved.ipynb"
-    _run(document, ROOT, saved)
+    _run(document, kernel, ROOT, saved)
     state = document.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     kept = "".join(str(model["state"].get("value")) for model in state.values())
     for part in ("Who calls it", "Chance of an OOM kill in 7 days at", "rm-fleet"):

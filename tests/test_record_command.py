@@ -92,7 +92,7 @@ def test_a_process_is_recorded_for_a_while(
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert "Recorded: " in out
-    line = r"(\r  0:0\d  \d+ samples  [\d.]+ Mi, peak [\d.]+ Mi\x1b\[K)+\r\x1b\[K"
+    line = r"(\r  0:0\d  \d+ samples  [\d.,]+ Mi, peak [\d.,]+ Mi\x1b\[K)+\r\x1b\[K"
     assert re.fullmatch(line if terminal else "", err)
     assert rm.read(file).samples["rss_bytes"].null_count() == 0
 

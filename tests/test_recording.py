@@ -137,7 +137,11 @@ def test_a_recording_put_to_itself_is_itself(recording: rm.Recording) -> None:
     assert twice.events.equals(recording.events)
 
 
-@given(recordings(), st.integers(0, 20))
+#: What every limit here allows: whether a value is impossible is told by the limits and neighbours that are known.
+POSSIBLE = recordings(most=1 << 33)
+
+
+@given(POSSIBLE, st.integers(0, 20))
 def test_two_windows_put_together_are_the_whole(recording: rm.Recording, cut: int) -> None:
     """A recording pulled in two pieces is the recording pulled at once."""
     pieces = [recording.window(None, instant(cut)), recording.window(instant(cut + 1), None)]
@@ -151,10 +155,6 @@ def test_concat_of_different_signals_does_not_depend_on_order(one: rm.Recording,
     assert first.samples.equals(second.samples)
     for name in ("rss_bytes", "allocated_bytes"):
         assert first.samples[name].count() == one.samples[name].count() + other.samples[name].count()
-
-
-#: What every limit here allows: whether a value is impossible is told by the limits and neighbours that are known.
-POSSIBLE = recordings(most=1 << 33)
 
 
 @given(POSSIBLE, POSSIBLE, POSSIBLE)

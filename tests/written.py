@@ -41,9 +41,18 @@ def _drawn(line: object) -> tuple[str, str, list[float]]:
     return _NUMBER.sub("#", element), words, [float(number) for number in _NUMBER.findall(element)]
 
 
+#: A number in full, whose last digits depend on how a Python adds.
+_WHOLE = re.compile(r"-?\d+\.\d{9,}")
+
+
+def _rounded(value: object) -> object:
+    return _WHOLE.sub(lambda found: f"{float(found[0]):.9g}", value) if isinstance(value, str) else value
+
+
 def _same(now: object, before: object) -> bool:
     if isinstance(now, float) and isinstance(before, float):
         return math.isclose(now, before, rel_tol=2e-3, abs_tol=1e-6)
+    now, before = _rounded(now), _rounded(before)
     if now == before or not (str(now).startswith("<") and isinstance(before, str)):
         return now == before
     # A coordinate may be rounded the other way on another machine.

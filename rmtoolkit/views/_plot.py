@@ -218,7 +218,7 @@ _EAST_ASIAN: Final = 0x2E80
 
 
 def text_width(written: str, *, bold: bool = False) -> float:
-    width = sum(_WIDTHS.get(letter, 7.6 if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
+    width = math.fsum(_WIDTHS.get(letter, 7.6 if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
     return width * (1.1 if bold else 1)
 
 
