@@ -78,7 +78,8 @@ def unit_in(name: str) -> int:
     short = re.sub(
         r"(?<=[_.])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes$", lambda word: f"{word[1][0]}b", name.lower()
     )
-    found = _UNIT.fullmatch(short)
+    # Behind it may stand a statistic.
+    found = _UNIT.fullmatch(short) or re.search(r"_(?P<unit>[kmgt]i?b)(?P<joined>_)", short)
     return 1024 ** schema.POWERS.get((found["unit"] or found["joined"])[0], 0) if found else 1
 
 

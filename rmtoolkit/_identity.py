@@ -13,6 +13,7 @@ import polars as pl
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS, WORKLOAD
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,11 +138,9 @@ def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner])
         return pod[2].removesuffix(f"-{name}"), "StaticPod", False
     if (above := of_owner.get((kind, (pod[0], pod[1], name)))) is not None:
         return (name, kind, False) if above[1] in NO_OWNER else (above[1], above[0], False)
-    pattern, kind_above = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}.get(
-        kind, (None, "")
-    )
-    match = pattern.fullmatch(name) if pattern is not None else None
-    return (match["name"], kind_above, True) if match else (name, kind, False)
+    made = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}
+    match = made[kind][0].fullmatch(name) if kind in made else None
+    return (match["name"], made[kind][1], True) if match else (name, kind, False)
 
 
 _DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12})")
@@ -192,6 +191,11 @@ ENOUGH: Final = 4
 _STEADY: Final = 0.75
 #: A sum and two parts: fewer containers hold none.
 _SUM: Final = 3
+#: How people call a row that sums up the others, and what it is of them.
+_SUMMARIES: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
+#: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
+#: it moves by several times as much.
+_ROUNDED, _MOVES = 0.005, 8
 _NAMES: Final = ("cluster", "namespace", "pod", "container")
 
 
@@ -329,25 +333,41 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
 
 
 def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
-    """Find containers that are at each instant the sum of the others: of their pod, namespace, cluster or of all."""
+    """Find containers that are at each instant the sum of the others, or what their name says they are of them."""
     found: list[int] = []
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
-    is_sum = 2 * value == value.sum().over("of", "time")
+    called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
+    others = value.filter(summary.is_null())
+    about = {kind: getattr(others, kind)().over("of", "time") for kind in set(_SUMMARIES.values())}
+    named = (pl.when(summary == kind).then(each) for kind, each in about.items())
+    off = (value - pl.coalesce(*named, about["sum"] - value)).abs()
+    parts = (others > 0).sum().over("of", "time") - summary.is_null()
     for depth in (3, 2, 1, 0) if containers.height >= _SUM else ():
         of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
-        placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of)
+        kind = called.replace_strict(_SUMMARIES, default=None, return_dtype=pl.String).alias("summary")
+        placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of, kind)
         # One instant shows soon that there is none.
         last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
-        likely = last.filter(is_sum, (value > 0).sum().over("of") >= _SUM)
+        likely = last.filter(off <= 2 * _ROUNDED * value, parts >= _SUM - 1)
         if likely.height:
-            rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id")
-            told = (
-                rows.with_columns(total=is_sum)
-                .group_by("container_id")
-                .agg(pl.col("total").all(), said=value.n_unique())
+            rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id").with_columns(
+                off=off, said=pl.when(summary.is_null()).then(value).otherwise(pl.col("time").to_physical())
             )
-            found += told.filter("total", pl.col("said") >= ENOUGH)["container_id"].to_list()
+            slack = _grain(rows.select(value).to_series().drop_nulls()) * value.count().over("of", "time")
+            slack = pl.when(summary.is_null()).then(pl.min_horizontal(slack, _ROUNDED * value)).otherwise(slack + 1)
+            moves = value.max() - value.min() >= _MOVES * pl.col("slack").max()
+            close, sure = (pl.col("off") <= pl.col("slack")).all(), (moves | summary.is_not_null().any()).alias("sure")
+            seen = rows.with_columns(slack=slack).group_by("container_id")
+            told = seen.agg(close, sure, pl.col("said").n_unique())
+            found += told.filter("off", "sure", pl.col("said") >= ENOUGH)["container_id"].to_list()
     return found
+
+
+def _grain(amounts: pl.Series) -> float:
+    """Find the coarsest digit of a unit to which amounts were rounded."""
+    said = amounts.to_numpy()
+    steps = (base**power / 10**digits for base in (1000, 1024) for power in (1, 2, 3) for digits in range(2 * power))
+    return max((step for step in steps if 2 * np.abs(said - np.rint(said / step) * step).max() <= 1), default=0)
 
 
 def place_names(sources: Iterable[str]) -> dict[str, str]:

@@ -23,6 +23,10 @@ CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12,
 _FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
 
 
+#: What lies so far from the others, and is so small a share, is of a clock that was not set, or has run over.
+_DECADES, _FEW = dt.timedelta(days=20 * 365), 0.1
+
+
 def conform(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
     """Select the columns of a schema, cast to its types; a column that is not there becomes null."""
     there = frame.schema
@@ -40,7 +44,6 @@ def beside(rows: pl.DataFrame, more: pl.DataFrame, on: str | Sequence[str]) -> p
 
 
 def known_sum(name: str) -> pl.Expr:
-    """Add up what is known; null where nothing is."""
     return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
 
 
@@ -80,10 +83,12 @@ def _instant(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     """Cast signals; what is no real amount (NaN, ±Inf, negative, absurd) becomes null and is counted."""
     present = [name for name in schema.SIGNALS if name in samples.columns]
-    frame = samples.select("container_id", *present, time=as_time(pl.col("time"), samples.schema["time"]))
-    finite = {
-        name: pl.col(name).is_finite() if frame.schema[name].is_float() else pl.lit(value=True) for name in present
-    }
+    time = pl.col("time")
+    frame = samples.select("container_id", *present, time=as_time(time, samples.schema["time"]))
+    if frame.height and frame.select(time.max() - time.min() > _DECADES).item():
+        far = (time - time.median()).abs() > _DECADES
+        frame = frame.with_columns(pl.when(~far | (far.mean() > _FEW)).then(time))
+    finite = {name: pl.col(name).cast(pl.Float64).is_finite() for name in present}
     real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
     whole = [name for name in present if schema.SAMPLES[name] == pl.Int64]
     real |= {name: real[name] & (pl.col(name) < schema.ABSURD_BYTES) for name in whole}
@@ -328,7 +333,6 @@ _HALF_DAY_MS: Final = 43_200_000
 
 
 def parse_duration(value: str | dt.timedelta) -> dt.timedelta:
-    """Read a duration such as ``"7d"``, ``"1h30m"`` or a timedelta."""
     if isinstance(value, dt.timedelta):
         duration = value
     else:
@@ -348,7 +352,6 @@ def parse_duration(value: str | dt.timedelta) -> dt.timedelta:
 
 
 def parse_time(value: str | dt.datetime) -> dt.datetime:
-    """Read an instant; without a zone it is UTC."""
     try:
         stamp = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
         return stamp.replace(tzinfo=dt.UTC) if stamp.tzinfo is None else stamp.astimezone(dt.UTC)

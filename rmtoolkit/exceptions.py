@@ -124,7 +124,6 @@ def _closest(name: object, names: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: object, names: Iterable[str]) -> str:
-    """Hint at the nearest name; empty where none is near."""
     close = _closest(name, names)
     return f"Hint: did you mean {quote(close)}?" if close else ""
 

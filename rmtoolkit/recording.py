@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, reduce
-from itertools import compress
+from itertools import compress, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ import polars as pl
 from rmtoolkit import _identity, _tables, schema, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote, warn
 from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
@@ -696,6 +697,14 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         containers = containers.with_columns(cluster=_identity.parting("cluster", pl.lit(named)))
         said = "containers of one name whose samples overlap in time with other values: told apart by their file"
         report = replace(report, warnings=(*report.warnings, f"{said}, which stands as cluster"))
+    nameless = containers.select(pl.all_horizontal(pl.col(schema.IDENTITY).is_null())).to_series().to_numpy()
+    looks = {names[sources[part]]: parts[part].times() for part in part_of[nameless].tolist()}
+    alone = sorted((times, name) for name, times in looks.items() if times)
+    in_turn = all(before[1] < after[0] for (before, _), (after, _) in pairwise(alone))
+    if in_turn and len({re.sub(r"[\W\d_]+", "", name) for _, name in alone}) > 1:
+        said = f"files that name no container, one after the other, were read as one: {quote(alone[0][1])} and more"
+        warn(f"{said.capitalize()}. Hint: name their containers in a column pod.")
+        report = replace(report, warnings=(*report.warnings, said))
     containers, samples, left_out = _without_rounded(containers, samples)
     report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
@@ -742,16 +751,15 @@ def _without_rounded(
     exact = pl.col("time").filter(~rounded, amount.is_not_null())
     step = (exact.max() - exact.min()) / exact.count()
     is_then = pl.col("time").is_between((exact.min() - step).over("key"), (exact.max() + step).over("key"))
-    wrong = beside(samples, both, "container_id").select(
-        (rounded & amount.is_not_null() & is_then).fill_null(value=False)
-    )
-    samples = samples.with_columns(pl.when(~wrong.to_series()).then(amount).alias("working_set_bytes"))
-    samples = samples.filter(~wrong.to_series() | pl.any_horizontal(pl.col(schema.SIGNALS).is_not_null()))
+    found = beside(samples, both, "container_id").select(rounded & amount.is_not_null() & is_then).to_series()
+    wrong = found.fill_null(value=False)
+    samples = samples.with_columns(pl.when(~wrong).then(amount).alias("working_set_bytes"))
+    samples = samples.filter(~wrong | pl.any_horizontal(pl.col(schema.SIGNALS).is_not_null()))
     # Nothing rounded is left of these.
     gone = both.filter(rounded).join(samples.drop_nulls("working_set_bytes"), on="container_id", how="anti")
     is_gone = pl.col("container_id").is_in(gone["container_id"].implode())
     containers = containers.with_columns(quantum_bytes=pl.when(~is_gone).then("quantum_bytes"))
-    return containers, samples, {schema.ROUNDED: int(wrong.to_series().sum())}
+    return containers, samples, {schema.ROUNDED: int(wrong.sum())}
 
 
 def read_recording(path: str | os.PathLike[str]) -> Recording:

@@ -141,7 +141,6 @@ def mi(bytes_: float) -> str:
 
 
 def known(write: Callable[[Any], str], value: float | None) -> str:
-    """Write a value where there is one, else a dash."""
     return NOT_APPLICABLE if value is None else write(value)
 
 
@@ -327,7 +326,6 @@ def day(time: dt.datetime, *, year: bool = False, weekday: bool = True) -> str:
 
 
 def clock(time: dt.datetime, *, seconds: bool = False) -> str:
-    """Write a time of day like ``09:00``, in UTC."""
     return time.astimezone(dt.UTC).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
@@ -359,7 +357,6 @@ def counted(number: int, reason: str) -> str:
 
 
 def and_more(amount: int, shown: int) -> str:
-    """Count behind a list those that are not in it."""
     return f" and {amount - shown:,} more" if amount > shown else ""
 
 
@@ -381,13 +378,7 @@ def runs_killed(killed: int, runs: int, kills: int) -> str:
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-#: Letters that look like one of ASCII: of Cyrillic, of Greek, of Armenian and Latin.
-_ALIKE: Final = re.compile(
-    "[\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u0410"
-    "\u0412\u0421\u0415\u041d\u0406\u0408\u041a\u041c\u041e\u0420\u0405\u0422\u0425\u0423"
-    "\u03bf\u03b1\u03c1\u03bd\u03c5\u03b9\u03ba\u0391\u0392\u0395\u0396\u0397"
-    "\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u0585\u057d\u053c\u0131\u0251\u0261\u2113]"
-)
+_ALIKE: Final = re.compile(f"[{texts('words')['alike']}]")
 
 
 def printable(text: object) -> str:

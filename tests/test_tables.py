@@ -19,7 +19,7 @@ import rmtoolkit as rm
 from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TOTALS
 
 if TYPE_CHECKING:
@@ -572,6 +572,71 @@ def test_what_is_the_sum_of_the_others_is_no_container(depth: int, off: int) -> 
     assert called.str.contains("in total").sum() == sums * off
     assert called.str.contains("part").sum() == 3
     assert recording.report.left_out.get(TOTALS, 0) == 9 * sums * (1 - off)
+
+
+@pytest.mark.parametrize("name", ["Mean", "max", "min", "Grand Total", "in all"])
+@pytest.mark.parametrize("step", [1, 1 << 10, (1 << 20) / 10, 1 << 20])
+def test_a_summary_that_was_rounded_is_no_container(name: str, step: float) -> None:
+    """Rounded to any digit: a sum is known by its values, what else is known of the others by its name as well."""
+    parts = [[(100 + 3 * at) * 1_000_003, (290 + at % 7) * 1_000_003, 305 * 1_000_003 - at * 9] for at in range(30)]
+    made: Any = {"Mean": lambda some: sum(some) / 3, "max": max, "min": min}.get(name, sum)
+    rows = [
+        {"time": SECONDS + 60 * at, "pod": pod, "rss_bytes": round(round(amount / step) * step)}
+        for at, some in enumerate(parts)
+        for pod, amount in zip(("a", "b", "c", name), (*some, made(some)), strict=True)
+    ]
+    recording = rm.Recording.from_frame(pl.DataFrame(rows))
+    assert recording.containers["pod"].to_list() == ["a", "b", "c"]
+    assert recording.report.left_out == {TOTALS: 30}
+    other = pl.DataFrame([row | {"pod": str(row["pod"]).replace(name, "d")} for row in rows])
+    assert rm.Recording.from_frame(other).containers.height == (3 if made is sum else 4)
+
+
+def test_a_container_that_weighs_as_much_as_the_others_is_one() -> None:
+    """Two that stand still beside one of about their sum: it does not move with them."""
+    rows = [
+        {"time": SECONDS + 60 * at, "pod": pod, "rss_bytes": (size + (at * step) % 3) << 20}
+        for at in range(30)
+        for pod, size, step in (("a", 100, 1), ("b", 200, 2), ("c", 301, 1), ("total", 900, 1))
+    ]
+    assert rm.Recording.from_frame(pl.DataFrame(rows)).containers.height == 4
+
+
+@pytest.mark.parametrize("far", [0, 253_402_214_400, -2_208_988_800])
+def test_a_clock_that_was_not_set_tells_no_time(far: int, tmp_path: Path) -> None:
+    """One row of 1970, of the year 9999 in seconds, which are milliseconds of 1978, or of 1900: it is left out."""
+    rows = [f"{far if at == 7 else SECONDS + 60 * at},db-0,{10**8 + at}" for at in range(20)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes", *rows, ""]))
+    with pytest.warns(RmtoolkitWarning, match="1 row without a readable time"):
+        recording = rm.read(tmp_path / "a.csv")
+    assert recording.samples["rss_bytes"].to_list() == [10**8 + at for at in range(20) if at != 7]
+
+
+@pytest.mark.parametrize("later", [0, 7200], ids=["at one time", "one after the other"])
+def test_the_path_of_a_part_says_whose_it_is(later: int, tmp_path: Path) -> None:
+    """As Hive, Spark and DuckDB write them; what a column says goes before."""
+    for at, pod in enumerate(("db-0", "web-0")):
+        (tmp_path / f"pod={pod}" / "day=20").mkdir(parents=True)
+        times = [SECONDS + at * later + 60 * row for row in range(9)]
+        table = pl.DataFrame({"time": times, "rss_bytes": [(at + 1) << 20] * 9})
+        table.write_parquet(tmp_path / f"pod={pod}" / "day=20" / "part-0.parquet")
+    assert rm.read(tmp_path).containers["pod"].to_list() == ["db-0", "web-0"]
+    table.with_columns(podName=pl.lit("api-0")).write_parquet(tmp_path / "pod=web-0" / "day=20" / "part-0.parquet")
+    assert rm.read(tmp_path).containers["pod"].to_list() == ["api-0", "db-0"]
+
+
+@pytest.mark.parametrize(("names", "is_told"), [(("db-0", "web-0"), True), (("2026-11-20", "2026-11-21"), False)])
+def test_files_without_names_that_follow_each_other_are_told(
+    names: tuple[str, str], is_told: bool, tmp_path: Path
+) -> None:
+    """Whether two files are of one container nobody can tell, unless their names differ in numbers alone."""
+    for at, name in enumerate(names):
+        rows = [f"{SECONDS + 3600 * at + 60 * row},{(at + 1) << 20}" for row in range(9)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["time,rss_bytes", *rows, ""]))
+    with pytest.warns(RmtoolkitWarning, match="read as one: 'db-0' and more") if is_told else contextlib.nullcontext():
+        recording = rm.read(tmp_path)
+    assert recording.containers.height == 1
+    assert ("read as one" in " ".join(recording.report.notes())) == is_told
 
 
 @pytest.mark.parametrize(

@@ -422,12 +422,9 @@ _SAME: Final = 1e-7
 _MOST_CYCLES: Final = 1.75
 #: Of these large families every n-th member is enough to choose an autocorrelation.
 _SPARSE: Final = {
-    Family.TWO_STEPS: 6,
+    **dict.fromkeys((Family.TWO_STEPS, Family.TWO_STEPS_LINEAR, Family.SATURATING_STEP, Family.SATURATING_HINGE), 6),
     Family.PULSE: 7,
-    Family.TWO_STEPS_LINEAR: 6,
     Family.TWO_SATURATING: 8,
-    Family.SATURATING_STEP: 6,
-    Family.SATURATING_HINGE: 6,
     Family.TWO_SLOPES: 2,
     Family.RAMP_END: 3,
     Family.RAMP: 4,

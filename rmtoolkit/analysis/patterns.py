@@ -209,11 +209,8 @@ BY_CAUSE: Final = {held.cause: held for held in HELD}
 PATTERNS: Final = {pattern: _entry(pattern) for pattern in Pattern}
 
 _GROWS_WITH: Final = {
-    Family.SATURATING_LINEAR: Pattern.WARM_UP,
-    Family.SATURATING_HINGE: Pattern.WARM_UP,
-    Family.STEP_LINEAR: Pattern.STEP,
-    Family.STEP_HINGE: Pattern.STEP,
-    Family.TWO_STEPS_LINEAR: Pattern.STEP,
+    **dict.fromkeys((Family.SATURATING_LINEAR, Family.SATURATING_HINGE), Pattern.WARM_UP),
+    **dict.fromkeys((Family.STEP_LINEAR, Family.STEP_HINGE, Family.TWO_STEPS_LINEAR), Pattern.STEP),
 }
 
 

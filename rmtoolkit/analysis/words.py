@@ -625,13 +625,8 @@ def work(row: VerdictRow, main: Opinion, reading: Reading) -> Iterator[Evidence]
 
 #: What rests on all lives together, not on the one that stands for them.
 OF_ALL_LIVES: Final = (
-    Statistic.LIVES_RISING,
-    Statistic.PODS_GROWING,
-    Statistic.OOM_KILLS,
-    Statistic.NODE_EVENTS,
-    Statistic.FIXED_VERSION,
-    Statistic.SINCE_VERSION,
-    Statistic.LIFE_LENGTH,
+    *(Statistic.LIVES_RISING, Statistic.PODS_GROWING, Statistic.OOM_KILLS, Statistic.NODE_EVENTS),
+    *(Statistic.FIXED_VERSION, Statistic.SINCE_VERSION, Statistic.LIFE_LENGTH),
 )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OWN, DEPENDENCY, STD, SYSTEM = "own", "dependency", "std", "system"
 #: Stands for callers of which massif says no more than how much came through them.
 CUT_OFF: Final = "(all others below massif's threshold)"
+_FOLDERS: Final[dict[str, list[str]]] = texts("heap/folders")
 _CRATES: Final = {name: origin for origin, names in texts("heap/crates").items() for name in names}
 
 _STD_FILE: Final = re.compile(
@@ -35,10 +36,7 @@ _STD_FILE: Final = re.compile(
 )
 #: Go's own library: where it is installed, or without that (-trimpath).
 _GO_FILE: Final = re.compile(
-    r"(?:^|/go[\w.-]{0,40}/(?:[^/]{0,40}/)?src/|/toolchain@[^/]{0,80}/src/)(?:archive|bufio|bytes|cmp|compress|container"
-    r"|context|crypto|database|debug|embed|encoding|errors|expvar|flag|fmt|go|hash|html|image|index|internal|io|iter|log"
-    r"|maps|math|mime|net|os|path|plugin|reflect|regexp|runtime|slices|sort|strconv|strings|structs|sync|syscall|testing"
-    r"|text|time|unicode|unique|unsafe|weak)/"
+    rf"(?:^|/go[\w.-]{{0,40}}/(?:[^/]{{0,40}}/)?src/|/toolchain@[^/]{{0,80}}/src/)(?:{'|'.join(_FOLDERS['go'])})/"
 )
 _DEPENDENCY_FILE: Final = re.compile(
     r"/\.?cargo/(?:registry|git)/|/registry/src/|/git/checkouts/|(?:^|/)(?:cargo-)?vendor(?:-dir|ed)?/"
@@ -50,8 +48,7 @@ _DEPENDENCY_FILE: Final = re.compile(
 _PACKAGE: Final = re.compile(r"/([A-Za-z0-9_-]+)-\d++\.\d++\.\d[^/]*+/")
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:/")
 _SYSTEM_FILE: Final = re.compile(
-    r"^(?:\./|\.\./)+(?:sysdeps|csu|elf|nptl|malloc|libio|stdlib|string|dlfcn|io|misc|posix|time|wcsmbs|locale|iconv"
-    r"|intl|nss|resolv|inet|socket|rt|stdio-common|gmon|debug|libgcc|libstdc\+\+-v3)/|^/build/|^/usr/(?:src|include)/"
+    rf"^(?:\./|\.\./)+(?:{'|'.join(map(re.escape, _FOLDERS['libc']))})/|^/build/|^/usr/(?:src|include)/"
 )
 _SYSTEM_MODULE: Final = re.compile(
     r"^(?:/usr)?/lib(?:32|64|x32|exec)?/|^linux-(?:vdso|gate)|^\[|^/nix/store/[^/]*glibc"

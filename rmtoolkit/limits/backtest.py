@@ -317,11 +317,7 @@ def _unscored(part: Recording, _: BaseException, *, origin: dt.datetime) -> dict
 
 
 def weeks_of(
-    recording: Recording,
-    origin: dt.datetime,
-    history: dt.timedelta,
-    margins: risk.Margins,
-    promised: Sequence[float],
+    recording: Recording, origin: dt.datetime, history: dt.timedelta, margins: risk.Margins, promised: Sequence[float]
 ) -> dict[str, pl.DataFrame]:
     tick = dt.timedelta(milliseconds=1)
     before = recording.window(start=origin - history, end=origin - tick)

@@ -392,7 +392,6 @@ def _with_dates(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -
 
 
 def _wall(moment: dt.datetime) -> int:
-    """Count milliseconds from 1970 on this clock."""
     return round((moment.replace(tzinfo=None) - _EPOCH_TIMELINE).total_seconds() * 1000)
 
 

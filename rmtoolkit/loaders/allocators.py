@@ -75,7 +75,6 @@ def glibc_documents(text: str) -> list[GlibcDocument]:
 
 
 def _each(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], int]]:
-    """Find every match, and where the next one begins."""
     found = list(pattern.finditer(text))
     yield from zip(found, [*(one.start() for one in found[1:]), len(text)], strict=False)
 
@@ -324,9 +323,8 @@ def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
         name = found[2].strip()
         if name == IN_USE:
             amounts = {}
-            documents.append(
-                TcmallocDocument(context.line(found.start()), context.stamp(found.start(), before), amounts)
-            )
+            line, stamp = context.line(found.start()), context.stamp(found.start(), before)
+            documents.append(TcmallocDocument(line, stamp, amounts))
         if documents and int(found[1]) < 1 << 62:
             amounts.setdefault(name, int(found[1]))
         before = found.end()

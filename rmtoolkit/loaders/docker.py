@@ -148,9 +148,8 @@ def _labels(id_: str | None, told: Mapping[str, Any], image_id: Any) -> Labels: 
             return labels._replace(namespace=_files.text_of(told, f"{prefix}project"), service=service, kind="Compose")
     if service := _files.text_of(told, "com.docker.swarm.service.name"):
         stack = _files.text_of(told, "com.docker.stack.namespace")
-        return labels._replace(
-            namespace=stack, service=service.removeprefix(f"{stack}_" if stack else ""), kind="Swarm"
-        )
+        own = service.removeprefix(f"{stack}_") if stack else service
+        return labels._replace(namespace=stack, service=own, kind="Swarm")
     return labels
 
 

@@ -122,9 +122,7 @@ def cgroup_place(path: str, *, below: bool = False) -> dict[str, str | None]:
     return {"pod": None, "pod_uid": None, "container": path.rpartition("/")[2] or None}
 
 
-CGROUP_FILES: Final = frozenset(
-    {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"}
-)
+CGROUP_FILES: Final = {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"}
 PROCESS_FILES: Final = frozenset({"smaps_rollup", "status"})
 
 _SECTION: Final = re.compile(r"==> (?P<path>.+) <==")

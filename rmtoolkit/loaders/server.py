@@ -488,7 +488,6 @@ class Client:
         raise AssertionError  # the last attempt returns or raises
 
     def get(self) -> bytes:
-        """Fetch what stands at the address itself."""
         self._learnt.method = "GET"
         return self.ask("", {}, bytes)
 

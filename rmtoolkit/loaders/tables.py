@@ -15,7 +15,7 @@ import polars as pl
 from rmtoolkit._columns import column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, SIGNALS, TIME, UNITS, Report
@@ -50,7 +50,11 @@ _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)
 _WITH_UNIT: Final = re.compile(r"^(.*?)(?: \((Bytes|Kilobytes|Megabytes|Gigabytes)\))?( \(\d+\))?$", re.DOTALL)
 #: What a comment says of all rows below it: `# pod: api-0`.
 _SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
-_NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, labels={'its_name': 'pod'}."
+#: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
+_OF_BYTES, _PAGE = r"(?i)\d\s*(?:[kmgt]?i?b|bytes)$", 4096
+#: The same in a path, as of Hive.
+_PARTITION: Final = re.compile(r"(?:^|/)(\w+)=([^/]+)(?=/)")
+_NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, one for each pod; labels={'its_name': 'pod'}."
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
 _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
 
@@ -75,12 +79,14 @@ def read_table(
             table = _csv(text, path)
             if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
                 return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
-        told = {**(labels or {}), **(metrics or {})}
+        table, metrics = _a_row_each(table, metrics or {}, path)
+        table = _with_said(table, dict(_PARTITION.findall(Path(path).as_posix())))
+        told = {**(labels or {}), **metrics}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
         table = table.rename({head: name for head, name in told.items() if head in table.columns})
         table, lost, more = _typed(table, asked)
-        table, units = _in_bytes(table, metrics or {})
+        table, units = _in_bytes(table, metrics)
         notes += (*more, *units)
         left_out = {NO_NUMBERS: lost} if lost else {}
         recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
@@ -139,9 +145,13 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     if short and not text.endswith("\n") and table.to_series(-1).last() != "0":
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
-    table = table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all()))
-    told = {name: one for name, one in said.items() if column_of(name)[0] in IDENTITY and name not in columns}
-    return table.with_columns(**{name: pl.lit(one) for name, one in told.items()})
+    return _with_said(table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all())), said)
+
+
+def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:
+    """Give all rows of a table what is said of them beside it, where no column says so."""
+    free = {*IDENTITY}.difference(column_of(head)[0] for head in table.columns)
+    return table.with_columns(pl.lit(one).alias(name) for name, one in said.items() if column_of(name)[0] in free)
 
 
 _DELIMITERS: Final = ",;\t|"
@@ -229,7 +239,8 @@ def json_rows(text: str) -> tuple[list[dict[str, str]], int]:
         if _OBJECT.search(one, 0, _HEAD_CHARACTERS):
             found = list(parts(one))
             nodes = chain.from_iterable(map(_rows_of, (part.content for part in found)))
-            if rows := list(filter(_is_row, (dict(_flat(node)) for node in nodes))):
+            rows = [row for row in (dict(_flat(node)) for node in nodes) if _times_in(row)]
+            if rows := [row for row in rows if any(column_of(name)[0] in BYTE_SIGNALS for name in row)]:
                 return rows, sum(part.damaged for part in found)
     return [], 0
 
@@ -244,11 +255,6 @@ def _rows_of(document: object) -> list[object]:
     if columns and all(isinstance(one, list) and len(one) == len(columns[0]) for one in columns):
         return [dict(zip(node, row, strict=True)) for row in zip(*columns, strict=True)]
     return [document]
-
-
-def _is_row(row: dict[str, str]) -> bool:
-    names = {column_of(name)[0] for name in row}
-    return "time" in names and not names.isdisjoint(BYTE_SIGNALS)
 
 
 def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
@@ -266,6 +272,24 @@ _CELLS: Final = re.compile(r"[;|\t]")
 _IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
 #: What says of which zone the times of another column are.
 _ZONES: Final = ("tz", "timezone", "utcoffset")
+
+
+def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> tuple[pl.DataFrame, Mapping[str, str]]:  # noqa: ANN401
+    """Give pods rows of their own whose names are heads: heads told to be one signal, or Grafana's, over memory."""
+    heads = {name: [head for head in table.columns if metrics.get(head) == name] for name in BYTE_SIGNALS}
+    name, pods = max(heads.items(), key=lambda one: len(one[1]))
+    if not pods and table.columns[:1] == ["Time"] and {*table.dtypes[1:]} == {pl.String}:
+        numbers = pl.all().cast(pl.Float64, strict=False)
+        sure = pl.all().str.contains(_OF_BYTES).all() | ((numbers % _PAGE == 0).all() & (numbers.median() >= MI))
+        name, pods = "working_set_bytes", table.columns[1:]
+        if len(pods) == 1 or any(column_of(head)[0] for head in pods) or not all(table[:, 1:].select(sure).row(0)):
+            return table, metrics
+        warn(f"{quote_path(path)}: each column was read as the memory of a pod of that name, such as {quote(pods[0])}.")
+    if len(pods) <= 1 or "pod" in table.columns:
+        return table, metrics
+    rest = [head for head in table.columns if head not in pods]
+    told = {head: metrics[head] for head in rest if head in metrics}
+    return table.unpivot(pods, index=rest, variable_name="pod", value_name="value"), {**told, "value": name}
 
 
 def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:

@@ -114,6 +114,7 @@ def test_parts_and_strangers_are_no_totals(name: str) -> None:
         ("tikv_allocator_stats", {"type": "allocated"}, "allocated_bytes"),
         ("tikv_allocator_stats", {"type": "dirty"}, None),
         ("jemalloc_memstats_bytes", {"stat": "stats.retained"}, "retained_bytes"),
+        ("jemalloc_memstats_bytes", {"stat": "alloc"}, "allocated_bytes"),
         ("jemalloc_memory_bytes", {"kind": "resident"}, "resident_bytes"),
         ("kube_pod_container_resource_limits", {"resource": "memory"}, "limit_bytes"),
         ("kube_pod_container_resource_limits", {"resource": "cpu"}, "quota_cores"),

@@ -582,10 +582,10 @@ def test_signals_with_different_instants_share_the_frame(prom: Prom) -> None:
 
 @pytest.mark.parametrize(
     ("name", "unit"),
-    [("app_rss_mb", 1 << 20), ("app.heap.kilobytes", 1 << 10), ("app_rss_bytes", 1), ("app_mb_used", 1)],
+    [("app_rss_mb", 1 << 20), ("app.heap.kilobytes", 1 << 10), ("app_rss_bytes", 1), ("app_mb_used", 1 << 20)],
 )
 def test_a_unit_in_a_name_that_is_told_is_heard(prom: Prom, name: str, unit: int) -> None:
-    """What the user calls an amount is turned into bytes where its name ends with another unit, and it is said."""
+    """What the user calls an amount is turned into bytes where its name has another unit, and it is said."""
     recording = prom.read(prom.series(name, [300], labels=prom.pod()), metrics={name: "rss_bytes"})
     assert recording.samples["rss_bytes"].to_list() == [300 * unit]
     said = f"metric {name!r} was read as rss_bytes, in units of {unit:,} bytes"

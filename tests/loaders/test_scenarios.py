@@ -688,6 +688,19 @@ SHEETS = {
         "anon_bytes",
         {"metrics": {"Value #A": "anon_bytes"}},
     ),
+    "Grafana, pods as heads, told": Sheet(
+        "Time,db-0,web-0",
+        lambda t, b: f"{t}000,{b >> 20},",
+        "rss_bytes",
+        {"metrics": {"db-0": "rss_bytes", "web-0": "rss_bytes"}},
+    ),
+    "Grafana, heads over CPU": Sheet(
+        "Time,db-0,web-0", lambda t, b: f"{t}000,{b / 2**33},.5", ("no memory column", "metrics={")
+    ),
+    "ram": Sheet("time,ram_mib,swap_mib", lambda t, b: f"{iso(t)},{b >> 20},0", "working_set_bytes"),
+    "a head that is told, its unit before a statistic": Sheet(
+        "time,foo_mib_avg", lambda t, b: f"{iso(t)},{b >> 20}", "rss_bytes", {"metrics": {"foo_mib_avg": "rss_bytes"}}
+    ),
     "Grafana, pods as heads": Sheet("Time,db-0", lambda t, b: f"{t}000,{b}", ("no memory column", "metrics={")),
     "a spreadsheet in Switzerland": Sheet(
         "time;pod;rss_kib",
@@ -815,6 +828,20 @@ def test_a_column_tells_containers_apart(tmp_path: Path, column: str, at: int) -
     recording = rm.read(tmp_path / "a.csv")
     assert levels(recording, "rss_bytes") == [FLAT, LEAK]
     assert recording.containers["cluster"].to_list() == ["eu", "us"]
+
+
+@pytest.mark.parametrize("unit", ["", " MiB"])
+def test_grafanas_legends_are_pods(tmp_path: Path, unit: str) -> None:
+    """Heads that are names alone, over whole pages or amounts that say bytes: it is told that they are read as pods."""
+    factor = MIB if unit else 1
+    rows = [f"{t}000,{FLAT[at] // factor}{unit},{LEAK[at] // factor}{unit}" for at, t in enumerate(range(T0, T0 + N))]
+    (tmp_path / "a.csv").write_text("\n".join(['"Time","web-0","db-0"', *rows]))
+    with pytest.warns(
+        RmtoolkitWarning, match="each column was read as the memory of a pod of that name, such as 'web-0'"
+    ):
+        recording = rm.read(tmp_path / "a.csv")
+    assert levels(recording, "working_set_bytes") == [FLAT, LEAK]
+    assert recording.containers["pod"].to_list() == ["db-0", "web-0"]
 
 
 def test_a_column_that_only_marks_rows_tells_nothing_apart(tmp_path: Path) -> None:

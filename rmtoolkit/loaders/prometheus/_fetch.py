@@ -23,6 +23,7 @@ from rmtoolkit.loaders.prometheus import NO_SAMPLES, TRUNCATED, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import UNREADABLE, Decoded, Decoder
 from rmtoolkit.loaders.prometheus._remote_read import CONTENT_TYPE, HEADERS, NO_SERIES, request_body
 from rmtoolkit.loaders.server import MOST_BYTES, Client, DamagedError, Patience, ServerError, TooMuchError
+from rmtoolkit.text import texts
 
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -371,14 +372,7 @@ _TOO_MUCH: Final = (413, 422)
 #: Side by side, many short steps of numpy wait for each other: four threads take twice as long as one after another.
 _DECODING: Final = threading.Lock()
 
-#: Labels that scraped series have; no server adds these.
-_ORDINARY: Final = frozenset(
-    (
-        *("__name__", "job", "instance", "endpoint", "service", "metrics_path", "uid", "image"),
-        *("namespace", "pod", "container", "node", "id", "name", "resource", "unit", "type", "pod_name"),
-        *("container_name", "exported_namespace", "exported_pod", "exported_container", "exported_job"),
-    )
-)
+_ORDINARY: Final = frozenset(texts("loaders/prometheus/metrics")["series"]["ordinary"])
 
 
 class _NotThereError(Exception):

@@ -238,14 +238,8 @@ _DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate
 #: What may happen where a document has something else than it should.
 #: An error of msgspec is a ValueError from 0.21 on alone.
 _ODD: Final = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    msgspec.MsgspecError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    PolarsError,
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    *(msgspec.MsgspecError, PolarsError),
 )
 
 
@@ -406,9 +400,8 @@ def _of_google(node: Mapping[str, Any]) -> _Series:
     labels = {"__name__": metric, **{name: str(value) for name, value in named.items()}}
     ended = [mapping(point, "interval").get("endTime") for point in node["points"]]
     values = [_number(next(iter(mapping(point, "value").values()), None)) for point in node["points"]]
-    return _Series(
-        of_one(labels) if mapping(node, "resource").get("type") == "k8s_container" else labels, ended, values
-    )
+    is_container = mapping(node, "resource").get("type") == "k8s_container"
+    return _Series(of_one(labels) if is_container else labels, ended, values)
 
 
 def of_azure(row: Mapping[str, str | None]) -> dict[str, str]:

@@ -12,7 +12,14 @@ import polars as pl
 from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict, parting
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
-from rmtoolkit.loaders.prometheus._metrics import LABELS, REPLICA_LABELS, SOURCE_LABELS, Placed, identify_containers
+from rmtoolkit.loaders.prometheus._metrics import (
+    LABELS,
+    REPLICA_LABELS,
+    SOURCE_LABELS,
+    TOLD,
+    Placed,
+    identify_containers,
+)
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, SAMPLES
 from rmtoolkit.text import count
 
@@ -219,9 +226,7 @@ def _unused(table: pl.DataFrame, made: pl.DataFrame, summed: pl.Series) -> Count
 def side_by_side(signals: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Give each signal a column; each comes sorted by container and time, with each instant once."""
     instants = ["container_id", "time"]
-    parts = [
-        frame.with_columns(_column(name, frame["value"].to_numpy()).alias(name)) for name, frame in signals.items()
-    ]
+    parts = [frame.with_columns(_column(name, frame["value"].to_numpy())) for name, frame in signals.items()]
     parts = [part.drop("value") for part in parts] or [pl.DataFrame(schema={name: SAMPLES[name] for name in instants})]
     first = parts[0].select(instants)
     if all(part.select(instants).equals(first) for part in parts[1:]):
@@ -231,23 +236,14 @@ def side_by_side(signals: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     """Whole numbers where the schema wants them and all are real; else leave it to `normalise`, which counts."""
-    if SAMPLES[name] != pl.Int64 or not len(values):
-        return pl.Series(values)
     # What is no number is the least and the most of all.
-    if not (values.min() >= 0 and values.max() < ABSURD_BYTES):
-        return pl.Series(values)
-    return pl.Series(np.rint(values, out=np.empty(len(values), np.int64), casting="unsafe"))
+    if SAMPLES[name] == pl.Int64 and len(values) and values.min() >= 0 and values.max() < ABSURD_BYTES:
+        return pl.Series(name, np.rint(values, out=np.empty(len(values), np.int64), casting="unsafe"))
+    return pl.Series(name, values)
 
 
 _PORT: Final = "port of instance"
-#: What differs between lives of one container, and what names it, tells none apart.
-_NAMING: Final = frozenset(
-    (
-        *("__name__", "image", "image_id", "pod_ip", "container_id"),
-        *(label for name in ("namespace", "pod", "container") for label in LABELS[name]),
-        *("exported_pod", "exported_container", "k8s_pod_name", "k8s_container_name"),
-    )
-)
+_NAMING: Final = {*TOLD["series"]["naming"]}.union(*(LABELS[name] for name in ("namespace", "pod", "container")))
 #: Where nothing else differs, these do, the best first: machine, exporter, replica, the container's own ids. A pod may
 #: move, a container has several ids: only what overlaps is parted by them.
 _IDS: Final = (*LABELS["pod_uid"], "name", "id")

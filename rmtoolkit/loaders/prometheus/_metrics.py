@@ -216,7 +216,7 @@ def _allocator_kind(name: str, labels: Mapping[str, str]) -> str | None:
         return found["kind"] or found["kind2"] or found["kind3"]
     if _BY_LABEL.fullmatch(name):
         kinds = (labels.get(label, "").removeprefix("stats.").removesuffix("_bytes") for label in _KIND_LABELS)
-        return next((kind for kind in kinds if kind in _KINDS), None)
+        return next((kind for said in kinds if (kind := {"alloc": "allocated"}.get(said, said)) in _KINDS), None)
     return None
 
 

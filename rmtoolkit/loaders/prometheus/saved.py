@@ -220,9 +220,7 @@ def _images(table: pl.DataFrame) -> Versions:
 
 def _node_cores(table: pl.DataFrame, decoded: Decoded) -> dict[Node, float]:
     # The best source comes last, and stays.
-    rows = table.filter(pl.col("role").is_in(_metrics.NODE_ROLES) & pl.col("node").is_not_null()).sort(
-        "rank", descending=True
-    )
+    rows = table.drop_nulls("node").filter(pl.col("role").is_in(_metrics.NODE_ROLES)).sort("rank", descending=True)
     told = decoded.values[(decoded.starts + decoded.counts - 1)[rows["series"].to_numpy()]].tolist()
     places = zip(rows["cluster"], rows["node"], told, strict=True)
     return {(cluster, node): cores for cluster, node, cores in places if 0 < cores < _ABSURD_FACT}

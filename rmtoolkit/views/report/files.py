@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 #: Names under which a Chromium is found; RMTOOLKIT_CHROMIUM names another.
 _BROWSERS: Final = (
-    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"),
-    "/usr/bin/chromium",
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge", "/usr/bin/chromium"),
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
