@@ -23,16 +23,6 @@ if TYPE_CHECKING:
 
     AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
 
-
-@cache
-def _aliases() -> dict[str, str]:
-    """Give what the other names mean under which people bring the same columns."""
-    told: list[dict[str, list[str]]] = [texts("loaders/prometheus/metrics")["labels"], texts("columns")]
-    return {alias: name for one in told for name, some in one.items() for alias in some} | {
-        name.removesuffix("_bytes"): name for name in schema.BYTE_SIGNALS
-    }
-
-
 _UNIT: Final = re.compile(
     r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
 )
@@ -54,9 +44,18 @@ _TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
 _UNLIKE: Final = 0.02
 
 
+@cache
+def _aliases() -> dict[str, str]:
+    """Give what the other names mean under which people bring the same columns."""
+    told: list[dict[str, list[str]]] = [texts("loaders/prometheus/metrics")["labels"], texts("columns")]
+    return {alias: name for one in told for name, some in one.items() for alias in some} | {
+        name.removesuffix("_bytes"): name for name in schema.BYTE_SIGNALS
+    }
+
+
 @lru_cache(1 << 12)
 def column_of(head: str) -> tuple[str, int | None]:
-    """Tell what the name of a column means, if anything, and of an amount the bytes of its unit; None is not said."""
+    """Tell what a column's name means, if anything, and the bytes of an amount's unit: None where it is not said."""
     if head in schema.SAMPLES or head in schema.CONTAINERS or head in _TOTALS:
         return head, 1
     if "%" in head:

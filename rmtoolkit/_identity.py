@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise, zip_longest
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.schema import BYTE_SIGNALS, FOOTPRINTS, WORKLOAD
 from rmtoolkit.text import texts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 # Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -183,7 +179,7 @@ def releases(images: Iterable[Image], slack: int) -> list[tuple[int, int, str]]:
 
 
 #: Times, which rise, and the values of a series.
-Curve: TypeAlias = "tuple[NDArray[np.int64], NDArray[np.float64]]"
+Curve: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 #: Fewer values are alike by chance.
 ENOUGH: Final = 4

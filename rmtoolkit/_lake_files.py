@@ -270,13 +270,19 @@ def together(found: Sequence[Recording]) -> Recording:
     parts = ids_apart(list(map(frames_of, found)))
     stacked = pl.concat(part["containers"] for part in parts)
     frame, mapping = _tables.key_containers(stacked, None)
-    keyed = pl.col("container_id").replace_strict(mapping["old_id"], mapping["container_id"], return_dtype=pl.UInt32)
+    old = mapping["old_id"].to_numpy()
+    numbers = np.zeros(int(old.max(initial=0)) + 1, dtype=np.uint32)
+    numbers[old] = mapping["container_id"].to_numpy()
+
+    def keyed(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.Series("container_id", numbers[rows["container_id"].to_numpy()]))
+
     # What two sources said of one container on the same day is joined as everywhere.
-    samples, _ = _tables.order_samples(pl.concat([part["samples"].with_columns(keyed) for part in parts], rechunk=True))
-    events = pl.concat(part["events"].with_columns(keyed) for part in parts)
+    samples, _ = _tables.order_samples(pl.concat([keyed(part["samples"]) for part in parts], rechunk=True))
+    events = pl.concat(keyed(part["events"]) for part in parts)
     containers = _tables.with_cadences(frame, samples)
     whole = Recording(containers, samples, _tables.tidy_events(events), joined(part.report for part in found))
-    kinds = stacked.with_columns(keyed).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
+    kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rmtoolkit import schema
 from rmtoolkit._identity import ENOUGH, contradictions, infer
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from numpy.typing import NDArray
 
 #: Instants that nanoseconds since 1970 can tell: what lies beyond is a zero or an overflow of some clock.
 CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))
@@ -214,10 +211,7 @@ def _sort(samples: pl.DataFrame) -> pl.DataFrame:
 
 def _is_ordered(samples: pl.DataFrame) -> bool:
     """Whether every row is later than the one before it, or of a later container."""
-    ids, times = samples["container_id"], samples["time"]
-    if ids.null_count() or times.null_count():
-        return False
-    container, time = ids.to_numpy(), times.to_physical().to_numpy()
+    container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
     same = container[1:] == container[:-1]
     return bool(((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all())
 

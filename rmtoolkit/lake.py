@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from rmtoolkit import _lake_files, recording
-from rmtoolkit._io import MARKER, as_place, for_polars, is_lake, read_json, refuse_links, write_whole
+from rmtoolkit._io import MARKER, as_place, for_polars, read_json, refuse_links, write_whole
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, door, quote, quote_path, system_words, warn
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 
     Place = Path | Remote
     Done = tuple[list[tuple[Frames, Report]], list[ReadError]]
-
-__all__ = ["FORMAT", "Lake", "is_lake", "read_lake"]
 
 #: Raised when an older version could not read what this one writes.
 FORMAT: Final = 1

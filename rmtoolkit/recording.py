@@ -217,9 +217,6 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     return containers, stored, events, report
 
 
-__all__ = ["Recording", "Report", "as_recording", "concat", "normalise", "read_recording"]
-
-
 class Later:
     """A frame, or what makes it when it is first asked for: samples of a large file, what few ask of an assessment."""
 

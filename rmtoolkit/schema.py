@@ -201,8 +201,6 @@ class Alarm(StrEnum):
 
 #: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
 ABSURD_BYTES: Final = 1 << 52
-
-
 #: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
 UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
     **{letter: 1000**power for power, letter in enumerate("kmg", 1)},

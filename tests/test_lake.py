@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit import _lake_files
 from rmtoolkit import lake as lake_module
-from rmtoolkit._io import MARKER
+from rmtoolkit._io import MARKER, is_lake
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
 
@@ -528,7 +528,7 @@ def test_killed_at_any_instant_and_run_again_it_is_whole(lake: rm.Lake) -> None:
             assert process.stdout.readline() == "ready\n"
             time.sleep(chance.uniform(0, 0.6))
             process.send_signal(signal.SIGKILL)
-        if lake_module.is_lake(lake.path) and lake.files():
+        if is_lake(lake.path) and lake.files():
             part = content(lake.recording())[0]
             assert part.join(content(everything)[0], on=part.columns, how="anti", nulls_equal=True).is_empty()
     lake.append(everything)

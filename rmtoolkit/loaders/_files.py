@@ -68,7 +68,7 @@ MARKS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe
 _BINARY_SHARE: Final = 0.05
 #: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
 _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
-#: As JSON and YAML write the first or the second half alone.
+#: Half of a letter beyond 16 bits, as JSON and YAML write the first or the second one alone.
 _HALVES: Final = re.compile(
     r"(?i)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})"
 )

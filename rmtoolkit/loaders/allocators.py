@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _timestamps
-from rmtoolkit.loaders._files import mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
+from rmtoolkit.loaders._files import LogContext, mapping, noted, read_text, unwrapped, warn_of_rest, whole_number
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import POWERS, Report
 from rmtoolkit.text import counted, memory, texts
-
-if TYPE_CHECKING:
-    import datetime as dt
-    import os
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from rmtoolkit.loaders._files import LogContext
 
 _XML: Final = re.compile(r"<malloc version=\"\d+\">")
 _XML_END: Final = "</malloc>"

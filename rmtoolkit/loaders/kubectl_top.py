@@ -35,6 +35,7 @@ FAILURES: Final = pl.Schema({**MARKS, "detail": pl.String(), "empty": pl.Boolean
 
 _SECOND_MS: Final = 1000
 _SERVED_AGAIN: Final = "samples that metrics-server served again"
+#: What the client library logs of an error that kubectl prints next.
 _KLOG: Final = r"^E[0-9]{4} "
 #: A row of `kubectl top` of which awk or a spreadsheet made CSV, and what parts its cells.
 _CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")

@@ -512,9 +512,7 @@ def _one_yaml(lines: list[str], first: int) -> Iterator[Part]:
 
 
 def trimmed(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    kept = _part({**item, "kind": kind}, _KEPT["kinds"].get(kind, "kind metadata:metadata"))
-    if not isinstance(kept, dict):
-        return {}
+    kept: dict[str, Any] = _part({**item, "kind": kind}, _KEPT["kinds"].get(kind, "kind metadata:metadata"))
     if isinstance(kept.get("metadata"), dict) and (team := _team(mapping(item, "metadata"))) is not None:
         kept["metadata"]["labels"] = {"owner": team}
     return kept

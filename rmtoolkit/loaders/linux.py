@@ -133,9 +133,9 @@ _BLOCK_FIELD: Final = re.compile(r"(\w++):\s++(\S.*)")
 _ROLLUP_FIELDS: Final = frozenset({*ROLLUP, "Pss_Dirty", "LazyFree"})
 _STATUS_FIELDS: Final = frozenset({*STATUS, "Name", "Pid", "VmPeak", "VmSize"})
 _OTHER_FIELDS: Final = re.compile(r"\w++:(?:\s.*)?")
-_PAIR_PROCFS_BLOCKS: Final = re.compile(r"([a-z]\w*) (\d+)")
+_PAIR_LINE: Final = re.compile(r"([a-z]\w*) (\d+)")
 _EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
-_STALL_PROCFS_BLOCKS: Final = re.compile(r"(?:some|full) avg10=\S++ .*total=\d+")
+_STALL_LINE: Final = re.compile(r"(?:some|full) avg10=\S++ .*total=\d+")
 _MAPPING: Final = re.compile(r"[0-9a-f]{6,16}-[0-9a-f]{6,16} [rwxps-]{4} .*")
 _NUMBER: Final = re.compile(r"\d+|max")
 _EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
@@ -247,10 +247,10 @@ class Log:
         if _MAPPING.fullmatch(text):
             self.mappings |= not text.endswith("[rollup]")
             return "smaps_rollup", "rollup"
-        if pair := _PAIR_PROCFS_BLOCKS.fullmatch(text):
+        if pair := _PAIR_LINE.fullmatch(text):
             name = "memory.events" if pair[1] in _EVENTS else "memory.stat"
             return (self.file if self.file in CGROUP_FILES else name), pair[1]
-        if _STALL_PROCFS_BLOCKS.fullmatch(text):
+        if _STALL_LINE.fullmatch(text):
             # The files for processor and disk look the same.
             return ("memory.pressure", text[:4]) if self.file == "memory.pressure" else ("", "stall")
         if _NUMBER.fullmatch(text) and self.file in NUMBER_FILES:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
+from numpy.typing import NDArray
 
 from rmtoolkit._columns import column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
 from rmtoolkit._io import IN_COLUMNS, read_columns
@@ -21,17 +25,10 @@ from rmtoolkit.recording import Recording
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, SIGNALS, TIME, UNITS, Report
 from rmtoolkit.text import MI, counted
 
-if TYPE_CHECKING:
-    import datetime as dt
-    import os
-    from collections.abc import Iterable, Iterator, Mapping
-
-    import numpy as np
-
-    #: What a user said that metrics, labels and the names of pods mean.
-    Told: TypeAlias = tuple[Mapping[str, str] | None, Mapping[str, str] | None, str | None]
-    #: Whose a column is by its head, and how many bytes one of its numbers is.
-    Heads: TypeAlias = dict[str, tuple[dict[str, str], int]]
+#: What a user said that metrics, labels and the names of pods mean.
+Told: TypeAlias = tuple[Mapping[str, str] | None, Mapping[str, str] | None, str | None]
+#: Whose a column is by its head, and how many bytes one of its numbers is.
+Heads: TypeAlias = dict[str, tuple[dict[str, str], int]]
 
 _EXPECTED: Final = "a table with a time and a memory column"
 #: Rows of JSON with more names, or names inside more others, are no table.
@@ -471,7 +468,7 @@ def _read_series(
     read, path = _times(table[times], asked), Path(asked.path)
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}
-    columns: list[tuple[dict[str, str], np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
+    columns: list[tuple[dict[str, str], NDArray[Any], NDArray[Any]]] = []
     for head, (_, bytes_each) in series.items():
         numbers, said, wrong = _amounts(table[head])
         lost += wrong

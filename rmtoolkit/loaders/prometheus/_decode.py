@@ -402,8 +402,6 @@ def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> l
     """Read ``[[1.5,"2"],[3,"NaN"]]`` of each series: in pieces, so that long ones are copied once, at the end."""
     parts = [read_even(memoryview(text)) if len(text) >= _LONG_BYTES else None for text in texts]
     others = [text for text, part in zip(texts, parts, strict=True) if part is None]
-    if not others:
-        return [stacked([part]) for part in parts if part is not None]
     counts, times, values = _read_compact(others) or stacked([_read_odd(text, left_out) for text in others])
     if len(others) == len(texts):
         return [Numbers(counts, times, values)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, contradict, parting
+from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, Curve, contradict, parting
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import (
@@ -22,13 +24,6 @@ from rmtoolkit.loaders.prometheus._metrics import (
 )
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, SAMPLES
 from rmtoolkit.text import count
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from numpy.typing import NDArray
-
-    from rmtoolkit._identity import Curve
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
 _GAP_INTERVALS: Final = 2

@@ -232,8 +232,6 @@ LABELS: Final[Mapping[str, Sequence[str]]] = TOLD["labels"]
 _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
-
-
 #: Of several statistics of one amount the highest is used.
 _STATISTIC_LABELS: Final = ("quantile", "stat", "statistic", "aggregation", "agg")
 _SHARES: Final = {"max": 1.0, "maximum": 1.0, "avg": 0.5, "mean": 0.5, "average": 0.5, "min": 0.0, "minimum": 0.0}
@@ -242,7 +240,7 @@ _Row = tuple[int, str, str, str, int, float | None]
 POD_LEVEL: Final = "series of whole pods (their containers are there)"
 _POD_KEY: Final = ("cluster", "namespace", "pod")
 #: What recording rules call the kinds of owners.
-_KINDS_SERIES: Final = {
+_OWNER_KINDS: Final = {
     kind.lower(): kind
     for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout", "StaticPod")
 } | {"barepod": "Pod"}
@@ -374,7 +372,7 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
         uid=pl.coalesce("uid", pl.col("id").str.extract(_identity.UID_IN_CGROUP, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
-        workload_kind=pl.col("workload_kind").replace_strict(_KINDS_SERIES, default=None, return_dtype=pl.String()),
+        workload_kind=pl.col("workload_kind").replace_strict(_OWNER_KINDS, default=None, return_dtype=pl.String()),
         fact=pl.when(pl.col("role") == "image").then(None).otherwise("reason"),
     ).drop("id", "docker", "reason", "told_pod")
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders import _wire
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, Found, kind_of
 from rmtoolkit.text import counted
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from numpy.typing import NDArray
-
-    Ints: TypeAlias = NDArray[np.int64]
-    Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
 
 #: Fields of the messages, as protobuf writes them: number and type in one.
 _SERIES: Final = 1

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from pathlib import Path
+from typing import Final, TypeAlias
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from rmtoolkit._identity import LOOKBACK_MILLISECONDS, Image, releases, version_of
 from rmtoolkit._tables import spans
@@ -23,17 +27,10 @@ from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, HELD_SIGNALS, SIGNALS, TIME, Report
 from rmtoolkit.text import counted
 
-if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
-    Spans: TypeAlias = dict[int, tuple[int, int]]
-    Versions: TypeAlias = dict[int, list[tuple[str, int, int]]]
-    Node: TypeAlias = tuple[str | None, str | None]
+#: The first and the last sample of each container; versions with the first and the last time of each; a machine.
+Spans: TypeAlias = dict[int, tuple[int, int]]
+Versions: TypeAlias = dict[int, list[tuple[str, int, int]]]
+Node: TypeAlias = tuple[str | None, str | None]
 
 UNSAMPLED: Final = "containers without a memory sample, which only kube-state-metrics knows"
 ABOUT_PODS: Final = "series about pods and owners, without a container"
