@@ -41,9 +41,8 @@ def answer(heap: HeapProfile) -> HeapAnswer:
     table = suspects(heap)
     reading = read_profile(heap, table)
     path = _path(heap, table["stack_id"][0]) if table.height else ()
-    seen = tuple(limits_of_sight(heap))
     headline, next_step = _growth(reading)
-    return HeapAnswer(heap, reading, headline, table, path, churn(heap), seen, next_step)
+    return HeapAnswer(heap, reading, headline, table, path, churn(heap), tuple(limits_of_sight(heap)), next_step)
 
 
 def _told(name: str, **figures: object) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.symbols import Paths
@@ -32,6 +32,10 @@ _HEAD: Final = 1 << 16
 _PIPED_BYTES: Final = 128 << 20
 _OTHERS: Final = {
     b"FLR\0": "a recording of Java's Flight Recorder",
+    b"JAVA PROFILE": "a heap dump of Java",
+    b"PERFILE2": "perf's samples of the processor",
+    b"\x1f\x8b": "a file that is packed twice (unpack it once)",
+    b"<malloc": "statistics of glibc, which are one file (join several: cat FILES | rmtoolkit heap -)",
     b"PK\x03\x04": "a zip archive (unpack it first)",
     b"PAR1": "a Parquet table, as recordings are kept in",
     b"ARROW1": "an Arrow table",
@@ -46,12 +50,7 @@ _MARKS: Final = (
 )
 
 
-def read_heap(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    *,
-    binary: Paths | None = None,
-    debug: Paths | None = None,
-) -> HeapProfile:
+def read_heap(path: Paths, *, binary: Paths | None = None, debug: Paths | None = None) -> HeapProfile:
     r"""Read a heap profile, whatever wrote it, or a series of them.
 
     Parameters
@@ -112,6 +111,8 @@ def kept(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _read_one(path: str | os.PathLike[str]) -> HeapProfile:
     with kept(path) as file, named(f"Could not read {quote_path(file)}", ReadError):
         head, _ = _files.read_bytes(file, expected=UNDERSTOOD, first=_HEAD)
+        encoding = next((name for mark, name in _files.MARKS if head.startswith(mark)), None)
+        head = head.decode(encoding, "replace").encode() if encoding else head
         reader = next((reader for mark, *reader in _MARKS if mark.match(head)), None)
         other = next((name for mark, name in _OTHERS.items() if head.startswith(mark)), None)
         # A message begins with one of its fields, of a kind that it can have; most of them are no letters.

@@ -294,14 +294,10 @@ class Allocator:
         if not self.totals.height:
             return []
         last = self.totals.row(-1, named=True)
-        rows = [
-            ("live", last["allocated_bytes"]),
-            ("resident", last["resident_bytes"]),
-            ("could be given back", last["purgeable_bytes"]),
-            ("fragmented", last["fragmentation_bytes"]),
-        ]
-        said = [(what, memory(amount)) for what, amount in rows if amount is not None]
-        return [("allocator", last["allocator"] or UNKNOWN), *said]
+        names = {"allocated": "live", "resident": "resident", "purgeable": "could be given back"}
+        said = {what: last[f"{name}_bytes"] for name, what in {**names, "fragmentation": "fragmented"}.items()}
+        known = [(what, memory(amount)) for what, amount in said.items() if amount is not None]
+        return [("allocator", last["allocator"] or UNKNOWN), *known]
 
     def _repr_html_(self) -> str:
         return framed("rm-allocator", table((("", ""), ("", "")), self.lines(), named=True, inline=True))

@@ -418,6 +418,8 @@ _TOLD: Final = ("live_bytes", "live_blocks", "allocations", "allocated_bytes", "
 
 #: Files written closer together than this were copied together.
 _MOMENT_SECONDS: Final = 0.05
+#: How jemalloc names what it writes: prefix and process; number, and why.
+_OF_PROCESS: Final = re.compile(r"(.+\.\d+)\.\d+\.[a-z]\d*\.heap")
 #: Pictures of one program with so many stacks have some in common.
 _TELLING: Final = 8
 
@@ -445,10 +447,13 @@ def read_series(
             found.sort(key=_order)
     if not found:
         raise ReadError.at(path, found="no files", expected=expected)
-    times = [file.stat().st_mtime for file in found]
+    good: list[tuple[HeapProfile, float]] = []
+    # What lies beside the dumps, or was being written when the program was killed, is left out.
+    _files.read_each(found, lambda file: good.append((read(file), Path(file).stat().st_mtime)), expected=expected)
+    times = [time for _, time in good]
     # Copies made in no time say nothing about when the snapshots were taken.
     rising = times == sorted(times) and times[-1] - times[0] > _MOMENT_SECONDS * len(times)
-    heap = join([read(file) for file in found], [time - times[0] for time in times] if rising else None)
+    heap = join([profile for profile, _ in good], [time - times[0] for time in times] if rising else None)
     return symbolised(heap, binary, debug)
 
 
@@ -464,6 +469,8 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     commands = [(profile.summary.command or "").split() for profile in profiles]
     programs = [PurePosixPath(words[0]).name if words else None for words in commands]
     _check_alike("programs", {name: one for name, one in zip(programs, profiles, strict=True) if name is not None})
+    named = ((_OF_PROCESS.match(PurePosixPath(source).name), one) for one in profiles for source in one.report.sources)
+    _check_alike("processes", {name[1]: one for name, one in named if name is not None})
     table = FrameTable()
     numbers: dict[tuple[int, ...], int] = {}
     changes: list[tuple[int, float | None, int, int, int]] = []
@@ -529,6 +536,8 @@ _ROW: Final = re.compile(
 #: Go writes names behind each stack of its text (debug=1), with offset and place, and its statistics at the end.
 _SYMBOL: Final = re.compile(r"(?:#\s+)?0x([0-9a-fA-F]{1,16})\s+(\S.*?)(?:\+0x[0-9a-f]+\s+\S+:\d+)?$")
 _ADDRESSES: Final = re.compile(r"@((?: *0x[0-9a-fA-F]{1,16}(?=\s|$))*)\s*$")
+#: No stack is longer; to match one takes far more memory than its text.
+_LONGEST_ROW: Final = 1 << 18
 
 
 @dataclass(slots=True)
@@ -544,12 +553,7 @@ class _Dump:
     damaged: int = 0
 
 
-def read_jeprof(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    *,
-    binary: Paths | None = None,
-    debug: Paths | None = None,
-) -> HeapProfile:
+def read_jeprof(path: Paths, *, binary: Paths | None = None, debug: Paths | None = None) -> HeapProfile:
     r"""Read a heap dump of jemalloc or gperftools, or a series of them.
 
     Parameters
@@ -645,6 +649,8 @@ def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PL
             dump.maps.append(line)
         elif line.startswith("MAPPED_LIBRARIES"):
             section = "maps"
+        elif len(line) > _LONGEST_ROW:
+            dump.damaged += 1
         elif line.startswith("@") and (found := _ADDRESSES.match(line)):
             addresses = _numbers(found[1])
         elif found := _ROW.match(line):
@@ -723,12 +729,7 @@ _MOST_FIELDS: Final = 1 << 20
 Message: TypeAlias = "dict[int, list[Any]]"
 
 
-def read_pprof(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-    *,
-    binary: Paths | None = None,
-    debug: Paths | None = None,
-) -> HeapProfile:
+def read_pprof(path: Paths, *, binary: Paths | None = None, debug: Paths | None = None) -> HeapProfile:
     r"""Read a pprof profile of the heap, or a series of them.
 
     Parameters

@@ -275,11 +275,10 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
         if beside > 0:
             said.append(f"{memory(beside)} of what was resident at most: the above, the program's code, the recorder")
     if not heap.growth.height:
-        said.append("time: what is held is not what grows, and what is alive at the end is no leak by itself")
+        said.append("how it went over time")
     elif heap.growth["time_seconds"].null_count():
         said.append("times: the snapshots have an order, so growth has no rate")
-    same = heap.timeline.height - heap.growth["events"].n_unique()
-    if summary.format == "pprof" and same:
+    if summary.format == "pprof" and (same := heap.timeline.height - heap.growth["events"].n_unique()):
         again = f"what came in {same} of {heap.timeline.height} snapshots, which repeat the one before"
         said.append(f"{again}; a program in Go serves its last collection, and what is there now for ?gc=1")
     if summary.sampled:
@@ -305,19 +304,13 @@ _MOMENTS: Final = 240
 
 def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
     """Tell what the most suspicious functions hold over time, and what all others do."""
-    if not heap.growth.height:
-        return pl.DataFrame(schema=OVER_TIME)
     named, order, said = _read(heap, ())
     if said is not None:
         shown = (order[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0)
         order = list(dict.fromkeys(shown))
     places = {name: place for place, name in enumerate(order[:most])}
-    if not places:
-        return pl.DataFrame(schema=OVER_TIME)
-    numbered = named.with_columns(
-        group=pl.col("function").replace_strict(places, default=len(places), return_dtype=pl.Int64)
-    )
-    found = curves(heap, numbered, len(places) + 1, end=ALL)
+    group = pl.col("function").replace_strict(places, default=len(places), return_dtype=pl.Int64)
+    found = curves(heap, named.with_columns(group=group), len(places) + 1, end=ALL) if places else None
     if found is None:
         return pl.DataFrame(schema=OVER_TIME)
     kept = evenly(found.clocks[0], _MOMENTS)

@@ -340,8 +340,8 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if summary.peak_bytes is not None:
         when = "" if summary.peak_time_seconds is None else f"after {text.hours(summary.peak_time_seconds / 3600)}"
         facts.append(("Peak", text.memory(summary.peak_bytes), when))
-    if summary.live_at_end_bytes is not None:
-        facts.append(("Live at the end", text.memory(summary.live_at_end_bytes), "that alone is no leak"))
+    if (live := summary.live_at_end_bytes) is not None:
+        facts.append(("Live at the end", text.memory(live), "that alone is no leak" if live else ""))
     if found.reading.kind in ("grows", "fills", "rests"):
         rate, grown = found.reading.growth_bytes_per_second, found.reading.growth_bytes
         value = f"{text.small_memory(rate)}/s" if rate else text.memory(grown) if grown else "none"

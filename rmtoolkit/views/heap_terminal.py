@@ -136,9 +136,9 @@ def _about(source: str, spans_: str) -> list[str]:
 
 def _said(what: str, said: str, found: HeapAnswer) -> str:
     summary = found.heap.summary
-    if what == "live at the end":
+    if what == "live at the end" and summary.live_at_end_bytes:
         return f"{said}; that alone is no leak"
-    if what == "temporary" and summary.allocations and summary.temporary is not None:
+    if what == "temporary" and summary.allocations and summary.temporary:
         part = text.chance(summary.temporary / summary.allocations)
         return f"{said}, {part} of all: freed before anything else happened"
     if what == "allocations" and summary.allocated_bytes is not None:
@@ -183,7 +183,7 @@ def _churn(found: HeapAnswer) -> list[str]:
     for row in rows:
         said = f"{row['allocations']:>13,}  {text.chance(row['allocations'] / total):>6}"
         part = row["temporary_share"]
-        short = "" if part is None else f", {text.share_up_to(part, exact=exact)} temporary"
+        short = "" if not part else f", {text.share_up_to(part, exact=exact)} temporary"
         lines += [f"{said}  {fitting(place(row) + short, text.WIDTH - len(said) - 2)}"]
     return lines
 

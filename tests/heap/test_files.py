@@ -136,6 +136,7 @@ ENDLESS: Final = {
     "names": (HEAPTRACK, b"s 1 a\n"),
     "events": (HEAPTRACK, b"+ 0\n- 0\n"),
     "rows of jemalloc": (JEPROF, b"@ 0x1010 0x2020\n  t*: 1: 8 [0: 0]\n"),
+    "places of one stack": (JEPROF + b"@", b" 0x1010"),
     "nodes of massif": (
         (RECORDED / "exact.massif").read_bytes(),
         b"snapshot=0\ntime=5\nmem_heap_B=40\nheap_tree=empty\n",
@@ -200,6 +201,10 @@ def test_zeros_without_an_end(read: Callable[[str], object]) -> None:
     ("head", "what"),
     [
         (b"FLR\0\0\2\0\0", "a recording of Java's Flight Recorder"),
+        (b"JAVA PROFILE 1.0.2\0", "a heap dump of Java"),
+        (b"PERFILE2", "perf's samples of the processor"),
+        (b'<malloc version="1">', "statistics of glibc"),
+        pytest.param(gzip.compress(gzip.compress(b"heap_v2/1")), "a file that is packed twice", id="gzip in gzip"),
         (b"PK\3\4", "a zip archive"),
         (b"PAR1\x15\4\0", "a Parquet table"),
         (b"ARROW1\0\0", "an Arrow table"),
@@ -211,6 +216,30 @@ def test_what_is_another_tools(head: bytes, what: str, tmp_path: Path) -> None:
     file.write_bytes(head + bytes(64))
     with pytest.raises(ReadError, match=what):
         rm.read_heap(file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_dump_as_windows_saves_it(encoding: str, tmp_path: Path) -> None:
+    """What PowerShell writes of a program's output begins with a mark of its encoding."""
+    text = (RECORDED / "exact.gperftools.heap").read_text()
+    (tmp_path / "saved.heap").write_text(text, encoding=encoding)
+    assert rm.read_heap(tmp_path / "saved.heap").summary == rm.read_heap(RECORDED / "exact.gperftools.heap").summary
+
+
+def test_what_lies_beside_the_dumps_of_a_process(tmp_path: Path) -> None:
+    """Notes, and the dump that a kill left empty, are left out with a warning; another process is another series."""
+    for number in range(3):
+        (tmp_path / f"jeprof.7.{number}.i{number}.heap").write_text(makers.jeprof(1, [([0x1010], 1, 8 + number)]))
+    (tmp_path / "README.md").write_text("dumps of Tuesday")
+    (tmp_path / "jeprof.7.3.i3.heap").touch()
+    with pytest.warns(RmtoolkitWarning, match=r"2 of 5 files could not be read; the first: .*README\.md"):
+        heap = rm.read_heap(tmp_path)
+    assert heap.timeline["live_bytes"].to_list() == [8, 9, 10]
+    (tmp_path / "jeprof.9.0.f.heap").write_text(makers.jeprof(1, [([0x1010], 1, 8)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        with pytest.raises(RmtoolkitError, match=r"jeprof\.9\.0\.f\.heap': these are of different processes"):
+            rm.read_heap(tmp_path)
 
 
 def test_of_a_file_that_is_no_profile_the_first_line_is_shown(tmp_path: Path) -> None:

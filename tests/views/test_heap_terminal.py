@@ -49,6 +49,9 @@ def test_other_readings_have_other_answers() -> None:
     """What rests, a picture and a blind profile each say what they can tell, and what to do next."""
     rests = profile({CACHE: resting(40 * MI)})
     assert shown(rests).startswith("Nothing in the heap grows after startup.\n")
+    freed = shown(replace(rests, summary=replace(rests.summary, live_at_end_bytes=0)))
+    assert "that alone is no leak" in shown(rests)
+    assert "that alone is no leak" not in freed
     coarse = shown(replace(rests, summary=replace(rests.summary, sample_bytes=512 << 10)))
     assert coarse.startswith("No steady growth is seen in the heap, but below 6 Mi it would not show in this sample.")
     picture = shown(HeapProfile(rests.summary, rests.stacks, rests.frames))
