@@ -61,7 +61,9 @@ def _lock(*extras: str) -> str:
     """Take from the lock what an image needs: of all that is pinned, what rmtoolkit and these extras ask for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     asked = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
-    waiting, wanted = [Requirement(one) for one in asked], set()
+    waiting = [Requirement(one) for one in asked]
+    # What another Python needs is in the lock with its marker; here it is not installed, and nothing follows from it.
+    wanted = {canonicalize_name(one.name) for one in waiting if one.marker and not one.marker.evaluate()}
     while waiting:
         one = waiting.pop()
         name = canonicalize_name(one.name)
