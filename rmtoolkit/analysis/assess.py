@@ -769,6 +769,16 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     if bounds and row.end_level <= (1 + th.MATERIAL_SHARE) * max(bounds):
         # It comes up to where a life before it rested: that is a bound, until it is passed.
         _hold(answer, th.ONE_RISE_EARLY)
+    outlasts = main.life.seconds / th.STANDS_FOR_ALL
+    passed = [
+        read.end_level
+        for one in lives
+        if (read := one.reading) is not None and read.signal == row.signal
+        if one.growing <= th.LIKELY and one.life.seconds >= outlasts
+    ]
+    if passed and row.end_level <= max(passed):
+        # A life that went on for longer was higher, and is not seen to grow.
+        _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.bounded < th.LIKELY]
     if doubtful and all(_warms_up(one, lives, shortest) for one in doubtful):
         _rest(answer, th.FORCED_REST)
@@ -851,6 +861,8 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     # The best of n looks better than it is; several that agree are better than they look.
     best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
     together = _together(odds)
+    if _read_in_two_ways(running):
+        best = together
     chance = _chance(max(best, together)) if growing else _chance(together if noise or together > 0 else max(odds))
     told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
     worst = min(told, key=lambda pool: pool.bounded)
@@ -902,6 +914,14 @@ def _rises_as_others_fall(pools: Sequence[Pool]) -> bool:
         (-row.floor_rise for seconds, row in resting if seconds >= least and {row.signal} == signals), default=0
     )
     return max(row.floor_rise for *_, row in doubted) <= falls > 0
+
+
+def _read_in_two_ways(pools: Sequence[Pool]) -> bool:
+    """Whether as many instances rest as grow although they rose as far: one of two readings of the same is wrong."""
+    rises = [(pool, pool.main.reading.mean_rise) for pool in pools if pool.main is not None and pool.main.reading]
+    growing = [rise for pool, rise in rises if pool.growing > th.LIKELY]
+    alike = th.ROSE_ALIKE * max(growing, default=0.0)
+    return 0 < len(growing) <= sum(pool.bounded > th.LIKELY and rise >= alike for pool, rise in rises)
 
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:

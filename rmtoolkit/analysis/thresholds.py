@@ -398,6 +398,8 @@ MASKED_SHARE: Final = 0.7
 AGREEING: Final = 0.6
 #: ... each growing with at least this probability: less is a warm-up that restarts interrupt.
 MASKED_GROWING: Final = 0.15
+#: An instance that rests, and rose by this share of what the growing ones did, rose as they did.
+ROSE_ALIKE: Final = 0.75
 #: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
 BEST_OF_MANY: Final = 0.3
 
