@@ -737,7 +737,17 @@ def _compete(values: Array, rho: float, cost: Array, meter: Array, given: Given)
     chance = [np.where(kind == value, weight, 0).sum(axis=1) for value in (BOUNDED, GROWING, UNRESOLVED, FRESH)]
     fitted = shapes.curves(best, projection, mean)
     growth, error, onset = _tail(
-        shapes, projection, weight, kind, coefficient, innovation, rho, values - fitted, fitted, best
+        shapes,
+        projection,
+        weight,
+        kind,
+        coefficient,
+        innovation,
+        rho,
+        values - fitted,
+        fitted,
+        best,
+        th.MATERIAL_SHARE * np.abs(given.level),
     )
     families = np.zeros((len(values), len(FAMILIES)))
     for code in range(len(FAMILIES)):
@@ -850,6 +860,7 @@ def _tail(
     left: Array,
     fitted: Array,
     best: NDArray[np.int64],
+    material: Array,
 ) -> tuple[Array, Array, Array]:
     """Slope at the end: of the growing shapes where they win, else of the best shape and what it leaves."""
     members = _members_of(shapes, *GROWTH_FAMILIES)
@@ -859,8 +870,9 @@ def _tail(
     mean = (grows * slope).sum(axis=1) / safe
     square = ((grows * slope**2).sum(axis=1) + innovation**2 * (grows @ shapes.scale[members] ** 2)) / safe
     two, early, late = _slopes(shapes, projection, coefficient)
-    # Growth that was about as fast before its bend did not begin at it.
-    begun = np.where(early > th.DECELERATION * late, grows[:, np.searchsorted(members, two)], 0.0)
+    # Growth that was about as fast before its bend, or was growth enough already, did not begin at it.
+    before = (early > th.DECELERATION * late) | (early * shapes.onset[two] > material[:, None])
+    begun = np.where(before, grows[:, np.searchsorted(members, two)], 0.0)
     onset = (grows @ shapes.onset[members] - begun @ shapes.onset[two]) / safe
 
     later = shapes.time > 0.5
