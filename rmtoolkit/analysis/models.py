@@ -865,14 +865,17 @@ def _tail(
     """Slope at the end: of the growing shapes where they win, else of the best shape and what it leaves."""
     members = _members_of(shapes, *GROWTH_FAMILIES)
     grows, slope = np.where(kind[:, members] == GROWING, weight[:, members], 0), coefficient[:, members]
+    two, early, late = _slopes(shapes, projection, coefficient)
+    bent = np.searchsorted(members, two)
+    # Growth that was about as fast before its bend, or was growth enough already, did not begin at it.
+    before = (early > th.DECELERATION * late) | (early * shapes.onset[two] > material[:, None])
+    # How fast it goes on, a bend near the end does not tell.
+    slope[:, bent] = np.where(before & (1 - shapes.onset[two] < th.YOUNG), early, late)
     share = grows.sum(axis=1)
     safe = np.where(share > 0, share, 1)
     mean = (grows * slope).sum(axis=1) / safe
     square = ((grows * slope**2).sum(axis=1) + innovation**2 * (grows @ shapes.scale[members] ** 2)) / safe
-    two, early, late = _slopes(shapes, projection, coefficient)
-    # Growth that was about as fast before its bend, or was growth enough already, did not begin at it.
-    before = (early > th.DECELERATION * late) | (early * shapes.onset[two] > material[:, None])
-    begun = np.where(before, grows[:, np.searchsorted(members, two)], 0.0)
+    begun = np.where(before, grows[:, bent], 0.0)
     onset = (grows @ shapes.onset[members] - begun @ shapes.onset[two]) / safe
 
     later = shapes.time > 0.5
