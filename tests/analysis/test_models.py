@@ -124,6 +124,15 @@ def test_onset_of_growth(onset: float) -> None:
     assert fit(100 + 60 * np.maximum(U - onset, 0)).onset[0] == pytest.approx(onset, abs=0.06)
 
 
+@pytest.mark.parametrize("late", [60, 120, 240], ids="{}".format)
+def test_a_bend_near_the_end_makes_steady_growth_neither_younger_nor_faster(late: float) -> None:
+    """Where a burst reaches into the last bins of a line, it began with the line, and goes on as that did."""
+    found = fit(100 + 60 * U + late * np.maximum(U - 0.94, 0))
+    assert found.growing[0] > 0.95
+    assert found.onset[0] < 0.05
+    assert found.growth[0] == pytest.approx(60 * MI, rel=0.05)
+
+
 def test_probabilities_sum_to_one() -> None:
     """The three kinds, and all families, share one probability."""
     rng = np.random.default_rng(5)
