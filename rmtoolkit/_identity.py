@@ -31,6 +31,10 @@ _FORMS: Final = (
 )
 
 
+#: Why a patch of a workload's containers reaches none that stands elsewhere in its pods.
+OTHER_LIST: Final = "it is one of the {} of its pod, change it in the manifest"
+
+
 def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
     own = pl.lit(None, pl.String) if pattern is None else pod.str.extract(pattern, owner_group(pattern))
     found = {name: pod.str.extract(form, 1) for name, form in _FORMS}

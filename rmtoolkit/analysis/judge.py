@@ -201,7 +201,7 @@ def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
     main = pool.main
     if main is None:
         return 1
-    if pool.decided_by_heap:
+    if pool.heap is not None and pool.heap.kind in (records.HeapKind.GROWS, records.HeapKind.RESTS):
         return 5
     if Signal.ALLOCATED in main.readings:
         return 4

@@ -693,10 +693,6 @@ class Pool(Struct):
     heap: HeapReading | None = None
 
     @property
-    def decided_by_heap(self) -> bool:
-        return self.heap is not None and self.heap.kind in (HeapKind.GROWS, HeapKind.RESTS)
-
-    @property
     def leaking_code(self) -> str | None:
         heap = self.heap
         return heap.suspects[0].function if heap is not None and heap.kind == HeapKind.GROWS and heap.suspects else None

@@ -213,7 +213,8 @@ def headline(situation: Situation) -> str:
 def _at_worst(situation: Situation) -> str:
     row, main = situation.row, situation.main
     whole = None if main is None else main.footprint
-    if main is None or whole is None or row.limit_bytes is None:
+    # What was killed before may be killed again at any time.
+    if main is None or whole is None or row.limit_bytes is None or situation.kills:
         return ""
     # After a pause the slope at the end is too mild: what rose in the last three quarters may go on as it did.
     fastest = max(row.growth_high_bytes_per_day or 0.0, 24 * whole.mean_rise / max(0.75 * main.life.hours, 1e-3))

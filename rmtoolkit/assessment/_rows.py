@@ -448,8 +448,6 @@ def _limit_because(row: Row) -> str | None:
         return None
     need, seen = text.memory(row["need_bytes"]), row["history_seconds"]
     said = f"startup needs {need}" if row["bound_by"] == "startup" else f"needs up to {need}"
-    if row["need_of"] == "kernel peak" and row["bound_by"] != "startup":
-        said = f"the kernel saw a peak of {need}"
     if row["risk_basis"] == "forecast":
         return f"{said} so far, and grows"
     return f"{said}, seen for {text.hours(seen / 3600)}" if seen and seen < _WEEK_SECONDS else said

@@ -166,13 +166,6 @@ def _usage(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     return footprint(recording, allocator=True) if made is None else _placed(recording, made["need_bytes"])
 
 
-def _told(samples: pl.DataFrame) -> set[str]:
-    """Name the signals that tell the need from the footprint; none where only the footprint is known."""
-    known = {name for name in _PARTS if samples[name].null_count() < samples.height}
-    whole = "anon_bytes" in known and ("file_bytes" in known or {"kernel_bytes", "shmem_bytes"} <= known)
-    return known if whole or known & {"peak_bytes", "swap_bytes"} else set()
-
-
 def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
     """Say of each container what its need was made of, and whether its highest was seen by the kernel alone."""
     ids = recording.samples["container_id"]
@@ -218,8 +211,9 @@ _PARTS: Final = (
 def _need(recording: Recording) -> pl.DataFrame | None:
     """Work out the need of every sample; None where it is the footprint and nothing else."""
     samples = recording.samples_with_files
-    known = _told(samples)
-    if not known:
+    known = {name for name in _PARTS if samples[name].null_count() < samples.height}
+    whole = "anon_bytes" in known and ("file_bytes" in known or {"kernel_bytes", "shmem_bytes"} <= known)
+    if not (whole or known & {"peak_bytes", "swap_bytes"}):
         return None
     part = samples.select("container_id", *dict.fromkeys((*_PARTS, *FOOTPRINTS)))
     # What is scraped at other instants is taken as it was last; the anonymous memory and the whole are not.
@@ -437,17 +431,8 @@ class Need(Struct, frozen=True):
         return 0 < min(self.runs, self.blocks) < ENOUGH and self.spread is not None
 
     @property
-    def holes(self) -> bool:
-        """Whether most of its history has no samples, though it runs on."""
-        return not self.runs and self.blocks < ENOUGH and self.spread is not None
-
-    @property
     def watched_seconds(self) -> float:
         return self.span_seconds or self.history_seconds or 0.0
-
-    @property
-    def guaranteed(self) -> bool:
-        return self.request_bytes is not None and self.request_bytes == self.limit_bytes
 
     @property
     def whole(self) -> bool:

@@ -9,7 +9,7 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import astuple, replace
 
-from rmtoolkit._tables import beside
+from rmtoolkit._tables import beside, conform
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
@@ -89,7 +89,8 @@ class _Case(NamedTuple):
 
 def reason(case: _Case) -> str:
     need, said, limit, kills = case.need, case.said, case.said.recommended_limit_bytes, case.need.kills_now
-    killed = first(killed_unnamed=kills and need.killed_at_bytes is None, killed=kills)
+    below = need.killed_at_bytes is not None and (need.need_bytes or 0) > _APART * need.killed_at_bytes
+    killed = first(killed_unnamed=kills and need.killed_at_bytes is None, killed_below=kills and below, killed=kills)
     names: list[str | None]
     if need.growing and said.target_limit_bytes is None:
         leaks, rated = said.action is Action.FIX_LEAK, need.growth_bytes_per_day is not None
@@ -102,6 +103,7 @@ def reason(case: _Case) -> str:
         waits = first(
             no_limit_for_forecast=risk.by_forecast(need),
             zeros=need.need_bytes == 0,
+            broken=need.exporter_broken,
             too_short=_too_short(need, said.pairs),
             furthest=case.smallest <= case.chance,
             not_certified=True,
@@ -132,7 +134,8 @@ def reason(case: _Case) -> str:
             first(above_hours=need.above_hours),
             first(startup=known and settled is not None and startup >= 0.95 * peak and _starts_high(need)),
             killed,
-            first(holes=need.holes),
+            # Most of its history has no samples, though it runs on.
+            first(holes=not need.runs and need.blocks < history.ENOUGH and need.spread is not None),
             guess
             or first(
                 lower_later=not (unseen or moved or above) and length < _FIRST_GUESS and week <= (1 - _LOWER) * limit,
@@ -150,6 +153,9 @@ def reason(case: _Case) -> str:
                 cheapest=said.action is Action.LOWER_LIMIT and limit != said.target_limit_bytes,
                 limit_for_forecast=moved and risk.by_forecast(need),
                 node_full=full and (said.oom_probability or 0.0) > case.chance,
+                killed_least=moved and kills and limit < case.at_least + 2 * MI,
+                least=moved and limit == history.LEAST_BYTES,
+                step=moved and not need.growing and limit > (said.target_limit_bytes or limit),
                 halves=moved and said.advised_basis == "kills",
                 provisional=moved and need.growing,
                 range_least=moved and limit == need.least_bytes,
@@ -287,11 +293,7 @@ def of_gathered(
     names = Advised.__struct_fields__
     rows = [astuple(_advised(row, ask)) for row in known.iter_rows(named=True)]
     advised = pl.DataFrame(rows, schema={name: RECOMMENDED[name] for name in names}, orient="row")
-    answer = known.drop(names, strict=False).hstack(advised)
-    return answer.select(
-        pl.col(name) if name in answer.columns else pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in RECOMMENDED.items()
-    ).cast(RECOMMENDED)
+    return conform(known.drop(names, strict=False).hstack(advised), RECOMMENDED)
 
 
 def _advised(row: Mapping[str, Any], ask: _Asked) -> Advised:

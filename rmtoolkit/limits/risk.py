@@ -801,11 +801,12 @@ def priced(need: Need, limit_bytes: int | None, request_bytes: int | None, price
 
 def advised_request(need: Need, limit_bytes: int | None, *, whole: bool | None = None) -> int | None:
     """Take what it uses nearly always, in whole MiB: packing goes by the request, kills by the limit."""
-    if limit_bytes is not None and (need.guaranteed if whole is None else whole):
+    guaranteed = need.request_bytes is not None and need.request_bytes == need.limit_bytes
+    if limit_bytes is not None and (guaranteed if whole is None else whole):
         # Guaranteed stays Guaranteed.
         return limit_bytes
     # No past says what growth will need.
-    if need.busy_bytes is None or (need.growing and whole is None):
+    if not need.busy_bytes or (need.growing and whole is None):
         return None
     wanted = max(math.ceil(need.busy_bytes / MI) * MI, MI, need.least_bytes or 0)
     return wanted if limit_bytes is None else min(wanted, limit_bytes)

@@ -439,11 +439,7 @@ def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
     # Killed before anybody sampled it: pods of their own, behind those that have samples.
     ids = np.append(ids, np.setdiff1d(killed["container_id"].to_numpy(), ids))
     number = {int(container): at for at, container in enumerate(ids)}
-    pods = (
-        pl.col("container_id").replace_strict(number, default=None, return_dtype=pl.Int64)
-        if number
-        else pl.lit(0, pl.Int64)
-    )
+    pods = pl.col("container_id").replace_strict(number, default=None, return_dtype=pl.Int64)
     return Past(
         times=times,
         used=used["used_bytes"].to_numpy().astype(np.float64),

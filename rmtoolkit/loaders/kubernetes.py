@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 from msgspec import Struct, field
 
-from rmtoolkit._identity import Event, Image, changes, releases, team_of, top_owner, version_of
+from rmtoolkit._identity import OTHER_LIST, Event, Image, changes, releases, team_of, top_owner, version_of
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders._files import KINDS, grouped, mapping, read_text, text_of, unreadable, warn_of_rest, whole_number
 from rmtoolkit.loaders._kubectl_rows import DETAIL_CHARACTERS, failure, quantity
@@ -50,6 +50,7 @@ class Run(NamedTuple):
 
 class ContainerSeen(NamedTuple):
     name: str
+    declared: str  # in which list of the pod
     stays: bool  # it runs as long as the pod: false for an init container that ends, and for a debugging container
     image: str | None
     image_id: str | None
@@ -243,6 +244,7 @@ def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Con
             found.append(
                 ContainerSeen(
                     name,
+                    declared,
                     declared == "containers"
                     or (declared == "initContainers" and text_of(container, "restartPolicy") == "Always"),
                     text_of(container, "image"),
@@ -819,16 +821,23 @@ def _teams(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
 def _governed(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
     """Say of each container what else sets its memory; what is said of it alone counts more than what is of all."""
     containers: dict[tuple[str | None, ...], list[str]] = {}
+    elsewhere: dict[str, str] = {}
     for row in rows:
         namespace, kind, workload, name = (row.about[key] for key in ("namespace", "workload_kind", *WORKLOAD[2:]))
         if workload is not None and name is not None:
             containers.setdefault((namespace, kind, workload), []).append(name)
+            for pod in (looks[-1] for looks in objects.by_name.get((namespace, row.about["pod"]), ())):
+                declared = next((one.declared for one in pod.containers if one.name == name), "containers")
+                if declared != "containers":
+                    elsewhere[f"{namespace or ''}/{workload}/{name}"] = OTHER_LIST.format(declared)
+                elif pod.limit_bytes is not None:
+                    elsewhere[f"{namespace or ''}/{workload}/{name}"] = "its whole pod has a limit too, change both"
     found: dict[str, str | None] = {}
     for one in sorted(objects.governors, key=lambda one: one.container is not None):
         for name in containers.get((one.namespace, *one.target), ()):
             if one.container in (None, name):
                 found[f"{one.namespace or ''}/{one.target[1]}/{name}"] = one.says
-    return {name: says for name, says in found.items() if says is not None}
+    return {name: says for name, says in found.items() if says is not None} | elsewhere
 
 
 def _report(recording: Recording, objects: Objects, rows: Sequence[_Row]) -> Report:

@@ -212,6 +212,14 @@ KILLS: Final = {
         (356, 512),
         ("OOM-killed 3 times, at 256 Mi",),
     ),
+    "a limit that was cut below what it needs killed at once": Scenario(
+        lambda: with_kills(*kills(*range(330, 336)), *limits(h0=512, h329=128), limit=128),
+        "raise_limit",
+        (228, 260),
+        ("at 128 Mi, below what it was seen to need", "a fifth or 100 Mi more, at the least"),
+        never=("unknown", "is for 5 %"),
+        holds=at_least_vpa,
+    ),
     "killed at the very instant of its raise: at the limit before it": Scenario(
         lambda: with_kills(*kills(100), *limits(h0=256, h100=512), values=steady(21, 150), limit=512),
         "none",
@@ -327,10 +335,13 @@ CACHES: Final = {
         lambda: recorded(parts(200, peak=480)),
         ("raise_limit", "none"),
         (512, 640),
-        ("The kernel recorded a peak", "480 Mi"),
+        ("a peak that the kernel recorded and no scrape saw it needed up to 480 Mi",),
     ),
     "a peak that only the kernel saw, and a limit far above": Scenario(
-        lambda: recorded(parts(200, limit=2048, peak=480)), "lower_limit", (500, 1800), ("The kernel recorded a peak",)
+        lambda: recorded(parts(200, limit=2048, peak=480)),
+        "lower_limit",
+        (500, 1800),
+        ("a peak that the kernel recorded",),
     ),
     "swap would come back into memory": Scenario(
         lambda: recorded(parts(200, limit=256, swap=100)), "raise_limit", (301, 400), ("swapped out",)
@@ -568,7 +579,16 @@ LITTLE: Final = {
     "zeros are no need, and no reason to crash": Scenario(
         zeros, "fix_exporter", None, ("Every sample is zero", "fix the exporter")
     ),
-    "five MiB start in sixteen": Scenario(lambda: recorded(samples(steady(14, 5))), "set_limit", (16, 16)),
+    "use above the limit is no need, and not what keeps a limit from being advised": Scenario(
+        lambda: recorded(samples(steady(28, 300), limit_bytes=256 * MIB)),
+        "fix_exporter",
+        None,
+        ("What was measured cannot be true",),
+        never=("1,000 times",),
+    ),
+    "five MiB start in sixteen": Scenario(
+        lambda: recorded(samples(steady(14, 5))), "set_limit", (16, 16), ("Less is advised for no container",)
+    ),
     "a third of a MiB starts in sixteen": Scenario(lambda: recorded(samples(steady(14, 0.3))), "set_limit", (16, 16)),
     "a single sample says nothing of a week": Scenario(
         lambda: recorded(samples([200.0 * MIB], limit_bytes=256 * MIB)), "wait", None, ("from a single sample",)
@@ -928,6 +948,7 @@ def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
         assert "OOM-killed" in row["limit_reason"]
         assert advised is None or at_least_vpa(row)
         assert now is None or limit > killed or now >= 0.5
+        assert "At worst it hits" not in row["headline"]
     if row["action"] in OF_LIMITS:
         assert advised > (row["need_bytes"] if killed is None else killed)
         assert row["advised_oom_probability"] <= 0.05
@@ -939,6 +960,8 @@ def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
         assert advised is not None
         assert f"{advised // MIB:,} Mi" in row["next_step"]
         assert row["advised_request_bytes"] is None or row["advised_request_bytes"] <= advised
+        if "is for 5 %" in row["limit_reason"] and not row["growing"]:
+            assert rm.limit_risk(recording, advised - 2 * MIB).row(0, named=True)["oom_probability"] > 0.05
     elif advised is not None:
         assert advised == limit
         assert row["advised_oom_probability"] == now

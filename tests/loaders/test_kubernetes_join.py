@@ -238,6 +238,9 @@ def test_sidecars_and_init_containers_have_limits_of_their_own(tmp_path: Path) -
         ("proxy", 64 * MI, "2"),
     ]
     assert events(recording, 1) == [(0, "start", None, None), (2, "end", None, "Completed, exit code 0")]
+    # A patch of the template's containers would add one without an image.
+    says = "it is one of the initContainers of its pod, change it in the manifest"
+    assert recording.report.governors == {"shop/api/proxy": says, "shop/api/migrate": says}
 
 
 def pods_log(name: str, minutes: int = 9) -> str:
@@ -269,10 +272,9 @@ def test_a_limit_of_the_whole_pod_holds_for_containers_without_one(tmp_path: Pat
     spec = {"resources": {"limits": {"memory": "512Mi"}}}
     dump = listed(pod(API, container(limit="128Mi"), container("proxy"), spec=spec))
     log = top({(API, "api"): [9] * 3, (API, "proxy"): [9] * 3})
-    assert about(rm.read(save(tmp_path, log, dump)), "container", "limit_bytes") == [
-        ("api", 128 * MI),
-        ("proxy", 512 * MI),
-    ]
+    recording = rm.read(save(tmp_path, log, dump))
+    assert about(recording, "container", "limit_bytes") == [("api", 128 * MI), ("proxy", 512 * MI)]
+    assert set(recording.report.governors.values()) == {"its whole pod has a limit too, change both"}
     assert about(rm.read(save(tmp_path, pods_log(API), dump)), "limit_bytes") == [(512 * MI,)]
 
 

@@ -1186,6 +1186,14 @@ PROGRAMS = {
         ),
         [LIMITED],
     ),
+    "a sidecar among the init containers": Scene(
+        answer(
+            of(WORKING_SET, LEAK),
+            of(WORKING_SET, FLAT, {**K8S, "container": "proxy"}),
+            of("kube_pod_init_container_resource_limits", [512 * MIB] * N, {**K8S, "container": "proxy"}, **MEMORY),
+        ),
+        [DB, {**FLAT_DB, "container": "proxy", "limit_bytes": 512 * MIB}],
+    ),
     "a limit near 2**63 is none": Scene(
         answer(of(WORKING_SET, LEAK), of("container_spec_memory_limit_bytes", [9223372036854771712] * N)),
         [{**DB, "limit_bytes": None}],

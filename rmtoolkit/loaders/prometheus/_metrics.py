@@ -34,12 +34,14 @@ def _family(name: str) -> str:
     return "app" if name.startswith(("process_", "procstat_", "namedprocess_", "scrape_", "target_")) else "cgroup"
 
 
-#: The same by name; what is said of containers is said of init containers as well.
+#: How what is said of init containers begins: what is said of containers is said of them as well.
+OF_INIT: Final = "kube_pod_init_container_"
+#: The same by name.
 KNOWN: Final = {
     each: Meaning(role, _family(name), rank)
     for role, names in TOLD["names"].items()
     for rank, name in enumerate(names)
-    for each in dict.fromkeys((name, name.replace("kube_pod_container_", "kube_pod_init_container_", 1)))
+    for each in dict.fromkeys((name, name.replace("kube_pod_container_", OF_INIT, 1)))
     if each == name or name.startswith("kube_pod_container_")
 }
 
@@ -520,7 +522,7 @@ def _pod_level(table: pl.DataFrame) -> tuple[pl.DataFrame, int, list[str]]:
 def _joined(table: pl.DataFrame) -> pl.DataFrame:
     """Join series without a container to their pod's only one, or to the one that is called like their job."""
     sayers = pl.col("container").is_not_null() & (pl.col("level") == "container")
-    named = table.filter(sayers & ~pl.col("name").str.starts_with("kube_pod_init_container_")).drop_nulls("pod")
+    named = table.filter(sayers & ~pl.col("name").str.starts_with(OF_INIT)).drop_nulls("pod")
     table = beside(table, named.group_by(_POD_KEY).agg(names=pl.col("container").unique().sort()), _POD_KEY)
     same = pl.col("job").str.split("/").list.last()
     lacking = (pl.col("level") == "container") & pl.col("pod").is_not_null()

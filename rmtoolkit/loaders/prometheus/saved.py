@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit._identity import LOOKBACK_MILLISECONDS, Image, releases, version_of
+from rmtoolkit._identity import LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
 from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, shown
@@ -85,6 +85,8 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
         known = {*sampled, *_killed_unseen(kept, seen, sampled)}
         left_out[UNSAMPLED] = kept.height - len(known)
         kept = kept.filter(pl.col("entity").is_in(list(known)))
+    of_init = placed.table.filter(pl.col("name").str.starts_with(_metrics.OF_INIT))["entity"].implode()
+    inits = kept.filter(pl.col("entity").is_in(of_init)).select("namespace", "workload_guess", "container").unique()
     return normalise(
         _container_rows(kept, seen, images, _node_cores(placed.table, decoded)),
         samples,
@@ -98,6 +100,7 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
                 time_axis=report.time_axis,
+                governors=dict.fromkeys(map("/".join, inits.fill_null("").rows()), OTHER_LIST.format("initContainers")),
                 owners=_metrics.teams(placed.table, decoded.labels, kept),
             )
         ),
