@@ -20,7 +20,8 @@ CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12,
 _FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
 
 
-#: What lies so far from the others, and is so small a share, is of a clock that was not set, or has run over.
+#: What lies so far from the others, and from those of its container, and is so small a share, is of a clock that was
+#: not set, or has run over.
 _DECADES, _FEW = dt.timedelta(days=20 * 365), 0.1
 
 
@@ -83,7 +84,8 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     time = pl.col("time")
     frame = samples.select("container_id", *present, time=as_time(time, samples.schema["time"]))
     if frame.height and frame.select(time.max() - time.min() > _DECADES).item():
-        far = (time - time.median()).abs() > _DECADES
+        usual = time.median(), time.median().over("container_id")
+        far = pl.all_horizontal((time - middle).abs() > _DECADES for middle in usual)
         frame = frame.with_columns(pl.when(~far | (far.mean() > _FEW)).then(time))
     finite = {name: pl.col(name).cast(pl.Float64).is_finite() for name in present}
     real = {name: finite[name] & (pl.col(name) >= 0) for name in present}

@@ -153,7 +153,7 @@ def test_a_calm_service_fails_nothing(calm: Path, kind: str, capsys: pytest.Capt
         (["classify", "{calm}", "--timeout", "soon"], "--timeout 'soon': expected seconds"),
         (["classify", "{calm}", "--format", "csv"], "--format is that of -o -"),
         (["classify", "{clock}"], "--time 2026-11-24, --timezone UTC"),
-        (["classify", "{foo}"], "--metric its_name=rss_bytes, --label its_name=pod"),
+        (["classify", "{foo}"], "--metric its_name=rss_bytes, one for each pod; --label its_name=pod"),
         (["classify", "{empty}"], "empty"),
         (["classify", "{page}"], "page.json"),
         (["report", "{calm}"], "-o"),

@@ -20,7 +20,7 @@ from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, TOTALS
+from rmtoolkit.schema import CONTAINERS, EVENTS, NO_TIME, SAMPLES, TOTALS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -610,6 +610,20 @@ def test_a_clock_that_was_not_set_tells_no_time(far: int, tmp_path: Path) -> Non
     with pytest.warns(RmtoolkitWarning, match="1 row without a readable time"):
         recording = rm.read(tmp_path / "a.csv")
     assert recording.samples["rss_bytes"].to_list() == [10**8 + at for at in range(20) if at != 7]
+
+
+def test_a_container_that_is_all_of_another_time_keeps_it() -> None:
+    """What is far from the others of its container is left out; two of them do not hide which."""
+    now, then = dt.datetime(2026, 11, 20, tzinfo=dt.UTC), dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    times = {"a": [now] * 29 + [then], "b": [now, then], "c": [then] * 3}
+    rows = [
+        {"time": time + dt.timedelta(minutes=at), "pod": pod, "rss_bytes": 10**8 + at}
+        for pod, some in times.items()
+        for at, time in enumerate(some)
+    ]
+    recording = rm.Recording.from_frame(pl.DataFrame(rows))
+    assert recording.samples.group_by("container_id", maintain_order=True).len()["len"].to_list() == [29, 1, 3]
+    assert recording.report.left_out == {NO_TIME: 2}
 
 
 @pytest.mark.parametrize("later", [0, 7200], ids=["at one time", "one after the other"])

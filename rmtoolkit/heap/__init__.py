@@ -14,7 +14,7 @@ from rmtoolkit.loaders import _files
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from rmtoolkit.heap.profile import HeapProfile
     from rmtoolkit.heap.symbols import Paths
@@ -50,7 +50,12 @@ _MARKS: Final = (
 )
 
 
-def read_heap(path: Paths, *, binary: Paths | None = None, debug: Paths | None = None) -> HeapProfile:
+def read_heap(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+) -> HeapProfile:
     r"""Read a heap profile, whatever wrote it, or a series of them.
 
     Parameters

@@ -553,7 +553,12 @@ class _Dump:
     damaged: int = 0
 
 
-def read_jeprof(path: Paths, *, binary: Paths | None = None, debug: Paths | None = None) -> HeapProfile:
+def read_jeprof(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+) -> HeapProfile:
     r"""Read a heap dump of jemalloc or gperftools, or a series of them.
 
     Parameters
@@ -729,7 +734,12 @@ _MOST_FIELDS: Final = 1 << 20
 Message: TypeAlias = "dict[int, list[Any]]"
 
 
-def read_pprof(path: Paths, *, binary: Paths | None = None, debug: Paths | None = None) -> HeapProfile:
+def read_pprof(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    binary: Paths | None = None,
+    debug: Paths | None = None,
+) -> HeapProfile:
     r"""Read a pprof profile of the heap, or a series of them.
 
     Parameters

@@ -837,7 +837,7 @@ def _governed(objects: Objects, rows: Sequence[_Row]) -> dict[str, str]:
         for name in containers.get((one.namespace, *one.target), ()):
             if one.container in (None, name):
                 found[f"{one.namespace or ''}/{one.target[1]}/{name}"] = one.says
-    return {name: says for name, says in found.items() if says is not None} | elsewhere
+    return elsewhere | {name: says for name, says in found.items() if says is not None}
 
 
 def _report(recording: Recording, objects: Objects, rows: Sequence[_Row]) -> Report:
