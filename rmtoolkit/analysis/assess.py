@@ -518,16 +518,22 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     elif short:
         pool = _just_released(before, current)
     else:
-        _set_release(pool, version, before.growing, before.bounded)
+        _set_release(pool, version, [before])
     _set_moves(pool, current, older)
     return pool
 
 
-def _set_release(pool: Pool, version: str | None, growing: float, bounded: float) -> None:
-    """Set, in place, whether growth ended or began with a version, by how probable growth and rest were before it."""
-    if pool.bounded > th.CLEAN_FROM and growing > th.LEAKED_BEFORE:
-        pool.fixed_version = version
-    if pool.growing > th.LEAKED_BEFORE and bounded > th.CLEAN_FROM:
+def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> None:
+    """Set, in place, whether growth ended or began with a version; growth that would not show now has not ended."""
+    leaked = [one for one in before if one.growing > th.LEAKED_BEFORE]
+    if pool.bounded > th.CLEAN_FROM and leaked:
+        rates = [one.main.reading.growth_per_day for one in leaked if one.main is not None and one.main.reading]
+        row = pool.main.reading if pool.main is not None else None
+        if row is not None and row.floor_per_day > max(rates, default=math.inf) > 0:
+            _reopen(pool)
+        else:
+            pool.fixed_version = version
+    if pool.growing > th.LEAKED_BEFORE and min(one.bounded for one in before) > th.CLEAN_FROM:
         pool.since_version = version
 
 
@@ -847,8 +853,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     if young:
         return _just_released(answer, young), growing, len(running)
     if older:
-        most, least = max(pool.growing for pool in older), min(pool.bounded for pool in older)
-        _set_release(answer, version, most, least)
+        _set_release(answer, version, older)
     return answer, growing, len(running)
 
 

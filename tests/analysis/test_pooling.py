@@ -108,6 +108,19 @@ def test_fixed_by_a_release() -> None:
     assert {opinion.life.version for opinion in pool.opinions} == {"2"}
 
 
+@pytest.mark.parametrize(("floor", "is_fixed"), [(40, True), (60, False)])
+def test_only_growth_that_would_show_was_fixed(floor: float, is_fixed: bool) -> None:
+    """Fifty MiB a day before a release: rest after it that hides sixty ends nothing."""
+    old = [life(number, 0.9, 0.05, version="1") for number in range(2)]
+    new = life(2, 0.03, 0.95, version="2", slope=0.0, ended="running")
+    assert new.reading is not None
+    new.reading = structs.replace(new.reading, floor_per_day=floor * MI)
+    after = pool_lives([*old, new])
+    assert ((after.fixed_version == "2"), after.bounded > 0.5) == (is_fixed, is_fixed)
+    pods = [pool_lives(old), pool_lives([replace_container(new, 1)])]
+    assert (pool_instances(pods)[0].bounded > 0.5) == is_fixed
+
+
 def test_a_version_just_begun_does_not_decide() -> None:
     """Half an hour of a new version clears nothing that seven hours of the old one showed."""
     old = [life(0, 0.9, 0.05, version="1")]
