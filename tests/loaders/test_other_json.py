@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -524,7 +525,8 @@ ODD = [
 
 @pytest.mark.parametrize("number", range(len(ODD)))
 def test_odd_documents_are_one_clear_error(tmp_path: Path, number: int) -> None:
-    """Whatever stands where something else is expected."""
+    """Whatever stands where something else is expected; none is in the words of Python, which change."""
     (tmp_path / "a.json").write_text(json.dumps(ODD[number]))
-    with pytest.raises(RmtoolkitError):
+    with pytest.raises(RmtoolkitError) as raised:
         rm.read(tmp_path / "a.json")
+    assert not re.search(r"\(\) |literal for|out of range|hashable|attribute|not iterable|DataFrame", str(raised.value))

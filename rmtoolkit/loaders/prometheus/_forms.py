@@ -13,7 +13,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from rmtoolkit._tables import as_time, parse_time
-from rmtoolkit.exceptions import ReadError, quote
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders import _timestamps
 from rmtoolkit.loaders._files import as_text, grouped, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
@@ -267,8 +267,9 @@ def _read_json(text: str, asked: Asked) -> Found | None:
             frame = pl.DataFrame([times, factor * pl.Series("value", list(amounts), pl.Float64(), strict=False)])
             frames.append(frame.with_columns(as_time(pl.col("time"), times.dtype).to_physical()).drop_nulls())
     except _ODD as error:
-        said = str(error).split("\n", 1)[0]
-        raise ReadError.at(asked.path, found=f"damaged JSON ({said})", expected=_EXPECTED) from error
+        said = f": {error}" if isinstance(error, RmtoolkitError) else ""
+        found = f"JSON with something else where names, times or numbers stand{said}"
+        raise ReadError.at(asked.path, found=found, expected=_EXPECTED) from error
     if not frames:
         return None
     together = pl.concat(frames)
