@@ -267,7 +267,7 @@ def _read_json(text: str, asked: Asked) -> Found | None:
             frame = pl.DataFrame([times, factor * pl.Series("value", list(amounts), pl.Float64(), strict=False)])
             frames.append(frame.with_columns(as_time(pl.col("time"), times.dtype).to_physical()).drop_nulls())
     except _ODD as error:
-        said = f": {error}" if isinstance(error, RmtoolkitError) else ""
+        said = f": {error}" if isinstance(error, RmtoolkitError | msgspec.MsgspecError) else ""
         found = f"JSON with something else where names, times or numbers stand{said}"
         raise ReadError.at(asked.path, found=found, expected=_EXPECTED) from error
     if not frames:
