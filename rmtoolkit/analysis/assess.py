@@ -229,8 +229,13 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
         return Pattern.SAWTOOTH, None
     family = row.bounded_family
     abrupt = abs(row.jump) >= max(th.STEP_SHARE * settled, th.STEP_OF_SWING * row.swing) and row.jump_at > th.STEP_AFTER
-    if abrupt and (family in _STEPPED or abs(row.jump) >= th.STEP_OF_RISE * abs(row.rise)):
-        return Pattern.STEP, None
+    one_step = family in _STEPPED or abs(row.jump) >= th.STEP_OF_RISE * abs(row.rise)
+    if abrupt and one_step and not row.rose_and_ended:
+        # What comes back, and goes again, is no step.
+        stays = (row.end_level - row.begun) / row.jump >= th.STEP_OF_RISE
+        if stays or spread < th.BURST_RATIO:
+            return (Pattern.STEP if stays else Pattern.PLATEAU), None
+        return Pattern.BURST, Cause.TRAFFIC
     if row.settled - row.begun >= th.WARM_UP_RISE * settled and family in SLOWING_DOWN:
         return Pattern.WARM_UP, Cause.STARTUP
     return Pattern.PLATEAU, None
@@ -520,6 +525,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     else:
         _set_release(pool, version, [before])
     _set_moves(pool, current, older)
+    pool.too_young = current[-1].life if short else None
     return pool
 
 

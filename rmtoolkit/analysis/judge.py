@@ -24,7 +24,7 @@ from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Signal, Verdict
+from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
 from rmtoolkit.validation import validate_part
 
 if TYPE_CHECKING:
@@ -96,6 +96,9 @@ def verdict_row(
     if verdict == Verdict.INCONCLUSIVE and main is not None and main.growing_layer not in (None, *GIVEN_BACK):
         # Of what lies outside nobody knows the bound, nor does anybody of one rise inside.
         said = max(said, min(goes_on, th.ONE_RISE_EARLY))
+    settled = main.life.settled_bytes if main is not None else None
+    if pool.too_young is not None and pattern == Pattern.STEP:
+        settled = pool.too_young.settled_bytes or settled
     least = min(th.REST_SURER * (1 - surest) + th.REST_SAMPLES / max(samples, 1), th.UNRESOLVED_LEAKS)
     row = records.VerdictRow(
         cluster=about.cluster,
@@ -115,7 +118,7 @@ def verdict_row(
         hours_to_limit_low=outlook.low,
         hours_to_limit_high=outlook.high,
         startup_peak_bytes=maximum(life.startup_peak_bytes for life in lives),
-        settled_bytes=main.life.settled_bytes if main is not None else None,
+        settled_bytes=settled,
         peak_bytes=maximum(life.peak_bytes for life in lives),
         limit_bytes=limit,
         coverage=samples / expected if expected else None,

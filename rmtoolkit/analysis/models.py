@@ -34,6 +34,10 @@ def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
     lead = max(1, round(th.STARTUP_SHARE * bins))
     tail = min(round((1 - th.YOUNG) * bins), bins - 1)
     settled = np.median(mean[:, bins // 2 :], axis=1)
+    # What is high after a rest at the settled level is no start.
+    near = th.RESTED_WITHIN * np.abs(settled)[:, None]
+    rested = (np.abs(low - settled[:, None]) <= near) & (np.abs(high - settled[:, None]) <= near)
+    started = rested[:, :lead].cumsum(axis=1) < th.RESTED_BINS
     late_peak = high[:, lead:].max(axis=1)
     half_way = (settled + (late_peak - settled) / 2)[:, None]
     above = high[:, lead:] >= half_way
@@ -57,7 +61,7 @@ def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
         "repeats": repeats,
         "settled": settled,
         "end_level": np.median(mean[:, -max(2, bins // 8) :], axis=1),
-        "early_peak": high[:, :lead].max(axis=1),
+        "early_peak": np.where(started, high[:, :lead], 0.0).max(axis=1),
         "late_peak": late_peak,
         "high_share": above.mean(axis=1),
         "flutter": flutter,

@@ -353,7 +353,7 @@ class Level(Struct, frozen=True):
     #: process say little.
     settled: float
     begun: float
-    #: Highest sample within the start-up share of the window, and after it.
+    #: Highest sample within the start-up share of the window, until it rests, and after it.
     early_peak: float
     late_peak: float
 
@@ -678,6 +678,8 @@ class Pool(Struct):
     since_version: str | None = None
     #: Settled level of the running version less that of the one before; None where one is unknown.
     moved_bytes: float | None = None
+    #: A life of the running version, which is too short to stand for the workload.
+    too_young: Life | None = None
     moved_heap_bytes: float | None = None
     moved_around_bytes: float | None = None
     moved_threads: float | None = None

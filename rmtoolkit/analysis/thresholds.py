@@ -307,6 +307,9 @@ OUTSIDE_BOUNDED: Final = 0.1
 SPIKE_RATIO: Final = 1.25
 #: ... if it is this many times every later peak.
 ABOVE_LATER: Final = 1.1
+#: After so many bins of a life within this share of the settled level it has started.
+RESTED_BINS: Final = 3
+RESTED_WITHIN: Final = 0.1
 #: Share of the limit from which on a level is flat because it cannot grow ...
 AT_LIMIT: Final = 0.955
 #: ... with pressure, because memory.high may hold it lower; ...

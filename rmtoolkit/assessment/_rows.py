@@ -63,7 +63,9 @@ def joined(
     # The limit in force is that of the pod which is killed first, whichever is shown.
     rows = verdicts.drop("settled_bytes", "peak_bytes", "limit_bytes")
     rows = beside(rows, limits.rename(_ADVISED).drop(_ELSEWHERE), WORKLOAD)
-    rows = beside(rows, needs.select(*WORKLOAD, "growing", "kills_now", "window_end", "peak_bytes"), WORKLOAD)
+    rows = beside(
+        rows, needs.select(*WORKLOAD, "growing", "kills_now", "window_end", "peak_bytes", "held_bytes"), WORKLOAD
+    )
     for frame in seen:
         rows = beside(rows, frame, "container_id")
     end, limit = pl.col("window_end"), pl.col("limit_bytes")
@@ -86,21 +88,21 @@ def joined(
             "purged_limit_bytes"
         ),
         bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
-        **_of_both(),
+        **_of_both(pl.coalesce("held_bytes", limit)),
     )
 
 
 _GROWTH: Final = ("growth_bytes_per_day", "growth_low_bytes_per_day", "growth_high_bytes_per_day")
 
 
-def _of_both() -> dict[str, pl.Expr]:
+def _of_both(limit: pl.Expr) -> dict[str, pl.Expr]:
     """Say of a workload or a pod what its verdict, its need and the hours that are left come to."""
     verdict, leak = pl.col("verdict"), pl.col("leak_probability")
     open_, rests = verdict == Verdict.INCONCLUSIVE, (verdict == Verdict.NOT_LEAK) & pl.col("growing").not_()
     return {
-        "headroom_share": 1 - pl.col("need_bytes") / pl.col("limit_bytes"),
+        "headroom_share": 1 - pl.col("need_bytes") / limit,
         # A sample seldom meets the very byte at which the kernel kills.
-        "peak_at_limit": pl.col("peak_bytes") >= th.PEAK_AT_LIMIT * pl.col("limit_bytes"),
+        "peak_at_limit": pl.col("peak_bytes") >= th.PEAK_AT_LIMIT * limit,
         "confidence_of": pl.when(open_).then(pl.lit("Chance of a leak")).otherwise(pl.lit("Confidence")),
         "confidence_share": pl.when(verdict == Verdict.NOT_LEAK).then(1 - leak).otherwise(leak),
         "evidence_words": pl.col("evidence_level").replace_strict(text.LEVELS, default=None, return_dtype=pl.String),
@@ -139,7 +141,7 @@ def instances_of(
     own = beside(own, about, WORKLOAD).with_columns(
         growing=GROWS.fill_null(value=False), window_end=pl.col("its window_end")
     )
-    own = own.with_columns(**_of_both())
+    own = own.with_columns(**_of_both(pl.col("limit_bytes")))
     alone = pl.col("its pods") == 1
     return own.select(
         *(
@@ -178,6 +180,7 @@ def _chances(instances: pl.DataFrame, needs: pl.DataFrame, workloads: pl.DataFra
             need_bytes=None if need.need_bytes is None else round(need.need_bytes * share),
             growing=row["grows"],
             limit_bytes=row["limit_bytes"],
+            held_bytes=None,
             ahead=Ahead(**row["ahead"]) if row["ahead"] else Ahead(),
         )
         risk = risk_now(mine, scores(mine))

@@ -42,6 +42,11 @@ RIVALS: Final[dict[str, tuple[Callable[[Recording], pl.DataFrame], str]]] = {
 }
 #: Results have intervals of 95 %: so many deviations on either side.
 _DEVIATIONS: Final = 1.959964
+#: Weeks that a record looks back on.
+_RECORDED: Final = 5
+_RIVALS: Final = pl.Schema(
+    {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_bytes vpa_bytes")}
+)
 
 WEEKS: Final = pl.Schema(
     {
@@ -106,13 +111,6 @@ class Backtest:
             f"<Backtest: {row['weeks']} workload weeks, at 5 %: {100 * row['oom_share']:.1f} % with an OOM kill, "
             f"{100 * row['slack']:.1f} % slack>"
         )
-
-
-#: Weeks that a record looks back on.
-_RECORDED: Final = 5
-_RIVALS: Final = pl.Schema(
-    {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_bytes vpa_bytes")}
-)
 
 
 class Record(Struct, frozen=True):

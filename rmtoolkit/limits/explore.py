@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _STARTUP_LEADS: Final = 1.05
 #: A request is what it uses nearly always.
 _BUSY: Final = 0.98
+#: Limits tried for a curve.
+_TRIED: Final = 96
+#: A range wider than this is cut in equal ratios, not in equal steps.
+_WIDE: Final = 6.0
 
 
 class Level(NamedTuple):
@@ -168,12 +172,6 @@ def _moved(past: Past, used: Floats, moved: Floats, wanted: Change, at: int, lim
     after = float((used[mine] - past.settled[mine] - moved[mine])[same].max())
     eased = max(after, 0.0) / before if before > 0 else wanted.startup_scale
     return level + max(then - level, 0.0) * eased
-
-
-#: Limits tried for a curve.
-_TRIED: Final = 96
-#: A range wider than this is cut in equal ratios, not in equal steps.
-_WIDE: Final = 6.0
 
 
 class Scene(Struct, frozen=True):

@@ -42,6 +42,35 @@ _WEEK: Final = 7 * 86_400.0
 NEARLY: Final = 1.02
 #: A climb within hours is a startup or a warm-up: only one over days is drawn on.
 _CLIMBS_FROM: Final = 3 * 86_400.0 / NEARLY
+#: Where pods have limits of their own, the one nearest to its limit is told apart from one so many times as high.
+_HIGHER: Final = 1.05
+#: A container's processes need some memory before the first sample: nothing below is advised.
+LEAST_BYTES: Final = 16 * 2**20
+#: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
+BUMP_BYTES: Final = 100 * 2**20
+BUMP_RATIO: Final = 1.2
+#: What the kernel alone saw is named from this share of the need on.
+_MATERIAL_USAGE: Final = 0.05
+#: What a need is made of where nothing tells page cache apart.
+WHOLE: Final = "working set"
+#: What it is made of where only the allocator tells anything.
+ALLOCATOR: Final = "allocator"
+#: What it is made of where tasks waited for memory: then page cache is missed as soon as it is taken back.
+PRESSED: Final = "working set under pressure"
+_PARTS: Final = (
+    *("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
+)
+#: Whether versions ran on for long enough to tell how hours and days differ.
+_LASTED: Final = (pl.col("runs") == 0) & (pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
+_MOVED_BY: Final = {
+    "workload_row": pl.UInt32(),
+    "since": TIME,
+    **typed(NUMBER, "above_hours old_bytes before_spread before_seconds"),
+}
+#: A release that moves the peak by this factor ends what came before it.
+_MOVED: Final = 1.1
+#: Hours that a release has not seen are expected to need at most so many times what was seen.
+_ABOVE: Final = 2.0
 
 PEAKS: Final = pl.Schema(
     {"workload_row": pl.UInt32(), "block": pl.Int32(), **typed(pl.Int64(), "peak_bytes samples"), "mean_bytes": NUMBER}
@@ -193,19 +222,6 @@ def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
             .fill_null(value=False),
         )
     )
-
-
-#: What the kernel alone saw is named from this share of the need on.
-_MATERIAL_USAGE: Final = 0.05
-#: What a need is made of where nothing tells page cache apart.
-WHOLE: Final = "working set"
-#: What it is made of where only the allocator tells anything.
-ALLOCATOR: Final = "allocator"
-#: What it is made of where tasks waited for memory: then page cache is missed as soon as it is taken back.
-PRESSED: Final = "working set under pressure"
-_PARTS: Final = (
-    *("anon_bytes", "file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
-)
 
 
 def _need(recording: Recording) -> pl.DataFrame | None:
@@ -391,7 +407,9 @@ class Need(Struct, frozen=True):
     ahead: Ahead = _NO_AHEAD
     pods: int = 1
     pods_now: int = 1
+    #: Of the pod that is nearest to its own; and what that comes to for the highest, where that has another.
     limit_bytes: int | None = None
+    held_bytes: int | None = None
     limit_known: bool = False
     request_bytes: int | None = None
     #: What the largest node that it runs on has.
@@ -464,6 +482,7 @@ def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, request
         beside(found, known, WORKLOAD)
         .with_columns(growing=(GROWS & _AT_TIMES.not_()).fill_null(value=False))
         .with_columns(
+            held_bytes=pl.when((pl.col("kills_now") == 0) & ~pl.col("growing")).then("held_bytes"),
             # What grows has not settled.
             settled_bytes=pl.when("growing").then(None).otherwise("settled_bytes"),
             peak_bytes=pl.when(pl.col("need_of") == ALLOCATOR)
@@ -494,8 +513,9 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     used, since = _since(whole_past, recording)
     about = workloads(recording)
     value = pl.col("used_bytes")
+    tops = _tops(used, recording)
     pods = (
-        beside(_tops(used, recording), need_of(recording, made_of), "container_id")
+        beside(tops, need_of(recording, made_of), "container_id")
         .group_by("workload_row")
         .agg(
             need_bytes=pl.col("pod_peak").first(),
@@ -516,7 +536,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
     past = past_of(used).drop("peak_bytes")
-    for frame in (highest, past, pods, busy, _kills(recording), since, _running(recording)):
+    for frame in (highest, past, pods, busy, _kills(recording), since, _running(recording, tops)):
         about = beside(about, frame, "workload_row")
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
     about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
@@ -570,8 +590,8 @@ def lengths(used: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _running(recording: Recording) -> pl.DataFrame:
-    """Say of each workload which pods run, and with what settings: those of its pod with the lowest, killed first."""
+def _running(recording: Recording, tops: pl.DataFrame) -> pl.DataFrame:
+    """Say of each workload which pods run, and with what settings: those of the pod that is nearest to its limit."""
     seen = spans(recording.samples).select("container_id", "last")
     report = recording.report
     least = pl.col("namespace") + " min"
@@ -581,16 +601,23 @@ def _running(recording: Recording) -> pl.DataFrame:
         least_bytes=least.replace_strict(dict(report.ranges), default=None, return_dtype=pl.Int64),
     )
     about = beside(known, seen, "container_id").join(usage_rows(recording), on="container_id")
+    limit, peak = pl.col("limit_bytes"), pl.col("pod_peak").fill_null(0)
+    about = beside(about, tops.select("container_id", "pod_peak"), "container_id").sort(
+        -peak / limit, "limit_bytes", "request_bytes", nulls_last=True
+    )
     # Scrapes never come to the millisecond: half a step more is given.
     reach = pl.col("cadence_seconds").fill_null(0.0) * (_SCRAPES_NOW - 0.5)
     gone = (pl.col("last").max() - pl.col("last")).dt.total_milliseconds() / 1000
     # What a pod that is gone was allowed says nothing of those that came after it.
     runs = (gone <= reach) | pl.col("last").max().is_null()
+    higher = peak.max() / peak.filter(runs).first()
+    apart = (limit.filter(runs).n_unique() > 1) & (higher > _HIGHER)
     return about.group_by("workload_row").agg(
-        pl.col("limit_bytes", "request_bytes").filter(runs).min(),
+        pl.col("limit_bytes", "request_bytes").filter(runs).drop_nulls().first(),
         pl.col("limit_known").filter(runs).any(),
         pl.col("cadence_seconds").median(),
         pl.col("node_bytes", "least_bytes").max(),
+        held_bytes=pl.when(apart).then(limit.filter(runs).first() * higher).cast(pl.Int64),
         pods_now=pl.struct("pod", "pod_uid").filter(gone <= reach).n_unique().cast(pl.Int64),
         window_end=pl.col("last").max(),
     )
@@ -701,24 +728,6 @@ def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.D
     for frame in (moved, above.select("workload_row", "above_hours", "old_bytes"), lasted):
         told = beside(told, frame, "workload_row")
     return kept.drop("since"), told
-
-
-#: Whether versions ran on for long enough to tell how hours and days differ.
-_LASTED: Final = (pl.col("runs") == 0) & (pl.col("history_seconds") >= DAY_MILLISECONDS / 1000)
-_MOVED_BY: Final = {
-    "workload_row": pl.UInt32(),
-    "since": TIME,
-    **typed(NUMBER, "above_hours old_bytes before_spread before_seconds"),
-}
-#: A release that moves the peak by this factor ends what came before it.
-_MOVED: Final = 1.1
-#: Hours that a release has not seen are expected to need at most so many times what was seen.
-_ABOVE: Final = 2.0
-#: A container's processes need some memory before the first sample: nothing below is advised.
-LEAST_BYTES: Final = 16 * 2**20
-#: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
-BUMP_BYTES: Final = 100 * 2**20
-BUMP_RATIO: Final = 1.2
 
 
 def _kills(recording: Recording) -> pl.DataFrame:

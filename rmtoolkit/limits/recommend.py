@@ -33,9 +33,31 @@ _WHOLE_WEEK = _WEEK_SECONDS / history.NEARLY
 _APART = 1.1
 #: Samples so far apart see no burst.
 _COARSE_SECONDS = 600
-
 #: A limit so many times the highest need is no advice.
 _FURTHEST: Final = 1000
+#: A limit so many times the highest need is tried against growth that is no leak.
+_FAR: Final = 3
+#: Chances below this are all written alike.
+_SMALL: Final = 0.001
+#: What a leak's limit is raised to in "raising to X buys Y days".
+_RAISED: Final = 1.5
+#: Growth so slow that the next limit is a century away buys no days: it is no rate.
+_NO_RATE_DAYS: Final = 36_525.0
+#: A history below this is a first guess: limits are not raised for what only its shortness makes likely.
+_FIRST_GUESS: Final = 86_400.0 / history.NEARLY
+#: A limit is raised to so many times the one in force, at the least.
+_RAISE: Final = 1.05
+#: What has rested for a week keeps a limit whose chance is above the accepted one by less than a third.
+_HARDLY: Final = 4 / 3
+#: A limit is lowered where that saves so much of the whole cost, and of the limit.
+_SAVES: Final = 0.05
+_LOWER: Final = 0.1
+#: Between the smallest limit within the target and the one in force so many are tried for the cheapest.
+_TRIED: Final = 12
+#: Patterns of an allocator that holds more than is in use.
+KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
+#: A startup so much above the settled level is worth a change.
+_SPIKE: Final = 1.1
 
 
 class _Case(NamedTuple):
@@ -80,6 +102,13 @@ class _Case(NamedTuple):
         )
         span = hours_range(low, high)
         return hours(middle) + (f" ({span})" if span and hours(low) != hours(high) else "")
+
+    @property
+    def rests_on(self) -> str:
+        return {
+            "kills": "each 15 % above what killed is taken to halve it",
+            "forecast": "as it has grown so far",
+        }.get(self.said.advised_basis or "", self.said.margins)
 
     @property
     def smallest(self) -> float:
@@ -160,6 +189,8 @@ def reason(case: _Case) -> str:
                 provisional=moved and need.growing,
                 range_least=moved and limit == need.least_bytes,
                 margin=moved,
+                own_limits=need.held_bytes,
+                hardly=above and said.action is Action.NONE,
                 above=above,
                 within=said.oom_probability_now is not None,
             ),
@@ -177,31 +208,6 @@ def _week_on_week(need: history.Need) -> float:
 def _pace(a_month: float, a_day: float) -> str:
     """Write how fast it rises; nothing that doubles within a month is followed for as long."""
     return f"{share(a_month)} a month" if a_month < 1 else f"{share(a_day)} a day"
-
-
-#: A limit so many times the highest need is tried against growth that is no leak.
-_FAR: Final = 3
-#: Chances below this are all written alike.
-_SMALL: Final = 0.001
-#: What a leak's limit is raised to in "raising to X buys Y days".
-_RAISED: Final = 1.5
-#: Growth so slow that the next limit is a century away buys no days: it is no rate.
-_NO_RATE_DAYS: Final = 36_525.0
-
-#: A history below this is a first guess: limits are not raised for what only its shortness makes likely.
-_FIRST_GUESS: Final = 86_400.0 / history.NEARLY
-#: A limit is raised to so many times the one in force, at the least.
-_RAISE: Final = 1.05
-#: A limit is lowered where that saves so much of the whole cost, and of the limit.
-_SAVES: Final = 0.05
-_LOWER: Final = 0.1
-#: Between the smallest limit within the target and the one in force so many are tried for the cheapest.
-_TRIED: Final = 12
-
-#: Patterns of an allocator that holds more than is in use.
-KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
-#: A startup so much above the settled level is worth a change.
-_SPIKE: Final = 1.1
 
 
 class Advised(Struct, frozen=True):
@@ -361,12 +367,14 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     action, limit = _decide(need, now, target, purged, raise_to, ask, scores)
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
+    # Each pod stays below its own limit: nothing is set for all of them.
+    own = limit == need.limit_bytes and need.held_bytes is not None
     unknown = limit is None and _too_short(need, scores.size)
-    request = None if unknown else risk.advised_request(need, limit)
+    request = None if unknown or own else risk.advised_request(need, limit)
     # Where none is advised, the one in force stays.
     kept = need.request_bytes if request is None else request
     after = None if limit is None else risk.at_limit(need, limit, kept, scores, ask.prices)
-    then = risk.Risk() if after is None else after.risk
+    then = risk.Risk() if after is None else now if own else after.risk
     length = need.history_seconds or 0.0
     first_guess = length < _FIRST_GUESS
     # After a day there is a first limit; above the target, whether that is for want of history a week tells.
@@ -419,6 +427,7 @@ def risk_now(need: history.Need, scores: Scores) -> risk.Risk:
     limit = need.limit_bytes
     if limit is None and need.kills_now and not need.limit_known:
         limit = need.killed_at_bytes or need.need_bytes
+    limit = need.held_bytes or limit
     return risk.Risk(because="there is no limit, or it is not known") if not limit else risk.risk(need, limit, scores)
 
 
@@ -449,7 +458,10 @@ def _decide(  # noqa: C901, PLR0911 - a table of cases, the first that holds
         return (cure if cure is Action.TUNE_ALLOCATOR and not need.kills_now else Action.WAIT), None
     if in_force is None:
         return Action.SET_LIMIT, target
-    if (now.week or 0.0) > ask.chance and not (in_force >= target and _fills_node(need, target)):
+    whole = (need.history_seconds or 0.0) >= _WHOLE_WEEK
+    steady = whole and not (need.kills_now or need.growing or need.climbing or risk.by_forecast(need))
+    accepted = ask.chance * (_HARDLY if steady else 1.0)
+    if (now.week or 0.0) > accepted and not (in_force >= target and _fills_node(need, target)):
         if not need.kills_now and cure is Action.TUNE_ALLOCATOR and purged is not None and purged <= in_force:
             return cure, in_force
         close = (need.need_bytes or 0) >= th.CLOSE_TO_LIMIT * in_force
@@ -495,7 +507,7 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
         target = math.ceil(target * math.pow(_week_on_week(need), 30 / 7 - 1))
     grows = need.growing or risk.by_forecast(need)
     seen = min(need.history_seconds or 0.0, need.watched_seconds)
-    if grows or target > (1 - _LOWER) * in_force or seen < _FIRST_GUESS:
+    if grows or need.held_bytes or target > (1 - _LOWER) * in_force or seen < _FIRST_GUESS:
         return None
     prices = ask.prices or risk.USUAL
 

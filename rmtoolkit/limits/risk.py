@@ -65,6 +65,23 @@ _OWN: Final = 30
 _OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
 #: Own pairs come from so many weeks, the newest ones.
 MOST_WEEKS: Final = 53
+#: Hours of an average month.
+HOURS_PER_MONTH: Final = 730.5
+#: All intervals of the package are 80 % intervals: so many deviations on either side.
+_DEVIATIONS: Final = 1.2815516
+#: What has killed before may well kill again: no week at such a limit is safer.
+_KILLED_BEFORE: Final = 0.5
+#: A need above a limit that killed was never seen: each 15 % more halves the chance (30 %, where it goes badly).
+_HALVES: Final = 1.15
+_HALVES_AT_WORST: Final = 1.3
+#: Hours of a day, a week and a month.
+_DAY: Final = 24.0
+_WEEK: Final = 168.0
+_MONTH: Final = 720.0
+#: No growth is surer than this to be at the limit.
+_SUREST: Final = 0.999
+#: Outside an interval of 80 %, on either side.
+_TENTH: Final = 0.1
 
 
 class Scores(Struct, frozen=True):
@@ -461,10 +478,6 @@ def swing_of(high: pl.Series, week: pl.Series, promised: float | None = None) ->
     return max(seen / one - share.height / high.len(), 0.0)
 
 
-#: All intervals of the package are 80 % intervals: so many deviations on either side.
-_DEVIATIONS: Final = 1.2815516
-
-
 def wilson(share: float, total: float, deviations: float = _DEVIATIONS) -> tuple[float, float]:
     """Give the interval of a share of so many independent draws after Wilson: 80 %, or of so many deviations."""
     if total <= 0:
@@ -473,21 +486,6 @@ def wilson(share: float, total: float, deviations: float = _DEVIATIONS) -> tuple
     middle = (share + square / (2 * total)) / (1 + square / total)
     half = deviations * math.sqrt(share * (1 - share) / total + square / (4 * total * total)) / (1 + square / total)
     return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-#: What has killed before may well kill again: no week at such a limit is safer.
-_KILLED_BEFORE: Final = 0.5
-#: A need above a limit that killed was never seen: each 15 % more halves the chance (30 %, where it goes badly).
-_HALVES: Final = 1.15
-_HALVES_AT_WORST: Final = 1.3
-#: Hours of a day, a week and a month.
-_DAY: Final = 24.0
-_WEEK: Final = 168.0
-_MONTH: Final = 720.0
-#: No growth is surer than this to be at the limit.
-_SUREST: Final = 0.999
-#: Outside an interval of 80 %, on either side.
-_TENTH: Final = 0.1
 
 
 class Risk(Struct, frozen=True):
@@ -715,10 +713,6 @@ def _count_range(count: int) -> tuple[float, float]:
     more = count + 1
     low = count * max(1 - 1 / (9 * count) - th.QUANTILE / (3 * math.sqrt(count)), 0.0) ** 3
     return low, more * (1 - 1 / (9 * more) + th.QUANTILE / (3 * math.sqrt(more))) ** 3
-
-
-#: Hours of an average month.
-HOURS_PER_MONTH: Final = 730.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,21 @@ if TYPE_CHECKING:
 _QUIET: Final = 0.05
 #: Stack that a thread touches when nothing is known: two pages of the kernel's and what a shallow call chain needs.
 TOUCHED_STACK_BYTES: Final = 64 * 1024
+#: A stretch above the limit is one kill; a new one begins after so long below it.
+_GAP_MS: Final = 600_000
+#: The first minutes of a process are its startup.
+_STARTUP_MS: Final = 600_000
+
+KILLS: Final = pl.Schema(
+    {
+        **dict.fromkeys(WORKLOAD, TEXT),
+        "pod": TEXT,
+        "time": pl.Datetime("ms", "UTC"),
+        "phase": TEXT,
+        **typed(WHOLE, "used_bytes limit_bytes"),
+        "recorded": YES_NO,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,23 +274,6 @@ def _shifted(recording: Recording, shift: pl.Series) -> Recording:
     by = shift.fill_null(0).round().cast(pl.Int64)
     samples = recording.samples.with_columns((pl.col(name) + by).clip(0) for name in FOOTPRINTS)
     return replace(recording, samples=samples)
-
-
-#: A stretch above the limit is one kill; a new one begins after so long below it.
-_GAP_MS: Final = 600_000
-#: The first minutes of a process are its startup.
-_STARTUP_MS: Final = 600_000
-
-KILLS: Final = pl.Schema(
-    {
-        **dict.fromkeys(WORKLOAD, TEXT),
-        "pod": TEXT,
-        "time": pl.Datetime("ms", "UTC"),
-        "phase": TEXT,
-        **typed(WHOLE, "used_bytes limit_bytes"),
-        "recorded": YES_NO,
-    }
-)
 
 
 def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:

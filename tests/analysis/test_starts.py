@@ -57,6 +57,34 @@ def test_a_short_start_hides_nothing(rest: Rest, verdicts: set[str]) -> None:
         assert row["verdict"] in verdicts, row["explanation"]
 
 
+def spike(at: float) -> Array:
+    """Two weeks at a level, and a sample three times as high."""
+    values = np.ones(4032)
+    values[round(at * 288)] = 3
+    return values
+
+
+FIVE_MINUTES: Final = np.arange(4032) / 12
+LEADS: Final = np.where(FIVE_MINUTES // 80 % 3 == 0, 3.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("hours", "curve", "pattern"),
+    [
+        pytest.param(FIVE_MINUTES, spike(0), "startup_spike", id="start"),
+        pytest.param(FIVE_MINUTES, spike(2), "plateau", id="once_after_two_days"),
+        pytest.param(FIVE_MINUTES, np.where(FIVE_MINUTES < 150, 1.0, 1.5), "step", id="step"),
+        pytest.param(FIVE_MINUTES, LEADS, "burst", id="leader_that_comes_back"),
+        pytest.param(np.arange(20) / 60, np.minimum(np.arange(20) / 10 + 0.05, 1), "warm_up", id="run_of_a_job"),
+    ],
+)
+def test_what_is_called_a_start_or_a_step_is_one(hours: Array, curve: Array, pattern: str) -> None:
+    """A start comes before any rest, and a step is one jump that stays."""
+    noise = np.random.default_rng(4).normal(0, 0.006, curve.size)
+    (row,) = rows_of([record(hours, {"working_set_bytes": LEVEL * (curve + noise) * MI})])
+    assert (row["verdict"], row["pattern"]) == ("not_leak", pattern), row["explanation"]
+
+
 @pytest.mark.parametrize(
     ("jump", "others", "taken"),
     [

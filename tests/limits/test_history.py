@@ -111,8 +111,8 @@ def test_a_need_is_read_from_the_samples() -> None:
     assert row["hot_ratio"] == pytest.approx(199 / 90)
     assert (row["pods"], row["pods_now"]) == (3, 2)
     assert row["history_seconds"] == 99 * 60
-    # The limit of the pod that is killed first.
-    assert (row["limit_bytes"], row["request_bytes"]) == (300 * MIB, 200 * MIB)
+    # The limit of the pod that is nearest to its own; no other is nearer.
+    assert (row["limit_bytes"], row["request_bytes"], row["held_bytes"]) == (400 * MIB, 400 * MIB, None)
     # 98 of 100 samples, over all pods: five of 250 are above it.
     assert row["busy_bytes"] == 195 * MIB
 

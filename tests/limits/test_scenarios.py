@@ -216,7 +216,7 @@ KILLS: Final = {
         lambda: with_kills(*kills(*range(330, 336)), *limits(h0=512, h329=128), limit=128),
         "raise_limit",
         (228, 260),
-        ("at 128 Mi, below what it was seen to need", "a fifth or 100 Mi more, at the least"),
+        ("at 128 Mi, below what it was seen to need", "a fifth or 100 Mi more, at the least", "learnt from"),
         never=("unknown", "is for 5 %"),
         holds=at_least_vpa,
     ),
@@ -667,10 +667,13 @@ def with_request(limit: int, request: int, level: float = 200.0) -> rm.Recording
     return recorded(samples(steady(14, level), limit_bytes=limit * MIB, request_bytes=request * MIB))
 
 
-def two_limits() -> rm.Recording:
-    """Two pods that run, with different limits."""
-    other = samples(steady(14, seed=2), pod="api-1", limit_bytes=1024 * MIB)
-    return recorded(pl.concat([samples(steady(14), limit_bytes=256 * MIB), other]))
+def own_limits(*pods: tuple[float, int]) -> rm.Recording:
+    """Pods that run, each at a level and below a limit of its own."""
+    tables = [
+        samples(steady(14, level, seed=at), pod=f"api-{at}", limit_bytes=limit * MIB)
+        for at, (level, limit) in enumerate(pods)
+    ]
+    return recorded(pl.concat(tables))
 
 
 def replicas(*levels: float, **labels: Any) -> rm.Recording:
@@ -878,7 +881,31 @@ SETTINGS: Final = {
         holds=lambda row: row["advised_request_bytes"] <= row["advised_limit_bytes"],
     ),
     "the limit in force is that of the pod that is killed first": Scenario(
-        two_limits, "none", (256, 256), holds=lambda row: row["limit_bytes"] == 256 * MIB
+        lambda: own_limits((200, 256), (200, 1024)),
+        "none",
+        (256, 256),
+        holds=lambda row: row["limit_bytes"] == 256 * MIB,
+    ),
+    "each pod is held against its own limit": Scenario(
+        lambda: own_limits((400, 512), (700, 1024)),
+        "none",
+        (512, 512),
+        ("limits of their own: with each below its own",),
+        never=("At 512 Mi",),
+        holds=lambda row: row["oom_probability_7d"] < 0.03 and row["headroom_share"] > 0.15,
+    ),
+    "one of the pods is too near to its own limit": Scenario(
+        lambda: own_limits((500, 512), (700, 1024)),
+        "raise_limit",
+        (714, 840),
+        ("is for 5 %",),
+    ),
+    "a chance that is hardly above what is accepted is no reason for a rollout": Scenario(
+        lambda: recorded(samples(steady(14, 300), limit_bytes=320 * MIB)),
+        "none",
+        (320, 320),
+        ("so near 5 % that another limit is not worth a rollout",),
+        holds=lambda row: 0.05 < row["oom_probability_7d"] < 0.0667,
     ),
     "the lower of two limits killed": Scenario(
         killed_of_two, "raise_limit", (384, 768), holds=lambda row: row["limit_bytes"] == 256 * MIB
@@ -965,7 +992,7 @@ def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
     elif advised is not None:
         assert advised == limit
         assert row["advised_oom_probability"] == now
-    if advised is not None:
+    if advised is not None and "of their own" not in row["limit_reason"]:
         asked = rm.limit_risk(recording, advised).row(0, named=True)
         assert asked["oom_probability"] == row["advised_oom_probability"]
         assert (asked["oom_probability_low"], asked["oom_probability_high"]) == (
