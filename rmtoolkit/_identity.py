@@ -219,21 +219,34 @@ _TOLERANCE: Final = 0.02
 _SAME_SHARE: Final = 0.5
 
 
-def contradict(mine: Curve, theirs: Curve) -> bool:
+def contradict(mine: Curve, theirs: Curve, reach: int = 1) -> bool:
     """Tell whether most values of the other series lie outside of what the first one says around the same time."""
     if min(mine[0][-1], theirs[0][-1]) - max(mine[0][0], theirs[0][0]) <= HANDOVER_MILLISECONDS:
         return False
-    near = _near(mine, theirs)
+    near = _near(mine, theirs, reach)
     return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
 
 
-def _near(mine: Curve, theirs: Curve) -> NDArray[np.bool_]:
+def stands_still(stale: Curve, moving: Curve) -> bool:
+    """Tell whether a series says what another one does, which moves, but for a stretch in which it stands still."""
+    times, values = stale
+    turns = np.diff(values, prepend=np.nan) != 0
+    run = np.cumsum(turns)
+    still = (run == np.bincount(run).argmax()) & ~turns
+    same, other = (_near(moving, (times[part], values[part])) for part in (~still, still))
+    moved = values[~still]
+    if min(len(same), len(other)) < ENOUGH or np.ptp(moved) <= _TOLERANCE * moved.max():
+        return False
+    return bool(same.mean() >= _STEADY and other.mean() < _SAME_SHARE)
+
+
+def _near(mine: Curve, theirs: Curve, reach: int = 1) -> NDArray[np.bool_]:
     (times, values), (others, told) = mine, theirs
     inside = (others >= times[0]) & (others <= times[-1])
-    place = np.minimum(np.searchsorted(times, others[inside]), len(times) - 1)
-    before, after, said = values[np.maximum(place - 1, 0)], values[place], told[inside]
-    slack = _TOLERANCE * np.maximum(before, after)
-    near: NDArray[np.bool_] = (said >= np.minimum(before, after) - slack) & (said <= np.maximum(before, after) + slack)
+    place = np.searchsorted(times, others[inside])
+    around = values[np.clip(place + np.arange(-reach, reach)[:, None], 0, len(times) - 1)]
+    least, most, said = around.min(axis=0), around.max(axis=0), told[inside]
+    near: NDArray[np.bool_] = (said >= least - _TOLERANCE * most) & (said <= most + _TOLERANCE * most)
     return near
 
 
@@ -332,25 +345,35 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
     return None
 
 
-def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
-    """Find containers that are at each instant the sum of the others, or what their name says they are of them."""
-    found: list[int] = []
+def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], list[int]]:
+    """Find containers that are at each instant the sum of the others, or what their name says; and those that may be.
+
+    What hardly moves, and has no name that tells, may be it by chance.
+    """
+    found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
     called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
+    kind = called.replace_strict(_SUMMARIES, default=None, return_dtype=pl.String).alias("summary")
     others = value.filter(summary.is_null())
-    about = {kind: getattr(others, kind)().over("of", "time") for kind in set(_SUMMARIES.values())}
+    kinds = containers.select(kind).to_series().drop_nulls().unique()
+    about = {kind: getattr(others, kind)().over("of", "time") for kind in {"sum", *kinds}}
     named = (pl.when(summary == kind).then(each) for kind, each in about.items())
     off = (value - pl.coalesce(*named, about["sum"] - value)).abs()
-    parts = (others > 0).sum().over("of", "time") - summary.is_null()
+    parts = (others > 0).sum().over("of", "time").cast(pl.Int64) - summary.is_null()
+    near = (off <= 2 * _ROUNDED * value) & (parts >= _SUM - 1)
+    last = samples.filter(pl.col("time") == pl.col("time").max())
+    is_lone = (pl.col("workload_kind").is_null() & summary.is_null()).alias("lone")
     for depth in (3, 2, 1, 0) if containers.height >= _SUM else ():
         of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
-        kind = called.replace_strict(_SUMMARIES, default=None, return_dtype=pl.String).alias("summary")
-        placed = containers.filter(~pl.col("container_id").is_in(found)).select("container_id", of, kind)
-        # One instant shows soon that there is none.
-        last = samples.filter(pl.col("time") == pl.col("time").max()).join(placed, on="container_id")
-        likely = last.filter(off <= 2 * _ROUNDED * value, parts >= _SUM - 1)
-        if likely.height:
-            rows = samples.join(placed.join(likely, on="of", how="semi"), on="container_id").with_columns(
+        rest = containers.filter(~pl.col("container_id").is_in(found)).with_columns(kind)
+        placed = rest.select("container_id", of, "summary", is_lone)
+        # One instant shows soon that there is none, and another one that the first was chance.
+        like = last.join(placed, on="container_id").filter(near)
+        rows = samples.join(placed.join(like, on="of", how="semi"), on="container_id")
+        first = rows.join(like, on="container_id", how="semi").group_by("of").agg(pl.col("time").first())
+        like = rows.join(first, on=("of", "time"), how="semi").filter(near)
+        if like.height:
+            rows = rows.join(like, on="of", how="semi").with_columns(
                 off=off, said=pl.when(summary.is_null()).then(value).otherwise(pl.col("time").to_physical())
             )
             slack = _grain(rows.select(value).to_series().drop_nulls()) * value.count().over("of", "time")
@@ -358,16 +381,20 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> list[int]:
             moves = value.max() - value.min() >= _MOVES * pl.col("slack").max()
             close, sure = (pl.col("off") <= pl.col("slack")).all(), (moves | summary.is_not_null().any()).alias("sure")
             seen = rows.with_columns(slack=slack).group_by("container_id")
-            told = seen.agg(close, sure, pl.col("said").n_unique())
-            found += told.filter("off", "sure", pl.col("said") >= ENOUGH)["container_id"].to_list()
-    return found
+            told = seen.agg(close, sure & (pl.col("said").n_unique() >= ENOUGH), pl.len(), pl.col("lone").first())
+            told = told.filter("off", pl.col("len") >= ENOUGH)
+            found += told.filter("sure")["container_id"].to_list()
+            doubtful += told.filter(~pl.col("sure"), "lone")["container_id"].to_list()
+    return found, sorted({*doubtful}.difference(found))
 
 
 def _grain(amounts: pl.Series) -> float:
     """Find the coarsest digit of a unit to which amounts were rounded."""
-    said = amounts.to_numpy()
-    steps = (base**power / 10**digits for base in (1000, 1024) for power in (1, 2, 3) for digits in range(2 * power))
-    return max((step for step in steps if 2 * np.abs(said - np.rint(said / step) * step).max() <= 1), default=0)
+    steps = [base**power / 10**digits for base in (1000, 1024) for power in (1, 2, 3) for digits in range(2 * power)]
+    # The first ones rule out most.
+    for said in (amounts.head(100).to_numpy(), amounts.to_numpy()):
+        steps = [step for step in steps if 2 * np.abs(said - np.rint(said / step) * step).max() <= 1]
+    return max(steps, default=0)
 
 
 def place_names(sources: Iterable[str]) -> dict[str, str]:

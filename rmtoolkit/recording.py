@@ -63,6 +63,8 @@ _EXPECTED: Final = "a recording in Parquet"
 LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
+#: Days and times, and signs, in the names of files: they tell nothing that the samples do not.
+_DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
 #: A limit of 0 is none, and no reader gives one.
 _LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
@@ -618,12 +620,17 @@ def normalise(
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
     lost = Counter({**wrong, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
-    if sums := _identity.totals(frame, rows):
+    sums, doubtful = _identity.totals(frame, rows)
+    if sums:
         lost[schema.TOTALS] = rows.height
         frame, rows, found = (some.filter(~pl.col("container_id").is_in(sums)) for some in (frame, rows, found))
         lost[schema.TOTALS] -= rows.height
     lost[schema.IMPOSSIBLE] += alone
-    told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
+    about = frame.filter(pl.col("container_id").is_in(doubtful)).select(pl.coalesce(_NAMES[::-1])).to_series()
+    unsure = tuple(f"{quote(name)} may be no container: at each instant it is the sum of the others" for name in about)
+    for said in unsure if not {*unsure} <= {*report.unusable} else ():
+        warn(f"{said}. Hint: leave it out if it is their sum.")
+    told = report.joined(Report(left_out=+lost, unusable=unsure, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
@@ -698,7 +705,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     looks = {names[sources[part]]: parts[part].times() for part in part_of[nameless].tolist()}
     alone = sorted((times, name) for name, times in looks.items() if times)
     in_turn = all(before[1] < after[0] for (before, _), (after, _) in pairwise(alone))
-    if in_turn and len({re.sub(r"[\W\d_]+", "", name) for _, name in alone}) > 1:
+    if in_turn and len({_DATES.sub("", name) for _, name in alone}) > 1:
         said = f"files that name no container, one after the other, were read as one: {quote(alone[0][1])} and more"
         warn(f"{said.capitalize()}. Hint: name their containers in a column pod.")
         report = replace(report, warnings=(*report.warnings, said))

@@ -592,14 +592,25 @@ def test_a_summary_that_was_rounded_is_no_container(name: str, step: float) -> N
     assert rm.Recording.from_frame(other).containers.height == (3 if made is sum else 4)
 
 
-def test_a_container_that_weighs_as_much_as_the_others_is_one() -> None:
-    """Two that stand still beside one of about their sum: it does not move with them."""
+@pytest.mark.parametrize("name", ["c", "c-0"])
+def test_a_container_that_weighs_as_much_as_the_others_is_one(name: str) -> None:
+    """Two that stand still beside one of about their sum: it does not move with them, and nobody can tell.
+
+    A name that Kubernetes gave tells it.
+    """
     rows = [
         {"time": SECONDS + 60 * at, "pod": pod, "rss_bytes": (size + (at * step) % 3) << 20}
         for at in range(30)
-        for pod, size, step in (("a", 100, 1), ("b", 200, 2), ("c", 301, 1), ("total", 900, 1))
+        for pod, size, step in (("a", 100, 1), ("b", 200, 2), (name, 301, 1), ("total", 900, 1))
     ]
-    assert rm.Recording.from_frame(pl.DataFrame(rows)).containers.height == 4
+    is_told = name == "c"
+    with pytest.warns(RmtoolkitWarning, match="'c' may be no") if is_told else contextlib.nullcontext():
+        recording = rm.Recording.from_frame(pl.DataFrame(rows))
+    assert recording.containers.height == 4
+    said = ("'c' may be no container: at each instant it is the sum of the others",)
+    assert recording.report.unusable == said * is_told
+    # What has been said once is known.
+    assert rm.concat([recording, recording]).report.unusable == said * is_told
 
 
 @pytest.mark.parametrize("far", [0, 253_402_214_400, -2_208_988_800])
@@ -639,15 +650,24 @@ def test_the_path_of_a_part_says_whose_it_is(later: int, tmp_path: Path) -> None
     assert rm.read(tmp_path).containers["pod"].to_list() == ["api-0", "db-0"]
 
 
-@pytest.mark.parametrize(("names", "is_told"), [(("db-0", "web-0"), True), (("2026-11-20", "2026-11-21"), False)])
+@pytest.mark.parametrize(
+    ("names", "is_told"),
+    [
+        (("db-0", "web-0"), True),
+        (("export-1", "export-2"), True),
+        (("2026-11-20", "2026-11-21"), False),
+        (("top.20261120T0130", "top.20261120T0230"), False),
+    ],
+)
 def test_files_without_names_that_follow_each_other_are_told(
     names: tuple[str, str], is_told: bool, tmp_path: Path
 ) -> None:
-    """Whether two files are of one container nobody can tell, unless their names differ in numbers alone."""
+    """Whether two files are of one container nobody can tell, unless their names differ in days and times alone."""
     for at, name in enumerate(names):
         rows = [f"{SECONDS + 3600 * at + 60 * row},{(at + 1) << 20}" for row in range(9)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["time,rss_bytes", *rows, ""]))
-    with pytest.warns(RmtoolkitWarning, match="read as one: 'db-0' and more") if is_told else contextlib.nullcontext():
+    said = f"read as one: '{names[0]}' and"
+    with pytest.warns(RmtoolkitWarning, match=said) if is_told else contextlib.nullcontext():
         recording = rm.read(tmp_path)
     assert recording.containers.height == 1
     assert ("read as one" in " ".join(recording.report.notes())) == is_told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,6 +201,42 @@ def test_replicas_are_never_interleaved(prom: Prom, label: str) -> None:
     )
     assert longer.samples["working_set_bytes"].to_list() == [21, 22, 23, 24, 25, 26]
     assert longer.report.left_out == {REPLICA: 4}
+
+
+RISING = [(100 + 5 * number) << 20 for number in range(60)]
+STUCK = [*RISING[:20], *[RISING[19]] * 40]
+AWAKE = [*RISING[:20], *[RISING[19]] * 25, *RISING[45:]]
+#: Any two that follow each other differ by more than scrapes do, and none is far from the others.
+RESTLESS = [(300 + number * 37 % 61) << 20 for number in range(60)]
+OTHER = [700 << 20] * 60
+
+
+@pytest.mark.parametrize("label", ["prometheus_replica", "replica", "__replica__"])
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (STUCK, RISING, [RISING]),
+        (RISING, STUCK, [RISING]),
+        (AWAKE, RISING, [RISING]),
+        (RESTLESS, [*RESTLESS[31:], *RESTLESS[:31]], [RESTLESS]),
+        (RISING, OTHER, [RISING, OTHER]),
+    ],
+    ids=["the first stands still", "the second does", "for a while", "restless memory", "of two clusters"],
+)
+def test_a_copy_counts_once_or_it_is_told(
+    first: list[int], second: list[int], kept: list[list[int]], label: str, prom: Prom
+) -> None:
+    """A replica that stands still is left out; where two never say the same, a line that every view shows says so."""
+    series = [
+        prom.series(WORKING_SET, values, at=at, labels=prom.pod(**{label: name}))
+        for name, values, at in (("a", first, 0), ("b", second, 7))
+    ]
+    with pytest.warns(RmtoolkitWarning, match="counts twice") if len(kept) > 1 else nullcontext():
+        recording = prom.read(*series)
+    rows = recording.samples.group_by("container_id", maintain_order=True).agg("working_set_bytes")
+    assert rows["working_set_bytes"].to_list() == kept
+    assert ("names copies of one server, each counts twice" in " ".join(recording.report.unusable)) == (len(kept) > 1)
+    assert sum(recording.report.left_out.values()) == 60 * (2 - len(kept))
 
 
 def test_one_replica_for_all_signals(prom: Prom) -> None:

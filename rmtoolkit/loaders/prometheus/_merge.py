@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, Curve, contradict, parting
+from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, Curve, contradict, parting, stands_still
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import (
@@ -57,6 +57,7 @@ REPLICA: Final = "samples of a second Prometheus replica (it only fills gaps)"
 OTHER_METRIC: Final = "samples of another metric that says the same"
 OTHER_JOB: Final = "samples of a second job or exporter for the same container (it only fills gaps)"
 OTHER_LABELS: Final = "samples under other labels for the same signal of the same container"
+STALE: Final = "samples of a second Prometheus replica that stood still while the first one went on"
 OLD_LIFE: Final = "samples of an old container after its successor had started"
 NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
 
@@ -243,13 +244,15 @@ _NAMING: Final = {*TOLD["series"]["naming"]}.union(*(LABELS[name] for name in ("
 #: move, a container has several ids: only what overlaps is parted by them.
 _IDS: Final = (*LABELS["pod_uid"], "name", "id")
 _LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
+#: These tell servers apart that scrape the same; and so many scrapes of one, before and after, say what another may.
+_OF_COPIES, _REACH = ("prometheus_replica", "replica", "__replica__"), 4
 #: So many labels part containers at most: each is looked for in all series.
 _MOST_LABELS: Final = 32
 
 
 def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str]) -> Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label."""
-    notes: list[str] = []
+    notes, doubts, left_out = list[str](), list[str](), Counter[str]()
     first, last = decoded.span(table["series"].to_numpy())
     table = table.with_columns(first=first, last=last)
     # What parted them before parts them again, so that names stay; what parts them now stands there afterwards.
@@ -258,19 +261,24 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
     while True:
         placed = identify_containers(table, decoded.labels, workload_pattern)
         pairs = list(_contradictions(placed.table, decoded))
-        counts = Counter(label for _, labels in pairs for label in labels)
+        if stale := [series for *_, series in pairs if series is not None]:
+            table = table.filter(~pl.col("series").is_in(stale))
+            left_out[STALE] += int(decoded.counts[stale].sum())
+            continue
+        counts = Counter(label for _, labels, _ in pairs for label in labels)
         if not counts or len(notes) >= _MOST_LABELS:
-            mixed = len({entity for entity, _ in pairs})
-            said = (
-                f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
-                "label tells them apart: only the longest of each is used"
-            )
-            return placed._replace(warnings=[*placed.warnings, *notes], unusable=(said,) if mixed else ())
+            if mixed := len({entity for entity, *_ in pairs}):
+                doubts.append(
+                    f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
+                    "label tells them apart: only the longest of each is used"
+                )
+            warnings, lost = [*placed.warnings, *notes], placed.left_out + left_out
+            return placed._replace(warnings=warnings, left_out=lost, unusable=tuple(doubts))
         places = {label: place for place, label in enumerate(_LAST, 1)}
         best = sorted(counts, key=lambda label: (places.get(label, 0), -counts[label], label))
-        todo = {entity for entity, _ in pairs}
+        todo = {entity for entity, *_ in pairs}
         for label in best[:_MOST_LABELS]:
-            if not (entities := {entity for entity, labels in pairs if entity in todo and label in labels}):
+            if not (entities := {entity for entity, labels, _ in pairs if entity in todo and label in labels}):
                 continue
             todo -= entities
             mine = placed.table.filter(pl.col("entity").is_in(list(entities)), pl.col("level") == "container")
@@ -278,10 +286,15 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
             known += [label] if label not in (*_LAST, *known) else []
             what = "their file" if label == FILE_LABEL else f"the label {quote(label)}"
             said = "of one name whose series overlap in time with other values: told apart by"
-            notes.append(f"{count(len(entities), 'container')} {said} {what}, which stands as cluster")
+            told = f"{count(len(entities), 'container')} {said} {what}, which stands as cluster"
+            if label in _OF_COPIES:
+                doubts.append(f"{told}: if it names copies of one server, each counts twice")
+            else:
+                notes.append(told)
 
 
-def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str]]]:
+def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str], int | None]]:
+    """Give the container of two series, the labels that differ, and which of two copies stands still, if one does."""
     amounts = table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     # What the kernel counts is one amount under each of its names; a process has as many as there are processes.
     amounts = amounts.with_columns(amount=pl.when(pl.col("family") != "cgroup").then("name"))
@@ -296,11 +309,16 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
     for (entity, *_), rows in some.group_by(one, maintain_order=True):
         series = sorted(rows["series"].to_list(), key=lambda index: -int(decoded.counts[index]))
         for other in series[1:]:
-            if contradict(samples(series[0]), samples(other)):
-                mine, theirs = decoded.labels[series[0]], decoded.labels[other]
-                telling = {*mine, *theirs, _PORT} - _NAMING
-                differ = [label for label in telling if _value(mine, label) != _value(theirs, label)]
-                yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")]
+            mine, theirs = decoded.labels[series[0]], decoded.labels[other]
+            telling = {*mine, *theirs, _PORT} - _NAMING
+            differ = [label for label in telling if _value(mine, label) != _value(theirs, label)]
+            is_copy = bool(differ) and {*differ} <= {*_OF_COPIES}
+            both = ((other, series[0]), (series[0], other)) if is_copy else ()
+            stale = next((one for one, of in both if stands_still(samples(one), samples(of))), None)
+            # What moves from one scrape to the next is seen at other moments.
+            reach = _REACH if is_copy else 1
+            if stale is not None or contradict(samples(series[0]), samples(other), reach):
+                yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")], stale
 
 
 def _value(labels: Mapping[str, str], label: str) -> str:
