@@ -972,8 +972,9 @@ def with_heap(pool: Pool, reading: HeapReading | None) -> Pool:
 
 
 def _heard(pool: Pool, judged: Reading, reading: HeapReading) -> HeapKind:
-    # Few profiles do not tell that it goes on: a recording may.
-    kind = HeapKind.GROWS if reading.kind == HeapKind.FEW and pool.growing >= th.LEAK_FROM else reading.kind
+    # Few profiles, or such as growth itself brought, do not tell that it goes on: a recording may.
+    is_told = reading.kind in (HeapKind.FEW, HeapKind.RISES) and pool.growing >= th.LEAK_FROM
+    kind = HeapKind.GROWS if is_told else reading.kind
     if kind not in (HeapKind.GROWS, HeapKind.RESTS):
         return kind
     recorded = max(judged.growth_per_day, 0.0) / DAY_SECONDS if pool.bounded < th.CLEAN_FROM else 0.0

@@ -47,7 +47,8 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     most = place(largest.row(0, named=True)) if largest.height else None
     if not table.height or table["reading"][0] == "live":
         return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
-    kind = next((kind for kind in (HeapKind.GROWS, HeapKind.FILLS) if kind in table["reading"]), HeapKind.RESTS)
+    kinds = HeapKind.GROWS, HeapKind.RISES, HeapKind.FILLS
+    kind = next((kind for kind in kinds if kind in table["reading"]), HeapKind.RESTS)
     moved = int(table["growth_bytes"].sum() or 0)
     if kind == HeapKind.RESTS and heap.timeline.height < FEWEST and moved > th.HEAP_SAME * held:
         kind = HeapKind.FEW

@@ -632,6 +632,8 @@ class HeapKind(StrEnum):
     RESTS = "rests"
     PICTURE = "picture"
     BLIND = "blind"
+    #: It grows by snapshots that were taken because it grew.
+    RISES = "rises"
     #: More is held, in too few snapshots to tell whether that goes on.
     FEW = "few"
     #: Beside a recording: it grows by too little to explain what was recorded.

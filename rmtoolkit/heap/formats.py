@@ -419,7 +419,9 @@ _TOLD: Final = ("live_bytes", "live_blocks", "allocations", "allocated_bytes", "
 #: Files written closer together than this were copied together.
 _MOMENT_SECONDS: Final = 0.05
 #: How jemalloc names what it writes: prefix and process; number, and why.
-_OF_PROCESS: Final = re.compile(r"(.+\.\d+)\.\d+\.[a-z]\d*\.heap")
+_OF_PROCESS: Final = re.compile(r"(.+\.\d+)\.\d+\.([a-z])\d*\.heap")
+#: What brings a dump comes in steps that are above the least one by no more than this share.
+_EVENLY: Final = 0.02
 #: Pictures of one program with so many stacks have some in common.
 _TELLING: Final = 8
 
@@ -454,7 +456,26 @@ def read_series(
     # Copies made in no time say nothing about when the snapshots were taken.
     rising = times == sorted(times) and times[-1] - times[0] > _MOMENT_SECONDS * len(times)
     heap = join([profile for profile, _ in good], [time - times[0] for time in times] if rising else None)
+    why = {named[2] for file in found if (named := _OF_PROCESS.fullmatch(file.name))} if len(good) > 1 else set()
+    # Those that come for every so many bytes allocated tell by their times, or by what was freed so far.
+    telling = rising or heap.summary.allocations is not None
+    if _rose([profile.summary for profile, _ in good]) or (why and why <= ({"u"} if telling else {"i", "u"})):
+        heap = replace(heap, summary=replace(heap.summary, taken_as_it_rose=True))
     return symbolised(heap, binary, debug)
+
+
+def _rose(several: Sequence[HeapSummary]) -> bool:
+    """Tell whether more live memory, not time or work, brought each dump: then it rises by the most even steps."""
+    made, live = (
+        np.diff([getattr(one, name) or 0 for one in several]) for name in ("allocated_bytes", "live_at_end_bytes")
+    )
+    # The last one may be of the end.
+    made, live = (steps[:-1] if live[-1:] < 0 else steps for steps in (made, live))
+    if not len(live) or min(live.min(), made.min()) <= 0:
+        return False
+    # Now and then one block is larger than a step.
+    above, above_made = (np.median(steps) / steps.min() - 1 for steps in (live, made))
+    return bool(above < _EVENLY < above_made)
 
 
 def _order(file: Path) -> tuple[list[int], float, str]:
@@ -476,6 +497,10 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     changes: list[tuple[int, float | None, int, int, int]] = []
     held: dict[int, tuple[int, int]] = {}
     said: dict[int, list[int | None]] = {}
+    # Dumps come as memory is taken, so their number is no clock; what was freed so far tells how much was done.
+    totals = [(one.summary.allocations, one.summary.live_at_end_blocks) for one in profiles]
+    freed = [made - live for made, live in totals if made is not None and live is not None]
+    clock = freed if len(freed) == len(profiles) and freed == sorted(set(freed)) else range(len(profiles))
     for step, profile in enumerate(profiles):
         places = {number: table.number(*place) for number, *place, _ in profile.frames.iter_rows()}
         said = {}
@@ -489,7 +514,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         if min(len(now), len(held)) >= _TELLING and not now.keys() & held.keys():
             _check_alike("builds, for they have no stack in common", {0: profiles[step - 1], 1: profile})
         changes.extend(
-            (stack, None if seconds is None else float(seconds[step]), step, *now.get(stack, (0, 0)))
+            (stack, None if seconds is None else float(seconds[step]), clock[step], *now.get(stack, (0, 0)))
             for stack in sorted(now.keys() | held.keys())
             if now.get(stack, (0, 0)) != held.get(stack, (0, 0))
         )
@@ -498,7 +523,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     gone = [0 if name.startswith("live") else None for name in _TOLD]
     rows = [said.get(stack, gone) for stack in numbers.values()]
     live = [profile.summary.live_at_end_bytes for profile in profiles]
-    moments = {"live_bytes": live, "events": range(len(live)), **({"time_seconds": seconds} if seconds else {})}
+    moments = {"live_bytes": live, "events": clock, **({"time_seconds": seconds} if seconds else {})}
     report = last.report
     for profile in profiles[:-1]:
         report = profile.report.joined(report)

@@ -62,6 +62,8 @@ class HeapSummary:
     runtime_seconds: float | None = None
     #: The profiler sees one allocation in about so many bytes; 1 where it sees all.
     sample_bytes: int = 1
+    #: Each snapshot was taken because memory had come, so none tells of a rest; no format says that this is not so.
+    taken_as_it_rose: bool | None = None
 
     @property
     def sampled(self) -> bool:

@@ -97,13 +97,13 @@ def suspects(
     -------
     polars.DataFrame
         One row per function of your own code that is first on the way from an allocation outwards, most suspicious
-        first: see `SUSPECTS`. `reading` is ``grows``, ``fills``, ``grew``, ``held`` or ``live`` (see `READINGS`);
-        `growth_bytes` came after startup (the first half) and stayed, `growth_share` is its share of all that has this
-        reading; `steadiness` is the share of the time after startup in which it grew; `held_bytes` was held before the
-        program began to end, `live_at_end_bytes` when it had ended. `stack_id` is the stack that grew most, or holds
-        most. `evidence` says it in words. A helper of your own that allocates for many is named in `through`, where
-        only some of its callers grow: then `function` is the caller. A function that grows at one line only, while
-        its other lines give back, has a row for that line.
+        first: see `SUSPECTS`. `reading` is ``grows``, ``rises``, ``fills``, ``grew``, ``held`` or ``live`` (see
+        `READINGS`); `growth_bytes` came after startup (the first half) and stayed, `growth_share` is its share of all
+        that has this reading; `steadiness` is the share of the time after startup in which it grew; `held_bytes` was
+        held before the program began to end, `live_at_end_bytes` when it had ended. `stack_id` is the stack that grew
+        most, or holds most. `evidence` says it in words. A helper of your own that allocates for many is named in
+        `through`, where only some of its callers grow: then `function` is the caller. A function that grows at one line
+        only, while its other lines give back, has a row for that line.
 
     Raises
     ------
@@ -116,7 +116,8 @@ def suspects(
     never goes away again; what came since the last fall counts as far as it is beyond the deepest fall, and where the
     program only gives memory back, at its end, does not count. It grows when that increase, without its largest step,
     is above what comes and goes, when it comes in many parts and does not stop before the end; when it is in blocks,
-    and not only in their sizes; or when it is one container that doubles. It fills when less comes in every quarter.
+    and not only in their sizes; or when it is one container that doubles. It fills when less comes in every quarter of
+    what was done, or of the time; it rises when the snapshots were taken as memory was, and neither is known.
 
     Examples
     --------
@@ -158,6 +159,8 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
         whole = read_curves(found._replace(size=found.size.sum(axis=0, keepdims=True), blocks=found.blocks[:1]))
         reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"
+    if heap.summary.taken_as_it_rose:
+        reading = np.where(reading == "grows", "rises", reading)
     return named, names, said._replace(reading=reading)
 
 

@@ -57,6 +57,9 @@ _BY_CHANCE: Final = 3
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.7
 _EVER: Final = 0.85
+#: Or in its second half at less than this share of the first.
+_LASTS: Final = 0.75
+_LASTS_BY_TIME: Final = 0.4
 #: It has begun when more than this share of it has come.
 _BEGUN: Final = 0.1
 #: A clock by which the pace changes so many times as much as by the other is not the one that growth goes by.
@@ -75,6 +78,8 @@ class Curves(NamedTuple):
     clocks: tuple[Floats, ...]
     size: Floats
     blocks: Floats
+    #: The last clock counts what the program did; otherwise it may be that of dumps that come as memory is taken.
+    counted: bool = False
 
 
 class Readings(NamedTuple):
@@ -125,8 +130,10 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     if min(end, len(events)) < 2:
         return None
     seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
-    by_time = [_from_zero_to_one(seconds)] if len(np.unique(seconds[~np.isnan(seconds)])) >= _FEW_STAMPS else []
-    return Curves(seconds, (*by_time, _from_zero_to_one(events)), size.cumsum(axis=1), blocks.cumsum(axis=1))
+    counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
+    has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
+    clocks = [_from_zero_to_one(clock) for clock in ((seconds, events) if has_times else (events,))]
+    return Curves(seconds, tuple(clocks), size.cumsum(axis=1), blocks.cumsum(axis=1), counted)
 
 
 def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
@@ -208,6 +215,8 @@ class _Clocked(NamedTuple):
     steadiness: Floats
     goes_on: NDArray[np.bool_]
     slows: NDArray[np.bool_]
+    #: How much of what came in the first half comes in the second, where it is ever less.
+    lasts: Floats
     #: How much the pace of the growth changes, over all of it.
     uneven: Floats
     doubles: NDArray[np.bool_]
@@ -229,6 +238,8 @@ def read_curves(found: Curves) -> Readings:
     # By a clock that makes the growth far more uneven than the other does, nothing is told of its pace.
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
+    # Dumps come as memory is taken: by their number what fills up looks even, by what was done or by time it does not.
+    slows |= several[-1].lasts < _LASTS if found.counted else several[0].lasts < _LASTS_BY_TIME
     enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
     reading = np.select(
@@ -275,6 +286,9 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     even = np.concatenate((kept[:, :1], rises[:, :begin], after.clip(max=second)), axis=1).cumsum(axis=1)
     judged = np.where(more_blocks[:, None], kept_blocks, even)
     pace = np.diff(judged, axis=1)
+    places = clock if parts == len(clock) else np.linspace(0, 1, parts)
+    # Of parts without a picture nothing is known.
+    told = np.flatnonzero(np.diff(starts, append=len(clock)))
     return _Clocked(
         growth,
         np.maximum(blocks, 0),
@@ -282,7 +296,7 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
         np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
         steadiness,
         _goes_on((pace > 0)[:, parts // 4 :]),
-        _slows(judged),
+        *_slows(judged[:, told], places[told], 0 if found.counted else _BEGUN),
         np.abs(np.diff(pace, axis=1)).sum(axis=1) / pace.sum(axis=1).clip(min=1),
         doubles,
     )
@@ -302,25 +316,30 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return going
 
 
-def _slows(kept: Floats) -> NDArray[np.bool_]:
-    """Tell whether less came in each quarter after the first than in the one before, since it began to come."""
+def _slows(kept: Floats, clock: Floats, least: float) -> tuple[NDArray[np.bool_], Floats]:
+    """Tell whether less came in each quarter after the first than in the one before, since it began to come.
+
+    And how much of what came in the first half came in the second, where ever less came, or less than that share.
+    """
     parts = kept.shape[1]
     if parts < 4:
-        return np.zeros(len(kept), np.bool_)
+        return np.zeros(len(kept), np.bool_), np.ones(len(kept))
     grown = kept - kept[:, :1]
     begin = (grown <= _BEGUN * grown[:, -1:]).sum(axis=1, keepdims=True) - 1
-    marks = begin - 1 + (parts - begin) * np.linspace(1 / 4, 1, 4)
-    low = marks.astype(np.int64)
-    after = np.minimum(low + 1, parts - 1)
-    at = np.take_along_axis(kept, low, axis=1)
-    second, third, fourth = np.diff(at + (marks - low) * (np.take_along_axis(kept, after, axis=1) - at), axis=1).T
+    since = np.where(begin > 0, clock[begin - 1], 2 * clock[0] - clock[1])
+    marks = since + (clock[-1] - since) * np.linspace(0, 1, 5)
+    at = np.array([np.interp(mark, clock, row) for mark, row in zip(marks, kept, strict=True)])
+    first, second, third, fourth = np.diff(at, axis=1).T
     # What comes in bursts has now one more in a quarter and now one less.
-    places = np.arange(parts - 1)
-    within = (places >= low[:, :1]) & (places <= low[:, 1:2])
+    within = (clock[1:] > marks[:, 1:2]) & (clock[:-1] <= marks[:, 2:3])
     bursts = np.diff(kept, axis=1) * within
-    burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1)
-    slows: NDArray[np.bool_] = (fourth < _SLOWER * (second - burst)) & (third <= second) & (fourth < _EVER * third)
-    return slows
+    burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1).clip(min=1)
+    second_less = (second - burst).clip(min=0)
+    slows: NDArray[np.bool_] = (fourth < _SLOWER * second_less) & (third <= second) & (fourth < _EVER * third)
+    late = third + fourth
+    goes_down = (late <= 2 * _EVER * second_less) | ((third <= _EVER * second) & (fourth <= _EVER * third))
+    ever_less = (second <= first) & (third <= second) & goes_down
+    return slows, np.where(ever_less | (late < least * (first + second)), late / (first + second).clip(min=1), 1)
 
 
 def _doubles(rises: Floats) -> bool:

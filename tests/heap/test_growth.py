@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,11 +19,12 @@ from hypothesis import strategies as st
 import rmtoolkit as rm
 from rmtoolkit._tables import conform
 from rmtoolkit.analysis.heap_answers import answer, answer_diff
-from rmtoolkit.exceptions import ReadError
+from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, suspects
 from rmtoolkit.heap.tree import FEWEST, READINGS, Curves, floors, for_good, read_curves
+from tests.heap import makers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -524,3 +527,56 @@ def test_whatever_a_heap_does_it_is_read(steps: list[tuple[float, int, int]], ti
         assert row["reading"] in READINGS
         assert 0 <= (row["growth_bytes"] or 0) <= max(live for _, live, *_ in moments)
     answer(heap)
+
+
+#: What a program keeps after so much of its work, beside 100 blocks in which it keeps none.
+KEEPS: Final[dict[str, Callable[[float], float]]] = {
+    "a leak": lambda work: 40e6 * work,
+    "a cache": lambda work: 40e6 * -math.expm1(-6 * work),
+}
+
+
+def dumped(folder: Path, keeps: Callable[[float], float], what: str) -> HeapProfile:
+    """A series of dumps, one for every so many bytes, of a program that frees half of what it allocates at once."""
+    form, _, why = what.partition(", ")
+    by_live = why.startswith("as it rises")
+    works = np.linspace(0, 1, 20_001)
+    live = np.array([keeps(work) for work in works])
+    made = live + 25e6 * works
+    chosen = np.searchsorted(live if by_live else made, np.arange(1, 33) / 33 * (live if by_live else made)[-1])
+    moments = [*works[chosen], *([2.0, 3.0] if why.endswith("two more by hand") else [])]
+    for number, work in enumerate(moments):
+        held, in_all = round(keeps(work) / 500), round((keeps(work) + 25e6 * work) / 500)
+        row, letter = f"{held}: {500 * held} [{in_all}: {500 * in_all}]", "mui"[2 - by_live if work <= 1 else 0]
+        text = f"heap profile: {row} @ heapprofile\n {row} @ 0x1010\n"
+        if form == "jemalloc":
+            text = makers.jeprof(1, [([0x1010], held, 500 * held)])
+        file = folder / f"dump.7.{number}.{letter}{number}.heap"
+        file.write_text(text)
+        os.utime(file, (1000 * work * ("copied" not in why),) * 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RmtoolkitWarning)
+        return rm.read_heap(folder)
+
+
+@pytest.mark.parametrize(
+    ("what", "leak", "cache"),
+    [
+        ("gperftools, copied", "grows", "fills"),
+        ("gperftools, as it rises", "rises", "fills"),
+        ("jemalloc, timed", "grows", "fills"),
+        ("jemalloc, copied", "rises", "fills"),
+        ("jemalloc, as it rises", "rises", "fills"),
+        ("jemalloc, as it rises, copied", "rises", "rises"),
+        ("jemalloc, as it rises, two more by hand", "grows", "fills"),
+    ],
+)
+def test_dumps_that_come_as_memory_is_taken(what: str, leak: str, cache: str, tmp_path: Path) -> None:
+    """By their number what fills looks even: what was allocated in all tells, or their times; or nothing does."""
+    for (name, keeps), expected in zip(KEEPS.items(), (leak, cache), strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        found = answer(dumped(folder, keeps, what))
+        assert (name, found.suspects["reading"].to_list()) == (name, [expected])
+        assert found.reading.kind == expected
+        assert ("leak from a cache" in found.headline) == (expected == "rises")
