@@ -208,6 +208,11 @@ def test_zeros_without_an_end(read: Callable[[str], object]) -> None:
         (b"PK\3\4", "a zip archive"),
         (b"PAR1\x15\4\0", "a Parquet table"),
         (b"ARROW1\0\0", "an Arrow table"),
+        (b'<svg version="1.1">', "give the dump itself"),
+        (b'<?xml version="1.0"?>\n<!DOCTYPE svg>', "give the dump itself"),
+        (b'digraph "api; 17.1 MB" {\n', "give the dump itself"),
+        (b"Total: 17.1 MB\n    10.0  58.5%  58.5%     10.0  58.5% api::put\n", "give the dump itself"),
+        (b"main;<api::Page as Draw>::run;api::put 4096\nmain 9\n", "give the dump itself"),
     ],
 )
 def test_what_is_another_tools(head: bytes, what: str, tmp_path: Path) -> None:
