@@ -572,6 +572,9 @@ def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion])
         heap, whole = settled(one, Signal.ALLOCATED), settled(one, Signal.ANON) or settled(one, Signal.RSS)
         return None if heap is None or whole is None else whole - heap
 
+    if current and older and min(one.life.start for one in current) < min(one.life.start for one in older):
+        # It was rolled back.
+        return
     pool.moved_bytes = moved(lambda one: None if one.reading is None else one.reading.settled)
     pool.moved_heap_bytes = moved(lambda one: settled(one, Signal.ALLOCATED))
     pool.moved_around_bytes = moved(around)

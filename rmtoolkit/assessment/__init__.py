@@ -549,9 +549,9 @@ def limit_risk(
     if isinstance(recording, Assessment):
         return of_needs(recording.needs, limits, recording.margins if margins is None else as_margins(margins))
     recording, chosen = as_recording(recording), as_margins(margins)
-    end = own_end(recording, margins)
-    found = pl.concat(paired(part, end)["pairs"] for part in partition(recording))
-    return of_needs(gathered_needs(recording), limits, with_own(chosen, found))
+    end, known = own_end(recording, margins), gathered_needs(recording)
+    found = pl.concat(paired(part, end, known)["pairs"] for part in partition(recording))
+    return of_needs(known, limits, with_own(chosen, found))
 
 
 def checklist(
@@ -653,7 +653,8 @@ def _gathered(part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None) 
 def _needed(
     part: Recording, verdicts: pl.DataFrame, end: dt.datetime | None, *, requests: bool = True
 ) -> dict[str, pl.DataFrame]:
-    return {"needs": recommend.gathered(part, verdicts, requests=requests), **paired(part, end)}
+    known = recommend.gathered(part, verdicts, requests=requests)
+    return {"needs": known, **paired(part, end, known)}
 
 
 def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:

@@ -148,10 +148,9 @@ def rivals(part: Recording, pairs: pl.DataFrame) -> pl.DataFrame:
 
 def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised: float) -> Record | None:
     """Count how limits would have done in the last weeks, with margins from before each; None: there are too few."""
-    known = gathered["needs"].filter(~pl.col("growing")).select(WORKLOAD)
     # Of each week the longest history.
     found = gathered["pairs"].sort("history_seconds").unique([*WORKLOAD, "week"], keep="last")
-    found = found.join(known, on=WORKLOAD, how="semi", nulls_equal=True).with_columns(need_bytes="peak_bytes")
+    found = found.with_columns(need_bytes="peak_bytes")
     rows = []
     for week in gathered["rivals"]["week"].unique():
         before = risk.with_own(margins, gathered["pairs"].filter(pl.col("week") < week))
@@ -294,7 +293,7 @@ def backtest(
         learnt = risk.as_margins(margins)
         if margins is None:
             # What the weeks that lie before teach.
-            past = partial(risk.paired, end=origin - dt.timedelta(milliseconds=1))
+            past = partial(risk.taught, end=origin - dt.timedelta(milliseconds=1), length=length)
             learnt = risk.with_own(learnt, parallel_map(recording, past)[0]["pairs"])
         scored = partial(weeks_of, origin=origin, history=length, margins=learnt, promised=promised)
         found.append(parallel_map(recording, scored, otherwise=partial(_unscored, origin=origin))[0]["weeks"])

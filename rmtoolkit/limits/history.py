@@ -34,6 +34,8 @@ _MATERIAL: Final = 0.02
 _STILL: Final = 2.0
 #: What moves less than this is as calm as can be.
 _RESTLESS: Final = 0.01
+#: Peaks of blocks that all lie within a twentieth are no more restless than what lies two fifths below its peak.
+_ALIKE: Final = 8.0
 #: The mean of fewer samples says nothing of how far a block's peak lies above it.
 FEW: Final = 4
 DAY_MILLISECONDS: Final = 86_400_000
@@ -166,6 +168,9 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     told = (whole["usually"] >= FEW).to_numpy()
     usual = np.where(told, usual, top)
     spread = np.where((seen >= ENOUGH) | told, np.sqrt(top * usual), np.nan)
+    # What comes to the same height in every block is no more restless than these heights are.
+    apart = np.nanmax(levels, axis=1) - np.nanmin(levels, axis=1)
+    spread = np.where(seen >= ENOUGH, np.minimum(spread, _ALIKE * apart), spread)
     highest = whole["peak_bytes"].to_numpy()
     return pl.DataFrame(
         {

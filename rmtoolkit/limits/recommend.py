@@ -15,7 +15,7 @@ from rmtoolkit.analysis.records import columns_of
 from rmtoolkit.exceptions import RmtoolkitError, fault, spared
 from rmtoolkit.limits import history, risk
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, WORKLOAD, Action, Cause, Pattern, Verdict
-from rmtoolkit.text import MI, first, hours, hours_range, moment, say, seconds, share
+from rmtoolkit.text import MI, first, hours, hours_range, moment, say, seconds, share, times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +52,8 @@ _HARDLY: Final = 4 / 3
 #: A limit is lowered where that saves so much of the whole cost, and of the limit.
 _SAVES: Final = 0.05
 _LOWER: Final = 0.1
-#: Between the smallest limit within the target and the one in force so many are tried for the cheapest.
+#: From the smallest limit within the target up to the one in force, or to so many times it, so many are tried.
+_REACH: Final = 10
 _TRIED: Final = 12
 #: Patterns of an allocator that holds more than is in use.
 KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
@@ -102,6 +103,12 @@ class _Case(NamedTuple):
         )
         span = hours_range(low, high)
         return hours(middle) + (f" ({span})" if span and hours(low) != hours(high) else "")
+
+    @property
+    def killed(self) -> str:
+        """How often it was killed since a release that has run for a week, and in all."""
+        now, ever = times(self.need.kills_now), times(self.need.kills)
+        return now if now == ever else f"{now} ({ever} in all)"
 
     @property
     def rests_on(self) -> str:
@@ -172,6 +179,7 @@ def reason(case: _Case) -> str:
             ),
             first(coarse=guess is None and not kernel and (need.cadence_seconds or 0.0) >= _COARSE_SECONDS),
             first(climbs=need.climbing and need.base_bytes and needed and case.climbs >= _SMALL),
+            first(one_for_all=moved and need.held_bytes),
             first(hot=(need.hot_ratio or 0.0) > _HOT),
             first(flat_at_limit=flat and not kills),
             first(
@@ -515,7 +523,8 @@ def _cheapest(need: history.Need, target: int, in_force: int, ask: _Asked, score
         one = risk.at_limit(need, limit, need.request_bytes, scores, prices)
         return (one.memory_per_month or 0.0) + (one.incidents_per_month or 0.0)
 
-    steps = (target * (in_force / target) ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
+    furthest = min(in_force / target, _REACH)
+    steps = (target * furthest ** (step / (_TRIED - 1)) for step in range(_TRIED - 1))
     least, best = min((whole(limit), limit) for limit in {math.ceil(limit / MI) * MI for limit in steps})
     return best if best <= (1 - _LOWER) * in_force and least < (1 - _SAVES) * whole(in_force) else None
 

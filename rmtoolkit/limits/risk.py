@@ -341,8 +341,8 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
     Parameters
     ----------
     recording
-        Three weeks or more of many workloads, in a lake too; what leaks may be in it: a steady climb is expected to go
-        on. Every week but the first is once the next week of what lies before it.
+        Three weeks or more of many workloads, in a lake too; what grows now is left out, since it gets no limit by
+        margins. Every week but the first is once the next week of what lies before it.
     client
         Of Dask distributed, as for `rm.classify`.
 
@@ -379,14 +379,14 @@ def learn_margins(recording: Source, *, client: Client | None = None) -> Margins
     span = source.times()
     found = pl.DataFrame(schema=PAIRS)
     if span is not None:
-        found = parallel_map(source, partial(paired, end=span[1]), client=client)[0]["pairs"]
+        found = parallel_map(source, partial(taught, end=span[1], length=span[1] - span[0]), client=client)[0]["pairs"]
     margins = with_own(Margins.shipped(), found)
     if not margins.own_pairs:
         weeks = found.select(*WORKLOAD, "week").n_unique()
         length = 0.0 if span is None else (span[1] - span[0]).total_seconds() / 86_400
         msg = (
-            f"Margins need {_OWN} weeks of workloads, each with a week before it: found {weeks} in {length:.1f} days. "
-            "Hint: the shipped ones are used by default."
+            f"Margins need {_OWN} weeks of workloads that do not grow, each with a week before it: found {weeks} in "
+            f"{length:.1f} days. Hint: the shipped ones are used by default."
         )
         raise RmtoolkitError(msg)
     return margins
@@ -398,9 +398,20 @@ def own_end(source: Recording | Parted, margins: object = None) -> dt.datetime |
     return span[1] if span and span[1] - span[0] > _OWN_HISTORY else None
 
 
-def paired(part: Recording, end: dt.datetime | None) -> dict[str, pl.DataFrame]:
-    """Make all pairs of a part; without an end, none."""
-    return {"pairs": pl.DataFrame(schema=PAIRS) if end is None else pairs(part, end)}
+def paired(part: Recording, end: dt.datetime | None, known: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Make all pairs of a part but those of what grows now, which gets no limit by them; without an end, none."""
+    if end is None:
+        return {"pairs": pl.DataFrame(schema=PAIRS)}
+    grows = known.filter("growing").select(WORKLOAD)
+    return {"pairs": pairs(part, end).join(grows, on=WORKLOAD, how="anti", nulls_equal=True, maintain_order="left")}
+
+
+def taught(part: Recording, end: dt.datetime, length: dt.timedelta) -> dict[str, pl.DataFrame]:
+    """Make pairs of the whole past of a part; what grows is told by the last stretch of it, so long."""
+    seen = part.window(start=end - length, end=end)
+    if not seen.height:
+        return {"pairs": pl.DataFrame(schema=PAIRS)}
+    return paired(part, end, history.needs(seen, requests=False))
 
 
 #: Past and next weeks, a row per workload container, week and length of history.

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from rmtoolkit.assessment import assess
 from rmtoolkit.limits.backtest import PROMISED, RIVALS, Backtest, summarise, weeks_of
-from rmtoolkit.limits.risk import HORIZON, Margins, _kind, as_margins, pairs, wilson, with_own
+from rmtoolkit.limits.risk import HORIZON, Margins, _kind, as_margins, pairs, taught, wilson, with_own
 from rmtoolkit.recording import Recording, as_recording, concat, read_recording
 from rmtoolkit.schema import WORKLOAD
 from tests.benchmarks import limit_replays, limit_series
@@ -45,7 +45,8 @@ def tested(known: list[Recording], margins: Margins, weeks: int, history: dt.tim
     about = about.unique([*WORKLOAD, "week"], keep="last").select(*WORKLOAD, "week", "spread")
     for back in tqdm(range(weeks, 0, -1), desc="weeks", leave=False):
         origin = last + TICK - back * HORIZON
-        used = with_own(margins, every.filter(pl.col("week") < origin)) if own else margins
+        before = [taught(one, origin - TICK, history)["pairs"] for one in known] if own else []
+        used = with_own(margins, pl.concat(before)) if own else margins
         rows = pl.concat(weeks_of(one, origin, history, used, PROMISED)["weeks"] for one in known)
         found.append(rows.with_columns(swing=pl.lit(used.swing)))
     return pl.concat(found).join(about, on=[*WORKLOAD, "week"], nulls_equal=True, how="left")

@@ -39,10 +39,13 @@ def test_a_past_that_never_moved_has_no_spread() -> None:
 def test_the_spread_is_that_of_the_highest_and_of_a_usual_peak() -> None:
     """Peaks of twice the mean are the log of two, however long the history is; one high block counts less than all."""
     for seconds in (3600, DAY, 14 * DAY):
-        assert describe(peaks_of([2e8] * 14), seconds)["spread"][0] == pytest.approx(np.log(2))
+        assert describe(peaks_of([2e8] * 13 + [1e8]), seconds)["spread"][0] == pytest.approx(np.log(2))
     once = describe(peaks_of([1e8] * 13 + [9e8]), DAY)["spread"][0]
     assert once == pytest.approx(np.sqrt(0.01 * np.log(9)))
     assert describe(peaks_of([1e8] * 14, mean=2e8), DAY)["spread"][0] == 0
+    # Peaks that are all alike say how restless it is, but for a history of few blocks.
+    assert describe(peaks_of([2e8] * 13 + [1.98e8]), DAY)["spread"][0] == pytest.approx(8 * np.log(2 / 1.98))
+    assert describe(peaks_of([2e8] * 7), DAY)["spread"][0] == pytest.approx(np.log(2))
     # Of three samples a block nobody knows how it moves.
     rare = peaks_of([1e8] * 13 + [9e8]).with_columns(samples=3)
     assert describe(rare, DAY)["spread"][0] == pytest.approx(np.log(9))

@@ -111,6 +111,16 @@ def test_a_fleet_is_believed_the_more_the_more_it_has_shown() -> None:
     assert np.quantile(many.scores(DAY, 0.5).rises, 0.95) > np.quantile(shipped.scores(DAY, 0.5).rises, 0.95)
 
 
+def test_what_grows_now_teaches_nothing(fleet: rm.Recording) -> None:
+    """It gets no limit by margins: those of the others are as they were without it, by every door."""
+    climb = np.linspace(0, 700, 35 * 24) * MIB
+    leaks = [samples(steady(35, 100, seed=at) + climb, workload=f"leak-{at}", pod=f"leak-{at}-0") for at in range(5)]
+    both = rm.concat([fleet, rm.Recording.from_frame(pl.concat(leaks))])
+    alone, learnt = rm.learn_margins(fleet), rm.learn_margins(both)
+    assert (learnt.own, learnt.own_pairs) == (alone.own, alone.own_pairs)
+    assert rm.assess(both).margins == learnt
+
+
 def test_a_calm_fleet_gets_smaller_margins() -> None:
     """Weeks that never rise take the shipped tails back."""
     shipped = Margins.shipped()

@@ -184,6 +184,16 @@ KILLS: Final = {
     "killed twice a week after hours of rising": Scenario(
         lambda: climbs_at_times(84), "raise_limit", (1126, 4000), ("OOM-killed 8 times",), never=("/day", "buys")
     ),
+    "killed at each release, the last of which has not run for a week": Scenario(
+        lambda: with_kills(
+            *kills(20, 190, 360, 530),
+            *({"hour": at, "kind": "release"} for at in (19, 189, 359, 529)),
+            values=steady(28, 150),
+        ),
+        "raise_limit",
+        (384, 768),
+        ("OOM-killed twice (4 times in all)",),
+    ),
     "killed at a limit that nobody wrote down": Scenario(
         lambda: with_kills(*kills(20, 90, 200, 300), limit=None),
         "fix_exporter",
@@ -523,6 +533,13 @@ def holey(pod: str = "api-5d4f8c7b9-x2x2x") -> rm.Recording:
     return recorded(table.filter((minute < 2 * 1440) | (minute > 12 * 1440)).with_columns(pod=pl.lit(pod)))
 
 
+def nightly(limit: int) -> rm.Recording:
+    """Two weeks of a job inside the service, half an hour each night."""
+    step = np.arange(14 * 288)
+    values = rough(np.where(step % 288 // 6 == 6, 600.0, 256.0))
+    return recorded(samples(values, step=300, limit_bytes=limit * MIB))
+
+
 def minutes_of_days(days: int) -> rm.Recording:
     """Twenty minutes of a day, each time of the same process."""
     minute = pl.int_range(pl.len())
@@ -554,6 +571,22 @@ def lossy(broken: pl.Expr) -> rm.Recording:
 
 
 LITTLE: Final = {
+    **{
+        f"the same peak every night, {name}": Scenario(
+            lambda limit=limit: nightly(limit),  # type: ignore[misc]
+            action,
+            (615, highest),
+            never=("grows", "leaks"),
+        )
+        for name, limit, action, highest in (
+            ("far below its limit", 800, "none", 800),
+            ("near its limit", 612, "raise_limit", 760),
+            ("without a limit", 0, "set_limit", 760),
+        )
+    },
+    "a limit that no machine has is lowered to what costs least": Scenario(
+        lambda: recorded(samples(steady(28, 300), limit_bytes=1 << 50)), "lower_limit", (310, 500)
+    ),
     "one peak a night": Scenario(
         lambda: recorded(jobs(limit_bytes=512 * MIB)),
         ("lower_limit", "none"),
@@ -842,6 +875,7 @@ SETTINGS: Final = {
         ("none", "lower_limit"),
         (405, 512),
         never=("Since the release of",),
+        holds=lambda row: row["pattern"] == "plateau",
     ),
     "a release that needs more, in pods of its own, rests on what was seen of it": Scenario(
         lambda: recorded(
@@ -898,7 +932,7 @@ SETTINGS: Final = {
         lambda: own_limits((500, 512), (700, 1024)),
         "raise_limit",
         (714, 840),
-        ("is for 5 %",),
+        ("is for 5 %", "this one is for all of them"),
     ),
     "a chance that is hardly above what is accepted is no reason for a rollout": Scenario(
         lambda: recorded(samples(steady(14, 300), limit_bytes=320 * MIB)),

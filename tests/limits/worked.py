@@ -51,7 +51,7 @@ def _rows(frame: pl.DataFrame, *, drop: Iterable[str] = ("cluster", "namespace")
 
 @cache
 def weeks() -> rm.Recording:
-    """Six workloads over six weeks: level, climbing, busy on Mondays, restarting, killed in week four, leaking."""
+    """Eight workloads over six weeks; one climbs, one was killed in the fourth, and one leaks."""
     days = 42
     hour = np.arange(days * 24)
     ripple = np.sin(hour**2 * 0.7)
@@ -62,6 +62,8 @@ def weeks() -> rm.Recording:
         "starting": 140 + 90 * (hour % 100 < 2) + ripple,
         "killed": 100 + 70 * np.isin(hour, [520, 521, 700]) + ripple,
         "leaking": 80 + 0.3 * hour + ripple,
+        "evenings": 160 + 30 * (hour % 24 > 17) + ripple,
+        "buffers": 90 + 2 * (hour % 12) + ripple,
     }
     frames = [
         samples(
