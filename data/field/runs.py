@@ -665,13 +665,84 @@ def _more_strangers() -> None:
          **keep)
     _run("unicorn", "reloads", "recycle", 192, 520, rate=10, signal=("HUP", 130), set_={"size": "6000"},
          **_http("/keep/$n", kept=0))
+
+def _third_strangers() -> None:
+    """Programs for a third look: leaks that begin late, rest or come in jobs; bounds, loads and garbage that grow."""
+    keep, work = _http("/keep/$n"), _http("/busy/$n", kept=0)
+
+    def line(program: str, use: str, kind: str, limit: int, window: int, do: str, size: int = 2000,
+             entries: int = 400, **more: Any) -> None:  # noqa: ANN401
+        kept = {} if kind in ("leak", "fill") else {"kept": 0}
+        _run(program, use, kind, limit, window, send=f"{do} $n\n", set_={"size": str(size), "entries": str(entries)},
+             **{"item": size, **kept, **more})
+
+    line("daft", "frames never dropped", "leak", 640, 480, "keep", 1500, rate=1.5, item=45000)
+    line("daft", "nightly frames", "batch", 640, 480, "work", 3000, rate=2, profile="batch", period=100)
+    line("jsonschema-rs", "a validator for each tenant, after a rest", "leak", 192, 540, "keep", 1600, rate=3,
+         item=40000, onset=200)
+    line("jsonschema-rs", "the last 500 validators", "fill", 192, 480, "put", 1600, 500, rate=3, item=40000, bound=500)
+    line("slatedb", "keys never deleted", "leak", 320, 540, "keep", 1500, rate=40)
+    line("slatedb", "same keys written again", "steady", 256, 480, "same", 1500, 2000, rate=30)
+    line("cedar", "asked in business hours", "wave", 128, 480, "work", 3000, rate=6, profile="wave", period=120)
+    line("php", "a map that only grows, nightly", "leak", 96, 520, "keep", 3000, rate=20, profile="batch", period=90)
+    line("php", "cycles in waves", "wave", 64, 480, "work", 3000, rate=6, profile="wave", period=100)
+    line("php", "the last 6000 entries", "fill", 96, 480, "put", 2500, 6000, rate=27, bound=6000)
+    line("erlang", "a table that only grows, in business hours", "leak", 256, 540, "keep", 3000, rate=18, item=4000,
+         profile="wave", period=120)
+    line("erlang", "garbage of a process, ramp", "collect", 192, 480, "work", 2000, rate=10, profile="ramp")
+    line("sbcl", "a table that only grows", "leak", 512, 540, "keep", 6000, rate=18, item=6200)
+    line("sbcl", "garbage collected in generations", "collect", 512, 480, "work", 4000, rate=8)
+    line("racket", "a table that only grows, in steps", "leak", 320, 540, "keep", 4000, rate=15, profile="stairs",
+         period=130)
+    line("racket", "the last 4000 entries, restarted", "fill", 256, 540, "put", 4000, 4000, rate=30, bound=4000,
+         signal=("TERM", 160))
+    _run("node-cache", "entries without a lifetime, a slow one", "leak", 256, 540, rate=5, item=4200,
+         set_={"size": "3000"}, **keep)
+    _run("node-cache", "entries expire", "expire", 256, 480, rate=15, set_={"size": "3000", "age": "45"},
+         **_http("/keep/$n", kept=0))
+    _run("minisearch", "documents never removed, each night", "leak", 320, 520, rate=8, item=12000, profile="batch",
+         period=90, set_={"size": "2000"}, **keep)
+    _run("minisearch", "an index built anew", "collect", 320, 480, rate=0.5, set_={"size": "2000"},
+         **_http("/build/$n", kept=0))
+    _run("orama", "the last 600 documents", "fill", 320, 480, rate=3, item=20000, bound=600,
+         set_={"size": "2000", "entries": "600"}, **_http("/last/$n"))
+    _run("oxc-parser", "files parsed in bursts", "wave", 256, 480, rate=3, profile="bursts", period=90,
+         **_http("/parse/$n", kept=0))
+    _run("oxc-parser", "trees never dropped", "leak", 512, 480, rate=0.8, item=150000, **keep)
+    _run("eventlet", "a list of the module, restarted", "leak", 192, 540, rate=10, item=2500, set_={"size": "2500"},
+         signal=("TERM", 220), **keep)
+    _run("eventlet", "traffic in waves", "wave", 96, 480, rate=12, profile="wave", period=110, **work)
+    _run("werkzeug", "a cache without a bound, a deploy of two replicas", "leak", 192, 540, rate=9, item=2500,
+         set_={"size": "2500"}, replicas=2, releases=(210,), **_http("/all/$n"))
+    _run("werkzeug", "entries expire, ramp", "expire", 128, 480, rate=14, profile="ramp", set_={"size": "4000"},
+         **_http("/ttl/$n", kept=0))
+    _run("webrick", "a list that only grows", "leak", 192, 520, rate=7, item=5000, set_={"size": "3000"}, **keep)
+    _run("webrick", "garbage in bursts", "wave", 128, 480, rate=9, profile="bursts", period=80,
+         set_={"size": "6000"}, **work)
+    _run("jdk", "a map that only grows", "leak", 384, 540, rate=12, item=6000, set_={"size": "4000"}, **keep)
+    _run("jdk", "garbage under G1", "collect", 384, 480, rate=15, set_={"size": "6000"}, **work)
+    _run("jdk", "the last 3000 under a serial collector", "fill", 256, 480, rate=12, item=5000, bound=3000,
+         set_={"size": "3000", "entries": "3000", "options": "-XX:+UseSerialGC"}, **_http("/cache/$n"))
+    say: dict[str, Any] = _http("POST /topic$n\n$v")
+    _run("ntfy", "messages kept for half a day", "leak", 256, 540, size=900, rate=8, **say)
+    _run("ntfy", "messages kept for 40 seconds", "expire", 192, 480, size=900, rate=8, set_={"age": "40s"},
+         **{**say, "send": "POST /topic$k\n$v", "kept": 0, "keys": 400})
+    register: dict[str, Any] = {
+        "transport": "udp", "send": "REGISTER sip:a.example SIP/2.0\r\nVia: SIP/2.0/UDP "
+        "127.0.0.1:5999;rport;branch=z9hG4bK$n\r\nFrom: <sip:u$n@a.example>;tag=a$n\r\nTo: <sip:u$n@a.example>\r\n"
+        "Call-ID: c$n\r\nCSeq: 1 REGISTER\r\nContact: <sip:u$n@127.0.0.1:5999>\r\nMax-Forwards: 70\r\n"
+        "Content-Length: 0\r\n\r\n",
+    }
+    _run("kamailio", "registrations for a day", "leak", 192, 520, size=60, item=900, rate=40, **register)
+    _run("kamailio", "registrations for 40 seconds", "expire", 128, 480, size=60, rate=40, set_={"age": "40"}, kept=0,
+         **register)
 # fmt: on
 
 
 def plan() -> list[Run]:
     """Draw the runs, in the order in which they are recorded."""
     _rows.clear()
-    for add in (_stores, _proxies, _monitors, _runtimes, _engines, _strangers, _more_strangers):
+    for add in (_stores, _proxies, _monitors, _runtimes, _engines, _strangers, _more_strangers, _third_strangers):
         add()
     drawn = []
     for index, row in enumerate(_rows):

@@ -12,7 +12,7 @@ class Program:
     Attributes
     ----------
     part
-        ``dev``, ``sealed``, ``fresh`` or ``fresh2``: a program is in one of them with all its runs.
+        ``dev``, ``sealed``, ``fresh``, ``fresh2`` or ``fresh3``: a program is in one of them with all its runs.
     packages
         What must be installed, with its registry: ``apt:redis-server``, ``pip:granian``, ``npm:deno``.
     allocator
@@ -44,6 +44,10 @@ class Program:
 _POSTGRES = "setpriv --reuid postgres --regid postgres --clear-groups /usr/lib/postgresql/*/bin"
 _REDIS = "--bind 127.0.0.1 --port $port --save '' --protected-mode no --dir $dir $options"
 _PAGE = "head -c 3000 /dev/urandom | base64 > $dir/index.html"
+
+
+_SIZES = {"size": "2000", "entries": "3000"}
+_HOME = {"HOME": "$dir"}
 
 
 def _served(part: str, package: str, allocator: str, command: str) -> Program:
@@ -677,5 +681,69 @@ PROGRAMS = {
         {"size": "2000"},
         {"u.rb": "worker_processes 2\npreload_app false\n"},
         environment={"FIELD_SIZE": "$size", "HOME": "$dir"},
+    ),
+    # Chosen for a third look
+    "daft": _engine("fresh3", "daft", "daft"),
+    "jsonschema-rs": _engine("fresh3", "jsonschema-rs", "jsonschema_rs"),
+    "slatedb": _engine("fresh3", "slatedb", "slatedb"),
+    "cedar": _engine("fresh3", "cedarpy", "cedarpy"),
+    "node-cache": _script("fresh3", "node-cache"),
+    "minisearch": _script("fresh3", "minisearch"),
+    "orama": _script("fresh3", "@orama/orama"),
+    "oxc-parser": _script("fresh3", "oxc-parser"),
+    "eventlet": _served("fresh3", "eventlet", "cpython", "$py/python $here/app.py eventlet"),
+    "werkzeug": _served("fresh3", "werkzeug", "cpython", "$py/python $here/app.py werkzeug"),
+    "php": Program(
+        "fresh3", ("apt:php8.4-cli",), "zend", "php -n -d memory_limit=-1 $here/lines.php $port $size $entries", _SIZES
+    ),
+    "erlang": Program(
+        "fresh3", ("apt:erlang-base",), "beam", "escript $here/lines.escript $port $size", _SIZES, environment=_HOME
+    ),
+    "sbcl": Program(
+        "fresh3", ("apt:sbcl",), "sbcl", "sbcl --script $here/lines.lisp $port $size", _SIZES, environment=_HOME
+    ),
+    "racket": Program("fresh3", ("apt:racket",), "racket", "racket $here/lines.rkt $port $size $entries", _SIZES),
+    "webrick": Program(
+        "fresh3",
+        ("apt:ruby-webrick",),
+        "ruby",
+        "ruby $here/webrick.rb",
+        _SIZES,
+        environment={"FIELD_SIZE": "$size", "FIELD_PORT": "$port", "HOME": "$dir"},
+    ),
+    "jdk": Program(
+        "fresh3",
+        ("apt:openjdk-17-jdk-headless",),
+        "jvm",
+        "java $options -Dsize=$size -Dentries=$entries -cp $dir Served $port",
+        _SIZES | {"options": "-XX:+UseG1GC"},
+        before="javac -d $dir $here/Served.java",
+    ),
+    "ntfy": Program(
+        "fresh3",
+        ("apt:ntfy",),
+        "go",
+        "ntfy serve --config $dir/none.yml --listen-http 127.0.0.1:$port --base-url http://127.0.0.1:$port "
+        "--cache-duration $age --manager-interval 10s --visitor-request-limit-exempt-hosts 127.0.0.1 "
+        "--visitor-message-daily-limit 10000000",
+        {"age": "12h"},
+        {"none.yml": ""},
+        environment=_HOME,
+    ),
+    "kamailio": Program(
+        "fresh3",
+        ("apt:kamailio",),
+        "pool",
+        "kamailio -DD -E -m 400 -M 8 -f $dir/k.cfg -Y $dir",
+        {"age": "86400"},
+        {
+            "k.cfg": "#!KAMAILIO\ndebug=-1\nlog_stderror=yes\nchildren=1\ndisable_tcp=yes\nlisten=udp:127.0.0.1:$port\n"
+            'loadmodule "sl.so"\nloadmodule "pv.so"\nloadmodule "usrloc.so"\nloadmodule "registrar.so"\n'
+            'modparam("usrloc", "db_mode", 0)\nmodparam("usrloc", "timer_interval", 5)\n'
+            'modparam("registrar", "default_expires", $age)\nmodparam("registrar", "max_expires", $age)\n'
+            'modparam("registrar", "min_expires", 1)\n'
+            'request_route {\n  if (method == "REGISTER") { save("location"); exit; }\n'
+            '  sl_send_reply("404", "no");\n}\n'
+        },
     ),
 }

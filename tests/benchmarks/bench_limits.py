@@ -195,7 +195,9 @@ def main() -> None:
     parser.add_argument("--margins", type=Path, help="a file of margins instead of the shipped ones")
     parser.add_argument("--corpus", choices=["dev", "sealed"], help="recorded runs, each read as three weeks, instead")
     parser.add_argument(
-        "--future", choices=["dev", "fresh", "fresh2"], help="strangers' runs against their own futures, instead"
+        "--future",
+        choices=["dev", "fresh", "fresh2", "fresh3"],
+        help="strangers' runs against their own futures, instead",
     )
     parser.add_argument("--series", type=Path, nargs="*", default=[], help="real series, as limit_series tells of them")
     parser.add_argument("--replays", type=int, default=0, help="services that were killed, and healthy ones, to replay")

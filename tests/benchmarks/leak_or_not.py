@@ -6,8 +6,8 @@ and, when it knows them, `leak_probability`, `pattern` and `hours_to_limit` with
 
 ``--part sealed`` is for judging, never for tuning: each run on it is written to `sealed_runs.csv` beside this file
 (``--corpus field``: to `field_sealed_runs.csv`). ``--part hard`` and ``hard_sealed`` are of `data/corpus` too;
-``fresh`` of `data/field` are programs chosen when the verdicts were done with, ``fresh2`` others, chosen after what
-the look at these had shown was mended: both are for tuning since they were looked at.
+``fresh`` of `data/field` are programs chosen when the verdicts were done with, ``fresh2`` and ``fresh3`` others, chosen
+after what the looks before had shown was mended: all are for tuning since they were looked at.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ LEVELS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 LEVELS["kubectl-top"] = (LEVELS["working-set"][0], (*LEVELS["working-set"][1], "restarts"))
 #: Beside development and judging the same of the shapes that have fooled verdicts, and what was recorded last.
-PARTS: Final = ("dev", "sealed", "hard", "hard_sealed", "fresh", "fresh2")
+PARTS: Final = ("dev", "sealed", "hard", "hard_sealed", "fresh", "fresh2", "fresh3")
 JUDGING: Final = ("sealed", "hard_sealed")
 _MEBI: Final = 1 << 20
 _WINDOWS: Final = ("up to 300 s", "301 to 600 s", "over 600 s")
@@ -110,7 +110,9 @@ def load(part: str, folder: Path) -> tuple[Recording, pl.DataFrame]:
     tuple[Recording, polars.DataFrame]
         All runs as one recording, and their labels.
     """
-    labels = pl.read_csv(folder / f"{part}_labels.csv", infer_schema_length=None)
+    # Of a part that meets no limit, the column of times to it is empty.
+    times = {"seconds_to_limit": pl.Float64()}
+    labels = pl.read_csv(folder / f"{part}_labels.csv", infer_schema_length=None, schema_overrides=times)
     return rm.read_recording(folder / f"{part}.parquet"), labels.with_columns(pl.col("needs").fill_null(""))
 
 

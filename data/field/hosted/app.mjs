@@ -85,6 +85,36 @@ if (name === "lru-cache") {
     await uses.keep(key);
     if (key % 20 === 0) await store.findAsync({});
   };
+} else if (name === "node-cache") {
+  const { default: NodeCache } = await import("node-cache");
+  const cache = new NodeCache({ stdTTL: Number(process.env.FIELD_AGE || 0), checkperiod: 10, useClones: false });
+  uses.keep = (key) => cache.set(key, made(key));
+} else if (name === "minisearch") {
+  const { default: MiniSearch } = await import("minisearch");
+  const empty = () => new MiniSearch({ fields: ["text"], storeFields: ["text"] });
+  const text = (key) => made(key).rows.join(" ");
+  let index = empty();
+  uses.keep = (key) => index.add({ id: key, text: text(key) });
+  // Built anew, as a nightly job would: the last index goes when the next is there.
+  uses.build = (key) => {
+    const next = empty();
+    for (let i = 0; i < 40; i++) next.add({ id: i, text: text(`${key}/${i}`) });
+    index = next;
+  };
+} else if (name === "@orama/orama") {
+  const { create, insert, remove } = await import("@orama/orama");
+  const db = create({ schema: { text: "string" } });
+  const last = [];
+  uses.keep = (key) => insert(db, { text: made(key).rows.join(" ") });
+  uses.last = async (key) => {
+    last.push(await uses.keep(key));
+    if (last.length > Number(process.env.FIELD_ENTRIES)) await remove(db, last.shift());
+  };
+} else if (name === "oxc-parser") {
+  const { parseSync } = await import("oxc-parser");
+  const source = Array.from({ length: 120 }, (_, i) => `export const f${i} = async (x: number) => x?.y ?? ${i};`).join("\n");
+  uses.parse = (key) => parseSync("a.ts", `${source}\n// ${key}`).program.body.length;
+  uses.keep = (key) => kept.set(key, parseSync("a.ts", `${source}\n// ${key}`).program);
 } else if (name === "graphql-yoga") {
   const { createYoga, createSchema } = await import("graphql-yoga");
   const schema = createSchema({

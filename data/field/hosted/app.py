@@ -131,7 +131,22 @@ def gevent(port: int) -> None:
     WSGIServer(("127.0.0.1", port), wsgi, log=None).serve_forever()
 
 
-SERVERS = (robyn, tornado, aiohttp, sanic, gevent)
+def eventlet(port: int) -> None:
+    """Serve with eventlet."""
+    import eventlet as engine
+    from eventlet import wsgi as server
+
+    server.server(engine.listen(("127.0.0.1", port)), wsgi, log_output=False)
+
+
+def werkzeug(port: int) -> None:
+    """Serve with Werkzeug, a thread for each request."""
+    from werkzeug.serving import run_simple
+
+    run_simple("127.0.0.1", port, wsgi, threaded=True)
+
+
+SERVERS = (robyn, tornado, aiohttp, sanic, gevent, eventlet, werkzeug)
 
 if __name__ == "__main__":
     named = sys.argv[1] if sys.argv[1:] else "robyn"

@@ -415,10 +415,78 @@ def zen() -> Uses:
     }
 
 
+def daft() -> Uses:
+    """Make frames: kept in a list, or grouped and dropped."""
+    import daft as engine
+
+    kept: list[Any] = []
+
+    def job(number: int) -> Any:  # noqa: ANN401
+        rows = {"a": list(range(SIZE)), "b": [f"{i * number % 97}" for i in range(SIZE)]}
+        return engine.from_pydict(rows).where(engine.col("a") % 3 == number % 3).collect()
+
+    return {"keep": lambda number: kept.append(job(number)), "work": job}
+
+
+def jsonschema_rs() -> Uses:
+    """Compile a schema for each tenant: kept, only the last ones, or dropped."""
+    from collections import deque
+
+    import jsonschema_rs as engine
+
+    kept: dict[int, Any] = {}
+    last: deque[Any] = deque(maxlen=ENTRIES)
+
+    def made(number: int) -> Any:  # noqa: ANN401
+        fields = {f"f{number}_{i}": {"type": "string", "maxLength": i + 1} for i in range(SIZE // 40)}
+        return engine.validator_for({"type": "object", "properties": fields})
+
+    return {
+        "keep": lambda number: kept.__setitem__(number, made(number)),
+        "put": lambda number: last.append(made(number)),
+        "work": lambda number: made(number).is_valid({}),
+    }
+
+
+def slatedb() -> Uses:
+    """Put values into a database over a store in memory: new keys, or the same again, which it writes anew."""
+    import asyncio
+
+    from slatedb import uniffi as engine
+
+    loop = asyncio.new_event_loop()
+
+    async def opened() -> Any:  # noqa: ANN401
+        return await engine.DbBuilder("db", engine.ObjectStore.resolve("memory:///")).build()
+
+    db: Any = loop.run_until_complete(opened())
+
+    def put(number: int) -> None:
+        loop.run_until_complete(db.put(f"key{number}".encode(), _text().encode()))
+
+    return {"keep": put, "same": lambda number: put(number % ENTRIES)}
+
+
+def cedarpy() -> Uses:
+    """Ask whether something is allowed: policies are parsed anew for each answer."""
+    import cedarpy as engine
+
+    def ask(number: int) -> Any:  # noqa: ANN401
+        rules = "".join(
+            f'permit(principal == User::"u{i}", action, resource == Doc::"d{i + number % 7}");\n'
+            for i in range(SIZE // 40)
+        )
+        request = {"principal": 'User::"u1"', "action": 'Action::"view"', "resource": 'Doc::"d1"', "context": {}}
+        return engine.is_authorized(request, rules, [])
+
+    return {"work": ask}
+
+
 ENGINES = (
     *(polars, tantivy, surrealdb, moka, cachebox, pycrdt, tokenizers, pydantic, rustworkx, turso, duckdb),
     *(rocksdict, wasmtime, obstore, datafusion, minijinja, libsql, rpds, qdrant),
     *(lancedb, deltalake, cozo, loro, typst, ast_grep, zen),
+    *(daft, jsonschema_rs, slatedb, cedarpy),
 )
 
 

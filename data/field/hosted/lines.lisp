@@ -1,0 +1,25 @@
+;;; The same lines for SBCL: a table that only grows, or garbage.
+(require :sb-bsd-sockets)
+(defvar *kept* (make-hash-table))
+(defvar *port* (parse-integer (second sb-ext:*posix-argv*)))
+(defvar *size* (parse-integer (third sb-ext:*posix-argv*)))
+(defun made (key) (let ((text (make-string (floor *size* 4)))) (fill text (code-char (+ 65 (mod key 26)))) text))
+(defun work (use key)
+  (cond ((string= use "keep") (setf (gethash key *kept*) (made key)))
+        (t (loop for i below 40 collect (made i)))))
+(defvar *server* (make-instance 'sb-bsd-sockets:inet-socket :type :stream :protocol :tcp))
+(setf (sb-bsd-sockets:sockopt-reuse-address *server*) t)
+(sb-bsd-sockets:socket-bind *server* #(127 0 0 1) *port*)
+(sb-bsd-sockets:socket-listen *server* 5)
+(loop
+  (let* ((client (sb-bsd-sockets:socket-accept *server*))
+         (stream (sb-bsd-sockets:socket-make-stream client :input t :output t :buffering :line)))
+    (handler-case
+        (loop for line = (read-line stream nil)
+              while line
+              do (let ((space (position #\Space line)))
+                   (work (subseq line 0 space) (parse-integer line :start (1+ space)))
+                   (write-line "ok" stream)
+                   (finish-output stream)))
+      (error () nil))
+    (ignore-errors (sb-bsd-sockets:socket-close client))))
