@@ -819,8 +819,15 @@ def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
 
 def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
     """Up to where lives that had begun well before another one have been, and how probable rest was in each."""
+
+    def more(other: Opinion, row: Reading) -> float:
+        """What grew in a life nearly as long would have grown until it was."""
+        lacks = one.life.seconds - other.life.seconds
+        nearly = 0 < lacks <= (1 - th.STANDS_FOR_ALL) * one.life.seconds and other.growing > th.LIKELY
+        return row.growth_per_day * lacks / DAY_SECONDS if nearly else 0.0
+
     return [
-        (row.settled - row.depth + row.swing, other.bounded)
+        (row.settled - row.depth + row.swing + more(other, row), other.bounded)
         for other in lives
         if (row := other.reading) is not None and other.signal == one.signal
         if (one.life.start - other.life.start).total_seconds() >= apart
