@@ -971,7 +971,7 @@ def fit_rows(
             mine[where] = theirs[wins]
 
     bins = values.shape[1]
-    troubled, flattened = _without_start(values[place], fit.fitted, fit.unresolved)
+    troubled, flattened = _without_start(values[place], fit.fitted)
     if len(troubled):
         rows = place[troubled]
         found = fit_to(rows, flattened)
@@ -979,6 +979,8 @@ def fit_rows(
         half = (bins - bins // th.START_PART) // 2
         late, middle = flattened[:, -1] - flattened[:, -1 - half], flattened[:, -1 - half] - flattened[:, -1 - 2 * half]
         quiet = (fit.bounded[troubled] > th.LIKELY) | (found.noise < fit.noise[troubled] / th.START_JUMP)
+        # What slows down as a whole may be a start, then growth; not where a later step is all that came.
+        quiet |= (fit.unresolved[troubled] > th.LIKELY) & (middle > th.STEADY * late)
         replace(rows, found, quiet & (found.bounded < th.LIKELY) & (late > th.DECELERATION * middle))
     for low, high, width in ((th.TEETH, th.MANY_TEETH, 12), (th.MANY_TEETH, bins, 24)):
         rows = np.flatnonzero(fitted & (teeth >= low) & (teeth < high))
@@ -1028,7 +1030,7 @@ def _over_work(values: Array, work: Array, given: Given) -> tuple[Array, Fit]:
     return over, found._replace(fitted=curves)
 
 
-def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDArray[np.int64], Array]:
+def _without_start(values: Array, fitted: Array) -> tuple[NDArray[np.int64], Array]:
     """Find rows judged by a start or a hump that no shape has, and whose jumps hide the rest; level what it was."""
     bins = values.shape[1]
     half, place = bins // 2, np.arange(bins)
@@ -1040,7 +1042,7 @@ def _without_start(values: Array, fitted: Array, unresolved: Array) -> tuple[NDA
     early = place[1:] <= np.where(hump, half, bins // th.START_PART)[:, None]
     share = (left**2).sum(axis=1, where=early) / np.maximum((left**2).sum(axis=1), 1.0)
     jumps = early & (left > th.START_JUMP * usual[:, None])
-    rows = np.flatnonzero((unresolved < th.LIKELY) & (share > th.START_SHARE) & jumps.any(axis=1))
+    rows = np.flatnonzero((share > th.START_SHARE) & jumps.any(axis=1))
     # The start ends behind its last jump.
     level, last = values[rows], (bins - 1 - np.argmax(jumps[rows, ::-1], axis=1))[:, None]
     return rows, np.where(place < last, np.take_along_axis(level, last, axis=1), level)

@@ -57,6 +57,16 @@ def test_a_short_start_hides_nothing(rest: Rest, verdicts: set[str]) -> None:
         assert row["verdict"] in verdicts, row["explanation"]
 
 
+def test_a_start_and_a_warm_up_hide_no_line() -> None:
+    """Together they look as if all of it slowed down; with a step instead of the line nobody knows."""
+    for samples, length in product((200, 400), (1, 2, 3)):
+        place = np.arange(samples) / samples
+        for rest, verdict in ((0.4 * place, "leak"), (0.4 * (place > 0.6), "inconclusive")):
+            curve = started(samples, length, "curve", LEVEL * (0.15 * (1 - np.exp(-place / 0.1)) + rest), samples)
+            (row,) = rows_of([record(place * samples / 240, curve)])
+            assert row["verdict"] == verdict, row["explanation"]
+
+
 def spike(at: float) -> Array:
     """Two weeks at a level, and a sample three times as high."""
     values = np.ones(4032)
@@ -100,6 +110,6 @@ def test_a_start_is_what_stands_out_from_all_that_the_shape_leaves(jump: float, 
     steps[0, 2] = jump
     steps[0, 10 : 10 + 3 * others : 3] = np.where(np.arange(others) % 2, -1, 1)
     curve = steps.cumsum(axis=1)
-    rows, flat = _without_start(curve, np.zeros_like(curve), np.zeros(1))
+    rows, flat = _without_start(curve, np.zeros_like(curve))
     assert rows.tolist() == [0] * taken
     assert flat.tolist() == [[jump, jump, *curve[0, 2:].tolist()]] * taken
