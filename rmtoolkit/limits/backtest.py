@@ -44,6 +44,31 @@ RIVALS: Final[dict[str, tuple[Callable[[Recording], pl.DataFrame], str]]] = {
 _DEVIATIONS: Final = 1.959964
 #: Weeks that a record looks back on.
 _RECORDED: Final = 5
+_ARMS: Final = pl.Schema(
+    {
+        "arm": TEXT,
+        **typed(WHOLE, "weeks oom_weeks"),
+        **typed(NUMBER, "oom_share oom_low oom_high worst_week slack reserved_gib"),
+        **typed(WHOLE, "only_ours only_theirs"),
+        "p_value": NUMBER,
+    }
+)
+#: The newest kills of a container are looked back on.
+_LOOKED_BACK: Final = 3
+#: So long before, or half of the run where it was shorter than twice that.
+_BEFORE: Final = dt.timedelta(days=1)
+#: An OOM kill, and what was said of that container from its samples up to `said_time`; null where nobody looked.
+FORETOLD: Final = pl.Schema(
+    {
+        "container_id": pl.UInt32(),
+        "time": TIME,
+        "limit_bytes": WHOLE,
+        "said_time": TIME,
+        **typed(TEXT, "said_verdict said_pattern"),
+        **typed(TIME, "said_kill_time said_kill_time_low said_kill_time_high"),
+    }
+)
+_SAID: Final = tuple(name for name in FORETOLD if name.startswith("said_"))
 _RIVALS: Final = pl.Schema(
     {**dict.fromkeys(WORKLOAD, TEXT), "week": risk.PAIRS["week"], **typed(WHOLE, "krr_bytes vpa_bytes")}
 )
@@ -170,24 +195,6 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised
     worst = by_week.sort(pl.col("limit_bytes") / pl.col("n")).row(-1)
     sums = killed.select(pl.col(limits).sum()).row(0)
     return Record(promised, by_week.height, killed.height, sums[0], (worst[1], worst[2]), sums[1], sums[2])
-
-
-#: The newest kills of a container are looked back on.
-_LOOKED_BACK: Final = 3
-#: So long before, or half of the run where it was shorter than twice that.
-_BEFORE: Final = dt.timedelta(days=1)
-#: An OOM kill, and what was said of that container from its samples up to `said_time`; null where nobody looked.
-FORETOLD: Final = pl.Schema(
-    {
-        "container_id": pl.UInt32(),
-        "time": TIME,
-        "limit_bytes": WHOLE,
-        "said_time": TIME,
-        **typed(TEXT, "said_verdict said_pattern"),
-        **typed(TIME, "said_kill_time said_kill_time_low said_kill_time_high"),
-    }
-)
-_SAID: Final = tuple(name for name in FORETOLD if name.startswith("said_"))
 
 
 def foretold(part: Recording) -> pl.DataFrame:
@@ -373,17 +380,6 @@ def summarise(weeks: pl.DataFrame, promised: Sequence[float], *, reference: floa
     told = typed(WHOLE, "weeks oom_weeks") | typed(NUMBER, "observed low high worst_week")
     promises = pl.DataFrame(calibration, schema={"promised": NUMBER, **told})
     return Backtest(weeks, pl.concat([pl.DataFrame(schema=_ARMS), *arms]), promises)
-
-
-_ARMS: Final = pl.Schema(
-    {
-        "arm": TEXT,
-        **typed(WHOLE, "weeks oom_weeks"),
-        **typed(NUMBER, "oom_share oom_low oom_high worst_week slack reserved_gib"),
-        **typed(WHOLE, "only_ours only_theirs"),
-        "p_value": NUMBER,
-    }
-)
 
 
 def _arm(name: str, rows: pl.DataFrame, reference: pl.DataFrame) -> pl.DataFrame:

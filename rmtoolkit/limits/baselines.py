@@ -31,6 +31,11 @@ _FLOOR_BYTES: Final = 250 * 2**20
 _CAP_BYTES: Final = 1e14
 
 _STARTS: Final = _FIRST_BUCKET_BYTES * (np.power(_RATIO, np.arange(_BUCKETS)) - 1) / (_RATIO - 1)
+KRR_HISTORY: Final = dt.timedelta(hours=336)
+_KRR_STEP_MILLISECONDS: Final = 75_000
+_KRR_BUFFER_PERCENT: Final = 15
+_KRR_POINTS: Final = 100
+_KRR_FLOOR_BYTES: Final = 100 * MI
 
 
 def vpa_memory(recording: Recording) -> pl.DataFrame:
@@ -141,13 +146,6 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
             rows.append((int(samples["workload_row"][0]), int(container), first, own, kill_peak))
     ids, whole = dict.fromkeys(("workload_row", "container_id"), pl.UInt32), ("first", "window", "peak_bytes")
     return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")
-
-
-KRR_HISTORY: Final = dt.timedelta(hours=336)
-_KRR_STEP_MILLISECONDS: Final = 75_000
-_KRR_BUFFER_PERCENT: Final = 15
-_KRR_POINTS: Final = 100
-_KRR_FLOOR_BYTES: Final = 100 * MI
 
 
 def krr_memory(recording: Recording) -> pl.DataFrame:

@@ -59,6 +59,7 @@ _TRIED: Final = 12
 KEEPING: Final = (Pattern.RETENTION, Pattern.FRAGMENTATION)
 #: A startup so much above the settled level is worth a change.
 _SPIKE: Final = 1.1
+_PURGED: Final = pl.Schema({**dict.fromkeys(WORKLOAD, pl.String()), "purged_base_bytes": pl.Float64()})
 
 
 class _Case(NamedTuple):
@@ -330,9 +331,6 @@ def limits_at(known: pl.DataFrame, oom_probability: float, margins: Margins) -> 
     scores = risk.lookup(margins)
     limits = [_limit(need, oom_probability, scores(need)) for need in map(history.as_need, known.iter_rows(named=True))]
     return known.select(WORKLOAD).with_columns(limit_bytes=pl.Series(limits, dtype=pl.Int64))
-
-
-_PURGED: Final = pl.Schema({**dict.fromkeys(WORKLOAD, pl.String()), "purged_base_bytes": pl.Float64()})
 
 
 def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:

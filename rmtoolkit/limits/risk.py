@@ -65,6 +65,9 @@ _OWN: Final = 30
 _OWN_HISTORY: Final = dt.timedelta(days=20, hours=18)
 #: Own pairs come from so many weeks, the newest ones.
 MOST_WEEKS: Final = 53
+_TABLES: Final = pl.Schema(
+    {**typed(NUMBER, "history_seconds spread"), **typed(WHOLE, "pairs workloads"), "rises": pl.List(pl.Float64())}
+)
 #: Hours of an average month.
 HOURS_PER_MONTH: Final = 730.5
 #: All intervals of the package are 80 % intervals: so many deviations on either side.
@@ -296,11 +299,6 @@ def _own_places(tables: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
             inside = np.interp(rises, before, _PLACES)
             places[group["at"].to_numpy()] = inside + np.maximum(rises - before[-1], 0.0)
     return pl.Series(places)
-
-
-_TABLES: Final = pl.Schema(
-    {**typed(NUMBER, "history_seconds spread"), **typed(WHOLE, "pairs workloads"), "rises": pl.List(pl.Float64())}
-)
 
 
 def _parse(content: Any) -> Margins:  # noqa: ANN401 - whatever a file holds
