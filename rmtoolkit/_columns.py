@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _UNIT: Final = re.compile(
     r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
 )
+#: What may stand in the name of an amount and changes nothing, and a unit in full.
+_BESIDE: Final = re.compile(r"^(?:max|last)\((?=[^()]+\)$)|(?<=[^a-z0-9])in(?=[^a-z0-9])")
+_IN_FULL: Final = re.compile(r"(?<![a-z])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes(?![a-z])")
 #: No service has less memory than this, and few have more.
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _NO_MACHINE: Final = 1 << 44
@@ -67,16 +70,19 @@ def column_of(head: str) -> tuple[str, int | None]:
 
     if name := known(plain):
         return name, None if name.endswith("_bytes") else 1
-    found = _UNIT.fullmatch(plain)
-    name = known(found["base"]) if found else ""
-    return (name, unit_in(plain)) if name.endswith("_bytes") else ("", None)
+    plain = _IN_FULL.sub(lambda word: f"{word[1][0]}b", plain)
+    for text in dict.fromkeys((plain, _BESIDE.sub("", plain))):
+        found = _UNIT.fullmatch(text)
+        if (name := known(found["base"].removesuffix("_bytes")) if found else "").endswith("_bytes"):
+            return name, unit_in(text)
+        if (name := known(text)).endswith("_bytes"):
+            return name, None
+    return "", None
 
 
 def unit_in(name: str) -> int:
     """Tell how many bytes the unit in a metric's own name has, such as that of `app_rss_mb` or `heap_kilobytes`."""
-    short = re.sub(
-        r"(?<=[_.])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes$", lambda word: f"{word[1][0]}b", name.lower()
-    )
+    short = _IN_FULL.sub(lambda word: f"{word[1][0]}b", name.lower())
     # Behind it may stand a statistic.
     found = _UNIT.fullmatch(short) or re.search(r"_(?P<unit>[kmgt]i?b)(?P<joined>_)", short)
     return 1024 ** schema.POWERS.get((found["unit"] or found["joined"])[0], 0) if found else 1

@@ -33,6 +33,52 @@ _FORMS: Final = (
 
 #: Why a patch of a workload's containers reaches none that stands elsewhere in its pods.
 OTHER_LIST: Final = "it is one of the {} of its pod, change it in the manifest"
+#: Swarm appends slot and task; Compose and people append a number.
+_NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
+#: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.
+KUBELET_NAME: Final = r"^k8s_([^_]+)_([^_]+)_([^_]+)_[^_]+_\d+$"
+#: A pod's uid in the path of its cgroup: dashes, or underscores with the systemd driver; 32 digits for static pods.
+UID_IN_CGROUP: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
+
+#: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as
+#: kube-state-metrics spells them, `label_example_com_owner`.
+_TEAM: Final = re.compile(r"(?:.*[/._-])?(owner|team)", re.IGNORECASE | re.DOTALL)
+#: A label has no more; an annotation may have a whole document.
+_MOST_OF_A_NAME: Final = 63
+#: A prefix of a domain, a slash and a name, as kube-state-metrics spells it.
+_LONGEST_LABEL: Final = 340
+#: A ReplicaSet is its Deployment's name and a hash; a Job of a CronJob ends in a time.
+_REPLICA_SET: Final = re.compile(rf"^(?P<name>.+)-{_SAFE}{{6,10}}")
+_CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
+
+#: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
+NO_OWNER: Final = ("", "<none>")
+
+Pod = tuple[str | None, str | None, str]
+Owner = tuple[str, str]
+_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12})")
+#: Times, which rise, and the values of a series.
+Curve: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+#: Fewer values are alike by chance.
+ENOUGH: Final = 4
+#: A series of its own has this share of the samples that are due.
+_STEADY: Final = 0.75
+#: A sum and two parts: fewer containers hold none.
+_SUM: Final = 3
+#: How people call a row that sums up the others, and what it is of them.
+_SUMMARIES: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
+#: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
+#: it moves by several times as much.
+_ROUNDED, _MOVES = 0.005, 8
+_NAMES: Final = ("cluster", "namespace", "pod", "container")
+#: Without a marker of its end, `query_range` repeats a series' last value for this long.
+LOOKBACK_MILLISECONDS: Final = 300_000
+#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
+HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
+#: Two looks at one container see values that lie between each other's, give or take this share.
+_TOLERANCE: Final = 0.02
+_SAME_SHARE: Final = 0.5
 
 
 def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
@@ -51,27 +97,9 @@ def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     return containers.with_columns(version=pl.when(~told & several).then(hashed).otherwise("version"))
 
 
-#: Swarm appends slot and task; Compose and people append a number.
-_NUMBERED: Final = r"^(.+?)(?:\.\d+\.[a-z0-9]{25}|[-_.]\d{1,4})$"
-
-
 def service_of(name: pl.Expr, pattern: str | None) -> pl.Expr:
     """Tell by the name of a container of Docker whose it is."""
     return name.str.extract(_NUMBERED, 1).fill_null(name) if pattern is None else infer(name, pattern).struct[0]
-
-
-#: What a kubelet calls a container of Docker: by container, pod, namespace, uid and attempt.
-KUBELET_NAME: Final = r"^k8s_([^_]+)_([^_]+)_([^_]+)_[^_]+_\d+$"
-#: A pod's uid in the path of its cgroup: dashes, or underscores with the systemd driver; 32 digits for static pods.
-UID_IN_CGROUP: Final = r"pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})"
-
-#: What a label or an annotation of a person or a team is called, after its prefix: `team`, `example.com/owner`, and as
-#: kube-state-metrics spells them, `label_example_com_owner`.
-_TEAM: Final = re.compile(r"(?:.*[/._-])?(owner|team)", re.IGNORECASE | re.DOTALL)
-#: A label has no more; an annotation may have a whole document.
-_MOST_OF_A_NAME: Final = 63
-#: A prefix of a domain, a slash and a name, as kube-state-metrics spells it.
-_LONGEST_LABEL: Final = 340
 
 
 def team_of(labels: Mapping[Any, Any]) -> str | None:
@@ -118,17 +146,6 @@ def changes(kind: str, values: Iterable[tuple[int | None, int | None]]) -> list[
     return [Event(time, kind, value, None if value is not None else f"no {kind}") for time, value in told]
 
 
-#: A ReplicaSet is its Deployment's name and a hash; a Job of a CronJob ends in a time.
-_REPLICA_SET: Final = re.compile(rf"^(?P<name>.+)-{_SAFE}{{6,10}}")
-_CRON_JOB: Final = re.compile(r"^(?P<name>.+)-\d{8,11}")
-
-#: "No owner" was ``<none>`` before kube-state-metrics 2.8, and is an empty label since.
-NO_OWNER: Final = ("", "<none>")
-
-Pod = tuple[str | None, str | None, str]
-Owner = tuple[str, str]
-
-
 def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner]) -> tuple[str, str, bool]:
     """Go from a pod's owner to the workload that people know."""
     kind, name = owner
@@ -141,9 +158,6 @@ def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner])
     made = {"ReplicaSet": (_REPLICA_SET, "Deployment"), "Job": (_CRON_JOB, "CronJob")}
     match = made[kind][0].fullmatch(name) if kind in made else None
     return (match["name"], made[kind][1], True) if match else (name, kind, False)
-
-
-_DIGEST: Final = re.compile(r"sha256:(?P<hex>[0-9a-f]{12})")
 
 
 class Image(NamedTuple):
@@ -182,23 +196,6 @@ def releases(images: Iterable[Image], slack: int) -> list[tuple[int, int, str]]:
     return found
 
 
-#: Times, which rise, and the values of a series.
-Curve: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
-
-#: Fewer values are alike by chance.
-ENOUGH: Final = 4
-#: A series of its own has this share of the samples that are due.
-_STEADY: Final = 0.75
-#: A sum and two parts: fewer containers hold none.
-_SUM: Final = 3
-#: How people call a row that sums up the others, and what it is of them.
-_SUMMARIES: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
-#: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
-#: it moves by several times as much.
-_ROUNDED, _MOVES = 0.005, 8
-_NAMES: Final = ("cluster", "namespace", "pod", "container")
-
-
 def parting(*names: str | pl.Expr) -> pl.Expr:
     """Let what tells containers of one name apart stand behind their cluster; without either it is unknown."""
     return pl.concat_str(*names, separator="/", ignore_nulls=True).replace("", None)
@@ -208,15 +205,6 @@ def _is_steady(curve: Curve) -> bool:
     """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
     steps = np.diff(curve[0])
     return bool(len(steps) and np.median(steps) * len(steps) >= _STEADY * steps.sum())
-
-
-#: Without a marker of its end, `query_range` repeats a series' last value for this long.
-LOOKBACK_MILLISECONDS: Final = 300_000
-#: Series of two containers of one name in one pod overlap no longer than that, give or take a scrape.
-HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
-#: Two looks at one container see values that lie between each other's, give or take this share.
-_TOLERANCE: Final = 0.02
-_SAME_SHARE: Final = 0.5
 
 
 def contradict(mine: Curve, theirs: Curve, reach: int = 1) -> bool:

@@ -75,6 +75,27 @@ _HALVES: Final = re.compile(
 _CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
 _CUT_LETTER: Final = "the last character is cut off"
 _LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
+#: What a packed file that is cut off or damaged gives.
+DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
+
+_PACKERS: Final[dict[bytes, Any]] = {
+    b"BZh": bz2.BZ2Decompressor,
+    b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_XZ_BYTES),
+    _ZSTD: zstd.ZstdDecompressor,
+}
+#: What `/var/log/pods` holds: time, stream, F(ull) or P(artial), text.
+_CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S++) (stdout|stderr) ([FP])(?::\S*+)?(?: (.*))?")
+#: `kubectl logs --timestamps`.
+_TIMESTAMPS: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d))(?: (.*))?")
+_MESSAGES: Final = ("log", "message", "msg", "MESSAGE")
+_TIMES: Final = ("time", "timestamp", "ts", "@timestamp")
+_LOOK_AT: Final = 50
+_MOST: Final = 0.8
+#: Stamp, text, stream and whether the line ends here.
+_Entry: TypeAlias = tuple[str, str, str, bool]
+_BARE_NUMBER: Final = re.compile(r"\d{10,}")
+_LINES_BEFORE: Final = 20
+_CHARACTERS: Final = 80
 
 
 def find_files(
@@ -194,16 +215,6 @@ def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> Bina
         raise ReadError.at(path, found=found, expected=expected, hint="Save it to a file if there is so much.")
     taken.seek(0)
     return taken
-
-
-#: What a packed file that is cut off or damaged gives.
-DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
-
-_PACKERS: Final[dict[bytes, Any]] = {
-    b"BZh": bz2.BZ2Decompressor,
-    b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=_XZ_BYTES),
-    _ZSTD: zstd.ZstdDecompressor,
-}
 
 
 def unpacked(stream: BinaryIO, magic: bytes) -> Iterator[bytes] | None:
@@ -336,21 +347,6 @@ def warn_of_values(recording: Recording) -> None:
         warn_of_rest(recording.report.sources, f"left out {', '.join(lines)}")
     else:
         warn(lines[0])
-
-
-#: What `/var/log/pods` holds: time, stream, F(ull) or P(artial), text.
-_CRI: Final = re.compile(r"(\d{4}-\d\d-\d\dT\S++) (stdout|stderr) ([FP])(?::\S*+)?(?: (.*))?")
-#: `kubectl logs --timestamps`.
-_TIMESTAMPS: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:\d\d))(?: (.*))?")
-_MESSAGES: Final = ("log", "message", "msg", "MESSAGE")
-_TIMES: Final = ("time", "timestamp", "ts", "@timestamp")
-_LOOK_AT: Final = 50
-_MOST: Final = 0.8
-#: Stamp, text, stream and whether the line ends here.
-_Entry: TypeAlias = tuple[str, str, str, bool]
-_BARE_NUMBER: Final = re.compile(r"\d{10,}")
-_LINES_BEFORE: Final = 20
-_CHARACTERS: Final = 80
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:

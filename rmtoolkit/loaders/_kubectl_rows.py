@@ -16,6 +16,17 @@ from rmtoolkit.text import MI
 
 _QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_MEANINGS: Final = pl.Schema(
+    {"said": pl.Int8(), "layout": pl.Int8(), "extra": pl.Int64(), "said_own": pl.String(), "window": pl.Boolean()}
+)
+#: A header of one's own (`-o custom-columns`) over a row with memory as the API has it, of a container or of several.
+CUSTOM: Final = re.compile(
+    r"^(?=[^\n]{0,300}\b(?:NAME|POD)\b)(?![^\n]{0,300}\bWINDOW\b)[A-Z][A-Z ._()-]{0,300}+\n"
+    r"[^\n]{1,900}?\s\d++[KM]i(?:,\d++[KM]i)*+(?=\s|\Z)",
+    re.MULTILINE,
+)
+_AMOUNTS: Final = re.compile(r"\d++[KM]i(?:,\d++[KM]i)*+")
+_HEADS: Final = {"NS": "NAMESPACE", "NAME": "POD", "CONTAINERS": "CONTAINER"}
 
 
 def quantity(text: str) -> int | None:
@@ -118,11 +129,6 @@ class _Meaning(NamedTuple):
     window: bool = False
 
 
-_MEANINGS: Final = pl.Schema(
-    {"said": pl.Int8(), "layout": pl.Int8(), "extra": pl.Int64(), "said_own": pl.String(), "window": pl.Boolean()}
-)
-
-
 def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
     """Split a log into lines without colours; refuse a recording in which only changed cells are drawn."""
     plain = _COLOURS.sub("", text) if "\x1b" in text else text
@@ -132,16 +138,6 @@ def split_lines(text: str, path: str | os.PathLike[str]) -> pl.Series:
         hint = f"A recording of watch draws only what changed. Use a loop that appends, or better: {USE_RAW}"
         raise ReadError.at(path, found=found, expected="lines of text", line=line, hint=hint)
     return pl.Series([plain], dtype=pl.String).str.split("\n").explode()
-
-
-#: A header of one's own (`-o custom-columns`) over a row with memory as the API has it, of a container or of several.
-CUSTOM: Final = re.compile(
-    r"^(?=[^\n]{0,300}\b(?:NAME|POD)\b)(?![^\n]{0,300}\bWINDOW\b)[A-Z][A-Z ._()-]{0,300}+\n"
-    r"[^\n]{1,900}?\s\d++[KM]i(?:,\d++[KM]i)*+(?=\s|\Z)",
-    re.MULTILINE,
-)
-_AMOUNTS: Final = re.compile(r"\d++[KM]i(?:,\d++[KM]i)*+")
-_HEADS: Final = {"NS": "NAMESPACE", "NAME": "POD", "CONTAINERS": "CONTAINER"}
 
 
 def _usual_columns(text: str) -> str:

@@ -31,6 +31,45 @@ _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)?
 _ATTRIBUTE: Final = re.compile(r"(?:^|, )([\w./-]++)=")
 #: What is said of the life of a container; `exec_die` and others say nothing of it.
 _ACTIONS: Final = frozenset({"start", "die", "oom", "kill", "stop"})
+_SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTPEkmgtpe]i?)?B)"
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
+#: Podman writes an object over several lines.
+_SPREAD: Final = re.compile(r'\{\s+"[^{}]*+\}')
+#: The first pair of a line is memory; network and disk come after it, and are none where memory was not told.
+_PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
+_UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
+_HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b|\bMEM\s+DISK\s+INODES\b")
+#: In a table of `crictl` no limit stands behind the first size, that of memory.
+_ALONE: Final = re.compile(rf"(?<=\s)\d++\.\d\d\s++{_SIZE}")
+_WINDOWS: Final = re.compile(r"\bPRIV WORKING SET\b")
+#: A picture ends where the rest of the screen is wiped; older versions wipe the whole screen first.
+_WIPED: Final = re.compile(r"\x1b\[[02]?J")
+_HOME: Final = re.compile(r"\x1b\[(?:1;1)?H")
+_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CELLS: Final = re.compile(r"\s{2,}|\t")
+_WORDS: Final = re.compile(r"[\s,;|]+")
+_ID: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12,13}")
+#: Go prints amounts with "%.4g".
+_DIGITS: Final = 4
+_TIME_KEYS: Final = ("time", "timestamp", "ts", "@timestamp", "date", "read")
+_MB: Final = 10**6
+#: The kernel kills, then Docker notices: a death so soon after an OOM kill is its consequence.
+_SAME_DEATH_MS: Final = 10_000
+#: `docker stop` waits 10 s by default before it kills; people give more.
+_STOPPED_MS: Final = 60_000
+#: inspect and events tell one start a few milliseconds apart.
+_SAME_MOMENT_MS: Final = 2_000
+_STOP_SIGNALS: Final = frozenset({2, 3, 9, 15})
+_KILLED: Final = 137
+
+#: Sizes that people choose are round; the memory of a host never is.
+_ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512 * MI, 1000 * MI, 1000 * _MB)))
+_EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
+_IDLE: Final = "rows of containers that did not run"
+_NO_ROWS: Final = "lines that are no rows"
+_TIME: Final = attrgetter("time")
+#: The command line draws a new table every half second.
+_DRAWN_EVERY: Final = "500ms"
 
 
 class Labels(NamedTuple):
@@ -159,29 +198,6 @@ def _id(value: Any) -> str | None:  # noqa: ANN401
 
 def _name(value: Any) -> str | None:  # noqa: ANN401
     return value.removeprefix("/") or None if isinstance(value, str) else None
-
-
-_SIZE: Final = r"(\d{1,30}(?:\.\d{1,30})?(?:[eE][+]\d{1,2})?)[ ]?((?:[KMGTPEkmgtpe]i?)?B)"
-_COUNT: Final = re.compile(r"[0-9]{1,9}")
-#: Podman writes an object over several lines.
-_SPREAD: Final = re.compile(r'\{\s+"[^{}]*+\}')
-#: The first pair of a line is memory; network and disk come after it, and are none where memory was not told.
-_PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
-_UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
-_HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b|\bMEM\s+DISK\s+INODES\b")
-#: In a table of `crictl` no limit stands behind the first size, that of memory.
-_ALONE: Final = re.compile(rf"(?<=\s)\d++\.\d\d\s++{_SIZE}")
-_WINDOWS: Final = re.compile(r"\bPRIV WORKING SET\b")
-#: A picture ends where the rest of the screen is wiped; older versions wipe the whole screen first.
-_WIPED: Final = re.compile(r"\x1b\[[02]?J")
-_HOME: Final = re.compile(r"\x1b\[(?:1;1)?H")
-_CODES: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_CELLS: Final = re.compile(r"\s{2,}|\t")
-_WORDS: Final = re.compile(r"[\s,;|]+")
-_ID: Final = re.compile(r"[0-9a-f]{64}|[0-9a-f]{12,13}")
-#: Go prints amounts with "%.4g".
-_DIGITS: Final = 4
-_TIME_KEYS: Final = ("time", "timestamp", "ts", "@timestamp", "date", "read")
 
 
 class Row(NamedTuple):
@@ -366,20 +382,6 @@ class Identities:
             }
 
 
-_MB: Final = 10**6
-#: The kernel kills, then Docker notices: a death so soon after an OOM kill is its consequence.
-_SAME_DEATH_MS: Final = 10_000
-#: `docker stop` waits 10 s by default before it kills; people give more.
-_STOPPED_MS: Final = 60_000
-#: inspect and events tell one start a few milliseconds apart.
-_SAME_MOMENT_MS: Final = 2_000
-_STOP_SIGNALS: Final = frozenset({2, 3, 9, 15})
-_KILLED: Final = 137
-
-#: Sizes that people choose are round; the memory of a host never is.
-_ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512 * MI, 1000 * MI, 1000 * _MB)))
-
-
 def set_limits(
     shown: Mapping[int, Sequence[tuple[int, int]]], inspected: Mapping[int, Sequence[Inspected]]
 ) -> tuple[dict[int, list[tuple[int, int]]], int]:
@@ -466,14 +468,6 @@ def _deaths(happened: Sequence[Happened]) -> Iterator[Event]:
             else:
                 yield _exited(event.time, event.code or 0)
     yield from (Event(time, "oom_kill", detail="a process in the container; the container went on") for time in kills)
-
-
-_EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
-_IDLE: Final = "rows of containers that did not run"
-_NO_ROWS: Final = "lines that are no rows"
-_TIME: Final = attrgetter("time")
-#: The command line draws a new table every half second.
-_DRAWN_EVERY: Final = "500ms"
 
 
 @dataclass(slots=True)

@@ -39,6 +39,20 @@ _SERVED_AGAIN: Final = "samples that metrics-server served again"
 _KLOG: Final = r"^E[0-9]{4} "
 #: A row of `kubectl top` of which awk or a spreadsheet made CSV, and what parts its cells.
 _CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")
+_METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
+_DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
+_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
+_BESIDE: Final = (
+    "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
+    "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods as the log."
+)
+_UNREADABLE: Final = "containers without a name or a readable amount of memory"
+_SHOWN: Final = 100
+_MESSAGE: Final = 200
+
+#: Line, table, place of the stamp, namespace, pod, container, memory and swap as they are written.
+_Row = tuple[int, int, int | None, str | None, str, str | None, str, str | None]
+_TEXTS: Final = pl.Schema({**_PLACED, **_NAMED, "memory": pl.String(), "swap": pl.String()})
 
 
 class Log(Struct, frozen=True):
@@ -322,22 +336,6 @@ def as_table(text: str) -> str | None:
         names = ["NAMESPACE"] * ("namespace" in said) + ["POD"] * ("container" in said) + ["NAME"]
         head = f"{' '.join(names)} CPU(cores) MEMORY(bytes)"
     return "\n".join([head, *lines])
-
-
-_METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
-_DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
-_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
-_BESIDE: Final = (
-    "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
-    "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods as the log."
-)
-_UNREADABLE: Final = "containers without a name or a readable amount of memory"
-_SHOWN: Final = 100
-_MESSAGE: Final = 200
-
-#: Line, table, place of the stamp, namespace, pod, container, memory and swap as they are written.
-_Row = tuple[int, int, int | None, str | None, str, str | None, str, str | None]
-_TEXTS: Final = pl.Schema({**_PLACED, **_NAMED, "memory": pl.String(), "swap": pl.String()})
 
 
 class _Found(Struct):

@@ -39,6 +39,31 @@ _EVICTION: Final = 360_000
 _PULLING: Final = 600_000
 
 Key = tuple[str | None, str]
+#: Words without one of which there is none of it; looking for a word is quick.
+METRICS_WORDS: Final = ("Metrics", "metrics.k8s.io/", '"kubectl"')
+_YAML: Final = ("apiVersion: ", "kind: ", "- apiVersion: ", "- kind: ", "stats:\n- attributes:")
+_NEXT_DOCUMENT: Final = re.compile(r"\n(?=\{)")
+_TOP_LEVEL: Final = re.compile(r"(?:- )?[A-Za-z][\w.-]*:(?: |$)|-(?: |$)|#")
+#: What looks like a reference to another part of the document.
+_ALIAS: Final = re.compile(r"(?:^|[\s\[,:-])\*[^\s*,\[\]{}]")
+_SHOWN: Final = 100
+_KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
+_EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prints them"
+_DAMAGED: Final = "documents that are cut off or damaged"
+#: What a log of `kubectl top` lacks, and where it is.
+WITHOUT_OBJECTS: Final = (
+    "limits, restarts, owners and versions (read a dump of kubectl get pods,replicasets,nodes -A -o json with it)"
+)
+UNSAMPLED: Final = "pods without a memory sample"
+OTHER_CLUSTER: Final = (
+    "containers of pods that several clusters have: no dump is called after theirs, or lies in a folder that is"
+)
+SOURCE: Final = "kubectl top"
+
+_LIFE: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error")
+#: A version that was not sampled for so many scrapes had ended.
+_SLACK_SCRAPES: Final = 3
+_PARENTS: Final = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController")
 
 
 class Run(NamedTuple):
@@ -405,19 +430,6 @@ def _why(message: str, quality: str | None) -> str:
     return f"Evicted{f' ({quality})' if quality else ''}{f': {said}' if said else ''}"[:DETAIL_CHARACTERS]
 
 
-#: Words without one of which there is none of it; looking for a word is quick.
-METRICS_WORDS: Final = ("Metrics", "metrics.k8s.io/", '"kubectl"')
-_YAML: Final = ("apiVersion: ", "kind: ", "- apiVersion: ", "- kind: ", "stats:\n- attributes:")
-_NEXT_DOCUMENT: Final = re.compile(r"\n(?=\{)")
-_TOP_LEVEL: Final = re.compile(r"(?:- )?[A-Za-z][\w.-]*:(?: |$)|-(?: |$)|#")
-#: What looks like a reference to another part of the document.
-_ALIAS: Final = re.compile(r"(?:^|[\s\[,:-])\*[^\s*,\[\]{}]")
-_SHOWN: Final = 100
-_KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
-_EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prints them"
-_DAMAGED: Final = "documents that are cut off or damaged"
-
-
 class Part(NamedTuple):
     """A document, or a line that is none."""
 
@@ -581,22 +593,6 @@ def _read(file: Path, objects: Objects) -> None:
         objects.left_out[_DAMAGED] += len(damaged)
         where = f"line {damaged[0].line}: {quote(damaged[0].text)}"
         warn_of_rest([file], f"left out {counted(len(damaged), _DAMAGED)} ({where})")
-
-
-#: What a log of `kubectl top` lacks, and where it is.
-WITHOUT_OBJECTS: Final = (
-    "limits, restarts, owners and versions (read a dump of kubectl get pods,replicasets,nodes -A -o json with it)"
-)
-UNSAMPLED: Final = "pods without a memory sample"
-OTHER_CLUSTER: Final = (
-    "containers of pods that several clusters have: no dump is called after theirs, or lies in a folder that is"
-)
-SOURCE: Final = "kubectl top"
-
-_LIFE: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error")
-#: A version that was not sampled for so many scrapes had ended.
-_SLACK_SCRAPES: Final = 3
-_PARENTS: Final = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job", "ReplicationController")
 
 
 class _Row(NamedTuple):

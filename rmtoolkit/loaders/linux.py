@@ -36,6 +36,59 @@ _TOLD: Final = texts("loaders/linux")
 NUMBER_FILES, ROLLUP, STATUS = (_TOLD[name] for name in ("files", "smaps_rollup", "status"))
 #: What `kernel` adds up where the kernel (before Linux 5.18) does not.
 _KERNEL_PARTS: Final = ("kernel_stack", "pagetables", "sec_pagetables", "percpu", "slab", "vmalloc")
+CGROUP_FILES: Final = {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"}
+PROCESS_FILES: Final = frozenset({"smaps_rollup", "status"})
+
+_SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
+#: What `grep . FILES` puts before each line.
+_PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]++|smaps_rollup|status)):(?P<rest>.*)")
+_PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
+_BLOCK_FIELD: Final = re.compile(r"(\w++):\s++(\S.*)")
+_ROLLUP_FIELDS: Final = frozenset({*ROLLUP, "Pss_Dirty", "LazyFree"})
+_STATUS_FIELDS: Final = frozenset({*STATUS, "Name", "Pid", "VmPeak", "VmSize"})
+_OTHER_FIELDS: Final = re.compile(r"\w++:(?:\s.*)?")
+_PAIR_LINE: Final = re.compile(r"([a-z]\w*) (\d+)")
+_EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
+_STALL_LINE: Final = re.compile(r"(?:some|full) avg10=\S++ .*total=\d+")
+_MAPPING: Final = re.compile(r"[0-9a-f]{6,16}-[0-9a-f]{6,16} [rwxps-]{4} .*")
+_NUMBER: Final = re.compile(r"\d+|max")
+_EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
+_OTHER: Final = "lines that do not say what they are"
+SOURCE: Final = "kernel"
+_KILLS: Final = "lines of the kernel about OOM kills, as dmesg or journalctl print them"
+_LINE: Final = re.compile(
+    r"\binvoked oom-killer: (?P<begins>)"
+    r"|\bmemory: usage (?P<usage>\d{1,17})kB, limit (?P<limit>\d{1,17})kB"
+    r"|\boom-kill:constraint=(?P<constraint>\w+)(?P<where>[^\n]*)"
+    r"|\bTask in (?P<task_memcg>\S+) killed as a result of limit of (?P<oom_memcg>\S+)"
+    r"|\b(?P<of_cgroup>Memory cgroup out of memory|Out of memory(?: \(oom_kill_allocating_task\))?): Kill process"
+    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]{0,80}: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]{0,40}"
+    r"\((?P<task>[^\n]{0,64}?)\)[^\n]{0,200}?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
+    r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
+)
+#: What the cgroup at its limit held, in bytes: a line each, or all in one where the kernel is old.
+_STATS: Final = "Memory cgroup stats for "
+_STAT: Final = re.compile(r"(?:^|[\s:])([a-z_]{1,40}) (\d{1,19})\s*$")
+_OLD_STAT: Final = re.compile(r"\b([a-z_]{1,40}):(\d{1,17})KB")
+_NOT_SAID: Final = "kills without a word about whose limit it was"
+_TIMELESS: Final = "kills in seconds since the machine started, and nothing says when that was"
+_OF_CGROUP: Final = "CONSTRAINT_MEMCG"
+_PLACE: Final = re.compile(r",(oom_memcg|task_memcg)=([^,\n]*)")
+#: What journald and syslog put before the message, and what the kernel itself does: seconds since it started.
+_HOST: Final = re.compile(r"(?P<stamp>.*?)\s(?P<host>\S+) kernel:")
+_UPTIME: Final = re.compile(r"^\s*(?:<\d+>)?\[ *(\d{1,10}\.\d{1,9})\]\s*")
+#: Lines in which the kernel tells both clocks: audit's, and when it set its own by that of the board.
+_CLOCKS: Final = re.compile(r"\baudit\((\d{9,10}\.\d{3}):\d+\)|\bsetting system clock to [^(]{1,60}\((\d{9,10})\)")
+_WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24T08:00:00'."
+_HELD: Final = ("anon_bytes", "file_bytes", "shmem_bytes", "file_mapped_bytes", "kernel_bytes", "sock_bytes")
+#: Files in memory are told of a kill from this share of the limit on.
+_WORTH_A_WORD: Final = 0.1
+#: A clock that was told so long before is that of the kill.
+_SOON_SECONDS: Final = 60
+#: A reason is told by others a little later than the kernel did it.
+_SAME_KILL: Final = dt.timedelta(minutes=5)
+#: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
+_RANKS: Final = (pl.col("limit_bytes") == pl.col("limit_bytes_right"), pl.col("workload") == pl.col("container_right"))
 
 
 def fields(text: str, wanted: Mapping[str, str]) -> dict[str, int]:
@@ -120,26 +173,6 @@ def cgroup_place(path: str, *, below: bool = False) -> dict[str, str | None]:
     if short:
         return {"pod": short, "pod_uid": short, "container": None}
     return {"pod": None, "pod_uid": None, "container": path.rpartition("/")[2] or None}
-
-
-CGROUP_FILES: Final = {*NUMBER_FILES, "memory.stat", "memory.pressure", "memory.events", "memory.oom_control"}
-PROCESS_FILES: Final = frozenset({"smaps_rollup", "status"})
-
-_SECTION: Final = re.compile(r"==> (?P<path>.+) <==")
-#: What `grep . FILES` puts before each line.
-_PREFIX: Final = re.compile(r"(?P<path>(?:[^\s:]*/)?(?:memory\.[a-z_.]++|smaps_rollup|status)):(?P<rest>.*)")
-_PROCESS_PATH: Final = re.compile(r"/proc/(\d+|self)/(?:smaps_rollup|status)$")
-_BLOCK_FIELD: Final = re.compile(r"(\w++):\s++(\S.*)")
-_ROLLUP_FIELDS: Final = frozenset({*ROLLUP, "Pss_Dirty", "LazyFree"})
-_STATUS_FIELDS: Final = frozenset({*STATUS, "Name", "Pid", "VmPeak", "VmSize"})
-_OTHER_FIELDS: Final = re.compile(r"\w++:(?:\s.*)?")
-_PAIR_LINE: Final = re.compile(r"([a-z]\w*) (\d+)")
-_EVENTS: Final = frozenset(["low", "high", "max", "oom", "oom_kill", "oom_group_kill", "oom_kill_disable", "under_oom"])
-_STALL_LINE: Final = re.compile(r"(?:some|full) avg10=\S++ .*total=\d+")
-_MAPPING: Final = re.compile(r"[0-9a-f]{6,16}-[0-9a-f]{6,16} [rwxps-]{4} .*")
-_NUMBER: Final = re.compile(r"\d+|max")
-_EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and other files of a cgroup"
-_OTHER: Final = "lines that do not say what they are"
 
 
 @dataclass(slots=True)
@@ -417,43 +450,6 @@ def _about(home: str, blocks: Sequence[Block]) -> dict[str, Any]:
         "pod_uid": place.get("pod_uid"),
         "container": place.get("container") or name,
     }
-
-
-SOURCE: Final = "kernel"
-_KILLS: Final = "lines of the kernel about OOM kills, as dmesg or journalctl print them"
-_LINE: Final = re.compile(
-    r"\binvoked oom-killer: (?P<begins>)"
-    r"|\bmemory: usage (?P<usage>\d{1,17})kB, limit (?P<limit>\d{1,17})kB"
-    r"|\boom-kill:constraint=(?P<constraint>\w+)(?P<where>[^\n]*)"
-    r"|\bTask in (?P<task_memcg>\S+) killed as a result of limit of (?P<oom_memcg>\S+)"
-    r"|\b(?P<of_cgroup>Memory cgroup out of memory|Out of memory(?: \(oom_kill_allocating_task\))?): Kill process"
-    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]{0,80}: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]{0,40}"
-    r"\((?P<task>[^\n]{0,64}?)\)[^\n]{0,200}?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
-    r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
-)
-#: What the cgroup at its limit held, in bytes: a line each, or all in one where the kernel is old.
-_STATS: Final = "Memory cgroup stats for "
-_STAT: Final = re.compile(r"(?:^|[\s:])([a-z_]{1,40}) (\d{1,19})\s*$")
-_OLD_STAT: Final = re.compile(r"\b([a-z_]{1,40}):(\d{1,17})KB")
-_NOT_SAID: Final = "kills without a word about whose limit it was"
-_TIMELESS: Final = "kills in seconds since the machine started, and nothing says when that was"
-_OF_CGROUP: Final = "CONSTRAINT_MEMCG"
-_PLACE: Final = re.compile(r",(oom_memcg|task_memcg)=([^,\n]*)")
-#: What journald and syslog put before the message, and what the kernel itself does: seconds since it started.
-_HOST: Final = re.compile(r"(?P<stamp>.*?)\s(?P<host>\S+) kernel:")
-_UPTIME: Final = re.compile(r"^\s*(?:<\d+>)?\[ *(\d{1,10}\.\d{1,9})\]\s*")
-#: Lines in which the kernel tells both clocks: audit's, and when it set its own by that of the board.
-_CLOCKS: Final = re.compile(r"\baudit\((\d{9,10}\.\d{3}):\d+\)|\bsetting system clock to [^(]{1,60}\((\d{9,10})\)")
-_WHEN: Final = "say when the machine started, as uptime -s does: time='2026-11-24T08:00:00'."
-_HELD: Final = ("anon_bytes", "file_bytes", "shmem_bytes", "file_mapped_bytes", "kernel_bytes", "sock_bytes")
-#: Files in memory are told of a kill from this share of the limit on.
-_WORTH_A_WORD: Final = 0.1
-#: A clock that was told so long before is that of the kill.
-_SOON_SECONDS: Final = 60
-#: A reason is told by others a little later than the kernel did it.
-_SAME_KILL: Final = dt.timedelta(minutes=5)
-#: Of a pod's containers the kill is of the one with its limit, else of the one with its name, else of the only one.
-_RANKS: Final = (pl.col("limit_bytes") == pl.col("limit_bytes_right"), pl.col("workload") == pl.col("container_right"))
 
 
 @dataclass(slots=True)

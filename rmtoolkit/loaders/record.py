@@ -29,6 +29,19 @@ ROOT: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc")
 #: Adding up the pages of a large process takes long and holds it up: then it is not done again.
 _LONGEST_SHARE: Final = 0.05
+_STOP_SECONDS: Final = 10.0
+#: A start so shortly before the first sample belongs to the recording.
+_START_SEEN_INTERVALS: Final = 2
+#: What is recorded is written so often at most, and never for more than a twentieth of the time.
+_WRITE_SECONDS: Final = 5.0
+#: However long one write took, when the machine was busy: no more than this is lost if the recorder is killed.
+_MOST_WRITE_SECONDS: Final = 60.0
+_WRITE_SHARE: Final = 20
+_CHUNK_ROWS: Final = 512
+#: The kernel tells when a process started to the second.
+_CLOCK_SECONDS: Final = 1.0
+_DYING_SECONDS: Final = 5.0
+_QUOTA_SECONDS: Final = 10.0
 
 
 def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
@@ -255,21 +268,6 @@ def together(
         "swap_bytes": swap,
         **counts,
     }
-
-
-_STOP_SECONDS: Final = 10.0
-#: A start so shortly before the first sample belongs to the recording.
-_START_SEEN_INTERVALS: Final = 2
-#: What is recorded is written so often at most, and never for more than a twentieth of the time.
-_WRITE_SECONDS: Final = 5.0
-#: However long one write took, when the machine was busy: no more than this is lost if the recorder is killed.
-_MOST_WRITE_SECONDS: Final = 60.0
-_WRITE_SHARE: Final = 20
-_CHUNK_ROWS: Final = 512
-#: The kernel tells when a process started to the second.
-_CLOCK_SECONDS: Final = 1.0
-_DYING_SECONDS: Final = 5.0
-_QUOTA_SECONDS: Final = 10.0
 
 
 def record(

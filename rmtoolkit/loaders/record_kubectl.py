@@ -39,6 +39,12 @@ _SECRET: Final = re.compile(r"(?i)(?:bearer|basic|token|password)[ =:]+\S+|eyJ[\
 _SHOWN: Final = 300
 #: Failures before the first sample that end a recording; after it, nothing does.
 _TRIES: Final = 3
+ENDINGS: Final = (".jsonl", ".ndjson", ".json", ".log", ".parquet")
+
+#: A large cluster needs more than an interval.
+_TIMEOUT: Final = 10.0
+_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_OURS: Final = re.compile(rb'\{"time": ?"[^"]*", ?"kubectl": ?"')
 
 
 class KubectlError(RmtoolkitError):
@@ -249,14 +255,6 @@ def _json(command: tuple[str, ...], printed: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise KubectlError(" ".join(command), "an answer that is no JSON object", "")
     return content
-
-
-ENDINGS: Final = (".jsonl", ".ndjson", ".json", ".log", ".parquet")
-
-#: A large cluster needs more than an interval.
-_TIMEOUT: Final = 10.0
-_LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-_OURS: Final = re.compile(rb'\{"time": ?"[^"]*", ?"kubectl": ?"')
 
 
 def record_kubectl(

@@ -41,6 +41,29 @@ if TYPE_CHECKING:
     from urllib3.util.retry import Retry
 
 _MESSAGE_CHARACTERS: Final = 400
+_Read = TypeVar("_Read")
+
+#: What an answer may have at most, unpacked.
+MOST_BYTES: Final = 512 << 20
+_PIECE_BYTES: Final = 1 << 18
+_CONNECT_SECONDS: Final = 10.0
+_LONGEST_WAIT_SECONDS: Final = 60.0
+#: Between two looks at whether to go on waiting for an answer.
+_LOOK_SECONDS: Final = 0.1
+_MOST_REDIRECTS: Final = 5
+
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
+_TOO_MUCH: Final = (413, 414, 422, 431)
+#: What a server, or what stands before it, answers to a POST when it takes only GET.
+_GET_ONLY: Final = (403, 404, 405, 501)
+_UNSIGNED: Final = (401, 403, 407)
+#: Words in which servers say that a request is larger than they allow.
+_LIMIT_WORDS: Final = ("exceed", "too many", "too long", "limit", "maximum", "max-", "range")
+#: Headers without a secret.
+_HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
+#: Where credentials come from that must stand in no command line, and in no notebook.
+_FROM_ENVIRONMENT: Final = ("token", "token_file", "username", "password", "tenant", "ca_file")
 
 
 class ServerError(ReadError):
@@ -286,31 +309,6 @@ class Bearer:
             raise RmtoolkitError(msg)
         request.headers["Authorization"] = f"Bearer {token}"
         return request
-
-
-_Read = TypeVar("_Read")
-
-#: What an answer may have at most, unpacked.
-MOST_BYTES: Final = 512 << 20
-_PIECE_BYTES: Final = 1 << 18
-_CONNECT_SECONDS: Final = 10.0
-_LONGEST_WAIT_SECONDS: Final = 60.0
-#: Between two looks at whether to go on waiting for an answer.
-_LOOK_SECONDS: Final = 0.1
-_MOST_REDIRECTS: Final = 5
-
-_REDIRECTS: Final = (301, 302, 303, 307, 308)
-_PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
-_TOO_MUCH: Final = (413, 414, 422, 431)
-#: What a server, or what stands before it, answers to a POST when it takes only GET.
-_GET_ONLY: Final = (403, 404, 405, 501)
-_UNSIGNED: Final = (401, 403, 407)
-#: Words in which servers say that a request is larger than they allow.
-_LIMIT_WORDS: Final = ("exceed", "too many", "too long", "limit", "maximum", "max-", "range")
-#: Headers without a secret.
-_HARMLESS: Final = ("accept", "accept-encoding", "content-type", "user-agent", "x-scope-orgid")
-#: Where credentials come from that must stand in no command line, and in no notebook.
-_FROM_ENVIRONMENT: Final = ("token", "token_file", "username", "password", "tenant", "ca_file")
 
 
 class _Request(NamedTuple):

@@ -22,7 +22,7 @@ from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, SIGNALS, TIME, UNITS, Report
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, POWERS, SIGNALS, TIME, UNITS, Report
 from rmtoolkit.text import MI, counted
 
 #: What a user said that metrics, labels and the names of pods mean.
@@ -54,6 +54,17 @@ _PARTITION: Final = re.compile(r"(?:^|/)(\w+)=([^/]+)(?=/)")
 _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, one for each pod; labels={'its_name': 'pod'}."
 #: Columns of text that say whose a row is: which metric, and tags of Datadog.
 _METRIC_HEADS: Final = ("metric", "metric_name", "metric name", "__name__", "query", "_field", "countername")
+_DELIMITERS: Final = ",;\t|"
+#: Longer heads of one column are prose.
+_LONGEST_HEAD: Final = 2000
+#: The console of CloudWatch says in lines of their own what each column is; these are looked at.
+_LINES_OF_HEAD: Final = 20
+_TITLES: Final = ("full label", "label", "metricname", "metric name", "metric")
+_CELLS: Final = re.compile(r"[;|\t]")
+#: What stands behind a time whose zone it says in its own way.
+_IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
+#: What says of which zone the times of another column are.
+_ZONES: Final = ("tz", "timezone", "utcoffset")
 
 
 def read_table(
@@ -149,14 +160,6 @@ def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:
     """Give all rows of a table what is said of them beside it, where no column says so."""
     free = {*IDENTITY}.difference(column_of(head)[0] for head in table.columns)
     return table.with_columns(pl.lit(one).alias(name) for name, one in said.items() if column_of(name)[0] in free)
-
-
-_DELIMITERS: Final = ",;\t|"
-#: Longer heads of one column are prose.
-_LONGEST_HEAD: Final = 2000
-#: The console of CloudWatch says in lines of their own what each column is; these are looked at.
-_LINES_OF_HEAD: Final = 20
-_TITLES: Final = ("full label", "label", "metricname", "metric name", "metric")
 
 
 class Head(NamedTuple):
@@ -262,13 +265,6 @@ def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, s
             yield from _flat(value, inner if bare else f"{name}.{inner}", depth + 1)
     elif name and node is not None and not isinstance(node, (dict, list)):
         yield name, str(node)
-
-
-_CELLS: Final = re.compile(r"[;|\t]")
-#: What stands behind a time whose zone it says in its own way.
-_IN_ZONE: Final = re.compile(r"[a-z]/[A-Z]|[+-]\d")
-#: What says of which zone the times of another column are.
-_ZONES: Final = ("tz", "timezone", "utcoffset")
 
 
 def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> tuple[pl.DataFrame, Mapping[str, str]]:  # noqa: ANN401
@@ -384,7 +380,9 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
             raise _unclear(texts.name, commas[0])
         is_decimal = bool(commas.len())
     number = number.str.replace_all("." if is_decimal else ",", "", literal=True).str.replace(",", ".", literal=True)
-    factor = unit.replace_strict(UNITS, default=None, return_dtype=pl.Float64())
+    # Kibana writes bytes of a field in powers of 1,024.
+    told = UNITS | {f"{one}b": 1024**power for one, power in POWERS.items()} if texts.name.endswith(".bytes") else UNITS
+    factor = unit.replace_strict(told, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()

@@ -45,6 +45,38 @@ UNREADABLE: Final = "stretches of text that are no JSON"
 ODD_LABELS: Final = "labels whose value is no text"
 NO_SERIES: Final = "series of another form"
 NOT_UTF8: Final = "files that are not UTF-8 throughout (bad bytes are shown as �)"
+#: ``[seconds,"value"]`` with digits and a point only.
+_SAMPLE: Final = re.compile(rb'\[(\d{1,11})(?:\.(\d{1,3}))?,"(\d{1,15})(?:\.(\d{1,14}))?"\]')
+#: A mantissa of so many digits, over a power of ten up to 10**22, are both exact: one division rounds correctly.
+_MOST_DIGITS: Final = 15
+#: Shorter stretches of one width are not worth the start; longer ones leave a processor's cache.
+_LEAST_ROWS: Final = 32
+_MOST_ROWS: Final = 1 << 14
+#: 2109. A later time, or one before 1970, is damage.
+MOST_MILLISECONDS: Final = 1 << 42
+#: What Prometheus stores where a series ended: no number, and not the NaN that arithmetic gives.
+STALE_BITS: Final = np.uint64(0x7FF0000000000002)
+STALE: Final = np.array([STALE_BITS]).view(np.float64)[0]
+
+NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
+
+_LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
+#: Shorter series are read faster all at once.
+_LONG_BYTES: Final = 1 << 14
+_Pair: TypeAlias = tuple[float, float | str | None]
+_Number = TypeVar("_Number", np.int64, np.float64)
+_Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
+
+#: Text that is turned into numbers at once: enough for speed, little beside the answer itself.
+_BATCH_BYTES: Final = 16 << 20
+#: Google's series begin like it, but for labels in labels and a path.
+_ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{(?!\s*+(?:"labels"\s*+:\s*+\{|"type"\s*+:\s*+"[^"/]*+/))')
+_ANSWER_BYTES: Final = 1 << 16
+
+#: What is left out of an answer that is not whole, or not as a server writes it.
+DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
+#: Stands among the labels where nothing but the file tells series of one name apart.
+FILE_LABEL: Final = "rmtoolkit_file"
 
 
 class Series(msgspec.Struct):
@@ -317,15 +349,6 @@ def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tup
     raise ReadError.at(source, found=shown, expected=EXPECTED, line=content.count(b"\n", 0, place) + 1, hint=hint)
 
 
-#: ``[seconds,"value"]`` with digits and a point only.
-_SAMPLE: Final = re.compile(rb'\[(\d{1,11})(?:\.(\d{1,3}))?,"(\d{1,15})(?:\.(\d{1,14}))?"\]')
-#: A mantissa of so many digits, over a power of ten up to 10**22, are both exact: one division rounds correctly.
-_MOST_DIGITS: Final = 15
-#: Shorter stretches of one width are not worth the start; longer ones leave a processor's cache.
-_LEAST_ROWS: Final = 32
-_MOST_ROWS: Final = 1 << 14
-
-
 def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
     data = np.frombuffer(text, np.uint8)
     place, ahead = 1, _MOST_ROWS
@@ -374,20 +397,6 @@ def _joined_digits(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
     powers = 10.0 ** np.arange(rows.shape[1])[::-1]
     numbers: NDArray[np.float64] = rows.astype(np.float64) @ powers
     return numbers.astype(np.int64)
-
-
-#: 2109. A later time, or one before 1970, is damage.
-MOST_MILLISECONDS: Final = 1 << 42
-#: What Prometheus stores where a series ended: no number, and not the NaN that arithmetic gives.
-STALE_BITS: Final = np.uint64(0x7FF0000000000002)
-STALE: Final = np.array([STALE_BITS]).view(np.float64)[0]
-
-NO_SERIES_FORM: Final = "series whose samples are not pairs of time and value"
-
-_LINE: Final = {"nothing": pl.String(), "seconds": pl.Float64(), "value": pl.Float64()}
-#: Shorter series are read faster all at once.
-_LONG_BYTES: Final = 1 << 14
-_Pair: TypeAlias = tuple[float, float | str | None]
 
 
 class Numbers(NamedTuple):
@@ -525,21 +534,6 @@ def _read_odd_arrays(
 def _column(texts: Sequence[bytes], dtype: pl.DataType) -> pl.Series:
     lines = b",".join([text[1:-1] for text in texts]).replace(b",", b"\n").replace(b'"', b"")
     return pl.read_csv(lines, has_header=False, schema={"it": dtype}, quote_char=None, null_values="null")["it"]
-
-
-_Number = TypeVar("_Number", np.int64, np.float64)
-_Waiting: TypeAlias = "tuple[int, *tuple[bytes | memoryview, ...]]"
-
-#: Text that is turned into numbers at once: enough for speed, little beside the answer itself.
-_BATCH_BYTES: Final = 16 << 20
-#: Google's series begin like it, but for labels in labels and a path.
-_ANSWER: Final = re.compile(rb'"metric"\s*+:\s*+\{(?!\s*+(?:"labels"\s*+:\s*+\{|"type"\s*+:\s*+"[^"/]*+/))')
-_ANSWER_BYTES: Final = 1 << 16
-
-#: What is left out of an answer that is not whole, or not as a server writes it.
-DAMAGE: Final = (TRUNCATED, NOT_UTF8, ODD_LABELS, NO_SERIES, NO_SERIES_FORM, NO_PAIR, NO_NUMBERS, NO_TIMES)
-#: Stands among the labels where nothing but the file tells series of one name apart.
-FILE_LABEL: Final = "rmtoolkit_file"
 
 
 @dataclass(frozen=True, slots=True)

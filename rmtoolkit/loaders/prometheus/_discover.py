@@ -29,6 +29,24 @@ _INTERVAL_SECONDS: Final = 15.0
 _OWNER_CHARACTERS: Final = 45
 #: VictoriaMetrics takes queries of 16,384 characters: so much of one may be terms, or names of pods or targets in it.
 _LONGEST, _LONGEST_LIST = 15_000, 10_000
+#: What is told of CPUs: only how it was at last, see `_cores`.
+CORE_FAMILY: Final = "cores"
+_CPU: Final = _fetch.Matcher("resource", "=~", "cpu|")
+_CPU_LIMITS: Final = ("kube_pod_container_resource_limits", "kube_pod_container_resource_limits_cpu_cores")
+#: Those of which each series tells by a label what it is about.
+BY_RESOURCE: Final = ("kube_pod_container_resource_limits", "kube_node_status_capacity")
+_QUOTAS, _OF_NODES = (
+    tuple(name for name, meaning in _metrics.KNOWN.items() if meaning.role in roles)
+    for roles in (("quota_microseconds", "period_microseconds"), _metrics.NODE_ROLES)
+)
+#: Facts seldom change: with fewer samples than that in the window they are simply fetched.
+_FEW_SAMPLES: Final = 400
+#: Series that say something only while their value is 1.
+_REASONS: Final = ("last_terminated_reason", "terminated_reason", "pod_reason")
+#: Facts whose change is an event.
+_WATCHED: Final = (*_REASONS, *_metrics.TOLD["watched"]["roles"])
+#: Samples that a closer look may cost.
+_CLOSER_SAMPLES: Final = 2 * _fetch.BUDGET
 
 
 class _Style(NamedTuple):
@@ -238,18 +256,6 @@ def _without(*labels: str) -> tuple[_fetch.Matcher, ...]:
     return tuple(_fetch.Matcher(label, "=", "") for label in labels)
 
 
-#: What is told of CPUs: only how it was at last, see `_cores`.
-CORE_FAMILY: Final = "cores"
-_CPU: Final = _fetch.Matcher("resource", "=~", "cpu|")
-_CPU_LIMITS: Final = ("kube_pod_container_resource_limits", "kube_pod_container_resource_limits_cpu_cores")
-#: Those of which each series tells by a label what it is about.
-BY_RESOURCE: Final = ("kube_pod_container_resource_limits", "kube_node_status_capacity")
-_QUOTAS, _OF_NODES = (
-    tuple(name for name, meaning in _metrics.KNOWN.items() if meaning.role in roles)
-    for roles in (("quota_microseconds", "period_microseconds"), _metrics.NODE_ROLES)
-)
-
-
 def _names(family: str, overrides: Mapping[str, str]) -> tuple[str, ...]:
     known = [
         name for name, one in _metrics.KNOWN.items() if one.family == family and one.role not in _metrics.CORE_ROLES
@@ -371,16 +377,6 @@ def _best(counts: Mapping[str, int]) -> dict[str, int]:
             kept[name] = size
             covered[role] = max(size, covered.get(role, 0))
     return kept
-
-
-#: Facts seldom change: with fewer samples than that in the window they are simply fetched.
-_FEW_SAMPLES: Final = 400
-#: Series that say something only while their value is 1.
-_REASONS: Final = ("last_terminated_reason", "terminated_reason", "pod_reason")
-#: Facts whose change is an event.
-_WATCHED: Final = (*_REASONS, *_metrics.TOLD["watched"]["roles"])
-#: Samples that a closer look may cost.
-_CLOSER_SAMPLES: Final = 2 * _fetch.BUDGET
 
 
 class Metadata(NamedTuple):

@@ -26,6 +26,30 @@ from rmtoolkit.loaders.server import MOST_BYTES, Client, DamagedError, Patience,
 from rmtoolkit.text import texts
 
 _NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+#: Samples in one answer: some 35 MB of JSON.
+BUDGET: Final = 1_200_000
+#: What an answer may have that counts, and that of so many samples.
+_TOLD_BYTES, _DATA_BYTES, _SAMPLE_BYTES = 16 << 20, 64 << 20, 128
+#: So small an answer is not worth another request.
+_SMALL: Final = 250_000
+#: Samples that the server reads for one answer; Prometheus stops at 50 million.
+_SERVER_SAMPLES: Final = 20_000_000
+#: Prometheus refuses more steps than this in one series.
+_MOST_STEPS: Final = 11_000
+#: A stretch is not cut below this; then the metrics are shared out.
+_SHORTEST_SECONDS: Final = 60
+_Other = TypeVar("_Other")
+
+#: A request is halved this often at most: into a thousand.
+_MOST_HALVINGS: Final = 10
+#: Until an endpoint has answered once, silence of this length means that it is not there.
+_HASTY_SECONDS: Final = 10.0
+#: Answers that speak of the size of the request, not of the endpoint.
+_TOO_MUCH: Final = (413, 422)
+#: Side by side, many short steps of numpy wait for each other: four threads take twice as long as one after another.
+_DECODING: Final = threading.Lock()
+
+_ORDINARY: Final = frozenset(texts("loaders/prometheus/metrics")["series"]["ordinary"])
 
 
 class Matcher(NamedTuple):
@@ -66,20 +90,6 @@ def one_of(label: str, values: Iterable[str]) -> Matcher:
     if len(several) == 1:
         return Matcher(label, "=", several[0])
     return Matcher(label, "=~", "|".join(map(exactly, several)))
-
-
-#: Samples in one answer: some 35 MB of JSON.
-BUDGET: Final = 1_200_000
-#: What an answer may have that counts, and that of so many samples.
-_TOLD_BYTES, _DATA_BYTES, _SAMPLE_BYTES = 16 << 20, 64 << 20, 128
-#: So small an answer is not worth another request.
-_SMALL: Final = 250_000
-#: Samples that the server reads for one answer; Prometheus stops at 50 million.
-_SERVER_SAMPLES: Final = 20_000_000
-#: Prometheus refuses more steps than this in one series.
-_MOST_STEPS: Final = 11_000
-#: A stretch is not cut below this; then the metrics are shared out.
-_SHORTEST_SECONDS: Final = 60
 
 
 class Stretch(NamedTuple):
@@ -278,12 +288,6 @@ def together(parts: list[Decoded]) -> Decoded:
     return whole
 
 
-_Other = TypeVar("_Other")
-
-#: A request is halved this often at most: into a thousand.
-_MOST_HALVINGS: Final = 10
-
-
 class Fetcher:
     def __init__(self, client: Client, raw: RawFetch, parallel: int, *, progress: bool | None) -> None:
         self._client = client
@@ -363,16 +367,6 @@ class Fetcher:
             return self._raw(self._client, part.asks[0].selector, part.time, part.most_bytes)
         asked = {"query": part.promql(), **part.times()}
         return part.time.only(ask(self._client, "/api/v1/query_range", asked, part.most_bytes))
-
-
-#: Until an endpoint has answered once, silence of this length means that it is not there.
-_HASTY_SECONDS: Final = 10.0
-#: Answers that speak of the size of the request, not of the endpoint.
-_TOO_MUCH: Final = (413, 422)
-#: Side by side, many short steps of numpy wait for each other: four threads take twice as long as one after another.
-_DECODING: Final = threading.Lock()
-
-_ORDINARY: Final = frozenset(texts("loaders/prometheus/metrics")["series"]["ordinary"])
 
 
 class _NotThereError(Exception):

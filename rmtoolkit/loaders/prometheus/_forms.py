@@ -58,6 +58,44 @@ _NAMING: Final = {"instance", "job", "id", "name"}.union(*LABELS.values())
 _SAYS: Final = ~pl.col("line").str.contains(r"^\s*(?:#|$)")
 #: How Telegraf calls the only field of a metric of Prometheus, or the measurement that all such metrics are in.
 _VALUES, _SCRAPES = ("gauge", "counter", "value"), ("prometheus", "prometheus_remote_write")
+#: What JSON has that Grafana's Inspector, Datadog, kubelets, container runtimes, OpenTelemetry or clouds give away.
+_OTHER_JSON: Final = re.compile(
+    r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints|podRef|workingSetBytes|resourceMetrics'
+    r'|metricKind|CounterName|metadatavalues)"\s*+:|"name"\s*+:\s*+"CounterName"|(?m:^ ++workingSetBytes:$)'
+)
+#: A document begins a line, or stands behind its time.
+_BEGINS: Final = re.compile(r"(?m)^(?:[^\n{\[]{0,60}+[{\[]|stats:$)")
+#: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
+CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
+
+#: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
+_OF_ONE: Final = {
+    *("pod", "pod_name", "container", "container_name", "kube_container_name", "container_id", "task_arn"),
+    "docker_name",
+}
+_OF_ECS: Final = "MemoryUtilized"
+#: How OpenTelemetry says that a sum is told by its changes.
+_CHANGES: Final = ("1", "AGGREGATION_TEMPORALITY_DELTA")
+#: A metric of Prometheus that Google keeps has its type behind it.
+_OF_PROMETHEUS: Final = re.compile(r"prometheus\.googleapis\.com/([^/]+)/.*")
+#: What Azure's Container Insights call a container: the id of its cluster, its pod's uid, its name.
+_OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
+#: Of amounts, as Datadog names them; a byte is one.
+_DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
+
+#: What may happen where a document has something else than it should.
+#: An error of msgspec is a ValueError from 0.21 on alone.
+_ODD: Final = (
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    *(msgspec.MsgspecError, PolarsError),
+)
+#: A query of Datadog, as it stands above its values: the metric, and in braces what all of it has.
+_DATADOG: Final = re.compile(
+    r"(?:[a-z]\w*+:)?([a-zA-Z]\w*+(?:\.\w++)++)(?: \(\w++\))?(?:\s*+\{([^{}\"]*+)\})?"
+    r"(?:\s*+by\s*+\{[^{}]*+\})?(?:\.(?:rollup|fill)\([^()]*+\))*+"
+)
+_TAG: Final = r"[a-zA-Z][\w.\-/]*+:[^,{}\s]++"
+_SCOPE: Final = re.compile(rf"{_TAG}(?:,\s*+{_TAG})*+")
 
 
 def is_samples(text: str) -> bool:
@@ -208,39 +246,6 @@ def _stem(asked: Asked) -> str:
 
 def _unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: {"n": "\n"}.get(found[1], found[1]), text) if "\\" in text else text
-
-
-#: What JSON has that Grafana's Inspector, Datadog, kubelets, container runtimes, OpenTelemetry or clouds give away.
-_OTHER_JSON: Final = re.compile(
-    r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints|podRef|workingSetBytes|resourceMetrics'
-    r'|metricKind|CounterName|metadatavalues)"\s*+:|"name"\s*+:\s*+"CounterName"|(?m:^ ++workingSetBytes:$)'
-)
-#: A document begins a line, or stands behind its time.
-_BEGINS: Final = re.compile(r"(?m)^(?:[^\n{\[]{0,60}+[{\[]|stats:$)")
-#: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
-CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
-
-#: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
-_OF_ONE: Final = {
-    *("pod", "pod_name", "container", "container_name", "kube_container_name", "container_id", "task_arn"),
-    "docker_name",
-}
-_OF_ECS: Final = "MemoryUtilized"
-#: How OpenTelemetry says that a sum is told by its changes.
-_CHANGES: Final = ("1", "AGGREGATION_TEMPORALITY_DELTA")
-#: A metric of Prometheus that Google keeps has its type behind it.
-_OF_PROMETHEUS: Final = re.compile(r"prometheus\.googleapis\.com/([^/]+)/.*")
-#: What Azure's Container Insights call a container: the id of its cluster, its pod's uid, its name.
-_OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
-#: Of amounts, as Datadog names them; a byte is one.
-_DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
-
-#: What may happen where a document has something else than it should.
-#: An error of msgspec is a ValueError from 0.21 on alone.
-_ODD: Final = (
-    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
-    *(msgspec.MsgspecError, PolarsError),
-)
 
 
 class _Series(NamedTuple):
@@ -455,15 +460,6 @@ def of_cloudwatch(label: str, unit: str | None) -> tuple[dict[str, str], int]:
     rest = " ".join(words[:at] + words[at + 1 :]).strip(" ,·-")
     factor = CLOUDWATCH_UNITS[unit or ("Megabytes" if _OF_ECS in words else "Bytes")]
     return {"__name__": name, **({"container": rest} if rest else {})}, factor
-
-
-#: A query of Datadog, as it stands above its values: the metric, and in braces what all of it has.
-_DATADOG: Final = re.compile(
-    r"(?:[a-z]\w*+:)?([a-zA-Z]\w*+(?:\.\w++)++)(?: \(\w++\))?(?:\s*+\{([^{}\"]*+)\})?"
-    r"(?:\s*+by\s*+\{[^{}]*+\})?(?:\.(?:rollup|fill)\([^()]*+\))*+"
-)
-_TAG: Final = r"[a-zA-Z][\w.\-/]*+:[^,{}\s]++"
-_SCOPE: Final = re.compile(rf"{_TAG}(?:,\s*+{_TAG})*+")
 
 
 def of_datadog(text: str) -> dict[str, str] | None:

@@ -29,6 +29,27 @@ from rmtoolkit.text import count
 _GAP_INTERVALS: Final = 2
 #: Taken for the interval of a series of a single sample.
 _UNKNOWN_INTERVAL: Final = 60_000
+#: No more series than this are asked to fill the gaps of one.
+_MOST_CANDIDATES: Final = 8
+_FOREVER: Final = np.iinfo(np.int64).max
+
+REPLICA: Final = "samples of a second Prometheus replica (it only fills gaps)"
+OTHER_METRIC: Final = "samples of another metric that says the same"
+OTHER_JOB: Final = "samples of a second job or exporter for the same container (it only fills gaps)"
+OTHER_LABELS: Final = "samples under other labels for the same signal of the same container"
+STALE: Final = "samples of a second Prometheus replica that stood still while the first one went on"
+OLD_LIFE: Final = "samples of an old container after its successor had started"
+NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
+_PORT: Final = "port of instance"
+_NAMING: Final = {*TOLD["series"]["naming"]}.union(*(LABELS[name] for name in ("namespace", "pod", "container")))
+#: Where nothing else differs, these do, the best first: machine, exporter, replica, the container's own ids. A pod may
+#: move, a container has several ids: only what overlaps is parted by them.
+_IDS: Final = (*LABELS["pod_uid"], "name", "id")
+_LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
+#: These tell servers apart that scrape the same; and so many scrapes of one, before and after, say what another may.
+_OF_COPIES, _REACH = ("prometheus_replica", "replica", "__replica__"), 4
+#: So many labels part containers at most: each is looked for in all series.
+_MOST_LABELS: Final = 32
 
 
 def fills_gaps(base: pl.DataFrame, extra: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -47,19 +68,6 @@ def fills_gaps(base: pl.DataFrame, extra: pl.DataFrame, key: str) -> pl.DataFram
     is_gap = gap > _GAP_INTERVALS * pl.coalesce("usual", "usual_right", "own", _UNKNOWN_INTERVAL).cast(pl.Int64)
     is_twice = before.eq_missing(pl.col("time"))
     return found.filter((before.is_null() & after.is_null()) | (is_gap & ~is_twice)).select(extra.columns)
-
-
-#: No more series than this are asked to fill the gaps of one.
-_MOST_CANDIDATES: Final = 8
-_FOREVER: Final = np.iinfo(np.int64).max
-
-REPLICA: Final = "samples of a second Prometheus replica (it only fills gaps)"
-OTHER_METRIC: Final = "samples of another metric that says the same"
-OTHER_JOB: Final = "samples of a second job or exporter for the same container (it only fills gaps)"
-OTHER_LABELS: Final = "samples under other labels for the same signal of the same container"
-STALE: Final = "samples of a second Prometheus replica that stood still while the first one went on"
-OLD_LIFE: Final = "samples of an old container after its successor had started"
-NO_LIVES: Final = pl.DataFrame(schema={"entity": pl.Int64(), "begin": pl.Int64(), "before": pl.Int64()})
 
 
 class Merged(NamedTuple):
@@ -236,18 +244,6 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
     if SAMPLES[name] == pl.Int64 and len(values) and values.min() >= 0 and values.max() < ABSURD_BYTES:
         return pl.Series(name, np.rint(values, out=np.empty(len(values), np.int64), casting="unsafe"))
     return pl.Series(name, values)
-
-
-_PORT: Final = "port of instance"
-_NAMING: Final = {*TOLD["series"]["naming"]}.union(*(LABELS[name] for name in ("namespace", "pod", "container")))
-#: Where nothing else differs, these do, the best first: machine, exporter, replica, the container's own ids. A pod may
-#: move, a container has several ids: only what overlaps is parted by them.
-_IDS: Final = (*LABELS["pod_uid"], "name", "id")
-_LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
-#: These tell servers apart that scrape the same; and so many scrapes of one, before and after, say what another may.
-_OF_COPIES, _REACH = ("prometheus_replica", "replica", "__replica__"), 4
-#: So many labels part containers at most: each is looked for in all series.
-_MOST_LABELS: Final = 32
 
 
 def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str]) -> Placed:

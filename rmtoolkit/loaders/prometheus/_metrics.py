@@ -96,12 +96,14 @@ _BY_LABEL: Final = re.compile(
 _CALLED: Final = re.compile(
     rf"{_SHORT}(?:(?P<tasks>(?:.*[_:])?(?:alive|live)_tasks(?:_count)?)"
     rf"|(?P<answered>{_OWN}(?:http(?:_server)?_requests|grpc_server_handled)_total)"
+    r"|(?P<resident>(?:[^:]*_)?process_resident_memory_bytes)"
     rf"|(?P<timed>{_OWN}(?:http(?:_server)?|rpc_server)(?:_requests?|_call)?(?:_duration)?_{_TIME}_count))"
 )
 _MEANT_BY: Final = {
     "tasks": Meaning("tasks", "app"),
     "answered": Meaning("work_total", "app"),
     "timed": Meaning("work_total", "app", 1),
+    "resident": Meaning("rss_bytes", "app", 1),
 }
 #: What a server is asked for (RE2); which of these are meant is then told by their whole name. Requests have too many
 #: labels to be asked for unasked.

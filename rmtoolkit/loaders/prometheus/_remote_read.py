@@ -32,6 +32,17 @@ _SAMPLE_MARKS: Final = ((0, 0x12), (1, 16), (2, 0x09), (11, 0x10))
 _TIME_SHIFTS: Final = np.arange(0, 42, 7)
 
 BAD_SERIES: Final = "series of a remote read that were damaged"
+#: What a server has to be told with the request.
+HEADERS: Final = {
+    "Content-Encoding": "snappy",
+    "Content-Type": "application/x-protobuf",
+    "Accept-Encoding": "identity",
+    "X-Prometheus-Remote-Read-Version": "0.1.0",
+}
+#: How the answer is marked.
+CONTENT_TYPE: Final = "application/x-protobuf"
+#: The answer to a query that matched nothing.
+NO_SERIES: Final = b"\x02\x04\x0a\x00"
 
 
 def _messages(data: bytes, place: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
@@ -96,19 +107,6 @@ def _equal_samples(data: bytes, begin: int, end: int) -> tuple[Ints, Floats] | N
     if (time[:, :-1] < _ONE_BYTE).any() or (time[:, -1] >= _ONE_BYTE).any():
         return None
     return ((time & 0x7F).astype(np.int64) << _TIME_SHIFTS).sum(axis=1), rows[:, 3:11].copy().view("<f8")[:, 0]
-
-
-#: What a server has to be told with the request.
-HEADERS: Final = {
-    "Content-Encoding": "snappy",
-    "Content-Type": "application/x-protobuf",
-    "Accept-Encoding": "identity",
-    "X-Prometheus-Remote-Read-Version": "0.1.0",
-}
-#: How the answer is marked.
-CONTENT_TYPE: Final = "application/x-protobuf"
-#: The answer to a query that matched nothing.
-NO_SERIES: Final = b"\x02\x04\x0a\x00"
 
 
 def request_body(conditions: Iterable[tuple[str, str, str]], start: int, end: int) -> bytes:

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 _METRICS: Final = ("container_memory_working_set_bytes", "container_memory_usage_bytes", "container_memory_rss")
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8
+_SHOWN: Final = 3
+#: What would not fit into the memory of a usual machine.
+_MOST_SAMPLES: Final = 150_000_000
+_TOO_MANY: Final = (
+    "For a whole fleet say step='1h', which keeps the peaks; or ask for less: last=, namespace=, workload=."
+)
 
 
 def diagnose_empty(
@@ -84,14 +90,6 @@ def _labels(
         # The first trouble is told; why, cannot be found out.
         return [], []
     return [tuple(labels.get(name) for name in names) for labels in decoded.labels], decoded.partial
-
-
-_SHOWN: Final = 3
-#: What would not fit into the memory of a usual machine.
-_MOST_SAMPLES: Final = 150_000_000
-_TOO_MANY: Final = (
-    "For a whole fleet say step='1h', which keeps the peaks; or ask for less: last=, namespace=, workload=."
-)
 
 
 class Prometheus:

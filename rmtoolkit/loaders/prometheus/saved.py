@@ -45,6 +45,11 @@ _MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"
 
 #: What the report says was looked for, and the metrics that would tell it.
 _SOUGHT: Final = _metrics.TOLD["sought"]
+_PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
+_GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
+_PASSED_OVER: Final = "files that are neither JSON by name nor metrics"
+_UNREAD: Final = "files that could not be read"
+_SHOWN: Final = 4
 
 
 class NothingUsableError(RmtoolkitError):
@@ -257,13 +262,6 @@ def _events(kept: pl.DataFrame, seen: Mapping[int, Seen], images: Versions) -> l
             ran.append(Image(entity, tuple(workload), version, first if begun is None else begun, last))
     released = releases(ran, LOOKBACK_MILLISECONDS)
     return [*rows, *((container, time, "release", None, version) for container, time, version in released)]
-
-
-_PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
-_GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
-_PASSED_OVER: Final = "files that are neither JSON by name nor metrics"
-_UNREAD: Final = "files that could not be read"
-_SHOWN: Final = 4
 
 
 def read_prometheus(
