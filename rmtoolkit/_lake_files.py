@@ -23,12 +23,25 @@ from msgspec.json import encode as encode_json
 from msgspec.json import format as format_json
 from msgspec.structs import astuple
 
-from rmtoolkit import _tables
+from rmtoolkit import _tables, text
+from rmtoolkit._identity import contradictions, parting, place_names
 from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
-from rmtoolkit.recording import Recording, Stored, as_parquet, concat, frames_of, has, ids_apart, open_parts, stamp_of
-from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
+from rmtoolkit.recording import (
+    PARTED,
+    Recording,
+    Stored,
+    as_one,
+    as_parquet,
+    concat,
+    frames_of,
+    has,
+    ids_apart,
+    open_parts,
+    stamp_of,
+)
+from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
 
 if TYPE_CHECKING:
@@ -52,6 +65,12 @@ _SHOWN: Final = 3
 FILE: Final = "pulls.json"
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 Span = tuple[Instant, Instant]
+#: Fewer samples may be equal at equal instants by chance.
+_ALIKE: Final = 2
+_UNSURE: Final = (
+    "may go on what the lake has under another name, since a label began or ceased to tell containers apart: nothing "
+    "shows which is which; its history is cut there, and what both have counts twice"
+)
 
 
 def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, buckets: int) -> int:
@@ -209,6 +228,85 @@ def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.date
     return packed(replace(whole, report=joined([old.report, new.report])))
 
 
+def known(found: Recording, before: pl.DataFrame) -> pl.DataFrame:
+    """Put names beside samples; who was there before has a row without a time."""
+    rows = _tables.beside(found.samples, found.containers.select("container_id", *IDENTITY), "container_id")
+    timed = rows.select(*IDENTITY, "time", *BYTE_SIGNALS, source=pl.lit(found.report.sources, pl.List(pl.String())))
+    return pl.concat([before.select(IDENTITY), timed], how="diagonal")
+
+
+def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+    """Pair containers with those that were there, called alike but for their cluster: are they the same, or others?"""
+    old = there.unique(IDENTITY, keep="first", maintain_order=True).select(IDENTITY).with_row_index("old")
+    mine, theirs, key = pl.col("cluster"), pl.col("cluster_known"), ["container_id", "old"]
+    pairs = containers.join(old, on=IDENTITY[1:], nulls_equal=True, suffix="_known")
+    within = (one.str.starts_with(other + "/") for one, other in ((mine, theirs), (theirs, mine)))
+    pairs = pairs.filter(mine.eq_missing(theirs) | mine.is_null() | theirs.is_null() | pl.any_horizontal(*within))
+    timed = there.drop_nulls("time").join(old, on=IDENTITY, nulls_equal=True)
+    looks = [
+        rows.join(pairs.select(key), on=on).select(*key, "time", *BYTE_SIGNALS, part=pl.lit(on))
+        for rows, on in ((samples, "container_id"), (timed, "old"))
+    ]
+    both = looks[0].join(looks[1], on=[*key, "time"], suffix="_known").group_by(key)
+    same = [pl.col(name) == pl.col(f"{name}_known") for name in BYTE_SIGNALS]
+    equal, said = (pl.sum_horizontal(some).sum() for some in (same, [one.is_not_null() for one in same]))
+    alike = both.agg(same=(equal >= _ALIKE) & (2 * equal >= said)).filter("same")
+    rows = pl.concat(looks).sort("time").join(alike, on=key, how="anti")
+    found = [some[0].select(key) for _, some in contradictions(rows, key, "part", _ALIKE)]
+    unlike = pl.concat([alike.select(key).clear(), *found]).unique().with_columns(other=pl.lit(value=True))
+    pairs = pairs.join(alike, on=key, how="left").join(unlike, on=key, how="left")
+    return pairs.select(*key, mine, theirs, pl.col("same", "other").fill_null(value=False))
+
+
+def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
+    """Call containers as those of a lake that have the same samples; say of how many nobody can tell."""
+    if there.is_empty():
+        return recording
+    timed = there.select(pl.col("time").min(), pl.col("time").max().alias("last")).row(0)
+    samples = recording.window(*timed).samples if timed[0] else empty(SAMPLES)
+    pairs = _pairs(recording.containers, samples, there)
+    own, other, theirs = pl.col("cluster").eq_missing(pl.col("cluster_known")), pl.col("other"), pl.col("cluster_known")
+    alone = (pl.len().over("container_id") == 1) & (pl.len().over("old") == 1)
+    strange = pairs.filter(own, other)
+    # Without a cluster it would be taken for any of several.
+    rest = _without(pairs.filter(~own), pairs.filter(own, ~other)).with_columns(sure=alone | theirs.is_not_null())
+    found = rest.filter("same").filter(alone, "sure")
+    may_be = _without(rest.filter(~other), found).join(strange, on="container_id", how="anti")
+    called = dict(found.select("container_id", theirs).iter_rows())
+    goes = dict(found.select("cluster", theirs).iter_rows())
+    sources, new = set(there["source"].explode().drop_nulls()), recording.report.sources
+    report = recording.report
+    if {*new} - sources and (strange := strange.join(found, on="container_id", how="anti")).height:
+        name = place_names([*sorted(sources.difference(new)), ", ".join(new)])[", ".join(new)]
+        own_name = parting("cluster", pl.lit(name))
+        called |= dict(strange.select("container_id", own_name).iter_rows())
+        report = replace(report, warnings=(*report.warnings, PARTED))
+    nameless = recording.containers.select(pl.all_horizontal(pl.col(IDENTITY).is_null()).any()).item()
+    if nameless and {*new} - sources and pairs.filter(own, ~other, ~pl.col("same")).height:
+        places = [*place_names([*sorted(sources), *new]).values()] if sources else [new[0], ""]
+        report = replace(report, warnings=(*report.warnings, *as_one(places)))
+    if unsure := may_be["container_id"].n_unique():
+        said = f"{text.count(unsure, 'container')} {_UNSURE}"
+        warn(f"{said}.")
+        report = replace(report, unusable=(*report.unusable, said))
+    containers, met = recording.containers, {*pairs["container_id"]}
+    # What is new goes where others of its cluster go, unless two would then be one.
+    clusters = [
+        called.get(key, cluster if key in met else goes.get(cluster, cluster))
+        for key, cluster in containers.select("container_id", "cluster").iter_rows()
+    ]
+    renamed = containers.with_columns(cluster=pl.Series(clusters, dtype=pl.String))
+    twice = renamed.select(IDENTITY).is_duplicated() & ~containers["container_id"].is_in(met)
+    renamed = renamed.with_columns(cluster=pl.when(twice).then(containers["cluster"]).otherwise("cluster"))
+    if renamed.equals(containers):
+        return replace(recording, report=report)
+    return replace(together([replace(recording, containers=renamed)]), report=report)
+
+
+def _without(pairs: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
+    return pairs.join(settled, on="container_id", how="anti").join(settled, on="old", how="anti")
+
+
 def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Recording:
     ids = containers.select(old="container_id").with_row_index("container_id")
     samples, events = (
@@ -269,7 +367,8 @@ def together(found: Sequence[Recording]) -> Recording:
     # Provisional ids rise with the days: of two limits the later one counts.
     parts = ids_apart(list(map(frames_of, found)))
     stacked = pl.concat(part["containers"] for part in parts)
-    frame, mapping = _tables.key_containers(stacked, None)
+    # Who is who was settled when they were appended.
+    frame, mapping = _tables.key_containers(stacked, None, settled=True)
     old = mapping["old_id"].to_numpy()
     numbers = np.zeros(int(old.max(initial=0)) + 1, dtype=np.uint32)
     numbers[old] = mapping["container_id"].to_numpy()

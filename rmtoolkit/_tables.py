@@ -23,6 +23,40 @@ _FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
 #: What lies so far from the others, and from those of its container, and is so small a share, is of a clock that was
 #: not set, or has run over.
 _DECADES, _FEW = dt.timedelta(days=20 * 365), 0.1
+#: True where a row follows another one of its container; null in the first row.
+FOLLOWS: Final = pl.col("container_id") == pl.col("container_id").shift()
+#: What the kernel counts towards a limit: no container has more of it than its machine.
+_CHARGED: Final = (
+    *schema.FOOTPRINTS,
+    *("file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
+)
+#: Limits change, and not every change is on record: a lone value counts up to so many times the highest one known.
+_BEYOND: Final = 16
+_DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
+_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+#: What is longer than the calendar begins here.
+_SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
+#: A log that starts anew more often than this is one whose rows are in no order.
+_MOST_STRETCHES: Final = 8
+_HALF_DAY_MS: Final = 43_200_000
+#: Page cache of which no larger share is ever inactive is files in memory; of files that are read a sixth or more is.
+_INACTIVE: Final = 0.05
+#: ... unless the whole fills its limit to this share.
+_FULL: Final = 0.99
+#: Fewer samples do not show what is inactive at times.
+_SHOW_INACTIVE: Final = 24
+#: Signals of the layers, from the lowest up: the first one that was ever scraped says which instant is shown.
+_LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
+#: Signals that layers are made of.
+PARTS: Final = (*_LOWEST, "active_bytes", "resident_bytes", "free_bytes", "shmem_bytes", "kernel_bytes", "file_bytes")
+_SHOWN: Final = {"container_id": pl.UInt32(), "layers_time": schema.TIME, **dict.fromkeys(PARTS, pl.Int64())}
+#: What was scraped longer before that instant is no part of it.
+_SAME_INSTANT: Final = dt.timedelta(hours=1)
+#: What was scraped longer before the last sample is not shown at all.
+_RECENT_MS: Final = 24 * 3_600_000
+#: Upper edges of the layers, from the bottom up.
+TOPS: Final = ("live", "slack", "kept", "outside", "cache")
 
 
 def conform(frame: pl.DataFrame, wanted: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -116,17 +150,6 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     }
     frame = frame.filter(valued.to_series()) if empty_rows else frame
     return frame, {reason: count for reason, count in left_out.items() if count}
-
-
-#: True where a row follows another one of its container; null in the first row.
-FOLLOWS: Final = pl.col("container_id") == pl.col("container_id").shift()
-#: What the kernel counts towards a limit: no container has more of it than its machine.
-_CHARGED: Final = (
-    *schema.FOOTPRINTS,
-    *("file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
-)
-#: Limits change, and not every change is on record: a lone value counts up to so many times the highest one known.
-_BEYOND: Final = 16
 
 
 def rooms(containers: pl.DataFrame, events: pl.DataFrame, nodes: Mapping[str, int]) -> pl.DataFrame:
@@ -224,7 +247,9 @@ def real_cores(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.when((each > 0) & (each <= schema.ABSURD_BYTES)).then(each) for each in cores)
 
 
-def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+def key_containers(
+    containers: pl.DataFrame, workload_pattern: str | None, *, settled: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Give every container instance one row and one id, in a fixed order."""
     frame = real_cores(conform(containers, schema.CONTAINERS)).rename({"container_id": "old_id"})
     frame = frame.with_columns(infer(pl.col("pod"), workload_pattern).alias("inferred"))
@@ -236,7 +261,7 @@ def key_containers(containers: pl.DataFrame, workload_pattern: str | None) -> tu
         workload_kind=pl.coalesce("workload_kind", pl.when(unknown).then(kind)),
         workload_inferred=guessed | pl.col("workload_inferred").fill_null(value=False),
     )
-    frame = _fill_in(frame)
+    frame = frame if settled else _fill_in(frame)
     latest = ("limit_bytes", "request_bytes", *schema.CORES, "version")
     merged = (
         frame.sort("workload_inferred", "old_id", maintain_order=True)
@@ -316,16 +341,6 @@ def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFra
     steps = pl.concat(found).sort("samples", descending=True, maintain_order=True)
     about = beside(containers, steps.unique("container_id", keep="first", maintain_order=True), "container_id")
     return about.with_columns(cadence_seconds=pl.col("step") / 1000).select(*schema.CONTAINERS)
-
-
-_DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
-_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_EARLIEST: Final = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
-#: What is longer than the calendar begins here.
-_SINCE: Final = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
-#: A log that starts anew more often than this is one whose rows are in no order.
-_MOST_STRETCHES: Final = 8
-_HALF_DAY_MS: Final = 43_200_000
 
 
 def parse_duration(value: str | dt.timedelta) -> dt.timedelta:
@@ -495,14 +510,6 @@ def settings_at_time(containers: pl.DataFrame, events: pl.DataFrame, end: dt.dat
     return containers
 
 
-#: Page cache of which no larger share is ever inactive is files in memory; of files that are read a sixth or more is.
-_INACTIVE: Final = 0.05
-#: ... unless the whole fills its limit to this share.
-_FULL: Final = 0.99
-#: Fewer samples do not show what is inactive at times.
-_SHOW_INACTIVE: Final = 24
-
-
 def with_files_in_memory(samples: pl.DataFrame, containers: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Fill in the files of a tmpfs where no gauge tells them: page cache that the kernel lists nowhere as such."""
     shared, files = pl.col("shmem_bytes"), pl.col("file_bytes")
@@ -528,19 +535,6 @@ def with_files_in_memory(samples: pl.DataFrame, containers: pl.DataFrame, events
     known = beside(rows, told.select("container_id", "gauged", "never"), "container_id")
     found = (files - pl.col("idle") - pl.coalesce("active_file_bytes", pl.when("never").then(0))).clip(0)
     return samples.with_columns(known.select(shmem_bytes=pl.when("gauged").then(shared).otherwise(found)))
-
-
-#: Signals of the layers, from the lowest up: the first one that was ever scraped says which instant is shown.
-_LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
-#: Signals that layers are made of.
-PARTS: Final = (*_LOWEST, "active_bytes", "resident_bytes", "free_bytes", "shmem_bytes", "kernel_bytes", "file_bytes")
-_SHOWN: Final = {"container_id": pl.UInt32(), "layers_time": schema.TIME, **dict.fromkeys(PARTS, pl.Int64())}
-#: What was scraped longer before that instant is no part of it.
-_SAME_INSTANT: Final = dt.timedelta(hours=1)
-#: What was scraped longer before the last sample is not shown at all.
-_RECENT_MS: Final = 24 * 3_600_000
-#: Upper edges of the layers, from the bottom up.
-TOPS: Final = ("live", "slack", "kept", "outside", "cache")
 
 
 def apart(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:

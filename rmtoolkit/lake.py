@@ -8,6 +8,7 @@ import os
 import socket
 import stat
 import time
+import warnings
 from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import replace
@@ -22,7 +23,16 @@ from rmtoolkit import _lake_files, recording
 from rmtoolkit._io import MARKER, as_place, for_polars, read_json, refuse_links, write_whole
 from rmtoolkit._parallel import Parted, each, partition
 from rmtoolkit._tables import key_containers, settings_at_time, window_bounds
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, door, quote, quote_path, system_words, warn
+from rmtoolkit.exceptions import (
+    ReadError,
+    RmtoolkitError,
+    RmtoolkitWarning,
+    door,
+    quote,
+    quote_path,
+    system_words,
+    warn,
+)
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
 from rmtoolkit.text import stamp
@@ -53,6 +63,7 @@ _BUCKETS: Final = 64
 _MOST_BUCKETS: Final = 1000
 #: Files that could not be read are named in a report, up to so many.
 _NAMED: Final = 20
+_DAY: Final = dt.timedelta(days=1)
 #: Buckets are taken together up to this size of their files: some hundred thousand samples.
 _GROUP_BYTES: Final = 8 << 20
 
@@ -146,6 +157,16 @@ class Lake(Parted):
             The folder holds something else, or cannot be written to.
         """
         recording = as_recording(data)
+        if (times := recording.times()) is not None:
+            # The first day that both have tells which containers are the same.
+            with suppress(RmtoolkitError):
+                days = [date for _, date in self._placed().values() if date >= times[0].date()]
+                begin = max(times[0], dt.datetime.combine(min(days, default=dt.date.min), dt.time(), dt.UTC))
+                recording = _lake_files.as_known(recording, self.known(begin, min(times[1], begin + _DAY)))
+        return self.add(recording, events_within)
+
+    def add(self, recording: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> int:
+        """Add a recording whose containers are called as they are here."""
         with self._locked() as buckets:
             return sum(self._append(part, buckets, events_within) for part in partition(recording))
 
@@ -272,9 +293,15 @@ class Lake(Parted):
         found = asked._as_it_is()  # noqa: SLF001 - our own
         return replace(found, report=_unfinished(asked, found.report))
 
-    def there(self, start: dt.datetime, end: dt.datetime) -> Recording:
-        """Read a stretch as it is, in the midst of a pull."""
-        return self.window(start, end)._as_it_is()  # noqa: SLF001 - our own
+    def known(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
+        """Read the samples of a stretch as they are, and who was there in the day before, in the midst of a pull."""
+        found, before = Recording(empty(CONTAINERS), empty(SAMPLES)), empty(CONTAINERS)
+        with suppress(RmtoolkitError), warnings.catch_warnings():
+            # What cannot be read is said by who reads it.
+            warnings.simplefilter("ignore", RmtoolkitWarning)
+            before = self.window(start - _DAY, end).containers()
+            found = self.window(start, end)._as_it_is()  # noqa: SLF001 - our own
+        return _lake_files.known(found, before)
 
     def _as_it_is(self) -> Recording:
         frames, who, _ = self._mapped(lambda part: {"samples": part.samples})

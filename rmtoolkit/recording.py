@@ -38,6 +38,21 @@ _HEADS: Final = (
     *(("workload", ""), ("pod / container", "")),
     *((head, "n") for head in ("limit", "every", "samples", "coverage")),
 )
+ENDINGS: Final = (".parquet",)
+_METADATA_KEY: Final = "rmtoolkit.recording"
+_EXPECTED: Final = "a recording in Parquet"
+#: More samples than this stay in their file until they are asked for.
+LARGE_ROWS: Final = 4_000_000
+#: Names that people mistype.
+_NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
+PARTED: Final = (
+    "containers of one name whose samples overlap in time with other values: told apart by their file, which stands "
+    "as cluster"
+)
+#: Days and times, and signs, in the names of files: they tell nothing that the samples do not.
+_DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
+#: A limit of 0 is none, and no reader gives one.
+_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
 def _words(name: str) -> str:
@@ -54,19 +69,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['samples'] or 0:,}",
         text.share(row["coverage"]),
     )
-
-
-ENDINGS: Final = (".parquet",)
-_METADATA_KEY: Final = "rmtoolkit.recording"
-_EXPECTED: Final = "a recording in Parquet"
-#: More samples than this stay in their file until they are asked for.
-LARGE_ROWS: Final = 4_000_000
-#: Names that people mistype.
-_NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
-#: Days and times, and signs, in the names of files: they tell nothing that the samples do not.
-_DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
-#: A limit of 0 is none, and no reader gives one.
-_LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
 def as_parquet(
@@ -699,19 +701,25 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
         containers = containers.with_columns(cluster=_identity.parting("cluster", pl.lit(named)))
-        said = "containers of one name whose samples overlap in time with other values: told apart by their file"
-        report = replace(report, warnings=(*report.warnings, f"{said}, which stands as cluster"))
+        report = replace(report, warnings=(*report.warnings, PARTED))
     nameless = containers.select(pl.all_horizontal(pl.col(schema.IDENTITY).is_null())).to_series().to_numpy()
     looks = {names[sources[part]]: parts[part].times() for part in part_of[nameless].tolist()}
     alone = sorted((times, name) for name, times in looks.items() if times)
     in_turn = all(before[1] < after[0] for (before, _), (after, _) in pairwise(alone))
-    if in_turn and len({_DATES.sub("", name) for _, name in alone}) > 1:
-        said = f"files that name no container, one after the other, were read as one: {quote(alone[0][1])} and more"
-        warn(f"{said.capitalize()}. Hint: name their containers in a column pod.")
-        report = replace(report, warnings=(*report.warnings, said))
+    if in_turn:
+        report = replace(report, warnings=(*report.warnings, *as_one([name for _, name in alone])))
     containers, samples, left_out = _without_rounded(containers, samples)
     report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
+
+
+def as_one(names: Sequence[str]) -> tuple[str, ...]:
+    """Say that files without names were read as one, unless their own differ in days and times alone."""
+    if len({_DATES.sub("", name) for name in names}) < 2:  # noqa: PLR2004
+        return ()
+    said = f"files that name no container, one after the other, were read as one: {quote(names[0])} and more"
+    warn(f"{said.capitalize()}. Hint: name their containers in a column pod.")
+    return (said,)
 
 
 def frames_of(recording: Recording) -> dict[str, pl.DataFrame]:

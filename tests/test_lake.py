@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,9 +28,24 @@ from rmtoolkit import lake as lake_module
 from rmtoolkit._io import MARKER, is_lake
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import IDENTITY, SIGNALS
+from tests.loaders.test_scenarios import (
+    FLAT,
+    K8S,
+    LEAK,
+    STEP,
+    WORKING_SET,
+    answer,
+    levels,
+    of,
+    read_back,
+    same_answer,
+    table,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from tests.loaders.test_scenarios import Series
 
 DAY: Final = 86_400
 START: Final = 1_795_564_800  # 2026-11-25T00:00:00Z
@@ -683,3 +699,71 @@ def test_a_lake_may_have_one_bucket(lake: rm.Lake) -> None:
     """Everything is in the one there is."""
     rm.Lake(lake.path, buckets=1).append(fleet([0]))
     assert [file.parent.name for file in lake.files()] == ["bucket=000"]
+
+
+def gauge(values: Sequence[int], at: int, **labels: str) -> Series:
+    """Samples of one container from some number of samples on."""
+    return of(WORKING_SET, [*values], {**K8S, **labels}, STEP * at)
+
+
+UNSURE = "may go on what the lake has under another name"
+#: What is appended to a lake, one after the other, and what each container then has; or what is said of it.
+LAKES: dict[str, tuple[list[bytes], list[list[int]], str]] = {
+    "a label begins to part them": (
+        [
+            answer(gauge(LEAK[:40], 0, region="eu")),
+            answer(gauge(LEAK[20:], 20, region="eu"), gauge(FLAT[20:], 20, region="us")),
+        ],
+        [FLAT[20:], LEAK[20:], LEAK[:40]],
+        UNSURE,
+    ),
+    "a label begins to part them, without an overlap": (
+        [answer(gauge(LEAK[:30], 0)), answer(gauge(LEAK[30:], 30, region="eu"), gauge(FLAT[30:], 30, region="us"))],
+        [FLAT[30:], LEAK[:30], LEAK[30:]],
+        UNSURE,
+    ),
+    "a label ceases to part them": (
+        [
+            answer(gauge(LEAK[:40], 0, region="eu"), gauge(FLAT[:40], 0, region="us")),
+            answer(gauge(LEAK[20:], 20, region="eu")),
+            answer(gauge(LEAK[50:], 50), gauge(FLAT, 20, pod="db-1")),
+        ],
+        [FLAT[:40], FLAT, LEAK],
+        "",
+    ),
+    "a cluster gets a name": (
+        [answer(gauge(LEAK[:40], 0)), answer(gauge(LEAK[20:], 20, cluster="eu"))],
+        [LEAK],
+        "",
+    ),
+    "two files of one name": (
+        [same_answer(LEAK[:40], 0), same_answer(FLAT[:40], 7), same_answer(FLAT[20:], 7 + 20 * STEP)],
+        [FLAT, LEAK[:40]],
+        "",
+    ),
+    "two tables without names": (
+        [table(LEAK, 0).replace(b",shop,db-0,db,", b",,,,"), table(FLAT, 7200).replace(b",shop,db-0,db,", b",,,,")],
+        [LEAK + FLAT],
+        "read as one",
+    ),
+    "the same file again": ([same_answer(LEAK, 0), same_answer(LEAK, 0)], [LEAK], ""),
+}
+
+
+@pytest.mark.parametrize("pulls", LAKES)
+def test_a_lake_keeps_containers_apart_or_says_it(tmp_path: Path, pulls: str) -> None:
+    """Containers go on under the name they have there, by their samples; where nothing tells which, all hear of it."""
+    files, truth, said = LAKES[pulls]
+    lake = rm.Lake(tmp_path / "lake")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RmtoolkitWarning)
+        for name, content in zip("abc", files, strict=False):
+            lake.append(read_back(tmp_path, f"{name}.json", content))
+    found = lake.recording()
+    signal = next(name for name in found.samples.columns[2:] if found.samples[name].count())
+    assert sorted(levels(found, signal)) == sorted(truth)
+    heard = str(caught[0].message) if caught else ""
+    assert bool(said) == bool(heard)
+    assert said in heard
+    shown = rm.assess(lake).incomplete if said == UNSURE else " ".join(found.report.warnings)
+    assert said in (shown or "")

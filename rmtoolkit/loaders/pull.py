@@ -14,7 +14,7 @@ from rmtoolkit._tables import asked_window, ends_early, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from rmtoolkit.loaders.server import NothingThereError
 from rmtoolkit.recording import Recording
-from rmtoolkit.schema import IDENTITY, TIME
+from rmtoolkit.schema import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -179,16 +179,19 @@ class _Work:
             if recording is not None:
                 # Near the beginning of what was fetched, the server told less than it had before.
                 sure = begin if first else begin - self.overlap / 2
-                kept = _without_doubles(recording, there)
+                kept = _without_doubles(_lake_files.as_known(recording, there), there)
                 if not first:
                     # Events that the lake had told better, of the containers that it has.
-                    known = kept.containers.join(there, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
+                    timed = there.drop_nulls("time")
+                    known = kept.containers.join(timed, on=IDENTITY, how="semi", nulls_equal=True)["container_id"]
                     ours = (pl.col("time") >= sure) | ~pl.col("container_id").is_in(known.implode())
                     kept = replace(kept, events=kept.events.filter(ours))
-                self.files += self.lake.append(kept, events_within=(sure, until) if whole else None)
+                self.files += self.lake.add(kept, (sure, until) if whole else None)
                 self.samples += recording.samples.height
                 since = until - self.overlap - _BEFORE
-                there = pl.concat([there.filter(pl.col("time") > since), _instants(kept, since)])
+                late = kept.window(since)
+                rest = there.filter(pl.col("time").is_null() | (pl.col("time") > since))
+                there = pl.concat([rest, _lake_files.known(late, late.containers)], how="diagonal")
                 # The next piece has about as many samples as memory is meant for.
                 rows = recording.samples.height
                 wanted = (until - context) * (_ROWS / rows) if rows else _LONGEST
@@ -208,22 +211,13 @@ class _Work:
         return min(until, stop)
 
     def _there(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-        try:
-            return _instants(self.lake.there(max(start, _EPOCH), end), start)
-        except RmtoolkitError:
-            return pl.DataFrame(schema={**dict.fromkeys(IDENTITY, pl.String()), "time": TIME})
-
-
-def _instants(recording: Recording, since: dt.datetime) -> pl.DataFrame:
-    names = recording.containers.select("container_id", *IDENTITY)
-    late = recording.samples.filter(pl.col("time") >= since).select("container_id", "time")
-    return late.join(names, on="container_id").select(*IDENTITY, "time")
+        return self.lake.known(max(start, _EPOCH), end)
 
 
 def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
     """Leave out what another server of a pair scraped between the samples that are there."""
     names = recording.containers.select("container_id", *IDENTITY, near=pl.col("cadence_seconds") * _NEAR * 1000)
-    old = there.join(names, on=IDENTITY, nulls_equal=True).select("container_id", "time").unique()
+    old = there.drop_nulls("time").join(names, on=IDENTITY, nulls_equal=True).select("container_id", "time").unique()
     if old.is_empty():
         return recording
     instants = recording.samples.select("container_id", "time")
