@@ -13,6 +13,42 @@ from rmtoolkit.text import counted
 
 TIME: Final = pl.Datetime("ms", "UTC")
 WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
+#: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
+ABSURD_BYTES: Final = 1 << 52
+#: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
+UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
+    **{letter: 1000**power for power, letter in enumerate("kmg", 1)},
+    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)},
+    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgtpe", 1)},
+    **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)},
+}
+#: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
+POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
+CONTRADICTING: Final = "values that contradict each other at one instant; the later one was used"
+IMPOSSIBLE: Final = "values that were alone far above the memory of the node, or every limit"
+#: Reasons for which a report says that values, or whole rows, were left out that somebody had measured.
+NOT_FINITE: Final = "values that were NaN or infinite"
+UNREAL: Final = "values that were negative or absurd"
+NO_NUMBERS: Final = "values that are no numbers"
+LOST_VALUES: Final = (NOT_FINITE, UNREAL, NO_NUMBERS, CONTRADICTING, IMPOSSIBLE)
+#: A smaller share is told nobody who does not ask.
+_NOTICEABLE_SHARE: Final = 0.01
+NO_TIMES: Final = "samples with an impossible time"
+NO_PAIR: Final = "samples that are not a pair of time and value"
+NO_TIME: Final = "rows without a readable time"
+ANEW: Final = (
+    "rows that start anew in time with other values, as of another cluster or an hour that comes twice: "
+    "give each a file of its own, or say the time zone"
+)
+NO_CONTAINER: Final = "rows of no known container"
+LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
+#: Reasons for which nothing is lost.
+TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
+TWICE: Final = "values given twice for one instant"
+NO_VALUE: Final = "rows without any value"
+ROUNDED: Final = "rounded values of containers that another source measured exactly at the same time"
+
+_Said = TypeVar("_Said", str, int)
 
 
 def typed(dtype: pl.DataType, names: str) -> dict[str, pl.DataType]:
@@ -199,19 +235,6 @@ class Alarm(StrEnum):
     TOO_LITTLE_DATA = "too_little_data"
 
 
-#: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
-ABSURD_BYTES: Final = 1 << 52
-#: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
-UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
-    **{letter: 1000**power for power, letter in enumerate("kmg", 1)},
-    **{f"{letter}b": 1000**power for power, letter in enumerate("kmgtpe", 1)},
-    **{f"{letter}ib": 1024**power for power, letter in enumerate("kmgtpe", 1)},
-    **{f"{letter}i": 1024**power for power, letter in enumerate("kmgt", 1)},
-}
-#: With these people mean powers of 1,024 in a head, as `ps`, `free` and Kubernetes do.
-POWERS: Final = {"k": 1, "m": 2, "g": 3, "t": 4}
-
-
 def empty(schema: pl.Schema) -> pl.DataFrame:
     return pl.DataFrame(schema=schema)
 
@@ -226,33 +249,6 @@ def differing(found: pl.Schema, wanted: pl.Schema) -> str:
     ]
     unknown = [f"{column} is unknown" for column in found if column not in wanted]
     return "; ".join(wrong + unknown) or "the order differs"
-
-
-CONTRADICTING: Final = "values that contradict each other at one instant; the later one was used"
-IMPOSSIBLE: Final = "values that were alone far above the memory of the node, or every limit"
-#: Reasons for which a report says that values, or whole rows, were left out that somebody had measured.
-NOT_FINITE: Final = "values that were NaN or infinite"
-UNREAL: Final = "values that were negative or absurd"
-NO_NUMBERS: Final = "values that are no numbers"
-LOST_VALUES: Final = (NOT_FINITE, UNREAL, NO_NUMBERS, CONTRADICTING, IMPOSSIBLE)
-#: A smaller share is told nobody who does not ask.
-_NOTICEABLE_SHARE: Final = 0.01
-NO_TIMES: Final = "samples with an impossible time"
-NO_PAIR: Final = "samples that are not a pair of time and value"
-NO_TIME: Final = "rows without a readable time"
-ANEW: Final = (
-    "rows that start anew in time with other values, as of another cluster or an hour that comes twice: "
-    "give each a file of its own, or say the time zone"
-)
-NO_CONTAINER: Final = "rows of no known container"
-LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
-#: Reasons for which nothing is lost.
-TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
-TWICE: Final = "values given twice for one instant"
-NO_VALUE: Final = "rows without any value"
-ROUNDED: Final = "rounded values of containers that another source measured exactly at the same time"
-
-_Said = TypeVar("_Said", str, int)
 
 
 def agreed(said: Iterable[tuple[str, _Said]]) -> dict[str, _Said]:

@@ -28,6 +28,22 @@ NOT_APPLICABLE: Final = "–"
 _WHOLE_FROM: Final = 100
 
 _SHAPES: Final = {"leak": ("▲", "[!]"), "unsure": ("◆", "[?]"), "ok": ("●", "[ok]")}
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WIDTH: Final = 100
+#: What words and figures use beyond ASCII, for encodings without it.
+_ASCII: Final = str.maketrans("–—−·×≈’", "---.x~'") | str.maketrans(
+    {"…": "...", "→": "->", "≤": "<=", "≥": ">=", "±": "+-"}
+)
+#: Stands for a space at which no line may end; foreign text has none, because it is printable.
+_JOINED: Final = "\0"
+#: Between a number and its unit.
+_AMOUNT: Final = re.compile(r"(?<=\d) (?=(?:[KMGT]iB?|d|h|min|s)\b|%)")
+
+#: Terminal styles: SGR parameters. Colour only on the verdict.
+_SGR: Final = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}
+#: Between two columns of a terminal.
+GAP: Final = "  "
 
 
 class Mark(Struct, frozen=True):
@@ -314,10 +330,6 @@ def money(amount: float, currency: str | None, *, sign: bool = False) -> str:
     return f"{plus}{shown} {printable(currency or '')}".rstrip()
 
 
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
 def day(time: dt.datetime, *, year: bool = False, weekday: bool = True) -> str:
     """Write a day like ``Wed 25 Nov``, in UTC and whatever the locale."""
     time = time.astimezone(dt.UTC)
@@ -405,20 +417,11 @@ def _looks_ascii(letter: str) -> bool:
     return (len(form) == 1 and form.isascii()) or _ALIKE.match(letter) is not None
 
 
-WIDTH: Final = 100
-
-
 def columns(stream: IO[str]) -> int:
     """Tell how wide a terminal is, within what can be read; a file or a pipe is as wide as ever."""
     if not stream.isatty():
         return WIDTH
     return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, 60), 200)
-
-
-#: What words and figures use beyond ASCII, for encodings without it.
-_ASCII: Final = str.maketrans("–—−·×≈’", "---.x~'") | str.maketrans(
-    {"…": "...", "→": "->", "≤": "<=", "≥": ">=", "±": "+-"}
-)
 
 
 def plain(body: str) -> str:
@@ -446,21 +449,8 @@ def wrapped(line: str, room: int = WIDTH, *, indent: str = "") -> list[str]:
     return [part.replace(_JOINED, " ") for part in lines] or [""]
 
 
-#: Stands for a space at which no line may end; foreign text has none, because it is printable.
-_JOINED: Final = "\0"
-#: Between a number and its unit.
-_AMOUNT: Final = re.compile(r"(?<=\d) (?=(?:[KMGT]iB?|d|h|min|s)\b|%)")
-
-#: Terminal styles: SGR parameters. Colour only on the verdict.
-_SGR: Final = {"leak": "1;31", "ok": "1;36", "unsure": "1;35", "bold": "1", "dim": "2"}
-
-
 def styled(name: str, written: str, *, colour: bool) -> str:
     return f"\x1b[{_SGR[name]}m{written}\x1b[0m" if colour and written else written
-
-
-#: Between two columns of a terminal.
-GAP: Final = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

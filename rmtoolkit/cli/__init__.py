@@ -28,6 +28,9 @@ from rmtoolkit.exceptions import (
 from rmtoolkit.text import printable, texts
 
 _STDERR: Final = 2
+_MEANING: Final = re.compile(r"\b(metric|label)s=\{'([^']*)': '([^']*)'\}")
+_FLAGS: Final = {"verify": "ca-file", "timeout_seconds": "timeout"}
+_UNKNOWN: Final = re.compile(r"unrecognized arguments: --([\w-]+)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,10 +104,6 @@ def _fail(message: str, status: int = BAD_INPUT) -> int:
     return status
 
 
-_MEANING: Final = re.compile(r"\b(metric|label)s=\{'([^']*)': '([^']*)'\}")
-_FLAGS: Final = {"verify": "ca-file", "timeout_seconds": "timeout"}
-
-
 def _as_flags(message: str) -> str:
     """Say in a message what to write here, where it says what to write in Python."""
     message = _MEANING.sub(r"--\1 \2=\3", message)
@@ -123,9 +122,6 @@ def _show_warnings_as_lines() -> None:
 
     warnings.simplefilter("always", RmtoolkitWarning)
     warnings.showwarning = show
-
-
-_UNKNOWN: Final = re.compile(r"unrecognized arguments: --([\w-]+)")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rmtoolkit.assessment import Assessment
 
 _YAML: Final = (".yaml", ".yml")
+#: Recordings of a clone; a wheel has some of them beside its modules.
+SAMPLES: Final = "data/samples"
+PAGE: Final = "out/demo.html"
 
 
 def classify(options: argparse.Namespace) -> int:
@@ -163,11 +166,6 @@ def alerts(options: argparse.Namespace) -> int:
         if not streamed:
             _sources.say("Dashboard", written)
     return _sources.DONE
-
-
-#: Recordings of a clone; a wheel has some of them beside its modules.
-SAMPLES: Final = "data/samples"
-PAGE: Final = "out/demo.html"
 
 
 def demo(_: argparse.Namespace) -> int:

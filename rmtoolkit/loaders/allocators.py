@@ -32,6 +32,43 @@ _FIELD: Final = re.compile(
 _STATS: Final = re.compile(r"(?:^|\n)[^\n]*?\b(?:Arena (\d+)|Total \(incl\. mmap\)):[ \t\r]*+(?=\n)")
 _BYTES: Final = re.compile(r"\n[^\n]*?\b(system bytes|in use bytes) ++= ++(\d{1,19})\b")
 _MOST: Final = 1 << 62
+TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retained")
+
+_START: Final = re.compile(
+    r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})'
+    r"|(?P<totals>\bAllocated: \d+, active: \d+)"
+)
+_TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
+_JSON_TOTALS: Final = re.compile(rf'"({"|".join(TOTALS)})"\s*:\s*(\d{{1,19}})\b')
+_END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
+_PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
+_SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
+_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"\n]*+)')
+_NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
+_OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
+IN_USE: Final = "Bytes in use by application"
+_LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
+_PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
+_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s++(size\s.*)")
+_TABLES: Final = {"bins": "bins", "large": "lextents", "extents": "extents"}
+_SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
+_DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
+_CELL: Final = re.compile(r"\d+(?:\.\d+)?")
+#: Endings that say what a file is, not whose.
+_ENDINGS: Final = (
+    *(".gz", ".zst", ".log", ".txt", ".json", ".jsonl", ".xml", ".out", ".err", ".stderr", ".stats", ".jemalloc"),
+    ".raw",
+)
+
+UNSTAMPED: Final = "documents without a time stamp, among others that have one"
+_EXPECTED: Final = (
+    "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
+    "mimalloc (MIMALLOC_SHOW_STATS) wrote"
+)
+_JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
+_AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"
+_COMMITTED: Final = re.compile(rf"\bcommitted: ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT}")
+_PROCESS: Final = re.compile(rf"\bprocess: [^\n]{{0,300}}?\brss: ++{_AMOUNT}")
 
 
 @dataclass(slots=True)
@@ -165,30 +202,6 @@ def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
         before = found.end()
         yield document
         document = None
-
-
-TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retained")
-
-_START: Final = re.compile(
-    r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})'
-    r"|(?P<totals>\bAllocated: \d+, active: \d+)"
-)
-_TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
-_JSON_TOTALS: Final = re.compile(rf'"({"|".join(TOTALS)})"\s*:\s*(\d{{1,19}})\b')
-_END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")
-_PAIR: Final = re.compile(r"(?<!\w)(\w++): (\d{1,19})")
-_SECTION: Final = re.compile(r"(?:^|\s)(?:(Merged|Destroyed) arenas stats|arenas\[(\d+)\]):$")
-_VERSION: Final = re.compile(r'(?:^|\s)Version: "?([^"\n]*+)')
-_NUMBER: Final = re.compile(r"(?:^|\s)([a-z_]++|assigned threads): ++(\d{1,19})$")
-_OF_ARENA: Final = {"assigned threads": "nthreads", "uptime": "uptime_ns"}
-IN_USE: Final = "Bytes in use by application"
-_LINE: Final = re.compile(r"\bMALLOC: *+(?:[+=] *+)?(\d{1,19}) \( *+[\d.]++ [A-Za-z]++\) ++([A-Z][^\n\r]*+)")
-_PAGE: Final = re.compile(r"(?:^|\s)Page size: (\d{1,9})$", re.MULTILINE)
-_TABLE: Final = re.compile(r"(?:^|\s)(bins|large|extents):\s++(size\s.*)")
-_TABLES: Final = {"bins": "bins", "large": "lextents", "extents": "extents"}
-_SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
-_DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
-_CELL: Final = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,20 +338,6 @@ def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
             amounts.setdefault(name, int(found[1]))
         before = found.end()
     return documents
-
-
-#: Endings that say what a file is, not whose.
-_ENDINGS: Final = (
-    *(".gz", ".zst", ".log", ".txt", ".json", ".jsonl", ".xml", ".out", ".err", ".stderr", ".stats", ".jemalloc"),
-    ".raw",
-)
-
-UNSTAMPED: Final = "documents without a time stamp, among others that have one"
-_EXPECTED: Final = (
-    "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
-    "mimalloc (MIMALLOC_SHOW_STATS) wrote"
-)
-_JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
 
 
 class Said(NamedTuple):
@@ -560,11 +559,6 @@ def read_jemalloc_stats(
     whose = {"pod": pod, "namespace": namespace, "container": container, "workload": workload}
     asked = Asked(path, time, interval, timezone)
     return _recording(said, asked, notes, whose, "jemalloc stats", len(documents) - len(said))
-
-
-_AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"
-_COMMITTED: Final = re.compile(rf"\bcommitted: ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT}")
-_PROCESS: Final = re.compile(rf"\bprocess: [^\n]{{0,300}}?\brss: ++{_AMOUNT}")
 
 
 def mimalloc_documents(text: str) -> tuple[list[Said], tuple[str, ...]]:

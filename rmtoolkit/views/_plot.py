@@ -27,6 +27,32 @@ if TYPE_CHECKING:
 Piece = tuple["NDArray[Any]", "NDArray[np.float64]"]
 #: x, y and anchor (``start``, ``middle`` or ``end``) of a text, px.
 Place = tuple[float, float, str]
+#: Widths of letters at 12 px.
+_WIDTHS: Final[dict[str, float]] = {
+    letter: wide for letters, wide in text.texts("views/looks")["widths"].items() for letter in letters
+}
+#: From this code point on most letters are as wide as high.
+_EAST_ASIAN: Final = 0x2E80
+Ticks = list[tuple[float, str]]
+
+_SECOND: Final = 1000
+_MINUTE: Final = 60 * _SECOND
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+_TIME_STEPS: Final = (
+    *(step * _SECOND for step in (1, 2, 5, 10, 15, 30)),
+    *(step * _MINUTE for step in (1, 2, 5, 10, 15, 30)),
+    *(step * _HOUR for step in (1, 2, 3, 6, 12)),
+    *(step * _DAY for step in (1, 2, 7, 14, 28, 56, 112, 364)),
+)
+#: Shares for a scale that grows as a root.
+CHANCE_TICKS: Final[Ticks] = [(value, f"{100 * value:.0f} %") for value in (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)]
+#: px between two instants at the least.
+_APART: Final = 78
+#: Name, ms, and how many of it an age has at least to be told in it.
+_AGES: Final = (("days", _DAY, 4), ("hours", _HOUR, 3), ("minutes", _MINUTE, 3), ("seconds", _SECOND, 0))
+#: A step longer than this many usual steps is a gap.
+_GAP_STEPS: Final = 3.5
 
 
 class Look(NamedTuple):
@@ -209,14 +235,6 @@ class Box(NamedTuple):
         return wide and self.top <= other.top and other.bottom <= self.bottom
 
 
-#: Widths of letters at 12 px.
-_WIDTHS: Final[dict[str, float]] = {
-    letter: wide for letters, wide in text.texts("views/looks")["widths"].items() for letter in letters
-}
-#: From this code point on most letters are as wide as high.
-_EAST_ASIAN: Final = 0x2E80
-
-
 def text_width(written: str, *, bold: bool = False) -> float:
     width = math.fsum(_WIDTHS.get(letter, 7.6 if ord(letter) < _EAST_ASIAN else 12.5) for letter in written)
     return width * (1.1 if bold else 1)
@@ -355,22 +373,6 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return placed
 
 
-Ticks = list[tuple[float, str]]
-
-_SECOND: Final = 1000
-_MINUTE: Final = 60 * _SECOND
-_HOUR: Final = 60 * _MINUTE
-_DAY: Final = 24 * _HOUR
-_TIME_STEPS: Final = (
-    *(step * _SECOND for step in (1, 2, 5, 10, 15, 30)),
-    *(step * _MINUTE for step in (1, 2, 5, 10, 15, 30)),
-    *(step * _HOUR for step in (1, 2, 3, 6, 12)),
-    *(step * _DAY for step in (1, 2, 7, 14, 28, 56, 112, 364)),
-)
-#: Shares for a scale that grows as a root.
-CHANCE_TICKS: Final[Ticks] = [(value, f"{100 * value:.0f} %") for value in (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)]
-
-
 def memory_ticks(top_bytes: float) -> Ticks:
     """Choose four to seven round amounts from 0, each a multiple of a power of two; the unit stands on the last."""
     step = 2.0 ** math.ceil(math.log2(max(top_bytes, 1) / 6.5))
@@ -404,10 +406,6 @@ def money_ticks(top: float) -> Ticks:
     return [(at * step, text.number(at * step, 3) if at else "0") for at in range(int(top / step + 1e-9) + 1)]
 
 
-#: px between two instants at the least.
-_APART: Final = 78
-
-
 def time_ticks(start: int, end: int, width: float) -> Ticks:
     """Choose round instants, ms since 1970: days as ``Tue 17 Nov``, hours as ``03:00``; midnight is its day."""
     per_px = max(end - start, 1) / width
@@ -426,10 +424,6 @@ def instant(time: float) -> dt.datetime:
     return dt.datetime.fromtimestamp(time / 1000, tz=dt.UTC)
 
 
-#: Name, ms, and how many of it an age has at least to be told in it.
-_AGES: Final = (("days", _DAY, 4), ("hours", _HOUR, 3), ("minutes", _MINUTE, 3), ("seconds", _SECOND, 0))
-
-
 def age_ticks(end: float) -> tuple[str, Ticks]:
     """Choose whole days, hours, minutes or seconds up to an age in ms; the unit stands apart."""
     unit, size = next((name, size) for name, size, least in _AGES if end >= least * size)
@@ -441,10 +435,6 @@ def count_step(most: float, ticks: int) -> int:
     """Choose a round whole step of which at most so many fit."""
     steps = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 500, 1000, 2500, 5000, 10_000, 100_000, 10**9)
     return next(step for step in steps if most / step <= ticks)
-
-
-#: A step longer than this many usual steps is a gap.
-_GAP_STEPS: Final = 3.5
 
 
 def stretches(times: NDArray[np.int64], life: NDArray[np.int64]) -> list[tuple[int, int]]:

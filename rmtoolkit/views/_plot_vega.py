@@ -42,6 +42,8 @@ _ANCHORS: Final = {"start": "left", "middle": "center", "end": "right"}
 #: A label this near to its mark, in px, keeps its distance when the chart is zoomed.
 _BESIDE: Final = 12
 _IN_SIGHT: Final = "inrange(scale('x',datum.t),[-1,width+1])?1:0"
+_WHOLE: Final = 10_000
+_SCALES: Final = {_plot.Grows.EVENLY: "linear", _plot.Grows.AS_ROOT: "sqrt", _plot.Grows.AS_LOG: "log"}
 
 
 class Slot(Struct, frozen=True):
@@ -88,9 +90,6 @@ class Slot(Struct, frozen=True):
         across, up = (None if scale.high - scale.low >= _WHOLE else 5 for scale in (plot.x, plot.y))
         mine = (mark for mark in plot.marks if type(mark) is self.kind and mark.look in self.looks)
         return [row for mark in mine for row in _rows(mark, tokens, across, up)]
-
-
-_WHOLE: Final = 10_000
 
 
 def _rows(mark: Mark, tokens: Mapping[str, str], across: int | None, up: int | None) -> Iterable[tuple[Any, ...]]:
@@ -223,9 +222,6 @@ def _channel(channel: Any, field: str, scale: Scale, *, timed: bool = False) -> 
 def _silent(alt: Any) -> Any:  # noqa: ANN401 - altair and an axis
     """Show nothing: the ticks are texts. No axis at all could not be layered with a chart that has one."""
     return alt.Axis(title=None, labels=False, ticks=False, domain=False, grid=False)
-
-
-_SCALES: Final = {_plot.Grows.EVENLY: "linear", _plot.Grows.AS_ROOT: "sqrt", _plot.Grows.AS_LOG: "log"}
 
 
 def _written(alt: Any, plots: Sequence[Plot], tokens: Mapping[str, str]) -> list[Any]:  # noqa: ANN401 - altair, charts

@@ -25,6 +25,8 @@ _RISK_WIDTH: Final = 200
 _BULLET_WIDTH: Final = 96
 
 _SHAPES: Final = {"▲": "M6 1.2 11.4 10.8H.6Z", "●": "M6 1.2a4.8 4.8 0 1 0 .01 0Z", "◆": "M6 .4 11.6 6 6 11.6.4 6Z"}
+#: More kills than this are one blot on a spark.
+_MOST_KILLS: Final = 12
 
 
 @lru_cache(maxsize=64)
@@ -91,10 +93,6 @@ def boxes(level: int) -> Markup:
 def dots(weight: int) -> Markup:
     drawn = (_plot.Point("ink-2" if at < weight else "hollow", 5 + 11 * at, 6, size=3.8) for at in range(3))
     return _bits(33, 12, *drawn, says=f"weight {weight} of 3")
-
-
-#: More kills than this are one blot on a spark.
-_MOST_KILLS: Final = 12
 
 
 class Sparks:

@@ -54,6 +54,24 @@ _TICKS: Final = 8
 _FEWEST: Final = 2
 
 _STYLE: Final = "max-width:100%;height:auto;display:block"
+#: Where bars of an allocator begin and end, px.
+_BARS, _BARS_END = 150, WIDTH - 20
+_ARENAS: Final = 8
+#: Layers from used to given back on demand, and what they are called.
+LAYERS: Final = {"live": "live heap", "slack": "gaps between live blocks", "kept": "kept pages", "whole": "metadata"}
+ENDINGS: Final = (".html",)
+_ROWS: Final = 25
+_SUSPECTS: Final[Sequence[Column]] = (
+    ("Reading", "", lambda row: marked(MARKS[row["reading"]])),
+    (
+        "Function of your own code",
+        "code",
+        lambda row: el("span", breakable(place(row)), el("span", text.printable(row["evidence"]), class_="small")),
+    ),
+    ("Growth", "n", lambda row: text.known(text.memory, row["growth_bytes"] or None)),
+    ("Share", "n", lambda row: text.known(text.share, row["growth_share"] or None)),
+    ("Held", "n", lambda row: text.memory(row["held_bytes"])),
+)
 
 
 def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plot, str] | None:
@@ -174,13 +192,6 @@ def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
     plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
 
 
-#: Where bars of an allocator begin and end, px.
-_BARS, _BARS_END = 150, WIDTH - 20
-_ARENAS: Final = 8
-#: Layers from used to given back on demand, and what they are called.
-LAYERS: Final = {"live": "live heap", "slack": "gaps between live blocks", "kept": "kept pages", "whole": "metadata"}
-
-
 def allocator_layers(found: AllocatorAnswer) -> Markup:
     """Draw what is resident: live, in gaps, kept, metadata; the process first, then each arena."""
     if not found.last:
@@ -263,10 +274,6 @@ def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> i
 
 def _shown(height: float, says: str, *plots: _plot.Plot) -> Markup:
     return picture(WIDTH, height, *plots, says=says, also="rm-heap-bars", style=_STYLE)
-
-
-ENDINGS: Final = (".html",)
-_ROWS: Final = 25
 
 
 def page(found: HeapAnswer | DiffAnswer | AllocatorAnswer, *, source: str = "") -> str:
@@ -389,19 +396,6 @@ def _suspects(found: HeapAnswer) -> Markup:
     least = 1e-3 * float(shown["held_bytes"].sum() or 0)
     worth = shown.filter((shown["growth_bytes"] > 0) | (shown["held_bytes"] >= least))
     return el("div", write_rows(_SUSPECTS, worth.to_dicts(), caption="By function"), class_="wide")
-
-
-_SUSPECTS: Final[Sequence[Column]] = (
-    ("Reading", "", lambda row: marked(MARKS[row["reading"]])),
-    (
-        "Function of your own code",
-        "code",
-        lambda row: el("span", breakable(place(row)), el("span", text.printable(row["evidence"]), class_="small")),
-    ),
-    ("Growth", "n", lambda row: text.known(text.memory, row["growth_bytes"] or None)),
-    ("Share", "n", lambda row: text.known(text.share, row["growth_share"] or None)),
-    ("Held", "n", lambda row: text.memory(row["held_bytes"])),
-)
 
 
 def _churn(found: HeapAnswer) -> Markup:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from rmtoolkit.heap.profile import HeapProfile
 
 Theme = Literal["light", "dark"]
+_WIDTH: Final = 900
+_LEFT: Final = 300
+_RIGHT: Final = 690
+_ROW: Final = 24
+_TOP: Final = 30
+_AMOUNTS: Final = ("peak_bytes", "limit_bytes", "advised_limit_bytes")
 
 
 def find(typed: str, options: Sequence[str]) -> str:
@@ -143,13 +149,6 @@ def plot_risk(source: Source | Assessment, workload: str | None = None, *, theme
     return _chart(limit_charts.WIDTH, limit_charts.HEIGHT, plot, says=says, theme=theme)
 
 
-_WIDTH: Final = 900
-_LEFT: Final = 300
-_RIGHT: Final = 690
-_ROW: Final = 24
-_TOP: Final = 30
-
-
 def plot_fleet(source: Source | Assessment, *, theme: Theme = "light") -> alt.LayerChart:
     """Draw the worst workloads of a fleet: peak, limit in force and the limit advised, worst first.
 
@@ -195,9 +194,6 @@ def plot_fleet(source: Source | Assessment, *, theme: Theme = "light") -> alt.La
     more = f", the worst {len(rows)} of them" if known.height > len(rows) else ""
     says = f"{text.count(known.height, 'workload')}{more}, worst first: {told}."
     return _chart(_WIDTH, base + 24, plot, says=says, theme=theme)
-
-
-_AMOUNTS: Final = ("peak_bytes", "limit_bytes", "advised_limit_bytes")
 
 
 def _fleet_row(plot: _plot.Plot, row: dict[str, Any], y: float, target: float) -> None:

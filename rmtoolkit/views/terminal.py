@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 _FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
+#: Rows below which the answer is still on the screen.
+_ON_SCREEN: Final = 12
+#: From this width on there is room for figures.
+_ROOMY: Final = 101
+#: Less room beside a name is no room for a sentence.
+_BESIDE: Final = 36
+#: Lines for what does not press: the rest is told with -v.
+_CALM: Final = 2
+#: Namespace, workload and container at their longest: names are copied, so whole even where a terminal breaks them.
+_LONGEST: Final = 63 + 253 + 63 + 2
+YAML: Final = (".yaml", ".yml")
+FORMATS: Final = (*exports.FORMATS, *YAML)
 
 
 def table(
@@ -65,18 +77,6 @@ class _Pen:
     def verdict(self, name: str) -> str:
         mark = text.VERDICTS[name]
         return f"{mark.shape if self.unicode else mark.plain} {mark.badge}"
-
-
-#: Rows below which the answer is still on the screen.
-_ON_SCREEN: Final = 12
-#: From this width on there is room for figures.
-_ROOMY: Final = 101
-#: Less room beside a name is no room for a sentence.
-_BESIDE: Final = 36
-#: Lines for what does not press: the rest is told with -v.
-_CALM: Final = 2
-#: Namespace, workload and container at their longest: names are copied, so whole even where a terminal breaks them.
-_LONGEST: Final = 63 + 253 + 63 + 2
 
 
 def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
@@ -165,10 +165,6 @@ def _closing(rows: pl.DataFrame, width: int) -> list[str]:
     *most, last = [text.SIGNAL_WORDS.get(str(name), str(name)) for name in signals] or ["memory"]
     of = f"{', '.join(most)} or {last}, the most reliable signal of each workload" if most else last
     return ["", *text.wrapped(f"Growth is of {of}. Intervals: -o verdicts.json", width)]
-
-
-YAML: Final = (".yaml", ".yml")
-FORMATS: Final = (*exports.FORMATS, *YAML)
 
 
 def limits_table(found: Assessment, *, details: bool, width: int) -> str:

@@ -48,6 +48,13 @@ SORTS: Final[Mapping[str, tuple[str, Callable[[Row], Any], bool]]] = {
     "spare": ("spare memory", columns.spare, True),
     "pods": ("pods", itemgetter("pods"), True),
 }
+#: Columns behind the name, and what each is sorted by.
+_COLUMNS: Final = tuple(
+    zip(ALL.columns, ("verdict", None, "kill", "time", "growth", "peak", "spare", "pods"), strict=True)
+)
+_SHOWN_NAME: Final = 70
+_VERDICTS: Final = {"all": "", "leak": "leak", "inconclusive": "inconclusive", "not a leak": "not_leak"}
+_VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
 
 def belongs(row: Row, tile: str) -> bool:
@@ -75,13 +82,6 @@ def pages(count: int) -> int:
 
 def on_page(rows: Sequence[Row], page: int) -> Sequence[Row]:
     return rows[page * PAGE : (page + 1) * PAGE]
-
-
-#: Columns behind the name, and what each is sorted by.
-_COLUMNS: Final = tuple(
-    zip(ALL.columns, ("verdict", None, "kill", "time", "growth", "peak", "spare", "pods"), strict=True)
-)
-_SHOWN_NAME: Final = 70
 
 
 def headline(found: Assessment) -> Markup:
@@ -160,10 +160,6 @@ def pager(count: int, page: int) -> Markup:
         for word, end in (("Previous", 0), ("Next", last))
     )
     return el("div", el("p", legend, class_="note"), el("span", where), *steps, class_="rm-pager")
-
-
-_VERDICTS: Final = {"all": "", "leak": "leak", "inconclusive": "inconclusive", "not a leak": "not_leak"}
-_VIEWS: Final = [("Fleet", "fleet"), ("Triage", "triage"), ("Limits", "limits")]
 
 
 class Fleet(_base.Board):

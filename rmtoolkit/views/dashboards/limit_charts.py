@@ -27,6 +27,15 @@ WIDTH: Final = 372
 _ROW: Final = 44
 _BAR: Final = 18
 _TOP: Final = 22
+_LOOKS: Final = {"steady": "live", "running peak": "whole", "startup": "kept"}
+HEIGHT: Final = 236
+_LEFT, _RIGHT, _TOP_POINTS, _BASE = 50, WIDTH - 10, 14, HEIGHT - 30
+#: px of a line of text.
+_LINE: Final = 18
+#: The replayed past is a picture of its own size.
+PAST: Final = _plot.Box(72, 22, 760, 204)
+_PAST_WIDTH, _PAST_HEIGHT = 768, 232
+_LISTED: Final = 8
 
 
 def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
@@ -62,15 +71,8 @@ def headroom_chart(scene: Scene, chosen: Chosen) -> Markup:
     return picture(WIDTH, height, plot, says=says)
 
 
-_LOOKS: Final = {"steady": "live", "running peak": "whole", "startup": "kept"}
-
-
 def _percent(room: float) -> str:
     return f"{100 * room:.0f} %".replace("-0 %", "0 %").replace("-", "−")
-
-
-HEIGHT: Final = 236
-_LEFT, _RIGHT, _TOP_POINTS, _BASE = 50, WIDTH - 10, 14, HEIGHT - 30
 
 
 class Named(NamedTuple):
@@ -107,10 +109,6 @@ def limit_plot(scene: Scene, top: float, grows: _plot.Grows = _plot.Grows.EVENLY
 
 def drawn(plot: _plot.Plot, says: str) -> Markup:
     return picture(WIDTH, HEIGHT, plot, says=says)
-
-
-#: px of a line of text.
-_LINE: Final = 18
 
 
 def amount(value: float | None, currency: str) -> str:
@@ -187,12 +185,6 @@ def _top(chosen: Chosen, totals: list[float], prices: list[tuple[Named, float]])
     top = min(wanted, max(1.1 * max(totals), 1e-9))
     step = _plot.money_step(top)
     return math.ceil(top / step) * step
-
-
-#: The replayed past is a picture of its own size.
-PAST: Final = _plot.Box(72, 22, 760, 204)
-_PAST_WIDTH, _PAST_HEIGHT = 768, 232
-_LISTED: Final = 8
 
 
 class Ground(Struct, frozen=True):

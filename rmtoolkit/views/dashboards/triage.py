@@ -36,6 +36,18 @@ if TYPE_CHECKING:
 
 #: Below this many samples a window says nothing about a shape.
 _LEAST: Final = 10
+#: The title of the part about the heap profile, which a button of the answer opens.
+_HEAP: Final = "Heap profile"
+_SUSPECTS: Final[Sequence[_tables.Column]] = (
+    ("Function of your own code", "code", lambda row: el("code", text.printable(spoken(plain_name(row["function"]))))),
+    ("Reading", "word", lambda row: text.printable(row["reading"])),
+    ("Growth", "n", lambda row: text.known(text.small_memory, row["growth_bytes"])),
+    ("Held", "n", lambda row: text.known(text.small_memory, row["held_bytes"])),
+    ("Evidence", "wrap", lambda row: text.printable(row["evidence"])),
+)
+#: Stretches that can be looked at, if they are shorter than the recording, in hours.
+_WINDOWS: Final = {"5 min": 1 / 12, "1 h": 1, "6 h": 6, "24 h": 24, "7 d": 168, "30 d": 720}
+_COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
 
 
 class Case:
@@ -116,25 +128,12 @@ def heap_part(answer: HeapAnswer | None, row: dict[str, Any], function: str) -> 
     )
 
 
-#: The title of the part about the heap profile, which a button of the answer opens.
-_HEAP: Final = "Heap profile"
-
-
 def _fetching(row: dict[str, Any]) -> str:
     served = "PORT/debug/pprof/heap --every 30m"
     if None in (row["namespace"], row["pod"]):
         return f"rmtoolkit heap http://HOST:{served}"
     pod, space = (text.printable(row[name]) for name in ("pod", "namespace"))
     return f"rmtoolkit heap {shlex.quote(f'pod/{pod}')}:{served} -n {shlex.quote(space)}"
-
-
-_SUSPECTS: Final[Sequence[_tables.Column]] = (
-    ("Function of your own code", "code", lambda row: el("code", text.printable(spoken(plain_name(row["function"]))))),
-    ("Reading", "word", lambda row: text.printable(row["reading"])),
-    ("Growth", "n", lambda row: text.known(text.small_memory, row["growth_bytes"])),
-    ("Held", "n", lambda row: text.known(text.small_memory, row["held_bytes"])),
-    ("Evidence", "wrap", lambda row: text.printable(row["evidence"])),
-)
 
 
 @lru_cache(32)
@@ -153,10 +152,6 @@ def _drawn(answer: HeapAnswer, function: str) -> Markup:
         icicle.zoomable(answer.heap, root=function or None, suspects=answer.suspects, sends=True),
         el("p", f"Not seen: {text.printable('; '.join(answer.unseen))}.", class_="note") if answer.unseen else None,
     )
-
-
-#: Stretches that can be looked at, if they are shorter than the recording, in hours.
-_WINDOWS: Final = {"5 min": 1 / 12, "1 h": 1, "6 h": 6, "24 h": 24, "7 d": 168, "30 d": 720}
 
 
 class State(Struct, frozen=True):
@@ -299,9 +294,6 @@ def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
     if not found:
         return join(el("h2", "Lives by age"), el("p", "There is no sample to draw.", class_="note"))
     return join(heading, lives.draw(found, row, state.workload))
-
-
-_COUNTS: Final = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six", 7: "Seven", 8: "Eight", 9: "Nine", 10: "Ten"}
 
 
 def _folded(judged: Case, state: State, row: dict[str, Any], whole: Timeline, kills: list[dict[str, Any]]) -> Markup:

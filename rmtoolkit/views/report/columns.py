@@ -15,6 +15,7 @@ from rmtoolkit.views import charts
 from rmtoolkit.views._tables import SHOWN_NAME, marked
 
 Row = dict[str, Any]
+_LONGEST_SETTING: Final = 160
 
 
 class Column(Struct, frozen=True):
@@ -46,9 +47,6 @@ class Section(Struct, frozen=True):
     def choose(self, rows: Iterable[Row]) -> list[Row]:
         found = [row for row in rows if self.belongs(row)]
         return found if self.order is None else sorted(found, key=self.order)
-
-
-_LONGEST_SETTING: Final = 160
 
 
 def row(about: Row, columns: tuple[Column, ...], spark: object, history: str) -> Markup:

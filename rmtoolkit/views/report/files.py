@@ -31,6 +31,7 @@ _BROWSERS: Final = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
+_SHOWN: Final = 10
 
 
 def chromium() -> str:
@@ -73,9 +74,6 @@ def print_page(html: str, target: Path) -> None:
             msg = f"Chromium could not print the page: {quote(said[-1] if said else 'it said nothing')}."
             raise RmtoolkitError(msg)
         shutil.copyfile(made, target)
-
-
-_SHOWN: Final = 10
 
 
 def markdown(contents: Contents) -> str:
