@@ -65,8 +65,10 @@ _SHOWN: Final = 3
 FILE: Final = "pulls.json"
 Instant = Annotated[dt.datetime, Meta(tz=True)]
 Span = tuple[Instant, Instant]
-#: Fewer samples may be equal at equal instants by chance.
+#: Fewer samples may be equal at equal instants by chance; an hour, or so many, tell who is who.
 _ALIKE: Final = 2
+_HOUR: Final = dt.timedelta(hours=1)
+_TELLING: Final = 30
 _UNSURE: Final = (
     "may go on what the lake has under another name, since a label began or ceased to tell containers apart: nothing "
     "shows which is which; its history is cut there, and what both have counts twice"
@@ -235,6 +237,16 @@ def known(found: Recording, before: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([before.select(IDENTITY), timed], how="diagonal")
 
 
+def samples_of(part: Recording) -> dict[str, pl.DataFrame]:
+    return {"samples": part.samples}
+
+
+def beginnings(part: Recording) -> dict[str, pl.DataFrame]:
+    """Keep of each container as many samples as tell who is who."""
+    is_early = pl.col("time") <= pl.col("time").min().over("container_id") + _HOUR
+    return {"samples": part.samples.filter(is_early | (pl.int_range(pl.len()).over("container_id") < _TELLING))}
+
+
 def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
     """Pair containers with those that were there, called alike but for their cluster: are they the same, or others?"""
     old = there.unique(IDENTITY, keep="first", maintain_order=True).select(IDENTITY).with_row_index("old")
@@ -243,10 +255,14 @@ def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame)
     within = (one.str.starts_with(other + "/") for one, other in ((mine, theirs), (theirs, mine)))
     pairs = pairs.filter(mine.eq_missing(theirs) | mine.is_null() | theirs.is_null() | pl.any_horizontal(*within))
     timed = there.drop_nulls("time").join(old, on=IDENTITY, nulls_equal=True)
-    looks = [
-        rows.join(pairs.select(key), on=on).select(*key, "time", *BYTE_SIGNALS, part=pl.lit(on))
+    # Of a whole day only the stretches that both have are laid beside each other.
+    spans = timed.group_by("old").agg(first=pl.col("time").min(), last=pl.col("time").max())
+    placed, near = pairs.lazy().select(key).join(spans.lazy(), on="old"), pl.col("time").is_between("first", "last")
+    asked = [
+        rows.lazy().join(placed, on=on).filter(near).select(*key, "time", *BYTE_SIGNALS, part=pl.lit(on))
         for rows, on in ((samples, "container_id"), (timed, "old"))
     ]
+    looks = pl.collect_all(asked, engine="streaming")
     both = looks[0].join(looks[1], on=[*key, "time"], suffix="_known").group_by(key)
     same = [pl.col(name) == pl.col(f"{name}_known") for name in BYTE_SIGNALS]
     equal, said = (pl.sum_horizontal(some).sum() for some in (same, [one.is_not_null() for one in same]))

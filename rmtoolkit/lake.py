@@ -162,7 +162,8 @@ class Lake(Parted):
             with suppress(RmtoolkitError):
                 days = [date for _, date in self._placed().values() if date >= times[0].date()]
                 begin = max(times[0], dt.datetime.combine(min(days, default=dt.date.min), dt.time(), dt.UTC))
-                recording = _lake_files.as_known(recording, self.known(begin, min(times[1], begin + _DAY)))
+                there = self.known(begin, min(times[1], begin + _DAY), _lake_files.beginnings)
+                recording = _lake_files.as_known(recording, there)
         return self.add(recording, events_within)
 
     def add(self, recording: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> int:
@@ -293,18 +294,18 @@ class Lake(Parted):
         found = asked._as_it_is()  # noqa: SLF001 - our own
         return replace(found, report=_unfinished(asked, found.report))
 
-    def known(self, start: dt.datetime, end: dt.datetime) -> pl.DataFrame:
-        """Read the samples of a stretch as they are, and who was there in the day before, in the midst of a pull."""
+    def known(self, start: dt.datetime, end: dt.datetime, some: Work = _lake_files.samples_of) -> pl.DataFrame:
+        """Read samples of a stretch as they are, and who was there in the day before, in the midst of a pull."""
         found, before = Recording(empty(CONTAINERS), empty(SAMPLES)), empty(CONTAINERS)
         with suppress(RmtoolkitError), warnings.catch_warnings():
             # What cannot be read is said by who reads it.
             warnings.simplefilter("ignore", RmtoolkitWarning)
             before = self.window(start - _DAY, end).containers()
-            found = self.window(start, end)._as_it_is()  # noqa: SLF001 - our own
+            found = self.window(start, end)._as_it_is(some)  # noqa: SLF001 - our own
         return _lake_files.known(found, before)
 
-    def _as_it_is(self) -> Recording:
-        frames, who, _ = self._mapped(lambda part: {"samples": part.samples})
+    def _as_it_is(self, some: Work = _lake_files.samples_of) -> Recording:
+        frames, who, _ = self._mapped(some)
         return replace(who, samples=frames.get("samples", empty(SAMPLES)))
 
     def unfinished(self) -> tuple[str, ...]:

@@ -69,9 +69,9 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> rm.Lake:
-    """A small fleet over five weeks; no test changes it."""
+    """A small fleet over seven weeks; no test changes it."""
     folder = tmp_path_factory.mktemp("lake") / "lake"
-    return fleet.write_lake(folder, LIVES, 37 * 24, cadence_ms=3_600_000, buckets=3)
+    return fleet.write_lake(folder, LIVES, 51 * 24, cadence_ms=3_600_000, buckets=3)
 
 
 @pytest.fixture(autouse=True)

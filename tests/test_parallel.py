@@ -65,7 +65,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         pl.col("value_bytes").cast(pl.Int64),
         detail=pl.lit(None, dtype=pl.String),
     )
-    return rm.Recording(made.containers, made.samples, events, made.report)
+    limit = pl.when(pl.col("container_id") == 17).then(2 << 30).otherwise("limit_bytes").cast(pl.Int64)
+    return rm.Recording(made.containers.with_columns(limit_bytes=limit), made.samples, events, made.report)
 
 
 @pytest.fixture(scope="module")

@@ -470,7 +470,8 @@ def _rose(several: Sequence[HeapSummary]) -> bool:
         np.diff([getattr(one, name) or 0 for one in several]) for name in ("allocated_bytes", "live_at_end_bytes")
     )
     # The last one may be of the end.
-    made, live = (steps[:-1] if live[-1:] < 0 else steps for steps in (made, live))
+    working = len(live) - int(len(live) > 0 and live[-1] < 0)
+    made, live = made[:working], live[:working]
     if not len(live) or min(live.min(), made.min()) <= 0:
         return False
     # Now and then one block is larger than a step.
