@@ -377,6 +377,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     own = limit == need.limit_bytes and need.held_bytes is not None
     unknown = limit is None and _too_short(need, scores.size)
     request = None if unknown or own else risk.advised_request(need, limit)
+    highest = need.held_bytes if own else limit
     # Where none is advised, the one in force stays.
     kept = need.request_bytes if request is None else request
     after = None if limit is None else risk.at_limit(need, limit, kept, scores, ask.prices)
@@ -398,7 +399,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
         pairs=scores.size,
         oom_probability_now=now.week,
         reason="",
-        headroom=None if limit is None or need.need_bytes is None else 1 - need.need_bytes / limit,
+        headroom=None if highest is None or need.need_bytes is None else 1 - need.need_bytes / highest,
         purged_limit_bytes=purged,
         raise_to_bytes=raise_to,
         buys_days=days,

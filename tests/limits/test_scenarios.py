@@ -1040,6 +1040,13 @@ def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
         assert "None" not in row[said]
 
 
+def test_room_is_below_the_limit_of_the_pod_itself() -> None:
+    """A table of limits says of pods with limits of their own what an Assessment says."""
+    recording = own_limits((400, 512), (700, 1024))
+    headroom = rm.recommend_limits(recording)["headroom"].item()
+    assert headroom == rm.assess(recording).workloads["headroom_share"].item() > 0.15
+
+
 @pytest.mark.filterwarnings("ignore:Working set never exceeds")
 def test_zeros_are_a_row_of_their_fleet() -> None:
     """Beside others, one container of zeros changes none of them."""
