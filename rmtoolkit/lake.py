@@ -162,7 +162,9 @@ class Lake(Parted):
             with suppress(RmtoolkitError):
                 days = [date for _, date in self._placed().values() if date >= times[0].date()]
                 begin = max(times[0], dt.datetime.combine(min(days, default=dt.date.min), dt.time(), dt.UTC))
-                there = self.known(begin, min(times[1], begin + _DAY), _lake_files.beginnings)
+                alike = {name: recording.containers[name].unique() for name in IDENTITY[1:]}
+                whole = self._looking(_lake_files.View(equal=alike))
+                there = whole.known(begin, min(times[1], begin + _DAY), _lake_files.beginnings)
                 recording = _lake_files.as_known(recording, there)
         return self.add(recording, events_within)
 
@@ -297,11 +299,11 @@ class Lake(Parted):
     def known(self, start: dt.datetime, end: dt.datetime, some: Work = _lake_files.samples_of) -> pl.DataFrame:
         """Read samples of a stretch as they are, and who was there in the day before, in the midst of a pull."""
         found, before = Recording(empty(CONTAINERS), empty(SAMPLES)), empty(CONTAINERS)
-        with suppress(RmtoolkitError), warnings.catch_warnings():
-            # What cannot be read is said by who reads it.
-            warnings.simplefilter("ignore", RmtoolkitWarning)
+        # What cannot be read is said by who reads it.
+        with suppress(RmtoolkitError), warnings.catch_warnings(action="ignore", category=RmtoolkitWarning):
             before = self.window(start - _DAY, end).containers()
-            found = self.window(start, end)._as_it_is(some)  # noqa: SLF001 - our own
+            if self.view.may_have(before):
+                found = self.window(start, end)._as_it_is(some)  # noqa: SLF001 - our own
         return _lake_files.known(found, before)
 
     def _as_it_is(self, some: Work = _lake_files.samples_of) -> Recording:

@@ -189,8 +189,7 @@ class Tools:
         from rmtoolkit.lake import Lake
 
         real = self._urls.get(source) or str(self._inside(source))
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", RmtoolkitWarning)
+        with warnings.catch_warnings(record=True, action="always", category=RmtoolkitWarning) as caught:
             found = _sources.read_with([real], self._asked)
             tamed = _tamed(found.recording() if isinstance(found, Lake) else found)
             names = {"namespace": namespace, "workload": workload}
