@@ -46,8 +46,8 @@ _NAMING: Final = {*TOLD["series"]["naming"]}.union(*(LABELS[name] for name in ("
 #: move, a container has several ids: only what overlaps is parted by them.
 _IDS: Final = (*LABELS["pod_uid"], "name", "id")
 _LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
-#: These tell servers apart that scrape the same; and so many scrapes of one, before and after, say what another may.
-_OF_COPIES, _REACH = ("prometheus_replica", "replica", "__replica__"), 4
+#: These tell servers apart that scrape the same, and no other clusters; so many scrapes around say what another may.
+_OF_COPIES, _REACH = {*REPLICA_LABELS} - {"prometheus"}, 4
 #: So many labels part containers at most: each is looked for in all series.
 _MOST_LABELS: Final = 32
 
@@ -308,7 +308,7 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
             mine, theirs = decoded.labels[series[0]], decoded.labels[other]
             telling = {*mine, *theirs, _PORT} - _NAMING
             differ = [label for label in telling if _value(mine, label) != _value(theirs, label)]
-            is_copy = bool(differ) and {*differ} <= {*_OF_COPIES}
+            is_copy = bool(differ) and {*differ} <= _OF_COPIES
             both = ((other, series[0]), (series[0], other)) if is_copy else ()
             stale = next((one for one, of in both if stands_still(samples(one), samples(of))), None)
             # What moves from one scrape to the next is seen at other moments.
