@@ -34,7 +34,7 @@ _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
 _NO_MACHINE: Final = 1 << 44
 _PAGE: Final = 4096
 #: A written time that names its zone, or a number.
-_ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
+ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
@@ -277,7 +277,7 @@ def refuse_other_clocks(time: pl.Series) -> pl.Series:
 def is_naive(time: pl.Series) -> bool:
     """Tell whether times lack a zone; a number counts from 1970 and needs none."""
     if time.dtype == pl.String:
-        return bool((~time.str.contains(_ZONED)).any())
+        return bool((~time.str.contains(ZONED)).any())
     return (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from itertools import pairwise, permutations, zip_longest
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -240,18 +240,15 @@ def _near(mine: Curve, theirs: Curve, reach: int = 1) -> NDArray[np.bool_]:
 
 def contradictions(
     rows: pl.DataFrame, keys: Sequence[str], label: str, least: int, *, steady: bool = False
-) -> Iterator[tuple[str, list[pl.DataFrame]]]:
-    """Find the containers of which parts that a label tells apart have other values at the same time, and in what.
-
-    Times rise in each part, which counts from so many values on.
-    """
+) -> Iterator[tuple[str, list[pl.DataFrame], bool]]:
+    """Find containers of which parts (times rise) have other values at one time, in what, and if one stands still."""
     names = [name for name in BYTE_SIGNALS if name in rows.columns and rows[name].count()]
     for some in rows.partition_by(keys) if keys else [rows]:
         parts = some.partition_by(label, maintain_order=True)
         for name in names if len(parts) > 1 else ():
             curves = [curve for curve in (_curve(part, name) for part in parts) if len(curve[0]) >= least]
             if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
-                yield name, parts
+                yield name, parts, any(stands_still(one, other) for one, other in permutations(curves, 2))
                 break
 
 
@@ -367,10 +364,12 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
             slack = _grain(rows.select(value).to_series().drop_nulls()) * value.count().over("of", "time")
             slack = pl.when(summary.is_null()).then(pl.min_horizontal(slack, _ROUNDED * value)).otherwise(slack + 1)
             moves = value.max() - value.min() >= _MOVES * pl.col("slack").max()
-            close, sure = (pl.col("off") <= pl.col("slack")).all(), (moves | summary.is_not_null().any()).alias("sure")
+            # What is called so needs no more than one row, as a spreadsheet puts it below a column.
+            close, is_called = (pl.col("off") <= pl.col("slack")).all(), summary.is_not_null().any()
+            sure = is_called | (moves & (pl.col("said").n_unique() >= ENOUGH))
             seen = rows.with_columns(slack=slack).group_by("container_id")
-            told = seen.agg(close, sure & (pl.col("said").n_unique() >= ENOUGH), pl.len(), pl.col("lone").first())
-            told = told.filter("off", pl.col("len") >= ENOUGH)
+            told = seen.agg(close, sure.alias("sure"), is_called | (pl.len() >= ENOUGH), pl.col("lone").first())
+            told = told.filter("off", "summary")
             found += told.filter("sure")["container_id"].to_list()
             doubtful += told.filter(~pl.col("sure"), "lone")["container_id"].to_list()
     return found, sorted({*doubtful}.difference(found))

@@ -29,16 +29,17 @@ from rmtoolkit._io import as_json, for_polars, read_json, replacing
 from rmtoolkit._parallel import PART_ROWS
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote_path, system_words, warn
 from rmtoolkit.recording import (
-    PARTED,
     Recording,
     Stored,
     as_one,
     as_parquet,
     concat,
+    containers_of,
     frames_of,
     has,
     ids_apart,
     open_parts,
+    parted,
     stamp_of,
 )
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
@@ -247,20 +248,20 @@ def beginnings(part: Recording) -> dict[str, pl.DataFrame]:
     return {"samples": part.samples.filter(is_early | (pl.int_range(pl.len()).over("container_id") < _TELLING))}
 
 
-def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
-    """Pair containers with those that were there, called alike but for their cluster: are they the same, or others?"""
+def _pairs(recording: Recording, there: pl.DataFrame) -> pl.DataFrame:
+    """Pair containers with those there that are called alike but for their cluster; say what each is to the other."""
     old = there.unique(IDENTITY, keep="first", maintain_order=True).select(IDENTITY).with_row_index("old")
     mine, theirs, key = pl.col("cluster"), pl.col("cluster_known"), ["container_id", "old"]
-    pairs = containers.join(old, on=IDENTITY[1:], nulls_equal=True, suffix="_known")
-    within = (one.str.starts_with(other + "/") for one, other in ((mine, theirs), (theirs, mine)))
-    pairs = pairs.filter(mine.eq_missing(theirs) | mine.is_null() | theirs.is_null() | pl.any_horizontal(*within))
+    own, within = mine.eq_missing(theirs), [mine.str.starts_with(theirs + "/"), theirs.str.starts_with(mine + "/")]
+    pairs = recording.containers.join(old, on=IDENTITY[1:], nulls_equal=True, suffix="_known")
+    pairs = pairs.filter(own | mine.is_null() | theirs.is_null() | pl.any_horizontal(*within))
     timed = there.drop_nulls("time").join(old, on=IDENTITY, nulls_equal=True)
     # Of a whole day only the stretches that both have are laid beside each other.
     spans = timed.group_by("old").agg(first=pl.col("time").min(), last=pl.col("time").max())
     placed, near = pairs.lazy().select(key).join(spans.lazy(), on="old"), pl.col("time").is_between("first", "last")
     asked = [
         rows.lazy().join(placed, on=on).filter(near).select(*key, "time", *BYTE_SIGNALS, part=pl.lit(on))
-        for rows, on in ((samples, "container_id"), (timed, "old"))
+        for rows, on in ((recording.samples, "container_id"), (timed, "old"))
     ]
     looks = pl.collect_all(asked, engine="streaming")
     both = looks[0].join(looks[1], on=[*key, "time"], suffix="_known").group_by(key)
@@ -268,45 +269,44 @@ def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame)
     equal, said = (pl.sum_horizontal(some).sum() for some in (same, [one.is_not_null() for one in same]))
     alike = both.agg(same=(equal >= _ALIKE) & (2 * equal >= said)).filter("same")
     rows = pl.concat(looks).sort("time").join(alike, on=key, how="anti")
-    found = [some[0].select(key) for _, some in contradictions(rows, key, "part", _ALIKE)]
-    unlike = pl.concat([alike.select(key).clear(), *found]).unique().with_columns(other=pl.lit(value=True))
+    found = [(*some[0].row(0)[:2], is_still) for _, some, is_still in contradictions(rows, key, "part", _ALIKE)]
+    unlike = pl.DataFrame(found, {**dict.fromkeys(key, pl.UInt32()), "is_still": pl.Boolean()}, orient="row")
+    other = pl.col("is_still").is_not_null()
+    kinds = {"stranger": own & other, "itself": own, "another": other, "renamed": pl.col("same")}
+    kin = pl.coalesce(*(pl.when(is_so).then(pl.lit(kind)) for kind, is_so in kinds.items()), pl.lit("unknown"))
     pairs = pairs.join(alike, on=key, how="left").join(unlike, on=key, how="left")
-    return pairs.select(*key, mine, theirs, pl.col("same", "other").fill_null(value=False))
+    return pairs.select(*key, mine, theirs, "same", "is_still", kin=kin)
 
 
 def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
     """Call containers as those of a lake that have the same samples; say of how many nobody can tell."""
     if there.is_empty():
         return recording
-    timed = there.select(pl.col("time").min(), pl.col("time").max().alias("last")).row(0)
-    samples = recording.window(*timed).samples if timed[0] else empty(SAMPLES)
-    pairs = _pairs(recording.containers, samples, there)
-    own, other, theirs = pl.col("cluster").eq_missing(pl.col("cluster_known")), pl.col("other"), pl.col("cluster_known")
-    alone = (pl.len().over("container_id") == 1) & (pl.len().over("old") == 1)
-    strange = pairs.filter(own, other)
+    pairs, containers, report = _pairs(recording, there), recording.containers, recording.report
+    itself, strangers = pairs.filter(kin="itself"), pairs.filter(kin="stranger")
+    theirs, alone = pl.col("cluster_known"), (pl.len().over("container_id") == 1) & (pl.len().over("old") == 1)
     # Without a cluster it would be taken for any of several.
-    rest = _without(pairs.filter(~own), pairs.filter(own, ~other)).with_columns(sure=alone | theirs.is_not_null())
-    found = rest.filter("same").filter(alone, "sure")
-    may_be = _without(rest.filter(~other), found).join(strange, on="container_id", how="anti")
-    called = dict(found.select("container_id", theirs).iter_rows())
-    goes = dict(found.select("cluster", theirs).iter_rows())
-    sources, new = set(there["source"].explode().drop_nulls()), recording.report.sources
-    report = recording.report
-    if {*new} - sources and (strange := strange.join(found, on="container_id", how="anti")).height:
-        name = place_names([*sorted(sources.difference(new)), ", ".join(new)])[", ".join(new)]
-        own_name = parting("cluster", pl.lit(name))
-        called |= dict(strange.select("container_id", own_name).iter_rows())
-        report = replace(report, warnings=(*report.warnings, PARTED))
-    nameless = recording.containers.select(pl.all_horizontal(pl.col(IDENTITY).is_null()).any()).item()
-    if nameless and {*new} - sources and pairs.filter(own, ~other, ~pl.col("same")).height:
-        places = [*place_names([*sorted(sources), *new]).values()] if sources else [new[0], ""]
-        report = replace(report, warnings=(*report.warnings, *as_one(places)))
-    if unsure := may_be["container_id"].n_unique():
+    rest = _without(pairs.filter(pl.col("kin").is_in(["another", "renamed", "unknown"])), itself)
+    rest = rest.with_columns(sure=alone | theirs.is_not_null())
+    renamed = rest.filter(kin="renamed").filter(alone, "sure")
+    unknown = _without(rest.filter(pl.col("kin") != "another"), renamed).join(strangers, on="container_id", how="anti")
+    called, goes = (dict(renamed.select(name, theirs).iter_rows()) for name in ("container_id", "cluster"))
+    sources, new = {*there["source"].explode().drop_nulls()}, report.sources
+    if {*new} - sources:
+        if (strangers := strangers.join(renamed, on="container_id", how="anti")).height:
+            name = place_names([*sorted(sources.difference(new)), ", ".join(new)])[", ".join(new)]
+            called |= dict(strangers.select("container_id", parting("cluster", pl.lit(name))).iter_rows())
+            report = parted(report, is_still=bool(strangers["is_still"].any()))
+        nameless = containers.select(pl.all_horizontal(pl.col(IDENTITY).is_null()).any()).item()
+        if nameless and itself["same"].null_count():
+            places = [*place_names([*sorted(sources), *new]).values()] if sources else [new[0], ""]
+            report = replace(report, warnings=(*report.warnings, *as_one(places)))
+    if unsure := unknown["container_id"].n_unique():
         said = f"{text.count(unsure, 'container')} {_UNSURE}"
         warn(f"{said}.")
         report = replace(report, unusable=(*report.unusable, said))
-    containers, met = recording.containers, {*pairs["container_id"]}
     # What is new goes where others of its cluster go, unless two would then be one.
+    met = {*pairs["container_id"]}
     clusters = [
         called.get(key, cluster if key in met else goes.get(cluster, cluster))
         for key, cluster in containers.select("container_id", "cluster").iter_rows()
@@ -399,6 +399,18 @@ def together(found: Sequence[Recording]) -> Recording:
     whole = Recording(containers, samples, _tables.tidy_events(events), joined(part.report for part in found))
     kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
+
+
+def named_in(files: Sequence[Place], view: View) -> tuple[set[Place], pl.DataFrame]:
+    """Find those who are looked at by name, and the files that have any; what cannot be read is said elsewhere."""
+    heads = []
+    for place in files:
+        with suppress(ReadError, OSError):
+            heads.append((place, containers_of(place)))
+    whole = pl.concat([empty(CONTAINERS), *(containers for _, containers in heads)])
+    number = np.repeat(range(len(heads)), [containers.height for _, containers in heads])
+    found = whole.with_columns(place=pl.Series(number, dtype=pl.Int64)).filter(*view.names)
+    return {heads[at][0] for at in found["place"].unique()}, found
 
 
 def bucket_parts(files: Sequence[Place], view: View, failed: list[ReadError]) -> Iterator[Recording]:
@@ -594,9 +606,12 @@ class View(Struct, frozen=True):
         conditions = [*(has(name, wanted) for name, wanted in self.equal.items()), *self.predicates]
         return part.filter(*conditions) if conditions else part
 
+    @property
+    def names(self) -> list[pl.Expr]:
+        return [has(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
+
     def may_have(self, containers: pl.DataFrame) -> bool:
-        names = [has(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
-        return bool(containers.filter(*names).height) if names else True
+        return bool(containers.filter(*self.names).height) if self.names else True
 
     def check(self, containers: pl.DataFrame) -> None:
         names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}

@@ -429,7 +429,7 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         raise ColumnError(msg)
     again = pl.col("stretch").max().over("container_id").is_between(1, _MOST_STRETCHES - 1)
     found = contradictions(rows.filter(again), ["container_id"], "stretch", ENOUGH)
-    lost = [row for _, parts in found for part in sorted(parts, key=len)[:-1] for row in part["row"]]
+    lost = [row for _, parts, _ in found for part in sorted(parts, key=len)[:-1] for row in part["row"]]
     kept = samples.with_row_index("row").filter(~pl.col("row").is_in(lost)).drop("row") if lost else samples
     return kept, len(lost)
 

@@ -83,19 +83,15 @@ class Lake(Parted):
 
     Raises
     ------
-    RmtoolkitError
-        The number of buckets is none between 1 and 1000.
     ReadError
         Of whatever reads: there is no lake, or it is of a later version; or, of `recording` and `scan`, it is empty.
 
     Notes
     -----
-    Files are written under another name, synced and renamed: whatever kills an append, each file is whole and appending
-    the same again finishes it. Appends wait for each other; readers never wait. In an object store each object is
-    written whole, and only if nobody else wrote it since it was read: else it is read again, so that appends from
-    several machines lose nothing. A store that cannot do so is refused; credentials come from the environment. A
-    container is who its cluster, namespace, pod, pod uid and name say; its `container_id` is given anew in each
-    recording that is read.
+    Whatever kills an append, each file is whole and appending the same again finishes it. Appends wait for each other;
+    readers never wait. Appends to an object store from several machines lose nothing; one that cannot write an object
+    only if nobody else did is refused. Its credentials come from the environment. A container is who its cluster,
+    namespace, workload, pod and name say; its `container_id` is given anew in each recording that is read.
 
     Examples
     --------
@@ -207,14 +203,12 @@ class Lake(Parted):
     ) -> Lake:
         """Look only at a stretch of time; nothing is read.
 
-        It is the same lake, for `rm.classify`, `rm.recommend_limits`, `rm.report` and `recording`. Appending to it, and
-        `partitions` and `scan`, are as without.
+        It is the same lake, for `rm.classify` and others; appending, `partitions` and `scan` are as without.
 
         Parameters
         ----------
         start, end, last
-            As for `Recording.window`, which raises the same: ``last="7d"`` counts from the end of a window that was set
-            before.
+            As for `Recording.window`: ``last="7d"`` counts from the end of a window that was set before.
         """
         newest = self.view.end
         if last is not None and end is None and (times := self.times()):
@@ -301,13 +295,13 @@ class Lake(Parted):
         found, before = Recording(empty(CONTAINERS), empty(SAMPLES)), empty(CONTAINERS)
         # What cannot be read is said by who reads it.
         with suppress(RmtoolkitError), warnings.catch_warnings(action="ignore", category=RmtoolkitWarning):
-            before = self.window(start - _DAY, end).containers()
-            if self.view.may_have(before):
-                found = self.window(start, end)._as_it_is(some)  # noqa: SLF001 - our own
+            there, before = _lake_files.named_in(self.window(start - _DAY, end).files(), self.view)
+            if files := [file for file in self.window(start, end).files() if file in there]:
+                found = self.window(start, end)._as_it_is(some, files)  # noqa: SLF001 - our own
         return _lake_files.known(found, before)
 
-    def _as_it_is(self, some: Work = _lake_files.samples_of) -> Recording:
-        frames, who, _ = self._mapped(some)
+    def _as_it_is(self, some: Work = _lake_files.samples_of, files: Sequence[Path] | None = None) -> Recording:
+        frames, who, _ = self._mapped(some, files=files)
         return replace(who, samples=frames.get("samples", empty(SAMPLES)))
 
     def unfinished(self) -> tuple[str, ...]:
@@ -395,20 +389,22 @@ class Lake(Parted):
         report = replace(found.report, partial=(*found.report.partial, *lines))
         return frames, replace(found, report=_unfinished(self, report))
 
-    def _mapped(self, work: Work, client: Client | None = None) -> tuple[Frames, Recording, list[ReadError]]:
-        groups = list(_groups(self.files()))
+    def _mapped(
+        self, work: Work, client: Client | None = None, files: Sequence[Path] | None = None
+    ) -> tuple[Frames, Recording, list[ReadError]]:
+        groups = list(_groups(self.files() if files is None else files))
         done = list(each(partial(_of_group, work, self.view), groups, client, total=len(groups)))
         found = [part for made, _ in done for part in made]
         failed = [error for _, errors in done for error in errors]
-        files = sum(map(len, groups))
+        count = sum(map(len, groups))
         # An expression may find nothing; a time or a name that finds nothing is a mistake.
-        if not found and (len(failed) == files or not self.view.predicates):
-            raise failed[0] if failed and len(failed) == files else self.nothing()
+        if not found and (len(failed) == count or not self.view.predicates):
+            raise failed[0] if failed and len(failed) == count else self.nothing()
         nobody: Frames = {"containers": empty(CONTAINERS), "events": empty(EVENTS)}
         frames = _lake_files.gathered([frames for frames, _ in found]) if found else nobody
         report = _lake_files.joined(report for _, report in found) if found else Report()
         if failed:
-            warn(f"{len(failed):,} of {files:,} files of {self!r} could not be read; the first: {failed[0]}")
+            warn(f"{len(failed):,} of {count:,} files of {self!r} could not be read; the first: {failed[0]}")
             report = replace(report, left_out={**report.left_out, "files that could not be read": len(failed)})
         who = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
         return frames, who, failed

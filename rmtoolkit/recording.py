@@ -45,9 +45,13 @@ _EXPECTED: Final = "a recording in Parquet"
 LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
-PARTED: Final = (
+_PARTED: Final = (
     "containers of one name whose samples overlap in time with other values: told apart by their file, which stands "
     "as cluster"
+)
+_STILL: Final = (
+    "containers of one name told apart by their file, of which one stands still where the other goes on: if it is a "
+    "copy of that, each counts twice"
 )
 #: Days and times, and signs, in the names of files: they tell nothing that the samples do not.
 _DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
@@ -171,6 +175,13 @@ def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
 def stamp_of(path: Path | Remote) -> tuple[int, int]:
     now = path.stat()
     return now.st_size, now.st_mtime_ns
+
+
+def containers_of(path: Path | Remote) -> pl.DataFrame:
+    """Read who is in a stored recording, and nothing else."""
+    with _reading(path):
+        kept = as_json(pl.read_parquet_metadata(for_polars(path))[_METADATA_KEY])
+        return pl.read_json(kept["containers"].encode(), schema=schema.CONTAINERS)
 
 
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
@@ -311,11 +322,10 @@ class Recording:
         Parameters
         ----------
         frame
-            polars, lazy or pandas; a row per container and instant. Columns are those of the schemas:
-            a time (datetime, or seconds or milliseconds since 1970), any of the signals, any identity
-            columns (`cluster` … `container`, `version`). `limit_bytes`, `request_bytes`, `version`,
-            `restarts_total` and `oom_kills_total` may change from row to row: changes become events.
-            Other columns are named in the report and not used.
+            polars, lazy or pandas; a row per container and instant. Columns are those of the schemas: a time
+            (datetime, or seconds or milliseconds since 1970), signals, identity. `limit_bytes`, `request_bytes`,
+            `version`, `restarts_total` and `oom_kills_total` may change from row to row: changes become events. Other
+            columns are named in the report and not used.
         events
             A row per event: identity columns as in `frame`, `time`, `kind`, `value_bytes`, `detail`.
         workload_pattern
@@ -487,9 +497,8 @@ class Recording:
         Returns
         -------
         polars.DataFrame
-            A row per container: `container_id`, `samples`, `first`, `last` (UTC), `expected` and
-            `coverage` = samples / expected over the container's own first to last sample; 1 is
-            complete, null when a single sample says nothing about a cadence.
+            A row per container: `container_id`, `samples`, `first`, `last` (UTC), `expected` and `coverage` = samples /
+            expected from its first to its last sample; null when a single sample says nothing about a cadence.
 
         Examples
         --------
@@ -701,7 +710,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
         containers = containers.with_columns(cluster=_identity.parting("cluster", pl.lit(named)))
-        report = replace(report, warnings=(*report.warnings, PARTED))
+        report = parted(report, is_still=any(contradicting.values()))
     nameless = containers.select(pl.all_horizontal(pl.col(schema.IDENTITY).is_null())).to_series().to_numpy()
     looks = {names[sources[part]]: parts[part].times() for part in part_of[nameless].tolist()}
     alone = sorted((times, name) for name, times in looks.items() if times)
@@ -711,6 +720,13 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     containers, samples, left_out = _without_rounded(containers, samples)
     report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
+
+
+def parted(report: Report, *, is_still: bool) -> Report:
+    """Say that containers were told apart by their file, and where one may be a copy of another."""
+    if is_still:
+        warn(f"{_STILL.capitalize()}.")
+    return report.joined(Report(warnings=(_PARTED,), unusable=(_STILL,) * is_still, time_axis=report.time_axis))
 
 
 def as_one(names: Sequence[str]) -> tuple[str, ...]:
@@ -743,12 +759,12 @@ def _said_by_several(containers: pl.DataFrame) -> pl.DataFrame:
     return keys.filter(pl.len().over("key") > 1).join(containers, on="container_id", maintain_order="left")
 
 
-def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> set[int]:
-    """Find the recordings in which a container of one name has other values than in another at the same time."""
+def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> dict[int, bool]:
+    """Find the recordings in which a container has other values at the same time; tell whether one stands still."""
     keys = _said_by_several(containers.with_columns(part=pl.Series(part_of))).select("container_id", "key", "part")
     rows = samples.join(keys, on="container_id").sort("time")
     found = _identity.contradictions(rows, ["key"], "part", 2)
-    return {some["part"][0] for name, parts in found for some in parts if some[name].count()}
+    return {some["part"][0]: is_still for name, parts, is_still in found for some in parts if some[name].count()}
 
 
 def _without_rounded(
@@ -785,8 +801,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     Returns
     -------
     Recording
-        What was stored. The samples of a large file stay in it until they are asked for; what works part by
-        part, as `classify` does, never has them all in memory.
+        What was stored. The samples of a large file stay in it until they are asked for.
 
     Raises
     ------

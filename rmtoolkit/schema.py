@@ -36,6 +36,10 @@ _NOTICEABLE_SHARE: Final = 0.01
 NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
+PODMAN: Final = (
+    "what Podman calls memory usage was read as the working set: versions before mid-2025 show anonymous memory alone "
+    "under cgroup 2, and page cache too under cgroup 1"
+)
 ANEW: Final = (
     "rows that start anew in time with other values, as of another cluster or an hour that comes twice: "
     "give each a file of its own, or say the time zone"

@@ -232,13 +232,9 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
     ----------
     path
         A file, a folder (to its bottom, without hidden files), a glob, the address of a Prometheus server
-        (``http://…``), of a lake in an object store (``s3://…``), or several of them. What a file is
-        is told by its content: saved Prometheus answers, output of ``kubectl top pod``, dumps of
-        ``kubectl get pods,replicasets,nodes -o json`` that supply its limits, owners and restarts, jemalloc
-        statistics, what Docker or Linux say (see `read_docker_stats` and `read_procfs`), a recording that
-        `Recording.write` stored, a lake, or a table (Parquet, Arrow, CSV) with a time and a memory column; each
-        also packed with gzip or zstd. A table in memory (what has ``__arrow_c_stream__``) is read by
-        `Recording.from_frame`.
+        (``http://…``), of a lake in an object store (``s3://…``), or several of them. What a file is, is told by its
+        content (the README lists what there is); each may be packed with gzip or zstd. A table in memory (what has
+        ``__arrow_c_stream__``) is read by `Recording.from_frame`.
     **options
         Passed to those readers that take them: see `Prometheus.recording` (``last="7d"``, ``namespace=``),
         `read_prometheus`, `read_kubectl_top` and `read_jemalloc_stats`.

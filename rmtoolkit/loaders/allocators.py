@@ -430,11 +430,9 @@ def read_malloc_info(
     Returns
     -------
     Recording
-        `allocated_bytes` is what the program holds, `free_bytes` what glibc keeps for it in its arenas
-        (``fordblks``), tcmalloc in its free lists, `mapped_bytes` both together: all that was taken from the system.
-        Of tcmalloc also `metadata_bytes`, `resident_bytes` and `retained_bytes` (released to the system). Of mimalloc
-        `mapped_bytes` only (committed now): a usual build does not count what the program holds, and what it calls
-        ``rss`` is the most there ever was. Per arena and size see `rmtoolkit.read_allocator`.
+        `allocated_bytes` is what the program holds, `free_bytes` what the allocator keeps for it, `mapped_bytes` both
+        together: all that was taken from the system. Of mimalloc `mapped_bytes` only: a usual build does not count what
+        the program holds, and what it calls ``rss`` is the most there ever was. Per arena see `read_allocator`.
 
     Raises
     ------
@@ -443,7 +441,6 @@ def read_malloc_info(
 
     Notes
     -----
-    glibc exports nothing by itself: a program must call ``mallinfo2()`` and log or serve what it returns.
     Blocks that wait in the caches of threads (tcache) count as held.
 
     Examples
@@ -517,11 +514,9 @@ def read_jemalloc_stats(
     Returns
     -------
     Recording
-        `allocated_bytes`, `active_bytes`, `metadata_bytes`, `resident_bytes`, `mapped_bytes` and
-        `retained_bytes` per document: allocated is what the program holds, resident is what the allocator
-        keeps in RAM for it, retained is address space only. Times come from the log, else from the line
-        before a document, else from `interval`, else from the age of the process that documents with
-        arenas tell; the report says which. Where that age is known, a `start` event marks each process.
+        What the program holds (`allocated_bytes`), what the allocator keeps in RAM for it (`resident_bytes`) and the
+        other totals of each document. Times come from the log, else from `interval`, else from the age of the process
+        that documents with arenas tell; the report says which. Where it is known, a `start` event marks each process.
 
     Raises
     ------
@@ -530,9 +525,8 @@ def read_jemalloc_stats(
 
     Notes
     -----
-    ``stats_interval`` writes a document every so many bytes allocated, not every so many seconds: give
-    `interval` only when a timer wrote them. ``stats_interval_opts:Jgmdblxeh`` makes short documents that tell
-    the age of the process; with ``a`` among the letters (``Jmdablxe``) they do not.
+    ``stats_interval`` writes a document every so many bytes allocated, not every so many seconds: give `interval` only
+    when a timer wrote them. ``stats_interval_opts:Jgmdblxeh`` makes short documents that tell the age of the process.
 
     Examples
     --------

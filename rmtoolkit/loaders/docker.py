@@ -9,21 +9,21 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from rmtoolkit._identity import KUBELET_NAME, Event, any_contradicts, place_names, service_of, version_of
+from rmtoolkit._identity import KUBELET_NAME, Event, contradictions, place_names, service_of, version_of
 from rmtoolkit._tables import one_stretch
-from rmtoolkit.exceptions import ReadError
+from rmtoolkit.exceptions import ReadError, warn
 from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
-from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, ANEW, SAMPLES, UNITS, Report
+from rmtoolkit.recording import Recording, normalise, parted
+from rmtoolkit.schema import ABSURD_BYTES, ANEW, PODMAN, SAMPLES, UNITS, Report
 from rmtoolkit.text import GI, MI, count, counted
 
 _SHORT_ID: Final = 12
@@ -216,6 +216,7 @@ class Log:
     other: int = 0  # lines that are none of these
     first_other: tuple[int, str] | None = None
     windows: bool = False
+    podman: bool = False
     #: The table that is read: its number, the containers that it has had, the names of its columns.
     tick: int = 0
     seen: set[Labels] = field(default_factory=set)
@@ -234,10 +235,11 @@ class Log:
             text = _ALONE.sub(r"\g<0> / 0B", text, count=1)
         if _HEADER.search(text):
             self.columns = [cell.strip() for cell in _CELLS.split(_headed(text)[0].strip())]
+            self.podman = self.podman or "NET IO" in self.columns
             self.new_tick()
         elif (brace := text.find('{"')) >= 0 and self._json(line, text[:brace], text[brace:]):
             return
-        elif (found := _PAIR.search(text)) and " / " not in text[: found.start()]:
+        elif brace < 0 and (found := _PAIR.search(text)) and " / " not in text[: found.start()]:
             self._row(line, text, found)
         elif _UNKNOWN_PAIR.search(text):
             self.idle += 1
@@ -264,8 +266,9 @@ class Log:
         self._add(line, stamp, pair, id_, name, None)
 
     def _json(self, line: int, head: str, text: str) -> bool:
-        objects = (_files.mapping(part.content) for part in parts(text))
-        entries = [{key.lower().replace("_", ""): told for key, told in each.items()} for each in objects]
+        found = [entry for part in parts(text) for entry in _entries(_files.mapping(part.content))]
+        self.podman = self.podman or any("mem_usage" in entry for entry in found)
+        entries = ({key.lower().replace("_", ""): told for key, told in entry.items()} for entry in found)
         known = [entry for entry in entries if "memusage" in entry]
         for entry in known:
             if (pair := _PAIR.fullmatch(str(entry["memusage"]).strip())) is None:
@@ -294,6 +297,13 @@ class Log:
         count = int(threads) if threads and _COUNT.fullmatch(threads) else None
         signals = {"working_set_bytes": used, "limit_bytes": limit or None, "threads": count}
         self.rows.append(Row(line, self.tick, stamp, Measured(labels, 0, signals, quantum)))
+
+
+def _entries(told: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give an object; or those of a list in it, as of a loop that puts a time beside its answers, with what it says."""
+    own = {name: value for name, value in told.items() if not isinstance(value, list)}
+    inner = [entry for value in told.values() if isinstance(value, list) for entry in value if isinstance(entry, dict)]
+    yield from ({**own, **entry} for entry in inner or [own])
 
 
 def _headed(text: str) -> tuple[str, tuple[Stamp, str] | None]:
@@ -478,6 +488,7 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     axes: list[str] = field(default_factory=list)  # where the times come from
+    podman: bool = False
 
 
 def read_docker_stats(
@@ -493,10 +504,9 @@ def read_docker_stats(
     Parameters
     ----------
     path
-        A file or several that belong together, also packed with gzip or zstd: output of ``docker stats`` (one
-        table, many, or the stream that it draws; ``--no-stream``, ``--format json`` or a format of your own; with
-        or without time stamps), answers of ``/containers/ID/stats``, and beside them ``docker inspect`` and
-        ``docker events``, which supply limits, versions, owners, restarts and kills.
+        A file or several that belong together, also packed: output of ``docker stats`` or ``podman stats`` in any
+        format, with or without time stamps, answers of ``/containers/ID/stats``, and beside them ``docker inspect``
+        and ``docker events``, which supply limits, versions, owners, restarts and kills.
     time, interval, timezone
         As for `rmtoolkit.read_jemalloc_stats`, of tables instead of documents. A stream is drawn every half second:
         that is assumed for it.
@@ -506,11 +516,9 @@ def read_docker_stats(
     Returns
     -------
     Recording
-        `working_set_bytes` per container: what Docker calls memory usage is usage without inactive file pages.
-        Tables print four digits: `quantum_bytes` says how coarse that is. The API is exact and adds `usage_bytes`,
-        `anon_bytes`, `file_bytes` and others. `pod` is the container's name, `namespace` the project, `workload`
-        and `container` the service. Where a container has no limit, Docker prints the memory of the host: that
-        is no limit, and the report says for how many it was taken so.
+        `working_set_bytes` per container, four digits of it (`quantum_bytes`); the API is exact and adds others. `pod`
+        is the container's name, `namespace` the project, `workload` and `container` the service. Where a container has
+        no limit, Docker prints the memory of the host, and the report says for how many it was taken so.
 
     Raises
     ------
@@ -561,6 +569,7 @@ def _read(asked: Asked, found: Found) -> None:
         found.left_out["rows drawn again within one time stamp"] += len(timed) - len(kept)
         timed = kept
     found.measured += timed
+    found.podman |= log.podman
     found.axes.append(axis)
     found.left_out.update({_IDLE: log.idle, _NO_ROWS: log.other})
 
@@ -610,26 +619,21 @@ def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
     return [instants[row.tick] for row in log.rows], axis
 
 
-def _parted_by_file(measured: list[Measured]) -> None:
-    """Let their file be the id of containers without one that have other values in another file: two hosts."""
-    named: dict[str | None, dict[str, list[int]]] = {}
-    for index, one in enumerate(measured):
-        if one.file and one.labels.id is None:
-            named.setdefault(one.labels.name, {}).setdefault(one.file, []).append(index)
-    names = place_names(one.file for one in measured if one.file)
-    for by_file in named.values():
-        amounts = (
-            sorted((measured[i].time, measured[i].signals["working_set_bytes"]) for i in of) for of in by_file.values()
-        )
-        if len(by_file) > 1 and any_contradicts([(curve[:, 0], curve[:, 1]) for curve in map(np.array, amounts)]):
-            for file, places in by_file.items():
-                for index in places:
-                    one = measured[index]
-                    measured[index] = one._replace(labels=one.labels._replace(id=names[file]))
+def _parted_by_file(measured: list[Measured]) -> list[bool]:
+    """Let their file be the id of containers that have other values in another; does one of them stand still?"""
+    lone = [(at, one) for at, one in enumerate(measured) if one.file and one.labels.id is None]
+    rows = [(at, one.labels.name, one.file, one.time, one.signals["working_set_bytes"]) for at, one in lone]
+    table = pl.DataFrame(rows, schema=["at", "name", "file", "time", "working_set_bytes"], orient="row").sort("time")
+    names, told = place_names(one.file for one in measured if one.file), list[bool]()
+    for _, parts_of_one, is_still in contradictions(table, ["name"], "file", 1):
+        told.append(is_still)
+        for at, file in chain.from_iterable(part.select("at", "file").iter_rows() for part in parts_of_one):
+            measured[at] = measured[at]._replace(labels=measured[at].labels._replace(id=names[file]))
+    return told
 
 
 def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workload_pattern: str | None) -> Recording:
-    _parted_by_file(found.measured)
+    parted_by_file = _parted_by_file(found.measured)
     identities = Identities()
     measured = [one for one in found.measured if not (one.labels.name or "").startswith("k8s_POD_")]
     found.left_out["rows of pause containers"], found.measured = len(found.measured) - len(measured), measured
@@ -687,9 +691,14 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         found=tuple(kind for kind, there in kinds.items() if there),
         missing=tuple(what for what, lacking in lacks.items() if lacking),
         left_out=+found.left_out,
+        unusable=(PODMAN,) if found.podman else (),
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
+    if parted_by_file:
+        report = parted(report, is_still=any(parted_by_file))
     recording = normalise(containers, kept, events, _files.noted(report, paths, found.notes))
+    if found.podman:
+        warn(f"{PODMAN[:1].upper()}{PODMAN[1:]}.")
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording

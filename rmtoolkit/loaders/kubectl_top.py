@@ -502,10 +502,8 @@ def read_kubectl_top(
     Parameters
     ----------
     path
-        A text file, also packed with gzip or zstd: tables of any kubectl version and any of its flags,
-        one or many, with or without headers and time stamps, errors among them; CSV made of them with
-        awk; JSON or YAML of ``metrics.k8s.io`` (``kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods``),
-        one answer or many; or what ``rmtoolkit record --kubectl`` wrote.
+        A text file, also packed: tables of any kubectl version, one or many, with or without headers and time
+        stamps, errors among them; JSON or YAML of ``metrics.k8s.io``; or what ``rmtoolkit record --kubectl`` wrote.
     pods
         Dumps of ``kubectl get pods,replicasets,nodes -o json`` (or yaml), one or several over time: limits,
         requests, owners, versions, restarts with reason and time. `rm.read` finds them by itself.
@@ -522,10 +520,9 @@ def read_kubectl_top(
     Returns
     -------
     Recording
-        `working_set_bytes` per container, or per pod (`container` null) where the log has only pods, and
-        `swap_bytes` where it has them. Tables print whole MiB, rounded down: `quantum_bytes` is 1048576,
-        and a slow leak looks like stairs. JSON is exact: `quantum_bytes` is null. A scrape that failed is
-        a `gap` event. The report says where the times come from and what was left out.
+        `working_set_bytes` per container, or per pod (`container` null) where the log has only pods. Tables print
+        whole MiB, rounded down: `quantum_bytes` is 1048576, and a slow leak looks like stairs. A scrape that failed
+        is a `gap` event. The report says where the times come from and what was left out.
 
     Raises
     ------

@@ -543,9 +543,8 @@ def _part(value: Any, fields: str | None) -> Any:  # noqa: ANN401 - any JSON
     return {name: _part(value[name], _KEPT["parts"].get(part)) for name, _, part in named if name in value}
 
 
-# A dump does not say when it was made. That is the time stamp before it, or in the file's name, or for the last one in
-# a file when the file was written. It only matters for what changes without a time of its own: limits, requests and how
-# often a container restarted.
+# When a dump was made is the time stamp before it, or in the file's name, or for the last one in a file when that was
+# written. It matters for what changes without a time of its own: limits, requests, counts of restarts.
 def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list[tuple[Path, Exception]]]:
     objects = Objects()
     failed: list[tuple[Path, Exception]] = []
@@ -605,9 +604,8 @@ class _Row(NamedTuple):
     versioned: bool = False
 
 
-# The row of a whole pod (`kubectl top pod` without ``--containers``) becomes that of its container when it has one;
-# else its limit is the sum of its containers' limits. A pod that is in no dump takes owner, version and limit from its
-# ReplicaSet, if that is.
+# The row of a whole pod becomes that of its container when it has one; else its limit is the sum of its containers'
+# limits. A pod that is in no dump takes owner, version and limit from its ReplicaSet, if that is.
 def joined(recording: Recording, objects: Objects) -> Recording:
     if not objects:
         return recording

@@ -320,10 +320,9 @@ def read_procfs(
     Parameters
     ----------
     path
-        A file or several: copies of `/proc/PID/smaps_rollup`, `/proc/PID/status`, `memory.stat` (version 1 or 2),
-        `memory.current`, `memory.max`, `memory.peak`, `memory.events`, `memory.pressure` and their like under their
-        own names; or logs of a loop that printed them (with `cat`, `head -v`, `tail -n +1` or ``grep .``), with or
-        without time stamps, also packed. Copies in one folder belong to one container.
+        A file or several: copies of `/proc/PID/smaps_rollup`, `/proc/PID/status`, `memory.stat` (version 1 or 2) and
+        their like under their own names, those in one folder of one container; or logs of a loop that printed them
+        (with `cat`, `head -v`, `tail -n +1` or ``grep .``), also packed.
     time, interval, timezone
         As for `rmtoolkit.read_jemalloc_stats`, of snapshots instead of documents. Without `time`, a copy was made when
         the file was last written.
@@ -331,9 +330,8 @@ def read_procfs(
     Returns
     -------
     Recording
-        Of processes `rss_bytes`, `anon_bytes`, `file_bytes` (mapped files), `shmem_bytes`, `swap_bytes`, `threads`;
-        of cgroups `usage_bytes`, `working_set_bytes` and what `memory.stat` has, `peak_bytes`, pressure, the limit,
-        and an `oom_kill` event where the kernel counted one between two snapshots.
+        Of processes what they hold; of cgroups what `memory.stat` has, too, the limit, and an `oom_kill` event where
+        the kernel counted one between two snapshots.
 
     Raises
     ------
@@ -540,9 +538,8 @@ def read_kernel(
     path: str | os.PathLike[str], *, time: str | dt.datetime | None = None, timezone: str | dt.tzinfo | None = None
 ) -> Recording:
     """Read OOM kills from what `dmesg` or `journalctl` printed."""
-    # A kill at the container's own limit is an `oom_kill`, with the limit in force; one at the limit of several
-    # containers or of the machine is a `node_oom`. What was resident is a sample and the event's detail. Where times
-    # are seconds since the machine started, a line of the kernel that has both clocks says when that was, else `time`.
+    # A kill at the container's own limit is an `oom_kill`; one at the limit of several or of the machine is a
+    # `node_oom`. Where times are seconds since a start, a line that has both clocks says when that was, else `time`.
     asked = Asked(path, time, None, timezone)
     text, notes = read_text(path, expected=_KILLS)
     found = list(_kills(text))

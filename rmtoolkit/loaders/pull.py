@@ -87,15 +87,13 @@ def pull(
     Raises
     ------
     RmtoolkitError
-        As for `Prometheus.recording`; and whatever `Lake.append` says. What was fetched until then is kept: the next
-        pull goes on from there.
+        As for `Prometheus.recording` and `Lake.append`. What was fetched is kept: the next pull goes on from there.
 
     Notes
     -----
-    It goes forward in pieces of at most about two million samples, so that memory stays bounded. A piece is noted as
-    pulled only once all of it is in the lake; a piece of which the server gave a part only is appended, and fetched
-    again next time. Until all that was asked for has come, whoever reads the lake is told what it lacks, and the next
-    pull goes on with it. Where a pair of servers scrapes the same containers, the overlap keeps to the one it had.
+    It goes forward in pieces of at most about two million samples. A piece of which the server gave a part only is
+    appended, and fetched again next time. Until all that was asked for has come, whoever reads the lake is told what it
+    lacks, and the next pull goes on with it.
 
     Examples
     --------

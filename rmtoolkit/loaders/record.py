@@ -50,9 +50,8 @@ def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
         if is_cgroup(folder):
             return folder
     msg = (
-        f"Could not record the cgroup {quote_path(path)}: no memory.current (version 2) and no memory.usage_in_bytes "
-        f"(version 1) there or below {root}. /proc/PID/cgroup says in which cgroup a process is; the root of version 2 "
-        "has no such file."
+        f"Could not record the cgroup {quote_path(path)}: no memory.current and no memory.usage_in_bytes there or "
+        f"below {root}. /proc/PID/cgroup says in which cgroup a process is; the root of version 2 has no such file."
     )
     raise RmtoolkitError(msg)
 
@@ -297,8 +296,7 @@ def record(
         Stop after so long; a command that still runs is asked to end. Without it, until the process or cgroup is gone
         or Ctrl-C is pressed: that ends the recording, not your program.
     name
-        Stands for workload and container; without it, the program's or the cgroup's name. Give it the workload's name
-        in the cluster to see both as one.
+        Stands for workload and container, as in the cluster; without it, the program's or the cgroup's name.
     path
         Also keep this file (.parquet) current while recording; or a lake, such as ``s3://bucket/lake``, where a process
         stands for a pod of its own.
@@ -306,13 +304,10 @@ def record(
     Returns
     -------
     Recording
-        A row per sample. Of processes: `rss_bytes`, `anon_bytes`, `file_bytes` (mapped files), `shmem_bytes`,
-        `swap_bytes`, `threads`, `descriptors` (open files and sockets) and, of one without children, `peak_bytes`. Of
-        several, pages that they share count once. Of a cgroup: `usage_bytes`, `working_set_bytes`, `anon_bytes`,
-        `file_bytes` (page cache) and the rest of its accounts, pressure, its limit, and `rss_bytes`, `threads` and
-        `descriptors` of its processes. `quota_cores` and `node_cores` are the CPUs that it may use and those of the
-        machine. Events: `start`, `end` with the exit status, `error`, `oom_kill` when the cgroup's limit killed it,
-        `node_oom` when the machine had no memory left.
+        A row per sample. Of processes their memory, `threads` and `descriptors` (open files and sockets); pages that
+        several share count once. Of a cgroup its accounts, pressure and limit, too, and the CPUs that it may use beside
+        those of the machine. Events: `start`, `end` with the exit status, `error`, `oom_kill` when the cgroup's limit
+        killed it, `node_oom` when the machine had no memory left.
 
     Raises
     ------

@@ -277,10 +277,8 @@ def record_kubectl(
     path
         The file: ``.jsonl`` (also .ndjson, .json, .log), a line per answer, added to what an earlier recording left
         there; or ``.parquet``, made of such lines (in a file beside it, ``.parquet.jsonl``) at the end.
-    namespace
-        Which namespace; None is that of the context.
-    all_namespaces
-        Of all namespaces.
+    namespace, all_namespaces
+        Which namespace, or all; None is that of the context.
     context, kubeconfig
         Which cluster; None is kubectl's own choice.
     interval
@@ -297,20 +295,18 @@ def record_kubectl(
     Returns
     -------
     Recording
-        What is in the file: `working_set_bytes` per container with the time stamps of metrics-server, limits,
-        requests, owners, versions, restarts with reason and time.
+        What is in the file, as `rmtoolkit.read_kubectl_top` reads it.
 
     Raises
     ------
     RmtoolkitError
         There is no kubectl; it may not, or cannot, read metrics; the file cannot be written. Once something was
-        recorded, failed answers are counted, are `gap` events, and end nothing.
+        recorded, failed answers are `gap` events, and end nothing.
 
     Notes
     -----
-    ``kubectl get --raw /apis/metrics.k8s.io/…`` is asked for exact bytes with their own time stamps; where the
-    server does not have it, ``kubectl top pod --containers``, which rounds down to whole MiB. Of pods only what
-    is needed is kept: no environment, no arguments, no annotations.
+    Where the server has no ``/apis/metrics.k8s.io``, ``kubectl top pod --containers`` is asked, which rounds down to
+    whole MiB. Of pods only what is needed is kept: no environment, no arguments, no annotations.
 
     Examples
     --------

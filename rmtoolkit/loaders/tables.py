@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit._columns import column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
+from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
@@ -129,8 +129,8 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         return pl.DataFrame({name: [row.get(name) for row in rows] for name in names})
     if found is None:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
-    columns = found.columns
-    columns = [name if name not in columns[:at] else f"{name} ({at + 1})" for at, name in enumerate(columns)]
+    heads = found.columns
+    columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
     table = pl.read_csv(
         io.StringIO(text),
         has_header=False,
@@ -142,18 +142,19 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     ).with_columns(pl.all().str.strip_chars())
     # A head among the rows: of the same table, as where files were put together, or of another one.
     time = next(iter(_times_in(columns)), "")
-    heads = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
-    if heads.any() and found.lines == 1:
-        if said or table.filter(heads).unique().rows() != [tuple(columns)]:
+    again = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
+    if again.any() and found.lines == 1:
+        if said or table.filter(again).unique().rows() != [tuple(columns)]:
             return pl.concat([_csv(part, path) for part in _tables_in(whole, time)], how="diagonal")
-        table = table.filter(~heads)
+        table = table.filter(~again)
+    table = table.select(name for name, head in zip(columns, heads, strict=True) if head)
     lengths = table.to_series(-1).str.len_bytes()
     # Without an end of its own, and shorter by two digits than each before it, a number is the beginning of one.
     short = (lengths.head(-1).min() or 0) > (lengths.tail(1).max() or 0) + 1  # type: ignore[operator]
     if short and not text.endswith("\n") and table.to_series(-1).last() != "0":
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
-    return _with_said(table.drop("", strict=False).with_columns(pl.when(pl.all() != "").then(pl.all())), said)
+    return _with_said(table.with_columns(pl.when(pl.all() != "").then(pl.all())), said)
 
 
 def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:
@@ -192,9 +193,9 @@ def head_of(text: str) -> Head | None:
         if columns[:1] == [""] and first and _timestamps.find(first[0]) is not None:
             # What pandas writes of a table whose index is the time.
             columns = ["time", *columns[1:]]
-        # Its own count of the rows has no name.
-        named = columns[not columns[0] :] if columns else []
-        is_head = len(columns) > 1 and all(map(_is_name, named)) and _times_in(columns)
+        # Its own count of the rows has no name, nor what stands behind a delimiter at the end.
+        last = max((at for at, name in enumerate(columns) if name), default=0)
+        is_head = last > 0 and all(map(_is_name, columns[not columns[0] : last + 1])) and _times_in(columns)
         if is_head and len(first) in (0, len(columns)):
             return Head(delimiter, columns)
         if (several := _of_lines(rows)) is not None:
@@ -336,6 +337,12 @@ def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
     if (numbers := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return refuse_other_clocks(numbers)
     if asked.timezone is None:
+        clocks = texts.filter(texts.str.contains(r"\d:\d\d") & ~texts.str.contains(_CELLS.pattern))
+        is_zoned = clocks.str.contains(ZONED)
+        if is_zoned.any() and not is_zoned.all():
+            told, without = quote(clocks.filter(is_zoned)[0]), quote(clocks.filter(~is_zoned)[0])
+            msg = f"The time {told} says its zone, {without} does not. Hint: say timezone='Europe/Berlin' or another."
+            raise ColumnError(msg)
         read = texts.to_frame().select(as_time(pl.col(texts.name), texts.dtype)).to_series()
         if read.null_count() <= texts.null_count() or read.null_count() < read.len() / 2:
             return texts
@@ -412,6 +419,10 @@ def _of_series(table: pl.DataFrame) -> Heads:
             labels, factor = of_cloudwatch(label + again, unit or None)
             if is_known(labels["__name__"], {}):
                 found[head] = labels, factor
+    if {"name", "tags"} <= {*table.columns}:
+        # Of InfluxDB: fields of a measurement, whose tags stand together.
+        said = table["name"].drop_nulls().unique()
+        found |= {head: ({}, 1) for head in table.columns if any(is_known(f"{name}_{head}", {}) for name in said)}
     by_row = [head for head in table.columns if head.lower() in ("value", "_value", "countervalue")]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
         found[by_row[0]] = {}, 1
@@ -458,7 +469,7 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 def _read_series(
     table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Told
 ) -> Recording:
-    from rmtoolkit.loaders.prometheus._forms import of_one  # noqa: PLC0415 - few tables are such
+    from rmtoolkit.loaders.prometheus._forms import of_measurement, of_one  # noqa: PLC0415 - few tables are such
     from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
@@ -481,6 +492,8 @@ def _read_series(
         of_row = _of_row(dict(zip(texts, key, strict=True)))
         for head, (labels, _) in series.items():
             named = {**of_row, **labels}
+            if not labels and {"name", "tags"} <= named.keys():
+                named = of_measurement(f"{named['name']},{named['tags']}\0{head}")
             if "." in named.get("__name__", ""):
                 named = of_one(named)
             if named.keys() <= {"__name__"}:

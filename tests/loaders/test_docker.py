@@ -236,6 +236,7 @@ def test_an_amount_is_right_within_its_quantum(bytes_: int) -> None:
     ],
     ids=["usual", "old", "podman", "bare", "with id", "csv", "colon", "podman json"],
 )
+@pytest.mark.filterwarnings("ignore:What Podman calls memory usage:rmtoolkit.exceptions.RmtoolkitWarning")
 def test_formats_of_ones_own(tmp_path: Path, line: str, name: str, threads: int | None) -> None:
     """Name and memory are found whatever else a format prints."""
     recording = rm.read(text(tmp_path, line), time="2026-11-25T03:44:31Z")

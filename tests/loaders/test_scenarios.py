@@ -95,9 +95,7 @@ NAMES = {
         "anon_bytes",
         {"namespace": "shop", "pod": "7c2e", "container": "db", "workload": "db"},
     ),
-    "Podman": Names(
-        "podman_container_mem_usage_bytes", {"id": "0a1b", "name": "db"}, "usage_bytes", {"container": "db"}
-    ),
+    "Podman": Names("podman_container_mem_usage_bytes", {"id": "0a1b", "name": "db"}, told={"container": "db"}),
     "Datadog with dots": Names(
         "kubernetes.memory.working_set",
         {"kube_namespace": "shop", "pod_name": "db-0", "kube_container_name": "db", "kube_stateful_set": "db"},
@@ -286,6 +284,7 @@ def rotated(others: Sequence[str], each: int) -> list[tuple[str, str]]:
     return [(names, others[at]) for first, names in enumerate(NAMES) for at in range(first % each, len(others), each)]
 
 
+@pytest.mark.filterwarnings("ignore:.*what Podman calls memory usage:rmtoolkit.exceptions.RmtoolkitWarning")
 @pytest.mark.parametrize(("names", "route"), [*((names, "JSON") for names in NAMES), *rotated([*ROUTES][1:], 3)])
 def test_a_container_is_known_by_the_names_of_every_exporter(tmp_path: Path, names: str, route: str) -> None:
     """One container: its samples under the right signal, and what the labels tell of it in the right columns."""
@@ -295,6 +294,7 @@ def test_a_container_is_known_by_the_names_of_every_exporter(tmp_path: Path, nam
     assert recording.containers.select(*told).rows(named=True) == [dict(told)]
 
 
+@pytest.mark.filterwarnings("ignore:.*what Podman calls memory usage:rmtoolkit.exceptions.RmtoolkitWarning")
 @pytest.mark.parametrize(("names", "apart"), rotated([*APART], 5))
 def test_a_leak_beside_a_flat_container_of_the_same_name_is_kept(tmp_path: Path, names: str, apart: str) -> None:
     """Whatever names them and whatever label differs: both are there, with all of their samples, and none is lost."""
@@ -413,6 +413,37 @@ def names_only(values: list[int], at: float) -> bytes:
     """A table that calls containers by their own names alone."""
     rows = (f"{T0 + at + STEP * index:.0f},db,{value}" for index, value in enumerate(values))
     return "\n".join(["time,container,working_set_bytes", *rows]).encode()
+
+
+def appended_one_by_one(lake: Path, folder: Path) -> rm.Recording:
+    """Read each file of a folder, append it to a lake, and read that."""
+    for file in sorted(folder.iterdir()):
+        rm.Lake(lake).append(rm.read(file))
+    return rm.read(lake)
+
+
+STUCK = [*LEAK[:20], *[LEAK[19]] * 40]
+
+
+@pytest.mark.parametrize("first", [LEAK, STUCK], ids=["goes on", "stands still"])
+@pytest.mark.parametrize("way", ["job", "own label", "lake", "docker stats", "kubectl top", "CSV"])
+def test_what_may_be_a_copy_that_stands_still_is_told(tmp_path: Path, way: str, first: list[int]) -> None:
+    """A second look that stops moving, under another label or in a file of its own: another one, and it is said."""
+    looks = [(first, 0), (STUCK if first is LEAK else LEAK, 9)]
+    if way in ("job", "own label"):
+        label, told = way.replace(" ", "_"), {"__name__": "container_memory_rss", **K8S}
+        series = [({**told, label: name}, values, at) for name, (values, at) in zip("ab", looks, strict=True)]
+        place = tmp_path / "a.json"
+        place.write_bytes(answer(*series))
+    else:
+        place = tmp_path / "of"
+        place.mkdir()
+        for name, (values, at) in zip(("a", "b"), looks, strict=True):
+            (place / name).write_bytes(LOGS.get(way, same_answer)(values, at))
+    with pytest.warns(RmtoolkitWarning, match="counts twice"):
+        recording = appended_one_by_one(tmp_path / "lake", place) if way == "lake" else rm.read(place)
+    assert recording.containers.height == 2
+    assert "counts twice" in " ".join(recording.report.unusable)
 
 
 COMPOSE = {
@@ -928,6 +959,7 @@ N = len(LEAK)
 #: What is said of what is not there.
 ANEW, MORE, FAILED = "start anew in time", "there is more", "query 'B' failed: 'timeout'"
 CUT, NO_TIME = "what could be unpacked was read", "rows without a readable time"
+PODMAN = "what Podman calls memory usage"
 ID = "0a1b2c3d4e5f"
 UID = "dc35e999-4467-45c5-92ee-4dd4ae8baa2c"
 SLICE = f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice"
@@ -1303,7 +1335,27 @@ PROGRAMS = {
                 for id_, name in (("1a", "web"), ("2b", "db"))
             ),
         ),
-        [{"container": "web", "usage_bytes": FLAT}, {"container": "db", "usage_bytes": LEAK}],
+        [{"container": "web", "working_set_bytes": FLAT, PODMAN: True}, {"container": "db", "working_set_bytes": LEAK}],
+    ),
+    **{
+        f"statistics of one amount, told by {label}": Scene(
+            answer(*(of(WORKING_SET, [int(share * value) for value in LEAK], **{label: name}) for name, share in said)),
+            [DB],
+        )
+        for label, said in {
+            "rollup": (("min", 0.5), ("max", 1), ("avg", 0.8)),
+            "phi": (("0.5", 0.8), ("1", 1)),
+            "quantile": (("0.99", 1), ("0.5", 0.8)),
+        }.items()
+    },
+    "cgroups of containers that have no other name": Scene(
+        answer(
+            of(WORKING_SET, LEAK, {"id": SCOPE}),
+            of(WORKING_SET, FLAT, {"id": f"/docker/{'b' * 64}"}),
+            of(WORKING_SET, FLAT, {"id": SLICE}),
+            of(WORKING_SET, FLAT, {"id": "/system.slice/kubelet.service"}),
+        ),
+        [{"container": "a" * 12, "pod_uid": UID, "working_set_bytes": LEAK}, {"container": "b" * 12}],
     ),
     "a sum that names no metric": Scene(
         answer(({"namespace": "shop", "pod": "db-0"}, LEAK, 0)), ("do not say which metric", "metrics={")
@@ -1363,7 +1415,30 @@ PROGRAMS = {
                 [{"id": ID, "name": "web", "mem_usage": f"{value / 1e6:.6f}MB / 1.074GB", "pids": "3"}], indent=1
             )
         ).encode(),
-        [WEB],
+        [{**WEB, PODMAN: True}],
+    ),
+    "podman stats as a table": Scene(
+        log(
+            lambda value: f"{ID}  web  0.1%  {value / 1e6:.6f}MB / 1.074GB  9%  -- / --  -- / --  2  1s  0.1%",
+            head="ID  NAME  CPU %  MEM USAGE / LIMIT  MEM %  NET IO  BLOCK IO  PIDS  CPU TIME  AVG CPU %\n",
+        ).encode(),
+        [{**WEB, PODMAN: True}],
+    ),
+    "docker stats in objects that tell the time": Scene(
+        b"".join(
+            json.dumps(
+                {
+                    "time": iso(T0 + STEP * at),
+                    "containers": [
+                        {"Name": name, "ID": name * 4, "MemUsage": f"{values[at] / MIB:.1f}MiB / 1GiB"}
+                        for name, values in (("web", LEAK), ("cdb", FLAT))
+                    ],
+                }
+            ).encode()
+            + b'\n{"level": "info", "msg": "web 7MiB / 1GiB"}\n'
+            for at in range(N)
+        ),
+        [WEB, {"container": "cdb", "working_set_bytes": FLAT}],
     ),
     "podman stats where memory is not known": Scene(
         log(lambda _: f"{ID}  web  --  -- / --  --  -- / --  22.43MB / 0B  3", head=DOCKER).encode(),
@@ -1492,6 +1567,41 @@ PROGRAMS = {
         b"@timestamp,kubernetes.namespace_name,kubernetes.pod_name,kubernetes.container_name,container_memory_working_set\n"
         + b"".join(b"%d,shop,db-0,db,%d\n" % (T0 + STEP * index, value) for index, value in enumerate(LEAK)),
         [DB],
+    ),
+    "Logs Insights of ECS": Scene(
+        b"@timestamp,ClusterName,TaskId,ContainerName,MemoryUtilized\n"
+        + b"".join(b"%d,prod,t1,db,%d\n" % (T0 + STEP * index, value >> 20) for index, value in enumerate(LEAK)),
+        [{"cluster": "prod", "pod": "t1", "container": "db", "working_set_bytes": LEAK}],
+    ),
+    "InfluxDB's tags in one column": Scene(
+        b"name,tags,time,usage,limit\n"
+        + b"".join(
+            b'docker_container_mem,"container_name=%b,host=h1",%d000000000,%d,1073741824\n'
+            % (name, T0 + STEP * at, values[at])
+            for at in range(N)
+            for name, values in ((b"db", FLAT), (b"web", LEAK))
+        ),
+        [
+            {**WEB, "cluster": None, "node": "h1"},
+            {"container": "db", "working_set_bytes": FLAT},
+        ],
+    ),
+    **{
+        f"a row below the column, called {name}": Scene(
+            b"Timestamp (UTC),Pod Name,RSS (MiB),\r\n"
+            + b"".join(
+                b"%b,%b,%d,\r\n" % (iso(T0 + STEP * at).encode(), pod, values[at] >> 20)
+                for at in range(N)
+                for pod, values in ((b"db-0", LEAK), (b"web-0", FLAT))
+            )
+            + f"{iso(T0 + STEP * (N - 1))},{name},{(LEAK[-1] + FLAT[-1] >> 20) // parts},\r\n".encode(),
+            [{"pod": "db-0", "rss_bytes": LEAK}, {"pod": "web-0", "rss_bytes": FLAT}],
+        )
+        for name, parts in (("TOTAL", 1), ("Average", 2))
+    },
+    "times of which some say a zone": Scene(
+        b"time,pod,rss_mib\n2026-11-20T09:00:00Z,db-0,100\n2026-11-20T10:00:30,web-0,100\n",
+        ("'2026-11-20T09:00:00Z' says its zone, '2026-11-20T10:00:30' does not", "timezone="),
     ),
     "InfluxDB's annotated CSV": Scene(
         b"#group,false,false,true,false,false,true,true\r\n#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,"
@@ -1843,12 +1953,12 @@ def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator
     about = found.containers.row(by_predicate=pl.col("container_id") == container, named=True)
     samples, events = (rows.filter(container_id=container) for rows in (found.samples, found.events))
     killed = events.filter(kind="oom_kill")["time"].dt.epoch("s").to_list()
-    lost = " ".join([*found.report.left_out, *found.report.partial])
+    lost = " ".join([*found.report.left_out, *found.report.partial, *found.report.unusable])
     said = {
         **about,
         "kills": len(killed),
         "killed": killed,
-        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME)},
+        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN)},
     }
     for name in names:
         yield name, said[name] if name in said else samples[name].drop_nulls().to_list()

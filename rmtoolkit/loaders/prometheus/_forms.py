@@ -118,7 +118,7 @@ def is_protocol(lines: Sequence[str]) -> bool:
     if not len(found) or len(found) < _MOST * len(lines):
         return False
     heads = pl.concat(_measured("\n".join(found)))["head"].drop_nulls().unique()
-    return any(is_known(_of_measurement(head)["__name__"], {}) for head in heads)
+    return any(is_known(of_measurement(head)["__name__"], {}) for head in heads)
 
 
 def read(content: bytes, asked: Asked) -> Found | None:
@@ -152,7 +152,7 @@ def _read_samples(text: str, asked: Asked) -> Found:
     left_out = Counter({NO_SAMPLE: said.height - len(stamps), TRUNCATED: int(cut), BEFORE: rows["time"].null_count()})
     series = rows.drop_nulls("time").group_by("head", maintain_order=True).agg(pl.col("time").to_physical(), "value")
     return Found(
-        [_of_measurement(head) if is_lines else _named(head, asked) for head in series["head"]],
+        [of_measurement(head) if is_lines else _named(head, asked) for head in series["head"]],
         series["time"].list.len().cast(pl.Int64).to_numpy(),
         series["time"].explode().to_numpy(),
         series["value"].explode().to_numpy(),
@@ -229,12 +229,12 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
     return labels
 
 
-def _of_measurement(head: str) -> dict[str, str]:
+def of_measurement(head: str) -> dict[str, str]:
     """Read what a field of InfluxDB measures, and its tags."""
     line, _, field = head.partition("\0")
     measurement, *tags = (_unescaped(part) for part in _COMMA.split(line))
     name = measurement if field in _VALUES else field if measurement in _SCRAPES else f"{measurement}_{field}"
-    return {"__name__": name, **dict(tag.split("=", 1) for tag in tags)}
+    return {"__name__": name, **dict(tag.split("=", 1) for tag in tags if tag)}
 
 
 def _stem(asked: Asked) -> str:

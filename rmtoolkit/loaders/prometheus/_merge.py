@@ -22,7 +22,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     Placed,
     identify_containers,
 )
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, SAMPLES
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, PODMAN, SAMPLES
 from rmtoolkit.text import count
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
@@ -248,7 +248,8 @@ def _column(name: str, values: NDArray[np.float64]) -> pl.Series:
 
 def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | None, known: list[str]) -> Placed:
     """Find the container of each series; those of one name that overlap with other values are parted by a label."""
-    notes, doubts, left_out = list[str](), list[str](), Counter[str]()
+    is_podman = bool(table["name"].str.starts_with("podman_container_mem_usage").any())
+    notes, doubts, left_out = list[str](), [PODMAN] if is_podman else [], Counter[str]()
     first, last = decoded.span(table["series"].to_numpy())
     table = table.with_columns(first=first, last=last)
     # What parted them before parts them again, so that names stay; what parts them now stands there afterwards.
@@ -257,7 +258,8 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
     while True:
         placed = identify_containers(table, decoded.labels, workload_pattern)
         pairs = list(_contradictions(placed.table, decoded))
-        if stale := [series for *_, series in pairs if series is not None]:
+        still = [(entity, labels, series) for entity, labels, series in pairs if series is not None]
+        if stale := [series for _, labels, series in still if labels and {*labels} <= _OF_COPIES]:
             table = table.filter(~pl.col("series").is_in(stale))
             left_out[STALE] += int(decoded.counts[stale].sum())
             continue
@@ -283,14 +285,14 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
             what = "their file" if label == FILE_LABEL else f"the label {quote(label)}"
             said = "of one name whose series overlap in time with other values: told apart by"
             told = f"{count(len(entities), 'container')} {said} {what}, which stands as cluster"
-            if label in _OF_COPIES:
+            if label in _OF_COPIES or entities.intersection(entity for entity, *_ in still):
                 doubts.append(f"{told}: if it names copies of one server, each counts twice")
             else:
                 notes.append(told)
 
 
 def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str], int | None]]:
-    """Give the container of two series, the labels that differ, and which of two copies stands still, if one does."""
+    """Give the container of two series, the labels that differ, and which of them stands still, if one does."""
     amounts = table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     # What the kernel counts is one amount under each of its names; a process has as many as there are processes.
     amounts = amounts.with_columns(amount=pl.when(pl.col("family") != "cgroup").then("name"))
@@ -309,11 +311,13 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
             telling = {*mine, *theirs, _PORT} - _NAMING
             differ = [label for label in telling if _value(mine, label) != _value(theirs, label)]
             is_copy = bool(differ) and {*differ} <= _OF_COPIES
-            both = ((other, series[0]), (series[0], other)) if is_copy else ()
-            stale = next((one for one, of in both if stands_still(samples(one), samples(of))), None)
+            both = ((other, series[0]), (series[0], other))
             # What moves from one scrape to the next is seen at other moments.
-            reach = _REACH if is_copy else 1
-            if stale is not None or contradict(samples(series[0]), samples(other), reach):
+            contradicts = contradict(samples(series[0]), samples(other), _REACH if is_copy else 1)
+            stale = None
+            if is_copy or contradicts:
+                stale = next((one for one, of in both if stands_still(samples(one), samples(of))), None)
+            if contradicts or stale is not None:
                 yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")], stale
 
 

@@ -82,6 +82,8 @@ _ALLOCATOR: Final = re.compile(
     rf"|(?:.*[_:])?jemalloc_(?:.*_)?bytes_(?P<kind2>{_ANY_KIND})"
     r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes)"
 )
+#: The cgroup of a container ends in its id, of which people are shown the beginning.
+_OF_CONTAINER: Final = r"/(?:docker-|crio-|cri-containerd-|libpod-|nerdctl-)?([0-9a-f]{12})[0-9a-f]{52}(?:\.scope)?$"
 #: Before the name of what a server counts of its own: no rule, and not what it asks of others.
 _OWN: Final = r"(?!.*(?:client|outgoing|outbound|upstream))(?:[^:]*_)?"
 _TIME: Final = "(?:seconds|milliseconds|ms)"
@@ -237,7 +239,7 @@ _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
 #: Of several statistics of one amount the highest is used.
-_STATISTIC_LABELS: Final = ("quantile", "stat", "statistic", "aggregation", "agg")
+_STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg")
 _SHARES: Final = {"max": 1.0, "maximum": 1.0, "avg": 0.5, "mean": 0.5, "average": 0.5, "min": 0.0, "minimum": 0.0}
 #: Series, name, role, family, rank and statistic.
 _Row = tuple[int, str, str, str, int, float | None]
@@ -353,10 +355,12 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
             ),
         ),
     )
-    # Without Kubernetes, cAdvisor names a container by `name` alone; Podman's exporter by an id, whose name is a fact.
+    # Without Kubernetes, cAdvisor names a container by `name` or its cgroup alone; Podman's exporter by an id, whose
+    # name is a fact.
     is_podman = pl.col("name").str.starts_with("podman_")
     named = pl.col("docker").drop_nulls().first().over("id")
-    table = table.with_columns(docker=pl.when(is_podman).then(pl.coalesce("docker", named, "id")).otherwise("docker"))
+    by_id = pl.when(is_podman).then(pl.coalesce(named, "id")).otherwise(pl.col("id").str.extract(_OF_CONTAINER, 1))
+    table = table.with_columns(docker=pl.coalesce("docker", by_id))
     table = table.with_columns(
         pl.coalesce(name, pl.col("docker").str.extract(_identity.KUBELET_NAME, at)).alias(name)
         for at, name in enumerate(("container", "pod", "namespace"), 1)

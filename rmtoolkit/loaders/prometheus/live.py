@@ -100,36 +100,27 @@ class Prometheus:
     url
         Its address, such as ``http://prometheus:9090`` or ``https://mimir/prometheus``. A user, a password and
         parameters in it are used, and never shown.
-    username, password
-        For basic authentication.
-    token, token_file
-        For a bearer: the token, a function that gives it, or a file that is read again at each request.
+    username, password, token, token_file
+        Who asks; the token may be a function that gives it, its file is read again at each request.
     auth
         Any other authentication of requests, such as one that signs for a cloud.
     headers, tenant
-        Sent with every request; the tenant as ``X-Scope-OrgID`` (Mimir and Cortex, whose address ends in
-        ``/prometheus``).
+        Sent with every request; the tenant as ``X-Scope-OrgID``, for Mimir and Cortex.
     parameters
-        Sent with every query. For Thanos ``{"dedup": "true", "max_source_resolution": "0s"}``, so that replicas are
-        one and nothing is downsampled; and ``"partial_response": "false"`` to fail rather than to go without a
-        store: else a store that did not answer is told in the report and in a warning.
-    verify
-        A file with the certificates of your own authority; False to trust anybody.
-    certificate
-        A client's certificate: one file, or those of the certificate and of its key.
-    proxies
-        As requests takes them: ``{"https": "http://proxy:3128"}``.
+        Sent with every query. For Thanos ``{"dedup": "true", "max_source_resolution": "0s"}``, and
+        ``"partial_response": "false"`` to fail where a store does not answer: else a warning says so.
+    verify, certificate, proxies
+        As requests takes them: a file with the certificates of your own authority, a client's certificate (one file, or
+        with its key in another), ``{"https": "http://proxy:3128"}``.
     timeout_seconds
         The longest silence within an answer; five times that is the longest answer.
     retries, backoff_seconds
-        How often a failed request is made again, and the first wait, which doubles; the server's Retry-After goes
-        before.
+        How often a failed request is made again, and the first wait, which doubles.
     parallel
         Requests under way at once.
     remote_read
-        Fetch raw samples by remote read (or VictoriaMetrics' export) instead of JSON, where the server has it: a tenth
-        of the bytes, and containers that vanished are known to have ended. Where it does not work, or brings fewer
-        series than the server said there are, JSON is read, and a warning says so. Values and times are the same.
+        Fetch raw samples by remote read (or VictoriaMetrics' export) where the server has it: a tenth of the bytes, and
+        containers that vanished are known to have ended. Where it does not work, JSON is read, and a warning says so.
 
     Raises
     ------
@@ -138,9 +129,7 @@ class Prometheus:
 
     Notes
     -----
-    Nothing is asked before `recording` is called. `connect` is the ``PrometheusConnect`` of prometheus-api-client
-    with the same session and credentials, for queries of your own. Credentials go to this server only, never to
-    where it redirects.
+    Nothing is asked before `recording` is called. Credentials go to this server only, never to where it redirects.
 
     Examples
     --------
@@ -242,8 +231,7 @@ class Prometheus:
         step
             None fetches the samples as they were scraped, which is best for verdicts. For a whole fleet, a
             duration such as ``"1h"``: then the server gives the highest value of each step (the last one of
-            counters), so that peaks survive. Steps end at the window's end, or at whole multiples when that is
-            now; each sample stands at the end of its step.
+            counters), which stands at its end.
         metrics, labels, workload_pattern
             As for `rmtoolkit.read_prometheus`; a metric that is not asked for by itself, as
             ``{"http_requests_total": "work_total"}``, is asked for too.
@@ -253,8 +241,7 @@ class Prometheus:
         Returns
         -------
         Recording
-            Samples, events and containers. Its report says what was asked and found, what the server did not
-            have, what it warned of, and what is partial. A null means that the server did not say.
+            Its report says what was asked and found, what the server did not have or warned of, and what is partial.
 
         Raises
         ------
@@ -267,18 +254,11 @@ class Prometheus:
         RmtoolkitError
             The window is empty or ends before it starts, or there is nothing about memory in it.
 
-        Warns
-        -----
-        RmtoolkitWarning
-            The answer is partial.
-
         Notes
         -----
-        Two queries find out what the server has and how much that is; what it would take is then cut by time into
-        requests of at most 1.2 million samples and 11,000 steps, a few of which are under way at once. When the
-        server finds one too large, it is halved. Limits, owners, restarts and versions are looked at 336 times in
-        the window, and exactly for the pods in which something changed; CPU limits and the CPUs of the machines 8
-        times, since only the last counts.
+        Two queries find out what the server has; the rest is cut by time into requests of at most 1.2 million samples
+        and 11,000 steps, which are halved where the server finds them too large. Limits, owners, restarts and versions
+        are looked at 336 times in the window, and exactly for the pods in which something changed.
 
         Examples
         --------

@@ -279,13 +279,9 @@ def read_prometheus(
     Parameters
     ----------
     path
-        A file, a folder, a glob, or several of them. A file holds one or more answers of
-        ``/api/v1/query_range`` or ``/api/v1/query`` (one metric or several; best is a range such as
-        ``container_memory_working_set_bytes[7d]``, which gives the samples as they were scraped), lines of
-        VictoriaMetrics' ``/api/v1/export``, or the body of an answer to a remote read (``/api/v1/read``, of type
-        SAMPLES); or text: scrapes of ``/metrics`` (also OpenMetrics), ``/federate``, and what ``promtool query`` and
-        ``promtool tsdb dump`` print. It may be compressed with gzip or zstd. Series without a
-        ``__name__`` are named by their file, when it is called like a metric.
+        A file, a folder, a glob, or several of them, perhaps packed: answers, best to a range such as
+        ``container_memory_working_set_bytes[7d]``, which gives the samples as they were scraped, or text. Series
+        without a ``__name__`` are named by their file, when it is called like a metric.
     metrics
         What metrics mean that are not known: metric name to signal, for example
         ``{"orders_total": "work_total", "app_heap_bytes": "allocated_bytes"}``. Goes before what is known.
@@ -301,31 +297,24 @@ def read_prometheus(
     Returns
     -------
     Recording
-        Samples in bytes, one row a container and instant, nothing filled in; restarts, reasons, limits, releases
-        and start times as events; in its report everything that was not used, with counts. A null means that
-        nobody said it. Within one container and signal one series is used: the longest of several replicas or
-        jobs, whose gaps (more than two intervals) the others fill; after a restart the new container's.
+        Samples and events, nothing filled in; in its report everything that was not used, with counts. Within one
+        container and signal one series is used: the longest of several replicas or jobs, whose gaps (more than two
+        intervals) the others fill; after a restart the new container's.
 
     Raises
     ------
     ReadError
-        Nothing in the input can be used; or the only file is damaged, an error answer, or no JSON.
+        Nothing in the input can be used; of several files, what was damaged or refused is told in a warning.
     RmtoolkitError
         `metrics` names an unknown signal.
-
-    Warns
-    -----
-    RmtoolkitWarning
-        Part of the input was damaged, refused or incomplete; the rest was loaded.
 
     Notes
     -----
     Requests that a server counts, as ``http_requests_total``, are the work of the container whose memory is there:
     those of all codes and paths together.
     ``container_memory_rss`` is the anonymous memory of the cgroup, not a process's RSS: it becomes `anon_bytes`.
-    Values of VictoriaMetrics are rounded to about 15 digits. Answers of ``query_range`` repeat the last value for
-    up to five minutes after a series has ended without a marker; these repeats are left as they are, unless a new
-    container of the same name overlaps them.
+    Answers of ``query_range`` repeat the last value for up to five minutes after a series has ended without a marker:
+    these repeats stay, unless a new container of the same name overlaps them.
 
     Examples
     --------
