@@ -217,6 +217,17 @@ def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) ->
     return f"{plus}{number(value, digits)} {unit}/day"
 
 
+def pace_unit(seconds: float | None) -> tuple[int, str]:
+    """Choose the longest unit of time that something was seen for."""
+    units = ((86_400, "a day"), (3600, "an hour"), (60, "a minute"))
+    return next((unit for unit in units if (seconds or 0) >= unit[0]), (1, "a second"))
+
+
+def pace(bytes_per_second: float, seconds: float | None) -> str:
+    length, unit = pace_unit(seconds)
+    return f"{small_memory(length * bytes_per_second)} {unit}"
+
+
 def floor(bytes_per_day: float | None) -> str:
     """Write the smallest growth that would have been found: it is an estimate, and has two digits."""
     return rate(bytes_per_day, digits=2)

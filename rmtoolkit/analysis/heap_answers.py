@@ -15,7 +15,7 @@ from rmtoolkit.analysis.records import Advice, HeapKind, HeapReading
 from rmtoolkit.heap._names import STD, SYSTEM, plain_name, spoken
 from rmtoolkit.heap.suspects import churn, diff, limits_of_sight, suspects
 from rmtoolkit.heap.tree import tree
-from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, small_memory, texts
+from rmtoolkit.text import MI, count, filled, hours, memory, number, printable, share, texts
 
 if TYPE_CHECKING:
     from rmtoolkit.heap.allocator import Allocator
@@ -53,15 +53,17 @@ def _told(name: str, **figures: object) -> tuple[str, str]:
 def _growth(reading: HeapReading) -> tuple[str, str]:
     if reading.kind == HeapKind.PICTURE:
         return _told("picture", most=f" {reading.largest} holds most." if reading.largest else "")
-    if reading.suspects:
-        first, rate, grown = reading.suspects[0], reading.growth_bytes_per_second, memory(reading.growth_bytes)
-        speed, part = grown if rate is None else f"{small_memory(rate)}/s", share(min(first.share, 1))
+    if reading.suspects and reading.kind != HeapKind.RESTS:
+        first, grown = reading.suspects[0], memory(reading.growth_bytes)
+        speed, part = reading.pace_of(first.growth_bytes), share(min(first.share, 1))
         figures = {"grown": grown, "speed": speed, "part": part, "function": first.function, "place": first.place}
         return _told(reading.kind, snapshots=reading.snapshots, **figures)
     least, moved = th.HEAP_SAME * reading.held_bytes, reading.moved_bytes
     thin = reading.kind == HeapKind.RESTS and reading.shows_bytes > max(least, moved)
     kind = "thin" if thin else "moved" if reading.kind == HeapKind.RESTS and moved > least else reading.kind
-    return _told(kind, shows=memory(reading.shows_bytes), came=memory(moved))
+    most = next((one.function for one in reading.suspects if 2 * one.growth_bytes > moved), None)
+    where = "" if most is None else f", most of it in {most}"
+    return _told(kind, shows=memory(reading.shows_bytes), came=memory(moved), where=where)
 
 
 def _path(heap: HeapProfile, stack_id: int) -> tuple[str, ...]:

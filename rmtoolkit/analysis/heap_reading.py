@@ -52,13 +52,17 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     moved = int(table["growth_bytes"].sum() or 0)
     if kind == HeapKind.RESTS and heap.timeline.height < FEWEST and moved > th.HEAP_SAME * held:
         kind = HeapKind.FEW
-    growing = table.filter(reading="grew" if kind == HeapKind.FEW else kind)
+    growing = table.filter(reading=kind if kind in kinds else "grew")
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
     times = heap.timeline["time_seconds"].drop_nulls()
     span = float(times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     # The part after startup, where nothing grew in it.
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else span and span / 2
     total = int(growing["growth_bytes"].sum() or 0)
+    # As it is drawn: by time, or by the order of the snapshots.
+    moments = heap.timeline.unique(["time_seconds", "events"], keep="last", maintain_order=True)
+    early = moments.height // 2 + 1 if span is None else (moments["time_seconds"] <= times[0] + span / 2).sum()
+    before, last = (moments["live_bytes"][at] for at in (early - 1, -1))
     return HeapReading(
         kind,
         tuple(
@@ -66,8 +70,8 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
             for row in growing.head(_NAMED).iter_rows(named=True)
         ),
         growth_bytes=total,
-        growth_bytes_per_second=total / seconds if seconds else None,
-        moved_bytes=moved,
+        growth_bytes_per_second=total / seconds if seconds and kind in kinds else None,
+        moved_bytes=moved if before is None else max(moved, max(held, last) - before),
         held_bytes=held,
         seconds=seconds,
         span_seconds=span,

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.schema import TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
-from rmtoolkit.text import filled, texts
+from rmtoolkit.text import filled, memory, pace, texts
 
 #: How fields of records are stored; all others are told by their names.
 _STORED: Final = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "dt.datetime": TIME}
@@ -661,6 +661,10 @@ class HeapReading(Struct, frozen=True):
     snapshots: int = 0
     #: Growth of less may not show in a sample.
     shows_bytes: int = 0
+
+    def pace_of(self, grown: int) -> str:
+        """Write a growth of the stretch that was measured: by time, where that is known."""
+        return pace(grown / self.seconds, self.seconds) if self.seconds else f"{memory(grown)} after startup"
 
 
 class Pool(Struct):

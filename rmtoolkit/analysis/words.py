@@ -25,6 +25,7 @@ from rmtoolkit.text import (
     memory,
     moment,
     number,
+    pace,
     printable,
     rate,
     rate_with_range,
@@ -491,7 +492,7 @@ def _heap_rows(pool: Pool) -> Iterator[Evidence]:
     held = f"{memory(heap.held_bytes)} held{span}"
     if heap.kind == records.HeapKind.GROWS:
         rate = heap.growth_bytes_per_second
-        shown = memory(heap.growth_bytes) if rate is None else f"{small_memory(rate)}/s{span}"
+        shown = memory(heap.growth_bytes) if rate is None else f"{pace(rate, heap.seconds)}{span}"
         weight = 1 if pool.bounded > th.LIKELY else 3
         yield _say(None, Statistic.HEAP_GROWTH, shown, None if rate is None else rate * 86_400, weight=weight)
         for place, one in enumerate(heap.suspects):
@@ -501,7 +502,7 @@ def _heap_rows(pool: Pool) -> Iterator[Evidence]:
     elif heap.kind == records.HeapKind.RESTS:
         yield _say(None, Statistic.HEAP_RESTS, held, heap.moved_bytes, weight=3 if heap.seconds else 2)
     elif heap.kind == records.HeapKind.SMALL:
-        yield _say(None, Statistic.HEAP_SMALL, f"{small_memory(heap.growth_bytes_per_second or 0)}/s{span}")
+        yield _say(None, Statistic.HEAP_SMALL, f"{pace(heap.growth_bytes_per_second or 0, heap.seconds)}{span}")
     elif heap.kind in (records.HeapKind.FILLS, records.HeapKind.FEW, records.HeapKind.RISES):
         yield _say(None, f"heap_{heap.kind}", held, place=heap.suspects[0].place, snapshots=heap.snapshots)
     elif heap.kind == records.HeapKind.SHORT:

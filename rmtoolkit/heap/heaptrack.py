@@ -20,7 +20,7 @@ from rmtoolkit.heap._names import FrameTable, as_lists, report
 from rmtoolkit.heap.profile import GROWTH, STACKS, HeapProfile, HeapSummary, Places
 from rmtoolkit.heap.rust_names import demangle
 from rmtoolkit.heap.suspects import blind
-from rmtoolkit.text import memory, texts
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     import os
@@ -299,8 +299,6 @@ _BLOCK_BYTES: Final = 1 << 18
 _MOST_DAMAGE: Final = 1 << 20
 #: Enough of the beginning to tell what follows.
 _HEAD_BYTES: Final = 1 << 16
-#: libheaptrack brings libstdc++ along, which sets this aside for errors.
-_POOL_BYTES: Final = 73_728
 
 BEYOND: Final = "events of unknown entries"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
@@ -479,8 +477,6 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
         notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
     if tables.raw:
         notes.append("not interpreted, so functions have no names (heaptrack --interpret names them)")
-    if _has_pool(stacks, frames):
-        notes.append(f"{memory(_POOL_BYTES)} are libstdc++'s reserve for errors, which heaptrack brought along")
     unseen = blind(summary, stacks, frames)
     loud = [] if unseen is None else [unseen]
     axis = "seconds since the start of the program"
@@ -493,7 +489,9 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
         rss_bytes=pl.when(pl.col("rss") >= 0).then(pl.col("rss") * tables.page_bytes),
         events="events",
     )
-    return HeapProfile(summary, stacks, frames, timeline, _growth(account), _sizes(sizes, counts), report=told)
+    entries = pl.DataFrame({"size_bytes": sizes, "allocations": counts[:, 0], "live_blocks": counts @ (1, -1)})
+    by_size = entries.filter(pl.col("allocations") > 0).group_by("size_bytes").sum().sort("size_bytes")
+    return HeapProfile(summary, stacks, frames, timeline, _growth(account), by_size, report=told)
 
 
 def _stacks(
@@ -561,13 +559,6 @@ def _growth(account: Account) -> pl.DataFrame:
     return conform(rows.with_columns(pl.col("live_bytes", "live_blocks").cum_sum().over("stack_id")), GROWTH)
 
 
-def _sizes(sizes: Integers, counts: Integers) -> pl.DataFrame:
-    entries = pl.DataFrame(
-        {"size_bytes": sizes, "allocations": counts[:, 0], "live_blocks": counts[:, 0] - counts[:, 1]}
-    )
-    return entries.filter(pl.col("allocations") > 0).group_by("size_bytes").sum().sort("size_bytes")
-
-
 def _partial(blocks: Blocks, tables: Tables, cut: int) -> list[str]:
     partial = []
     # What is interpreted ends with these counts; what is not with what was resident at the last stamp.
@@ -583,9 +574,3 @@ def _partial(blocks: Blocks, tables: Tables, cut: int) -> list[str]:
     if cut:
         partial.append(f"stacks are cut after {cut:,} frames")
     return partial
-
-
-def _has_pool(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
-    pool = stacks.filter(pl.col("allocated_bytes") == _POOL_BYTES, pl.col("allocations") == 1)
-    leaves = pool.select(frame_id=pl.col("frames").list.first()).join(frames, on="frame_id")
-    return leaves["module"].str.contains("libstdc++", literal=True).any()

@@ -10,12 +10,12 @@ import polars as pl
 
 from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name
+from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import ALL, READINGS, STARTUP, Readings, curves, evenly, read_curves, tell_apart
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
-from rmtoolkit.text import count, memory, number
+from rmtoolkit.text import count, memory, number, pace
 
 #: Whose code names a group, when a stack has none of what comes before.
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
@@ -97,13 +97,11 @@ def suspects(
     -------
     polars.DataFrame
         One row per function of your own code that is first on the way from an allocation outwards, most suspicious
-        first: see `SUSPECTS`. `reading` is ``grows``, ``rises``, ``fills``, ``grew``, ``held`` or ``live`` (see
-        `READINGS`); `growth_bytes` came after startup (the first half) and stayed, `growth_share` is its share of all
-        that has this reading; `steadiness` is the share of the time after startup in which it grew; `held_bytes` was
-        held before the program began to end, `live_at_end_bytes` when it had ended. `stack_id` is the stack that grew
-        most, or holds most. `evidence` says it in words. A helper of your own that allocates for many is named in
-        `through`, where only some of its callers grow: then `function` is the caller. A function that grows at one line
-        only, while its other lines give back, has a row for that line.
+        first: see `SUSPECTS`, and `READINGS` for `reading`. `growth_bytes` came after startup (the first half) and
+        stayed, `growth_share` is its share of all with this reading; `steadiness` is the share of that time in which it
+        grew; `held_bytes` was held before the program began to end. `stack_id` is the stack that grew or holds most. A
+        helper of your own that allocates for many is named in `through`, where only some of its callers grow: then
+        `function` is the caller. A function that grows at one line only, while others give back, has a row for it.
 
     Raises
     ------
@@ -152,9 +150,7 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         rest = named.filter(pl.col("spot").is_null() & moves.gather(named["group"]))["function"]
         alike = pl.col("function").is_in(rest.implode()) & pl.col("spot").is_not_null()
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
-    # What lies below massif's threshold grows as the threshold does: alone it says nothing.
-    small = np.array([name == CUT_OFF for name in names]) & (said.growth > 0) & (said.growth < said.growth.max())
-    reading = np.where(small, "grew", said.reading)
+    reading = said.reading.copy()
     if heap.summary.format.startswith("massif") and not {"grows", "fills"} & set(reading):
         # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
         whole = read_curves(found._replace(size=found.size.sum(axis=0, keepdims=True), blocks=found.blocks[:1]))
@@ -219,8 +215,8 @@ def _words(row: dict[str, Any]) -> str:
     text = f"{memory(row['growth_bytes'])} more after startup"
     if row["growth_blocks"]:
         text += f" in {count(row['growth_blocks'], 'block')}"
-    if row["growth_bytes_per_second"]:
-        text += f", {memory(row['growth_bytes_per_second'])}/s"
+    if each := row["growth_bytes_per_second"]:
+        text += f", {pace(each, row['growth_bytes'] / each)}"
     if row["growth_bytes_per_unit"] is not None:
         text += f", {number(row['growth_bytes_per_unit'])} bytes per unit of work"
     if row["through"] is not None:
@@ -258,12 +254,14 @@ def blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> s
             f"at most {memory(peak)} of heap were seen while {memory(rss)} were resident: an allocator that is linked "
             "statically (jemalloc, mimalloc), memory maps or thread stacks are not in this profile"
         )
-    few = summary.allocations is not None and summary.allocations < _FEW_ALLOCATIONS
-    if summary.format == "heaptrack" and few and _only_foreign(stacks, frames):
-        return (
+    if summary.format == "heaptrack" and (summary.allocations or 0) < _FEW_ALLOCATIONS:
+        leaves = stacks.select(frame_id=pl.col("frames").list.first()).join(frames, on="frame_id")
+        of_rust = map(crates, frames.filter(origin=STD)["function"].drop_nulls())
+        said = (
             "no Rust code was seen to allocate: the allocator is linked statically (jemalloc, mimalloc), so heaptrack "
             "could not see it; build with the system's allocator to record"
         )
+        return said if any(of_rust) and (leaves["origin"] == SYSTEM).all() else None
     return None
 
 
@@ -287,13 +285,6 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
     if summary.sampled:
         said.append("small or few allocations: the amounts are estimates from a sample")
     return said
-
-
-def _only_foreign(stacks: pl.DataFrame, frames: pl.DataFrame) -> bool:
-    if not any(crates(name) for name in frames.filter(pl.col("origin") == "std")["function"].drop_nulls()):
-        return False
-    leaves = stacks.select(pl.col("frames").list.first().alias("frame_id")).join(frames, on="frame_id")
-    return bool((leaves["origin"] == "system").all())
 
 
 OTHERS: Final = "everything else"
@@ -379,7 +370,9 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
     before, after = (_amounts(heap, by, own) for heap in (a, b))
     keys = ["function", "stack"] if by == "stack" else ["function"]
     joined = before.join(after, on=keys, how="full", coalesce=True, suffix="_after", maintain_order="left_right")
-    known = {name: _knows(a, name) and _knows(b, name) for name in AMOUNTS}
+    known = {
+        name: all(not of.height or of[name].null_count() < of.height for of in (a.stacks, b.stacks)) for name in AMOUNTS
+    }
     table = joined.select(
         *keys,
         *(pl.coalesce(f"{name}_after", name).alias(name) for name in ("file", "line", "origin")),
@@ -392,10 +385,6 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
     differs = pl.any_horizontal(pl.col(f"{name}_change").fill_null(0) != 0 for name in AMOUNTS)
     order = [pl.col("live_bytes_change").abs(), pl.col("peak_bytes_change").abs(), pl.col("allocations_change").abs()]
     return conform(table.filter(differs).sort(order, descending=True, nulls_last=True), DIFF)
-
-
-def _knows(heap: HeapProfile, name: str) -> bool:
-    return not heap.stacks.height or heap.stacks[name].null_count() < heap.stacks.height
 
 
 def _amounts(heap: HeapProfile, by: str, own: Collection[str]) -> pl.DataFrame:

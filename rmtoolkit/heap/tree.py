@@ -274,17 +274,21 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     # Where far more came in hardly any more blocks, it is not their number that tells how it goes on.
     more_blocks = (blocks > chance) & (noisy | (2 * blocks * size >= growth * many))
     only_sizes = ~more_blocks & (by_sizes > growth) & noisy
-    alone = (~more_blocks | (blocks <= _STAIRS)) & (growth > 0)
-    doubles = np.array([one and _doubles(row) for one, row in zip(alone, rises, strict=True)], np.bool_)
+    alone = ~more_blocks | (blocks <= _STAIRS)
+    across = parts < len(clock)
+    doubles = _double(rises, alone & (growth > 0), across=across)
+    if across and not found.counted:
+        # Of a container that doubles in the last pictures all may lie in one part.
+        stairs = np.diff(for_good(found.size)[0], axis=1)
+        came = stairs[:, first:].sum(axis=1)
+        late = _double(stairs, alone & (came > growth), across=False)
+        growth, steady, doubles = np.where(late, came, growth), np.where(late, came, steady), doubles | late
     # What wanders is as far up as it was down before.
     bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
     since = after.shape[1] - np.where((after > 0).any(axis=1), (after > 0).argmax(axis=1), 0)
     steadiness = np.where(growth > 0, (after > 0).sum(axis=1) / np.maximum(since, (after.shape[1] + 1) // 2), 0)
-    # A table that doubles with what fills it is one step among many.
-    second = np.partition(after, -2, axis=1)[:, -2:-1] if after.shape[1] > 1 else after
-    even = np.concatenate((kept[:, :1], rises[:, :begin], after.clip(max=second)), axis=1).cumsum(axis=1)
-    judged = np.where(more_blocks[:, None], kept_blocks, even)
+    judged = np.where(more_blocks[:, None], kept_blocks, kept)
     pace = np.diff(judged, axis=1)
     places = clock if parts == len(clock) else np.linspace(0, 1, parts)
     # Of parts without a picture nothing is known.
@@ -337,16 +341,19 @@ def _slows(kept: Floats, clock: Floats, least: float) -> tuple[NDArray[np.bool_]
     second_less = (second - burst).clip(min=0)
     slows: NDArray[np.bool_] = (fourth < _SLOWER * second_less) & (third <= second) & (fourth < _EVER * third)
     late = third + fourth
-    goes_down = (late <= 2 * _EVER * second_less) | ((third <= _EVER * second) & (fourth <= _EVER * third))
-    ever_less = (second <= first) & (third <= second) & goes_down
+    ever_less = (second <= first) & (third <= second) & (late <= 2 * _EVER * second_less)
     return slows, np.where(ever_less | (late < least * (first + second)), late / (first + second).clip(min=1), 1)
 
 
-def _doubles(rises: Floats) -> bool:
-    """Tell whether one container grows: in stairs, twice as high as the one before and after twice the time."""
+def _double(rises: Floats, asked: NDArray[np.bool_], *, across: bool) -> NDArray[np.bool_]:
+    """Tell which is one container that grows: in stairs, twice as high as the one before and after twice the time."""
+    return np.array([one and _is_stairs(row, across=across) for one, row in zip(asked, rises, strict=True)], np.bool_)
+
+
+def _is_stairs(rises: Floats, *, across: bool) -> bool:
     places = np.flatnonzero(rises > _BEGUN * rises.max())
     # A stair may lie across two parts, but not across two pictures.
-    stairs = np.split(places, np.flatnonzero(np.diff(places) > (len(rises) + 1 >= _PARTS)) + 1)[-_STAIRS:]
+    stairs = np.split(places, np.flatnonzero(np.diff(places) > across) + 1)[-_STAIRS:]
     if len(stairs) < _STAIRS:
         return False
     first, second, third = (rises[stair].sum() for stair in stairs)

@@ -157,10 +157,11 @@ def _name(
     plot: _plot.Plot, names: list[str], looks: list[str], levels: _plot.Floats, resident: _plot.Piece | None
 ) -> None:
     upper = levels[:, -1].cumsum()
-    told = [
-        (plot.y.at(upper[at] - levels[at, -1] / 2), look, _named(name, levels[at, -1]))
-        for at, (name, look) in enumerate(zip(names, looks, strict=True))
-    ]
+    told: list[tuple[float, str, str]] = []
+    for name, look, top, level in zip(names, looks, upper, levels[:, -1], strict=True):
+        parts, size = text.printable(spoken(name)).split("::"), text.memory(level)
+        shown = fitting([f"{'::'.join(parts[at:])} {size}" for at in range(len(parts))], 240) or size
+        told.append((plot.y.at(top - level / 2), look, shown))
     if resident is not None:
         told.append((plot.y.at(resident[1][-1]), "", f"resident {text.memory(resident[1][-1])}"))
     told.sort()
@@ -174,12 +175,6 @@ def _name(
             height = plot.y.back(y)
             plot.add(_plot.Rule("line", plot.x.back(x), plot.x.back(x + 10), height, height))
             plot.write(x + 15, y + 4, "start", shown, "plain")
-
-
-def _named(name: str, held: float) -> str:
-    parts = text.printable(spoken(name)).split("::")
-    size = text.memory(held)
-    return fitting([f"{'::'.join(parts[at:])} {size}" for at in range(len(parts))], 240) or size
 
 
 def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
@@ -350,9 +345,10 @@ def _of_profile(found: HeapAnswer) -> list[Markup | None]:
     if (live := summary.live_at_end_bytes) is not None:
         facts.append(("Live at the end", text.memory(live), "that alone is no leak" if live else ""))
     if found.reading.kind in ("grows", "fills", "rests"):
-        rate, grown = found.reading.growth_bytes_per_second, found.reading.growth_bytes
-        value = f"{text.small_memory(rate)}/s" if rate else text.memory(grown) if grown else "none"
-        facts.append(("Steady growth", value, f"{text.memory(grown)} after startup"))
+        value, after = found.reading.pace_of(found.reading.growth_bytes), found.reading.growth_bytes
+        if found.reading.kind == "rests":
+            value, after = "none", found.reading.moved_bytes
+        facts.append(("Steady growth", value, f"{text.memory(after)} after startup"))
     if summary.rss_peak_bytes is not None:
         facts.append(("Resident at most", text.memory(summary.rss_peak_bytes), "with the recorder"))
     if summary.temporary is not None and summary.allocations:

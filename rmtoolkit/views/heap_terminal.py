@@ -147,9 +147,10 @@ def _said(what: str, said: str, found: HeapAnswer) -> str:
 
 
 def _suspects(rows: list[dict[str, Any]], found: HeapAnswer, *, colour: bool, unicode: bool) -> list[str]:
+    length, unit = text.pace_unit(found.reading.seconds)
     writers: dict[str, Callable[[dict[str, Any]], str]] = {
         "GROWTH": lambda row: text.known(text.memory, row["growth_bytes"] or None),
-        "A SECOND": lambda row: text.known(text.small_memory, row["growth_bytes_per_second"] or None),
+        unit.upper(): lambda row: text.known(text.small_memory, length * (row["growth_bytes_per_second"] or 0) or None),
         "SHARE": lambda row: text.known(text.share, row["growth_share"] or None),
         "HELD": lambda row: text.memory(row["held_bytes"]),
         "AT THE END": lambda row: text.memory(row["live_at_end_bytes"]),

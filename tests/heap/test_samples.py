@@ -62,7 +62,7 @@ def test_evidence_says_what_was_seen_of_each() -> None:
     """Growth with its blocks, rate and steadiness; a cache at rest as that; and one picture claims no growth."""
     grows, holds, *_ = rm.suspects(rm.read_heap(HEAP / "warm-jackdaw.heaptrack.zst"))["evidence"]
     assert re.fullmatch(
-        r"2\.91 Mi more after startup in 1,485 blocks, 32\.1 Ki/s, through service::ledger::block; "
+        r"2\.91 Mi more after startup in 1,485 blocks, 1\.88 Mi a minute, through service::ledger::block; "
         r"grew in 100 % of that time",
         grows,
     )

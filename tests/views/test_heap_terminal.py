@@ -37,7 +37,7 @@ def heaptrack(path: Path, seconds: int, each: int, text: str = "billing::cache::
 def test_the_answer_names_what_grows_and_how_fast() -> None:
     """The first line is the answer; the suspect has its rate, its share and what calls it."""
     lines = shown(profile({CACHE: growing(900), INDEX: resting(40 * MI)})).splitlines()
-    assert lines[0] == f"The heap grows steadily by 0.879 Ki/s after startup, 100 % of it in {CACHE}."
+    assert lines[0] == f"The heap grows steadily, by 52.7 Ki a minute in {CACHE} (100 % of the steady growth)."
     row = next(line for line in lines if line.startswith("▲ grows"))
     assert row.endswith(f"{CACHE} (cache.rs:40)")
     assert any(line.strip() == f"through api::main → {CACHE}" for line in lines)
@@ -88,7 +88,7 @@ def test_command_line_reads_a_file_and_writes_the_suspects(tmp_path: Path, capsy
     file, out = heaptrack(tmp_path / "api.heap", 30, 4096), tmp_path / "suspects.json"
     assert cli.main(["heap", str(file), "-o", str(out)]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("The heap grows steadily by 40 Ki/s after startup, 100 % of it in billing::cache::insert.")
+    assert said.startswith("The heap grows steadily, by 40 Ki a second in billing::cache::insert (100 % of the")
     assert said.endswith(f"Suspects: {out}\n")
     (row,) = json.loads(out.read_text())
     assert (row["function"], row["reading"], row["line"]) == (CACHE, "grows", 7)
@@ -116,7 +116,9 @@ def test_command_line_takes_pictures_in_order(tmp_path: Path, capsys: pytest.Cap
         )
         dumps.append(str(dump))
     assert cli.main(["heap", *dumps]) == 0
-    assert capsys.readouterr().out.startswith("The heap grows steadily by ")
+    assert capsys.readouterr().out.startswith(
+        "The heap grows steadily, by 12 Ki after startup in 0xf (100 % of the steady growth)."
+    )
     assert cli.main(["heap", *dumps[:2]]) == 0
     assert capsys.readouterr().out.startswith("4 Ki more came by the last of 2 snapshots, 100 % of it in 0xf: so few ")
 
