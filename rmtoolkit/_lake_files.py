@@ -248,12 +248,12 @@ def beginnings(part: Recording) -> dict[str, pl.DataFrame]:
     return {"samples": part.samples.filter(is_early | (pl.int_range(pl.len()).over("container_id") < _TELLING))}
 
 
-def _pairs(recording: Recording, there: pl.DataFrame) -> pl.DataFrame:
+def _pairs(containers: pl.DataFrame, samples: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
     """Pair containers with those there that are called alike but for their cluster; say what each is to the other."""
     old = there.unique(IDENTITY, keep="first", maintain_order=True).select(IDENTITY).with_row_index("old")
     mine, theirs, key = pl.col("cluster"), pl.col("cluster_known"), ["container_id", "old"]
     own, within = mine.eq_missing(theirs), [mine.str.starts_with(theirs + "/"), theirs.str.starts_with(mine + "/")]
-    pairs = recording.containers.join(old, on=IDENTITY[1:], nulls_equal=True, suffix="_known")
+    pairs = containers.join(old, on=IDENTITY[1:], nulls_equal=True, suffix="_known")
     pairs = pairs.filter(own | mine.is_null() | theirs.is_null() | pl.any_horizontal(*within))
     timed = there.drop_nulls("time").join(old, on=IDENTITY, nulls_equal=True)
     # Of a whole day only the stretches that both have are laid beside each other.
@@ -261,7 +261,7 @@ def _pairs(recording: Recording, there: pl.DataFrame) -> pl.DataFrame:
     placed, near = pairs.lazy().select(key).join(spans.lazy(), on="old"), pl.col("time").is_between("first", "last")
     asked = [
         rows.lazy().join(placed, on=on).filter(near).select(*key, "time", *BYTE_SIGNALS, part=pl.lit(on))
-        for rows, on in ((recording.samples, "container_id"), (timed, "old"))
+        for rows, on in ((samples, "container_id"), (timed, "old"))
     ]
     looks = pl.collect_all(asked, engine="streaming")
     both = looks[0].join(looks[1], on=[*key, "time"], suffix="_known").group_by(key)
@@ -282,7 +282,9 @@ def as_known(recording: Recording, there: pl.DataFrame) -> Recording:
     """Call containers as those of a lake that have the same samples; say of how many nobody can tell."""
     if there.is_empty():
         return recording
-    pairs, containers, report = _pairs(recording, there), recording.containers, recording.report
+    times = there.select(pl.col("time").min(), pl.col("time").max().alias("last")).row(0)
+    samples = recording.window(*times).samples if times[0] else empty(SAMPLES)
+    containers, report, pairs = recording.containers, recording.report, _pairs(recording.containers, samples, there)
     itself, strangers = pairs.filter(kin="itself"), pairs.filter(kin="stranger")
     theirs, alone = pl.col("cluster_known"), (pl.len().over("container_id") == 1) & (pl.len().over("old") == 1)
     # Without a cluster it would be taken for any of several.

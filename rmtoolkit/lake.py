@@ -276,8 +276,8 @@ class Lake(Parted):
         Returns
         -------
         Recording
-            Everything as one. A limit or request that changed between two appends, so that neither saw the change, is
-            an event. Damaged files are left out with a warning that names the first, and counted in the report.
+            Everything as one. A limit or request that changed between two appends is an event. Damaged files are left
+            out with a warning, and counted in the report.
 
         Raises
         ------
@@ -314,8 +314,7 @@ class Lake(Parted):
         Returns
         -------
         polars.DataFrame
-            A row per file, sorted by bucket and day: `bucket`, `date` (UTC), `path`, `bytes` (its size), `samples` and
-            `containers`; both are null in a file that is damaged.
+            A row per file, sorted by bucket and day, with its size in bytes; a damaged one has no counts.
         """
         rows = []
         for file, (bucket, date) in self._placed().items():

@@ -532,8 +532,7 @@ class Recording:
         Returns
         -------
         pathlib.Path
-            The file. `rm.read_recording` gives the same recording back; any Parquet reader sees a tidy
-            table of identity, time and signals.
+            The file, which `rm.read_recording` reads; any Parquet reader sees a table of identity, time and signals.
 
         Raises
         ------
@@ -660,9 +659,9 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     Parameters
     ----------
     recordings
-        At least one. Samples at the same instant are joined signal by signal; where two differ, the
-        later recording wins, and the report counts how many. Containers of one name that overlap in time with
-        other values are several, as on two hosts: the file that each comes from stands as `cluster`.
+        At least one. Samples at the same instant are joined signal by signal; where two differ, the later one wins, and
+        is counted. Containers of one name that overlap in time with other values are several: their file stands as
+        `cluster`.
 
     Raises
     ------

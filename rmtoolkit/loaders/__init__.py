@@ -52,6 +52,7 @@ TIMES: Final = ("start", "end", "last")
 NAMES: Final = ("namespace", "workload", "pod")
 
 _SIGNS: Final[dict[str, dict[str, list[str]]]] = texts("loaders/signs")
+_OTHERS: Final[dict[str, dict[str, str]]] = texts("loaders/others")
 _MARKS: Final = {form: "|".join(sign["marks"]).encode() for form, sign in _SIGNS.items()}
 _KINDS: Final = f"(?:{'|'.join(_files.KINDS)})(?:List)?".encode()
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
@@ -221,7 +222,8 @@ def recognise(path: Path) -> tuple[Form, str]:
         meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks")
         return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
     if form is None:
-        return Form.OTHER, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text"
+        known = (name for name, told in _OTHERS.items() if re.search(told["mark"], file.text))
+        return Form.OTHER, next(known, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text")
     return form, str(form) if form is Form.HEAP else ""
 
 
@@ -435,7 +437,7 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
             expected = "a first line that names a time and a memory column, such as `time,rss_bytes`"
             hint = "Hint: call the columns time, namespace, pod, container and memory_bytes."
             return ReadError.at(file, found=head, expected=expected, line=1, hint=hint)
-        hint = "Hint: `rmtoolkit heap FILE` reads it, in Python `rm.read_heap`." if why == Form.HEAP else ""
+        hint = f"Hint: {_OTHERS[why]['hint']}" if why in _OTHERS else ""
         return ReadError.at(file, found=why, expected=UNDERSTOOD, hint=hint)
     return ReadError.at(path, found=f"{len(skipped):,} files that hold no recording", expected=UNDERSTOOD)
 

@@ -506,10 +506,8 @@ def read_jemalloc_stats(
         Time between two documents, where the file does not say: ``"60s"`` or a timedelta.
     timezone
         Zone of time stamps that do not say theirs: ``"Europe/Berlin"``, ``"UTC"``, ``"+01:00"``.
-    pod, namespace, container
-        Whose statistics these are.
-    workload
-        The same; when neither `pod` nor `workload` is given, the name of the file, marked as inferred.
+    pod, namespace, container, workload
+        Whose these are; without `pod` and `workload` the name of the file says it, marked as inferred.
 
     Returns
     -------

@@ -1486,7 +1486,7 @@ PROGRAMS = {
             lambda value: f"api.service 9 0.1 {value / MIB:.1f}M - -",
             head="CGroup Tasks %CPU Memory Input/s Output/s\n",
         ).encode(),
-        ("other text", "expected"),
+        ("as systemd-cgtop prints them", "rmtoolkit record --cgroup"),
     ),
     "crictl stats": Scene(
         log(
@@ -1873,6 +1873,21 @@ PROGRAMS = {
         answer(cadvisor(LEAK[:30], namespace="shop", pod="db-0", container=""), cadvisor(LEAK[30:], 30 * STEP, **K8S)),
         [DB],
     ),
+    **{
+        f"no recording: {found}": Scene(text.encode(), (found, hint))
+        for text, found, hint in (
+            (log(lambda value: f"7 {value >> 10} db", head="PID RSS COMMAND\n"), "rows of processes", "smaps_rollup"),
+            ("# Time UID PID minflt/s majflt/s VSZ RSS %MEM Command\n1 0 7 0 0 9 9 1 db\n", "as ps, pidstat", "in CSV"),
+            (log(lambda value: f"MemoryCurrent={value}", head="Id=db.service\n"), "as systemctl show", "--cgroup"),
+            ("CMDLINE /usr/bin/db\nMEM 9.015625 1795000000.1234\n", "mprof recorded", "time,rss_mib"),
+            ("heroku[web.1]: dyno=heroku.1.a sample#memory_rss=9.00MB\n", "metrics of Heroku", "time,pod,rss_mib"),
+            ("REPORT RequestId: a Memory Size: 512 MB Max Memory Used: 9 MB\n", "AWS Lambda", "not in them"),
+            ('[{"target": "a.rss", "datapoints": [[1.0, 1795000000]]}]', "a series of Graphite", "rss_bytes"),
+            ('{"result": [{"itemid": "7", "clock": "1795000000", "value": "9"}]}', "history of Zabbix", "in CSV"),
+            ('{"result": [{"metricId": "builtin:containers.memory", "data": []}]}', "of Dynatrace", "in CSV"),
+            ('{"ResourceUsage": {"MemoryStats": {"RSS": 9}}, "Timestamp": 1}', "of Nomad", "nomad_client_allocs"),
+        )
+    },
     "sums over a namespace": Scene(answer(cadvisor(LEAK, namespace="shop")), ("nothing about memory", "no container")),
     "times whose zone stands beside them": Scene(
         b"time,timezone,rss_mib\n2026-11-20 09:00:00,+01:00,100\n", ("of its own, 'timezone'", "timezone='+01:00'")
