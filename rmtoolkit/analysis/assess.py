@@ -20,10 +20,8 @@ from rmtoolkit.analysis.signals import DAY_SECONDS, JUDGED
 from rmtoolkit.schema import Cause, Ending, Pattern, Signal
 
 
-def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool, others: int = 0) -> None:
+def doubt_growth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> None:
     """Take from the growth, in place, what was not seen to go on to the end of the life."""
-    if row.samples + others < th.FEW_SAMPLES:
-        _decide(opinion, growth=(th.FEW_SHARE - 1) * opinion.growing, rest=(th.FEW_SHARE - 1) * opinion.bounded)
     _weigh_heap(opinion, row)
     _hold_to_end(opinion, row)
     _doubt_teeth(opinion, row, restarts_known=restarts_known)
@@ -36,7 +34,7 @@ def _weigh_heap(opinion: Opinion, row: Reading) -> None:
     if row.signal != Signal.ALLOCATED or whole is None:
         return
     if whole.mean_rise >= th.MATERIAL_SHARE * whole.settled and row.mean_rise < th.SMALL_PART * whole.mean_rise:
-        _rest(opinion, th.SIDE_SHOW)
+        _rest(opinion)
 
 
 def _hold_to_end(opinion: Opinion, row: Reading) -> None:
@@ -45,7 +43,7 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         if row.floor_trend < th.TREND * _deviation(row.teeth):
             _floors_stay(opinion, row)
         elif row.floor_trend > th.STEADY and opinion.growing > th.LEANING / 2:
-            _decide(opinion, growth=th.TIPS * opinion.unresolved)
+            _decide(opinion, growth=opinion.unresolved)
         elif row.floor_rise > th.MATERIAL_SHARE * row.settled and row.rest * row.teeth < th.TEETH:
             # Floors that rose have not rested for as many teeth as it takes to know them.
             _reopen(opinion)
@@ -53,33 +51,33 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     # Bursts came before, and went, where memory did not stay up by as much: one more is no news.
     again = row.earlier_bursts >= th.BURSTS_BEFORE and row.mean_rise <= row.late_peak - row.settled
     if again:
-        _decide(opinion, rest=min(th.FORCED_REST * row.fresh, opinion.unresolved))
+        _decide(opinion, rest=min(row.fresh, opinion.unresolved))
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
     between = row.between
     # Of jumps that no step explains more may come; growth made of the steps that explain it best is none.
     if between is not None and between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
-        _shift(opinion, th.DOUBT)
+        _shift(opinion)
     only_steps = between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
     at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
     faint = row.growth_per_day < row.floor_per_day
-    if row.last_third < th.ENDED or (row.quarter is not None and row.quarter < th.ENDED_QUARTER) or only_steps:
+    if row.last_third < th.ENDED or only_steps:
         opinion.halts.add(Halt.ENDED)
-        _shift(opinion, th.DOUBT, at_rest)
+        _shift(opinion, at_rest)
         if row.last_third < th.ENDED / 2 and opinion.bounded > opinion.growing:
             _decide(opinion, rest=th.RESTS * max(opinion.unresolved - row.fresh, 0.0))
     elif row.last_third < th.SLOWING or (row.tail is not None and row.tail < th.ENDED):
         stopped = row.last_third < th.SLOWING and row.tail is not None and row.tail < th.STOPPED
         opinion.halts.add(Halt.ENDED if stopped else Halt.SLOWING)
-        _shift(opinion, th.DOUBT, at_rest if stopped or faint else 0.0)
+        _shift(opinion, at_rest if stopped or faint else 0.0)
     elif row.last_third > th.STEADY and opinion.growing > th.LEANING:
         # Models that slow down or have just ended fit too, but nothing slowed down.
-        _decide(opinion, growth=th.TIPS * min(row.fresh, opinion.unresolved))
+        _decide(opinion, growth=min(row.fresh, opinion.unresolved))
     if row.begun_at > 1 - th.YOUNG and row.mean_rise > 0:
-        _shift(opinion, th.DOUBT)
+        _shift(opinion)
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
     if faint or within or row.last_third == th.UNCHECKED:
-        _shift(opinion, th.BELOW_FLOOR, at_rest)
+        _shift(opinion, at_rest, th.BELOW_FLOOR)
     # A straight rise that has only paused, or of which growth is not ruled out: a ramp that ended fits as well.
     paused = row.last_third > th.STEADY and row.rest < th.LONG_REST
     doubtful = row.family == Family.RAMP and row.growing > th.RULED_OUT
@@ -91,10 +89,10 @@ def _floors_stay(opinion: Opinion, row: Reading) -> None:
     """Floors that do not rise: no leak, unless they do so only a little, or the allocator may hold them up."""
     opinion.halts.add(Halt.FLOOR_STAYS)
     deviation = _deviation(row.teeth)
-    _shift(opinion, th.DOUBT, th.AT_REST if row.floor_trend < deviation else 0.0)
-    climbs = row.top_trend > th.TREND * deviation and row.top_rise > th.TOPS_CLIMB * th.MATERIAL_SHARE * row.settled
+    _shift(opinion, th.AT_REST if row.floor_trend < deviation else 0.0)
+    climbs = row.top_trend > th.TREND * deviation and row.top_rise > th.MATERIAL_SHARE * row.settled
     if climbs and row.signal != Signal.ALLOCATED:
-        _decide(opinion, rest=-th.DOUBT * opinion.bounded)
+        _reopen(opinion)
 
 
 def _deviation(teeth: int) -> float:
@@ -127,22 +125,20 @@ def _doubt_teeth(opinion: Opinion, row: Reading, *, restarts_known: bool) -> Non
     whole, limit = opinion.footprint or row, opinion.life.limit_bytes
     # As deep as a restart goes, or from where the limit kills.
     deep = row.trough <= th.RESTART_LIKE or (limit and whole.late_peak >= th.AT_PEAK * limit)
-    if restarts_known or row.teeth < th.TEETH or not deep:
-        return
-    opinion.restarts_unknown = True
-    _decide(opinion, rest=-opinion.bounded)
+    if not restarts_known and row.teeth >= th.TEETH and deep:
+        opinion.restarts_unknown = True
+        _reopen(opinion)
 
 
 def _lay_flat(opinion: Opinion, row: Reading) -> None:
     """What rested for most of the window and gained nothing but noise is at rest, whatever its start looked like."""
     flat = row.growth_per_day < row.floor_per_day and row.mean_rise < th.MATERIAL_SHARE * row.settled
     if flat and row.rest >= th.MOSTLY_REST and row.teeth < th.TEETH and not row.on_stairs:
-        _rest(opinion, th.FORCED_REST)
+        _rest(opinion)
 
 
-def _rest(opinion: Opinion | Pool, share: float) -> None:
-    """Count that share of all else as rest, in place."""
-    _decide(opinion, growth=-share * opinion.growing, rest=share * (opinion.growing + opinion.unresolved))
+def _rest(opinion: Opinion) -> None:
+    opinion.growing, opinion.bounded, opinion.unresolved = 0.0, 1.0, 0.0
 
 
 def doubt_rest(opinion: Opinion) -> None:
@@ -157,7 +153,7 @@ def doubt_rest(opinion: Opinion) -> None:
 
 
 def _reopen(opinion: Opinion | Pool) -> None:
-    _decide(opinion, rest=-th.FORCED_REST * opinion.bounded)
+    _decide(opinion, rest=-opinion.bounded)
 
 
 def _decide(opinion: Opinion | Pool, *, growth: float = 0.0, rest: float = 0.0) -> None:
@@ -168,11 +164,11 @@ def _decide(opinion: Opinion | Pool, *, growth: float = 0.0, rest: float = 0.0) 
 
 def going_on(row: Reading) -> float:
     steady = row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY
-    return row.growing + th.TIPS * row.unresolved if steady else row.growing
+    return row.growing + row.unresolved if steady else row.growing
 
 
-def _shift(opinion: Opinion, share: float, ended: float = 0.0) -> None:
-    """Take a share off the growth that was not seen to go on; of it, some was seen to end."""
+def _shift(opinion: Opinion, ended: float = 0.0, share: float = 1.0) -> None:
+    """Take off, in place, the growth that was not seen to go on, or a share of it; of it, some was seen to end."""
     moved = share * opinion.growing
     _decide(opinion, growth=-moved, rest=ended * moved)
 
@@ -461,10 +457,8 @@ def assess_lifetime(
     levels: Mapping[Signal, Level],
     *,
     restarts_known: bool,
-    others: int,
     files_told: bool,
 ) -> Opinion:
-    """Form an opinion on one life; `others` are the samples of other short lives of its container."""
     opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)
     opinion.files_told = files_told
     whole = readings.get(Signal.WORKING_SET) or readings.get(Signal.USAGE)
@@ -476,7 +470,7 @@ def assess_lifetime(
     if (row := opinion.reading) is None:
         return opinion
     opinion.growing, opinion.bounded, opinion.unresolved = row.growing, row.bounded, row.unresolved
-    doubt_growth(opinion, row, restarts_known=restarts_known, others=others)
+    doubt_growth(opinion, row, restarts_known=restarts_known)
     footprint, found = opinion.end_level(Signal.FOOTPRINT) or row.end_level, layers_of(opinion)
     name_growing_layer(opinion, found, footprint)
     if opinion.pattern == Pattern.INSUFFICIENT_DATA:
@@ -508,12 +502,12 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     )
     short = _longest(current) < th.SHORT * _longest(usable)
     pool = _combine(current)
-    _unmask(pool, current, usable)
+    _unmask(pool, current)
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
     before = _combine(older)
-    _unmask(before, older, older)
+    _unmask(before, older)
     if short and pool.growing > th.LIKELY and before.growing > th.LEAKED_BEFORE:
         # The new version has begun as the old one did: what agrees is surer than either.
         pool.growing = _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing))
@@ -545,11 +539,8 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before, nor is it cleared by its rest."""
-    leaky = {opinion.life.version for opinion in pool.opinions if opinion.growing > th.HARDLY_GROWS}
-    # Lives that are killed stay short, however long their version has run: what rests in all of them rests.
-    killed = any(one.life.ended is Ending.OOM_KILL for one in running)
-    rests = killed and all(one.bounded >= th.LIKELY for one in running)
-    outgrows = not rests and any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
+    leaky = {opinion.life.version for opinion in pool.opinions if opinion.bounded < th.CLEAN_FROM}
+    outgrows = any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
     if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
         pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
         pool.young_release, pool.longest_before_seconds = True, _longest(pool.opinions)
@@ -614,45 +605,33 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
 def _ends_in_jump(opinion: Opinion) -> bool:
     """Whether a life ends in a burst that its end cut off: it says nothing about the lives after it."""
     row = opinion.reading
-    if row is None or opinion.life.ended == Ending.RUNNING or opinion.growing >= th.HARDLY_GROWS:
+    if row is None or opinion.life.ended == Ending.RUNNING or opinion.growing > th.LIKELY:
         return False
     return row.top > th.JUMP_RATIO * row.middle_level and row.middle_level < th.JUMP_RATIO * row.early_level
 
 
-def _rises(one: Opinion) -> bool:
+def _rises(one: Opinion, least: float = 0.0) -> bool:
     row, likely = one.reading, one.growing + one.unresolved > th.LIKELY
-    return likely and row is not None and row.mean_rise > 0 and row.growth_per_day > 0
+    return likely and row is not None and row.mean_rise > max(least, 0.0) and row.growth_per_day > 0
 
 
-def _unmask(pool: Pool, opinions: Sequence[Opinion], versions: Sequence[Opinion]) -> None:
+def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     """See a leak that restarts keep hiding: the same growth in every life, ended by kills."""
-    rising = [(one, row) for one in opinions if (row := one.reading) is not None and _rises(one)]
+    rising = [one for one in opinions if _rises(one)]
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
     pool.lives_rising = len(rising)
     pool.lives_judged = len(opinions)
-    # Where only releases ended what rose, they tell.
-    pool.carried = _carried(versions) if (carried := _carried(opinions)) is None else carried
-    if pool.carried:
-        # What a new process begins with was not leaked by the one before it: the data grow.
-        _hold(pool, th.LIKELY)
-        return
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
-    slopes = np.array([row.growth_per_day for _, row in rising])
-    middle = float(np.median(slopes))
-    if np.median(np.abs(slopes - middle)) * th.DEVIATIONS_PER_MAD > th.AGREEING * max(middle, 1e-9):
-        return
     # Sums of weights may be above 1 by a rounding error.
-    typical = min(float(np.median([opinion.growing for opinion, _ in rising])), 1.0)
-    if typical < th.MASKED_GROWING:
-        # The same deceleration in every life is a warm-up that restarts keep interrupting.
-        return
-    pool.masked = True
-    _raise(pool, 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising)))
+    typical = min(float(np.median([opinion.growing for opinion in rising])), 1.0)
+    together = 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising))
+    pool.masked = together > th.LIKELY
+    _raise(pool, together)
 
 
-def _carried(opinions: Sequence[Opinion]) -> bool | None:
-    """Whether each rise was still there when the next process had begun; None where no long life that rose ended."""
+def _carried(opinions: Sequence[Opinion], least: float) -> bool:
+    """Whether long lives that rose so far ended, and each rise was still there when the next process had begun."""
     shortest = th.SHORT * _longest(opinions)
     ordered = sorted(opinions, key=lambda one: one.life.start)
     starts = [one.life.start for one in ordered]
@@ -660,9 +639,9 @@ def _carried(opinions: Sequence[Opinion]) -> bool | None:
     for one in ordered:
         # The first process after most of a life: pods of a release may start before the old ones end.
         at = bisect_left(starts, one.life.end - th.SHORT * (one.life.end - one.life.start))
-        if at < len(ordered) and ordered[at] is not one and one.life.seconds >= shortest and _rises(one):
+        if at < len(ordered) and ordered[at] is not one and one.life.seconds >= shortest and _rises(one, least):
             steps.append(_begins_high(one, ordered[at]))
-    return all(steps) if steps else None
+    return bool(steps) and all(steps)
 
 
 def _begins_high(one: Opinion, later: Opinion) -> bool:
@@ -670,8 +649,8 @@ def _begins_high(one: Opinion, later: Opinion) -> bool:
     if row is None or new is None:
         return False
     same = later.life.container_id == one.life.container_id and one.life.ended in (Ending.GAP, Ending.RUNNING)
-    # A short life must hold what it began with.
-    return not same and min(new.begun, new.end_level) > (row.begun + row.end_level) / 2
+    # A short life must hold what it began with; what the one before it had to fill first is no part of its rise.
+    return not same and min(new.begun, new.end_level) > row.end_level - row.mean_rise / 2
 
 
 def _hold(pool: Pool, most: float) -> None:
@@ -761,11 +740,12 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         return
     # A short life beside a long one, as before a crash, says nothing of what the long one fills.
     shortest = th.SHORT * main.life.seconds
-    lives = [one for pool in pools for one in pool.opinions if one.reading is not None and one.life.seconds >= shortest]
+    every = [one for pool in pools for one in pool.opinions if one.reading is not None]
+    lives = [one for one in every if one.life.seconds >= shortest]
     if not lives:
         return
-    # A release brings new pods: they tell of those before them what restarts tell of a process.
-    if _carried(lives) if answer.carried is None else answer.carried:
+    # What a new process begins with was not leaked by the one before it: the data grow.
+    if _carried(every, row.mean_rise / 2):
         _hold(answer, th.LIKELY)
     begun = [one.life.start.timestamp() for one in lives]
     # Lives that all rise, together or one after the other, have seen one rise between them, not several.
@@ -781,40 +761,10 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     if len(lives) == 1 or (one_rise and not rests) or (growing == 1 and row.teeth >= th.TEETH):
         _hold_one_rise(answer, main, row)
     bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
-    if bounds and row.end_level <= (1 + th.MATERIAL_SHARE) * max(bounds):
-        # It comes up to where a life before it rested: that is a bound, until it is passed.
+    ends = [read.end_level for one in lives if (read := one.reading) and (one is main or one.growing > th.LIKELY)]
+    if bounds and max(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds):
+        # They come up to where a life before them rested: that is a bound, until one passes it.
         _hold(answer, th.ONE_RISE_EARLY)
-    outlasts = main.life.seconds / th.STANDS_FOR_ALL
-    passed = [
-        read.end_level
-        for one in lives
-        if (read := one.reading) is not None and read.signal == row.signal
-        if one.growing <= th.LIKELY and one.life.seconds >= outlasts
-    ]
-    if passed and row.end_level <= max(passed):
-        # A life that went on for longer was higher, and is not seen to grow.
-        _hold(answer, th.ONE_RISE_EARLY)
-    doubtful = [one for one in lives if one.bounded < th.LIKELY]
-    if doubtful and all(_warms_up(one, lives, shortest) for one in doubtful):
-        _rest(answer, th.FORCED_REST)
-
-
-def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
-    """Whether a life rises, from below, to where most lives of its version before it rested, no slower than they."""
-    row = one.reading
-    if row is None:
-        return False
-    low = row.end_level - (row.end_level - row.begun) / 4
-    before = [
-        other.bounded > th.CLEAN_FROM
-        and row.end_level <= (1 + th.MATERIAL_SHARE) * read.end_level
-        and (one.life.seconds <= (1 - read.rest) * other.life.seconds or row.half_way > th.WARMED)
-        for other in lives
-        if (read := other.reading) is not None and read.begun < low and other.signal == one.signal
-        if other.life.version == one.life.version
-        if (one.life.start - other.life.start).total_seconds() >= apart
-    ]
-    return sum(before) > len(before) / 2
 
 
 def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
@@ -879,12 +829,10 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     noise = _rises_as_others_fall(running)
     growing = sum(pool.growing > th.LIKELY for pool in running) if not noise else 0
     odds = [_logit(pool.growing) for pool in running]
-    # The best of n looks better than it is; several that agree are better than they look.
-    best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
     together = _together(odds)
-    if _read_in_two_ways(running):
-        best = together
-    chance = _chance(max(best, together)) if growing else _chance(together if noise or together > 0 else max(odds))
+    # Several that agree are better than they look.
+    best = together if _read_in_two_ways(running) else max(*odds, together)
+    chance = _chance(best if growing else together if noise or together > 0 else max(odds))
     told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
     worst = min(told, key=lambda pool: pool.bounded)
     # What is doubted although it grew stands at just that.
@@ -900,7 +848,6 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     elif not rises and worst.bounded < th.LIKELY:
         main = worst
     bounded = min(bounded, 1 - chance)
-    followed = [pool.carried for pool in running if pool.carried is not None]
     answer = replace(
         main,
         opinions=[opinion for pool in running for opinion in pool.opinions],
@@ -911,7 +858,6 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
         moved_heap_bytes=None,
         moved_around_bytes=None,
         moved_threads=None,
-        carried=all(followed) if followed else None,
     )
     return answer, growing
 

@@ -19,7 +19,6 @@ from rmtoolkit.analysis import records, signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
 from rmtoolkit.analysis.assess import GIVEN_BACK, assess_lifetime, going_on, pool_instances, pool_lives, with_heap
-from rmtoolkit.analysis.models import MINIMUM_SAMPLES
 from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
@@ -265,8 +264,6 @@ def assess_block(
     told = signals.read(cut, recording, findings.filter("rejected").select("container_id", "signal").unique())
     readings = records.readings_of(told.table)
     opinions: dict[int, list[Opinion]] = {container: [] for container in recording.containers["container_id"]}
-    few = cut.table.filter(pl.col("samples").is_between(MINIMUM_SAMPLES, th.FEW_SAMPLES, closed="left"))
-    short = dict(few.group_by("container_id").agg(pl.col("samples").sum()).iter_rows())
     last = last_layers(recording.samples, recording.containers["container_id"])
     layers = {row["container_id"]: row for row in last.iter_rows(named=True)}
     cores = {who: told for who, *told in recording.containers.select("container_id", *CORES).iter_rows()}
@@ -276,10 +273,9 @@ def assess_block(
     made = seen.agg(files.first(), files.head(th.FIRST_SAMPLES).max().alias("early"), files.last().alias("last"))
     files_of = {row: (first, early, end) for row, first, early, end in made.iter_rows()}
     for life in records.lives_of(cut.table):
-        others = max(short.get(life.container_id, 0) - life.samples, 0)
         found, levels = readings.get(life.row, ({}, {}))
         known = life.container_id in told_files
-        opinion = assess_lifetime(life, found, levels, restarts_known=restarts_known, others=others, files_told=known)
+        opinion = assess_lifetime(life, found, levels, restarts_known=restarts_known, files_told=known)
         opinion.now, opinion.files = layers.get(life.container_id, {}), files_of.get(life.row)
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)

@@ -250,7 +250,6 @@ WIDTHS: Final = (96, 48, 24, 12)
 _NEEDED: Final = (192, 72, 24, 10)
 #: Up to so many samples it matters where in its bin a sample lies: a line would get ripples.
 _CENTRED: Final = 1000
-MINIMUM_SAMPLES: Final = _NEEDED[-1]
 
 
 class Envelope(NamedTuple):

@@ -401,10 +401,9 @@ class Reading(Level, frozen=True):
     floor_rise: float
     #: Slope in the last third of the growth phase over that of the whole phase; 1 is steady growth.
     last_third: float
-    #: Rise in the last eighth of the window over what the slope predicts for it, and in the last quarter; None where
-    #: the prediction is within the noise, or where growth comes in jumps that may fall beside the tail.
+    #: Rise in the last eighth of the window over what the slope predicts for it; None where the prediction is within
+    #: the noise, or where growth comes in jumps that may fall beside the tail.
     tail: float | None
-    quarter: float | None
     #: Rise without the few large steps over what the slope predicts; None where there is none, or many.
     between: float | None
     #: Where a quarter of the rise is reached for good, 0 to 1.
@@ -676,8 +675,6 @@ class Pool(Struct):
     main: Opinion | None
     #: True when growth in life after life ends in kills or restarts.
     masked: bool = False
-    #: Whether new processes began with what the ones before had risen to; None: none that rose was followed.
-    carried: bool | None = None
     #: The running version, when it no longer grows and an older one did.
     fixed_version: str | None = None
     #: The running version, when it grows and the lives of older versions were flat.

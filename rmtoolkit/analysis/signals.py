@@ -428,13 +428,9 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     jumpy = top > th.JUMPY * steps.sum(axis=1)
     noise = np.maximum(th.DEVIATIONS_PER_MAD * np.median(steps, axis=1), grain)
 
-    def brought(tails: int) -> Array:
-        """Give what so many tails bring over what was expected of them."""
-        before, place = _around(values, np.full(len(values), 1 - tails * th.TAIL - 1.5 * width / bins), width)
-        due = growth * (places[3] - place)
-        clear = (due > th.CLEAR_DEVIATIONS * noise) & ~jumpy
-        return np.where(clear, (levels[3] - before) / np.where(due > 0, due, 1), np.nan)
-
+    before, place = _around(values, np.full(len(values), 1 - th.TAIL - 1.5 * width / bins), width)
+    expected = growth * (places[3] - place)
+    clear = (expected > th.CLEAR_DEVIATIONS * noise) & ~jumpy
     rest, unrested = _rests(values, noise)
     start = np.clip(np.maximum(onset, th.STARTUP_OVER), 0.0, 0.9)
     (low, middle), (low_at, middle_at) = zip(
@@ -464,8 +460,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
             th.UNCHECKED,
             np.where(slope > 0, np.where(whole > 0, third, np.maximum(third, 0)) / np.where(slope > 0, slope, 1), 0.0),
         ),
-        "tail": brought(1),
-        "quarter": brought(2),
+        "tail": np.where(clear, (levels[3] - before) / np.where(clear, expected, 1), np.nan),
         "straight": np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         "bend_noise": np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
         "between": np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),

@@ -36,8 +36,6 @@ REST_SAMPLES: Final = 2.0
 
 # --- What growth matters ----------------------------------------------------------------------------------------
 
-#: Share of a warm-up that is over half way.
-WARMED: Final = 0.7
 #: Growth that a window must show before it matters: a share of the level ...
 MATERIAL_SHARE: Final = 0.02
 #: ... or enough to reach the limit within this many windows like the one seen.
@@ -154,7 +152,7 @@ LOAD_VARIES: Final = 0.1
 
 # --- Whether growth was still going on --------------------------------------------------------------------------
 
-#: Share of the window at its end that must still grow; the last quarter is two of them.
+#: Share of the window at its end that must still grow.
 TAIL: Final = 0.125
 #: A prediction below this many deviations of the noise cannot be checked.
 CLEAR_DEVIATIONS: Final = 2.5
@@ -186,13 +184,10 @@ BEGUN_SHARE: Final = 0.25
 
 # --- Doubts about one life --------------------------------------------------------------------------------------
 
-#: A life with fewer samples than this decides nothing alone, several may: its probabilities count this share.
+#: A life with fewer samples than this has not outlived its start.
 FEW_SAMPLES: Final = 24
-FEW_SHARE: Final = 0.6
 #: Slope of the last third over that of the whole growth: below this it has ended ...
 ENDED: Final = 0.2
-#: ... as it has where the last quarter brings less than this share of what was expected ...
-ENDED_QUARTER: Final = 0.12
 #: ... and below this it slows down.
 SLOWING: Final = 0.42
 #: What the models leave no more than this for is ruled out.
@@ -201,12 +196,9 @@ RULED_OUT: Final = 1e-5
 STOPPED: Final = 0.1
 #: ... and above this, and with such a last third, growth is steady.
 STEADY: Final = 0.75
-#: What each such observation takes off the probability of growth: a doubt leaves it open, it shows no rest.
-DOUBT: Final = 0.9
 #: Where growth has clearly ended, this share of what could not be told is rest.
 RESTS: Final = 0.5
-#: Steady growth takes this share of what could not be told, where it is this probable already.
-TIPS: Final = 0.6
+#: Steady growth takes what could not be told, where it is this probable already.
 LEANING: Final = 0.3
 #: The last rest must be this many times as long as those before it on lower ground, or one more stair may come; so many
 #: times where the last step up is larger than the one before by the third ratio, as in what doubles.
@@ -234,8 +226,6 @@ BEYOND_NOISE: Final = 3.0
 TREND: Final = 2.0
 #: Of the growth that a rest takes away, this share was seen to end.
 AT_REST: Final = 0.8
-#: Tops of teeth that rise by this many times what is material may stand on a floor that the allocator holds up.
-TOPS_CLIMB: Final = 2.0
 #: With too few teeth to know the floor, a fall that takes back this share of the rise before it may come again ...
 TAKES_BACK: Final = 0.5
 #: ... and one above this share is a change of level: else neither growth nor rest was seen, ...
@@ -244,14 +234,10 @@ TAKES_MORE: Final = 1.8
 ONE_FLOOR: Final = 0.95
 #: The lowest part of a tooth as a share of its top: below it the fall may as well be a restart.
 RESTART_LIKE: Final = 0.35
-#: A live heap that grows by less than this share of the growth around it is a side show ...
+#: A live heap that grows by less than this share of the growth around it is a side show.
 SMALL_PART: Final = 0.1
-#: ... and this share of its growth is rest.
-SIDE_SHOW: Final = 0.9
 #: A rise that has only just begun is one more burst after so many.
 BURSTS_BEFORE: Final = 2
-#: Share of the rest that cannot be told where the limit or idleness forced it.
-FORCED_REST: Final = 0.9
 
 # --- Layers of memory -------------------------------------------------------------------------------------------
 
@@ -383,28 +369,20 @@ INDEPENDENCE: Final = 0.7
 SHORT: Final = 0.3
 #: ... and the one that stands for all is at least this share of the longest.
 STANDS_FOR_ALL: Final = 0.6
-#: What a life says counts this much when it ended in a burst: ...
+#: What a life that hardly grew says counts this much when it ended in a burst: ...
 JUMPED: Final = 0.15
 #: ... its end above its middle, and its middle not above its early part, by this ratio, ...
 JUMP_RATIO: Final = 1.1
-#: ... and growth no more probable than this.
-HARDLY_GROWS: Final = 0.2
 #: Probability of growth from which on the lives before a release leaked.
 LEAKED_BEFORE: Final = 0.7
 #: Probability of growth and of rest where a release was seen too shortly to tell.
 YOUNG_RELEASE: Final = 0.1
 #: Restarts mask a leak where at least so many lives rise, ...
 MASKED_LIVES: Final = 3
-#: ... which are this share of all lives, ...
+#: ... which are this share of all lives.
 MASKED_SHARE: Final = 0.7
-#: ... with slopes that deviate by no more than this share of their median, ...
-AGREEING: Final = 0.6
-#: ... each growing with at least this probability: less is a warm-up that restarts interrupt.
-MASKED_GROWING: Final = 0.15
 #: An instance that rests, and rose by this share of what the growing ones did, rose as they did.
 ROSE_ALIKE: Final = 0.75
-#: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
-BEST_OF_MANY: Final = 0.3
 
 # --- A heap profile, by itself and beside the recording ---------------------------------------------------------
 

@@ -44,7 +44,6 @@ STEADY: Final[dict[str, Any]] = {
     "family": Family.LINEAR,
     "last_third": 1.0,
     "tail": 1.0,
-    "quarter": 1.0,
     "between": None,
     "straight": 1.0,
     "begun_at": 0.3,
@@ -121,7 +120,6 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
         "mean_rise": settled * lot.choice((-0.1, 0.0, 0.0, 0.006, 0.015, 0.02, 0.05, 0.1, 0.3, 0.6)),
         "last_third": lot.choice(TURNS),
         "tail": lot.choice((None, 0.0, 0.1, 0.2, 0.75, 0.8, 2.2, 2.5)),
-        "quarter": lot.choice((None, 0.0, 0.12, 0.5, 1.0)),
         "between": lot.choice((None, None, 0.0, 0.1, 0.2, 0.35, 1.0)),
         "begun_at": lot.choice((0.0, 0.1, 0.25, 0.5, 0.81, 0.9)),
         "rest": lot.choice((0.0, 0.1, 0.21, 0.3, 0.7, 0.9)),
@@ -224,8 +222,7 @@ def _opinion(lot: _Lot, row: int, container: int, start: float, version: str | N
         lot, row, container, start, whole,
         version=version, ended=ended, limit_bytes=None if limit is None else round(limit),
     )  # fmt: skip
-    restarts, others = lot.random() < 0.6, lot.choice((0, 0, 1, 16))
-    opinion = assess_lifetime(life, readings, levels, restarts_known=restarts, others=others, files_told=True)
+    opinion = assess_lifetime(life, readings, levels, restarts_known=lot.random() < 0.6, files_told=True)
     if lot.random() < 0.3:
         files = [lot.choice((0.0, 0.05, 0.25, 0.3, 0.5)) * end for _ in range(2)]
         opinion.files = (files[0], max(files), lot.choice((files[0], files[1], 0.3 * end)))

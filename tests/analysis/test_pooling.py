@@ -80,7 +80,6 @@ def test_weak_growth_in_every_life_is_a_masked_leak() -> None:
     "lives",
     [
         pytest.param([life(0, 0.5, 0.1), life(1, 0.5, 0.1, ended="running")], id="too_few"),
-        pytest.param([life(n, 0.5, 0.1, slope=50 * 4**n) for n in range(5)], id="rates_differ"),
         pytest.param([life(n, 0.02, 0.4) for n in range(5)], id="slowing_in_every_life"),
         pytest.param([life(n, 0.02, 0.95, slope=0.0) for n in range(5)], id="flat"),
     ],
@@ -394,14 +393,6 @@ def test_a_rise_to_where_the_life_before_rested_is_no_leak_yet(rested_at: int, p
     assert row["verdict"] == verdict, row["explanation"]
 
 
-@pytest.mark.parametrize(("slope", "verdict"), [(0.12, "inconclusive"), (0.2, "leak")], ids=["below", "above"])
-def test_a_rise_to_where_a_longer_life_slowed_down_is_no_leak_yet(slope: float, verdict: str) -> None:
-    """Pods before it were seen for longer, came higher, and nobody would say that they grow: it may do the same."""
-    slowing = 100 + 25 * np.log1p(np.arange(1000) / 60)
-    row = judged(replaced(slowing, 100 + slope * np.arange(400.0)))
-    assert row["verdict"] == verdict, row["explanation"]
-
-
 def test_pods_that_join_for_the_day_rise_to_where_others_rested() -> None:
     """Pods that an autoscaler adds and takes away while the load rises: one that stays has been there and back."""
     stays, joins = hours(96, 300), hours(9, 300)
@@ -419,8 +410,8 @@ def test_pods_that_join_for_the_day_rise_to_where_others_rested() -> None:
     assert judged(together(pods))["verdict"] == "leak"
 
 
-@pytest.mark.parametrize(("end", "verdict"), [(0.6, "not_leak"), (1.3, "leak")], ids=["as they did", "beyond"])
-def test_a_pod_that_warms_up_as_those_before_it_did_is_clean(end: float, verdict: str) -> None:
+@pytest.mark.parametrize(("end", "verdict"), [(0.6, "inconclusive"), (1.3, "leak")], ids=["as they did", "beyond"])
+def test_a_pod_that_warms_up_as_those_before_it_did_is_no_leak_yet(end: float, verdict: str) -> None:
     """Nodes are drained one after the other: each new pod rises for hours, to where those before it came to rest."""
     pods = []
     for number in range(4):
@@ -482,14 +473,19 @@ def test_a_running_life_that_rests_as_long_as_the_one_before_grew(length: float,
     assert grown.main.reading.growth_per_day > 0
 
 
-@pytest.mark.parametrize(("falls", "verdict"), [(True, "leak"), (False, "inconclusive")])
-def test_growth_that_a_restart_does_not_end_is_no_leak_of_the_process(falls: bool, verdict: str) -> None:
-    """A new process of one pod in two begins where the one before it had risen to: data grow; lower, and it leaks."""
+@pytest.mark.parametrize(
+    ("falls", "fills", "verdict"), [(True, 1, "leak"), (True, 60, "leak"), (False, 1, "inconclusive")]
+)
+def test_growth_that_a_restart_does_not_end_is_no_leak_of_the_process(falls: bool, fills: int, verdict: str) -> None:
+    """A new process of one pod in two begins where the one before it had risen to: data grow; lower, and it leaks.
+
+    What the first process took hours to fill, and the second at once, is no part of what grew.
+    """
     t = hours(336, 600)
     pods = []
     for number, restart in enumerate((300, 400)):
         rise = (t - np.where(t >= restart, restart, 0) if falls else t) / 10
-        curve = 300 + rise + ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
+        curve = 300 * np.minimum(t / fills, 1) + rise + ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
         restarts = (t >= restart).astype(int)
         pods.append(record(t, {"working_set_bytes": curve * MI}, pod=f"api-{number}", restarts_total=restarts))
     row = judged(together(pods))

@@ -111,12 +111,12 @@ def test_growth_after_a_flat_half_is_no_bend() -> None:
     assert 0.2 < found.straight[2] < 0.8
 
 
-def test_the_last_quarter_is_held_against_the_growth_expected_of_it() -> None:
+def test_the_tail_is_held_against_the_growth_expected_of_it() -> None:
     """It is 1 on a line, 0 where the rise ended before it, and unknown where little is expected."""
     curves = np.array([100 + 60 * U, 100 + 60 * np.minimum(U, 0.7), 100 + 0.5 * U + np.sin(40 * U)])
     found = check(curves, np.zeros(3), np.array([60.0, 60.0, 0.5]), np.ones(3), np.zeros(3))
-    assert found.quarter[:2] == pytest.approx([1, 0], abs=0.1)
-    assert np.isnan(found.quarter[2])
+    assert found.tail[:2] == pytest.approx([1, 0], abs=0.1)
+    assert np.isnan(found.tail[2])
 
 
 def test_the_grain_is_the_smallest_step_that_was_seen() -> None:
