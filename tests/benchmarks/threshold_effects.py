@@ -1,16 +1,20 @@
-"""Tell what each threshold decides: how many verdicts of the development parts change at half and at twice its value.
+"""Tell what each threshold decides: how many verdicts of the open parts change at half and at twice its value.
 
-Usage: ``python tests/benchmarks/threshold_effects.py [NAME …]``, else for every number: each judges the parts of all
-grounds eight times. Behind the verdicts stand the names that change: pattern, cause, outlook. A number that changes
-nothing at either value decides nothing there: it is to be looked at, and mostly to go.
+Usage: ``python tests/benchmarks/threshold_effects.py [NAME …]``, else for every number. What only weighs readings is
+tried on readings made once; what they are made with needs them anew, which takes ten times as long. Behind the verdicts
+stand the names that change: pattern, cause, outlook. A number that changes nothing at either value decides nothing
+there: it is to be looked at, and mostly to go.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
-from rmtoolkit.analysis import models, thresholds
+from rmtoolkit.analysis import models, signals, thresholds
 from rmtoolkit.analysis.judge import judge
 from tests.benchmarks.leak_early import cut_at
 from tests.benchmarks.leak_or_not import CORPUS, FIELD, at_level, load
@@ -18,38 +22,55 @@ from tests.benchmarks.leak_or_not import CORPUS, FIELD, at_level, load
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
+    #: By case and containers.
+    Kept = dict[tuple[int, ...], signals.Readings]
+
 #: Known from statistics, not chosen.
 NOT_CHOSEN: Final = {"QUANTILE", "DEVIATIONS_PER_MAD"}
 #: Shares and probabilities end at 1.
 SHARES_END: Final = 1.0
+GROUNDS: Final = {CORPUS: ("dev", "hard"), FIELD: ("dev", "fresh", "fresh2", "fresh3")}
+#: What a reading is made with.
+READ_WITH: Final = set(re.findall(r"\bth\.([A-Z_]+)", inspect.getsource(models) + inspect.getsource(signals)))
 
 
 def cases() -> list[Recording]:
     """What is judged, of each ground: everything and the working set alone, whole and cut early."""
     found = []
-    for part, folder in (("dev", CORPUS), ("dev", FIELD), ("hard", CORPUS)):
-        whole, labels = load(part, folder)
-        for level in ("full", "working-set"):
-            found += [cut_at(at_level(whole, labels, level)[0], share) for share in (0.4, 1)]
+    for folder, parts in GROUNDS.items():
+        for part in parts:
+            whole, labels = load(part, folder)
+            for level in ("full", "working-set"):
+                found += [cut_at(at_level(whole, labels, level)[0], share) for share in (0.4, 1)]
     return found
 
 
-def judged(recordings: list[Recording]) -> list[tuple[str, ...]]:
-    """The verdicts and the names beside them, in the order of the workloads."""
+def judged(recordings: list[Recording], kept: Kept) -> list[tuple[str, ...]]:
+    """The verdicts and the names beside them, in the order of the workloads; what was read is kept."""
     models.bank.cache_clear()
     order = ("cluster", "namespace", "workload", "container")
-    found = (judge(recording, whole=False)[0]["verdicts"].sort(order) for recording in recordings)
-    return [row for frame in found for row in frame.select("verdict", "pattern", "cause", "limit_outlook").iter_rows()]
+    read, rows = signals.read, []
+    for number, recording in enumerate(recordings):
+
+        def once(cut: Any, part: Recording, rejected: Any, number: int = number) -> signals.Readings:
+            key = (number, *part.containers["container_id"])
+            if key not in kept:
+                kept[key] = read(cut, part, rejected)
+            return kept[key]
+
+        with mock.patch.object(signals, "read", once):
+            frame = judge(recording, whole=False)[0]["verdicts"].sort(order)
+        rows += frame.select("verdict", "pattern", "cause", "limit_outlook").rows()
+    return rows
 
 
-def changed(name: str, value: float, recordings: list[Recording], before: list[tuple[str, ...]]) -> tuple[int, int]:
+def changed(
+    name: str, value: float, recordings: list[Recording], before: list[tuple[str, ...]], kept: Kept
+) -> tuple[int, int]:
     """Count the verdicts that another value changes, and what else it changes."""
-    kept = getattr(thresholds, name)
-    setattr(thresholds, name, type(kept)(value))
-    try:
-        after = judged(recordings)
-    finally:
-        setattr(thresholds, name, kept)
+    now = type(getattr(thresholds, name))(value)
+    with mock.patch.object(thresholds, name, now):
+        after = judged(recordings, {} if name in READ_WITH else kept)
     pairs = list(zip(before, after, strict=True))
     verdicts = sum(one[0] != other[0] for one, other in pairs)
     return verdicts, sum(one != other for one, other in pairs) - verdicts
@@ -57,8 +78,8 @@ def changed(name: str, value: float, recordings: list[Recording], before: list[t
 
 def main(names: list[str]) -> None:
     """Print a line for each number, the least decisive last."""
-    recordings = cases()
-    before = judged(recordings)
+    recordings, kept = cases(), dict[tuple[int, ...], signals.Readings]()
+    before = judged(recordings, kept)
     every = {
         name: value
         for name, value in vars(thresholds).items()
@@ -73,7 +94,7 @@ def main(names: list[str]) -> None:
         value = every[name]
         twice = min(2 * value, SHARES_END) if 0 < value < SHARES_END else 2 * value
         (half, names_half), (double, names_double) = (
-            changed(name, other, recordings, before) for other in (value / 2, twice)
+            changed(name, other, recordings, before, kept) for other in (value / 2, twice)
         )
         rows.append((half + double + names_half + names_double, name))
         print(f"{name:24}{value:>12g}{half:>7}{double:>7}   {names_half:>4}{names_double:>5}", flush=True)
