@@ -180,14 +180,13 @@ def answer_allocator(allocator: Allocator) -> AllocatorAnswer:
         said, do = _told("no_totals")
         return AllocatorAnswer(allocator, said, {}, None, None, _arenas(allocator, 0), _sizes(allocator, 0), do)
     last = totals.select(pl.selectors.integer(), _KEPT).row(-1, named=True)
-    as_it_is, purged = (_limit(totals[name].max()) for name in ("resident_bytes", "resident_if_purged_bytes"))
+    most = (totals[name].max() for name in ("resident_bytes", "resident_if_purged_bytes"))
+    as_it_is, purged = (
+        math.ceil(one / th.PEAK_NEAR_LIMIT / _STEP) * _STEP if isinstance(one, int) else None for one in most
+    )
     arenas, sizes = _arenas(allocator, last["document"]), _sizes(allocator, last["document"])
     said, do = _said(totals["allocator"][-1] or "the allocator", last, sizes)
     return AllocatorAnswer(allocator, said, last, as_it_is, purged, arenas, sizes, do)
-
-
-def _limit(most: object) -> int | None:
-    return math.ceil(most / th.PEAK_NEAR_LIMIT / _STEP) * _STEP if isinstance(most, int) else None
 
 
 def _arenas(allocator: Allocator, document: int) -> pl.DataFrame:

@@ -89,10 +89,6 @@ def place(row: Mapping[str, Any]) -> str:
     return f"{name} ({printable(PurePosixPath(row['file']).name)}{line})"
 
 
-def by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapReading]:
-    return {key: read_profile(profile) for key, profile in profiles_by_workload(heap, source).items()}
-
-
 def profiles_by_workload(heap: Heap | Mapping[str, Heap], source: Recording | Parted) -> dict[Key, HeapProfile]:
     """Find the workload that each heap profile belongs to; of a Pyroscope server, what it kept in the same time."""
     samples = source.samples if isinstance(source, Recording) else None

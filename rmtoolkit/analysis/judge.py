@@ -358,9 +358,9 @@ def judge(
         restarts_known = source.tells_restarts()
     heaps = {}
     if heap is not None:
-        from rmtoolkit.analysis.heap_reading import by_workload  # noqa: PLC0415 - few have a profile
+        from rmtoolkit.analysis.heap_reading import profiles_by_workload, read_profile  # noqa: PLC0415 - few have one
 
-        heaps = by_workload(heap, source)
+        heaps = {key: read_profile(profile) for key, profile in profiles_by_workload(heap, source).items()}
     # What is not in memory does not come into it: charts get what they show.
     thin = whole and (not isinstance(source, Recording) or source.stored is not None)
     work = partial(_frames, whole=whole, thin=thin, also=also, restarts_known=restarts_known, heaps=heaps)

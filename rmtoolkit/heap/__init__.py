@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from rmtoolkit.exceptions import ReadError, named, quote_path
 from rmtoolkit.loaders import _files
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     import os
@@ -30,16 +31,7 @@ IN_CLUSTER: Final = re.compile(
 _HEAD: Final = 1 << 16
 #: Most of what is taken through a pipe of a recording, which may be packed; of other profiles less.
 _PIPED_BYTES: Final = 128 << 20
-_OTHERS: Final = {
-    b"FLR\0": "a recording of Java's Flight Recorder",
-    b"JAVA PROFILE": "a heap dump of Java",
-    b"PERFILE2": "perf's samples of the processor",
-    b"\x1f\x8b": "a file that is packed twice (unpack it once)",
-    b"<malloc": "statistics of glibc, which are one file (join several: cat FILES | rmtoolkit heap -)",
-    b"PK\x03\x04": "a zip archive (unpack it first)",
-    b"PAR1": "a Parquet table, as recordings are kept in",
-    b"ARROW1": "an Arrow table",
-}
+_OTHERS: Final = {mark.encode("latin-1"): what for mark, what in texts("heap/formats")["others"].items()}
 #: Drawings, texts, and stacks on a line each with an amount, as jeprof and pprof make them.
 _MADE: Final = re.compile(rb"<svg|<\?xml|digraph |Total: \d|%!PS|[^\s;][^;\n]*(?:;[^;\n]+)+ \d+\r?\n")
 _OF_A_DUMP: Final = "what was made of a dump (give the dump itself)"

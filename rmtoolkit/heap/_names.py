@@ -65,6 +65,12 @@ _ALLOCATOR: Final = re.compile(
     # Valgrind names inlined functions without their path, or not at all.
     r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
 )
+#: C++: its library without the folder, operators that look like brackets, and what stands behind arguments.
+_CPP_FILE: Final = re.compile(
+    r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h$|\w+\.tcc$"
+)
+_CPP_OPERATOR: Final = re.compile(r"(?<=\boperator)(?:\(\)|[<>=-]+)")
+_CPP_BEHIND: Final = re.compile(r"(?: const|&| \[clone [^\]]*+\])*+")
 _BASIC: Final = "bool char str u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 fn unsafe extern for _ Self"
 _BASIC_TYPES: Final = frozenset(_BASIC.split())
 _CLOSURE: Final = re.compile(r"::\{(?:closure|shim)[^{}]*+\}|::\{\{[^{}]*+\}\}")
@@ -72,9 +78,25 @@ _HEAD: Final = re.compile(r"^(?:[<&*(\[]|mut |const |dyn |impl |'[a-z_]\w* |for<
 _ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
 
 
+def _bare(function: str) -> str:
+    """Leave out what C++ puts around a name: before it the type of what it gives, behind it its arguments."""
+    if not (end := function.rfind(")") + 1) or not _CPP_BEHIND.fullmatch(function, end):
+        return function
+    plain = _CPP_OPERATOR.sub(lambda found: "_" * len(found[0]), function[:end])
+    depth, begin, outer = 0, 0, len(plain)
+    for place, letter in enumerate(plain):
+        if not depth and letter == "(":
+            outer = place
+        if not depth and letter == " " and not plain.endswith("operator", 0, place) and plain[place + 1] != "<":
+            begin = place + 1
+        depth += (letter in "<([{") - (letter in ">)]}")
+    return function[begin:outer] if begin < outer else function
+
+
 @lru_cache(maxsize=1 << 16)
 def crates(function: str) -> tuple[str, ...]:
-    """Name the crates whose code a function may be."""
+    """Name the crates, or the namespaces of C++, whose code a function may be."""
+    function = _bare(function)
     if "::" not in function:
         return ()
     if not function.startswith("<"):
@@ -129,7 +151,7 @@ def origin(function: str | None, file: str | None, module: str | None) -> str | 
     # A file without its folder says nothing where the name does: there is a main.rs in every crate.
     if file and not (names and "/" not in file):
         path = file.replace("\\", "/")
-        if _STD_FILE.search(path) or (path.endswith(".go") and _GO_FILE.search(path)):
+        if _STD_FILE.search(path) or _CPP_FILE.match(path) or (path.endswith(".go") and _GO_FILE.search(path)):
             return STD
         if _DEPENDENCY_FILE.search(path):
             return DEPENDENCY
@@ -155,7 +177,7 @@ _LEFT_OVER: Final = re.compile(r"::(?=::|$)")
 @lru_cache(maxsize=1 << 16)
 def plain_name(function: str) -> str:
     """Name the function that the source has: without closures, type arguments and brackets around the type."""
-    name = _without_closures(function)
+    name = _without_closures(_bare(function))
     if name.startswith("<"):
         end = _closing(name)
         own, trait = _halves(name[1:end])
@@ -190,8 +212,9 @@ def _without_arguments(path: str) -> str:
 _Frame = tuple[str | None, str | None, int | None, str | None]
 
 _FOLDER: Final = re.compile(r"[^/]+/")
-#: A source file of C without its folder: in a Rust program that is the system's.
+#: A source file of C without its folder: in a Rust program that is the system's, in one of C++ only this.
 _BARE_C_FILE: Final = re.compile(r"[^/]+\.(?:c|cc|cpp|cxx|h|S|s|asm)$")
+_LIBC_FILE: Final = re.compile(r"[^/]+\.(?:c|S|s|asm)$|dl-[\w-]+\.h$")
 #: Stacks are cut after so many frames, where the program begins; and all together have no more than this.
 _MOST_FRAMES: Final = 2048
 _MOST_ENTRIES: Final = 8 << 20
@@ -228,11 +251,15 @@ class FrameTable:
         mine = {file for file, is_own in named if file and is_own and (file, False) not in named}
         rows = [(*row[:5], OWN) if row[2] in mine and _is_short(row[1] or "") else row for row in rows]
         if any(crates(function or "") for _, function, *_ in rows):
+            is_rust = any((row[2] or "").endswith(".rs") or {"core", "alloc"} & {*crates(row[1] or "")} for row in rows)
             # Crates whose own folder stands in the paths of what is inlined are dependencies without it too.
             packages = {
                 name.replace("-", "_") for file in {row[2] or "" for row in rows} for name in _PACKAGE.findall(file)
             }
-            rows = [(*row[:5], _elsewhere(row[1], row[2] or "", packages)) if row[5] == OWN else row for row in rows]
+            rows = [
+                (*row[:5], _elsewhere(row[1], row[2] or "", packages, is_rust=is_rust)) if row[5] == OWN else row
+                for row in rows
+            ]
         return pl.DataFrame(rows, schema=FRAMES, orient="row")
 
 
@@ -241,9 +268,9 @@ def _is_short(function: str) -> bool:
     return not crates(function) and not is_allocator(function)
 
 
-def _elsewhere(function: str | None, file: str, packages: AbstractSet[str]) -> str:
+def _elsewhere(function: str | None, file: str, packages: AbstractSet[str], *, is_rust: bool) -> str:
     """Tell whose a frame is that looks like the user's own, by all that the profile has."""
-    if _BARE_C_FILE.match(file):
+    if _BARE_C_FILE.match(file) if is_rust else _LIBC_FILE.match(file):
         return SYSTEM
     roots = () if _ABSOLUTE.match(file) else crates(function or "")
     return DEPENDENCY if roots and all(root in packages or _CRATES.get(root, OWN) != OWN for root in roots) else OWN

@@ -248,10 +248,9 @@ def read_massif(path: str | os.PathLike[str]) -> HeapProfile:
     Returns
     -------
     HeapProfile
-        The heap as the program asked for it, without massif's own extra bytes and stacks. `peak_bytes` of a stack
-        is from the peak snapshot, `live_bytes` from the last detailed one, which is not the end; in `growth` what a
-        stack held between detailed ones is estimated from the whole. Small stacks are one row. Times are in seconds
-        only where massif ran with ``--time-unit=ms``.
+        The heap as the program asked for it. `peak_bytes` of a stack is from the peak snapshot, `live_bytes` from the
+        last detailed one, which is not the end; in `growth` what a stack held between detailed ones is estimated from
+        the whole. Small stacks are one row. Times are in seconds only where massif ran with ``--time-unit=ms``.
 
     Raises
     ------
@@ -598,9 +597,8 @@ def read_jeprof(
     Returns
     -------
     HeapProfile
-        What was live when the dump was written. jemalloc samples: each stack is scaled up by the chance that its
-        allocations are seen, so numbers are estimates (`summary.sampled`) unless every allocation is sampled.
-        gperftools counts every allocation. Without symbols, functions are named by module and offset.
+        What was live when the dump was written. jemalloc samples: each stack is scaled up by the chance that it is
+        seen, so numbers are estimates. gperftools counts all. Without symbols functions are named by module and offset.
 
     Raises
     ------

@@ -111,11 +111,10 @@ def suspects(
     Notes
     -----
     A recording is cut into 32 parts, by time and by allocations. Growth is the increase of what is held in a part and
-    never goes away again; what came since the last fall counts as far as it is beyond the deepest fall, and where the
-    program only gives memory back, at its end, does not count. It grows when that increase, without its largest step,
-    is above what comes and goes, when it comes in many parts and does not stop before the end; when it is in blocks,
-    and not only in their sizes; or when it is one container that doubles. It fills when less comes in every quarter of
-    what was done, or of the time; it rises when the snapshots were taken as memory was, and neither is known.
+    never goes away again; what came since the last fall counts as far as it is beyond the deepest fall. It grows when
+    that, without its largest step, is above what comes and goes, comes in many parts and does not stop before the end,
+    in blocks and not only in their sizes; or when it is one container that doubles. It fills when less comes in every
+    quarter of what was done, or of the time; it rises when the snapshots came as memory did, and neither is known.
 
     Examples
     --------
@@ -150,14 +149,13 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         rest = named.filter(pl.col("spot").is_null() & moves.gather(named["group"]))["function"]
         alike = pl.col("function").is_in(rest.implode()) & pl.col("spot").is_not_null()
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
-    reading = said.reading.copy()
-    if heap.summary.format.startswith("massif") and not {"grows", "fills"} & set(reading):
+    if heap.summary.format.startswith("massif") and not {"grows", "fills"} & {*said.reading}:
         # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
         whole = read_curves(found._replace(size=found.size.sum(axis=0, keepdims=True), blocks=found.blocks[:1]))
-        reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"
+        said.reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"
     if heap.summary.taken_as_it_rose:
-        reading = np.where(reading == "grows", "rises", reading)
-    return named, names, said._replace(reading=reading)
+        said = said._replace(reading=np.where(said.reading == "grows", "rises", said.reading))
+    return named, names, said
 
 
 def _numbered(named: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

@@ -264,8 +264,9 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     steady = growth - step.max(axis=1) if after.shape[1] > 1 else growth
     goes = -np.diff(found.blocks[:, first:], axis=1).clip(max=0).sum(axis=1)
     many, size = found.blocks[:, -1].clip(min=0), found.size[:, -1]
-    varies = goes > (0 if parts < _PARTS else blocks)
-    chance = np.where(varies | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2)
+    chance = np.where(
+        (goes > blocks) | (after.shape[1] < _RISES), _BY_CHANCE * np.sqrt(many), 0 if parts < _PARTS else 2
+    )
     by_sizes = _BY_CHANCE * size / np.maximum(many, 1) * np.sqrt(np.maximum(many - 1, 0))
     # What hardly ever falls, in so many steps, is no noise.
     moves = np.diff(least[:, begin:], axis=1)
@@ -321,10 +322,7 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _slows(kept: Floats, clock: Floats, least: float) -> tuple[NDArray[np.bool_], Floats]:
-    """Tell whether less came in each quarter after the first than in the one before, since it began to come.
-
-    And how much of what came in the first half came in the second, where ever less came, or less than that share.
-    """
+    """Tell whether less came in each quarter, and how much of the first half in the second, where ever less came."""
     parts = kept.shape[1]
     if parts < 4:
         return np.zeros(len(kept), np.bool_), np.ones(len(kept))

@@ -117,8 +117,11 @@ def plot_over_time(heap: HeapProfile, suspects: pl.DataFrame) -> tuple[_plot.Plo
     if resident is not None:
         plot.add(_plot.Line("wide-halo", (resident,)), _plot.Line("line", (resident,)))
     _name(plot, names, looks, levels, resident)
-    if timed:
-        _peak(plot, heap)
+    when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
+    if timed and when is not None and most is not None and plot.x.low <= when <= plot.x.high:
+        plot.add(_plot.Point("event", when, most))
+        x, written = plot.x.at(when), f"peak {text.memory(most)} after {text.hours(when / 3600)}"
+        plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
     whole = levels.sum(axis=0)
     said = f"Live heap over time: {text.memory(whole[0])} at first, {text.memory(whole[-1])} at the end"
     if heap.summary.peak_bytes is not None:
@@ -175,16 +178,6 @@ def _name(
             height = plot.y.back(y)
             plot.add(_plot.Rule("line", plot.x.back(x), plot.x.back(x + 10), height, height))
             plot.write(x + 15, y + 4, "start", shown, "plain")
-
-
-def _peak(plot: _plot.Plot, heap: HeapProfile) -> None:
-    when, most = heap.summary.peak_time_seconds, heap.summary.peak_bytes
-    if when is None or most is None or not plot.x.low <= when <= plot.x.high:
-        return
-    plot.add(_plot.Point("event", when, most))
-    x = plot.x.at(when)
-    written = f"peak {text.memory(most)} after {text.hours(when / 3600)}"
-    plot.write(x, plot.y.at(most) + 19, "end" if x > (_LEFT + _RIGHT) / 2 else "start", written, "strong")
 
 
 def allocator_layers(found: AllocatorAnswer) -> Markup:

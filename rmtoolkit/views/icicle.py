@@ -239,10 +239,6 @@ def _choice(name: str, words: Sequence[str]) -> Markup:
     return el("label", name, el("select", *(el("option", word) for word in words)))
 
 
-def _instant(second: float | None, step: int) -> str:
-    return f"snapshot {step + 1:,}" if second is None else text.hours(second / 3600) if second else "the start"
-
-
 def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:
     places: dict[tuple[Any, ...], int] = {}
     frames = []
@@ -265,7 +261,10 @@ def _data(whole: CallTree, by: Sequence[str], grows: str) -> str:
             }
             for name in by
         ],
-        "instants": [_instant(second, step) for step, second in enumerate(whole.seconds)],
+        "instants": [
+            f"snapshot {step + 1:,}" if second is None else text.hours(second / 3600) if second else "the start"
+            for step, second in enumerate(whole.seconds)
+        ],
         "times": [step if second is None else second for step, second in enumerate(whole.seconds)],
         "held": [[node, *np.diff(curve, prepend=0).tolist()] for node, curve in whole.held.items()],
         "grows": text.printable(grows),

@@ -313,6 +313,23 @@ def test_what_valgrind_names_in_short_is_the_users_own_function(program: str, fu
     assert (first["reading"], first["function"]) == ("grows", function)
 
 
+def test_massif_of_a_program_in_c_plus_plus(tmp_path: Path) -> None:
+    """Types, arguments and libc's files without folders are left out of names: what is left is the user's function."""
+    calls = ["sysmalloc (malloc.c:2711)", "operator new(unsigned long) (in /usr/lib/libstdc++.so.6)"]
+    calls += [
+        "void std::vector<store::Row, std::allocator<store::Row> >::_M_realloc_insert<int>(int&&) (vector.tcc:453)"
+    ]
+    own = ["std::vector<int>& store::Cache<int, long>::put(int const&, long) const (cache.cpp:14)", "main (api.cpp:9)"]
+    text = "desc: (none)\ncmd: ./api\ntime_unit: i\n#---\n"
+    for at in range(12):
+        text += f"snapshot={at}\ntime={at}\nmem_heap_B={4096 * at}\nheap_tree=detailed\nn1: {4096 * at} (heap) malloc\n"
+        for depth, call in enumerate([*calls, *own], 1):
+            text += f"{' ' * depth}n{int(depth < 5)}: {4096 * at} 0x{depth}: {call}\n"
+    (tmp_path / "massif.out.7").write_text(text)
+    found = suspects(rm.read_heap(tmp_path / "massif.out.7"))
+    assert found.select("function", "reading", "origin").rows() == [("store::Cache::put", "grows", "own")]
+
+
 def _massif(
     file: Path, holds: Sequence[Mapping[str, int]], *, every: int, time: Callable[[int], int] = lambda at: 1000 * at
 ) -> Path:

@@ -163,6 +163,11 @@ def test_a_name_that_repeats_itself_is_read() -> None:
         ("example.com/api/store.Open", "/go/src/app/store/store.go", "own"),
         ("example.com/api/store.Open", "example.com/api/store/store.go", "own"),
         ("main.main", "/app/main.go", "own"),
+        # C++, as valgrind has it: with types and arguments, or in short with a file that has no folder.
+        ("void std::vector<api::Row*>::_M_realloc_insert<api::Row* const&>(api::Row* const&)", "vector.tcc", "std"),
+        ("allocate", "alloc_traits.h", "std"),
+        ("operator()", "cache.cpp", "own"),
+        ("std::map<int, int>& api::Cache<int, long>::rows(int) const", None, "own"),
     ],
     ids=str,
 )
