@@ -182,6 +182,11 @@ def configured(bytes_: int | None, *, known: bool = True) -> str:
     return f"{configured_mi(bytes_)} Mi"
 
 
+def limit_now(row: Mapping[str, Any]) -> str:
+    """Write the limit in force; `own` where pods have limits of their own, and the highest may take more."""
+    return "own" if row["limits_differ"] else configured(row["limit_bytes"], known=bool(row["limit_known"]))
+
+
 def configured_mi(bytes_: int) -> str:
     whole, rest = divmod(bytes_, MI)
     return f"{whole:,}" if not rest else f"{bytes_ / MI:,.2f}".rstrip("0").rstrip(".")
@@ -201,11 +206,11 @@ def small_memory(bytes_: float, *, like: float | None = None) -> str:
     return number(bytes_ / factor) + (f" {unit}" if like is None else "")
 
 
-def peak_against_limit(peak_bytes: float | None, limit_bytes: int | None, *, known: bool, unit: bool = True) -> str:
-    peak = UNKNOWN if peak_bytes is None else number(peak_bytes / MI)
-    if limit_bytes is None:
-        return f"{peak}{' Mi' if unit and peak_bytes is not None else ''} / {'none' if known else UNKNOWN}"
-    return f"{peak} / {configured_mi(limit_bytes)}{' Mi' if unit else ''}"
+def peak_against_limit(row: Mapping[str, Any], *, unit: bool = True) -> str:
+    peak = UNKNOWN if row["peak_bytes"] is None else number(row["peak_bytes"] / MI)
+    if row["limit_bytes"] is None or row["limits_differ"]:
+        return f"{peak}{' Mi' if unit and row['peak_bytes'] is not None else ''} / {limit_now(row)}"
+    return f"{peak} / {configured_mi(row['limit_bytes'])}{' Mi' if unit else ''}"
 
 
 def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) -> str:

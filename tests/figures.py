@@ -150,6 +150,12 @@ def _of(function: Callable[..., object], cases: Iterable[tuple[Any, ...]], **opt
     return [[*map(str, case), function(*case, **options)] for case in cases]
 
 
+def _limits(cases: Iterable[tuple[Any, Any]], **about: bool) -> list[tuple[dict[str, Any]]]:
+    """Give rows of a peak and a limit."""
+    known = {"limit_known": True, "limits_differ": False, **about}
+    return [({"peak_bytes": peak, "limit_bytes": limit, **known},) for peak, limit in cases]
+
+
 def told() -> dict[str, list[Any]]:
     """A row for each call: what was given, and what was written."""
     ones = [(amount,) for amount in AMOUNTS]
@@ -176,11 +182,12 @@ def told() -> dict[str, list[Any]]:
         "small_memory": _of(text.small_memory, ones),
         "small_memory like 5000": _of(text.small_memory, ones, like=5000.0),
         "small_memory like MI": _of(text.small_memory, ones, like=float(MI)),
-        "peak": _of(
-            text.peak_against_limit, product((None, 0, 300 * MI + 7), (None, 512 * MI, 512_000_000)), known=True
+        "peak": _of(text.peak_against_limit, _limits(product((None, 0, 300 * MI + 7), (None, 512 * MI, 512_000_000)))),
+        "peak, not known": _of(
+            text.peak_against_limit, _limits([(None, None), (MI, None), (MI, MI)], limit_known=False)
         ),
-        "peak, not known": _of(text.peak_against_limit, [(None, None), (MI, None), (MI, MI)], known=False),
-        "peak without unit": _of(text.peak_against_limit, [(None, None), (MI, None), (MI, MI)], known=True, unit=False),
+        "peak without unit": _of(text.peak_against_limit, _limits([(None, None), (MI, None), (MI, MI)]), unit=False),
+        "peak, limits of their own": _of(text.peak_against_limit, _limits([(None, MI), (MI, MI)], limits_differ=True)),
         "rate": _of(text.rate, rates),
         "rate with a sign": _of(text.rate, rates, sign=True),
         "floor": _of(text.floor, rates),

@@ -49,6 +49,8 @@ def recording() -> rm.Recording:
             request_bytes=pl.coalesce("request_bytes", request),
         )
         parts.append(replace(one, containers=about))
+        if name == "days-and-nights":
+            parts[-1] = _with_own_limits(parts[-1])
     # The same workload with a second container, whose name must tell the two apart.
     beside = RECORDINGS[11]()
     twin = parts[11].containers.with_columns(container=pl.lit("proxy"))
@@ -63,6 +65,13 @@ def recording() -> rm.Recording:
         warnings=("the clock of node-1 is late",),
     )
     return replace(whole, report=told)
+
+
+def _with_own_limits(part: rm.Recording) -> rm.Recording:
+    """Give the first pod less and the other more: the limit that is nearest is below what the other pod uses."""
+    first = pl.col("container_id") == part.containers["container_id"][0]
+    limit = pl.when(first).then(pl.col("limit_bytes") * 3 // 4).otherwise(pl.col("limit_bytes") * 2)
+    return replace(part, containers=part.containers.with_columns(limit_bytes=limit))
 
 
 @cache

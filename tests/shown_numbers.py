@@ -236,8 +236,8 @@ def of(column: str, write: Callable[[Any], Any] = lambda value: value) -> Callab
 
 
 def limit(row: Row) -> str:
-    """Write the limit in force."""
-    return text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
+    """Write the limit in force, or that each pod has its own."""
+    return "own" if row["limits_differ"] else text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
 
 
 def limit_mi(row: Row) -> str:
@@ -247,7 +247,7 @@ def limit_mi(row: Row) -> str:
 
 def peak_mi(row: Row) -> str:
     """Write the highest sample without its unit."""
-    return text.peak_against_limit(row["peak_bytes"], None, known=True, unit=False).split(" / ")[0]
+    return text.peak_against_limit(row, unit=False).split(" / ")[0]
 
 
 def chance_of_fact(row: Row) -> str:
@@ -370,6 +370,11 @@ def advised(row: Row) -> bool:
     return row["advised_limit_bytes"] is not None
 
 
+def of_one_limit(when: Callable[[Row], bool]) -> Callable[[Row], bool]:
+    """Leave out pods with limits of their own: what is explored is one limit for all of them."""
+    return lambda row: when(row) and not row["limits_differ"]
+
+
 def requests(row: Row) -> bool:
     """Tell that there is an advised request; of what may go on growing there is none."""
     return row["advised_request_bytes"] is not None
@@ -452,13 +457,13 @@ def limits_terminal(fleet: Fleet) -> Iterator[Seen]:
             said,
         )
         kept = re.match(
-            r"keep the limit of (?P<now>(?P<then>\S+ Mi))(?:, request (?P<request>\S+ Mi))?"
+            r"keep (?:each pod's limit|the limit of (?P<now>(?P<then>\S+ Mi)))(?:, request (?P<request>\S+ Mi))?"
             r"(?:; risk (?P<chance>(?P<after>\S+ %)))?",
             said,
         )
         found = found or kept
         assert found is not None, said
-        yield Seen(one, "limit", found["now"])
+        yield Seen(one, "limit", found["now"] or "own")
         for fact, group in (
             ("advised_limit", "then"),
             ("advised_request", "request"),
@@ -879,6 +884,9 @@ def _of_explorer(one: Key, row: Row, board: Any) -> Iterator[Seen]:
         cost = re.search(r"Cost a month at \S+ Mi: ([^\s,]+)", labels)
         return part, at[1], chance[1], cost[1] if cost and cost[1] != text.UNKNOWN else None
 
+    if row["limits_differ"]:
+        yield Seen(one, "chance", said()[2])
+        return
     if row["limit_bytes"] is not None:
         board.limit_bytes = row["limit_bytes"]
         _, at, chance, cost = said()
@@ -979,13 +987,17 @@ _OF_TRIAGE: Final = _shown(
 )
 _OF_EXPLORER: Final = _shown(
     chance=Fact(chance_of_fact, told("limit_bytes")),
-    limit=Fact(limit, told("limit_bytes")),
-    advised_limit=Fact(of("advised_limit_bytes", text.configured), advised),
-    advised_chance=Fact(of("advised_oom_probability", text.chance), advised),
-    advised_request=Fact(of("advised_request_bytes", quantity), lambda row: advised(row) and requests(row)),
+    limit=Fact(limit, of_one_limit(told("limit_bytes"))),
+    advised_limit=Fact(of("advised_limit_bytes", text.configured), of_one_limit(advised)),
+    advised_chance=Fact(of("advised_oom_probability", text.chance), of_one_limit(advised)),
+    advised_request=Fact(
+        of("advised_request_bytes", quantity), of_one_limit(lambda row: advised(row) and requests(row))
+    ),
     cost=Fact(
         lambda row: Near(row["cost_now_per_month"] + row["incidents_now_per_month"]),
-        lambda row: None not in (row["limit_bytes"], row["cost_now_per_month"], row["incidents_now_per_month"]),
+        of_one_limit(
+            lambda row: None not in (row["limit_bytes"], row["cost_now_per_month"], row["incidents_now_per_month"])
+        ),
     ),
 )
 
@@ -1028,7 +1040,7 @@ VIEWS: Final = {
             action=action,
             limit=limit,
             chance=Fact(chance_of_fact, told("oom_probability_7d")),
-            advised_limit=Fact(of("advised_limit_bytes", text.configured), advised),
+            advised_limit=Fact(of("advised_limit_bytes", text.configured), of_one_limit(advised)),
             advised_request=Fact(of("advised_request_bytes", text.configured), told("advised_request_bytes")),
             advised_chance=Fact(of("advised_oom_probability", text.chance), told("advised_oom_probability")),
         ),

@@ -20,7 +20,7 @@ from rmtoolkit.assessment import _rows
 from rmtoolkit.assessment._rows import WORKLOADS as WORKLOADS
 from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import recommend
-from rmtoolkit.limits.history import as_need
+from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Later, Recording, as_recording, read_recording
@@ -56,7 +56,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         text.shortened(row["name"], 80),
         f"{mark.shape}\u00a0{mark.word}",
         text.whole_amounts(text.growth(row)),
-        text.whole_amounts(text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"])),
+        text.whole_amounts(text.peak_against_limit(row)),
         text.time_to_limit(row),
         text.chance(row["oom_probability_7d"]),
     )
@@ -666,5 +666,10 @@ def explored(found: Assessment, row: dict[str, Any]) -> tuple[Scene, Chosen]:
     need = as_need(found.needs.filter(wanted).row(0, named=True))
     past = of_workload(found.recording, need.names, found.lives)
     known = scene(past, need, Change(), found.margins, found.oom_probability, found.prices or USUAL)
-    limit = row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
-    return known, choose(known, limit)
+    return known, choose(known, tried_first(need, row))
+
+
+def tried_first(need: Need, row: Mapping[str, Any]) -> int:
+    """Give the limit that is tried first, for all pods: where each has its own, one at which the chance is theirs."""
+    in_force = need.held_bytes or row["limit_bytes"]
+    return in_force or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)

@@ -87,6 +87,8 @@ def joined(
         purged_limit_bytes=pl.when(pl.col("purged_limit_bytes") < pl.coalesce("advised_limit_bytes", limit)).then(
             "purged_limit_bytes"
         ),
+        # Then the peak may be that of a pod which may take more.
+        limits_differ=pl.col("held_bytes").is_not_null(),
         bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
         **_of_both(pl.coalesce("held_bytes", limit)),
     )
@@ -139,7 +141,7 @@ def instances_of(
         *WORKLOAD, *(pl.col(name).alias(f"its {name}") for name in WORKLOADS)
     )
     own = beside(own, about, WORKLOAD).with_columns(
-        growing=GROWS.fill_null(value=False), window_end=pl.col("its window_end")
+        growing=GROWS.fill_null(value=False), limits_differ=pl.lit(value=False), window_end=pl.col("its window_end")
     )
     own = own.with_columns(**_of_both(pl.col("limit_bytes")))
     alone = pl.col("its pods") == 1

@@ -241,6 +241,9 @@ def scene(
     whole: bool | None = None,
 ) -> Scene:
     """Work out everything that does not depend on the limit."""
+    if need.held_bytes:
+        # One limit for all pods is explored; what each has of its own is none.
+        need = structs.replace(need, limit_bytes=None, limit_known=False, held_bytes=None)
     found = outcome(past, need, change)
     ours = advise(found.need, target, margins, prices)
     others = (found.need.vpa_target_bytes, found.need.krr_limit_bytes)

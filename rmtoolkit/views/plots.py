@@ -216,7 +216,7 @@ def _fleet_row(plot: _plot.Plot, row: dict[str, Any], y: float, target: float) -
 
 def _fleet_words(row: dict[str, Any]) -> str:
     parts = [text.VERDICTS[row["verdict"]].word.lower(), f"peak {text.memory(row['peak_bytes'])}"]
-    parts += [f"limit {text.configured(row['limit_bytes'])}"] if row["limit_bytes"] else []
+    parts += [f"limit {text.limit_now(row)}"] if row["limit_bytes"] else []
     advised = row["advised_limit_bytes"]
     parts += [f"advised {text.configured(advised)}"] if advised and advised != row["limit_bytes"] else []
     parts.append(f"chance of an OOM kill in 7 days {text.kill_chance(row)}")

@@ -154,7 +154,7 @@ def _first_column(row: dict[str, Any], pen: _Pen) -> list[str]:
 def _figures(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         text.growth(row),
-        text.peak_against_limit(row["peak_bytes"], row["limit_bytes"], known=row["limit_known"]),
+        text.peak_against_limit(row),
         text.time_to_limit(row),
         text.kill_chance(row),
     )
@@ -198,7 +198,7 @@ def limits_table(found: Assessment, *, details: bool, width: int) -> str:
 
 
 def _block(row: dict[str, Any]) -> list[str]:
-    now, chance = text.configured(row["limit_bytes"], known=bool(row["limit_known"])), row["oom_probability_7d"]
+    now, chance = text.limit_now(row), row["oom_probability_7d"]
     risk = f"; limit now {now}" + ("" if chance is None else f", risk now {text.chance(chance)}")
     if row["advised_oom_probability"] is not None:
         risk += f", then {text.chance(row['advised_oom_probability'])}"
@@ -207,6 +207,7 @@ def _block(row: dict[str, Any]) -> list[str]:
     elif row["advised_limit_bytes"] == row["limit_bytes"]:
         # What stays as it is, is said once.
         then, risk = f"keep the limit of {now}", "" if chance is None else f"; risk {text.chance(chance)}"
+        then = "keep each pod's limit" if row["limits_differ"] else then
     else:
         then = f"limit {text.configured(row['advised_limit_bytes'])}"
     if row["advised_request_bytes"] is not None:

@@ -62,6 +62,7 @@ _HELD: Final[dict[str, tuple[Any, ...]]] = {
     "settled_bytes": (None, 90 * MI),
     "peak_bytes": (None, 0, 50 * MI, 250 * MI, 300 * MI),
     "peak_at_limit": (True, False),
+    "limits_differ": (True, False),
     "limit_bytes": (None, 64 * MI, 256 * MI, 512_000_000),
     "limit_known": (True, False),
     "request_bytes": (None, 64 * MI),

@@ -13,7 +13,7 @@ import traitlets
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, headed, join, wide
 from rmtoolkit._parallel import as_source
-from rmtoolkit.assessment import Assessment, assess
+from rmtoolkit.assessment import Assessment, assess, tried_first
 from rmtoolkit.exceptions import RmtoolkitError, door
 from rmtoolkit.limits.explore import Chosen, Scene, choose, measured_spike, measured_threads, scene
 from rmtoolkit.limits.history import Need, as_need
@@ -371,9 +371,7 @@ class LimitExplorer(_base.Board):
         self.startup_bytes, self.spread_seconds, self.traffic = spike, 0.0, 1.0
         self.threads, self.reserve_limit = measured_threads(past), need.whole
         row = self._rows[self.workload]
-        self.limit_bytes = (
-            row["limit_bytes"] or row["advised_limit_bytes"] or row["raise_to_bytes"] or max(row["peak_bytes"], 1)
-        )
+        self.limit_bytes = tried_first(need, row)
         top, height = self.threads or 0, (spike or 0.0) / MI
         self._set("startup_bytes", height, max(2 * height, 1), known=spike is not None)
         self._set("spread_seconds", 0, 1800, known=spike is not None)

@@ -120,8 +120,8 @@ def _growth(about: Row) -> object:
 
 
 def _peak(about: Row) -> Markup:
-    peak = text.peak_against_limit(about["peak_bytes"], about["limit_bytes"], known=about["limit_known"], unit=False)
-    if not about["peak_bytes"] or not about["limit_bytes"]:
+    peak = text.peak_against_limit(about, unit=False)
+    if not about["peak_bytes"] or not about["limit_bytes"] or about["limits_differ"]:
         return el("span", peak)
     return el("span", peak, charts.bullet(about["peak_bytes"], about["limit_bytes"], reached=about["peak_at_limit"]))
 
@@ -133,8 +133,9 @@ def _short(words: str) -> Markup:
 def _change(setting: str) -> Callable[[Row], object]:
     def cell(about: Row) -> object:
         now, then = about[f"{setting}_bytes"], about[f"advised_{setting}_bytes"]
-        before = text.configured(now, known=about["limit_known"]).removesuffix(" Mi")
-        return el("span", f"{before} → {text.configured_mi(then)}" if then is not None else before)
+        before = text.limit_now(about) if setting == "limit" else text.configured(now, known=about["limit_known"])
+        before = before.removesuffix(" Mi")
+        return el("span", f"{before} → {text.configured_mi(then)}" if then not in (None, now) else before)
 
     return cell
 
@@ -252,8 +253,8 @@ def advised(about: Row, bought: Sequence[Row]) -> Markup | None:
 
 
 def _rows(about: Row) -> list[tuple[str, ...]]:
-    known, risk = bool(about["limit_known"]), text.NOT_APPLICABLE
-    now = (text.configured(about[f"{name}_bytes"], known=known) for name in ("request", "limit"))
+    risk = text.NOT_APPLICABLE
+    now = text.configured(about["request_bytes"], known=bool(about["limit_known"])), text.limit_now(about)
     then = [about[f"advised_{name}_bytes"] for name in ("request", "limit")]
     if then[1] is not None:
         span = text.chance_range(about["advised_oom_probability_low"], about["advised_oom_probability_high"])

@@ -129,7 +129,7 @@ def _leak(row: Row) -> tuple[str, ...]:
 
 
 def _limit(row: Row) -> tuple[str, ...]:
-    now = text.configured(row["limit_bytes"], known=row["limit_known"])
+    now = text.limit_now(row)
     if row["advised_limit_bytes"] is None:
         return now, text.kill_chance(row)
     then, chance = text.configured(row["advised_limit_bytes"]), text.chance(row["advised_oom_probability"])

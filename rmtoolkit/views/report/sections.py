@@ -595,8 +595,7 @@ def apply(parts: Sequence[tuple[Resources, str]], rows: Sequence[Row]) -> Markup
         )
         button = el("button", "Copy", type="button", data_patch=at, aria_label=f"Copy the patch of {row['name']}")
         button = Markup() if missing else button
-        limit = text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
-        limit = f"{limit} → {text.configured(one.limit_bytes)}"
+        limit = f"{text.limit_now(row)} → {text.configured(one.limit_bytes)}"
         cells.append((link(row), limit, columns.RISK.cell(row), state, button))
     heads = (("Workload", "names"), ("Limit", "n"), ("OOM kill 7\u00a0d", "n"), ("Note", ""), ("Patch", ""))
     whole, settled = (len(chosen) for chosen in patch_sets(parts).values())
