@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Otherwise = Callable[[Recording, BaseException], Frames]
 
 #: Samples that a part has at least, unless the recording ends before.
-PART_ROWS: Final = 2_000_000
+PART_ROWS: Final = 1_500_000
 #: Workloads that are judged at once: each takes a millisecond and 20 KB.
 _MOST_WORKLOADS: Final = 200_000
 #: A scheduler that does not answer for so long is none.
