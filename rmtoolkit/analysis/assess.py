@@ -137,7 +137,7 @@ def _lay_flat(opinion: Opinion, row: Reading) -> None:
         _rest(opinion)
 
 
-def _rest(opinion: Opinion) -> None:
+def _rest(opinion: Opinion | Pool) -> None:
     opinion.growing, opinion.bounded, opinion.unresolved = 0.0, 1.0, 0.0
 
 
@@ -762,9 +762,40 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         _hold_one_rise(answer, main, row)
     bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
     ends = [read.end_level for one in lives if (read := one.reading) and (one is main or one.growing > th.LIKELY)]
-    if bounds and max(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds):
-        # They come up to where a life before them rested: that is a bound, until one passes it.
+    if bounds and np.median(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds):
+        # Most come up to where a life before them rested: that is a bound, until they pass it.
         _hold(answer, th.ONE_RISE_EARLY)
+    outlasts = main.life.seconds / th.STANDS_FOR_ALL
+    passed = [
+        read.end_level
+        for one in lives
+        if (read := one.reading) is not None and read.signal == row.signal
+        if one.growing <= th.LIKELY and one.life.seconds >= outlasts
+    ]
+    if passed and row.end_level <= max(passed):
+        # A life that went on for longer was higher, and is not seen to grow.
+        _hold(answer, th.ONE_RISE_EARLY)
+    doubtful = [one for one in lives if one.bounded < th.LIKELY]
+    if doubtful and all(_warms_up(one, lives, shortest) for one in doubtful):
+        _rest(answer)
+
+
+def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
+    """Whether a life rises, from below, to where most lives of its version before it rested, no slower than they."""
+    row = one.reading
+    if row is None:
+        return False
+    low = row.end_level - (row.end_level - row.begun) / 4
+    before = [
+        other.bounded > th.CLEAN_FROM
+        and row.end_level <= (1 + th.MATERIAL_SHARE) * read.end_level
+        and (one.life.seconds <= (1 - read.rest) * other.life.seconds or row.half_way > th.WARMED)
+        for other in lives
+        if (read := other.reading) is not None and read.begun < low and other.signal == one.signal
+        if other.life.version == one.life.version
+        if (one.life.start - other.life.start).total_seconds() >= apart
+    ]
+    return sum(before) > len(before) / 2
 
 
 def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
@@ -829,10 +860,12 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     noise = _rises_as_others_fall(running)
     growing = sum(pool.growing > th.LIKELY for pool in running) if not noise else 0
     odds = [_logit(pool.growing) for pool in running]
+    # The best of n looks better than it is; several that agree are better than they look.
+    best = max(odds) - th.BEST_OF_MANY * math.log(len(running))
     together = _together(odds)
-    # Several that agree are better than they look.
-    best = together if _read_in_two_ways(running) else max(*odds, together)
-    chance = _chance(best if growing else together if noise or together > 0 else max(odds))
+    if _read_in_two_ways(running):
+        best = together
+    chance = _chance(max(best, together)) if growing else _chance(together if noise or together > 0 else max(odds))
     told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
     worst = min(told, key=lambda pool: pool.bounded)
     # What is doubted although it grew stands at just that.

@@ -36,6 +36,8 @@ REST_SAMPLES: Final = 2.0
 
 # --- What growth matters ----------------------------------------------------------------------------------------
 
+#: Share of a warm-up that is over half way.
+WARMED: Final = 0.7
 #: Growth that a window must show before it matters: a share of the level ...
 MATERIAL_SHARE: Final = 0.02
 #: ... or enough to reach the limit within this many windows like the one seen.
@@ -383,6 +385,8 @@ MASKED_LIVES: Final = 3
 MASKED_SHARE: Final = 0.7
 #: An instance that rests, and rose by this share of what the growing ones did, rose as they did.
 ROSE_ALIKE: Final = 0.75
+#: What the best of several pods loses, in log odds by the logarithm of their number: it looks better than it is.
+BEST_OF_MANY: Final = 0.3
 
 # --- A heap profile, by itself and beside the recording ---------------------------------------------------------
 
