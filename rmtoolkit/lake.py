@@ -91,7 +91,7 @@ class Lake(Parted):
     Whatever kills an append, each file is whole and appending the same again finishes it. Appends wait for each other;
     readers never wait. Appends to an object store from several machines lose nothing; one that cannot write an object
     only if nobody else did is refused. Its credentials come from the environment. A container is who its cluster,
-    namespace, workload, pod and name say; its `container_id` is given anew in each recording that is read.
+    namespace, workload, pod, pod uid and name say; its `container_id` is given anew in each recording that is read.
 
     Examples
     --------

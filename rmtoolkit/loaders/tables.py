@@ -421,7 +421,7 @@ def _of_series(table: pl.DataFrame) -> Heads:
                 found[head] = labels, factor
     if {"name", "tags"} <= {*table.columns}:
         # Of InfluxDB: fields of a measurement, whose tags stand together.
-        said = table["name"].drop_nulls().unique()
+        said = table.filter(pl.col("tags").str.contains("="))["name"].drop_nulls().unique()
         found |= {head: ({}, 1) for head in table.columns if any(is_known(f"{name}_{head}", {}) for name in said)}
     by_row = [head for head in table.columns if head.lower() in ("value", "_value", "countervalue")]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
@@ -492,8 +492,8 @@ def _read_series(
         of_row = _of_row(dict(zip(texts, key, strict=True)))
         for head, (labels, _) in series.items():
             named = {**of_row, **labels}
-            if not labels and {"name", "tags"} <= named.keys():
-                named = of_measurement(f"{named['name']},{named['tags']}\0{head}")
+            if not labels and "name" in named and "__name__" not in named:
+                named = of_measurement(f"{named['name']},{named.get('tags', '')}\0{head}")
             if "." in named.get("__name__", ""):
                 named = of_one(named)
             if named.keys() <= {"__name__"}:

@@ -1586,6 +1586,19 @@ PROGRAMS = {
             {"container": "db", "working_set_bytes": FLAT},
         ],
     ),
+    "names and tags that are no measurement's": Scene(
+        b"time,metric,name,tags,value\n"
+        + b"".join(
+            b"%d,container_memory_working_set_bytes,web,env=prod,%d\n" % (T0 + STEP * at, value)
+            for at, value in enumerate(LEAK)
+        ),
+        [WEB],
+    ),
+    "tags that are words": Scene(
+        b"time,name,tags,process_resident_memory_bytes\n"
+        + b"".join(b"%d,web,prod,%d\n" % (T0 + STEP * at, value) for at, value in enumerate(LEAK)),
+        [{"rss_bytes": LEAK}],
+    ),
     **{
         f"a row below the column, called {name}": Scene(
             b"Timestamp (UTC),Pod Name,RSS (MiB),\r\n"

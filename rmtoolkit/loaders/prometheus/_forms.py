@@ -234,7 +234,7 @@ def of_measurement(head: str) -> dict[str, str]:
     line, _, field = head.partition("\0")
     measurement, *tags = (_unescaped(part) for part in _COMMA.split(line))
     name = measurement if field in _VALUES else field if measurement in _SCRAPES else f"{measurement}_{field}"
-    return {"__name__": name, **dict(tag.split("=", 1) for tag in tags if tag)}
+    return {"__name__": name, **dict(tag.split("=", 1) for tag in tags if "=" in tag)}
 
 
 def _stem(asked: Asked) -> str:
