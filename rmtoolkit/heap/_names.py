@@ -79,17 +79,18 @@ _ROOT: Final = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _bare(function: str) -> str:
-    """Leave out what C++ puts around a name: before it the type of what it gives, behind it its arguments."""
+    """Leave out what C++ puts around a name: a type before it, arguments behind it; in round brackets < may compare."""
     if not (end := function.rfind(")") + 1) or not _CPP_BEHIND.fullmatch(function, end):
         return function
     plain = _CPP_OPERATOR.sub(lambda found: "_" * len(found[0]), function[:end])
-    depth, begin, outer = 0, 0, len(plain)
+    depth, angles, begin, outer = 0, 0, 0, len(plain)
     for place, letter in enumerate(plain):
-        if not depth and letter == "(":
+        if not depth + angles and letter == "(":
             outer = place
-        if not depth and letter == " " and not plain.endswith("operator", 0, place) and plain[place + 1] != "<":
-            begin = place + 1
-        depth += (letter in "<([{") - (letter in ">)]}")
+        elif not depth + angles and letter == " " and not plain.endswith("operator", 0, place):
+            begin = begin if plain[place + 1] == "<" else place + 1
+        depth += (letter in "([{") - (letter in ")]}")
+        angles += 0 if depth else (letter == "<") - (letter == ">")
     return function[begin:outer] if begin < outer else function
 
 

@@ -168,6 +168,7 @@ def test_a_name_that_repeats_itself_is_read() -> None:
         ("allocate", "alloc_traits.h", "std"),
         ("operator()", "cache.cpp", "own"),
         ("std::map<int, int>& api::Cache<int, long>::rows(int) const", None, "own"),
+        ("std::enable_if<(2>1), int>::type std::__grow(int)", None, "std"),
     ],
     ids=str,
 )
