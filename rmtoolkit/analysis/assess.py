@@ -529,7 +529,9 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
     if pool.bounded > th.CLEAN_FROM and leaked:
         rates = [one.main.reading.growth_per_day for one in leaked if one.main is not None and one.main.reading]
         row = pool.main.reading if pool.main is not None else None
-        if row is not None and row.floor_per_day > max(rates, default=math.inf) > 0:
+        # What comes at half the pace of before, or faster, may just have paused.
+        paced = float(np.median(rates or [math.inf])) * _longest(pool.opinions) / DAY_SECONDS / 2
+        if row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > max(rates, default=math.inf) > 0):
             _reopen(pool)
         else:
             pool.fixed_version = version
@@ -776,7 +778,8 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         # A life that went on for longer was higher, and is not seen to grow.
         _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.bounded < th.LIKELY]
-    if doubtful and all(_warms_up(one, lives, shortest) for one in doubtful):
+    doubtful = doubtful or [one for one in lives if one.bounded <= th.CLEAN_FROM]
+    if doubtful and all(_warms_up(one, lives, shortest) or _moves_with(one, lives) for one in doubtful):
         _rest(answer)
 
 
@@ -798,6 +801,24 @@ def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
     return sum(before) > len(before) / 2
 
 
+def _moves_with(one: Opinion, lives: Sequence[Opinion]) -> bool:
+    """Whether a life goes no further, and no higher, than one of its version that ran beside it, outlasts it, rests."""
+    row, life = one.reading, one.life
+    tops = [
+        _top(read)
+        for other in lives
+        if (read := other.reading) is not None and row is not None and other.bounded > th.CLEAN_FROM
+        if other.signal == one.signal and read.swing >= row.mean_rise and other.life.version == life.version
+        if th.OUTLASTS * other.life.seconds >= life.seconds
+        if min(life.end, other.life.end) - max(life.start, other.life.start) >= th.OUTLASTS * (life.end - life.start)
+    ]
+    return row is not None and row.end_level <= max(tops, default=0.0)
+
+
+def _top(row: Reading) -> float:
+    return row.settled - row.depth + row.swing
+
+
 def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
     """Up to where lives that had begun well before another one have been, and how probable rest was in each."""
 
@@ -808,7 +829,7 @@ def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[
         return row.growth_per_day * lacks / DAY_SECONDS if nearly else 0.0
 
     return [
-        (row.settled - row.depth + row.swing + more(other, row), other.bounded)
+        (_top(row) + more(other, row), other.bounded)
         for other in lives
         if (row := other.reading) is not None and other.signal == one.signal
         if (one.life.start - other.life.start).total_seconds() >= apart

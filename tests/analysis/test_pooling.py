@@ -16,7 +16,7 @@ from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
 from rmtoolkit.analysis.signals import read, split
 from rmtoolkit.assessment import classify
 from rmtoolkit.schema import Signal
-from tests.analysis.curves import GI, MI, ar1, hours, record, saw, together
+from tests.analysis.curves import GI, MI, ar1, day, hours, record, saw, together
 from tests.analysis.records import life_of, opinion_of
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ def test_fixed_by_a_release() -> None:
     assert {opinion.life.version for opinion in pool.opinions} == {"2"}
 
 
-@pytest.mark.parametrize(("floor", "is_fixed"), [(40, True), (60, False)])
-def test_only_growth_that_would_show_was_fixed(floor: float, is_fixed: bool) -> None:
-    """Fifty MiB a day before a release: rest after it that hides sixty ends nothing."""
+@pytest.mark.parametrize(("floor", "slope", "is_fixed"), [(40, 0, True), (60, 0, False), (40, 50, False)])
+def test_only_growth_that_would_show_and_is_gone_was_fixed(floor: float, slope: float, is_fixed: bool) -> None:
+    """Fifty MiB a day before a release: rest after it that hides sixty, or a rise as fast that pauses, ends nothing."""
     old = [life(number, 0.9, 0.05, version="1") for number in range(2)]
-    new = life(2, 0.03, 0.95, version="2", slope=0.0, ended="running")
+    new = life(2, 0.03, 0.95, version="2", slope=slope, ended="running")
     assert new.reading is not None
     new.reading = structs.replace(new.reading, floor_per_day=floor * MI)
     after = pool_lives([*old, new])
@@ -537,3 +537,38 @@ def test_lives_that_end_alike_without_a_kill_are_one_rise() -> None:
     ends = [(3.0 * number, kind, "Error") for number in range(1, 7) for kind in ("end", "start")]
     row = judged(record(t, {"working_set_bytes": curve * MI}, limit_bytes=GI, restarts_total=life, events=ends))
     assert row["leak_probability"] <= 0.8, row["explanation"]
+
+
+def fleet(spans: Sequence[tuple[float, float]], leaking: Sequence[int]) -> Recording:
+    """Pods that follow the day by 60 MiB, each from an hour to an hour; some gain 60 MiB a day on top."""
+    pods = []
+    for number, (begin, end) in enumerate(spans):
+        rng = np.random.default_rng(number)
+        t = begin + number / 600 + hours(end - begin, 600)
+        curve = 200 + 60 * day(t) + (60 * (t - begin) / 24 if number in leaking else 0) + ar1(rng, len(t), 1.0, 0.7)
+        pods.append(record(t, {"working_set_bytes": curve * MI}, pod=f"api-{number}", limit_bytes=GI))
+    return together(pods)
+
+
+#: Three pods of four days, and others that an autoscaler adds each morning and removes in the evening.
+SCALED = [(0.0, 96.0)] * 3 + [(24 * number + 5.0, 24 * number + end) for number in range(4) for end in (13, 16, 20)]
+#: Five pods of four days, of which nodes took two on the way.
+DRAINED = [(0.0, 96.0)] * 3 + [(0.0, 30.0), (30.2, 44.0), (44.2, 96.0), (0.0, 62.0), (62.2, 96.0)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "leaking", "verdict"),
+    [
+        pytest.param(SCALED, [], "not_leak", id="scaled"),
+        pytest.param(SCALED, range(15), "leak", id="scaled, all leak"),
+        pytest.param(SCALED, [1], "leak", id="scaled, one long pod leaks"),
+        pytest.param(DRAINED, [], "not_leak", id="drained"),
+        pytest.param(DRAINED, range(8), "leak", id="drained, all leak"),
+        pytest.param(DRAINED, [5], "leak", id="drained, one pod leaks"),
+    ],
+)
+def test_short_pods_that_rise_with_the_day_beside_long_ones(
+    spans: Sequence[tuple[float, float]], leaking: Sequence[int], verdict: str
+) -> None:
+    """A morning seen alone looks like growth; a pod beside it that saw the evening too tells what it is."""
+    assert classify(fleet(spans, leaking))["verdict"].to_list() == [verdict]
