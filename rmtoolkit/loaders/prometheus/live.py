@@ -318,7 +318,7 @@ class Prometheus:
         if told := (*recording.report.partial, *recording.report.unusable):
             more = len(told) - _SHOWN
             lines = "; ".join(line.rstrip(".") for line in told[:_SHOWN])
-            what = "did not give everything" if recording.report.partial else "gave what cannot be used"
+            what = "did not give everything" if recording.report.partial else "gave what is in doubt"
             warn(f"{client.address!r} {what}: {lines}{f'; and {more} more' if more > 0 else ''}.")
         return recording
 
