@@ -183,8 +183,8 @@ def configured(bytes_: int | None, *, known: bool = True) -> str:
 
 
 def limit_now(row: Mapping[str, Any]) -> str:
-    """Write the limit in force; `own` where pods have limits of their own, and the highest may take more."""
-    return "own" if row["limits_differ"] else configured(row["limit_bytes"], known=bool(row["limit_known"]))
+    """Write the limit in force; `per pod` where each has its own, and the highest may take more."""
+    return "per pod" if row["limits_differ"] else configured(row["limit_bytes"], known=bool(row["limit_known"]))
 
 
 def configured_mi(bytes_: int) -> str:

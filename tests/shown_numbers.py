@@ -237,7 +237,7 @@ def of(column: str, write: Callable[[Any], Any] = lambda value: value) -> Callab
 
 def limit(row: Row) -> str:
     """Write the limit in force, or that each pod has its own."""
-    return "own" if row["limits_differ"] else text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
+    return "per pod" if row["limits_differ"] else text.configured(row["limit_bytes"], known=bool(row["limit_known"]))
 
 
 def limit_mi(row: Row) -> str:
@@ -463,7 +463,7 @@ def limits_terminal(fleet: Fleet) -> Iterator[Seen]:
         )
         found = found or kept
         assert found is not None, said
-        yield Seen(one, "limit", found["now"] or "own")
+        yield Seen(one, "limit", found["now"] or "per pod")
         for fact, group in (
             ("advised_limit", "then"),
             ("advised_request", "request"),

@@ -267,7 +267,7 @@ class Log:
 
     def _json(self, line: int, head: str, text: str) -> bool:
         found = [entry for part in parts(text) for entry in _entries(_files.mapping(part.content))]
-        self.podman = self.podman or any("mem_usage" in entry for entry in found)
+        self.podman = self.podman or any({"mem_usage", "pids"} <= entry.keys() for entry in found)
         entries = ({key.lower().replace("_", ""): told for key, told in entry.items()} for entry in found)
         known = [entry for entry in entries if "memusage" in entry]
         for entry in known:
