@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from recorded import Recorded
 
 #: The last ones were recorded when the verdicts were done with.
-PARTS = (*corpus.PARTS, "fresh", "fresh2", "fresh3")
+PARTS = (*corpus.PARTS, "fresh", "fresh2", "fresh3", "fresh4")
 #: Growth beyond this part of the level is no rest.
 REST = 0.03
 _UNREST = "memory still grows at the window's end"

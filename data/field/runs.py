@@ -666,36 +666,37 @@ def _more_strangers() -> None:
     _run("unicorn", "reloads", "recycle", 192, 520, rate=10, signal=("HUP", 130), set_={"size": "6000"},
          **_http("/keep/$n", kept=0))
 
+def _line(program: str, use: str, kind: str, limit: int, window: int, do: str, size: int = 2000,
+          entries: int = 400, **more: Any) -> None:  # noqa: ANN401
+    kept = {} if kind in ("leak", "fill") else {"kept": 0}
+    _run(program, use, kind, limit, window, send=f"{do} $n\n", set_={"size": str(size), "entries": str(entries)},
+         **{"item": size, **kept, **more})
+
+
 def _third_strangers() -> None:
     """Programs for a third look: leaks that begin late, rest or come in jobs; bounds, loads and garbage that grow."""
     keep, work = _http("/keep/$n"), _http("/busy/$n", kept=0)
 
-    def line(program: str, use: str, kind: str, limit: int, window: int, do: str, size: int = 2000,
-             entries: int = 400, **more: Any) -> None:  # noqa: ANN401
-        kept = {} if kind in ("leak", "fill") else {"kept": 0}
-        _run(program, use, kind, limit, window, send=f"{do} $n\n", set_={"size": str(size), "entries": str(entries)},
-             **{"item": size, **kept, **more})
-
-    line("daft", "frames never dropped", "leak", 640, 480, "keep", 1500, rate=1.5, item=45000)
-    line("daft", "nightly frames", "batch", 640, 480, "work", 3000, rate=2, profile="batch", period=100)
-    line("jsonschema-rs", "a validator for each tenant, after a rest", "leak", 192, 540, "keep", 1600, rate=3,
-         item=40000, onset=200)
-    line("jsonschema-rs", "the last 500 validators", "fill", 192, 480, "put", 1600, 500, rate=3, item=40000, bound=500)
-    line("slatedb", "keys never deleted", "leak", 320, 540, "keep", 1500, rate=40)
-    line("slatedb", "same keys written again", "steady", 256, 480, "same", 1500, 2000, rate=30)
-    line("cedar", "asked in business hours", "wave", 128, 480, "work", 3000, rate=6, profile="wave", period=120)
-    line("php", "a map that only grows, nightly", "leak", 96, 520, "keep", 3000, rate=20, profile="batch", period=90)
-    line("php", "cycles in waves", "wave", 64, 480, "work", 3000, rate=6, profile="wave", period=100)
-    line("php", "the last 6000 entries", "fill", 96, 480, "put", 2500, 6000, rate=27, bound=6000)
-    line("erlang", "a table that only grows, in business hours", "leak", 256, 540, "keep", 3000, rate=18, item=4000,
-         profile="wave", period=120)
-    line("erlang", "garbage of a process, ramp", "collect", 192, 480, "work", 2000, rate=10, profile="ramp")
-    line("sbcl", "a table that only grows", "leak", 512, 540, "keep", 6000, rate=18, item=6200)
-    line("sbcl", "garbage collected in generations", "collect", 512, 480, "work", 4000, rate=8)
-    line("racket", "a table that only grows, in steps", "leak", 320, 540, "keep", 4000, rate=15, profile="stairs",
-         period=130)
-    line("racket", "the last 4000 entries, restarted", "fill", 256, 540, "put", 4000, 4000, rate=30, bound=4000,
-         signal=("TERM", 160))
+    _line("daft", "frames never dropped", "leak", 640, 480, "keep", 1500, rate=1.5, item=45000)
+    _line("daft", "nightly frames", "batch", 640, 480, "work", 3000, rate=2, profile="batch", period=100)
+    _line("jsonschema-rs", "a validator for each tenant, after a rest", "leak", 192, 540, "keep", 1600, rate=3,
+          item=40000, onset=200)
+    _line("jsonschema-rs", "the last 500 validators", "fill", 192, 480, "put", 1600, 500, rate=3, item=40000, bound=500)
+    _line("slatedb", "keys never deleted", "leak", 320, 540, "keep", 1500, rate=40)
+    _line("slatedb", "same keys written again", "steady", 256, 480, "same", 1500, 2000, rate=30)
+    _line("cedar", "asked in business hours", "wave", 128, 480, "work", 3000, rate=6, profile="wave", period=120)
+    _line("php", "a map that only grows, nightly", "leak", 96, 520, "keep", 3000, rate=20, profile="batch", period=90)
+    _line("php", "cycles in waves", "wave", 64, 480, "work", 3000, rate=6, profile="wave", period=100)
+    _line("php", "the last 6000 entries", "fill", 96, 480, "put", 2500, 6000, rate=27, bound=6000)
+    _line("erlang", "a table that only grows, in business hours", "leak", 256, 540, "keep", 3000, rate=18, item=4000,
+          profile="wave", period=120)
+    _line("erlang", "garbage of a process, ramp", "collect", 192, 480, "work", 2000, rate=10, profile="ramp")
+    _line("sbcl", "a table that only grows", "leak", 512, 540, "keep", 6000, rate=18, item=6200)
+    _line("sbcl", "garbage collected in generations", "collect", 512, 480, "work", 4000, rate=8)
+    _line("racket", "a table that only grows, in steps", "leak", 320, 540, "keep", 4000, rate=15, profile="stairs",
+          period=130)
+    _line("racket", "the last 4000 entries, restarted", "fill", 256, 540, "put", 4000, 4000, rate=30, bound=4000,
+          signal=("TERM", 160))
     _run("node-cache", "entries without a lifetime, a slow one", "leak", 256, 540, rate=5, item=4200,
          set_={"size": "3000"}, **keep)
     _run("node-cache", "entries expire", "expire", 256, 480, rate=15, set_={"size": "3000", "age": "45"},
@@ -736,13 +737,73 @@ def _third_strangers() -> None:
     _run("kamailio", "registrations for a day", "leak", 192, 520, size=60, item=900, rate=40, **register)
     _run("kamailio", "registrations for 40 seconds", "expire", 128, 480, size=60, rate=40, set_={"age": "40"}, kept=0,
          **register)
+
+def _fourth_strangers() -> None:
+    """Programs for a fourth look: what the third one asked, of others."""
+    keep = _http("/keep/$n")
+
+    _line("opendal", "names never deleted, in business hours", "leak", 256, 540, "keep", 3000, rate=40, item=3300,
+          profile="wave", period=120)
+    _line("opendal", "the same names again", "steady", 192, 480, "same", 3000, 4000, rate=60)
+    _line("ahocorasick-rs", "an automaton for each tenant, after a rest", "leak", 256, 540, "keep", 2000, rate=6,
+          item=20000, onset=190)
+    _line("ahocorasick-rs", "built and dropped in bursts", "wave", 192, 480, "work", 6000, rate=5, profile="bursts",
+          period=90)
+    _line("zenoh", "subscribers never undeclared", "leak", 192, 540, "keep", rate=20, item=3000)
+    _line("zenoh", "the last 1500 subscribers", "fill", 192, 480, "put", 2000, 1500, rate=15, item=3000, bound=1500)
+    _line("lxml", "documents kept, each night", "leak", 320, 520, "keep", 2000, rate=12, item=20000, profile="batch",
+          period=90)
+    _line("lxml", "documents read and dropped, in waves", "wave", 192, 480, "work", 6000, rate=4, profile="wave",
+          period=110)
+    _line("pyarrow", "tables never dropped, a slow one", "leak", 512, 540, "keep", 1000, rate=2, item=18000)
+    _line("pyarrow", "nightly sorts", "batch", 512, 480, "work", 6000, rate=2, profile="batch", period=100)
+    _line("usearch", "vectors never removed", "leak", 320, 540, "keep", 4000, rate=25, item=2300)
+    _line("usearch", "the last 3000 vectors", "fill", 256, 480, "put", 4000, 3000, rate=20, item=2300, bound=3000)
+    _line("cachetools", "a cache without a bound, restarted", "leak", 128, 540, "keep", 3000, rate=15, item=3300,
+          signal=("TERM", 200))
+    _line("cachetools", "entries expire, ramp", "expire", 128, 480, "put", 3000, rate=25, profile="ramp")
+    _run("better-sqlite3", "rows never deleted", "leak", 256, 540, rate=12, item=6200, set_={"size": "6000"}, **keep)
+    _run("better-sqlite3", "same rows written again", "steady", 192, 480, rate=20, set_={"size": "6000"},
+         **_http("/same/$n", kept=0))
+    _run("sql.js", "rows never deleted, in stairs", "leak", 320, 540, rate=15, item=6200, set_={"size": "6000"},
+         profile="stairs", period=130, **keep)
+    _run("sql.js", "the last 1500 rows", "fill", 256, 480, rate=15, item=6200, bound=1500,
+         set_={"size": "6000", "entries": "1500"}, **_http("/last/$n"))
+    _run("pglite", "rows never deleted", "leak", 768, 520, rate=6, item=12000, set_={"size": "6000"}, **keep)
+    _run("pglite", "asked and sorted in waves", "wave", 768, 480, rate=2, profile="wave", period=120,
+         set_={"size": "4000"}, **_http("/ask/$n", kept=0))
+    _run("lokijs", "rows never removed, after a rest, a deploy of two replicas", "leak", 256, 540, rate=8, item=3500,
+         set_={"size": "3000"}, replicas=2, releases=(230,), **keep)
+    _run("lokijs", "rows expire", "expire", 256, 480, rate=15, set_={"size": "3000", "age": "45"},
+         **_http("/keep/$n", kept=0))
+    _run("flexsearch", "documents never removed", "leak", 384, 520, rate=6, item=15000, set_={"size": "2000"}, **keep)
+    _run("flexsearch", "the last 600 documents", "fill", 320, 480, rate=4, item=15000, bound=600,
+         set_={"size": "2000", "entries": "600"}, **_http("/last/$n"))
+    _line("tcl", "an array that only grows, nightly", "leak", 96, 520, "keep", 3000, rate=20, profile="batch", period=90)
+    _line("tcl", "the last 4000 entries, restarted", "fill", 96, 540, "put", 4000, 4000, rate=40, bound=4000,
+          signal=("TERM", 170))
+    _line("guile", "a table that only grows", "leak", 256, 540, "keep", 5000, rate=15)
+    _line("guile", "garbage in waves", "wave", 192, 480, "work", 6000, rate=6, profile="wave", period=100)
+    _line("lua", "a table that only grows, ramp", "leak", 96, 540, "keep", 2500, rate=15, profile="ramp")
+    _line("lua", "the last 8000 entries", "fill", 96, 480, "put", 2500, 8000, rate=40, bound=8000)
+    _line("prolog", "facts never retracted", "leak", 320, 540, "keep", 100, rate=15, item=3500)
+    _line("prolog", "solutions forgotten", "collect", 256, 480, "work", 4000, rate=8)
+    _line("go", "goroutines that wait for ever", "leak", 192, 540, "wait", 2000, rate=15, item=4600)
+    _line("go", "garbage, ramp", "collect", 192, 480, "work", 4000, rate=12, profile="ramp")
+    _line("go", "the last 8000 entries, bursts", "fill", 128, 480, "put", 4000, 8000, rate=50, profile="bursts",
+          period=60, bound=8000)
+    rpc = 'POST /jsonrpc\n{"jsonrpc":"2.0","id":"a","method":"aria2.%s","params":[%s]}'
+    add = rpc % ("addUri", '["http://127.0.0.1:9/f$n"],{"pause":"true"}')
+    _run("aria2", "downloads never removed", "leak", 128, 540, rate=6, item=9000, **_http(add))
+    _run("aria2", "asked what is there", "steady", 96, 480, rate=15, **_http(rpc % ("getGlobalStat", ""), kept=0))
 # fmt: on
 
 
 def plan() -> list[Run]:
     """Draw the runs, in the order in which they are recorded."""
     _rows.clear()
-    for add in (_stores, _proxies, _monitors, _runtimes, _engines, _strangers, _more_strangers, _third_strangers):
+    strangers = (_strangers, _more_strangers, _third_strangers, _fourth_strangers)
+    for add in (_stores, _proxies, _monitors, _runtimes, _engines, *strangers):
         add()
     drawn = []
     for index, row in enumerate(_rows):

@@ -12,7 +12,7 @@ class Program:
     Attributes
     ----------
     part
-        ``dev``, ``sealed``, ``fresh``, ``fresh2`` or ``fresh3``: a program is in one of them with all its runs.
+        ``dev``, ``sealed``, or ``fresh`` to ``fresh4``: a program is in one of them with all its runs.
     packages
         What must be installed, with its registry: ``apt:redis-server``, ``pip:granian``, ``npm:deno``.
     allocator
@@ -745,5 +745,53 @@ PROGRAMS = {
             'request_route {\n  if (method == "REGISTER") { save("location"); exit; }\n'
             '  sl_send_reply("404", "no");\n}\n'
         },
+    ),
+    # Chosen for a fourth look
+    "opendal": _engine("fresh4", "opendal", "opendal"),
+    "ahocorasick-rs": _engine("fresh4", "ahocorasick_rs", "ahocorasick_rs"),
+    "zenoh": _engine("fresh4", "eclipse-zenoh", "zenoh"),
+    "lxml": _engine("fresh4", "lxml", "lxml"),
+    "pyarrow": _engine("fresh4", "pyarrow", "pyarrow"),
+    "usearch": _engine("fresh4", "usearch", "usearch"),
+    "cachetools": _engine("fresh4", "cachetools", "cachetools"),
+    "better-sqlite3": _script("fresh4", "better-sqlite3"),
+    "sql.js": _script("fresh4", "sql.js"),
+    "pglite": _script("fresh4", "@electric-sql/pglite"),
+    "lokijs": _script("fresh4", "lokijs"),
+    "flexsearch": _script("fresh4", "flexsearch"),
+    "tcl": Program("fresh4", ("apt:tcl",), "glibc", "tclsh $here/lines.tcl $port $size $entries", _SIZES),
+    "guile": Program(
+        "fresh4",
+        ("apt:guile-3.0",),
+        "boehm",
+        "guile --no-auto-compile $here/lines.scm $port $size",
+        _SIZES,
+        environment=_HOME,
+    ),
+    "lua": Program(
+        "fresh4", ("apt:lua5.4", "apt:lua-socket"), "glibc", "lua5.4 $here/lines.lua $port $size $entries", _SIZES
+    ),
+    "prolog": Program(
+        "fresh4",
+        ("apt:swi-prolog-nox",),
+        "tcmalloc",
+        "swipl $here/lines.pl $port $size",
+        _SIZES,
+        environment=_HOME,
+    ),
+    "go": Program(
+        "fresh4",
+        ("apt:golang-go",),
+        "go",
+        "$dir/lines $port $size $entries",
+        _SIZES,
+        before="HOME=$dir go build -o $dir/lines $here/lines.go",
+    ),
+    "aria2": Program(
+        "fresh4",
+        ("apt:aria2",),
+        "glibc",
+        "aria2c --no-conf --enable-rpc --rpc-listen-port=$port --dir=$dir --max-download-result=50",
+        environment=_HOME,
     ),
 }

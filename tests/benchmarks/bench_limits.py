@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--corpus", choices=["dev", "sealed"], help="recorded runs, each read as three weeks, instead")
     parser.add_argument(
         "--future",
-        choices=["dev", "fresh", "fresh2", "fresh3"],
+        choices=["dev", "fresh", "fresh2", "fresh3", "fresh4"],
         help="strangers' runs against their own futures, instead",
     )
     parser.add_argument("--series", type=Path, nargs="*", default=[], help="real series, as limit_series tells of them")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from measure import Facts
 
 FIELD = Path(__file__).parents[2] / "data" / "field"
-PARTS = ("dev", "sealed", "fresh", "fresh2", "fresh3")
+PARTS = ("dev", "sealed", "fresh", "fresh2", "fresh3", "fresh4")
 PLAN = {run["run"]: run for run in map(json.loads, (FIELD / "plan.jsonl").read_text().splitlines())}
 
 

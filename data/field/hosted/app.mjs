@@ -115,6 +115,41 @@ if (name === "lru-cache") {
   const source = Array.from({ length: 120 }, (_, i) => `export const f${i} = async (x: number) => x?.y ?? ${i};`).join("\n");
   uses.parse = (key) => parseSync("a.ts", `${source}\n// ${key}`).program.body.length;
   uses.keep = (key) => kept.set(key, parseSync("a.ts", `${source}\n// ${key}`).program);
+} else if (name === "better-sqlite3") {
+  const { default: Database } = await import("better-sqlite3");
+  const db = new Database(":memory:");
+  db.exec("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  const put = db.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)");
+  uses.keep = (key) => put.run(Number(key), "x".repeat(size));
+  uses.same = (key) => put.run(Number(key) % 500, "x".repeat(size));
+} else if (name === "sql.js") {
+  const { default: open } = await import("sql.js");
+  const db = new (await open()).Database();
+  db.run("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  uses.keep = (key) => db.run("INSERT INTO t VALUES (?, ?)", [Number(key), "x".repeat(size)]);
+  uses.last = (key) => {
+    uses.keep(key);
+    db.run("DELETE FROM t WHERE k < ?", [Number(key) - Number(process.env.FIELD_ENTRIES)]);
+  };
+} else if (name === "@electric-sql/pglite") {
+  const { PGlite } = await import("@electric-sql/pglite");
+  const db = new PGlite("memory://");
+  await db.exec("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)");
+  uses.keep = (key) => db.query("INSERT INTO t VALUES ($1, $2)", [Number(key), Array.from({ length: size / 10 }, Math.random).join("")]);
+  uses.ask = (key) => db.query("SELECT g, md5(g::text) FROM generate_series(1, $1) g ORDER BY 2", [size + (key % 10)]);
+} else if (name === "lokijs") {
+  const { default: Loki } = await import("lokijs");
+  const age = Number(process.env.FIELD_AGE || 0) * 1000;
+  const rows = new Loki("a").addCollection("rows", age ? { ttl: age, ttlInterval: 10000 } : {});
+  uses.keep = (key) => rows.insert(made(key));
+} else if (name === "flexsearch") {
+  const { default: flexsearch } = await import("flexsearch");
+  const index = new flexsearch.Index({ tokenize: "strict" });
+  uses.keep = (key) => index.add(Number(key), made(key).rows.join(" "));
+  uses.last = (key) => {
+    uses.keep(key);
+    index.remove(Number(key) - Number(process.env.FIELD_ENTRIES));
+  };
 } else if (name === "graphql-yoga") {
   const { createYoga, createSchema } = await import("graphql-yoga");
   const schema = createSchema({

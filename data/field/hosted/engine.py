@@ -482,11 +482,120 @@ def cedarpy() -> Uses:
     return {"work": ask}
 
 
+def opendal() -> Uses:
+    """Write to a store in memory: new names, or the same again."""
+    import opendal as engine
+
+    store: Any = engine.Operator("memory")
+    return {
+        "keep": lambda number: store.write(f"key{number}", _text().encode()),
+        "same": lambda number: store.write(f"key{number % ENTRIES}", _text().encode()),
+    }
+
+
+def ahocorasick_rs() -> Uses:
+    """Build automata: one kept for each tenant, or used once and dropped."""
+    import ahocorasick_rs as engine
+
+    kept: dict[int, Any] = {}
+
+    def made(number: int) -> Any:  # noqa: ANN401
+        return engine.AhoCorasick([f"{number} {i * i} {_text()[:12]}" for i in range(SIZE // 20)])
+
+    return {
+        "keep": lambda number: kept.__setitem__(number, made(number)),
+        "work": lambda number: made(number).find_matches_as_indexes(_text()),
+    }
+
+
+def zenoh() -> Uses:
+    """Publish and subscribe: subscribers never undeclared, the last ones, or messages to a few."""
+    import zenoh as engine
+
+    alone = '{mode: "peer", scouting: {multicast: {enabled: false}, gossip: {enabled: false}}, listen: {endpoints: []}}'
+    session: Any = engine.open(engine.Config.from_json5(alone))
+    kept: dict[int, Any] = {}
+
+    def subscribe(number: int) -> None:
+        kept[number] = session.declare_subscriber(f"tenant/{number}/{_text()[:60]}", lambda _: None)
+
+    def last(number: int) -> None:
+        subscribe(number)
+        if len(kept) > ENTRIES:
+            kept.pop(min(kept)).undeclare()
+
+    return {
+        "keep": subscribe,
+        "put": last,
+        "work": lambda number: session.put(f"tenant/{number % 50}", _text()),
+    }
+
+
+def lxml() -> Uses:
+    """Parse documents: each kept, or read and dropped."""
+    from lxml import etree
+
+    kept: dict[int, Any] = {}
+
+    def made(number: int) -> Any:  # noqa: ANN401
+        rows = "".join(f'<row id="{number}-{i}"><a>{i * number}</a></row>' for i in range(SIZE // 20))
+        return etree.fromstring(f"<rows>{rows}</rows>")
+
+    return {
+        "keep": lambda number: kept.__setitem__(number, made(number)),
+        "work": lambda number: len([made(number + i).xpath("//a") for i in range(10)]),
+    }
+
+
+def pyarrow() -> Uses:
+    """Make tables: kept in a list, or sorted and dropped."""
+    import pyarrow as pa
+
+    kept: list[Any] = []
+
+    def made(number: int) -> Any:  # noqa: ANN401
+        return pa.table({"a": [i * number % 997 for i in range(SIZE)], "b": [f"{i}" for i in range(SIZE)]})
+
+    return {
+        "keep": lambda number: kept.append(made(number)),
+        "work": lambda number: pa.concat_tables([made(number + i) for i in range(8)]).sort_by("a"),
+    }
+
+
+def usearch() -> Uses:
+    """Index vectors: never removed, or the last ones."""
+    import numpy as np
+    from usearch.index import Index
+
+    index: Any = Index(ndim=SIZE // 8)
+    random = np.random.default_rng(1)
+
+    def add(number: int) -> None:
+        index.add(number, random.random(SIZE // 8, dtype=np.float32))
+
+    def put(number: int) -> None:
+        add(number)
+        if number >= ENTRIES:
+            index.remove(number - ENTRIES)
+
+    return {"keep": add, "put": put}
+
+
+def cachetools() -> Uses:
+    """Fill a cache whose entries expire, or one without a bound."""
+    import cachetools as engine
+
+    expiring: Any = engine.TTLCache(1_000_000, float(os.environ.get("FIELD_TTL", "40")))
+    answered: Any = engine.cached({})(lambda number: [number, _text()])
+    return {"put": lambda number: expiring.__setitem__(number, _text()), "keep": answered}
+
+
 ENGINES = (
     *(polars, tantivy, surrealdb, moka, cachebox, pycrdt, tokenizers, pydantic, rustworkx, turso, duckdb),
     *(rocksdict, wasmtime, obstore, datafusion, minijinja, libsql, rpds, qdrant),
     *(lancedb, deltalake, cozo, loro, typst, ast_grep, zen),
     *(daft, jsonschema_rs, slatedb, cedarpy),
+    *(opendal, ahocorasick_rs, zenoh, lxml, pyarrow, usearch, cachetools),
 )
 
 
