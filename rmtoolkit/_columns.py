@@ -35,6 +35,8 @@ _NO_MACHINE: Final = 1 << 44
 _PAGE: Final = 4096
 #: A written time that names its zone, or a number.
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
+#: What no memory of a process or a container is told by alone: machines have such amounts too.
+_PARTS: Final = {"active_bytes", "mapped_bytes", "retained_bytes", "metadata_bytes", "free_bytes"}
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
@@ -128,11 +130,11 @@ def take_apart(
         raise ColumnError(msg)
     left_out = {schema.NO_TIME: table["time"].null_count()}
     table = table.drop_nulls("time")
-    if "node" in identity and (names := [name for name in identity if name in _OF_CONTAINERS]):
-        # Beside rows of containers those that name their machine alone are of machines.
-        of_node = pl.all_horizontal(pl.col(names).is_null()) & pl.col("node").is_not_null()
-        left_out[schema.NO_CONTAINER] = 0 if table.select(of_node.all()).item() else table.select(of_node.sum()).item()
-        table = table.filter(~of_node) if left_out[schema.NO_CONTAINER] else table
+    if names := [name for name in identity if name in _OF_CONTAINERS]:
+        # Beside rows of containers those that name none are of machines, or of nobody.
+        of_none = table.select(pl.all_horizontal(pl.col(names).is_null())).to_series()
+        left_out[schema.NO_CONTAINER] = 0 if of_none.all() else int(of_none.sum())
+        table = table.filter(~of_none) if left_out[schema.NO_CONTAINER] else table
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -167,6 +169,7 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
     """Give a table the names and units of the schema, and say what was read as what."""
     later = getattr(frame, "collect", getattr(frame, "compute", None))
     frame = frame if later is None else later()
+    frame = frame.to_frame() if type(frame).__name__ == "Series" else frame
     if hasattr(frame, "columns") and hasattr(frame, "index"):
         frame = _from_pandas(frame)
     elif hasattr(frame, "__arrow_c_stream__"):
@@ -175,7 +178,9 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         msg = f"Expected a Recording or a table (polars, pandas, Arrow), got {type(frame).__name__}."
         if isinstance(frame, str | os.PathLike):
             msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
-        raise RmtoolkitError(msg)
+        raise RmtoolkitError(
+            msg + " Hint: polars.DataFrame(…) makes a table of lists." * isinstance(frame, dict | list)
+        )
     notes: list[str] = []
     # Of two units of one amount the one that can mean nothing else comes first.
     for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):
@@ -243,8 +248,8 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     signals = [name for name in schema.SIGNALS if name in table.columns]
     if "time" not in table.columns:
         raise ColumnError.missing(wanted="time", available=table.columns)
-    if not any(name.endswith("_bytes") for name in signals):
-        raise ColumnError.no_memory(available=table.columns, known=schema.BYTE_SIGNALS)
+    if _PARTS.issuperset(name for name in signals if name.endswith("_bytes")):
+        raise ColumnError.no_memory(available=table.columns, known=schema.FOOTPRINTS)
     for name in (*signals, *schema.SETTINGS, *schema.CORES, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:

@@ -67,7 +67,7 @@ _STEADY: Final = 0.75
 #: A sum and two parts: fewer containers hold none.
 _SUM: Final = 3
 #: How people call a row that sums up the others, and what it is of them.
-_SUMMARIES: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
+SUMMARIES: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
 #: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
 #: it moves by several times as much.
 _ROUNDED, _MOVES = 0.005, 8
@@ -338,17 +338,18 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
     found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
     called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
-    kind = called.replace_strict(_SUMMARIES, default=None, return_dtype=pl.String).alias("summary")
+    kind = called.replace_strict(SUMMARIES, default=None, return_dtype=pl.String).alias("summary")
     others = value.filter(summary.is_null())
     kinds = containers.select(kind).to_series().drop_nulls().unique()
     about = {kind: getattr(others, kind)().over("of", "time") for kind in {"sum", *kinds}}
     named = (pl.when(summary == kind).then(each) for kind, each in about.items())
     off = (value - pl.coalesce(*named, about["sum"] - value)).abs()
     parts = (others > 0).sum().over("of", "time").cast(pl.Int64) - summary.is_null()
-    near = (off <= 2 * _ROUNDED * value) & (parts >= _SUM - 1)
+    # What is called a sum may be that of one.
+    near = (off <= 2 * _ROUNDED * value) & (parts >= _SUM - 1 - summary.is_not_null())
     last = samples.filter(pl.col("time") == pl.col("time").max())
     is_lone = (pl.col("workload_kind").is_null() & summary.is_null()).alias("lone")
-    for depth in (3, 2, 1, 0) if containers.height >= _SUM else ():
+    for depth in (3, 2, 1, 0) if containers.height >= _SUM - bool(kinds.len()) else ():
         of = pl.struct(pl.lit(depth), *_NAMES[:depth]).rank("dense").alias("of")
         rest = containers.filter(~pl.col("container_id").is_in(found)).with_columns(kind)
         placed = rest.select("container_id", of, "summary", is_lone)

@@ -77,7 +77,6 @@ _UNSURE: Final = (
 
 
 def bucket_of(cluster: str | None, namespace: str | None, workload: str | None, buckets: int) -> int:
-    """Tell in which bucket a workload is: always the same one."""
     names = "\x1f".join(name or "" for name in (cluster, namespace, workload))
     return zlib.crc32(names.encode("utf-8", "surrogatepass")) % buckets
 
@@ -207,13 +206,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def clear_leftovers(root: Path) -> None:
-    """Remove what an append left that was killed; nobody else may be appending."""
     for folder in (*root.glob(f"{_LEFT}*"), *root.glob(f"bucket=*/{_LEFT}*")):
         shutil.rmtree(folder)
 
 
 def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bytes | None:
-    """Pack a partition with what is new; None where nothing is."""
     try:
         old = read_partition(file)
     except FileNotFoundError:
@@ -232,7 +229,6 @@ def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.date
 
 
 def known(found: Recording, before: pl.DataFrame) -> pl.DataFrame:
-    """Put names beside samples; who was there before has a row without a time."""
     rows = _tables.beside(found.samples, found.containers.select("container_id", *IDENTITY), "container_id")
     timed = rows.select(*IDENTITY, "time", *BYTE_SIGNALS, source=pl.lit(found.report.sources, pl.List(pl.String())))
     return pl.concat([before.select(IDENTITY), timed], how="diagonal")
@@ -446,7 +442,6 @@ def bucket_parts(files: Sequence[Place], view: View, failed: list[ReadError]) ->
 
 
 def gathered(found: Sequence[dict[str, pl.DataFrame]]) -> dict[str, pl.DataFrame]:
-    """Put the frames of parts together, under the ids and in the order of the whole."""
     parts = ids_apart(found)
     whole = {name: pl.concat((part[name] for part in parts), how="diagonal") for name in found[0]}
     ordered = whole["containers"].sort(IDENTITY, nulls_last=True, maintain_order=True)
@@ -580,8 +575,6 @@ def missing(wanted: Span, known: Sequence[Span], overlap: dt.timedelta) -> list[
 
 
 class View(Struct, frozen=True):
-    """What is looked at; everything, unless told."""
-
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     predicates: tuple[pl.Expr, ...] = ()

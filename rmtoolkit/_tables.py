@@ -224,7 +224,6 @@ def _marked(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sort(samples: pl.DataFrame) -> pl.DataFrame:
-    """Sort by container and time, rows of one instant as they came."""
     time = pl.col("time").to_physical()
     first, last, most = samples.select(time.min(), time.max().alias("last"), pl.col("container_id").max()).row(0)
     span = last - first + 1
@@ -235,7 +234,6 @@ def _sort(samples: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_ordered(samples: pl.DataFrame) -> bool:
-    """Whether every row is later than the one before it, or of a later container."""
     container, time = samples["container_id"].to_numpy(), samples["time"].to_physical().to_numpy()
     same = container[1:] == container[:-1]
     return bool(((container[1:] > container[:-1]) | (same & (time[1:] > time[:-1]))).all())
@@ -435,7 +433,6 @@ def one_stretch(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def run_starts(column: pl.Series) -> NDArray[np.int64]:
-    """Find the rows at which a value differs from the one before."""
     values = column.to_numpy()
     return np.flatnonzero(np.concatenate([np.ones(min(1, len(values)), dtype=bool), values[1:] != values[:-1]]))
 

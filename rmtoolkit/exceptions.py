@@ -105,7 +105,7 @@ class ColumnError(RmtoolkitError):
         for name in names:
             if close := _closest(name, wanted):
                 return cls(f"{msg} Hint: rename {quote(name)} to {close!r}?")
-        return cls(msg)
+        return cls(f"{msg} Hint: a row for each time and container, its name in a column pod.")
 
     @classmethod
     def mistyped(cls, name: str, *, found: object, expected: str) -> ColumnError:

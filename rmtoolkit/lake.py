@@ -441,7 +441,6 @@ def read_lake(path: str | os.PathLike[str]) -> Recording:
 
 
 def _check(path: Path | Remote) -> int:
-    """Read the marker: how many buckets, and that this version can read it."""
     marker = path / MARKER
     expected = f"a folder with {MARKER}"
     try:
@@ -526,7 +525,6 @@ def _unfinished(lake: Lake, report: Report) -> Report:
 
 
 def _groups(files: Sequence[Place]) -> Iterator[list[Place]]:
-    """Take small buckets together: each part costs some time, however little is in it."""
     group: list[Place] = []
     size = 0
     for _, mine in groupby(files, key=lambda file: file.parent):

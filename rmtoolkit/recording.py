@@ -20,7 +20,16 @@ import polars as pl
 from rmtoolkit import _identity, _tables, schema, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote, warn
+from rmtoolkit.exceptions import (
+    ColumnError,
+    ReadError,
+    RmtoolkitError,
+    UnknownWorkloadError,
+    door,
+    quote,
+    quote_path,
+    warn,
+)
 from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
@@ -98,7 +107,6 @@ def as_parquet(
 def metadata_of(
     containers: pl.DataFrame, events: pl.DataFrame, report: Report, *, rows: Sequence[int], signals: Sequence[str]
 ) -> dict[str, str]:
-    """Put everything but the samples into the form in which it is stored beside them."""
     kept = {
         "containers": containers.write_json(),
         "events": events.with_columns(pl.col("time").to_physical()).write_json(),
@@ -347,7 +355,9 @@ class Recording:
         """
         from rmtoolkit._columns import take_apart  # noqa: PLC0415 - what a reader gives does without
 
-        return normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
+        recording = normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
+        refuse_doubled(recording, quote_path(source))
+        return recording
 
     def frame(self) -> pl.DataFrame:
         """Join identity and limits onto the samples, for free exploration.
@@ -486,7 +496,6 @@ class Recording:
         return None if first is None else (first, last)
 
     def _samples_where(self, *predicates: pl.Expr) -> pl.DataFrame:
-        """Keep some samples; of a large file only these are read."""
         if self.stored is None:
             return self.samples.filter(*predicates)
         return self.stored.collect(self.stored.scan().filter(*predicates))
@@ -643,6 +652,20 @@ def normalise(
     told = report.joined(Report(left_out=+lost, unusable=unsure, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
+
+
+def refuse_doubled(recording: Recording, place: str) -> None:
+    """Refuse a recording of which much says something else at an instant."""
+    doubled, copies = (recording.report.left_out.get(reason, 0) for reason in (schema.CONTRADICTING, schema.TWICE))
+    # The samples of a large recording stay in their file: when it was made they were checked.
+    counts = doubled and recording.stored is None
+    kept = sum(recording.samples[name].count() for name in schema.SIGNALS) if counts else 0
+    # Of two series taken for one some values may be alike.
+    if counts and (doubled >= kept or kept - doubled <= copies < doubled):
+        fall = f"{doubled + kept:,} values fall on {text.count(kept, 'instant')} of their containers"
+        hint = "the times lack digits, as a spreadsheet writes 1.79E+09, or no column tells containers apart"
+        msg = f"Could not use {place}: {fall}. Hint: {hint}."
+        raise ReadError(msg)
 
 
 def _dropped_share(left_out: Mapping[str, int], rows: pl.DataFrame) -> float | None:

@@ -702,3 +702,14 @@ def test_a_recording_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     samples = rm.read_recording(path).samples
     assert samples["rss_bytes"].to_list() == [1, 2, 3]
     assert samples["refaults_total"].null_count() == 3
+
+
+def test_a_frame_whose_rows_fall_on_few_instants_is_refused() -> None:
+    """Many rows for a day, of which only the last would be left: an error; a Series is a table."""
+    days = pl.DataFrame({"time": [dt.date(2026, 11, 18)] * 60, "pod": ["db-0"] * 60, "rss_bytes": range(60)})
+    with pytest.raises(RmtoolkitError, match="60 values fall on 1 instant"):
+        rm.Recording.from_frame(days)
+    hours = pl.DataFrame({"time": [0, 60], "rss_bytes": [9, 8]}).to_pandas().set_index("time")["rss_bytes"]
+    assert rm.Recording.from_frame(hours).samples["rss_bytes"].to_list() == [9, 8]  # type: ignore[arg-type]
+    with pytest.raises(RmtoolkitError, match=r"polars\.DataFrame"):
+        rm.Recording.from_frame({"time": [0]})  # type: ignore[arg-type]

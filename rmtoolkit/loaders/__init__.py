@@ -219,7 +219,7 @@ def recognise(path: Path) -> tuple[Form, str]:
     except ReadError as error:
         # A file without data that is called like one with data was meant to hold some.
         why = str(error).partition(": found ")[2].partition(", expected")[0].strip("'\"")
-        meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks")
+        meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks", _files.ZIP)
         return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
     if form is None:
         known = (name for name, told in _OTHERS.items() if re.search(told["mark"], file.text))

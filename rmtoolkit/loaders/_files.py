@@ -22,7 +22,8 @@ import msgspec
 from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.schema import CONTRADICTING, LOST_ROWS, LOST_VALUES, NO_VALUE, SIGNALS, TWICE, Report
+from rmtoolkit.recording import Recording, refuse_doubled
+from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, NO_VALUE, TWICE, Report
 from rmtoolkit.text import and_more, count, counted, printable
 
 if sys.version_info >= (3, 14):
@@ -32,8 +33,6 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from rmtoolkit.recording import Recording
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _Key = TypeVar("_Key")
@@ -74,6 +73,7 @@ _HALVES: Final = re.compile(
 )
 _CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
 _CUT_LETTER: Final = "the last character is cut off"
+ZIP: Final = "a zip archive or a workbook"
 _LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
 #: What a packed file that is cut off or damaged gives.
 DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
@@ -206,7 +206,6 @@ def read_bytes(
 
 
 def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> BinaryIO:
-    """Take all that comes through a pipe, up to a bound: some have no end."""
     taken = io.BytesIO()
     while taken.tell() <= most and (part := stream.read(_CHUNK)):
         taken.write(part)
@@ -249,7 +248,8 @@ def as_text(data: bytes, path: PathLike, *, expected: str) -> tuple[str, tuple[s
     if encoding != "utf-16":
         head = data[:_CHUNK]
         if b"\0" in head or len(head) - len(head.translate(None, _CONTROL)) > _BINARY_SHARE * len(head):
-            raise ReadError.at(path, found="binary data", expected=expected)
+            is_zip, hint = head.startswith(b"PK\3\4"), "Unpack it first; of a workbook save the sheet as CSV."
+            raise ReadError.at(path, found=ZIP if is_zip else "binary data", expected=expected, hint=hint * is_zip)
     try:
         text = data.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
@@ -291,7 +291,6 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
 
 
 def grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:
-    """Collect what belongs to each key, in order."""
     found: dict[_Key, list[_Value]] = {}
     for key, value in pairs:
         found.setdefault(key, []).append(value)
@@ -311,7 +310,6 @@ def text_of(content: Mapping[str, Any], name: str) -> str | None:
 
 
 def whole_number(value: object, most: int = 1 << 63) -> int | None:
-    """Read a number that is whole and not below zero; some write it as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:  # noqa: PLR2004 - 64 bits
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
@@ -319,17 +317,7 @@ def whole_number(value: object, most: int = 1 << 63) -> int | None:
 
 def check_samples(recording: Recording, place: str) -> None:
     """Refuse a recording of which nothing is left, or of which much says something else at an instant."""
-    doubled, copies = (recording.report.left_out.get(reason, 0) for reason in (CONTRADICTING, TWICE))
-    # The samples of a large recording stay in their file: when it was made they were checked.
-    counts = doubled and recording.stored is None
-    kept = sum(recording.samples[name].count() for name in SIGNALS) if counts else 0
-    # Of two series taken for one some values may be alike.
-    if counts and (doubled >= kept or kept - doubled <= copies < doubled):
-        msg = (
-            f"Could not use {place}: {doubled + kept:,} values fall on {count(kept, 'instant')} of their containers. "
-            "Hint: the times lack digits, as a spreadsheet writes 1.79E+09, or no column tells containers apart."
-        )
-        raise ReadError(msg)
+    refuse_doubled(recording, place)
     left_out = {reason: number for reason in _LEFT_OUT if (number := recording.report.left_out.get(reason, 0))}
     # Facts about a container that was not sampled leave rows without any value too, and are no failure.
     if not recording.height and left_out.keys() - {NO_VALUE}:
@@ -412,8 +400,6 @@ def unwrapped(text: str) -> tuple[str, LogContext]:
 
 
 class LogContext(NamedTuple):
-    """Where a document stands, and which time stamp belongs to it."""
-
     text: str
     stamps: Sequence[str] | None
     starts: Sequence[int]  # of each line

@@ -142,7 +142,6 @@ def find(text: str) -> tuple[Stamp, str] | None:
 
 
 def find_instant(text: object) -> Stamp | None:
-    """Find a time stamp that leaves nothing open."""
     found = find(text) if isinstance(text, str) else None
     return found[0] if found and found[0].kind == Kind.DATED and found[0].utc else None
 
@@ -162,7 +161,6 @@ def _compact(text: str) -> tuple[Stamp, str] | None:
 
 
 def _pieces(text: str) -> tuple[Stamp, str] | None:
-    """Find clock, zone and date one by one, taking each out of the text."""
     found = _CLOCK.search(text)
     clock, zone, rest = _clock(text, found) if found else (None, "", text)
     date, rest = _date(rest)
@@ -186,7 +184,6 @@ def _pieces(text: str) -> tuple[Stamp, str] | None:
 
 
 def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
-    """Take clock and zone out of the text; None where the clock shows no real time."""
     hour, minute, second, fraction, half = found.groups()
     if before := _HALF.search(text, 0, found.start()):
         half = "A" if before[1] else "P"

@@ -436,7 +436,6 @@ def _document(document: Mapping[str, Any], line: int, table: int, found: _Found)
 
 
 def _recorded(document: Mapping[str, Any], line: int, table: int, found: _Found) -> None:
-    """Read a line of `rmtoolkit record --kubectl`: when it was, and what kubectl said."""
     place = found.place(document.get("time"))
     found.last_stamp = place if place is not None else found.last_stamp
     answer, error = document.get("answer"), document.get("error")

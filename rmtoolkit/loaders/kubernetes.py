@@ -308,7 +308,6 @@ def _evicted(status: Mapping[str, Any]) -> tuple[int | None, str] | None:
 
 
 def _controller(about: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Find the one owner that controls; of several that do not say so, the first."""
     controls = sorted(_dicts(about, "ownerReferences"), key=lambda one: str(one.get("controller")).lower() != "true")
     named = ((text_of(one, "kind"), text_of(one, "name")) for one in controls)
     return next(((kind, name) for kind, name in named if kind and name), None)
@@ -431,8 +430,6 @@ def _why(message: str, quality: str | None) -> str:
 
 
 class Part(NamedTuple):
-    """A document, or a line that is none."""
-
     line: int
     content: Any = None  # the document; None for a line between documents and for what is damaged
     text: str = ""
@@ -658,7 +655,6 @@ def _rows(recording: Recording, objects: Objects) -> Iterator[_Row]:
 
 
 def _in_several_clusters(recording: Recording) -> set[tuple[str | None, str]]:
-    """Find pods of one name that are sampled in several clusters at a time."""
     ends = recording.samples.group_by("container_id").agg(first=pl.col("time").min(), last=pl.col("time").max())
     named = recording.containers.drop_nulls(["cluster", "pod"]).join(ends, on="container_id")
     pods = named.group_by("namespace", "pod", "cluster").agg(pl.col("first").min(), pl.col("last").max()).sort("first")

@@ -120,7 +120,6 @@ def parse_amount(text: str) -> int | None:
 
 
 def rose(before: int | None, now: int | None) -> bool:
-    """Tell whether a count rose; one that is not known tells nothing."""
     return before is not None and now is not None and now > before
 
 
@@ -537,7 +536,6 @@ class _Kill:
 def read_kernel(
     path: str | os.PathLike[str], *, time: str | dt.datetime | None = None, timezone: str | dt.tzinfo | None = None
 ) -> Recording:
-    """Read OOM kills from what `dmesg` or `journalctl` printed."""
     # A kill at the container's own limit is an `oom_kill`; one at the limit of several or of the machine is a
     # `node_oom`. Where times are seconds since a start, a line that has both clocks says when that was, else `time`.
     asked = Asked(path, time, None, timezone)

@@ -123,7 +123,6 @@ def is_populated(folder: Path) -> bool | None:
 
 
 def _members(folder: Path) -> list[str]:
-    """List what stands for the processes of a cgroup and of those below it."""
     try:
         files = [folder / "cgroup.procs", *folder.glob("*/**/cgroup.procs")]
     except OSError:
@@ -461,7 +460,6 @@ class Recorder:
             return [process.pid]
 
     def _wait(self, seconds: float) -> bool:
-        """Wait for the next sample; true when there will be none."""
         seconds = max(0.0, seconds)
         child, process = self._target.child, self._target.process
         if (running := child or process) is None:

@@ -55,7 +55,6 @@ class KubectlError(RmtoolkitError):
 
     @property
     def missing(self) -> bool:
-        """The server does not have what was asked for."""
         return _LASTING["missing"][0].search(self.said) is not None
 
 
@@ -177,7 +176,6 @@ class Sampler:
                 return answer
 
     def _metrics(self, source: tuple[str, ...]) -> dict[str, Any]:
-        """Ask for memory; an answer without anything new is empty."""
         printed = self.client.run(*source, timeout_seconds=self.timeout_seconds)
         if source[0] == "top":
             text = printed.decode("utf-8", "replace")
@@ -192,7 +190,6 @@ class Sampler:
         return {"answer": {"kind": "PodMetricsList", "items": new}} if new else {}
 
     def _objects(self, resource: str) -> list[dict[str, Any]] | None:
-        """List objects, trimmed; None where that is not possible."""
         kind, api = texts("loaders/kubernetes")["places"][resource]
         # Nodes belong to no namespace.
         place = "" if self.everywhere or kind == "Node" else f"/namespaces/{self.namespace}"

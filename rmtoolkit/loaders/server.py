@@ -182,7 +182,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def is_same_server(url: str, target: str) -> bool:
-    """Tell whether a redirect stays on the server that the credentials are for."""
     try:
         one, other = urlsplit(url), urlsplit(target)
         mine, theirs = (part.port or {"http": 80, "https": 443}.get(part.scheme) for part in (one, other))
@@ -239,7 +238,6 @@ def _in_base64(secret: bytes) -> Iterator[str]:
 
 
 def _masked(record: logging.LogRecord) -> bool:
-    """Mask the addresses that urllib3 writes at level DEBUG."""
     said = masked = record.getMessage()
     for secrets in list(_GUARDED):
         masked = secrets.mask(masked)
@@ -655,8 +653,6 @@ def own_authority(retries: Retry) -> HTTPAdapter:
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
     class OwnAuthority(HTTPAdapter):
-        """Hands the context on, also where a proxy stands between."""
-
         def init_poolmanager(self, *places: Any, **named: Any) -> None:  # noqa: ANN401 - as the library calls it
             super().init_poolmanager(*places, ssl_context=context, **named)
 

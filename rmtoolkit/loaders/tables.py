@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
+from rmtoolkit._identity import SUMMARIES
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
@@ -47,6 +48,10 @@ _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)
 _WITH_UNIT: Final = re.compile(r"^(.*?)(?: \((Bytes|Kilobytes|Megabytes|Gigabytes)\))?( \(\d+\))?$", re.DOTALL)
 #: What a comment says of all rows below it: `# pod: api-0`.
 _SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
+#: A cell in quotes, as a spreadsheet keeps text; a line of signs below a head; the pair that Docker writes.
+_QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*+(?=\n)"), r"^(.*\d.*?)\s*/\s*(\d.*)$"
+#: The last of several words of a head.
+_LAST_WORD: Final = re.compile(r"[\s:(]([a-zA-Z]+)\)?$")
 #: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
 _OF_BYTES, _PAGE = r"(?i)\d\s*(?:[kmgt]?i?b|bytes)$", 4096
 #: The same in a path, as of Hive.
@@ -89,11 +94,15 @@ def read_table(
                 return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
         table, metrics = _a_row_each(table, metrics or {}, path)
         table = _with_said(table, dict(_PARTITION.findall(Path(path).as_posix())))
-        told = {**(labels or {}), **metrics}
+        named = {column_of(head)[0] for head in table.columns}
+        # kubectl calls a pod NAME, and beside pods their containers.
+        other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
+        other |= {} if named & {"pod", "container", "workload"} else {"container_id": "container"}
+        told = {**other, **(labels or {}), **metrics}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
         table = table.rename({head: name for head, name in told.items() if head in table.columns})
-        table, lost, more = _typed(table, asked)
+        table, lost, more = _typed(_pairs_apart(table), asked)
         table, units = _in_bytes(table, metrics)
         notes += (*more, *units)
         left_out = {NO_NUMBERS: lost} if lost else {}
@@ -131,6 +140,8 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         raise ReadError.at(path, found=text.split("\n", 1)[0], expected=_EXPECTED, line=1, hint=_NAME_THEM)
     heads = found.columns
     columns = [name if name not in heads[:at] else f"{name} ({at + 1})" for at, name in enumerate(heads)]
+    if twice := {name for name, column in zip(heads, columns, strict=True) if name != column and column_of(name)[0]}:
+        warn(f"{quote_path(path)}: of several columns {', '.join(map(quote, sorted(twice)))} the first was read.")
     table = pl.read_csv(
         io.StringIO(text),
         has_header=False,
@@ -139,7 +150,7 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
         new_columns=columns,
         infer_schema=False,
         truncate_ragged_lines=True,
-    ).with_columns(pl.all().str.strip_chars())
+    ).with_columns(pl.all().str.strip_chars().str.replace(_QUOTED, "$1"))
     # A head among the rows: of the same table, as where files were put together, or of another one.
     time = next(iter(_times_in(columns)), "")
     again = table.select(pl.any_horizontal(pl.all() == time)).to_series().fill_null(value=False)
@@ -173,7 +184,8 @@ class Head(NamedTuple):
 
 def _without_preamble(text: str) -> str:
     """Leave out what stands above a table: comments, and what a spreadsheet says of the sign between cells."""
-    return re.sub(r"\A[\ufeff\s]*+(?:(?:#[^\n]*+|sep=.)\n\s*+)*+", "", text)
+    text = re.sub(r"\A[\ufeff\s]*+(?:(?:#[^\n]*+|sep=.|[-+|=:][-+|=: \t]*+)\n\s*+)*+", "", text)
+    return _RULER.sub("", text) if _RULER.search(text, 0, _HEAD_CHARACTERS) else text
 
 
 def head_of(text: str) -> Head | None:
@@ -195,8 +207,11 @@ def head_of(text: str) -> Head | None:
             columns = ["time", *columns[1:]]
         # Its own count of the rows has no name, nor what stands behind a delimiter at the end.
         last = max((at for at, name in enumerate(columns) if name), default=0)
-        is_head = last > 0 and all(map(_is_name, columns[not columns[0] : last + 1])) and _times_in(columns)
-        if is_head and len(first) in (0, len(columns)):
+        names = columns[not columns[0] : last + 1]
+        are_names = all(
+            0 < len(one) < _LONGEST_HEAD and not one[0].isdigit() and not _timestamps.find(one) for one in names
+        )
+        if last > 0 and are_names and _times_in(columns) and len(first) in (0, len(columns)):
             return Head(delimiter, columns)
         if (several := _of_lines(rows)) is not None:
             return Head(delimiter, *several)
@@ -218,12 +233,7 @@ def _times_in(heads: Iterable[str]) -> list[str]:
     return [head for head in heads if column_of(head)[0] == "time"]
 
 
-def _is_name(cell: str) -> bool:
-    return 0 < len(cell) < _LONGEST_HEAD and not cell[0].isdigit() and _timestamps.find(cell) is None
-
-
 def _tables_in(text: str, time: str) -> list[str]:
-    """Part text before each line that is the head of a table with a time of that name."""
     lines = text.split("\n")
     named = (at for at, line in enumerate(lines) if time in line and not line.startswith("#"))
     heads = [at for at in named if head_of("\n".join(lines[at : at + 2]))]
@@ -273,17 +283,38 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
     heads = {name: [head for head in table.columns if metrics.get(head) == name] for name in BYTE_SIGNALS}
     name, pods = max(heads.items(), key=lambda one: len(one[1]))
     if not pods and table.columns[:1] == ["Time"] and {*table.dtypes[1:]} == {pl.String}:
-        numbers = pl.all().cast(pl.Float64, strict=False)
+        numbers = pl.all().str.replace_all(",", "").cast(pl.Float64, strict=False)
         sure = pl.all().str.contains(_OF_BYTES).all() | ((numbers % _PAGE == 0).all() & (numbers.median() >= MI))
-        name, pods = "working_set_bytes", table.columns[1:]
-        if len(pods) == 1 or any(column_of(head)[0] for head in pods) or not all(table[:, 1:].select(sure).row(0)):
+        words = {head: found[1].lower() for head in table.columns if (found := _LAST_WORD.search(head))}
+        kinds = {head: SUMMARIES.get(word) or column_of(word)[0] for head, word in words.items()}
+        # A limit is no use, and of several statistics the most counts.
+        less = {"limit_bytes", "request_bytes", *(("mean", "min") if "max" in kinds.values() else ())}
+        others = [head for head, kind in kinds.items() if kind in less]
+        name, pods = "working_set_bytes", [head for head in table.columns[1:] if head not in others]
+        # A cell such as `undefined` says nothing.
+        cells = table.select(pl.when(pl.col(pods).str.contains(r"\d")).then(pl.col(pods)))
+        if len(pods) <= 1 or any(column_of(head)[0] for head in pods) or not all(cells.select(sure).row(0)):
             return table, metrics
+        if others:
+            warn(
+                f"{quote_path(path)}: left out {', '.join(map(quote, others))}: limits, or less than the most of a pod."
+            )
+        table = pl.concat([table.select("Time"), cells], how="horizontal")
         warn(f"{quote_path(path)}: each column was read as the memory of a pod of that name, such as {quote(pods[0])}.")
     if len(pods) <= 1 or "pod" in table.columns:
         return table, metrics
     rest = [head for head in table.columns if head not in pods]
     told = {head: metrics[head] for head in rest if head in metrics}
     return table.unpivot(pods, index=rest, variable_name="pod", value_name="value"), {**told, "value": name}
+
+
+def _pairs_apart(table: pl.DataFrame) -> pl.DataFrame:
+    """Part an amount and its limit, as Docker writes them."""
+    texts = [head for head, dtype in table.schema.items() if dtype == pl.String and column_of(head)[0] in BYTE_SIGNALS]
+    for head in (head for head in texts if table[head].str.contains(_PAIR).all()):
+        both = pl.col(head).str.extract_groups(_PAIR).struct
+        table = table.with_columns(both[0].alias(head), both[1].alias("limit_bytes"))
+    return table
 
 
 def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame, int, tuple[str, ...]]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
 FLAT = [300 * MIB] * 60
 LEAK = [(100 + 5 * number) * MIB for number in range(60)]
 STEP = 30
@@ -739,7 +739,23 @@ SHEETS = {
         "rss_bytes",
     ),
     "a spreadsheet in German": Sheet(
-        "Zeit;Pod;Speicher (MB)", lambda t, b: f"{day_first(t)};db-0;{b >> 20}", ("Zeit;Pod", "call the columns time")
+        "Datum;Uhrzeit;Pod;Speicher (MB)",
+        lambda t, b: f"{day_first(t).replace(' ', ';')};db-0;{german(b / MIB)}",
+        "working_set_bytes",
+    ),
+    "a spreadsheet in Polish": Sheet(
+        "Czas;Pod;Pamięć (MB)", lambda t, b: f"{day_first(t)};db-0;{b >> 20}", ("Czas;Pod", "call the columns time")
+    ),
+    "amounts of a machine": Sheet(
+        "time,total,used,free", lambda t, b: f"{iso(t)},{16 << 20},{b >> 10},{9 << 20}", ("no memory column", "pod")
+    ),
+    "a heap's free memory alone": Sheet(
+        "time,total_bytes,used_bytes,free_bytes",
+        lambda t, b: f"{iso(t)},{GIB},{b},{GIB - b}",
+        ("no memory column", "pod"),
+    ),
+    "text in quotes, as Excel keeps it": Sheet(
+        'time, "pod", "rss_bytes"', lambda t, b: f'{iso(t)}, ="db-0", " {b} "', "rss_bytes"
     ),
     "years of two digits": Sheet(
         "time;rss_bytes", lambda t, b: f"{dt.datetime.fromtimestamp(t, dt.UTC):%d.%m.%y %H:%M:%S};{b}", "rss_bytes"
@@ -959,6 +975,7 @@ N = len(LEAK)
 #: What is said of what is not there.
 ANEW, MORE, FAILED = "start anew in time", "there is more", "query 'B' failed: 'timeout'"
 CUT, NO_TIME = "what could be unpacked was read", "rows without a readable time"
+NOBODY = "rows of no known container"
 PODMAN = "what Podman calls memory usage"
 ID = "0a1b2c3d4e5f"
 UID = "dc35e999-4467-45c5-92ee-4dd4ae8baa2c"
@@ -1052,6 +1069,12 @@ def stored(write: Callable[[pl.DataFrame, io.BytesIO], object], table: pl.DataFr
     file = io.BytesIO()
     write(framed_rows() if table is None else table, file)
     return file.getvalue()
+
+
+def rows_of(head: str, *row: Callable[[str, int, int], str]) -> bytes:
+    """A table of which each instant has a row, or several, with its time, what leaks, and what is flat."""
+    cells = ((iso(T0 + STEP * at), value, FLAT[at]) for at, value in enumerate(LEAK))
+    return "\n".join([head, *(one(*said) for said in cells for one in row), ""]).encode()
 
 
 #: Of pandas' `to_json`, one object that holds all.
@@ -1470,6 +1493,77 @@ PROGRAMS = {
             + log(lambda value: f"shop db-0 db 3m {value >> 20}Mi", at=11, head=TOP)
         ).encode(),
         [{**K8S, "working_set_bytes": [value for value in LEAK for _ in range(2)]}],
+    ),
+    "kubectl top, made CSV by sed": Scene(
+        rows_of(
+            "timestamp,NAMESPACE,POD,NAME,CPU(cores),MEMORY(bytes)",
+            lambda time, leak, _: f"{time},shop,db-0,db,3m,{leak >> 20}Mi",
+            lambda time, _, flat: f"{time},shop,db-0,proxy,3m,{flat >> 20}Mi",
+        ),
+        [DB, {**FLAT_DB, "container": "proxy"}],
+    ),
+    "docker stats in a table of one's own": Scene(
+        rows_of("time,name,mem_usage", lambda time, leak, _: f"{time},db,{leak >> 20}MiB / 1GiB"),
+        [{"usage_bytes": LEAK, "limit_bytes": 1 << 30}],
+    ),
+    "Grafana's panel: statistics, limits and cells without an amount": Scene(
+        rows_of(
+            '"Time","db max","db mean","db (limit)","web max","web mean","quota - requests"',
+            lambda time, leak, flat: f"{time[:19]},{leak >> 20} MiB,90 MiB,1 GiB,{flat >> 20} MiB,undefined,1 GiB",
+        ),
+        [{"pod": "db max", "working_set_bytes": LEAK}, {"pod": "web max", "working_set_bytes": FLAT}],
+    ),
+    "Grafana's panel: commas between thousands, a null": Scene(
+        rows_of(
+            '"Time","db-0","web-0"',
+            lambda time, leak, flat: f'{time[:19]},"{leak:,}",{"null" if leak == LEAK[3] else flat}',
+        ),
+        [{"pod": "db-0", "working_set_bytes": LEAK}, {"pod": "web-0", "working_set_bytes": FLAT[1:]}],
+    ),
+    "a table as psql draws it": Scene(
+        rows_of(" time | pod | rss_bytes \n-----+-----+----", lambda time, leak, _: f" {time} | db-0 | {leak}")
+        + b"(60 rows)\n",
+        [{"pod": "db-0", "rss_bytes": LEAK, NO_TIME: True}],
+    ),
+    "a table as MySQL draws it": Scene(
+        rows_of(
+            "+----+----+\n| time | pod | rss_bytes |\n+----+----+", lambda time, leak, _: f"| {time} | db-0 | {leak} |"
+        )
+        + b"+----+----+\n",
+        [{"pod": "db-0", "rss_bytes": LEAK}],
+    ),
+    "a single pod and its total": Scene(
+        rows_of(
+            "time,pod,rss_bytes",
+            lambda time, leak, _: f"{time},db-0,{leak}",
+            lambda time, leak, _: f"{time},TOTAL,{leak}",
+        ),
+        [{"pod": "db-0", "rss_bytes": LEAK}],
+    ),
+    "containers by their ids alone": Scene(
+        rows_of(
+            "ts_ms,container_id,rss_bytes",
+            lambda time, leak, _: f"{time},0a1b2c,{leak}",
+            lambda time, _, flat: f"{time},3d4e5f,{flat}",
+        ),
+        [{"container": "0a1b2c", "rss_bytes": LEAK}, {"container": "3d4e5f", "rss_bytes": FLAT}],
+    ),
+    "rows of nobody beside those of a pod": Scene(
+        rows_of("time,pod,rss_bytes", lambda time, leak, _: f"{time},{'' if leak == LEAK[3] else 'db-0'},{leak}"),
+        [{"pod": "db-0", "rss_bytes": [*LEAK[:3], *LEAK[4:]], NOBODY: True}],
+    ),
+    "two columns of one name": Scene(
+        rows_of("time,pod,rss_mib,rss_mib", lambda time, leak, flat: f"{time},db-0,{leak >> 20},{flat >> 20}"),
+        [{"pod": "db-0", "rss_bytes": LEAK}],
+    ),
+    "a workbook": Scene(b"PK\3\4" + bytes(99), ("a zip archive or a workbook", "save the sheet as CSV")),
+    "sar -r": Scene(
+        log(lambda value: f"11:06:40 9 9 {value} 1", head="11:06:40 kbmemfree kbavail kbmemused %memused\n").encode(),
+        ("memory of a whole machine", "--pid"),
+    ),
+    "Telegraf's JSON": Scene(
+        b'{"fields": {"usage": 9}, "name": "docker_container_mem", "tags": {}, "timestamp": 1795000000}\n',
+        ("rows of Telegraf as JSON", "data_format"),
     ),
     "kubectl top behind the name of a cluster": Scene(
         log(lambda value: f"eu shop db-0 db 3m {value >> 20}Mi", head=f"CLUSTER {TOP}").encode(),
@@ -1986,7 +2080,7 @@ def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator
         **about,
         "kills": len(killed),
         "killed": killed,
-        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN)},
+        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN, NOBODY)},
     }
     for name in names:
         yield name, said[name] if name in said else samples[name].drop_nulls().to_list()

@@ -287,7 +287,6 @@ def _line(text: str) -> str:
 
 
 def _refuse(view: memoryview, said: str, answers: Answers) -> None:
-    """Say what a JSON document is that has not the form of an answer."""
     what = f"JSON of another form ({said})"
     try:
         parts = msgspec.json.decode(view, type=dict[str, Raw])
@@ -400,8 +399,6 @@ def _joined_digits(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 class Numbers(NamedTuple):
-    """Samples of several series, one stretch a series."""
-
     counts: NDArray[np.int64]
     times: NDArray[np.int64]  # milliseconds since 1970; -1 where the time is impossible
     values: NDArray[np.float64]
@@ -560,7 +557,6 @@ class Decoded:
         return stack(self.times, starts, counts), stack(self.values, starts, counts)
 
     def span(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give the first and the last time of some series, none of which is empty."""
         starts = self.starts[series]
         return self.times[starts], self.times[starts + self.counts[series] - 1]
 

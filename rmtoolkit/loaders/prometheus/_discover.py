@@ -76,8 +76,6 @@ _RULES: Final = ("node_namespace_pod_container:", "cluster:namespace:pod_memory:
 
 
 class Wanted(NamedTuple):
-    """Which containers are asked for; nothing means all."""
-
     namespaces: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
@@ -292,7 +290,6 @@ def _counted(number: int, series: str) -> str:
 
 
 def _lone(legs: Sequence[Leg]) -> str:
-    """Name the pods of which only the whole is known."""
     name = _TELLTALES["cgroup"]
     levels = {leg.of_pods: leg.matchers for leg in reversed(legs) if leg.family == "cgroup"}
     whole, inside = (

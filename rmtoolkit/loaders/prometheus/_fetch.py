@@ -211,7 +211,6 @@ def raw_by_json(client: Client, selector: Selector, time: Stretch, most_bytes: i
 def ask(
     client: Client, path: str, parameters: Mapping[str, str], most_bytes: int = _TOLD_BYTES, *, keep_own: bool = False
 ) -> Decoded:
-    """Ask for series and decode the answer, again if it was cut off on its way."""
 
     def read(body: bytes) -> Decoded:
         # A list of series is a form of files: no server answers so.
@@ -488,7 +487,6 @@ def _labels(body: bytes) -> list[str]:
 
 
 def raw_by_export(client: Client, selector: Selector, time: Stretch, most_bytes: int = MOST_BYTES) -> Decoded:
-    """Fetch raw samples from VictoriaMetrics, which streams them as JSON lines."""
     asked = {"match[]": selector.promql(), "start": f"{time.after}.001", "end": str(time.until)}
 
     def read(body: bytes) -> Decoded:

@@ -112,7 +112,6 @@ def is_samples(text: str) -> bool:
 
 
 def is_protocol(lines: Sequence[str]) -> bool:
-    """Tell whether lines are InfluxDB's, and something that they measure is known."""
     found = pl.Series([line[:4000] for line in lines], dtype=pl.String)
     found = found.filter(found.str.contains(_PROTOCOL))
     if not len(found) or len(found) < _MOST * len(lines):
@@ -230,7 +229,6 @@ def _named(head: str, asked: Asked) -> dict[str, str]:
 
 
 def of_measurement(head: str) -> dict[str, str]:
-    """Read what a field of InfluxDB measures, and its tags."""
     line, _, field = head.partition("\0")
     measurement, *tags = (_unescaped(part) for part in _COMMA.split(line))
     name = measurement if field in _VALUES else field if measurement in _SCRAPES else f"{measurement}_{field}"
@@ -463,7 +461,6 @@ def of_cloudwatch(label: str, unit: str | None) -> tuple[dict[str, str], int]:
 
 
 def of_datadog(text: str) -> dict[str, str] | None:
-    """Read what Datadog calls a series: a query, a metric with its tags, or tags alone."""
     if _SCOPE.fullmatch(text) and not is_known(text.partition(":")[2], {}):
         return _tags(re.split(r",\s*", text))
     found = _DATADOG.fullmatch(text.strip())

@@ -210,7 +210,6 @@ def role_of(name: str, overrides: Mapping[str, str]) -> str:
 
 
 def is_known(name: str, overrides: Mapping[str, str]) -> bool:
-    """Tell whether a name alone, as of a file, is that of a metric with a meaning."""
     spelling, patterns = plain(name), (_ALLOCATOR, _BY_LABEL, _CALLED)
     return name in overrides or spelling in KNOWN or any(pattern.fullmatch(spelling) for pattern in patterns)
 
@@ -557,7 +556,6 @@ def _owned(table: pl.DataFrame, owned: pl.DataFrame) -> pl.DataFrame:
 
 
 def _containers(table: pl.DataFrame, workload_pattern: str | None) -> pl.DataFrame:
-    """List containers in the order of a Recording, so that nothing has to be sorted again."""
     alone, service = pl.col("pod").is_null(), _identity.service_of(pl.col("pod"), workload_pattern)
     rows = (
         table.filter(level="container")

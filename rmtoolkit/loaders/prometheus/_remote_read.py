@@ -68,7 +68,6 @@ def _read_labels(data: bytes, place: int, end: int) -> tuple[dict[str, str], int
 
 @lru_cache(maxsize=1 << 14)
 def _label(message: bytes) -> tuple[str, str]:
-    """Read a label; most of them stand in very many series."""
     name = value = ""
     for number, kind, first, last in _wire.fields(message, 0, len(message)):
         if kind == _wire.BYTES and number in (_NAME, _VALUE):
