@@ -61,8 +61,8 @@ def _growth(reading: HeapReading) -> tuple[str, str]:
     least, moved = th.HEAP_SAME * reading.held_bytes, reading.moved_bytes
     thin = reading.kind == HeapKind.RESTS and reading.shows_bytes > max(least, moved)
     kind = "thin" if thin else "moved" if reading.kind == HeapKind.RESTS and moved > least else reading.kind
-    most = next((one.function for one in reading.suspects if 2 * one.growth_bytes > moved), None)
-    where = "" if most is None else f", most of it in {most}"
+    where = "" if reading.suspects else "; no function keeps more than comes and goes"
+    where = next((f", most of it in {one.function}" for one in reading.suspects if 2 * one.growth_bytes > moved), where)
     return _told(kind, shows=memory(reading.shows_bytes), came=memory(moved), where=where)
 
 

@@ -54,13 +54,14 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
         kind = HeapKind.FEW
     growing = table.filter(reading=kind if kind in kinds else "grew")
     rates = table.filter(table["growth_bytes_per_second"] > 0).select("growth_bytes", "growth_bytes_per_second")
-    times = heap.timeline["time_seconds"].drop_nulls()
+    # As it is drawn, by time or by the order of the snapshots, from when something is held: a profiler starts before.
+    moments = heap.timeline.unique(["time_seconds", "events"], keep="last", maintain_order=True)
+    moments = moments[(moments["live_bytes"].fill_null(1) > 0).arg_max() or 0 :]
+    times = moments["time_seconds"].drop_nulls()
     span = float(times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     # The part after startup, where nothing grew in it.
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else span and span / 2
     total = int(growing["growth_bytes"].sum() or 0)
-    # As it is drawn: by time, or by the order of the snapshots.
-    moments = heap.timeline.unique(["time_seconds", "events"], keep="last", maintain_order=True)
     early = moments.height // 2 + 1 if span is None else (moments["time_seconds"] <= times[0] + span / 2).sum()
     before, last = (moments["live_bytes"][at] for at in (early - 1, -1))
     return HeapReading(

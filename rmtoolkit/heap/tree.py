@@ -368,7 +368,8 @@ MEASURES: Final[dict[str, str]] = texts("heap/words")["measures"]
 _STACKS: Final = 4096
 _GROWING_STACKS: Final = 1024
 
-#: One row per node, parents before their children. The first row is the whole.
+#: One row per node, parents before their children. The first row is the whole. Each is as wide as its children and what
+#: is its own, now or before, and begins so far right.
 TREE: Final = pl.Schema(
     {
         **typed(pl.UInt32(), "node_id parent_id depth"),
@@ -376,7 +377,7 @@ TREE: Final = pl.Schema(
         "line": WHOLE,
         "origin": TEXT,
         "frames": pl.UInt32(),
-        **typed(WHOLE, "value before"),
+        **typed(WHOLE, "value before left width"),
     }
 )
 
@@ -443,24 +444,34 @@ class _Nodes(NamedTuple):
         for begin, end in reversed(self.inner()):
             np.add.at(amounts, self.parents[begin:end], amounts[begin:end])
 
+    def own(self) -> Integers:
+        """Give the amounts of each node without those below it."""
+        own = self.values.copy()
+        np.subtract.at(own, self.parents[1:], self.values[1:])
+        return own
+
     def frame(self, *, with_before: bool) -> pl.DataFrame:
         """Give all nodes, parents first and the largest child first."""
-        size = np.ones(len(self.parents), np.int64)
+        size = np.ones((len(self.parents), 2), np.int64)
+        size[:, 1] = self.own().max(axis=1).clip(0)
         self.add_up(size)
-        rank, depth = np.zeros((2, len(size)), np.int64)
+        rank, depth = np.zeros_like(size), np.zeros(len(size), np.int64)
         for level, (begin, end) in enumerate(self.inner(), 1):
             order = begin + np.lexsort((-self.values[begin:end].max(axis=1), self.parents[begin:end]))
             above = self.parents[order]
-            # How many nodes the siblings before it have, and what is below those.
-            before = np.cumsum(size[order]) - size[order]
-            rank[order] = rank[above] + 1 + before - before[np.searchsorted(above, above)]
+            # What the siblings before it take, with all that is below those.
+            before = size[order].cumsum(axis=0) - size[order]
+            rank[order] = rank[above] + before - before[np.searchsorted(above, above)]
+            rank[order, 0] += 1
             depth[begin:end] = level
-        order = np.argsort(rank)
+        order = np.argsort(rank[:, 0])
         columns = {
             "node_id": np.arange(len(order)),
-            "parent_id": rank[self.parents[order]],
+            "parent_id": rank[self.parents[order], 0],
             "depth": depth[order],
             "frames": self.frames[order],
+            "left": rank[order, 1],
+            "width": size[order, 1],
             **dict(zip(("value", "before") if with_before else ("value",), self.values[order].T, strict=False)),
         }
         about = pl.DataFrame(self.about, schema={name: TREE[name] for name in ("name", "file", "line", "origin")})
@@ -628,8 +639,7 @@ def _cut_small(
 ) -> CallTree:
     """Keep the nodes that matter most by any measure; what else is below one is one node of it."""
     count = len(nodes.parents)
-    own = nodes.values.copy()
-    np.subtract.at(own, nodes.parents[1:], nodes.values[1:])
+    own = nodes.own()
     most = np.zeros(count + 1)
     most[[*held]] = [curve.max() for curve in held.values()]
     nodes.add_up(most := most[:count])

@@ -222,7 +222,7 @@ def recognise(path: Path) -> tuple[Form, str]:
         meant = path.name.lower().endswith(_DATA_ENDINGS) or why in ("an empty file", "only blanks", _files.ZIP)
         return (Form.BROKEN, str(error)) if meant or file.is_parquet else (Form.OTHER, why)
     if form is None:
-        known = (name for name, told in _OTHERS.items() if re.search(told["mark"], file.text))
+        known = (name for name, told in _OTHERS.items() if "mark" in told and re.search(told["mark"], file.text))
         return Form.OTHER, next(known, "other JSON" if file.text.lstrip()[:1] in ("{", "[") else "other text")
     return form, str(form) if form is Form.HEAP else ""
 

@@ -30,7 +30,7 @@ from rmtoolkit.views._plot_svg import note, picture
 from rmtoolkit.views._tables import fact, marked
 from rmtoolkit.views._tables import write as write_rows
 from rmtoolkit.views.heap_terminal import MARKS, SHOWN, changed_rows
-from rmtoolkit.views.icicle import COMPARED, SCRIPT, fitting, zoomable
+from rmtoolkit.views.icicle import COMPARED, LETTER, SCRIPT, fitting, shorter, zoomable
 from rmtoolkit.views.style import HEAP_PAGE
 
 if TYPE_CHECKING:
@@ -162,8 +162,8 @@ def _name(
     upper = levels[:, -1].cumsum()
     told: list[tuple[float, str, str]] = []
     for name, look, top, level in zip(names, looks, upper, levels[:, -1], strict=True):
-        parts, size = text.printable(spoken(name)).split("::"), text.memory(level)
-        shown = fitting([f"{'::'.join(parts[at:])} {size}" for at in range(len(parts))], 240) or size
+        size = f" {text.memory(level)}"
+        shown = fitting(shorter(spoken(name)), 240 - LETTER * len(size)) + size
         told.append((plot.y.at(top - level / 2), look, shown))
     if resident is not None:
         told.append((plot.y.at(resident[1][-1]), "", f"resident {text.memory(resident[1][-1])}"))

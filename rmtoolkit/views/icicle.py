@@ -51,40 +51,16 @@ class Node(msgspec.Struct, frozen=True):
 def placed(nodes: pl.DataFrame, suspects: pl.DataFrame | None) -> list[Node]:
     grows = () if suspects is None else suspects.filter(reading="grows")["function"][:1]
     marked = {spoken(plain_name(name)) for name in grows}
-    compared = nodes["before"][0] is not None
+    whole = nodes["width"][0]
+    change = nodes.select((pl.col("value") - pl.col("before")).abs().max()).item()
     # What is too narrow is never looked at: there may be a million of them.
-    wide = (pl.col("value") >= _LEAST_SHARE * nodes["value"][0]) | pl.col("parent_id").is_null()
-    rows = list((nodes if compared else nodes.filter(wide)).iter_rows(named=True))
-    sizes = _sizes(rows) if compared else [max(row["value"], 0) for row in rows]
-    whole = sizes[0]
-    change = max((abs(row["value"] - row["before"]) for row in rows), default=0) if compared else 0
+    wide = nodes.filter((pl.col("width") >= _LEAST_SHARE * max(whole, 1)) | (pl.col("depth") == 0))
     found: list[Node] = []
-    starts: dict[int, float] = {}
-    for row, size in zip(rows, sizes, strict=True):
-        parent = row["parent_id"]
-        left = 0.0 if parent is None else starts.get(parent, -1.0)
-        share = size / whole if whole else 0.0
-        if left < 0 or (parent is not None and (share < _LEAST_SHARE or len(found) >= _MOST_NODES)):
-            continue
-        starts[row["node_id"]] = left
-        if parent is not None:
-            starts[parent] += share
-        kind, weight = _changed(row, change) if compared else (_KINDS.get(row["origin"] or "", "std"), 1.0)
-        found.append(Node(row, left, share, kind if parent is not None else "all", weight, row["name"] in marked))
+    for row in wide.head(_MOST_NODES).iter_rows(named=True):
+        kind, weight = (_KINDS.get(row["origin"] or "", "std"), 1.0) if change is None else _changed(row, change)
+        left, share = (row[name] / max(whole, 1) for name in ("left", "width"))
+        found.append(Node(row, left, share, kind if row["depth"] else "all", weight, row["name"] in marked))
     return found
-
-
-def _sizes(rows: list[dict[str, Any]]) -> list[int]:
-    """Give what is new and what is gone their width: a node is as wide as its children, and what is its own."""
-    children: dict[int, list[int]] = {}
-    for row in rows[1:]:
-        children.setdefault(row["parent_id"], []).append(row["node_id"])
-    sizes = [0] * len(rows)
-    for row in reversed(rows):
-        below = children.get(row["node_id"], [])
-        own = [row[name] - sum(rows[child][name] for child in below) for name in ("value", "before")]
-        sizes[row["node_id"]] = max(*own, 0) + sum(sizes[child] for child in below)
-    return sizes
 
 
 def _changed(row: dict[str, Any], most: int) -> tuple[str, float]:
@@ -106,11 +82,15 @@ def amount(row: dict[str, Any], by: str) -> str:
 
 def labels(node: Node, by: str) -> list[str]:
     """Write what may stand in a node, the longest first: its name and its amount, then less and less of the name."""
-    mark = "▲ " if node.suspect else ""
-    parts = text.printable(node.row["name"]).split("::")
+    names = [f"{'▲ ' if node.suspect else ''}{name}" for name in shorter(node.row["name"])]
     # In a node only the change, or how much it is as before; all of it is told beside it.
     size = amount(node.row, by).split(" to ")[0].removesuffix(" as before")
-    return [*(f"{mark}{'::'.join(parts[at:])} {size}" for at in range(len(parts))), f"{mark}{parts[-1]}"]
+    return [*(f"{name} {size}" for name in names), names[-1]]
+
+
+def shorter(name: str) -> list[str]:
+    parts = text.printable(name).split("::")
+    return ["::".join(parts[at:]) for at in range(len(parts))]
 
 
 def fitting(written: list[str], width: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.heap_answers import answer_allocator
+from rmtoolkit.analysis.heap_answers import answer, answer_allocator
 from tests.heap.makers import heaptrack
 
 HEAP = Path(__file__).parents[2] / "data" / "heap"
@@ -104,6 +104,19 @@ def test_recording_and_profile_together_name_the_code() -> None:
     assert row["leak_probability"] > alone["leak_probability"]
     assert row["cause"] == "heap"
     assert "service::leaks::Leak::tick (leaks.rs:" in row["next_step"]
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("warm_up", "Nothing in the heap grows after startup."),
+        ("slab_churn", "18.8 Ki came after startup, in few steps or for a while, most of it in services::rests::"),
+        ("lru_full_of_sizes", "6.35 Ki came after startup, in few steps or for a while; no function keeps more than"),
+    ],
+)
+def test_startup_begins_with_the_program_and_not_with_its_profiler(program: str, said: str) -> None:
+    """Massif: valgrind needs seconds before the program runs; headline and functions look at the same stretch."""
+    assert said in answer(rm.read_heap(HEAP / "growth" / f"{program}.massif.zst")).headline
 
 
 @pytest.mark.parametrize(
