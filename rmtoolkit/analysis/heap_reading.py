@@ -62,7 +62,7 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     # The part after startup, where nothing grew in it.
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else span and span / 2
     total = int(growing["growth_bytes"].sum() or 0)
-    early = moments.height // 2 + 1 if span is None else (moments["time_seconds"] <= times[0] + span / 2).sum()
+    early = (moments.height + 1) // 2 if span is None else (moments["time_seconds"] <= times[0] + span / 2).sum()
     before, last = (moments["live_bytes"][at] for at in (early - 1, -1))
     return HeapReading(
         kind,

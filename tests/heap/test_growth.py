@@ -523,10 +523,11 @@ STEPS: Final = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(STEPS, st.booleans(), st.sampled_from([1, 64, 512]))
 @example([(0.01, 1, 900), *[(0.01, 7, 0)] * 40, (0.01, 5000, 0)], True, 1)  # noqa: FBT003 - examples are told by place, as what is given
 @example([*[(1.0, 1, 0)] * 90, *[(1.0, 1, 2000)] * 3], False, 64)  # noqa: FBT003
+@example([(1.0, 1, 1), *[(1.0, 1, 0)] * 7, (1.0, 1, 2), *[(1.0, 1, 0)] * 6, (1.0, 1, 6143)], False, 512)  # noqa: FBT003
 def test_whatever_a_heap_does_it_is_read(steps: list[tuple[float, int, int]], timed: bool, sample: int) -> None:
     """Bursts, pauses, work that is done at once, moments without any: each has a reading, and amounts that can be.
 
@@ -551,6 +552,8 @@ def test_whatever_a_heap_does_it_is_read(steps: list[tuple[float, int, int]], ti
         assert 0 <= (row["growth_bytes"] or 0) <= max(live for _, live, *_ in moments)
     found, drawn = answer(heap), over_time(heap)
     if "would not show" in found.headline and drawn.height:
+        # The program begins when it holds something.
+        drawn = drawn[(drawn["live_bytes"] > 0).arg_max() or 0 :]
         clock = drawn["time_seconds" if timed else "step"]
         before = drawn.filter(clock <= (clock[0] + clock[-1]) / 2)["live_bytes"][-1]
         assert drawn["live_bytes"][-1] - before <= found.reading.shows_bytes
