@@ -779,7 +779,8 @@ def _fourth_strangers() -> None:
     _run("flexsearch", "documents never removed", "leak", 384, 520, rate=6, item=15000, set_={"size": "2000"}, **keep)
     _run("flexsearch", "the last 600 documents", "fill", 320, 480, rate=4, item=15000, bound=600,
          set_={"size": "2000", "entries": "600"}, **_http("/last/$n"))
-    _line("tcl", "an array that only grows, nightly", "leak", 96, 520, "keep", 3000, rate=20, profile="batch", period=90)
+    _line("tcl", "an array that only grows, nightly", "leak", 96, 520, "keep", 3000, rate=20, profile="batch",
+          period=90)
     _line("tcl", "the last 4000 entries, restarted", "fill", 96, 540, "put", 4000, 4000, rate=40, bound=4000,
           signal=("TERM", 170))
     _line("guile", "a table that only grows", "leak", 256, 540, "keep", 5000, rate=15)
