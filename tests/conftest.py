@@ -37,7 +37,7 @@ with pytest.MonkeyPatch.context() as patch:
 os.environ.setdefault("GOGC", "400")
 
 # Two shared cores: no deadline, and few examples here; `--hypothesis-profile=thorough` looks for longer.
-settings.register_profile("quick", max_examples=20, deadline=None)
+settings.register_profile("quick", max_examples=12, deadline=None)
 settings.register_profile("thorough", max_examples=1_000, deadline=None)
 settings.load_profile("quick")
 

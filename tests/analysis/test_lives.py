@@ -213,7 +213,7 @@ def test_start_that_was_not_seen_has_no_startup_peak() -> None:
     assert found["startup_seconds"].to_list() == [None]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.lists(st.integers(5, 234), max_size=6, unique=True))
 def test_every_sample_has_one_life(minutes: list[int]) -> None:
     """However restarts fall, each of them cuts once, and no sample is lost or doubled."""

@@ -520,11 +520,11 @@ def teeth_on_pods(service: int, leaks: Sequence[float]) -> Recording:
 
 def test_more_pods_are_more_evidence_not_more_chances_to_err() -> None:
     """What wanders up on one of eight pods as far as it falls on another is noise; what one alone leaks is not."""
-    rests = classify(together([teeth_on_pods(service, [0] * 8) for service in range(20)]))["verdict"].to_list()
-    assert rests.count("leak") <= 1
-    assert rests.count("not_leak") >= 9
-    leaks = classify(together([teeth_on_pods(service, [0] * 7 + [60]) for service in range(10)]))["verdict"].to_list()
-    assert leaks.count("leak") >= 9
+    rests = classify(together([teeth_on_pods(service, [0] * 8) for service in range(10)]))["verdict"].to_list()
+    assert rests.count("leak") == 0
+    assert rests.count("not_leak") >= 5
+    leaks = classify(together([teeth_on_pods(service, [0] * 7 + [60]) for service in range(6)]))["verdict"].to_list()
+    assert leaks.count("leak") >= 5
     assert leaks.count("not_leak") == 0
 
 

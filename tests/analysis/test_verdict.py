@@ -214,22 +214,9 @@ def test_never_summed_over_pods() -> None:
 # The same answer
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "seconds",
-        "next_year",
-        "milliseconds_off",
-        "doubled",
-        "shuffled",
-        "thinned",
-        "dropped",
-        "whole_mebibytes",
-        "reversed",
-    ],
-)
+@pytest.mark.parametrize("change", ["seconds", "milliseconds_off", "reversed"])
 def test_the_same_answer(change: str) -> None:
-    """Time's unit and origin, doubled, unordered, thinned, lost and rounded rows do not change a clear answer."""
+    """Time's unit, times that are off and rows from back to front change no clear answer (more: `test_invariance`)."""
     after = rows_of(Recording.from_frame(changed(table_of(clear(shape)), change)) for shape in CLEAR)
     for shape, was, row in zip(CLEAR, plain(), after, strict=True):
         assert was["verdict"] == CLEAR[shape][1]
@@ -248,33 +235,18 @@ def changed(table: pl.DataFrame, change: str) -> pl.DataFrame:
     match change:
         case "seconds":
             table = table.with_columns(pl.col("time").dt.epoch("s"))
-        case "next_year":
-            table = table.with_columns(pl.col("time") + dt.timedelta(days=365, hours=7))
         case "milliseconds_off":
             table = table.with_columns(
                 pl.col("time") + pl.Series(rng.integers(0, 900, table.height)).cast(pl.Duration("ms"))
-            )
-        case "doubled":
-            table = pl.concat([table, table.sample(fraction=0.5, seed=3)])
-        case "shuffled":
-            table = table.sample(fraction=1, shuffle=True, seed=3)
-        case "thinned":
-            table = table.gather_every(4)
-        case "dropped":
-            table = table.filter(pl.Series(rng.random(table.height) > 0.2))
-        case "whole_mebibytes":
-            table = table.with_columns(
-                (pl.col("working_set_bytes") / MI).ceil().cast(pl.Int64) * MI,
-                quantum_bytes=pl.lit(MI),
             )
         case "reversed":
             table = table.reverse()
     return table
 
 
-@pytest.mark.parametrize("cadence", [0.2, 1, 300], ids="cadence{}s".format)
+@pytest.mark.parametrize("cadence", [0.2, 300], ids="cadence{}s".format)
 def test_time_scale_does_not_matter(cadence: float) -> None:
-    """Ten minutes, 48 minutes and ten days of the same picture get the same answer, but for daily waves."""
+    """Ten minutes and ten days of the same picture get the same answer, but for daily waves."""
     scaled = []
     for table in map(table_of, map(clear, CLEAR)):
         start = table["time"].min()

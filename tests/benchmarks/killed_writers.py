@@ -21,8 +21,9 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import rmtoolkit as rm
 from rmtoolkit.loaders.pull import pull
@@ -31,6 +32,9 @@ from tests.live.conftest import instant
 from tests.live.history import END, history
 from tests.live.servers import T0, Prometheus
 from tests.test_lake import DAY, fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT: Final = Path(__file__).parents[2]
 NAMES: Final = [f"w{number}" for number in range(8)]
@@ -151,12 +155,11 @@ class Place:
         assert counts[0] == counts[1]
 
 
-def rounds(place: Place, count: int, seed: int) -> Counter[str]:
-    """So many rounds, each writer in turn."""
+def rounds(place: Place, doors: Iterable[str], seed: int) -> Counter[str]:
+    """Each of these writers in turn, then all in peace."""
     draw = random.Random(seed)  # noqa: S311 - any moment will do
     done: Counter[str] = Counter()
-    for number in range(count):
-        door = DOORS[number % len(DOORS)]
+    for door in doors:
         done[f"{door}: {place.round(door, draw)}"] += 1
     place.finish()
     return done
@@ -170,7 +173,7 @@ def main() -> None:
     options = parser.parse_args()
     with Prometheus(Path(tempfile.mkdtemp()), history()) as server:
         place = Place(Path(tempfile.mkdtemp()), server)
-        for what, number in sorted(rounds(place, options.rounds, options.seed).items()):
+        for what, number in sorted(rounds(place, islice(cycle(DOORS), options.rounds), options.seed).items()):
             print(f"{number:6,}  {what}")
 
 

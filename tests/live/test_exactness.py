@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.conftest import pull
+from tests.live.conftest import pull, whole
 from tests.live.history import END, SCRAPES
 from tests.live.servers import T0, Prometheus
 
@@ -34,7 +34,7 @@ def pairs(recording: rm.Recording, pod: str, signal: str) -> list[tuple[int, flo
 @pytest.mark.parametrize("pod", ["draw-0", "draw-1", "draw-2"])
 def test_every_value_and_every_millisecond_is_the_servers(server: Prometheus, metric: str, pod: str) -> None:
     """Random values at random instants, counters too, are equal to what a plain query gives, one by one."""
-    recording = pull(server, namespace="exact")
+    recording = whole(server, namespace="exact")
     ((_, there),) = server.raw(f'{metric}{{pod="{pod}"}}', T0 - 1, END + 7).items()
     said = [(round(at * 1000), float(value)) for at, value in there]
     assert pairs(recording, pod, _SIGNALS[metric]) == said
@@ -63,13 +63,13 @@ def test_pieces_of_any_size_make_the_same_recording(
     server: Prometheus, budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever the window is cut, no sample at an edge is lost or comes twice."""
-    whole = pull(server)
+    expected = whole(server)
     monkeypatch.setattr("rmtoolkit.loaders.prometheus._fetch.BUDGET", budget)
     cut = pull(server)
-    assert cut.samples.equals(whole.samples)
-    assert cut.events.equals(whole.events)
-    assert cut.containers.equals(whole.containers)
-    assert cut.report.left_out == whole.report.left_out
+    assert cut.samples.equals(expected.samples)
+    assert cut.events.equals(expected.events)
+    assert cut.containers.equals(expected.containers)
+    assert cut.report.left_out == expected.report.left_out
 
 
 def test_the_window_holds_its_first_and_its_last_instant(server: Prometheus) -> None:

@@ -24,7 +24,7 @@ _TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 _NASTY = st.text(st.sampled_from("\"\\{}()[]|.*+?^$\n\r\t\0#'`,=~! axü€\U0001f600"), max_size=30)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(text=_TEXT | _NASTY)
 @example(text=ODD)
 @example(text='"} or vector(1) #')
@@ -41,7 +41,7 @@ def test_a_server_reads_back_exactly_the_text_that_was_written(server: Prometheu
         assert found["metric"].get("said", "") == text
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(text=(_TEXT | _NASTY).filter(bool), others=st.lists(_TEXT | _NASTY, max_size=3))
 @example(text=ODD, others=["shop"])
 def test_an_expression_matches_the_text_and_nothing_else(server: Prometheus, text: str, others: list[str]) -> None:

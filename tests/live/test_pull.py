@@ -5,13 +5,8 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
-import random
 import re
-import signal
-import subprocess
 import sys
-import time
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -321,7 +316,7 @@ def test_another_address_of_the_same_server_settles_what_is_owed(server: Prometh
     assert unfinished.unfinished() == ()
 
 
-@pytest.mark.parametrize("minutes", [9, 13, 45])
+@pytest.mark.parametrize("minutes", [9, 45])
 def test_of_a_pair_of_servers_one_is_kept_however_the_pieces_fall(
     server: Prometheus, lake: rm.Lake, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
@@ -380,48 +375,6 @@ def test_notes_that_cannot_be_read_cost_only_time(server: Prometheus, lake: rm.L
     with pytest.warns(RmtoolkitWarning, match=r"pulls\.json' cannot be read"):
         pulled(server, lake, namespace="shop")
     assert_same_samples(lake.recording(), at_once(server, namespace="shop"))
-
-
-def started(server: Prometheus, lake: rm.Lake) -> subprocess.Popen[str]:
-    """The command line in a process of its own, in many small pieces."""
-    code = (
-        "import sys, datetime as dt\nfrom rmtoolkit.loaders import pull\n"
-        "pull._FIRST = pull._LONGEST = dt.timedelta(minutes=10)\n"
-        "from rmtoolkit.cli import main\nprint('ready', flush=True)\nsys.exit(main(sys.argv[1:]))\n"
-    )
-    words = ["pull", "--prometheus", server.url, "-o", str(lake.path)]
-    words += ["--start", instant(T0).isoformat(), "--end", instant(STOP).isoformat()]
-    return subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-
-def test_killed_at_any_moment_and_run_again(server: Prometheus, lake: rm.Lake) -> None:
-    """SIGKILL at random points of a pull, again and again: what is read is always true, and in the end complete."""
-    chance = random.Random(7)  # noqa: S311 - any moment will do
-    wanted = named(whole(server), whole(server).samples)
-    killed = 0
-    for _ in range(4):
-        with started(server, lake) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-            time.sleep(chance.uniform(0.2, 2.5))
-            killed += process.poll() is None
-            process.send_signal(signal.SIGKILL)
-        if lake.path.exists() and list(lake.path.glob("bucket=*/*.parquet")):
-            with warnings.catch_warnings(record=True) as said:
-                warnings.simplefilter("always")
-                found = lake.recording()
-            rows = named(found, found.samples)
-            if rows.height < wanted.height - 500:
-                # Of a pair of servers only one is kept.
-                assert "is not complete" in str(said[0].message)
-                assert found.report.partial
-            assert rows.select(*IDENTITY, "time").is_duplicated().sum() == 0
-            ours = rows.filter(pl.col("namespace") != "ha")
-            assert ours.join(wanted, on=rows.columns, how="anti", nulls_equal=True).is_empty()
-    assert killed >= 2
-    pulled(server, lake)
-    assert_same_samples(lake.recording(), whole(server))
-    assert_never_mixed(lake.recording())
 
 
 def test_the_command_line_says_what_it_did(

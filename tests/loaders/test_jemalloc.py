@@ -325,7 +325,7 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     met = Outcomes()
     mixtures = st.lists(PIECES, max_size=8).map(lambda parts: "".join(parts).encode())
 
-    @settings(max_examples=60)
+    @settings(max_examples=30)
     @example(data=document(5).encode(), interval="1s")
     @example(data=b"", interval=None)
     @given(data=st.one_of(mixtures, st.binary(max_size=200)), interval=st.sampled_from([None, "1s"]))

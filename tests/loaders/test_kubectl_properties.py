@@ -156,7 +156,7 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     """Whatever is mixed, a sound Recording or an RmtoolkitError comes out, never a traceback of something else."""
     met = Outcomes()
 
-    @settings(max_examples=60)
+    @settings(max_examples=30)
     @example(
         lines=["2026-11-24T22:51:29Z", "NAME   CPU(cores)   MEMORY(bytes)", "db-0   1m   20Mi   "],
         asked={},
@@ -175,7 +175,7 @@ def test_any_mixture_gives_a_recording_or_one_clear_error() -> None:
     assert met.errors > 0
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.binary(max_size=400))
 @example(data=b"\x1f\x8b")
 @example(data=b"\x28\xb5\x2f\xfd\x00")
@@ -191,7 +191,7 @@ def test_arbitrary_text_around_a_row_never_crashes() -> None:
     """Any text beside real rows: the rows are read, or one error says what is in their way."""
     met = Outcomes()
 
-    @settings(max_examples=60)
+    @settings(max_examples=30)
     @example(text="starting", prefix="2026-11-24T22:51:29Z ")
     @given(text=st.text(max_size=200), prefix=st.sampled_from(["", "2026-11-24T22:51:29Z ", "a 1m 2Mi\n"]))
     def around(text: str, prefix: str) -> None:

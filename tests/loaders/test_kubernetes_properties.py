@@ -140,7 +140,7 @@ def test_any_mixture_of_lines_is_a_recording_or_one_clear_error() -> None:
     met = Outcomes()
     pieces = st.sampled_from([*RECORDED.splitlines(), *FILES["yaml"].splitlines(), at(2), "x: &a [*a]"])
 
-    @settings(max_examples=60)
+    @settings(max_examples=30)
     @example(lines=RECORDED.splitlines())
     @example(lines=[])
     @given(lines=st.lists(pieces, max_size=9))
