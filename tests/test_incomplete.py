@@ -74,6 +74,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: make(tmp_path_factory.mktemp(name)) for name, (make, _) in SOURCES.items()}
 
 
+@pytest.mark.usefixtures("judged_once")
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("door", DOORS)
 def test_every_command_says_what_is_missing(

@@ -271,8 +271,13 @@ def faulty(function: Callable[..., object], *, always: bool = False) -> Callable
     return tried
 
 
-@pytest.mark.parametrize("where", ["judge.assess_block", "assessment.paired", "history.needs"])
-@pytest.mark.parametrize("kept", ["in memory", "in a lake"])
+@pytest.mark.parametrize(
+    ("where", "kept"),
+    [
+        *((where, "in memory") for where in ("judge.assess_block", "assessment.paired", "history.needs")),
+        ("judge.assess_block", "in a lake"),
+    ],
+)
 def test_a_fault_within_the_analysis_stays_with_its_workload(
     where: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,7 +135,7 @@ def test_nothing_is_written_into_the_pipe_of_another_user(tmp_path: Path) -> Non
         rm.report(TABLE, tmp_path / "week.html")
 
 
-@pytest.mark.parametrize("mask", [0o077, 0o027, 0o022, 0o002], ids=oct)
+@pytest.mark.parametrize("mask", [0o027, 0o002], ids=oct)
 def test_files_have_the_modes_that_the_umask_allows(mask: int, tmp_path: Path) -> None:
     """New files and folders, those of lakes too; a file that was there keeps its mode, but for the bits of programs."""
     (tmp_path / "old.csv").touch()

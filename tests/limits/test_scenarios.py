@@ -956,11 +956,18 @@ def test_there_are_ten_of_each_kind() -> None:
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[str, dict[str, tuple[Row, ...]]]:
+def histories() -> dict[str, rm.Recording]:
+    """Each scenario's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Working set never exceeds")
+        return {name: scenario.made() for name, scenario in SCENARIOS.items()}
+
+
+@pytest.fixture(scope="module")
+def told(histories: dict[str, rm.Recording]) -> dict[str, dict[str, tuple[Row, ...]]]:
     """What is said of all scenarios at once, each in a cluster of its own: that takes a fraction of the time."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Working set never exceeds")
-        histories = {name: scenario.made() for name, scenario in SCENARIOS.items()}
         found = rm.assess(
             rm.concat(
                 dataclasses.replace(one, containers=one.containers.with_columns(cluster=pl.lit(name)))
@@ -978,7 +985,9 @@ def told() -> dict[str, dict[str, tuple[Row, ...]]]:
 
 @pytest.mark.filterwarnings("ignore:Working set never exceeds")
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_limit_is_what_the_history_asks_for(name: str, told: dict[str, dict[str, tuple[Row, ...]]]) -> None:
+def test_the_limit_is_what_the_history_asks_for(
+    name: str, told: dict[str, dict[str, tuple[Row, ...]]], histories: dict[str, rm.Recording]
+) -> None:
     """Action, limit, sentences, and whatever else the scenario names; and no two numbers contradict each other."""
     scenario = SCENARIOS[name]
     (row,), (same,) = told[name].values()
@@ -995,7 +1004,7 @@ def test_the_limit_is_what_the_history_asks_for(name: str, told: dict[str, dict[
         assert words not in said
     assert scenario.holds(row)
     assert (same["recommended_limit_bytes"], same["action"]) == (row["advised_limit_bytes"], row["action"])
-    no_two_numbers_contradict(row, scenario.made())
+    no_two_numbers_contradict(row, histories[name])
 
 
 def no_two_numbers_contradict(row: Row, recording: rm.Recording) -> None:
