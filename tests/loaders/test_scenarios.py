@@ -844,7 +844,7 @@ def test_a_column_is_a_container(tmp_path: Path, name: str) -> None:
 
 
 # What bytes mean is known before what is in them: each encoding meets a third of the sheets.
-@pytest.mark.parametrize(("sheet", "encoding"), zip(SHEETS, cycle(["utf-8", "utf-8-sig", "utf-16"])))
+@pytest.mark.parametrize(("sheet", "encoding"), [*zip(SHEETS, cycle(["utf-8", "utf-8-sig", "utf-16"]))])
 def test_a_table_is_read_right_or_not_at_all(tmp_path: Path, sheet: str, encoding: str) -> None:
     """Units, times, commas and heads: every value as it was, or an error that says what to do."""
     head, row, truth, options = SHEETS[sheet]
