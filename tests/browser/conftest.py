@@ -75,18 +75,13 @@ def context(browser: Browser) -> BrowserContext:
     return browser.new_context(timezone_id="UTC")
 
 
-@pytest.fixture(scope="session")
-def desk(context: BrowserContext) -> Opened:
-    """The page of JupyterLab, which takes seconds to open: notebooks come and go in it."""
-    return new_page(context)
-
-
 @pytest.fixture(scope="module")
-def notebook(lab: Lab, desk: Opened, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    """The `CELLS` of a file of tests in JupyterLab; nothing has run."""
-    lab.visit(desk, write(lab.notebooks, request.module.CELLS))
-    yield desk
-    lab.leave(desk)
+def notebook(lab: Lab, context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    """The `CELLS` of a file of tests in JupyterLab, which takes seconds to open; nothing has run."""
+    opened = new_page(context)
+    lab.visit(opened, write(lab.notebooks, request.module.CELLS))
+    yield opened
+    opened.page.close()
     lab.close_kernels()
 
 

@@ -63,11 +63,6 @@ _RUN: Final = """async (patience) => {
     });
     return await Promise.race([run(), late]);
 }"""
-#: Whether a notebook is the one that is shown.
-_IS_OPEN: Final = """name => {
-    const shown = window.jupyterapp?.shell?.currentWidget;
-    return shown?.sessionContext && shown.context.path === name;
-}"""
 
 
 class Opened:
@@ -198,17 +193,9 @@ class Lab(_Server):
     def visit(self, opened: Opened, name: str, *, dark: bool = False) -> None:
         """Open a notebook that stands in `notebooks`, and run nothing."""
         page = opened.page
-        if page.url.startswith(self.address):
-            page.evaluate("path => void jupyterapp.commands.execute('docmanager:open', {path})", name)
-        else:
-            page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
-        page.wait_for_function(_IS_OPEN, arg=name, timeout=PATIENCE)
+        page.goto(f"{self.address}/doc/tree/{name}?token={TOKEN}&reset", timeout=PATIENCE)
+        page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=PATIENCE)
         self.paint(page, dark=dark)
-
-    @staticmethod
-    def leave(opened: Opened) -> None:
-        """Close the notebook that is open without a question, and go on in the same page."""
-        opened.page.evaluate("jupyterapp.shell.currentWidget.dispose()")
 
     @staticmethod
     def paint(page: Page, *, dark: bool) -> None:
