@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, permutations, zip_longest
+from itertools import combinations, pairwise, permutations, product, zip_longest
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -79,6 +79,9 @@ HANDOVER_MILLISECONDS: Final = LOOKBACK_MILLISECONDS + 60_000
 #: Two looks at one container see values that lie between each other's, give or take this share.
 _TOLERANCE: Final = 0.02
 _SAME_SHARE: Final = 0.5
+#: Over these, beside what lies between its samples, a series may tell the mean, the most or the least of another one.
+_WINDOWS: Final = tuple(60_000 * minutes for minutes in (1, 5, 10, 15, 30, 60))
+_EXTREMES: Final = (np.maximum, np.minimum)
 
 
 def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
@@ -228,6 +231,35 @@ def stands_still(stale: Curve, moving: Curve) -> bool:
     return bool(same.mean() >= _STEADY and other.mean() < _SAME_SHARE)
 
 
+def summaries(curves: Sequence[Curve]) -> Iterator[tuple[int, int, int]]:
+    """Find series that are a statistic of another one of them: which, and from when to when that one tells more."""
+    moved = [(len(values), np.abs(np.diff(values)).sum()) for _, values in curves]
+    for coarse, fine in combinations(sorted(range(len(curves)), key=moved.__getitem__), 2):
+        if contradict(curves[fine], curves[coarse]) and _summarises(curves[coarse], curves[fine]):
+            times, step = curves[fine][0], int(np.median(np.diff(curves[coarse][0])))
+            yield coarse, int(times[0]) - step, int(times[-1]) + step
+
+
+def _summarises(coarse: Curve, fine: Curve) -> bool:
+    (others, told), (times, values) = coarse, fine
+    sums, padded, step = np.cumsum([0, *values]), np.append(values, 0), np.median(np.diff(times))
+    windows, sides = dict.fromkeys((int(np.median(np.diff(others))), *_WINDOWS)), ("left", "right")
+    # A window may end at its time, or begin there, and hold its ends or not.
+    for window, late, *of_ends in product(windows, (0, 1), sides, sides):
+        ends = others + late * window
+        low, high = (np.searchsorted(times, at, of) for at, of in zip((ends - window, ends), of_ends, strict=True))
+        whole = (high - low > 1) & (ends - window >= times[0] - step) & (ends <= times[-1] + step)
+        if np.count_nonzero(whole) < max(
+            ENOUGH, _STEADY * np.count_nonzero((others >= times[0]) & (others <= times[-1]))
+        ):
+            continue
+        low, high, edges = low[whole], high[whole], np.column_stack((low[whole], high[whole])).ravel()
+        statistics = (sums[high] - sums[low]) / (high - low), *(of.reduceat(padded, edges)[::2] for of in _EXTREMES)
+        if any(np.mean(np.abs(told[whole] - one) <= _TOLERANCE * one) >= _STEADY for one in statistics):
+            return True
+    return False
+
+
 def _near(mine: Curve, theirs: Curve, reach: int = 1) -> NDArray[np.bool_]:
     (times, values), (others, told) = mine, theirs
     inside = (others >= times[0]) & (others <= times[-1])
@@ -246,13 +278,13 @@ def contradictions(
     for some in rows.partition_by(keys) if keys else [rows]:
         parts = some.partition_by(label, maintain_order=True)
         for name in names if len(parts) > 1 else ():
-            curves = [curve for curve in (_curve(part, name) for part in parts) if len(curve[0]) >= least]
+            curves = [curve for curve in (curve_of(part, name) for part in parts) if len(curve[0]) >= least]
             if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
                 yield name, parts, any(stands_still(one, other) for one, other in permutations(curves, 2))
                 break
 
 
-def _curve(rows: pl.DataFrame, name: str) -> Curve:
+def curve_of(rows: pl.DataFrame, name: str) -> Curve:
     held = rows.select(pl.col("time").to_physical(), pl.col(name).cast(float)).drop_nulls()
     return held["time"].to_numpy(), held[name].to_numpy()
 
@@ -324,7 +356,7 @@ def named_by_values(
 def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
     """Tell whether two looks at one amount agree; None where there are none at the same time."""
     for name in BYTE_SIGNALS:
-        there, here = _curve(theirs, name), _curve(mine, name)
+        there, here = curve_of(theirs, name), curve_of(mine, name)
         if len(there[0]) and len(near := _near(there, here)) >= ENOUGH:
             return bool(np.count_nonzero(near) >= _SAME_SHARE * len(near))
     return None

@@ -245,7 +245,6 @@ class _Flat:
         return int(struct.unpack_from(f"<{kind}", self._data, place)[0])
 
     def field(self, at: int) -> int:
-        """Find where a field stands; 0 is the place of what is not there."""
         fields = self._place - self._number("i", self._place)
         entry = fields + 4 + 2 * at
         offset = self._number("H", entry) if entry < fields + self._number("H", fields) else 0
@@ -359,7 +358,6 @@ def as_json(text: str | bytes) -> Any:  # noqa: ANN401 - whatever a file holds
 
 
 def read_told(path: Path, most: int = 64 << 20) -> str:
-    """Read a text of ours, or by hand, up to a bound: some files have no end."""
     with path.open("rb") as stream:
         told = stream.read(most + 1)
     if len(told) > most:

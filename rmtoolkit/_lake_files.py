@@ -239,7 +239,6 @@ def samples_of(part: Recording) -> dict[str, pl.DataFrame]:
 
 
 def beginnings(part: Recording) -> dict[str, pl.DataFrame]:
-    """Keep of each container as many samples as tell who is who."""
     is_early = pl.col("time") <= pl.col("time").min().over("container_id") + _HOUR
     return {"samples": part.samples.filter(is_early | (pl.int_range(pl.len()).over("container_id") < _TELLING))}
 
@@ -482,8 +481,6 @@ def as_read_error(file: Place, error: ReadError | OSError) -> ReadError:
 
 
 class Pulls(Struct, frozen=True):
-    """Of one source: what was asked for, and what of it has come."""
-
     asked: list[Span] = []
     pulled: list[Span] = []
 

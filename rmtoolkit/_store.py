@@ -178,7 +178,6 @@ def _version(told: Mapping[str, Any]) -> dict[str, str]:
 
 @lru_cache(maxsize=8)
 def _store(protocol: str, bucket: str, environment: tuple[tuple[str, str], ...]) -> Any:  # noqa: ANN401 - one of several
-    """Open a bucket with the credentials of the environment, and keep its connections."""
     from obstore.store import from_url  # noqa: PLC0415 - an extra that few have
 
     plain = any(name.startswith("AWS_ENDPOINT_URL") and value.startswith("http://") for name, value in environment)

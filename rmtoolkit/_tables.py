@@ -240,7 +240,6 @@ def _is_ordered(samples: pl.DataFrame) -> bool:
 
 
 def real_cores(frame: pl.DataFrame) -> pl.DataFrame:
-    """Keep CPUs that are a number above 0: cgroups write 0 or -1 where there is no limit."""
     cores = [pl.col(name).cast(pl.Float64) for name in schema.CORES if name in frame.columns]
     return frame.with_columns(pl.when((each > 0) & (each <= schema.ABSURD_BYTES)).then(each) for each in cores)
 
@@ -438,7 +437,6 @@ def run_starts(column: pl.Series) -> NDArray[np.int64]:
 
 
 def ever(samples: pl.DataFrame, signal: pl.Expr) -> pl.Expr:
-    """Tell of every sample whether its container has a signal at all."""
     there = samples.select(signal.is_not_null()).to_series().to_numpy()
     if there.all() or not there.any():
         return pl.lit(value=bool(there.any()))

@@ -83,6 +83,8 @@ class Lake(Parted):
 
     Raises
     ------
+    RmtoolkitError
+        `buckets` is not from 1 to 1000.
     ReadError
         Of whatever reads: there is no lake, or it is of a later version; or, of `recording` and `scan`, it is empty.
 

@@ -721,6 +721,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     if unlike:
         said = "named in part, and their values do not say which of that name they are: kept apart"
         report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
+    samples, fewer = _without_summaries(containers, samples, part_of)
     names = _identity.place_names(sources)
     # Files of one folder are of one cluster, those of another perhaps of another.
     folders = np.unique([names[one] for one in sources], return_inverse=True)[1]
@@ -740,6 +741,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     if in_turn:
         report = replace(report, warnings=(*report.warnings, *as_one([name for _, name in alone])))
     containers, samples, left_out = _without_rounded(containers, samples)
+    left_out = {**left_out, **({schema.SUMMARIES: fewer} if fewer else {})}
     report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
 
@@ -781,12 +783,33 @@ def _said_by_several(containers: pl.DataFrame) -> pl.DataFrame:
     return keys.filter(pl.len().over("key") > 1).join(containers, on="container_id", maintain_order="left")
 
 
+def _contradictions(
+    containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]
+) -> Iterator[tuple[str, list[pl.DataFrame], bool]]:
+    keys = _said_by_several(containers.with_columns(part=pl.Series(part_of))).select("container_id", "key", "part")
+    return _identity.contradictions(samples.join(keys, on="container_id").sort("time"), ["key"], "part", 2)
+
+
 def _contradicting(containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]) -> dict[int, bool]:
     """Find the recordings in which a container has other values at the same time; tell whether one stands still."""
-    keys = _said_by_several(containers.with_columns(part=pl.Series(part_of))).select("container_id", "key", "part")
-    rows = samples.join(keys, on="container_id").sort("time")
-    found = _identity.contradictions(rows, ["key"], "part", 2)
+    found = _contradictions(containers, samples, part_of)
     return {some["part"][0]: is_still for name, parts, is_still in found for some in parts if some[name].count()}
+
+
+def _without_summaries(
+    containers: pl.DataFrame, samples: pl.DataFrame, part_of: NDArray[np.int64]
+) -> tuple[pl.DataFrame, int]:
+    """Leave out the means, or the like, of what another source says more finely; count them."""
+    fewer = []
+    for name, parts, _ in _contradictions(containers, samples, part_of):
+        told = [part for part in parts if part[name].count()]
+        for at, *span in _identity.summaries([_identity.curve_of(part, name) for part in told]):
+            first, last = (pl.lit(time, schema.TIME) for time in span)
+            fewer.append(
+                (pl.col("container_id") == told[at]["container_id"][0]) & pl.col("time").is_between(first, last)
+            )
+    kept = samples.filter(~pl.any_horizontal(fewer)) if fewer else samples
+    return kept, samples.height - kept.height
 
 
 def _without_rounded(

@@ -49,6 +49,7 @@ LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
 TWICE: Final = "values given twice for one instant"
+SUMMARIES: Final = "samples that are means, or another statistic, of those of another source"
 NO_VALUE: Final = "rows without any value"
 ROUNDED: Final = "rounded values of containers that another source measured exactly at the same time"
 

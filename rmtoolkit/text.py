@@ -71,6 +71,10 @@ def texts(room: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / f"{room}.toml").read_text("utf-8"))
 
 
+def looks(of: str) -> dict[str, str]:
+    return {name: "".join(pieces) for name, pieces in texts("loaders/patterns")[of].items()}
+
+
 def marks(kind: str) -> dict[str, Mark]:
     return {name: Mark(*mark) for name, mark in texts("words")["marks"][kind].items()}
 

@@ -12,19 +12,16 @@ import polars as pl
 
 from rmtoolkit.exceptions import ReadError
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find, find_instant, shaped
-from rmtoolkit.text import MI
+from rmtoolkit.text import MI, looks
 
+_LOOKS: Final = looks("kubectl")
 _QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _MEANINGS: Final = pl.Schema(
     {"said": pl.Int8(), "layout": pl.Int8(), "extra": pl.Int64(), "said_own": pl.String(), "window": pl.Boolean()}
 )
 #: A header of one's own (`-o custom-columns`) over a row with memory as the API has it, of a container or of several.
-CUSTOM: Final = re.compile(
-    r"^(?=[^\n]{0,300}\b(?:NAME|POD)\b)(?![^\n]{0,300}\bWINDOW\b)[A-Z][A-Z ._()-]{0,300}+\n"
-    r"[^\n]{1,900}?\s\d++[KM]i(?:,\d++[KM]i)*+(?=\s|\Z)",
-    re.MULTILINE,
-)
+CUSTOM: Final = re.compile(_LOOKS["custom"], re.MULTILINE)
 _AMOUNTS: Final = re.compile(r"\d++[KM]i(?:,\d++[KM]i)*+")
 _HEADS: Final = {"NS": "NAMESPACE", "NAME": "POD", "CONTAINERS": "CONTAINER"}
 
@@ -75,37 +72,20 @@ _LAYOUTS: Final = {
 _CELLS: Final = {Layout.POD: 1, Layout.NAMESPACE_POD: 2, Layout.POD_CONTAINER: 2, Layout.ALL: 3, Layout.NODE: 1}
 
 # kubectl prints CPU in m and memory in Mi, whatever the size: any other unit means that a cell is cut.
-_ROW: Final = (
-    r"^(?:(?P<left>.*\S)\s+|\s*)(?P<cpu>[0-9]+m|<unknown>)\s+(?:(?P<memory>[0-9]{1,12})Mi|<unknown>)"
-    r"(?:\s+(?:(?P<swap>[0-9]{1,12})Mi|<unknown>))?$"
-)
-_WINDOW_ROW: Final = (
-    r"^(?P<left>.*\S)\s+[0-9]+[num]?\s+(?P<memory>[0-9]{1,18}(?:[KMGTPE]i|[kMGTPEm])?)\s+[0-9][0-9.hmnsuµ]*s$"
-)
-_NODE_ROW: Final = (
-    r"\s(?:[0-9]+m|<unknown>)\s+(?:[0-9]+%|<unknown>)\s+(?:[0-9]+Mi|<unknown>)\s+(?:[0-9]+%|<unknown>)(?:\s|$)"
-)
+_ROW: Final = _LOOKS["row"]
+_WINDOW_ROW: Final = _LOOKS["window_row"]
+_NODE_ROW: Final = _LOOKS["node_row"]
 # Names have only a-z, 0-9, dot and dash; so what stands before them ends with the last other character, except for
 # the year of `date` and for stamps that look like names.
-_OWN: Final = (
-    r"\[?\pL+[.,]*\s+(?:\pL+\.?\s+[0-9]+|[0-9]+\.?\s+\pL+\.?)\s+[0-9]\S*(?:\s+[A-Z+-]\S*){0,2}\s+(?:19|20)[0-9]{2}"
-    r"|.*[^a-z0-9.\s-]\S*|[0-9]{10,19}(?:[.,][0-9]+)?"
-    r"|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[-_][0-9]{2}[-.]?[0-9]{2}[-.]?[0-9]{2})?|(?:19|20)[0-9]{6}[-_]?[0-9]{6}"
-)
+_OWN: Final = _LOOKS["own"]
 _NAMES: Final = rf"^(?:(?P<own>{_OWN})\s+)?(?P<names>[a-z0-9][a-z0-9.\s-]*)$"
 _LAST_WORDS: Final = r"^(?:(?P<own>.*\S)\s+)?(?P<names>(?:\S+\s+){%d}\S+)$"
 _LAST_THREE: Final = r"(?:^|\s)(?:(?:(?P<a>\S+)\s+)?(?P<b>\S+)\s+)?(?P<c>\S+)$"
 
-_FAILURE: Final = re.compile(
-    r"(?:^|[\s|>\]])((?:error: |Error from server|Error: |Unable to connect to the server|The connection to the server"
-    r"|You must be logged in|Unauthorized|couldn't get |dial tcp|net/http: |command terminated|Command '?kubectl"
-    r"|(?:\S{1,100}: )?(?:line \d+: )?kubectl: |E\d{4} \d\d:\d\d:\d\d).*)"
-)
+_FAILURE: Final = re.compile(_LOOKS["failure"])
 _EMPTY: Final = re.compile(r"(?:^|\s)(No resources found.*)")
 _RULE: Final = re.compile(r"(?:.*\s)?_{4,}+")
-_COLOURS: Final = re.compile(
-    r"\x1b(?:\[[0-9;]*m|\[\?[0-9;]*[hl]|\[[0-3]?[JK]|\[H|\][^\x07\x1b]*(?:\x07|\x1b\\)|\([AB]|[=>])"
-)
+_COLOURS: Final = re.compile(_LOOKS["colours"])
 _WATCH_TITLE: Final = re.compile(r"Every [\d.,]+m?s: ")
 _WORD: Final = re.compile(r"\w+")
 #: Nothing long stands before a header: it would be looked at again and again.
@@ -255,7 +235,6 @@ def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    """Read the rows of `kubectl get pods.metrics.k8s.io`, whose memory is exact."""
     found = frame.select(pl.col("text").str.extract_groups(_WINDOW_ROW).struct.unnest())
     is_row = found["memory"].is_not_null()
     exact = pl.Series([quantity(text) if text else None for text in found["memory"]], dtype=pl.Int64)

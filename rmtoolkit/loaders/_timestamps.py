@@ -19,7 +19,7 @@ import polars as pl
 
 from rmtoolkit._tables import parse_duration, parse_time
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
-from rmtoolkit.text import texts
+from rmtoolkit.text import looks, texts
 
 
 class Kind(IntEnum):
@@ -44,20 +44,17 @@ class Stamp(NamedTuple):
         return Stamp(self.kind, milliseconds, self.utc, self.order, other, self.zone)
 
 
+_LOOKS: Final = looks("times")
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d(?::?\d\d)?))?)?")
 _EPOCH: Final = re.compile(r"(?<![\w.,:+-])(1\d{9}|[2-9]\d{9})(?:[.,](\d{1,9})|(\d{3}|\d{6}|\d{9}))?(?![\w:])")
 _COMPACT: Final = re.compile(r"(?<!\d)((?:19|20)\d\d)-?(\d\d)-?(\d\d)[-_T]?(\d\d)[-.]?(\d\d)[-.]?(\d\d)(?!\d)(Z?)")
-_CLOCK: Final = re.compile(
-    r"(?<![\d.])(?:(?<!:)|(?<=/\d{4}:))(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?![\d:])(?:\s*([AaPp])\.?\s?[Mm]\b\.?)?"
-)
+_CLOCK: Final = re.compile(_LOOKS["clock"])
 #: Which half of the day it is, where that stands before the clock.
 _HALF: Final = re.compile(r"(?:(上午|午前|오전)|下午|午後|오후)\s*$")
 _AFTER: Final = re.compile(r"\s*[AaPp]\.?\s?[Mm]\b")
 _DOTTED_CLOCK: Final = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)(?![\d.])()()")
 #: JavaScript and Windows write how far a zone is from Greenwich: `GMT+0100`, `UTC+5:30`.
-_ZONE: Final = re.compile(
-    r",?\s*\(?(Z\b|(?:UTC|GMT)[+-]\d\d?(?::?\d\d)?(?!\d)|[A-Z]{3,5}\b|[+-]\d\d(?::?\d\d)?(?!\d))\)?"
-)
+_ZONE: Final = re.compile(_LOOKS["zone"])
 _YEAR_FIRST: Final = re.compile(r"(?<!\d)(\d{4})\s?[-/.年년]\s?(\d{1,2})\s?[-/.月월]\s?(\d{1,2})(?!\d)[日일]?\.?")
 _YEAR_LAST: Final = re.compile(r"(?<![\d.])(\d{1,2})(\.|/|-)\s?(\d{1,2})\2\s?(\d{4}|\d\d)(?!\d)\.?")
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -237,10 +234,7 @@ def _blank(text: str, found: re.Match[str]) -> str:
     return f"{text[: found.start()]}{' ' * (found.end() - found.start())}{text[found.end() :]}"
 
 
-_PARTS: Final = (
-    r"^(?P<before>(?:.*[^0-9:.])?)(?P<hour>[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9]):(?P<second>[0-5][0-9])"
-    r"(?:[.,](?P<fraction>[0-9]{1,9}))?(?P<after>(?:[^0-9:.].*)?)$"
-)
+_PARTS: Final = _LOOKS["parts"]
 
 
 def shaped(texts: pl.Series) -> pl.DataFrame:

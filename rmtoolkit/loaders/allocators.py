@@ -19,25 +19,21 @@ from rmtoolkit.loaders._files import LogContext, mapping, noted, read_text, unwr
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import POWERS, Report
-from rmtoolkit.text import counted, memory, texts
+from rmtoolkit.text import counted, looks, memory, texts
 
+_LOOKS: Final = looks("allocators")
 _XML: Final = re.compile(r"<malloc version=\"\d+\">")
 _XML_END: Final = "</malloc>"
 _TAG: Final = re.compile(r"<(/?)(heap|size|unsorted|total|system)\b([^<>]*)>")
 _ATTRIBUTE: Final = re.compile(r"(?<!\w)(\w++)=\"([a-z]++|\d{1,19})\"")
 #: Fields of `struct mallinfo2`, as programs print it: `fordblks=1`, `"fordblks": 1`, `(fordblks): 1`.
-_FIELD: Final = re.compile(
-    r"\b(?:\w*_)?(arena|ordblks|hblks|hblkhd|uordblks|fordblks|keepcost)\b[\"')\]]*+\s*+(?:[:=]|=>)\s*[\"']?(\d{1,19})\b"
-)
+_FIELD: Final = re.compile(_LOOKS["field"])
 _STATS: Final = re.compile(r"(?:^|\n)[^\n]*?\b(?:Arena (\d+)|Total \(incl\. mmap\)):[ \t\r]*+(?=\n)")
 _BYTES: Final = re.compile(r"\n[^\n]*?\b(system bytes|in use bytes) ++= ++(\d{1,19})\b")
 _MOST: Final = 1 << 62
 TOTALS: Final = ("allocated", "active", "metadata", "resident", "mapped", "retained")
 
-_START: Final = re.compile(
-    r'(?P<json>\{\s*"jemalloc"\s*:)|(?P<begin>_{3} Begin jemalloc statistics _{3})'
-    r"|(?P<totals>\bAllocated: \d+, active: \d+)"
-)
+_START: Final = re.compile(_LOOKS["start"])
 _TOTALS_LINE: Final = re.compile(r"\bAllocated: \d+, active: \d+[^\n]*")
 _JSON_TOTALS: Final = re.compile(rf'"({"|".join(TOTALS)})"\s*:\s*(\d{{1,19}})\b')
 _END: Final = re.compile(r"-{3} End jemalloc statistics -{3}")

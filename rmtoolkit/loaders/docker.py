@@ -575,7 +575,6 @@ def _read(asked: Asked, found: Found) -> None:
 
 
 def _objects(text: str, written: int, found: Found) -> bool:
-    """Take what is an answer of the API, or of inspect or events; false when nothing is."""
     if not any(key in text for key in ('"memory_stats"', '"HostConfig"', '"Action"', '"status"')):
         return False
     documents = list(parts(text))

@@ -325,7 +325,6 @@ def _named(
 
 
 def as_table(text: str) -> str | None:
-    """Write CSV as kubectl's own table; None where it is none."""
     if (row := _CSV.search(text)) is None:
         return None
     from rmtoolkit._columns import column_of  # noqa: PLC0415 - few logs are such

@@ -22,7 +22,7 @@ from rmtoolkit.loaders._files import PathLike, noted, read_each, read_text, whol
 from rmtoolkit.loaders._timestamps import Asked, Stamp
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, Report
-from rmtoolkit.text import and_more, counted, hours, memory, texts
+from rmtoolkit.text import and_more, counted, hours, looks, memory, texts
 
 _FIELD: Final = re.compile(r"^[ \t]*+(\w++):[ \t]++(\d{1,20})(?:[ \t]++kB)?[ \t]*+$", re.MULTILINE)
 _NAME: Final = re.compile(r"^Name:[ \t]++(.*)", re.MULTILINE)
@@ -56,16 +56,7 @@ _EXPECTED: Final = "smaps_rollup or status of a process, or memory.stat and othe
 _OTHER: Final = "lines that do not say what they are"
 SOURCE: Final = "kernel"
 _KILLS: Final = "lines of the kernel about OOM kills, as dmesg or journalctl print them"
-_LINE: Final = re.compile(
-    r"\binvoked oom-killer: (?P<begins>)"
-    r"|\bmemory: usage (?P<usage>\d{1,17})kB, limit (?P<limit>\d{1,17})kB"
-    r"|\boom-kill:constraint=(?P<constraint>\w+)(?P<where>[^\n]*)"
-    r"|\bTask in (?P<task_memcg>\S+) killed as a result of limit of (?P<oom_memcg>\S+)"
-    r"|\b(?P<of_cgroup>Memory cgroup out of memory|Out of memory(?: \(oom_kill_allocating_task\))?): Kill process"
-    r"|(?P<of>(?:Memory cgroup o|O)ut of memory[^:\n]{0,80}: )?\bKilled process (?P<pid>\d{1,10})\b[^(\n]{0,40}"
-    r"\((?P<task>[^\n]{0,64}?)\)[^\n]{0,200}?\banon-rss:(?P<anon>\d{1,17})kB, file-rss:(?P<file>\d{1,17})kB"
-    r"(?:, shmem-rss:(?P<shmem>\d{1,17})kB)?"
-)
+_LINE: Final = re.compile(looks("kernel")["line"])
 #: What the cgroup at its limit held, in bytes: a line each, or all in one where the kernel is old.
 _STATS: Final = "Memory cgroup stats for "
 _STAT: Final = re.compile(r"(?:^|[\s:])([a-z_]{1,40}) (\d{1,19})\s*$")

@@ -202,7 +202,6 @@ class _Work:
             begin, first = until, False
 
     def _cut(self, begin: dt.datetime, stop: dt.datetime) -> dt.datetime:
-        """Choose the end of a piece: files of the lake end at midnight, so do pieces."""
         until = min(begin + self.length, _midnight(begin), stop)
         if self.step is not None:
             until = max(begin + self.grain, _floor(until, self.grain))

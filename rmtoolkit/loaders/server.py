@@ -429,7 +429,6 @@ class Client:
         return session
 
     def for_one_pull(self) -> Client:
-        """Give the same connection, with a count of requests and a way to stop of its own."""
         _ = self.connect
         other = copy(self)
         other.stop, other.requests = threading.Event(), 0
@@ -562,7 +561,6 @@ class Client:
         return 5 * self.patience.timeout_seconds
 
     def _go_on(self, deadline: float) -> None:
-        """Break off what was stopped, or takes too long."""
         if self.stop.is_set():
             self._fail("the pull was stopped")
         if time.monotonic() > deadline:

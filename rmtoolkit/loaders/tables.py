@@ -108,7 +108,8 @@ def read_table(
         left_out = {NO_NUMBERS: lost} if lost else {}
         recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
     except ColumnError as error:
-        raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=f"{error} {_NAME_THEM}") from error
+        hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
+        raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
     except RmtoolkitError:
         raise
     except (pl.exceptions.PolarsError, ValueError) as error:
@@ -309,7 +310,6 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
 
 
 def _pairs_apart(table: pl.DataFrame) -> pl.DataFrame:
-    """Part an amount and its limit, as Docker writes them."""
     texts = [head for head, dtype in table.schema.items() if dtype == pl.String and column_of(head)[0] in BYTE_SIGNALS]
     for head in (head for head in texts if table[head].str.contains(_PAIR).all()):
         both = pl.col(head).str.extract_groups(_PAIR).struct

@@ -17,6 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.schema import SUMMARIES
 from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
@@ -1078,6 +1079,26 @@ def rows_of(head: str, *row: Callable[[str, int, int], str]) -> bytes:
     return "\n".join([head, *(one(*said) for said in cells for one in row), ""]).encode()
 
 
+#: Teeth that are longer than five minutes, and what lies in each five of them.
+TEETH = [(100 + 40 * (at % 12)) * MIB for at in range(240)]
+FIVES = [TEETH[at : at + 10] for at in range(0, 240, 10)]
+
+
+def every_so_often(values: list[int], steps: int) -> bytes:
+    """An answer with a value at the end of so many steps."""
+    return answer(
+        *(of(WORKING_SET, [value], K8S, at * STEP) for at, value in zip(range(steps, 999, steps), values, strict=False))
+    )
+
+
+def table_of(values: list[int], steps: int) -> bytes:
+    """A table of the same."""
+    rows = (
+        f"{T0 + at * STEP},shop,db-0,db,{value}" for at, value in zip(range(steps, 999, steps), values, strict=False)
+    )
+    return "\n".join(["time,namespace,pod,container,working_set_bytes", *rows, ""]).encode()
+
+
 #: Of pandas' `to_json`, one object that holds all.
 BY_PANDAS = {
     "split": {
@@ -1386,6 +1407,27 @@ PROGRAMS = {
     ),
     "a rule of one's own": Scene(answer(of("pod:memory:sum", LEAK)), ("without a use", "metrics={")),
     "an answer and the status that curl appended": Scene(answer(of(WORKING_SET, LEAK)) + b"\n200\n", [DB]),
+    **{
+        f"raw samples, and their {statistic} over five minutes in another file, {form}": Scene(
+            {f"raw.{form}": written(TEETH, 1), f"of_five.{form}": written([over(*of_five) for of_five in FIVES], 10)},
+            [{**K8S, "working_set_bytes": TEETH, SUMMARIES: True}],
+        )
+        for statistic, over in (("mean", lambda *of_five: sum(of_five) // 10), ("most", max), ("least", min))
+        for form, written in (("json", every_so_often), ("csv", table_of))
+    },
+    "samples that are no statistic of those in another file": Scene(
+        {"eu.json": every_so_often(TEETH, 1), "us.json": every_so_often([MIB * (90 + at) for at in range(24)], 10)},
+        [{**K8S, "cluster": "eu", "working_set_bytes": TEETH}, {**K8S, "cluster": "us", SUMMARIES: False}],
+    ),
+    "services of systemd by their cgroups alone": Scene(
+        answer(
+            *(
+                of(WORKING_SET, values, {"id": f"/system.slice{name}", "instance": "n1:8080"})
+                for name, values in (("", FLAT), ("/db.service", LEAK), ("/web.service", FLAT), ("/docker.slice", FLAT))
+            )
+        ),
+        [{"workload": "db", "node": "n1", "working_set_bytes": LEAK}, {"workload": "web", "working_set_bytes": FLAT}],
+    ),
     "a day's answer in a file each": Scene(
         {"1.json": answer(of(WORKING_SET, LEAK[:30])), "2.json": answer(of(WORKING_SET, LEAK[30:], K8S, 30 * STEP))},
         [DB],
@@ -2081,7 +2123,7 @@ def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator
         **about,
         "kills": len(killed),
         "killed": killed,
-        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN, NOBODY)},
+        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN, NOBODY, SUMMARIES)},
     }
     for name in names:
         yield name, said[name] if name in said else samples[name].drop_nulls().to_list()

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 from msgspec import UNSET, Raw, UnsetType
 
-from rmtoolkit._identity import any_contradicts, place_names
+from rmtoolkit._identity import any_contradicts, place_names, summaries
 from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
-from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, TWICE
+from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, SUMMARIES, TWICE
 from rmtoolkit.text import counted
 
 if TYPE_CHECKING:
@@ -386,7 +386,6 @@ def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]]
 
 @lru_cache(maxsize=8)
 def _like(sample: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Give the least bytes of many samples that have their digits where this one has zeros, and the room above them."""
     least = np.frombuffer(sample * _MOST_ROWS, np.uint8)
     return least, (least == ord("0")) * np.uint8(9)
 
@@ -493,7 +492,6 @@ def stacked(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]) -> N
 
 
 def read_exports(values: Sequence[bytes], timestamps: Sequence[bytes], left_out: Counter[str]) -> Numbers:
-    """Read ``"values":[1,2,null]`` and ``"timestamps":[1000,2000,3000]`` of each series."""
     both = zip(values, timestamps, strict=True)
     return _read_arrays(values, timestamps) or stacked([_read_odd_arrays(*one, left_out) for one in both])
 
@@ -716,7 +714,7 @@ def stack(array: NDArray[_Number], starts: NDArray[np.int64], counts: NDArray[np
 
 def tidy(decoded: Decoded) -> Decoded:
     """Join series that came in pieces; sort samples by time; keep one of those at the same instant."""
-    decoded = replace(decoded, labels=_parted_by_file(decoded))
+    decoded = _parted_by_file(decoded)
     first: dict[frozenset[tuple[str, str]], int] = {}
     owners = np.array([first.setdefault(frozenset(labels.items()), len(first)) for labels in decoded.labels], np.int64)
     if len(first) < len(owners):
@@ -745,19 +743,26 @@ def tidy(decoded: Decoded) -> Decoded:
     return replace(decoded, times=times, values=values, left_out=+(decoded.left_out + twice)).only(kept)
 
 
-def _parted_by_file(decoded: Decoded) -> list[dict[str, str]]:
-    """Let their file be a label of all series where two files contradict each other."""
+def _parted_by_file(decoded: Decoded) -> Decoded:
+    """Let their file be a label of all series where two files contradict each other, unless one sums up the other."""
     if len(set(decoded.sources)) == 1:
-        return decoded.labels
+        return decoded
     several: dict[frozenset[tuple[str, str]], dict[str, list[int]]] = {}
     for index, (labels, source) in enumerate(zip(decoded.labels, decoded.sources, strict=True)):
         several.setdefault(frozenset(labels.items()), {}).setdefault(source, []).append(index)
-    for by_source in several.values():
-        if len(by_source) > 1:
-            parts = [decoded.of(np.array(series)) for series in by_source.values()]
-            order = [np.argsort(times, kind="stable") for times, _ in parts]
-            if any_contradicts([(part[0][by], part[1][by]) for part, by in zip(parts, order, strict=True)]):
-                names = place_names(decoded.sources)
-                told = zip(decoded.labels, decoded.sources, strict=True)
-                return [{**labels, FILE_LABEL: names[source]} for labels, source in told]
-    return decoded.labels
+    parted, fewer = False, np.zeros(len(decoded.times), bool)
+    for by_source in (one for one in several.values() if len(one) > 1):
+        parts = [decoded.of(np.array(series)) for series in by_source.values()]
+        order = [np.argsort(times, kind="stable") for times, _ in parts]
+        curves = [(part[0][by], part[1][by]) for part, by in zip(parts, order, strict=True)]
+        if any_contradicts(curves):
+            parted = True
+            for coarse, first, last in summaries(curves):
+                mine = np.isin(decoded.owners, [*by_source.values()][coarse])
+                fewer |= mine & (decoded.times >= first) & (decoded.times <= last)
+    if fewer.any():
+        left_out = decoded.left_out + Counter({SUMMARIES: int(fewer.sum())})
+        rest = decoded.only(~fewer)
+        return _parted_by_file(replace(rest.where(rest.counts > 0), left_out=left_out))
+    names, told = place_names(decoded.sources), zip(decoded.labels, decoded.sources, strict=True)
+    return replace(decoded, labels=[{**labels, FILE_LABEL: names[of]} for labels, of in told]) if parted else decoded

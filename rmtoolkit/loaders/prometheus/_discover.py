@@ -114,7 +114,6 @@ class Leg:
         return replace(self, counts=counts, sure=sure)
 
     def said(self, overrides: Mapping[str, str]) -> Leg:
-        """Keep the metrics that come whatever their values are."""
         return self.only(lambda name: _metrics.role_of(name, overrides) not in _REASONS)
 
     def plan(self, asks: Sequence[_fetch.Ask], time: _fetch.Stretch, **how: int) -> list[_fetch.Part]:
@@ -363,7 +362,6 @@ def _found(legs: Sequence[Leg], seen: _Seen, overrides: Mapping[str, str]) -> li
 
 
 def _best(counts: Mapping[str, int]) -> dict[str, int]:
-    """Leave out what recording rules made of metrics that are there for as many."""
     kept: dict[str, int] = {}
     covered: dict[str, int] = {}
     for name, size in sorted(

@@ -164,7 +164,6 @@ def _ends(seen: Seen, starts: Sequence[_Start]) -> Iterator[Event]:
 
 
 def _final_end(seen: Seen, starts: Sequence[_Start]) -> list[Event]:
-    """How the last life ended, when the container was not started again."""
     started = starts[-1].time if starts else (seen.first if seen.first is not None else 0)
     stopped = [run for run in seen.reasons("terminated_reason", "pod_reason") if run.first > started]
     stopped += _told_since(seen, starts, started)

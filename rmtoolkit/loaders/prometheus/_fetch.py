@@ -93,8 +93,6 @@ def one_of(label: str, values: Iterable[str]) -> Matcher:
 
 
 class Stretch(NamedTuple):
-    """The time later than `after`, up to `until`, in seconds since 1970."""
-
     after: int
     until: int
 

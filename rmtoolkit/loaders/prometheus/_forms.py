@@ -19,6 +19,7 @@ from rmtoolkit.loaders._files import as_text, grouped, mapping
 from rmtoolkit.loaders.prometheus import TRUNCATED, Found
 from rmtoolkit.loaders.prometheus._metrics import LABELS, TOLD, is_known
 from rmtoolkit.schema import TIME, UNITS
+from rmtoolkit.text import looks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,20 +60,14 @@ _SAYS: Final = ~pl.col("line").str.contains(r"^\s*(?:#|$)")
 #: How Telegraf calls the only field of a metric of Prometheus, or the measurement that all such metrics are in.
 _VALUES, _SCRAPES = ("gauge", "counter", "value"), ("prometheus", "prometheus_remote_write")
 #: What JSON has that Grafana's Inspector, Datadog, kubelets, container runtimes, OpenTelemetry or clouds give away.
-_OTHER_JSON: Final = re.compile(
-    r'"type"\s*+:\s*+"time"|"(?:pointlist|group_tags|MetricDataResults|Datapoints|podRef|workingSetBytes|resourceMetrics'
-    r'|metricKind|CounterName|metadatavalues)"\s*+:|"name"\s*+:\s*+"CounterName"|(?m:^ ++workingSetBytes:$)'
-)
+_OTHER_JSON: Final = re.compile(looks("metrics")["other_json"])
 #: A document begins a line, or stands behind its time.
 _BEGINS: Final = re.compile(r"(?m)^(?:[^\n{\[]{0,60}+[{\[]|stats:$)")
 #: CloudWatch says the unit of statistics, which has binary multiples; of data nobody does, and ECS gives MiB.
 CLOUDWATCH_UNITS: Final = {"Bytes": 1, "Kilobytes": 1 << 10, "Megabytes": 1 << 20, "Gigabytes": 1 << 30}
 
 #: Tags by which Datadog must be asked to group: without any of them it gives a mean over pods.
-_OF_ONE: Final = {
-    *("pod", "pod_name", "container", "container_name", "kube_container_name", "container_id", "task_arn"),
-    "docker_name",
-}
+_OF_ONE: Final = {*TOLD["series"]["of_one"]}
 _OF_ECS: Final = "MemoryUtilized"
 #: How OpenTelemetry says that a sum is told by its changes.
 _CHANGES: Final = ("1", "AGGREGATION_TEMPORALITY_DELTA")
@@ -90,10 +85,7 @@ _ODD: Final = (
     *(msgspec.MsgspecError, PolarsError),
 )
 #: A query of Datadog, as it stands above its values: the metric, and in braces what all of it has.
-_DATADOG: Final = re.compile(
-    r"(?:[a-z]\w*+:)?([a-zA-Z]\w*+(?:\.\w++)++)(?: \(\w++\))?(?:\s*+\{([^{}\"]*+)\})?"
-    r"(?:\s*+by\s*+\{[^{}]*+\})?(?:\.(?:rollup|fill)\([^()]*+\))*+"
-)
+_DATADOG: Final = re.compile(looks("metrics")["datadog"])
 _TAG: Final = r"[a-zA-Z][\w.\-/]*+:[^,{}\s]++"
 _SCOPE: Final = re.compile(rf"{_TAG}(?:,\s*+{_TAG})*+")
 

@@ -147,7 +147,6 @@ def _check(argument: str, given: Mapping[str, str] | None, known: Sequence[str],
 
 
 def plain(name: str) -> str:
-    """Spell the name of a metric as it is known: without dots and slashes, with its unit."""
     if name in KNOWN:
         return name
     # Google writes the path of a metric with slashes, and in names of Prometheus a colon for the first of them.
@@ -244,11 +243,6 @@ _SHARES: Final = {"max": 1.0, "maximum": 1.0, "avg": 0.5, "mean": 0.5, "average"
 _Row = tuple[int, str, str, str, int, float | None]
 POD_LEVEL: Final = "series of whole pods (their containers are there)"
 _POD_KEY: Final = ("cluster", "namespace", "pod")
-#: What recording rules call the kinds of owners.
-_OWNER_KINDS: Final = {
-    kind.lower(): kind
-    for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob", "Rollout", "StaticPod")
-} | {"barepod": "Pod"}
 
 
 def _statistic(labels: Mapping[str, str]) -> float | None:
@@ -360,6 +354,10 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
     named = pl.col("docker").drop_nulls().first().over("id")
     by_id = pl.when(is_podman).then(pl.coalesce(named, "id")).otherwise(pl.col("id").str.extract(_OF_CONTAINER, 1))
     table = table.with_columns(docker=pl.coalesce("docker", by_id))
+    # Where nothing has a name, services of systemd are who is there.
+    is_nobody = pl.all_horizontal(pl.col("docker", "pod", "container").is_null()).all()
+    service = pl.when(is_nobody).then(pl.col("id").str.extract(r"/([^/]+)\.service$", 1))
+    table = table.with_columns(docker=pl.coalesce("docker", service))
     table = table.with_columns(
         pl.coalesce(name, pl.col("docker").str.extract(_identity.KUBELET_NAME, at)).alias(name)
         for at, name in enumerate(("container", "pod", "namespace"), 1)
@@ -379,7 +377,7 @@ def _identified(labels: Sequence[Mapping[str, str]], meanings: Sequence[_Row]) -
         uid=pl.coalesce("uid", pl.col("id").str.extract(_identity.UID_IN_CGROUP, 1).str.replace_all("_", "-")),
         node=pl.coalesce("node", pl.when(cgroup).then(pl.col("instance").str.replace(r":\d+$", ""))),
         life=pl.when(pl.col("family") != "kube").then(pl.coalesce("id", pl.when(cgroup).then("docker"))),
-        workload_kind=pl.col("workload_kind").replace_strict(_OWNER_KINDS, default=None, return_dtype=pl.String()),
+        workload_kind=pl.col("workload_kind").replace_strict(TOLD["owners"], default=None, return_dtype=pl.String()),
         fact=pl.when(pl.col("role") == "image").then(None).otherwise("reason"),
     ).drop("id", "docker", "reason", "told_pod")
 

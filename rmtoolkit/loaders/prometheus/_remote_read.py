@@ -95,7 +95,6 @@ def _read_samples(data: bytes, place: int, end: int) -> tuple[Ints, Floats]:
 
 
 def _equal_samples(data: bytes, begin: int, end: int) -> tuple[Ints, Floats] | None:
-    """Read samples that all take the same number of bytes; None where they do not."""
     count, rest = divmod(end - begin, _SAMPLE_BYTES)
     if not count or rest:
         return None

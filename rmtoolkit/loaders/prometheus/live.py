@@ -324,8 +324,6 @@ class Prometheus:
 
 
 class _Window(NamedTuple):
-    """The window in milliseconds, and in the whole seconds that servers are asked for."""
-
     start_ms: int
     end_ms: int
     whole: _fetch.Stretch
@@ -396,7 +394,6 @@ def _asked(window: _Window, wanted: Wanted, step_seconds: int) -> str:
 
 
 def _chosen(recording: Recording, wanted: Wanted, client: Client) -> Recording:
-    """Keep what was asked for: the server selects pods by the beginning of their names."""
     kept = recording.containers
     for name, values in wanted.by_name():
         there = kept[name].drop_nulls().unique().sort()
