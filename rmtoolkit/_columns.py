@@ -126,7 +126,8 @@ def take_apart(
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
     if table.height and table["time"].null_count() == table.height:
         # A number: polars cannot show each of its instants.
-        msg = f"The column 'time' holds no time that can be read, but {quote(given[0]) if given.len() else 'nulls'}."
+        shown = quote(given[0]) if given.len() else "nulls"
+        msg = f"The column 'time' holds no time that can be read, but {shown}. Hint: write it as 2026-11-24T08:00:00Z."
         raise ColumnError(msg)
     left_out = {schema.NO_TIME: table["time"].null_count()}
     table = table.drop_nulls("time")
@@ -253,7 +254,7 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     for name in (*signals, *schema.SETTINGS, *schema.CORES, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:
-            raise ColumnError.mistyped(name, found=dtype, expected="a number")
+            raise ColumnError.mistyped(name, found=dtype, expected="a number; rm.read knows the units in a CSV's cells")
     return signals
 
 

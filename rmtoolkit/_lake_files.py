@@ -141,7 +141,6 @@ def extent(files: Sequence[Place]) -> tuple[dt.datetime, dt.datetime] | None:
 
 
 def checksums(samples: pl.DataFrame, signals: Sequence[str], counts: Sequence[int]) -> list[int]:
-    """Sum up the samples of each container, so that a change of any of them shows."""
     bounds = list(accumulate(counts, initial=0))
     if bounds[-1] != samples.height:
         return []

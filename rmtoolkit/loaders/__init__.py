@@ -54,7 +54,7 @@ NAMES: Final = ("namespace", "workload", "pod")
 _SIGNS: Final[dict[str, dict[str, list[str]]]] = texts("loaders/signs")
 _OTHERS: Final[dict[str, dict[str, str]]] = texts("loaders/others")
 _MARKS: Final = {form: "|".join(sign["marks"]).encode() for form, sign in _SIGNS.items()}
-_KINDS: Final = f"(?:{'|'.join(_files.KINDS)})(?:List)?".encode()
+_KINDS: Final = b"(?:%b)(?:List)?" % _MARKS["objects"]
 #: What the API shows has a uid or a revision; the manifests that people write have neither.
 _OBJECTS: Final = rb'(?m)"kind"\s*+:\s*+"%b"|^(?:- |  )?kind: %b\b' % (_KINDS, _KINDS)
 _LIVE: Final = rb'(?m)"uid"\s*+:|^[ \t]++uid: |"resourceVersion"\s*+:|^[ \t]++resourceVersion: '
@@ -432,8 +432,9 @@ def _nothing(path: object, sorted_out: _SortedOut) -> Exception:
         return first if all(error is first for error in failed.values()) else ReadError(msg)
     if len(skipped) == 1:
         file, why = next(iter(skipped.items()))
-        if file.suffix.lower() in (".csv", ".tsv"):
-            head = _File(file).text.strip().split("\n", 1)[0]
+        head, _, row = (_File(file).text if why == "other text" else "").strip().partition("\n")
+        cells = (head.count(sign) == row.partition("\n")[0].count(sign) > 1 for sign in ",;\t")
+        if why == "other text" and (file.suffix.lower() in (".csv", ".tsv") or any(cells)):
             expected = "a first line that names a time and a memory column, such as `time,rss_bytes`"
             hint = "Hint: call the columns time, namespace, pod, container and memory_bytes."
             return ReadError.at(file, found=head, expected=expected, line=1, hint=hint)

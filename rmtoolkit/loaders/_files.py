@@ -24,7 +24,7 @@ from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.recording import Recording, refuse_doubled
 from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, NO_VALUE, TWICE, Report
-from rmtoolkit.text import and_more, count, counted, printable
+from rmtoolkit.text import and_more, count, counted, printable, texts
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -38,11 +38,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-#: What is read of Kubernetes; objects of other kinds are passed over.
-KINDS: Final = (
-    *("Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicationController"),
-    *("Node", "Namespace", "ResourceQuota", "LimitRange", "VerticalPodAutoscaler", "HorizontalPodAutoscaler", "Event"),
-)
+KINDS: Final[list[str]] = texts("loaders/signs")["objects"]["marks"]
 #: A packed file may unpack to this much, whatever its size.
 _ALWAYS_BYTES: Final = 128 << 20
 #: Beyond that to this many times what was read of it. Saved answers of flat series reach 10 with gzip, 600 with zstd.

@@ -344,7 +344,6 @@ class Identities:
     _meant: dict[Labels, int] = field(default_factory=dict)
 
     def meet(self, labels: Labels) -> int:
-        """Learn of a container, and give its number; what was said of it first is kept."""
         if labels in self._meant:
             return self._meant[labels]
         if (key := self._find(labels)) is None:

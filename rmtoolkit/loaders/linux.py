@@ -234,7 +234,6 @@ class Log:
         return block
 
     def _known(self, line: int, text: str) -> bool:
-        """Take a line that says something; false when it says nothing that is known."""
         name, key = self._of(text)
         if not name:
             return bool(key)

@@ -205,7 +205,6 @@ class Sampler:
         return [trimmed(kind, item) for _, item, _ in found]
 
     def _look_at_owners(self, pods: Iterable[Mapping[str, Any]]) -> None:
-        """List ReplicaSets and Jobs when a pod has one that was not seen yet."""
         for kind, resource in (("ReplicaSet", "replicasets"), ("Job", "jobs")):
             wanted = {
                 (kind, pod["metadata"].get("namespace"), owner.get("name"))
@@ -374,7 +373,6 @@ def _run(sampler: Sampler, *, every: float, looks: float, until: float | None, p
 
 @contextmanager
 def _appending(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for whole lines, behind what an earlier recording left."""
     try:
         refuse_links(path)
         # What was checked above is opened, and nothing that was put in its place since.

@@ -535,7 +535,6 @@ class Client:
         return self._fail("it redirects in a circle", "Check the address and its path.")
 
     def _sent(self, method: str, request: _Request) -> _Answer:
-        """Make one request; leave it alone when it takes too long, wherever within it that is."""
         import requests  # noqa: PLC0415 - slow, and only who asks a server needs it
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 

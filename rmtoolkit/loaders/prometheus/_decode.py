@@ -416,7 +416,6 @@ def read_pairs(texts: Sequence[bytes | memoryview], left_out: Counter[str]) -> l
 
 
 def _read_compact(texts: Sequence[bytes | memoryview]) -> Numbers | None:
-    """Read pairs as servers write them; None when one of the series has another form."""
     joined = b"],[".join([text[2:-2] for text in texts])
     if any(blank in joined for blank in (b" ", b"\n", b"\t", b"\r")):
         texts = [msgspec.json.format(bytes(text), indent=-1) for text in texts]

@@ -67,10 +67,7 @@ CORE_ROLES: Final = ("quota_cores", "quota_microseconds", "period_microseconds",
 FACTS: Final = tuple(role for role in TOLD["names"] if role not in (*SIGNALS, *POD_ROLES, *OWNER_ROLES, *NODE_ROLES))
 
 #: What `metrics=` may say that a metric means.
-NAMEABLE: Final = (
-    *(*SIGNALS, "limit_bytes", "request_bytes", "quota_cores"),
-    *("restarts_total", "start_time_seconds", "oom_events_total"),
-)
+NAMEABLE: Final = (*SIGNALS, *TOLD["series"]["nameable"])
 
 _KINDS: Final = ("allocated", "active", "resident", "mapped", "retained", "metadata")
 _ANY_KIND: Final = "|".join(_KINDS)

@@ -24,7 +24,17 @@ from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, CORES, HELD_SIGNALS, SIGNALS, TIME, Report
+from rmtoolkit.schema import (
+    ABSURD_BYTES,
+    BYTE_SIGNALS,
+    CONTAINERS,
+    CORES,
+    HELD_SIGNALS,
+    NO_TIMES,
+    SIGNALS,
+    TIME,
+    Report,
+)
 from rmtoolkit.text import counted
 
 #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
@@ -46,6 +56,7 @@ _MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"
 #: What the report says was looked for, and the metrics that would tell it.
 _SOUGHT: Final = _metrics.TOLD["sought"]
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
+_BY_ID: Final = "If one is a container, say so: labels={'id': 'container'}."
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
 _PASSED_OVER: Final = "files that are neither JSON by name nor metrics"
 _UNREAD: Final = "files that could not be read"
@@ -420,5 +431,6 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")
     if not any(reason.startswith(_metrics.NO_USE) for reason in counts):
-        return ReadError(msg)
+        hints = {NO_TIMES: "Times are seconds since 1970.", _metrics.NO_CONTAINER: _BY_ID}
+        return ReadError(" ".join([msg, *(hint for reason, hint in hints.items() if reason in counts)]))
     return ReadError(f"{msg} If one of these metrics is memory, say so: metrics={{'its_name': 'rss_bytes'}}.")
