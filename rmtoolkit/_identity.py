@@ -244,7 +244,7 @@ def _summarises(coarse: Curve, fine: Curve) -> bool:
     (others, told), (times, values) = coarse, fine
     sums, padded, step = np.cumsum([0, *values]), np.append(values, 0), np.median(np.diff(times))
     windows, sides = dict.fromkeys((int(np.median(np.diff(others))), *_WINDOWS)), ("left", "right")
-    # A window may end at its time, or begin there, and hold its ends or not.
+    # A window may end at its time, or begin there, and hold its ends or not; what is only near is another container.
     for window, late, *of_ends in product(windows, (0, 1), sides, sides):
         ends = others + late * window
         low, high = (np.searchsorted(times, at, of) for at, of in zip((ends - window, ends), of_ends, strict=True))
@@ -255,7 +255,7 @@ def _summarises(coarse: Curve, fine: Curve) -> bool:
             continue
         low, high, edges = low[whole], high[whole], np.column_stack((low[whole], high[whole])).ravel()
         statistics = (sums[high] - sums[low]) / (high - low), *(of.reduceat(padded, edges)[::2] for of in _EXTREMES)
-        if any(np.mean(np.abs(told[whole] - one) <= _TOLERANCE * one) >= _STEADY for one in statistics):
+        if any(np.mean(np.abs(told[whole] - one) <= _ROUNDED * one) >= _STEADY for one in statistics):
             return True
     return False
 

@@ -48,6 +48,8 @@ _HEADS: Final = (
     *((head, "n") for head in ("limit", "every", "samples", "coverage")),
 )
 ENDINGS: Final = (".parquet",)
+#: Fewer values of a frame may be given twice on purpose.
+_MANY: Final = 50
 _METADATA_KEY: Final = "rmtoolkit.recording"
 _EXPECTED: Final = "a recording in Parquet"
 #: More samples than this stay in their file until they are asked for.
@@ -356,7 +358,8 @@ class Recording:
         from rmtoolkit._columns import take_apart  # noqa: PLC0415 - what a reader gives does without
 
         recording = normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
-        refuse_doubled(recording, quote_path(source))
+        if recording.report.left_out.get(schema.CONTRADICTING, 0) >= _MANY:
+            refuse_doubled(recording, quote_path(source))
         return recording
 
     def frame(self) -> pl.DataFrame:
