@@ -368,8 +368,10 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     for name, kind in _TOTALS.items():
         if name in used:
             counted = rows.filter(pl.col(name).is_not_null())
-            rose = pl.col(name).diff().over("container_id") > 0
-            found.append(counted.filter(rose).select("container_id", "time", kind=pl.lit(kind)))
+            step = pl.col(name).diff().over("container_id")
+            # A fall means that the container was made anew under the same name.
+            told = pl.when(step < 0).then(pl.lit("start")).otherwise(pl.lit(kind))
+            found.append(counted.filter(step != 0).select("container_id", "time", kind=told))
     about = rows.group_by("container_id", maintain_order=True).agg(**known)
     return about, pl.concat(found, how="diagonal_relaxed")
 

@@ -102,11 +102,15 @@ def _counter_fallen(samples: pl.DataFrame) -> pl.Expr:
         name: pl.col(name).forward_fill().shift().over("container_id")
         if samples[name].null_count()
         else pl.when(FOLLOWS).then(pl.col(name).shift())
-        for name in ("work_total", "psi_some_seconds")
+        for name in ("work_total", "psi_some_seconds", "psi_full_seconds", "peak_bytes")
         if samples[name].null_count() < samples.height
     }
-    none = pl.lit(None, dtype=pl.Boolean)
-    return pl.any_horizontal(pl.col(name) < value for name, value in before.items()) if before else none
+    peak, none = before.pop("peak_bytes", None), pl.lit(None, dtype=pl.Boolean)
+    told = pl.any_horizontal(pl.col(name) < value for name, value in before.items()) if before else none
+    if peak is None:
+        return told
+    # The kernel's peak begins anew with a cgroup, which may outlive a process: that it stays tells nothing.
+    return pl.when(pl.col("peak_bytes") < (1 - th.MATERIAL_SHARE) * peak).then(pl.lit(value=True)).otherwise(told)
 
 
 def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:

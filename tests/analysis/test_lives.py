@@ -138,11 +138,24 @@ def test_fall_across_a_gap_over_which_a_counter_goes_on_is_none(name: str) -> No
     assert lives(record(T[keep], {"rss_bytes": fallen(1.5)[keep], name: 1_000.0 * T[keep]})).height == 1
 
 
-def test_counter_reset_is_a_new_life() -> None:
-    """A work counter that starts again belongs to a new process."""
-    work = np.where(T < 2, T, T - 2) * 1000
-    found = lives(record(T, {"rss_bytes": FLAT, "work_total": work}))
+@pytest.mark.parametrize(
+    ("name", "anew"),
+    [
+        *((name, 1000 * np.where(T < 2, T, T - 2)) for name in ("work_total", "psi_some_seconds", "psi_full_seconds")),
+        ("peak_bytes", np.where(T < 2, 300 * MI, 210 * MI)),
+        ("restarts_total", np.where(T < 2, 3, 0)),
+    ],
+)
+def test_counter_reset_is_a_new_life(name: str, anew: np.ndarray) -> None:
+    """A counter, or the kernel's peak, that starts again belongs to a new process of the same name."""
+    found = lives(record(T, {"rss_bytes": FLAT}, **{name: anew}))
     assert found["start"].to_list() == [when(0), when(2)]
+
+
+def test_peak_that_lags_a_little_is_no_new_life() -> None:
+    """The counters behind a peak lag: where it falls by a few pages, nothing began."""
+    found = lives(record(T, {"rss_bytes": FLAT, "peak_bytes": np.where(T < 2, 300 * MI, 299 * MI)}))
+    assert found["start"].to_list() == [when(0)]
 
 
 def test_reset_and_event_nearby_are_one_cut() -> None:
