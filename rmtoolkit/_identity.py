@@ -19,15 +19,17 @@ from rmtoolkit.text import texts
 # Kubernetes draws random suffixes from this alphabet: no vowels and no 0, 1, 3, so no words appear.
 _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
 
+#: What no other pod of a Deployment, DaemonSet or Job has in its name.
+OWN_SUFFIX: Final = rf"-{_SAFE}{{5}}$"
 #: A pod of a Deployment: its name, the hash of its template, and a suffix of its own.
-OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}})-{_SAFE}{{5}}$"
+OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}}){OWN_SUFFIX}"
 # Order matters: the longest form first. Sources: apimachinery rand.SafeEncodeString, controller naming.
 _FORMS: Final = (
-    ("CronJob", rf"^(?P<workload>.+)-[0-9]{{8,11}}-{_SAFE}{{5}}$"),
+    ("CronJob", rf"^(?P<workload>.+)-[0-9]{{8,11}}{OWN_SUFFIX}"),
     ("Deployment", OF_DEPLOYMENT),
     ("StatefulSet", r"^(?P<workload>.+)-[0-9]{1,4}$"),
     # One suffix is a DaemonSet or a Job: the name alone cannot tell them apart.
-    (None, rf"^(?P<workload>.+)-{_SAFE}{{5}}$"),
+    (None, rf"^(?P<workload>.+){OWN_SUFFIX}"),
 )
 
 

@@ -152,6 +152,17 @@ def doubt_rest(opinion: Opinion) -> None:
         _reopen(opinion)
 
 
+def doubt_name(opinion: Opinion) -> None:
+    """Open, in place, the rest of teeth that come as seldom as releases: of one name it may be one process each."""
+    row = opinion.reading
+    if row is None or row.teeth < th.TEETH or row.trough > 1 - th.NEW_PROCESS_FALL:
+        return
+    # Jobs run every night.
+    if (row.period or 1 / row.teeth) * opinion.life.seconds >= th.PACE * DAY_SECONDS:
+        opinion.restarts_unknown = True
+        _reopen(opinion)
+
+
 def _reopen(opinion: Opinion | Pool) -> None:
     _decide(opinion, rest=-opinion.bounded)
 
@@ -531,7 +542,10 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
         row = pool.main.reading if pool.main is not None else None
         # What comes at half the pace of before, or faster, may just have paused.
         paced = float(np.median(rates or [math.inf])) * _longest(pool.opinions) / DAY_SECONDS / 2
-        if row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > max(rates, default=math.inf) > 0):
+        # Where only some leaked, more than noise makes, that none of a few does may be chance.
+        chance = (1 - len(leaked) / len(before)) ** len({one.life.container_id for one in pool.opinions})
+        comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > max(rates, default=math.inf) > 0)
+        if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:
             pool.fixed_version = version
@@ -726,12 +740,17 @@ def _climbed(opinion: Opinion) -> float:
     return whole.came / max(limit - whole.early_level, 1.0)
 
 
-def pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
+def pool_instances(pools: Sequence[Pool], rests: str | None = None) -> tuple[Pool, int, int]:
+    """What instances say together; of lives that need no more as they age, by which signal."""
     answer, growing, judged = _pool_instances(pools)
     # A pool may be that of its only instance, which stays as it is.
     answer = replace(answer)
-    if not (answer.masked and any(map(_was_killed, pools))):
+    killed = any(map(_was_killed, pools))
+    if not (answer.masked and killed):
         _doubt_pools(answer, growing, pools)
+    main = answer.main
+    if not killed and rests is not None and main is not None and main.signal == rests and main.growing_layer is None:
+        _rest(answer)
     return answer, growing, judged
 
 
@@ -779,26 +798,8 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.bounded < th.LIKELY]
     doubtful = doubtful or [one for one in lives if one.bounded <= th.CLEAN_FROM]
-    if doubtful and all(_warms_up(one, lives, shortest) or _moves_with(one, lives) for one in doubtful):
+    if doubtful and all(_moves_with(one, lives) for one in doubtful):
         _rest(answer)
-
-
-def _warms_up(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
-    """Whether a life rises, from below, to where most lives of its version before it rested, no slower than they."""
-    row = one.reading
-    if row is None:
-        return False
-    low = row.end_level - (row.end_level - row.begun) / 4
-    before = [
-        other.bounded > th.CLEAN_FROM
-        and row.end_level <= (1 + th.MATERIAL_SHARE) * read.end_level
-        and (one.life.seconds <= (1 - read.rest) * other.life.seconds or row.half_way > th.WARMED)
-        for other in lives
-        if (read := other.reading) is not None and read.begun < low and other.signal == one.signal
-        if other.life.version == one.life.version
-        if (one.life.start - other.life.start).total_seconds() >= apart
-    ]
-    return sum(before) > len(before) / 2
 
 
 def _moves_with(one: Opinion, lives: Sequence[Opinion]) -> bool:

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 from msgspec import Struct, structs
 
+from rmtoolkit._identity import OWN_SUFFIX
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit._tables import conform, last_layers, run_starts
-from rmtoolkit.analysis import records, signals, words
+from rmtoolkit.analysis import assess, records, signals, words
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
-from rmtoolkit.analysis.assess import GIVEN_BACK, assess_lifetime, going_on, pool_instances, pool_lives, with_heap
 from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
@@ -92,7 +92,7 @@ def verdict_row(
     expected = sum(due or seen or 0 for seen, due in counts)
     # What cannot be told counts in part, and less beside rest; rest is the surer, the more samples show it.
     said, surest = pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved * (1 - pool.bounded), th.SUREST[level]
-    if verdict == Verdict.INCONCLUSIVE and main is not None and main.growing_layer not in (None, *GIVEN_BACK):
+    if verdict == Verdict.INCONCLUSIVE and main is not None and main.growing_layer not in (None, *assess.GIVEN_BACK):
         # Of what lies outside nobody knows the bound, nor does anybody of one rise inside.
         said = max(said, min(goes_on, th.ONE_RISE_EARLY))
     settled = main.life.settled_bytes if main is not None else None
@@ -196,7 +196,7 @@ def _goes_on(pool: Pool, main: Opinion, verdict: Verdict) -> tuple[float, bool]:
     open_end = may_grow if verdict == Verdict.NOT_LEAK else pool.bounded < th.CLEAN_FROM
     if layer is None:
         return pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved, open_end
-    return 0.0 if beside is None else going_on(beside), open_end
+    return 0.0 if beside is None else assess.going_on(beside), open_end
 
 
 def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:
@@ -233,6 +233,8 @@ class Assessed(Struct, frozen=True):
     with_events: set[int]
     kills: Mapping[int, int]
     heaps: Mapping[Key, HeapReading]
+    #: By workload, the signal by which its lives need no more as they age.
+    rest_by_age: Mapping[tuple[str | None, ...], str]
 
     def workloads(self) -> Iterator[tuple[list[int], records.VerdictRow, Pool, Line | None]]:
         """Give the containers of each workload, its verdict, what that rests on, and its forecast."""
@@ -242,14 +244,15 @@ class Assessed(Struct, frozen=True):
             unnamed = about.workload is None and about.container is None
             groups.setdefault((*about.key, container) if unnamed else about.key, []).append(container)
         for containers in groups.values():
-            pool, growing, judged = pool_instances([self.pools[container] for container in containers])
-            pool = with_heap(pool, self.heaps.get(self.about[containers[0]].key))
+            rests = self.rest_by_age.get(self.about[containers[0]].key)
+            pool, growing, judged = assess.pool_instances([self.pools[container] for container in containers], rests)
+            pool = assess.with_heap(pool, self.heaps.get(self.about[containers[0]].key))
             row, line = verdict_row(pool, self, containers, growing=growing, judged=judged)
             yield containers, row, pool, line
 
     def instance(self, container: int) -> records.VerdictRow:
-        pool, *_ = pool_instances([self.pools[container]])
-        pool = with_heap(pool, self.heaps.get(self.about[container].key))
+        pool, *_ = assess.pool_instances([self.pools[container]])
+        pool = assess.with_heap(pool, self.heaps.get(self.about[container].key))
         return verdict_row(pool, self, [container], growing=0, judged=1)[0]
 
 
@@ -272,10 +275,15 @@ def assess_block(
     seen = cut.samples.select("life_row", files).filter(files.is_not_null()).group_by("life_row")
     made = seen.agg(files.first(), files.head(th.FIRST_SAMPLES).max().alias("early"), files.last().alias("last"))
     files_of = {row: (first, early, end) for row, first, early, end in made.iter_rows()}
+    # Restarts are counted of a pod: of one made anew under its name tell its uid, or when it started.
+    named = recording.containers.filter(pl.col("pod_uid").is_null(), ~pl.col("pod").str.contains(OWN_SUFFIX))
+    made_anew = set(named["container_id"]) - set(recording.events.filter(kind="start")["container_id"])
     for life in records.lives_of(cut.table):
         found, levels = readings.get(life.row, ({}, {}))
         known = life.container_id in told_files
-        opinion = assess_lifetime(life, found, levels, restarts_known=restarts_known, files_told=known)
+        opinion = assess.assess_lifetime(life, found, levels, restarts_known=restarts_known, files_told=known)
+        if not restarts_known or life.container_id in made_anew:
+            assess.doubt_name(opinion)
         opinion.now, opinion.files = layers.get(life.container_id, {}), files_of.get(life.row)
         opinion.quota_cores, opinion.node_cores = cores[life.container_id]
         opinions[life.container_id].append(opinion)
@@ -294,12 +302,13 @@ def assess_block(
         last,
         {row[0]: Instance(*row) for row in recording.containers.select(Instance.__struct_fields__).iter_rows()},
         opinions,
-        {container: pool_lives(lives) for container, lives in opinions.items()},
+        {container: assess.pool_lives(lives) for container, lives in opinions.items()},
         {container: (samples, expected) for container, samples, expected in counts},
         rejected,
         set(recording.events["container_id"].unique()),
         Counter(recording.events.filter(pl.col("kind") == "oom_kill")["container_id"]),
         heaps or {},
+        signals.rest_by_age(cut, recording.containers),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -717,6 +718,73 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
     limit, end = pl.col("limit_bytes"), pl.col("top").filter(pl.col("signal") == whole).first().over("life_row")
     room = pl.when(limit < ABSURD_BYTES).then((limit - end.fill_null(0)).clip(0)).otherwise(np.inf)
     return rows.with_columns(top=pl.Series(top)).select(room).to_series().to_numpy()
+
+
+#: Bins of the age that lives of a workload have in common, fewer lives tell too little, and more are no surer.
+_AGES, _FEWEST_LIVES, _MOST_LIVES = 24, 8, 96
+
+
+def rest_by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | None, ...], str]:
+    """Find workloads whose old lives need no more than young ones do at the same moment, each by its judged signal."""
+    whose = beside(cut.table.with_row_index("life_row"), containers.select("container_id", *WORKLOAD), "container_id")
+    span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
+    # Few lives become the oldest: what is compared is the age that some of them reach.
+    some = span.sort(descending=True).slice(pl.max_horizontal(pl.len() // 10, 2), 1).first()
+    come = (pl.len() >= _FEWEST_LIVES) & (some >= th.STANDS_FOR_ALL * span.max()) & (some > 0)
+    go = (pl.col("start").max() - pl.col("start").min()).dt.total_milliseconds() >= span.max()
+    named = pl.any_horizontal(pl.col("workload", "container").is_not_null())
+    whose = whose.filter(named).with_columns(age=some.over(WORKLOAD)).filter((come & go).over(WORKLOAD))
+    found = {}
+    for key, lives in whose.group_by(WORKLOAD):
+        age = lives["age"][0]
+        chosen = lives.sort("start").gather_every(-(-lives.height // _MOST_LIVES))
+        samples = cut.samples.filter(pl.col("life_row").is_in(chosen["life_row"].implode()))
+        name = next((name for name in map(str, JUDGED) if samples[name].count()), None)
+        if name is not None and _rests_by_age(samples.select("life_row", "time", value=name).drop_nulls(), chosen, age):
+            found[key] = name
+    return found
+
+
+def _rests_by_age(samples: pl.DataFrame, lives: pl.DataFrame, age: int) -> bool:
+    """Whether neither what all lives need by their age nor one of them rises by what matters, give or take errors."""
+    width = age / _AGES
+    begun = pl.col("time").to_physical() - pl.col("start").to_physical()
+    cells = (
+        beside(samples, lives.select("life_row", "start"), "life_row")
+        .with_columns(old=(begun / width).cast(pl.Int64), moment=(pl.col("time").to_physical() / width).cast(pl.Int64))
+        .filter(pl.col("old") < _AGES)
+        .group_by("moment", "life_row")
+        .agg(pl.col("value").mean(), pl.col("old").first())
+        .sort("moment", "life_row")
+        .with_columns(life=pl.col("life_row").rank("dense") - 1, at=pl.col("moment").rank("dense") - 1)
+    )
+    value, old, life, at = (cells[name].to_numpy() for name in ("value", "old", "life", "at"))
+    several = life.max() + 1
+    # A level for each age and one for each life, without what all have in common at a moment.
+    known = np.zeros((len(value), _AGES + several + 1))
+    rows = np.arange(len(value))
+    known[rows, old], known[rows, _AGES + life], known[:, -1] = 1.0, 1.0, value
+    means = np.add.reduceat(known, run_starts(cells["at"])) / np.bincount(at)[:, None]
+    known -= means[at]
+    parts, level = known[:, :-1], value.mean()
+    normal, target = parts.T @ parts, parts.T @ known[:, -1]
+    own = np.repeat([0.0, 1.0], [_AGES, several])
+    # Lives differ by what they begin with, by so much more than samples do.
+    ratio = 1.0
+    for _ in range(2):
+        weighed = normal + np.diag(1e-6 + ratio * own)
+        needs = np.linalg.solve(weighed, target)
+        rest = known[:, -1] - parts @ needs
+        noise = max((rest**2).sum() / max(len(value) - len(means) - _AGES, 1), (th.NOISE_SHARE * level) ** 2)
+        ratio = noise / max(float((needs[_AGES:] ** 2).mean()), 1e-9)
+    later = np.zeros(len(needs))
+    later[_AGES // 4 : _AGES // 2], later[_AGES - _AGES // 4 : _AGES] = -4 / _AGES, 4 / _AGES
+    error = math.sqrt(noise * float(later @ np.linalg.solve(weighed, later)))
+    # Where one of them leaks, it rises beyond what all do.
+    late = cells.select((pl.int_range(pl.len()) * 2 >= pl.len()).over("life")).to_series().to_numpy()
+    rises = np.bincount(life, np.where(late, rest, -rest)) / np.bincount(life)
+    most = max(abs(float(later @ needs)) + th.TREND * error, 2 * float(rises.max()))
+    return bool(most < th.MATERIAL_SHARE * level)
 
 
 def fits(lives: pl.DataFrame, readings: Readings, judged: pl.DataFrame) -> pl.DataFrame:

@@ -36,8 +36,6 @@ REST_SAMPLES: Final = 2.0
 
 # --- What growth matters ----------------------------------------------------------------------------------------
 
-#: Share of a warm-up that is over half way.
-WARMED: Final = 0.7
 #: Growth that a window must show before it matters: a share of the level ...
 MATERIAL_SHARE: Final = 0.02
 #: ... or enough to reach the limit within this many windows like the one seen.

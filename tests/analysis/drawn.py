@@ -308,6 +308,7 @@ def _workload(lot: _Lot) -> Assessed:
         set(opinions) if lot.random() < 0.5 else set(),
         {0: lot.choice((0, 0, 1, 4))},
         {key: _heap(lot)} if lot.random() < 0.3 else {},
+        {},
     )
 
 

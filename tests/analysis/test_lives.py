@@ -148,7 +148,7 @@ def test_fall_across_a_gap_over_which_a_counter_goes_on_is_none(name: str) -> No
 )
 def test_counter_reset_is_a_new_life(name: str, anew: np.ndarray) -> None:
     """A counter, or the kernel's peak, that starts again belongs to a new process of the same name."""
-    found = lives(record(T, {"rss_bytes": FLAT}, **{name: anew}))
+    found = lives(record(T, {"rss_bytes": FLAT, name: anew}))
     assert found["start"].to_list() == [when(0), when(2)]
 
 
