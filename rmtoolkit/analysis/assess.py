@@ -185,7 +185,7 @@ def _shift(opinion: Opinion, ended: float = 0.0, share: float = 1.0) -> None:
 
 
 _DAYS_OF_LOAD: Final = th.FEWEST_CYCLES * DAY_SECONDS
-_STEPPED: Final = (Family.STEP, Family.SATURATING_STEP)
+_STEPPED: Final = (Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
 
 
 def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:

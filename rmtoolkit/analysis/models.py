@@ -394,11 +394,13 @@ class Family(StrEnum):
 
     CONSTANT = "constant"
     STEP = "step"
+    TWO_STEPS = "two_steps"
     PULSE = "pulse"
     SATURATING = "saturating"
     TWO_SATURATING = "two_saturating"
     SATURATING_STEP = "saturating_step"
     LOG = "log"
+    POWER = "power"
     RAMP_END = "ramp_end"
     RAMP = "ramp"
     HALF_WAVE = "half_wave"
@@ -423,7 +425,7 @@ _SAME: Final = 1e-7
 _MOST_CYCLES: Final = 1.75
 #: Of these large families every n-th member is enough to choose an autocorrelation.
 _SPARSE: Final = {
-    **dict.fromkeys((Family.TWO_STEPS_LINEAR, Family.SATURATING_STEP, Family.SATURATING_HINGE), 6),
+    **dict.fromkeys((Family.TWO_STEPS, Family.TWO_STEPS_LINEAR, Family.SATURATING_STEP, Family.SATURATING_HINGE), 6),
     Family.PULSE: 7,
     Family.TWO_SATURATING: 8,
     Family.TWO_SLOPES: 2,
@@ -502,6 +504,7 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
         yield Family.TWO_SLOPES, [np.minimum(u, c), hinge(c)], c, 0
     for index, c in enumerate(coarse):
         for d in coarse[index + 1 :]:
+            yield Family.TWO_STEPS, [step(c), step(d)], d, c
             yield Family.TWO_STEPS_LINEAR, [step(c), step(d), u], 0, c
             yield Family.RAMP, [np.clip((u - c) / (d - c), 0, 1)], d, c
     edges = (np.arange(3, bins - 2, max(1, bins // 32)) / bins).tolist()
@@ -521,6 +524,9 @@ def _terms(u: Array) -> Iterator[tuple[Family, list[Array], float, float]]:
             yield Family.SATURATING_HINGE, [falls(tau), hinge(c)], c, tau
     for c in np.geomspace(0.004, 1.0, 12):
         yield Family.LOG, [np.log1p(u / c)], 0, c
+    # Distinct keys among repeating ones grow by a power of the time (Heaps' law): ever slower, without an end.
+    for exponent in np.arange(0.3, 0.81, 0.05):
+        yield Family.POWER, [u**exponent], 0, exponent
     # Over its exponent, so that the last coefficient is the slope at the end.
     for exponent in (1.5, 2.0, 2.5, 3.0):
         yield Family.ACCELERATING, [u**exponent / exponent], 0, exponent
@@ -827,9 +833,10 @@ def _kinds(shapes: Bank, projection: Array, coefficient: Array, given: Given, no
     leave_open(material, lambda rise, tau: -rise * np.exp(-1 / tau), Family.SATURATING, Family.TWO_SATURATING)
     # What comes in as long again.
     leave_open(counts, lambda rise, c: rise * (np.log1p(2 / c) - np.log1p(1 / c)), Family.LOG)
+    leave_open(counts, lambda rise, exponent: rise * (2.0**exponent - 1), Family.POWER)
     leave_open(material, lambda amplitude, _: np.abs(amplitude), Family.HALF_WAVE)
 
-    ends = _members_of(shapes, Family.RAMP_END, Family.RAMP, Family.STEP, Family.SATURATING_STEP)
+    ends = _members_of(shapes, Family.RAMP_END, Family.RAMP, Family.STEP, Family.TWO_STEPS, Family.SATURATING_STEP)
     from_start = shapes.family[ends] == CODE[Family.RAMP_END]
     is_ramp = from_start | (shapes.family[ends] == CODE[Family.RAMP])
     jump = coefficient[:, ends] * np.where(from_start, shapes.onset[ends], 1)

@@ -57,8 +57,9 @@ FLOOR_SURE: Final = 2.7
 
 #: Log prior of families that contain a simpler one: the richer word must earn its place.
 RICHER: Final = {
+    "two_steps": -3.0,
     **dict.fromkeys(("two_steps_linear", "saturating_step"), -2.0),
-    **dict.fromkeys(("two_saturating", "pulse", "ramp"), -1.0),
+    **dict.fromkeys(("two_saturating", "pulse", "ramp", "power"), -1.0),
 }
 #: Share of the window below which a growth phase is too young to judge.
 YOUNG: Final = 0.2
