@@ -37,8 +37,8 @@ _PAGE: Final = 4096
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: What no memory of a process or a container is told by alone: machines have such amounts too.
 _PARTS: Final = {"active_bytes", "mapped_bytes", "retained_bytes", "metadata_bytes", "free_bytes"}
-_TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
+_TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
 _DAYS: Final = (20_000, 80_000)
 #: Seconds since a start are fewer than the first, those since 1970 more than the second, which is in 2001.
@@ -132,8 +132,11 @@ def take_apart(
     left_out = {schema.NO_TIME: table["time"].null_count()}
     table = table.drop_nulls("time")
     if names := [name for name in identity if name in _OF_CONTAINERS]:
-        # Beside rows of containers those that name none are of machines, or of nobody.
-        of_none = table.select(pl.all_horizontal(pl.col(names).is_null())).to_series()
+        # Beside rows of containers those that name a machine are of machines, those that name nothing of nobody.
+        places = [pl.col(name).is_null() for name in ("cluster", "namespace") if name in identity]
+        of_node = [pl.col("node").is_not_null()] if "node" in identity else []
+        alone = pl.any_horizontal(pl.all_horizontal(pl.lit(value=True), *places), *of_node)
+        of_none = table.select(pl.all_horizontal(pl.col(names).is_null()) & alone).to_series()
         left_out[schema.NO_CONTAINER] = 0 if of_none.all() else int(of_none.sum())
         table = table.filter(~of_none) if left_out[schema.NO_CONTAINER] else table
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
@@ -250,7 +253,7 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     if "time" not in table.columns:
         raise ColumnError.missing(wanted="time", available=table.columns)
     if _PARTS.issuperset(name for name in signals if name.endswith("_bytes")):
-        raise ColumnError.no_memory(available=table.columns, known=schema.FOOTPRINTS)
+        raise ColumnError.no_memory(available=table.columns, known=schema.FOOTPRINTS, taken=(*schema.SIGNALS, *schema.SETTINGS))
     for name in (*signals, *schema.SETTINGS, *schema.CORES, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:

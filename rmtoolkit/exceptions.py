@@ -97,13 +97,13 @@ class ColumnError(RmtoolkitError):
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
     @classmethod
-    def no_memory(cls, available: Iterable[str], known: Iterable[str]) -> ColumnError:
+    def no_memory(cls, available: Iterable[str], known: Iterable[str], taken: Iterable[str] = ()) -> ColumnError:
         """Say that no column holds memory, which would do, and the nearest name."""
         names, wanted = list(available), list(known)
         has = _listed(names) or "no columns"
         msg = f"The frame has no memory column. One of these would do: {', '.join(wanted)}. It has: {has}."
         for name in names:
-            if close := _closest(name, wanted):
+            if name not in taken and (close := _closest(name, wanted)):
                 return cls(f"{msg} Hint: rename {quote(name)} to {close!r}?")
         return cls(f"{msg} Hint: a row for each time and container, its name in a column pod.")
 

@@ -52,6 +52,8 @@ def _orders() -> dict[str, Signals]:
             part[40:50] = [allowed + more] * 10
             name = f"{order.check} by {order.low}, {'just' if more else 'nearly'}"
             cases[name] = {low: part, high: whole if high == "limit_bytes" else [whole] * ROWS}
+            # Pages in use and mapped alone are no container's memory.
+            cases[name] |= {"rss_bytes": [whole] * ROWS} if high == "mapped_bytes" else {}
     return cases
 
 

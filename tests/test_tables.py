@@ -20,7 +20,7 @@ from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import CONTAINERS, EVENTS, NO_TIME, SAMPLES, TOTALS
+from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_TIME, SAMPLES, TOTALS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,10 +212,11 @@ def test_small_frames_have_the_full_schemas(rows: int) -> None:
 
 
 def test_null_names_are_names_too() -> None:
-    """Rows without a pod are a container of their own, not lost and not mixed with others."""
+    """Rows without a pod are a container of their own, not mixed with others; what names nothing is counted."""
     recording = read(time=[0, 0, 60], namespace=["a", "a", None], pod=[None, "db-0", None], rss_bytes=[1, 2, 3])
-    assert recording.samples.height == 3
-    assert recording.containers.select("namespace", "pod").rows() == [("a", "db-0"), ("a", None), (None, None)]
+    assert recording.containers.select("namespace", "pod").rows() == [("a", "db-0"), ("a", None)]
+    assert recording.samples.height == 2
+    assert recording.report.left_out[NO_CONTAINER] == 1
 
 
 @pytest.mark.parametrize(
