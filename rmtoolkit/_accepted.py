@@ -114,7 +114,6 @@ def _one(path: str | os.PathLike[str], entry: object, number: int, lines: _Lines
 
 
 def _bytes(value: object) -> int | None:
-    """Read an amount as Kubernetes writes it."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

@@ -253,7 +253,9 @@ def _check_columns(table: pl.DataFrame) -> list[str]:
     if "time" not in table.columns:
         raise ColumnError.missing(wanted="time", available=table.columns)
     if _PARTS.issuperset(name for name in signals if name.endswith("_bytes")):
-        raise ColumnError.no_memory(available=table.columns, known=schema.FOOTPRINTS, taken=(*schema.SIGNALS, *schema.SETTINGS))
+        raise ColumnError.no_memory(
+            available=table.columns, known=schema.FOOTPRINTS, taken=(*schema.SIGNALS, *schema.SETTINGS)
+        )
     for name in (*signals, *schema.SETTINGS, *schema.CORES, *_TOTALS):
         dtype = table.schema.get(name)
         if dtype is not None and not dtype.is_numeric() and dtype != pl.Null:

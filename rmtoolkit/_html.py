@@ -32,7 +32,6 @@ def _escaped(text: object) -> str:
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Markup:
-    """Write one element, its name a literal."""
     start = name
     for key, value in attributes.items():
         if value is not None and value is not False:
@@ -44,7 +43,6 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(*children: object) -> Markup:
-    """Put markup and text, which is escaped, one after the other."""
     return Markup(_joined(children))
 
 

@@ -71,7 +71,6 @@ def _counts(recording: Recording) -> NDArray[np.int64]:
 
 
 def _bounds(containers: pl.DataFrame, ends: NDArray[np.int64], rows: int) -> Iterator[int]:
-    """Positions behind the last container of each part."""
     # Containers are sorted by workload; should they not be, a part reaches to the last one of a workload.
     number = containers.select(pl.struct("cluster", "namespace", "workload").rank("dense")).to_series().to_numpy()
     last = np.zeros(int(number.max()) + 1, dtype=np.int64)

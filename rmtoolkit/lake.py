@@ -474,7 +474,6 @@ def _refuse_foreign(path: Place, marker: Place) -> None:
 
 @contextmanager
 def _lock(file: Path) -> Iterator[None]:
-    """Hold the lock; who waits for it in vain is told who has it."""
     refuse_links(file)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o660)
     with os.fdopen(descriptor, "r+b", buffering=0) as lock:

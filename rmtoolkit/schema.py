@@ -294,7 +294,6 @@ class Report:
         return (self.dropped_share or 0) >= _NOTICEABLE_SHARE or IMPOSSIBLE in self.left_out
 
     def notes(self) -> tuple[str, ...]:
-        """Put everything a reader should know in lines."""
         return (
             *(f"partial: {line}" for line in (*self.partial, *self.unusable)),
             *(f"missing: {line}" for line in self.missing),

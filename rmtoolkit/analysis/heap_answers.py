@@ -130,7 +130,6 @@ def _changed_path(before: HeapProfile, after: HeapProfile) -> tuple[str, ...]:
 
 
 def spans(heap: HeapProfile) -> str:
-    """Say what a profile is of, and how long it is."""
     summary = heap.summary
     # A command line may hold more than anybody wants to read, or to show.
     command = printable(summary.command or "")

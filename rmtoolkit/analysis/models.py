@@ -214,7 +214,6 @@ def _through(index: NDArray[np.int64], places: NDArray[np.int64], floors: Array)
 
 
 def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
-    """Share of the rise before the last release that it took back."""
     last = int(starts[-1])
     first = int(starts[-2]) if len(starts) > 1 else 0
     top = float(values[max(first, last - 2) : last].max(initial=values[last]))

@@ -368,7 +368,6 @@ class Level(Struct, frozen=True):
 
     @property
     def piles_up(self) -> bool:
-        """Whether things that are counted have become many more."""
         return self.came >= max(th.HELD_RISE, th.HELD_RISE_SHARE * self.early_level)
 
 
@@ -607,7 +606,6 @@ class Advice(Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """All of it in running text, the setting as code."""
         action = self.text.rstrip(".")
         if self.setting:
             action += f"{'.' if ':' in action else ':'} `{self.setting}`"

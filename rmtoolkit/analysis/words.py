@@ -67,7 +67,6 @@ class Situation(Struct, frozen=True):
 
     @property
     def runs_killed(self) -> str:
-        """How often its limit ended it, in words; empty where it never did."""
         return runs_killed(self.killed, self.runs, self.kills) if self.kills else ""
 
 

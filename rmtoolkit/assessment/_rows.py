@@ -259,7 +259,6 @@ FORMS: Final = (("namespace", "workload"), ("namespace", "workload", "container"
 
 
 def names(rows: Sequence[Row]) -> list[str]:
-    """Name each row as shortly as tells it from the others."""
     found: list[str | None] = [None] * len(rows)
     for parts in FORMS:
         written = ["/".join(text.printable(row[part]) for part in parts if row[part] is not None) for row in rows]

@@ -438,8 +438,6 @@ def queries_of(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 class Change(StrEnum):
-    """What became of a workload, in the order in which it is told."""
-
     NEW = "new"
     WORSE = "worse"
     APPLIED = "applied"

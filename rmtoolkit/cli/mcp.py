@@ -42,8 +42,6 @@ class Answer(TypedDict):
 
 
 class Explained(TypedDict):
-    """What `explain` says of one workload."""
-
     workload: dict[str, Any]
     evidence: list[dict[str, Any]]
     checklist: list[dict[str, Any]]
@@ -53,8 +51,6 @@ class Explained(TypedDict):
 
 
 class Told(TypedDict):
-    """Lines of text; functions and files in them are data."""
-
     lines: list[str]
     left_out: int
 

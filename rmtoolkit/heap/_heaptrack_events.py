@@ -419,7 +419,6 @@ class Addresses:
         self._last = -1
 
     def infos(self) -> tuple[Integers, Integers]:
-        """Give size and trace of each entry so far."""
         packed = np.fromiter(self._entries, np.int64, len(self._entries))
         return packed >> _TRACE_BITS, packed & ((1 << _TRACE_BITS) - 1)
 

@@ -130,7 +130,6 @@ def _closing(text: str) -> int:
 
 
 def _halves(inner: str) -> tuple[str, str]:
-    """Split ``T as Trait`` where it is not inside brackets."""
     for place, character, depth in _depths(inner):
         if character == " " and not depth and inner.startswith(" as ", place):
             return inner[:place], inner[place + 4 :]
@@ -301,7 +300,6 @@ def deep(cut: int) -> list[str]:
 
 
 def as_lists(flat: pl.DataFrame, count: int) -> pl.Series:
-    """Gather the frames of each row, where rows stand in order."""
     # What is known to be in order is cut out, not looked for.
     lists = flat.set_sorted("row").group_by("row", maintain_order=True).agg("frames")
     every = pl.DataFrame({"row": range(count)}, schema={"row": pl.Int64()})

@@ -223,7 +223,6 @@ class _Snapshot:
         self.tree, self.untold = tree, [0 if tree == "empty" else self.heap or 0]
 
     def close(self, depth: int = 0) -> None:
-        """See that nothing from there on is left to tell."""
         self.whole &= not any(self.untold[depth:])
         del self.untold[depth:]
 
@@ -736,7 +735,6 @@ def _add(dump: _Dump, addresses: tuple[int, ...], values: list[int]) -> None:
 
 
 def _frames(dump: _Dump, places: Places, table: FrameTable, address: int) -> list[int]:
-    """Find the frames at an address, inlined functions first."""
     # Addresses are those where callers go on; the call itself stands one byte before.
     names = dump.symbols.get(address) or dump.symbols.get(address - 1)
     text, module = places.place(address - 1)
@@ -892,8 +890,6 @@ def _last(message: Message, field_number: int) -> int:
 
 
 class _Tables:
-    """What stacks and values name by a number."""
-
     def __init__(self, top: Message) -> None:
         self._strings = [text.decode("utf-8", "replace") for text in top.get(_STRING, ()) if isinstance(text, bytes)]
         #: What is named by a number that nothing has.

@@ -145,14 +145,12 @@ class Tables:
                 self.left_out[DAMAGED] += 1
 
     def infos(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give size and trace of each entry that allocations name."""
         if self.known is None:
             sizes, traces = _joined(self._infos).T
             self.known = np.where((sizes < 0) | (sizes >= MOST_BYTES), 0, sizes), traces
         return self.known
 
     def traces(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Give instruction pointer and parent of each trace."""
         table = _joined(self.trace_parts)
         parents = table[:, 1]
         # A parent always stands before its children; anything else would make a circle.
@@ -178,7 +176,6 @@ class Tables:
             self.claims[words[0].strip().decode("ascii", "replace")] = int(words[1])
 
     def text(self, data: bytes) -> bytes:
-        """Take a string: with its length first in newer forms."""
         if (self.form or 0) < _SIZED:
             return data
         length, _, rest = data.partition(b" ")
@@ -270,7 +267,6 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[list[int]]:
 
 
 def walk(traces: Integers, pointers: Integers, parents: Integers) -> tuple[Integers, Integers, int]:
-    """Follow traces from the allocation to where the program begins."""
     rows = np.flatnonzero(traces > 0)
     here = traces[rows]
     found: list[tuple[Integers, Integers]] = []

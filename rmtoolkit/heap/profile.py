@@ -190,7 +190,6 @@ class Places:
         return bool(self._maps) and address <= self._maps[-1][1]
 
     def place(self, address: int) -> tuple[str, str | None]:
-        """Name an address by its file, and the place there."""
         number = bisect_right(self._begins, address) - 1
         if number >= 0:
             _, end, base, module = self._maps[number]

@@ -157,8 +157,6 @@ class _Series(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct, rename={"kinds": "profileTypes", "sets": "labelsSet"}):
-    """What the server answers to any question of ours."""
-
     kinds: list[_Kind] = []
     sets: list[_Series] = []
     series: list[_Series] = []

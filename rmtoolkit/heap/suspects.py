@@ -33,7 +33,6 @@ GROUPS: Final = pl.Schema({"stack_id": pl.UInt32(), **_PLACE})
 
 
 def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
-    """Name the function that is responsible for each stack."""
     frames = heap.frames
     if own:
         is_own = [bool(set(crates(name or "")) & set(own)) for name in frames["function"]]

@@ -61,7 +61,6 @@ class Binary:
         return f"build-id {self.build_id or '(none)'}"
 
     def address(self, offset: int) -> int | None:
-        """Say where a place in the file is loaded."""
         return next((offset - begin + to for begin, size, to in self.loads if begin <= offset < begin + size), None)
 
     def behind_calls(self, offsets: Iterable[int]) -> int | None:
@@ -202,7 +201,6 @@ def _given(paths: Sequence[Path], modules: Mapping[str, Module]) -> dict[str, Bi
 
 
 def _mapped(module: str, about: Module) -> Binary | None:
-    """Take the file that was mapped, if it is still there and the same."""
     path = Path(module)
     try:
         if not path.is_file() or (about.build_id is None and path.stat().st_ino != about.inode):
@@ -223,7 +221,6 @@ def _before_calls(binary: Binary, places: Iterable[int]) -> int | None:
 
 
 def _with_lines(binary: Binary, folders: Sequence[Path]) -> Path | None:
-    """Find the file with the debugging information of a binary."""
     if binary.has_lines:
         return binary.path
     link, checksum = binary.link or (f"{binary.path.name}.debug", None)

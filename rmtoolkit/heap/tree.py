@@ -202,7 +202,6 @@ def for_good(least: Floats) -> tuple[Floats, Floats]:
 
 
 def _fallen(values: Floats) -> Floats:
-    """Tell how far below its highest so far each value is."""
     return np.maximum.accumulate(values, axis=1) - values
 
 
@@ -436,22 +435,18 @@ class _Nodes(NamedTuple):
     ends: list[dict[int, int]]
 
     def inner(self) -> list[tuple[int, int]]:
-        """Give where each level but the first begins and ends."""
         return [*pairwise(self.levels)][1:]
 
     def add_up(self, amounts: NDArray[Any]) -> None:
-        """Add to every node what is below it."""
         for begin, end in reversed(self.inner()):
             np.add.at(amounts, self.parents[begin:end], amounts[begin:end])
 
     def own(self) -> Integers:
-        """Give the amounts of each node without those below it."""
         own = self.values.copy()
         np.subtract.at(own, self.parents[1:], self.values[1:])
         return own
 
     def frame(self, *, with_before: bool) -> pl.DataFrame:
-        """Give all nodes, parents first and the largest child first."""
         size = np.ones((len(self.parents), 2), np.int64)
         size[:, 1] = self.own().max(axis=1).clip(0)
         self.add_up(size)

@@ -315,7 +315,6 @@ def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> li
 
 
 def _unscored(part: Recording, _: BaseException, *, origin: dt.datetime) -> dict[str, pl.DataFrame]:
-    """Name who is in no week, for a reason that nobody foresaw."""
     rows = part.containers.select(WORKLOAD).unique(maintain_order=True)
     return {"weeks": conform(rows.with_columns(week=pl.lit(origin)), WEEKS)}
 

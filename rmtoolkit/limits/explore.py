@@ -47,8 +47,6 @@ class Level(NamedTuple):
 
 
 class Outcome(Struct, frozen=True):
-    """One workload container after a change."""
-
     used: Floats
     need: Need
     settled_bytes: float | None
@@ -78,7 +76,6 @@ class Outcome(Struct, frozen=True):
 
 
 def measured_spike(past: Past) -> float | None:
-    """Find how far the highest startup went above its settled level."""
     spike = float((past.used - past.settled).max(where=past.starting, initial=0.0))
     return spike if spike > 0 else None
 
@@ -175,8 +172,6 @@ def _moved(past: Past, used: Floats, moved: Floats, wanted: Change, at: int, lim
 
 
 class Scene(Struct, frozen=True):
-    """One workload container after a change, at every limit."""
-
     past: Past
     found: Outcome
     change: Change
@@ -193,7 +188,6 @@ class Scene(Struct, frozen=True):
 
     @property
     def wide(self) -> bool:
-        """Whether the limits are cut in equal ratios."""
         return self.high > _WIDE * self.low
 
     @property
@@ -202,7 +196,6 @@ class Scene(Struct, frozen=True):
 
     @property
     def growing(self) -> bool:
-        """Whether it grows, and no limit holds that."""
         return self.found.need.growing and self.ours_bytes is None
 
     def at(self, limit_bytes: int) -> AtLimit:
@@ -240,7 +233,6 @@ def scene(
     *,
     whole: bool | None = None,
 ) -> Scene:
-    """Work out everything that does not depend on the limit."""
     if need.held_bytes:
         # One limit for all pods is explored; what each has of its own is none.
         need = structs.replace(need, limit_bytes=None, limit_known=False, held_bytes=None)

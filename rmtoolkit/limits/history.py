@@ -450,7 +450,6 @@ class Need(Struct, frozen=True):
 
     @property
     def few_runs(self) -> bool:
-        """Whether its history is a few runs with nothing between them."""
         return 0 < min(self.runs, self.blocks) < ENOUGH and self.spread is not None
 
     @property
@@ -467,7 +466,6 @@ _OF_NEED: Final = tuple(name for name in Need.__struct_fields__ if name != "ahea
 
 
 def as_need(row: Mapping[str, Any]) -> Need:
-    """Take a row of `needs`; what it lacks is unknown."""
     ahead = row.get("ahead")
     known = {name: row[name] for name in _OF_NEED if row.get(name) is not None}
     return Need(**known, ahead=Ahead(**ahead) if ahead else _NO_AHEAD)

@@ -47,8 +47,6 @@ _LONGEST_LABEL: Final = 63
 
 
 class Resources(Struct, frozen=True):
-    """The memory that one container is to have."""
-
     cluster: str | None
     namespace: str | None
     workload: str | None

@@ -83,7 +83,6 @@ class _Case(NamedTuple):
 
     @property
     def climbs(self) -> float:
-        """By what share peaks rise in a month."""
         return math.pow(_week_on_week(self.need), 30 / 7) - 1
 
     @property
@@ -120,7 +119,6 @@ class _Case(NamedTuple):
 
     @property
     def smallest(self) -> float:
-        """The smallest chance that so many comparisons can tell."""
         return 1 / (self.said.pairs + 1)
 
 

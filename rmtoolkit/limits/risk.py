@@ -471,7 +471,6 @@ def pairs(recording: Recording, end: dt.datetime, least: dt.timedelta = HORIZON)
 
 
 def _kind(spread: pl.Expr) -> pl.Expr:
-    """Name the kind of past by the least spread of it."""
     return pl.max_horizontal(pl.when(spread >= least).then(least) for least in SPREADS)
 
 
@@ -797,7 +796,6 @@ def reserved(need: Need, limit_bytes: int | None, request_bytes: int | None) -> 
 
 
 def priced(need: Need, limit_bytes: int | None, request_bytes: int | None, prices: Prices | None) -> float | None:
-    """Price a month of what a limit with a request sets aside."""
     paid = limit_bytes if limit_bytes is not None and prices is not None and prices.whole else request_bytes
     return per_month(reserved(need, limit_bytes, paid), prices)
 

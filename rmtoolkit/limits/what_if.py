@@ -75,8 +75,6 @@ class WhatIf:
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """What is asked to be otherwise."""
-
     threads: float | None = None
     traffic: float = 1.0
     startup_scale: float = 1.0
@@ -270,7 +268,6 @@ def _spread(past: Past, excess: Floats, seconds: float) -> Floats:
 
 
 def _shifted(recording: Recording, shift: pl.Series) -> Recording:
-    """Move every footprint by the same bytes; none falls below zero."""
     by = shift.fill_null(0).round().cast(pl.Int64)
     samples = recording.samples.with_columns((pl.col(name) + by).clip(0) for name in FOOTPRINTS)
     return replace(recording, samples=samples)
@@ -335,7 +332,6 @@ def replay(recording: AnyRecording, limit: int | pl.DataFrame) -> pl.DataFrame:
 
 
 def _begun(recording: Recording) -> pl.DataFrame:
-    """List when processes began, ms since 1970."""
     begun = recording.events.filter(pl.col("kind").is_in(["start", "release"])).select("container_id", "time")
     return begun.with_columns(pl.col("time").to_physical())
 

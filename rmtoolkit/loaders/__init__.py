@@ -63,8 +63,6 @@ _NUMBER: Final = r"\s*+(?:(?:\d++|max)\s*+|(?:[a-z_]++ \d++\s++)+|(?:(?:some|ful
 
 
 class _File:
-    """A file, read no further than its recognisers ask."""
-
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -91,12 +89,10 @@ class _File:
 
     @cached_property
     def data(self) -> bytes:
-        """The text in UTF-8, whatever it was written in."""
         return self.text.encode("utf-8", "replace")
 
     @cached_property
     def rest(self) -> bytes:
-        """The whole of a file that is longer than its head."""
         if len(self.head) < _HEAD_BYTES:
             return b""
         return _files.read_bytes(self.path, expected=_EXPECTED)[0]

@@ -205,7 +205,6 @@ class Objects(Struct):
                     self.ranges[place] = narrower(amount, self.ranges.get(place, amount))
 
     def _event(self, item: Mapping[str, Any]) -> None:
-        """Keep what tells of an eviction: the pod itself may be gone."""
         about = mapping(item, "involvedObject") or mapping(item, "regarding")
         pod = text_of(about, "name")
         if text_of(item, "reason") != "Evicted" or text_of(about, "kind") != "Pod" or pod is None:

@@ -391,7 +391,6 @@ def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
 
 
 def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
-    """Find counters that fall where no restart is on record."""
     marks = (
         recording.events.filter(pl.col("kind").is_in(["start", "end", "oom_kill", "node_oom", "evicted", "error"]))
         .select("container_id", "time", event="time")

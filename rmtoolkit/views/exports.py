@@ -90,7 +90,6 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9./ -]+")
 
 
 def escaped(words: object) -> str:
-    r"""Write foreign text so that Markdown shows it as it is."""
     said = text.printable(words)
     said = said if _PLAIN.fullmatch(said) else _SPECIAL.sub(r"\\\1", said)
     said = _LINKS.sub("\\g<0>\u200b", said)

@@ -241,7 +241,6 @@ def allocator_sizes(found: AllocatorAnswer) -> Markup:
 
 
 def _layers(row: dict[str, Any]) -> dict[str, int]:
-    """Take apart what is resident; what is unknown is left out."""
     return {kind: row[column] for kind, column in zip(LAYERS, OF_ARENA, strict=True) if row[column]}
 
 

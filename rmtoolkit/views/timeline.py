@@ -81,7 +81,6 @@ def _event_words(row: dict[str, Any], start: int) -> str | None:
 
 
 def ms(value: Any) -> int:  # noqa: ANN401 - a time of a frame
-    """Turn a time of a frame into ms since 1970."""
     found: int = round(value.timestamp() * 1000)
     return found
 
@@ -649,7 +648,6 @@ class Chart(_plot.Plot):
 
 
 def _growth(row: dict[str, Any], none: str = "no growth") -> str:
-    """Write the growth; where rest was shown there is none."""
     if row["growth_bytes_per_day"] is not None:
         return text.rate(row["growth_bytes_per_day"], sign=True)
     return none if row["verdict"] == Verdict.NOT_LEAK else ""

@@ -80,8 +80,6 @@ FILE_LABEL: Final = "rmtoolkit_file"
 
 
 class Series(msgspec.Struct):
-    """One series of an answer; the samples stay the bytes they were."""
-
     metric: dict[str, str] = {}
     values: Raw | UnsetType = UNSET
     value: Raw | UnsetType = UNSET

@@ -375,8 +375,6 @@ class _Drawn:
         )
 
     def packed(self, chosen: list[tuple[Section, list[Row]]]) -> Markup:
-        """Pack all rows, and the cards that do not stand in the page."""
-
         def row_of(section: Section, about: Row) -> list[Any]:
             nothing = [None] * (1 + len(section.columns))
             sorted_by = spared(lambda _: nothing, values, about, section.columns)

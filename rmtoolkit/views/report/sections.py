@@ -514,7 +514,6 @@ def _section(name: str, there: Container[str]) -> str:
 
 
 def groups(found: Assessment) -> Markup | None:
-    """Count a large fleet by namespace and owner, the worst ten."""
     frame = found.groups
     if frame.height < 2 or found.fleet.workloads < _MANY:  # noqa: PLR2004
         return None
