@@ -97,7 +97,7 @@ class ColumnError(RmtoolkitError):
         return cls(f"{msg} {did_you_mean(wanted, names)}".rstrip())
 
     @classmethod
-    def no_memory(cls, available: Iterable[str], known: Iterable[str], taken: Iterable[str] = ()) -> ColumnError:
+    def no_memory(cls, available: Iterable[str], known: Iterable[str], taken: Iterable[str]) -> ColumnError:
         """Say that no column holds memory, which would do, and the nearest name."""
         names, wanted = list(available), list(known)
         has = _listed(names) or "no columns"
