@@ -112,7 +112,6 @@ def plausible_unit(head: str, values: pl.Series) -> int:
 def take_apart(
     frame: AnyFrame, events: AnyFrame | None, source: str
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, schema.Report]:
-    """Make what `normalise` takes of a table: containers, samples, events and a report."""
     table, notes = _to_polars(frame)
     signals = _check_columns(table)
     known = {"time", *signals, *schema.CONTAINERS, *_TOTALS}
@@ -248,7 +247,6 @@ def _from_pandas(frame: pd.DataFrame) -> pl.DataFrame:
 
 
 def _check_columns(table: pl.DataFrame) -> list[str]:
-    """Find the signals; refuse what is missing or is no number."""
     signals = [name for name in schema.SIGNALS if name in table.columns]
     if "time" not in table.columns:
         raise ColumnError.missing(wanted="time", available=table.columns)
@@ -342,7 +340,6 @@ def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
 
 
 def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Find what holds at the window's end, and turn what changed before into events."""
     whose = (*schema.IDENTITY, "node", "workload_kind", "source", "cadence_seconds")
     used = [name for name in (*schema.CONTAINERS, *_TOTALS) if name in table.columns and name not in whose]
     if used == ["container_id"]:
@@ -382,7 +379,6 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _changes(rows: pl.DataFrame, name: str, kind: str, into: str) -> pl.DataFrame:
-    """List the changes of a setting, and before them the value it had at first."""
     turned = rows.filter(~FOLLOWS.fill_null(value=False) | pl.col(name).ne_missing(pl.col(name).shift()))
     turned = turned.filter(pl.len().over("container_id") > 1)
     return turned.select("container_id", "time", kind=pl.lit(kind), **{into: pl.col(name)})

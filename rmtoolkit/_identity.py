@@ -103,12 +103,10 @@ def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
 
 
 def service_of(name: pl.Expr, pattern: str | None) -> pl.Expr:
-    """Tell by the name of a container of Docker whose it is."""
     return name.str.extract(_NUMBERED, 1).fill_null(name) if pattern is None else infer(name, pattern).struct[0]
 
 
 def team_of(labels: Mapping[Any, Any]) -> str | None:
-    """Find the person or team that labels name: of several labels the shortest decides."""
     said = [
         (len(name), name, " ".join(value.split()))
         for name, value in labels.items()
@@ -152,7 +150,6 @@ def changes(kind: str, values: Iterable[tuple[int | None, int | None]]) -> list[
 
 
 def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner]) -> tuple[str, str, bool]:
-    """Go from a pod's owner to the workload that people know."""
     kind, name = owner
     if name in NO_OWNER:
         return pod[2], "Pod", False
@@ -166,8 +163,6 @@ def top_owner(pod: Pod, owner: Owner, of_owner: Mapping[tuple[str, Pod], Owner])
 
 
 class Image(NamedTuple):
-    """A stretch of time in which a container ran a version."""
-
     container: int
     workload: object
     version: str
@@ -298,8 +293,6 @@ def any_contradicts(parts: Sequence[Curve]) -> bool:
 
 
 class _Place(NamedTuple):
-    """What one or several sources call a container."""
-
     cluster: str | None
     namespace: str | None
     pod: str | None
@@ -420,7 +413,6 @@ def _grain(amounts: pl.Series) -> float:
 
 
 def place_names(sources: Iterable[str]) -> dict[str, str]:
-    """Name sources by the first part of their path in which they differ."""
     distinct = list(dict.fromkeys(sources))
     paths = [PurePath(source).parts for source in distinct]
     same = next((place for place, parts in enumerate(zip_longest(*paths)) if len(set(parts)) > 1), 0)

@@ -188,7 +188,6 @@ def stamp_of(path: Path | Remote) -> tuple[int, int]:
 
 
 def containers_of(path: Path | Remote) -> pl.DataFrame:
-    """Read who is in a stored recording, and nothing else."""
     with _reading(path):
         kept = as_json(pl.read_parquet_metadata(for_polars(path))[_METADATA_KEY])
         return pl.read_json(kept["containers"].encode(), schema=schema.CONTAINERS)
@@ -658,7 +657,6 @@ def normalise(
 
 
 def refuse_doubled(recording: Recording, place: str) -> None:
-    """Refuse a recording of which much says something else at an instant."""
     doubled, copies = (recording.report.left_out.get(reason, 0) for reason in (schema.CONTRADICTING, schema.TWICE))
     # The samples of a large recording stay in their file: when it was made they were checked.
     counts = doubled and recording.stored is None
@@ -780,7 +778,6 @@ def ids_apart(wholes: Sequence[Mapping[str, pl.DataFrame]]) -> list[dict[str, pl
 
 
 def _said_by_several(containers: pl.DataFrame) -> pl.DataFrame:
-    """List containers that are one under a key, as several sources tell of them."""
     _, mapping = _tables.key_containers(containers, None)
     keys = mapping.select(key="container_id", container_id=pl.col("old_id").cast(containers.schema["container_id"]))
     return keys.filter(pl.len().over("key") > 1).join(containers, on="container_id", maintain_order="left")

@@ -544,7 +544,6 @@ def _rests_before(line: list[float], slack: float, shortest: int) -> list[tuple[
 
 
 def _smoothed(values: Array) -> Array:
-    """Take out what lasts for two bins at most."""
     return np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
 
 
@@ -722,6 +721,8 @@ def _headroom(envelope: Envelope, rows: pl.DataFrame, whole: str) -> Array:
 
 #: Bins of the age that lives of a workload have in common, fewer lives tell too little, and more are no surer.
 _AGES, _FEWEST_LIVES, _MOST_LIVES = 24, 8, 96
+#: Times the rise of most lives, from which on one rises alone.
+_ALONE: Final = 6
 
 
 def rest_by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | None, ...], str]:
@@ -734,30 +735,34 @@ def rest_by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | No
     go = (pl.col("start").max() - pl.col("start").min()).dt.total_milliseconds() >= span.max()
     named = pl.any_horizontal(pl.col("workload", "container").is_not_null())
     whose = whose.filter(named).with_columns(age=some.over(WORKLOAD)).filter((come & go).over(WORKLOAD))
+    every = (pl.len() - 1) // _MOST_LIVES + 1
+    chosen = whose.sort("start").filter((pl.int_range(pl.len()) % every == 0).over(WORKLOAD))
+    told = cut.samples.select("life_row", "time", *map(str, JUDGED))
+    told = told.join(chosen.select("life_row", "start", "age", *WORKLOAD), on="life_row")
     found = {}
-    for key, lives in whose.group_by(WORKLOAD):
-        age = lives["age"][0]
-        chosen = lives.sort("start").gather_every(-(-lives.height // _MOST_LIVES))
-        samples = cut.samples.filter(pl.col("life_row").is_in(chosen["life_row"].implode()))
+    for key, samples in told.group_by(WORKLOAD):
         name = next((name for name in map(str, JUDGED) if samples[name].count()), None)
-        if name is not None and _rests_by_age(samples.select("life_row", "time", value=name).drop_nulls(), chosen, age):
+        if name is not None and _rests_by_age(samples.rename({name: "value"}).drop_nulls("value"), samples["age"][0]):
             found[key] = name
     return found
 
 
-def _rests_by_age(samples: pl.DataFrame, lives: pl.DataFrame, age: int) -> bool:
+def _rests_by_age(samples: pl.DataFrame, age: int) -> bool:
     """Whether neither what all lives need by their age nor one of them rises by what matters, give or take errors."""
     width = age / _AGES
     begun = pl.col("time").to_physical() - pl.col("start").to_physical()
     cells = (
-        beside(samples, lives.select("life_row", "start"), "life_row")
-        .with_columns(old=(begun / width).cast(pl.Int64), moment=(pl.col("time").to_physical() / width).cast(pl.Int64))
+        samples.with_columns(
+            old=(begun / width).cast(pl.Int64), moment=(pl.col("time").to_physical() / width).cast(pl.Int64)
+        )
         .filter(pl.col("old") < _AGES)
         .group_by("moment", "life_row")
         .agg(pl.col("value").mean(), pl.col("old").first())
         .sort("moment", "life_row")
         .with_columns(life=pl.col("life_row").rank("dense") - 1, at=pl.col("moment").rank("dense") - 1)
     )
+    if cells.is_empty():
+        return False
     value, old, life, at = (cells[name].to_numpy() for name in ("value", "old", "life", "at"))
     several = life.max() + 1
     # A level for each age and one for each life, without what all have in common at a moment.
@@ -783,7 +788,13 @@ def _rests_by_age(samples: pl.DataFrame, lives: pl.DataFrame, age: int) -> bool:
     # Where one of them leaks, it rises beyond what all do.
     late = cells.select((pl.int_range(pl.len()) * 2 >= pl.len()).over("life")).to_series().to_numpy()
     rises = np.bincount(life, np.where(late, rest, -rest)) / np.bincount(life)
-    most = max(abs(float(later @ needs)) + th.TREND * error, 2 * float(rises.max()))
+    # All that it grows is about twice that: what is seen in one alone is no common error.
+    apart = rises * np.sqrt(np.bincount(life))
+    rise = (4 if apart.max() > _ALONE * np.median(abs(apart)) else 2) * float(rises.max())
+    # Where lives need more the later they begin, something grows all the same.
+    levels = (np.bincount(life, value) / np.bincount(life))[np.argsort(at[np.unique(life, return_index=True)[1]])]
+    before, after = (np.quantile(half, (0, 0.25, 0.5, 0.75, 1)) for half in np.array_split(levels, 2))
+    most = max(abs(float(later @ needs)) + th.TREND * error, rise, float((after - before).min()))
     return bool(most < th.MATERIAL_SHARE * level)
 
 

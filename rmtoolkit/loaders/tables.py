@@ -51,7 +51,7 @@ _SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
 #: A cell in quotes, as a spreadsheet keeps text; a line of signs below a head; the pair that Docker writes.
 _QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*+(?=\n)"), r"^(.*\d.*?)\s*/\s*(\d.*)$"
 #: The last of several words of a head.
-_LAST_WORD: Final = re.compile(r"[\s:(]([a-zA-Z]+)\)?$")
+_LAST_WORD: Final = re.compile(r"(?:^|[\s:(])([a-zA-Z]+?)(s?)\)?$")
 #: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
 _OF_BYTES, _PAGE = r"(?i)\d\s*(?:[kmgt]?i?b|bytes)$", 4096
 #: The same in a path, as of Hive.
@@ -97,11 +97,13 @@ def read_table(
         named = {column_of(head)[0] for head in table.columns}
         # kubectl calls a pod NAME, and beside pods their containers.
         other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
-        other |= {} if named & {"pod", "container", "workload"} else {"container_id": "container"}
+        by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
+        other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
         told = {**other, **(labels or {}), **metrics}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
         table = table.rename({head: name for head, name in told.items() if head in table.columns})
+        table = table.drop("container_id", strict=False)
         table, lost, more = _typed(_pairs_apart(table), asked)
         table, units = _in_bytes(table, metrics)
         notes += (*more, *units)
@@ -286,7 +288,7 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
     if not pods and table.columns[:1] == ["Time"] and {*table.dtypes[1:]} == {pl.String}:
         numbers = pl.all().str.replace_all(",", "").cast(pl.Float64, strict=False)
         sure = pl.all().str.contains(_OF_BYTES).all() | ((numbers % _PAGE == 0).all() & (numbers.median() >= MI))
-        words = {head: found[1].lower() for head in table.columns if (found := _LAST_WORD.search(head))}
+        words = {head: found[1].lower() for head in table.columns[1:] if (found := _LAST_WORD.search(head))}
         kinds = {head: SUMMARIES.get(word) or column_of(word)[0] for head, word in words.items()}
         # A limit is no use, and of several statistics the most counts.
         less = {"limit_bytes", "request_bytes", *(("mean", "min") if "max" in kinds.values() else ())}
@@ -294,7 +296,8 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
         name, pods = "working_set_bytes", [head for head in table.columns[1:] if head not in others]
         # A cell such as `undefined` says nothing.
         cells = table.select(pl.when(pl.col(pods).str.contains(r"\d")).then(pl.col(pods)))
-        if len(pods) <= 1 or any(column_of(head)[0] for head in pods) or not all(cells.select(sure).row(0)):
+        is_alone = not pods or len(table.columns) <= 2  # noqa: PLR2004 - a time and a pod
+        if is_alone or any(column_of(head)[0] for head in pods) or not all(cells.select(sure).row(0)):
             return table, metrics
         if others:
             warn(
@@ -302,7 +305,7 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
             )
         table = pl.concat([table.select("Time"), cells], how="horizontal")
         warn(f"{quote_path(path)}: each column was read as the memory of a pod of that name, such as {quote(pods[0])}.")
-    if len(pods) <= 1 or "pod" in table.columns:
+    elif len(pods) <= 1 or "pod" in table.columns:
         return table, metrics
     rest = [head for head in table.columns if head not in pods]
     told = {head: metrics[head] for head in rest if head in metrics}
@@ -311,7 +314,7 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
 
 def _pairs_apart(table: pl.DataFrame) -> pl.DataFrame:
     texts = [head for head, dtype in table.schema.items() if dtype == pl.String and column_of(head)[0] in BYTE_SIGNALS]
-    for head in (head for head in texts if table[head].str.contains(_PAIR).all()):
+    for head in (head for head in texts if table[head].str.contains(_PAIR).min()):
         both = pl.col(head).str.extract_groups(_PAIR).struct
         table = table.with_columns(both[0].alias(head), both[1].alias("limit_bytes"))
     return table

@@ -1556,6 +1556,19 @@ PROGRAMS = {
         ),
         [{"pod": "db max", "working_set_bytes": LEAK}, {"pod": "web max", "working_set_bytes": FLAT}],
     ),
+    "Grafana's panel of a pod: requests and limits by their names alone": Scene(
+        rows_of(
+            '"Time","db","requests","limits"', lambda time, leak, _: f"{time[:19]},{leak >> 20} MiB,1 GiB,{1 << 31} B"
+        ),
+        [{"pod": "db", "working_set_bytes": LEAK, "limit_bytes": None}],
+    ),
+    "a column without a value beside a limit, and one of answered requests": Scene(
+        rows_of(
+            "time,pod,anon_bytes,rss_bytes,limit_bytes,requests",
+            lambda time, leak, flat: f"{time},db-0,,{leak},{1 << 30},{flat >> 10}",
+        ),
+        [{"pod": "db-0", "rss_bytes": LEAK, "limit_bytes": 1 << 30, "request_bytes": None}],
+    ),
     "Grafana's panel: commas between thousands, a null": Scene(
         rows_of(
             '"Time","db-0","web-0"',
@@ -1590,6 +1603,14 @@ PROGRAMS = {
             lambda time, _, flat: f"{time},3d4e5f,{flat}",
         ),
         [{"container": "0a1b2c", "rss_bytes": LEAK}, {"container": "3d4e5f", "rss_bytes": FLAT}],
+    ),
+    "containers by their ids and names": Scene(
+        rows_of(
+            "ts_ms,container_id,name,rss_bytes",
+            lambda time, leak, _: f"{time},0a1b2c,db,{leak}",
+            lambda time, _, flat: f"{time},3d4e5f,web,{flat}",
+        ),
+        [{"container": "db", "rss_bytes": LEAK}, {"container": "web", "rss_bytes": FLAT}],
     ),
     "rows of nobody beside those of a pod": Scene(
         rows_of("time,pod,rss_bytes", lambda time, leak, _: f"{time},{'' if leak == LEAK[3] else 'db-0'},{leak}"),
