@@ -284,7 +284,6 @@ def refuse_other_clocks(time: pl.Series) -> pl.Series:
 
 
 def is_naive(time: pl.Series) -> bool:
-    """Tell whether times lack a zone; a number counts from 1970 and needs none."""
     if time.dtype == pl.String:
         return bool((~time.str.contains(ZONED)).any())
     return (isinstance(time.dtype, pl.Datetime) and time.dtype.time_zone is None) or time.dtype == pl.Date
@@ -305,7 +304,6 @@ def _identify(table: pl.DataFrame, identity: list[str]) -> tuple[pl.DataFrame, p
 
 
 def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
-    """Find an amount of which every second value is of another container."""
     rows = samples.sort("time")
     for name in (name for name in signals if name in schema.BYTE_SIGNALS):
         values = rows[name].drop_nulls().cast(pl.Float64).to_numpy()

@@ -116,7 +116,6 @@ def team_of(labels: Mapping[Any, Any]) -> str | None:
 
 
 def owner_group(pattern: str) -> int:
-    """Find the group named ``workload`` in a user's pattern, or say what is wrong with it."""
     try:
         groups = re.compile(pattern).groupindex
         # Polars has an engine of its own, without look-around and back references.
@@ -404,7 +403,6 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
 
 
 def _grain(amounts: pl.Series) -> float:
-    """Find the coarsest digit of a unit to which amounts were rounded."""
     steps = [base**power / 10**digits for base in (1000, 1024) for power in (1, 2, 3) for digits in range(2 * power)]
     # The first ones rule out most.
     for said in (amounts.head(100).to_numpy(), amounts.to_numpy()):

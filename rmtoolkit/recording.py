@@ -194,7 +194,6 @@ def containers_of(path: Path | Remote) -> pl.DataFrame:
 
 
 def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Stored, pl.DataFrame, Report]:
-    """Read what `write_recording` stored, but not yet the samples."""
     file = as_place(path)
 
     def demand(*, holds: bool, found: str) -> None:

@@ -110,8 +110,11 @@ def _counter_fallen(samples: pl.DataFrame) -> pl.Expr:
     told = pl.any_horizontal(pl.col(name) < value for name, value in before.items()) if before else none
     if peak is None:
         return told
-    # The kernel's peak begins anew with a cgroup, which may outlive a process: that it stays tells nothing.
-    return pl.when(pl.col("peak_bytes") < (1 - th.MATERIAL_SHARE) * peak).then(pl.lit(value=True)).otherwise(told)
+    # The kernel's peak begins anew with a cgroup, which may outlive a process: that it stays tells nothing. One that
+    # falls time and again is that of each interval.
+    rare = (pl.col("peak_bytes") < peak).sum() <= 1 + th.SELDOM * pl.col("peak_bytes").count()
+    anew = (pl.col("peak_bytes") < (1 - th.MATERIAL_SHARE) * peak) & rare.over("container_id")
+    return pl.when(anew).then(pl.lit(value=True)).otherwise(told)
 
 
 def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
@@ -548,7 +551,6 @@ def _smoothed(values: Array) -> Array:
 
 
 def _begun(values: Array, first: Array, last: Array) -> Array:
-    """Where the values, without dips, pass a quarter of their rise for the last time."""
     bins = values.shape[1]
     below = _smoothed(values) < (first + th.BEGUN_SHARE * (last - first))[:, None]
     return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)

@@ -93,6 +93,8 @@ SILENT_SCRAPES: Final = 3
 #: A stretch without samples that is this share of all that was watched, and this many scrapes, parts two lives.
 LONG_GAP: Final = 0.2
 GAP_SCRAPES: Final = 20
+#: A peak that falls at more than this share of the samples begins anew with each interval, and not with a cgroup.
+SELDOM: Final = 0.1
 #: Share of a life that is its start-up.
 STARTUP_SHARE: Final = 0.15
 #: What of a start above the level after it is no more part of the start, as a share of its height.

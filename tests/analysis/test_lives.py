@@ -138,6 +138,12 @@ def test_fall_across_a_gap_over_which_a_counter_goes_on_is_none(name: str) -> No
     assert lives(record(T[keep], {"rss_bytes": fallen(1.5)[keep], name: 1_000.0 * T[keep]})).height == 1
 
 
+def test_a_peak_of_each_interval_tells_of_no_life() -> None:
+    """The kernel's peak falls with its cgroup alone: one that falls time and again is no sign of a new process."""
+    peaks = FLAT * np.random.default_rng(1).uniform(1, 1.1, len(T))
+    assert lives(record(T, {"rss_bytes": FLAT, "peak_bytes": peaks})).height == 1
+
+
 @pytest.mark.parametrize(
     ("name", "anew"),
     [
