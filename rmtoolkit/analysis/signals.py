@@ -790,13 +790,13 @@ def _rests_by_age(samples: pl.DataFrame, age: int) -> bool:
     # Where one of them leaks, it rises beyond what all do.
     late = cells.select((pl.int_range(pl.len()) * 2 >= pl.len()).over("life")).to_series().to_numpy()
     rises = np.bincount(life, np.where(late, rest, -rest)) / np.bincount(life)
-    # All that it grows is about twice that: what is seen in one alone is no common error.
+    # All that one grows is about twice that, as with ages: what is seen in one alone is no common error.
     apart = rises * np.sqrt(np.bincount(life))
     rise = (4 if apart.max() > _ALONE * np.median(abs(apart)) else 2) * float(rises.max())
     # Where lives need more the later they begin, something grows all the same.
     levels = (np.bincount(life, value) / np.bincount(life))[np.argsort(at[np.unique(life, return_index=True)[1]])]
     before, after = (np.quantile(half, (0, 0.25, 0.5, 0.75, 1)) for half in np.array_split(levels, 2))
-    most = max(abs(float(later @ needs)) + th.TREND * error, rise, float((after - before).min()))
+    most = max(2 * abs(float(later @ needs)) + th.TREND * error, rise, float((after - before).min()))
     return bool(most < th.MATERIAL_SHARE * level)
 
 

@@ -106,7 +106,7 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     if pattern == Pattern.AT_LIMIT:
         return Open(OpenKind.AT_LIMIT, "we cannot see how much it would use without the limit", None)
     if main.restarts_unknown:
-        return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be restarts, which the source does not report", None)
+        return Open(OpenKind.RESTARTS_UNKNOWN, "the falls may be new processes, of which nothing tells", None)
     if (beside := main.beside) is not None:
         return Open(OpenKind(beside), texts("analysis/words")["beside"][beside], None)
     if cause == Cause.OUTSIDE_ALLOCATOR:
@@ -352,7 +352,7 @@ def _why_open_reason(situation: Situation, main: Opinion, reading: Reading, sign
         held = " under memory pressure" if main.pressure else ""
         return f"The {signal} lies flat near the limit{held} over {span}; {question.why}."
     if question.kind == OpenKind.RESTARTS_UNKNOWN:
-        return f"The {signal} falls to its first level several times and the source reports no restarts; {shows}."
+        return f"The {signal} falls to its first level several times and new processes may be behind it; {shows}."
     if main.beside is not None and question.kind == OpenKind(main.beside):
         shared = main.readings.get(records.BESIDE[main.beside])
         grows = shared is not None and reading.mean_rise > shared.mean_rise / 2

@@ -318,21 +318,25 @@ def judged(recording: Recording) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("one", "all_begin", "late_heap", "verdict"),
+    ("growth", "leaks", "begins", "late_heap", "verdict"),
     [
-        pytest.param(0.0, 0.0, False, "not_leak", id="at_rest"),
-        pytest.param(0.06, 0.0, False, "leak", id="one_of_forty_leaks_a_little"),
-        pytest.param(0.0, 0.1, False, "inconclusive", id="each_begins_higher"),
-        pytest.param(0.0, 0.0, True, "not_leak", id="a_live_heap_at_the_end_of_the_oldest"),
+        pytest.param(0.0, 0, 0.0, False, "not_leak", id="at_rest"),
+        pytest.param(0.06, 1, 0.0, False, "leak", id="one_of_forty_leaks_a_little"),
+        pytest.param(0.03, 40, 0.0, False, "inconclusive", id="all_leak_a_little"),
+        pytest.param(0.0, 0, 0.1, False, "inconclusive", id="each_begins_higher"),
+        pytest.param(0.0, 0, 0.0, True, "not_leak", id="a_live_heap_at_the_end_of_the_oldest"),
     ],
 )
-def test_what_rests_by_age_may_grow_all_the_same(one: float, all_begin: float, late_heap: bool, verdict: str) -> None:
+def test_what_rests_by_age_may_grow_all_the_same(
+    growth: float, leaks: int, begins: float, late_heap: bool, verdict: str
+) -> None:
     """A pod that leaks alone is no error of others, nor is growth rest that old and young pods share."""
     rng = np.random.default_rng(3)
     pods: list[Recording] = []
     for pod in range(40):
         t = 6.0 * pod + hours(30 if late_heap and pod == 9 else 24, 600)
-        share = 1 + all_begin * t / 24 + one * (pod == 7) * (t - t[0]) / 24 + 0.003 * rng.standard_normal(len(t))
+        grows = begins * t + growth * ((pod + 33) % 40 < leaks) * (t - t[0])
+        share = 1 + grows / 24 + 0.003 * rng.standard_normal(len(t))
         heap = np.where((t - t[0] > 24.5) & late_heap, 150.0 * MI, np.nan)
         pods.append(record(t, {"working_set_bytes": 300 * MI * share, "allocated_bytes": heap}, pod=f"api-{pod}"))
     assert judged(together(pods))["verdict"] == verdict
