@@ -181,9 +181,9 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
         msg = f"Expected a Recording or a table (polars, pandas, Arrow), got {type(frame).__name__}."
         if isinstance(frame, str | os.PathLike):
             msg += f" Hint: rm.read({quote(os.fspath(frame))}) reads files, folders and lakes."
-        raise RmtoolkitError(
-            msg + " Hint: polars.DataFrame(…) makes a table of lists." * isinstance(frame, dict | list)
-        )
+        elif isinstance(frame, dict | list):
+            msg += " Hint: polars.DataFrame(…) makes a table of lists."
+        raise RmtoolkitError(msg)
     notes: list[str] = []
     # Of two units of one amount the one that can mean nothing else comes first.
     for head in sorted(frame.columns, key=lambda head: re.search(r"(?i)[kmgt]b[^a-z]*$", head) is not None):

@@ -69,7 +69,7 @@ _STEADY: Final = 0.75
 #: A sum and two parts: fewer containers hold none.
 _SUM: Final = 3
 #: How people call a row that sums up the others, and what it is of them.
-SUMMARIES: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
+SUMMARY_WORDS: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
 #: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
 #: it moves by several times as much.
 _ROUNDED, _MOVES = 0.005, 8
@@ -364,7 +364,7 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
     found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
     called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
-    kind = called.replace_strict(SUMMARIES, default=None, return_dtype=pl.String).alias("summary")
+    kind = called.replace_strict(SUMMARY_WORDS, default=None, return_dtype=pl.String).alias("summary")
     others = value.filter(summary.is_null())
     kinds = containers.select(kind).to_series().drop_nulls().unique()
     about = {kind: getattr(others, kind)().over("of", "time") for kind in {"sum", *kinds}}

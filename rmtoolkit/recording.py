@@ -721,14 +721,15 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     if unlike:
         said = "named in part, and their values do not say which of that name they are: kept apart"
         report = replace(report, warnings=(*report.warnings, f"{text.count(unlike, 'container')} {said}"))
-    samples, fewer = _without_summaries(containers, samples, part_of)
+    contradicting = _contradicting(containers, samples, part_of)
+    samples, fewer = _without_summaries(containers, samples, part_of) if contradicting else (samples, 0)
     names = _identity.place_names(sources)
     # Files of one folder are of one cluster, those of another perhaps of another.
     folders = np.unique([names[one] for one in sources], return_inverse=True)[1]
     several = dict.fromkeys(folders.tolist())
     if 1 < len(several) < len(parts) and _contradicting(containers, samples, folders[part_of]):
         return concat(concat(compress(parts, folders == folder)) for folder in several)
-    if contradicting := _contradicting(containers, samples, part_of):
+    if contradicting := _contradicting(containers, samples, part_of) if fewer else contradicting:
         # Sources without a name of their own are told apart by their number.
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)

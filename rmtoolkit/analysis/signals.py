@@ -729,6 +729,8 @@ _ALONE: Final = 6
 
 def rest_by_age(cut: Lifetimes, containers: pl.DataFrame) -> dict[tuple[str | None, ...], str]:
     """Find workloads whose old lives need no more than young ones do at the same moment, each by its judged signal."""
+    if cut.table.height < _FEWEST_LIVES:
+        return {}
     whose = beside(cut.table.with_row_index("life_row"), containers.select("container_id", *WORKLOAD), "container_id")
     span = (pl.col("end") - pl.col("start")).dt.total_milliseconds()
     # Few lives become the oldest: what is compared is the age that some of them reach.

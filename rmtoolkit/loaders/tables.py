@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
-from rmtoolkit._identity import SUMMARIES
+from rmtoolkit._identity import SUMMARY_WORDS
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
@@ -289,7 +289,7 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
         numbers = pl.all().str.replace_all(",", "").cast(pl.Float64, strict=False)
         sure = pl.all().str.contains(_OF_BYTES).all() | ((numbers % _PAGE == 0).all() & (numbers.median() >= MI))
         words = {head: found[1].lower() for head in table.columns[1:] if (found := _LAST_WORD.search(head))}
-        kinds = {head: SUMMARIES.get(word) or column_of(word)[0] for head, word in words.items()}
+        kinds = {head: SUMMARY_WORDS.get(word) or column_of(word)[0] for head, word in words.items()}
         # A limit is no use, and of several statistics the most counts.
         less = {"limit_bytes", "request_bytes", *(("mean", "min") if "max" in kinds.values() else ())}
         others = [head for head, kind in kinds.items() if kind in less]
