@@ -124,36 +124,29 @@ async function render({ model, el }) {
   };
 
   const leave = new AbortController();
-  const { signal } = leave;
+  const on = (name, handle, target = el, options = {}) =>
+    target.addEventListener(name, handle, { signal: leave.signal, ...options });
   let drag = null;
-  el.addEventListener(
-    "pointerdown",
-    event => {
-      if (event.button !== 0) return;
-      const { left, width } = plot();
-      if (event.clientX < left - 4 || event.clientX > left + width + 4) return;
-      const select = (model.get("drag") === "judge") !== event.shiftKey;
-      drag = { x: event.clientX, limits: limits(), select, from: instant(event.clientX), width };
-      el.setPointerCapture(event.pointerId);
-      el.focus({ preventScroll: true });
-      event.preventDefault();
-    },
-    { signal },
-  );
-  el.addEventListener(
-    "pointermove",
-    event => {
-      if (!drag) return;
-      if (drag.select) {
-        mark([drag.from, instant(event.clientX)]);
-        run();
-      } else {
-        const by = ((drag.x - event.clientX) / drag.width) * (drag.limits[1] - drag.limits[0]);
-        show(drag.limits[0] + by, drag.limits[1] + by);
-      }
-    },
-    { signal },
-  );
+  on("pointerdown", event => {
+    if (event.button !== 0) return;
+    const { left, width } = plot();
+    if (event.clientX < left - 4 || event.clientX > left + width + 4) return;
+    const select = (model.get("drag") === "judge") !== event.shiftKey;
+    drag = { x: event.clientX, limits: limits(), select, from: instant(event.clientX), width };
+    el.setPointerCapture(event.pointerId);
+    el.focus({ preventScroll: true });
+    event.preventDefault();
+  });
+  on("pointermove", event => {
+    if (!drag) return;
+    if (drag.select) {
+      mark([drag.from, instant(event.clientX)]);
+      run();
+    } else {
+      const by = ((drag.x - event.clientX) / drag.width) * (drag.limits[1] - drag.limits[0]);
+      show(drag.limits[0] + by, drag.limits[1] + by);
+    }
+  });
   const end = event => {
     if (!drag) return;
     const { select, from, x } = drag;
@@ -167,31 +160,26 @@ async function render({ model, el }) {
     model.set("selection", ends);
     model.save_changes();
   };
-  el.addEventListener("pointerup", end, { signal });
-  el.addEventListener("pointercancel", end, { signal });
-  el.addEventListener(
-    "wheel",
-    event => {
-      // A page that scrolls must not zoom by accident: only after the chart was chosen, or with Ctrl.
-      if (!event.ctrlKey && document.activeElement !== el) return;
-      event.preventDefault();
-      move(0, event.deltaY > 0 ? 1.2 : 1 / 1.2, instant(event.clientX));
-    },
-    { signal, passive: false },
-  );
-  el.addEventListener("dblclick", () => show(...Object.values(model.get("home"))), { signal });
-  window.addEventListener(
-    "keydown",
-    event => {
-      if (event.target !== el || event.altKey || event.metaKey || event.ctrlKey) return;
-      if (event.key === "Home") show(...Object.values(model.get("home")));
-      else if (event.key in KEYS) move(...KEYS[event.key]);
-      else return;
-      event.preventDefault();
-      event.stopPropagation();
-    },
-    { signal, capture: true },
-  );
+  on("pointerup", end);
+  on("pointercancel", end);
+  const zoom = event => {
+    // A page that scrolls must not zoom by accident: only after the chart was chosen, or with Ctrl.
+    if (!event.ctrlKey && document.activeElement !== el) return;
+    event.preventDefault();
+    move(0, event.deltaY > 0 ? 1.2 : 1 / 1.2, instant(event.clientX));
+  };
+  on("wheel", zoom, el, { passive: false });
+  const home = () => show(...Object.values(model.get("home")));
+  on("dblclick", home);
+  const press = event => {
+    if (event.target !== el || event.altKey || event.metaKey || event.ctrlKey) return;
+    if (event.key === "Home") home();
+    else if (event.key in KEYS) move(...KEYS[event.key]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  on("keydown", press, window, { capture: true });
 
   const size = new ResizeObserver(fit);
   size.observe(el);
