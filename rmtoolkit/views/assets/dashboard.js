@@ -93,14 +93,7 @@ function render({ model, el }) {
       pressed = target.dataset.rmSend;
       model.send({ kind: "send", value: target.dataset.rmSend });
     }
-    if (target.dataset.rmCopy !== undefined) {
-      await copy(target.dataset.rmCopy);
-      const before = target.textContent;
-      target.textContent = "Copied";
-      setTimeout(() => {
-        target.textContent = before;
-      }, 1500);
-    }
+    if (target.dataset.rmCopy !== undefined) await copyBy(target, target.dataset.rmCopy);
   };
   const key = event => {
     if (!root.contains(event.target)) return;

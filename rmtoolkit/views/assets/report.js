@@ -115,13 +115,8 @@ document.addEventListener("click", async event => {
     await ready;
     texts = (all.sets[which] ?? [which]).map(at => all.patches[at]);
   }
-  await copy(texts.join("---\n"));
-  const words = button.textContent;
-  button.textContent = "Copied";
+  await copyBy(button, texts.join("---\n"));
   if (copied) copied.textContent = `${texts.length.toLocaleString("en")} ${texts.length === 1 ? "patch" : "patches"} copied`;
-  setTimeout(() => {
-    button.textContent = words;
-  }, 1500);
 });
 document.addEventListener("click", event => {
   const link = event.target.closest?.("a[data-space]");
