@@ -49,6 +49,12 @@ def test_every_colour_comes_from_the_tokens() -> None:
     assert {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}\b", REPORT)} <= known
 
 
+def test_fields_and_scroll_bars_are_as_dark_as_the_page() -> None:
+    """Nothing on a screen says after the dark theme that what the browser draws itself is light."""
+    screen = REPORT.partition("@media print")[0]
+    assert screen.rindex("color-scheme:dark") > screen.rindex("color-scheme:light")
+
+
 def test_every_variable_is_declared() -> None:
     """No rule refers to a custom property that nothing sets."""
     used = set(re.findall(r"var\((--[\w-]+)\)", REPORT))
