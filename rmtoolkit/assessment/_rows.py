@@ -90,14 +90,14 @@ def joined(
         # Then the peak may be that of a pod which may take more.
         limits_differ=pl.col("held_bytes").is_not_null(),
         bound_by=pl.when(spikes).then(pl.lit("startup")).when(keeps).then(pl.lit("allocator")),
-        **_of_both(pl.coalesce("held_bytes", limit)),
+        **_derived(pl.coalesce("held_bytes", limit)),
     )
 
 
 _GROWTH: Final = ("growth_bytes_per_day", "growth_low_bytes_per_day", "growth_high_bytes_per_day")
 
 
-def _of_both(limit: pl.Expr) -> dict[str, pl.Expr]:
+def _derived(limit: pl.Expr) -> dict[str, pl.Expr]:
     """Say of a workload or a pod what its verdict, its need and the hours that are left come to."""
     verdict, leak = pl.col("verdict"), pl.col("leak_probability")
     open_, rests = verdict == Verdict.INCONCLUSIVE, (verdict == Verdict.NOT_LEAK) & pl.col("growing").not_()
@@ -143,7 +143,7 @@ def instances_of(
     own = beside(own, about, WORKLOAD).with_columns(
         growing=GROWS.fill_null(value=False), limits_differ=pl.lit(value=False), window_end=pl.col("its window_end")
     )
-    own = own.with_columns(**_of_both(pl.col("limit_bytes")))
+    own = own.with_columns(**_derived(pl.col("limit_bytes")))
     alone = pl.col("its pods") == 1
     return own.select(
         *(
@@ -461,7 +461,7 @@ def _alarm_text(row: Row) -> str | None:
     """Say what is wrong, with the instant, for a list of what to do."""
     if row.get("alarm") is None:
         return None
-    limit, soon = text.configured(row["limit_bytes"]), _soon(row)
+    limit, soon = text.configured(row["limit_bytes"]), _hits_soon(row)
     kill = f"{text.chance(row['oom_probability_7d'])} chance of an OOM kill this week at {limit}"
     match Alarm(row["alarm"]):
         case Alarm.KILLED:
@@ -482,7 +482,7 @@ def _alarm_text(row: Row) -> str | None:
     return "; ".join(filter(None, said))
 
 
-def _soon(row: Row) -> str:
+def _hits_soon(row: Row) -> str:
     if row["limit_at"] is None or row["limit_bytes"] is None or row["hours_to_limit"] > th.FAR_HOURS:
         return ""
     return hits(row, f"its {text.configured(row['limit_bytes'])} limit")

@@ -207,7 +207,7 @@ def totals_of(
         gone=None if changes is None else changes.filter(pl.col("kind") == Change.GONE).height,
         above_target_before=None if before is None else _above(before, target),
         start_with=acts[0]["workload_id"] if acts else None,
-        start_because=_because(acts[0], target) if acts else NOTHING,
+        start_because=_why_start(acts[0], target) if acts else NOTHING,
     )
 
 
@@ -219,7 +219,7 @@ def _above(before: pl.DataFrame, target: float) -> int | None:
     return int((chances > target).sum()) if chances.count() else None
 
 
-def _because(row: Row, target: float) -> str:
+def _why_start(row: Row, target: float) -> str:
     if row["verdict"] == Verdict.LEAK:
         cure = "raising the limit only delays the kill"
         if row["limit_outlook"] == Outlook.REACHES and row["hours_to_limit"]:
@@ -400,13 +400,13 @@ def advice_of(rows: pl.DataFrame) -> pl.DataFrame:
     found = [
         (row["workload_id"], rank, one.text.rstrip(".") + ".", one.setting, one.expected, one.because, one.until)
         for row in rows.iter_rows(named=True)
-        for rank, one in enumerate(_all(row))
+        for rank, one in enumerate(_steps_of(row))
     ]
     schema = {"workload_id": pl.UInt32(), "rank": WHOLE, **typed(TEXT, "text setting expected because"), "until": TIME}
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def _all(row: Row) -> Iterator[Advice]:
+def _steps_of(row: Row) -> Iterator[Advice]:
     first = row["next_text"]
     every = list(advise(row))
     # The time that a higher limit buys stands before it.
@@ -496,7 +496,7 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
     told: list[tuple[Any, ...]] = []
     for row in both.iter_rows(named=True):
         last = row["before"]
-        mine = list(_of(row, last))
+        mine = list(_changes_of(row, last))
         found += [(row["workload_id"], kind, *(row[name] for name in on), said, time) for kind, said, time in mine]
         first = mine[0] if mine else ("same", None, None)
         applied = last is not None and _limit_moved(row, last) and last["advised_limit_bytes"] == row["limit_bytes"]
@@ -509,7 +509,7 @@ def compare(rows: pl.DataFrame, before: pl.DataFrame | None) -> tuple[pl.DataFra
     return with_values(rows, told, names), changes.sort(pl.col("kind").cast(pl.Enum(Change)), maintain_order=True)
 
 
-def _of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime | None]]:
+def _changes_of(row: Row, last: Row | None) -> Iterator[tuple[Change, str, dt.datetime | None]]:
     if last is None:
         yield Change.NEW, _appeared(row), row["window_start"]
         return
@@ -564,7 +564,7 @@ def _worse(row: Row, last: Row, *, moved: bool) -> str | None:
     same = row["signal"] == last["signal"]
     if same and None not in (low, high, rate, old) and low > high and rate > _FASTER * old > 0:
         said.append(f"leaks {text.rate(rate)}, last time {text.rate(old)}")
-    if not moved and _soon(row) and not _soon(last):
+    if not moved and _reaches_soon(row) and not _reaches_soon(last):
         before = text.hours(last["hours_to_limit"]) if last["hours_to_limit"] is not None else "not within sight"
         said.append(f"{hits(row)}, last time {before}")
     elif said and row["hours_to_limit"] is not None:
@@ -577,7 +577,7 @@ def _many_more(kills: int, before: int) -> bool:
     return kills > _MORE_KILLS * before + (1 if before else 0)
 
 
-def _soon(row: Row) -> bool:
+def _reaches_soon(row: Row) -> bool:
     return row["hours_to_limit"] is not None and row["hours_to_limit"] <= WEEK_HOURS
 
 

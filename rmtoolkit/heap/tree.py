@@ -396,7 +396,7 @@ def tree(
         raise RmtoolkitError(msg)
     profiles = [heap] if before is None else [heap, before]
     plants = [(profile, _amounts(profile, by), which) for which, profile in enumerate(profiles)]
-    return _grown(plants, 2, None if root is None else spoken(plain_name(root))).frame(with_before=before is not None)
+    return _planted(plants, 2, None if root is None else spoken(plain_name(root))).frame(with_before=before is not None)
 
 
 def _amounts(heap: HeapProfile, by: str) -> dict[int, int]:
@@ -477,7 +477,7 @@ class _Nodes(NamedTuple):
 _Plant: TypeAlias = "tuple[HeapProfile, Mapping[int, int], int]"
 
 
-def _grown(plants: Sequence[_Plant], columns: int, root: str | None = None) -> _Nodes:
+def _planted(plants: Sequence[_Plant], columns: int, root: str | None = None) -> _Nodes:
     """Put stacks together, each with its amount in a column; with a root what is below it, wherever it is called."""
     about = [_unnamed("all")]
     begins: dict[int, int] = {}
@@ -617,7 +617,7 @@ def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile
     numbers, found = _curves_of_stacks(heap, most=_TIMED_STACKS, end=ALL) if before is None else ({}, None)
     if found is not None:
         plants.append((heap, dict.fromkeys(numbers, 0), 0))
-    nodes = _grown(plants, len(measures) * len(profiles))
+    nodes = _planted(plants, len(measures) * len(profiles))
     if found is not None:
         moments = evenly(found.clocks[0], _MOMENTS)
         seconds = [None if np.isnan(second) else float(second) for second in found.seconds[moments]]

@@ -197,7 +197,7 @@ def usage(recording: Recording) -> pl.DataFrame:
 
 
 def _usage(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
-    return footprint(recording, allocator=True) if made is None else _placed(recording, made["need_bytes"])
+    return footprint(recording, allocator=True) if made is None else _by_workload(recording, made["need_bytes"])
 
 
 def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
@@ -273,7 +273,7 @@ def _need(recording: Recording) -> pl.DataFrame | None:
 
 def footprint(recording: Recording, *, allocator: bool = False) -> pl.DataFrame:
     """Take the working set, or the nearest signal there is: what VPA, KRR and the others look at; as `usage`."""
-    return _placed(recording, one_signal(recording.samples, FOOTPRINTS, _HELD if allocator else None))
+    return _by_workload(recording, one_signal(recording.samples, FOOTPRINTS, _HELD if allocator else None))
 
 
 def kept_by_allocator(samples: pl.DataFrame) -> tuple[pl.Expr, str]:
@@ -294,9 +294,9 @@ _HELD: Final = pl.coalesce(
 )
 
 
-def _placed(recording: Recording, used: pl.Expr | pl.Series) -> pl.DataFrame:
+def _by_workload(recording: Recording, used: pl.Expr | pl.Series) -> pl.DataFrame:
     rows = np.zeros(recording.containers.select(pl.col("container_id").max().fill_null(0)).item() + 1, dtype=np.uint32)
-    rows[recording.containers["container_id"].to_numpy()] = _row(recording).to_numpy()
+    rows[recording.containers["container_id"].to_numpy()] = _workload_rows(recording).to_numpy()
     ids = recording.samples["container_id"]
     chosen = recording.samples.select(
         pl.Series("workload_row", rows[ids.to_numpy()]), "container_id", "time", used_bytes=used
@@ -304,7 +304,7 @@ def _placed(recording: Recording, used: pl.Expr | pl.Series) -> pl.DataFrame:
     return chosen.filter(pl.col("used_bytes").is_not_null()) if chosen["used_bytes"].null_count() else chosen
 
 
-def _row(recording: Recording) -> pl.Series:
+def _workload_rows(recording: Recording) -> pl.Series:
     """Give workloads numbers in the order of their names, and each container that of its own."""
     return recording.containers.select(pl.struct(WORKLOAD).rank("dense").cast(pl.UInt32) - 1).to_series()
 
@@ -312,7 +312,7 @@ def _row(recording: Recording) -> pl.Series:
 def workloads(recording: Recording) -> pl.DataFrame:
     siblings = pl.col("container").n_unique().over("cluster", "namespace", "workload")
     return (
-        recording.containers.with_columns(workload_row=_row(recording), siblings=siblings)
+        recording.containers.with_columns(workload_row=_workload_rows(recording), siblings=siblings)
         .group_by("workload_row")
         .agg(
             pl.col(WORKLOAD).first(),
@@ -333,7 +333,7 @@ def at_limits(about: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
 
 
 def kills(recording: Recording) -> pl.DataFrame:
-    rows = recording.containers.select("container_id", "limit_bytes", "request_bytes", workload_row=_row(recording))
+    rows = _rows_of(recording, "limit_bytes", "request_bytes")
     found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time", told="value_bytes")
     found = beside(found, rows, "container_id")
     # Changed at the instant of the kill: it was killed at what held before.
@@ -473,7 +473,7 @@ def as_need(row: Mapping[str, Any]) -> Need:
 
 def needs(recording: Recording, verdicts: pl.DataFrame | None = None, *, requests: bool = True) -> pl.DataFrame:
     """Gather per workload container what a limit depends on: a row each, sorted by names."""
-    found = pl.concat([_of_part(part, requests=requests) for part in partition(recording)])
+    found = pl.concat([_needs_of(part, requests=requests) for part in partition(recording)])
     if verdicts is None:
         verdicts = judge(recording, whole=False)[0]["verdicts"]
     known = verdicts.unique(WORKLOAD, keep="first", maintain_order=True).select(
@@ -510,13 +510,13 @@ _BROKEN: Final = (
 _SCRAPES_NOW: Final = 2
 
 
-def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
+def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
     made_of = _need(recording)
     whole_past = _usage(recording, made_of)
-    used, since = _since(whole_past, recording)
+    used, since = _since_release(whole_past, recording)
     about = workloads(recording)
     value = pl.col("used_bytes")
-    tops = _tops(used, recording)
+    tops = _pod_peaks(used, recording)
     pods = (
         beside(tops, need_of(recording, made_of), "container_id")
         .group_by("workload_row")
@@ -534,7 +534,7 @@ def _of_part(recording: Recording, *, requests: bool) -> pl.DataFrame:
     rank = value.quantile(0.98, "higher").cast(pl.Int64) if requests else pl.lit(None, dtype=pl.Int64)
     busy = used.group_by("workload_row").agg(busy_bytes=rank)
     highest = (
-        _tops(whole_past if made_of is None else footprint(recording, allocator=True), recording)
+        _pod_peaks(whole_past if made_of is None else footprint(recording, allocator=True), recording)
         .group_by("workload_row")
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
@@ -603,7 +603,7 @@ def _running(recording: Recording, tops: pl.DataFrame) -> pl.DataFrame:
         node_bytes=pl.col("node").replace_strict(dict(report.nodes), default=None, return_dtype=pl.Int64),
         least_bytes=least.replace_strict(dict(report.ranges), default=None, return_dtype=pl.Int64),
     )
-    about = beside(known, seen, "container_id").join(usage_rows(recording), on="container_id")
+    about = beside(known, seen, "container_id").join(_rows_of(recording), on="container_id")
     limit, peak = pl.col("limit_bytes"), pl.col("pod_peak").fill_null(0)
     about = beside(about, tops.select("container_id", "pod_peak"), "container_id").sort(
         -peak / limit, "limit_bytes", "request_bytes", nulls_last=True
@@ -626,7 +626,7 @@ def _running(recording: Recording, tops: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _tops(used: pl.DataFrame, recording: Recording) -> pl.DataFrame:
+def _pod_peaks(used: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Find the highest sample of each pod, that of the highest pod of each workload first."""
     tops = highest(used["used_bytes"].to_numpy(), run_starts(used["container_id"]))
     pods = recording.containers.select("container_id", "pod")
@@ -642,13 +642,13 @@ def highest(values: npt.NDArray[Any], first: npt.NDArray[np.int64]) -> npt.NDArr
     return np.array(found, dtype=np.int64)
 
 
-def usage_rows(recording: Recording) -> pl.DataFrame:
-    return recording.containers.select("container_id", workload_row=_row(recording))
+def _rows_of(recording: Recording, *also: str) -> pl.DataFrame:
+    return recording.containers.select("container_id", *also, workload_row=_workload_rows(recording))
 
 
 def _released(recording: Recording) -> pl.DataFrame:
     """Find the last release of each workload, and the last that has run for a week, which has shown its need."""
-    rows, time = usage_rows(recording), pl.col("time")
+    rows, time = _rows_of(recording), pl.col("time")
     seen = spans(recording.samples).join(rows, on="container_id")
     ends = seen.group_by("workload_row").agg(end=pl.col("last").max())
     events = recording.events.filter(pl.col("kind") == "release").join(rows, on="container_id")
@@ -682,7 +682,7 @@ def kills_of_now(recording: Recording) -> pl.DataFrame:
     )
 
 
-def _since(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _since_release(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Leave out what was used before a release that moved the peak; say of which workloads, and since when."""
     released = _released(recording)
     if not released.height or not used.height:

@@ -367,7 +367,7 @@ def _advise(need: history.Need, ask: _Asked) -> Advised:
     purged = None
     if target is not None and need.purged_base_bytes is not None:
         purged = _limit(replace(need, base_bytes=need.purged_base_bytes), ask.chance, scores)
-    raise_to, days, days_low, days_high = _buys(need)
+    raise_to, days, days_low, days_high = _days_bought(need)
     action, limit = _decide(need, now, target, purged, raise_to, ask, scores)
     # Nothing is told that would not be less.
     purged = purged if purged is not None and limit is not None and purged < limit else None
@@ -603,7 +603,7 @@ def _basis(found: risk.Risk, origin: str, need: history.Need) -> str | None:
     return f"{whose}, {seconds(need.history_seconds or 0.0)} of data"
 
 
-def _buys(need: history.Need) -> tuple[int | None, float | None, float | None, float | None]:
+def _days_bought(need: history.Need) -> tuple[int | None, float | None, float | None, float | None]:
     """Give a higher limit to try, and the days that it would hold out against the growth, with their interval."""
     now = need.limit_bytes or need.need_bytes
     to = math.ceil((now or 0) * _RAISED / MI) * MI

@@ -419,9 +419,9 @@ def of_workload(recording: Recording, names: Sequence[str | None], lives: pl.Dat
 
 
 def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
-    used = _beside(usage(mine), startups(mine, lives), mine)
+    used = _beside_samples(usage(mine), startups(mine, lives), mine)
     threads = pl.col("threads").forward_fill().over("container_id")
-    used = _beside(used, mine.samples.select("container_id", "time", threads), mine)
+    used = _beside_samples(used, mine.samples.select("container_id", "time", threads), mine)
     begins = np.flatnonzero(np.diff(used["life_row"].to_numpy().astype(np.int64), prepend=-1))
     times = used["time"].to_physical().to_numpy().astype(np.int64)
     ids, first = np.unique(used["container_id"].to_numpy(), return_index=True)
@@ -457,7 +457,7 @@ def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
     )
 
 
-def _beside(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.DataFrame:
+def _beside_samples(used: pl.DataFrame, more: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     """Put columns of all samples beside those that have a value; nothing is searched for where all have one."""
     if used.height == recording.samples.height:
         return used.hstack(more.drop("container_id", "time"))

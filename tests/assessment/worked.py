@@ -102,7 +102,7 @@ def words_by_lot(number: int = 300) -> dict[str, list[Any]]:
         advice = _rows._of_limit(
             row | {"undecided_until": fleet.NOW}, lot.choice((*_rows._VERBS, Action.WAIT, Action.FIX_EXPORTER))
         )
-        words = (_rows._worst(row), _rows._limit_because(row), _rows._alarm_text(row), _totals._because(row, 0.05))
+        words = (_rows._worst(row), _rows._limit_because(row), _rows._alarm_text(row), _totals._why_start(row, 0.05))
         told.append([*words, advice.sentence])
     frame = pl.DataFrame(rows, schema={name: WORKLOADS.get(name, pl.Int64()) for name in rows[0]})
     ranked = _rows.by_urgency(_rows.with_alarms(frame, 0.05))
