@@ -513,7 +513,8 @@ _SCRAPES_NOW: Final = 2
 def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
     made_of = _need(recording)
     whole_past = _usage(recording, made_of)
-    used, since = _since_release(whole_past, recording)
+    released, killed = released_at(recording), kills(recording)
+    used, since = _since_release(whole_past, released)
     about = workloads(recording)
     value = pl.col("used_bytes")
     tops = _pod_peaks(used, recording)
@@ -539,7 +540,7 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .agg(peak_pod=pl.col("pod").first(), peak_time=pl.col("pod_time").first())
     )
     past = past_of(used).drop("peak_bytes")
-    for frame in (highest, past, pods, busy, _kills(recording), since, _running(recording, tops)):
+    for frame in (highest, past, pods, busy, _kills(killed, released), since, _running(recording, tops)):
         about = beside(about, frame, "workload_row")
     in_force = pl.when(pl.col("kills_now") > 0).then("limit_bytes")
     about = about.with_columns(killed_limit_bytes=pl.coalesce("killed_limit_bytes", in_force))
@@ -646,7 +647,7 @@ def _rows_of(recording: Recording, *also: str) -> pl.DataFrame:
     return recording.containers.select("container_id", *also, workload_row=_workload_rows(recording))
 
 
-def _released(recording: Recording) -> pl.DataFrame:
+def released_at(recording: Recording) -> pl.DataFrame:
     """Find the last release of each workload, and the last that has run for a week, which has shown its need."""
     rows, time = _rows_of(recording), pl.col("time")
     seen = spans(recording.samples).join(rows, on="container_id")
@@ -673,18 +674,17 @@ def _released(recording: Recording) -> pl.DataFrame:
     )
 
 
-def kills_of_now(recording: Recording) -> pl.DataFrame:
-    """List the OOM kills since a release that has run for a week: before that none has shown that it needs less."""
+def kills_of_now(killed: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
+    """Take the OOM kills since a release that has run for a week: before that none has shown that it needs less."""
     return (
-        beside(kills(recording), _released(recording).drop("newest"), "workload_row")
+        beside(killed, released.drop("newest"), "workload_row")
         .filter(pl.col("released").is_null() | (pl.col("time") > pl.col("released")))
         .drop("released")
     )
 
 
-def _since_release(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _since_release(used: pl.DataFrame, released: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Leave out what was used before a release that moved the peak; say of which workloads, and since when."""
-    released = _released(recording)
     if not released.height or not used.height:
         return used, conform(released.clear(), _MOVED_BY)
     dated = beside(used, released, "workload_row")
@@ -733,11 +733,11 @@ def _since_release(used: pl.DataFrame, recording: Recording) -> tuple[pl.DataFra
     return kept.drop("since"), told
 
 
-def _kills(recording: Recording) -> pl.DataFrame:
+def _kills(killed: pl.DataFrame, released: pl.DataFrame) -> pl.DataFrame:
     """Count kills: all of them, and those of the version that runs now, with the highest limit that killed it."""
-    everything = kills(recording).group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
+    everything = killed.group_by("workload_row").agg(kills=pl.len().cast(pl.Int64))
     of_now = (
-        kills_of_now(recording)
+        kills_of_now(killed, released)
         .group_by("workload_row")
         .agg(
             killed_limit_bytes=pl.col("limit_bytes").max(),

@@ -14,7 +14,16 @@ from rmtoolkit._tables import FOLLOWS, beside
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.limits.history import at_limits, block_peaks, kept_by_allocator, kills, kills_of_now, usage, workloads
+from rmtoolkit.limits.history import (
+    at_limits,
+    block_peaks,
+    kept_by_allocator,
+    kills,
+    kills_of_now,
+    released_at,
+    usage,
+    workloads,
+)
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import FOOTPRINTS, TEXT, WHOLE, WORKLOAD, YES_NO, typed
 from rmtoolkit.text import count, say
@@ -428,8 +437,8 @@ def lay_out(mine: Recording, lives: pl.DataFrame | None = None) -> Past:
     pod = np.repeat(np.arange(ids.size), np.diff(first, append=times.size))
     about = {row["container_id"]: row for row in mine.containers.iter_rows(named=True)}
     killed = kills(mine).drop_nulls("limit_bytes")
-    now = killed.join(kills_of_now(mine), on=["container_id", "time"], how="semi").select("container_id", "time")
-    killed = beside(killed, now.unique().with_columns(now=True), ["container_id", "time"])
+    now = kills_of_now(killed, released_at(mine)).select("container_id", "time", now=True).unique()
+    killed = beside(killed, now, ["container_id", "time"])
     # Killed before anybody sampled it: pods of their own, behind those that have samples.
     ids = np.append(ids, np.setdiff1d(killed["container_id"].to_numpy(), ids))
     number = {int(container): at for at, container in enumerate(ids)}
