@@ -159,7 +159,7 @@ def bounded(read: Callable[[], object], mebibytes: int = 400) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < mebibytes * 1024
 
 
-@pytest.mark.parametrize("kind", ENDLESS)
+@pytest.mark.parametrize("kind", ["stamps between events", "names", "rows of jemalloc", "nodes of massif", "zeros"])
 def test_bombs(kind: str, tmp_path: Path) -> None:
     """What is small and unpacks to much is read in bounds, or refused by name."""
     head, line = ENDLESS[kind]
