@@ -20,10 +20,9 @@ const folds = new Map(),
 const PER_CHUNK = Number(document.body.dataset.chunk),
   MORE = 25;
 let all = null;
-const unpack = async () => {
+const ready = (async () => {
   if (byId("rows")) all = await inflate(byId("rows"));
-};
-const ready = unpack();
+})();
 
 const built = markup => {
   const box = document.createElement("template");

@@ -211,7 +211,7 @@ const enliven = (box, wanted = {}) => {
     for (const node of shown) {
       const [name, , , , raw] = tree.frames[node.frame];
       const [kinds, weight] = kind(node, most);
-      const above = node.d < zoomed();
+      const above = node.d < zoom.d;
       node.g = add(svg, "g", {
         class: above ? `${kinds} above` : kinds,
         role: "treeitem",
@@ -225,14 +225,9 @@ const enliven = (box, wanted = {}) => {
       const about = { name, mark: grows(node) ? "▲ " : "", size: isCompared() ? changed(node) || told(node) : told(node) };
       add(node.g, "text", { x: node.x * wide + 6, y: node.d * row + 15 }).textContent = label(about, node.w * wide, letter);
     }
-    at = shown[zoomed()];
+    at = zoom;
     at.g.tabIndex = 0;
     look();
-  };
-  const zoomed = () => {
-    let depth = 0;
-    for (let node = zoom; node.up; node = node.up) depth++;
-    return depth;
   };
   const tell = node => {
     said.textContent = node.g.getAttribute("aria-label");
@@ -253,7 +248,7 @@ const enliven = (box, wanted = {}) => {
     wanted.path = [];
     for (let one = node; one.up; one = one.up) wanted.path.unshift(tree.frames[one.frame][0]);
     draw();
-    go(shown[zoomed()]);
+    if (top.size) go(zoom);
   };
   const look = () => {
     const word = wanted.word.trim().toLowerCase();
@@ -311,17 +306,16 @@ const enliven = (box, wanted = {}) => {
   };
   if (chart && tree.times.length > 1) {
     chart.classList.add("live");
+    let first = 0;
     chart.addEventListener("pointerdown", event => {
       // A finger scrolls; it has the sliders.
       if (event.button || event.pointerType === "touch") return;
-      const first = stepAt(event);
-      const moved = next => between(first, stepAt(next));
+      first = stepAt(event);
       chart.setPointerCapture(event.pointerId);
-      chart.addEventListener("pointermove", moved);
-      const over = () => chart.removeEventListener("pointermove", moved);
-      chart.addEventListener("pointerup", over, { once: true });
-      chart.addEventListener("pointercancel", over, { once: true });
       event.preventDefault();
+    });
+    chart.addEventListener("pointermove", event => {
+      if (chart.hasPointerCapture(event.pointerId)) between(first, stepAt(event));
     });
   }
   drawn.addEventListener("click", event => {
