@@ -392,6 +392,10 @@ def and_more(amount: int, shown: int) -> str:
     return f" and {amount - shown:,} more" if amount > shown else ""
 
 
+def event(kind: str) -> str:
+    return kind.replace("_", " ").replace("oom", "OOM")
+
+
 def times(amount: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(amount, f"{amount:,} times")
 

@@ -287,7 +287,7 @@ def _lives(*, seconds: bool) -> tuple[Column, ...]:
         ("Life", "n", lambda row: row["life"] + 1),
         ("Start, UTC", "", start),
         ("Length", "n", lambda row: text.hours((row["end"] - row["start"]).total_seconds() / _HOUR)),
-        ("Ended", "", lambda row: row["ended"].replace("_", " ").replace("oom", "OOM")),
+        ("Ended", "", lambda row: text.event(row["ended"])),
         ("Version", "", lambda row: text.printable(row["version"])),
         ("Limit", "n", lambda row: text.known(text.configured, row["limit_bytes"])),
         ("Startup peak", "n", lambda row: text.known(text.memory, row["startup_peak_bytes"])),

@@ -111,7 +111,7 @@ def _names(plot: Plot, lives: list[Life], curves: list[Piece]) -> None:
     for life, curve in zip(lives, curves, strict=True):
         groups.setdefault(life.ended, []).append(curve)
     for ended in sorted(groups, key=lambda name: (name != "running", name != "oom_kill")):
-        members, words = groups[ended], _ENDS.get(ended, ended.replace("_", " "))
+        members, words = groups[ended], _ENDS.get(ended, text.event(ended))
         ends = [(plot.x.at(times[-1]), plot.y.at(values[-1])) for times, values in reversed(members)]
         places: list[Place] = [(x, y + down, "end") for x, y in ends for down in (-9, 18, -24, 34)]
         kind = {"oom_kill": "alarm", "running": "strong"}.get(ended, "")

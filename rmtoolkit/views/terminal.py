@@ -13,7 +13,12 @@ from rmtoolkit.views import exports
 if TYPE_CHECKING:
     import polars as pl
 
-_FIGURES: Final = ("GROWTH", "PEAK / LIMIT", "TIME TO LIMIT", "OOM KILL 7 D")
+_FIGURES: Final = {
+    "GROWTH": text.growth,
+    "PEAK / LIMIT": text.peak_against_limit,
+    "TIME TO LIMIT": text.time_to_limit,
+    "OOM KILL 7 D": text.kill_chance,
+}
 #: Rows below which the answer is still on the screen.
 _ON_SCREEN: Final = 12
 #: From this width on there is room for figures.
@@ -84,7 +89,7 @@ def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     told = list(map(_told, dicts))
     roomy = pen.width >= _ROOMY
-    head, *figures = [f"{line}{text.GAP}" if roomy else "" for line in text.aligned([_FIGURES, *map(_figures, dicts)])]
+    head, *figures = [f"{line}{text.GAP}" if roomy else "" for line in _figures(dicts)]
     first = max(len(mark.word) for mark, _ in told) + (2 if pen.unicode else 5)
     names = [text.shortened(text.named(row), _LONGEST) for row in dicts]
     second = min(max(len("WORKLOAD"), *map(len, names)), max(pen.width // 3, 20))
@@ -117,7 +122,7 @@ def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
 
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
-    head, *figures = text.aligned([_FIGURES, *map(_figures, dicts)])
+    head, *figures = _figures(dicts)
     columns = [_first_column(row, pen) for row in dicts]
     first = max(len("VERDICT"), *(len(line) for column in columns for line in column))
 
@@ -151,13 +156,8 @@ def _first_column(row: dict[str, Any], pen: _Pen) -> list[str]:
     return [pen.verdict(row["verdict"]), *(row[name].replace("_", " ") for name in ("pattern", "cause") if row[name])]
 
 
-def _figures(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        text.growth(row),
-        text.peak_against_limit(row),
-        text.time_to_limit(row),
-        text.kill_chance(row),
-    )
+def _figures(rows: list[dict[str, Any]]) -> list[str]:
+    return text.aligned([[*_FIGURES], *([write(row) for write in _FIGURES.values()] for row in rows)])
 
 
 def _closing(rows: pl.DataFrame, width: int) -> list[str]:

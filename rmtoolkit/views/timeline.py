@@ -47,11 +47,6 @@ def steps(settings: pl.DataFrame, kind: str, start: int, until: int) -> tuple[tu
     return tuple(mine.filter(pl.col("end") > pl.col("start")).iter_rows())
 
 
-_WORDS: Final = {"oom_kill": "OOM kill", "node_oom": "node OOM"} | {
-    kind: kind for kind in ("evicted", "error", "start", "end", "restart", "release")
-}
-
-
 def happened(events: pl.DataFrame, start: int, now: int, until: int) -> tuple[Event, ...]:
     """Name what happened; kills of starts that left no sample come after the last one."""
     slack, time = (now - start) // 100, pl.col("time").to_physical()
@@ -74,7 +69,7 @@ def _event_words(row: dict[str, Any], start: int) -> str | None:
         return f"limit {was}{text.configured(value)}"
     if kind == "start" and row["time"] > start:
         return "restart"
-    words = _WORDS.get(kind)
+    words = text.event(kind) if kind in _RANK else None
     if detail and kind in ("release", "error"):
         words = f"{kind} {text.printable(detail)}"
     return words[:40] if words and kind == "error" else words
