@@ -144,7 +144,7 @@ class Stored(msgspec.Struct, frozen=True):
         return self.collect(self.scan())
 
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
-        with _reading(self.path):
+        with reading(self.path):
             if stamp_of(self.path) != self.stamp:
                 raise ReadError.at(
                     self.path,
@@ -166,20 +166,20 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def _reading(path: str | os.PathLike[str] | Remote) -> Iterator[None]:
+def reading(path: str | os.PathLike[str] | Remote, expected: str = _EXPECTED) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, RmtoolkitError):
         raise
     # A panic is no Exception.
     except pl.exceptions.PanicException as error:
-        raise ReadError.at(path, found="a damaged file", expected=_EXPECTED) from error
+        raise ReadError.at(path, found="a damaged file", expected=expected) from error
     except (
         *(pl.exceptions.PolarsError, msgspec.MsgspecError, OSError),
         *(KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError),
     ) as error:
         found = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ReadError.at(path, found=found, expected=_EXPECTED) from error
+        raise ReadError.at(path, found=found, expected=expected) from error
 
 
 def stamp_of(path: Path | Remote) -> tuple[int, int]:
@@ -188,7 +188,7 @@ def stamp_of(path: Path | Remote) -> tuple[int, int]:
 
 
 def containers_of(path: Path | Remote) -> pl.DataFrame:
-    with _reading(path):
+    with reading(path):
         kept = as_json(pl.read_parquet_metadata(for_polars(path))[_METADATA_KEY])
         return pl.read_json(kept["containers"].encode(), schema=schema.CONTAINERS)
 
@@ -200,7 +200,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         if not holds:
             raise ReadError.at(path, found=found, expected=_EXPECTED)
 
-    with _reading(path):
+    with reading(path):
         if not isinstance(file, Path):
             file = file.read()
         stamp = stamp_of(file)

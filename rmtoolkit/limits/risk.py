@@ -21,8 +21,9 @@ from rmtoolkit._io import as_json, check_target, read_told, replacing
 from rmtoolkit._parallel import as_source, parallel_map
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.records import Ahead, Exposure
-from rmtoolkit.exceptions import ReadError, RmtoolkitError
+from rmtoolkit.exceptions import RmtoolkitError
 from rmtoolkit.limits import history
+from rmtoolkit.recording import reading
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, WORKLOAD, YES_NO, Verdict, typed
 from rmtoolkit.text import GI, MI
 
@@ -232,13 +233,8 @@ class Margins:
         ...     Margins.load(Margins.shipped().save(f"{folder}/margins.json")).origin == Margins.shipped().origin
         True
         """
-        try:
+        with reading(path, "margins that Margins.save wrote"):
             return _parse(as_json(read_told(Path(path))))
-        except FileNotFoundError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError, OverflowError, pl.exceptions.PolarsError) as error:
-            found = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ReadError.at(path, found=found, expected="margins that Margins.save wrote") from error
 
     @staticmethod
     @cache
