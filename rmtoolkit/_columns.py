@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import schema
-from rmtoolkit._identity import ENOUGH, contradictions, parting
+from rmtoolkit._identity import ENOUGH, STATISTIC_LABELS, contradictions, parting, statistic
 from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
 from rmtoolkit.text import texts
@@ -37,6 +37,7 @@ _PAGE: Final = 4096
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 #: What no memory of a process or a container is told by alone: machines have such amounts too.
 _PARTS: Final = {"active_bytes", "mapped_bytes", "retained_bytes", "metadata_bytes", "free_bytes"}
+_AMOUNTS: Final = {*schema.BYTE_SIGNALS, *schema.SETTINGS}
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
@@ -138,6 +139,7 @@ def take_apart(
         of_none = table.select(pl.all_horizontal(pl.col(names).is_null()) & alone).to_series()
         left_out[schema.NO_CONTAINER] = 0 if of_none.all() else int(of_none.sum())
         table = table.filter(~of_none) if left_out[schema.NO_CONTAINER] else table
+    table, left_out[schema.SUMMARIES] = _highest(table, ignored)
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -220,6 +222,16 @@ def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
     return factor
 
 
+def _highest(table: pl.DataFrame, extras: Sequence[str]) -> tuple[pl.DataFrame, int]:
+    """Keep the highest of several statistics of one amount, where a column says which each row is; count the others."""
+    for name in (name for name in extras if name.lower() in STATISTIC_LABELS):
+        said = table[name].cast(pl.String).fill_null("")
+        shares = said.replace_strict({text: statistic({name.lower(): text}) for text in said.unique()})
+        if shares.null_count() == 0 and shares.n_unique() > 1:
+            return table.filter(shares == shares.max()), (shares != shares.max()).sum()
+    return table, 0
+
+
 def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
     """Let a column that tells containers of one name with other values apart stand as cluster."""
     keys = [name for name in schema.IDENTITY if name in identity]
@@ -227,6 +239,12 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
     for label in (name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1):
         rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= ENOUGH)
         if next(contradictions(rows, keys, label, 1, steady=True), None) is not None:
+            if (
+                amount := next((text for text in table[label] if column_of(text or "")[0] in _AMOUNTS), None)
+            ) is not None:
+                said = f"The column {quote(label)} says which amount each row holds, such as {quote(amount)}."
+                msg = f"{said} Hint: give each of them a column of its own."
+                raise ColumnError(msg)
             own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
             note = f"containers of one name with other values: told apart by the column {quote(label)}"
             return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]

@@ -70,6 +70,9 @@ _STEADY: Final = 0.75
 _SUM: Final = 3
 #: How people call a row that sums up the others, and what it is of them.
 SUMMARY_WORDS: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
+#: Labels and columns that say which statistic of an amount something is, and the share of values below each.
+STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg")
+_SHARES: Final = {"max": 1.0, "mean": 0.5, "min": 0.0}
 #: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
 #: it moves by several times as much.
 _ROUNDED, _MOVES = 0.005, 8
@@ -200,6 +203,16 @@ def parting(*names: str | pl.Expr) -> pl.Expr:
     return pl.concat_str(*names, separator="/", ignore_nulls=True).replace("", None)
 
 
+def statistic(labels: Mapping[str, str]) -> float | None:
+    """Tell which statistic of an amount something is, as the share of values below it; None where it is no such."""
+    for said in (labels[label].lower() for label in STATISTIC_LABELS if label in labels):
+        if (number := said.removeprefix("p")).replace(".", "", 1).isdecimal():
+            return float(number) / (1 if number == said else 100)
+        if (kind := SUMMARY_WORDS.get(said)) in _SHARES:
+            return _SHARES[kind]
+    return None
+
+
 def _is_steady(curve: Curve) -> bool:
     """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
     steps = np.diff(curve[0])
@@ -269,14 +282,15 @@ def _near(mine: Curve, theirs: Curve, reach: int = 1) -> NDArray[np.bool_]:
 def contradictions(
     rows: pl.DataFrame, keys: Sequence[str], label: str, least: int, *, steady: bool = False
 ) -> Iterator[tuple[str, list[pl.DataFrame], bool]]:
-    """Find containers of which parts (times rise) have other values at one time, in what, and if one stands still."""
+    """Find containers of which parts (times rise) have other values at one time, in what, and if one may be a copy."""
     names = [name for name in BYTE_SIGNALS if name in rows.columns and rows[name].count()]
     for some in rows.partition_by(keys) if keys else [rows]:
         parts = some.partition_by(label, maintain_order=True)
         for name in names if len(parts) > 1 else ():
             curves = [curve for curve in (curve_of(part, name) for part in parts) if len(curve[0]) >= least]
             if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
-                yield name, parts, any(stands_still(one, other) for one, other in permutations(curves, 2))
+                still = any(stands_still(one, other) for one, other in permutations(curves, 2))
+                yield name, parts, still or any(summaries(curves))
                 break
 
 

@@ -30,6 +30,8 @@ _CHARGED: Final = (
     *schema.FOOTPRINTS,
     *("file_bytes", "inactive_file_bytes", "shmem_bytes", "kernel_bytes", "peak_bytes", "swap_bytes"),
 )
+#: What no process that runs has nothing of.
+_NEVER_ZERO: Final = ("working_set_bytes", "usage_bytes", "rss_bytes", "allocated_bytes")
 #: Limits change, and not every change is on record: a lone value counts up to so many times the highest one known.
 _BEYOND: Final = 16
 _DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
@@ -140,16 +142,29 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
         frame = frame.with_columns(value.cast(schema.SAMPLES[name]).alias(name))
     if counts["timeless"]:
         frame = frame.filter(pl.col("time").is_not_null())
+    frame, zeros = _without_zeros(frame)
     valued = frame.select(pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in present)))
     empty_rows = int((~valued.to_series()).sum())
     left_out = {
         schema.NOT_FINITE: sum(counts[f"{name} infinite"] for name in present),
         schema.UNREAL: sum(counts[f"{name} unreal"] for name in present),
+        schema.ZEROS: zeros,
         schema.NO_TIME: counts["timeless"],
         schema.NO_VALUE: empty_rows,
     }
     frame = frame.filter(valued.to_series()) if empty_rows else frame
     return frame, {reason: count for reason, count in left_out.items() if count}
+
+
+def _without_zeros(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Take away, and count, zeros of containers whose other amounts are none that would be 0 in whole MiB."""
+    names = [name for name in _NEVER_ZERO if name in samples.columns and (samples[name] == 0).any()]
+    before = sum(samples[name].null_count() for name in names)
+    for name in names:
+        least = pl.col(name).filter(pl.col(name) > 0).min().over("container_id")
+        is_gap = (pl.col(name) == 0) & (least > schema.LEAST_LIMIT_BYTES)
+        samples = samples.with_columns(pl.when(is_gap).then(None).otherwise(name).alias(name))
+    return samples, sum(samples[name].null_count() for name in names) - before
 
 
 def rooms(containers: pl.DataFrame, events: pl.DataFrame, nodes: Mapping[str, int]) -> pl.DataFrame:

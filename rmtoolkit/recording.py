@@ -61,8 +61,8 @@ _PARTED: Final = (
     "as cluster"
 )
 _STILL: Final = (
-    "containers of one name told apart by their file, of which one stands still where the other goes on: if it is a "
-    "copy of that, each counts twice"
+    "containers of one name told apart by their file, of which one stands still where the other goes on, or is a mean "
+    "or the like of it: if it is a copy, each counts twice"
 )
 #: Days and times, and signs, in the names of files: they tell nothing that the samples do not.
 _DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
@@ -636,10 +636,11 @@ def normalise(
     keyed = rekey(samples)
     rows, wrong = _tables.clean_samples(keyed)
     found = _tables.tidy_events(rekey(events)) if events.height else schema.empty(schema.EVENTS)
+    frame, found, tiny = _possible(frame, found)
     bounds = _tables.rooms(frame, found, report.nodes)
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
-    lost = Counter({**wrong, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
+    lost = Counter({**wrong, schema.TINY_LIMITS: tiny, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
     sums, doubtful = _identity.totals(frame, rows)
     if sums:
         lost[schema.TOTALS] = rows.height
@@ -653,6 +654,17 @@ def normalise(
     told = report.joined(Report(left_out=+lost, unusable=unsure, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
+
+
+def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Take limits in which nothing runs for unknown; count them, and say so."""
+    limit = (containers["limit_bytes"] < schema.LEAST_LIMIT_BYTES).fill_null(value=False)
+    change = ((events["kind"] == "limit") & (events["value_bytes"] < schema.LEAST_LIMIT_BYTES)).fill_null(value=False)
+    if not (tiny := int(limit.sum() + change.sum())):
+        return containers, events, 0
+    warn(f"Left out {text.counted(tiny, schema.TINY_LIMITS)}.")
+    known = {"limit_bytes": pl.when(~limit).then("limit_bytes"), "limit_known": pl.col("limit_known") & ~limit}
+    return containers.with_columns(**known), events.filter(~change), tiny
 
 
 def refuse_doubled(recording: Recording, place: str) -> None:

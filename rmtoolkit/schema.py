@@ -15,6 +15,8 @@ TIME: Final = pl.Datetime("ms", "UTC")
 WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
 #: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
 ABSURD_BYTES: Final = 1 << 52
+#: No container runs in less.
+LEAST_LIMIT_BYTES: Final = 1 << 20
 #: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
 UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
     **{letter: 1000**power for power, letter in enumerate("kmg", 1)},
@@ -30,7 +32,8 @@ IMPOSSIBLE: Final = "values that were alone far above the memory of the node, or
 NOT_FINITE: Final = "values that were NaN or infinite"
 UNREAL: Final = "values that were negative or absurd"
 NO_NUMBERS: Final = "values that are no numbers"
-LOST_VALUES: Final = (NOT_FINITE, UNREAL, NO_NUMBERS, CONTRADICTING, IMPOSSIBLE)
+ZEROS: Final = "values of 0 among real amounts, where nothing was measured"
+LOST_VALUES: Final = (NOT_FINITE, UNREAL, ZEROS, NO_NUMBERS, CONTRADICTING, IMPOSSIBLE)
 #: A smaller share is told nobody who does not ask.
 _NOTICEABLE_SHARE: Final = 0.01
 NO_TIMES: Final = "samples with an impossible time"
@@ -46,6 +49,7 @@ ANEW: Final = (
 )
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
+TINY_LIMITS: Final = "limits below 1 MiB, in which nothing runs, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
 TWICE: Final = "values given twice for one instant"

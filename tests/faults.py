@@ -202,26 +202,8 @@ def _amounts() -> dict[str, Signals]:
 
 
 def _habits() -> dict[str, Signals]:
-    values = level(90, 20)
-
-    def runs(lengths: list[int]) -> list[int]:
-        return [values[at] for at, length in enumerate(lengths) for _ in range(length)][:ROWS]
-
     work = [float(at * 10) for at in range(ROWS)]
     return {
-        "each three times": {"working_set_bytes": runs([3] * 34)},
-        "each twice": {"working_set_bytes": runs([2] * 50)},
-        "twice or thrice": {"working_set_bytes": runs([2, 3] * 20)},
-        "thrice, a fifth single": {"working_set_bytes": runs([3, 3, 3, 3, 1] * 8)},
-        "thrice, some single": {"working_set_bytes": runs([3, 3, 3, 3, 3, 1] * 8)},
-        "thrice, some five times": {"working_set_bytes": runs([3, 3, 3, 3, 5] * 8)},
-        "thrice, as often one more or less": {"working_set_bytes": runs([3, 4, 3, 2] * 9)},
-        "thrice, a quarter five times": {"working_set_bytes": runs([3, 3, 3, 5] * 8)},
-        "thrice, few six times": {"working_set_bytes": runs([3, 3, 3, 3, 3, 3, 3, 6] * 5)},
-        "nine runs between two": {"working_set_bytes": runs([5, *[10] * 9, 5])},
-        "ten runs between two": {"working_set_bytes": runs([5, *[9] * 10, 5])},
-        "changes seven times in ten": {"working_set_bytes": runs([1, 2, 1, 2, 1, 2, 1] * 10)},
-        "thrice, in whole Mi": {"working_set_bytes": runs([3] * 34), "quantum_bytes": MI},
         "counter falls to half": {"rss_bytes": level(50), "work_total": [*work[:60], 295.0, *work[61:]]},
         "counter falls to more": {"rss_bytes": level(50), "work_total": [*work[:60], 296.0, *work[61:]]},
         "counter falls twice": {

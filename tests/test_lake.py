@@ -266,15 +266,15 @@ def test_a_name_that_is_not_there_is_said(lake: rm.Lake) -> None:
 def test_a_limit_that_changed_between_two_appends_is_an_event(lake: rm.Lake) -> None:
     """On another day or on the same: what neither append saw, the lake does."""
     for start, limit in ((0, 5), (3 * 3600, 7), (DAY, 9), (2 * DAY, 9)):
-        lake.append(fleet(range(start, start + 7200, 600), ["api"], limit_bytes=limit))
+        lake.append(fleet(range(start, start + 7200, 600), ["api"], limit_bytes=limit << 20))
     events = lake.recording(pod="api-0").events
     seconds = [
-        (time.timestamp() - START, kind, value)
+        (time.timestamp() - START, kind, value >> 20)
         for time, kind, value in events.select("time", "kind", "value_bytes").rows()
     ]
     assert seconds == [(0, "limit", 5), (3 * 3600, "limit", 7), (DAY, "limit", 9)]
-    assert lake.recording().containers["limit_bytes"].unique().to_list() == [9]
-    assert rm.Lake(lake.path).recording(end="2026-11-25T02:00", pod="api-0").containers["limit_bytes"].item() == 5
+    assert lake.recording().containers["limit_bytes"].unique().to_list() == [9 << 20]
+    assert rm.Lake(lake.path).recording(end="2026-11-25T02:00", pod="api-0").containers["limit_bytes"].item() == 5 << 20
 
 
 def test_events_that_a_later_pull_knows_better_are_replaced(lake: rm.Lake) -> None:

@@ -16,7 +16,7 @@ from rmtoolkit import _tables
 from rmtoolkit._tables import clean_samples, conform, key_containers, order_samples, tidy_events, with_cadences
 from rmtoolkit.exceptions import ColumnError
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report
+from rmtoolkit.schema import ABSURD_BYTES, CONTAINERS, EVENTS, SAMPLES, SIGNALS, ZEROS, Report
 
 NAN, INF = float("nan"), float("inf")
 
@@ -63,6 +63,29 @@ def test_a_null_is_not_counted_as_left_out() -> None:
     frame, left_out = clean_samples(samples(rss_bytes=[1, None], usage_bytes=[None, 2.0]))
     assert frame.height == 2
     assert left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("signal", "values", "kept"),
+    [
+        ("rss_bytes", [0, 9 << 20, 0, 0, 9 << 20], [9 << 20, 9 << 20]),
+        ("working_set_bytes", [9 << 20, 0], [9 << 20]),
+        ("allocated_bytes", [2 << 20, 0], [2 << 20]),
+        # Less than one of whole MiB; nothing else was ever measured; what may well be nothing.
+        ("working_set_bytes", [1 << 20, 0, 9 << 20], [1 << 20, 0, 9 << 20]),
+        ("rss_bytes", [0, 0], [0, 0]),
+        ("swap_bytes", [0, 9 << 20], [0, 9 << 20]),
+        ("anon_bytes", [0, 9 << 20], [0, 9 << 20]),
+    ],
+)
+def test_zeros_among_real_amounts_were_not_measured(signal: str, values: list[int], kept: list[int]) -> None:
+    """A process that runs has some memory: its container's zeros go and are counted, those of another one stay."""
+    both = [(0, 60 * at, value, 5) for at, value in enumerate(values)] + [(1, 0, 0, 5)]
+    rows = pl.DataFrame(both, schema=["container_id", "time", signal, "descriptors"], orient="row")
+    frame, left_out = clean_samples(rows)
+    assert frame.filter(container_id=0)[signal].drop_nulls().to_list() == kept
+    assert frame.filter(container_id=1)[signal].to_list() == [0]
+    assert left_out == ({ZEROS: len(values) - len(kept)} if len(kept) < len(values) else {})
 
 
 def test_large_counters_are_no_absurd_amounts() -> None:
@@ -318,7 +341,7 @@ def test_ids_of_any_width_stay_uint32(dtype: pl.DataType, other: pl.DataType) ->
             schema_overrides={"container_id": other, "rss_bytes": pl.UInt64},
         ),
         pl.DataFrame(
-            {"container_id": [7], "time": [0], "kind": ["limit"], "value_bytes": [9]},
+            {"container_id": [7], "time": [0], "kind": ["limit"], "value_bytes": [9 << 20]},
             schema_overrides={"value_bytes": pl.UInt64},
         ),
     )

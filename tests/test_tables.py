@@ -20,7 +20,8 @@ from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_TIME, SAMPLES, TOTALS
+from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_TIME, SAMPLES, TINY_LIMITS, TOTALS
+from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,7 +205,7 @@ def test_a_frame_without_identity_is_one_container() -> None:
 @pytest.mark.parametrize("rows", [0, 1], ids=["no-rows", "one-row"])
 def test_small_frames_have_the_full_schemas(rows: int) -> None:
     """No row and one row are recordings too."""
-    recording = read(time=[0][:rows], pod=["db-0"][:rows], rss_bytes=[1][:rows], limit_bytes=[9][:rows])
+    recording = read(time=[0][:rows], pod=["db-0"][:rows], rss_bytes=[1][:rows], limit_bytes=[1 << 29][:rows])
     assert recording.samples.schema == SAMPLES
     assert recording.containers.schema == CONTAINERS
     assert recording.events.schema == EVENTS
@@ -224,31 +225,39 @@ def test_null_names_are_names_too() -> None:
 )
 def test_numbers_of_any_type_become_int64(dtype: pl.DataType) -> None:
     """Unsigned and wide numbers do not widen the frames."""
-    recording = read(time=[0], rss_bytes=pl.Series([100], dtype=dtype), limit_bytes=pl.Series([100], dtype=dtype))
+    limit = pl.Series([1 << 21], dtype=pl.Int64 if dtype == pl.Int8 else dtype)
+    recording = read(time=[0], rss_bytes=pl.Series([100], dtype=dtype), limit_bytes=limit)
     assert recording.samples["rss_bytes"].to_list() == [100]
-    assert recording.containers["limit_bytes"].to_list() == [100]
+    assert recording.containers["limit_bytes"].to_list() == [1 << 21]
     assert recording.samples.schema == SAMPLES
 
 
 @pytest.mark.parametrize(
     ("limits", "limit", "known"),
     [
-        pytest.param([512, 512], 512, True, id="constant"),
-        pytest.param([None, 512], 512, True, id="once"),
+        pytest.param([512 * MI, 512 * MI], 512 * MI, True, id="constant"),
+        pytest.param([None, 512 * MI], 512 * MI, True, id="once"),
         pytest.param([None, None], None, False, id="never"),
         pytest.param([float("nan"), float("nan")], None, False, id="nan-is-unknown"),
-        pytest.param([512, None], 512, True, id="null-later-is-unknown"),
+        pytest.param([512 * MI, None], 512 * MI, True, id="null-later-is-unknown"),
         pytest.param([0, 0], None, True, id="zero-is-none-set"),
         pytest.param([-1, -1], None, True, id="minus-one-is-none-set"),
         pytest.param([9223372036854771712] * 2, None, True, id="cgroup-v1-without-a-limit"),
         pytest.param([float("inf")] * 2, None, True, id="infinity"),
-        pytest.param([512, 0], None, True, id="limit-removed"),
+        pytest.param([512 * MI, 0], None, True, id="limit-removed"),
+        pytest.param([2, 2], None, False, id="no-container-runs-in-2-bytes"),
+        pytest.param([2, 512 * MI], 512 * MI, True, id="2-bytes-before"),
     ],
 )
 def test_a_limit_is_known_none_or_unknown(limits: list[Any], limit: int | None, known: bool) -> None:
     """That none is set and that it is unknown are different things, however a source writes them."""
-    recording = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=pl.Series(limits))
+    tiny = 2 in limits
+    with pytest.warns(RmtoolkitWarning, match="limits? below 1 MiB") if tiny else contextlib.nullcontext():
+        recording = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=pl.Series(limits))
     assert recording.containers.select("limit_bytes", "limit_known").row(0) == (limit, known)
+    # What was tried is neither the limit nor a change of it.
+    assert not recording.events.filter(pl.col("value_bytes") == 2).height
+    assert (TINY_LIMITS in recording.report.left_out) == tiny
 
 
 def test_a_limit_known_to_be_none_is_taken_as_said() -> None:
@@ -262,29 +271,31 @@ def test_changes_from_row_to_row_become_events() -> None:
     recording = read(
         time=[0, 60, 120, 180],
         rss_bytes=[1, 2, 3, 4],
-        limit_bytes=[512, 512, 1024, 1024],
-        request_bytes=[256, 128, 128, 128],
+        limit_bytes=[512 * MI, 512 * MI, 1024 * MI, 1024 * MI],
+        request_bytes=[256 * MI, 128 * MI, 128 * MI, 128 * MI],
         version=["1.0", "1.0", None, "1.1"],
         restarts_total=[3, 3, 4, 4],
         oom_kills_total=[0, 0, 1, 1],
     )
     found = [(row[1].timestamp(), *row[2:]) for row in recording.events.iter_rows()]
     assert found == [
-        (0, "limit", 512, None),
-        (0, "request", 256, None),
-        (60, "request", 128, None),
-        (120, "limit", 1024, None),
+        (0, "limit", 512 * MI, None),
+        (0, "request", 256 * MI, None),
+        (60, "request", 128 * MI, None),
+        (120, "limit", 1024 * MI, None),
         (120, "oom_kill", None, None),
         (120, "start", None, None),
         (180, "release", None, "1.0 → 1.1"),
     ]
-    assert recording.containers.select("limit_bytes", "request_bytes", "version").row(0) == (1024, 128, "1.1")
+    assert recording.containers.select("limit_bytes", "request_bytes", "version").row(0) == (1024 * MI, 128 * MI, "1.1")
     assert recording.report.found == ("restarts",)
 
 
 def test_nothing_that_stays_the_same_is_an_event() -> None:
     """A constant limit in every row is a fact about the container, no event."""
-    constant = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=[512, 512], version=["1"] * 2, restarts_total=[7, 7])
+    constant = read(
+        time=[0, 60], rss_bytes=[1, 2], limit_bytes=[512 * MI, 512 * MI], version=["1"] * 2, restarts_total=[7, 7]
+    )
     assert constant.events.is_empty()
 
 
@@ -294,7 +305,7 @@ def test_two_containers_do_not_change_into_each_other() -> None:
         time=[0, 60, 0, 60],
         pod=["a-0", "a-0", "b-0", "b-0"],
         rss_bytes=[1] * 4,
-        limit_bytes=[512, 512, 1024, 1024],
+        limit_bytes=[512 * MI, 512 * MI, 1024 * MI, 1024 * MI],
         version=["1", "1", "2", "2"],
         restarts_total=[0, 0, 5, 5],
     )
@@ -303,7 +314,7 @@ def test_two_containers_do_not_change_into_each_other() -> None:
 
 def test_changes_follow_time_and_not_the_order_of_rows() -> None:
     """A table in any order has the same events and the same limit at its end."""
-    frame = pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3], "limit_bytes": [512, 512, 1024]})
+    frame = pl.DataFrame({"time": [0, 60, 120], "rss_bytes": [1, 2, 3], "limit_bytes": [512 * MI, 512 * MI, 1024 * MI]})
     assert rm.Recording.from_frame(frame.reverse()) == rm.Recording.from_frame(frame)
 
 

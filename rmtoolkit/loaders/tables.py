@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
-from rmtoolkit._identity import SUMMARY_WORDS
+from rmtoolkit._identity import SUMMARY_WORDS, statistic
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
@@ -296,7 +296,8 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
         name, pods = "working_set_bytes", [head for head in table.columns[1:] if head not in others]
         # A cell such as `undefined` says nothing.
         cells = table.select(pl.when(pl.col(pods).str.contains(r"\d")).then(pl.col(pods)))
-        is_alone = not pods or len(table.columns) <= 2  # noqa: PLR2004 - a time and a pod
+        # A time and a pod; or what sums up pods that are not there.
+        is_alone = len(table.columns) <= 2 or all(statistic({"stat": head}) is not None for head in pods)  # noqa: PLR2004
         if is_alone or any(column_of(head)[0] for head in pods) or not all(cells.select(sure).row(0)):
             return table, metrics
         if others:

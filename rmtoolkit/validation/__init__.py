@@ -8,13 +8,14 @@ import polars as pl
 
 from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, one_signal, run_starts
+from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, one_signal
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import (
     BYTE_SIGNALS,
     COUNTERS,
     FOOTPRINTS,
+    LEAST_LIMIT_BYTES,
     NUMBER,
     SETTINGS,
     TEXT,
@@ -298,17 +299,10 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
 #: No machine has this much memory, no kernel this many threads; no container runs in so little.
 _NO_MACHINE_BYTES: Final = 1 << 46
 _NO_KERNEL_THREADS: Final = 1 << 22
-LEAST_LIMIT_BYTES: Final = MI
 LEAST_FOOTPRINT_BYTES: Final = 64 << 10
 DECIMAL: Final = 1_000_000
 #: Values that are needed before a habit is called one.
 _FEW: Final = 5
-_SOME: Final = 10
-#: Shares of the runs of equal values that have the usual length, or stand alone.
-_ALIKE: Final = 0.8
-_SINGLE: Final = 0.2
-#: A signal that changes from row to row this often is not repeated.
-CHANGES: Final = 0.7
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -325,69 +319,15 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
 
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find amounts that are whole numbers of MB, where Kubernetes and kubectl count in MiB."""
-    begun = recording.samples[run_starts(recording.samples["container_id"])]
     every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
-    for name in FOOTPRINTS:
-        # All values must be: a first one that is not clears its container.
-        doubtful = begun.select(pl.col("container_id").filter(pl.col(name).is_null() | whole_megabytes(name)))
-        if not recording.samples[name].count() or not doubtful.height:
-            continue
-        samples = recording.samples.select("container_id", "time", name).join(doubtful, on="container_id", how="semi")
-        for found in _values(samples, "decimal_units", {name: whole_megabytes(name)}):
-            yield found.filter(every).with_columns(rejected=pl.lit(value=False))
-    for found in _values(_settings(recording), "decimal_units", {name: whole_megabytes(name) for name in SETTINGS}):
-        yield found.with_columns(rejected=pl.lit(value=False))
+    parts = (recording.samples, FOOTPRINTS, every), (_settings(recording), SETTINGS, pl.lit(value=True))
+    for rows, names, is_so in parts:
+        for found in _values(rows, "decimal_units", {name: whole_megabytes(name) for name in names}):
+            yield found.filter(is_so).with_columns(rejected=pl.lit(value=False))
 
 
 def whole_megabytes(name: str) -> pl.Expr:
     return (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0)
-
-
-def repeated(recording: Recording) -> Iterator[pl.DataFrame]:
-    """Find signals that are stored more often than they are read: each value stands equally often."""
-    # Values in whole MiB stand still without being repeated.
-    exact = recording.containers.filter(pl.col("quantum_bytes").is_null())
-    for name in FOOTPRINTS:
-        if not recording.samples[name].count():
-            continue
-        rows = _steps(recording.samples, name).with_columns(changed=pl.col("value").ne_missing(pl.col("before")))
-        still = rows.group_by("container_id").agg(share=pl.col("changed").mean()).filter(pl.col("share") < CHANGES)
-        often = still.join(exact, on="container_id", how="semi")
-        if not often.height:
-            continue
-        # The window cuts the first and the last run.
-        inner = pl.col("times").slice(1, pl.max_horizontal(pl.len(), pl.lit(2)) - 2)
-        yield (
-            rows.join(often, on="container_id", how="semi")
-            .with_columns(run=pl.col("changed").cum_sum())
-            .group_by("run", maintain_order=True)
-            .agg(
-                pl.col("container_id").first(),
-                first=pl.col("time").first(),
-                last=pl.col("time").last(),
-                times=pl.len().cast(pl.Int64),
-            )
-            .group_by("container_id")
-            .agg(
-                check=pl.lit("repeated_values"),
-                signal=pl.lit(name),
-                count=(pl.col("times") - 1).sum(),
-                compared=pl.col("times").sum(),
-                first=pl.col("first").first(),
-                last=pl.col("last").last(),
-                low=inner.median(),
-                high=inner.len(),
-                rejected=pl.lit(value=False),
-                alike=((inner - inner.median()).abs() <= 1).mean(),
-                single=(inner == 1).mean(),
-            )
-            .filter(
-                (pl.col("high") >= _SOME)
-                & (pl.col("low") > 1)
-                & (pl.col("alike") > _ALIKE)
-                & (pl.col("single") < _SINGLE)
-            )
-        )
 
 
 def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -480,9 +420,8 @@ def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) 
     An order is broken in `allocated_above_active`, `active_above_resident`, `allocated_above_resident`,
     `active_above_mapped`, `working_set_above_usage`, `anon_above_usage`, `usage_above_peak`,
     `allocator_above_footprint` and `usage_above_limit`. An exporter is at fault in `stale_allocator` and
-    `self_incrementing`, a unit in `absurd_value`, `tiny_value` and `decimal_units`. Fewer measurements than
-    rows: `repeated_values`. No counter, or an unseen restart: `counter_fell`. A check that failed itself, of which
-    no more is known: `not_checked`.
+    `self_incrementing`, a unit in `absurd_value`, `tiny_value` and `decimal_units`. No counter, or an unseen restart:
+    `counter_fell`. A check that failed itself, of which no more is known: `not_checked`.
 
     Examples
     --------
@@ -512,7 +451,6 @@ def validate_part(recording: Recording) -> pl.DataFrame:
         self_incrementing(samples),
         *absurd(recording),
         *decimal_units(recording),
-        *repeated(recording),
         *falling_counters(recording),
     ]
     rows = pl.concat([_NOTHING, *(conform(part, FOUND) for part in found if part.height)])

@@ -372,7 +372,7 @@ def test_of_several_containers_the_limit_decides(tmp_path: Path) -> None:
     recording = beside(tmp_path, measured(containers=("app", "proxy")), at_own_limit())
     kills = recording.events.filter(kind="oom_kill").join(recording.containers, on="container_id")
     assert kills["container"].to_list() == ["app"]
-    other = beside(tmp_path, measured(containers=("app", "proxy")).with_columns(limit_bytes=5), at_own_limit())
+    other = beside(tmp_path, measured(containers=("app", "proxy")).with_columns(limit_bytes=5 * MIB), at_own_limit())
     kills = other.events.filter(kind="oom_kill").join(other.containers, on="container_id")
     assert kills.select("pod", "workload", "container").rows() == [("api-0", "api", None)]
 

@@ -209,8 +209,8 @@ def test_a_resize_counts_when_the_kubelet_has_made_it(tmp_path: Path) -> None:
     ("written", "amount"),
     [
         ("128974848", 128_974_848), ("129e6", 129_000_000), ("129M", 129_000_000), ("128974848000m", 128_974_848),
-        ("123Mi", 123 * MI), ("1.5Gi", 3 << 29), ("64Ki", 1 << 16), ("1G", 10**9), ("1T", 10**12), ("500k", 500_000),
-        (1073741824, 1 << 30), ("0", None), ("-5", None), ("lots", None), (None, None),
+        ("123Mi", 123 * MI), ("1.5Gi", 3 << 29), ("2048Ki", 2 * MI), ("1G", 10**9), ("1T", 10**12),
+        ("5000k", 5_000_000), (1073741824, 1 << 30), ("0", None), ("-5", None), ("lots", None), (None, None),
     ],
 )  # fmt: skip
 def test_amounts_in_every_unit(tmp_path: Path, written: Any, amount: int | None) -> None:
@@ -571,14 +571,16 @@ def test_what_another_source_knows_stays(tmp_path: Path) -> None:
             "pod": API,
             "container": "api",
             "rss_bytes": [5, 6],
-            "limit_bytes": 7,
+            "limit_bytes": 7 * MI,
         }
     )
     table.write_csv(tmp_path / "table.csv")
     dump = tmp_path / "pods.json"
     dump.write_text(listed(pod(API, container(limit="1Gi"), owner=("StatefulSet", "db"))))
     recording = rm.read(tmp_path)
-    assert about(recording, "workload", "workload_kind", "limit_bytes", "version") == [("db", "StatefulSet", 7, "1.2")]
+    assert about(recording, "workload", "workload_kind", "limit_bytes", "version") == [
+        ("db", "StatefulSet", 7 * MI, "1.2")
+    ]
 
 
 def test_reading_twice_changes_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def memory(prom: Prom, count: int = 40, **more: Any) -> dict[str, Any]:
     return prom.series(WORKING_SET, [100] * count, labels=prom.pod(), **more)
 
 
-def limit(prom: Prom, value: int = 512) -> dict[str, Any]:
+def limit(prom: Prom, value: int = 512 << 20) -> dict[str, Any]:
     return prom.series(LIMITS, [value] * 40, labels=prom.pod(resource="memory", unit="byte"))
 
 
@@ -46,7 +46,7 @@ def test_a_counted_restart_with_its_reason(prom: Prom) -> None:
     )
     assert prom.events(recording) == [
         (-50, "start", None, None),
-        (591, "oom_kill", 512, "OOMKilled, exit code 137"),
+        (591, "oom_kill", 512 << 20, "OOMKilled, exit code 137"),
         (594, "start", None, None),
     ]
     assert recording.report.found == ("limits", "restarts", "reasons", "start times")
@@ -55,7 +55,7 @@ def test_a_counted_restart_with_its_reason(prom: Prom) -> None:
 @pytest.mark.parametrize(
     ("reason", "kind", "value"),
     [
-        ("OOMKilled", "oom_kill", 512),
+        ("OOMKilled", "oom_kill", 512 << 20),
         ("Error", "error", None),
         ("Completed", "end", None),
         ("StartError", "error", None),
@@ -185,8 +185,8 @@ def test_cadvisors_kills_are_not_counted_twice(prom: Prom) -> None:
     ]
     alone = prom.read(*series)
     assert prom.events(alone) == [
-        (570, "oom_kill", 512, "1 counted by cAdvisor"),
-        (930, "oom_kill", 512, "2 counted by cAdvisor"),
+        (570, "oom_kill", 512 << 20, "1 counted by cAdvisor"),
+        (930, "oom_kill", 512 << 20, "2 counted by cAdvisor"),
     ]
     both = prom.read(
         *series,
@@ -246,7 +246,7 @@ def test_a_kill_that_no_restart_has_followed_yet(prom: Prom) -> None:
     """In a CrashLoopBackOff only the reason of the last termination tells of it, and it counts once."""
     seen = [memory(prom, 20), limit(prom)]
     appears = prom.series(REASON, [1] * 18, at=630, labels=prom.pod(reason="OOMKilled"))
-    assert prom.events(prom.read(*seen, appears)) == [(630, "oom_kill", 512, "OOMKilled")]
+    assert prom.events(prom.read(*seen, appears)) == [(630, "oom_kill", 512 << 20, "OOMKilled")]
     restarted = prom.series(RESTARTS, [0] * 21 + [1] * 19, labels=prom.pod())
     told = [event[:2] for event in prom.events(prom.read(*seen, appears, restarted))]
     assert told == [(630, "oom_kill"), (630, "start")]
@@ -294,25 +294,25 @@ def test_limits_that_change(prom: Prom) -> None:
     """A resize is an event, with the value before it at its first sight; the row has the last value."""
     recording = prom.read(
         memory(prom),
-        prom.series(LIMITS, [512] * 20 + [1024] * 20, labels=prom.pod(resource="memory")),
+        prom.series(LIMITS, [512 << 20] * 20 + [1024 << 20] * 20, labels=prom.pod(resource="memory")),
         prom.series(LIMITS, [2] * 40, labels=prom.pod(resource="cpu")),
         prom.series("kube_pod_container_resource_requests", [256] * 40, labels=prom.pod(resource="memory")),
         prom.series("container_spec_memory_limit_bytes", [0] * 40, labels=prom.pod()),
     )
-    assert prom.events(recording) == [(0, "limit", 512, None), (600, "limit", 1024, None)]
+    assert prom.events(recording) == [(0, "limit", 512 << 20, None), (600, "limit", 1024 << 20, None)]
     row = recording.containers.select("limit_bytes", "limit_known", "request_bytes").row(0)
-    assert row == (1024, True, 256)
+    assert row == (1024 << 20, True, 256)
 
 
 def test_the_limit_at_the_time_of_the_kill(prom: Prom) -> None:
     """A kill carries the limit that was in force, not the one that came after."""
     recording = prom.read(
         memory(prom),
-        prom.series(LIMITS, [512] * 30 + [1024] * 10, labels=prom.pod(resource="memory")),
+        prom.series(LIMITS, [512 << 20] * 30 + [1024 << 20] * 10, labels=prom.pod(resource="memory")),
         prom.series(RESTARTS, [0] * 20 + [1] * 20, labels=prom.pod()),
         prom.series(REASON, [1] * 20, at=600, labels=prom.pod(reason="OOMKilled")),
     )
-    assert [event[2] for event in prom.events(recording) if event[1] == "oom_kill"] == [512]
+    assert [event[2] for event in prom.events(recording) if event[1] == "oom_kill"] == [512 << 20]
 
 
 def test_no_limit_is_not_an_unknown_limit(prom: Prom) -> None:

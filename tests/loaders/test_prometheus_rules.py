@@ -138,7 +138,7 @@ def test_whole_pods_where_there_is_nothing_else(prom: Prom) -> None:
         prom.series(WORKING_SET, [11, 12], namespace="shop", pod="api-0", id="/kubepods/pod1"),
         prom.series(
             "kube_pod_container_resource_limits",
-            [512, 512],
+            [512 << 20, 512 << 20],
             namespace="shop",
             pod="api-0",
             container="api",
@@ -147,7 +147,7 @@ def test_whole_pods_where_there_is_nothing_else(prom: Prom) -> None:
         prom.series("pod_memory_working_set_bytes", [7, 8], namespace="shop", pod="db-0"),
     )
     assert recording.containers.select("pod", "container", "limit_bytes").rows() == [
-        ("api-0", "api", 512),
+        ("api-0", "api", 512 << 20),
         ("db-0", None, None),
     ]
     assert recording.samples["working_set_bytes"].to_list() == [11, 12, 7, 8]
@@ -304,7 +304,7 @@ def test_honor_labels_false(prom: Prom) -> None:
         prom.series(WORKING_SET, [1, 2], namespace="shop", pod="api-0", container="api"),
         prom.series(
             "kube_pod_container_resource_limits",
-            [64],
+            [64 << 20],
             labels=target | about,
             exported_container="api",
             resource="memory",
@@ -322,7 +322,7 @@ def test_honor_labels_false(prom: Prom) -> None:
         prom.series("kube_pod_owner", [1], labels=target | about, owner_kind="ReplicaSet", owner_name="r"),
     )
     columns = recording.containers.select("namespace", "workload", "pod", "container", "limit_bytes", "node")
-    assert columns.rows() == [("shop", "api", "api-0", "api", 64, "n1")]
+    assert columns.rows() == [("shop", "api", "api-0", "api", 64 << 20, "n1")]
 
 
 @pytest.mark.parametrize(

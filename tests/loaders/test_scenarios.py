@@ -17,7 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import SUMMARIES
+from rmtoolkit.schema import SUMMARIES, TINY_LIMITS, ZEROS
 from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
@@ -446,6 +446,23 @@ def test_what_may_be_a_copy_that_stands_still_is_told(tmp_path: Path, way: str, 
         recording = appended_one_by_one(tmp_path / "lake", place) if way == "lake" else rm.read(place)
     assert recording.containers.height == 2
     assert "counts twice" in " ".join(recording.report.unusable)
+
+
+@pytest.mark.parametrize("first", ["raw", "means"])
+def test_a_mean_of_what_a_lake_has_is_told(tmp_path: Path, first: str) -> None:
+    """Samples and their means over five minutes in two appends: which is which is not said, so both stay, and it is."""
+    teeth = [(100 + 40 * (number % 12)) * MIB for number in range(240)]
+    means = [sum(teeth[at : at + 10]) // 10 for at in range(0, 240, 10)]
+    told = {"__name__": "container_memory_working_set_bytes", **K8S}
+    values = [[T0 + 300 * (at + 1), str(mean)] for at, mean in enumerate(means)]
+    result = {"resultType": "matrix", "result": [{"metric": told, "values": values}]}
+    looks = {"raw": answer((told, teeth, 0)), "means": json.dumps({"status": "success", "data": result}).encode()}
+    (tmp_path / "of").mkdir()
+    (tmp_path / "of" / "a.json").write_bytes(looks.pop(first))
+    (tmp_path / "of" / "b.json").write_bytes(*looks.values())
+    with pytest.warns(RmtoolkitWarning, match="counts twice"):
+        recording = appended_one_by_one(tmp_path / "lake", tmp_path / "of")
+    assert recording.containers.height == 2
 
 
 COMPOSE = {
@@ -975,6 +992,7 @@ def kernel(stamp: Callable[[int], str], lines: Sequence[str]) -> bytes:
 
 N = len(LEAK)
 #: What is said of what is not there.
+_REASONS = SUMMARIES, TINY_LIMITS, ZEROS
 ANEW, MORE, FAILED = "start anew in time", "there is more", "query 'B' failed: 'timeout'"
 CUT, NO_TIME = "what could be unpacked was read", "rows without a readable time"
 NOBODY = "rows of no known container"
@@ -1509,6 +1527,37 @@ PROGRAMS = {
     "podman stats where memory is not known": Scene(
         log(lambda _: f"{ID}  web  --  -- / --  --  -- / --  22.43MB / 0B  3", head=DOCKER).encode(),
         ("do not run", "docker"),
+    ),
+    "a row for each statistic": Scene(
+        b"time,pod,stat,memory_mib\n"
+        + b"".join(
+            f"{iso(T0 + STEP * at)},db-0,{stat},{value // MIB - less}\n".encode()
+            for at, value in enumerate(LEAK)
+            for stat, less in (("avg", 40), ("max", 0))
+        ),
+        [{"pod": "db-0", "cluster": None, "working_set_bytes": LEAK, SUMMARIES: True}],
+    ),
+    "a row for each amount": Scene(
+        b"time,pod,kind,memory_bytes\n"
+        + b"".join(
+            f"{iso(T0 + STEP * at)},db-0,{kind},{amount}\n".encode()
+            for at, value in enumerate(LEAK)
+            for kind, amount in (("usage", value), ("limit", GIB))
+        ),
+        ("'kind' says which amount", "a column of its own"),
+    ),
+    "percentiles over all pods": Scene(
+        b"Time,p50,p99\n"
+        + b"".join(f"{iso(T0 + STEP * at)},{value // 2},{value}\n".encode() for at, value in enumerate(LEAK)),
+        ("no memory column",),
+    ),
+    "cAdvisor with zeros where nothing was measured": Scene(
+        answer(cadvisor([0, *LEAK[1:50], *[0] * 10], **K8S)),
+        [{"pod": "db-0", "working_set_bytes": LEAK[1:50], ZEROS: True}],
+    ),
+    "a limit of 512m, which is half a byte": Scene(
+        answer(cadvisor(LEAK, **K8S), of("kube_pod_container_resource_limits", [1] * 60, resource="memory")),
+        [{"pod": "db-0", "limit_bytes": None, "limit_known": False, TINY_LIMITS: True}],
     ),
     "nerdctl stats without a limit": Scene(
         log(
@@ -2144,7 +2193,7 @@ def _told(found: rm.Recording, container: int, names: Iterable[str]) -> Iterator
         **about,
         "kills": len(killed),
         "killed": killed,
-        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN, NOBODY, SUMMARIES)},
+        **{words: words in lost for words in (ANEW, MORE, FAILED, CUT, NO_TIME, PODMAN, NOBODY, *_REASONS)},
     }
     for name in names:
         yield name, said[name] if name in said else samples[name].drop_nulls().to_list()

@@ -360,13 +360,13 @@ def test_a_table_with_bad_cells(tmp_path: Path) -> None:
     """Words among numbers and unreadable times are left out and counted; the rest is read."""
     file = tmp_path / "table.csv"
     file.write_text(
-        'time,pod,"rss_bytes",limit_bytes,limit_known\n2026-11-24T22:51:29Z,db-0,5,9,true\n2026-11-24T22:52:29+00:00,db-0,lots,9,true\n'
-        "yesterday,db-0,6,,\n2026-11-24T22:53:29Z,db-0,7,9,true,more\n",
+        'time,pod,"rss_bytes",limit_bytes,limit_known\n2026-11-24T22:51:29Z,db-0,5,9000000,true\n2026-11-24T22:52:29+00:00,db-0,lots,9000000,true\n'
+        "yesterday,db-0,6,,\n2026-11-24T22:53:29Z,db-0,7,9000000,true,more\n",
     )
     with pytest.warns(RmtoolkitWarning, match="1 value that is no numbers?"):
         recording = rm.read(file)
     assert recording.samples["rss_bytes"].to_list() == [5, 7]
-    assert recording.containers["limit_bytes"].to_list() == [9]
+    assert recording.containers["limit_bytes"].to_list() == [9_000_000]
     assert recording.report.left_out == {
         "values that are no numbers": 1,
         "rows without a readable time": 1,

@@ -233,23 +233,10 @@ LABELS: Final[Mapping[str, Sequence[str]]] = TOLD["labels"]
 _TOLD_POD: Final = ("exported_pod", "k8s_pod_name")
 REPLICA_LABELS: Final = ("prometheus_replica", "replica", "__replica__", "prometheus")
 SOURCE_LABELS: Final = ("job", "metrics_path", "endpoint", "service", "instance")
-#: Of several statistics of one amount the highest is used.
-_STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg")
-_SHARES: Final = {"max": 1.0, "maximum": 1.0, "avg": 0.5, "mean": 0.5, "average": 0.5, "min": 0.0, "minimum": 0.0}
 #: Series, name, role, family, rank and statistic.
 _Row = tuple[int, str, str, str, int, float | None]
 POD_LEVEL: Final = "series of whole pods (their containers are there)"
 _POD_KEY: Final = ("cluster", "namespace", "pod")
-
-
-def _statistic(labels: Mapping[str, str]) -> float | None:
-    """Tell which statistic of an amount a series is, as the share of values below it; None where it is no such."""
-    for said in (labels[label].lower() for label in _STATISTIC_LABELS if label in labels):
-        if (number := said.removeprefix("p")).replace(".", "", 1).isdecimal():
-            return float(number) / (1 if number == said else 100)
-        if said in _SHARES:
-            return _SHARES[said]
-    return None
 
 
 class Described(NamedTuple):
@@ -270,7 +257,7 @@ def describe(labels: Sequence[Mapping[str, str]], overrides: Mapping[str, str]) 
         if (meaning := meaning_of(name, one, overrides)) is None:
             unknown[name] += 1
             continue
-        meanings.append((index, name, meaning.role, meaning.family, meaning.rank, _statistic(one)))
+        meanings.append((index, name, meaning.role, meaning.family, meaning.rank, _identity.statistic(one)))
         if name not in KNOWN and name not in overrides:
             # The meaning was read out of the name by a pattern: the user should see it.
             guessed[name] = meaning.role if guessed.get(name, meaning.role) == meaning.role else "by label"
