@@ -228,7 +228,8 @@ def _highest(table: pl.DataFrame, extras: Sequence[str]) -> tuple[pl.DataFrame, 
         said = table[name].cast(pl.String).fill_null("")
         shares = said.replace_strict({text: statistic({name.lower(): text}) for text in said.unique()})
         if shares.null_count() == 0 and shares.n_unique() > 1:
-            return table.filter(shares == shares.max()), (shares != shares.max()).sum()
+            kept = table.filter(shares == shares.max())
+            return kept, table.height - kept.height
     return table, 0
 
 

@@ -660,7 +660,7 @@ def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFr
     """Take limits in which nothing runs for unknown; count them, and say so."""
     limit = (containers["limit_bytes"] < schema.LEAST_LIMIT_BYTES).fill_null(value=False)
     change = ((events["kind"] == "limit") & (events["value_bytes"] < schema.LEAST_LIMIT_BYTES)).fill_null(value=False)
-    if not (tiny := int(limit.sum() + change.sum())):
+    if not (tiny := containers.filter(limit).height + events.filter(change).height):
         return containers, events, 0
     warn(f"Left out {text.counted(tiny, schema.TINY_LIMITS)}.")
     known = {"limit_bytes": pl.when(~limit).then("limit_bytes"), "limit_known": pl.col("limit_known") & ~limit}

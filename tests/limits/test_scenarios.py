@@ -778,9 +778,11 @@ SETTINGS: Final = {
     "a release at an hour at which next to nothing was used before has a limit of its order": Scenario(
         lambda: by_night(0.1), ("none", "raise_limit", "wait"), (240, 512)
     ),
-    "a release after weeks without any use has a limit": Scenario(
+    "a release after weeks of next to no use has a limit": Scenario(
         lambda: recorded(
-            released(samples(np.append(np.zeros(14 * 24), steady(1, 140)[:3]), limit_bytes=512 * MIB), 14 * 24)
+            released(
+                samples(np.append(np.full(14 * 24, 0.1 * MIB), steady(1, 140)[:3]), limit_bytes=512 * MIB), 14 * 24
+            )
         ),
         ("none", "raise_limit", "wait"),
         (150, 1400),
