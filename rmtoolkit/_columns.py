@@ -14,7 +14,7 @@ from rmtoolkit import schema
 from rmtoolkit._identity import ENOUGH, STATISTIC_LABELS, contradictions, parting, statistic
 from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
-from rmtoolkit.text import texts
+from rmtoolkit.text import GI, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,10 +215,12 @@ def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
         return unit or 1
     factor = plausible_unit(amounts.name, amounts) if unit is None else unit
     usual = float(amounts.median() or 0)  # type: ignore[arg-type] # of numbers
-    if factor > 1 and usual * factor >= _NO_MACHINE:
-        head = quote(amounts.name)
-        msg = f"No machine has {usual:,.0f} of {head}. Hint: if it holds bytes, call it {quote(name)}."
-        raise ColumnError(msg)
+    if factor > 1 and usual * factor >= _MOST_BYTES:
+        hint = f"Hint: if it holds bytes, call it {quote(name)}."
+        if usual * factor >= _NO_MACHINE:
+            msg = f"No machine has {usual:,.0f} of {quote(amounts.name)}. {hint}"
+            raise ColumnError(msg)
+        warn(f"Few services have {usual * factor / GI:,.0f} Gi, as {quote(amounts.name)} says by its name. {hint}")
     return factor
 
 
@@ -240,11 +242,8 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
     for label in (name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1):
         rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= ENOUGH)
         if next(contradictions(rows, keys, label, 1, steady=True), None) is not None:
-            if (
-                amount := next((text for text in table[label] if column_of(text or "")[0] in _AMOUNTS), None)
-            ) is not None:
-                said = f"The column {quote(label)} says which amount each row holds, such as {quote(amount)}."
-                msg = f"{said} Hint: give each of them a column of its own."
+            if any(column_of(text or "")[0] in _AMOUNTS for text in table[label].unique()):
+                msg = f"{quote(label)} says which amount each row holds. Hint: give each of them a column of its own."
                 raise ColumnError(msg)
             own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
             note = f"containers of one name with other values: told apart by the column {quote(label)}"

@@ -70,7 +70,7 @@ _DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
 _LEAST: Final = {"limit_bytes": 1, "request_bytes": 0, **dict.fromkeys(schema.CORES, 0)}
 
 
-def _words(name: str) -> str:
+def words_of(name: str) -> str:
     return text.SIGNAL_WORDS.get(name, name.removesuffix("_bytes").replace("_", " "))
 
 
@@ -578,10 +578,10 @@ class Recording:
         from rmtoolkit._html import el, framed, join, table  # noqa: PLC0415 - only notebooks show it
 
         rows = beside(self.containers, self.completeness(), "container_id")
-        signals = ", ".join(_words(name) for name in schema.SIGNALS if self.samples[name].count())
+        signals = ", ".join(words_of(name) for name in schema.SIGNALS if self.samples[name].count())
         kinds = self.events["kind"].value_counts(sort=True, name="times")
         events = ", ".join(
-            f"{times:,} × {_words(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
+            f"{times:,} × {words_of(kind)}" for kind, times in kinds.sort("times", "kind").reverse().iter_rows()
         )
         shown = rows.head(_SHOWN_CONTAINERS)
         more = rows.height - shown.height

@@ -318,6 +318,13 @@ def test_changes_follow_time_and_not_the_order_of_rows() -> None:
     assert rm.Recording.from_frame(frame.reverse()) == rm.Recording.from_frame(frame)
 
 
+def test_more_than_few_services_have_is_told() -> None:
+    """Bytes called KiB are a quarter of a TiB: read as their head says, and said."""
+    with pytest.warns(RmtoolkitWarning, match="Few services have 300 Gi, as 'rss_kb' says"):
+        recording = read(time=[0, 60], rss_kb=[300 * MI, 300 * MI])
+    assert recording.samples["rss_bytes"].to_list() == [300 << 30] * 2
+
+
 def test_events_find_their_container_by_name() -> None:
     """Events name their container by the identity columns they share with the frame, nulls included."""
     namespaces = [None, "w", "x"]

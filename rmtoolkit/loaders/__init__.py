@@ -19,7 +19,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named,
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat
-from rmtoolkit.schema import Report
+from rmtoolkit.schema import BYTE_SIGNALS, Report
 from rmtoolkit.text import and_more, count, texts
 
 
@@ -293,6 +293,8 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
     _files.warn_of_values(recording)
+    if recording.stored is None and not any(recording.samples[name].count() for name in BYTE_SIGNALS):
+        warn(f"No amount of memory is in {_named(found, _WARNED)}. Hint: read it together with samples of memory.")
     # The samples of a large file stay where they are.
     samples = recording.samples if recording.stored is None else recording.stored
     return Recording(recording.containers, samples, recording.events, recording.report.joined(extra))

@@ -301,9 +301,7 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
         if is_alone or any(column_of(head)[0] for head in pods) or not all(cells.select(sure).row(0)):
             return table, metrics
         if others:
-            warn(
-                f"{quote_path(path)}: left out {', '.join(map(quote, others))}: limits, or less than the most of a pod."
-            )
+            warn(f"{quote_path(path)}: left out {', '.join(map(quote, others))}: limits, or less than the most.")
         table = pl.concat([table.select("Time"), cells], how="horizontal")
         warn(f"{quote_path(path)}: each column was read as the memory of a pod of that name, such as {quote(pods[0])}.")
     elif len(pods) <= 1 or "pod" in table.columns:

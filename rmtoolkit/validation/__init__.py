@@ -10,7 +10,7 @@ from rmtoolkit import text
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, one_signal
 from rmtoolkit.exceptions import fault
-from rmtoolkit.recording import Recording, as_recording
+from rmtoolkit.recording import Recording, as_recording, words_of
 from rmtoolkit.schema import (
     BYTE_SIGNALS,
     COUNTERS,
@@ -469,9 +469,7 @@ _STAND_INS = {"footprint": "the memory of the process", "limit": "the limit", "f
 
 
 def _word(signal: str) -> str:
-    if signal in _STAND_INS:
-        return _STAND_INS[signal]
-    return text.SIGNAL_WORDS.get(signal, signal.removesuffix("_bytes").replace("_", " "))
+    return _STAND_INS.get(signal) or words_of(signal)
 
 
 def _sentence(row: dict[str, Any]) -> str:

@@ -374,6 +374,16 @@ def test_a_table_with_bad_cells(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_without_any_amount_of_memory_is_told(tmp_path: Path) -> None:
+    """A limit alone is a recording of nothing: beside samples it is of use."""
+    limit = {"__name__": "kube_pod_container_resource_limits", "pod": "db-0", "container": "db", "resource": "memory"}
+    result = {"resultType": "matrix", "result": [{"metric": limit, "values": [[1795560689, "536870912"]]}]}
+    (tmp_path / "limits.json").write_text(json.dumps({"status": "success", "data": result}))
+    with pytest.warns(RmtoolkitWarning, match="No amount of memory is in limits.json"):
+        recording = rm.read(tmp_path)
+    assert recording.containers["limit_bytes"].to_list() == [512 << 20]
+
+
 def test_epoch_times_in_a_table(tmp_path: Path) -> None:
     """Seconds since 1970 in CSV are times too."""
     (tmp_path / "t").write_text("ts;workload;memory_bytes\n1795560689;api;5\n1795560749.5;api;6\n")
