@@ -31,7 +31,6 @@ _BESIDE: Final = re.compile(r"^(?:max|last)\((?=[^()]+\)$)|(?<=[^a-z0-9])in(?=[^
 _IN_FULL: Final = re.compile(r"(?<![a-z])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes(?![a-z])")
 #: No service has less memory than this, and few have more.
 _LEAST_BYTES, _MOST_BYTES = 1 << 20, 1 << 36
-_NO_MACHINE: Final = 1 << 44
 _PAGE: Final = 4096
 #: A written time that names its zone, or a number.
 ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
@@ -217,7 +216,7 @@ def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
     usual = float(amounts.median() or 0)  # type: ignore[arg-type] # of numbers
     if factor > 1 and usual * factor >= _MOST_BYTES:
         hint = f"Hint: if it holds bytes, call it {quote(name)}."
-        if usual * factor >= _NO_MACHINE:
+        if usual * factor >= schema.NO_MACHINE_BYTES:
             msg = f"No machine has {usual:,.0f} of {quote(amounts.name)}. {hint}"
             raise ColumnError(msg)
         warn(f"Few services have {usual * factor / GI:,.0f} Gi, as {quote(amounts.name)} says by its name. {hint}")

@@ -636,11 +636,13 @@ def normalise(
     keyed = rekey(samples)
     rows, wrong = _tables.clean_samples(keyed)
     found = _tables.tidy_events(rekey(events)) if events.height else schema.empty(schema.EVENTS)
-    frame, found, tiny = _possible(frame, found)
+    frame, found, wrong_limits = _possible(frame, found)
     bounds = _tables.rooms(frame, found, report.nodes)
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
-    lost = Counter({**wrong, schema.TINY_LIMITS: tiny, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
+    lost = Counter(
+        {**wrong, schema.NO_LIMITS: wrong_limits, schema.NO_CONTAINER: samples.height - keyed.height, **settled}
+    )
     sums, doubtful = _identity.totals(frame, rows)
     if sums:
         lost[schema.TOTALS] = rows.height
@@ -657,14 +659,14 @@ def normalise(
 
 
 def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Take limits in which nothing runs for unknown; count them, and say so."""
-    limit = (containers["limit_bytes"] < schema.LEAST_LIMIT_BYTES).fill_null(value=False)
-    change = ((events["kind"] == "limit") & (events["value_bytes"] < schema.LEAST_LIMIT_BYTES)).fill_null(value=False)
-    if not (tiny := containers.filter(limit).height + events.filter(change).height):
-        return containers, events, 0
-    warn(f"Left out {text.counted(tiny, schema.TINY_LIMITS)}.")
+    """Take limits that no container can have for unknown; count them, and say so."""
+    bounds = schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1
+    limit = ~containers["limit_bytes"].is_between(*bounds).fill_null(value=True)
+    change = (events["kind"] == "limit") & ~events["value_bytes"].is_between(*bounds).fill_null(value=True)
+    if wrong := containers.filter(limit).height + events.filter(change).height:
+        warn(f"Left out {text.counted(wrong, schema.NO_LIMITS)}.")
     known = {"limit_bytes": pl.when(~limit).then("limit_bytes"), "limit_known": pl.col("limit_known") & ~limit}
-    return containers.with_columns(**known), events.filter(~change), tiny
+    return containers.with_columns(**known), events.filter(~change), wrong
 
 
 def refuse_doubled(recording: Recording, place: str) -> None:

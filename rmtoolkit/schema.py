@@ -15,8 +15,8 @@ TIME: Final = pl.Datetime("ms", "UTC")
 WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
 #: The kernel reports "no limit" as a number near 2**63; no processor addresses this much.
 ABSURD_BYTES: Final = 1 << 52
-#: No container runs in less.
-LEAST_LIMIT_BYTES: Final = 1 << 20
+#: No container runs in less, no machine has as much.
+LEAST_LIMIT_BYTES, NO_MACHINE_BYTES = 1 << 20, 1 << 46
 #: Units of amounts, folded: those of the standards, as Docker and Grafana write them; Kubernetes leaves the B out.
 UNITS: Final = dict.fromkeys(("", "b", "bytes"), 1) | {
     **{letter: 1000**power for power, letter in enumerate("kmg", 1)},
@@ -49,7 +49,7 @@ ANEW: Final = (
 )
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
-TINY_LIMITS: Final = "limits below 1 MiB, in which nothing runs, taken as unknown"
+NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
 TWICE: Final = "values given twice for one instant"

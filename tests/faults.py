@@ -163,7 +163,7 @@ def _amounts() -> dict[str, Signals]:
     cases: dict[str, Signals] = {
         f"{amount} of {name}": {"rss_bytes": level(60), name: amount}
         for name, amounts in {
-            "limit_bytes": (MI, peta - 1, peta, 512_000_000, 1_048_576_000, 0),
+            "limit_bytes": (MI, peta - 1, 512_000_000, 1_048_576_000, 0),
             "request_bytes": (MI - 1, MI, peta - 1, peta, 64_000_000, 16_384_000_000),
         }.items()
         for amount in amounts

@@ -20,7 +20,7 @@ from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_TIME, SAMPLES, TINY_LIMITS, TOTALS
+from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_LIMITS, NO_TIME, SAMPLES, TOTALS
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
@@ -247,17 +247,18 @@ def test_numbers_of_any_type_become_int64(dtype: pl.DataType) -> None:
         pytest.param([512 * MI, 0], None, True, id="limit-removed"),
         pytest.param([2, 2], None, False, id="no-container-runs-in-2-bytes"),
         pytest.param([2, 512 * MI], 512 * MI, True, id="2-bytes-before"),
+        pytest.param([1 << 50] * 2, None, False, id="no-machine-has-a-pebibyte"),
     ],
 )
 def test_a_limit_is_known_none_or_unknown(limits: list[Any], limit: int | None, known: bool) -> None:
     """That none is set and that it is unknown are different things, however a source writes them."""
-    tiny = 2 in limits
-    with pytest.warns(RmtoolkitWarning, match="limits? below 1 MiB") if tiny else contextlib.nullcontext():
+    wrong = not {2, 1 << 50}.isdisjoint(limits)
+    with pytest.warns(RmtoolkitWarning, match="limits? below 1 MiB") if wrong else contextlib.nullcontext():
         recording = read(time=[0, 60], rss_bytes=[1, 2], limit_bytes=pl.Series(limits))
     assert recording.containers.select("limit_bytes", "limit_known").row(0) == (limit, known)
     # What was tried is neither the limit nor a change of it.
     assert not recording.events.filter(pl.col("value_bytes") == 2).height
-    assert (TINY_LIMITS in recording.report.left_out) == tiny
+    assert (NO_LIMITS in recording.report.left_out) == wrong
 
 
 def test_a_limit_known_to_be_none_is_taken_as_said() -> None:

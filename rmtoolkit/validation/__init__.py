@@ -16,6 +16,7 @@ from rmtoolkit.schema import (
     COUNTERS,
     FOOTPRINTS,
     LEAST_LIMIT_BYTES,
+    NO_MACHINE_BYTES,
     NUMBER,
     SETTINGS,
     TEXT,
@@ -296,8 +297,7 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
     return pl.concat(found.with_columns(signal=pl.lit(name)) for name in order.blamed)
 
 
-#: No machine has this much memory, no kernel this many threads; no container runs in so little.
-_NO_MACHINE_BYTES: Final = 1 << 46
+#: No kernel has this many threads, no process so little memory.
 _NO_KERNEL_THREADS: Final = 1 << 22
 LEAST_FOOTPRINT_BYTES: Final = 64 << 10
 DECIMAL: Final = 1_000_000
@@ -306,11 +306,10 @@ _FEW: Final = 5
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
-    large = {name: pl.col(name) >= _NO_MACHINE_BYTES for name in (*BYTE_SIGNALS, *SETTINGS)}
-    large["threads"] = pl.col("threads") > _NO_KERNEL_THREADS
-    yield from _values(recording.samples, "absurd_value", {name: large[name] for name in (*BYTE_SIGNALS, "threads")})
-    wrong = {name: (pl.col(name) < LEAST_LIMIT_BYTES) | large[name] for name in SETTINGS}
-    yield from _values(_settings(recording), "absurd_value", wrong)
+    large = {name: pl.col(name) >= NO_MACHINE_BYTES for name in BYTE_SIGNALS}
+    yield from _values(recording.samples, "absurd_value", large | {"threads": pl.col("threads") > _NO_KERNEL_THREADS})
+    odd = ~pl.col("request_bytes").is_between(LEAST_LIMIT_BYTES, NO_MACHINE_BYTES - 1)
+    yield from _values(_settings(recording), "absurd_value", {"request_bytes": odd})
     least = {**dict.fromkeys(FOOTPRINTS, LEAST_FOOTPRINT_BYTES), "allocated_bytes": 1}
     for tiny in _values(recording.samples, "tiny_value", {name: pl.col(name) < least[name] for name in least}):
         # A scale may be wrong; what is 0 throughout was never measured.

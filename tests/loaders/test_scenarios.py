@@ -17,7 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import SUMMARIES, TINY_LIMITS, ZEROS
+from rmtoolkit.schema import NO_LIMITS, SUMMARIES, ZEROS
 from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
@@ -992,7 +992,7 @@ def kernel(stamp: Callable[[int], str], lines: Sequence[str]) -> bytes:
 
 N = len(LEAK)
 #: What is said of what is not there.
-_REASONS = SUMMARIES, TINY_LIMITS, ZEROS
+_REASONS = SUMMARIES, NO_LIMITS, ZEROS
 ANEW, MORE, FAILED = "start anew in time", "there is more", "query 'B' failed: 'timeout'"
 CUT, NO_TIME = "what could be unpacked was read", "rows without a readable time"
 NOBODY = "rows of no known container"
@@ -1557,7 +1557,7 @@ PROGRAMS = {
     ),
     "a limit of 512m, which is half a byte": Scene(
         answer(cadvisor(LEAK, **K8S), of("kube_pod_container_resource_limits", [1] * 60, resource="memory")),
-        [{"pod": "db-0", "limit_bytes": None, "limit_known": False, TINY_LIMITS: True}],
+        [{"pod": "db-0", "limit_bytes": None, "limit_known": False, NO_LIMITS: True}],
     ),
     "nerdctl stats without a limit": Scene(
         log(
