@@ -78,6 +78,10 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
     within = not row.teeth and row.mean_rise < th.BEYOND_NOISE * row.noise
     if faint or within or row.last_third == th.UNCHECKED:
         _shift(opinion, at_rest, th.BELOW_FLOOR)
+    no_higher = row.mean_rise < th.MATERIAL_SHARE * row.settled
+    if row.stepped > th.LIKELY and row.jump < 0 and row.onset < row.jump_at and no_higher:
+        # A line that began before a fall has brought it no higher than it was.
+        _shift(opinion)
     # A straight rise that has only paused, or of which growth is not ruled out: a ramp that ended fits as well.
     paused = row.last_third > th.STEADY and row.rest < th.LONG_REST
     doubtful = row.family == Family.RAMP and row.growing > th.RULED_OUT
@@ -348,7 +352,8 @@ def _files_explain(opinion: Opinion) -> bool:
 def name_growing_layer(opinion: Opinion, layers: Mapping[Layer, Amount], footprint: float) -> None:
     """Name, in place, the layer that grows where the judged signal is bounded but the footprint is not."""
     candidates = (opinion.footprint, opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS))
-    grows = max((row.growing + row.unresolved for row in candidates if row is not None), default=0.0)
+    rises = (row for row in candidates if row is not None and row.mean_rise > 0)
+    grows = max((row.growing + row.unresolved for row in rises), default=0.0)
     threads = opinion.readings.get(Signal.THREADS)
     if threads is not None and threads.growing + threads.unresolved > th.LIKELY:
         opinion.threads_grow = threads.mean_rise >= th.THREADS_RISE
@@ -470,6 +475,8 @@ def assess_lifetime(
     restarts_known: bool,
     files_told: bool,
 ) -> Opinion:
+    if _freed_lazily(readings, levels):
+        readings = {name: row for name, row in readings.items() if name not in (Signal.ANON, Signal.RSS)}
     opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)
     opinion.files_told = files_told
     whole = readings.get(Signal.WORKING_SET) or readings.get(Signal.USAGE)
@@ -490,6 +497,16 @@ def assess_lifetime(
     opinion.also = [name for name in dict.fromkeys(opinion.also) if name != opinion.pattern]
     doubt_rest(opinion)
     return opinion
+
+
+def _freed_lazily(readings: Mapping[Signal, Reading], levels: Mapping[Signal, Level]) -> bool:
+    """Pages beyond the working set are free already (MADV_FREE): the kernel takes them when it needs some."""
+    anon, whole, swap = readings.get(Signal.ANON), readings.get(Signal.WORKING_SET), levels.get(Signal.SWAP)
+    if anon is None or whole is None or whole.bounded <= th.CLEAN_FROM:
+        return False
+    beyond = anon.end_level - whole.end_level - (swap.end_level if swap is not None else 0)
+    material = min(beyond, anon.mean_rise) >= th.MATERIAL_SHARE * anon.settled
+    return material and whole.mean_rise < th.SMALL_PART * anon.mean_rise
 
 
 def _logit(value: float) -> float:

@@ -242,3 +242,11 @@ def test_growth_that_speeds_up_since_the_start_is_one_rise_too() -> None:
     said = rows(100 + 60 * U**3)
     assert {row["verdict"] for row in said} == {"leak"}
     assert max(row["leak_probability"] for row in said) <= 0.8
+
+
+@pytest.mark.parametrize("fell_at", [0.3, 0.5])
+def test_a_line_beside_a_fall_that_brought_it_no_higher_is_no_leak(fell_at: float) -> None:
+    """It rose, fell below where it began and came back to that: as slow swings do, whichever way they go next."""
+    curve = np.where(fell_at > U, 50 + 6 * U / fell_at, 47 + 3 * (U - fell_at) / (1 - fell_at))
+    restless = (curve + ar1(np.random.default_rng(seed), len(T), 0.3, 0.9) for seed in range(4))
+    assert "leak" not in {row["verdict"] for level in restless for row in rows(level)}
