@@ -46,7 +46,7 @@ def degenerate() -> dict[str, dict[str, list[Any]]]:
     }
 
 
-@pytest.mark.filterwarnings("ignore:.*less than any process needs")
+@pytest.mark.filterwarnings("ignore:.*less than any process needs", "ignore:.*1 limit below 1 MiB")
 @pytest.mark.parametrize("name", degenerate())
 def test_degenerate_recordings_are_judged(name: str) -> None:
     """Whatever the numbers, there is a row, in the design's words, without a NaN and without an error."""
