@@ -75,8 +75,10 @@ corpus: $(STAMP) ## Record the corpus anew (root, Linux, rustc; about an hour; g
 	@mkdir -p out/corpus/raw out/corpus/new
 	@$(BIN)/python data/lab/plan.py > out/corpus/plan.jsonl
 	@$(BIN)/python data/lab/plan.py --hard > out/corpus/hard_plan.jsonl
+	@$(BIN)/python data/lab/plan.py --odd > out/corpus/odd_plan.jsonl
 	@$(BIN)/python data/lab/record.py out/corpus/plan.jsonl --out out/corpus/raw --jobs 80
 	@$(BIN)/python data/lab/record.py out/corpus/hard_plan.jsonl --out out/corpus/raw --jobs 80
+	@$(BIN)/python data/lab/record.py out/corpus/odd_plan.jsonl --out out/corpus/raw --jobs 80
 	@cp data/corpus/overrides.csv out/corpus/new/
 	@$(BIN)/python data/lab/corpus.py out/corpus/raw out/corpus/new
 

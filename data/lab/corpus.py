@@ -20,6 +20,7 @@ from judge import Label, judge
 from measure import measure
 from shapes import SHAPES
 from shapes_hard import HARD
+from shapes_odd import ODD
 
 from rmtoolkit.recording import normalise
 from rmtoolkit.schema import Report
@@ -27,6 +28,8 @@ from rmtoolkit.schema import Report
 PARTS = ("dev", "sealed")
 #: Beside them, with what each run went on to do: the shapes that have fooled verdicts. And how its runs' names begin.
 HARD_PARTS = {"hard": "h", "hard_sealed": "k"}
+#: And behaviours that look like others.
+ODD_PART = {"odd": "o"}
 _FUTURE = ("working_set_bytes", "anon_bytes", "rss_bytes")
 _TRUTH = ("live_bytes", "dead_bytes", "outside_bytes", "outside_dead_bytes")
 
@@ -144,16 +147,20 @@ def store(
 
 
 def future(whole: recorded.Recorded) -> pl.DataFrame:
-    """List what a run did after its window."""
+    """List what a run did after its window: of several pods the one that had lost most, or else was largest."""
     first = whole.containers[0]
-    return whole.frame.filter(pl.col("second") >= whole.plan["window_seconds"]).select(
+    dead = pl.col("dead_bytes") + pl.col("outside_dead_bytes")
+    after = whole.frame.filter(pl.col("second") >= whole.plan["window_seconds"])
+    pods = after.group_by("container").agg(dead=dead.max(), level=pl.col("working_set_bytes").median())
+    one = pods.sort("dead", "level").tail(1)
+    return after.join(one, on="container", how="semi", maintain_order="left").select(
         pl.lit(whole.plan["run"]).alias("run"),
         pl.lit(first["namespace"]).alias("namespace"),
         pl.lit(first["workload"]).alias("workload"),
         pl.col("second").cast(pl.Int32),
         pl.col("life").cast(pl.Int32),
         *_FUTURE,
-        (pl.col("dead_bytes") + pl.col("outside_dead_bytes")).alias("dead_bytes"),
+        dead.alias("dead_bytes"),
     )
 
 
@@ -184,6 +191,19 @@ def counts(rows: list[dict[str, Any]]) -> str:
     return "\n".join([head, *lines])
 
 
+def behaviours(rows: list[dict[str, Any]]) -> str:
+    """Write what the odd runs do as a Markdown table."""
+    reasons = {row["shape"]: row["reason"] for row in rows}
+    lines = ["| shape | the leak | its look-alike |", "|---|---|---|"]
+    for name in dict.fromkeys(odd.name for odd in ODD):
+        notes = {odd.leak: odd.note for odd in ODD if odd.name == name}
+        for leak, shape in ((True, name), (False, f"{name}_like")):
+            if reasons.get(shape):
+                notes[leak] += f" (not decidable: {reasons[shape]})"
+        lines.append(f"| {name} | {notes.get(True, '–')} | {notes.get(False, '–')} |")
+    return "\n".join(lines)
+
+
 def _overrides(path: Path) -> dict[str, list[tuple[str, str, str]]]:
     found: dict[str, list[tuple[str, str, str]]] = {}
     if path.exists():
@@ -194,11 +214,11 @@ def _overrides(path: Path) -> dict[str, list[tuple[str, str, str]]]:
 
 
 def main() -> None:
-    """Make everything for both parts."""
+    """Make everything for all parts."""
     folder, target = Path(sys.argv[1]), Path(sys.argv[2])
     overrides = _overrides(target / "overrides.csv")
-    everything: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
-    for part, letter in ({part: part[0] for part in PARTS} | HARD_PARTS).items():
+    tables: dict[str, list[dict[str, Any]]] = {"counts": [], "hard counts": [], "odd behaviours": []}
+    for part, letter in ({part: part[0] for part in PARTS} | HARD_PARTS | ODD_PART).items():
         finished = sorted(path.stem for path in folder.glob(f"{letter}*.parquet"))
         if not finished:
             continue
@@ -206,14 +226,14 @@ def main() -> None:
         made.sort(key=lambda pair: (pair[1]["shape"], pair[1]["run"]))
         runs, rows = [run for run, _ in made], [row for _, row in made]
         store(part, runs, rows, target, "the lab of rmtoolkit", folder.parent)
-        if part in HARD_PARTS:
+        if part not in PARTS:
             wholes = [recorded.read(folder, run.plan["run"], shown_seconds=1 << 20) for run in runs]
             store_futures(part, wholes, target)
-        everything[part in HARD_PARTS] += rows
-    for hard, rows in everything.items():
+        tables["counts" if part in PARTS else "hard counts" if part in HARD_PARTS else "odd behaviours"] += rows
+    for name, rows in tables.items():
         if rows:
-            name = "hard counts" if hard else "counts"
-            tell(target / "README.md", counts(rows), f"<!-- {name}: made by data/lab/corpus.py -->")
+            write = behaviours if name == "odd behaviours" else counts
+            tell(target / "README.md", write(rows), f"<!-- {name}: made by data/lab/corpus.py -->")
 
 
 if __name__ == "__main__":

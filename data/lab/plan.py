@@ -1,7 +1,7 @@
 """Draw the plan of the corpus: every run with its parameters and its intended truth.
 
-Usage: ``python data/lab/plan.py [--hard] [--seed N] > plan.jsonl``. The same seed gives the same plan;
-``--hard`` draws the part of the shapes that have fooled verdicts.
+Usage: ``python data/lab/plan.py [--hard | --odd] [--seed N] > plan.jsonl``. The same seed gives the same plan;
+``--hard`` draws the part of the shapes that have fooled verdicts, ``--odd`` that of behaviours that look like others.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import names
+import shapes_odd
 from drafts import MIB
 from record import Run
 from shapes import SHAPES
@@ -188,13 +189,45 @@ def plan_hard(seed: int = SEED) -> Iterator[Run]:
                 yield draw(kind, part, 0, seed, taken)
 
 
+def plan_odd(seed: int = shapes_odd.SEED) -> Iterator[Run]:
+    """Write the odd runs down: only seeds are drawn."""
+    random = Random(seed)
+    for number, odd in enumerate(shapes_odd.ODD):
+        yield Run(
+            run=f"o{number:02d}{odd.name}{'L' if odd.leak else 'h'}",
+            seed=random.randrange(1 << 30),
+            components=[f"base:bytes={odd.base_mib}m,item=8k", f"traffic:{odd.traffic}", *odd.parts],
+            allocator=odd.allocator,
+            limit_bytes=odd.limit_mib * MIB,
+            request_bytes=48 * MIB,
+            window_seconds=shapes_odd.WINDOW_SECONDS,
+            label={
+                "part": "odd",
+                "shape": odd.shape,
+                "leak": odd.leak,
+                "decidable": odd.told_from is not None,
+                "reason": odd.undecidable,
+                "pattern": "",
+                "cause": "",
+                "needs": odd.needs,
+                "onset_seconds": odd.onset,
+                "told_from_seconds": odd.told_from,
+                "note": odd.note,
+                "future_seconds": shapes_odd.FUTURE_SECONDS,
+            },
+            **odd.more,
+        )
+
+
 def main() -> None:
     """Print the plan."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--hard", action="store_true")
+    parser.add_argument("--seed", type=int)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--hard", dest="draw", action="store_const", const=plan_hard, default=plan)
+    which.add_argument("--odd", dest="draw", action="store_const", const=plan_odd)
     given = parser.parse_args()
-    for run in (plan_hard if given.hard else plan)(given.seed):
+    for run in given.draw() if given.seed is None else given.draw(given.seed):
         print(json.dumps({name: getattr(run, name) for name in Run.__slots__}))
 
 

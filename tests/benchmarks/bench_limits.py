@@ -138,11 +138,14 @@ def stretched(part: str, folder: Path = CORPUS, span: dt.timedelta = HISTORY + H
 
 def future(part: str) -> None:
     """Hold the limits advised after each run's window, read as two weeks, against what it needed in its future."""
-    runs = assess(concat(stretched(part, FIELD, HISTORY))).workloads.select(
+    folder = CORPUS if part == "odd" else FIELD
+    runs = assess(concat(stretched(part, folder, HISTORY))).workloads.select(
         "namespace", "workload", "verdict", "action", "advised_limit_bytes"
     )
-    needed = pl.read_parquet(FIELD / f"{part}_future.parquet").group_by("namespace", "workload")
-    labels = pl.read_csv(FIELD / f"{part}_labels.csv", infer_schema_length=None)
+    needed = pl.read_parquet(folder / f"{part}_future.parquet").group_by("namespace", "workload")
+    labels = pl.read_csv(folder / f"{part}_labels.csv", infer_schema_length=None)
+    if "use" not in labels.columns:
+        labels = labels.rename({"components": "use"})
     found = (
         labels.select("namespace", "workload", "shape", "use", "leak", "peak_bytes")
         .join(runs, on=["namespace", "workload"], how="left")
@@ -193,11 +196,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--generator", default="field", choices=["calm", "wild", "field"])
     parser.add_argument("--margins", type=Path, help="a file of margins instead of the shipped ones")
-    parser.add_argument("--corpus", choices=["dev", "sealed"], help="recorded runs, each read as three weeks, instead")
+    parser.add_argument(
+        "--corpus", choices=["dev", "sealed", "odd"], help="recorded runs, each read as three weeks, instead"
+    )
     parser.add_argument(
         "--future",
-        choices=["dev", "fresh", "fresh2", "fresh3", "fresh4"],
-        help="strangers' runs against their own futures, instead",
+        choices=["dev", "fresh", "fresh2", "fresh3", "fresh4", "odd"],
+        help="strangers' runs, or odd ones, against their own futures, instead",
     )
     parser.add_argument("--series", type=Path, nargs="*", default=[], help="real series, as limit_series tells of them")
     parser.add_argument("--replays", type=int, default=0, help="services that were killed, and healthy ones, to replay")

@@ -5,7 +5,7 @@ Usage: ``python tests/benchmarks/leak_or_not.py [--corpus lab] [--part dev] [--c
 and, when it knows them, `leak_probability`, `pattern` and `hours_to_limit` with `_low` and `_high`.
 
 ``--part sealed`` is for judging, never for tuning: each run on it is written to `sealed_runs.csv` beside this file
-(``--corpus field``: to `field_sealed_runs.csv`). ``--part hard`` and ``hard_sealed`` are of `data/corpus` too;
+(``--corpus field``: to `field_sealed_runs.csv`). ``--part hard``, ``hard_sealed`` and ``odd`` are of `data/corpus` too;
 ``fresh`` of `data/field` are programs chosen when the verdicts were done with, ``fresh2`` to ``fresh4`` others, chosen
 after what the looks before had shown was mended: all are for tuning since they were looked at.
 """
@@ -64,7 +64,7 @@ LEVELS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 LEVELS["kubectl-top"] = (LEVELS["working-set"][0], (*LEVELS["working-set"][1], "restarts"))
 #: Beside development and judging the same of the shapes that have fooled verdicts, and what was recorded last.
-PARTS: Final = ("dev", "sealed", "hard", "hard_sealed", "fresh", "fresh2", "fresh3", "fresh4")
+PARTS: Final = ("dev", "sealed", "hard", "hard_sealed", "odd", "fresh", "fresh2", "fresh3", "fresh4")
 JUDGING: Final = ("sealed", "hard_sealed")
 _MEBI: Final = 1 << 20
 _WINDOWS: Final = ("up to 300 s", "301 to 600 s", "over 600 s")

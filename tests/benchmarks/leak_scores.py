@@ -269,6 +269,8 @@ def score(judged: pl.DataFrame) -> Scores:
 
 
 def _patterns(judged: pl.DataFrame) -> dict[str, Figure]:
+    # Of some parts nobody has said which pattern is right.
+    judged = judged.filter(pl.col("pattern").fill_null("") != "")
     if not judged["said_pattern"].count():
         return {"pattern_right": NOTHING, "pattern_f1": NOTHING}
     pairs = [

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NOT_CHOSEN: Final = {"QUANTILE", "DEVIATIONS_PER_MAD"}
 #: Shares and probabilities end at 1.
 SHARES_END: Final = 1.0
-GROUNDS: Final = {CORPUS: ("dev", "hard"), FIELD: ("dev", "fresh", "fresh2", "fresh3", "fresh4")}
+GROUNDS: Final = {CORPUS: ("dev", "hard", "odd"), FIELD: ("dev", "fresh", "fresh2", "fresh3", "fresh4")}
 #: What a reading is made with.
 READ_WITH: Final = set(re.findall(r"\bth\.([A-Z_]+)", inspect.getsource(models) + inspect.getsource(signals)))
 

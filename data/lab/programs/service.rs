@@ -24,6 +24,7 @@ mod fragment;
 mod held;
 mod leaks;
 mod ledger;
+mod odd;
 mod outside;
 mod random;
 #[cfg(feature = "stack")]
@@ -101,6 +102,7 @@ fn component(text: &str, options: &Options) -> Box<dyn Component> {
         "mmap" => Box::new(outside::Mapping::new(&mut given)),
         "child" => Box::new(child::Child::new(&mut given, options.epoch)),
         "exit" => Box::new(child::Exit::new(&mut given)),
+        "odd" => Box::new(odd::Odd::new(&mut given)),
         "trim" => Box::new(allocator::Trim::new(&mut given)),
         other => arguments::fail(&format!("no component is called {other:?}")),
     };
