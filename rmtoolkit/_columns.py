@@ -138,7 +138,7 @@ def take_apart(
         of_none = table.select(pl.all_horizontal(pl.col(names).is_null()) & alone).to_series()
         left_out[schema.NO_CONTAINER] = 0 if of_none.all() else int(of_none.sum())
         table = table.filter(~of_none) if left_out[schema.NO_CONTAINER] else table
-    table, left_out[schema.SUMMARIES] = _highest(table, ignored)
+    table, left_out[schema.SUMMARIES] = _highest(table, [*identity, "time"], ignored)
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -223,13 +223,15 @@ def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
     return factor
 
 
-def _highest(table: pl.DataFrame, extras: Sequence[str]) -> tuple[pl.DataFrame, int]:
-    """Keep the highest of several statistics of one amount, where a column says which each row is; count the others."""
+def _highest(table: pl.DataFrame, keys: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, int]:
+    """Keep of several statistics of the same amounts at one time, which a column names, the highest; count the rest."""
+    same = [*keys, *(pl.col(name).is_null().alias(f"no {name}") for name in schema.SIGNALS if name in table.columns)]
     for name in (name for name in extras if name.lower() in STATISTIC_LABELS):
-        said = table[name].cast(pl.String).fill_null("")
-        shares = said.replace_strict({text: statistic({name.lower(): text}) for text in said.unique()})
-        if shares.null_count() == 0 and shares.n_unique() > 1:
-            kept = table.filter(shares == shares.max())
+        said = pl.col(name).cast(pl.String).fill_null("")
+        kinds = {text: statistic({name.lower(): text}) for text in table.select(said.unique()).to_series()}
+        if None not in kinds.values() and len(set(kinds.values())) > 1:
+            share = said.replace_strict(kinds)
+            kept = table.filter(share == share.max().over(same))
             return kept, table.height - kept.height
     return table, 0
 
@@ -241,7 +243,7 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
     for label in (name for name in extras if table[name].dtype == pl.String and table[name].n_unique() > 1):
         rows = table.select(*keys, label, *signals, "time").sort("time").filter(pl.len().over(*keys, label) >= ENOUGH)
         if next(contradictions(rows, keys, label, 1, steady=True), None) is not None:
-            if any(column_of(text or "")[0] in _AMOUNTS for text in table[label].unique()):
+            if all(column_of(text or "")[0] in _AMOUNTS for text in table[label].unique()):
                 msg = f"{quote(label)} says which amount each row holds. Hint: give each of them a column of its own."
                 raise ColumnError(msg)
             own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)

@@ -32,6 +32,8 @@ _CHARGED: Final = (
 )
 #: What no process that runs has nothing of.
 _NEVER_ZERO: Final = ("working_set_bytes", "usage_bytes", "rss_bytes", "allocated_bytes")
+#: What is written in steps is 0 where it is less than one of them: the least amount is so many.
+_STEPS: Final = 8
 #: Limits change, and not every change is on record: a lone value counts up to so many times the highest one known.
 _BEYOND: Final = 16
 _DURATION: Final = re.compile(r"(?<![0-9])(?P<number>[0-9]++(?:\.[0-9]++)?)(?P<unit>ms|s|m|h|d|w)")
@@ -157,13 +159,19 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
 
 
 def _without_zeros(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Take away, and count, zeros of containers whose other amounts are none that would be 0 in whole MiB."""
+    """Take away, and count, zeros at which nothing was measured, of containers whose amounts are far above 0."""
     names = [name for name in _NEVER_ZERO if name in samples.columns and (samples[name] == 0).any()]
     before = sum(samples[name].null_count() for name in names)
+    there = [pl.col(name) > 0 for name in schema.BYTE_SIGNALS if name in samples.columns]
+    nothing = pl.all_horizontal(pl.lit(value=True), *(some.fill_null(value=False).not_() for some in there))
+    gaps = {}
     for name in names:
-        least = pl.col(name).filter(pl.col(name) > 0).min().over("container_id")
-        is_gap = (pl.col(name) == 0) & (least > schema.LEAST_LIMIT_BYTES)
-        samples = samples.with_columns(pl.when(is_gap).then(None).otherwise(name).alias(name))
+        amounts = pl.col(name).filter(pl.col(name) > 0)
+        step = amounts.unique().sort().diff().min().fill_null(0)
+        is_far = (amounts.min() > pl.max_horizontal(_STEPS * step, schema.LEAST_LIMIT_BYTES)).over("container_id")
+        is_gap = (pl.col(name) == 0) & nothing & is_far
+        gaps[name] = pl.when(is_gap.fill_null(value=False).not_()).then(name)
+    samples = samples.with_columns(**gaps)
     return samples, sum(samples[name].null_count() for name in names) - before
 
 

@@ -661,6 +661,9 @@ def normalise(
 def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     """Take limits that no container can have for unknown; count them, and say so."""
     bounds = schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1
+    # No limit is written as 0, -1 or a number near 2**63, in events as in columns.
+    is_none = (pl.col("kind") == "limit") & ~pl.col("value_bytes").is_between(1, schema.ABSURD_BYTES - 1)
+    events = events.with_columns(value_bytes=pl.when(is_none.fill_null(value=False).not_()).then("value_bytes"))
     limit = ~containers["limit_bytes"].is_between(*bounds).fill_null(value=True)
     change = (events["kind"] == "limit") & ~events["value_bytes"].is_between(*bounds).fill_null(value=True)
     if wrong := containers.filter(limit).height + events.filter(change).height:

@@ -73,6 +73,7 @@ def test_a_null_is_not_counted_as_left_out() -> None:
         ("allocated_bytes", [2 << 20, 0], [2 << 20]),
         # Less than one of whole MiB; nothing else was ever measured; what may well be nothing.
         ("working_set_bytes", [1 << 20, 0, 9 << 20], [1 << 20, 0, 9 << 20]),
+        ("usage_bytes", [20 << 20, 0, 30 << 20, 40 << 20], [20 << 20, 0, 30 << 20, 40 << 20]),
         ("rss_bytes", [0, 0], [0, 0]),
         ("swap_bytes", [0, 9 << 20], [0, 9 << 20]),
         ("anon_bytes", [0, 9 << 20], [0, 9 << 20]),
@@ -86,6 +87,41 @@ def test_zeros_among_real_amounts_were_not_measured(signal: str, values: list[in
     assert frame.filter(container_id=0)[signal].drop_nulls().to_list() == kept
     assert frame.filter(container_id=1)[signal].to_list() == [0]
     assert left_out == ({ZEROS: len(values) - len(kept)} if len(kept) < len(values) else {})
+
+
+def test_a_zero_beside_another_amount_was_measured() -> None:
+    """A heap that is empty between two batches, in a process that is there."""
+    heap, rss = [9 << 20, 0, 9 << 20, 0], [30 << 20, 20 << 20, 30 << 20, 0]
+    frame, left_out = clean_samples(samples(allocated_bytes=heap, rss_bytes=rss))
+    assert frame["allocated_bytes"].to_list() == [*heap[:3], None]
+    assert left_out == {ZEROS: 1}
+
+
+@pytest.mark.parametrize(
+    ("column", "of_a", "kept"),
+    [("stat", ["mean"] * 9, [9, 9]), ("phi", [at / 7 for at in range(9)], [9, 9]), ("stat", ["max"] * 9, [9, 9])],
+    ids=["only means", "a number of each row", "only maxima"],
+)
+def test_statistics_compete_where_there_are_several(column: str, of_a: list[object], kept: list[int]) -> None:
+    """Of a pod that has one of them alone nothing is lost, whatever its neighbour has."""
+    both = [("mean", 40), ("max", 50)] if column == "stat" else [(0.5, 50)]
+    rows = [(60 * at, "a", (30 + at) << 20, said) for at, said in enumerate(of_a)]
+    rows += [(60 * at, "b", (amount + at) << 20, said) for at in range(9) for said, amount in both]
+    names = ["time", "pod", "working_set_bytes", column]
+    frame = pl.DataFrame([(1.8e9 + at, *more) for at, *more in rows], schema=names, orient="row", strict=False)
+    recording = Recording.from_frame(frame)
+    assert recording.samples.group_by("container_id").len().sort("container_id")["len"].to_list() == kept
+    assert recording.samples["working_set_bytes"].max() == 58 << 20
+
+
+@pytest.mark.parametrize("amount", [0, -1, 2**53, 2**63 - 1])
+def test_a_limit_that_is_taken_away_is_none_in_events_too(amount: int) -> None:
+    """The kernel and the API write no limit as such a number: it is no wrong one, and it ends the one before."""
+    frame = pl.DataFrame({"time": [1.8e9, 1.8e9 + 600], "pod": "a", "working_set_bytes": 9 << 20})
+    change = pl.DataFrame({"time": [1.8e9 + 300], "pod": ["a"], "kind": ["limit"], "value_bytes": [amount]})
+    recording = Recording.from_frame(frame, events=change)
+    assert recording.events.select("kind", "value_bytes").rows() == [("limit", None)]
+    assert recording.report.left_out == {}
 
 
 def test_large_counters_are_no_absurd_amounts() -> None:

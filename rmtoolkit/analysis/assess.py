@@ -475,8 +475,6 @@ def assess_lifetime(
     restarts_known: bool,
     files_told: bool,
 ) -> Opinion:
-    if _freed_lazily(readings, levels):
-        readings = {name: row for name, row in readings.items() if name not in (Signal.ANON, Signal.RSS)}
     opinion = Opinion(life, next((readings[name] for name in JUDGED if name in readings), None), readings, levels)
     opinion.files_told = files_told
     whole = readings.get(Signal.WORKING_SET) or readings.get(Signal.USAGE)
@@ -497,16 +495,6 @@ def assess_lifetime(
     opinion.also = [name for name in dict.fromkeys(opinion.also) if name != opinion.pattern]
     doubt_rest(opinion)
     return opinion
-
-
-def _freed_lazily(readings: Mapping[Signal, Reading], levels: Mapping[Signal, Level]) -> bool:
-    """Pages beyond the working set are free already (MADV_FREE): the kernel takes them when it needs some."""
-    anon, whole, swap = readings.get(Signal.ANON), readings.get(Signal.WORKING_SET), levels.get(Signal.SWAP)
-    if anon is None or whole is None or whole.bounded <= th.CLEAN_FROM:
-        return False
-    beyond = anon.end_level - whole.end_level - (swap.end_level if swap is not None else 0)
-    material = min(beyond, anon.mean_rise) >= th.MATERIAL_SHARE * anon.settled
-    return material and whole.mean_rise < th.SMALL_PART * anon.mean_rise
 
 
 def _logit(value: float) -> float:

@@ -631,13 +631,9 @@ def test_what_leaks_into_swap_leaks(signals: tuple[str, ...]) -> None:
     assert judged(resident | {"swap_bytes": ANON})["verdict"] == "not_leak"
 
 
-@pytest.mark.parametrize("heap", [False, True], ids=["no heap", "heap at rest"])
-def test_pages_that_were_freed_lazily_are_no_growth(*, heap: bool) -> None:
-    """MADV_FREE leaves pages to the process that the working set no longer counts: the kernel takes them at need."""
-    rises, rests = noisy((80 + 40 * T / 24) * MI, 1), noisy(80 * MI * FLAT, 2)
-    beside = {"allocated_bytes": noisy(60 * MI * FLAT, 3)} if heap else {}
-    assert judged({"anon_bytes": rises, "working_set_bytes": rests, **beside})["verdict"] == "not_leak"
-    # Page cache that is dropped for what grows keeps the working set as large, and hides no growth.
-    for whole in () if heap else (140 * FLAT, 90 + 40 * T / 24):
-        row = judged({"anon_bytes": rises, "working_set_bytes": noisy(whole * MI, 2)})
-        assert row["verdict"] != "not_leak", row["explanation"]
+@pytest.mark.parametrize("until", [3, 24], ids=["no longer scraped", "of another exporter"])
+def test_a_working_set_below_what_leaks_clears_nothing(until: int) -> None:
+    """Anonymous memory grows beside a smaller working set that rests: MADV_FREE may look so, and so do real leaks."""
+    rests = np.where(until >= T, noisy(80 * MI * FLAT, 2), np.nan)
+    row = judged({"anon_bytes": noisy((80 + 40 * T / 24) * MI, 1), "working_set_bytes": rests})
+    assert row["verdict"] != "not_leak", row["explanation"]

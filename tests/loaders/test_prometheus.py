@@ -16,7 +16,7 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.loaders.prometheus._metrics import meaning_of
-from rmtoolkit.schema import SIGNALS, ZEROS
+from rmtoolkit.schema import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -456,15 +456,13 @@ def test_shipped_samples(path: Path) -> None:
             if meaning is not None and meaning.role in SIGNALS:
                 for time, value in series.get("values") or [series["value"]]:
                     expected[metric["pod"], time, meaning.role] = round(float(value))
-    # A container that has just been made has nothing yet.
-    zeros = [key for key, value in expected.items() if key[2] == "working_set_bytes" and not value]
     found = {
         (pod, time.timestamp(), signal): value
         for signal in SIGNALS
         for pod, time, value in joined.filter(pl.col(signal).is_not_null()).select("pod", "time", signal).iter_rows()
     }
-    assert found == {key: value for key, value in expected.items() if key not in zeros}
-    assert recording.report.left_out.get(ZEROS, 0) == len(zeros)
+    assert found == expected
+    assert recording.report.left_out == {}
     assert recording.containers["limit_known"].all()
     assert not recording.containers["workload_inferred"].any()
 
