@@ -169,7 +169,8 @@ def _without_zeros(samples: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         amounts = pl.col(name).filter(pl.col(name) > 0)
         step = amounts.unique().sort().diff().min().fill_null(0)
         is_far = (amounts.min() > pl.max_horizontal(_STEPS * step, schema.LEAST_LIMIT_BYTES)).over("container_id")
-        is_gap = (pl.col(name) == 0) & nothing & is_far
+        # What mostly has nothing is stopped between its batches.
+        is_gap = (pl.col(name) == 0) & nothing & is_far & (pl.col(name).median() > 0).over("container_id")
         gaps[name] = pl.when(is_gap.fill_null(value=False).not_()).then(name)
     samples = samples.with_columns(**gaps)
     return samples, sum(samples[name].null_count() for name in names) - before

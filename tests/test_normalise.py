@@ -68,7 +68,8 @@ def test_a_null_is_not_counted_as_left_out() -> None:
 @pytest.mark.parametrize(
     ("signal", "values", "kept"),
     [
-        ("rss_bytes", [0, 9 << 20, 0, 0, 9 << 20], [9 << 20, 9 << 20]),
+        ("rss_bytes", [0, 9 << 20, 0, 9 << 20, 9 << 20], [9 << 20] * 3),
+        ("rss_bytes", [0, 9 << 20, 0, 0, 9 << 20], [0, 9 << 20, 0, 0, 9 << 20]),
         ("working_set_bytes", [9 << 20, 0], [9 << 20]),
         ("allocated_bytes", [2 << 20, 0], [2 << 20]),
         # Less than one of whole MiB; nothing else was ever measured; what may well be nothing.
