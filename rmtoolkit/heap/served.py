@@ -14,6 +14,7 @@ import time
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,14 +29,14 @@ from rmtoolkit.heap import IN_CLUSTER
 from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
 from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders._wire import field
-from rmtoolkit.loaders.record_kubectl import Kubectl, kubectl_error
+from rmtoolkit.loaders.record_kubectl import Kubectl, end_group, kubectl_error
 from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, who_asks
 from rmtoolkit.text import and_more, count, printable
 
 if TYPE_CHECKING:
     import datetime as dt
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rmtoolkit.heap.profile import HeapProfile
 
@@ -94,12 +95,12 @@ def _forwarded(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no locks are taken there
+        preexec_fn=_dying_with_parent(),  # noqa: PLW1509 - no locks are taken there
     ) as process:
         try:
             yield f"http://127.0.0.1:{_port(process, words, timeout_seconds)}{path}"
         finally:
-            process.kill()
+            end_group(process)
 
 
 def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: float) -> int:
@@ -109,14 +110,14 @@ def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: f
     line = process.stdout.readline(1 << 12).decode("utf-8", "replace") if ready else ""
     if (said := _FORWARDED.match(line)) is not None:
         return int(said[1])
-    process.kill()
+    end_group(process)
     complaints = process.stderr.read(1 << 16).decode("utf-8", "replace").splitlines()
     raise kubectl_error(" ".join(words), complaints or [f"no port within {timeout_seconds:g} s"], process.wait())
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is gone, however that went."""
-    ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
+def _dying_with_parent() -> Callable[[], object] | None:
+    """Look up, before the fork, what asks the kernel to end a process when its parent is gone."""
+    return partial(ctypes.CDLL(None).prctl, _PARENT_DIED, signal.SIGKILL) if sys.platform == "linux" else None
 
 
 _PYROSCOPE: Final = "kubectl port-forward svc/pyroscope 4040, then http://127.0.0.1:4040."

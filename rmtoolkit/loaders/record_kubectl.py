@@ -84,16 +84,21 @@ class Kubectl(NamedTuple):
                 # kubectl's own limit comes first: it says more.
                 printed, complaints = process.communicate(timeout=timeout_seconds + 2)
             except BaseException as error:
-                try:
-                    os.killpg(process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    process.kill()
+                end_group(process)
                 if not isinstance(error, subprocess.TimeoutExpired):
                     raise
                 raise KubectlError(shown, f"no answer within {timeout_seconds:g} s", "") from error
         if process.returncode != 0:
             raise kubectl_error(shown, complaints.decode("utf-8", "replace").splitlines(), process.returncode)
         return printed
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a leader of a session and all that it started: whoever lives holds its pipes open."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
 
 
 def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlError:

@@ -175,6 +175,17 @@ def test_what_kubectl_says_is_told(
     assert "There is no program 'kubectl'" in capsys.readouterr().err
 
 
+def test_a_kubectl_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it started somebody, such as a helper for credentials, who holds its pipes open."""
+    program = tmp_path / "kubectl"
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/helper\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(rm.RmtoolkitError, match="no port within 2 s"):
+        next(fetch("pod/api:6060/debug/pprof/heap", tmp_path / "kept", timeout_seconds=2))
+    assert gone(int((tmp_path / "helper").read_text()))
+
+
 def test_from_python(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One file after the other, as they come."""
     monkeypatch.setenv("RMTOOLKIT_TOKEN", TOKEN)
@@ -193,7 +204,8 @@ def test_the_authority_is_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "pem", tmp_path / "key")
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    # Hands are shaken by the thread of each connection: one that stays silent holds up nobody else.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     asked = ["heap", f"https://127.0.0.1:{server.server_port}/heap", "-o", str(tmp_path / "kept")]
     assert main(asked) == 2

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 T0: Final = 1_700_000_000
 _DEADLINE_SECONDS: Final = 60
 _PR_SET_PDEATHSIG: Final = 1
+#: Lets the system end a child when its parent dies, however that happens; looked up before any fork.
+with_parent: Final = partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_port() -> int:
@@ -29,11 +32,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def with_parent() -> None:
-    """Let the system end a child when its parent dies, however that happens."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def escaped(value: str) -> str:

@@ -243,7 +243,9 @@ def tls(server: Prometheus, certificates: Path) -> Iterator[Proxy]:
         context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
         context.load_verify_locations(certificates / "ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
-        proxy._server.socket = context.wrap_socket(proxy._server.socket, server_side=True)
+        proxy._server.socket = context.wrap_socket(
+            proxy._server.socket, server_side=True, do_handshake_on_connect=False
+        )
         proxy.url = proxy.url.replace("http://", "https://")
         yield proxy
 
