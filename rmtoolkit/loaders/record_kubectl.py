@@ -95,10 +95,8 @@ class Kubectl(NamedTuple):
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a leader of a session and all that it started: whoever lives holds its pipes open."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        process.kill()
 
 
 def kubectl_error(command: str, lines: Sequence[str], status: int) -> KubectlError:
