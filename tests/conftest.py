@@ -10,10 +10,14 @@ import gc
 import os
 import runpy
 import signal
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -75,6 +79,43 @@ def pytest_collection_finish() -> None:
     """Thousands of collected tests stay to the end: each later search for garbage passes them over."""
     gc.collect()
     gc.freeze()
+
+
+#: No test takes a tenth of it. What waits for more than for a process has pytest's `faulthandler_timeout`.
+PATIENCE_SECONDS: Final = 200
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """What a test has started ends after a while: who waits for it goes on, and fails where they stand."""
+    # Times of processes are cut to a second.
+    begun = time.time() - 1
+
+    def end(*_: object) -> None:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if child.create_time() > begun:
+                    child.kill()
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+_left = subprocess.Popen.__exit__
+
+
+def _left_at_once(child: subprocess.Popen[bytes], kind: type[BaseException] | None, *more: Any) -> None:
+    """A test that fails does not wait for the end of what it would have ended later."""
+    if kind is not None:
+        child.kill()
+    _left(child, kind, *more)
+
+
+subprocess.Popen.__exit__ = _left_at_once  # type: ignore[assignment, method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)

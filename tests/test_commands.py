@@ -459,9 +459,9 @@ def test_a_thread_cannot_handle_signals(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("rmtoolkit.loaders.pull.pull", lambda *_, **__: done)
     found: list[int] = []
     words = ("record --kubectl -o a.jsonl", "pull --prometheus http://here:9090 -o lake")
-    thread = threading.Thread(target=lambda: found.extend(cli.main(one.split()) for one in words))
+    thread = threading.Thread(target=lambda: found.extend(cli.main(one.split()) for one in words), daemon=True)
     thread.start()
-    thread.join()
+    thread.join(60)
     assert found == [0, 0]
 
 

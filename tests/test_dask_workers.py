@@ -118,7 +118,9 @@ def test_a_worker_that_is_killed_loses_nothing(lake: rm.Lake, client: Client, tm
     """What it had is done again by another one, and the answer is whole."""
     found: list[pl.DataFrame] = []
     work = partial(slowly, folder=tmp_path)
-    run = threading.Thread(target=lambda: found.append(parallel_map(lake, work, client=client)[0]["sizes"]))
+    run = threading.Thread(
+        target=lambda: found.append(parallel_map(lake, work, client=client)[0]["sizes"]), daemon=True
+    )
     run.start()
     until = time.monotonic() + 60
     while not list(tmp_path.glob("pid-*")):

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import json
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -311,6 +312,17 @@ def stored_files() -> list[Path]:
         cwd=ROOT,
     ).stdout
     return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def test_nothing_that_a_test_started_is_awaited_for_ever() -> None:
+    """What stays silent is ended after a while, and what a test that fails leaves behind at once."""
+    sleep = ["sleep", "600"]
+    with subprocess.Popen(sleep, stdout=subprocess.PIPE) as silent:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        assert silent.communicate()[0] == b""
+    with pytest.raises(ZeroDivisionError), subprocess.Popen(sleep) as left:
+        raise ZeroDivisionError
+    assert silent.returncode == left.returncode == -signal.SIGKILL
 
 
 def test_no_link_is_stored() -> None:

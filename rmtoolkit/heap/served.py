@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import re
 import select
 import signal
@@ -35,7 +36,6 @@ from rmtoolkit.text import and_more, count, printable
 
 if TYPE_CHECKING:
     import datetime as dt
-    import os
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rmtoolkit.heap.profile import HeapProfile
@@ -107,7 +107,7 @@ def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: f
     assert process.stdout is not None  # noqa: S101 - pipes were asked for
     assert process.stderr is not None  # noqa: S101
     ready, _, _ = select.select([process.stdout], [], [], timeout_seconds)
-    line = process.stdout.readline(1 << 12).decode("utf-8", "replace") if ready else ""
+    line = os.read(process.stdout.fileno(), 1 << 12).decode("utf-8", "replace") if ready else ""
     if (said := _FORWARDED.match(line)) is not None:
         return int(said[1])
     end_group(process)

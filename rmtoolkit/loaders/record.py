@@ -407,7 +407,7 @@ class Recorder:
                 # What could not be kept up with is left out, not caught up.
                 tick = max(tick + 1, int((time.monotonic() - start) / self.interval_seconds) + 1)
                 until = min(start + tick * self.interval_seconds, end)
-                if self._wait(until - time.monotonic()) or time.monotonic() >= end:
+                if self._wait(max(0.0, until - time.monotonic())) or time.monotonic() >= end:
                     break
         finally:
             self._close()
@@ -443,7 +443,8 @@ class Recorder:
         elif self._alive and not alive:
             self._gone(now)
         # An empty cgroup that nobody has been in yet is waited for.
-        self._alive = alive or (None if self._alive is None else False)
+        known = self._alive is not None or not signals or kills or signals.get("peak_bytes")
+        self._alive = alive or (False if known else None)
         self._kills = kills
         if not alive:
             return {}
@@ -460,7 +461,6 @@ class Recorder:
             return [process.pid]
 
     def _wait(self, seconds: float) -> bool:
-        seconds = max(0.0, seconds)
         child, process = self._target.child, self._target.process
         if (running := child or process) is None:
             time.sleep(seconds)

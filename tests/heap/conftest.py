@@ -34,7 +34,7 @@ BUILDS: Final = {
 #: What the services do before they end.
 REQUESTS: Final = 4000
 #: No run of a program takes this long.
-PATIENCE_SECONDS: Final = 300
+PATIENCE_SECONDS: Final = 150
 
 
 def needed(*tools: str) -> None:

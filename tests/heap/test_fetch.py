@@ -175,10 +175,11 @@ def test_what_kubectl_says_is_told(
     assert "There is no program 'kubectl'" in capsys.readouterr().err
 
 
-def test_a_kubectl_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("says", ["", "Forwarding"], ids=["nothing", "half a line"])
+def test_a_kubectl_that_says_no_port_is_given_up(says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where it started somebody, such as a helper for credentials, who holds its pipes open."""
     program = tmp_path / "kubectl"
-    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/helper\nwait\n")
+    program.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path}/helper\nprintf '{says}'\nwait\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(rm.RmtoolkitError, match="no port within 2 s"):

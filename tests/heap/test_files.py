@@ -106,10 +106,8 @@ def test_through_a_pipe(name: str, tmp_path: Path) -> None:
     plain, pipe = tmp_path / "plain", tmp_path / "pipe"
     plain.write_bytes(data)
     os.mkfifo(pipe)
-    writer = threading.Thread(target=pipe.write_bytes, args=(data,))
-    writer.start()
+    threading.Thread(target=pipe.write_bytes, args=(data,), daemon=True).start()
     assert rm.read_heap(pipe).summary == rm.read_heap(plain).summary
-    writer.join()
 
 
 @pytest.mark.parametrize("path", ["-", "/dev/stdin"])

@@ -90,15 +90,16 @@ def record_until(condition: Callable[[], bool], file: Path, kubeconfig: Path, **
     lock, over = threading.Lock(), threading.Event()
 
     def press() -> None:
-        end = time.monotonic() + 60
-        while not over.wait(0.01):
+        end, pause = time.monotonic() + 60, 0.01
+        while not over.wait(pause):
             if condition() or time.monotonic() > end:
                 with lock:
                     if not over.is_set():
                         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                return
+                # Where Python tidies up, an interrupt is lost: then it is pressed again.
+                pause = 30
 
-    watcher = threading.Thread(target=press)
+    watcher = threading.Thread(target=press, daemon=True)
     watcher.start()
     try:
         asked = {"interval": "50ms", "objects_interval": "50ms", **options}

@@ -222,10 +222,16 @@ def test_many_rows_are_kept_in_chunks_and_none_is_lost() -> None:
 @needs_linux
 def test_a_real_cgroup_that_meets_its_limit(cgroup: Path) -> None:
     """Usage rises to the limit, the kernel kills, and the recording says so with the limit in force."""
-    with subprocess.Popen(inside(cgroup, GROW)) as process:
-        recording = rm.record(cgroup=cgroup, interval_seconds=0.02)
+    recorder = Recorder(cgroup=cgroup, interval_seconds=0.02)
+    with subprocess.Popen(inside(cgroup, f"import sys\nsys.stdin.read()\n{GROW}"), stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        for _ in recorder.samples():
+            process.stdin.close()
+    recording = recorder.recording()
     assert process.returncode == -9
     assert recording.events.select("kind", "value_bytes").rows() == [("oom_kill", 32 * MIB)]
+    # Who comes too late waits for nobody.
+    assert rm.record(cgroup=cgroup).events.height == 0
     assert recording.containers.select("limit_known", "limit_bytes").row(0) == (True, 32 * MIB)
     samples = recording.samples
     assert most(samples, "peak_bytes") <= 32 * MIB

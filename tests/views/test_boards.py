@@ -151,9 +151,9 @@ def test_actions_of_two_threads_come_one_after_the_other() -> None:
         other.join(0.2)
         done.append("first")
 
-    other = threading.Thread(target=wiring.guarded(done.append), args=("second",))
+    other = threading.Thread(target=wiring.guarded(done.append), args=("second",), daemon=True)
     wiring.guarded(first)(None)
-    other.join()
+    other.join(60)
     assert done == ["first", "second"]
 
 
