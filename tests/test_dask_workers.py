@@ -80,6 +80,13 @@ def _every_bucket_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lake_module, "_GROUP_BYTES", 0)
 
 
+@pytest.fixture(autouse=True)
+def _workers_go_on(tmp_path: Path) -> Iterator[None]:
+    """Who waits for the word gets it however the test ends: else the next one waits for them."""
+    yield
+    (tmp_path / "go").touch()
+
+
 def test_workers_give_the_rows_of_one_machine(lake: rm.Lake, client: Client) -> None:
     """Verdicts, pods, answers and limits are equal, row for row and bit for bit."""
     now = dt.datetime.now(dt.UTC)
