@@ -10,11 +10,10 @@ import gc
 import os
 import runpy
 import signal
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import psutil
@@ -103,19 +102,6 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
         return (yield)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-_left = subprocess.Popen.__exit__
-
-
-def _left_at_once(child: subprocess.Popen[bytes], kind: type[BaseException] | None, *more: Any) -> None:
-    """A test that fails does not wait for the end of what it would have ended later."""
-    if kind is not None:
-        child.kill()
-    _left(child, kind, *more)
-
-
-subprocess.Popen.__exit__ = _left_at_once  # type: ignore[assignment, method-assign]
 
 
 @pytest.fixture(scope="session", autouse=True)
