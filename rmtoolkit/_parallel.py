@@ -274,14 +274,14 @@ def connected(address: str | None) -> Iterator[Client | None]:
         msg = "A scheduler needs Dask distributed, which is not installed. Hint: pip install 'rmtoolkit[fleet]'."
         raise RmtoolkitError(msg) from error
     try:
-        client = Client(address, timeout=_PATIENCE)  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=_PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         msg = f"No Dask scheduler answers at {quote_path(address)}. Hint: start `dask scheduler`, or see its address."
         raise RmtoolkitError(msg) from error
     try:
         yield client
     finally:
-        client.close()  # type: ignore[no-untyped-call]
+        client.close()
 
 
 def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client) -> Iterator[Any]:
@@ -292,7 +292,7 @@ def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client)
     try:
         for done, future in enumerate(futures):  # noqa: B007 - how many were given when it ended
             yield future.result()
-            future.release()  # type: ignore[no-untyped-call]
+            future.release()
     except KilledWorker as error:
         msg = (
             f"{error.allowed_failures + 1} Dask worker{'s' * bool(error.allowed_failures)} died at the same part: "
@@ -307,7 +307,7 @@ def on_workers(work: Callable[[Any], Any], items: Sequence[Any], client: Client)
         msg = f"Dask gave back only {done:,} of {len(items):,} parts: the connection to the scheduler was lost."
         raise RmtoolkitError(msg) from error
     finally:
-        client.cancel(futures)  # type: ignore[no-untyped-call]
+        client.cancel(futures)
 
 
 def _alone(work: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401 - whatever there is to do

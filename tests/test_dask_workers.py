@@ -40,7 +40,7 @@ def cluster() -> Iterator[LocalCluster]:
 
     with (
         pytest.MonkeyPatch.context() as patch,
-        LocalCluster(  # type: ignore[no-untyped-call]
+        LocalCluster(
             n_workers=0,
             threads_per_worker=1,
             processes=True,
@@ -52,7 +52,7 @@ def cluster() -> Iterator[LocalCluster]:
         patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}")
         patch.setenv("POLARS_MAX_THREADS", "1")
         cluster.scale(2)
-        with Client(cluster) as client:  # type: ignore[no-untyped-call]
+        with Client(cluster) as client:
             client.wait_for_workers(2, timeout=120)
         yield cluster
 
@@ -62,7 +62,7 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
     """Connected, with both workers there, also when the test before has killed one."""
     from distributed import Client
 
-    with Client(cluster) as client:  # type: ignore[no-untyped-call]
+    with Client(cluster) as client:
         client.wait_for_workers(2, timeout=120)
         yield client
 
@@ -171,7 +171,7 @@ def test_a_connection_that_is_lost_is_an_error(client: Client, tmp_path: Path) -
 
     answers = on_workers(partial(awaited, folder=tmp_path), [0, 1, 2], client)
     assert next(answers) == 0
-    client.cancel([Future(key, client) for key in list(client.futures)])  # type: ignore[no-untyped-call]
+    client.cancel([Future(key, client) for key in list(client.futures)])
     (tmp_path / "go").touch()
     with pytest.raises(RmtoolkitError, match=r"gave back only 1 of 3 parts: the connection .* was lost"):
         next(answers)

@@ -279,8 +279,8 @@ def hosts(server: str, tmp_path: Path) -> Iterator[Client]:
 
     shared = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "POLARS_MAX_THREADS": "1"}
     with (
-        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as scheduler,  # type: ignore[no-untyped-call]
-        Client(scheduler) as client,  # type: ignore[no-untyped-call]
+        LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50) as scheduler,
+        Client(scheduler) as client,
         ExitStack() as ending,
     ):
         address = str(scheduler.scheduler_address)

@@ -145,7 +145,7 @@ def test_a_notebook_saved_with_all_dashboards_stays_small(tmp_path: Path, kernel
     kept = "".join(str(model["state"].get("value")) for model in state.values())
     for part in ("Who calls it", "Chance of an OOM kill in 7 days at", "rm-fleet"):
         assert part in kept
-    page = HTMLExporter().from_notebook_node(document)[0]  # type: ignore[no-untyped-call]
+    page = HTMLExporter().from_notebook_node(document)[0]
     for part in ("Memory of warm-jackdaw", "Recorded past at a limit of", "rm-fleet", "leaks::Leak::tick"):
         assert part in page, "what no kernel and no network can draw has a picture"
     size = saved.stat().st_size

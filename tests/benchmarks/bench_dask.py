@@ -25,13 +25,13 @@ TARGET: Final = 1.6
 
 def seconds(lake: rm.Lake, workers: int) -> float:
     """Classify a lake with so many workers; the better of two runs, when the workers are warm."""
-    cluster = LocalCluster(  # type: ignore[no-untyped-call]
+    cluster = LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
     )
-    with cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
+    with cluster, Client(cluster) as client:
         few = lake.window(last="1d")
         rm.classify(few, client=client)
         best = float("inf")
