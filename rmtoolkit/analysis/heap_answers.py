@@ -41,7 +41,7 @@ def answer(heap: HeapProfile) -> HeapAnswer:
     table = suspects(heap)
     reading = read_profile(heap, table)
     path = _path(heap, table["stack_id"][0]) if table.height else ()
-    headline, next_step = _growth(reading)
+    headline, next_step = _growth(reading, rose=bool(heap.summary.taken_as_it_rose))
     return HeapAnswer(heap, reading, headline, table, path, churn(heap), tuple(limits_of_sight(heap)), next_step)
 
 
@@ -50,14 +50,15 @@ def _told(name: str, **figures: object) -> tuple[str, str]:
     return filled(told["headline"], figures), filled(told["next"], figures)
 
 
-def _growth(reading: HeapReading) -> tuple[str, str]:
+def _growth(reading: HeapReading, *, rose: bool) -> tuple[str, str]:
     if reading.kind == HeapKind.PICTURE:
         return _told("picture", most=f" {reading.largest} holds most." if reading.largest else "")
     if reading.suspects and reading.kind != HeapKind.RESTS:
         first, grown = reading.suspects[0], memory(reading.growth_bytes)
         speed, part = reading.pace_of(first.growth_bytes), share(min(first.share, 1))
         figures = {"grown": grown, "speed": speed, "part": part, "function": first.function, "place": first.place}
-        return _told(reading.kind, snapshots=reading.snapshots, **figures)
+        name = "sampled" if reading.kind == HeapKind.RISES and not rose else reading.kind
+        return _told(name, snapshots=reading.snapshots, **figures)
     least, moved = th.HEAP_SAME * reading.held_bytes, reading.moved_bytes
     thin = reading.kind == HeapKind.RESTS and reading.shows_bytes > max(least, moved)
     kind = "thin" if thin else "moved" if reading.kind == HeapKind.RESTS and moved > least else reading.kind

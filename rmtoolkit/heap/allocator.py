@@ -235,8 +235,7 @@ _EXPECTED: Final = (
 _HELD: Final = typed(WHOLE, "allocated_bytes active_bytes resident_bytes metadata_bytes mapped_bytes") | typed(
     WHOLE, "retained_bytes dirty_bytes muzzy_bytes"
 )
-#: One row per document. `purgeable_bytes` are pages that the allocator could give back to the system now,
-#: `fragmentation_bytes` are free bytes on pages that it cannot give back, since something else lives there.
+#: A row per document: pages that could go back now (`purgeable_bytes`), free bytes that cannot (`fragmentation_bytes`).
 TOTALS: Final = pl.Schema(
     {"document": pl.UInt32(), "allocator": pl.String(), "line": pl.Int64()}
     | _HELD

@@ -442,8 +442,8 @@ def read_series(
         found.sort(key=_order)
     else:
         found = [Path(item) for item in path]
-        # A shell puts the tenth before the second; files with names of their own are in the order that was meant.
-        if len({re.sub(r"\d+", "0", file.name) for file in found}) == 1:
+        # A shell puts the tenth before the second; files whose names differ in more are in the order that was meant.
+        if len({re.sub(r"\.[fimu]\d*\.heap|\d+", "0", file.name) for file in found}) == 1:
             found.sort(key=_order)
     if not found:
         raise ReadError.at(path, found="no files", expected=expected)

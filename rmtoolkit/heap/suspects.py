@@ -125,7 +125,6 @@ def suspects(
     if not profiles or not all(isinstance(profile, HeapProfile) for profile in profiles):
         msg = "There is no heap profile to look at. Hint: rm.suspects(rm.read_heap(PATH)), or a list of profiles."
         raise RmtoolkitError(msg)
-    # Pictures of one program are one profile that knows when what came.
     whole = join(profiles)
     named, names, said = _read(whole, own)
     return _table(whole, named, names, said, work) if names else pl.DataFrame(schema=SUSPECTS)
@@ -144,11 +143,11 @@ def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[s
         named, names = _numbered(finer)
         said = read_curves(curves(heap, named, len(names), end=len(found.seconds)) or found)
         # A line stands alone where the rest of its function rests: the table of a cache that fills doubles with it.
-        moves = pl.Series([reading in ("grows", "fills") for reading in said.reading])
+        moves = pl.Series([reading in ("grows", "rises", "fills") for reading in said.reading])
         rest = named.filter(pl.col("spot").is_null() & moves.gather(named["group"]))["function"]
         alike = pl.col("function").is_in(rest.implode()) & pl.col("spot").is_not_null()
         finer = named.with_columns(spot=pl.when(~alike).then("spot")) if named.select(alike.any()).item() else None
-    if heap.summary.format.startswith("massif") and not {"grows", "fills"} & {*said.reading}:
+    if heap.summary.format.startswith("massif") and not {"grows", "rises", "fills"} & {*said.reading}:
         # Its trees are few, the whole is known more often: where that grows steadily, what grew by half of it does.
         whole = read_curves(found._replace(size=found.size.sum(axis=0, keepdims=True), blocks=found.blocks[:1]))
         said.reading[(whole.reading == "grows") & (2 * said.growth >= whole.growth)] = "grows"

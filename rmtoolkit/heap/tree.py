@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 _PARTS: Final = 32
 #: A program that ends gives back more than this share of what it holds, between two pictures.
 _ENDS: Final = 0.01
-#: A program that ends takes so long at most; one whose threads end in turn gives back so much of what it holds, and
-#: gave back so much of that before.
+#: ... in so much of its time at most; as threads end in turn so much of what it holds, of that so much before.
 _LATE: Final = 1 / 8
 _MUCH: Final = 1 / 4
 #: Less than this share is hardly anything.
@@ -42,8 +41,7 @@ _FEW_STAMPS: Final = 24
 _MOST_STAMPS: Final = 4096
 #: The first part of a recording counts as startup, and growth is measured after it.
 STARTUP: Final = 0.5
-#: A growth counts from this share of what the program held at most. Massif shows no code below one percent of the
-#: heap: where no blocks are counted, as much may have been there unseen, and as much must have come on top.
+#: A growth counts from this share of what was held at most; of massif, which shows no code below 1 %, from this one.
 _MATERIAL: Final = 1e-3
 _TOLD: Final = 0.02
 #: Growth that goes on comes in so many parts, and stands still for no longer than this times its usual pause.
@@ -51,8 +49,7 @@ _RISES: Final = 4
 _PATIENCE: Final = 3
 #: So many pictures show that: the first is where it starts, and what comes in the first quarter is no rise.
 FEWEST: Final = _RISES + 2
-#: It is more than comes and goes. Where blocks come and go, their number varies by so many times its root; where none
-#: are counted, growth is so many times what falls.
+#: It is more than comes and goes: so many times the root of a number of blocks, or what falls where none are counted.
 _BY_CHANCE: Final = 3
 #: What has a bound comes in the last quarter at less than this share of the pace of the second, and of the third.
 _SLOWER: Final = 0.7
@@ -80,6 +77,7 @@ class Curves(NamedTuple):
     blocks: Floats
     #: The last clock counts what the program did; otherwise it may be that of dumps that come as memory is taken.
     counted: bool = False
+    sample_bytes: int = 1
 
 
 class Readings(NamedTuple):
@@ -129,11 +127,12 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     end = _working(live, size, events, seconds) if end is None else end
     if min(end, len(events)) < 2:
         return None
-    seconds, events, size, blocks = seconds[:end], events[:end], size[:, :end], blocks[:, :end]
+    seconds, events = seconds[:end], events[:end]
+    size, blocks = (values[:, :end].cumsum(axis=1) for values in (size, blocks))
     counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
     has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
     clocks = [_from_zero_to_one(clock) for clock in ((seconds, events) if has_times else (events,))]
-    return Curves(seconds, tuple(clocks), size.cumsum(axis=1), blocks.cumsum(axis=1), counted)
+    return Curves(seconds, tuple(clocks), size, blocks, counted, heap.summary.sample_bytes)
 
 
 def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
@@ -188,8 +187,7 @@ def floors(values: Floats, starts: NDArray[np.int64]) -> Floats:
 
 def for_good(least: Floats) -> tuple[Floats, Floats]:
     """Tell what is held in each part and never goes away later, and how much comes and goes."""
-    # What came since the last fall may go in the next one, which is taken to be as deep as the deepest so far. The one
-    # largest fall is none that comes again: so goes what was needed to start.
+    # What came since the last fall may go in the next one, as deep as the deepest so far; what a start needs goes once.
     steps = np.diff(least, axis=1)
     again = steps.copy()
     again[np.arange(len(steps)), steps.argmin(axis=1)] = 0
@@ -238,13 +236,20 @@ def read_curves(found: Curves) -> Readings:
     uneven = np.array([said.uneven for said in several])
     slows = np.all([said.slows for said in several] | (uneven > _UNEVEN * uneven.min(axis=0)), axis=0)
     # Dumps come as memory is taken: by their number what fills up looks even, by what was done or by time it does not.
-    slows |= several[-1].lasts < _LASTS if found.counted else several[0].lasts < _LASTS_BY_TIME
+    lasts = several[-1 if found.counted else 0].lasts
+    slows |= lasts < (_LASTS if found.counted else _LASTS_BY_TIME)
+    # Of the few blocks that a sample has seen, more may have come early by chance.
+    held, many = found.size[:, -1], found.blocks[:, -1].clip(min=1)
+    seen = -many * np.expm1(-held / many / found.sample_bytes)
+    by_chance = (found.sample_bytes > 1) & ((1 - lasts) * np.sqrt(seen) < _BY_CHANCE * (1 + lasts))
     enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
     reading = np.select(
-        [(steadily & ~slows) | (doubles & (growth >= enough)), steadily, growth > 0], ["grows", "fills", "grew"], "held"
+        [(steadily & ~slows) | (doubles & (growth >= enough)), steadily & by_chance, steadily, growth > 0],
+        ["grows", "rises", "fills", "grew"],
+        "held",
     )
-    return Readings(reading, growth, blocks, seconds, steadiness, found.size[:, -1])
+    return Readings(reading, growth, blocks, seconds, steadiness, held)
 
 
 def _by_clock(found: Curves, clock: Floats) -> _Clocked:
@@ -315,8 +320,7 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
     usual = (span - pause - 1) / np.maximum(often - 1, 1)
-    enough = often >= _RISES
-    going: NDArray[np.bool_] = np.logical_and(enough, pause <= np.maximum(_PATIENCE * usual, 2))
+    going: NDArray[np.bool_] = (often >= _RISES) & (pause <= np.maximum(_PATIENCE * usual, 2))
     return going
 
 
@@ -367,8 +371,7 @@ MEASURES: Final[dict[str, str]] = texts("heap/words")["measures"]
 _STACKS: Final = 4096
 _GROWING_STACKS: Final = 1024
 
-#: One row per node, parents before their children. The first row is the whole. Each is as wide as its children and what
-#: is its own, now or before, and begins so far right.
+#: One row per node, parents first: as wide as its children and what is its own, now or before, and so far right.
 TREE: Final = pl.Schema(
     {
         **typed(pl.UInt32(), "node_id parent_id depth"),
@@ -681,8 +684,7 @@ _PATHS: Final = 64
 #: Callers with this share of a helper's growth grow; together they must have so much of it ...
 _GROWS: Final = 0.15
 _TOGETHER: Final = 0.8
-#: ... and the callers that do not grow must be so many (one is enough where who grows is itself called by own code:
-#: that it all comes from main says nothing).
+#: ... and the callers that do not grow must be so many; one is enough where who grows is itself called by own code.
 _OTHERS: Final = 2
 
 
@@ -694,8 +696,7 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     unknown = set(heap.frames.filter(pl.col("function") == CUT_OFF)["frame_id"])
     stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
     looked_at = named.filter(pl.col("group").is_in(wanted)).join(stacks, on="stack_id", maintain_order="left")
-    # Of each stack its own frames, outwards from the allocation, and what tells it apart from others of its group: the
-    # line of its function, and the own functions that call it.
+    # Of each stack its own frames, outwards from the allocation; its line and its callers tell it apart in its group.
     outwards: dict[int, list[dict[str, Any]]] = {}
     kinds: dict[int, tuple[int, Path]] = {}
     amounts: dict[tuple[int, Path], tuple[int, int]] = {}
@@ -761,7 +762,7 @@ def _growers(fine: Curves, rows: list[int], paths: Sequence[Path], depth: int) -
     parts = list(branches.values())
     said = _read_parts(fine, parts)
     if depth == _LINE:
-        if _read_parts(fine, [rows]).reading[0] in ("grows", "fills"):
+        if _read_parts(fine, [rows]).reading[0] in ("grows", "rises", "fills"):
             return _growers(fine, rows, paths, depth + 1)
         return {
             row: _LINE for part, reading in zip(parts, said.reading, strict=True) if reading == "grows" for row in part

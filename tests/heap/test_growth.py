@@ -509,11 +509,27 @@ def test_a_cache_that_was_full_soon_rests_however_long_the_clock_stood_still() -
 
 
 def test_pictures_of_a_folder_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    """The ninth before the tenth, as when they are named one by one."""
+    """The ninth before the tenth, as when they are named one by one; also as a shell lists them, with the end's."""
     names = [f"lru_full_of_sizes.jemalloc.{number}.heap.zst" for number in range(15)]
-    for name in names:
-        shutil.copy(GROWTH_FOLDER / name, tmp_path)
-    assert rm.read_heap(tmp_path).timeline.equals(rm.read_heap([GROWTH_FOLDER / name for name in names]).timeline)
+    for number, name in enumerate(names):
+        shutil.copy(
+            GROWTH_FOLDER / name, tmp_path / f"jeprof.7.{number}.{f'i{number}' if number < 14 else 'f'}.heap.zst"
+        )
+    told = rm.read_heap([GROWTH_FOLDER / name for name in names]).timeline["live_bytes"]
+    assert rm.read_heap(tmp_path).timeline["live_bytes"].equals(told)
+    assert rm.read_heap(sorted(tmp_path.iterdir())).timeline["live_bytes"].equals(told)
+
+
+@pytest.mark.parametrize(
+    ("interval", "cache", "leak"), [(1, "fills", "grows"), (2000, "fills", "grows"), (8000, "rises", "grows")]
+)
+def test_a_sample_tells_a_cache_that_fills_by_enough_blocks(interval: int, cache: str, leak: str) -> None:
+    """Of a thousand blocks all are seen, some 50, or some 12: so few may have come early by chance."""
+    for size, expected in ((lambda t: 1000 * round(100 - 100 * 0.96**t), cache), (lambda t: 1000 * t, leak)):
+        heap = service(put=size)
+        found = answer(replace(heap, summary=replace(heap.summary, sample_bytes=interval)))
+        assert found.reading.kind == expected
+        assert ("the sample has too few blocks of it" in found.headline) == (expected == "rises")
 
 
 STEPS: Final = st.lists(
