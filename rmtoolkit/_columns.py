@@ -38,6 +38,8 @@ ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 _PARTS: Final = {"active_bytes", "mapped_bytes", "retained_bytes", "metadata_bytes", "free_bytes"}
 _AMOUNTS: Final = {*schema.BYTE_SIGNALS, *schema.SETTINGS}
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
+#: What holds the namespaces of a pod, as cAdvisor calls it: no container of Kubernetes can have capitals.
+_PAUSE: Final = "POD"
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
 _DAYS: Final = (20_000, 80_000)
@@ -138,6 +140,9 @@ def take_apart(
         of_none = table.select(pl.all_horizontal(pl.col(names).is_null()) & alone).to_series()
         left_out[schema.NO_CONTAINER] = 0 if of_none.all() else int(of_none.sum())
         table = table.filter(~of_none) if left_out[schema.NO_CONTAINER] else table
+    if "container" in identity and not (is_pause := table["container"].eq_missing(_PAUSE)).all():
+        left_out[schema.PAUSE] = int(is_pause.sum())
+        table = table.filter(~is_pause)
     table, left_out[schema.SUMMARIES] = _highest(table, [*identity, "time"], ignored)
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
@@ -387,7 +392,12 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     for name, kind in _TOTALS.items():
         if name in used:
             counted = rows.filter(pl.col(name).is_not_null())
-            step = pl.col(name).diff().over("container_id")
+            count = pl.col(name)
+            step = count.diff()
+            # What is 0 again in the row after each count was counted since the row before, not since the start.
+            again = (count > 0) & (count.shift(fill_value=1) > 0)
+            is_each = (step < 0).any() & again.any().not_()
+            step = pl.when(is_each).then(count).otherwise(step).over("container_id")
             # A fall means that the container was made anew under the same name.
             told = pl.when(step < 0).then(pl.lit("start")).otherwise(pl.lit(kind))
             found.append(counted.filter(step != 0).select("container_id", "time", kind=told))

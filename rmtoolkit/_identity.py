@@ -32,7 +32,6 @@ _FORMS: Final = (
     (None, rf"^(?P<workload>.+){OWN_SUFFIX}"),
 )
 
-
 #: Why a patch of a workload's containers reaches none that stands elsewhere in its pods.
 OTHER_LIST: Final = "it is one of the {} of its pod, change it in the manifest"
 #: Swarm appends slot and task; Compose and people append a number.
@@ -76,6 +75,8 @@ _SHARES: Final = {"max": 1.0, "mean": 0.5, "min": 0.0}
 #: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
 #: it moves by several times as much.
 _ROUNDED, _MOVES = 0.005, 8
+#: A pod holds its containers, and up to this share of them more, such as its pause container.
+_OF_POD: Final = 0.1
 _NAMES: Final = ("cluster", "namespace", "pod", "container")
 #: Without a marker of its end, `query_range` repeats a series' last value for this long.
 LOOKBACK_MILLISECONDS: Final = 300_000
@@ -377,6 +378,7 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
     """
     found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
+    found += _of_pods(containers, samples, value)
     called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
     kind = called.replace_strict(SUMMARY_WORDS, default=None, return_dtype=pl.String).alias("summary")
     others = value.filter(summary.is_null())
@@ -414,6 +416,20 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
             found += told.filter("sure")["container_id"].to_list()
             doubtful += told.filter(~pl.col("sure"), "lone")["container_id"].to_list()
     return found, sorted({*doubtful}.difference(found))
+
+
+def _of_pods(containers: pl.DataFrame, samples: pl.DataFrame, value: pl.Expr) -> list[int]:
+    """Find what is told of whole pods beside their containers: these, and what else their cgroup holds."""
+    pod, named = _NAMES[:3], pl.col("container").is_not_null()
+    both = containers.filter(pl.col("pod").is_not_null(), (named.any() & ~named.all()).over(pod))
+    if both.is_empty():
+        return []
+    rows = samples.join(both.select("container_id", *_NAMES), on="container_id")
+    parts = value.filter(named).sum().over(*pod, "time")
+    around = rows.with_columns(parts=parts).filter(~named, pl.col("parts") > 0)
+    is_whole = value.is_between((1 - _ROUNDED) * pl.col("parts"), (1 + _OF_POD) * pl.col("parts"))
+    told = around.group_by("container_id").agg(is_whole.mean() >= _STEADY, pl.len() >= ENOUGH)
+    return told.filter(pl.all_horizontal(pl.exclude("container_id")))["container_id"].to_list()
 
 
 def _grain(amounts: pl.Series) -> float:

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import shutil
 import time
 import zlib
 from contextlib import suppress
@@ -57,7 +56,6 @@ _EXPECTED: Final = "a partition of a lake"
 #: A file that is replaced while it is read is read again.
 _TRIES: Final = 5
 _STORE_TRIES: Final = 8
-_LEFT: Final = ".rmtoolkit-"
 _PLACE: Final = re.compile(r"bucket=(\d+)[/\\]([0-9-]+)\.parquet$")
 #: What tells a workload from others; the containers of a file are sorted by it first.
 _WORKLOAD = IDENTITY[:3]
@@ -202,11 +200,6 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def clear_leftovers(root: Path) -> None:
-    for folder in (*root.glob(f"{_LEFT}*"), *root.glob(f"bucket=*/{_LEFT}*")):
-        shutil.rmtree(folder)
 
 
 def added(file: Place, new: Recording, events_within: tuple[dt.datetime, dt.datetime] | None) -> bytes | None:
@@ -420,7 +413,7 @@ def bucket_parts(files: Sequence[Place], view: View, failed: list[ReadError]) ->
         except (ReadError, OSError) as error:
             failed.append(as_read_error(place, error))
         else:
-            heads += [(file, containers, stored)] if view.may_have(containers) else []
+            heads += [(file, containers, stored)] if containers.filter(*view.names).height else []
     if not heads:
         return
     bad: set[Place] = set()
@@ -600,9 +593,6 @@ class View(Struct, frozen=True):
     @property
     def names(self) -> list[pl.Expr]:
         return [has(name, wanted) for name, wanted in self.equal.items() if name in IDENTITY]
-
-    def may_have(self, containers: pl.DataFrame) -> bool:
-        return bool(containers.filter(*self.names).height) if self.names else True
 
     def check(self, containers: pl.DataFrame) -> None:
         names = {name: wanted for name, wanted in self.equal.items() if name in IDENTITY}

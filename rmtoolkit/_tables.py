@@ -19,7 +19,6 @@ from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote
 CALENDAR: Final = (dt.datetime(1678, 1, 1, tzinfo=dt.UTC), dt.datetime(2261, 12, 31, tzinfo=dt.UTC))
 _FIRST_MS, _LAST_MS = (round(edge.timestamp()) * 1000 for edge in CALENDAR)
 
-
 #: What lies so far from the others, and from those of its container, and is so small a share, is of a clock that was
 #: not set, or has run over.
 _DECADES, _FEW = dt.timedelta(days=20 * 365), 0.1
@@ -128,7 +127,7 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     finite = {name: pl.col(name).cast(pl.Float64).is_finite() for name in present}
     real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
     whole = [name for name in present if schema.SAMPLES[name] == pl.Int64]
-    real |= {name: real[name] & (pl.col(name) < schema.ABSURD_BYTES) for name in whole}
+    real |= {name: real[name] & (pl.col(name) < schema.NO_MACHINE_BYTES) for name in whole}
     counts = frame.select(
         *((~finite[name]).sum().alias(f"{name} infinite") for name in present),
         *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import socket
 import stat
 import time
@@ -431,7 +432,8 @@ class Lake(Parted):
                     write_whole(marker, said.encode())
                     _lake_files.sync_folder(self.path)
                 buckets = _check(self.path)
-                _lake_files.clear_leftovers(self.path)
+                for leftover in (*self.path.glob(".rmtoolkit-*"), *self.path.glob("bucket=*/.rmtoolkit-*")):
+                    shutil.rmtree(leftover)
                 yield buckets
         except OSError as error:
             msg = f"Could not write to the lake {quote_path(self.path)}: {system_words(error)}."

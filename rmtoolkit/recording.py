@@ -237,7 +237,9 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         demand(holds=own, found="containers without a number of their own")
     stored = Stored(file, rows, signals, tuple(counts) if known else None, stamp, ids)
     events = events.with_columns(as_time(pl.col("time").cast(schema.TIME), schema.TIME)).drop_nulls("time")
-    return containers, stored, events, report
+    # Files of before keep limits that no container can have.
+    containers, events, wrong = _possible(containers, events)
+    return containers, stored, events, report.joined(Report(left_out=wrong, time_axis=report.time_axis))
 
 
 class Later:
@@ -358,6 +360,8 @@ class Recording:
         recording = normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
         if recording.report.left_out.get(schema.CONTRADICTING, 0) >= _MANY:
             refuse_doubled(recording, quote_path(source))
+        if recording.report.is_noticeable and schema.UNREAL in recording.report.left_out:
+            warn(f"Left out {recording.report.lost}.")
         return recording
 
     def frame(self) -> pl.DataFrame:
@@ -640,9 +644,7 @@ def normalise(
     bounds = _tables.rooms(frame, found, report.nodes)
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
-    lost = Counter(
-        {**wrong, schema.NO_LIMITS: wrong_limits, schema.NO_CONTAINER: samples.height - keyed.height, **settled}
-    )
+    lost = Counter({**wrong, **wrong_limits, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
     sums, doubtful = _identity.totals(frame, rows)
     if sums:
         lost[schema.TOTALS] = rows.height
@@ -658,18 +660,25 @@ def normalise(
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
 
-def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Take limits that no container can have for unknown; count them, and say so."""
+def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
+    """Take limits, and requests beyond them, that no container can have for unknown; count them, and say so."""
     bounds = schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1
     # No limit is written as 0, -1 or a number near 2**63, in events as in columns.
     is_none = (pl.col("kind") == "limit") & ~pl.col("value_bytes").is_between(1, schema.ABSURD_BYTES - 1)
     events = events.with_columns(value_bytes=pl.when(is_none.fill_null(value=False).not_()).then("value_bytes"))
     limit = ~containers["limit_bytes"].is_between(*bounds).fill_null(value=True)
     change = (events["kind"] == "limit") & ~events["value_bytes"].is_between(*bounds).fill_null(value=True)
-    if wrong := containers.filter(limit).height + events.filter(change).height:
-        warn(f"Left out {text.counted(wrong, schema.NO_LIMITS)}.")
+    impossible = containers.filter(limit).height + events.filter(change).height
     known = {"limit_bytes": pl.when(~limit).then("limit_bytes"), "limit_known": pl.col("limit_known") & ~limit}
-    return containers.with_columns(**known), events.filter(~change), wrong
+    containers, events = containers.with_columns(**known), events.filter(~change)
+    beyond = (containers["request_bytes"] > containers["limit_bytes"]).fill_null(value=False)
+    asked = pl.col("container_id").is_in(containers["container_id"].filter(beyond).implode())
+    events = events.filter(~asked | (pl.col("kind") != "request"))
+    counts = {schema.NO_LIMITS: impossible, schema.NO_REQUESTS: containers.filter(beyond).height}
+    wrong = {reason: count for reason, count in counts.items() if count}
+    for reason, count in wrong.items():
+        warn(f"Left out {text.counted(count, reason)}.")
+    return containers.with_columns(request_bytes=pl.when(~beyond).then("request_bytes")), events, wrong
 
 
 def refuse_doubled(recording: Recording, place: str) -> None:

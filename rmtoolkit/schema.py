@@ -50,10 +50,12 @@ ANEW: Final = (
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
+NO_REQUESTS: Final = "requests above the limit, which nothing runs with, taken as unknown: the limit is believed"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
 TWICE: Final = "values given twice for one instant"
 SUMMARIES: Final = "samples that are means, or another statistic, of those of another source"
+PAUSE: Final = "rows of pause containers"
 NO_VALUE: Final = "rows without any value"
 ROUNDED: Final = "rounded values of containers that another source measured exactly at the same time"
 
@@ -296,6 +298,12 @@ class Report:
     def is_noticeable(self) -> bool:
         """Whether so much was lost that everybody should hear of it; a smaller share stands here only."""
         return (self.dropped_share or 0) >= _NOTICEABLE_SHARE or IMPOSSIBLE in self.left_out
+
+    @property
+    def lost(self) -> str:
+        """How much of what somebody had measured was left out, and why."""
+        reasons = (reason for reason in (*LOST_VALUES, *LOST_ROWS) if self.left_out.get(reason))
+        return ", ".join(counted(self.left_out[reason], reason) for reason in reasons)
 
     def notes(self) -> tuple[str, ...]:
         return (

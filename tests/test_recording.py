@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.recording import as_recording
 from rmtoolkit.schema import CONTAINERS, EVENTS, SAMPLES, SIGNALS, Report, empty
 
@@ -714,3 +714,13 @@ def test_a_frame_whose_rows_fall_on_few_instants_is_refused() -> None:
     assert rm.Recording.from_frame(hours).samples["rss_bytes"].to_list() == [9, 8]  # type: ignore[arg-type]
     with pytest.raises(RmtoolkitError, match=r"polars\.DataFrame"):
         rm.Recording.from_frame({"time": [0]})  # type: ignore[arg-type]
+
+
+def test_a_recording_of_before_gives_no_limit_that_cannot_be(tmp_path: Path) -> None:
+    """Older versions stored whatever limit they were given: opening takes it for unknown, and says so."""
+    made = rm.Recording.from_frame(pl.DataFrame({"time": [0], "pod": ["a-0"], "rss_bytes": [9]}))
+    wrong = made.containers.with_columns(limit_bytes=pl.lit(2, pl.Int64), limit_known=True)
+    path = dataclasses.replace(made, containers=wrong).write(tmp_path / "a.parquet")
+    with pytest.warns(RmtoolkitWarning, match="Left out 1 limit below 1 MiB"):
+        recording = rm.read(path)
+    assert recording.containers.select("limit_bytes", "limit_known").row(0) == (None, False)

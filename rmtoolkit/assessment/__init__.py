@@ -24,7 +24,7 @@ from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.history import needs as gathered_needs
 from rmtoolkit.limits.risk import USUAL, Margins, Prices, as_margins, of_needs, own_end, paired, with_own
 from rmtoolkit.recording import Later, Recording, as_recording, read_recording
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, WORKLOAD, Report
+from rmtoolkit.schema import WORKLOAD, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -204,10 +204,7 @@ def _incomplete(report: Report) -> str | None:
     lines = (*report.unusable, *report.partial)
     said = [text.printable(line).rstrip(".") for line in lines[:_SHOWN_PARTIAL]]
     if report.is_noticeable:
-        counts = [
-            text.counted(report.left_out[why], why) for why in (*LOST_VALUES, *LOST_ROWS) if why in report.left_out
-        ]
-        said.insert(0, f"{text.share(report.dropped_share)} of what was measured is left out: {', '.join(counts)}")
+        said.insert(0, f"{text.share(report.dropped_share)} of what was measured is left out: {report.lost}")
     if lost:
         where = "it" if lost == 1 else "them"
         said.insert(0, f"{text.count(lost, 'file')} could not be read: workloads in {where} may be missing")

@@ -292,7 +292,7 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
         notes.append(f"options without a use here: {', '.join(idle)}")
     left_out = {"files that could not be read": len(failed)} if failed else {}
     extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
-    _files.warn_of_values(recording)
+    _files.warn_of_values(recording.report, found)
     if recording.stored is None and not any(recording.samples[name].count() for name in BYTE_SIGNALS):
         warn(f"No amount of memory is in {_named(found, _WARNED)}. Hint: read it together with samples of memory.")
     # The samples of a large file stay where they are.

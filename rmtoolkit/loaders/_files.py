@@ -23,8 +23,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.recording import Recording, refuse_doubled
-from rmtoolkit.schema import LOST_ROWS, LOST_VALUES, NO_VALUE, TWICE, Report
-from rmtoolkit.text import and_more, count, counted, printable, texts
+from rmtoolkit.text import and_more, count, printable, texts
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -33,6 +32,8 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from rmtoolkit.schema import Report
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _Key = TypeVar("_Key")
@@ -70,7 +71,6 @@ _HALVES: Final = re.compile(
 _CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
 _CUT_LETTER: Final = "the last character is cut off"
 ZIP: Final = "a zip archive or a workbook"
-_LEFT_OUT: Final = (TWICE, *LOST_VALUES, *LOST_ROWS, NO_VALUE)
 #: What a packed file that is cut off or damaged gives.
 DAMAGE: Final = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
@@ -314,23 +314,14 @@ def whole_number(value: object, most: int = 1 << 63) -> int | None:
 def check_samples(recording: Recording, place: str) -> None:
     """Refuse a recording of which nothing is left, or of which much says something else at an instant."""
     refuse_doubled(recording, place)
-    left_out = {reason: number for reason in _LEFT_OUT if (number := recording.report.left_out.get(reason, 0))}
-    # Facts about a container that was not sampled leave rows without any value too, and are no failure.
-    if not recording.height and left_out.keys() - {NO_VALUE}:
-        lines = ", ".join(counted(number, reason) for reason, number in left_out.items())
-        msg = f"Could not use {place}: no sample is left. Left out: {lines}."
+    if not recording.height and recording.report.lost:
+        msg = f"Could not use {place}: no sample is left. Left out: {recording.report.lost}."
         raise ReadError(msg)
 
 
-def warn_of_values(recording: Recording) -> None:
-    if not recording.report.is_noticeable:
-        return
-    left_out = recording.report.left_out
-    lines = [counted(left_out[reason], reason) for reason in _LEFT_OUT if left_out.get(reason)]
-    if recording.report.sources:
-        warn_of_rest(recording.report.sources, f"left out {', '.join(lines)}")
-    else:
-        warn(lines[0])
+def warn_of_values(report: Report, paths: Sequence[object]) -> None:
+    if report.is_noticeable:
+        warn_of_rest(report.sources or paths, f"left out {report.lost}")
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:

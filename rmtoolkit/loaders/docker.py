@@ -23,7 +23,7 @@ from rmtoolkit.loaders import _files, _timestamps, linux
 from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise, parted
-from rmtoolkit.schema import ABSURD_BYTES, ANEW, PODMAN, SAMPLES, UNITS, Report
+from rmtoolkit.schema import ABSURD_BYTES, ANEW, PAUSE, PODMAN, SAMPLES, UNITS, Report
 from rmtoolkit.text import GI, MI, count, counted
 
 _SHORT_ID: Final = 12
@@ -634,7 +634,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     parted_by_file = _parted_by_file(found.measured)
     identities = Identities()
     measured = [one for one in found.measured if not (one.labels.name or "").startswith("k8s_POD_")]
-    found.left_out["rows of pause containers"], found.measured = len(found.measured) - len(measured), measured
+    found.left_out[PAUSE], found.measured = len(found.measured) - len(measured), measured
     # Those that say most first: of what was measured, what is exact.
     found.measured.sort(key=lambda one: one.quantum_bytes is not None)
     said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]

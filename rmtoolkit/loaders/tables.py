@@ -16,13 +16,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, unit_in
+from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, take_apart, unit_in
 from rmtoolkit._identity import SUMMARY_WORDS, statistic
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.recording import Recording
+from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, POWERS, SIGNALS, TIME, UNITS, Report
 from rmtoolkit.text import MI, counted
 
@@ -54,6 +54,8 @@ _QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*
 _LAST_WORD: Final = re.compile(r"(?:^|[\s:(])([a-zA-Z]+?)(s?)\)?$")
 #: An amount that says that it is of bytes; and what those of a machine are whole numbers of.
 _OF_BYTES, _PAGE = r"(?i)\d\s*(?:[kmgt]?i?b|bytes)$", 4096
+#: How cgroups, systemd, Docker and kubectl write that there is no limit, or no request.
+_NO_LIMIT: Final = r"(?i)^(?:max|infinity|unlimited|<none>|no limit)$"
 #: The same in a path, as of Hive.
 _PARTITION: Final = re.compile(r"(?:^|/)(\w+)=([^/]+)(?=/)")
 _NAME_THEM: Final = "Or name columns: metrics={'its_name': 'rss_bytes'}, one for each pod; labels={'its_name': 'pod'}."
@@ -108,7 +110,7 @@ def read_table(
         table, units = _in_bytes(table, metrics)
         notes += (*more, *units)
         left_out = {NO_NUMBERS: lost} if lost else {}
-        recording = Recording.from_frame(table, workload_pattern=workload_pattern, source=str(path))
+        recording = normalise(*take_apart(table, None, str(path)), workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
@@ -340,7 +342,7 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
         elif name == "limit_known":
             table = table.with_columns(pl.col(head).str.to_lowercase().is_in(["true", "1", "yes"]))
         elif name.endswith("_bytes") or name in _COUNTS or CONTAINERS.get(name, pl.String()).is_numeric():
-            numbers, said, wrong = _amounts(table[head])
+            numbers, said, wrong = _amounts(table[head].str.replace(_NO_LIMIT, "inf" if name in CONTAINERS else "$0"))
             lost += wrong
             table = table.with_columns(numbers)
             if said:

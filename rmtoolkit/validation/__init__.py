@@ -6,26 +6,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
-from rmtoolkit import text
+from rmtoolkit import schema, text
 from rmtoolkit._parallel import parallel_map
 from rmtoolkit._tables import FOLLOWS, beside, conform, in_force, one_signal
 from rmtoolkit.exceptions import fault
 from rmtoolkit.recording import Recording, as_recording, words_of
-from rmtoolkit.schema import (
-    BYTE_SIGNALS,
-    COUNTERS,
-    FOOTPRINTS,
-    LEAST_LIMIT_BYTES,
-    NO_MACHINE_BYTES,
-    NUMBER,
-    SETTINGS,
-    TEXT,
-    TIME,
-    WHOLE,
-    YES_NO,
-    empty,
-    typed,
-)
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
@@ -37,11 +22,11 @@ if TYPE_CHECKING:
 FINDINGS: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
-        **typed(TEXT, "namespace workload pod container check signal"),
-        "count": WHOLE,
-        **typed(TIME, "first last"),
-        "detail": TEXT,
-        "rejected": YES_NO,
+        **schema.typed(schema.TEXT, "namespace workload pod container check signal"),
+        "count": schema.WHOLE,
+        **schema.typed(schema.TIME, "first last"),
+        "detail": schema.TEXT,
+        "rejected": schema.YES_NO,
     }
 )
 
@@ -49,15 +34,15 @@ FINDINGS: Final = pl.Schema(
 FOUND: Final = pl.Schema(
     {
         "container_id": pl.UInt32(),
-        **typed(TEXT, "check signal"),
-        **typed(WHOLE, "count compared"),
-        **typed(TIME, "first last"),
-        **typed(NUMBER, "low high"),
-        "about": TEXT,
-        "rejected": YES_NO,
+        **schema.typed(schema.TEXT, "check signal"),
+        **schema.typed(schema.WHOLE, "count compared"),
+        **schema.typed(schema.TIME, "first last"),
+        **schema.typed(schema.NUMBER, "low high"),
+        "about": schema.TEXT,
+        "rejected": schema.YES_NO,
     }
 )
-_NOTHING: Final = empty(FOUND)
+_NOTHING: Final = schema.empty(FOUND)
 
 #: A signal at fault in this share of its samples is no slip of a clock.
 REJECT_SHARE: Final = 0.05
@@ -306,11 +291,10 @@ _FEW: Final = 5
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
-    large = {name: pl.col(name) >= NO_MACHINE_BYTES for name in BYTE_SIGNALS}
-    yield from _values(recording.samples, "absurd_value", large | {"threads": pl.col("threads") > _NO_KERNEL_THREADS})
-    odd = ~pl.col("request_bytes").is_between(LEAST_LIMIT_BYTES, NO_MACHINE_BYTES - 1)
+    yield from _values(recording.samples, "absurd_value", {"threads": pl.col("threads") > _NO_KERNEL_THREADS})
+    odd = ~pl.col("request_bytes").is_between(schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1)
     yield from _values(_settings(recording), "absurd_value", {"request_bytes": odd})
-    least = {**dict.fromkeys(FOOTPRINTS, LEAST_FOOTPRINT_BYTES), "allocated_bytes": 1}
+    least = {**dict.fromkeys(schema.FOOTPRINTS, LEAST_FOOTPRINT_BYTES), "allocated_bytes": 1}
     for tiny in _values(recording.samples, "tiny_value", {name: pl.col(name) < least[name] for name in least}):
         # A scale may be wrong; what is 0 throughout was never measured.
         yield tiny.filter(pl.col("count") == pl.col("compared")).with_columns(rejected=pl.col("high") == 0)
@@ -319,14 +303,11 @@ def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
 def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     """Find amounts that are whole numbers of MB, where Kubernetes and kubectl count in MiB."""
     every = (pl.col("count") >= _FEW) & (pl.col("count") == pl.col("compared")) & (pl.col("low") < pl.col("high"))
-    parts = (recording.samples, FOOTPRINTS, every), (_settings(recording), SETTINGS, pl.lit(value=True))
+    parts = (recording.samples, schema.FOOTPRINTS, every), (_settings(recording), schema.SETTINGS, pl.lit(value=True))
     for rows, names, is_so in parts:
-        for found in _values(rows, "decimal_units", {name: whole_megabytes(name) for name in names}):
+        whole = {name: (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0) for name in names}
+        for found in _values(rows, "decimal_units", whole):
             yield found.filter(is_so).with_columns(rejected=pl.lit(value=False))
-
-
-def whole_megabytes(name: str) -> pl.Expr:
-    return (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0)
 
 
 def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
@@ -335,7 +316,7 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
         .select("container_id", "time", event="time")
         .sort("container_id", "time")
     )
-    for name in COUNTERS:
+    for name in schema.COUNTERS:
         if not recording.samples[name].count():
             continue
         falls = (
@@ -392,7 +373,7 @@ def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) 
 
 def _settings(recording: Recording) -> pl.DataFrame:
     """Take limits and requests for samples of no time."""
-    return recording.containers.select("container_id", *SETTINGS, time=pl.lit(None, TIME))
+    return recording.containers.select("container_id", *schema.SETTINGS, time=pl.lit(None, schema.TIME))
 
 
 def validate(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:

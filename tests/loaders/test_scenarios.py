@@ -943,6 +943,25 @@ def test_a_unit_that_changes_on_the_way_is_told(tmp_path: Path, factor: int) -> 
     assert not rm.read(tmp_path / "a.csv").report.warnings
 
 
+@pytest.mark.parametrize("word", ["max", "unlimited", "Infinity", "<none>", "No limit", "0"])
+def test_no_limit_is_known_in_words(tmp_path: Path, word: str) -> None:
+    """As cgroups, systemd, Docker and kubectl write it: nothing is unknown, and nothing lost."""
+    rows = [f"{T0 + STEP * at},db-0,{value},{word},{word}" for at, value in enumerate(LEAK)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes,limit_bytes,request_bytes", *rows]))
+    recording = rm.read(tmp_path / "a.csv")
+    assert recording.containers.select("limit_bytes", "limit_known", "request_bytes").rows() == [(None, True, None)]
+    assert not recording.report.left_out
+
+
+def test_a_limit_of_half_a_byte_is_unknown(tmp_path: Path) -> None:
+    """What `512m` comes to is no limit that anything runs in, and none is not set."""
+    name = "kube_pod_container_resource_limits_memory_bytes"
+    (tmp_path / "a.json").write_bytes(of_cadvisor(LEAK, 0, of(name, [512] * N), **K8S).replace(b'"512"', b'"0.512"'))
+    with pytest.warns(RmtoolkitWarning, match="1 limit below 1 MiB"):
+        recording = rm.read(tmp_path / "a.json")
+    assert recording.containers.select("limit_bytes", "limit_known").rows() == [(None, False)]
+
+
 def test_a_later_look_at_a_pods_only_container_goes_on_with_it(tmp_path: Path) -> None:
     """A table that names the pod alone, and an answer of later hours that says all: one container."""
     rows = "".join(f"{T0 + STEP * at},db-0,{LEAK[at]}\n" for at in range(30))

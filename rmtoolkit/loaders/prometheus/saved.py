@@ -24,17 +24,7 @@ from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, normalise
-from rmtoolkit.schema import (
-    ABSURD_BYTES,
-    BYTE_SIGNALS,
-    CONTAINERS,
-    CORES,
-    HELD_SIGNALS,
-    NO_TIMES,
-    SIGNALS,
-    TIME,
-    Report,
-)
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, HELD_SIGNALS, NO_TIMES, SIGNALS, TIME, Report
 from rmtoolkit.text import counted
 
 #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
@@ -208,8 +198,8 @@ def _seen(
             known = (of_pod if role in _metrics.POD_ROLES else of_container).setdefault(entity, {})
             mine = sorted([*known.get(role, ()), *runs[group]], key=lambda run: run.first)
             if role in ("limit_bytes", "request_bytes"):
-                # Zero, or nearly 2**63, stands for none.
-                mine = [run if 0 <= run.value < ABSURD_BYTES else run._replace(value=0.0) for run in mine]
+                # Zero, or nearly 2**63, stands for none; less than a byte does not.
+                mine = [run._replace(value=np.ceil(run.value) * (0 <= run.value < ABSURD_BYTES)) for run in mine]
             known[role] = mine
     replaced = grouped(
         (entity, tuple(times)) for entity, *times in lives.select("entity", "before", "begin").iter_rows()
@@ -256,7 +246,7 @@ def _container_rows(
             quota = used / period
         whole = (None if value is None else int(value) or None for value in (limit, request))
         told.append((entity, *whole, limit is not None, quota or None, node_cores.get((node[0], node[1])), version))
-    names = ("container_id", "limit_bytes", "request_bytes", "limit_known", *CORES, "version")
+    names = ("container_id", "limit_bytes", "request_bytes", "limit_known", "quota_cores", "node_cores", "version")
     columns = pl.DataFrame(told, schema={name: CONTAINERS[name] for name in names}, orient="row")
     about = kept.select(pl.exclude("entity", "pod_entity", "workload_guess"))
     return about.with_columns(columns.get_columns(), source=pl.lit("prometheus"))
