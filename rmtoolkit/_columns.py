@@ -125,6 +125,9 @@ def take_apart(
     given = refuse_other_clocks(table["time"]).drop_nulls().to_physical()
     time = as_time(pl.col("time"), table.schema["time"])
     table = table.with_columns(*(pl.col(name).cast(pl.String) for name in texts), time=time)
+    # Blanks around a name say nothing, and an empty one is none.
+    blank = [name for name in texts if table[name].unique().str.contains(r"^\s|\s$|^$").any()]
+    table = table.with_columns(pl.col(blank).str.strip_chars().replace("", None))
     if table.height and table["time"].null_count() == table.height:
         # A number: polars cannot show each of its instants.
         shown = quote(given[0]) if given.len() else "nulls"
@@ -157,13 +160,11 @@ def take_apart(
             left_out["events of containers that are not in the frame"] = strangers
     samples, left_out[schema.ANEW] = one_stretch(table.select("container_id", "time", *signals))
     if not identity and (name := _in_turn(samples, signals)):
-        turn = f"In the column {quote(name)} two series seem to take turns"
-        warn(f"{turn}: every second value is of another level. Hint: name their containers in a column pod.")
-        notes.append(f"in the column {name!r} two series seem to take turns")
+        notes.append(f"in the column {quote(name)} two series seem to take turns")
+        warn(f"I{notes[-1][1:]}: every second value is of another level. Hint: name their containers in a column pod.")
     if name := _other_unit(samples, signals):
-        unit = f"in the column {quote(name)} the unit seems to change on the way"
-        warn(f"I{unit[1:]}: from one value to the next it is about a thousand, or a million, times another.")
-        notes.append(unit)
+        notes.append(f"in the column {quote(name)} the unit seems to change on the way")
+        warn(f"I{notes[-1][1:]}: from one value to the next it is about a thousand, or a million, times another.")
     report = schema.Report(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
@@ -394,10 +395,11 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             counted = rows.filter(pl.col(name).is_not_null())
             count = pl.col(name)
             step = count.diff()
-            # What is 0 again in the row after each count was counted since the row before, not since the start.
+            # What is 0 again in the row after each count was counted since the row before, not since the start; so was
+            # what is no whole number, since a few rows before.
             again = (count > 0) & (count.shift(fill_value=1) > 0)
-            is_each = (step < 0).any() & again.any().not_()
-            step = pl.when(is_each).then(count).otherwise(step).over("container_id")
+            is_each = ((step < 0).any() & again.any().not_()) | (count % 1 != 0).any()
+            step = pl.when(is_each).then(pl.when(~again).then(count)).otherwise(step).over("container_id")
             # A fall means that the container was made anew under the same name.
             told = pl.when(step < 0).then(pl.lit("start")).otherwise(pl.lit(kind))
             found.append(counted.filter(step != 0).select("container_id", "time", kind=told))

@@ -214,6 +214,11 @@ def statistic(labels: Mapping[str, str]) -> float | None:
     return None
 
 
+def names_statistic(source: str) -> bool:
+    """Tell whether a source, such as `memory_avg`, is called by the statistic that it holds."""
+    return any(SUMMARY_WORDS.get(word) in _SHARES for word in re.split(r"[\W_]+", source.lower()))
+
+
 def _is_steady(curve: Curve) -> bool:
     """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
     steps = np.diff(curve[0])

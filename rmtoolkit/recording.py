@@ -20,16 +20,7 @@ import polars as pl
 from rmtoolkit import _identity, _tables, schema, text
 from rmtoolkit._io import allowed_rows, as_json, as_place, check_target, for_polars, write_whole
 from rmtoolkit._tables import CALENDAR, as_time, beside, conform, settings_at_time, spans, window_bounds
-from rmtoolkit.exceptions import (
-    ColumnError,
-    ReadError,
-    RmtoolkitError,
-    UnknownWorkloadError,
-    door,
-    quote,
-    quote_path,
-    warn,
-)
+from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, UnknownWorkloadError, door, quote, warn
 from rmtoolkit.schema import Report
 
 if TYPE_CHECKING:
@@ -359,7 +350,7 @@ class Recording:
 
         recording = normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
         if recording.report.left_out.get(schema.CONTRADICTING, 0) >= _MANY:
-            refuse_doubled(recording, quote_path(source))
+            refuse_doubled(recording, quote(source))
         if recording.report.is_noticeable and schema.UNREAL in recording.report.left_out:
             warn(f"Left out {recording.report.lost}.")
         return recording
@@ -661,24 +652,17 @@ def normalise(
 
 
 def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
-    """Take limits, and requests beyond them, that no container can have for unknown; count them, and say so."""
+    """Take limits that no container can have for unknown; count them, and say so."""
     bounds = schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1
     # No limit is written as 0, -1 or a number near 2**63, in events as in columns.
     is_none = (pl.col("kind") == "limit") & ~pl.col("value_bytes").is_between(1, schema.ABSURD_BYTES - 1)
     events = events.with_columns(value_bytes=pl.when(is_none.fill_null(value=False).not_()).then("value_bytes"))
     limit = ~containers["limit_bytes"].is_between(*bounds).fill_null(value=True)
     change = (events["kind"] == "limit") & ~events["value_bytes"].is_between(*bounds).fill_null(value=True)
-    impossible = containers.filter(limit).height + events.filter(change).height
+    if wrong := containers.filter(limit).height + events.filter(change).height:
+        warn(f"Left out {text.counted(wrong, schema.NO_LIMITS)}.")
     known = {"limit_bytes": pl.when(~limit).then("limit_bytes"), "limit_known": pl.col("limit_known") & ~limit}
-    containers, events = containers.with_columns(**known), events.filter(~change)
-    beyond = (containers["request_bytes"] > containers["limit_bytes"]).fill_null(value=False)
-    asked = pl.col("container_id").is_in(containers["container_id"].filter(beyond).implode())
-    events = events.filter(~asked | (pl.col("kind") != "request"))
-    counts = {schema.NO_LIMITS: impossible, schema.NO_REQUESTS: containers.filter(beyond).height}
-    wrong = {reason: count for reason, count in counts.items() if count}
-    for reason, count in wrong.items():
-        warn(f"Left out {text.counted(count, reason)}.")
-    return containers.with_columns(request_bytes=pl.when(~beyond).then("request_bytes")), events, wrong
+    return containers.with_columns(**known), events.filter(~change), {schema.NO_LIMITS: wrong} if wrong else {}
 
 
 def refuse_doubled(recording: Recording, place: str) -> None:
@@ -760,7 +744,8 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
         containers = containers.with_columns(cluster=_identity.parting("cluster", pl.lit(named)))
-        report = parted(report, is_still=any(contradicting.values()))
+        called = any(map(_identity.names_statistic, named.drop_nulls().unique()))
+        report = parted(report, is_still=called or any(contradicting.values()))
     nameless = containers.select(pl.all_horizontal(pl.col(schema.IDENTITY).is_null())).to_series().to_numpy()
     looks = {names[sources[part]]: parts[part].times() for part in part_of[nameless].tolist()}
     alone = sorted((times, name) for name, times in looks.items() if times)

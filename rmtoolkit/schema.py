@@ -50,7 +50,6 @@ ANEW: Final = (
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
-NO_REQUESTS: Final = "requests above the limit, which nothing runs with, taken as unknown: the limit is believed"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"
 TWICE: Final = "values given twice for one instant"

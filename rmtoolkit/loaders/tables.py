@@ -342,7 +342,7 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
         elif name == "limit_known":
             table = table.with_columns(pl.col(head).str.to_lowercase().is_in(["true", "1", "yes"]))
         elif name.endswith("_bytes") or name in _COUNTS or CONTAINERS.get(name, pl.String()).is_numeric():
-            numbers, said, wrong = _amounts(table[head].str.replace(_NO_LIMIT, "inf" if name in CONTAINERS else "$0"))
+            numbers, said, wrong = _amounts(table[head].str.replace(_NO_LIMIT, "-1" if name in CONTAINERS else "$0"))
             lost += wrong
             table = table.with_columns(numbers)
             if said:

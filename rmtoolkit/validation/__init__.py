@@ -291,7 +291,8 @@ _FEW: Final = 5
 
 
 def absurd(recording: Recording) -> Iterator[pl.DataFrame]:
-    yield from _values(recording.samples, "absurd_value", {"threads": pl.col("threads") > _NO_KERNEL_THREADS})
+    large = {name: pl.col(name) >= schema.NO_MACHINE_BYTES for name in schema.BYTE_SIGNALS}
+    yield from _values(recording.samples, "absurd_value", large | {"threads": pl.col("threads") > _NO_KERNEL_THREADS})
     odd = ~pl.col("request_bytes").is_between(schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1)
     yield from _values(_settings(recording), "absurd_value", {"request_bytes": odd})
     least = {**dict.fromkeys(schema.FOOTPRINTS, LEAST_FOOTPRINT_BYTES), "allocated_bytes": 1}
