@@ -144,7 +144,7 @@ def test_open_files_and_sockets_are_counted() -> None:
 @needs_linux
 def test_a_process_is_followed_until_it_is_gone() -> None:
     """A process that somebody else started is recorded to its end; its exit status is not ours to know."""
-    with subprocess.Popen(python("import time\nheld = bytearray(20 << 20)\ntime.sleep(0.5)")) as process:
+    with subprocess.Popen(python("import time\nheld = bytearray(20 << 20)\ntime.sleep(2)")) as process:
         recording = rm.record(pid=process.pid, interval_seconds=0.02)
     assert most(recording.samples, "anon_bytes") > 20 * MIB
     assert recording.events.row(-1, named=True)["kind"] == "end"
@@ -229,14 +229,16 @@ def test_a_real_cgroup_that_meets_its_limit(cgroup: Path) -> None:
             process.stdin.close()
     recording = recorder.recording()
     assert process.returncode == -9
-    assert recording.events.select("kind", "value_bytes").rows() == [("oom_kill", 32 * MIB)]
+    # On a busy machine samples may be far apart.
+    told = recording.events.filter(pl.col("kind") != "gap")
+    assert told.select("kind", "value_bytes").rows() == [("oom_kill", 32 * MIB)]
     # Who comes too late waits for nobody.
     assert rm.record(cgroup=cgroup).events.height == 0
     assert recording.containers.select("limit_known", "limit_bytes").row(0) == (True, 32 * MIB)
     samples = recording.samples
     assert most(samples, "peak_bytes") <= 32 * MIB
     assert (samples["working_set_bytes"] <= samples["usage_bytes"]).all()
-    assert most(samples, "usage_bytes") > 24 * MIB
+    assert most(samples, "usage_bytes") > 16 * MIB
     assert most(samples, "threads") == 1
     assert rm.lives(recording)["ended"].to_list() == ["oom_kill"]
 
@@ -249,8 +251,12 @@ def test_a_command_killed_for_its_cgroups_limit_is_an_oom_kill(cgroup: Path) -> 
 
 
 @needs_linux
-def test_a_cgroup_that_is_used_again_has_a_new_life(cgroup: Path) -> None:
+def test_a_cgroup_that_is_used_again_has_a_new_life(
+    cgroup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a duration, the end of its processes is an event and a new one is another start."""
+    # Whom the kernel kills on this machine meanwhile, as another test lets it, is not told.
+    monkeypatch.setattr(record_cgroup, "PROC", tmp_path)
     inner = f"/bin/sh -c 'echo $$ > {cgroup}/cgroup.procs; exec sleep 2'"
     with subprocess.Popen(["/bin/sh", "-c", f"{inner}; sleep 2; {inner}"]):
         until(lambda: record_cgroup.is_populated(cgroup))
