@@ -378,7 +378,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             said = pl.col(name).is_not_null() & value.is_not_nan()
             real = (value > 0) & (value < schema.ABSURD_BYTES)
             rows = rows.with_columns(
-                pl.when(said & real).then(pl.col(name)).cast(pl.Int64).alias(name), said.alias(f"{name} said")
+                pl.when(said & real).then(value.ceil()).cast(pl.Int64).alias(name), said.alias(f"{name} said")
             )
             known[name] = pl.col(name).filter(pl.col(f"{name} said")).last()
             found.append(_changes(rows.filter(f"{name} said"), name, name.removesuffix("_bytes"), "value_bytes"))
@@ -392,17 +392,18 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         found.append(released.filter(pl.int_range(pl.len()).over("container_id") > 0))
     for name, kind in _TOTALS.items():
         if name in used:
-            counted = rows.filter(pl.col(name).is_not_null())
             count = pl.col(name)
-            step = count.diff()
+            counted = rows.with_columns(count.cast(pl.Float64).fill_nan(None)).drop_nulls(name)
+            # A mean of several rows is no whole number.
+            step = count.floor().diff()
             # What is 0 again in the row after each count was counted since the row before, not since the start; so was
-            # what is no whole number, since a few rows before.
+            # what is no whole number and falls, since a few rows before.
             again = (count > 0) & (count.shift(fill_value=1) > 0)
-            is_each = ((step < 0).any() & again.any().not_()) | (count % 1 != 0).any()
+            is_each = (step < 0).any() & (again.any().not_() | (count % 1 != 0).any())
             step = pl.when(is_each).then(pl.when(~again).then(count)).otherwise(step).over("container_id")
             # A fall means that the container was made anew under the same name.
-            told = pl.when(step < 0).then(pl.lit("start")).otherwise(pl.lit(kind))
-            found.append(counted.filter(step != 0).select("container_id", "time", kind=told))
+            told = pl.when(step < 0).then(pl.lit("start")).when(step > 0).then(pl.lit(kind))
+            found.append(counted.select("container_id", "time", kind=told).drop_nulls("kind"))
     about = rows.group_by("container_id", maintain_order=True).agg(**known)
     return about, pl.concat(found, how="diagonal_relaxed")
 

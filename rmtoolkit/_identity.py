@@ -214,9 +214,11 @@ def statistic(labels: Mapping[str, str]) -> float | None:
     return None
 
 
-def names_statistic(source: str) -> bool:
-    """Tell whether a source, such as `memory_avg`, is called by the statistic that it holds."""
-    return any(SUMMARY_WORDS.get(word) in _SHARES for word in re.split(r"[\W_]+", source.lower()))
+def differ_by_statistic(sources: Iterable[str]) -> bool:
+    """Tell whether the names of some sources differ by a statistic alone, as `memory_avg` and `memory_max` do."""
+    named = [re.split(r"[\W_]+", source.lower()) for source in sources]
+    rests = {tuple(word for word in words if SUMMARY_WORDS.get(word) not in _SHARES) for words in named}
+    return len(rests) < len(named)
 
 
 def _is_steady(curve: Curve) -> bool:
@@ -376,14 +378,14 @@ def _alike(mine: pl.DataFrame, theirs: pl.DataFrame) -> bool | None:
     return None
 
 
-def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], list[int]]:
+def totals(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> tuple[list[int], list[int]]:
     """Find containers that are at each instant the sum of the others, or what their name says; and those that may be.
 
     What hardly moves, and has no name that tells, may be it by chance.
     """
     found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
-    found += _of_pods(containers, samples, value)
+    found += _of_pods(containers, samples, events, value)
     called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
     kind = called.replace_strict(SUMMARY_WORDS, default=None, return_dtype=pl.String).alias("summary")
     others = value.filter(summary.is_null())
@@ -423,18 +425,27 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame) -> tuple[list[int], 
     return found, sorted({*doubtful}.difference(found))
 
 
-def _of_pods(containers: pl.DataFrame, samples: pl.DataFrame, value: pl.Expr) -> list[int]:
+def _of_pods(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame, value: pl.Expr) -> list[int]:
     """Find what is told of whole pods beside their containers: these, and what else their cgroup holds."""
     pod, named = _NAMES[:3], pl.col("container").is_not_null()
     both = containers.filter(pl.col("pod").is_not_null(), (named.any() & ~named.all()).over(pod))
+    # A limit or a kill that nothing else in the pod tells of stays with the row that does.
+    tells = pl.col("limit_bytes").is_not_null() | pl.col("container_id").is_in(
+        events["container_id"].unique().implode()
+    )
+    both = both.filter(named | ~tells | (named & tells).any().over(pod))
     if both.is_empty():
         return []
     rows = samples.join(both.select("container_id", *_NAMES), on="container_id")
     parts = value.filter(named).sum().over(*pod, "time")
-    around = rows.with_columns(parts=parts).filter(~named, pl.col("parts") > 0)
-    is_whole = value.is_between((1 - _ROUNDED) * pl.col("parts"), (1 + _OF_POD) * pl.col("parts"))
-    told = around.group_by("container_id").agg(is_whole.mean() >= _STEADY, pl.len() >= ENOUGH)
-    return told.filter(pl.all_horizontal(pl.exclude("container_id")))["container_id"].to_list()
+    around = rows.with_columns(parts=parts, more=value - parts).filter(~named, value.is_not_null())
+    is_whole = pl.col("more").is_between(-_ROUNDED * pl.col("parts"), _OF_POD * pl.col("parts")) & (pl.col("parts") > 0)
+    # What else a pod holds hardly moves.
+    low, high = (pl.col("more").filter(is_whole).quantile(edge) for edge in ((1 - _STEADY) / 2, (1 + _STEADY) / 2))
+    told = around.group_by("container_id").agg(
+        whole=is_whole.mean() >= _STEADY, often=is_whole.sum() >= ENOUGH, still=high - low <= _TOLERANCE * value.max()
+    )
+    return told.filter("whole", "often", "still")["container_id"].to_list()
 
 
 def _grain(amounts: pl.Series) -> float:

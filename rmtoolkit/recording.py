@@ -230,7 +230,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     events = events.with_columns(as_time(pl.col("time").cast(schema.TIME), schema.TIME)).drop_nulls("time")
     # Files of before keep limits that no container can have.
     containers, events, wrong = _possible(containers, events)
-    return containers, stored, events, report.joined(Report(left_out=wrong, time_axis=report.time_axis))
+    unreal = Report(left_out={schema.NO_LIMITS: wrong} if wrong else {}, time_axis=report.time_axis)
+    return containers, stored, events, report.joined(unreal)
 
 
 class Later:
@@ -632,16 +633,18 @@ def normalise(
     rows, wrong = _tables.clean_samples(keyed)
     found = _tables.tidy_events(rekey(events)) if events.height else schema.empty(schema.EVENTS)
     frame, found, wrong_limits = _possible(frame, found)
+    if wrong_limits:
+        warn(f"Left out {text.counted(wrong_limits, schema.NO_LIMITS)}.")
     bounds = _tables.rooms(frame, found, report.nodes)
     rows, settled = _tables.order_samples(rows, bounds)
     rows, alone = _tables.drop_impossible(rows, bounds)
-    lost = Counter({**wrong, **wrong_limits, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
-    sums, doubtful = _identity.totals(frame, rows)
+    lost = Counter({**wrong, schema.NO_CONTAINER: samples.height - keyed.height, **settled})
+    sums, doubtful = _identity.totals(frame, rows, found)
     if sums:
         lost[schema.TOTALS] = rows.height
         frame, rows, found = (some.filter(~pl.col("container_id").is_in(sums)) for some in (frame, rows, found))
         lost[schema.TOTALS] -= rows.height
-    lost[schema.IMPOSSIBLE] += alone
+    lost.update({schema.NO_LIMITS: wrong_limits, schema.IMPOSSIBLE: alone})
     about = frame.filter(pl.col("container_id").is_in(doubtful)).select(pl.coalesce(_NAMES[::-1])).to_series()
     unsure = tuple(f"{quote(name)} may be no container: at each instant it is the sum of the others" for name in about)
     for said in unsure if not {*unsure} <= {*report.unusable} else ():
@@ -651,18 +654,17 @@ def normalise(
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
 
-def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, dict[str, int]]:
-    """Take limits that no container can have for unknown; count them, and say so."""
+def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Take limits that no container can have for unknown, and count them."""
     bounds = schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1
     # No limit is written as 0, -1 or a number near 2**63, in events as in columns.
     is_none = (pl.col("kind") == "limit") & ~pl.col("value_bytes").is_between(1, schema.ABSURD_BYTES - 1)
     events = events.with_columns(value_bytes=pl.when(is_none.fill_null(value=False).not_()).then("value_bytes"))
     limit = ~containers["limit_bytes"].is_between(*bounds).fill_null(value=True)
     change = (events["kind"] == "limit") & ~events["value_bytes"].is_between(*bounds).fill_null(value=True)
-    if wrong := containers.filter(limit).height + events.filter(change).height:
-        warn(f"Left out {text.counted(wrong, schema.NO_LIMITS)}.")
+    wrong = containers.filter(limit).height + events.filter(change).height
     known = {"limit_bytes": pl.when(~limit).then("limit_bytes"), "limit_known": pl.col("limit_known") & ~limit}
-    return containers.with_columns(**known), events.filter(~change), {schema.NO_LIMITS: wrong} if wrong else {}
+    return containers.with_columns(**known), events.filter(~change), wrong
 
 
 def refuse_doubled(recording: Recording, place: str) -> None:
@@ -744,7 +746,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         own = [names[one] if sources.count(one) == 1 else f"source {at}" for at, one in enumerate(sources, 1)]
         named = pl.Series([own[part] if part in contradicting else None for part in part_of], dtype=pl.String)
         containers = containers.with_columns(cluster=_identity.parting("cluster", pl.lit(named)))
-        called = any(map(_identity.names_statistic, named.drop_nulls().unique()))
+        called = _identity.differ_by_statistic(named.drop_nulls().unique())
         report = parted(report, is_still=called or any(contradicting.values()))
     nameless = containers.select(pl.all_horizontal(pl.col(schema.IDENTITY).is_null())).to_series().to_numpy()
     looks = {names[sources[part]]: parts[part].times() for part in part_of[nameless].tolist()}
@@ -873,6 +875,8 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     <Recording: 1 container, 1 samples, 1970-01-01 00:00 to 1970-01-01 00:00 UTC>
     """
     containers, stored, events, report = open_parts(path)
+    if wrong := report.left_out.get(schema.NO_LIMITS):
+        warn(f"Left out {text.counted(wrong, schema.NO_LIMITS)}.")
     samples = stored if stored.rows > LARGE_ROWS else stored()
     return Recording(containers, samples, events, report)
 

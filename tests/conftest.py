@@ -97,7 +97,7 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
                     child.kill()
 
     signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS, 5)
     try:
         return (yield)
     finally:

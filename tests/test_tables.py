@@ -300,6 +300,9 @@ def test_changes_from_row_to_row_become_events() -> None:
         pytest.param([0, 1, 1, 2, 2, 2], [60, 180], id="since the start"),
         pytest.param([4, 4, 4, 0, 0, 1], [180, 300], id="made anew"),
         pytest.param([4, 0, 0, 0, 1, 0], [60, 240, 300], id="made anew at once"),
+        pytest.param([0, 3, 0, 2, 0, 1], [60, 180, 300], id="fewer each time"),
+        pytest.param([0.0, 0.5, 1.0, 1.0, 1.5, 2.0], [120, 300], id="means of rows since the start"),
+        pytest.param([float("nan"), 0.0, 1.0, 1.0, 2.0, 2.0], [120, 240], id="not known at first"),
     ],
 )
 def test_restarts_are_counted_since_the_start_or_since_the_row_before(restarts: list[float], starts: list[int]) -> None:
@@ -315,10 +318,30 @@ def test_what_holds_a_pod_together_is_no_container() -> None:
     recording = rm.Recording.from_frame(pl.DataFrame(rows, ["time", "pod", "container", "rss_bytes"], orient="row"))
     assert recording.containers["container"].to_list() == ["db", "proxy"]
     assert recording.report.left_out == {PAUSE: 9, TOTALS: 9}
-    # A container without a name may be beside one that has some.
-    rows = [row if row[2] else (*row[:3], 80 * MI + row[0]) for row in rows]
-    recording = rm.Recording.from_frame(pl.DataFrame(rows, ["time", "pod", "container", "rss_bytes"], orient="row"))
-    assert recording.containers["container"].to_list() == ["db", "proxy", None]
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "side", "told"),
+    [
+        pytest.param([80 * MI + MI * at for at in range(9)], [100 * MI] * 9, {}, id="of another size"),
+        pytest.param([100 * MI + MI * at for at in range(9)], [101 * MI] * 9, {}, id="of about the same size"),
+        pytest.param([100 * MI + MI * at for at in range(40)], [104 * MI] * 5, {}, id="beside one that came for short"),
+        pytest.param([101 * MI] * 9, [100 * MI] * 9, {"limit_bytes": 200 * MI}, id="whose limit nobody else tells"),
+        pytest.param([101 * MI] * 9, [100 * MI] * 9, {"oom_kills_total": 1}, id="whose kill nobody else tells"),
+    ],
+)
+def test_a_container_without_a_name_beside_one_that_has_some_stays(
+    unnamed: list[int], side: list[int], told: dict[str, int]
+) -> None:
+    """Only what is at nearly all instants the others, and a little that hardly moves, is a whole pod."""
+    rows: list[dict[str, Any]] = [
+        {"time": at, "rss_bytes": value, **({name: amount * (at > 3) for name, amount in told.items()})}
+        for at, value in enumerate(unnamed)
+    ]
+    rows += [{"time": at, "container": "side", "rss_bytes": value} for at, value in enumerate(side)]
+    recording = rm.Recording.from_frame(pl.DataFrame(rows, infer_schema_length=None).with_columns(pod=pl.lit("db-0")))
+    assert recording.containers["container"].to_list() == ["side", None]
+    assert recording.samples.height == len(unnamed) + len(side)
 
 
 def test_numbers_that_ran_over_are_told() -> None:

@@ -68,7 +68,6 @@ def add_options(command: argparse.ArgumentParser, name: str) -> None:
 
 
 def option_names(takes: Sequence[str]) -> Iterator[str]:
-    """Name options as Python does, those of groups one by one."""
     groups = text.texts("cli/commands")["groups"]
     for one in takes:
         yield from option_names(groups[one]["takes"]) if one in groups else [one.replace("-", "_")]

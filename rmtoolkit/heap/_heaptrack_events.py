@@ -365,7 +365,6 @@ class Events(NamedTuple):
 
 
 def decode(block: memoryview) -> Events:
-    """Find the events of a block, and the lines that are none."""
     text = np.frombuffer(block, np.uint8)
     # From the line feed in front on: each line stands between two of them.
     marks = np.flatnonzero(text[MARGIN - 1 :] == _LINE_FEED)

@@ -125,7 +125,6 @@ def _depths(text: str) -> Iterator[tuple[int, str, int]]:
 
 
 def _closing(text: str) -> int:
-    """Find where the bracket closes that a text begins with."""
     return next((place - 1 for place, _, depth in _depths(f"{text} ") if not depth), len(text))
 
 

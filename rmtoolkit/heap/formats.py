@@ -172,7 +172,6 @@ def number_frames(texts: list[Any], table: FrameTable) -> list[int | None]:
 
 
 def parse_frame(text: str) -> tuple[str | None, str | None, int | None, str | None]:
-    """Take a frame apart, as valgrind and dhat-rs write it."""
     found = _FRAME.match(text)
     if found is None:
         return text, None, None, None

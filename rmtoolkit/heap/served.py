@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _NEAR: Final = "rmtoolkit heap pod/NAME:6060/debug/pprof/heap -n NAMESPACE, which forwards the port by kubectl."
 _WEB_PAGE: Final = "No profile looks like this: is the path right, such as /debug/pprof/heap?"
-_FORWARDED: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
+_FORWARDED: Final = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ")
 _PARENT_DIED: Final = 1
 
 
@@ -100,16 +100,20 @@ def _forwarded(
         try:
             yield f"http://127.0.0.1:{_port(process, words, timeout_seconds)}{path}"
         finally:
-            end_group(process)
+            if process.returncode is None:
+                end_group(process)
 
 
 def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: float) -> int:
     assert process.stdout is not None  # noqa: S101 - pipes were asked for
     assert process.stderr is not None  # noqa: S101
-    ready, _, _ = select.select([process.stdout], [], [], timeout_seconds)
-    line = os.read(process.stdout.fileno(), 1 << 12).decode("utf-8", "replace") if ready else ""
-    if (said := _FORWARDED.match(line)) is not None:
-        return int(said[1])
+    line, until = b"", time.monotonic() + timeout_seconds
+    while select.select([process.stdout], [], [], max(until - time.monotonic(), 0))[0]:
+        line += (part := os.read(process.stdout.fileno(), 1 << 12))
+        if (said := _FORWARDED.match(line)) is not None:
+            return int(said[1])
+        if not part or b"\n" in line:
+            break
     end_group(process)
     complaints = process.stderr.read(1 << 16).decode("utf-8", "replace").splitlines()
     raise kubectl_error(" ".join(words), complaints or [f"no port within {timeout_seconds:g} s"], process.wait())
@@ -356,7 +360,6 @@ def _selector(labels: Mapping[str, str]) -> str:
 
 
 def _divided(heap: HeapProfile, many: int) -> HeapProfile:
-    """Take the mean of several profiles that were added up."""
     names = [name for name, kind in heap.stacks.schema.items() if kind == pl.Int64()]
     held, blocks = heap.summary.live_at_end_bytes, heap.summary.live_at_end_blocks
     summary = replace(

@@ -240,7 +240,7 @@ def read_curves(found: Curves) -> Readings:
     slows |= lasts < (_LASTS if found.counted else _LASTS_BY_TIME)
     # Of the few blocks that a sample has seen, more may have come early by chance.
     held, many = found.size[:, -1], found.blocks[:, -1].clip(min=1)
-    seen = -many * np.expm1(-held / many / found.sample_bytes)
+    seen = -many * np.expm1(-held / many / max(found.sample_bytes, 1))
     by_chance = (found.sample_bytes > 1) & ((1 - lasts) * np.sqrt(seen) < _BY_CHANCE * (1 + lasts))
     enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
@@ -385,7 +385,6 @@ TREE: Final = pl.Schema(
 
 
 def measure_of(heap: HeapProfile) -> str:
-    """Choose what a tree of this profile says most about."""
     return next((name for name in ("growth_bytes", "peak_bytes") if _amounts(heap, name)), "live_bytes")
 
 
@@ -739,7 +738,6 @@ def _renamed(
     paths: Sequence[Path],
     outwards: Mapping[int, list[dict[str, Any]]],
 ) -> pl.DataFrame:
-    """Give stacks to the lines and callers that were chosen."""
     told = named.sort("stack_id").to_dicts()
     for one in told:
         row = rows.get(one["stack_id"], -1)

@@ -97,7 +97,6 @@ class Scores(Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """How many pairs of a past and a next week they stand for."""
         return self.rises.size
 
 

@@ -375,7 +375,6 @@ def _episodes(above: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
 
 
 def _instants(found: pl.DataFrame, value: str, *, recorded: bool = False) -> pl.DataFrame:
-    """Say of instants what was used then at least."""
     told = found.select("workload_row", "container_id", pl.col("time").to_physical(), used_bytes=pl.col(value))
     return told.with_columns(pl.col("used_bytes").cast(pl.Int64), recorded=pl.lit(recorded)).drop_nulls("used_bytes")
 

@@ -325,7 +325,6 @@ def _unclear(first: tuple[int, str], asked: Asked, expected: str, hint: str) -> 
 
 
 def _ordered(stamps: Sequence[Stamp], first: tuple[int, str], asked: Asked) -> Sequence[Stamp]:
-    """Decide the order of day and month once for the whole log."""
     if "?" not in (orders := {stamp.order for stamp in stamps}):
         return stamps
     if {"dm", "md"} <= orders or not orders & {"dm", "md"}:

@@ -111,6 +111,12 @@ def oom_kills(folder: Path) -> int | None:
     return next((kills for kills in found if kills is not None), None)
 
 
+def has_run(folder: Path) -> bool:
+    """Tell whether anybody has been in a cgroup: who runs touches pages, and what the kernel keeps of it does not."""
+    stat = linux.pairs(_text(folder / "memory.stat"))
+    return stat.get("total_pgfault", stat.get("pgfault", 0)) > 0
+
+
 def process_ids(folder: Path) -> list[int]:
     # Version 2 writes 0 for a process that this namespace cannot see.
     return sorted({int(pid) for pid in _members(folder) if pid.isdigit() and pid != "0"})
@@ -443,7 +449,7 @@ class Recorder:
         elif self._alive and not alive:
             self._gone(now)
         # An empty cgroup that nobody has been in yet is waited for.
-        known = self._alive is not None or not signals or kills or signals.get("peak_bytes")
+        known = self._alive is not None or not signals or kills or has_run(folder)
         self._alive = alive or (False if known else None)
         self._kills = kills
         if not alive:

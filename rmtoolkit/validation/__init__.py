@@ -373,7 +373,6 @@ def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) 
 
 
 def _settings(recording: Recording) -> pl.DataFrame:
-    """Take limits and requests for samples of no time."""
     return recording.containers.select("container_id", *schema.SETTINGS, time=pl.lit(None, schema.TIME))
 
 

@@ -148,7 +148,6 @@ def _text_rows(label: _plot.Text, plot: Plot, tokens: Mapping[str, str]) -> Iter
 
 
 def _pinned(label: _plot.Text, tokens: Mapping[str, str]) -> tuple[Any, ...]:
-    """Give what a text has where it is tied to no instant."""
     kind = _plot.TYPES[label.look]
     halo = tokens[kind.halo] if kind.halo else "transparent"
     # From the left of a swatch to its text.

@@ -92,7 +92,8 @@ KUBECTL: Final = """#!{python}
 import os, pathlib, signal, socket, sys, threading
 pathlib.Path({told!r}).open("a").write(f"{{os.getpid()}} {{' '.join(sys.argv[1:])}}\\n")
 listener = socket.create_server(("127.0.0.1", 0))
-print(f"Forwarding from 127.0.0.1:{{listener.getsockname()[1]}} -> 6060", flush=True)
+print("Forwarding", end="", flush=True)
+print(f" from 127.0.0.1:{{listener.getsockname()[1]}} -> 6060", flush=True)
 def carry(one, other):
     while data := one.recv(65536):
         other.sendall(data)

@@ -220,6 +220,18 @@ def test_many_rows_are_kept_in_chunks_and_none_is_lost() -> None:
 
 
 @needs_linux
+def test_a_cgroup_in_which_nobody_has_run_may_hold_others(cgroup: Path) -> None:
+    """What the kernel keeps of those below is charged to it, and is nobody."""
+    below = cgroup / "below"
+    below.mkdir()
+    assert not record_cgroup.has_run(cgroup)
+    subprocess.run(inside(below, ""), check=True)
+    assert record_cgroup.has_run(cgroup)
+    until(lambda: not record_cgroup.process_ids(below))
+    below.rmdir()
+
+
+@needs_linux
 def test_a_real_cgroup_that_meets_its_limit(cgroup: Path) -> None:
     """Usage rises to the limit, the kernel kills, and the recording says so with the limit in force."""
     recorder = Recorder(cgroup=cgroup, interval_seconds=0.02)

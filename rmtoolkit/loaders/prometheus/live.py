@@ -415,7 +415,6 @@ def server_at(
     remote_read: bool = False,
     timeout_seconds: float = 60.0,
 ) -> Prometheus:
-    """Make a connection; who asks is said by the environment."""
     told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
     return Prometheus(url, remote_read=remote_read, timeout_seconds=timeout_seconds, **told)
 

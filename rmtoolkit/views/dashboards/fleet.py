@@ -307,7 +307,6 @@ class Fleet(_base.Board):
         return "triage" if self.view == "fleet" else self.view
 
     def _set(self, **traits: str | bool) -> None:
-        """Set several traits and draw once."""
         with self._wiring.quiet():
             for name, value in traits.items():
                 setattr(self, name, value)
