@@ -378,7 +378,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             said = pl.col(name).is_not_null() & value.is_not_nan()
             real = (value > 0) & (value < schema.ABSURD_BYTES)
             rows = rows.with_columns(
-                pl.when(said & real).then(value.ceil()).cast(pl.Int64).alias(name), said.alias(f"{name} said")
+                pl.when(said & real).then(value.clip(1)).cast(pl.Int64).alias(name), said.alias(f"{name} said")
             )
             known[name] = pl.col(name).filter(pl.col(f"{name} said")).last()
             found.append(_changes(rows.filter(f"{name} said"), name, name.removesuffix("_bytes"), "value_bytes"))

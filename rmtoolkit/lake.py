@@ -35,8 +35,8 @@ from rmtoolkit.exceptions import (
     warn,
 )
 from rmtoolkit.recording import Recording, as_recording
-from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
-from rmtoolkit.text import stamp
+from rmtoolkit.schema import CONTAINERS, EVENTS, IDENTITY, NO_LIMITS, SAMPLES, SIGNALS, Report, empty
+from rmtoolkit.text import counted, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -405,6 +405,8 @@ class Lake(Parted):
         nobody: Frames = {"containers": empty(CONTAINERS), "events": empty(EVENTS)}
         frames = _lake_files.gathered([frames for frames, _ in found]) if found else nobody
         report = _lake_files.joined(report for _, report in found) if found else Report()
+        if wrong := report.left_out.get(NO_LIMITS):
+            warn(f"Left out {counted(wrong, NO_LIMITS)}.")
         if failed:
             warn(f"{len(failed):,} of {count:,} files of {self!r} could not be read; the first: {failed[0]}")
             report = replace(report, left_out={**report.left_out, "files that could not be read": len(failed)})

@@ -532,6 +532,22 @@ def appender(path: Path, start: int, end: int) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
+def test_limits_that_cannot_be_are_told_once_of_a_lake_of_before(
+    lake: rm.Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many files older versions wrote with them."""
+    with monkeypatch.context() as patch:
+        patch.setattr("rmtoolkit.recording._possible", lambda containers, events: (containers, events, 0))
+        for day in range(3):
+            times = range(day * DAY, (day + 1) * DAY, 3600)
+            rows = [{"time": at, "pod": "db-0", "rss_bytes": 10**8, "limit_bytes": 2} for at in times]
+            lake.append(rm.Recording.from_frame(pl.DataFrame(rows)))
+    with pytest.warns(RmtoolkitWarning) as told:
+        found = rm.classify(lake)
+    assert [str(one.message).partition(" below")[0] for one in told] == ["Left out 1 limit"]
+    assert found["limit_bytes"].to_list() == [None]
+
+
 def test_appends_side_by_side_wait_for_each_other(lake: rm.Lake) -> None:
     """Three processes that append overlapping stretches to the same files lose nothing of each other."""
     with appender(lake.path, 0, 2 * DAY) as one, appender(lake.path, DAY, 3 * DAY) as two:

@@ -536,7 +536,6 @@ class Chart(_plot.Plot):
             self.add(_plot.Text(kind, x, y, "start", written, token, self.now))
 
     def _unstruck(self, middle: float) -> float:
-        """Keep a name off the rules of requests."""
         for _, end, value in self.t.requests:
             rule = self.y.at(value)
             if end > self.t.now and abs(middle - rule) < _STRUCK:

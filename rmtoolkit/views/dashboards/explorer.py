@@ -402,7 +402,6 @@ class LimitExplorer(_base.Board):
         return of_workload(mine, need.names, lives)
 
     def _change(self) -> Change:
-        """Read the traits; what is as measured is no change."""
         past, scale = self._past_of(self.workload), 1.0
         spike = measured_spike(past)
         if spike is not None and self.startup_bytes is not None and abs(self.startup_bytes - spike) >= MI / 2:
