@@ -834,7 +834,7 @@ def _without_rounded(
     both = told.filter(rounded.any().over("key"), ~rounded.all().over("key"))
     if both.is_empty():
         return containers, samples, {}
-    exact = pl.col("time").filter(~rounded, amount.is_not_null())
+    exact = pl.col("time").filter(~rounded, amount > 0)
     step = (exact.max() - exact.min()) / exact.count()
     is_then = pl.col("time").is_between((exact.min() - step).over("key"), (exact.max() + step).over("key"))
     found = beside(samples, both, "container_id").select(rounded & amount.is_not_null() & is_then).to_series()

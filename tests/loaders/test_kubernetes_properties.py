@@ -119,6 +119,7 @@ def places(content: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES: Final = places(LIST)[1:]
 
 
+@example(changes=[(("items", 0, "containers", 0, "usage", "memory"), 0)], as_json=True)
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), STRANGE), min_size=1, max_size=4), as_json=st.booleans())
 def test_nothing_in_an_object_can_crash_the_reader(changes: list[tuple[tuple[Any, ...], Any]], as_json: bool) -> None:
     """Any value in the place of any other: what is unknown is null, and samples beside it are read."""
