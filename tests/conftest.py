@@ -80,7 +80,8 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-#: No test takes a tenth of it. What waits for more than for a process has pytest's `faulthandler_timeout`.
+#: On a busy machine the slowest test takes a quarter of it. What waits for more than for a process has pytest's
+#: `faulthandler_timeout`.
 PATIENCE_SECONDS: Final = 200
 
 

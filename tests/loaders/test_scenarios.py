@@ -954,12 +954,15 @@ def test_no_limit_is_known_in_words(tmp_path: Path, word: str) -> None:
 
 
 def test_a_limit_of_half_a_byte_is_unknown(tmp_path: Path) -> None:
-    """What `512m` comes to is no limit that anything runs in, and none is not set."""
+    """What `512m` comes to is no limit that anything runs in, and none is not set; other parts of a byte are none."""
     name = "kube_pod_container_resource_limits_memory_bytes"
     (tmp_path / "a.json").write_bytes(of_cadvisor(LEAK, 0, of(name, [512] * N), **K8S).replace(b'"512"', b'"0.512"'))
     with pytest.warns(RmtoolkitWarning, match="1 limit below 1 MiB"):
         recording = rm.read(tmp_path / "a.json")
     assert recording.containers.select("limit_bytes", "limit_known").rows() == [(None, False)]
+    said = (tmp_path / "a.json").read_bytes().replace(b'"0.512"', b'"536870912.4"')
+    (tmp_path / "a.json").write_bytes(said)
+    assert rm.read(tmp_path / "a.json").containers["limit_bytes"].to_list() == [512 * MIB]
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def _seen(
             mine = sorted([*known.get(role, ()), *runs[group]], key=lambda run: run.first)
             if role in ("limit_bytes", "request_bytes"):
                 # Zero, or nearly 2**63, stands for none; less than a byte does not.
-                mine = [run._replace(value=np.ceil(run.value) * (0 <= run.value < ABSURD_BYTES)) for run in mine]
+                mine = [run._replace(value=max(run.value, 1) if 0 < run.value < ABSURD_BYTES else 0.0) for run in mine]
             known[role] = mine
     replaced = grouped(
         (entity, tuple(times)) for entity, *times in lives.select("entity", "before", "begin").iter_rows()
