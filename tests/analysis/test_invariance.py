@@ -1,6 +1,6 @@
 """Real recordings in other clothes: what changes nothing in the memory changes nothing in the verdict.
 
-Judged is every fourth decidable run of the development part of the corpus. What may change, and why: a sample that is
+Judged is every eighth decidable run of the development part of the corpus. What may change, and why: a sample that is
 lost or rounded away is evidence that is lost, so a few verdicts become inconclusive (or the reverse); none may turn
 into its opposite.
 A rise of one life needs 96 samples, and three times as many far below its limit: of every fourth sample most runs have
@@ -23,6 +23,7 @@ from rmtoolkit.assessment import classify
 from rmtoolkit.recording import read_recording
 from rmtoolkit.schema import SIGNALS
 from tests.analysis.curves import MI
+from tests.analysis.verdicts import judged
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
@@ -43,12 +44,12 @@ def recorded() -> Recording:
 def labels() -> pl.DataFrame:
     """What these runs are."""
     told = pl.read_csv(CORPUS / "dev_labels.csv", infer_schema_length=None).filter("decidable")
-    return told.sort("shape", *KEYS).gather_every(4).select(*KEYS, "shape")
+    return told.sort("shape", *KEYS).gather_every(8).select(*KEYS, "shape")
 
 
 def decided(recording: Recording) -> pl.DataFrame:
     """The verdicts on them."""
-    return classify(recording).join(labels(), on=KEYS).select(*KEYS, "shape", "verdict")
+    return judged(recording).join(labels(), on=KEYS).select(*KEYS, "shape", "verdict")
 
 
 @cache
@@ -106,7 +107,7 @@ def changed(kind: str) -> Recording:
     ],
 )
 def test_the_same_memory_in_another_form(kind: str, open_more: int) -> None:
-    """No verdict turns into its opposite; only lost evidence may open or close a few of 40."""
+    """No verdict turns into its opposite; only lost evidence may open or close a few of 20."""
     both = before().join(decided(changed(kind)), on=KEYS, suffix="_after")
     assert both.height == before().height
     differ = both.filter(pl.col("verdict") != pl.col("verdict_after"))
@@ -117,7 +118,7 @@ def test_the_same_memory_in_another_form(kind: str, open_more: int) -> None:
 
 def test_doubled_and_shuffled_rows() -> None:
     """A frame as a user hands it in, with every third row twice and in no order, gets the very same answers."""
-    recording = recorded().filter(workload=before()["workload"].head(20).to_list())
+    recording = recorded().filter(workload=before()["workload"].head(10).to_list())
     frame = recording.frame()
     again = pl.concat([frame, frame.gather_every(3)]).sample(fraction=1.0, shuffle=True, seed=4)
     columns = [*KEYS, "verdict", "pattern", "leak_probability"]

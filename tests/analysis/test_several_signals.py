@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +15,9 @@ from tests.analysis.records import life_of, opinion_of, reading_of
 from tests.analysis.verdicts import chance_of, row_of, rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rmtoolkit.recording import Recording
     from tests.analysis.curves import Array
 
 T = hours(24, 60)
@@ -29,7 +33,16 @@ def judged(signals: dict[str, Array], limit: int = GI, **more: Any) -> dict[str,
     """The verdict on a day of these signals, and its evidence by statistic under "by"."""
     if "events" not in more:
         more["restarts_total"] = 0
-    row = row_of(record(T, signals, limit_bytes=limit, **more))
+    return with_statistics(row_of(record(T, signals, limit_bytes=limit, **more)))
+
+
+def judged_each(several: Iterable[dict[str, Array]], limit: int = GI) -> list[dict[str, Any]]:
+    """The same of several days, judged together."""
+    return [*map(with_statistics, rows_of(record(T, one, limit_bytes=limit, restarts_total=0) for one in several))]
+
+
+def with_statistics(row: dict[str, Any]) -> dict[str, Any]:
+    """A row, and its evidence by statistic."""
     return row | {"by": {item["statistic"]: item for item in row["evidence"]}}
 
 
@@ -52,29 +65,23 @@ def held(share: float) -> dict[str, Array]:
     return {"working_set_bytes": noisy(level, 1), "anon_bytes": 0.97 * noisy(level, 2)}
 
 
-@pytest.mark.parametrize(
-    ("name", "share", "counter"),
-    [
-        pytest.param("psi_some_seconds", 0.8, 360 * T, id="pressure_some"),
-        pytest.param("psi_full_seconds", 0.8, 180 * T, id="pressure_full"),
-        pytest.param("refaults_total", 0.8, 1_000_000 * T, id="refaults"),
-        pytest.param("peak_bytes", 0.92, GI * FLAT, id="peak"),
-    ],
-)
-def test_a_level_that_is_held_down_is_not_clean(name: str, share: float, counter: Array) -> None:
-    """Below the limit a flat line is rest; with pressure, refaults or a peak at the limit it hides what it needs."""
-    assert judged(held(share))["verdict"] == "not_leak"
-    row = judged(held(share) | {name: counter})
-    assert (row["verdict"], row["pattern"], row["limit_outlook"]) == ("inconclusive", "at_limit", "unknown")
-    assert {"at_limit", "peak_at_limit" if name == "peak_bytes" else name} <= row["by"].keys()
-    assert "flat" in row["explanation"]
-    assert "Raise the limit once by a quarter" in row["next_step"]
-    assert "1280Mi" in row["next_step"]
+def test_a_level_that_is_held_down_is_not_clean() -> None:
+    """Below the limit a flat line is rest; with pressure, refaults or a peak at the limit it hides what it needs.
 
-
-def test_a_little_pressure_holds_nothing_down() -> None:
-    """Half a percent of stalls is ordinary."""
-    assert judged(held(0.8) | {"psi_some_seconds": 18 * T})["verdict"] == "not_leak"
+    Half a percent of stalls is ordinary.
+    """
+    counters = {"psi_some_seconds": 360 * T, "psi_full_seconds": 180 * T, "refaults_total": 1_000_000 * T}
+    down = {name: held(0.8) | {name: counter} for name, counter in counters.items()}
+    down["peak_at_limit"] = held(0.92) | {"peak_bytes": GI * FLAT}
+    rests = [held(0.8), held(0.92), held(0.8) | {"psi_some_seconds": 18 * T}]
+    rows = judged_each([*down.values(), *rests])
+    assert [row["verdict"] for row in rows] == ["inconclusive"] * 4 + ["not_leak"] * 3
+    for name, row in zip(down, rows, strict=False):
+        assert (row["pattern"], row["limit_outlook"]) == ("at_limit", "unknown")
+        assert {"at_limit", name} <= row["by"].keys()
+        assert "flat" in row["explanation"]
+        assert "Raise the limit once by a quarter" in row["next_step"]
+        assert "1280Mi" in row["next_step"]
 
 
 def test_a_live_heap_says_that_the_limit_does_not_hide_growth() -> None:
@@ -122,27 +129,27 @@ def test_rest_without_work_is_open() -> None:
     assert "traffic" in row["next_step"]
 
 
-@pytest.mark.parametrize("share", [0.02, 0.1], ids="of_the_work{}".format)
-@pytest.mark.parametrize("ebbs_at", [10, 13, 16], ids="from{}".format)
-def test_rest_in_an_ebb_clears_no_leak_for_each_request(ebbs_at: int, share: float) -> None:
+def test_rest_in_an_ebb_clears_no_leak_for_each_request() -> None:
     """Few requests came in the evening: what each loses may only pause, what was full before is at rest."""
-    work = np.cumsum(1_000 * np.where(ebbs_at > T, 1, share))
-    done = work / work[-1]
-    leaks = judged({"rss_bytes": noisy((100 + 40 * done) * MI, 3), "work_total": work})
-    assert leaks["verdict"] == "leak", leaks["explanation"]
-    full = judged({"rss_bytes": noisy((100 + 40 * (1 - np.exp(-done / 0.1))) * MI, 3), "work_total": work})
-    assert full["verdict"] == "not_leak", full["explanation"]
+    days = []
+    for ebbs_at, share in product((10, 13, 16), (0.02, 0.1)):
+        work = np.cumsum(1_000 * np.where(ebbs_at > T, 1, share))
+        done = work / work[-1]
+        days += [
+            {"rss_bytes": noisy((100 + 40 * full) * MI, 3), "work_total": work}
+            for full in (done, 1 - np.exp(-done / 0.1))
+        ]
+    assert [row["verdict"] for row in judged_each(days)] == ["leak", "not_leak"] * 6
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_rise_is_judged_over_the_work_where_that_explains_it_better(seed: int) -> None:
+def test_a_rise_is_judged_over_the_work_where_that_explains_it_better() -> None:
     """Fewer requests came by and by: what each loses is lost as before, what fills up slows down over them too."""
     work = np.cumsum(1_000 * (1 - 0.6 * np.clip((T / T[-1] - 0.6) / 0.2, 0, 1)))
-    done, noise = work / work[-1], ar1(np.random.default_rng(seed), len(T), 1.0, 0.9)
-    leaks = judged({"rss_bytes": (41.5 + 25 * done + noise) * MI, "work_total": work})
-    assert leaks["verdict"] == "leak", leaks["explanation"]
-    fills = judged({"rss_bytes": (41.5 + 30 * (1 - np.exp(-done / 0.4)) + noise) * MI, "work_total": work})
-    assert fills["verdict"] != "leak", fills["explanation"]
+    done = work / work[-1]
+    noise = [ar1(np.random.default_rng(seed), len(T), 1.0, 0.9) for seed in range(3)]
+    rises = (25 * done, 30 * (1 - np.exp(-done / 0.4)))
+    rows = judged_each({"rss_bytes": (41.5 + rise + one) * MI, "work_total": work} for rise in rises for one in noise)
+    assert [row["verdict"] == "leak" for row in rows] == [True] * 3 + [False] * 3
 
 
 # Threads
@@ -203,58 +210,61 @@ def grown(pieces: Array, each: float, **more: Array) -> dict[str, Array]:
     return {"allocated_bytes": noisy(heap, 1), "anon_bytes": noisy(1.1 * heap, 2), **more}
 
 
-@pytest.mark.parametrize(
-    ("signal", "cause", "words"),
-    [
-        ("tasks", "tasks", "in async tasks that never finish"),
-        ("descriptors", "connections", "with connections or files that stay open"),
-        ("queued", "queue", "in a queue that nobody empties"),
-        ("series", "exporter", "in the labels of its own metrics"),
-    ],
-)
-def test_what_rises_with_a_leak_is_its_cause(signal: str, cause: str, words: str) -> None:
+def test_what_rises_with_a_leak_is_its_cause() -> None:
     """2,400 pieces of 12 Ki are what the heap grew by: they are named, counted, and have advice of their own."""
     pieces = np.floor(50 + 100 * T)
-    row = judged(grown(pieces, 12 * 1024, **{signal: pieces}))
-    assert (row["verdict"], row["pattern"], row["cause"]) == ("leak", "leak", cause)
-    assert words in row["explanation"]
-    assert "rise with it from 5" in row["explanation"]
-    each = row["by"]["bytes_each"]
-    assert (each["signal"], each["unit"]) == (signal, "bytes/piece")
-    assert each["estimate"] == pytest.approx(12 * 1024, rel=0.1)
-    assert row["by"]["held_rise"]["estimate"] == pytest.approx(2_450, rel=0.1)
-    assert "held_apart" not in row["by"]
+    told = {
+        "tasks": ("tasks", "in async tasks that never finish"),
+        "descriptors": ("connections", "with connections or files that stay open"),
+        "queued": ("queue", "in a queue that nobody empties"),
+        "series": ("exporter", "in the labels of its own metrics"),
+    }
+    rows = judged_each(grown(pieces, 12 * 1024, **{signal: pieces}) for signal in told)
+    for (signal, (cause, words)), row in zip(told.items(), rows, strict=True):
+        assert (row["verdict"], row["pattern"], row["cause"]) == ("leak", "leak", cause)
+        assert words in row["explanation"]
+        assert "rise with it from 5" in row["explanation"]
+        each = row["by"]["bytes_each"]
+        assert (each["signal"], each["unit"]) == (signal, "bytes/piece")
+        assert each["estimate"] == pytest.approx(12 * 1024, rel=0.1)
+        assert row["by"]["held_rise"]["estimate"] == pytest.approx(2_450, rel=0.1)
+        assert "held_apart" not in row["by"]
 
 
-@pytest.mark.parametrize(
-    ("pieces", "each", "named"),
-    [
-        pytest.param(50 + 500_000 * T, 12, True, id="least"),
-        pytest.param(50 + 2_000_000 * T, 5, False, id="too_little_each"),
-        pytest.param(50 + 2 * T, 500 * 1024, True, id="most"),
-        pytest.param(50 + 2 * T, 530 * 1024, False, id="too_much_each"),
-        pytest.param(np.minimum(50 + 200 * T, 1_450), None, False, id="ended_early"),
-        pytest.param(50 + 1_000 * np.maximum(T - 18, 0), None, False, id="came_late"),
-        pytest.param(50 + 100 * (T + 2 * np.sin(T)), None, True, id="uneven"),
-        pytest.param(1 + 9 * T / 24, 300 * 1024, False, id="too_few"),
-        pytest.param(10 + 24 * T / 24, 400 * 1024, True, id="enough"),
-        pytest.param(10_000 + 2_000 * T / 24, None, False, id="small_share"),
-        pytest.param(10_000 + 3_000 * T / 24, None, True, id="large_share"),
-        pytest.param(800 + 20 * np.sin(T), None, False, id="flat"),
-    ],
-)
-def test_what_only_rises_beside_a_leak_is_not_its_cause(pieces: Array, each: float | None, *, named: bool) -> None:
+#: Tasks, what a heap grows by with each (None: by itself, 12 Ki or more), and whether they are named as its cause.
+TASKS: Final[dict[str, tuple[Array, float | None, bool]]] = {
+    "least": (50 + 500_000 * T, 12, True),
+    "too little each": (50 + 2_000_000 * T, 5, False),
+    "most": (50 + 2 * T, 500 * 1024, True),
+    "too much each": (50 + 2 * T, 530 * 1024, False),
+    "ended early": (np.minimum(50 + 200 * T, 1_450), None, False),
+    "came late": (50 + 1_000 * np.maximum(T - 18, 0), None, False),
+    "uneven": (50 + 100 * (T + 2 * np.sin(T)), None, True),
+    "too few": (1 + 9 * T / 24, 300 * 1024, False),
+    "enough": (10 + 24 * T / 24, 400 * 1024, True),
+    "small share": (10_000 + 2_000 * T / 24, None, False),
+    "large share": (10_000 + 3_000 * T / 24, None, True),
+    "flat": (800 + 20 * np.sin(T), None, False),
+}
+
+
+def test_what_only_rises_beside_a_leak_is_not_its_cause() -> None:
     """Tasks explain a heap that grows as they do, by what a task can hold; else they are said to stand apart."""
-    heap = 50 + 100 * T if each is None else pieces
-    least = max(12 * MI / (heap[-1] - heap[0]), 12 * 1024)
-    row = judged(grown(heap, least if each is None else each, tasks=np.floor(pieces)), limit=64 * GI)
-    if row["verdict"] == "leak":
-        assert (row["cause"] == "tasks") == named
-    assert ("held_rise" in row["by"]) == named
-    assert ("held_apart" in row["by"]) != named
-    if not named and row["verdict"] == "leak":
-        says = "rise, but not" if pieces[-1] > max(1.25 * pieces[0], 12) else "do not rise"
-        assert row["by"]["held_apart"]["text"] == f"Tasks alive {says} as the memory does"
+
+    def day_of(pieces: Array, each: float | None) -> dict[str, Array]:
+        heap = 50 + 100 * T if each is None else pieces
+        least = max(12 * MI / (heap[-1] - heap[0]), 12 * 1024)
+        return grown(heap, least if each is None else each, tasks=np.floor(pieces))
+
+    rows = judged_each((day_of(pieces, each) for pieces, each, _ in TASKS.values()), limit=64 * GI)
+    for (case, (pieces, _, named)), row in zip(TASKS.items(), rows, strict=True):
+        if row["verdict"] == "leak":
+            assert (row["cause"] == "tasks") == named, case
+        assert ("held_rise" in row["by"]) == named, case
+        assert ("held_apart" in row["by"]) != named, case
+        if not named and row["verdict"] == "leak":
+            says = "rise, but not" if pieces[-1] > max(1.25 * pieces[0], 12) else "do not rise"
+            assert row["by"]["held_apart"]["text"] == f"Tasks alive {says} as the memory does", case
 
 
 def test_a_connection_explains_its_task_and_a_task_its_series() -> None:
@@ -283,41 +293,40 @@ def test_tasks_say_nothing_of_a_memory_that_rests() -> None:
 # The allocator at a release
 
 
-def released(heap_after: float, around_after: float) -> dict[str, Any]:
+def released(heap_after: float, around_after: float) -> Recording:
     """A day on two versions: the live heap and what lies around it, 80 and 20 Mi at first, then as given."""
     later = T >= 12
     heap = noisy(np.where(later, heap_after, 80.0) * MI, 1)
     whole = heap + noisy(np.where(later, around_after, 20.0) * MI, 2)
     events = [(0.0, "start", None), (0.0, "release", "1.4.0"), (12.0, "release", "1.5.0"), (12.0, "start", None)]
-    return judged({"allocated_bytes": heap, "anon_bytes": whole}, events=events)
+    return record(T, {"allocated_bytes": heap, "anon_bytes": whole}, limit_bytes=GI, events=events)
 
 
-@pytest.mark.parametrize(
-    ("heap", "around", "changed"),
-    [
-        pytest.param(80, 70, True, id="allocator"),
-        pytest.param(85, 70, True, id="heap_a_little"),
-        pytest.param(72, 70, True, id="heap_less"),
-        pytest.param(96, 70, False, id="heap_too"),
-        pytest.param(120, 22, False, id="code"),
-        pytest.param(80, 20, False, id="nothing"),
-        pytest.param(80, 24, False, id="too_little"),
-        pytest.param(80, 33, True, id="enough"),
-        pytest.param(60, 20, False, id="less_heap"),
-        pytest.param(80, 8, False, id="less_around"),
-    ],
-)
-def test_a_release_that_moves_only_what_lies_around_the_heap_changed_the_allocator(
-    heap: float, around: float, *, changed: bool
-) -> None:
+#: The live heap and what lies around it after a release, and whether that changed the allocator.
+RELEASES: Final = {
+    "allocator": (80, 70, True),
+    "heap a little": (85, 70, True),
+    "heap less": (72, 70, True),
+    "heap too": (96, 70, False),
+    "code": (120, 22, False),
+    "nothing": (80, 20, False),
+    "too little": (80, 24, False),
+    "enough": (80, 33, True),
+    "less heap": (60, 20, False),
+    "less around": (80, 8, False),
+}
+
+
+def test_a_release_that_moves_only_what_lies_around_the_heap_changed_the_allocator() -> None:
     """The same live heap in more memory since a release: its allocator or settings are named, and what to pin."""
-    row = released(heap, around)
-    assert row["verdict"] == "not_leak"
-    assert ("moved_around" in row["by"]) == changed
-    if changed:
-        assert row["cause"] == "allocator"
-        assert "step" in (row["pattern"], *row["also"])
-        assert row["by"]["moved_around"]["estimate"] == pytest.approx((around - 20) * MI, rel=0.15)
+    rows = map(with_statistics, rows_of(released(heap, around) for heap, around, _ in RELEASES.values()))
+    for (case, (_, around, changed)), row in zip(RELEASES.items(), rows, strict=True):
+        assert row["verdict"] == "not_leak", case
+        assert ("moved_around" in row["by"]) == changed, case
+        if changed:
+            assert row["cause"] == "allocator"
+            assert "step" in (row["pattern"], *row["also"])
+            assert row["by"]["moved_around"]["estimate"] == pytest.approx((around - 20) * MI, rel=0.15)
 
 
 # Layers
@@ -467,25 +476,25 @@ def test_the_node_says_nothing_about_the_limit() -> None:
 
 # Broken exporters
 
-BROKEN = {
-    "stale": {"allocated_bytes": 250 * MI * FLAT, "resident_bytes": 280 * MI * FLAT},
-    "incremented": {"allocated_bytes": np.cumsum(20 * MI * FLAT)},
-    "impossible_order": {"allocated_bytes": noisy(250 * MI * FLAT, 6), "active_bytes": noisy(150 * MI * FLAT, 8)},
-}
+#: They stand still, add where they should set, or have more in use than there is.
+BROKEN = (
+    {"allocated_bytes": 250 * MI * FLAT, "resident_bytes": 280 * MI * FLAT},
+    {"allocated_bytes": np.cumsum(20 * MI * FLAT)},
+    {"allocated_bytes": noisy(250 * MI * FLAT, 6), "active_bytes": noisy(150 * MI * FLAT, 8)},
+)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_broken_exporters_are_named_and_not_used(name: str) -> None:
+def test_broken_exporters_are_named_and_not_used() -> None:
     """A gauge that cannot be true is no evidence; it is named once, with how to mend it."""
-    row = judged({"rss_bytes": noisy((300 + 8 * T) * MI, 5)} | BROKEN[name])
-    assert row["signal"] == "rss_bytes"
-    assert row["verdict"] == "leak"
-    assert row["evidence_level"] < 4
-    assert row["next_step"].startswith("Fix the exporter")
-    assert row["by"]["no_live_heap"]["value"] == "its exporter is broken"
-    rejected = [item["text"] for item in row["evidence"] if item["statistic"].startswith("rejected_")]
-    assert rejected
-    assert len(set(rejected)) == len(rejected)
+    for row in judged_each({"rss_bytes": noisy((300 + 8 * T) * MI, 5)} | broken for broken in BROKEN):
+        assert row["signal"] == "rss_bytes"
+        assert row["verdict"] == "leak"
+        assert row["evidence_level"] < 4
+        assert row["next_step"].startswith("Fix the exporter")
+        assert row["by"]["no_live_heap"]["value"] == "its exporter is broken"
+        rejected = [item["text"] for item in row["evidence"] if item["statistic"].startswith("rejected_")]
+        assert rejected
+        assert len(set(rejected)) == len(rejected)
 
 
 # What grows beside anonymous memory that rests
@@ -496,34 +505,29 @@ FILES: Final = 40 * MI * FLAT
 RISE: Final = 5 * MI * T
 
 
-@pytest.mark.parametrize(
-    ("signals", "layer"),
-    [
-        pytest.param(
-            {"rss_bytes": ANON + FILES + RISE, "file_bytes": FILES, "shmem_bytes": RISE}, "shmem", id="process"
-        ),
-        pytest.param({"working_set_bytes": ANON + RISE, "shmem_bytes": RISE}, "shmem", id="tmpfs"),
-        pytest.param({"working_set_bytes": ANON + FILES + RISE, "kernel_bytes": RISE}, "kernel", id="measured"),
-        pytest.param({"working_set_bytes": ANON + FILES + RISE, "file_bytes": FILES}, "kernel", id="left-over"),
-        pytest.param(
-            {"usage_bytes": ANON + FILES + RISE, "working_set_bytes": ANON + RISE, "file_bytes": FILES},
-            "kernel",
-            id="left-over-of-all",
-        ),
-        pytest.param({"rss_bytes": ANON + RISE}, "mapped", id="nothing-tells"),
-    ],
-)
-def test_what_fills_the_limit_beside_anonymous_memory_is_never_clean(signals: dict[str, Array], layer: str) -> None:
+#: What was measured beside anonymous memory, and the layer that is said to grow.
+BESIDE: Final[list[tuple[dict[str, Array], str]]] = [
+    ({"rss_bytes": ANON + FILES + RISE, "file_bytes": FILES, "shmem_bytes": RISE}, "shmem"),
+    ({"working_set_bytes": ANON + RISE, "shmem_bytes": RISE}, "shmem"),
+    ({"working_set_bytes": ANON + FILES + RISE, "kernel_bytes": RISE}, "kernel"),
+    ({"working_set_bytes": ANON + FILES + RISE, "file_bytes": FILES}, "kernel"),
+    ({"usage_bytes": ANON + FILES + RISE, "working_set_bytes": ANON + RISE, "file_bytes": FILES}, "kernel"),
+    ({"rss_bytes": ANON + RISE}, "mapped"),
+]
+
+
+def test_what_fills_the_limit_beside_anonymous_memory_is_never_clean() -> None:
     """Sockets, page tables, files in memory: nobody knows whether they are given back, and page cache they are not."""
-    row = judged({"anon_bytes": noisy(ANON, 1)} | signals)
-    cause = "tmpfs" if layer == "shmem" else "outside_allocator"
-    assert (row["verdict"], row["cause"]) == ("inconclusive", cause)
-    assert row["signal"] == "anon_bytes"
-    assert row["by"][layer]["says"] == "for"
-    assert {"open_" + layer} <= row["by"].keys()
-    assert row["limit_outlook"] != "bounded"
-    assert "grow" in row["explanation"]
-    assert "live heap" not in row["explanation"]
+    rows = judged_each({"anon_bytes": noisy(ANON, 1)} | signals for signals, _ in BESIDE)
+    for (signals, layer), row in zip(BESIDE, rows, strict=True):
+        cause = "tmpfs" if layer == "shmem" else "outside_allocator"
+        assert (row["verdict"], row["cause"]) == ("inconclusive", cause), signals.keys()
+        assert row["signal"] == "anon_bytes"
+        assert row["by"][layer]["says"] == "for"
+        assert {"open_" + layer} <= row["by"].keys()
+        assert row["limit_outlook"] != "bounded"
+        assert "grow" in row["explanation"]
+        assert "live heap" not in row["explanation"]
 
 
 DAYS = hours(24 * 4, 600)
@@ -531,33 +535,32 @@ DAYS = hours(24 * 4, 600)
 SLOW: Final = MI * DAYS
 
 
-@pytest.mark.parametrize(
-    ("signals", "words"),
-    [
-        pytest.param({"shmem_bytes": SLOW}, "in files on tmpfs", id="tmpfs"),
-        pytest.param({"kernel_bytes": SLOW, "sock_bytes": 0.8 * SLOW}, "with sockets", id="socket-buffers"),
-        pytest.param({"kernel_bytes": SLOW, "descriptors": 50 + 10 * DAYS}, "with sockets", id="sockets"),
-        pytest.param({"kernel_bytes": SLOW}, None, id="slab"),
-        pytest.param({"anon_bytes": SLOW}, "outside its allocator", id="mappings"),
-    ],
-)
-def test_what_grows_outside_is_a_leak_once_days_of_load_have_passed_or_work_is_counted(
-    signals: dict[str, Array], words: str | None
-) -> None:
+#: What grows outside the allocator, and the words for it where it leaks.
+OUTSIDE: Final[list[tuple[dict[str, Array], str | None]]] = [
+    ({"shmem_bytes": SLOW}, "in files on tmpfs"),
+    ({"kernel_bytes": SLOW, "sock_bytes": 0.8 * SLOW}, "with sockets"),
+    ({"kernel_bytes": SLOW, "descriptors": 50 + 10 * DAYS}, "with sockets"),
+    ({"kernel_bytes": SLOW}, None),
+    ({"anon_bytes": SLOW}, "outside its allocator"),
+]
+
+
+def test_what_grows_outside_is_a_leak_once_days_of_load_have_passed_or_work_is_counted() -> None:
     """Files in memory, sockets and mappings that grow on for four days, or with the work done, leak; slab may not."""
-    told = words is not None
-    for end, counted, decided in ((len(DAYS), 0, told), (len(DAYS) // 2, 0, False), (len(DAYS) // 2, 1, told)):
+    recordings, told = [], []
+    all_days, half = len(DAYS), len(DAYS) // 2
+    for (signals, words), (end, counted) in product(OUTSIDE, ((all_days, False), (half, False), (half, True))):
         flat = {name: noisy(level * MI * np.ones(end), seed) for seed, (name, level) in enumerate(_INSIDE.items())}
         grows = {name: values[:end] + flat.get(name, np.zeros(end)) for name, values in signals.items()}
         work = {"work_total": 1e5 * DAYS[:end]} if counted else {}
         parts = ["anon_bytes", *(grows.keys() & {"shmem_bytes", "kernel_bytes"})]
-        working = np.sum([(flat | grows)[name] for name in parts], axis=0)
-        row = row_of(
-            record(DAYS[:end], flat | grows | work | {"working_set_bytes": working}, limit_bytes=GI, restarts_total=0)
-        )
-        assert row["verdict"] == ("leak" if decided else "inconclusive"), row["explanation"]
+        every = flat | grows | work | {"working_set_bytes": np.sum([(flat | grows)[name] for name in parts], axis=0)}
+        recordings.append(record(DAYS[:end], every, limit_bytes=GI, restarts_total=0))
+        told.append(words if counted or end == all_days else None)
+    for words, row in zip(told, rows_of(recordings), strict=True):
+        assert row["verdict"] == ("leak" if words else "inconclusive"), row["explanation"]
         assert 0.5 < row["leak_probability"] <= 0.8
-        if decided:
+        if words:
             assert words in row["explanation"]
             assert row["growth_bytes_per_day"] == pytest.approx(24 * MI, rel=0.15)
 
@@ -589,46 +592,37 @@ def test_files_that_a_process_maps_are_page_cache() -> None:
 GROWN = ANON + 10 * RISE
 
 
-@pytest.mark.parametrize(
-    ("signals", "verdict", "pattern", "signal"),
-    [
-        pytest.param({"working_set_bytes": GROWN}, "inconclusive", "unexplained_growth", "rss", id="nobody-knows"),
-        pytest.param({"working_set_bytes": GROWN, "file_bytes": FILES}, "leak", "leak", "working_set", id="a-child"),
-        pytest.param({"usage_bytes": FILES + GROWN, "file_bytes": FILES}, "leak", "leak", "usage", id="of-all"),
-        pytest.param(
-            {"working_set_bytes": GROWN, "file_bytes": GROWN - ANON}, "not_leak", "page_cache", "rss", id="files"
-        ),
-        pytest.param(
-            {"working_set_bytes": GROWN, "file_bytes": GROWN - ANON, "shmem_bytes": GROWN - ANON},
-            *("inconclusive", "unexplained_growth", "rss"),
-            id="files-in-memory",
-        ),
-        pytest.param(
-            {"working_set_bytes": GROWN, "kernel_bytes": GROWN - ANON},
-            *("inconclusive", "unexplained_growth", "rss"),
-            id="sockets",
-        ),
-    ],
-)
-def test_one_process_at_rest_does_not_clear_its_container(
-    signals: dict[str, Array], verdict: str, pattern: str, signal: str
-) -> None:
-    """The RSS of one process lies flat while its container grows: by a child, by files, or nobody knows by what."""
-    row = judged({"rss_bytes": noisy(ANON, 1)} | signals, limit=2 * GI)
-    assert (row["verdict"], row["pattern"], row["signal"]) == (verdict, pattern, f"{signal}_bytes")
-    assert row["limit_outlook"] == ("bounded" if verdict == "not_leak" else "reaches")
-    assert ("open_others" in row["by"]) == (signals.keys() == {"working_set_bytes"})
+OPEN: Final = ("inconclusive", "unexplained_growth", "rss_bytes")
+#: What else was measured, and what is said of it: by a child, by files, or nobody knows by what.
+ONE_PROCESS: Final[list[tuple[dict[str, Array], tuple[str, str, str]]]] = [
+    ({"working_set_bytes": GROWN}, OPEN),
+    ({"working_set_bytes": GROWN, "file_bytes": FILES}, ("leak", "leak", "working_set_bytes")),
+    ({"usage_bytes": FILES + GROWN, "file_bytes": FILES}, ("leak", "leak", "usage_bytes")),
+    ({"working_set_bytes": GROWN, "file_bytes": GROWN - ANON}, ("not_leak", "page_cache", "rss_bytes")),
+    ({"working_set_bytes": GROWN, "file_bytes": GROWN - ANON, "shmem_bytes": GROWN - ANON}, OPEN),
+    ({"working_set_bytes": GROWN, "kernel_bytes": GROWN - ANON}, OPEN),
+]
 
 
-@pytest.mark.parametrize("signals", [("working_set_bytes",), ("working_set_bytes", "anon_bytes"), ("rss_bytes",)])
-def test_what_leaks_into_swap_leaks(signals: tuple[str, ...]) -> None:
+def test_one_process_at_rest_does_not_clear_its_container() -> None:
+    """The RSS of one process lies flat while its container grows."""
+    rows = judged_each(({"rss_bytes": noisy(ANON, 1)} | signals for signals, _ in ONE_PROCESS), limit=2 * GI)
+    for (signals, told), row in zip(ONE_PROCESS, rows, strict=True):
+        assert (row["verdict"], row["pattern"], row["signal"]) == told, signals.keys()
+        assert row["limit_outlook"] == ("bounded" if row["verdict"] == "not_leak" else "reaches")
+        assert ("open_others" in row["by"]) == (signals.keys() == {"working_set_bytes"})
+
+
+def test_what_leaks_into_swap_leaks() -> None:
     """At its limit the resident part lies flat while the rest is swapped out; what was swapped once is no growth."""
-    resident = {name: noisy(ANON, 1) for name in signals}
-    row = judged(resident | {"swap_bytes": 4 * RISE})
-    assert row["verdict"] == "leak"
-    assert row["growth_bytes_per_day"] == pytest.approx(4 * 24 * 5 * MI, rel=0.1)
-    assert row["by"]["swap"]["says"] == "for"
-    assert judged(resident | {"swap_bytes": ANON})["verdict"] == "not_leak"
+    measured = (["working_set_bytes"], ["working_set_bytes", "anon_bytes"], ["rss_bytes"])
+    resident = [dict.fromkeys(names, noisy(ANON, 1)) for names in measured]
+    rows = judged_each(signals | {"swap_bytes": swapped} for swapped in (4 * RISE, ANON) for signals in resident)
+    for row in rows[:3]:
+        assert row["verdict"] == "leak"
+        assert row["growth_bytes_per_day"] == pytest.approx(4 * 24 * 5 * MI, rel=0.1)
+        assert row["by"]["swap"]["says"] == "for"
+    assert [row["verdict"] for row in rows[3:]] == ["not_leak"] * 3
 
 
 @pytest.mark.parametrize("until", [3, 24], ids=["no longer scraped", "of another exporter"])

@@ -9,6 +9,7 @@ import polars as pl
 
 import rmtoolkit as rm
 from rmtoolkit.analysis.judge import judge
+from tests.analysis.curves import together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +54,7 @@ def rows_of(recordings: Iterable[Recording]) -> list[dict[str, Any]]:
 
 
 def _together(recordings: Iterable[Recording]) -> Recording:
-    return rm.concat(
+    return together(
         [
             replace(one, containers=one.containers.with_columns(workload=pl.lit(f"w{at:03}")))
             for at, one in enumerate(recordings)
