@@ -19,6 +19,7 @@ from rmtoolkit.assessment import classify
 from rmtoolkit.recording import read_recording
 from rmtoolkit.schema import COUNTERS, EVENTS, SAMPLES
 from tests.analysis.curves import GI, hours, record, saw, small_noise
+from tests.analysis.verdicts import judged
 
 if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
@@ -29,14 +30,14 @@ KEYS: Final = ["namespace", "workload"]
 
 @cache
 def recorded() -> Recording:
-    """Every third program that was recorded under load."""
+    """Every fifth program that was recorded under load."""
     whole = read_recording(FIELD)
-    return whole.filter(workload=whole.containers["workload"].unique().sort().gather_every(3).to_list())
+    return whole.filter(workload=whole.containers["workload"].unique().sort().gather_every(5).to_list())
 
 
 def verdicts(recording: Recording) -> pl.DataFrame:
     """The verdicts, and how sure they are."""
-    return classify(recording).select(*KEYS, "verdict", "leak_probability")
+    return judged(recording).select(*KEYS, "verdict", "leak_probability")
 
 
 @cache

@@ -189,22 +189,22 @@ def test_a_pull_into_a_store_goes_on_where_it_was_stopped(server: Prometheus, mo
 @pytest.mark.usefixtures("pieces")
 def test_a_second_pull_fetches_the_overlap_only_and_changes_nothing(server: Prometheus, lake: rm.Lake) -> None:
     """What the lake has is not fetched again, but for the end, and no file changes."""
-    pulled(server, lake)
+    pulled(server, lake, namespace="shop")
     first = lake.recording()
     with Proxy(server.url) as between:
-        done = pulled(between, lake)
+        done = pulled(between, lake, namespace="shop")
     assert done.pieces == 4  # another address is another source
     for name in ("containers", "samples", "events"):
         assert getattr(lake.recording(), name).equals(getattr(first, name)), name
     before = {file: file.read_bytes() for file in lake.files()}
-    done = pulled(server, lake)
+    done = pulled(server, lake, namespace="shop")
     assert (done.pieces, done.files) == (1, 0)
     assert {file: file.read_bytes() for file in lake.files()} == before
 
 
 def test_events_that_a_server_does_not_tell_again_stay(server: Prometheus, lake: rm.Lake) -> None:
     """Another pull knows all events of its stretch, unless a part of the answers did not come."""
-    pulled(server, lake)
+    pulled(server, lake, namespace="shop")
     first = lake.recording().events
     assert {"start", "oom_kill"} <= set(first["kind"])
     silent = "no series, and it says so"
@@ -214,7 +214,7 @@ def test_events_that_a_server_does_not_tell_again_stay(server: Prometheus, lake:
         return silent if b"kube_" in asked and b"count+by" not in asked else None
 
     with Proxy(server.url, facts) as between, pytest.warns(RmtoolkitWarning, match="no store answers"):
-        pulled(between, lake)
+        pulled(between, lake, namespace="shop")
     assert between.faults[silent]
     assert lake.recording().events.equals(first)
 
@@ -223,8 +223,9 @@ def test_events_that_a_server_does_not_tell_again_stay(server: Prometheus, lake:
 def test_a_lake_grows_with_each_pull(server: Prometheus, lake: rm.Lake) -> None:
     """Pulled at odd moments, forwards and then further back, the lake has what one pull would give."""
     for start, end in ((2500, 3333.3), (2500, 4800), (3000, 7300), (0, 3000)):
-        pulled(server, lake, start=instant(T0 + start), end=instant(min(T0 + end, STOP)))
-    assert_same_samples(lake.recording(), whole(server))
+        window = {"start": instant(T0 + start), "end": instant(min(T0 + end, STOP))}
+        pulled(server, lake, namespace="shop", **window)
+    assert_same_samples(lake.recording(), whole(server, namespace="shop"))
     spans = json.loads((lake.path / "pulls.json").read_text())
     assert [len(one["pulled"]) for one in spans.values()] == [1]
 
@@ -232,13 +233,14 @@ def test_a_lake_grows_with_each_pull(server: Prometheus, lake: rm.Lake) -> None:
 @pytest.mark.usefixtures("pieces")
 def test_samples_that_come_late_are_found(server: Prometheus, lake: rm.Lake) -> None:
     """What the lake lost near its end comes with the next pull."""
-    pulled(server, lake, end=instant(T0 + 3600))
-    wanted = at_once(server, end=instant(T0 + 3600))
+    asked: dict[str, Any] = {"namespace": "shop", "end": instant(T0 + 3600)}
+    pulled(server, lake, **asked)
+    wanted = at_once(server, **asked)
     late = wanted.samples.filter(pl.col("time") <= instant(T0 + 3300))
     for file in lake.files():
         file.unlink()
     lake.append(rm.Recording(wanted.containers, late, wanted.events, wanted.report))
-    pulled(server, lake, end=instant(T0 + 3600))
+    pulled(server, lake, **asked)
     assert_same_samples(lake.recording(), wanted)
 
 
@@ -341,21 +343,21 @@ def test_what_a_pull_left_behind_after_midnight_is_known_to_the_next(server: Pro
 
 def test_steps_fall_on_the_same_instants_in_every_pull(server: Prometheus, lake: rm.Lake) -> None:
     """Pulled in two goes with a step, each instant stands once and has the value of its whole step."""
-    pulled(server, lake, step="5m", end=instant(T0 + 3600))
-    pulled(server, lake, step="5m")
-    samples = lake.recording(namespace="shop").samples
+    pulled(server, lake, step="5m", namespace="shop", end=instant(T0 + 3600))
+    pulled(server, lake, step="5m", namespace="shop")
+    samples = lake.recording().samples
     assert (samples["time"].dt.epoch("s") % 300 == 0).all()
     assert samples.select("container_id", "time").is_duplicated().sum() == 0
     wanted = at_once(server, step="5m", namespace="shop", start=instant(T0 - T0 % 300), end=instant(STOP - STOP % 300))
-    there = lake.recording(namespace="shop")
+    there = lake.recording()
     assert named(there, there.samples)["working_set_bytes"].max() == wanted.samples["working_set_bytes"].max()
 
 
 def test_a_time_without_data_is_no_error_as_long_as_there_is_some(server: Prometheus, lake: rm.Lake) -> None:
     """A window that begins before the server's memory is pulled; one without anything says so."""
-    done = pulled(server, lake, start=instant(T0 - 2 * 86_400))
+    done = pulled(server, lake, start=instant(T0 - 2 * 86_400), namespace="shop")
     assert done.samples > 0
-    assert_same_samples(lake.recording(), whole(server))
+    assert_same_samples(lake.recording(), whole(server, namespace="shop"))
     with pytest.raises(ServerError, match="has no samples at all"):
         pulled(server, lake, start=instant(T0 - 9 * 86_400), end=instant(T0 - 8 * 86_400))
 
@@ -424,11 +426,12 @@ def test_a_mistake_is_one_line(
 def test_pieces_follow_the_amount(server: Prometheus, lake: rm.Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is much, pieces are short; where there is little, they are long."""
     monkeypatch.setattr(pull_module, "_FIRST", dt.timedelta(minutes=5))
-    many = pulled(server, lake).pieces
-    monkeypatch.setattr(pull_module, "_ROWS", 5_000)
+    asked: dict[str, Any] = {"namespace": "shop", "end": instant(T0 + 3600)}
+    many = pulled(server, lake, **asked).pieces
+    monkeypatch.setattr(pull_module, "_ROWS", 300)
     lengths: list[dt.datetime] = []
     shown: Callable[[dt.datetime, int], None] = lambda until, _: lengths.append(until)  # noqa: E731
-    few = pulled(server, rm.Lake(lake.path.with_name("other")), progress=shown).pieces
+    few = pulled(server, rm.Lake(lake.path.with_name("other")), progress=shown, **asked).pieces
     assert many <= 3
     assert few == len(lengths) > many
     assert sum(lake.recording().samples[name].count() for name in SIGNALS) > 0
