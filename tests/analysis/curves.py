@@ -109,10 +109,10 @@ def record(
     """One container's recording: signals over hours, events as (hour, kind, detail), other columns as they are."""
     about = {"workload": workload, "pod": pod, **columns}
     changing = any(isinstance(value, np.ndarray | list) for value in columns.values())
-    if events or changing or not signals.keys() <= SAMPLES.keys() or np.isnan([*signals.values()]).any():
+    if changing or not signals.keys() <= SAMPLES.keys() or np.isnan([*signals.values()]).any():
         return as_read(t, signals, about, events)
     # A hundred queries look through a table; one of the same columns has told all but the samples.
-    like = _like(tuple(signals), tuple(about.items()))
+    like = _like(tuple(signals), tuple(about.items()), tuple(events))
     told = {name: pl.Series(values) for name, values in _rows(t, signals).items()}
     whole = {name: told[name].round() for name in signals if SAMPLES[name] == pl.Int64}
     samples, _ = _tables.order_samples(_tables.conform(pl.DataFrame({"container_id": 0, **told, **whole}), SAMPLES))
@@ -125,8 +125,10 @@ def _rows(t: Array, signals: Mapping[str, Array]) -> dict[str, Array]:
 
 
 @cache
-def _like(signals: tuple[str, ...], about: tuple[tuple[str, Any], ...]) -> Recording:
-    return as_read(np.arange(3.0), {name: np.ones(3) for name in signals}, dict(about))
+def _like(
+    signals: tuple[str, ...], about: tuple[tuple[str, Any], ...], events: tuple[tuple[float, str, str | None], ...]
+) -> Recording:
+    return as_read(np.arange(3.0), {name: np.ones(3) for name in signals}, dict(about), events)
 
 
 def as_read(

@@ -12,6 +12,8 @@ from rmtoolkit.analysis import patterns
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
 from tests.analysis.profiles import MI, growing, profile, resting
 
+pytestmark = pytest.mark.usefixtures("judged_once")
+
 CACHE = "billing::cache::insert"
 INDEX = "billing::index::build"
 #: Six hours at one sample a minute.

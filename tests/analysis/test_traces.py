@@ -322,7 +322,9 @@ def test_what_is_drawn_is_what_the_reader_of_tables_gives(about: dict[str, Any])
     """Whole bytes, ratios as they are, an id, a cadence, a limit; several together are what `concat` makes of them."""
     t = hours(3, 60)
     signals = {"working_set_bytes": 1e8 + t / 7, "rss_bytes": 0 * t, "load": t / 3, "work_total": t}
-    drawn, read = record(t, signals, **about), as_read(t, signals, {"workload": "api", "pod": "api-0", **about})
+    events = [(2.0, "start", None), (2.0, "oom_kill", None), (1.0, "release", "2")] if about else []
+    drawn = record(t, signals, events=events, **about)
+    read = as_read(t, signals, {"workload": "api", "pod": "api-0", **about}, events)
     assert drawn == read
     others = [record(t, signals, pod="api-00", **about), record(t[3:], {"anon_bytes": t[3:]}, workload="b", **about)]
     assert together([*others, drawn]) == concat([*others, read])
