@@ -11,7 +11,6 @@ import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -334,16 +333,12 @@ def begins_anywhere(pattern: re.Pattern[Any]) -> str | None:
     return None
 
 
-def spent(pattern: re.Pattern[Any], uses: Sequence[str], *texts: str) -> float:
+def spent(pattern: re.Pattern[Any], uses: Sequence[str], text: str) -> float:
     """Seconds of this thread that the pattern takes, without collecting what other tests have left in memory."""
-    in_bytes = isinstance(pattern.pattern, bytes)
-    subjects: list[Any] = [text.encode("utf-8", "surrogatepass") if in_bytes else text for text in texts]
-    tries = [
-        getattr(pattern, {"sub": "finditer", "split": "finditer", "findall": "finditer"}.get(use, use)) for use in uses
-    ]
+    subject: Any = text.encode("utf-8", "surrogatepass") if isinstance(pattern.pattern, bytes) else text
     begun = time.thread_time()
-    for subject, search in product(subjects, tries):
-        found = search(subject)
+    for use in uses:
+        found = getattr(pattern, {"sub": "finditer", "split": "finditer", "findall": "finditer"}.get(use, use))(subject)
         if not isinstance(found, re.Match | None):
             deque(found, maxlen=0)
     return time.thread_time() - begun
@@ -359,15 +354,6 @@ def least(pattern: re.Pattern[Any], uses: Sequence[str], text: str, enough: floa
     return taken
 
 
-def are_quick(pattern: re.Pattern[Any], uses: Sequence[str], texts: list[str], enough: float) -> bool:
-    """Tell whether all together take no more than one may: to look at the clock for each takes longer than most."""
-    taken = 0.0
-    while texts and taken <= enough:
-        taken += spent(pattern, uses, *texts[:8])
-        texts = texts[8:]
-    return taken <= enough
-
-
 def runs_long(pattern: re.Pattern[Any], uses: Sequence[str], again: int = 3) -> str | None:
     """Say on which text the time grows faster than the text."""
     collects = gc.isenabled()
@@ -376,9 +362,6 @@ def runs_long(pattern: re.Pattern[Any], uses: Sequence[str], again: int = 3) -> 
         texts = hostile(pattern)
         times: dict[Text, float] = {}
         for length, most in zip((*SHORT, *LONG), (None, None, None, 80, 8, 2, None), strict=True):
-            at_once = [text.of(length) for text in texts] if length < SHORT[2] else []
-            if at_once and are_quick(pattern, uses, at_once, MOST_SECONDS[length]):
-                continue
             before, times = times, {}
             for text in texts:
                 enough = MOST_SECONDS[length]
