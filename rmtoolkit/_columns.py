@@ -38,8 +38,6 @@ ZONED: Final = r"(?i)\d:\d\d.*(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)\s*$|^\s*[\d.]+\s*$"
 _PARTS: Final = {"active_bytes", "mapped_bytes", "retained_bytes", "metadata_bytes", "free_bytes"}
 _AMOUNTS: Final = {*schema.BYTE_SIGNALS, *schema.SETTINGS}
 _OF_CONTAINERS: Final = ("workload", "pod", "container")
-#: What holds the namespaces of a pod, as cAdvisor calls it: no container of Kubernetes can have capitals.
-_PAUSE: Final = "POD"
 _TOTALS: Final = {"restarts_total": "start", "oom_kills_total": "oom_kill"}
 #: Days since 1900, from 1954 to 2119: as seconds they would all lie in the first day of 1970.
 _DAYS: Final = (20_000, 80_000)
@@ -53,7 +51,6 @@ _UNLIKE: Final = 0.02
 
 @cache
 def _aliases() -> dict[str, str]:
-    """Give what the other names mean under which people bring the same columns."""
     told: list[dict[str, list[str]]] = [texts("loaders/prometheus/metrics")["labels"], texts("columns")]
     return {alias: name for one in told for name, some in one.items() for alias in some} | {
         name.removesuffix("_bytes"): name for name in schema.BYTE_SIGNALS
@@ -70,7 +67,7 @@ def column_of(head: str) -> tuple[str, int | None]:
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
 
     def known(text: str) -> str:
-        return _aliases().get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
+        return _aliases().get(text) or _aliases().get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
 
     if name := known(plain):
         return name, None if name.endswith("_bytes") else 1
@@ -143,7 +140,8 @@ def take_apart(
         of_none = table.select(pl.all_horizontal(pl.col(names).is_null()) & alone).to_series()
         left_out[schema.NO_CONTAINER] = 0 if of_none.all() else int(of_none.sum())
         table = table.filter(~of_none) if left_out[schema.NO_CONTAINER] else table
-    if "container" in identity and not (is_pause := table["container"].eq_missing(_PAUSE)).all():
+    # As cAdvisor calls what holds the namespaces of a pod: no container of Kubernetes can have capitals.
+    if "container" in identity and not (is_pause := table["container"].eq_missing("POD")).all():
         left_out[schema.PAUSE] = int(is_pause.sum())
         table = table.filter(~is_pause)
     table, left_out[schema.SUMMARIES] = _highest(table, [*identity, "time"], ignored)

@@ -215,16 +215,13 @@ def statistic(labels: Mapping[str, str]) -> float | None:
 
 
 def differ_by_statistic(sources: Iterable[str]) -> bool:
-    """Tell whether the names of some sources differ by a statistic alone, as `memory_avg` and `memory_max` do."""
+    """Tell whether names of sources differ by a statistic or an amount alone: `memory_avg`, `memory_max`, `rss`."""
     named = [re.split(r"[\W_]+", source.lower()) for source in sources]
-    rests = {tuple(word for word in words if SUMMARY_WORDS.get(word) not in _SHARES) for words in named}
+    kinds = {word for word, kind in SUMMARY_WORDS.items() if kind in _SHARES}.union(
+        *(name.split("_") for name in FOOTPRINTS)
+    )
+    rests = {tuple(word for word in words if word not in kinds) for words in named}
     return len(rests) < len(named)
-
-
-def _is_steady(curve: Curve) -> bool:
-    """Tell a series of its own from rows of one that a column happens to mark: those are not there all the time."""
-    steps = np.diff(curve[0])
-    return bool(len(steps) and np.median(steps) * len(steps) >= _STEADY * steps.sum())
 
 
 def contradict(mine: Curve, theirs: Curve, reach: int = 1) -> bool:
@@ -296,7 +293,10 @@ def contradictions(
         parts = some.partition_by(label, maintain_order=True)
         for name in names if len(parts) > 1 else ():
             curves = [curve for curve in (curve_of(part, name) for part in parts) if len(curve[0]) >= least]
-            if len(curves) > 1 and (not steady or all(map(_is_steady, curves))) and any_contradicts(curves):
+            steps = [np.diff(times) for times, _ in curves] if steady else []
+            # Rows of one that a column happens to mark are not there all the time.
+            is_own = all(len(one) and np.median(one) * len(one) >= _STEADY * one.sum() for one in steps)
+            if len(curves) > 1 and is_own and any_contradicts(curves):
                 still = any(stands_still(one, other) for one, other in permutations(curves, 2))
                 yield name, parts, still or any(summaries(curves))
                 break
@@ -385,7 +385,8 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame
     """
     found, doubtful = list[int](), list[int]()
     value = pl.col(next((name for name in FOOTPRINTS if samples[name].count()), FOOTPRINTS[0]))
-    found += _of_pods(containers, samples, events, value)
+    for is_sure, key in _of_pods(containers, samples, events, value):
+        (found if is_sure else doubtful).append(key)
     called, summary = pl.coalesce(_NAMES[::-1]).str.to_lowercase(), pl.col("summary")
     kind = called.replace_strict(SUMMARY_WORDS, default=None, return_dtype=pl.String).alias("summary")
     others = value.filter(summary.is_null())
@@ -425,27 +426,31 @@ def totals(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame
     return found, sorted({*doubtful}.difference(found))
 
 
-def _of_pods(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame, value: pl.Expr) -> list[int]:
-    """Find what is told of whole pods beside their containers: these, and what else their cgroup holds."""
+def _of_pods(
+    containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame, value: pl.Expr
+) -> list[tuple[bool, int]]:
+    """Find what is told of whole pods beside their containers, these and what else they hold; and what may be that."""
     pod, named = _NAMES[:3], pl.col("container").is_not_null()
     both = containers.filter(pl.col("pod").is_not_null(), (named.any() & ~named.all()).over(pod))
     # A limit or a kill that nothing else in the pod tells of stays with the row that does.
-    tells = pl.col("limit_bytes").is_not_null() | pl.col("container_id").is_in(
-        events["container_id"].unique().implode()
-    )
-    both = both.filter(named | ~tells | (named & tells).any().over(pod))
+    events_of = pl.col("container_id").is_in(events["container_id"].unique().implode())
+    tells = pl.col("limit_bytes").is_not_null() | events_of
+    both = both.with_columns(alone=tells & ~(named & tells).any().over(pod))
     if both.is_empty():
         return []
-    rows = samples.join(both.select("container_id", *_NAMES), on="container_id")
+    rows = samples.join(both.select("container_id", "alone", *_NAMES), on="container_id")
     parts = value.filter(named).sum().over(*pod, "time")
     around = rows.with_columns(parts=parts, more=value - parts).filter(~named, value.is_not_null())
-    is_whole = pl.col("more").is_between(-_ROUNDED * pl.col("parts"), _OF_POD * pl.col("parts")) & (pl.col("parts") > 0)
+    is_above = (pl.col("parts") > 0) & (pl.col("more") >= -_ROUNDED * pl.col("parts"))
+    is_whole = is_above & (pl.col("more") <= _OF_POD * pl.col("parts"))
     # What else a pod holds hardly moves.
     low, high = (pl.col("more").filter(is_whole).quantile(edge) for edge in ((1 - _STEADY) / 2, (1 + _STEADY) / 2))
     told = around.group_by("container_id").agg(
-        whole=is_whole.mean() >= _STEADY, often=is_whole.sum() >= ENOUGH, still=high - low <= _TOLERANCE * value.max()
+        enough=(is_above.sum() >= ENOUGH) & (is_above.mean() >= _STEADY),
+        sure=(is_whole.sum() >= ENOUGH) & (is_whole.mean() >= _STEADY) & ~pl.col("alone").any(),
+        still=high - low <= _TOLERANCE * value.max(),
     )
-    return told.filter("whole", "often", "still")["container_id"].to_list()
+    return told.filter("enough").select(pl.col("sure") & pl.col("still"), "container_id").rows()
 
 
 def _grain(amounts: pl.Series) -> float:

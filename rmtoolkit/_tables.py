@@ -127,7 +127,7 @@ def clean_samples(samples: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
     finite = {name: pl.col(name).cast(pl.Float64).is_finite() for name in present}
     real = {name: finite[name] & (pl.col(name) >= 0) for name in present}
     whole = [name for name in present if schema.SAMPLES[name] == pl.Int64]
-    real |= {name: real[name] & (pl.col(name) < schema.ABSURD_BYTES) for name in whole}
+    real |= {name: real[name] & (pl.col(name) < schema.NO_MACHINE_BYTES) for name in whole}
     counts = frame.select(
         *((~finite[name]).sum().alias(f"{name} infinite") for name in present),
         *((finite[name] & ~real[name]).sum().alias(f"{name} unreal") for name in present),

@@ -137,12 +137,8 @@ class Stored(msgspec.Struct, frozen=True):
     def collect(self, samples: pl.LazyFrame) -> pl.DataFrame:
         with reading(self.path):
             if stamp_of(self.path) != self.stamp:
-                raise ReadError.at(
-                    self.path,
-                    found="a file that was changed after it was opened",
-                    expected="the one that was opened",
-                    hint="Read it again.",
-                )
+                changed, opened = "a file that was changed after it was opened", "the one that was opened"
+                raise ReadError.at(self.path, found=changed, expected=opened, hint="Read it again.")
             found = conform(samples.collect(), schema.SAMPLES)
         expected = "samples sorted by container and time"
         if not found["container_id"].is_sorted():
@@ -197,9 +193,8 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
         stamp = stamp_of(file)
         metadata = pl.read_parquet_metadata(for_polars(file))
         if _METADATA_KEY not in metadata:
-            raise ReadError.at(
-                path, found="another Parquet file", expected=_EXPECTED, hint="Use rm.read for any table."
-            )
+            hint = "Use rm.read for any table."
+            raise ReadError.at(path, found="another Parquet file", expected=_EXPECTED, hint=hint)
         kept = as_json(metadata[_METADATA_KEY])
         containers = pl.read_json(kept["containers"].encode(), schema=schema.CONTAINERS)
         events = pl.read_json(kept["events"].encode(), schema={**schema.EVENTS, "time": pl.Int64()})
@@ -352,7 +347,7 @@ class Recording:
         recording = normalise(*take_apart(frame, events, source), workload_pattern=workload_pattern)
         if recording.report.left_out.get(schema.CONTRADICTING, 0) >= _MANY:
             refuse_doubled(recording, quote(source))
-        if recording.report.is_noticeable and schema.UNREAL in recording.report.left_out:
+        if recording.report.is_noticeable and {schema.UNREAL, schema.NO_CONTAINER} & recording.report.left_out.keys():
             warn(f"Left out {recording.report.lost}.")
         return recording
 
@@ -646,9 +641,13 @@ def normalise(
         lost[schema.TOTALS] -= rows.height
     lost.update({schema.NO_LIMITS: wrong_limits, schema.IMPOSSIBLE: alone})
     about = frame.filter(pl.col("container_id").is_in(doubtful)).select(pl.coalesce(_NAMES[::-1])).to_series()
-    unsure = tuple(f"{quote(name)} may be no container: at each instant it is the sum of the others" for name in about)
+    unsure = tuple(f"{quote(name)} may be no container: it is the others together, or more" for name in about)
     for said in unsure if not {*unsure} <= {*report.unusable} else ():
         warn(f"{said}. Hint: leave it out if it is their sum.")
+    is_above = frame.select((pl.col("request_bytes") > pl.col("limit_bytes")).any()).item()
+    if is_above and schema.ABOVE_LIMIT not in report.warnings:
+        warn(f"S{schema.ABOVE_LIMIT[1:]}. Hint: are the two swapped?")
+        report = replace(report, warnings=(*report.warnings, schema.ABOVE_LIMIT))
     told = report.joined(Report(left_out=+lost, unusable=unsure, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)

@@ -228,10 +228,10 @@ def test_bad_series_leave_their_neighbour_alone(make: Callable[[Path, Fleet], No
     assert {name: (row[name], expected[name]) for name in row if not same(row[name], expected[name])} == {}
     unsound = {name.replace(" ", "-") for name in UNSOUND}
     said = {name: (row["verdict"], row["explanation"]) for name, row in rows[1].items() if name in unsound}
-    assert len(said) > 1
+    assert said
     for verdict, why in said.values():
         assert verdict == "inconclusive"
-        assert re.search(r"can(not)? be (true|used)|[Tt]here (is|are only) \d", why), why
+        assert re.search(r"can(not)? be (true|used)|[Tt]here (is|are( only)?) \d", why), why
 
 
 @pytest.mark.parametrize(

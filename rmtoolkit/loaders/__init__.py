@@ -199,7 +199,6 @@ UNDERSTOOD: Final = f"{', '.join(OF_FORM)}; files also packed with gzip or zstd"
 
 
 def sources() -> list[tuple[Form, str, str]]:
-    """List what can be read, and how to get it, in the order of the README."""
     return [(form, source, how) for form in Form for source, how in texts("loaders/sources").get(form.name, ())]
 
 

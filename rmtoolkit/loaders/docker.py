@@ -41,7 +41,6 @@ _UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
 _HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b|\bMEM\s+DISK\s+INODES\b")
 #: In a table of `crictl` no limit stands behind the first size, that of memory.
 _ALONE: Final = re.compile(rf"(?<=\s)\d++\.\d\d\s++{_SIZE}")
-_WINDOWS: Final = re.compile(r"\bPRIV WORKING SET\b")
 #: A picture ends where the rest of the screen is wiped; older versions wipe the whole screen first.
 _WIPED: Final = re.compile(r"\x1b\[[02]?J")
 _HOME: Final = re.compile(r"\x1b\[(?:1;1)?H")
@@ -68,8 +67,6 @@ _EXPECTED: Final = "the output of docker stats, docker inspect or docker events,
 _IDLE: Final = "rows of containers that did not run"
 _NO_ROWS: Final = "lines that are no rows"
 _TIME: Final = attrgetter("time")
-#: The command line draws a new table every half second.
-_DRAWN_EVERY: Final = "500ms"
 
 
 class Labels(NamedTuple):
@@ -215,7 +212,6 @@ class Log:
     idle: int = 0
     other: int = 0  # lines that are none of these
     first_other: tuple[int, str] | None = None
-    windows: bool = False
     podman: bool = False
     #: The table that is read: its number, the containers that it has had, the names of its columns.
     tick: int = 0
@@ -243,8 +239,6 @@ class Log:
             self._row(line, text, found)
         elif _UNKNOWN_PAIR.search(text):
             self.idle += 1
-        elif _WINDOWS.search(text):
-            self.windows = True
         elif (stamp := _timestamps.find(text)) is not None:
             self.new_tick()
             self.marks.append((line, stamp[0], text))
@@ -556,10 +550,8 @@ def _read(asked: Asked, found: Found) -> None:
         return
     log = read_stats(text)
     if not log.rows:
-        what = log.first_other[1] if log.first_other else "containers that do not run" if log.idle else "no table"
-        hint = "Windows containers have other columns: use the API's answers." if log.windows else None
-        line = log.first_other[0] if log.first_other else None
-        raise ReadError.at(asked.path, found=what, expected=_EXPECTED, line=line, hint=hint)
+        line, what = log.first_other or (None, "containers that do not run" if log.idle else "no table")
+        raise ReadError.at(asked.path, found=what, expected=_EXPECTED, line=line)
     times, axis = _times(log, asked)
     timed = [row.said._replace(time=at, file=str(asked.path)) for at, row in zip(times, log.rows, strict=True)]
     if log.drawn:
@@ -578,7 +570,8 @@ def _objects(text: str, written: int, found: Found) -> bool:
         return False
     documents = list(parts(text))
     known = stopped = 0
-    for value in (document.content for document in documents):
+    values = [value for document in documents for value in _answers(document.content)]
+    for value in values:
         if (measured := as_stats(value)) is not None:
             found.measured.append(measured)
         elif (inspected := as_inspected(value, written)) is not None:
@@ -591,9 +584,16 @@ def _objects(text: str, written: int, found: Found) -> bool:
             continue
         known += 1
     if known:
-        found.left_out.update({_IDLE: stopped, _NO_ROWS: len(documents) - known})
+        found.left_out.update({_IDLE: stopped, _NO_ROWS: len(values) - known})
         found.axes.append("as recorded, UTC")
     return known > 0
+
+
+def _answers(content: object) -> list[Any]:
+    """Give the answers for all containers of a task, which ECS puts below their ids; None where one has not begun."""
+    told = list(_files.mapping(content).values())
+    are_answers = any(told) and all(one is None or "memory_stats" in _files.mapping(one) for one in told)
+    return [one or {"memory_stats": None} for one in told] if are_answers else [content]
 
 
 def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
@@ -612,7 +612,8 @@ def _times(log: Log, asked: Asked) -> tuple[list[int], str]:
             return [instants[place] for place in places.clip(0, len(lines) - 1).tolist()], axis
         asked = asked._replace(time=_timestamps.as_datetime(instants[0]))
     if log.drawn and asked.interval is None:
-        asked = asked._replace(interval=_DRAWN_EVERY)
+        # The command line draws a new table every half second.
+        asked = asked._replace(interval="500ms")
     instants, axis = _timestamps.spaced(ticks, asked, found="tables")
     return [instants[row.tick] for row in log.rows], axis
 

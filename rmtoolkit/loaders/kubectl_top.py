@@ -41,7 +41,6 @@ _KLOG: Final = r"^E[0-9]{4} "
 _CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
 _DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
-_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods prints them."
 _BESIDE: Final = (
     "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
     "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods as the log."
@@ -389,7 +388,7 @@ def read_documents(text: str, path: str | os.PathLike[str], namespace: str | Non
         if found.objects:
             said = "Kubernetes objects without metrics"
             raise ReadError.at(path, found=said, expected=_METRICS_OBJECTS, hint=_BESIDE)
-        raise ReadError.at(path, found=what, expected=_METRICS_OBJECTS, line=line, hint=_RAW)
+        raise ReadError.at(path, found=what, expected=_METRICS_OBJECTS, line=line, hint=USE_RAW)
     if rows.height:
         failures = pl.DataFrame(found.failures, schema=FAILURES, orient="row")
         log = Log(rows, failures, stamps=found.stamps, left_out=found.left_out, first_left_out=found.first_left_out)

@@ -505,10 +505,10 @@ def _read_series(
     table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Told
 ) -> Recording:
     from rmtoolkit.loaders.prometheus._forms import of_measurement, of_one  # noqa: PLC0415 - few tables are such
-    from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant  # noqa: PLC0415
+    from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant, is_known  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
 
-    times = _times_in(table.columns)[0]
+    (metrics, labels_told, pattern), times = told, _times_in(table.columns)[0]
     read, path = _times(table[times], asked), Path(asked.path)
     instants = read.to_frame().select(as_time(pl.col(times), read.dtype)).to_series().dt.epoch("ms")
     lost, values = 0, {}
@@ -525,6 +525,9 @@ def _read_series(
     rows = table.select(*texts, *values.values(), **{"": instants}).drop_nulls("")
     for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
         of_row = _of_row(dict(zip(texts, key, strict=True)))
+        measured = of_measurement(f"{of_row.get('_measurement')}\0{of_row.get('__name__')}")
+        if of_row.get("__name__") not in (metrics or {}) and is_known(measured["__name__"], {}):
+            of_row |= measured
         for head, (labels, _) in series.items():
             named = {**of_row, **labels}
             if not labels and "name" in named and "__name__" not in named:
@@ -538,7 +541,6 @@ def _read_series(
     if not any(len(there) for *_, there in columns):
         said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
-    metrics, labels_told, pattern = told
     own = {name: name for name in NAMEABLE}
     recording = read_series(columns, path, Meant.checked({**own, **(metrics or {})}, labels_told, pattern))
     extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)

@@ -159,6 +159,19 @@ def test_a_second_version_of_cgroups_has_other_keys(tmp_path: Path) -> None:
     assert any("memory of the host" in note for note in recording.report.notes())
 
 
+def test_answers_for_a_task_stand_below_their_ids(tmp_path: Path) -> None:
+    """As the metadata of ECS gives them, null for a container that has not begun: the same as one after the other."""
+    answers = [
+        json.loads(line) for line in gzip.decompress((DATA / "api_shop-api-1.jsonl.gz").read_bytes()).splitlines()
+    ]
+    one = text(tmp_path, "\n".join(json.dumps({"5" * 64: answer, "6" * 64: None}) for answer in answers))
+    told, known = rm.read(one), rm.read(DATA / "api_shop-api-1.jsonl.gz")
+    assert told.samples.equals(known.samples)
+    assert told.containers.equals(known.containers)
+    stopped = "rows of containers that did not run"
+    assert told.report.left_out[stopped] == known.report.left_out.get(stopped, 0) + len(answers)
+
+
 def test_the_stream_on_a_terminal_is_a_table_every_half_second() -> None:
     """Pictures drawn over each other, each twice, are tables half a second apart; a format of one's own too."""
     for name in ("stats_stream.txt", "stats.jsonl", "stats_names.txt"):

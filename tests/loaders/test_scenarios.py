@@ -17,7 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import NO_LIMITS, SUMMARIES, ZEROS
+from rmtoolkit.schema import ABOVE_LIMIT, NO_LIMITS, SUMMARIES, ZEROS
 from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
@@ -747,6 +747,14 @@ SHEETS = {
     "Grafana, heads over CPU": Sheet(
         "Time,db-0,web-0", lambda t, b: f"{t}000,{b / 2**33},.5", ("no memory column", "metrics={")
     ),
+    "files of a cgroup": Sheet(
+        "ts,memory.current,memory.peak,memory.swap.current,memory.max,memory_max,oom_kill",
+        lambda t, b: f"{t},{b},{b + MIB},0,max,{MIB},0",
+        "usage_bytes",
+    ),
+    "what New Relic calls a process": Sheet(
+        "timestamp,processDisplayName,memoryResidentSizeBytes", lambda t, b: f"{t}000,db,{b}", "rss_bytes"
+    ),
     "ram": Sheet("time,ram_mib,swap_mib", lambda t, b: f"{iso(t)},{b >> 20},0", "working_set_bytes"),
     "a head that is told, its unit before a statistic": Sheet(
         "time,foo_mib_avg", lambda t, b: f"{iso(t)},{b >> 20}", "rss_bytes", {"metrics": {"foo_mib_avg": "rss_bytes"}}
@@ -967,17 +975,35 @@ def test_a_limit_of_half_a_byte_is_unknown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("memory_avg", "memory_max"), ("eu", "us"), ("node-min-1", "node-2")],
-    ids=["statistics", "places", "nodes"],
+    [("memory_avg", "memory_max"), ("rss", "usage"), ("eu", "us"), ("node-min-1", "node-2")],
+    ids=["statistics", "amounts", "places", "nodes"],
 )
-def test_files_called_by_a_statistic_count_twice(tmp_path: Path, names: tuple[str, str]) -> None:
-    """Means and maxima of one pod in a file each are told; files of two places are two."""
-    for name, less in zip(names, (30 * MIB, 0), strict=True):
-        rows = [f"{T0 + STEP * at},db-0,{value - less}" for at, value in enumerate(LEAK)]
-        (tmp_path / f"{name}.csv").write_text("\n".join(["time,pod,rss_bytes", *rows]))
-    told = pytest.warns(RmtoolkitWarning, match="each counts twice") if "memory_avg" in names else nullcontext()
-    with told:
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_files_called_by_a_statistic_count_twice(tmp_path: Path, names: tuple[str, str], form: str) -> None:
+    """Means and maxima of one pod in a file each are told, and two of its amounts; files of two places are two."""
+    for name, less in zip(names, (90 * MIB, 0), strict=True):
+        values = [value - less for value in LEAK]
+        rows = "".join(f"{T0 + STEP * at},db-0,{value}\n" for at, value in enumerate(values))
+        told = f"time,pod,rss_bytes\n{rows}".encode() if form == "csv" else of_cadvisor(values, 0, **K8S)
+        (tmp_path / f"{name}.{form}").write_bytes(told)
+    is_told = names[1] in ("memory_max", "usage")
+    with pytest.warns(RmtoolkitWarning, match="each counts twice") if is_told else nullcontext():
         assert rm.read(tmp_path).containers.height == 2
+
+
+@pytest.mark.parametrize("request_bytes", [512 * MIB, 513 * MIB])
+def test_a_request_above_its_limit_is_told_once(tmp_path: Path, request_bytes: int) -> None:
+    """Kubernetes takes no such pod: the columns may be swapped. Both stay as they were given."""
+    for name in "ab":
+        rows = "".join(
+            f"{T0 + STEP * at},{name},{value},{512 * MIB},{request_bytes}\n" for at, value in enumerate(LEAK)
+        )
+        (tmp_path / f"{name}.csv").write_text(f"time,pod,rss_bytes,limit_bytes,request_bytes\n{rows}")
+    is_above = request_bytes > 512 * MIB
+    with pytest.warns(RmtoolkitWarning, match="above their limits") if is_above else nullcontext():
+        recording = rm.read(tmp_path)
+    assert recording.containers.select("limit_bytes", "request_bytes").unique().rows() == [(512 * MIB, request_bytes)]
+    assert recording.report.warnings.count(ABOVE_LIMIT) == is_above
 
 
 def test_a_later_look_at_a_pods_only_container_goes_on_with_it(tmp_path: Path) -> None:
@@ -1870,6 +1896,22 @@ PROGRAMS = {
         [{"pod": "db-0", "working_set_bytes": LEAK}],
         {"metrics": {"memory_working_set_bytes": "working_set_bytes"}},
     ),
+    **{
+        f"InfluxDB's annotated CSV of a measurement, {name}": Scene(
+            b"#datatype,string,long,dateTime:RFC3339,double,string,string,string\n,result,table,_time,_value,_field,"
+            b"_measurement,container_name\n"
+            + b"".join(
+                f",,0,{iso(T0 + STEP * at)},{value},usage,docker_container_mem,web\n".encode()
+                for at, value in enumerate(LEAK)
+            ),
+            [{"container": "web", role: LEAK}],
+            options,
+        )
+        for name, role, options in (
+            ("known", "working_set_bytes", {}),
+            ("told", "usage_bytes", {"metrics": {"usage": "usage_bytes"}}),
+        )
+    },
     "a log of JSON that tells its memory now and then": Scene(
         b"".join(
             b'{"ts": %d, "level": "info", "cpu": {"usage": 9}}\n{"ts": %d, "k8s": {"pod": {"name": "db-0"}}, "fields": '

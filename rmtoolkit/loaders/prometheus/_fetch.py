@@ -181,13 +181,9 @@ def plan(
     parts = [Part(tuple(asks), stretch, step_seconds, int(points / pieces)) for stretch in stretches]
     # Few instants of very many series: the metrics are shared out.
     for _ in range(math.ceil(math.log2(max(1.0, count / pieces)))):
-        parts = [half for part in parts for half in _by_names(part)]
+        halved = [(part, part.halves()) for part in parts]
+        parts = [one for part, two in halved for one in (two if two and two[0].time == part.time else (part,))]
     return parts
-
-
-def _by_names(part: Part) -> Sequence[Part]:
-    halves = part.halves()
-    return halves if halves is not None and halves[0].time == part.time else (part,)
 
 
 #: How raw samples are fetched. Raises `TooMuchError` to be asked for less, `ServerError` when nothing helps.

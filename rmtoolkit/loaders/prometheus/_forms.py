@@ -310,11 +310,6 @@ def _series_in(node: object, stem: str) -> Iterator[_Series]:
         yield from read_shape(node, stem) if read_shape else _series_in([*node.values()], stem)
 
 
-def _of_rows(node: Mapping[str, Any], stem: str) -> Iterator[_Series]:
-    names = [str(mapping(head).get("name")) for head in node["columns"]]
-    return _series_in([dict(zip(names, row, strict=True)) for row in node["rows"]], stem)
-
-
 def _of_azure_row(node: Mapping[str, Any]) -> _Series:
     labels = of_azure({name: str(node.get(name)) for name in ("CounterName", "InstanceName", "Computer")})
     return _Series(labels, [node.get("TimeGenerated")], [_number(node.get("CounterValue"))])
@@ -323,11 +318,6 @@ def _of_azure_row(node: Mapping[str, Any]) -> _Series:
 def _of_datadog_1(node: Mapping[str, Any]) -> _Series:
     tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
     return _Series(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(node["pointlist"]), _unit_of(node))
-
-
-def _of_datadog_2(node: Mapping[str, Any]) -> Iterator[_Series]:
-    for one, values in zip(node["series"], node.get("values") or (), strict=False):
-        yield _Series(_tags(mapping(one).get("group_tags")), node["times"], values, _unit_of(one))
 
 
 def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
@@ -500,7 +490,10 @@ _SHAPES: Final[Mapping[tuple[str, ...], Callable[[Mapping[str, Any], str], Itera
     ),
     ("fields",): lambda node, _: _of_frame([(one, one["values"]) for one in node["fields"]], node.get("name")),
     ("pointlist",): lambda node, _: [_of_datadog_1(node)],
-    ("times", "series"): lambda node, _: _of_datadog_2(node),
+    ("times", "series"): lambda node, _: [
+        _Series(_tags(mapping(one).get("group_tags")), node["times"], values, _unit_of(one))
+        for one, values in zip(node["series"], node.get("values") or (), strict=False)
+    ],
     ("Timestamps",): lambda node, stem: [_of_cloudwatch(node, stem)],
     ("Datapoints",): lambda node, stem: [_of_cloudwatch(node, stem)],
     ("pods",): lambda node, _: _of_kubelet(node),
@@ -508,7 +501,9 @@ _SHAPES: Final[Mapping[tuple[str, ...], Callable[[Mapping[str, Any], str], Itera
     ("attributes", "memory"): lambda node, _: _of_runtime(node),
     ("resourceMetrics",): lambda node, _: chain.from_iterable(map(_of_opentelemetry, node["resourceMetrics"])),
     ("metric", "resource", "points"): lambda node, _: [_of_google(node)],
-    ("columns", "rows"): _of_rows,
+    ("columns", "rows"): lambda node, stem: _series_in(
+        [dict(zip([one["name"] for one in node["columns"]], row, strict=True)) for row in node["rows"]], stem
+    ),
     ("CounterName",): lambda node, _: [_of_azure_row(node)],
     ("name", "timeseries"): lambda node, _: _of_azure_metric(node),
 }

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, Curve, contradict, parting, stands_still
+from rmtoolkit import _identity
 from rmtoolkit.exceptions import quote
 from rmtoolkit.loaders.prometheus._decode import FILE_LABEL, Decoded, stack
 from rmtoolkit.loaders.prometheus._metrics import (
@@ -122,7 +122,9 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
         .filter(pl.len().over("entity") > 1)
         .with_columns(
-            exact=pl.when(pl.col("exact").is_between(pl.col("first") - LOOKBACK_MILLISECONDS, pl.col("first")))
+            exact=pl.when(
+                pl.col("exact").is_between(pl.col("first") - _identity.LOOKBACK_MILLISECONDS, pl.col("first"))
+            )
             .then(pl.col("exact").cast(pl.Int64))
             .otherwise("first")
         )
@@ -133,7 +135,7 @@ def _lives(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     last: dict[str, Any] | None = None
     for row in rows:
         before = last if last is not None and last["entity"] == row["entity"] else None
-        if before is not None and before["last"] - row["first"] > HANDOVER_MILLISECONDS:
+        if before is not None and before["last"] - row["first"] > _identity.HANDOVER_MILLISECONDS:
             last, loser = (row, before) if before["count"] < row["count"] else (before, row)
             loser["parallel"] = True
             continue
@@ -228,7 +230,6 @@ def _unused(table: pl.DataFrame, made: pl.DataFrame, summed: pl.Series) -> Count
 
 
 def side_by_side(signals: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Give each signal a column; each comes sorted by container and time, with each instant once."""
     instants = ["container_id", "time"]
     parts = [frame.with_columns(_column(name, frame["value"].to_numpy())) for name, frame in signals.items()]
     parts = [part.drop("value") for part in parts] or [pl.DataFrame(schema={name: SAMPLES[name] for name in instants})]
@@ -285,8 +286,10 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
             what = "their file" if label == FILE_LABEL else f"the label {quote(label)}"
             said = "of one name whose series overlap in time with other values: told apart by"
             told = f"{count(len(entities), 'container')} {said} {what}, which stands as cluster"
-            if label in _OF_COPIES or entities.intersection(entity for entity, *_ in still):
-                doubts.append(f"{told}: if it names copies of one server, each counts twice")
+            called = _identity.differ_by_statistic({_value(decoded.labels[one], label) for one in mine["series"]})
+            if called or label in _OF_COPIES or entities.intersection(entity for entity, *_ in still):
+                of = "statistics of one amount" if called else "copies of one server"
+                doubts.append(f"{told}: if it names {of}, each counts twice")
             else:
                 notes.append(told)
 
@@ -300,7 +303,7 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
     some = amounts.filter(pl.len().over(one) > 1).sort("entity", "rank", "name")
     starts = decoded.starts
 
-    def samples(index: int) -> Curve:
+    def samples(index: int) -> _identity.Curve:
         stretch = slice(starts[index], starts[index] + decoded.counts[index])
         return decoded.times[stretch], decoded.values[stretch]
 
@@ -313,10 +316,10 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
             is_copy = bool(differ) and {*differ} <= _OF_COPIES
             both = ((other, series[0]), (series[0], other))
             # What moves from one scrape to the next is seen at other moments.
-            contradicts = contradict(samples(series[0]), samples(other), _REACH if is_copy else 1)
+            contradicts = _identity.contradict(samples(series[0]), samples(other), _REACH if is_copy else 1)
             stale = None
             if is_copy or contradicts:
-                stale = next((one for one, of in both if stands_still(samples(one), samples(of))), None)
+                stale = next((one for one, of in both if _identity.stands_still(samples(one), samples(of))), None)
             if contradicts or stale is not None:
                 yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")], stale
 
@@ -337,4 +340,6 @@ def _parted(table: pl.DataFrame, labels: list[dict[str, str]], label: str, mine:
     # What stands there already is not said twice.
     value = pl.when(value.ne_missing(pl.col("cluster"))).then(value)
     others = pl.lit(label not in _LAST)
-    return table.with_columns(cluster=pl.when(is_mine | others).then(parting("cluster", value)).otherwise("cluster"))
+    return table.with_columns(
+        cluster=pl.when(is_mine | others).then(_identity.parting("cluster", value)).otherwise("cluster")
+    )

@@ -388,7 +388,6 @@ def owners(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataF
 
 
 def teams(table: pl.DataFrame, labels: Sequence[Mapping[str, str]], containers: pl.DataFrame) -> dict[str, str]:
-    """Name who is told: of a workload what its pods say, else its Deployment or the like; of its namespace."""
     rows = containers.select("namespace", "pod", "workload_guess", "workload_kind").rows()
     of_pod = {(namespace, pod): workload for namespace, pod, workload, _ in rows}
     kind_of = {(namespace, workload): (kind or "").lower() for namespace, _, workload, kind in rows}
