@@ -401,9 +401,10 @@ def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
 
 def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
     """Read amounts: point and comma, and units, by the whole column; say which units cells had, and count losses."""
-    # Whole numbers below a thousand beside such: a spreadsheet may have put the point there.
+    # Whole numbers below a thousand beside such, or parts of a KiB: a spreadsheet may have put the point there.
     thousands, short = texts.filter(texts.str.contains(r"^[1-9]\d{0,2}\.\d{3}$")), texts.str.contains(r"^\d{1,3}$")
-    if 0 < thousands.len() == texts.count() - short.sum() and short.any():
+    is_odd = short.any() or re.search(r"(?i)(?<![a-z])ki?b", texts.name)
+    if 0 < thousands.len() == texts.count() - short.sum() and is_odd:
         raise _unclear(texts.name, thousands[0])
     if (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return plain, "", 0
@@ -417,8 +418,7 @@ def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
         is_decimal = bool((point > 1).any())
     else:
         commas = number.filter(comma > 0)
-        grouped = commas.str.contains(r",\d{3}$").all() if commas.len() else False
-        if grouped and not number.filter(comma > 0).str.starts_with("0,").any():
+        if commas.len() and commas.str.contains(r",\d{3}$").all() and not commas.str.starts_with("0,").any():
             raise _unclear(texts.name, commas[0])
         is_decimal = bool(commas.len())
     number = number.str.replace_all("." if is_decimal else ",", "", literal=True).str.replace(",", ".", literal=True)

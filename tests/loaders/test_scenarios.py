@@ -579,6 +579,12 @@ SHEETS = {
         lambda t, b: f"{iso(t)};{(b >> 20) + 880:,}".replace(",", "."),
         ("may be a thousand or a fraction", "no sign between digits"),
     ),
+    "parts of a KiB, all below a thousand": Sheet(
+        "time;pod;rss_kib",
+        lambda t, b: f"{iso(t)};db-0;{b >> 10:,}".replace(",", "."),
+        ("may be a thousand or a fraction", "no sign between digits"),
+    ),
+    "parts of a MiB": Sheet("time;pod;rss_mib", lambda t, b: f"{iso(t)};db-0;{b / MIB:.3f}", "rss_bytes"),
     "bytes called MiB": Sheet("time,memory_mib", lambda t, b: f"{iso(t)},{b}", ("No machine has", "call it")),
     "units in cells": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20} MiB", "working_set_bytes"),
     "units of Kubernetes": Sheet("time,pod,memory", lambda t, b: f"{iso(t)},db-0,{b >> 10}Ki", "working_set_bytes"),
