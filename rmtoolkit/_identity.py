@@ -433,8 +433,7 @@ def _of_pods(
     pod, named = _NAMES[:3], pl.col("container").is_not_null()
     both = containers.filter(pl.col("pod").is_not_null(), (named.any() & ~named.all()).over(pod))
     # A limit or a kill that nothing else in the pod tells of stays with the row that does.
-    events_of = pl.col("container_id").is_in(events["container_id"].unique().implode())
-    tells = pl.col("limit_bytes").is_not_null() | events_of
+    tells = pl.col("limit_bytes").is_not_null() | pl.col("container_id").is_in(events["container_id"].implode())
     both = both.with_columns(alone=tells & ~(named & tells).any().over(pod))
     if both.is_empty():
         return []

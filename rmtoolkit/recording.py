@@ -349,6 +349,8 @@ class Recording:
             refuse_doubled(recording, quote(source))
         if recording.report.is_noticeable and {schema.UNREAL, schema.NO_CONTAINER} & recording.report.left_out.keys():
             warn(f"Left out {recording.report.lost}.")
+        if schema.ABOVE_LIMIT in recording.report.warnings:
+            warn(f"S{schema.ABOVE_LIMIT[1:]}.")
         return recording
 
     def frame(self) -> pl.DataFrame:
@@ -644,11 +646,8 @@ def normalise(
     unsure = tuple(f"{quote(name)} may be no container: it is the others together, or more" for name in about)
     for said in unsure if not {*unsure} <= {*report.unusable} else ():
         warn(f"{said}. Hint: leave it out if it is their sum.")
-    is_above = frame.select((pl.col("request_bytes") > pl.col("limit_bytes")).any()).item()
-    if is_above and schema.ABOVE_LIMIT not in report.warnings:
-        warn(f"S{schema.ABOVE_LIMIT[1:]}. Hint: are the two swapped?")
-        report = replace(report, warnings=(*report.warnings, schema.ABOVE_LIMIT))
-    told = report.joined(Report(left_out=+lost, unusable=unsure, time_axis=report.time_axis))
+    swapped = (schema.ABOVE_LIMIT,) * frame.filter(pl.col("request_bytes") > pl.col("limit_bytes")).head(1).height
+    told = report.joined(Report(left_out=+lost, unusable=unsure, warnings=swapped, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 

@@ -49,7 +49,7 @@ ANEW: Final = (
 )
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
-ABOVE_LIMIT: Final = "some requests are above their limits, which Kubernetes takes of no pod"
+ABOVE_LIMIT: Final = "some requests are above their limits, which Kubernetes takes of no pod: the two may be swapped"
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"

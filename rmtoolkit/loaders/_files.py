@@ -23,6 +23,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.recording import Recording, refuse_doubled
+from rmtoolkit.schema import ABOVE_LIMIT, Report
 from rmtoolkit.text import and_more, count, printable, texts
 
 if sys.version_info >= (3, 14):
@@ -33,7 +34,6 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from rmtoolkit.schema import Report
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _Key = TypeVar("_Key")
@@ -322,6 +322,8 @@ def check_samples(recording: Recording, place: str) -> None:
 def warn_of_values(report: Report, paths: Sequence[object]) -> None:
     if report.is_noticeable:
         warn_of_rest(report.sources or paths, f"left out {report.lost}")
+    if ABOVE_LIMIT in report.warnings:
+        warn(f"S{ABOVE_LIMIT[1:]}.")
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:

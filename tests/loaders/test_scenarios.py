@@ -1006,8 +1006,9 @@ def test_a_request_above_its_limit_is_told_once(tmp_path: Path, request_bytes: i
         )
         (tmp_path / f"{name}.csv").write_text(f"time,pod,rss_bytes,limit_bytes,request_bytes\n{rows}")
     is_above = request_bytes > 512 * MIB
-    with pytest.warns(RmtoolkitWarning, match="above their limits") if is_above else nullcontext():
+    with pytest.warns(RmtoolkitWarning, match="above their limits") if is_above else nullcontext() as said:
         recording = rm.read(tmp_path)
+    assert len(said or ()) == is_above
     assert recording.containers.select("limit_bytes", "request_bytes").unique().rows() == [(512 * MIB, request_bytes)]
     assert recording.report.warnings.count(ABOVE_LIMIT) == is_above
 
