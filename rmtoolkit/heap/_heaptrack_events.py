@@ -319,7 +319,6 @@ class Blocks:
             yield memoryview(b"".join((bytes(MARGIN - 1), b"\n", rest, b"\n")))
 
     def _parts(self, room: memoryview) -> Iterator[int]:
-        """Fill the room again and again; say each time with how many bytes."""
         with self.path.open("rb", buffering=0) as stream:
             parts = _files.unpacked(stream, self._magic)
             filled = 0

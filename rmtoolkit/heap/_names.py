@@ -136,7 +136,6 @@ def _halves(inner: str) -> tuple[str, str]:
 
 
 def is_allocator(function: str) -> bool:
-    """Tell whether a function is an allocator, or Rust's way to it, whoever wrote it."""
     return _ALLOCATOR.search(function) is not None
 
 
@@ -222,8 +221,6 @@ _MOST_LINES: Final = 1 << 31
 
 
 class FrameTable:
-    """Gives each place in the code a number, once."""
-
     def __init__(self) -> None:
         self._numbers: dict[_Frame, int] = {}
         self._origins: list[str | None] = []

@@ -477,7 +477,6 @@ def _rose(several: Sequence[HeapSummary]) -> bool:
 
 
 def _order(file: Path) -> tuple[list[int], float, str]:
-    """Sort by the numbers in a name, as dumps are counted."""
     return [int(number) for number in re.findall(r"\d{1,18}", file.name)], file.stat().st_mtime, file.name
 
 
@@ -485,9 +484,8 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     if len(profiles) == 1:
         return profiles[0]
     _check_alike("formats", {profile.summary.format: profile for profile in profiles})
-    commands = [(profile.summary.command or "").split() for profile in profiles]
-    programs = [PurePosixPath(words[0]).name if words else None for words in commands]
-    _check_alike("programs", {name: one for name, one in zip(programs, profiles, strict=True) if name is not None})
+    commands = [(one, (one.summary.command or "").split()) for one in profiles]
+    _check_alike("programs", {PurePosixPath(words[0]).name: one for one, words in commands if words})
     named = ((_OF_PROCESS.match(PurePosixPath(source).name), one) for one in profiles for source in one.report.sources)
     _check_alike("processes", {name[1]: one for name, one in named if name is not None})
     table = FrameTable()
@@ -518,6 +516,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         )
         held = now
     last = profiles[-1]
+    sampled = min((one.summary.sample_bytes for one in profiles if one.stacks.height), default=1)
     gone = [0 if name.startswith("live") else None for name in _TOLD]
     rows = [said.get(stack, gone) for stack in numbers.values()]
     live = [profile.summary.live_at_end_bytes for profile in profiles]
@@ -527,6 +526,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         report = profile.report.joined(report)
     return replace(
         last,
+        summary=replace(last.summary, sample_bytes=sampled),
         stacks=stacks_frame(list(numbers), _columns(_TOLD, rows))[0],
         frames=table.frame(),
         timeline=conform(pl.DataFrame(moments), TIMELINE),
@@ -748,6 +748,8 @@ _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 
 #: Columns of `STACKS` by the name of a value.
 _VALUES: Final[dict[str, str]] = texts("heap/formats")["pprof"]
 _MOST_BYTES: Final = 1 << 62
+#: A program holds something smaller than this; what a sample has seen counts as more.
+_LEAST_SAMPLED: Final = 4096
 #: No program has so many stacks, places, functions and names.
 _MOST_FIELDS: Final = 1 << 20
 
@@ -834,6 +836,10 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     files = {tables.string(one, 5): tables.string(one, 6) or None for one in tables.mappings.values()}
     modules = {name: Module(build) for name, build in files.items() if name}
     sampled = max(_signed(_last(top, _PERIOD)), 1)
+    least = min((size for size in amounts.get("live_bytes", ()) if size > 0), default=1)
+    if sampled == 1 and "live_blocks" not in amounts and least >= _LEAST_SAMPLED:
+        # jemalloc_pprof tells neither its interval, a power of two, nor blocks; it scales each up to the interval.
+        sampled = 1 << least.bit_length() - 1
     summary = _summary("pprof", next(iter(files), None) or None, amounts, sample_bytes=sampled)
     told = report(path, {"samples that are damaged": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
@@ -862,7 +868,6 @@ def _message(data: int | bytes, inside: Mapping[int, Callable[[int | bytes], lis
 
 
 def _packed(value: int | bytes) -> list[int]:
-    """Read numbers that stand side by side, or one that stands alone."""
     if isinstance(value, int):
         return [value]
     found = []

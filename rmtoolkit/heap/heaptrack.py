@@ -354,7 +354,6 @@ class _Part(NamedTuple):
 
 
 def _parts(blocks: Blocks, tables: Tables) -> Iterator[_Part]:
-    """Read block after block, without a thought for what it means."""
     addresses: Addresses | None = None
     stamps = 0
     for block in blocks:
@@ -493,7 +492,6 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
 def _stacks(
     tables: Tables, counts: Integers, at_peak: Integers, temporaries: Integers
 ) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Sum entries up per trace, and name the frames of those that allocated."""
     (pointers, parents), (sizes, traces) = tables.traces(), tables.infos()
     blocks = {"live_blocks": counts[:, 0] - counts[:, 1], "peak_blocks": at_peak[:, 0] - at_peak[:, 1]}
     entries = pl.DataFrame(

@@ -84,7 +84,6 @@ def fetch(
 def _forwarded(
     within: re.Match[str], namespace: str | None, context: str | None, timeout_seconds: float
 ) -> Iterator[str]:
-    """Let the user's kubectl forward a port, give the address here, and end kubectl."""
     target, port, path = within.groups()
     kubectl = Kubectl.find("kubectl", context, None)
     asked = [f"--namespace={namespace}"] if namespace is not None else []
@@ -293,7 +292,6 @@ class _Store:
         return live[0][1]
 
     def _chosen(self, kind: str, choices: Sequence[Mapping[str, str]]) -> dict[str, str]:
-        """Find the one process that is meant, with the labels that name it."""
         sets: list[dict[str, str]] = []
         for labels in choices:
             asked = {"matchers": [_selector({"__profile_type__": kind, **labels})], "labelNames": []}
@@ -320,7 +318,6 @@ class _Store:
         )
 
     def _points(self, kind: str, labels: Mapping[str, str]) -> list[tuple[int, float]]:
-        """Tell when there are profiles, and how much each holds."""
         asked = {
             "profileTypeID": kind,
             "labelSelector": _selector(labels),

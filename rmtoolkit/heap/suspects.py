@@ -225,7 +225,6 @@ CHURN: Final = pl.Schema({**_PLACE, **typed(WHOLE, "allocations allocated_bytes 
 
 
 def churn(heap: HeapProfile) -> pl.DataFrame:
-    """Count what each function allocates, and how much of it was freed before anything else happened."""
     named = heap.stacks.filter(pl.col("allocations") > 0).join(groups(heap), on="stack_id")
     # A group is shown at the line that allocates most often.
     by_function = named.sort("allocations", descending=True, maintain_order=True).group_by("function")
@@ -243,7 +242,6 @@ _FEW_ALLOCATIONS: Final = 1000
 
 
 def blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> str | None:
-    """Find out whether the program's own allocator was out of sight."""
     peak, rss = summary.peak_bytes or 0, summary.rss_peak_bytes or 0
     if rss > _BLIND_RATIO * peak + _BLIND_BYTES:
         return (
@@ -262,7 +260,6 @@ def blind(summary: HeapSummary, stacks: pl.DataFrame, frames: pl.DataFrame) -> s
 
 
 def limits_of_sight(heap: HeapProfile) -> list[str]:
-    """Say what a profile cannot show, whatever is in it."""
     summary = heap.summary
     said = ["memory maps, thread stacks, and pages that the allocator keeps or that lie between live blocks"]
     if "pages" in summary.format:
@@ -293,7 +290,6 @@ _MOMENTS: Final = 240
 
 
 def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
-    """Tell what the most suspicious functions hold over time, and what all others do."""
     named, order, said = _read(heap, ())
     if said is not None:
         shown = (order[place] for place in said.order() if said.held[place] > 0 or said.growth[place] > 0)

@@ -125,7 +125,6 @@ def _elf(path: Path, file: BinaryIO, head: bytes) -> Binary:
 
 
 def symbolised(heap: HeapProfile, binary: Paths | None, debug: Paths | None) -> HeapProfile:
-    """Give names to the addresses of a profile, as far as there are files that have them."""
     if not heap.modules:
         return heap
     wanted: dict[str, dict[int, int]] = {}

@@ -57,6 +57,9 @@ _EVER: Final = 0.85
 #: Or in its second half at less than this share of the first.
 _LASTS: Final = 0.75
 _LASTS_BY_TIME: Final = 0.4
+#: Of what a sample has seen: it came before so much of the time had passed, in the mean, and is too much for chance.
+_EARLY: Final = 0.4
+_TOO_MUCH: Final = 33
 #: It has begun when more than this share of it has come.
 _BEGUN: Final = 0.1
 #: A clock by which the pace changes so many times as much as by the other is not the one that growth goes by.
@@ -129,6 +132,9 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     seconds, events = seconds[:end], events[:end]
     size, blocks = (values[:, :end].cumsum(axis=1) for values in (size, blocks))
+    if heap.summary.sampled and not blocks.any():
+        # Each that a sample has seen stands for so many bytes at least.
+        blocks = size / heap.summary.sample_bytes
     counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
     has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
     clocks = [_from_zero_to_one(clock) for clock in ((seconds, events) if has_times else (events,))]
@@ -221,7 +227,10 @@ class _Clocked(NamedTuple):
 
 def read_curves(found: Curves) -> Readings:
     """Tell what grows on and on from what fills up, has a bound, or comes and goes."""
-    several = [_by_clock(found, clock) for clock in found.clocks]
+    held, many = found.size[:, -1], found.blocks[:, -1].clip(min=1)
+    seen = -many * np.expm1(-held / many / max(found.sample_bytes, 1))
+    tells = (found.sample_bytes > 1) & (seen > _TOO_MUCH)
+    several = [_by_clock(found, clock, tells) for clock in found.clocks]
     steady = np.array([said.steady for said in several])
     # An idle program grows by time alone, a busy one by its work alone; where something grows by both, only that does.
     both = steady.min(axis=0).max() >= _MATERIAL * found.size.sum(axis=0).max()
@@ -239,8 +248,6 @@ def read_curves(found: Curves) -> Readings:
     lasts = several[-1 if found.counted else 0].lasts
     slows |= lasts < (_LASTS if found.counted else _LASTS_BY_TIME)
     # Of the few blocks that a sample has seen, more may have come early by chance.
-    held, many = found.size[:, -1], found.blocks[:, -1].clip(min=1)
-    seen = -many * np.expm1(-held / many / max(found.sample_bytes, 1))
     by_chance = (found.sample_bytes > 1) & ((1 - lasts) * np.sqrt(seen) < _BY_CHANCE * (1 + lasts))
     enough = (_MATERIAL if found.blocks.any() else _TOLD) * found.size.sum(axis=0).max()
     steadily = (steady > _HARDLY * growth) & goes_on & (growth >= enough)
@@ -252,7 +259,7 @@ def read_curves(found: Curves) -> Readings:
     return Readings(reading, growth, blocks, seconds, steadiness, held)
 
 
-def _by_clock(found: Curves, clock: Floats) -> _Clocked:
+def _by_clock(found: Curves, clock: Floats, tells: NDArray[np.bool_]) -> _Clocked:
     starts = cut(clock)
     parts = len(starts)
     begin = max(int(parts * STARTUP) - 1, 0)
@@ -279,15 +286,18 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
     # Where far more came in hardly any more blocks, it is not their number that tells how it goes on.
     more_blocks = (blocks > chance) & (noisy | (2 * blocks * size >= growth * many))
     only_sizes = ~more_blocks & (by_sizes > growth) & noisy
-    alone = ~more_blocks | (blocks <= _STAIRS)
+    # A container is one block, whatever it holds: what a sample has seen of it does not come in ever more.
+    came, many_came = (values[:, -1] - values[:, 0] for values in (kept, kept_blocks))
+    in_sizes = (found.sample_bytes == 1) | (2 * many_came * size < came * many)
+    alone = (blocks <= _STAIRS) | (~more_blocks & in_sizes)
     across = parts < len(clock)
     doubles = _double(rises, alone & (growth > 0), across=across)
     if across and not found.counted:
         # Of a container that doubles in the last pictures all may lie in one part.
         stairs = np.diff(for_good(found.size)[0], axis=1)
-        came = stairs[:, first:].sum(axis=1)
-        late = _double(stairs, alone & (came > growth), across=False)
-        growth, steady, doubles = np.where(late, came, growth), np.where(late, came, steady), doubles | late
+        more = stairs[:, first:].sum(axis=1)
+        late = _double(stairs, alone & (more > growth), across=False)
+        growth, steady, doubles = np.where(late, more, growth), np.where(late, more, steady), doubles | late
     # What wanders is as far up as it was down before.
     bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
     growth, steady = np.where(growth > bar, growth, 0), np.where(steady > bar, steady, 0)
@@ -305,14 +315,13 @@ def _by_clock(found: Curves, clock: Floats) -> _Clocked:
         np.full(len(growth), found.seconds[-1] - found.seconds[min(first, len(clock) - 1)]),
         steadiness,
         _goes_on((pace > 0)[:, parts // 4 :]),
-        *_slows(judged[:, told], places[told], 0 if found.counted else _BEGUN),
+        *_slows(judged[:, told], places[told], 0 if found.counted else _BEGUN, tells),
         np.abs(np.diff(pace, axis=1)).sum(axis=1) / pace.sum(axis=1).clip(min=1),
         doubles,
     )
 
 
 def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell whether growth comes often enough, and does not stand still at the end."""
     if not rises.shape[1]:
         # All that was done was done at the start.
         return np.zeros(len(rises), np.bool_)
@@ -324,7 +333,7 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return going
 
 
-def _slows(kept: Floats, clock: Floats, least: float) -> tuple[NDArray[np.bool_], Floats]:
+def _slows(kept: Floats, clock: Floats, least: float, tells: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Floats]:
     """Tell whether less came in each quarter, and how much of the first half in the second, where ever less came."""
     parts = kept.shape[1]
     if parts < 4:
@@ -343,6 +352,9 @@ def _slows(kept: Floats, clock: Floats, least: float) -> tuple[NDArray[np.bool_]
     slows: NDArray[np.bool_] = (fourth < _SLOWER * second_less) & (third <= second) & (fourth < _EVER * third)
     late = third + fourth
     ever_less = (second <= first) & (third <= second) & (late <= 2 * _EVER * second_less)
+    # Few blocks, as a sample sees them, come by chance more or less in a quarter: there the mean of their times tells.
+    early = tells & (first + 3 * second + 5 * third + 7 * fourth < 8 * _EARLY * (first + second + late))
+    slows, ever_less = slows | early, ever_less | early
     return slows, np.where(ever_less | (late < least * (first + second)), late / (first + second).clip(min=1), 1)
 
 
@@ -391,7 +403,6 @@ def measure_of(heap: HeapProfile) -> str:
 def tree(
     heap: HeapProfile, by: str | None = None, *, root: str | None = None, before: HeapProfile | None = None
 ) -> pl.DataFrame:
-    """Put the stacks together, from the program's start to what allocates."""
     by = measure_of(heap) if by is None else by
     if by not in MEASURES:
         msg = f"by={quote(by)} is not known. There are: {', '.join(MEASURES)}."
@@ -539,7 +550,6 @@ def _planted(plants: Sequence[_Plant], columns: int, root: str | None = None) ->
 
 
 def _firsts(rows: Integers, found: Integers, count: int) -> Integers:
-    """Give the first of the places found in each row; beyond all where there is none."""
     first = np.full(count, len(rows))
     np.minimum.at(first, rows[found], found)
     return first

@@ -249,7 +249,6 @@ def _bars(top: int, right: float) -> _plot.Plot:
 
 
 def _bar(plot: _plot.Plot, layers: dict[str, int], y: float, height: float) -> int:
-    """Draw layers one behind the other, and give where they end."""
     end = 0
     for kind, amount in layers.items():
         least = plot.x.back(plot.x.at(end) + 0.5)

@@ -21,6 +21,7 @@ from rmtoolkit._tables import conform
 from rmtoolkit.analysis.heap_answers import answer, answer_diff
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.heap._names import FrameTable, stacks_frame
+from rmtoolkit.heap.formats import join, read_one_pprof
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, over_time, suspects
 from rmtoolkit.heap.tree import FEWEST, READINGS, Curves, floors, for_good, read_curves
@@ -530,6 +531,52 @@ def test_a_sample_tells_a_cache_that_fills_by_enough_blocks(interval: int, cache
         found = answer(replace(heap, summary=replace(heap.summary, sample_bytes=interval)))
         assert found.reading.kind == expected
         assert ("the sample has too few blocks of it" in found.headline) == (expected == "rises")
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["with blocks", "bytes alone"])
+def test_a_sample_tells_how_a_leak_a_full_cache_and_one_that_fills_go_on(tmp_path: Path, counted: bool) -> None:
+    """Profiles of pprof at 512 KiB, as Go writes them or as jemalloc_pprof does, which tells bytes and no interval.
+
+    Of what is held about every 4,000th block is seen, more or less by chance: a leak grows, a full cache rests, and
+    one that fills is no leak.
+    """
+    shapes: dict[str, Callable[[float], float]] = {
+        "leaks": lambda part: 40 * part,
+        "is_full": lambda part: 30 * min(10 * part, 1),
+        "fills": lambda part: 60 * (1 - math.exp(-part / 0.4)),
+    }
+    file, readings = tmp_path / "heap.pb", []
+    for name, shape in shapes.items():
+        chance = np.random.default_rng(7)
+        told = []
+        for _ in range(6):
+            pictures, seen = [], 0
+            for picture in range(24):
+                more = chance.poisson(max(shape((picture + 1) / 24) - shape(picture / 24), 0))
+                again = chance.binomial(seen, 0.15) if name == "is_full" else 0
+                seen += int(more - again + (chance.poisson(again) if again else 0))
+                rows = [(("api::keep", "main"), (4000 * seen, 524_352 * seen)), (("api::serve", "main"), (9, 600_000))]
+                values = [(stack, amounts if counted else amounts[1:]) for stack, amounts in rows]
+                types = ("inuse_objects", "inuse_space")[not counted :]
+                file.write_bytes(makers.pprof(values, types, period=524_288 if counted else 0))
+                pictures.append(read_one_pprof(file))
+            heap = join(pictures)
+            assert heap.summary.sample_bytes == 524_288
+            told.append(answer(heap).reading.kind.value)
+        readings.append(told)
+    leaks, full, fills = readings
+    assert leaks.count("grows") >= 5
+    assert set(full) == {"rests"}
+    assert fills.count("grows") <= 1
+
+
+def test_bytes_alone_are_no_sample_where_something_small_is_among_them(tmp_path: Path) -> None:
+    """What counts every block has small ones; without any of less than a page it is a sample, at a power of two."""
+    file = tmp_path / "heap.pb"
+    for small, interval in ((96, 1), (5000, 4096), (300_000, 1 << 18)):
+        samples = [(("api::put", "main"), (9 << 20,)), (("api::get", "main"), (small,))]
+        file.write_bytes(makers.pprof(samples, ("inuse_space",)))
+        assert read_one_pprof(file).summary.sample_bytes == interval
 
 
 STEPS: Final = st.lists(
