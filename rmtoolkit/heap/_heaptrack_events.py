@@ -421,7 +421,6 @@ class Addresses:
         return packed >> _TRACE_BITS, packed & ((1 << _TRACE_BITS) - 1)
 
     def decode(self, block: memoryview) -> Events:
-        """Read the events of a block, and find for each free what it frees."""
         text = np.frombuffer(block, np.uint8)
         marks = np.flatnonzero((text == 32) | (text == 10))
         marks = marks[np.searchsorted(marks, MARGIN) :]

@@ -248,7 +248,6 @@ _MOST_ENTRIES: Final = 8 << 20
 
 
 def frames_of_pointers(tables: Tables, table: FrameTable) -> list[list[int]]:
-    """Find the frames of each instruction pointer, the innermost inlined function first."""
     strings: list[str | None] = [None, *(text.decode("utf-8", "replace") for text in tables.strings)]
 
     def string(number: int) -> str | None:

@@ -59,7 +59,6 @@ def fetch(
     context: str | None = None,
     timeout_seconds: float = 60.0,
 ) -> Iterator[Path]:
-    """Fetch profiles and give the file of each; who asks is said as for Prometheus."""
     waits = None if every is None else parse_duration(every).total_seconds()
     count = count if count is not None else 1 if waits is None else 2
     if count < 1 or (count > 1 and not waits):

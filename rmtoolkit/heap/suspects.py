@@ -188,7 +188,7 @@ def _table(
         growth = pl.Series("growth_bytes", said.growth)
         table = table.with_columns(
             growth,
-            growth_blocks=pl.Series(said.growth_blocks) if heap.growth["live_blocks"].count() else None,
+            growth_blocks=pl.Series(said.growth_blocks) if (heap.growth["live_blocks"] > 0).any() else None,
             growth_bytes_per_second=growth / pl.Series(said.seconds).replace(0, None).fill_nan(None),
             # What came in the stretch that was measured came with that share of the work.
             growth_bytes_per_unit=None if work is None else growth / (work * (1 - STARTUP)),
@@ -272,9 +272,10 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
         said.append("how it went over time")
     elif heap.growth["time_seconds"].null_count():
         said.append("times: the snapshots have an order, so growth has no rate")
-    if summary.format == "pprof" and (same := heap.timeline.height - heap.growth["events"].n_unique()):
-        again = f"what came in {same} of {heap.timeline.height} snapshots, which repeat the one before"
-        said.append(f"{again}; a program in Go serves its last collection, and what is there now for ?gc=1")
+    again = heap.timeline.height - heap.growth["events"].n_unique()
+    if summary.format == "pprof" and summary.allocations is not None and again:
+        repeats = f"what came in {again} of {heap.timeline.height} snapshots, which repeat the one before"
+        said.append(f"{repeats}; a program in Go serves its last collection, and what is there now for ?gc=1")
     if summary.sampled:
         said.append("small or few allocations: the amounts are estimates from a sample")
     return said

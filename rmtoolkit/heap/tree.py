@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
+    Flags = NDArray[np.bool_]
     Path = tuple[str, ...]
 
 #: Parts into which a recording is cut; of each the least counts that was held in it.
@@ -132,7 +133,7 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     seconds, events = seconds[:end], events[:end]
     size, blocks = (values[:, :end].cumsum(axis=1) for values in (size, blocks))
-    if heap.summary.sampled and not blocks.any():
+    if heap.summary.sampled and not blocks.any() and len(events) >= FEWEST:
         # Each that a sample has seen stands for so many bytes at least.
         blocks = size / heap.summary.sample_bytes
     counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
@@ -216,13 +217,13 @@ class _Clocked(NamedTuple):
     steady: Floats
     seconds: Floats
     steadiness: Floats
-    goes_on: NDArray[np.bool_]
-    slows: NDArray[np.bool_]
+    goes_on: Flags
+    slows: Flags
     #: How much of what came in the first half comes in the second, where it is ever less.
     lasts: Floats
     #: How much the pace of the growth changes, over all of it.
     uneven: Floats
-    doubles: NDArray[np.bool_]
+    doubles: Flags
 
 
 def read_curves(found: Curves) -> Readings:
@@ -259,7 +260,7 @@ def read_curves(found: Curves) -> Readings:
     return Readings(reading, growth, blocks, seconds, steadiness, held)
 
 
-def _by_clock(found: Curves, clock: Floats, tells: NDArray[np.bool_]) -> _Clocked:
+def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
     starts = cut(clock)
     parts = len(starts)
     begin = max(int(parts * STARTUP) - 1, 0)
@@ -321,7 +322,7 @@ def _by_clock(found: Curves, clock: Floats, tells: NDArray[np.bool_]) -> _Clocke
     )
 
 
-def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _goes_on(rises: Flags) -> Flags:
     if not rises.shape[1]:
         # All that was done was done at the start.
         return np.zeros(len(rises), np.bool_)
@@ -329,11 +330,11 @@ def _goes_on(rises: NDArray[np.bool_]) -> NDArray[np.bool_]:
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
     usual = (span - pause - 1) / np.maximum(often - 1, 1)
-    going: NDArray[np.bool_] = (often >= _RISES) & (pause <= np.maximum(_PATIENCE * usual, 2))
+    going: Flags = (often >= _RISES) & (pause <= np.maximum(_PATIENCE * usual, 2))
     return going
 
 
-def _slows(kept: Floats, clock: Floats, least: float, tells: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Floats]:
+def _slows(kept: Floats, clock: Floats, least: float, tells: Flags) -> tuple[Flags, Floats]:
     """Tell whether less came in each quarter, and how much of the first half in the second, where ever less came."""
     parts = kept.shape[1]
     if parts < 4:
@@ -349,7 +350,7 @@ def _slows(kept: Floats, clock: Floats, least: float, tells: NDArray[np.bool_]) 
     bursts = np.diff(kept, axis=1) * within
     burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1).clip(min=1)
     second_less = (second - burst).clip(min=0)
-    slows: NDArray[np.bool_] = (fourth < _SLOWER * second_less) & (third <= second) & (fourth < _EVER * third)
+    slows: Flags = (fourth < _SLOWER * second_less) & (third <= second) & (fourth < _EVER * third)
     late = third + fourth
     ever_less = (second <= first) & (third <= second) & (late <= 2 * _EVER * second_less)
     # Few blocks, as a sample sees them, come by chance more or less in a quarter: there the mean of their times tells.
@@ -358,7 +359,7 @@ def _slows(kept: Floats, clock: Floats, least: float, tells: NDArray[np.bool_]) 
     return slows, np.where(ever_less | (late < least * (first + second)), late / (first + second).clip(min=1), 1)
 
 
-def _double(rises: Floats, asked: NDArray[np.bool_], *, across: bool) -> NDArray[np.bool_]:
+def _double(rises: Floats, asked: Flags, *, across: bool) -> Flags:
     """Tell which is one container that grows: in stairs, twice as high as the one before and after twice the time."""
     return np.array([one and _is_stairs(row, across=across) for one, row in zip(asked, rises, strict=True)], np.bool_)
 
@@ -676,7 +677,6 @@ def _cut_small(
 
 
 def evenly(clock: Floats, moments: int) -> NDArray[np.int64]:
-    """Choose moments that are evenly far apart: the last before each tick, and the first and the last of all."""
     if len(clock) <= moments:
         return np.arange(len(clock))
     ticks = np.searchsorted(clock, np.linspace(0, 1, moments), side="right") - 1

@@ -181,7 +181,6 @@ def _name(
 
 
 def allocator_layers(found: AllocatorAnswer) -> Markup:
-    """Draw what is resident: live, in gaps, kept, metadata; the process first, then each arena."""
     if not found.last:
         return note(WIDTH, 40, found.headline.removesuffix("."))
     whole = _layers(found.last)
@@ -217,7 +216,6 @@ def allocator_layers(found: AllocatorAnswer) -> Markup:
 
 
 def allocator_sizes(found: AllocatorAnswer) -> Markup:
-    """Draw which sizes of blocks have the gaps: what is live on their pages, and what is free."""
     large = found.sizes.head(10).filter(pl.col("fragmentation_bytes") > 0)
     # A size with less than this share of the largest gaps is not drawn.
     rows = large.filter(pl.col("fragmentation_bytes") >= 0.02 * pl.first("fragmentation_bytes")).to_dicts()

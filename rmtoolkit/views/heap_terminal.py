@@ -201,7 +201,6 @@ def columns(
     *,
     name: str = "FUNCTION",
 ) -> list[str]:
-    """Set figures to the right, and behind them whose they are, cut at its beginning."""
     head, *figures = text.aligned([heads, *rows])
     left = room - len(head) - len(text.GAP)
     lines = (f"{line}{text.GAP}{fitting(whose, left)}" for line, whose in zip(figures, names, strict=True))

@@ -562,6 +562,7 @@ def test_a_sample_tells_how_a_leak_a_full_cache_and_one_that_fills_go_on(tmp_pat
                 pictures.append(read_one_pprof(file))
             heap = join(pictures)
             assert heap.summary.sample_bytes == 524_288
+            assert suspects(heap)["growth_blocks"].is_null().all() != counted
             told.append(answer(heap).reading.kind.value)
         readings.append(told)
     leaks, full, fills = readings
