@@ -119,7 +119,8 @@ def test_the_same_memory_in_another_form(kind: str, open_more: int) -> None:
 def test_doubled_and_shuffled_rows() -> None:
     """A frame as a user hands it in, with every third row twice and in no order, gets the very same answers."""
     recording = recorded().filter(workload=before()["workload"].head(10).to_list())
-    frame = recording.frame()
+    # Some have a request above their limit, of which a frame is warned.
+    frame = recording.frame().drop("request_bytes")
     again = pl.concat([frame, frame.gather_every(3)]).sample(fraction=1.0, shuffle=True, seed=4)
     columns = [*KEYS, "verdict", "pattern", "leak_probability"]
     tidy, untidy = (classify(table).select(columns).sort(*KEYS) for table in (frame, again))
