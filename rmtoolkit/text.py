@@ -227,7 +227,6 @@ def rate(bytes_per_day: float | None, *, sign: bool = False, digits: int = 3) ->
 
 
 def pace_unit(seconds: float | None) -> tuple[int, str]:
-    """Choose the longest unit of time that something was seen for."""
     units = ((86_400, "a day"), (3600, "an hour"), (60, "a minute"))
     return next((unit for unit in units if (seconds or 0) >= unit[0]), (1, "a second"))
 
@@ -272,7 +271,6 @@ def seconds(value: float | None) -> str:
 
 
 def hours_range(low: float | None, high: float | None) -> str:
-    """Write an interval of time; the unit stands once where both ends share it."""
     if low is None:
         return ""
     if high is None:

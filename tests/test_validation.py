@@ -169,6 +169,29 @@ def test_usage_above_the_limit_condemns_the_limit() -> None:
     assert keys(recorded(usage_bytes=wave(190, 5), limit_bytes=200 * MI)) == set()
 
 
+@pytest.mark.parametrize("grows", [0, 150_000])
+def test_a_limit_above_which_it_goes_on_running_is_unknown_to_all(grows: int) -> None:
+    """Such a limit holds nothing: no verdict, chance, advice or chart speaks of it, and a warning tells of it."""
+    used = [395 * MI + grows * row + row * 7_919 % 13 * 16_384 for row in range(600)]
+    recording = recorded(working_set_bytes=used, limit_bytes=16 * MI)
+    with pytest.warns(rm.RmtoolkitWarning, match=r"above the limit in 600 of 600 .* taken as unknown") as told:
+        found = rm.assess(recording)
+    assert len(told) == 1
+    row = found.workloads.row(0, named=True)
+    assert (row["verdict"], row["action"]) == (("leak", "fix_leak") if grows else ("not_leak", "fix_exporter"))
+    assert (row["limit_bytes"], row["limit_known"], row["oom_probability_7d"], row["limit_at"]) == (
+        None,
+        False,
+        None,
+        None,
+    )
+    assert not any("16 Mi" in str(row[name]) for name in ("headline", "next_step", "limit_reason", "alarm_text"))
+    assert found.recording.containers["limit_bytes"].to_list() == [None]
+    # One that was changed to the end, or that holds it at last, is in force.
+    beneath = recorded(working_set_bytes=[*used[:-1], 15 * MI], limit_bytes=16 * MI)
+    assert rejected(beneath) == set()
+
+
 def test_each_sample_is_held_against_the_limit_of_its_time() -> None:
     """A limit lowered later says nothing about the usage before."""
     usage = wave(400, 5)[:20] + wave(100, 5)[20:]

@@ -843,7 +843,6 @@ def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[
 
 
 def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
-    """Whether a life ends above all levels at which those before it were."""
     row, before = one.reading, _before(one, lives, apart)
     return row is not None and bool(before) and row.end_level > (1 + th.MATERIAL_SHARE) * max(before)[0]
 

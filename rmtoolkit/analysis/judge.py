@@ -24,7 +24,7 @@ from rmtoolkit.analysis.signals import split
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
-from rmtoolkit.validation import validate_part
+from rmtoolkit.validation import ABOVE_LIMIT, believed, validate_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -260,6 +260,7 @@ def assess_block(
     recording: Recording, *, restarts_known: bool, heaps: Mapping[Key, HeapReading] | None = None
 ) -> Assessed:
     findings = validate_part(recording)
+    recording = believed(recording, findings)
     listed = pl.any_horizontal(pl.col("shmem_bytes", "active_file_bytes").is_not_null())
     told_files = set(recording.samples.select(pl.col("container_id").filter(listed).unique()).to_series())
     recording = replace(recording, samples=recording.samples_with_files)
@@ -375,15 +376,17 @@ def judge(
     work = partial(_frames, whole=whole, thin=thin, also=also, restarts_known=restarts_known, heaps=heaps)
     frames, about = parallel_map(source, work, client=client)
     # When amounts look like another unit the shape stands, and every amount is wrong.
-    tiny = frames["findings"].filter(check="tiny_value", rejected=False).unique("container_id", maintain_order=True)
-    if tiny.height:
-        more = f" ({tiny.height} containers)" if tiny.height > 1 else ""
-        warnings.warn(
-            f"{tiny['detail'][0]}{more} Give bytes; else every amount is wrong.", RmtoolkitWarning, stacklevel=2
-        )
+    for check, rejected, then in (
+        ("tiny_value", False, "Give bytes; else every amount is wrong."),
+        (ABOVE_LIMIT, True, "Such a limit is taken as unknown."),
+    ):
+        found = frames["findings"].filter(check=check, rejected=rejected).unique("container_id", maintain_order=True)
+        if found.height:
+            more = f" ({found.height} containers)" if found.height > 1 else ""
+            warnings.warn(f"{found['detail'][0]}{more} {then}", RmtoolkitWarning, stacklevel=2)
     if thin:
         about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
-    return frames, about
+    return frames, believed(about, frames["findings"])
 
 
 def _frames(
@@ -415,7 +418,7 @@ def _frames(
         }
     if thin:
         frames["shown"] = downsample(part, block.lives, verdicts["container_id"])
-    return frames | (also(part, verdicts) if also else {})
+    return frames | (also(believed(part, block.findings), verdicts) if also else {})
 
 
 def exposure(lives: Iterable[tuple[Life, float | None]]) -> records.Exposure:

@@ -594,7 +594,7 @@ def fits(recording: Source | Assessment, *, client: Client | None = None) -> pl.
 
     Examples
     --------
-    >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [500_000] * 100})).select("signal", "model").rows()
+    >>> fits(pl.DataFrame({"time": range(0, 6000, 60), "rss_bytes": [600_000] * 100})).select("signal", "model").rows()
     [('rss_bytes', 'constant')]
     """
     if isinstance(recording, Assessment):

@@ -458,10 +458,11 @@ def _limit_because(row: Row) -> str | None:
 
 
 def _alarm_text(row: Row) -> str | None:
-    """Say what is wrong, with the instant, for a list of what to do."""
     if row.get("alarm") is None:
         return None
-    limit, soon = text.configured(row["limit_bytes"]), _hits_soon(row)
+    limit = text.configured(row["limit_bytes"])
+    near = None not in (row["limit_at"], row["limit_bytes"]) and row["hours_to_limit"] <= th.FAR_HOURS
+    soon = hits(row, f"its {limit} limit") if near else ""
     kill = f"{text.chance(row['oom_probability_7d'])} chance of an OOM kill this week at {limit}"
     match Alarm(row["alarm"]):
         case Alarm.KILLED:
@@ -480,12 +481,6 @@ def _alarm_text(row: Row) -> str | None:
         case Alarm.ABOVE_TARGET:
             said = [kill, soon]
     return "; ".join(filter(None, said))
-
-
-def _hits_soon(row: Row) -> str:
-    if row["limit_at"] is None or row["limit_bytes"] is None or row["hours_to_limit"] > th.FAR_HOURS:
-        return ""
-    return hits(row, f"its {text.configured(row['limit_bytes'])} limit")
 
 
 def hits(row: Row, its: str = "its limit") -> str:

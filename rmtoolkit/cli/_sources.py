@@ -211,7 +211,6 @@ def progress(words: str = "") -> None:
 
 
 def show(body: str) -> None:
-    """Write to stdout, in ASCII where it has nothing else."""
     sys.stdout.write(body if text.has_unicode(sys.stdout) else text.plain(body))
 
 

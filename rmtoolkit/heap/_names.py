@@ -96,7 +96,6 @@ def _bare(function: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def crates(function: str) -> tuple[str, ...]:
-    """Name the crates, or the namespaces of C++, whose code a function may be."""
     function = _bare(function)
     if "::" not in function:
         return ()

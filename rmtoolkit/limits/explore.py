@@ -118,7 +118,6 @@ def outcome(past: Past, need: Need, wanted: Change) -> Outcome:
 
 
 def _needed(past: Past, need: Need, used: Floats, killed: float | None, peaks: NDArray[np.int64]) -> Need:
-    """Give what `gather` would, as far as limits and risk depend on the change."""
     history = describe(past.block_peaks(used), past.history_seconds)
     base, spread, climbing = history.select("base_bytes", "spread", "climbing").row(0)
     top = int(peaks[used[peaks].argmax()])

@@ -13,8 +13,9 @@ from rmtoolkit._parallel import partition
 from rmtoolkit._tables import FOLLOWS, beside, conform, ever, in_force, one_signal, run_starts, spans
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.judge import judge
-from rmtoolkit.analysis.records import Ahead
+from rmtoolkit.analysis.records import REJECTED, Ahead
 from rmtoolkit.schema import FOOTPRINTS, NUMBER, TIME, WORKLOAD, typed
+from rmtoolkit.validation import ABOVE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -499,12 +500,15 @@ _OF_VERDICT: Final = (
     *("verdict", "pattern", "also", "cause", "leak_probability", "growth_bytes_per_day"),
     *("startup_peak_bytes", "settled_bytes", "peak_bytes", "next_step", "ahead"),
 )
-_STATISTIC: Final = pl.element().struct.field("statistic")
-#: Whether a gauge was rejected whose right figures would settle the verdict.
+_SAID: Final = pl.col("evidence").list.eval(pl.element().struct.field("statistic"))
+#: Whether a gauge was rejected whose right figures would settle the verdict, or the limit.
 _BROKEN: Final = (
-    (pl.col("verdict") == "inconclusive")
-    & pl.col("evidence").list.eval(_STATISTIC == "no_live_heap").list.any()
-    & pl.col("evidence").list.eval(_STATISTIC.str.starts_with("rejected_")).list.any()
+    _SAID.list.contains(f"{REJECTED}{ABOVE_LIMIT}")
+    | (
+        (pl.col("verdict") == "inconclusive")
+        & _SAID.list.contains("no_live_heap")
+        & _SAID.list.eval(pl.element().str.starts_with(REJECTED)).list.any()
+    )
 ).fill_null(value=False)
 #: A pod runs when it has a sample within so many scrapes of the workload's last one.
 _SCRAPES_NOW: Final = 2

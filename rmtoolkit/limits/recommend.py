@@ -310,7 +310,6 @@ def of_gathered(
 
 
 def _advised(row: Mapping[str, Any], ask: _Asked) -> Advised:
-    """Advise on one; what nobody foresaw is said of it, and of no other."""
 
     def not_advised(error: BaseException) -> Advised:
         nothing = dict.fromkeys(Advised.__struct_fields__)
@@ -585,7 +584,6 @@ def _after_a_week(need: history.Need, ask: _Asked) -> int | None:
 
 
 def _counted(need: history.Need) -> float:
-    """How much time a few runs count for, of that which they took."""
     return (need.history_seconds or 1.0) / (need.watched_seconds or 1.0) if need.few_runs else 1.0
 
 

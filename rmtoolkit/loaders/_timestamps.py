@@ -75,7 +75,6 @@ _YEAR_DIGITS: Final = 4
 
 
 def _fold(word: str) -> str:
-    """Strip case and accents, so that `März` and `MARZ` are one."""
     spread = unicodedata.normalize("NFKD", word.casefold())
     return spread if spread.isascii() else "".join(letter for letter in spread if not unicodedata.combining(letter))
 

@@ -254,7 +254,6 @@ class Log:
         return True
 
     def _again(self, what: str) -> bool:
-        """Notice what comes a second time in a snapshot: then it is the next one."""
         if what not in (seen := self.seen.setdefault(self.subject, set())):
             seen.add(what)
             return False

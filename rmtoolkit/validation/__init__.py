@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
@@ -52,8 +53,15 @@ ABOVE_BYTES: Final = 16 * MI
 
 #: Gauges of one allocator; they are refreshed together.
 ALLOCATOR: Final = (
-    *("allocated_bytes", "active_bytes", "resident_bytes", "mapped_bytes", "metadata_bytes", "retained_bytes"),
-    "free_bytes",
+    *(
+        "allocated_bytes",
+        "active_bytes",
+        "resident_bytes",
+        "mapped_bytes",
+        "metadata_bytes",
+        "retained_bytes",
+        "free_bytes",
+    ),
 )
 #: Unchanged for this many samples, with this much movement beside it: nobody refreshes the gauge.
 STALE_SAMPLES: Final = 20
@@ -79,12 +87,11 @@ def stale(samples: pl.DataFrame) -> pl.DataFrame:
     if not runs.height:
         return _NOTHING
     runs = runs.with_columns(end=known["time"].gather(runs["run"] + runs["samples"] - 1))
+    begun = runs.select("container_id", "time", "end", "run")
     moved = (
         samples.select("container_id", "time", "moving")
         .drop_nulls("moving")
-        .join_asof(
-            runs.select("container_id", "time", "end", "run"), on="time", by="container_id", check_sortedness=False
-        )
+        .join_asof(begun, on="time", by="container_id", check_sortedness=False)
         .filter(pl.col("time") <= pl.col("end"))
         .group_by("run")
         .agg(low=pl.col("moving").min(), high=pl.col("moving").max())
@@ -164,6 +171,7 @@ class _Order(NamedTuple):
     blamed: tuple[str, ...]
 
 
+ABOVE_LIMIT: Final = "usage_above_limit"
 #: Signals for all memory of a process, the best first.
 FOOTPRINT: Final = ("rss_bytes", "usage_bytes", "working_set_bytes", "anon_bytes")
 
@@ -186,8 +194,19 @@ ORDERS: Final = (
         _Order("allocator_above_footprint", name, "footprint", ABOVE_SHARE, ABOVE_BYTES, (name,))
         for name in ("allocated_bytes", "resident_bytes")
     ),
-    _Order("usage_above_limit", "fullness", "limit", 0.1, MI, ("limit_bytes",)),
+    _Order(ABOVE_LIMIT, "fullness", "limit", 0.1, MI, ("limit_bytes",)),
 )
+
+
+def believed(recording: Recording, findings: pl.DataFrame) -> Recording:
+    """Take limits as unknown that were rejected: those above which its container goes on running."""
+    wrong = findings.filter("rejected", check=ABOVE_LIMIT)["container_id"]
+    if wrong.is_empty():
+        return recording
+    theirs = pl.col("container_id").is_in(wrong.implode())
+    known = pl.when(~theirs).then("limit_bytes").alias("limit_bytes"), pl.col("limit_known") & ~theirs
+    events = recording.events.filter(~(theirs & (pl.col("kind") == "limit")))
+    return replace(recording, containers=recording.containers.with_columns(known), events=events)
 
 
 def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]:
@@ -206,7 +225,6 @@ def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]
 
 
 def with_references(recording: Recording) -> pl.DataFrame:
-    """Add to the samples what gauges are compared with."""
     samples = recording.samples
     samples = samples.with_columns(
         footprint=one_signal(samples, FOOTPRINT) + pl.col("swap_bytes").fill_null(0),
@@ -275,7 +293,9 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
             low=pl.col("value").filter("bad").get(worst, null_on_oob=True),
             high=pl.col("other").filter("bad").get(worst, null_on_oob=True),
             about=pl.lit(f"{order.low} {order.high}"),
-            rejected=pl.col("bad").mean() >= REJECT_SHARE,
+            # A limit that was changed since is the one in force: only one that is broken to the end cannot be.
+            rejected=(pl.col("bad").mean() >= REJECT_SHARE)
+            & (pl.col("bad").sort_by("time").last() | (order.check != ABOVE_LIMIT)),
         )
         .filter(pl.col("count") > 0)
     )
@@ -345,7 +365,6 @@ def falling_counters(recording: Recording) -> Iterator[pl.DataFrame]:
 
 
 def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) -> Iterator[pl.DataFrame]:
-    """Tell of each signal with a value at fault where there are such."""
     there = samples.select(wrong.any().alias(name) for name, wrong in at_fault.items()).row(0, named=True)
     for signal in filter(there.get, there):
         faulty = samples.select("container_id", "time", value=signal).filter(

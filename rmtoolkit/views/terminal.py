@@ -123,7 +123,8 @@ def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
 def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
     dicts = rows.drop("evidence").to_dicts()
     head, *figures = _figures(dicts)
-    columns = [_first_column(row, pen) for row in dicts]
+    below = [[row[name].replace("_", " ") for name in ("pattern", "cause") if row[name]] for row in dicts]
+    columns = [[pen.verdict(row["verdict"]), *names] for row, names in zip(dicts, below, strict=True)]
     first = max(len("VERDICT"), *(len(line) for column in columns for line in column))
 
     def beside(name: str) -> str:
@@ -148,12 +149,7 @@ def _blocks(rows: pl.DataFrame, pen: _Pen) -> list[str]:
 
 
 def _lower_first(sentence: str) -> str:
-    """Continue a sentence after a colon; names and acronyms keep their capital."""
     return sentence if sentence[1:2].isupper() else sentence[:1].lower() + sentence[1:]
-
-
-def _first_column(row: dict[str, Any], pen: _Pen) -> list[str]:
-    return [pen.verdict(row["verdict"]), *(row[name].replace("_", " ") for name in ("pattern", "cause") if row[name])]
 
 
 def _figures(rows: list[dict[str, Any]]) -> list[str]:

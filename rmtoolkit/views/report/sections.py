@@ -58,7 +58,6 @@ _to_raise: Final = _has("action", Action.RAISE_LIMIT, Action.SET_LIMIT)
 
 
 def _at_risk(row: Row) -> bool:
-    """Tell what may be killed and is in no other list."""
     listed = _leaks(row) or _to_raise(row) or row["action"] == Action.LOWER_LIMIT or _undecided(row)
     return row["alarm"] == Alarm.ABOVE_TARGET and not listed
 
