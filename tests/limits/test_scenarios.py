@@ -969,7 +969,7 @@ def histories() -> dict[str, rm.Recording]:
 def told(histories: dict[str, rm.Recording]) -> dict[str, dict[str, tuple[Row, ...]]]:
     """What is said of all scenarios at once, each in a cluster of its own: that takes a fraction of the time."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Working set never exceeds")
+        warnings.filterwarnings("ignore", "Working set never exceeds|Usage was above the limit")
         found = rm.assess(
             rm.concat(
                 dataclasses.replace(one, containers=one.containers.with_columns(cluster=pl.lit(name)))
