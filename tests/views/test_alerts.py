@@ -73,7 +73,7 @@ def test_rules_fire_on_recorded_leaks_and_on_nothing_else(tmp_path: Path) -> Non
 def test_the_limit_rule_fires_where_the_limit_is_near(tmp_path: Path) -> None:
     """A recorded leak under a limit that it meets within hours; and a test that claims the opposite fails."""
     leak = rm.read(SAMPLES / "mellow-jackdaw")
-    near = leak.frame().with_columns(limit_bytes=pl.lit(140 << 20))
+    near = leak.frame().with_columns(limit_bytes=pl.lit(140 << 20), request_bytes=pl.lit(128 << 20))
     rules, tests, _ = written(tmp_path, Recording.from_frame(near).write(tmp_path / "near.parquet"))
     assert claims(tests)["fern/mellow-jackdaw", "MemoryReachesLimit"]
     promtool("test", "rules", tests)
