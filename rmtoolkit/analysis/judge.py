@@ -21,9 +21,10 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import Seen, look_around
 from rmtoolkit.analysis.patterns import advise_on, name_pattern
 from rmtoolkit.analysis.signals import split
-from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
+from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning, quote
 from rmtoolkit.recording import Recording
 from rmtoolkit.schema import CORES, FOOTPRINTS, SAMPLES, SIGNALS, TIME, Cause, Ending, Outlook, Pattern, Signal, Verdict
+from rmtoolkit.text import and_more
 from rmtoolkit.validation import ABOVE_LIMIT, believed, validate_part
 
 if TYPE_CHECKING:
@@ -381,9 +382,9 @@ def judge(
         (ABOVE_LIMIT, True, "Such a limit is taken as unknown."),
     ):
         found = frames["findings"].filter(check=check, rejected=rejected).unique("container_id", maintain_order=True)
-        if found.height:
-            more = f" ({found.height} containers)" if found.height > 1 else ""
-            warnings.warn(f"{found['detail'][0]}{more} {then}", RmtoolkitWarning, stacklevel=2)
+        for row in found.head(1).iter_rows(named=True):
+            name = quote(row["pod"] or row["workload"] or row["container"] or "one container")
+            warnings.warn(f"{name}{and_more(found.height, 1)}: {row['detail']} {then}", RmtoolkitWarning, stacklevel=2)
     if thin:
         about = replace(about, samples=conform(frames.pop("shown"), SAMPLES))
     return frames, believed(about, frames["findings"])

@@ -305,7 +305,7 @@ def test_pods_that_are_gone_cost_nothing() -> None:
     assert row["cost_now_per_month"] == pytest.approx(0.5 * 0.005 * 730.5)
 
 
-@pytest.mark.filterwarnings("ignore:Working set never exceeds")
+@pytest.mark.filterwarnings("ignore:.*Working set never exceeds")
 @pytest.mark.parametrize("value", [0, 1])
 def test_a_container_of_zeros_crashes_nothing(value: int) -> None:
     """Beside an ordinary one; a byte gets a size that a container can start in, and zeros are no figures."""

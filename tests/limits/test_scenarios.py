@@ -969,7 +969,7 @@ def histories() -> dict[str, rm.Recording]:
 def told(histories: dict[str, rm.Recording]) -> dict[str, dict[str, tuple[Row, ...]]]:
     """What is said of all scenarios at once, each in a cluster of its own: that takes a fraction of the time."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Working set never exceeds|Usage was above the limit")
+        warnings.filterwarnings("ignore", ".*(Working set never exceeds|Usage was above the limit)")
         found = rm.assess(
             rm.concat(
                 dataclasses.replace(one, containers=one.containers.with_columns(cluster=pl.lit(name)))
@@ -985,7 +985,7 @@ def told(histories: dict[str, rm.Recording]) -> dict[str, dict[str, tuple[Row, .
     }
 
 
-@pytest.mark.filterwarnings("ignore:Working set never exceeds")
+@pytest.mark.filterwarnings("ignore:.*Working set never exceeds")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_the_limit_is_what_the_history_asks_for(
     name: str, told: dict[str, dict[str, tuple[Row, ...]]], histories: dict[str, rm.Recording]
@@ -1058,7 +1058,7 @@ def test_room_is_below_the_limit_of_the_pod_itself() -> None:
     assert headroom == rm.assess(recording).workloads["headroom_share"].item() > 0.15
 
 
-@pytest.mark.filterwarnings("ignore:Working set never exceeds")
+@pytest.mark.filterwarnings("ignore:.*Working set never exceeds")
 def test_zeros_are_a_row_of_their_fleet() -> None:
     """Beside others, one container of zeros changes none of them."""
     web = samples(steady(14), workload="web", pod="web-0")
