@@ -67,7 +67,7 @@ def column_of(head: str) -> tuple[str, int | None]:
     plain = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", head).lower().strip()
 
     def known(text: str) -> str:
-        return _aliases().get(text) or _aliases().get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
+        return _aliases().get(re.sub(r"[^a-z0-9]+", "_", text).strip("_"), "")
 
     if name := known(plain):
         return name, None if name.endswith("_bytes") else 1
@@ -213,7 +213,6 @@ def _to_polars(frame: Any) -> tuple[pl.DataFrame, list[str]]:  # noqa: ANN401 - 
 
 
 def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
-    """Tell how many bytes each number of a column is; refuse what no machine has."""
     if not amounts.dtype.is_numeric():
         return unit or 1
     factor = plausible_unit(amounts.name, amounts) if unit is None else unit

@@ -216,11 +216,10 @@ def statistic(labels: Mapping[str, str]) -> float | None:
 
 def differ_by_statistic(sources: Iterable[str]) -> bool:
     """Tell whether names of sources differ by a statistic or an amount alone: `memory_avg`, `memory_max`, `rss`."""
-    named = [re.split(r"[\W_]+", source.lower()) for source in sources]
-    kinds = {word for word, kind in SUMMARY_WORDS.items() if kind in _SHARES}.union(
-        *(name.split("_") for name in FOOTPRINTS)
-    )
-    rests = {tuple(word for word in words if word not in kinds) for words in named}
+    amounts = "|".join(name.removesuffix("_bytes") for name in FOOTPRINTS)
+    whole = re.compile(rf"(?<![^_])(?:{amounts})(?:_bytes)?(?![^_])")
+    named = [whole.sub("amount", re.sub(r"[\W_]+", "_", source.lower())) for source in sources]
+    rests = {tuple(word for word in name.split("_") if SUMMARY_WORDS.get(word) not in _SHARES) for name in named}
     return len(rests) < len(named)
 
 

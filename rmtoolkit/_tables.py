@@ -242,7 +242,6 @@ def drop_impossible(samples: pl.DataFrame, bounds: pl.DataFrame) -> tuple[pl.Dat
 
 
 def _marked(samples: pl.DataFrame) -> pl.DataFrame:
-    """Tell polars that containers stand one after the other: it then groups without hashing."""
     return conform(samples, schema.SAMPLES).with_columns(pl.col("container_id").set_sorted())
 
 
@@ -303,7 +302,6 @@ def key_containers(
 
 
 def _fill_in(frame: pl.DataFrame) -> pl.DataFrame:
-    """Give a pod what only another source says of it: cluster, namespace, uid, owner."""
     named = pl.col("pod").is_not_null()
     lacking = frame.select((pl.col("namespace", "cluster", "pod_uid").is_null() & named).any()).row(0, named=True)
     for name, place in (

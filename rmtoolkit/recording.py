@@ -43,6 +43,8 @@ ENDINGS: Final = (".parquet",)
 _MANY: Final = 50
 _METADATA_KEY: Final = "rmtoolkit.recording"
 _EXPECTED: Final = "a recording in Parquet"
+#: The kernel cuts a limit to whole pages, and a table to a few digits.
+_ROUNDED_LIMIT: Final = 1.02
 #: More samples than this stay in their file until they are asked for.
 LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
@@ -349,8 +351,7 @@ class Recording:
             refuse_doubled(recording, quote(source))
         if recording.report.is_noticeable and {schema.UNREAL, schema.NO_CONTAINER} & recording.report.left_out.keys():
             warn(f"Left out {recording.report.lost}.")
-        if schema.ABOVE_LIMIT in recording.report.warnings:
-            warn(f"S{schema.ABOVE_LIMIT[1:]}.")
+        warn_of_doubts(recording.report)
         return recording
 
     def frame(self) -> pl.DataFrame:
@@ -414,12 +415,9 @@ class Recording:
             raise UnknownWorkloadError(msg)
         kept = kept.filter(*predicates) if predicates else kept
         ids = kept["container_id"].implode()
-        return replace(
-            self,
-            containers=kept,
-            samples=self._samples_where(pl.col("container_id").is_in(ids)),
-            events=self.events.filter(pl.col("container_id").is_in(ids)),
-        )
+        theirs = pl.col("container_id").is_in(ids)
+        samples, events = self._samples_where(theirs), self.events.filter(theirs)
+        return replace(self, containers=kept, samples=samples, events=events)
 
     @door
     def window(
@@ -642,18 +640,33 @@ def normalise(
         frame, rows, found = (some.filter(~pl.col("container_id").is_in(sums)) for some in (frame, rows, found))
         lost[schema.TOTALS] -= rows.height
     lost.update({schema.NO_LIMITS: wrong_limits, schema.IMPOSSIBLE: alone})
-    about = frame.filter(pl.col("container_id").is_in(doubtful)).select(pl.coalesce(_NAMES[::-1])).to_series()
-    unsure = tuple(f"{quote(name)} may be no container: it is the others together, or more" for name in about)
-    for said in unsure if not {*unsure} <= {*report.unusable} else ():
-        warn(f"{said}. Hint: leave it out if it is their sum.")
-    swapped = (schema.ABOVE_LIMIT,) * frame.filter(pl.col("request_bytes") > pl.col("limit_bytes")).head(1).height
-    told = report.joined(Report(left_out=+lost, unusable=unsure, warnings=swapped, time_axis=report.time_axis))
+    # A request that ended may be older than the limit, which alone was changed.
+    lowered = found.filter(kind="limit").join(found.filter(kind="request"), on="container_id", how="anti")
+    above = frame.filter(pl.col("request_bytes") > _ROUNDED_LIMIT * pl.col("limit_bytes"))
+    above = above.join(lowered, on="container_id", how="anti")
+    unsure, swapped = map(_doubt, (frame.filter(pl.col("container_id").is_in(doubtful)), above), schema.DOUBTS)
+    # What was said of parts is said of the whole.
+    kept = (
+        (line for line in lines if not line.endswith(schema.DOUBTS)) for lines in (report.unusable, report.warnings)
+    )
+    report = replace(report, unusable=(*next(kept), *unsure), warnings=(*next(kept), *swapped))
+    told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
 
+def _doubt(containers: pl.DataFrame, said: str) -> tuple[str, ...]:
+    names = containers.select(pl.coalesce(*_NAMES[::-1], pl.lit("the container"))).to_series()
+    return (f"{', '.join(map(quote, names[:3]))}{text.and_more(len(names), 3)} {said}",) * bool(len(names))
+
+
+def warn_of_doubts(report: Report) -> None:
+    for said in (*report.unusable, *report.warnings):
+        if said.endswith(schema.DOUBTS):
+            warn(f"{said}.")
+
+
 def _possible(containers: pl.DataFrame, events: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, int]:
-    """Take limits that no container can have for unknown, and count them."""
     bounds = schema.LEAST_LIMIT_BYTES, schema.NO_MACHINE_BYTES - 1
     # No limit is written as 0, -1 or a number near 2**63, in events as in columns.
     is_none = (pl.col("kind") == "limit") & ~pl.col("value_bytes").is_between(1, schema.ABSURD_BYTES - 1)
@@ -816,9 +829,8 @@ def _without_summaries(
         told = [part for part in parts if part[name].count()]
         for at, *span in _identity.summaries([_identity.curve_of(part, name) for part in told]):
             first, last = (pl.lit(time, schema.TIME) for time in span)
-            fewer.append(
-                (pl.col("container_id") == told[at]["container_id"][0]) & pl.col("time").is_between(first, last)
-            )
+            is_then = pl.col("time").is_between(first, last)
+            fewer.append((pl.col("container_id") == told[at]["container_id"][0]) & is_then)
     kept = samples.filter(~pl.any_horizontal(fewer)) if fewer else samples
     return kept, samples.height - kept.height
 

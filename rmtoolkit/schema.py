@@ -49,7 +49,11 @@ ANEW: Final = (
 )
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
-ABOVE_LIMIT: Final = "some requests are above their limits, which Kubernetes takes of no pod: the two may be swapped"
+#: What stands behind the names of containers that somebody should look at.
+DOUBTS: Final = (
+    "may be no container: as much as the others together, or more; leave it out if it is their sum",
+    "may have request and limit swapped: Kubernetes takes no request above its limit",
+)
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"

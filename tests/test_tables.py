@@ -20,7 +20,7 @@ from rmtoolkit._columns import plausible_unit
 from rmtoolkit._identity import any_contradicts, contradict, place_names
 from rmtoolkit._io import read_columns
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import CONTAINERS, EVENTS, NO_CONTAINER, NO_LIMITS, NO_TIME, PAUSE, SAMPLES, TOTALS
+from rmtoolkit.schema import CONTAINERS, DOUBTS, EVENTS, NO_CONTAINER, NO_LIMITS, NO_TIME, PAUSE, SAMPLES, TOTALS
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
@@ -341,11 +341,15 @@ def test_a_container_without_a_name_beside_one_that_has_some_stays(
         for at, value in enumerate(unnamed)
     ]
     rows += [{"time": at, "container": "side", "rss_bytes": value} for at, value in enumerate(side)]
-    table = pl.DataFrame(rows, infer_schema_length=None).with_columns(pod=pl.lit("db-0"))
-    with pytest.warns(RmtoolkitWarning, match="'db-0' may be no") if is_asked else contextlib.nullcontext():
-        recording = rm.Recording.from_frame(table)
-    assert recording.containers["container"].to_list() == ["side", None]
-    assert recording.samples.height == len(unnamed) + len(side)
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    several = pl.concat(table.with_columns(pod=pl.lit(f"db-{number}")) for number in range(5))
+    asked = f"'db-0', 'db-1', 'db-2' and 2 more {DOUBTS[0]}"
+    with pytest.warns(RmtoolkitWarning, match=asked) if is_asked else contextlib.nullcontext() as warned:
+        recording = rm.Recording.from_frame(several)
+    assert len(warned or ()) == is_asked
+    assert recording.report.unusable == (asked,) * is_asked
+    assert recording.containers["container"].to_list() == ["side", None] * 5
+    assert recording.samples.height == 5 * (len(unnamed) + len(side))
 
 
 def test_numbers_that_ran_over_are_told() -> None:
@@ -689,7 +693,7 @@ def test_a_container_that_weighs_as_much_as_the_others_is_one(name: str) -> None
     with pytest.warns(RmtoolkitWarning, match="'c' may be no") if is_told else contextlib.nullcontext():
         recording = rm.Recording.from_frame(pl.DataFrame(rows))
     assert recording.containers.height == 4
-    said = ("'c' may be no container: it is the others together, or more",)
+    said = (f"'c' {DOUBTS[0]}",)
     assert recording.report.unusable == said * is_told
     # What has been said once is known.
     assert rm.concat([recording, recording]).report.unusable == said * is_told

@@ -369,7 +369,6 @@ def _read_all(sorted_out: _SortedOut, options: Mapping[str, object]) -> tuple[li
 
 
 def _explained(recording: Recording, sorted_out: _SortedOut) -> Recording:
-    """Join what explains the samples; add to the failures."""
     if files := sorted_out.forms.get(Form.OBJECTS):
         from rmtoolkit.loaders.kubernetes import joined, read_objects  # noqa: PLC0415
 

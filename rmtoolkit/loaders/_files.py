@@ -22,8 +22,7 @@ import msgspec
 from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
-from rmtoolkit.recording import Recording, refuse_doubled
-from rmtoolkit.schema import ABOVE_LIMIT, Report
+from rmtoolkit.recording import Recording, refuse_doubled, warn_of_doubts
 from rmtoolkit.text import and_more, count, printable, texts
 
 if sys.version_info >= (3, 14):
@@ -34,6 +33,7 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from rmtoolkit.schema import Report
 
 PathLike: TypeAlias = str | os.PathLike[str]
 _Key = TypeVar("_Key")
@@ -322,8 +322,7 @@ def check_samples(recording: Recording, place: str) -> None:
 def warn_of_values(report: Report, paths: Sequence[object]) -> None:
     if report.is_noticeable:
         warn_of_rest(report.sources or paths, f"left out {report.lost}")
-    if ABOVE_LIMIT in report.warnings:
-        warn(f"S{ABOVE_LIMIT[1:]}.")
+    warn_of_doubts(report)
 
 
 def unwrap(text: str) -> list[tuple[str, str]] | None:

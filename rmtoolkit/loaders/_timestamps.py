@@ -190,7 +190,6 @@ def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
 
 
 def _date(text: str) -> tuple[Stamp, str]:
-    """Take a date out of the text: the stamp of its midnight, negative where there is no such day."""
     if found := _YEAR_FIRST.search(text):
         year, month, day = map(int, found.groups())
         rest = text[: found.start()] + text[found.end() :]

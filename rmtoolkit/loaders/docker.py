@@ -590,9 +590,10 @@ def _objects(text: str, written: int, found: Found) -> bool:
 
 
 def _answers(content: object) -> list[Any]:
-    """Give the answers for all containers of a task, which ECS puts below their ids; None where one has not begun."""
+    """Give the answers for all containers of a task, which ECS puts below their ids; nothing of one that waits."""
     told = list(_files.mapping(content).values())
-    are_answers = any(told) and all(one is None or "memory_stats" in _files.mapping(one) for one in told)
+    are_answers = any("memory_stats" in _files.mapping(one) for one in told)
+    are_answers &= all(isinstance(one, dict | None) for one in told)
     return [one or {"memory_stats": None} for one in told] if are_answers else [content]
 
 

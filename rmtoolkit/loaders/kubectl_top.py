@@ -118,7 +118,6 @@ def put_together(
 
 
 def _timed(rows: pl.DataFrame, log: Log, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """Give every row and failure its time, in milliseconds since 1970; null where there is none."""
     own = rows["stamp"].drop_nulls()
     marks = log.marks
     if own.len() and (marks.is_empty() or _says(own, log) >= _says(marks["stamp"], log)):

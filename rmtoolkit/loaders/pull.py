@@ -212,7 +212,6 @@ class _Work:
 
 
 def _without_doubles(recording: Recording, there: pl.DataFrame) -> Recording:
-    """Leave out what another server of a pair scraped between the samples that are there."""
     names = recording.containers.select("container_id", *IDENTITY, near=pl.col("cadence_seconds") * _NEAR * 1000)
     old = there.drop_nulls("time").join(names, on=IDENTITY, nulls_equal=True).select("container_id", "time").unique()
     if old.is_empty():

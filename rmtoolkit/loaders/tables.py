@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import polars as pl
 from numpy.typing import NDArray
 
+from rmtoolkit import schema
 from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, take_apart, unit_in
 from rmtoolkit._identity import SUMMARY_WORDS, statistic
 from rmtoolkit._io import IN_COLUMNS, read_columns
@@ -101,6 +102,11 @@ def read_table(
         other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
         by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
         other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
+        # Files of a cgroup; beside others these may be the most of an interval.
+        if "memory.current" in table.columns and not {"memory.min", "memory.avg", "memory.mean"} & {*table.columns}:
+            of_cgroup = {"memory.max": "limit_bytes", "memory.peak": "peak_bytes"}
+            other |= {head: name for head, name in of_cgroup.items() if head in table.columns}
+        notes += tuple(f"column {head!r} was read as {name!r}" for head, name in other.items() if "." in head)
         told = {**other, **(labels or {}), **metrics}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
@@ -200,10 +206,8 @@ def head_of(text: str) -> Head | None:
         return None
     for delimiter in _DELIMITERS:
         try:
-            rows = [
-                [cell.strip(" \t\"'") for cell in row]
-                for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-            ]
+            read = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+            rows = [[cell.strip(" \t\"'") for cell in row] for row in read]
         except csv.Error:  # a cell longer than any name
             continue
         columns, first = rows[0], rows[1] if len(rows) > 1 else []
@@ -274,7 +278,6 @@ def _rows_of(document: object) -> list[object]:
 
 
 def _flat(node: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Give the names and texts of a row; what is inside something else has the names of both."""
     if isinstance(node, dict) and depth < _DEEPEST:
         for inner, value in node.items():
             bare = not name or (inner in BYTE_SIGNALS and name in _HOLDERS)
@@ -334,7 +337,7 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
         msg = f"{where} Hint: say timezone={quote(first)}."
         raise ColumnError(msg)
     for head, dtype in table.schema.items():
-        name, _ = column_of(head)
+        name, unit = column_of(head)
         if dtype != pl.String or not name:
             continue
         if name == "time":
@@ -342,7 +345,9 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
         elif name == "limit_known":
             table = table.with_columns(pl.col(head).str.to_lowercase().is_in(["true", "1", "yes"]))
         elif name.endswith("_bytes") or name in _COUNTS or CONTAINERS.get(name, pl.String()).is_numeric():
-            numbers, said, wrong = _amounts(table[head].str.replace(_NO_LIMIT, "-1" if name in CONTAINERS else "$0"))
+            cells = table[head].str.replace(_NO_LIMIT, "-1" if name in CONTAINERS else "$0")
+            of_parts = unit == 1 << 10 and name in (*schema.FOOTPRINTS, *schema.SETTINGS)
+            numbers, said, wrong = _amounts(cells, of_parts=of_parts)
             lost += wrong
             table = table.with_columns(numbers)
             if said:
@@ -354,7 +359,6 @@ def _typed(table: pl.DataFrame, asked: _timestamps.Asked) -> tuple[pl.DataFrame,
 
 
 def _in_bytes(table: pl.DataFrame, metrics: Mapping[str, str]) -> tuple[pl.DataFrame, list[str]]:
-    """Turn what the user calls an amount into bytes, where its head, or all its values, say another unit."""
     notes: list[str] = []
     for head, name in metrics.items():
         if name not in BYTE_SIGNALS or name not in table.columns or not table[name].dtype.is_numeric():
@@ -399,12 +403,11 @@ def _times(texts: pl.Series, asked: _timestamps.Asked) -> pl.Series:
     return times.scatter(said.arg_true(), pl.Series(instants, dtype=pl.Int64()).cast(TIME))
 
 
-def _amounts(texts: pl.Series) -> tuple[pl.Series, str, int]:
+def _amounts(texts: pl.Series, *, of_parts: bool = False) -> tuple[pl.Series, str, int]:
     """Read amounts: point and comma, and units, by the whole column; say which units cells had, and count losses."""
     # Whole numbers below a thousand beside such, or parts of a KiB: a spreadsheet may have put the point there.
     thousands, short = texts.filter(texts.str.contains(r"^[1-9]\d{0,2}\.\d{3}$")), texts.str.contains(r"^\d{1,3}$")
-    is_odd = short.any() or re.search(r"(?i)(?<![a-z])ki?b", texts.name)
-    if 0 < thousands.len() == texts.count() - short.sum() and is_odd:
+    if 0 < thousands.len() == texts.count() - short.sum() and (of_parts or short.any()):
         raise _unclear(texts.name, thousands[0])
     if (plain := texts.cast(pl.Float64, strict=False)).null_count() == texts.null_count():
         return plain, "", 0

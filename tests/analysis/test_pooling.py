@@ -216,7 +216,7 @@ def test_flat_pods_stay_flat_however_many() -> None:
     assert pool.bounded > 0.65
 
 
-def test_a_pod_without_samples_is_not_row_of() -> None:
+def test_a_pod_without_samples_is_not_judged() -> None:
     """A pod that could not be read does not count, and does not spoil the others."""
     silent = pool_lives([unread(0)])
     pool, growing, judged = pool_instances([silent, pod(0.02, 0.97)])

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -159,16 +160,19 @@ def test_a_second_version_of_cgroups_has_other_keys(tmp_path: Path) -> None:
     assert any("memory of the host" in note for note in recording.report.notes())
 
 
-def test_answers_for_a_task_stand_below_their_ids(tmp_path: Path) -> None:
-    """As the metadata of ECS gives them, null for a container that has not begun: the same as one after the other."""
+@pytest.mark.parametrize("other", [None, {}, {"message": "no such container"}], ids=["null", "empty", "error"])
+def test_answers_for_a_task_stand_below_their_ids(tmp_path: Path, other: dict[str, str] | None) -> None:
+    """As the metadata of ECS gives them, with one that has not begun, or an error: the same as one after the other."""
     answers = [
         json.loads(line) for line in gzip.decompress((DATA / "api_shop-api-1.jsonl.gz").read_bytes()).splitlines()
     ]
-    one = text(tmp_path, "\n".join(json.dumps({"5" * 64: answer, "6" * 64: None}) for answer in answers))
-    told, known = rm.read(one), rm.read(DATA / "api_shop-api-1.jsonl.gz")
+    one = text(tmp_path, "\n".join(json.dumps({"5" * 64: answer, "6" * 64: other}) for answer in answers))
+    with pytest.warns(RmtoolkitWarning, match="that are no rows") if other else nullcontext():
+        told = rm.read(one)
+    known = rm.read(DATA / "api_shop-api-1.jsonl.gz")
     assert told.samples.equals(known.samples)
     assert told.containers.equals(known.containers)
-    stopped = "rows of containers that did not run"
+    stopped = "lines that are no rows" if other else "rows of containers that did not run"
     assert told.report.left_out[stopped] == known.report.left_out.get(stopped, 0) + len(answers)
 
 

@@ -519,6 +519,7 @@ ODD = [
     {"timeSeries": [{"metric": {"type": 5}, "resource": 5, "metricKind": 5, "points": [5, {"value": 5}]}]},
     {"tables": [{"columns": [{"name": "CounterName"}], "rows": [[], 5]}]},
     {"tables": [{"columns": [{"name": "CounterName"}], "rows": [["x"]]}]},
+    {"tables": [{"columns": [{"text": "Time"}, {"text": "db-0"}], "rows": [[TIMES[0], 5]]}]},
     {"Datapoints": [5, {"Unit": []}, {"Unit": "Bytes", "Maximum": {}}], "Label": None},
 ]
 

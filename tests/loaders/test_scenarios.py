@@ -17,7 +17,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError, RmtoolkitWarning
-from rmtoolkit.schema import ABOVE_LIMIT, NO_LIMITS, SUMMARIES, ZEROS
+from rmtoolkit.schema import DOUBTS, NO_LIMITS, SUMMARIES, ZEROS
 from tests.loaders.conftest import T0
 from tests.loaders.remote_read import remote_read as written
 
@@ -579,11 +579,20 @@ SHEETS = {
         lambda t, b: f"{iso(t)};{(b >> 20) + 880:,}".replace(",", "."),
         ("may be a thousand or a fraction", "no sign between digits"),
     ),
-    "parts of a KiB, all below a thousand": Sheet(
-        "time;pod;rss_kib",
-        lambda t, b: f"{iso(t)};db-0;{b >> 10:,}".replace(",", "."),
-        ("may be a thousand or a fraction", "no sign between digits"),
-    ),
+    **{
+        f"parts of a KiB, all below a thousand: {head}": Sheet(
+            f"time;pod;{head}",
+            lambda t, b: f"{iso(t)};db-0;{b >> 10:,}".replace(",", "."),
+            ("may be a thousand or a fraction", "no sign between digits"),
+        )
+        for head in ("rss_kib", "rssKiB", "rssKB", "rss_kilobytes")
+    },
+    **{
+        f"parts of a KiB beside MiB: {head}": Sheet(
+            f"time,pod,rss_mib,{head}", lambda t, b: f"{iso(t)},db-0,{b / MIB:.6f},{100 + b % 99 / 7:.3f}", "rss_bytes"
+        )
+        for head in ("swap_kib", "kernel_kib", "sock_kb")
+    },
     "parts of a MiB": Sheet("time;pod;rss_mib", lambda t, b: f"{iso(t)};db-0;{b / MIB:.3f}", "rss_bytes"),
     "bytes called MiB": Sheet("time,memory_mib", lambda t, b: f"{iso(t)},{b}", ("No machine has", "call it")),
     "units in cells": Sheet("time,memory", lambda t, b: f"{iso(t)},{b >> 20} MiB", "working_set_bytes"),
@@ -758,6 +767,13 @@ SHEETS = {
         lambda t, b: f"{t},{b},{b + MIB},0,max,{MIB},0",
         "usage_bytes",
     ),
+    "means, maxima and minima": Sheet(
+        "ts,memory.used,memory.max,memory.min", lambda t, b: f"{t},{b},{b + MIB},{b - MIB}", "working_set_bytes"
+    ),
+    "the most of what a cgroup has now": Sheet(
+        "ts,memory.current,memory.max,memory.avg", lambda t, b: f"{t},{b},{b + MIB},{b - MIB}", "usage_bytes"
+    ),
+    "kills, yes or no": Sheet("time,rss_bytes,oom_kill", lambda t, b: f"{t},{b},{str(b % 2 > 0).lower()}", "rss_bytes"),
     "what New Relic calls a process": Sheet(
         "timestamp,processDisplayName,memoryResidentSizeBytes", lambda t, b: f"{t}000,db,{b}", "rss_bytes"
     ),
@@ -981,8 +997,11 @@ def test_a_limit_of_half_a_byte_is_unknown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "names",
-    [("memory_avg", "memory_max"), ("rss", "usage"), ("eu", "us"), ("node-min-1", "node-2")],
-    ids=["statistics", "amounts", "places", "nodes"],
+    [
+        *(("memory_avg", "memory_max"), ("rss", "usage"), ("db-working-set", "db-usage"), ("eu", "us")),
+        *(("node-min-1", "node-2"), ("replica-set-1", "replica-1"), ("api", "api-usage"), ("bytes", "working")),
+    ],
+    ids="-".join,
 )
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_files_called_by_a_statistic_count_twice(tmp_path: Path, names: tuple[str, str], form: str) -> None:
@@ -992,25 +1011,34 @@ def test_files_called_by_a_statistic_count_twice(tmp_path: Path, names: tuple[st
         rows = "".join(f"{T0 + STEP * at},db-0,{value}\n" for at, value in enumerate(values))
         told = f"time,pod,rss_bytes\n{rows}".encode() if form == "csv" else of_cadvisor(values, 0, **K8S)
         (tmp_path / f"{name}.{form}").write_bytes(told)
-    is_told = names[1] in ("memory_max", "usage")
+    is_told = names[1] in ("memory_max", "usage", "db-usage")
     with pytest.warns(RmtoolkitWarning, match="each counts twice") if is_told else nullcontext():
         assert rm.read(tmp_path).containers.height == 2
 
 
-@pytest.mark.parametrize("request_bytes", [512 * MIB, 513 * MIB])
+@pytest.mark.parametrize("request_bytes", [512 * MIB, 514 * MIB, 600 * MIB])
 def test_a_request_above_its_limit_is_told_once(tmp_path: Path, request_bytes: int) -> None:
-    """Kubernetes takes no such pod: the columns may be swapped. Both stay as they were given."""
-    for name in "ab":
+    """Kubernetes takes no such pod: the columns may be swapped, if they were not rounded. Both stay as given."""
+    for name in "abcde":
         rows = "".join(
             f"{T0 + STEP * at},{name},{value},{512 * MIB},{request_bytes}\n" for at, value in enumerate(LEAK)
         )
         (tmp_path / f"{name}.csv").write_text(f"time,pod,rss_bytes,limit_bytes,request_bytes\n{rows}")
-    is_above = request_bytes > 512 * MIB
-    with pytest.warns(RmtoolkitWarning, match="above their limits") if is_above else nullcontext() as said:
+    is_above, told = request_bytes > 522 * MIB, f"'a', 'b', 'c' and 2 more {DOUBTS[1]}"
+    with pytest.warns(RmtoolkitWarning, match=re.escape(told)) if is_above else nullcontext() as said:
         recording = rm.read(tmp_path)
     assert len(said or ()) == is_above
     assert recording.containers.select("limit_bytes", "request_bytes").unique().rows() == [(512 * MIB, request_bytes)]
-    assert recording.report.warnings.count(ABOVE_LIMIT) == is_above
+    assert [line for line in recording.report.warnings if line.endswith(DOUBTS)] == [told] * is_above
+
+
+def test_a_request_that_ended_is_not_above_a_later_limit(tmp_path: Path) -> None:
+    """The last request that anybody told is of a time at which the limit was higher."""
+    settings = [(2048, 1024 * MIB) if at < N // 2 else (512, "") for at in range(N)]
+    rows = [f"{T0 + STEP * at},db-0,{LEAK[at]},{limit},{asked}" for at, (limit, asked) in enumerate(settings)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes,limit_mib,request_bytes", *rows, ""]))
+    recording = rm.read(tmp_path / "a.csv")
+    assert recording.containers.select("limit_bytes", "request_bytes").rows() == [(512 * MIB, 1024 * MIB)]
 
 
 def test_a_later_look_at_a_pods_only_container_goes_on_with_it(tmp_path: Path) -> None:

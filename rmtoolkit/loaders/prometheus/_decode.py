@@ -255,7 +255,6 @@ def _one_by_one(view: memoryview, answers: Answers) -> bool:
 
 
 def _good_series(text: bytes | memoryview | Raw, answers: Answers) -> list[Series]:
-    """Read each series by itself; count those of another form, and labels that are no text."""
     found: list[Series] = []
     wrong, odd = 0, 0
     for one in msgspec.json.decode(text, type=list[Raw]):
@@ -389,7 +388,6 @@ def _like(sample: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _joined_digits(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Make a number of the digits of each row: a float holds all of them, and is multiplied soonest."""
     powers = 10.0 ** np.arange(rows.shape[1])[::-1]
     numbers: NDArray[np.float64] = rows.astype(np.float64) @ powers
     return numbers.astype(np.int64)

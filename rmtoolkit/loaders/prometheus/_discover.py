@@ -186,7 +186,6 @@ def _look_for(client: Client, legs: list[Leg], overrides: Mapping[str, str], tim
 
 
 def _shared_out(texts: Iterable[str], most: int) -> list[list[str]]:
-    """Share texts out, so that those of one query are not longer than that together."""
     found: list[list[str]] = [[]]
     for text in texts:
         if found[-1] and sum(map(len, found[-1])) + len(text) > most:

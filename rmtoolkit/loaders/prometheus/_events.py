@@ -121,7 +121,6 @@ def _add_counted(starts: list[_Start], counted: Sequence[Run]) -> None:
 
 
 def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> None:
-    """Match each container that took the place of another with a start; add those without one."""
     taken: set[int] = set()
     for before, begin in replaced:
         near = _near(starts, taken, before - _LATE, begin + _LATE)

@@ -153,7 +153,6 @@ def _read_samples(text: str, asked: Asked) -> Found:
 
 
 def _parsed(text: str, pattern: str) -> Iterator[pl.DataFrame]:
-    """Read head, value and time of each line; keep a line that is neither a sample nor a comment."""
     other = pl.col("head").is_null() & pl.col("value").is_null() & _SAYS
     numbers = pl.col("value", "time").cast(pl.Float64)
     for lines in _pieces(text):
@@ -228,7 +227,6 @@ def of_measurement(head: str) -> dict[str, str]:
 
 
 def _stem(asked: Asked) -> str:
-    """Give the name of a file without endings, a blank before the time in it."""
     return re.sub(
         r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", re.sub(r"(\.[a-z]\w*)?(\.gz|\.zstd?)?$", "", Path(asked.path).name)
     )
@@ -275,7 +273,6 @@ def _read_json(text: str, asked: Asked) -> Found | None:
 
 
 def _documents(text: str) -> tuple[list[object], Counter[str]]:
-    """Read one document, or those of a loop; count what is none."""
     try:
         return [msgspec.json.decode(text)], Counter()
     except msgspec.MsgspecError:
@@ -323,12 +320,8 @@ def _of_datadog_1(node: Mapping[str, Any]) -> _Series:
 def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
     for pod in node.get("pods") or [node]:
         about = mapping(pod, "podRef")
-        place = {
-            "namespace": about.get("namespace"),
-            "pod": about.get("name"),
-            "uid": about.get("uid"),
-            "node": mapping(node, "node").get("nodeName"),
-        }
+        place = {"namespace": about.get("namespace"), "pod": about.get("name"), "uid": about.get("uid")}
+        place["node"] = mapping(node, "node").get("nodeName")
         for one in mapping(pod).get("containers") or ():
             labels = {name: str(value) for name, value in {**place, "container": one.get("name")}.items() if value}
             told = list(_told_of(one, labels))
@@ -425,9 +418,8 @@ def _of_cloudwatch(node: Mapping[str, Any], stem: str) -> _Series:
     labels = {"container": str(node.get("Id", stem)), **labels}
     if isinstance(times := node.get("Timestamps"), list):
         return _Series(labels, times, node.get("Values"), factor)
-    return _Series(
-        labels, *_columns([(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points]), factor
-    )
+    told = [(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points]
+    return _Series(labels, *_columns(told), factor)
 
 
 def of_cloudwatch(label: str, unit: str | None) -> tuple[dict[str, str], int]:
@@ -502,7 +494,11 @@ _SHAPES: Final[Mapping[tuple[str, ...], Callable[[Mapping[str, Any], str], Itera
     ("resourceMetrics",): lambda node, _: chain.from_iterable(map(_of_opentelemetry, node["resourceMetrics"])),
     ("metric", "resource", "points"): lambda node, _: [_of_google(node)],
     ("columns", "rows"): lambda node, stem: _series_in(
-        [dict(zip([one["name"] for one in node["columns"]], row, strict=True)) for row in node["rows"]], stem
+        [
+            dict(zip([str(mapping(one).get("name")) for one in node["columns"]], row, strict=True))
+            for row in node["rows"]
+        ],
+        stem,
     ),
     ("CounterName",): lambda node, _: [_of_azure_row(node)],
     ("name", "timeseries"): lambda node, _: _of_azure_metric(node),

@@ -203,7 +203,6 @@ def _one_of_each(table: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _layered(rows: pl.DataFrame, key: str, base: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Take the first choice of each key, then let the second fill its gaps, then the third."""
     found = rows.drop("order").clear() if base is None else base
     for (order,), layer in sorted(rows.partition_by("order", include_key=False, as_dict=True).items()):
         if order < _MOST_CANDIDATES:
@@ -212,7 +211,6 @@ def _layered(rows: pl.DataFrame, key: str, base: pl.DataFrame | None = None) -> 
 
 
 def _unused(table: pl.DataFrame, made: pl.DataFrame, summed: pl.Series) -> Counter[str]:
-    """Count what was not used, by the label that tells the series from the one that was."""
     counts = np.bincount(made["series"].to_numpy(), minlength=int(table["series"].max() or 0) + 1)  # type: ignore[arg-type]
     own = pl.lit(pl.Series(counts[table["series"].to_numpy()]))
     kept = pl.when(pl.col("series").is_in(summed.implode())).then("count").otherwise(own)

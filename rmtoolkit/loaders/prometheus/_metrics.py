@@ -441,7 +441,6 @@ def identify_containers(
 
 
 def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.DataFrame:
-    """Name exporters without a pod: by the pod that has their address, else by the address itself."""
     lost = (pl.col("family") == "app") & pl.col("pod").is_null() & pl.col("instance").is_not_null()
     if not table.filter(lost).height:
         return table.with_columns(address_only=pl.lit(value=False))
@@ -470,7 +469,6 @@ def _by_address(table: pl.DataFrame, labels: Sequence[Mapping[str, str]]) -> pl.
 
 
 def _filled(table: pl.DataFrame) -> pl.DataFrame:
-    """Give a series the cluster, namespace and uid that others say of the same pod."""
     clusters = table["cluster"].drop_nulls().unique()
     if len(clusters) == 1:
         table = table.with_columns(cluster=pl.lit(clusters.item()))

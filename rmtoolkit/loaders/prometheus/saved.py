@@ -122,7 +122,6 @@ def _killed_unseen(containers: pl.DataFrame, seen: Mapping[int, Seen], known: Sp
 
 
 def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, list[str]]:
-    """Turn what the user calls an amount into bytes, where its name says another unit; say so."""
     if not metrics:
         return decoded, []
     from rmtoolkit._columns import unit_in  # noqa: PLC0415 - few name metrics
