@@ -748,8 +748,8 @@ _SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 
 #: Columns of `STACKS` by the name of a value.
 _VALUES: Final[dict[str, str]] = texts("heap/formats")["pprof"]
 _MOST_BYTES: Final = 1 << 62
-#: A program holds something smaller than this; what a sample has seen counts as more.
-_LEAST_SAMPLED: Final = 4096
+#: A program holds something smaller than this, of which a sample has seen more; no usual interval is longer than that.
+_SAMPLED: Final = (4096, 1 << 21)
 #: No program has so many stacks, places, functions and names.
 _MOST_FIELDS: Final = 1 << 20
 
@@ -837,9 +837,9 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
     modules = {name: Module(build) for name, build in files.items() if name}
     sampled = max(_signed(_last(top, _PERIOD)), 1)
     least = min((size for size in amounts.get("live_bytes", ()) if size > 0), default=1)
-    if sampled == 1 and "live_blocks" not in amounts and least >= _LEAST_SAMPLED:
+    if sampled == 1 and "live_blocks" not in amounts and least >= _SAMPLED[0]:
         # jemalloc_pprof tells neither its interval, a power of two, nor blocks; it scales each up to the interval.
-        sampled = 1 << least.bit_length() - 1
+        sampled = min(1 << least.bit_length() - 1, _SAMPLED[1])
     summary = _summary("pprof", next(iter(files), None) or None, amounts, sample_bytes=sampled)
     told = report(path, {"samples that are damaged": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)

@@ -82,6 +82,7 @@ class Curves(NamedTuple):
     #: The last clock counts what the program did; otherwise it may be that of dumps that come as memory is taken.
     counted: bool = False
     sample_bytes: int = 1
+    blocks_told: bool = True
 
 
 class Readings(NamedTuple):
@@ -99,17 +100,16 @@ class Readings(NamedTuple):
 
 def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | None = None) -> Curves | None:
     """Add up what the stacks of each group hold, from the start until the program begins to end."""
-    growth = heap.growth
-    if growth.height < 2:
+    if heap.growth.height < 2:
         return None
-    held = growth.with_columns(pl.col("live_bytes", "live_blocks").fill_null(0))
+    held = heap.growth.with_columns(pl.col("live_bytes", "live_blocks").fill_null(0))
     before = pl.col("live_bytes", "live_blocks").shift(1, fill_value=0).over("stack_id")
     changes = held.with_columns(pl.col("live_bytes", "live_blocks") - before)
     changes = changes.join(of_stack.cast({"stack_id": pl.UInt32}), on="stack_id")
     keys = ["events", "time_seconds"]
     stamps = heap.timeline.gather_every(-(-heap.timeline.height // _MOST_STAMPS) or 1)
     moments = (
-        pl.concat(frame.select(keys) for frame in (growth, stamps, heap.timeline.tail(1)))
+        pl.concat(frame.select(keys) for frame in (heap.growth, stamps, heap.timeline.tail(1)))
         .unique()
         .sort(keys)
         .with_columns(moment=pl.int_range(pl.len()))
@@ -133,13 +133,14 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
         return None
     seconds, events = seconds[:end], events[:end]
     size, blocks = (values[:, :end].cumsum(axis=1) for values in (size, blocks))
-    if heap.summary.sampled and not blocks.any() and len(events) >= FEWEST:
+    told = bool(blocks.any())
+    if heap.summary.sampled and not told and len(events) > FEWEST:
         # Each that a sample has seen stands for so many bytes at least.
         blocks = size / heap.summary.sample_bytes
     counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
     has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
     clocks = [_from_zero_to_one(clock) for clock in ((seconds, events) if has_times else (events,))]
-    return Curves(seconds, tuple(clocks), size, blocks, counted, heap.summary.sample_bytes)
+    return Curves(seconds, tuple(clocks), size, blocks, counted, heap.summary.sample_bytes, told)
 
 
 def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
@@ -287,17 +288,16 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
     # Where far more came in hardly any more blocks, it is not their number that tells how it goes on.
     more_blocks = (blocks > chance) & (noisy | (2 * blocks * size >= growth * many))
     only_sizes = ~more_blocks & (by_sizes > growth) & noisy
-    # A container is one block, whatever it holds: what a sample has seen of it does not come in ever more.
-    came, many_came = (values[:, -1] - values[:, 0] for values in (kept, kept_blocks))
-    in_sizes = (found.sample_bytes == 1) | (2 * many_came * size < came * many)
-    alone = (blocks <= _STAIRS) | (~more_blocks & in_sizes)
+    # A container is one block, whatever it holds; what a sample has seen of many doubles by chance.
+    alone = ~more_blocks | (blocks <= _STAIRS) | (not found.blocks_told)
+    bound = by_sizes if found.sample_bytes > 1 else 0
     across = parts < len(clock)
-    doubles = _double(rises, alone & (growth > 0), across=across)
+    doubles = _double(rises, alone & (growth > bound), across=across)
     if across and not found.counted:
         # Of a container that doubles in the last pictures all may lie in one part.
         stairs = np.diff(for_good(found.size)[0], axis=1)
         more = stairs[:, first:].sum(axis=1)
-        late = _double(stairs, alone & (more > growth), across=False)
+        late = _double(stairs, alone & (more > np.maximum(growth, bound)), across=False)
         growth, steady, doubles = np.where(late, more, growth), np.where(late, more, steady), doubles | late
     # What wanders is as far up as it was down before.
     bar = np.where(only_sizes & ~doubles, np.inf, cycles if found.blocks.any() else _BY_CHANCE * cycles)
@@ -351,12 +351,12 @@ def _slows(kept: Floats, clock: Floats, least: float, tells: Flags) -> tuple[Fla
     burst = bursts.max(axis=1) - bursts.sum(axis=1) / within.sum(axis=1).clip(min=1)
     second_less = (second - burst).clip(min=0)
     slows: Flags = (fourth < _SLOWER * second_less) & (third <= second) & (fourth < _EVER * third)
-    late = third + fourth
+    soon, late = first + second, third + fourth
     ever_less = (second <= first) & (third <= second) & (late <= 2 * _EVER * second_less)
-    # Few blocks, as a sample sees them, come by chance more or less in a quarter: there the mean of their times tells.
-    early = tells & (first + 3 * second + 5 * third + 7 * fourth < 8 * _EARLY * (first + second + late))
-    slows, ever_less = slows | early, ever_less | early
-    return slows, np.where(ever_less | (late < least * (first + second)), late / (first + second).clip(min=1), 1)
+    # Blocks that a sample sees come by chance more or less in a quarter: the mean of their times tells, but of a burst.
+    middle = (first + 3 * second + 5 * third + 7 * fourth) / 8
+    early = tells & (middle < _EARLY * (soon + late)) & (fourth < _EVER * second_less)
+    return slows | early, np.where(ever_less | early | (late < least * soon), late / soon.clip(min=1), 1)
 
 
 def _double(rises: Floats, asked: Flags, *, across: bool) -> Flags:

@@ -30,6 +30,8 @@ from tests.heap import makers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rmtoolkit.analysis.heap_answers import HeapAnswer
+
 GROWTH_FOLDER: Final = Path(__file__).parents[2] / "data" / "heap" / "growth"
 #: A minute of a program that does the same in every second.
 SECONDS: Final = range(65)
@@ -571,13 +573,72 @@ def test_a_sample_tells_how_a_leak_a_full_cache_and_one_that_fills_go_on(tmp_pat
     assert fills.count("grows") <= 1
 
 
+#: What a sample has seen come in each quarter of the time, and how that is read.
+QUARTERS: Final = {
+    "evenly after a burst": ((400, 100, 100, 100), "grows"),
+    "a little faster at first": ((300, 200, 160, 160), "grows"),
+    "ever less, by chance more once": ((600, 200, 220, 100), "fills"),
+    "early, in few blocks": ((12, 6, 4, 5), "grows"),
+}
+
+
+@pytest.mark.parametrize("case", QUARTERS)
+def test_a_sample_tells_by_when_it_came_what_fills(case: str) -> None:
+    """It came early and still comes more slowly than in the second quarter, and is too much for chance."""
+    quarters, reading = QUARTERS[case]
+    clock = np.linspace(0, 1, 33)
+    seen = np.array([np.interp(clock, np.linspace(0, 1, 5), np.cumsum((0, *quarters)))])
+    told = [Curves(60 * clock, (clock,), 8000 * seen, number, sample_bytes=8000) for number in (seen, 100 * seen)]
+    assert [read_curves(found).reading[0] for found in told] == [reading] * 2
+
+
+def test_stairs_of_the_few_blocks_that_a_sample_has_seen_are_no_container(tmp_path: Path) -> None:
+    """A full cache, of which one, two and four more are seen."""
+    comes = np.repeat((16, 17, 19, 23), (10, 2, 4, 4))
+    assert pictured(tmp_path, [(int(seen), 1 << 19) for seen in comes]).reading.kind == "rests"
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["with blocks", "bytes alone"])
+def test_a_container_that_doubles_is_named_in_a_sample(tmp_path: Path, counted: bool) -> None:
+    """All the time, and late among so many pictures that several make a part."""
+    for after in ((2, 4, 8), (56, 59, 62)):
+        sizes = [16 << 20 + sum(picture >= one for one in after) for picture in range(after[-1] + 2)]
+        found = pictured(tmp_path, [(1, size) for size in sizes], counted=counted)
+        assert found.reading.kind == "grows"
+        assert "api::keep" in found.headline
+
+
+def test_six_pictures_of_bytes_alone_tell_a_leak(tmp_path: Path) -> None:
+    """So many are asked for: what comes evenly in each is no chance."""
+    assert pictured(tmp_path, [(seen, 1 << 19) for seen in range(200, 272, 12)]).reading.kind == "grows"
+
+
+def pictured(folder: Path, kept: Sequence[tuple[int, int]], *, counted: bool = False) -> HeapAnswer:
+    """What is said of pictures at 512 KiB of so many blocks, each of so many bytes, beside some that come and go."""
+    pictures = []
+    for picture, (many, size) in enumerate(kept):
+        busy = (("api::serve", "main"), (9000, (58 + picture % 5) << 19))
+        rows = [(("api::keep", "main"), (many, many * size)), busy]
+        file = folder / "heap.pb"
+        types = ("inuse_objects", "inuse_space")[not counted :]
+        values = [(stack, amounts if counted else amounts[1:]) for stack, amounts in rows]
+        file.write_bytes(makers.pprof(values, types, period=1 << 19))
+        pictures.append(read_one_pprof(file))
+    return answer(join(pictures))
+
+
 def test_bytes_alone_are_no_sample_where_something_small_is_among_them(tmp_path: Path) -> None:
-    """What counts every block has small ones; without any of less than a page it is a sample, at a power of two."""
-    file = tmp_path / "heap.pb"
-    for small, interval in ((96, 1), (5000, 4096), (300_000, 1 << 18)):
+    """What counts every block has small ones; without any of less than a page it is a sample, at a power of two.
+
+    Of several the shortest interval counts, and where only much was seen, it is no longer than usual.
+    """
+    file, told = tmp_path / "heap.pb", []
+    for small, interval in ((96, 1), (5000, 4096), (300_000, 1 << 18), (9 << 20, 1 << 21)):
         samples = [(("api::put", "main"), (9 << 20,)), (("api::get", "main"), (small,))]
         file.write_bytes(makers.pprof(samples, ("inuse_space",)))
-        assert read_one_pprof(file).summary.sample_bytes == interval
+        told.append(read_one_pprof(file))
+        assert told[-1].summary.sample_bytes == interval
+    assert join(told[1:]).summary.sample_bytes == join(told[:0:-1]).summary.sample_bytes == 4096
 
 
 STEPS: Final = st.lists(
