@@ -187,9 +187,11 @@ def test_a_limit_above_which_it_goes_on_running_is_unknown_to_all(grows: int) ->
     )
     assert not any("16 Mi" in str(row[name]) for name in ("headline", "next_step", "limit_reason", "alarm_text"))
     assert found.recording.containers["limit_bytes"].to_list() == [None]
-    # One that was changed to the end, or that holds it at last, is in force.
-    beneath = recorded(working_set_bytes=[*used[:-1], 15 * MI], limit_bytes=16 * MI)
-    assert rejected(beneath) == set()
+    # One that holds it at last, or that is passed only late, is in force.
+    late, soon = ([6 * MI] * below + used[below:] for below in (310, 290))
+    for values in ([*used[:-1], 15 * MI], late):
+        assert rejected(recorded(working_set_bytes=values, limit_bytes=16 * MI)) == set()
+    assert rejected(recorded(working_set_bytes=soon, limit_bytes=16 * MI)) == {"limit_bytes"}
 
 
 def test_each_sample_is_held_against_the_limit_of_its_time() -> None:

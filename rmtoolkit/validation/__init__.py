@@ -293,8 +293,8 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
             low=pl.col("value").filter("bad").get(worst, null_on_oob=True),
             high=pl.col("other").filter("bad").get(worst, null_on_oob=True),
             about=pl.lit(f"{order.low} {order.high}"),
-            # A limit that was changed since is the one in force: only one that is broken to the end cannot be.
-            rejected=(pl.col("bad").mean() >= REJECT_SHARE)
+            # A limit may have been changed since, or be passed at last: most use lies above what is none, to the end.
+            rejected=(pl.col("bad").mean() >= (1 / 2 if order.check == ABOVE_LIMIT else REJECT_SHARE))
             & (pl.col("bad").sort_by("time").last() | (order.check != ABOVE_LIMIT)),
         )
         .filter(pl.col("count") > 0)
