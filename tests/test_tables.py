@@ -771,6 +771,24 @@ def test_of_two_units_the_one_that_can_mean_nothing_else_is_read(inexact: str, e
         assert recording.frame().to_series(-1).to_list() == [7 << 20, 8 << 20]
 
 
+@pytest.mark.parametrize(
+    ("kills", "told"),
+    [
+        ([row // 15 for row in range(40)], ["oom_kill"] * 2),
+        ([int(row in {5, 20, 35}) for row in range(40)], ["oom_kill"] * 3),
+        ([str(row == 20).lower() for row in range(40)], []),
+    ],
+)
+def test_kills_that_a_cgroup_counts_beside_its_memory(kills: list[Any], told: list[str], tmp_path: Path) -> None:
+    """A log of `memory.current` and `oom_kill` has the kills; yes and no are no counts, and the column is noted."""
+    file = tmp_path / "db.csv"
+    rows = (f"{1_764_000_000 + 60 * row},{(100 + row % 9) * MI},{kill}" for row, kill in enumerate(kills))
+    file.write_text("\n".join(["time,memory.current,oom_kill", *rows]), "utf-8")
+    recording = rm.read(file)
+    assert recording.events["kind"].to_list() == told
+    assert any("oom_kill" in said for said in recording.report.warnings)
+
+
 def test_a_comment_above_a_table_says_whose_it_is(tmp_path: Path) -> None:
     """Of each table by itself; what a column says goes before, and other words mean nothing."""
     tables = [

@@ -105,8 +105,11 @@ def read_table(
         # Files of a cgroup; beside others these may be the most of an interval.
         if "memory.current" in table.columns and not {"memory.min", "memory.avg", "memory.mean"} & {*table.columns}:
             of_cgroup = {"memory.max": "limit_bytes", "memory.peak": "peak_bytes"}
+            if "oom_kill" in table.columns and table["oom_kill"].cast(pl.String).str.contains(r"^\d+$").all():
+                of_cgroup["oom_kill"] = "oom_kills_total"
             other |= {head: name for head, name in of_cgroup.items() if head in table.columns}
-        notes += tuple(f"column {head!r} was read as {name!r}" for head, name in other.items() if "." in head)
+        renamed = ((head, name) for head, name in other.items() if "." in head or name == "oom_kills_total")
+        notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed)
         told = {**other, **(labels or {}), **metrics}
         # What was named goes before what else is called so.
         table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
@@ -180,7 +183,6 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
 
 
 def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:
-    """Give all rows of a table what is said of them beside it, where no column says so."""
     free = {*IDENTITY}.difference(column_of(head)[0] for head in table.columns)
     return table.with_columns(pl.lit(one).alias(name) for name, one in said.items() if column_of(name)[0] in free)
 
