@@ -53,15 +53,8 @@ ABOVE_BYTES: Final = 16 * MI
 
 #: Gauges of one allocator; they are refreshed together.
 ALLOCATOR: Final = (
-    *(
-        "allocated_bytes",
-        "active_bytes",
-        "resident_bytes",
-        "mapped_bytes",
-        "metadata_bytes",
-        "retained_bytes",
-        "free_bytes",
-    ),
+    *("allocated_bytes", "active_bytes", "resident_bytes", "mapped_bytes", "metadata_bytes", "retained_bytes"),
+    "free_bytes",
 )
 #: Unchanged for this many samples, with this much movement beside it: nobody refreshes the gauge.
 STALE_SAMPLES: Final = 20
@@ -169,6 +162,9 @@ class _Order(NamedTuple):
     share: float
     slack_bytes: int
     blamed: tuple[str, ...]
+    #: From this share of the samples on it is no slip; what may have been changed since must be so at the last, too.
+    least: float = REJECT_SHARE
+    to_the_end: bool = False
 
 
 ABOVE_LIMIT: Final = "usage_above_limit"
@@ -194,7 +190,7 @@ ORDERS: Final = (
         _Order("allocator_above_footprint", name, "footprint", ABOVE_SHARE, ABOVE_BYTES, (name,))
         for name in ("allocated_bytes", "resident_bytes")
     ),
-    _Order(ABOVE_LIMIT, "fullness", "limit", 0.1, MI, ("limit_bytes",)),
+    _Order(ABOVE_LIMIT, "fullness", "limit", 0.1, MI, ("limit_bytes",), least=0.5, to_the_end=True),
 )
 
 
@@ -293,9 +289,8 @@ def _out_of_order(samples: pl.DataFrame, recording: Recording, order: _Order) ->
             low=pl.col("value").filter("bad").get(worst, null_on_oob=True),
             high=pl.col("other").filter("bad").get(worst, null_on_oob=True),
             about=pl.lit(f"{order.low} {order.high}"),
-            # A limit may have been changed since, or be passed at last: most use lies above what is none, to the end.
-            rejected=(pl.col("bad").mean() >= (1 / 2 if order.check == ABOVE_LIMIT else REJECT_SHARE))
-            & (pl.col("bad").sort_by("time").last() | (order.check != ABOVE_LIMIT)),
+            rejected=(pl.col("bad").mean() >= order.least)
+            & (pl.col("bad").sort_by("time").last() | (not order.to_the_end)),
         )
         .filter(pl.col("count") > 0)
     )
