@@ -187,6 +187,7 @@ def test_a_limit_above_which_it_goes_on_running_is_unknown_to_all(grows: int) ->
     )
     assert not any("16 Mi" in str(row[name]) for name in ("headline", "next_step", "limit_reason", "alarm_text"))
     assert found.recording.containers["limit_bytes"].to_list() == [None]
+    assert [rm.lives(source)["limit_bytes"].to_list() for source in (recording, found)] == [[None]] * 2
     # One that holds it at last, or that is passed only late, is in force.
     late, soon = ([6 * MI] * below + used[below:] for below in (310, 290))
     for values in ([*used[:-1], 15 * MI], late):
