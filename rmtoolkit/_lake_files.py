@@ -324,34 +324,25 @@ def cut(recording: Recording, containers: pl.DataFrame, samples: pl.DataFrame, e
 
 def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
     """Add limits and requests that changed between two parts, so that neither part saw the change."""
-    seen = []
+    seen, columns = [], (*IDENTITY, "first", "last", "said")
     for part in parts:
         told = part.containers.join(_tables.spans(part.samples), on="container_id", how="inner")
         for kind in ("limit", "request"):
-            # An event in the part says more than the difference between two.
-            said = part.events.filter(kind=kind)["container_id"].implode()
+            said = part.events.filter(kind=kind).group_by("container_id").agg(said=pl.col("time").min())
             known = pl.col("limit_known") if kind == "limit" else pl.col("request_bytes").is_not_null()
-            silent = ~pl.col("container_id").is_in(said)
-            about = {"silent": silent, "kind": pl.lit(kind), "value_bytes": pl.col(f"{kind}_bytes")}
-            seen.append(told.filter(known).select(*IDENTITY, "first", "last", **about))
-    place = [*IDENTITY, "kind"]
-    before = {
-        f"{name}_before": pl.col(name).shift().over(place, order_by="first")
-        for name in ("value_bytes", "first", "last", "silent")
-    }
-    changed = (
-        pl.concat(seen)
-        .with_columns(**before)
-        .filter(pl.col("silent"), pl.col("last_before") < pl.col("first"))
-        .filter(pl.col("value_bytes_before").ne_missing(pl.col("value_bytes")))
-    )
-    # What held before is said too: else nothing would tell it.
-    earlier = changed.filter("silent_before").with_columns(first="first_before", value_bytes="value_bytes_before")
+            about = {"kind": pl.lit(kind), "value_bytes": pl.col(f"{kind}_bytes")}
+            seen.append(_tables.beside(told.filter(known), said, "container_id").select(*columns, **about))
+    place, own = (*IDENTITY, "kind"), pl.col("said")
+    changed = (own.is_not_null().any() | (pl.col("value_bytes").n_unique() > 1)).over(place)
+    is_later = (pl.col("last").shift() < pl.col("first")).over(place, order_by="first").fill_null(value=True)
+    # What a part saw itself says more than the difference between two.
+    rows = pl.concat(seen).filter(own.is_null(), changed, is_later).rename({"first": "time"})
     ids = whole.containers.select("container_id", *IDENTITY)
-    found = pl.concat([earlier, changed]).join(ids, on=IDENTITY, nulls_equal=True)
-    changes = _tables.conform(found.rename({"first": "time"}), EVENTS)
-    events = pl.concat([whole.events, changes]).unique(maintain_order=True)
-    return replace(whole, events=events.sort("container_id", "time", "kind", maintain_order=True))
+    changes = _tables.conform(rows.join(ids, on=IDENTITY, nulls_equal=True), EVENTS)
+    events = _tables.tidy_events(pl.concat([whole.events, changes]))
+    # What held before, and goes on, is no change.
+    same = (pl.col("value_bytes").rle_id().diff() == 0).over("container_id", "kind").fill_null(value=False)
+    return replace(whole, events=events.filter(~(same & pl.col("kind").is_in(("limit", "request")))))
 
 
 def joined(reports: Iterable[Report]) -> Report:

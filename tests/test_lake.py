@@ -277,6 +277,22 @@ def test_a_limit_that_changed_between_two_appends_is_an_event(lake: rm.Lake) -> 
     assert rm.Lake(lake.path).recording(end="2026-11-25T02:00", pod="api-0").containers["limit_bytes"].item() == 5 << 20
 
 
+@pytest.mark.parametrize("apart", [3 * 3600, DAY], ids=["on one day", "day by day"])
+def test_what_held_before_a_change_that_an_append_saw_is_known(lake: rm.Lake, apart: int) -> None:
+    """As of a pull each day: the limit is known from the first one on, and what stays is no change."""
+    for start, limits in ((0, (5, 5)), (apart, (5, 5)), (2 * apart, (5, 9)), (3 * apart, (9, 9))):
+        rows = [
+            {"time": START + start + at, "pod": "api-0", "working_set_bytes": 1 << 20, "limit_bytes": limit << 20}
+            for half, limit in enumerate(limits)
+            for at in range(3600 * half, 3600 * (half + 1), 600)
+        ]
+        lake.append(rm.Recording.from_frame(pl.DataFrame(rows)))
+    recording = lake.recording()
+    events = recording.events.select(pl.col("time").dt.epoch("s") - START, pl.col("value_bytes") // (1 << 20)).rows()
+    assert events == [(0, 5), (2 * apart + 3600, 9)]
+    assert rm.lives(recording)["limit_bytes"].to_list()[-1] == 9 << 20
+
+
 def test_events_that_a_later_pull_knows_better_are_replaced(lake: rm.Lake) -> None:
     """Between the given instants the new recording's events count alone, for its containers only."""
 
