@@ -644,7 +644,7 @@ def normalise(
     lowered = found.filter(kind="limit").join(found.filter(kind="request"), on="container_id", how="anti")
     above = frame.filter(pl.col("request_bytes") > _ROUNDED_LIMIT * pl.col("limit_bytes"))
     above = above.join(lowered, on="container_id", how="anti")
-    unsure, swapped = map(_doubt, (frame.filter(pl.col("container_id").is_in(doubtful)), above), schema.DOUBTS)
+    unsure, swapped = map(doubt, (frame.filter(pl.col("container_id").is_in(doubtful)), above), schema.DOUBTS)
     # What was said of parts is said of the whole.
     kept = (
         (line for line in lines if not line.endswith(schema.DOUBTS)) for lines in (report.unusable, report.warnings)
@@ -655,7 +655,7 @@ def normalise(
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
 
-def _doubt(containers: pl.DataFrame, said: str) -> tuple[str, ...]:
+def doubt(containers: pl.DataFrame, said: str) -> tuple[str, ...]:
     names = containers.select(pl.coalesce(*_NAMES[::-1], pl.lit("the container"))).to_series()
     return (f"{', '.join(map(quote, names[:3]))}{text.and_more(len(names), 3)} {said}",) * bool(len(names))
 

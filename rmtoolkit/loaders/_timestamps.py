@@ -191,9 +191,8 @@ def _clock(text: str, found: re.Match[str]) -> tuple[int | None, str, str]:
 
 def _date(text: str) -> tuple[Stamp, str]:
     if found := _YEAR_FIRST.search(text):
-        year, month, day = map(int, found.groups())
-        rest = text[: found.start()] + text[found.end() :]
-        return Stamp(Kind.DATED, _local(year, month, day), utc=False), rest
+        midnight = _local(*map(int, found.groups()))
+        return Stamp(Kind.DATED, midnight, utc=False), text[: found.start()] + text[found.end() :]
     if found := _YEAR_LAST.search(text):
         one, two = int(found[1]), int(found[3])
         year = int(found[4]) if len(found[4]) == _YEAR_DIGITS else 2000 + int(found[4])

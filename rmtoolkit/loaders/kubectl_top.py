@@ -273,21 +273,11 @@ def read_table(text: str, path: str | os.PathLike[str], *, containers: bool | No
 
 
 def _nothing(frame: pl.DataFrame, path: str | os.PathLike[str]) -> ReadError:
-    first = next(iter(frame.filter(pl.col("kind") == Line.FAILURE)["text"]), "")
-    why = "kubectl printed only errors; it needs metrics-server and the right to read its metrics."
-    if "NotFound" in first:
-        why = "kubectl top found no such pod or node; check its name, and name the namespace with -n."
-    elif "unknown flag" in first or "unknown shorthand" in first:
-        why = "This kubectl does not know the flag; leave it out."
-    for kind, hint in (
-        (Line.FAILURE, why),
-        (Line.EMPTY, "kubectl top found no pods; name the namespace with -n, or use -A."),
-        (Line.NODE, "These are nodes; log kubectl top pod --containers."),
-        (Line.OTHER, "Log whole lines of kubectl top pod --containers, with a date before each table."),
-        (Line.HEADER, "There is a header and no row."),
-    ):
-        if lines := frame.filter(pl.col("kind") == kind).select("number", "text").head(1).rows():
-            return ReadError.at(path, found=lines[0][1].strip(), expected=EXPECTED, line=lines[0][0], hint=hint)
+    told = texts("loaders/kubectl_top")
+    for name, hint in told["hints"].items():
+        for number, text in frame.filter(pl.col("kind") == Line[name]).select("number", "text").head(1).iter_rows():
+            known = (why for says, why in told["failures"].items() if name == "FAILURE" and says in text)
+            return ReadError.at(path, found=text.strip(), expected=EXPECTED, line=number, hint=next(known, hint))
     return ReadError.at(path, found="nothing but time stamps", expected=EXPECTED)
 
 

@@ -265,12 +265,12 @@ def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[Con
                 continue
             now = statuses.get(name, {})
             runs = (_run(mapping(now, "lastState")), _run(mapping(now, "state")))
+            is_sidecar = declared == "initContainers" and text_of(container, "restartPolicy") == "Always"
             found.append(
                 ContainerSeen(
                     name,
                     declared,
-                    declared == "containers"
-                    or (declared == "initContainers" and text_of(container, "restartPolicy") == "Always"),
+                    declared == "containers" or is_sidecar,
                     text_of(container, "image"),
                     text_of(now, "imageID"),
                     _in_force(container, now, "limits") or of_pod,

@@ -259,19 +259,10 @@ def together(
         names = ("rss_bytes", "anon_bytes", "file_bytes", "shmem_bytes", "swap_bytes")
         whole = [name for name in names if all(name in part for part in parts)]
         return {name: sum(part[name] for part in parts) for name in whole} | counts
-
-    anon, shmem, mapped, swap = (
-        sum(rollup.get(f"pss_{what}_bytes", 0) for rollup in rollups) for what in ("anon", "shmem", "file", "swap")
-    )
-    mapped = max(mapped, *(part.get("file_bytes", 0) for part in parts))
-    return {
-        "rss_bytes": anon + shmem + mapped,
-        "anon_bytes": anon,
-        "file_bytes": mapped,
-        "shmem_bytes": shmem,
-        "swap_bytes": swap,
-        **counts,
-    }
+    split = ("anon_bytes", "file_bytes", "shmem_bytes", "swap_bytes")
+    held = {name: sum(rollup.get(f"pss_{name}", 0) for rollup in rollups) for name in split}
+    held["file_bytes"] = max(held["file_bytes"], *(part.get("file_bytes", 0) for part in parts))
+    return {"rss_bytes": held["anon_bytes"] + held["file_bytes"] + held["shmem_bytes"], **held, **counts}
 
 
 def record(

@@ -173,6 +173,21 @@ def test_facts_alone(prom: Prom) -> None:
     assert beside.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 1}
 
 
+def test_what_ran_without_memory_is_told(prom: Prom) -> None:
+    """As a pod on Windows or Fargate; one that has ended, waits, or has just begun is left out without a word."""
+    started, restarts = "kube_pod_container_state_started", "kube_pod_container_status_restarts_total"
+    with pytest.warns(rm.RmtoolkitWarning, match="'far' ran without a sample of memory"):
+        recording = prom.read(
+            prom.series(WORKING_SET, [1] * 40, labels=prom.pod(pod="a-0")),
+            prom.series(started, [prom.t0] * 40, labels=prom.pod(pod="far-0", container="far")),
+            prom.series(started, [prom.t0 + 1000] * 6, at=1020, labels=prom.pod(pod="new-0", container="new")),
+            prom.series(restarts, [0] * 40, labels=prom.pod(pod="done-0", container="done")),
+        )
+    assert recording.containers["pod"].to_list() == ["a-0"]
+    assert recording.report.unusable == ("'far' ran without a sample of memory",)
+    assert recording.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 3}
+
+
 def test_what_is_killed_before_any_scrape_of_it_is_known(prom: Prom) -> None:
     """A container that kube-state-metrics alone knows is kept where it was OOM-killed beside what is sampled."""
     reason = "kube_pod_container_status_last_terminated_reason"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -167,6 +168,36 @@ def test_start_times_that_jitter(prom: Prom) -> None:
     assert recording.events["kind"].to_list() == ["start"]
 
 
+def test_who_counts_restarts_was_away(prom: Prom) -> None:
+    """A restart while kube-state-metrics was away is one start, when the new container is seen, with its reason."""
+    first, second = (
+        prom.series(WORKING_SET, [100] * count, at=at, labels=prom.pod(id=f"/{name}"))
+        for name, at, count in (("a", 0, 40), ("b", 1200, 80))
+    )
+    recording = prom.read(
+        first,
+        second,
+        prom.series(LIMITS, [512 << 20] * 120, labels=prom.pod(resource="memory")),
+        prom.series(RESTARTS, [0] * 20, labels=prom.pod()),
+        prom.series(RESTARTS, [1] * 20 + [2] * 20, at=2400, labels=prom.pod()),
+        prom.series(REASON, [1] * 20, at=2400, labels=prom.pod(reason="OOMKilled")),
+        prom.series(REASON, [1] * 20, at=3000, labels=prom.pod(reason="Error")),
+    )
+    assert prom.events(recording) == [
+        (1170, "oom_kill", 512 << 20, "OOMKilled"),
+        (1200, "start", None, "restart counted"),
+        (3000, "error", None, "Error"),
+        (3000, "start", None, "restart counted"),
+    ]
+
+
+@pytest.mark.parametrize("ahead", [30, 600], ids=["a little", "by minutes"])
+def test_a_start_that_is_told_before_it_happens_is_of_a_wrong_clock(prom: Prom, ahead: int) -> None:
+    """A clock that is wrong by less than a minute is that of any two machines."""
+    told = prom.series(STARTED, [prom.t0 + ahead] * 40, labels=prom.pod())
+    assert [event[1] for event in prom.events(prom.read(memory(prom), told))] == ["start"] * (ahead == 30)
+
+
 def test_the_pods_start_stands_for_its_containers(prom: Prom) -> None:
     """Shortly before the first sample, the pod's start is the container's; long before, it says nothing."""
     pod = {"namespace": "shop", "pod": prom.pod()["pod"]}
@@ -288,6 +319,30 @@ def test_two_copies_of_kube_state_metrics(prom: Prom) -> None:
         series.append(prom.series(REASON, [1] * 20, at=600 + shift, labels=labels | {"reason": "OOMKilled"}))
     recording = prom.read(*series)
     assert [event[:2] for event in prom.events(recording)] == [(600, "oom_kill"), (600, "start")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "begins", "doubted"),
+    [
+        ([256] * 40, [512] * 40, 0, True),
+        ([256] * 22, [512] * 20, 600, False),
+        ([256] * 20 + [512] * 20, [256] * 21 + [512] * 19, 0, False),
+        ([256] * 40, [256] * 39 + [512], 0, False),
+    ],
+    ids=["two truths", "one relieves the other", "a scrape apart", "a change at the very end"],
+)
+def test_two_that_tell_other_limits_are_told(
+    prom: Prom, first: list[int], second: list[int], begins: int, *, doubted: bool
+) -> None:
+    """Of two exporters that disagree to the end the longer one is used, and it is said whose limit is in doubt."""
+    told = [
+        prom.series(LIMITS, [mib << 20 for mib in values], at=at, labels=prom.pod(resource="memory", instance=name))
+        for name, values, at in (("10.0.0.1:8080", first, 0), ("10.0.0.2:8080", second, begins))
+    ]
+    said = "'api' told with another limit or request by a second exporter"
+    with pytest.warns(rm.RmtoolkitWarning, match=said) if doubted else nullcontext():
+        recording = prom.read(memory(prom), *told)
+    assert recording.report.unusable == ((said,) if doubted else ())
 
 
 def test_limits_that_change(prom: Prom) -> None:

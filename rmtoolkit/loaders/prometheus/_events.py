@@ -63,6 +63,8 @@ class _Start(NamedTuple):
     #: A life is known to have been there before.
     follows: bool = False
     detail: str | None = None
+    #: When a counter told of it.
+    counted: int = 0
 
 
 # ``last_terminated_reason`` stays for as long as the container lives, so it is never counted: it only says how the life
@@ -84,7 +86,7 @@ def limit_at(runs: Sequence[Run], time: int) -> int | None:
 
 def _starts(seen: Seen) -> list[_Start]:
     starts = [_Start(time) for time in _told_starts(seen)]
-    _add_counted(starts, seen.of("restarts_total"))
+    _add_counted(starts, seen)
     _add_replaced(starts, seen.replaced)
     if not starts and seen.first is not None:
         pod = [round(run.value * 1000) for run in seen.of("pod_start_seconds") if run.value > 0]
@@ -102,10 +104,10 @@ def _near(starts: Sequence[_Start], taken: set[int], after: int, until: int) -> 
     return [index for index, start in enumerate(starts) if index not in taken and after < start.time <= until]
 
 
-def _add_counted(starts: list[_Start], counted: Sequence[Run]) -> None:
+def _add_counted(starts: list[_Start], seen: Seen) -> None:
     """Match each counted restart with a start that somebody told; add those that nobody told."""
     taken: set[int] = set()
-    for before, after in pairwise(counted):
+    for before, after in pairwise(seen.of("restarts_total")):
         if after.value == before.value:
             continue
         # A fall means that the pod was made anew under the same name.
@@ -113,11 +115,14 @@ def _add_counted(starts: list[_Start], counted: Sequence[Run]) -> None:
         near = _near(starts, taken, before.last - _LATE, after.first + _ROUNDING)[-number:]
         taken.update(near)
         for index in near:
-            starts[index] = starts[index]._replace(follows=True)
+            # A reason is that of the last one.
+            starts[index] = starts[index]._replace(follows=True, counted=after.first * (index == near[-1]))
         if missing := number - len(near):
             detail = "restart counted" if missing == 1 else f"{missing} restarts counted at once"
             taken.add(len(starts))
-            starts.append(_Start(after.first, follows=True, detail=detail))
+            # Who counts may have been away: then the new container was seen before.
+            time = next((begin for _, begin in seen.replaced if before.last < begin <= after.first), after.first)
+            starts.append(_Start(time, follows=True, detail=detail, counted=after.first))
 
 
 def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> None:
@@ -137,14 +142,13 @@ def _add_replaced(starts: list[_Start], replaced: Sequence[tuple[int, int]]) -> 
 
 def _told_starts(seen: Seen) -> list[int]:
     def told(role: str) -> list[int]:
-        times: list[int] = []
+        real: dict[int, bool] = {}
         for run in seen.of(role):
             time = round(run.value * 1000)
-            if time < _FIRST_START or time > run.last + _SAME_START:
-                continue
-            if not any(abs(time - other) <= _ROUNDING for other in times):
-                times.append(time)
-        return times
+            if time >= _FIRST_START and not any(abs(time - other) <= _ROUNDING for other in real):
+                # What was still to come when the data began is told by a clock that is wrong.
+                real[time] = time <= (run.first if run.before is None else run.last) + _SAME_START
+        return [time for time, is_real in real.items() if is_real]
 
     times = told("start_time_seconds")
     times += [time for time in told("started_seconds") if not any(abs(time - other) <= _SAME_START for other in times)]
@@ -157,7 +161,7 @@ def _ends(seen: Seen, starts: Sequence[_Start]) -> Iterator[Event]:
         was_alive = seen.first is not None and seen.first < start.time - _ROUNDING
         if number or start.follows or was_alive:
             since = starts[number - 1].time if number else start.time - _AN_HOUR
-            if said := _reason(seen, since, start.time, is_last=number == len(starts) - 1):
+            if said := _reason(seen, since, start, is_last=number == len(starts) - 1):
                 yield _end(seen, *said)
     yield from _final_end(seen, starts)
 
@@ -197,12 +201,13 @@ def _told_since(seen: Seen, starts: Sequence[_Start], started: int) -> list[Run]
     return found + [run for run in reasons if run.first > since and known is not None and known < run.first]
 
 
-def _reason(seen: Seen, since: int, start: int, *, is_last: bool) -> tuple[int, str, int] | None:
+def _reason(seen: Seen, since: int, begun: _Start, *, is_last: bool) -> tuple[int, str, int] | None:
     """Why the life before a start ended: when, the reason, and the instant at which it was told."""
+    start = begun.time
     while_down = [run for run in seen.reasons("terminated_reason") if since < run.first <= start + _LATE]
     told = seen.reasons("last_terminated_reason")
     # The reason stays: the first one told after the last start is about the life before it.
-    until = seen.last + _SAME_KILL if is_last and seen.last is not None else start + _SAME_KILL
+    until = (seen.last if is_last and seen.last is not None else max(start, begun.counted)) + _SAME_KILL
     current = [run for run in told if run.first <= start + _LATE and run.last >= start]
     later = [run for run in told if start < run.first <= until]
     if current:

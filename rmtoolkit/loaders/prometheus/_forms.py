@@ -227,9 +227,8 @@ def of_measurement(head: str) -> dict[str, str]:
 
 
 def _stem(asked: Asked) -> str:
-    return re.sub(
-        r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", re.sub(r"(\.[a-z]\w*)?(\.gz|\.zstd?)?$", "", Path(asked.path).name)
-    )
+    stem = re.sub(r"(\.[a-z]\w*)?(\.gz|\.zstd?)?$", "", Path(asked.path).name)
+    return re.sub(r"[-_.](?=(?:19|20)\d\d-?\d\d|1\d{9})", " ", stem)
 
 
 def _unescaped(text: str) -> str:

@@ -22,7 +22,8 @@ from rmtoolkit.loaders.prometheus._metrics import (
     Placed,
     identify_containers,
 )
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, PODMAN, SAMPLES
+from rmtoolkit.recording import doubt
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, PODMAN, SAMPLES, SETTINGS
 from rmtoolkit.text import count
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
@@ -269,6 +270,8 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
                     f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
                     "label tells them apart: only the longest of each is used"
                 )
+            disputed = placed.containers[_disputed(placed.table, decoded)]
+            doubts += doubt(disputed, "told with another limit or request by a second exporter")
             warnings, lost = [*placed.warnings, *notes], placed.left_out + left_out
             return placed._replace(warnings=warnings, left_out=lost, unusable=tuple(doubts))
         places = {label: place for place, label in enumerate(_LAST, 1)}
@@ -320,6 +323,17 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
                 stale = next((one for one, of in both if _identity.stands_still(samples(one), samples(of))), None)
             if contradicts or stale is not None:
                 yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")], stale
+
+
+def _disputed(table: pl.DataFrame, decoded: Decoded) -> list[int]:
+    """Find containers of whose limit or request two exporters of one metric say something else from first to last."""
+    told, of_one = table.filter(pl.col("role").is_in(SETTINGS)).drop_nulls("entity"), ("entity", "name")
+    begins = decoded.starts[told["series"].to_numpy()]
+    ends = begins + decoded.counts[told["series"].to_numpy()] - 1
+    told = told.with_columns(begin=decoded.values[begins], end=decoded.values[ends])
+    told = told.filter(pl.col("last") > pl.col("last").max().over(of_one) - _identity.HANDOVER_MILLISECONDS)
+    differ = (pl.col(name).n_unique().over(of_one) > 1 for name in ("begin", "end"))
+    return told.filter(*differ)["entity"].unique().sort().to_list()
 
 
 def _value(labels: Mapping[str, str], label: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from rmtoolkit._identity import LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
+from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
 from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, shown
@@ -23,7 +23,7 @@ from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
-from rmtoolkit.recording import Recording, normalise
+from rmtoolkit.recording import Recording, doubt, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, HELD_SIGNALS, NO_TIMES, SIGNALS, TIME, Report
 from rmtoolkit.text import counted
 
@@ -87,9 +87,15 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
     left_out[NO_MEMORY] = aside
+    doubts = placed.unusable
     if samples.height:
         known = {*sampled, *_killed_unseen(kept, seen, sampled)}
-        left_out[UNSAMPLED] = kept.height - len(known)
+        unseen = kept.filter(~pl.col("entity").is_in(list(known)))
+        left_out[UNSAMPLED] = unseen.height
+        # A scrape may come late, but not so late.
+        stretches = ((one, run) for one in unseen["entity"] for run in seen[one].of("started_seconds"))
+        ran = [one for one, run in stretches if run.last - run.first > HANDOVER_MILLISECONDS]
+        doubts += doubt(unseen.filter(pl.col("entity").is_in(ran)), "ran without a sample of memory")
         kept = kept.filter(pl.col("entity").is_in(list(known)))
     of_init = placed.table.filter(pl.col("name").str.starts_with(_metrics.OF_INIT))["entity"].implode()
     inits = kept.filter(pl.col("entity").is_in(of_init)).select("namespace", "workload_guess", "container").unique()
@@ -101,7 +107,7 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
             Report(
                 left_out=dict(+left_out),
                 partial=tuple(dict.fromkeys(decoded.partial)),
-                unusable=placed.unusable,
+                unusable=doubts,
                 warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
                 found=tuple(name for name in _SOUGHT if name in told),
                 missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
