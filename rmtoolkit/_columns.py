@@ -249,6 +249,8 @@ def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str])
             if all(column_of(text or "")[0] in _AMOUNTS for text in table[label].unique()):
                 msg = f"{quote(label)} says which amount each row holds. Hint: give each of them a column of its own."
                 raise ColumnError(msg)
+            if table[label].str.starts_with("node/").any():
+                warn(f"{quote(label)} names nodes, too. Hint: leave them out, they hold what their pods hold.")
             own = pl.col("cluster") if "cluster" in table.columns else pl.lit(None, pl.String)
             note = f"containers of one name with other values: told apart by the column {quote(label)}"
             return table.with_columns(cluster=parting(own, label)), [f"{note}, which stands as cluster"]

@@ -334,9 +334,10 @@ def _with_changes(parts: Sequence[Recording], whole: Recording) -> Recording:
             seen.append(_tables.beside(told.filter(known), said, "container_id").select(*columns, **about))
     place, own = (*IDENTITY, "kind"), pl.col("said")
     changed = (own.is_not_null().any() | (pl.col("value_bytes").n_unique() > 1)).over(place)
-    is_later = (pl.col("last").shift() < pl.col("first")).over(place, order_by="first").fill_null(value=True)
-    # What a part saw itself says more than the difference between two.
-    rows = pl.concat(seen).filter(own.is_null(), changed, is_later).rename({"first": "time"})
+    begin, last = pl.coalesce("said", "first"), pl.col("last")
+    # What overlaps is of two sources, and what a part saw itself says more than the difference between two.
+    apart = (one.over(place, order_by="first") for one in (last.shift() < begin, last < begin.shift(-1)))
+    rows = pl.concat(seen).filter(own.is_null(), changed, pl.any_horizontal(apart)).rename({"first": "time"})
     ids = whole.containers.select("container_id", *IDENTITY)
     changes = _tables.conform(rows.join(ids, on=IDENTITY, nulls_equal=True), EVENTS)
     events = _tables.tidy_events(pl.concat([whole.events, changes]))

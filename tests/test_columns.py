@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 import rmtoolkit as rm
@@ -49,3 +51,14 @@ def test_such_a_table_is_read(head: str, cell: str, tmp_path: Path) -> None:
     samples = rm.read(tmp_path / "a.csv").samples
     values = next(samples[name] for name in samples.columns[2:] if samples[name].count())
     assert values.to_list() == [(300 + at) * MIB for at in range(9)]
+
+
+@pytest.mark.parametrize("kind", ["pod", "node"])
+def test_rows_of_nodes_beside_those_of_pods_are_told(kind: str) -> None:
+    """A node holds what its pods hold; two pods that are called as kubectl prints them are two pods."""
+    names = {"pod/db-0": 300, f"{kind}/n1": 400}
+    cells = [(60 * at, name, (mib << 20) + 4096 * at) for at in range(20) for name, mib in names.items()]
+    rows = pl.DataFrame(cells, ["time", "name", "rss_bytes"], orient="row")
+    with pytest.warns(rm.RmtoolkitWarning, match="'name' names nodes, too") if kind == "node" else nullcontext():
+        recording = rm.Recording.from_frame(rows)
+    assert set(recording.containers["cluster"]) == set(names)

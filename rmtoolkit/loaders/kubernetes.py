@@ -372,9 +372,8 @@ def container_events(
             found.append(Event(run.started, "start", None, more))
         if run.finished is not None:
             found.append(_end(run, run.finished, limit, evicted))
-    if last.created is not None and not any(
-        event.kind == "start" and event.time <= last.created + _PULLING for event in found
-    ):
+    started = min((event.time for event in found if event.kind == "start"), default=None)
+    if last.created is not None and (started is None or started > last.created + _PULLING):
         found.append(Event(last.created, "start", None, "the pod's start"))
     final = max((run.finished or run.started or 0 for run, _, _ in told), default=0)
     runs_on = not told or told[-1].run.finished is None

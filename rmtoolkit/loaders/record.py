@@ -95,9 +95,8 @@ def quota_of(folder: Path | None, root: Path = ROOT) -> float | None:
     home, path = (root / "cpu", inner.relative_to("memory")) if inner.parts[:1] == ("memory",) else (root, inner)
     found = []
     for place in (home / path, *(home / above for above in path.parents)):
-        words = _text(place / "cpu.max").split() or [
-            _text(place / f"cpu.cfs_{name}_us") for name in ("quota", "period")
-        ]
+        words = _text(place / "cpu.max").split()
+        words = words or [_text(place / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
         quota, period, *_ = (linux.parse_amount(word) for word in (*words, "", ""))
         if quota and period:
             found.append(quota / period)

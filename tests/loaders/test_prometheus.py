@@ -174,18 +174,19 @@ def test_facts_alone(prom: Prom) -> None:
 
 
 def test_what_ran_without_memory_is_told(prom: Prom) -> None:
-    """As a pod on Windows or Fargate; one that has ended, waits, or has just begun is left out without a word."""
+    """As a pod on Windows or Fargate; what has ended or just begun, or is told as a whole pod, is not worth a word."""
     started, restarts = "kube_pod_container_state_started", "kube_pod_container_status_restarts_total"
     with pytest.warns(rm.RmtoolkitWarning, match="'far' ran without a sample of memory"):
         recording = prom.read(
             prom.series(WORKING_SET, [1] * 40, labels=prom.pod(pod="a-0")),
             prom.series(started, [prom.t0] * 40, labels=prom.pod(pod="far-0", container="far")),
+            prom.series(started, [prom.t0] * 40, labels=prom.pod(pod="a-0", container="beside")),
             prom.series(started, [prom.t0 + 1000] * 6, at=1020, labels=prom.pod(pod="new-0", container="new")),
             prom.series(restarts, [0] * 40, labels=prom.pod(pod="done-0", container="done")),
         )
     assert recording.containers["pod"].to_list() == ["a-0"]
     assert recording.report.unusable == ("'far' ran without a sample of memory",)
-    assert recording.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 3}
+    assert recording.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 4}
 
 
 def test_what_is_killed_before_any_scrape_of_it_is_known(prom: Prom) -> None:

@@ -345,6 +345,16 @@ def test_two_that_tell_other_limits_are_told(
     assert recording.report.unusable == ((said,) if doubted else ())
 
 
+def test_a_container_made_anew_has_a_limit_of_its_own(prom: Prom) -> None:
+    """What cAdvisor says of the one before it, up to the end of the data, is no other opinion."""
+    spec = "container_spec_memory_limit_bytes"
+    told = [
+        prom.series(spec, [mib << 20] * count, at=at, labels=prom.pod(id=f"/{name}"))
+        for name, mib, at, count in (("a", 256, 0, 40), ("b", 512, 1110, 3))
+    ]
+    assert prom.read(memory(prom), *told).report.unusable == ()
+
+
 def test_limits_that_change(prom: Prom) -> None:
     """A resize is an event, with the value before it at its first sight; the row has the last value."""
     recording = prom.read(

@@ -327,7 +327,7 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
 
 def _disputed(table: pl.DataFrame, decoded: Decoded) -> list[int]:
     """Find containers of whose limit or request two exporters of one metric say something else from first to last."""
-    told, of_one = table.filter(pl.col("role").is_in(SETTINGS)).drop_nulls("entity"), ("entity", "name")
+    told, of_one = table.filter(pl.col("role").is_in(SETTINGS)).drop_nulls("entity"), ("entity", "name", "life")
     begins = decoded.starts[told["series"].to_numpy()]
     ends = begins + decoded.counts[told["series"].to_numpy()] - 1
     told = told.with_columns(begin=decoded.values[begins], end=decoded.values[ends])
@@ -351,7 +351,5 @@ def _parted(table: pl.DataFrame, labels: list[dict[str, str]], label: str, mine:
     value = pl.coalesce(said, pl.when(is_mine).then(pl.lit(f"no {label}")))
     # What stands there already is not said twice.
     value = pl.when(value.ne_missing(pl.col("cluster"))).then(value)
-    others = pl.lit(label not in _LAST)
-    return table.with_columns(
-        cluster=pl.when(is_mine | others).then(_identity.parting("cluster", value)).otherwise("cluster")
-    )
+    parted = is_mine | pl.lit(label not in _LAST)
+    return table.with_columns(cluster=pl.when(parted).then(_identity.parting("cluster", value)).otherwise("cluster"))

@@ -92,8 +92,9 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
         known = {*sampled, *_killed_unseen(kept, seen, sampled)}
         unseen = kept.filter(~pl.col("entity").is_in(list(known)))
         left_out[UNSAMPLED] = unseen.height
-        # A scrape may come late, but not so late.
-        stretches = ((one, run) for one in unseen["entity"] for run in seen[one].of("started_seconds"))
+        # A scrape may come late, but not so late; of some pods only the whole is told.
+        alone = unseen.join(kept.filter(pl.col("entity").is_in(list(known))), on="pod_entity", how="anti")
+        stretches = ((one, run) for one in alone["entity"] for run in seen[one].of("started_seconds"))
         ran = [one for one, run in stretches if run.last - run.first > HANDOVER_MILLISECONDS]
         doubts += doubt(unseen.filter(pl.col("entity").is_in(ran)), "ran without a sample of memory")
         kept = kept.filter(pl.col("entity").is_in(list(known)))
