@@ -293,6 +293,15 @@ def test_what_held_before_a_change_that_an_append_saw_is_known(lake: rm.Lake, ap
     assert rm.lives(recording)["limit_bytes"].to_list()[-1] == 9 << 20
 
 
+def test_limits_of_two_sources_of_one_time_are_no_change(lake: rm.Lake) -> None:
+    """When one took the other's place is not known: the later one counts, throughout."""
+    for start, limit in ((0, 5), (3600, 9)):
+        lake.append(fleet(range(start, start + 7200, 600), ["api"], limit_bytes=limit << 20))
+    recording = lake.recording(pod="api-0")
+    assert recording.events.height == 0
+    assert rm.lives(recording)["limit_bytes"].to_list() == [9 << 20]
+
+
 def test_events_that_a_later_pull_knows_better_are_replaced(lake: rm.Lake) -> None:
     """Between the given instants the new recording's events count alone, for its containers only."""
 
