@@ -100,7 +100,9 @@ def infer(pod: pl.Expr, pattern: str | None = None) -> pl.Expr:
 
 def releases_by_name(containers: pl.DataFrame) -> pl.DataFrame:
     """Take what a Deployment's pods are made from, a hash in their names, for their version where nothing tells it."""
-    hashed = pl.when(pl.col("workload_kind") == "Deployment").then(pl.col("pod").str.extract(OF_DEPLOYMENT, 2))
+    of_deployment = pl.col("pod").str.extract_groups(OF_DEPLOYMENT).struct
+    its_own = pl.col("workload_kind").is_null() & (of_deployment[0] == pl.col("workload"))
+    hashed = pl.when((pl.col("workload_kind") == "Deployment") | its_own).then(of_deployment[1])
     told = pl.col("version").is_not_null().any().over(WORKLOAD)
     several = hashed.drop_nulls().n_unique().over(WORKLOAD) > 1
     return containers.with_columns(version=pl.when(~told & several).then(hashed).otherwise("version"))

@@ -80,7 +80,10 @@ def test_a_pattern_that_cannot_work_is_refused(pattern: str, match: str) -> None
 
 
 def test_a_hash_in_the_name_is_the_release_where_nothing_better_tells() -> None:
-    """Pods of a Deployment from several templates get its hash; one template, a known version, other kinds do not."""
+    """Pods of a Deployment from several templates get its hash; one template, a known version, other kinds do not.
+
+    Where nothing tells the kind, a pod that begins with its workload's name is one of a Deployment.
+    """
     rows = [
         ("api", "Deployment", "api-7d4b9c8f6d-m8rtz", None),
         ("api", "Deployment", "api-6799fc88d8-xk2lp", None),
@@ -91,8 +94,13 @@ def test_a_hash_in_the_name_is_the_release_where_nothing_better_tells() -> None:
         ("db", "StatefulSet", "db-7d4b9c8f6d-m8rtz", None),
         ("db", "StatefulSet", "db-6799fc88d8-xk2lp", None),
         ("named", "Deployment", "named-by-hand", None),
+        ("own", None, "own-7d4b9c8f6d-m8rtz", None),
+        ("own", None, "own-6799fc88d8-xk2lp", None),
+        ("else", None, "other-7d4b9c8f6d-m8rtz", None),
+        ("else", None, "other-6799fc88d8-xk2lp", None),
     ]
     names = ("workload", "workload_kind", "pod", "version")
     frame = conform(pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row"), CONTAINERS)
     found = releases_by_name(frame)["version"].to_list()
-    assert found == ["7d4b9c8f6d", "6799fc88d8", None, None, "1.2", None, None, None, None]
+    hashes = ["7d4b9c8f6d", "6799fc88d8"]
+    assert found == [*hashes, None, None, "1.2", None, None, None, None, *hashes, None, None]

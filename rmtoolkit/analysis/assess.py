@@ -545,11 +545,12 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
     if pool.bounded > th.CLEAN_FROM and leaked:
         rates = [one.main.reading.growth_per_day for one in leaked if one.main is not None and one.main.reading]
         row = pool.main.reading if pool.main is not None else None
+        usual = float(np.median(rates or [math.inf]))
         # What comes at half the pace of before, or faster, may just have paused.
-        paced = float(np.median(rates or [math.inf])) * _longest(pool.opinions) / DAY_SECONDS / 2
+        paced = usual * _longest(pool.opinions) / DAY_SECONDS / 2
         # Where only some leaked, more than noise makes, that none of a few does may be chance.
         chance = (1 - len(leaked) / len(before)) ** len({one.life.container_id for one in pool.opinions})
-        comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > max(rates, default=math.inf) > 0)
+        comes = row is not None and (row.mean_rise > paced > 0 or th.FLOOR_SURE * row.floor_per_day > usual > 0)
         if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:
@@ -598,18 +599,24 @@ def _longest(opinions: Iterable[Opinion]) -> float:
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
-    only = opinions[0]
-    if len(opinions) == 1:
-        return Pool([only], only.growing, only.bounded, only.unresolved, only)
-    longest = _longest(opinions)
-    lasts = np.array([opinion.life.seconds for opinion in opinions]) / longest
+    lives, longest = opinions, _longest(opinions)
+    newest = [one for one in lives if one.life.seconds >= th.SHORT * longest or one.growing > th.LIKELY][-1]
+    rested = [one for one in lives if one.bounded > th.LIKELY]
+    if newest.growing > th.LIKELY and _goes_beyond(newest, rested, 0.0):
+        # Rest before it clears nothing of a life that goes where none of them has been.
+        lives = [one for one in lives if one not in rested]
+        longest = _longest(lives)
+    if len(lives) == 1:
+        only = lives[0]
+        return Pool(list(opinions), only.growing, only.bounded, only.unresolved, only)
+    lasts = np.array([opinion.life.seconds for opinion in lives]) / longest
     weights = np.where(lasts < 1, th.INDEPENDENCE * lasts, 1.0)
     # What runs now says the most of what is to come.
     weights[-1] = 1.0 if lasts[-1] >= th.STANDS_FOR_ALL else weights[-1]
-    weights[:-1] *= [th.JUMPED if _ends_in_jump(opinion) else 1.0 for opinion in opinions[:-1]]
+    weights[:-1] *= [th.JUMPED if _ends_in_jump(opinion) else 1.0 for opinion in lives[:-1]]
     weights[lasts < th.SHORT] = 0.0
     weights /= min(weights.sum(), 1.0)
-    logits = [(_logit(opinion.growing), _logit(opinion.bounded)) for opinion in opinions]
+    logits = [(_logit(opinion.growing), _logit(opinion.bounded)) for opinion in lives]
     growing, bounded = map(_chance, weights @ np.array(logits))
     total = max(1.0, growing + bounded)
     chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
@@ -620,7 +627,7 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         long = opinion.life.seconds >= th.STANDS_FOR_ALL * longest
         return long and (opinion.growing > th.LIKELY or not grows), long, opinion.life.start
 
-    return Pool(list(opinions), *chances, max(opinions, key=stands_for_all))
+    return Pool(list(opinions), *chances, max(lives, key=stands_for_all))
 
 
 def _ends_in_jump(opinion: Opinion) -> bool:
