@@ -225,7 +225,6 @@ def _name(part: Recording) -> str:
 
 
 def _unjudged(work: Work, part: Recording, error: BaseException) -> Frames:
-    """Judge a workload as if nothing had been measured, and say why."""
     name = _name(part)
     blank = part.containers.drop("limit_bytes", "request_bytes").with_columns(limit_known=pl.lit(value=False))
     last = part.samples.group_by("container_id", maintain_order=True).agg(pl.col("time").last())

@@ -543,14 +543,15 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
     """Set, in place, whether growth ended or began with a version; growth that would not show now has not ended."""
     leaked = [one for one in before if one.growing > th.LEAKED_BEFORE]
     if pool.bounded > th.CLEAN_FROM and leaked:
-        rates = [one.main.reading.growth_per_day for one in leaked if one.main is not None and one.main.reading]
+        rates = {one.main.life.seconds: one.main.reading for one in leaked if one.main and one.main.reading}
         row = pool.main.reading if pool.main is not None else None
-        usual = float(np.median(rates or [math.inf]))
+        # The longest of them tells best how fast it was.
+        rate = rates[max(rates)].growth_per_day if rates else math.inf
         # What comes at half the pace of before, or faster, may just have paused.
-        paced = usual * _longest(pool.opinions) / DAY_SECONDS / 2
+        paced = rate * _longest(pool.opinions) / DAY_SECONDS / 2
         # Where only some leaked, more than noise makes, that none of a few does may be chance.
         chance = (1 - len(leaked) / len(before)) ** len({one.life.container_id for one in pool.opinions})
-        comes = row is not None and (row.mean_rise > paced > 0 or th.FLOOR_SURE * row.floor_per_day > usual > 0)
+        comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > rate > 0)
         if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:

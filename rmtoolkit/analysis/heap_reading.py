@@ -147,7 +147,6 @@ def _names(key: Key) -> tuple[str, ...]:
 
 
 def _unnamed(containers: pl.DataFrame) -> int:
-    """Count containers that nothing names: each is a process of its own."""
     return containers.filter(containers["workload"].is_null() & containers["container"].is_null()).height
 
 

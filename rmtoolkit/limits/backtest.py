@@ -308,7 +308,6 @@ def backtest(
 
 
 def _origins(first: dt.datetime, last: dt.datetime, history: dt.timedelta) -> list[dt.datetime]:
-    """Weeks from the end back, as far as there is enough before them."""
     end = last + dt.timedelta(milliseconds=1)
     weeks = min((end - first - history * 0.98) // risk.HORIZON, risk.MOST_WEEKS)
     return [end - back * risk.HORIZON for back in range(weeks, 0, -1)]

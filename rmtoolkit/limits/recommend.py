@@ -490,7 +490,6 @@ def _too_short(need: history.Need, pairs: int) -> bool:
 
 
 def _cure(need: history.Need) -> Action | None:
-    """Name what makes a workload need less, where its pattern says so."""
     if need.verdict != Verdict.NOT_LEAK:
         return None
     if need.pattern in KEEPING or Pattern.RETENTION in need.also:

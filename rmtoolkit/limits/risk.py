@@ -283,7 +283,6 @@ def with_own(margins: Margins, found: pl.DataFrame) -> Margins:
 
 
 def _own_places(tables: pl.DataFrame, known: pl.DataFrame) -> pl.Series:
-    """Find the place of each pair's rise in the table of its kind."""
     places = np.ones(known.height)
     numbered = known.with_row_index("at").with_columns(kind=_kind(pl.col("spread")))
     for (length, kind), group in numbered.group_by("history_seconds", "kind"):
