@@ -602,7 +602,7 @@ def _longest(opinions: Iterable[Opinion]) -> float:
 def _combine(opinions: Sequence[Opinion]) -> Pool:
     lives, longest = opinions, _longest(opinions)
     newest = [one for one in lives if one.life.seconds >= th.SHORT * longest or one.growing > th.LIKELY][-1]
-    rested = [one for one in lives if one.bounded > th.LIKELY]
+    rested = [one for one in lives if one.bounded > th.LIKELY and one.life.start < newest.life.start]
     if newest.growing > th.LIKELY and _goes_beyond(newest, rested, 0.0):
         # Rest before it clears nothing of a life that goes where none of them has been.
         lives = [one for one in lives if one not in rested]
