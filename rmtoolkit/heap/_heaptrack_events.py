@@ -105,7 +105,6 @@ class Tally:
         return np.concatenate((pairs >> 1, np.zeros(more, np.int64), keys[:1] >> 1 if first else zeros[:0]))
 
     def advance(self, end: int) -> int:
-        """Go on to an event of the block; say how much was live at most on the way."""
         if end <= self._at:
             return self.live
         most = max(self.live, self._base + int(self._cum[self._at : end].max()))
@@ -389,7 +388,6 @@ def decode(block: memoryview) -> Events:
 
 
 def _hex(text: NDArray[np.uint8], ends: Integers, digits: Words) -> tuple[Words, NDArray[np.bool_]]:
-    """Read the hex digits in front of each place, counted from the margin's end; tell where something else stands."""
     most = int(digits.max(initial=0))
     values: Words = np.zeros(len(ends), np.uint32 if most <= _MOST_DIGITS else np.uint64)
     good = np.ones(len(ends), np.bool_)
@@ -483,7 +481,6 @@ class Addresses:
 
 
 def _field(block: memoryview, marks: Integers, numbers: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    """Read the hex field that ends at each of some blanks or line feeds, up to sixteen digits."""
     ends = marks[numbers]
     digits = (ends - marks[numbers - 1] - 1 if len(numbers) else ends).astype(np.uint64)
     fits = (digits > 0) & (digits <= _MOST_DIGITS_HEAPTRACK_RAW)

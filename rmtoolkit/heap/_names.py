@@ -42,16 +42,17 @@ _DEPENDENCY_FILE: Final = re.compile(
     r"/\.?cargo/(?:registry|git)/|/registry/src/|/git/checkouts/|(?:^|/)(?:cargo-)?vendor(?:-dir|ed)?/"
     # What remains of a registry's path where a build hides it: a folder of name and version.
     r"|(?:^|/)[A-Za-z0-9_-]+-\d++\.\d++\.\d[^/]*+/"
-    # A module of Go.
-    r"|@v\d{1,9}\.\d"
+    # A module of Go, and what a compiler of messages wrote.
+    r"|@v\d{1,9}\.\d|\.pb\.(?:go|cc|h)$"
 )
 _PACKAGE: Final = re.compile(r"/([A-Za-z0-9_-]+)-\d++\.\d++\.\d[^/]*+/")
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:/")
 _SYSTEM_FILE: Final = re.compile(
     rf"^(?:\./|\.\./)+(?:{'|'.join(map(re.escape, _FOLDERS['libc']))})/|^/build/|^/usr/(?:src|include)/"
 )
+#: Libraries of the system; programs stand there as well (/usr/lib/postgresql/15/bin/postgres).
 _SYSTEM_MODULE: Final = re.compile(
-    r"^(?:/usr)?/lib(?:32|64|x32|exec)?/|^linux-(?:vdso|gate)|^\[|^/nix/store/[^/]*glibc"
+    r"^(?:/usr)?/lib(?:32|64|x32|exec)?/.*\.so\b|^linux-(?:vdso|gate)|^\[|^/nix/store/[^/]*glibc"
 )
 
 #: What runs before the program does, and what allocates for it.
@@ -65,6 +66,8 @@ _ALLOCATOR: Final = re.compile(
     # Valgrind names inlined functions without their path, or not at all.
     r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
 )
+#: By its name C's own way to memory (zmalloc, ngx_palloc, MemoryContextAlloc), where several call it.
+WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc|strn?dup)")
 #: C++: its library without the folder, operators that look like brackets, and what stands behind arguments.
 _CPP_FILE: Final = re.compile(
     r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h$|\w+\.tcc$"
@@ -134,21 +137,17 @@ def _halves(inner: str) -> tuple[str, str]:
     return inner, ""
 
 
-def is_allocator(function: str) -> bool:
-    return _ALLOCATOR.search(function) is not None
-
-
 @lru_cache(maxsize=1 << 16)
 def origin(function: str | None, file: str | None, module: str | None) -> str | None:
     if module is not None and _SYSTEM_MODULE.search(module):
         return SYSTEM
-    if function is not None and is_allocator(function):
+    if function is not None and _ALLOCATOR.search(function):
         return STD
     names = crates(function or "")
     # A file without its folder says nothing where the name does: there is a main.rs in every crate.
     if file and not (names and "/" not in file):
         path = file.replace("\\", "/")
-        if _STD_FILE.search(path) or _CPP_FILE.match(path) or (path.endswith(".go") and _GO_FILE.search(path)):
+        if _STD_FILE.search(path) or _CPP_FILE.match(path) or (path.endswith((".go", ".s")) and _GO_FILE.search(path)):
             return STD
         if _DEPENDENCY_FILE.search(path):
             return DEPENDENCY
@@ -260,7 +259,7 @@ class FrameTable:
 
 def _is_short(function: str) -> bool:
     """Tell whether a name does not say whose the function is, as valgrind names what is inlined."""
-    return not crates(function) and not is_allocator(function)
+    return not crates(function) and not _ALLOCATOR.search(function)
 
 
 def _elsewhere(function: str | None, file: str, packages: AbstractSet[str], *, is_rust: bool) -> str:

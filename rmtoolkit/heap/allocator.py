@@ -23,8 +23,6 @@ Row: TypeAlias = dict[str, int | str | None]
 
 @dataclass(slots=True)
 class Rows:
-    """What has been read so far; a column that is not there is unknown."""
-
     totals: list[Row] = field(default_factory=list)
     arenas: list[Row] = field(default_factory=list)
     bins: list[Row] = field(default_factory=list)
@@ -221,7 +219,6 @@ def collect_tcmalloc(text: str, rows: Rows) -> None:
 
 
 def collect_mimalloc(text: str, rows: Rows) -> None:
-    """Read what mimalloc committed; a usual build does not count what is in use."""
     for document in allocators.mimalloc_documents(text)[0]:
         rows.add("mimalloc", document.line, **document.amounts)
 

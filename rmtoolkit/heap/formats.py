@@ -449,20 +449,20 @@ def read_series(
     good: list[tuple[HeapProfile, float]] = []
     # What lies beside the dumps, or was being written when the program was killed, is left out.
     _files.read_each(found, lambda file: good.append((read(file), Path(file).stat().st_mtime)), expected=expected)
-    times = [time for _, time in good]
+    # A copy may be younger than what it is of.
+    times = [time for _, time in good] if None in {one.summary.taken_seconds for one, _ in good} else [0.0]
     # Copies made in no time say nothing about when the snapshots were taken.
     rising = times == sorted(times) and times[-1] - times[0] > _MOMENT_SECONDS * len(times)
     heap = join([profile for profile, _ in good], [time - times[0] for time in times] if rising else None)
     why = {named[2] for file in found if (named := _OF_PROCESS.fullmatch(file.name))} if len(good) > 1 else set()
     # Those that come for every so many bytes allocated tell by their times, or by what was freed so far.
-    telling = rising or heap.summary.allocations is not None
+    telling = heap.timeline["time_seconds"].is_not_null().any() or heap.summary.allocations is not None
     if _rose([profile.summary for profile, _ in good]) or (why and why <= ({"u"} if telling else {"i", "u"})):
         heap = replace(heap, summary=replace(heap.summary, taken_as_it_rose=True))
     return symbolised(heap, binary, debug)
 
 
 def _rose(several: Sequence[HeapSummary]) -> bool:
-    """Tell whether more live memory, not time or work, brought each dump: then it rises by the most even steps."""
     made, live = (
         np.diff([getattr(one, name) or 0 for one in several]) for name in ("allocated_bytes", "live_at_end_bytes")
     )
@@ -481,6 +481,20 @@ def _order(file: Path) -> tuple[list[int], float, str]:
 
 
 def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None) -> HeapProfile:
+    axis = "the order of the files" if seconds is None else "when the files were written"
+    taken = [one.summary.taken_seconds or 0 for one in profiles]
+    if seconds is None and min(taken) > 0 and len({*taken}) > 1:
+        profiles, axis = sorted(profiles, key=lambda one: one.summary.taken_seconds or 0), "when each was taken"
+        seconds = [time - min(taken) for time in sorted(taken)]
+    # Go serves its last collection however often it is asked.
+    told = [(one.summary.allocations, one.summary.allocated_bytes, one.summary.live_at_end_bytes) for one in profiles]
+    new = [at for at, now in enumerate(told) if not at or now != told[at - 1] or None in now]
+    if len(new) < len(told) and profiles[0].summary.format == "pprof":
+        note = f"left out {len(told) - len(new)} of {len(told)} snapshots, the same as the one before: a program in Go "
+        note += "serves its last collection, and what is there now for ?gc=1"
+        profiles, seconds = [profiles[at] for at in new], seconds and [seconds[at] for at in new]
+        report = replace(profiles[-1].report, warnings=(*profiles[-1].report.warnings, note))
+        profiles[-1] = replace(profiles[-1], report=report)
     if len(profiles) == 1:
         return profiles[0]
     _check_alike("formats", {profile.summary.format: profile for profile in profiles})
@@ -531,9 +545,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         frames=table.frame(),
         timeline=conform(pl.DataFrame(moments), TIMELINE),
         growth=pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events"),
-        report=replace(
-            report, time_axis="when the files were written" if seconds is not None else "the order of the files"
-        ),
+        report=replace(report, time_axis=axis),
     )
 
 
@@ -744,7 +756,7 @@ def _frames(dump: _Dump, places: Places, table: FrameTable, address: int) -> lis
 
 PPROF_EXPECTED: Final = "a pprof profile of the heap (protocol buffers, packed with gzip or not)"
 
-_SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _PERIOD = 1, 2, 3, 4, 5, 6, 12
+_SAMPLE_TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING, _TIME, _PERIOD = 1, 2, 3, 4, 5, 6, 9, 12
 #: Columns of `STACKS` by the name of a value.
 _VALUES: Final[dict[str, str]] = texts("heap/formats")["pprof"]
 _MOST_BYTES: Final = 1 << 62
@@ -841,6 +853,7 @@ def read_one_pprof(path: str | os.PathLike[str]) -> HeapProfile:
         # jemalloc_pprof tells neither its interval, a power of two, nor blocks; it scales each up to the interval.
         sampled = min(1 << least.bit_length() - 1, _SAMPLED[1])
     summary = _summary("pprof", next(iter(files), None) or None, amounts, sample_bytes=sampled)
+    summary = replace(summary, taken_seconds=_signed(_last(top, _TIME)) / 1e9 or None)
     told = report(path, {"samples that are damaged": len(every) - len(samples)}, [*partial, *deep(cut)])
     return HeapProfile(summary, stacks, table.frame(), modules=modules, report=told)
 

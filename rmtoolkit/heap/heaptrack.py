@@ -115,7 +115,6 @@ class Tables:
         return marks
 
     def _pairs(self, lines: list[bytes]) -> NDArray[np.int64]:
-        """Read lines of two numbers; a damaged one keeps its place in the table."""
         table = _heaptrack_events.pairs(lines)
         if table is not None:
             return table
@@ -184,7 +183,6 @@ class Tables:
         return rest
 
     def _line(self, kind: bytes, data: bytes) -> None:
-        """Read any other line; a damaged one keeps its place in its table."""
         match kind:
             case b"s ":
                 self.strings.append(data)
@@ -297,7 +295,6 @@ _HEAD_BYTES: Final = 1 << 16
 
 BEYOND: Final = "events of unknown entries"
 UNMATCHED: Final = "frees of what was not allocated in the recording"
-LATE: Final = "stamps of time out of order"
 
 
 def read_heaptrack(path: str | os.PathLike[str], *, suppressions: Iterable[str] = ()) -> HeapProfile:
@@ -414,7 +411,6 @@ def _read(path: str | os.PathLike[str]) -> tuple[Blocks, Tables, Account]:
 
 
 def _begin(tables: Tables, head: bytes) -> Addresses | None:
-    """Learn from the first lines which form it is; one with addresses gets a memory for them."""
     lines = head.split(b"\n")
     good = sum(line[1:2] == b" " and line[:1] in b"vXIsitacRxmSA+-" for line in lines)
     if 2 * good < len(lines) - 1:
@@ -465,12 +461,10 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
         # The last stamp falls into its millisecond; heaptrack_print counts that one too.
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
-    tables.left_out.update({LATE: account.late_stamps, "endless lines": blocks.long_lines})
-    notes = []
-    if tables.attached:
-        notes.append("heaptrack was attached to a running program: what it held before is not in these numbers")
-    if tables.raw:
-        notes.append("not interpreted, so functions have no names (heaptrack --interpret names them)")
+    tables.left_out.update({"stamps of time out of order": account.late_stamps, "endless lines": blocks.long_lines})
+    notes = ["heaptrack was attached to a running program: what it held before is not in these numbers"]
+    notes = notes if tables.attached else []
+    notes += ["not interpreted, so functions have no names (heaptrack --interpret names them)"] if tables.raw else []
     unseen = blind(summary, stacks, frames)
     loud = [] if unseen is None else [unseen]
     axis = "seconds since the start of the program"

@@ -62,6 +62,8 @@ class HeapSummary:
     runtime_seconds: float | None = None
     #: The profiler sees one allocation in about so many bytes; 1 where it sees all.
     sample_bytes: int = 1
+    #: When it was taken, in seconds since 1970.
+    taken_seconds: float | None = None
     #: Each snapshot was taken because memory had come, so none tells of a rest; no format says that this is not so.
     taken_as_it_rose: bool | None = None
 
@@ -86,8 +88,6 @@ class HeapSummary:
 
 
 class Module(NamedTuple):
-    """A file that the program had mapped; None is unknown."""
-
     build_id: str | None = None
     inode: int | None = None
 
@@ -180,8 +180,6 @@ _MAP: Final = re.compile(
 
 
 class Places:
-    """What is mapped where in a process: begin, end, the address of the file's own beginning, and the file."""
-
     def __init__(self, maps: Iterable[tuple[int, int, int, str]]) -> None:
         self._maps = sorted(maps)
         self._begins = [begin for begin, *_ in self._maps]

@@ -35,7 +35,6 @@ _BASIC: Final = {pair[0]: pair[2:] for pair in _TYPES.split()}
 _DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
     character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
 }
-_SPECIAL: Final = {"C": "closure", "S": "shim"}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -59,7 +58,6 @@ def _cut(text: str) -> str:
 
 
 def _legacy(name: str, place: int) -> str:
-    """Read length and name, again and again; nothing where that does not come out even."""
     parts = []
     # Other scripts have digits too, and those are letters here.
     while found := re.compile(r"[0-9]{1,6}").match(name, place):
@@ -97,8 +95,6 @@ class _BrokenError(Exception):
 
 
 class _V0Name:
-    """Reads one symbol of the newer form from left to right; a reference reads an earlier part again."""
-
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = self._depth = self._written = self._bound = 0
@@ -198,7 +194,7 @@ class _V0Name:
         number = self._disambiguator()
         name = self._identifier()
         if space.isupper():
-            word = _SPECIAL.get(space, space)
+            word = {"C": "closure", "S": "shim"}.get(space, space)
             return f"{path}::{{{word}{':' + name if name else ''}#{number}}}"
         return f"{path}::{name}" if name else path
 
@@ -293,15 +289,6 @@ class _V0Name:
             return "_"
         if kind == "B":
             return self._again(self._const, "const")
-        if kind in "RQ":
-            return self._quoted() if self._takes("e") else f"&{'mut ' if kind == 'Q' else ''}{self._const()}"
-        if kind == "e":
-            return f"*{self._quoted()}"
-        if kind in "AT":
-            open_, close = "[]" if kind == "A" else "()"
-            return open_ + ", ".join(self._until_end(self._const)) + close
-        if kind == "V":
-            return self._variant()
         minus = "-" if self._takes("n") else ""
         digits = self._reads(_HEX.match)[1]
         if kind == "b":
@@ -313,26 +300,6 @@ class _V0Name:
             return repr(chr(code))
         value = int(digits or "0", 16)
         return f"{minus}{value if value < 1 << 64 else hex(value)}"
-
-    def _variant(self) -> str:
-        kind = self._next()
-        path = self._path(in_value=True)
-        if kind == "U":
-            return path
-        if kind == "T":
-            return f"{path}({', '.join(self._until_end(self._const))})"
-
-        def named() -> str:
-            self._disambiguator()
-            return f"{self._identifier()}: {self._const()}"
-
-        return f"{path} {{ {', '.join(self._until_end(named))} }}"
-
-    def _quoted(self) -> str:
-        try:
-            return '"' + bytes.fromhex(self._reads(_HEX.match)[1]).decode("utf-8", "replace") + '"'
-        except ValueError:
-            raise _BrokenError from None
 
 
 def _punycode(name: str) -> str:

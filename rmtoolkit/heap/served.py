@@ -118,7 +118,6 @@ def _port(process: subprocess.Popen[bytes], words: list[str], timeout_seconds: f
 
 
 def _dying_with_parent() -> Callable[[], object] | None:
-    """Look up, before the fork, what asks the kernel to end a process when its parent is gone."""
     return partial(ctypes.CDLL(None).prctl, _PARENT_DIED, signal.SIGKILL) if sys.platform == "linux" else None
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from rmtoolkit._tables import beside, conform, known_sum
 from rmtoolkit.exceptions import RmtoolkitError, quote
-from rmtoolkit.heap._names import OWN, STD, SYSTEM, crates, frame_name
+from rmtoolkit.heap._names import OWN, STD, SYSTEM, WRAPPER, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import ALL, READINGS, STARTUP, Readings, curves, evenly, read_curves, tell_apart
@@ -24,6 +24,7 @@ _DERIVED: Final = (
     r"|^(?:clone|default|deserialize|\{.*)$"
 )
 
+_POOL: Final = "sync.(*Pool).Get"
 #: More than any stack has frames; and so many stacks are looked at together.
 _MOST_PLACES: Final = 1 << 32
 _AT_ONCE: Final = 1 << 12
@@ -43,13 +44,15 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     # What derive writes, or has no name, makes values for whoever calls it.
     derived = (pl.col("origin") == OWN) & pl.col("function").str.contains(_DERIVED)
     frames = frames.with_columns(origin=pl.when(derived).then(pl.lit("dependency")).otherwise("origin"))
+    listed = heap.stacks.select("stack_id", frame_id="frames")
+    wrappers = pl.col("frame_id").is_in(_wrappers(listed, frames))
+    frames = frames.with_columns(origin=pl.when(wrappers).then(pl.lit(SYSTEM)).otherwise("origin"))
     ranks = {origin: rank for rank, origin in enumerate(_ORDER)}
     rank = pl.col("origin").replace_strict(ranks, default=ranks[None], return_dtype=pl.Int64)
     ranked = frames.select("frame_id", rank=rank)
     # Of Rust's own frames the outermost says most: the innermost is always the allocator.
     place = pl.int_range(pl.len())
     order = 2 * _MOST_PLACES * pl.col("rank") + pl.when(pl.col("rank") == ranks[STD]).then(-place).otherwise(place)
-    listed = heap.stacks.select("stack_id", frame_id="frames")
     best = [
         listed.slice(begin, _AT_ONCE)
         .explode("frame_id", empty_as_null=True)
@@ -61,6 +64,20 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     found = beside(beside(listed.select("stack_id"), pl.concat(best), "stack_id"), frames, "frame_id")
     names = [frame_name(function, module) for function, module in found.select("function", "module").iter_rows()]
     return conform(found.with_columns(pl.Series("function", names, dtype=TEXT)), GROUPS)
+
+
+def _wrappers(listed: pl.DataFrame, frames: pl.DataFrame) -> list[int]:
+    """Find what makes memory for its callers: like an allocator by name, and called by several; what fills a pool."""
+    like = [bool(name and name.isidentifier() and WRAPPER.search(name)) for name in frames["function"]]
+    named = frames.select("frame_id", "function", like=pl.Series(like, dtype=pl.Boolean))
+    if not any(like) and _POOL not in named["function"]:
+        return []
+    calls = listed.explode("frame_id", empty_as_null=True).with_columns(outer=pl.col("frame_id").shift(-1))
+    calls = calls.filter(pl.col("stack_id") == pl.col("stack_id").shift(-1)).select("frame_id", "outer").unique()
+    calls = calls.join(named, on="frame_id").join(named, left_on="outer", right_on="frame_id", suffix="_outer")
+    calls = calls.filter(pl.col("function") != pl.col("function_outer"))
+    several = pl.col("function_outer").n_unique().over("function") > 1
+    return calls.filter((pl.col("like") & several) | (pl.col("function_outer") == _POOL))["frame_id"].to_list()
 
 
 #: One row per function, the most suspicious first. Null means that the profile does not say.
@@ -272,10 +289,6 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
         said.append("how it went over time")
     elif heap.growth["time_seconds"].null_count():
         said.append("times: the snapshots have an order, so growth has no rate")
-    again = heap.timeline.height - heap.growth["events"].n_unique()
-    if summary.format == "pprof" and summary.allocations is not None and again:
-        repeats = f"what came in {again} of {heap.timeline.height} snapshots, which repeat the one before"
-        said.append(f"{repeats}; a program in Go serves its last collection, and what is there now for ?gc=1")
     if summary.sampled:
         said.append("small or few allocations: the amounts are estimates from a sample")
     return said

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -35,7 +36,7 @@ _SAID: Final = re.compile(r"(?:\?\?|(.*)):(?:\?|(\d{1,9}))(?: \(discriminator \d
 _BUILD_ID: Final = re.compile(rb"\x04\0\0\0([\x01-\x40])\0\0\0\x03\0\0\0GNU\0")
 _X86_64, _AARCH64 = 62, 183
 #: Most of what is looked at of a table of a file.
-_MOST: Final = 1 << 20
+_MOST: Final = 24 << 17
 #: Of the addresses of a program that it ran; unwinding sometimes goes astray.
 _BEHIND_CALLS: Final = 0.9
 _ADDRESS: Final = re.compile(r"0x[0-9a-f]+$")
@@ -53,6 +54,8 @@ class Binary:
     loads: tuple[tuple[int, int, int], ...]
     has_names: bool
     has_lines: bool
+    #: Begin and end of each function that it exports, in order: where it is stripped nothing else has a name.
+    exported: tuple[tuple[int, int], ...]
     #: Name and checksum of the file with the debugging information.
     link: tuple[str, int] | None
 
@@ -63,8 +66,11 @@ class Binary:
     def address(self, offset: int) -> int | None:
         return next((offset - begin + to for begin, size, to in self.loads if begin <= offset < begin + size), None)
 
+    def names(self, address: int) -> bool:
+        before = self.exported[: bisect_right(self.exported, (address + 1,))]
+        return self.has_names or (bool(before) and address < before[-1][1])
+
     def behind_calls(self, offsets: Iterable[int]) -> int | None:
-        """Count the places at which a call has just ended; None for other processors than two."""
         if self.machine not in (_X86_64, _AARCH64):
             return None
         found, size = 0, self.path.stat().st_size
@@ -113,6 +119,7 @@ def _elf(path: Path, file: BinaryIO, head: bytes) -> Binary:
     notes.append(part(*named.get(b".note.gnu.build-id", (0, 0))))
     ids = (note[found.end() :][: found[1][0]].hex() for note in notes if (found := _BUILD_ID.search(note)))
     link = part(*named.get(b".gnu_debuglink", (0, 0)))
+    exported = struct.iter_unpack("<IBBHQQ", part(*named.get(b".dynsym", (0, 0))))
     return Binary(
         path,
         machine,
@@ -120,6 +127,7 @@ def _elf(path: Path, file: BinaryIO, head: bytes) -> Binary:
         tuple((begin, size, to) for kind, _, begin, to, _, size, *_ in segments if kind == 1 and size),
         b".symtab" in named,
         any(name in named for name in (b".debug_info", b".zdebug_info")),
+        tuple(sorted((begin, begin + size) for *_, begin, size in exported if size)),
         (link.partition(b"\0")[0].decode("utf-8", "replace"), *struct.unpack("<I", link[-4:])) if link else None,
     )
 
@@ -148,16 +156,19 @@ def symbolised(heap: HeapProfile, binary: Paths | None, debug: Paths | None) -> 
             raise ReadError.at(file.path, found=file.told, expected=expected, hint=_OTHER_BUILD)
         source = _with_lines(file, folders)
         if source is None and (module in given or module == own):
-            lacks = "inlined functions and lines" if file.has_names else "functions"
+            lacks = "functions that it does not export" if file.exported else "functions"
+            lacks = "inlined functions and lines" if file.has_names else lacks
             notes.append(
                 f"{quote_path(file.path)} has no debugging information, so {lacks} have no names: name its folder "
                 "(debug=, on the command line --debug)"
             )
-        if source is None and not file.has_names:
+        if source is None and not (file.has_names or file.exported):
             continue
         addresses = {number: file.address(place - before) for number, place in places.items()}
         asked = {address for address in addresses.values() if address is not None}
         said = _ask(source or file.path, sorted(asked), needed=bool(given))
+        # The nearest function that is exported is not the one that stands there.
+        said = {address: found for address, found in said.items() if source or file.names(address)}
         names |= {number: said[address] for number, address in addresses.items() if address in said}
     if own in wanted and not notes and not names.keys() & wanted[own].keys():
         notes.append(
@@ -184,7 +195,6 @@ def _several(paths: Paths | None) -> list[Path]:
 
 
 def _given(paths: Sequence[Path], modules: Mapping[str, Module]) -> dict[str, Binary]:
-    """Find what each file was mapped as: by its build, else by its name; another name is that of the program."""
     found: dict[str, Binary] = {}
     for binary in map(read_binary, paths):
         by_build = (one for one, about in modules.items() if binary.build_id and about.build_id == binary.build_id)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit._tables import conform
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, quote
+from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.heap._names import CUT_OFF, OWN, STD, SYSTEM, crates, frame_name, plain_name, spoken
 from rmtoolkit.schema import TEXT, WHOLE, typed
 from rmtoolkit.text import texts
@@ -153,7 +153,7 @@ def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int
     to_come, to_go = (part[::-1].cumsum()[::-1] for part in (moves.clip(min=0), -moves.clip(max=0)))
     hardly = (len(live) > _PARTS) & (clock > 1 - _LATE) & (to_come < _ENDS * to_go)
     hardly &= live < (1 - _ENDS) * live.max(where=hardly, initial=0)
-    ending = ((rises <= 0) & ((falls > 0) | idle)) | hardly
+    ending = ((rises <= 0) & ((falls > 0) | (moves < 0) | idle)) | hardly
     working = np.flatnonzero(~ending)
     end = int(working[-1]) + 1 if len(working) else len(events)
     if len(events) > _PARTS:
@@ -176,14 +176,12 @@ def _from_zero_to_one(clock: Floats) -> Floats:
 
 
 def cut(clock: Floats) -> NDArray[np.int64]:
-    """Tell where the parts of a recording begin; of few pictures each is a part."""
     if len(clock) <= _PARTS:
         return np.arange(len(clock))
     return np.searchsorted(np.minimum((clock * _PARTS).astype(np.int64), _PARTS - 1), np.arange(_PARTS))
 
 
 def floors(values: Floats, starts: NDArray[np.int64]) -> Floats:
-    """Give the least that each group held within each part of the recording."""
     if len(starts) == values.shape[1]:
         return values
     # What was held when the part began counts as well.
@@ -323,9 +321,6 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
 
 
 def _goes_on(rises: Flags) -> Flags:
-    if not rises.shape[1]:
-        # All that was done was done at the start.
-        return np.zeros(len(rises), np.bool_)
     often = rises.sum(axis=1)
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)
@@ -405,9 +400,6 @@ def tree(
     heap: HeapProfile, by: str | None = None, *, root: str | None = None, before: HeapProfile | None = None
 ) -> pl.DataFrame:
     by = measure_of(heap) if by is None else by
-    if by not in MEASURES:
-        msg = f"by={quote(by)} is not known. There are: {', '.join(MEASURES)}."
-        raise RmtoolkitError(msg)
     profiles = [heap] if before is None else [heap, before]
     plants = [(profile, _amounts(profile, by), which) for which, profile in enumerate(profiles)]
     return _planted(plants, 2, None if root is None else spoken(plain_name(root))).frame(with_before=before is not None)
@@ -618,7 +610,6 @@ class CallTree(NamedTuple):
 
 
 def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile | None) -> CallTree:
-    """Put all stacks together once, for pictures by any measure, from either end and of any stretch of time."""
     profiles = [heap] if before is None else [heap, before]
     plants: list[_Plant] = [
         (profile, _amounts(profile, by), which * len(measures) + place)
@@ -645,7 +636,6 @@ def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile
 def _cut_small(
     nodes: _Nodes, measures: Sequence[str], seconds: list[float | None], held: dict[int, Integers]
 ) -> CallTree:
-    """Keep the nodes that matter most by any measure; what else is below one is one node of it."""
     count = len(nodes.parents)
     own = nodes.own()
     most = np.zeros(count + 1)
@@ -700,7 +690,9 @@ _OTHERS: Final = 2
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
     """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
     wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
-    frames = heap.frames.filter(pl.col("origin") == OWN, ~pl.col("function").str.starts_with("{"))
+    # In C without debugging information nothing tells whose code it is.
+    is_mine = pl.col("origin") == OWN if OWN in heap.frames["origin"] else pl.col("origin").is_null()
+    frames = heap.frames.filter(is_mine, ~pl.col("function").str.starts_with("{"))
     own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
     unknown = set(heap.frames.filter(pl.col("function") == CUT_OFF)["frame_id"])
     stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
@@ -710,7 +702,10 @@ def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Read
     kinds: dict[int, tuple[int, Path]] = {}
     amounts: dict[tuple[int, Path], tuple[int, int]] = {}
     for row in looked_at.iter_rows(named=True):
-        mine = outwards[row["stack_id"]] = [own[number] for number in row["frames"] if number in own]
+        mine = [own[number] for number in row["frames"] if number in own]
+        # What only makes memory for it stands before the function.
+        begin = next((at for at, frame in enumerate(mine) if frame["function"] == row["function"]), 0)
+        mine = outwards[row["stack_id"]] = mine[begin:]
         if mine and row["frames"][-1] not in unknown:
             line = "?" if row["line"] is None else str(row["line"])
             callers = [name for name, _ in groupby(frame["function"] for frame in mine)][1 : 1 + _DEPTH]

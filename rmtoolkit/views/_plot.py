@@ -148,8 +148,6 @@ class Rule(Struct, frozen=True):
 
 
 class Point(Struct, frozen=True):
-    """A mark of one shape, `size` px from its middle to its edge."""
-
     look: str
     x: float
     y: float
@@ -432,7 +430,6 @@ def age_ticks(end: float) -> tuple[str, Ticks]:
 
 
 def count_step(most: float, ticks: int) -> int:
-    """Choose a round whole step of which at most so many fit."""
     steps = (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 500, 1000, 2500, 5000, 10_000, 100_000, 10**9)
     return next(step for step in steps if most / step <= ticks)
 

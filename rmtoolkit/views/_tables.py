@@ -251,7 +251,6 @@ def _every(cadence: float | None) -> str | None:
 
 
 def kills(rows: Sequence[Row]) -> Markup | None:
-    """List OOM kills, the newest first, with what was said before each."""
     if not rows:
         return None
     newest = sorted(rows, key=lambda row: row["time"], reverse=True)
@@ -302,7 +301,6 @@ def _cut(which: str, amount: int) -> Markup | None:
 
 
 def pods(instances: Sequence[Row]) -> Markup | None:
-    """List the pods of a workload with their own verdicts, where there are several."""
     if len(instances) < 2:  # noqa: PLR2004
         return None
     counted = ", ".join(

@@ -28,7 +28,6 @@ _METRICS: Final = {
 
 
 def rules(found: Assessment) -> str:
-    """Write the rules of every workload that nobody accepts as it is, a group for each."""
     groups = [
         {"name": f"rmtoolkit {row['anchor']}", "rules": [_rule(row, alert) for alert in watching]}
         for row, watching in _watched(found)
@@ -91,7 +90,6 @@ def rule_tests(found: Assessment, rules_file: str) -> str:
 
 
 def _claim(row: Row, alert: Alert, minutes: int) -> dict[str, Any] | None:
-    """Say whether a rule fires on a recording; None where the verdict does not tell."""
     healthy = row["verdict"] == Verdict.NOT_LEAK
     # A kill sets memory back; a rule that looks back for longer than a recording lasts cannot fire on it.
     grows = row["verdict"] == Verdict.LEAK and not row["kills"] and minutes * 60 > alert.needs_seconds * 1.1

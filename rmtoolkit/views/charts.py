@@ -60,7 +60,6 @@ def _bits(width: int, height: int, *bits: _plot.Bar | _plot.Point, says: str = "
 
 
 def bullet(peak_bytes: int, limit_bytes: int, *, reached: bool) -> Markup:
-    """Draw a peak against its limit: a bar that has the colour of alarm where it has reached it."""
     full = _BULLET_WIDTH - 6
     width = round(full * min(peak_bytes / max(limit_bytes, 1), 1))
     empty, tick = _plot.Bar("empty", 0, full, 3, 11), _plot.Bar("ink", full - 1, full + 1, 0, 14)

@@ -109,7 +109,6 @@ def describe(node: Node, by: str) -> str:
 
 
 def _node(node: Node, by: str, *, sends: bool) -> Markup:
-    """Draw a node with the longest label that fits; the first is where the keyboard begins."""
     name, depth, said = node.row["name"], node.row["depth"], describe(node, by)
     x, width, y = node.left * WIDTH, node.share * WIDTH, depth * ROW
     weight = None if node.weight == 1 else f"{node.weight:.2f}"

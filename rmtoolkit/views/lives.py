@@ -35,7 +35,6 @@ class Life(Struct, frozen=True):
 
 
 def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
-    """Cut a signal into lives, in the order in which they ended; those without a value are left out."""
     found: list[Life] = []
     for row in lives.iter_rows(named=True):
         frame = samples.get(row["container_id"])

@@ -29,7 +29,6 @@ _AMOUNTS: Final = ("peak_bytes", "limit_bytes", "advised_limit_bytes")
 
 
 def find(typed: str, options: Sequence[str]) -> str:
-    """Find the one that somebody meant who typed a part of a name."""
     if typed in options:
         return typed
     wanted = typed.strip().casefold()

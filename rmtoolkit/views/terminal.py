@@ -85,7 +85,6 @@ class _Pen:
 
 
 def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
-    """Write a line for each; what is too long for its place goes on below."""
     dicts = rows.drop("evidence").to_dicts()
     told = list(map(_told, dicts))
     roomy = pen.width >= _ROOMY
@@ -113,7 +112,6 @@ def _lines(rows: pl.DataFrame, pen: _Pen) -> list[str]:
 
 
 def _told(row: dict[str, Any]) -> tuple[text.Mark, str]:
-    """Give the mark and the words of a row: its alarm, of a pod or where there is none verdict and next step."""
     if row["alarm"] and "lives" not in row:
         return text.ALARMS[row["alarm"]], row["alarm_text"]
     pattern, step = (row["pattern"] or "").replace("_", " "), row["next_text"]

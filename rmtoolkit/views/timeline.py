@@ -38,7 +38,6 @@ class Event(Struct, frozen=True):
 
 
 def steps(settings: pl.DataFrame, kind: str, start: int, until: int) -> tuple[tuple[int, int, int], ...]:
-    """Give the stretches of a limit or a request that lie on the axis: start, end and bytes."""
     mine = settings.filter(kind=kind).select(
         pl.max_horizontal(pl.col("start").to_physical(), start),
         pl.col("end").to_physical().fill_null(until),
@@ -148,7 +147,6 @@ class Cutter:
         return curves
 
     def gaps(self, name: str) -> tuple[tuple[int, int], ...]:
-        """Find stretches inside a life without a sample: last before and first after, ms since 1970."""
         runs = self._runs(self.values[name])
         cuts = {last for _, last in self.edges}
         ends = [(int(self.times[one[-1]]), int(self.times[other[0]])) for one, other in pairwise(runs)]
@@ -176,8 +174,6 @@ def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
 
 
 class Forecast(Struct, frozen=True):
-    """Where the memory is expected to go: ms since 1970 and bytes; `low` and `high` are NaN where unknown."""
-
     times: NDArray[np.int64]
     low: NDArray[np.float64]
     mid: NDArray[np.float64]
@@ -283,7 +279,6 @@ class Timelines:
 
 
 def _beside(samples: pl.DataFrame, first: int, last: int) -> pl.DataFrame:
-    """Keep a stretch of time, and as much again on both sides for whoever moves it."""
     time = pl.col("time").to_physical()
     near = samples.filter(time.is_between(2 * first - last, 2 * last - first))
     return near if near.height else samples
@@ -504,7 +499,6 @@ class Chart(_plot.Plot):
         self.label(places, written, "alarm")
 
     def _layers(self) -> None:
-        """Draw layers between their edges; name them right of now, at their heights."""
         below: tuple[_plot.Piece, ...] | None = None
         under = 0.0
         found: list[tuple[float, str, str, str]] = []
@@ -543,7 +537,6 @@ class Chart(_plot.Plot):
         return middle
 
     def _lines(self) -> None:
-        """Draw what was measured and what was fitted, before any label looks for its place."""
         line, rss = self.t.line, self.t.rss
         self.add(_plot.Line("line", tuple(map(self._dashed, line.pieces))))
         self.shows_rss = rss is not None and bool(rss.pieces) and abs(self._middle(rss) - self._middle(line)) > _CLOSE
@@ -603,7 +596,6 @@ class Chart(_plot.Plot):
         self.label([*places, *((x, y - 13, anchor) for x, y, anchor in places)], name, kind)
 
     def _events(self) -> None:
-        """Fill the strip: marks, the most telling ones labelled, and stretches without data."""
         strip, baseline, middle = self.strip, STRIP_END - 8, (STRIP + STRIP_END) / 2
         wide = []
         for first, last in self.t.gaps:

@@ -43,6 +43,7 @@ def pprof(
     *,
     pack: bool = True,
     mapping: tuple[int, int, str, str] = (0x1000, 0, "/app/service", ""),
+    taken_seconds: int = 0,
 ) -> bytes:
     """A pprof profile: of each sample the functions, the allocating one first, and its values.
 
@@ -81,6 +82,7 @@ def pprof(
         file = b"" if name.startswith(("alloc::", "tokio::")) else number(4, string("src/main.rs"))
         body += data(5, number(1, place) + number(2, string(name)) + file)
     body += b"".join(data(6, text.encode("utf-8", "surrogateescape")) for text in strings)
+    body += number(9, taken_seconds * 10**9) if taken_seconds else b""
     return body + (number(12, period) if period else b"")
 
 

@@ -16,10 +16,17 @@ if TYPE_CHECKING:
 MOMENTS = 200
 
 
-def profile(holds: Mapping[tuple[str, ...], tuple[Callable[[int], int], int]]) -> HeapProfile:
+def profile(holds: Mapping[tuple[str, ...], tuple[Callable[[int], int], int]], of_c: str | None = None) -> HeapProfile:
     """A profile of stacks, the allocating function first: what each holds over time, and how often it allocates."""
     table = FrameTable()
-    stacks = [[table.number(f"api::{name}", f"/app/src/{name}.rs", 7, "/app/api") for name in path] for path in holds]
+    places = {
+        name: (name, "/usr/local/go/src/sync/pool.go" if name in GO_POOL else None, None, of_c)
+        if of_c
+        else (f"api::{name}", f"/app/src/{name}.rs", 7, "/app/api")
+        for path in holds
+        for name in path
+    }
+    stacks = [[table.number(*places[name]) for name in path] for path in holds]
     rows = [
         (stack, float(at), at, curve(at), 1 + curve(at) // 1000)
         for stack, (curve, _) in enumerate(holds.values(), start=1)
@@ -77,6 +84,39 @@ def test_one_other_caller_is_enough_within_a_program(inner: tuple[str, ...], nam
     """An interner that grows through one of two callers is theirs; where that is main, nothing is said by it."""
     heap = profile({("intern", *inner, "main"): (grows, 2400), ("intern", "header", "main"): (lambda _: 200, 8)})
     assert rm.suspects(heap)["function"][0] == named
+
+
+GO_POOL = ("sync.(*Pool).Get",)
+SERVED = {
+    ("zmalloc", "load_config", "main"): (rests, 20),
+    ("zmalloc", "str_new", "load_config", "main"): (rests, 20),
+    ("zmalloc", "str_new", "log", "main"): (comes_and_goes, 5000),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        (("zmalloc", "session_new", "on_accept", "main"), "session_new"),
+        (("zmalloc", "str_new", "on_set", "main"), "on_set"),
+        (("ngx_pool_alloc", "zmalloc", "on_accept", "main"), "ngx_pool_alloc"),
+        (("session_alloc", "on_accept", "main"), "session_alloc"),
+        (("list_dealloc", "on_accept", "main"), "list_dealloc"),
+        (("server.init.func2", *GO_POOL, "server.nbPoolGet", "server.parse"), "server.nbPoolGet"),
+    ],
+)
+@pytest.mark.parametrize("module", ["/usr/sbin/served", "/usr/lib/postgresql/15/bin/postgres"])
+def test_in_c_who_calls_an_allocator_of_ones_own_is_named(path: tuple[str, ...], named: str, module: str) -> None:
+    """Not the function through which several allocate; one with a name like it that one calls is named itself."""
+    table = rm.suspects(profile({path: (grows, 200), **SERVED}, of_c=module))
+    assert (table["function"][0], table["reading"][0]) == (named, "grows")
+    assert table["growth_share"][0] == 1
+
+
+def test_in_rust_a_name_like_that_of_an_allocator_is_no_allocator() -> None:
+    """A pool of one's own that keeps is itself the suspect."""
+    heap = profile({("buffer_alloc", "on_get", "main"): (grows, 20), ("buffer_alloc", "on_set", "main"): (grows, 20)})
+    assert rm.suspects(heap)["function"].to_list() == ["api::buffer_alloc"]
 
 
 def test_a_function_that_keeps_for_all_its_callers_is_itself_the_suspect() -> None:

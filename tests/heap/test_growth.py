@@ -484,6 +484,19 @@ def test_a_little_that_is_given_back_late_is_no_end(kept: int, growth: int) -> N
     assert found["growth_bytes"].to_list() == [growth]
 
 
+def test_many_frees_of_little_at_the_end_are_no_work() -> None:
+    """A server that leaves its leak where it is frees all else one by one: known by stamps, not by stacks."""
+    heap = service(base=lambda _: 900_000, leak=lambda second: 1000 * second)
+    live = heap.growth.group_by("events", "time_seconds", maintain_order=True).agg(pl.col("live_bytes").sum())
+    last = live.tail(1)
+    frees = pl.concat(
+        last.with_columns(pl.col("events") + 10 * step, pl.col("live_bytes") - 100 * step) for step in range(1, 40)
+    )
+    found = suspects(replace(heap, timeline=conform(pl.concat((live, frees)), TIMELINE)))
+    assert found.drop("steadiness").equals(suspects(heap).drop("steadiness"))
+    assert found["reading"].to_list() == ["grows", "held"]
+
+
 @pytest.mark.parametrize("waits", [0, 40], ids=["a clock of work", "a clock that ran as well"])
 def test_time_begins_when_the_program_does(waits: int) -> None:
     """A profiler ran for two thirds of the time before anything was allocated: what rests since then has not grown."""

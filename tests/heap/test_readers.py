@@ -18,7 +18,6 @@ from rmtoolkit.analysis.heap_answers import answer_diff
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.heap import _names
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.heap.suspects import limits_of_sight
 from rmtoolkit.heap.tree import tree
 from tests.heap import makers
 
@@ -115,6 +114,19 @@ def test_a_service_that_symbolises_its_own_dump(tmp_path: Path) -> None:
     assert heap.summary.command == "/app/billing"
 
 
+def test_pprof_says_when_it_was_taken(tmp_path: Path) -> None:
+    """Neither names nor times of files tell as much, and what repeats the one before is no picture of its own."""
+    types = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+    taken = {"now.pb": (500, 3), "before.pb": (380, 2), "again.pb": (440, 2), "first.pb": (20, 1)}
+    for name, (seconds, blocks) in taken.items():
+        sample = (["main.keep", "main.main"], [blocks, 96 * blocks, blocks, 96 * blocks])
+        (tmp_path / name).write_bytes(makers.pprof([sample], types, taken_seconds=seconds))
+    heap = rm.read_heap(tmp_path)
+    assert heap.timeline.select("time_seconds", "live_bytes").rows() == [(0, 96), (360, 192), (480, 288)]
+    assert heap.report.time_axis == "when each was taken"
+    assert "left out 1 of 4 snapshots, the same as the one before" in heap.report.warnings[-1]
+
+
 def test_the_text_that_go_serves_names_its_functions(tmp_path: Path) -> None:
     """Names stand behind each stack, inlined ones at one address; it ends with statistics, and snapshots may repeat."""
     row = (
@@ -130,7 +142,7 @@ def test_the_text_that_go_serves_names_its_functions(tmp_path: Path) -> None:
     assert heap.stack(1)["function"].to_list() == ["main.keep", "main.(*Store).Put", "main.main"]
     assert not heap.report.partial
     assert not heap.report.left_out
-    assert any("in 2 of 3 snapshots" in line for line in limits_of_sight(heap))
+    assert any("left out 2 of 3 snapshots" in line for line in heap.report.warnings)
 
 
 def test_dhat_of_dhat_rs(tmp_path: Path) -> None:

@@ -160,6 +160,8 @@ def test_a_name_that_repeats_itself_is_read() -> None:
         ("encoding/json.Unmarshal", "encoding/json/decode.go", "std"),
         ("github.com/acme/lru.(*Cache).Add", "/go/pkg/mod/github.com/acme/lru@v1.2.3/lru.go", "dependency"),
         ("github.com/acme/lru.(*Cache).Add", "github.com/acme/lru@v1.2.3/lru.go", "dependency"),
+        ("acme.dev/api/pb.(*Order).Unmarshal", "/src/api/pb/order.pb.go", "dependency"),
+        ("runtime.systemstack", "runtime/asm_amd64.s", "std"),
         ("example.com/api/store.Open", "/go/src/app/store/store.go", "own"),
         ("example.com/api/store.Open", "example.com/api/store/store.go", "own"),
         ("main.main", "/app/main.go", "own"),

@@ -162,6 +162,21 @@ def test_debugging_information_of_its_own(workshop: Workshop, tmp_path: Path) ->
         rm.read_heap(file, binary=stored[1])
 
 
+def test_a_stripped_program_has_the_names_that_it_exports(workshop: Workshop, tmp_path: Path) -> None:
+    """What it does not export keeps its address: the nearest name is another function's."""
+    needed("addr2line", "strip")
+    file, binary = moved(workshop, workshop.program("exact.c", "-rdynamic"), tmp_path)
+    whole = rows(rm.read_heap(file, binary=binary), "/app/service")
+    workshop.run(["strip", "--strip-all", binary])
+    heap = rm.read_heap(file, binary=binary)
+    found = rows(heap, "/app/service")
+    assert {name for stack in found for name, *_ in stack if "+0x" not in name} == {"main", "_start"}
+    assert [[name in ("main", "_start") for name, *_ in stack] for stack in found] == [
+        [name in ("main", "_start") for name, *_ in stack] for stack in whole
+    ]
+    assert "so functions that it does not export have no names" in heap.report.warnings[-1]
+
+
 @pytest.mark.parametrize("back", [0, 1], ids=["return addresses", "calls"])
 def test_pprof_says_its_build(workshop: Workshop, tmp_path: Path, back: int) -> None:
     """Its build-id is compared; addresses may be those of calls or those behind them."""
@@ -199,7 +214,7 @@ def test_nine_of_ten_places_are_beside_calls(machine: int, tmp_path: Path) -> No
             cells = [bytes.fromhex(code).rjust(16, b"\0") if at < calls else bytes(16) for at in range(10)]
             file = tmp_path / f"{number}-{calls}"
             file.write_bytes(b"".join(cells))
-            binary = symbols.Binary(file, machine, None, (), has_names=False, has_lines=False, link=None)
+            binary = symbols.Binary(file, machine, None, (), has_names=False, has_lines=False, exported=(), link=None)
             assert binary.behind_calls([1 << 64, *places]) == (calls if machine else None), code
             if not code.startswith("ff"):  # such a call and one byte more look like a longer one
                 assert symbols._before_calls(binary, places) == (behind if machine else 0)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError
+from rmtoolkit.exceptions import UnknownWorkloadError
 from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
 from rmtoolkit.heap.tree import MEASURES, call_tree, tree
@@ -152,12 +152,6 @@ def test_all_that_a_page_draws_from_adds_up() -> None:
     ends = [sum(curve[at] for curve in timed.held.values()) for at in (0, -1)]
     assert ends == [many.timeline["live_bytes"][0], many.timeline["live_bytes"][-1]]
     assert len(timed.seconds) == 64
-
-
-def test_unknown_measure_is_refused() -> None:
-    """The error lists what there is."""
-    with pytest.raises(RmtoolkitError, match=r"by='bytes' is not known\. There are: growth_bytes, peak_bytes"):
-        tree(picture(HELD), "bytes")
 
 
 def test_hostile_names_are_text() -> None:

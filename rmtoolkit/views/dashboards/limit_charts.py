@@ -88,7 +88,6 @@ class Named(NamedTuple):
 
 
 def named(scene: Scene) -> list[Named]:
-    """List the limits that have a name and are known; what grows has none of ours."""
     need = scene.found.need
     known = {
         "now": need.limit_bytes,
@@ -112,7 +111,6 @@ def drawn(plot: _plot.Plot, says: str) -> Markup:
 
 
 def amount(value: float | None, currency: str) -> str:
-    """Write a price: two significant digits below 10, else whole."""
     if value is None:
         return text.UNKNOWN
     shown = text.number(value, 2) if value < 10 else f"{value:,.0f}"  # noqa: PLR2004
@@ -200,7 +198,6 @@ class Ground(Struct, frozen=True):
 
 
 def ground(scene: Scene) -> Ground | None:
-    """Prepare the pod that goes highest; None where nothing was recorded."""
     past, found = scene.past, scene.found
     if not past.times.size:
         return None

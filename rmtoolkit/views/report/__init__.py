@@ -239,7 +239,6 @@ def page(contents: Contents, *, written: dt.datetime | None = None) -> str:
 
 
 def _part(name: str, write: Callable[Given, Made], *given: Given.args, **named: Given.kwargs) -> Made | Markup:
-    """Write a part of the page; where nobody foresaw what it met, that stands there instead."""
     return spared(partial(_not_drawn, name), write, *given, **named)
 
 

@@ -81,7 +81,6 @@ def apart(about: Row) -> tuple[str, str]:
 
 
 def class_of(column: Column, about: Row) -> str | None:
-    """Give the class of a cell; set in bold is where the target is exceeded, or the limit is near."""
     is_hot = column.hot is not None and column.hot(about)
     return " ".join(filter(None, ("n" if column.number else "", "hot" if is_hot else ""))) or None
 

@@ -44,7 +44,6 @@ class Contents:
 
     @cached_property
     def awake(self) -> list[Row]:
-        """What is not accepted: headline and sections are about these."""
         return [row for row in self.rows if not row["accepted"]]
 
 
@@ -120,7 +119,6 @@ _SHOWN_NAMES: Final = 12
 
 
 def told(found: Assessment, awake: Iterable[Row]) -> list[tuple[Row, str, str]]:
-    """List what changed of what is not accepted: the workload, the kind of change, and the change in words."""
     known = {row["workload_id"]: row for row in awake}
     changes = found.changes.select("workload_id", "kind", "sentence").iter_rows()
     return [(known[one], kind, said) for one, kind, said in changes if one in known]
@@ -390,7 +388,6 @@ def heading(found: Assessment) -> Markup:
 
 
 def urgent(awake: Sequence[Row]) -> list[Row]:
-    """Choose what was and will be killed, leaks, and what is at risk, in this order."""
     return [row for name in Alarm if name != Alarm.TOO_LITTLE_DATA for row in awake if row["alarm"] == name]
 
 
@@ -507,7 +504,6 @@ def tiles(found: Assessment, there: Container[str]) -> Markup:
 
 
 def _section(name: str, there: Container[str]) -> str:
-    """Name where what a tile counts is listed, the first that is there."""
     listed = {"killed": ("kills",), "data": ("short", "undecided")}
     return next((key for key in listed.get(name, (name,)) if key in there), "all")
 
