@@ -217,16 +217,12 @@ def name_shape(opinion: Opinion, row: Reading) -> tuple[Pattern, Cause | None]:
     again = from_rest and row.bursts >= th.TEETH
     rare = row.high_share <= (th.BURSTS_SHARE if again else th.BURST_SHARE)
     bursts = spread >= th.BURST_RATIO and rare and over and (row.bursts > 1 or row.begun < settled + above / 2)
-    if row.teeth >= th.TEETH and row.load_share < th.LOAD_EXPLAINS_ALONE:
-        return Pattern.SAWTOOTH, None
     follows = row.load_share > 0 and swings and whole.swing >= th.SWING * max(whole.settled, 1.0)
+    if row.teeth >= th.TEETH and not (follows and row.load_share >= th.LOAD_EXPLAINS_ALONE):
+        return Pattern.SAWTOOTH, None
     if follows and from_rest and (bursts or (again and spread >= th.BURST_RATIO)):
         return Pattern.BURST, Cause.TRAFFIC
-    if follows:
-        return Pattern.PERIODIC, Cause.TRAFFIC
-    if row.teeth >= th.TEETH:
-        return Pattern.SAWTOOTH, None
-    if row.periodic > th.PERIODIC and swings:
+    if follows or (row.periodic > th.PERIODIC and swings):
         return Pattern.PERIODIC, Cause.TRAFFIC
     if startup:
         return Pattern.STARTUP_SPIKE, Cause.STARTUP

@@ -396,8 +396,9 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
     for at, row in enumerate(rows.select(name for name in _SAID_FROM if name in rows.columns).iter_rows(named=True)):
         action = Action(row["action"] or Action.NONE)
         until, exporter = row["undecided_until"], action is Action.FIX_EXPORTER
-        # There is a history, and it is only too short.
+        # There is a history, and it is only too short; an open verdict says itself what it waits for.
         waits = action is Action.WAIT and None not in (until, row["history_seconds"])
+        waits = waits and row["verdict"] != Verdict.INCONCLUSIVE
         if action is Action.NONE:
             found = Advice.of("nothing")
             if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:

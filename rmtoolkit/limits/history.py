@@ -52,7 +52,7 @@ LEAST_BYTES: Final = 16 * 2**20
 #: What the VPA recommender takes a killed container to need: at least so much more, and so many times as much.
 BUMP_BYTES: Final = 100 * 2**20
 BUMP_RATIO: Final = 1.2
-#: What the kernel alone saw is named from this share of the need on.
+#: What the kernel alone saw, and what was swapped out, is named from this share of the need on.
 _MATERIAL_USAGE: Final = 0.05
 #: What a need is made of where nothing tells page cache apart.
 WHOLE: Final = "working set"
@@ -202,30 +202,34 @@ def _usage(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
 
 
 def need_of(recording: Recording, made: pl.DataFrame | None) -> pl.DataFrame:
-    """Say of each container what its need was made of, and whether its highest was seen by the kernel alone."""
+    """Say of each container what its need was made of: first what the samples of its memory do not show."""
     ids = recording.samples["container_id"]
     if made is None:
         told = pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null().any())
         return recording.samples.group_by("container_id", maintain_order=True).agg(
-            need_of=pl.when(told).then(pl.lit(WHOLE)).otherwise(pl.lit(ALLOCATOR)), kernel_peak=pl.lit(value=False)
+            need_of=pl.when(told).then(pl.lit(WHOLE)).otherwise(pl.lit(ALLOCATOR))
         )
+    highest = pl.col("need_bytes") == pl.col("need_bytes").max()
+    of_the_peak, of_swap = (
+        (pl.col(part) > _MATERIAL_USAGE * pl.col("need_bytes")).filter(highest).any() for part in ("above", "swapped")
+    )
     return (
         made.with_columns(ids)
         .group_by("container_id", maintain_order=True)
         .agg(
-            need_of=pl.when(pl.col("pressed").any())
+            need_of=pl.when(of_the_peak)
+            .then(pl.lit("kernel peak"))
+            .when(pl.col("pressed").any())
             .then(pl.lit(PRESSED))
+            .when(of_swap)
+            .then(pl.lit("with swap"))
             .when(pl.col("by_sum").first())
             .then(pl.lit("anon+kernel+shmem"))
             .when(pl.col("by_files").first())
             .then(pl.lit("working set less files"))
             .when(pl.col("told").any())
             .then(pl.lit(WHOLE))
-            .otherwise(pl.lit(ALLOCATOR)),
-            kernel_peak=(pl.col("peak_part") > _MATERIAL_USAGE * pl.col("need_bytes"))
-            .filter(pl.col("need_bytes") == pl.col("need_bytes").max())
-            .any()
-            .fill_null(value=False),
+            .otherwise(pl.lit(ALLOCATOR))
         )
     )
 
@@ -261,14 +265,15 @@ def _need(recording: Recording) -> pl.DataFrame | None:
     peak = pl.col("peak_bytes")
     risen = peak > pl.when(FOLLOWS).then(peak.shift()).fill_null(0)
     seen = pl.max_horizontal("whole", "usage_bytes")
-    above = pl.when(risen).then((peak - seen).clip(0)).fill_null(0)
+    above, swapped = pl.when(risen).then((peak - seen).clip(0)).fill_null(0), pl.col("swap_bytes").fill_null(0)
     return part.select(
         "pressed",
         by_sum=by_sum,
         by_files=anon & files,
         told=pl.any_horizontal(pl.col(FOOTPRINTS).is_not_null()),
-        need_bytes=need + pl.col("swap_bytes").fill_null(0) + above,
-        peak_part=above,
+        need_bytes=need + swapped + above,
+        above=above,
+        swapped=swapped,
     )
 
 
@@ -527,9 +532,7 @@ def _needs_of(recording: Recording, *, requests: bool) -> pl.DataFrame:
         .group_by("workload_row")
         .agg(
             need_bytes=pl.col("pod_peak").first(),
-            need_of=pl.when(pl.col("kernel_peak").first())
-            .then(pl.lit("kernel peak"))
-            .otherwise(pl.col("need_of").first()),
+            need_of=pl.col("need_of").first(),
             hot_pod=pl.when(pl.len() > 1).then(pl.col("pod").first()),
             # A pod that used nothing at all is no measure for the others.
             hot_ratio=pl.when(pl.len() > 1).then(pl.col("pod_peak").first() / pl.col("pod_peak").median().clip(1)),

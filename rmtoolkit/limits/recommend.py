@@ -163,7 +163,7 @@ def reason(case: _Case) -> str:
                 since_release=told and need.since is not None,
                 kernel_peak=told and kernel and needed > peak,
                 pressed=told and need.need_of == history.PRESSED,
-                swapped=told and needed > peak,
+                swapped=told and need.need_of == "with swap" and needed > peak,
                 page_cache=told and peak > _APART * needed,
             ),
             first(above_hours=need.above_hours),

@@ -203,15 +203,28 @@ def test_a_climb_must_be_clear_of_its_own_error() -> None:
 WIGGLE = np.array([1.0, -1.0] * 7)
 
 
-@pytest.mark.parametrize(("peak", "said"), [(103, "working set less files"), (110, "kernel peak")])
-def test_the_kernels_peak_is_named_where_it_is_a_twentieth_of_the_need(peak: int, said: str) -> None:
-    """A little more than what the scrape saw is no news."""
+@pytest.mark.parametrize(
+    ("peak", "swap", "said"),
+    [
+        (103, 0, "working set less files"),
+        (110, 0, "kernel peak"),
+        (103, 5, "working set less files"),
+        (103, 8, "with swap"),
+    ],
+)
+def test_what_samples_do_not_show_is_named_where_it_is_a_twentieth_of_the_need(peak: int, swap: int, said: str) -> None:
+    """A little more than what the scrape saw is no news; of swap is spoken only where there was some."""
     table = samples(np.full(20, 100.0 * MIB), step=60).with_columns(
-        anon_bytes=pl.lit(90 * MIB), file_bytes=pl.lit(0), peak_bytes=pl.lit(peak * MIB)
+        anon_bytes=pl.lit(90 * MIB),
+        file_bytes=pl.lit(0),
+        peak_bytes=pl.lit(peak * MIB),
+        swap_bytes=pl.lit(swap * MIB),
     )
-    row = needs(rm.Recording.from_frame(table)).row(0, named=True)
-    assert row["need_bytes"] == peak * MIB
+    recording = rm.Recording.from_frame(table)
+    row = needs(recording).row(0, named=True)
+    assert row["need_bytes"] == (peak + swap) * MIB
     assert row["need_of"] == said
+    assert ("swapped out" in rm.recommend_limits(recording)["reason"][0]) == (said == "with swap")
 
 
 @pytest.mark.parametrize("gone", [True, False], ids=["gone", "running"])

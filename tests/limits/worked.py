@@ -293,7 +293,7 @@ _SHARES: Final = (0.5, 0.8, 0.9, 0.95, 1.0, 1.0, 1.1, 1.2, 1.25, 1.5, 2.0, 3.0, 
 _NAMED: Final[dict[str, tuple[Any, ...]]] = {
     "spread": (None, 0.0, 0.05, 0.2, 0.4, 1.0, 2.0),
     "climbing": (None, False, False, True),
-    "need_of": (None, history.WHOLE, history.PRESSED, "kernel peak", "above a kill", "anonymous"),
+    "need_of": (None, history.WHOLE, history.PRESSED, "kernel peak", "above a kill", "with swap"),
     "since": (None, None, None, dt.datetime(2026, 11, 20, 7, 30, tzinfo=dt.UTC)),
     "cadence_seconds": (None, 15.0, 599.0, 600.0, 3600.0),
     "kills": (0, 0, 0, 0, 0, 1, 5),
