@@ -396,20 +396,22 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
     for at, row in enumerate(rows.select(name for name in _SAID_FROM if name in rows.columns).iter_rows(named=True)):
         action = Action(row["action"] or Action.NONE)
         until, exporter = row["undecided_until"], action is Action.FIX_EXPORTER
-        # There is a history, and it is only too short; an open verdict says itself what it waits for.
-        waits = action is Action.WAIT and None not in (until, row["history_seconds"])
-        waits = waits and row["verdict"] != Verdict.INCONCLUSIVE
         if action is Action.NONE:
             found = Advice.of("nothing")
             if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:
                 beside = advise(rows.row(at, named=True))
                 found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), found)
-        elif action in OF_LIMITS or waits or (exporter and row["kills_now"] and row["limit_bytes"] is None):
+        elif action in OF_LIMITS or (exporter and row["kills_now"] and row["limit_bytes"] is None):
             found = _of_limit(row, action)
         else:
             every = list(advise(rows.row(at, named=True)))
-            found = next((one for one in every if _fits(one, action)), Advice.of(f"only_{action}"))
-            until = next((one.until for one in every if one.until is not None), until)
+            decided = next((one.until for one in every if one.until is not None), None)
+            if action is Action.WAIT and decided is None and None not in (until, row["history_seconds"]):
+                # There is a history, and it is only too short.
+                found = _of_limit(row, action)
+            else:
+                found = next((one for one in every if _fits(one, action)), Advice.of(f"only_{action}"))
+            until = decided or until
         # Rows of verdicts alone have none.
         but = "" if row.get("limit_obstacle") is None else f" But {row['limit_obstacle']}."
         first = time_bought(row)

@@ -627,7 +627,7 @@ LITTLE: Final = {
         lambda: recorded(samples([200.0 * MIB], limit_bytes=256 * MIB)), "wait", None, ("from a single sample",)
     ),
     "two samples say nothing of a week": Scenario(
-        lambda: recorded(samples([200.0 * MIB] * 2)), "wait", None, ("nothing can be said of a week from 1 h",)
+        lambda: recorded(samples([200.0 * MIB] * 2)), "wait", None, ("too few samples to say what a week needs",)
     ),
     "a sample every half hour sees no burst": Scenario(
         lambda: recorded(samples(steady(14, step=1800), step=1800, limit_bytes=1024 * MIB)),
