@@ -177,9 +177,12 @@ def _decide(opinion: Opinion | Pool, *, growth: float = 0.0, rest: float = 0.0) 
     opinion.unresolved -= growth + rest
 
 
-def going_on(row: Reading) -> float:
+def going_on(opinion: Opinion, row: Reading) -> tuple[float, float]:
+    """Tell how probably another signal of a life grows on, and may: doubts of the judged one take away from it, too."""
+    seen = _as_read(opinion, row)
+    may = min(row.growing + row.unresolved, seen.growing + seen.unresolved)
     steady = row.last_third > th.STEADY and (row.tail or 1.0) > th.STEADY
-    return row.growing + row.unresolved if steady else row.growing
+    return may if steady else min(row.growing, seen.growing), may
 
 
 def _shift(opinion: Opinion, ended: float = 0.0, share: float = 1.0) -> None:
@@ -349,7 +352,7 @@ def name_growing_layer(opinion: Opinion, layers: Mapping[Layer, Amount], footpri
     """Name, in place, the layer that grows where the judged signal is bounded but the footprint is not."""
     candidates = (opinion.footprint, opinion.readings.get(Signal.ANON) or opinion.readings.get(Signal.RSS))
     rises = (row for row in candidates if row is not None and row.mean_rise > 0)
-    grows = max((row.growing + row.unresolved for row in rises), default=0.0)
+    grows = max((going_on(opinion, row)[1] for row in rises), default=0.0)
     threads = opinion.readings.get(Signal.THREADS)
     if threads is not None and threads.growing + threads.unresolved > th.LIKELY:
         opinion.threads_grow = threads.mean_rise >= th.THREADS_RISE
@@ -445,9 +448,8 @@ def name_large_layers(opinion: Opinion, layers: Mapping[Layer, Amount], footprin
         # Gaps that the startup left are pages it keeps; gaps that come while running are fragmentation.
         heap = opinion.readings.get(Signal.ALLOCATED)
         put_first(Layer.KEPT if heap is not None and heap.spikes_early else Layer.SLACK)
-    if opinion.pattern == Pattern.PLATEAU and Layer.CACHE in layers and _cache_moves(opinion):
-        put_first(Layer.CACHE)
-    if comes_first(Layer.CACHE, th.MOST_SHARE):
+    moves = opinion.pattern == Pattern.PLATEAU and Layer.CACHE in layers and _cache_moves(opinion)
+    if moves or comes_first(Layer.CACHE, th.MOST_SHARE):
         put_first(Layer.CACHE)
     elif shares.get(Layer.CACHE, 0.0) >= th.NAMING_SHARE:
         opinion.also.append(Pattern.PAGE_CACHE)
@@ -522,9 +524,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     _unmask(before, older)
     if short and pool.growing > th.LIKELY and before.growing > th.LEAKED_BEFORE:
         # The new version has begun as the old one did: what agrees is surer than either.
-        pool.growing = _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing))
-        pool.bounded = min(pool.bounded, 1 - pool.growing)
-        pool.unresolved = 1 - pool.growing - pool.bounded
+        _raise(pool, _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing)))
         pool.main = before.main
     elif short:
         pool = _just_released(before, current)

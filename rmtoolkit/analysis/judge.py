@@ -193,11 +193,9 @@ def _goes_on(pool: Pool, main: Opinion, verdict: Verdict) -> tuple[float, bool]:
         beside = next(main.readings[name] for name in (*names, Signal.FOOTPRINT) if name in main.readings)
     if verdict == Verdict.LEAK:
         return pool.growing, False
-    may_grow = beside is not None and beside.growing + beside.unresolved > th.LIKELY
-    open_end = may_grow if verdict == Verdict.NOT_LEAK else pool.bounded < th.CLEAN_FROM
-    if layer is None:
-        return pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved, open_end
-    return 0.0 if beside is None else assess.going_on(beside), open_end
+    goes_on, may_grow = (0.0, 0.0) if beside is None else assess.going_on(main, beside)
+    open_end = may_grow > th.LIKELY if verdict == Verdict.NOT_LEAK else pool.bounded < th.CLEAN_FROM
+    return (pool.growing + th.UNRESOLVED_LEAKS * pool.unresolved if layer is None else goes_on), open_end
 
 
 def _evidence_level(pool: Pool, block: Assessed, containers: list[int]) -> int:

@@ -397,10 +397,9 @@ def with_words(rows: pl.DataFrame) -> pl.DataFrame:
         action = Action(row["action"] or Action.NONE)
         until, exporter = row["undecided_until"], action is Action.FIX_EXPORTER
         if action is Action.NONE:
-            found = Advice.of("nothing")
-            if row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING:
-                beside = advise(rows.row(at, named=True))
-                found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), found)
+            more = row["next_step"].startswith(NOTHING[:-1]) and row["next_step"] != NOTHING
+            beside = advise(rows.row(at, named=True)) if more else ()
+            found = next((one for one in beside if one.text.startswith(NOTHING[:-1])), Advice.of("nothing"))
         elif action in OF_LIMITS or (exporter and row["kills_now"] and row["limit_bytes"] is None):
             found = _of_limit(row, action)
         else:

@@ -456,6 +456,18 @@ def test_working_set_over_flat_anonymous_memory_is_page_cache() -> None:
     assert row["by"]["cache"]["says"] == "against"
 
 
+def test_pages_that_an_allocator_took_once_fill_no_limit_and_those_that_it_takes_to_the_end_do() -> None:
+    """A table that doubled until a quarter of the day and rested, and pages that come until its end."""
+    table = 0.6 * 2 ** np.sum([at <= T for at in (0.745, 1.49, 2.98, 5.96)], axis=0)
+    doubled = {"allocated_bytes": (20.6 + table) * MI, "anon_bytes": (24 + 1.55 * table) * MI}
+    keeps = {"allocated_bytes": noisy(30 * MI * FLAT, 4), "anon_bytes": noisy((38 + 4 * T) * MI, 5)}
+    rested, fills = judged_each([doubled, keeps], 512 * MI)
+    assert (rested["verdict"], fills["verdict"]) == ("not_leak", "not_leak")
+    assert "grows" not in rested["explanation"]
+    assert "what the allocator keeps around it grows" in fills["explanation"]
+    assert (rested["limit_outlook"], fills["limit_outlook"]) == ("bounded", "reaches")
+
+
 # Events of the node
 
 
