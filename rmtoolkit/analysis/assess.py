@@ -648,6 +648,10 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.lives_judged = len(opinions)
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
+    # A longer life that rests shows where the others were going, until they pass it.
+    bounds = [one for one in opinions if one.bounded > th.CLEAN_FROM and one.life.seconds > _longest(rising)]
+    if bounds and not any(_goes_beyond(one, bounds, -math.inf) for one in rising):
+        return
     # Sums of weights may be above 1 by a rounding error.
     typical = min(float(np.median([opinion.growing for opinion in rising])), 1.0)
     together = 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising))

@@ -89,6 +89,13 @@ def test_what_is_not_masked(lives: list[Opinion]) -> None:
     assert not pool_lives(lives).masked
 
 
+@pytest.mark.parametrize(("slope", "length", "is_masked"), [(50, 7.5, False), (80, 7.5, True), (50, 6.0, True)])
+def test_a_longer_life_that_rests_shows_where_others_were_going(slope: float, length: float, is_masked: bool) -> None:
+    """Four lives of seven hours rise up to where one of seven and a half rests; beyond that, or longer, they leak."""
+    rests = life(0, 0.02, 0.95, slope=60, length=length, ended="restart")
+    assert pool_lives([rests, *(life(number, 0.6, 0.05, slope=slope) for number in range(1, 5))]).masked == is_masked
+
+
 def test_flat_lives_agree() -> None:
     """Lives that are all flat leave less doubt than one."""
     one = pool_lives([life(0, 0.1, 0.8, slope=0.0)])
