@@ -729,14 +729,17 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     brief = max(opinion.life.samples for opinion in opinions) < th.FEW_SAMPLES
     failed = sum(life.ended == Ending.ERROR for life in lives)
     errors = failed > len(lives) / 2 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES
+    last = opinions[-1]
+    outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
+    if outlasted and _goes_beyond(last, killed, 0.0):
+        # With more room it rests above where they were killed: that much it needs.
+        return
     if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2 and not at_once:
         _raise(pool, th.CLIMBS_LEAK)
         pool.masked = True
     elif at_once or (killed and brief) or errors:
         # Lives that never outlive their start show what it needs, or a leak: nobody can tell.
         _hold(pool, th.ONE_RISE_EARLY)
-    last = opinions[-1]
-    outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
     if not outlasted and any(_climbed(opinion) >= th.CLIMBED / 2 for opinion in killed):
         _reopen(pool)
 

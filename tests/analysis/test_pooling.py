@@ -608,6 +608,19 @@ def test_growth_that_a_restart_does_not_end_is_no_leak_of_the_process(falls: boo
     assert row["growth_bytes_per_day"] == pytest.approx(2.4 * MI, rel=0.1)
 
 
+@pytest.mark.parametrize(("fills", "verdict"), [(True, "not_leak"), (False, "leak")])
+def test_what_rests_with_more_room_above_where_it_was_killed_needed_that_much(fills: bool, verdict: str) -> None:
+    """Killed twice on its way to 480 MiB by a limit of 410, then raised: it rests at 480, or grows on past it."""
+    t = hours(336, 300)
+    age = np.where(t < 130, np.mod(t, 65), t - 130)
+    way = np.minimum(age / 81, 1) if fills else age / 81
+    curve = 280 + 200 * way + ar1(np.random.default_rng(3), len(t), 2.0, 0.7)
+    kills = [(hour, kind, None) for hour in (65.0, 130.0) for kind in ("oom_kill", "start")]
+    limits = np.where(t < 130, 450, 2_000) * MI
+    row = row_of(record(t, {"anon_bytes": curve * MI}, limit_bytes=limits.astype(int), events=kills))
+    assert row["verdict"] == verdict, row["explanation"]
+
+
 def teeth_on_pods(service: int, leaks: Sequence[float]) -> Recording:
     """A day of pods whose memory is freed every two hours, above a level that wanders; each may leak so many MiB."""
     rng = np.random.default_rng(service)
