@@ -660,6 +660,19 @@ def test_what_is_the_sum_of_the_others_is_no_container(depth: int, off: int) -> 
     assert recording.report.left_out.get(TOTALS, 0) == 9 * sums * (1 - off)
 
 
+def test_the_least_that_holds_a_sum_are_two_parts_and_their_sum() -> None:
+    """Of three rows one may be the sum of two; of two rows none is."""
+    curves = {"a": 20_014, "b": 30_021, "c": 50_035}
+    rows: list[dict[str, Any]] = [
+        {"time": SECONDS + 60 * at, "pod": pod, "rss_bytes": each * (at + 7)}
+        for at in range(9)
+        for pod, each in curves.items()
+    ]
+    assert rm.Recording.from_frame(pl.DataFrame(rows)).containers["pod"].to_list() == ["a", "b"]
+    two = [row | {"rss_bytes": SECONDS + row["time"] % 1000} for row in rows if row["pod"] != "a"]
+    assert rm.Recording.from_frame(pl.DataFrame(two)).containers["pod"].to_list() == ["b", "c"]
+
+
 @pytest.mark.parametrize("name", ["Mean", "max", "min", "Grand Total", "in all"])
 @pytest.mark.parametrize("step", [1, 1 << 10, (1 << 20) / 10, 1 << 20])
 def test_a_summary_that_was_rounded_is_no_container(name: str, step: float) -> None:

@@ -381,6 +381,14 @@ def test_a_counter_that_falls_without_a_restart_is_told(after: float, refused: b
     assert rejected(recording) == ({"work_total"} if refused else set())
 
 
+def test_of_several_falls_of_a_counter_the_deepest_is_told() -> None:
+    """From 100 to 60, from 80 to 20: the second is, though it falls from less."""
+    work = [float(value) for value in (*range(81, 101), *range(60, 81), *range(20, 39))]
+    detail = rm.validate(recorded(rss_bytes=(wave(100, 5) * 2)[: len(work)], work_total=work))["detail"].item()
+    assert "fell 2 times" in detail
+    assert "80 to 20" in detail
+
+
 def test_a_counter_may_fall_at_a_restart() -> None:
     """A restart on record explains the fall."""
     work = [float(row % 20) for row in range(40)]
