@@ -526,7 +526,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         # The new version has begun as the old one did: what agrees is surer than either.
         _raise(pool, _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing)))
         pool.main = before.main
-    elif short:
+    elif short and not any(one.growing > th.LIKELY and _goes_beyond(one, older, 0.0) for one in current):
         pool = _just_released(before, current)
     else:
         _set_release(pool, version, [before])

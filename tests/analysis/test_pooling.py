@@ -558,8 +558,8 @@ def test_a_running_life_that_rests_as_long_as_the_one_before_grew(length: float,
     assert grown.main.reading.growth_per_day > 0
 
 
-def restarted(days: Sequence[float], leaks: Sequence[int]) -> Recording:
-    """A process that restarts after so many days, by five minutes; lives that leak rise by half."""
+def restarted(days: Sequence[float], leaks: Sequence[int], *, versions: bool) -> Recording:
+    """A process that restarts after so many days, by five minutes; lives that leak rise by half, and may be told."""
     rng, begun, parts = np.random.default_rng(7), 0.0, []
     for number, length in enumerate(days):
         t = hours(24 * length, 300)
@@ -567,9 +567,11 @@ def restarted(days: Sequence[float], leaks: Sequence[int]) -> Recording:
         parts.append((begun + t, 300 * (1 + grows * t / 48 / length) + ar1(rng, len(t), 1.0, 0.0), 0 * t + number))
         begun += 24 * length
     t, curve, lives = map(np.concatenate, zip(*parts, strict=True))
-    return record(t, {"anon_bytes": curve * MI}, limit_bytes=GI, restarts_total=lives.astype(int))
+    version = np.where(lives >= leaks[0], "2", "1") if versions else None
+    return record(t, {"anon_bytes": curve * MI}, limit_bytes=GI, restarts_total=lives.astype(int), version=version)
 
 
+@pytest.mark.parametrize("versions", [False, True], ids=["one_version", "two_versions"])
 @pytest.mark.parametrize(
     ("days", "leaks", "verdicts"),
     [
@@ -581,10 +583,10 @@ def restarted(days: Sequence[float], leaks: Sequence[int]) -> Recording:
     ],
 )
 def test_rest_before_it_clears_nothing_of_a_life_that_goes_beyond(
-    days: tuple[float, ...], leaks: list[int], verdicts: set[str]
+    days: tuple[float, ...], leaks: list[int], verdicts: set[str], versions: bool
 ) -> None:
     """One process rested for days, the next one rises by half in as few."""
-    row = row_of(restarted(days, leaks))
+    row = row_of(restarted(days, leaks, versions=versions))
     assert row["verdict"] in verdicts, row["explanation"]
 
 
