@@ -656,7 +656,8 @@ def normalise(
 
 
 def doubt(containers: pl.DataFrame, said: str) -> tuple[str, ...]:
-    names = containers.select(pl.coalesce(*_NAMES[::-1], pl.lit("the container"))).to_series()
+    named = pl.coalesce(*_NAMES[::-1], pl.lit("the container"))
+    names = containers.select(named.unique(maintain_order=True)).to_series()
     return (f"{', '.join(map(quote, names[:3]))}{text.and_more(len(names), 3)} {said}",) * bool(len(names))
 
 

@@ -174,19 +174,27 @@ def test_facts_alone(prom: Prom) -> None:
 
 
 def test_what_ran_without_memory_is_told(prom: Prom) -> None:
-    """As a pod on Windows or Fargate; what has ended or just begun, or is told as a whole pod, is not worth a word."""
+    """As pods on Windows or Fargate; what ended or just began, stands elsewhere or is told as a whole is left out."""
     started, restarts = "kube_pod_container_state_started", "kube_pod_container_status_restarts_total"
+    terminated = "kube_pod_container_status_terminated_reason"
+    job, elsewhere = prom.pod(pod="job-0", container="job"), prom.pod(pod="x-0") | {"namespace": "kube-system"}
+    memory = prom.series(WORKING_SET, [1] * 40, labels=prom.pod(pod="a-0"))
+    ended = prom.series(started, [prom.t0 - 9] * 40, labels=job)
     with pytest.warns(rm.RmtoolkitWarning, match="'far' ran without a sample of memory"):
         recording = prom.read(
-            prom.series(WORKING_SET, [1] * 40, labels=prom.pod(pod="a-0")),
-            prom.series(started, [prom.t0] * 40, labels=prom.pod(pod="far-0", container="far")),
+            memory,
+            *(prom.series(started, [prom.t0] * 40, labels=prom.pod(pod=f"far-{n}", container="far")) for n in (0, 1)),
+            ended,
+            prom.series(terminated, [1] * 38, at=60, labels={**job, "reason": "Completed"}),
+            prom.series(started, [prom.t0] * 40, labels=elsewhere),
             prom.series(started, [prom.t0] * 40, labels=prom.pod(pod="a-0", container="beside")),
             prom.series(started, [prom.t0 + 1000] * 6, at=1020, labels=prom.pod(pod="new-0", container="new")),
             prom.series(restarts, [0] * 40, labels=prom.pod(pod="done-0", container="done")),
         )
     assert recording.containers["pod"].to_list() == ["a-0"]
     assert recording.report.unusable == ("'far' ran without a sample of memory",)
-    assert recording.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 4}
+    assert recording.report.left_out == {"containers without a memory sample, which only kube-state-metrics knows": 7}
+    assert prom.read(memory, ended).report.unusable == ()
 
 
 def test_what_is_killed_before_any_scrape_of_it_is_known(prom: Prom) -> None:

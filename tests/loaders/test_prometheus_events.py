@@ -198,6 +198,14 @@ def test_a_start_that_is_told_before_it_happens_is_of_a_wrong_clock(prom: Prom, 
     assert [event[1] for event in prom.events(prom.read(memory(prom), told))] == ["start"] * (ahead == 30)
 
 
+@pytest.mark.parametrize("step", [600, 3600])
+def test_a_start_within_the_first_interval_is_kept(prom: Prom, step: int) -> None:
+    """An answer that stands at the begin of what it is about tells of a start after it."""
+    told = prom.series(STARTED, [prom.t0 + 480] * 40, labels=prom.pod(), step=step)
+    held = prom.series(WORKING_SET, [1] * 40, labels=prom.pod(), step=step)
+    assert prom.events(prom.read(held, told)) == [(480, "start", None, None)]
+
+
 def test_the_pods_start_stands_for_its_containers(prom: Prom) -> None:
     """Shortly before the first sample, the pod's start is the container's; long before, it says nothing."""
     pod = {"namespace": "shop", "pod": prom.pod()["pod"]}
@@ -326,10 +334,17 @@ def test_two_copies_of_kube_state_metrics(prom: Prom) -> None:
     [
         ([256] * 40, [512] * 40, 0, True),
         ([256] * 22, [512] * 20, 600, False),
+        ([256] * 38, [512] * 8, 1110, False),
         ([256] * 20 + [512] * 20, [256] * 21 + [512] * 19, 0, False),
         ([256] * 40, [256] * 39 + [512], 0, False),
     ],
-    ids=["two truths", "one relieves the other", "a scrape apart", "a change at the very end"],
+    ids=[
+        "two truths",
+        "one relieves the other",
+        "one relieves the other at the end",
+        "a scrape apart",
+        "a change at the very end",
+    ],
 )
 def test_two_that_tell_other_limits_are_told(
     prom: Prom, first: list[int], second: list[int], begins: int, *, doubted: bool

@@ -42,6 +42,7 @@ class Run(NamedTuple):
     last: int
     before: int | None  # the sample before the first; None at the beginning of the data
     fact: str | None = None  # a reason, where the metric carries one
+    after: int | None = None  # the sample after the first; None at the end of the data
 
 
 class Seen(NamedTuple):
@@ -71,8 +72,7 @@ class _Start(NamedTuple):
 # before a restart ended.
 def events_of(seen: Seen) -> list[Event]:
     starts = _starts(seen)
-    found = [Event(start.time, "start", None, start.detail) for start in starts]
-    found += _ends(seen, starts)
+    found = [*(Event(start.time, "start", None, start.detail) for start in starts), *_ends(seen, starts)]
     found += _kills_without_restart(seen, found)
     for kind in ("limit", "request"):
         found += changes(kind, ((run.first, int(run.value) or None) for run in seen.of(f"{kind}_bytes")))
@@ -146,8 +146,9 @@ def _told_starts(seen: Seen) -> list[int]:
         for run in seen.of(role):
             time = round(run.value * 1000)
             if time >= _FIRST_START and not any(abs(time - other) <= _ROUNDING for other in real):
-                # What was still to come when the data began is told by a clock that is wrong.
-                real[time] = time <= (run.first if run.before is None else run.last) + _SAME_START
+                # What was still to come when the data began is told by a clock that is wrong; but an answer
+                # may stand at the begin of the interval that it is about.
+                real[time] = time <= (run.last if run.before is not None else run.after or run.first) + _SAME_START
         return [time for time, is_real in real.items() if is_real]
 
     times = told("start_time_seconds")

@@ -332,6 +332,8 @@ def _disputed(table: pl.DataFrame, decoded: Decoded) -> list[int]:
     ends = begins + decoded.counts[told["series"].to_numpy()] - 1
     told = told.with_columns(begin=decoded.values[begins], end=decoded.values[ends])
     told = told.filter(pl.col("last") > pl.col("last").max().over(of_one) - _identity.HANDOVER_MILLISECONDS)
+    # Who has just begun may be there in the place of another.
+    told = told.filter(pl.col("first") < pl.col("last").min().over(of_one) - _identity.HANDOVER_MILLISECONDS)
     differ = (pl.col(name).n_unique().over(of_one) > 1 for name in ("begin", "end"))
     return told.filter(*differ)["entity"].unique().sort().to_list()
 

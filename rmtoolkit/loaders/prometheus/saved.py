@@ -89,15 +89,18 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
     left_out[NO_MEMORY] = aside
     doubts = placed.unusable
     if samples.height:
-        known = {*sampled, *_killed_unseen(kept, seen, sampled)}
-        unseen = kept.filter(~pl.col("entity").is_in(list(known)))
-        left_out[UNSAMPLED] = unseen.height
-        # A scrape may come late, but not so late; of some pods only the whole is told.
-        alone = unseen.join(kept.filter(pl.col("entity").is_in(list(known))), on="pod_entity", how="anti")
-        stretches = ((one, run) for one in alone["entity"] for run in seen[one].of("started_seconds"))
-        ran = [one for one, run in stretches if run.last - run.first > HANDOVER_MILLISECONDS]
-        doubts += doubt(unseen.filter(pl.col("entity").is_in(ran)), "ran without a sample of memory")
-        kept = kept.filter(pl.col("entity").is_in(list(known)))
+        # Other namespaces were perhaps not asked for.
+        is_sampled = pl.col("entity").is_in(list(sampled))
+        near = kept.filter(~is_sampled).join(kept.filter(is_sampled), on="namespace", how="semi")
+        # What was killed before any scrape saw it needs a limit most of all.
+        killed = [one for one in near["entity"] if any(event.kind == "oom_kill" for event in events_of(seen[one]))]
+        kept = kept.filter(pl.col("entity").is_in([*sampled, *killed]))
+        left_out[UNSAMPLED] = placed.containers.height - kept.height
+        # Of some pods only the whole is told; who says nothing of ends tells starts of what has long ended, too.
+        alone = near.join(kept, on="pod_entity", how="anti")
+        ends_told = "terminated_reason" in placed.table["role"]
+        ran = alone.filter([ends_told and _ran(seen[one]) for one in alone["entity"]])
+        doubts += doubt(ran.with_columns(container="workload_guess"), "ran without a sample of memory")
     of_init = placed.table.filter(pl.col("name").str.starts_with(_metrics.OF_INIT))["entity"].implode()
     inits = kept.filter(pl.col("entity").is_in(of_init)).select("namespace", "workload_guess", "container").unique()
     return normalise(
@@ -121,11 +124,11 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
     )
 
 
-def _killed_unseen(containers: pl.DataFrame, seen: Mapping[int, Seen], known: Spans) -> list[int]:
-    """Find what was OOM-killed before any scrape saw it, beside what is sampled: it needs a limit most of all."""
-    sampled = pl.col("entity").is_in(list(known))
-    unseen = containers.filter(~sampled & pl.col("namespace").is_in(containers.filter(sampled)["namespace"].implode()))
-    return [entity for entity in unseen["entity"] if any(event.kind == "oom_kill" for event in events_of(seen[entity]))]
+def _ran(seen: Seen) -> bool:
+    """Tell whether it ran for longer than a scrape may be late; its start is told for as long as the pod stands."""
+    ends = seen.reasons("terminated_reason", "pod_reason")
+    stretches = ((run, [end.first for end in ends if end.last >= run.first]) for run in seen.of("started_seconds"))
+    return any(min([run.last, *ended]) - run.first > HANDOVER_MILLISECONDS for run, ended in stretches)
 
 
 def _in_bytes(decoded: Decoded, metrics: Mapping[str, str]) -> tuple[Decoded, list[str]]:
@@ -154,7 +157,7 @@ def _with_memory(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 def _grouped(table: pl.DataFrame) -> pl.DataFrame:
     """Give a number to what has to become one series: a role, and a reason, of a container; by role, then container."""
-    chosen = table.filter(pl.col("role").is_in(_MERGED) & pl.col("entity").is_not_null())
+    chosen = table.filter(pl.col("role").is_in(_MERGED)).drop_nulls("entity")
     key = ["role", "entity", "fact"]
     ordered = chosen.sort(*key, "rank", "series", nulls_last=True)
     return ordered.with_columns(group=pl.struct(key).rle_id().cast(pl.Int64))
@@ -184,13 +187,14 @@ def _runs(groups: pl.DataFrame, merged: _merge.Merged) -> tuple[dict[int, list[R
     times, values = stack(merged.times, starts, counts), stack(merged.values, starts, counts)
     told = pl.DataFrame({"group": np.repeat(chosen, counts), "time": times, "value": values})
     finite = told.filter(pl.col("value").abs() < _ABSURD_FACT)
+    beside = (pl.col("time").shift(by).over("group").alias(name) for name, by in (("before", 1), ("after", -1)))
     stretches = (
-        finite.with_columns(before=pl.col("time").shift().over("group"), run=pl.struct("group", "value").rle_id())
+        finite.with_columns(*beside, run=pl.struct("group", "value").rle_id())
         .group_by("run", maintain_order=True)
-        .agg(pl.col("group", "value", "before", "time").first(), last=pl.col("time").last())
+        .agg(pl.col("group", "value", "before", "after", "time").first(), last=pl.col("time").last())
         .join(facts, on="group", maintain_order="left")
     )
-    rows = stretches.select("group", "value", "time", "last", "before", "fact").iter_rows()
+    rows = stretches.select("group", "value", "time", "last", "before", "fact", "after").iter_rows()
     return grouped((group, Run(*run)) for group, *run in rows), told.height - finite.height
 
 
