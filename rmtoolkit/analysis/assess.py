@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -11,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from rmtoolkit._identity import HASH
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
@@ -539,16 +541,19 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
     """Set, in place, whether growth ended or began with a version; growth that would not show now has not ended."""
     leaked = [one for one in before if one.growing > th.LEAKED_BEFORE]
     if pool.bounded > th.CLEAN_FROM and leaked:
-        rates = {one.main.life.seconds: one.main.reading for one in leaked if one.main and one.main.reading}
+        mains = [(one.main.life, one.main.reading) for one in leaked if one.main and one.main.reading]
         row = pool.main.reading if pool.main is not None else None
         # The longest of them tells best how fast it was.
-        rate = rates[max(rates)].growth_per_day if rates else math.inf
+        _, rate = max(((life.seconds, old.growth_per_day) for life, old in mains), default=(0.0, math.inf))
         # What comes at half the pace of before, or faster, may just have paused.
         paced = rate * _longest(pool.opinions) / DAY_SECONDS / 2
         # Where only some leaked, more than noise makes, that none of a few does may be chance.
         chance = (1 - len(leaked) / len(before)) ** len({one.life.container_id for one in pool.opinions})
         comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > rate > 0)
-        if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
+        # Pods that a new hash alone tells apart may run the same code: they must have seen half as much.
+        seen, leaking = _span([one.life for one in pool.opinions]), _span([life for life, _ in mains])
+        begun_anew = _is_hash(version) and seen < leaking / 2
+        if comes or begun_anew or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:
             pool.fixed_version = version
@@ -591,6 +596,14 @@ def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion])
     pool.moved_threads = moved(lambda one: settled(one, Signal.THREADS))
 
 
+def _is_hash(version: str | None) -> bool:
+    return version is not None and re.match(HASH, version) is not None
+
+
+def _span(lives: Sequence[Life]) -> dt.timedelta:
+    return max(life.end for life in lives) - min(life.start for life in lives) if lives else dt.timedelta()
+
+
 def _longest(opinions: Iterable[Opinion]) -> float:
     return max((opinion.life.seconds for opinion in opinions), default=0.0)
 
@@ -619,10 +632,10 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
     chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
     grows = chances[0] > th.LIKELY
 
-    def stands_for_all(opinion: Opinion) -> tuple[bool, bool, dt.datetime]:
+    def stands_for_all(opinion: Opinion) -> tuple[bool, bool, bool, dt.datetime]:
         """Growth is told of by a life that grows, else by the last one that is long."""
-        long = opinion.life.seconds >= th.STANDS_FOR_ALL * longest
-        return long and (opinion.growing > th.LIKELY or not grows), long, opinion.life.start
+        long, tells = opinion.life.seconds >= th.STANDS_FOR_ALL * longest, opinion.growing > th.LIKELY or not grows
+        return long and tells, tells, long, opinion.life.start
 
     return Pool(list(opinions), *chances, max(lives, key=stands_for_all))
 
@@ -648,8 +661,10 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     pool.lives_judged = len(opinions)
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
-    # A longer life that rests shows where the others were going, until they pass it.
-    bounds = [one for one in opinions if one.bounded > th.CLEAN_FROM and one.life.seconds > _longest(rising)]
+    # A longer life that rose as they do, and rests, shows where the others were going, until they pass it.
+    rise = max(one.reading.came for one in rising if one.reading) / 2
+    longer = [one for one in opinions if one.bounded > th.CLEAN_FROM and one.life.seconds > _longest(rising)]
+    bounds = [one for one in longer if one.reading and one.reading.came >= rise]
     if bounds and not any(_goes_beyond(one, bounds, -math.inf) for one in rising):
         return
     # Sums of weights may be above 1 by a rounding error.
@@ -731,8 +746,9 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     errors = failed > len(lives) / 2 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
-    if outlasted and _goes_beyond(last, killed, 0.0):
-        # With more room it rests above where they were killed: that much it needs.
+    together = sum(opinion.life.seconds for opinion in killed)
+    if outlasted and last.life.seconds >= together and _goes_beyond(last, killed, 0.0):
+        # With more room it rests above where they were killed, for longer than all of them: that much it needs.
         return
     if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2 and not at_once:
         _raise(pool, th.CLIMBS_LEAK)
@@ -874,7 +890,11 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
             young = [opinion for pool in running for opinion in pool.opinions]
         running, older = judged, []
     now_at = max(opinion.life.end for pool in pools for opinion in pool.opinions)
-    if any(pool.growing > th.LIKELY and _still_runs(pool, now_at) for pool in older):
+    grows = any(pool.growing > th.LIKELY for pool in running)
+    if any(_still_runs(pool, now_at) and (pool.growing > th.LIKELY or not grows) for pool in older):
+        running, older = judged, []
+    elif _is_hash(version) and grows and 2 * sum(pool.growing > th.LIKELY for pool in older) > len(older):
+        # The same code begun anew, for all that is known: its lives are seen together.
         running, older = judged, []
     latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
     if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
