@@ -63,6 +63,7 @@ def describe(envelope: Envelope) -> tuple[dict[str, NDArray[Any]], Array]:
         "end_level": np.median(mean[:, -max(2, bins // 8) :], axis=1),
         "early_peak": np.where(started, high[:, :lead], 0.0).max(axis=1),
         "late_peak": late_peak,
+        "late_low": np.maximum(bottom - np.median(mean - low, axis=1), low[:, lead:].min(axis=1)),
         "high_share": above.mean(axis=1),
         "flutter": flutter,
         "bursts": begun.sum(axis=1),

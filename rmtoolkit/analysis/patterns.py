@@ -85,8 +85,8 @@ class PatternEntry(Struct, frozen=True):
     """What is said of one pattern where it is no leak, and what it allows."""
 
     headline: Clause = _at_level("stays at {}")
-    #: The reason's verb: what the judged signal does.
-    reason: str = "is flat"
+    #: The reason's verb: what the judged signal does; None where it is flat, or swings.
+    reason: str | None = None
     #: Advice on what the memory is made of, and on what comes and goes: that after what there is to do about the limit.
     remedy: Remedy | None = None
     peak_remedy: Remedy | None = None
@@ -97,8 +97,6 @@ class PatternEntry(Struct, frozen=True):
     threads_matter: bool = False
     #: Whether rest means that caches are bounded, where no live heap says so.
     caches_bounded: bool = True
-    #: Whether memory around the judged signal makes it, by growing itself.
-    made_around: bool = False
     #: Whether it is named as it is while the verdict is open.
     named_while_open: bool = False
     beside_leak: bool = True
@@ -123,8 +121,7 @@ def _entry(pattern: Pattern) -> PatternEntry:
                 hides=_ALL - {Layer.CACHE},
             )
         case Pattern.STEP:
-            clause = _at_level("moved to {} in one step and stays there")
-            return PatternEntry(clause, reason=_LEVELS_OFF, hides=_ALL)
+            return PatternEntry(_stepped, reason=_LEVELS_OFF, hides=_ALL)
         case Pattern.PERIODIC:
             return PatternEntry(_between("follows a cycle"), reason=_FLOOR, hides=_ALL - {Layer.SLACK})
         case Pattern.SAWTOOTH:
@@ -133,13 +130,13 @@ def _entry(pattern: Pattern) -> PatternEntry:
             clause = _between("has bursts")
             return PatternEntry(clause, reason=_FLOOR, peak_remedy=_stream, hides=_ALL - {Layer.SLACK})
         case Pattern.RETENTION:
-            return PatternEntry(_keeps, remedy=_release, remedy_beside=True, threads_matter=True, made_around=True)
+            return PatternEntry(_keeps, remedy=_release, remedy_beside=True, threads_matter=True)
         case Pattern.FRAGMENTATION:
             clause = _part(Layer.SLACK, "are gaps between live blocks")
-            return PatternEntry(clause, remedy=_close_gaps, threads_matter=True, made_around=True)
+            return PatternEntry(clause, remedy=_close_gaps, threads_matter=True)
         case Pattern.PAGE_CACHE:
             clause, remedy = _part(Layer.CACHE, "is page cache the kernel can take back"), _watch_anonymous
-            return PatternEntry(clause, remedy=remedy, peak=None, caches_bounded=False, made_around=True)
+            return PatternEntry(clause, remedy=remedy, peak=None, caches_bounded=False)
         case Pattern.THREAD_GROWTH:
             clause = _at_level("grew with its threads and stays at {}")
             return PatternEntry(clause, threads_matter=True, beside_leak=False)
@@ -164,16 +161,25 @@ def _warmed_up(row: VerdictRow, main: Opinion) -> str:
     return f"it warmed up to {memory(row.settled_bytes)}{within}"
 
 
+def _stepped(row: VerdictRow, main: Opinion) -> str:
+    reading, released = main.reading, row.cause in (Cause.RELEASE, Cause.ALLOCATOR)
+    once = released or reading is None or abs(reading.jump) >= th.STEP_OF_RISE * abs(reading.rise)
+    return f"it moved to {memory(row.settled_bytes)} in {'one step' if once else 'stages'} and stays there"
+
+
 def _between(verb: str) -> Clause:
-    def clause(_: VerdictRow, main: Opinion) -> str:
-        reading = main.reading
-        whole = main.footprint or reading
-        if reading is None or whole is None:
-            return f"it {verb}"
-        low = min(whole.early_level, whole.middle_level, whole.end_level) * min(reading.trough, 1.0)
-        return f"it {verb} between {memory(low)} and {memory(whole.late_peak)}, and its floor is flat"
+    def clause(row: VerdictRow, main: Opinion) -> str:
+        does, floor = ("follows its load", "") if follows_load(row, main) else (verb, ", and its floor is flat")
+        whole = main.footprint or main.reading
+        if whole is None:
+            return f"it {does}"
+        return f"it {does} between {memory(whole.late_low)} and {memory(whole.late_peak)}{floor}"
 
     return clause
+
+
+def follows_load(row: VerdictRow, main: Opinion) -> bool:
+    return row.pattern == Pattern.PERIODIC and main.reading is not None and main.reading.load_share > 0
 
 
 def _keeps(row: VerdictRow, main: Opinion) -> str:
@@ -292,9 +298,7 @@ def _threads_explain(main: Opinion) -> bool:
     heap, whole, stack = main.readings.get(Signal.ALLOCATED), _whole(main), stack_of_a_thread(main)
     if stack is not None and not th.STACK_LEAST <= stack <= th.STACK_MOST:
         return False
-    if heap is None or whole is None:
-        return True
-    return heap.mean_rise < th.THREADS_EXPLAIN * whole.mean_rise
+    return heap is None or whole is None or heap.mean_rise < th.THREADS_EXPLAIN * whole.mean_rise
 
 
 def name_held(main: Opinion) -> Held | None:
@@ -316,9 +320,8 @@ def explains(main: Opinion, held: Held) -> bool:
     level, row, each = main.levels.get(held.signal), main.reading, bytes_each(main, held.signal)
     if level is None or row is None or each is None or not level.piles_up:
         return False
-    if not th.HELD_LEAST <= each <= held.most_bytes:
-        return False
-    return abs(level.half_way - row.half_way) <= th.HELD_TOGETHER
+    together = abs(level.half_way - row.half_way) <= th.HELD_TOGETHER
+    return together and th.HELD_LEAST <= each <= held.most_bytes
 
 
 def _leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:
@@ -390,10 +393,8 @@ def _usual_suspects(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterat
     of = f", {small_memory(each.estimate)} for each unit of work" if each and each.estimate is not None else ""
     yield Advice.of("bound_caches", growth=growth, each=of)
     apart = {piece.signal for piece in row.evidence if piece.statistic == Statistic.HELD_APART}
-    if Signal.TASKS not in apart:
-        yield Advice.of("count_tasks")
-    if Signal.SERIES not in apart:
-        yield Advice.of("count_series")
+    counts = {Signal.TASKS: "count_tasks", Signal.SERIES: "count_series"}
+    yield from (Advice.of(name) for signal, name in counts.items() if signal not in apart)
 
 
 def _steps(size: float) -> int:

@@ -438,6 +438,8 @@ class Reading(Level, frozen=True):
     period: float
     #: How far the bins after the start-up go below the settled level, without the lowest 3 %.
     depth: float
+    #: How low the samples in those bins usually go.
+    late_low: float
     #: Largest change of level between two neighbouring bins that lasts, and where (0 to 1).
     jump: float
     jump_at: float

@@ -218,9 +218,7 @@ def _at_worst(situation: Situation) -> str:
         return ""
     # After a pause the slope at the end is too mild: what rose in the last three quarters may go on as it did.
     fastest = max(row.growth_high_bytes_per_day or 0.0, 24 * whole.mean_rise / max(0.75 * main.life.hours, 1e-3))
-    if fastest <= 0:
-        return ""
-    span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest
+    span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest if fastest > 0 else float("inf")
     # Restarts may end every life before.
     if span > min(th.FAR_HOURS, situation.lasts.left_hours):
         return ""
@@ -285,17 +283,16 @@ def reason(situation: Situation) -> str:
         return f"{_why_leak(situation, main, signal, span)}; we would notice growth above {floor}."
     if row.verdict == Verdict.INCONCLUSIVE:
         return _why_open_reason(situation, main, main.reading, signal, span)
-    entry = patterns.PATTERNS[row.pattern]
-    if entry.made_around and main.growing_layer is not None:
-        around = (
-            f"The {signal} is flat over {span}, but {texts('analysis/words')['around'][row.pattern]} around it grows"
-        )
-        return f"{around}; growth above {floor} would be visible."
+    swings = max(main.reading.swing, main.reading.flutter) >= th.SWING * max(main.reading.settled, 1.0)
+    does = patterns.PATTERNS[row.pattern].reason or ("does not keep growing" if swings else "is flat")
+    does = "follows the load" if patterns.follows_load(row, main) else does
     where = f"over {span}" if pool.lives_judged <= 1 else f"in {pool.lives_judged} lives, the last over {span}"
     if situation.judged > 1:
         where = f"on {situation.judged} pods over {span}"
+    around = texts("analysis/words")["around"].get(row.pattern) if main.growing_layer is not None else None
+    where += f", but {around} around it grows" if around is not None else ""
     killed = f", though {situation.runs_killed}" if situation.kills else ""
-    return f"The {signal} {entry.reason} {where}{killed}; growth above {floor} would be visible."
+    return f"The {signal} {does} {where}{killed}; growth above {floor} would be visible."
 
 
 def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> str:
@@ -321,8 +318,7 @@ def _why_leak(situation: Situation, main: Opinion, signal: str, span: str) -> st
         text += ", and a heap profile shows the same growth"
     if situation.kills:
         text += f", and {situation.runs_killed}"
-    longest = situation.lasts.longest_hours
-    if situation.capped and longest is not None:
+    if situation.capped and (longest := situation.lasts.longest_hours) is not None:
         text += f"; restarts begin it anew, and no life is expected to last longer than {hours(longest)}"
     return text
 

@@ -138,6 +138,7 @@ def _reading(lot: _Lot, level: dict[str, Any]) -> Reading:
         "earlier_bursts": lot.choice((0, 0, 1, 2, 4)),
         "rhythm": lot.choice((0.05, 0.15, 0.5, float("inf"))),
         "period": lot.choice((0.0, 0.1, 0.25, 0.4, 0.5)),
+        "late_low": level["begun"] / 2,
         "depth": settled * lot.choice((0.0, 0.01, 0.06, 0.1, 0.3)),
         "jump": settled * lot.choice((0.0, 0.0, 0.05, 0.08, 0.2, -0.2)),
         "jump_at": lot.choice((0.05, 0.08, 0.3, 0.95)),

@@ -468,6 +468,47 @@ def test_pages_that_an_allocator_took_once_fill_no_limit_and_those_that_it_takes
     assert (rested["limit_outlook"], fills["limit_outlook"]) == ("bounded", "reaches")
 
 
+def test_an_allocator_that_swings_under_what_grows_around_it_is_not_called_flat() -> None:
+    """The heap of this day moves by a third, up and down, while its allocator takes pages to the end."""
+    heap = 30 + 5 * np.sin(np.pi * T / 4)
+    row = judged({"allocated_bytes": noisy(heap * MI, 4), "anon_bytes": noisy((48 + 4 * T) * MI, 5)}, limit=512 * MI)
+    assert (row["verdict"], row["pattern"]) == ("not_leak", "retention"), row["explanation"]
+    assert (
+        "The live heap does not keep growing over 24 h, but what the allocator keeps around it grows"
+        in row["explanation"]
+    )
+
+
+def test_what_rises_and_falls_is_told_with_its_lowest_and_its_highest() -> None:
+    """Also where it falls many times within one bin, and where it rests at either end for most of the time."""
+    place = np.arange(len(T))
+    shapes = {
+        "rises and falls": [place % 5 / 4, place % 60 / 59, place % 6 == 0, place % 6 != 0],
+        "follows a cycle": [0.5 + 0.5 * np.sin(np.pi * T / 3)],
+    }
+    for does, shares in shapes.items():
+        for row in judged_each({"working_set_bytes": (100 + 400 * share) * MI} for share in shares):
+            assert f"it {does} between 100 Mi and 500 Mi, and its floor is flat." in row["explanation"]
+
+
+def test_what_follows_the_load_is_called_no_cycle() -> None:
+    """Requests rise until noon and stay: so does the memory, which has neither a period nor a floor."""
+    load = np.minimum(30 + 15 * T, 210) * (1 + 0.1 * np.random.default_rng(8).normal(size=len(T)))
+    row = judged({"working_set_bytes": noisy((20 + 0.4 * load) * MI, 8), "load": load})
+    assert (row["verdict"], row["pattern"]) == ("not_leak", "periodic")
+    assert "does not leak: it follows its load between " in row["explanation"]
+    assert "The working set follows the load over 24 h;" in row["explanation"]
+    assert "floor" not in row["explanation"]
+
+
+def test_a_step_of_several_stages_is_not_called_one() -> None:
+    """A table that grows twice by as much, the second time hours later; and another that does once."""
+    stages, once = (30 + 12 * (at < T) + 12 * (T > 7) for at in (4, 7))
+    several, one = judged_each({"working_set_bytes": noisy(level * MI, 6)} for level in (stages, once))
+    assert "it moved to 54 Mi in stages and stays there" in several["explanation"]
+    assert "it moved to 54 Mi in one step and stays there" in one["explanation"]
+
+
 # Events of the node
 
 

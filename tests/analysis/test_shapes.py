@@ -73,6 +73,7 @@ def test_a_spike_is_clipped_from_the_trend() -> None:
     found = shape(curve)
     assert found.floor.max() < 115
     assert found.late_peak[0] == 180
+    assert found.late_low[0] == pytest.approx(100)
     assert found.high_share[0] < 0.05
 
 

@@ -12,8 +12,9 @@ import pytest
 import rmtoolkit as rm
 from rmtoolkit.analysis import records
 from rmtoolkit.analysis.around import AROUND
+from rmtoolkit.analysis.assess import GIVEN_BACK
 from rmtoolkit.analysis.models import Family
-from rmtoolkit.analysis.patterns import HELD, PATTERNS
+from rmtoolkit.analysis.patterns import HELD
 from rmtoolkit.schema import Cause, Signal
 from rmtoolkit.text import texts
 from tests.analysis.curves import BEGIN, GI, MI, footprint, hours, record, saturate, saw, small_noise, together, when
@@ -324,6 +325,6 @@ def test_all_that_is_said_has_its_words() -> None:
     assert tuple(words["halt"]) == tuple(records.Halt)
     assert set(words["open"]) <= set(records.OpenKind)
     assert set(words["beside"]) == set(records.BESIDE)
-    assert set(words["around"]) == {name for name, entry in PATTERNS.items() if entry.made_around}
+    assert set(words["around"]) == {pattern for pattern, _ in GIVEN_BACK.values()}
     assert set(words["leaks"]) == {Cause.OUTSIDE_ALLOCATOR, *(one.cause for one in (*HELD, *AROUND))}
     assert set(words["clause"]) == {one.cause for one in AROUND}
