@@ -67,7 +67,7 @@ _ALLOCATOR: Final = re.compile(
     r"|^(?:alloc|alloc_zeroed|realloc|allocate|__r(?:ust|dl|g)_(?:alloc|alloc_zeroed|realloc)|UnknownInlinedFun)$"
 )
 #: By its name C's own way to memory (zmalloc, ngx_palloc, MemoryContextAlloc), where several call it.
-WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc|strn?dup)")
+WRAPPER: Final = re.compile(r"(?i)(?<!de)(?:alloc(?!ation)|strn?dup)")
 #: C++: its library without the folder, operators that look like brackets, and what stands behind arguments.
 _CPP_FILE: Final = re.compile(
     r"(?:(?:st[dl]_|hashtable|unordered_|shared_ptr)\w*|alloc_traits|new_allocator|basic_string|unique_ptr)\.h$|\w+\.tcc$"

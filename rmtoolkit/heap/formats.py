@@ -8,9 +8,10 @@ import os
 import re
 from array import array
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, pairwise
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
+from statistics import median_low
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -486,12 +487,10 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     if seconds is None and min(taken) > 0 and len({*taken}) > 1:
         profiles, axis = sorted(profiles, key=lambda one: one.summary.taken_seconds or 0), "when each was taken"
         seconds = [time - min(taken) for time in sorted(taken)]
-    # Go serves its last collection however often it is asked.
-    told = [(one.summary.allocations, one.summary.allocated_bytes, one.summary.live_at_end_bytes) for one in profiles]
-    new = [at for at, now in enumerate(told) if not at or now != told[at - 1] or None in now]
-    if len(new) < len(told) and profiles[0].summary.format == "pprof":
-        note = f"left out {len(told) - len(new)} of {len(told)} snapshots, the same as the one before: a program in Go "
-        note += "serves its last collection, and what is there now for ?gc=1"
+    new = _anew([one.summary for one in profiles])
+    if len(new) < len(profiles):
+        note = f"left out {len(profiles) - len(new)} of {len(profiles)} snapshots, the same as the one before: what "
+        note += "was served had not been taken anew, as some profilers do for ?gc=1"
         profiles, seconds = [profiles[at] for at in new], seconds and [seconds[at] for at in new]
         report = replace(profiles[-1].report, warnings=(*profiles[-1].report.warnings, note))
         profiles[-1] = replace(profiles[-1], report=report)
@@ -517,9 +516,8 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         for frames, *amounts in profile.stacks.select("frames", *_TOLD).iter_rows():
             stack = numbers.setdefault(tuple(places[number] for number in frames), len(numbers) + 1)
             known = said.get(stack, [None] * len(amounts))
-            said[stack] = [
-                one if other is None else (one or 0) + other for one, other in zip(known, amounts, strict=True)
-            ]
+            both = zip(known, amounts, strict=True)
+            said[stack] = [one if other is None else (one or 0) + other for one, other in both]
         now = {stack: (size or 0, blocks or 0) for stack, (size, blocks, *_) in said.items()}
         if min(len(now), len(held)) >= _TELLING and not now.keys() & held.keys():
             _check_alike("builds, for they have no stack in common", {0: profiles[step - 1], 1: profile})
@@ -549,12 +547,28 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     )
 
 
+def _anew(several: Sequence[HeapSummary]) -> list[int]:
+    """Leave out what only repeats the one before, as Go serves its last collection until it has the next."""
+    told = [(one.allocations, one.allocated_bytes, one.live_at_end_bytes) for one in several]
+    begins = [at for at, now in enumerate(told) if not at or now != told[at - 1] or None in now]
+    if len(begins) < 3 or several[0].format != "pprof":
+        return list(range(len(told)))
+    # Before the first change and after the last one nobody knows how long it was.
+    usual, before = median_low(np.diff(begins[1:]).tolist()), 0
+    new: list[int] = []
+    for begin, end in pairwise([*begins, len(told)]):
+        # Go collects when the heap has doubled: what grows evenly repeats itself twice as often each time.
+        rests = end - begin > 2 * max(usual, before)
+        new += range(begin, end, usual if rests else end - begin)
+        before = 0 if rests else end - begin
+    return new
+
+
 def _check_alike(what: str, kinds: Mapping[Any, HeapProfile]) -> None:
     if len(kinds) > 1:
         names = ", ".join(quote_path((profile.report.sources or ("?",))[0]) for profile in list(kinds.values())[:2])
-        msg = (
-            f"{names}: these are of different {what}. Hint: growth needs snapshots of one program; --diff compares two."
-        )
+        hint = "growth needs snapshots of one program; --diff compares two."
+        msg = f"{names}: these are of different {what}. Hint: {hint}"
         raise RmtoolkitError(msg)
 
 
@@ -668,8 +682,7 @@ def _scaled(blocks: int, size: int, rate: int) -> tuple[int, int]:
 
 def _parse_jeprof(text: str, path: str | os.PathLike[str]) -> _Dump:  # noqa: PLR0912 - a branch per kind of line
     dump = _Dump()
-    section = "heap"
-    started = False
+    section, started = "heap", False
     addresses: tuple[int, ...] | None = None
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith("--- "):
@@ -883,8 +896,7 @@ def _message(data: int | bytes, inside: Mapping[int, Callable[[int | bytes], lis
 def _packed(value: int | bytes) -> list[int]:
     if isinstance(value, int):
         return [value]
-    found = []
-    place = 0
+    found, place = [], 0
     while place < len(value):
         number, place = read_varint(value, place, len(value))
         found.append(number)

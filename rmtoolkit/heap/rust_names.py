@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache, reduce
+from string import ascii_letters, digits
 from typing import Final
 
 #: Foreign names may nest and repeat themselves without end.
@@ -27,14 +28,9 @@ _SUFFIX: Final = re.compile(r"\.(?:llvm|lto|constprop|part|cold|isra|warm)\b[.\w
 _ESCAPE: Final = re.compile(r"\$(SP|BP|RF|LT|GT|LP|RP|C|u[0-9a-f]{1,6})\$")
 _ESCAPES: Final = {"SP": "@", "BP": "*", "RF": "&", "LT": "<", "GT": ">", "LP": "(", "RP": ")", "C": ","}
 
-_TYPES: Final = (
-    "a=i8 b=bool c=char d=f64 e=str f=f32 h=u8 i=isize j=usize l=i32 m=u32 "
-    "n=i128 o=u128 p=_ s=i16 t=u16 u=() v=... x=i64 y=u64 z=!"
-)
-_BASIC: Final = {pair[0]: pair[2:] for pair in _TYPES.split()}
-_DIGITS: Final = {character: value for value, character in enumerate("0123456789abcdefghijklmnopqrstuvwxyz")} | {
-    character: value for value, character in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36)
-}
+_TYPES: Final = "a=i8 b=bool c=char d=f64 e=str f=f32 h=u8 i=isize j=usize l=i32 m=u32 n=i128 o=u128 p=_ s=i16 t=u16"
+_BASIC: Final = {pair[0]: pair[2:] for pair in f"{_TYPES} u=() v=... x=i64 y=u64 z=!".split()}
+_DIGITS: Final = {character: value for value, character in enumerate(digits + ascii_letters)}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -128,8 +124,8 @@ class _V0Name:
         return found
 
     def _base62(self) -> int:
-        digits = self._reads(_NUMBER.match)[1]
-        return 1 + reduce(lambda value, digit: value * 62 + _DIGITS[digit], digits, 0) if digits else 0
+        text = self._reads(_NUMBER.match)[1]
+        return 1 + reduce(lambda value, digit: value * 62 + _DIGITS[digit], text, 0) if text else 0
 
     def _disambiguator(self) -> int:
         return self._base62() + 1 if self._takes("s") else 0
@@ -169,14 +165,12 @@ class _V0Name:
             text = self._identifier()
         elif kind == "N":
             text = self._nested(in_value=in_value)
-        elif kind in "MX":
-            self._disambiguator()
-            self._path(in_value=False)
+        elif kind in "MXY":
+            if kind != "Y":
+                self._disambiguator()
+                self._path(in_value=False)
             own = self._type()
             text = f"<{own}>" if kind == "M" else f"<{own} as {self._path(in_value=False)}>"
-        elif kind == "Y":
-            own = self._type()
-            text = f"<{own} as {self._path(in_value=False)}>"
         elif kind == "I":
             path = self._path(in_value=in_value)
             text = f"{path}{'::' if in_value else ''}<{', '.join(self._until_end(self._generic))}>"
@@ -289,16 +283,16 @@ class _V0Name:
             return "_"
         if kind == "B":
             return self._again(self._const, "const")
+        if kind not in "bcahijlmnostxy":
+            raise _BrokenError
         minus = "-" if self._takes("n") else ""
-        digits = self._reads(_HEX.match)[1]
+        value = int(self._reads(_HEX.match)[1] or "0", 16)
         if kind == "b":
-            return "true" if digits == "1" else "false"
+            return "true" if value == 1 else "false"
         if kind == "c":
-            code = int(digits or "0", 16)
-            if code >= 0x110000:
+            if value >= 0x110000:
                 raise _BrokenError
-            return repr(chr(code))
-        value = int(digits or "0", 16)
+            return repr(chr(value))
         return f"{minus}{value if value < 1 << 64 else hex(value)}"
 
 

@@ -302,18 +302,14 @@ class _Store:
                 break
         wanted = " or ".join(_selector(labels) for labels in choices)
         if not sets:
-            raise NothingThereError(
-                self.client.fault(f"it has no heap profiles of {quote(wanted)} then", "Are labels and time right?")
-            )
+            fault = self.client.fault(f"it has no heap profiles of {quote(wanted)} then", "Are labels and time right?")
+            raise NothingThereError(fault)
         names = sorted({name for one in sets for name in one})
         apart = next((name for name in names if len({one.get(name) for one in sets}) == len(sets)), names[0])
         values = sorted({printable(one.get(apart, "")) for one in sets})
-        raise NothingThereError(
-            self.client.fault(
-                f"{quote(wanted)} means {len(sets)} processes, and a heap profile is of one",
-                f"Add one {apart} of: {', '.join(values[:_NAMED])}{and_more(len(values), _NAMED)}.",
-            )
-        )
+        hint = f"Add one {apart} of: {', '.join(values[:_NAMED])}{and_more(len(values), _NAMED)}."
+        means = f"{quote(wanted)} means {len(sets)} processes, and a heap profile is of one"
+        raise NothingThereError(self.client.fault(means, hint))
 
     def _points(self, kind: str, labels: Mapping[str, str]) -> list[tuple[int, float]]:
         asked = {
@@ -356,8 +352,7 @@ def _selector(labels: Mapping[str, str]) -> str:
 
 def _divided(heap: HeapProfile, many: int) -> HeapProfile:
     names = [name for name, kind in heap.stacks.schema.items() if kind == pl.Int64()]
-    held, blocks = heap.summary.live_at_end_bytes, heap.summary.live_at_end_blocks
-    summary = replace(
-        heap.summary, live_at_end_bytes=held and held // many, live_at_end_blocks=blocks and blocks // many
-    )
+    summary = heap.summary
+    held, blocks = (one and one // many for one in (summary.live_at_end_bytes, summary.live_at_end_blocks))
+    summary = replace(summary, live_at_end_bytes=held, live_at_end_blocks=blocks)
     return replace(heap, stacks=heap.stacks.with_columns(pl.col(names) // many), summary=summary)

@@ -38,9 +38,8 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
     if own:
         is_own = [bool(set(crates(name or "")) & set(own)) for name in frames["function"]]
         demoted = pl.when(pl.col("origin") == OWN).then(pl.lit("dependency")).otherwise(pl.col("origin"))
-        frames = frames.with_columns(
-            origin=pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN)).otherwise(demoted)
-        )
+        mine = pl.when(pl.Series(is_own, dtype=pl.Boolean)).then(pl.lit(OWN))
+        frames = frames.with_columns(origin=mine.otherwise(demoted))
     # What derive writes, or has no name, makes values for whoever calls it.
     derived = (pl.col("origin") == OWN) & pl.col("function").str.contains(_DERIVED)
     frames = frames.with_columns(origin=pl.when(derived).then(pl.lit("dependency")).otherwise("origin"))
@@ -69,15 +68,29 @@ def groups(heap: HeapProfile, own: Collection[str] = ()) -> pl.DataFrame:
 def _wrappers(listed: pl.DataFrame, frames: pl.DataFrame) -> list[int]:
     """Find what makes memory for its callers: like an allocator by name, and called by several; what fills a pool."""
     like = [bool(name and name.isidentifier() and WRAPPER.search(name)) for name in frames["function"]]
-    named = frames.select("frame_id", "function", like=pl.Series(like, dtype=pl.Boolean))
-    if not any(like) and _POOL not in named["function"]:
+    frame, name, outer = map(pl.col, ("frame_id", "function", "outer"))
+    mine = ~pl.col("origin").is_in((STD, SYSTEM)).fill_null(value=False)
+    named = frames.select(frame, name, like=pl.Series(like, dtype=pl.Boolean) & mine)
+    wanted = named.filter(pl.col("like") | (name == _POOL))["frame_id"].implode()
+    if not wanted.list.len().sum():
         return []
-    calls = listed.explode("frame_id", empty_as_null=True).with_columns(outer=pl.col("frame_id").shift(-1))
-    calls = calls.filter(pl.col("stack_id") == pl.col("stack_id").shift(-1)).select("frame_id", "outer").unique()
-    calls = calls.join(named, on="frame_id").join(named, left_on="outer", right_on="frame_id", suffix="_outer")
-    calls = calls.filter(pl.col("function") != pl.col("function_outer"))
-    several = pl.col("function_outer").n_unique().over("function") > 1
-    return calls.filter((pl.col("like") & several) | (pl.col("function_outer") == _POOL))["frame_id"].to_list()
+    found = [
+        listed.slice(begin, _AT_ONCE)
+        .select(frame, inner=frame.list.shift(1), outer=frame.list.shift(-1))
+        .explode("frame_id", "inner", "outer", empty_as_null=True)
+        .filter(frame.is_in(wanted) | outer.is_in(wanted))
+        .unique()
+        for begin in range(0, max(listed.height, 1), _AT_ONCE)
+    ]
+    calls = (
+        pl.concat(found).join(named, on="frame_id").join(named, left_on="outer", right_on="frame_id", suffix="_outer")
+    )
+    calls = calls.filter(name != pl.col("function_outer"))
+    # C's own way to memory does not go through Rust.
+    rust = named.filter(name.str.contains(r"::|^__r(?:ust|dl|g)_"))["frame_id"].implode()
+    of_rust = pl.col("inner").is_in(rust).fill_null(value=False).any().over("function")
+    wraps = pl.col("like") & (pl.col("function_outer").n_unique().over("function") > 1) & ~of_rust
+    return calls.filter(wraps | (pl.col("function_outer") == _POOL))["frame_id"].to_list()
 
 
 #: One row per function, the most suspicious first. Null means that the profile does not say.
@@ -245,9 +258,8 @@ def churn(heap: HeapProfile) -> pl.DataFrame:
     named = heap.stacks.filter(pl.col("allocations") > 0).join(groups(heap), on="stack_id")
     # A group is shown at the line that allocates most often.
     by_function = named.sort("allocations", descending=True, maintain_order=True).group_by("function")
-    frame = by_function.agg(
-        pl.col("file", "line", "origin").first(), *map(known_sum, ("allocations", "allocated_bytes", "temporary"))
-    )
+    sums = map(known_sum, ("allocations", "allocated_bytes", "temporary"))
+    frame = by_function.agg(pl.col("file", "line", "origin").first(), *sums)
     frame = frame.with_columns(temporary_share=pl.col("temporary") / pl.col("allocations"))
     return conform(frame.sort("allocations", "function", descending=[True, False]), CHURN)
 
@@ -281,10 +293,8 @@ def limits_of_sight(heap: HeapProfile) -> list[str]:
     said = ["memory maps, thread stacks, and pages that the allocator keeps or that lie between live blocks"]
     if "pages" in summary.format:
         said = ["what is used of these pages: all count that the program took from the system, for its stacks too"]
-    if summary.rss_peak_bytes is not None and summary.peak_bytes is not None:
-        beside = summary.rss_peak_bytes - summary.peak_bytes
-        if beside > 0:
-            said.append(f"{memory(beside)} of what was resident at most: the above, the program's code, the recorder")
+    if summary.peak_bytes is not None and (beside := (summary.rss_peak_bytes or 0) - summary.peak_bytes) > 0:
+        said.append(f"{memory(beside)} of what was resident at most: the above, the program's code, the recorder")
     if not heap.growth.height:
         said.append("how it went over time")
     elif heap.growth["time_seconds"].null_count():
@@ -376,9 +386,8 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
     before, after = (_amounts(heap, by, own) for heap in (a, b))
     keys = ["function", "stack"] if by == "stack" else ["function"]
     joined = before.join(after, on=keys, how="full", coalesce=True, suffix="_after", maintain_order="left_right")
-    known = {
-        name: all(not of.height or of[name].null_count() < of.height for of in (a.stacks, b.stacks)) for name in AMOUNTS
-    }
+    both = (a.stacks, b.stacks)
+    known = {name: all(not of.height or of[name].null_count() < of.height for of in both) for name in AMOUNTS}
     table = joined.select(
         *keys,
         *(pl.coalesce(f"{name}_after", name).alias(name) for name in ("file", "line", "origin")),

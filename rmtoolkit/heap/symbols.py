@@ -35,8 +35,9 @@ _SECONDS: Final = 300
 _SAID: Final = re.compile(r"(?:\?\?|(.*)):(?:\?|(\d{1,9}))(?: \(discriminator \d+\))?$", re.DOTALL)
 _BUILD_ID: Final = re.compile(rb"\x04\0\0\0([\x01-\x40])\0\0\0\x03\0\0\0GNU\0")
 _X86_64, _AARCH64 = 62, 183
+_SYMBOL: Final = struct.Struct("<IBBHQQ")
 #: Most of what is looked at of a table of a file.
-_MOST: Final = 24 << 17
+_MOST: Final = _SYMBOL.size << 17
 #: Of the addresses of a program that it ran; unwinding sometimes goes astray.
 _BEHIND_CALLS: Final = 0.9
 _ADDRESS: Final = re.compile(r"0x[0-9a-f]+$")
@@ -119,7 +120,10 @@ def _elf(path: Path, file: BinaryIO, head: bytes) -> Binary:
     notes.append(part(*named.get(b".note.gnu.build-id", (0, 0))))
     ids = (note[found.end() :][: found[1][0]].hex() for note in notes if (found := _BUILD_ID.search(note)))
     link = part(*named.get(b".gnu_debuglink", (0, 0)))
-    exported = struct.iter_unpack("<IBBHQQ", part(*named.get(b".dynsym", (0, 0))))
+    symbols_at, symbols_size = named.get(b".dynsym", (0, 0))
+    table = part(min(symbols_at, file.seek(0, os.SEEK_END)), symbols_size)
+    # Functions, also those of which the program chooses one as it starts, are of the kinds 2 and 10.
+    exported = _SYMBOL.iter_unpack(table[: len(table) // _SYMBOL.size * _SYMBOL.size])
     return Binary(
         path,
         machine,
@@ -127,7 +131,7 @@ def _elf(path: Path, file: BinaryIO, head: bytes) -> Binary:
         tuple((begin, size, to) for kind, _, begin, to, _, size, *_ in segments if kind == 1 and size),
         b".symtab" in named,
         any(name in named for name in (b".debug_info", b".zdebug_info")),
-        tuple(sorted((begin, begin + size) for *_, begin, size in exported if size)),
+        tuple(sorted((at, at + size) for _, kind, *_, at, size in exported if size and kind & 15 in (2, 10))),
         (link.partition(b"\0")[0].decode("utf-8", "replace"), *struct.unpack("<I", link[-4:])) if link else None,
     )
 

@@ -321,6 +321,9 @@ def _by_clock(found: Curves, clock: Floats, tells: Flags) -> _Clocked:
 
 
 def _goes_on(rises: Flags) -> Flags:
+    if not rises.shape[1]:
+        # All that was done was done at the start.
+        return np.zeros(len(rises), np.bool_)
     often = rises.sum(axis=1)
     span = rises.shape[1] - rises.argmax(axis=1)
     pause = np.where(often > 0, rises[:, ::-1].argmax(axis=1), span)

@@ -113,6 +113,14 @@ def test_in_c_who_calls_an_allocator_of_ones_own_is_named(path: tuple[str, ...],
     assert table["growth_share"][0] == 1
 
 
+@pytest.mark.parametrize("inner", [("__rust_alloc", "allocate_frame"), ("malloc", "add_allocation")])
+def test_a_name_that_has_an_allocator_in_it_is_not_always_one(inner: tuple[str, ...]) -> None:
+    """What Rust allocates for, as ``no_mangle`` names it, and who keeps a list of allocations, keeps that itself."""
+    paths = ((*inner, caller, "main") for caller in ("on_get", "on_set"))
+    table = rm.suspects(profile(dict.fromkeys(paths, (grows, 20)), of_c="/app/api"))
+    assert table["function"].to_list() == [inner[-1]]
+
+
 def test_in_rust_a_name_like_that_of_an_allocator_is_no_allocator() -> None:
     """A pool of one's own that keeps is itself the suspect."""
     heap = profile({("buffer_alloc", "on_get", "main"): (grows, 20), ("buffer_alloc", "on_set", "main"): (grows, 20)})

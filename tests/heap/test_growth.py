@@ -24,7 +24,7 @@ from rmtoolkit.heap._names import FrameTable, stacks_frame
 from rmtoolkit.heap.formats import join, read_one_pprof
 from rmtoolkit.heap.profile import GROWTH, TIMELINE, HeapProfile, HeapSummary
 from rmtoolkit.heap.suspects import _grown, over_time, suspects
-from rmtoolkit.heap.tree import FEWEST, READINGS, Curves, floors, for_good, read_curves
+from rmtoolkit.heap.tree import FEWEST, READINGS, Curves, _goes_on, floors, for_good, read_curves
 from tests.heap import makers
 
 if TYPE_CHECKING:
@@ -482,6 +482,11 @@ def test_a_little_that_is_given_back_late_is_no_end(kept: int, growth: int) -> N
     )
     found = suspects(heap).filter(pl.col("function") == "api::leak")
     assert found["growth_bytes"].to_list() == [growth]
+
+
+def test_what_has_no_parts_does_not_go_on() -> None:
+    """All that was done was done at the start."""
+    assert _goes_on(np.zeros((3, 0), np.bool_)).tolist() == [False] * 3
 
 
 def test_many_frees_of_little_at_the_end_are_no_work() -> None:

@@ -142,7 +142,29 @@ def test_the_text_that_go_serves_names_its_functions(tmp_path: Path) -> None:
     assert heap.stack(1)["function"].to_list() == ["main.keep", "main.(*Store).Put", "main.main"]
     assert not heap.report.partial
     assert not heap.report.left_out
-    assert any("left out 2 of 3 snapshots" in line for line in heap.report.warnings)
+    assert heap.timeline.height == 3
+    assert not heap.report.warnings
+
+
+@pytest.mark.parametrize(
+    ("lasts", "kept", "reading"),
+    [
+        ([1, 1, 1, 2, 3, 6], 6, "grows"),
+        ([1, 1, 1, 1, 1, 20], 25, "held"),
+        ([4] * 10 + [56], 24, "held"),
+    ],
+    ids=["collections at each doubling", "fills and rests", "rests after collections"],
+)
+def test_what_repeats_between_collections_is_no_rest(lasts: list[int], kept: int, reading: str, tmp_path: Path) -> None:
+    """A rest longer than is usual is one, also at the end, however often a collection was served before."""
+    types = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+    for at, step in enumerate(step for step, times in enumerate(lasts, 1) for _ in range(times)):
+        values = [900 * step, step << 26, 100 * step, step << 24]
+        sample = makers.pprof([(["main.keep", "main.main"], values)], types, taken_seconds=60 * at + 60)
+        (tmp_path / f"heap.{at}.pb").write_bytes(sample)
+    heap = rm.read_heap(tmp_path)
+    assert (heap.timeline.height, rm.suspects(heap)["reading"].to_list()) == (kept, [reading])
+    assert "Go" not in " ".join(heap.report.warnings)
 
 
 def test_dhat_of_dhat_rs(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from rmtoolkit.text import texts
             "<alloc::alloc::Global as core::alloc::Allocator>::allocate",
         ),
         ("_RINvCs1234_7mycrate3fooAtj8_E", "mycrate::foo::<[u16; 8]>"),
+        *((name, name) for name in (f"_RINvCs1234_7mycrate3fooK{kind}e616263_E" for kind in "RQeATV")),
         ("_RINvCs1234_7mycrate3fooRFUKCuEuE", 'mycrate::foo::<&unsafe extern "C" fn(())>'),
         ("_RNqCs4fqI2P2rA04_11utf8_identsu30____7hkackfecea1cbdathfdh9hlq6y", "utf8_idents::საჭმელად_გემრიელი_სადილი"),
         ("_RNvCs1234_7mycrate3foo.llvm.12345", "mycrate::foo"),

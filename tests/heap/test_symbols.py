@@ -221,6 +221,22 @@ def test_nine_of_ten_places_are_beside_calls(machine: int, tmp_path: Path) -> No
                 assert symbols._before_calls(binary, [place - 1 for place in places]) == (inside if machine else 0)
 
 
+@pytest.mark.parametrize(("at", "changed"), [(32, 1), (24, 1 << 63)], ids=["half an entry", "beyond the file"])
+def test_damaged_names_that_are_exported_refuse_no_binary(
+    workshop: Workshop, tmp_path: Path, at: int, changed: int
+) -> None:
+    """What is whole of the table counts, and of that functions."""
+    data = bytearray(workshop.program("exact.c", "-rdynamic").read_bytes())
+    (begin,), (count,) = struct.unpack_from("<Q", data, 40), struct.unpack_from("<H", data, 60)
+    place = next(
+        one for one in range(begin, begin + 64 * count, 64) if struct.unpack_from("<I", data, one + 4)[0] == 11
+    )
+    whole = symbols.read_binary(workshop.program("exact.c", "-rdynamic")).exported
+    struct.pack_into("<Q", data, place + at, struct.unpack_from("<Q", data, place + at)[0] + changed)
+    (tmp_path / "service").write_bytes(data)
+    assert symbols.read_binary(tmp_path / "service").exported == (whole if changed == 1 else ())
+
+
 def test_damaged_binaries_are_named(workshop: Workshop, tmp_path: Path) -> None:
     """Wrong bytes in the heads of a file: another answer or a named error; places beyond its end are no calls."""
     data = build(workshop).read_bytes()
