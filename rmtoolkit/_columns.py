@@ -403,8 +403,7 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             # A fall means that the container was made anew under the same name.
             told = pl.when(step < 0).then(pl.lit("start")).when(step > 0).then(pl.lit(kind))
             found.append(counted.select("container_id", "time", kind=told).drop_nulls("kind"))
-    about = rows.group_by("container_id", maintain_order=True).agg(**known)
-    return about, pl.concat(found, how="diagonal_relaxed")
+    return rows.group_by("container_id", maintain_order=True).agg(**known), pl.concat(found, how="diagonal_relaxed")
 
 
 def _changes(rows: pl.DataFrame, name: str, kind: str, into: str) -> pl.DataFrame:

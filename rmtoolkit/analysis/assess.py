@@ -552,8 +552,8 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
         comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > rate > 0)
         # Pods that a new hash alone tells apart may run the same code: they must have seen half as much.
         seen, leaking = _span([one.life for one in pool.opinions]), _span([life for life, _ in mains])
-        begun_anew = _is_hash(version) and seen < leaking / 2
-        if comes or begun_anew or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
+        comes = comes or bool(re.match(HASH, version or "") and seen < leaking / 2)
+        if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:
             pool.fixed_version = version
@@ -594,10 +594,6 @@ def _set_moves(pool: Pool, current: Sequence[Opinion], older: Sequence[Opinion])
     pool.moved_heap_bytes = moved(lambda one: settled(one, Signal.ALLOCATED))
     pool.moved_around_bytes = moved(around)
     pool.moved_threads = moved(lambda one: settled(one, Signal.THREADS))
-
-
-def _is_hash(version: str | None) -> bool:
-    return version is not None and re.match(HASH, version) is not None
 
 
 def _span(lives: Sequence[Life]) -> dt.timedelta:
@@ -746,8 +742,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     errors = failed > len(lives) / 2 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
-    together = sum(opinion.life.seconds for opinion in killed)
-    if outlasted and last.life.seconds >= together and _goes_beyond(last, killed, 0.0):
+    if outlasted and last.life.seconds >= sum(one.life.seconds for one in killed) and _goes_beyond(last, killed, 0.0):
         # With more room it rests above where they were killed, for longer than all of them: that much it needs.
         return
     if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2 and not at_once:
@@ -891,10 +886,10 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         running, older = judged, []
     now_at = max(opinion.life.end for pool in pools for opinion in pool.opinions)
     grows = any(pool.growing > th.LIKELY for pool in running)
-    if any(_still_runs(pool, now_at) and (pool.growing > th.LIKELY or not grows) for pool in older):
-        running, older = judged, []
-    elif _is_hash(version) and grows and 2 * sum(pool.growing > th.LIKELY for pool in older) > len(older):
-        # The same code begun anew, for all that is known: its lives are seen together.
+    beside = any(_still_runs(pool, now_at) and (pool.growing > th.LIKELY or not grows) for pool in older)
+    # What only a hash tells apart, and leaks as before, is the same code begun anew.
+    goes_on = grows and 2 * sum(pool.growing > th.LIKELY for pool in older) > len(older) > 0
+    if beside or (goes_on and re.match(HASH, version or "")):
         running, older = judged, []
     latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
     if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):

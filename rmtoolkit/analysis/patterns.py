@@ -320,8 +320,7 @@ def explains(main: Opinion, held: Held) -> bool:
     level, row, each = main.levels.get(held.signal), main.reading, bytes_each(main, held.signal)
     if level is None or row is None or each is None or not level.piles_up:
         return False
-    together = abs(level.half_way - row.half_way) <= th.HELD_TOGETHER
-    return together and th.HELD_LEAST <= each <= held.most_bytes
+    return abs(level.half_way - row.half_way) <= th.HELD_TOGETHER and th.HELD_LEAST <= each <= held.most_bytes
 
 
 def _leak(row: VerdictRow, evidence: Mapping[str, Evidence]) -> Iterator[Advice]:

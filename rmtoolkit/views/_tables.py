@@ -307,8 +307,7 @@ def pods(instances: Sequence[Row]) -> Markup | None:
         f"{amount:,} {text.VERDICTS[name].word.lower()}"
         for name, amount in Counter(pod["verdict"] for pod in instances).most_common()
     )
-    shown = write(_PODS, instances[:_SHOWN])
-    return folded("Pods", counted, _cut("first", len(instances)), wide("Pods", shown))
+    return folded("Pods", counted, _cut("first", len(instances)), wide("Pods", write(_PODS, instances[:_SHOWN])))
 
 
 def quality(

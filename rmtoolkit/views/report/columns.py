@@ -286,8 +286,7 @@ def _bought(currency: str | None, bought: Sequence[Row]) -> Markup:
 
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> Markup:
-    sides = [(name, "n" if at else "") for at, name in enumerate(heads)]
-    return table(sides, rows, named=True, class_="limits")
+    return table([(name, "n" if at else "") for at, name in enumerate(heads)], rows, named=True, class_="limits")
 
 
 def known(about: Row) -> Markup | None:
