@@ -610,7 +610,7 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
     rested = [one for one in lives if one.bounded > th.LIKELY and one.life.start < newest.life.start]
     if newest.growing > th.LIKELY and _goes_beyond(newest, rested, 0.0):
         # Rest before it clears nothing of a life that goes where none of them has been.
-        lives = [one for one in lives if one not in rested]
+        lives = [one for one in lives if one.bounded <= th.LIKELY or one.life.start >= newest.life.start]
         longest = _longest(lives)
     if len(lives) == 1:
         only = lives[0]
