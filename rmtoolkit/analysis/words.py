@@ -219,6 +219,8 @@ def _at_worst(situation: Situation) -> str:
     # After a pause the slope at the end is too mild: what rose in the last three quarters may go on as it did.
     fastest = max(row.growth_high_bytes_per_day or 0.0, 24 * whole.mean_rise / max(0.75 * main.life.hours, 1e-3))
     span = 24 * max(row.limit_bytes - whole.end_level, 0.0) / fastest if fastest > 0 else float("inf")
+    # Never later than the forecast has it.
+    span = span if row.hours_to_limit_low is None else min(span, row.hours_to_limit_low)
     # Restarts may end every life before.
     if span > min(th.FAR_HOURS, situation.lasts.left_hours):
         return ""
@@ -751,11 +753,10 @@ def _doubts(situation: Situation, main: Opinion) -> Iterator[Evidence]:
     if seen is not None and seen < th.COVERED:
         yield _say(main, Statistic.COVERAGE, f"{number(100 * (1 - seen), 2)} %", seen)
     # What is wrong between two signals is said of both; once is enough.
-    said: set[str] = set()
+    first: dict[str, Rejected] = {}
     for one in situation.rejected:
-        if one.detail in said:
-            continue
-        said.add(one.detail)
+        first.setdefault(one.detail, one)
+    for one in first.values():
         row = _say(main, "rejected", "not used", statistic=records.REJECTED + one.check, detail=one.detail[:160])
         yield replace(row, signal=one.signal)
 
