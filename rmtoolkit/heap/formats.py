@@ -420,6 +420,8 @@ _MOMENT_SECONDS: Final = 0.05
 _OF_PROCESS: Final = re.compile(r"(.+\.\d+)\.\d+\.([a-z])\d*\.heap")
 #: What brings a dump comes in steps that are above the least one by no more than this share.
 _EVENLY: Final = 0.02
+#: Less than this share of a usual step lies between a picture and that of the program's end.
+_RIGHT_AFTER: Final = 0.1
 #: Pictures of one program with so many stacks have some in common.
 _TELLING: Final = 8
 
@@ -509,7 +511,11 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     # Dumps come as memory is taken, so their number is no clock; what was freed so far tells how much was done.
     totals = [(one.summary.allocations, one.summary.live_at_end_blocks) for one in profiles]
     freed = [made - live for made, live in totals if made is not None and live is not None]
-    clock = freed if len(freed) == len(profiles) and freed == sorted(set(freed)) else range(len(profiles))
+    is_told = len(freed) == len(profiles) and freed == sorted(set(freed))
+    clock = freed if is_told else range(len(profiles))
+    # What is written as the program ends, right after another, is no moment of its own.
+    steps = np.diff(seconds or clock)
+    moments = len(profiles) - int(steps[-1] < _RIGHT_AFTER * np.median(steps))
     for step, profile in enumerate(profiles):
         places = {number: table.number(*place) for number, *place, _ in profile.frames.iter_rows()}
         said = {}
@@ -524,7 +530,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         changes.extend(
             (stack, None if seconds is None else float(seconds[step]), clock[step], *now.get(stack, (0, 0)))
             for stack in sorted(now.keys() | held.keys())
-            if now.get(stack, (0, 0)) != held.get(stack, (0, 0))
+            if step < moments and now.get(stack, (0, 0)) != held.get(stack, (0, 0))
         )
         held = now
     last = profiles[-1]
@@ -532,7 +538,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
     gone = [0 if name.startswith("live") else None for name in _TOLD]
     rows = [said.get(stack, gone) for stack in numbers.values()]
     live = [profile.summary.live_at_end_bytes for profile in profiles]
-    moments = {"live_bytes": live, "events": clock, **({"time_seconds": seconds} if seconds else {})}
+    told = {"live_bytes": live, "events": clock, **({"time_seconds": seconds} if seconds else {})}
     report = last.report
     for profile in profiles[:-1]:
         report = profile.report.joined(report)
@@ -541,7 +547,7 @@ def join(profiles: Sequence[HeapProfile], seconds: Sequence[float] | None = None
         summary=replace(last.summary, sample_bytes=sampled),
         stacks=stacks_frame(list(numbers), _columns(_TOLD, rows))[0],
         frames=table.frame(),
-        timeline=conform(pl.DataFrame(moments), TIMELINE),
+        timeline=conform(pl.DataFrame(told).head(moments), TIMELINE),
         growth=pl.DataFrame(changes, schema=GROWTH, orient="row").sort("stack_id", "events"),
         report=replace(report, time_axis=axis),
     )

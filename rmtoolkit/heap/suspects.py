@@ -13,9 +13,9 @@ from rmtoolkit.exceptions import RmtoolkitError, quote
 from rmtoolkit.heap._names import OWN, STD, SYSTEM, WRAPPER, crates, frame_name
 from rmtoolkit.heap.formats import join
 from rmtoolkit.heap.profile import HeapProfile, HeapSummary
-from rmtoolkit.heap.tree import ALL, READINGS, STARTUP, Readings, curves, evenly, read_curves, tell_apart
+from rmtoolkit.heap.tree import ALL, READINGS, Readings, curves, evenly, read_curves, tell_apart
 from rmtoolkit.schema import NUMBER, TEXT, WHOLE, typed
-from rmtoolkit.text import count, memory, number, pace
+from rmtoolkit.text import count, memory, pace
 
 #: Whose code names a group, when a stack has none of what comes before.
 _ORDER: Final = ("own", "dependency", None, STD, SYSTEM)
@@ -99,7 +99,7 @@ SUSPECTS: Final = pl.Schema(
         **_PLACE,
         **typed(TEXT, "through reading"),
         **typed(WHOLE, "growth_bytes growth_blocks"),
-        **typed(NUMBER, "growth_bytes_per_second growth_bytes_per_unit growth_share steadiness"),
+        **typed(NUMBER, "growth_bytes_per_second growth_share steadiness"),
         **typed(WHOLE, "held_bytes live_at_end_bytes allocations temporary stacks"),
         "stack_id": pl.UInt32(),
         "evidence": TEXT,
@@ -107,9 +107,7 @@ SUSPECTS: Final = pl.Schema(
 )
 
 
-def suspects(
-    heap: HeapProfile | Sequence[HeapProfile], *, work: float | None = None, own: Collection[str] = ()
-) -> pl.DataFrame:
+def suspects(heap: HeapProfile | Sequence[HeapProfile], *, own: Collection[str] = ()) -> pl.DataFrame:
     """Rank code by how its memory grows, not by what is alive at the end.
 
     Parameters
@@ -117,8 +115,6 @@ def suspects(
     heap
         A profile that knows time (heaptrack), or several of one program in the order in which they were taken.
         Of a single snapshot (pprof, jeprof, DHAT) only what is held can be told.
-    work
-        Units of work in the recording (requests, messages), for growth per unit.
     own
         Crates that are your own, where paths and names do not tell.
 
@@ -157,7 +153,7 @@ def suspects(
         raise RmtoolkitError(msg)
     whole = join(profiles)
     named, names, said = _read(whole, own)
-    return _table(whole, named, names, said, work) if names else pl.DataFrame(schema=SUSPECTS)
+    return _table(whole, named, names, said) if names else pl.DataFrame(schema=SUSPECTS)
 
 
 def _read(heap: HeapProfile, own: Collection[str]) -> tuple[pl.DataFrame, list[str], Readings | None]:
@@ -200,9 +196,7 @@ def _grown(heap: HeapProfile) -> pl.DataFrame:
     return halved.group_by("stack_id").agg(grown=(after - before).clip(0).fill_null(0))
 
 
-def _table(
-    heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Readings | None, work: float | None
-) -> pl.DataFrame:
+def _table(heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Readings | None) -> pl.DataFrame:
     joined = beside(heap.stacks.join(numbered, on="stack_id", maintain_order="left"), _grown(heap), "stack_id")
     biggest = joined.sort("grown", "live_bytes", "peak_bytes", "allocations", descending=True, nulls_last=True)
     totals = biggest.group_by("group", maintain_order=True).agg(
@@ -220,8 +214,6 @@ def _table(
             growth,
             growth_blocks=pl.Series(said.growth_blocks) if (heap.growth["live_blocks"] > 0).any() else None,
             growth_bytes_per_second=growth / pl.Series(said.seconds).replace(0, None).fill_nan(None),
-            # What came in the stretch that was measured came with that share of the work.
-            growth_bytes_per_unit=None if work is None else growth / (work * (1 - STARTUP)),
             steadiness=pl.Series(said.steadiness),
             held_bytes=pl.Series(said.held),
             reading=pl.Series(said.reading, dtype=pl.String),
@@ -243,8 +235,6 @@ def _words(row: dict[str, Any]) -> str:
         text += f" in {count(row['growth_blocks'], 'block')}"
     if each := row["growth_bytes_per_second"]:
         text += f", {pace(each, row['growth_bytes'] / each)}"
-    if row["growth_bytes_per_unit"] is not None:
-        text += f", {number(row['growth_bytes_per_unit'])} bytes per unit of work"
     if row["through"] is not None:
         text += f", through {row['through']}"
     return text + f"; grew in {100 * row['steadiness']:.0f} % of that time"
@@ -336,37 +326,34 @@ def over_time(heap: HeapProfile, *, most: int = 5) -> pl.DataFrame:
 
 AMOUNTS: Final = ("live_bytes", "live_blocks", "peak_bytes", "allocations", "allocated_bytes", "temporary")
 
-#: One row per function or stack that differs. Null means that one of the profiles does not say.
+#: One row per function that differs. Null means that one of the profiles does not say.
 DIFF: Final = pl.Schema(
-    {**_PLACE, "stack": pl.List(TEXT)}
-    | {f"{name}_{which}": WHOLE for name in AMOUNTS for which in ("before", "after", "change")}
+    _PLACE | {f"{name}_{which}": WHOLE for name in AMOUNTS for which in ("before", "after", "change")}
 )
 
 
-def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collection[str] = ()) -> pl.DataFrame:
+def diff(a: HeapProfile, b: HeapProfile, *, own: Collection[str] = ()) -> pl.DataFrame:
     """Compare two profiles: two builds, two versions, or two moments of one program.
 
     Parameters
     ----------
     a, b
         Before and after.
-    by
-        ``function``: a row per function of your own code, as `rm.suspects` names them; lines that moved do not
-        matter. ``stack``: a row per stack, the same when functions, files, lines and modules are.
     own
         Crates that are your own, where paths and names do not tell.
 
     Returns
     -------
     polars.DataFrame
-        See `DIFF`: for each amount what it was before and after and by how much it changed, largest change of live
-        memory first. What is in one profile only counts as zero in the other; what differs in nothing is left out.
-        Addresses are ignored. The sum of each change is the difference of the totals.
+        A row per function of your own code, as `rm.suspects` names them; lines that moved do not matter. See `DIFF`:
+        for each amount what it was before and after and by how much it changed, largest change of live memory first.
+        What is in one profile only counts as zero in the other; what differs in nothing is left out. The sum of each
+        change is the difference of the totals.
 
     Raises
     ------
     RmtoolkitError
-        These are no profiles, or there is no such `by`.
+        These are no profiles.
 
     Examples
     --------
@@ -380,16 +367,12 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
         if not isinstance(found, HeapProfile):
             msg = f"{quote(type(found).__name__)} is no heap profile. Hint: rm.diff(rm.read_heap(A), rm.read_heap(B))."
             raise RmtoolkitError(msg)
-    if by not in ("function", "stack"):
-        msg = f"by={quote(by)} is not known. There are: function, stack."
-        raise RmtoolkitError(msg)
-    before, after = (_amounts(heap, by, own) for heap in (a, b))
-    keys = ["function", "stack"] if by == "stack" else ["function"]
-    joined = before.join(after, on=keys, how="full", coalesce=True, suffix="_after", maintain_order="left_right")
+    before, after = (_amounts(heap, own) for heap in (a, b))
+    joined = before.join(after, on="function", how="full", coalesce=True, suffix="_after", maintain_order="left_right")
     both = (a.stacks, b.stacks)
     known = {name: all(not of.height or of[name].null_count() < of.height for of in both) for name in AMOUNTS}
     table = joined.select(
-        *keys,
+        "function",
         *(pl.coalesce(f"{name}_after", name).alias(name) for name in ("file", "line", "origin")),
         *(
             (pl.col(source).fill_null(0) if known[name] else pl.lit(None, pl.Int64())).alias(f"{name}_{which}")
@@ -402,17 +385,8 @@ def diff(a: HeapProfile, b: HeapProfile, *, by: str = "function", own: Collectio
     return conform(table.filter(differs).sort(order, descending=True, nulls_last=True), DIFF)
 
 
-def _amounts(heap: HeapProfile, by: str, own: Collection[str]) -> pl.DataFrame:
+def _amounts(heap: HeapProfile, own: Collection[str]) -> pl.DataFrame:
     named = heap.stacks.join(groups(heap, own), on="stack_id", maintain_order="left")
-    keys = ["function"]
-    if by == "stack":
-        name = pl.coalesce("function", "module", pl.lit("?"))
-        spot = pl.coalesce(pl.format("{}:{}", "file", "line"), "file", "module", pl.lit("?"))
-        places = heap.frames.select("frame_id", place=pl.format("{} ({})", name, spot))
-        listed = heap.stacks.select("stack_id", frame_id="frames").explode("frame_id", empty_as_null=True)
-        by_stack = beside(listed, places, "frame_id").group_by("stack_id", maintain_order=True)
-        named = beside(named, by_stack.agg(stack=pl.col("place").fill_null("?")), "stack_id")
-        keys.append("stack")
-    return named.group_by(keys, maintain_order=True).agg(
+    return named.group_by("function", maintain_order=True).agg(
         pl.col("file", "line", "origin").first(), *(pl.col(name).sum() for name in AMOUNTS)
     )

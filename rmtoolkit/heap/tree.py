@@ -128,7 +128,13 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     begin = 0 if end == ALL else size.any(axis=0).argmax()
     seconds, events = np.maximum(seconds, seconds[begin]), np.maximum(events, events[begin])
     live = moments["live_bytes"].cast(pl.Float64).fill_null(pl.Series(size.sum(axis=0).cumsum())).to_numpy()
-    end = _working(live, size, events, seconds) if end is None else end
+    counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
+    has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
+    # Where most of what was ever allocated is kept, events are that growth itself, and no measure of what was done.
+    many = blocks.sum(axis=0).cumsum()
+    is_measure = not (counted and has_times) or 2 * many.max() <= events[many.argmax()] - events[0]
+    idle = (np.diff(events, prepend=0) <= 0) & is_measure
+    end = _working(live, size, idle, events if np.isnan(seconds).any() else seconds) if end is None else end
     if min(end, len(events)) < 2:
         return None
     seconds, events = seconds[:end], events[:end]
@@ -137,17 +143,15 @@ def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | 
     if heap.summary.sampled and not told and len(events) > FEWEST:
         # Each that a sample has seen stands for so many bytes at least.
         blocks = size / heap.summary.sample_bytes
-    counted = heap.summary.allocations is not None and bool(events[-1] >= len(events))
-    has_times = len(np.unique(seconds[~np.isnan(seconds)])) >= (_FEW_STAMPS if counted else FEWEST)
-    clocks = [_from_zero_to_one(clock) for clock in ((seconds, events) if has_times else (events,))]
+    both = [clock for clock, tells in ((seconds, has_times), (events, is_measure)) if tells]
+    clocks = list(map(_from_zero_to_one, both))
     return Curves(seconds, tuple(clocks), size, blocks, counted, heap.summary.sample_bytes, told)
 
 
-def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int:
+def _working(live: Floats, size: Floats, idle: Flags, clock: Floats) -> int:
     """Find where the program begins to end: from there on nothing is done, or memory is given back and hardly taken."""
     rises, falls = size.clip(min=0).sum(axis=0), -size.clip(max=0).sum(axis=0)
-    idle = np.diff(events, prepend=0) <= 0
-    clock = _from_zero_to_one(events if np.isnan(seconds).any() else seconds)
+    clock = _from_zero_to_one(clock)
     # What is known at more moments than those at which stacks are told apart: how much will still come, and go.
     moves = np.diff(live, prepend=0)
     to_come, to_go = (part[::-1].cumsum()[::-1] for part in (moves.clip(min=0), -moves.clip(max=0)))
@@ -155,8 +159,8 @@ def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int
     hardly &= live < (1 - _ENDS) * live.max(where=hardly, initial=0)
     ending = ((rises <= 0) & ((falls > 0) | (moves < 0) | idle)) | hardly
     working = np.flatnonzero(~ending)
-    end = int(working[-1]) + 1 if len(working) else len(events)
-    if len(events) > _PARTS:
+    end = int(working[-1]) + 1 if len(working) else len(live)
+    if len(live) > _PARTS:
         # Its threads may end one after the other: then far more goes than ever before, and less comes than usual.
         top = int(live[:end].argmax())
         lost, before = live[top] - live[end - 1], _fallen(live[None, : top + 1]).max()
@@ -167,7 +171,7 @@ def _working(live: Floats, size: Floats, events: Floats, seconds: Floats) -> int
     # Between pictures that are far apart a little less is held now and then: it ends where so much has gone.
     gone = falls[end:].cumsum() >= _ENDS * live[end - 1]
     busy = np.flatnonzero(~idle | (falls > 0))
-    return end + int(gone.argmax()) if gone.any() else int(busy[-1]) + 1 if len(busy) else len(events)
+    return end + int(gone.argmax()) if gone.any() else int(busy[-1]) + 1 if len(busy) else len(live)
 
 
 def _from_zero_to_one(clock: Floats) -> Floats:

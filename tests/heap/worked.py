@@ -145,7 +145,7 @@ def grown() -> dict[str, list[dict[str, Any]]]:
     before = None
     for seed in range(DRAWN):
         heap = made.grown(seed)
-        rows = rm.suspects(heap, work=100 if seed % 5 == 0 else None, own=("dep",) if seed % 7 == 0 else ())
+        rows = rm.suspects(heap, own=("dep",) if seed % 7 == 0 else ())
         told = rows.to_dicts() + (rm.diff(before, heap).head(2).to_dicts() if before is not None else [])
         told += tree(heap).head(6).to_dicts() if seed % 6 == 0 else []
         found[str(seed)] = [plain(row) for row in told]
