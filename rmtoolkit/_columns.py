@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from rmtoolkit import schema
-from rmtoolkit._identity import ENOUGH, STATISTIC_LABELS, contradictions, parting, statistic
+from rmtoolkit._identity import ENOUGH, HIGH, STATISTIC_LABELS, contradictions, parting, statistic
 from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
-from rmtoolkit.text import GI, texts
+from rmtoolkit.text import GI, looks, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     AnyFrame = pl.DataFrame | pl.LazyFrame | pd.DataFrame
 
-_UNIT: Final = re.compile(
-    r"(?P<base>.*?[a-z0-9])(?:[^a-z0-9]++(?P<unit>[kmgt]i?|[kmgt]?i?b|bytes)|(?P<joined>[kmgt]i?b))[^a-z0-9]*"
-)
+_UNIT: Final = re.compile(looks("texts")["unit"])
 #: What may stand in the name of an amount and changes nothing, and a unit in full.
 _BESIDE: Final = re.compile(r"^(?:max|last)\((?=[^()]+\)$)|(?<=[^a-z0-9])in(?=[^a-z0-9])")
 _IN_FULL: Final = re.compile(r"(?<![a-z])(kilo|mega|giga|tera|kibi|mebi|gibi|tebi)bytes(?![a-z])")
@@ -45,8 +43,6 @@ _DAYS: Final = (20_000, 80_000)
 _NO_SECONDS: Final = (10_000_000, 1_000_000_000)
 #: Two series take turns where nearly every step goes back, far, to near where the one before it began.
 _TURNS, _NEAR, _FAR = 0.9, 0.1, 0.05
-#: So far a value may move while its unit changes, in powers of 1,024.
-_UNLIKE: Final = 0.02
 
 
 @cache
@@ -144,7 +140,7 @@ def take_apart(
     if "container" in identity and not (is_pause := table["container"].eq_missing("POD")).all():
         left_out[schema.PAUSE] = int(is_pause.sum())
         table = table.filter(~is_pause)
-    table, left_out[schema.SUMMARIES] = _highest(table, [*identity, "time"], ignored)
+    table, left_out[schema.SUMMARIES], unusable = _highest(table, [*identity, "time"], ignored)
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -160,13 +156,11 @@ def take_apart(
     if not identity and (name := _in_turn(samples, signals)):
         notes.append(f"in the column {quote(name)} two series seem to take turns")
         warn(f"I{notes[-1][1:]}: every second value is of another level. Hint: name their containers in a column pod.")
-    if name := _other_unit(samples, signals):
-        notes.append(f"in the column {quote(name)} the unit seems to change on the way")
-        warn(f"I{notes[-1][1:]}: from one value to the next it is about a thousand, or a million, times another.")
     report = schema.Report(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
         left_out={reason: count for reason, count in left_out.items() if count},
+        unusable=unusable,
         warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
         time_axis=time_axis,
     )
@@ -226,17 +220,23 @@ def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
     return factor
 
 
-def _highest(table: pl.DataFrame, keys: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, int]:
+def _highest(
+    table: pl.DataFrame, keys: Sequence[str], extras: Sequence[str]
+) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
     """Keep of several statistics of the same amounts at one time, which a column names, the highest; count the rest."""
     same = [*keys, *(pl.col(name).is_null().alias(f"no {name}") for name in schema.SIGNALS if name in table.columns)]
     for name in (name for name in extras if name.lower() in STATISTIC_LABELS):
         said = pl.col(name).cast(pl.String).fill_null("")
         kinds = {text: statistic({name.lower(): text}) for text in table.select(said.unique()).to_series()}
-        if None not in kinds.values() and len(set(kinds.values())) > 1:
+        shares = [kind for kind in kinds.values() if kind is not None]
+        if shares and len(shares) == len(kinds):
             share = said.replace_strict(kinds)
-            kept = table.filter(share == share.max().over(same))
-            return kept, table.height - kept.height
-    return table, 0
+            kept = table.filter(share == share.max().over(same)) if len(set(shares)) > 1 else table
+            less = f"containers {schema.LESS}"
+            if max(shares) < HIGH:
+                warn(f"{less.capitalize()}.")
+            return kept, table.height - kept.height, (less,) * (max(shares) < HIGH)
+    return table, 0, ()
 
 
 def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:
@@ -340,27 +340,6 @@ def _in_turn(samples: pl.DataFrame, signals: Sequence[str]) -> str:
     return ""
 
 
-def _other_unit(samples: pl.DataFrame, signals: Sequence[str]) -> str:
-    """Find an amount that a container has at one level and then, at once and to stay, at that of another unit."""
-    amounts = [name for name in signals if name in schema.BYTE_SIGNALS]
-    ends = samples.group_by("container_id").agg(
-        (pl.col(name).max() >= 1024 ** (1 - _UNLIKE) * pl.col(name).filter(pl.col(name) > 0).min()) for name in amounts
-    )
-    for name in amounts:
-        rows = samples.join(ends.filter(name), on="container_id", how="semi").select("container_id", "time", name)
-        rows = rows.filter(pl.col(name).is_between(1, schema.ABSURD_BYTES)).sort("container_id", "time")
-        # A thousand is nearly 1,024: both are one power.
-        ids, power = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).log(1024).to_numpy()
-        step = np.diff(power)
-        turns = np.flatnonzero((abs(np.round(step)) >= 1) & (abs(step - np.round(step)) <= _UNLIKE)) + 1
-        turns = turns[(turns >= ENOUGH) & (turns <= len(power) - ENOUGH)]
-        around = turns[:, None] + np.arange(-ENOUGH, ENOUGH)
-        levels = np.ptp(power[around].reshape(-1, 2, ENOUGH), axis=2).max(axis=1, initial=0)
-        if ((levels <= _NEAR) & (np.ptp(ids[around], axis=1) == 0)).any():
-            return name
-    return ""
-
-
 def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     whose = (*schema.IDENTITY, "node", "workload_kind", "source", "cadence_seconds")
     used = [name for name in (*schema.CONTAINERS, *_TOTALS) if name in table.columns and name not in whose]
@@ -397,9 +376,13 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             step = count.floor().diff()
             # What is 0 again in the row after each count was counted since the row before, not since the start; so was
             # what is no whole number and falls, since a few rows before.
-            again = (count > 0) & (count.shift(fill_value=1) > 0)
-            is_each = (step < 0).any() & (again.any().not_() | (count % 1 != 0).any())
-            step = pl.when(is_each).then(pl.when(~again).then(count)).otherwise(step).over("container_id")
+            again, is_mean = (count > 0) & (count.shift(fill_value=1) > 0), (count % 1 != 0).any()
+            # So was what is 0 nearly always, again and again: what counts on stays where it is until it falls.
+            falls = (step < 0) & (count == 0)
+            is_rare = (falls.sum() > 1) & (count.first() == 0) & ((count > 0).sum() <= 2 * falls.sum())
+            is_each = (step < 0).any() & (again.any().not_() | is_mean | is_rare)
+            each = pl.when(~(is_mean & again)).then(count)
+            step = pl.when(is_each).then(each).otherwise(step).over("container_id")
             # A fall means that the container was made anew under the same name.
             told = pl.when(step < 0).then(pl.lit("start")).when(step > 0).then(pl.lit(kind))
             found.append(counted.select("container_id", "time", kind=told).drop_nulls("kind"))

@@ -74,6 +74,8 @@ SUMMARY_WORDS: Final = {word: kind for kind, words in texts("summaries").items()
 #: Labels and columns that say which statistic of an amount something is, and the share of values below each.
 STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg")
 _SHARES: Final = {"max": 1.0, "mean": 0.5, "min": 0.0}
+#: One below which a smaller share of values lies does not show how high an amount went.
+HIGH: Final = 0.95
 #: What was rounded is a few steps off the sum of its parts; where no name says so, by up to this share of itself, and
 #: it moves by several times as much.
 _ROUNDED, _MOVES = 0.005, 8
@@ -233,6 +235,10 @@ def contradict(mine: Curve, theirs: Curve, reach: int = 1) -> bool:
         return False
     near = _near(mine, theirs, reach)
     return bool(np.count_nonzero(near) < _SAME_SHARE * len(near))
+
+
+def in_turn(mine: Curve, theirs: Curve) -> bool:
+    return bool(min(mine[0][-1], theirs[0][-1]) < max(mine[0][0], theirs[0][0]))
 
 
 def stands_still(stale: Curve, moving: Curve) -> bool:

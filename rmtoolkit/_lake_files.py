@@ -34,6 +34,7 @@ from rmtoolkit.recording import (
     as_parquet,
     concat,
     containers_of,
+    doubtful_amounts,
     frames_of,
     has,
     ids_apart,
@@ -377,7 +378,10 @@ def together(found: Sequence[Recording]) -> Recording:
     samples, _ = _tables.order_samples(pl.concat([keyed(part["samples"]) for part in parts], rechunk=True))
     events = pl.concat(keyed(part["events"]) for part in parts)
     containers = _tables.with_cadences(frame, samples)
-    whole = Recording(containers, samples, _tables.tidy_events(events), joined(part.report for part in found))
+    report = joined(part.report for part in found)
+    unusable = dict.fromkeys((*report.unusable, *doubtful_amounts(containers, samples)))
+    report = replace(report, unusable=tuple(unusable))
+    whole = Recording(containers, samples, _tables.tidy_events(events), report)
     kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)
 

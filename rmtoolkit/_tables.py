@@ -49,6 +49,11 @@ _INACTIVE: Final = 0.05
 _FULL: Final = 0.99
 #: Fewer samples do not show what is inactive at times.
 _SHOW_INACTIVE: Final = 24
+#: So far a value may move while its unit changes, in powers of 1,024; so far where one side is less than any needs;
+#: so near to each other amounts stay on each side.
+_UNLIKE, _UNLIKE_TINY, _LEVEL = 0.02, 0.2, 0.1
+#: The most of a whole number of 32 bits, with a sign and without.
+_MOST_OF_32: Final = (2**31 - 1, 2**32 - 1)
 #: Signals of the layers, from the lowest up: the first one that was ever scraped says which instant is shown.
 _LOWEST: Final = ("allocated_bytes", "anon_bytes", "rss_bytes", "working_set_bytes", "usage_bytes")
 #: Signals that layers are made of.
@@ -345,6 +350,47 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
     frame = events.with_columns(time=as_time(pl.col("time"), events.schema["time"])) if events.height else events
     told = conform(frame, schema.EVENTS).drop_nulls(["time", "container_id"]).unique(maintain_order=True)
     return told.sort("container_id", "time", "kind", maintain_order=True)
+
+
+def doubtful(samples: pl.DataFrame) -> tuple[set[int], set[int]]:
+    """Find containers of which an amount may lack its highest bits; and those of which one changes its unit."""
+    short, scaled = set[int](), set[int]()
+    for name in (name for name in schema.BYTE_SIGNALS if samples[name].count()):
+        amount = pl.col(name)
+        ends = {"low": amount.filter(amount > 0).min(), "most": amount.max(), "cut": amount.is_in(_MOST_OF_32).any()}
+        about = samples.group_by("container_id").agg(**ends)
+        short.update(about.filter("cut")["container_id"])
+        most, may_wrap = pl.col("most"), not (about["most"] >= 2**32).any()
+        wide = (most >= 1024 ** (1 - _UNLIKE_TINY) * pl.col("low")) | ((most > 2**31) & pl.lit(may_wrap))
+        rows = samples.filter(pl.col("container_id").is_in(about.filter(wide)["container_id"].implode()), amount > 0)
+        ids, values = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).to_numpy()
+        scaled.update(ids[_other_unit(ids, values)].tolist())
+        if may_wrap:
+            short.update(ids[_begins_again(ids, values)].tolist())
+    return short, scaled
+
+
+def _other_unit(ids: NDArray[np.uint32], values: NDArray[np.float64]) -> Any:  # noqa: ANN401 - places
+    # A thousand is nearly 1,024: both are one power.
+    power = np.log(values) / np.log(1024)
+    step = np.diff(power)
+    is_tiny = np.minimum(values[1:], values[:-1]) < schema.LEAST_LIMIT_BYTES
+    near = np.abs(step - np.round(step)) <= np.where(is_tiny, _UNLIKE_TINY, _UNLIKE)
+    turns = np.flatnonzero((np.round(step) != 0) & near) + 1
+    turns = turns[(turns >= ENOUGH) & (turns <= len(power) - ENOUGH)]
+    around = turns[:, None] + np.arange(-ENOUGH, ENOUGH)
+    levels = np.ptp(power[around].reshape(-1, 2, ENOUGH), axis=2).max(axis=1, initial=0)
+    return turns[(levels <= _LEVEL) & (np.ptp(ids[around], axis=1) == 0)]
+
+
+def _begins_again(ids: NDArray[np.uint32], values: NDArray[np.float64]) -> Any:  # noqa: ANN401 - places
+    """Find where an amount that rises to 2**32 goes on from 0 as far as it went before."""
+    step = np.diff(values)
+    over = np.flatnonzero((step < -(2**31)) & (ids[1:] == ids[:-1]))
+    over = over[over >= ENOUGH]
+    usual = np.median(step[over[:, None] - np.arange(1, ENOUGH)], axis=1)
+    on = step[over] + 2**32
+    return over[(on >= 0) & (on <= 2 * usual)]
 
 
 def with_cadences(containers: pl.DataFrame, samples: pl.DataFrame) -> pl.DataFrame:

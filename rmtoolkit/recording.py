@@ -49,14 +49,7 @@ _ROUNDED_LIMIT: Final = 1.02
 LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
 _NAMES: Final = ("cluster", "namespace", "workload", "pod", "container")
-_PARTED: Final = (
-    "containers of one name whose samples overlap in time with other values: told apart by their file, which stands "
-    "as cluster"
-)
-_STILL: Final = (
-    "containers of one name told apart by their file, of which one stands still where the other goes on, or is a mean "
-    "or the like of it: if it is a copy, each counts twice"
-)
+_PARTED, _STILL = (str(text.texts("words")["reports"][name]) for name in ("parted", "still"))
 #: Days and times, and signs, in the names of files: they tell nothing that the samples do not.
 _DATES: Final = re.compile(r"(?:\d[\W_T]?){6,}+|[\W_]++")
 #: A limit of 0 is none, and no reader gives one.
@@ -644,12 +637,17 @@ def normalise(
     lowered = found.filter(kind="limit").join(found.filter(kind="request"), on="container_id", how="anti")
     above = frame.filter(pl.col("request_bytes") > _ROUNDED_LIMIT * pl.col("limit_bytes"))
     above = above.join(lowered, on="container_id", how="anti")
-    unsure, swapped = map(doubt, (frame.filter(pl.col("container_id").is_in(doubtful)), above), schema.DOUBTS)
+    sum_or_not = doubt(frame.filter(pl.col("container_id").is_in(doubtful)), schema.DOUBTS[0])
     # What was said of parts is said of the whole.
     kept = (
         (line for line in lines if not line.endswith(schema.DOUBTS)) for lines in (report.unusable, report.warnings)
     )
-    report = replace(report, unusable=(*next(kept), *unsure), warnings=(*next(kept), *swapped))
+    unusable, warnings = map(tuple, kept)
+    report = replace(
+        report,
+        unusable=(*unusable, *sum_or_not, *doubtful_amounts(frame, rows)),
+        warnings=(*warnings, *doubt(above, schema.DOUBTS[1])),
+    )
     told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
@@ -659,6 +657,12 @@ def doubt(containers: pl.DataFrame, said: str) -> tuple[str, ...]:
     named = pl.coalesce(*_NAMES[::-1], pl.lit("the container"))
     names = containers.select(named.unique(maintain_order=True)).to_series()
     return (f"{', '.join(map(quote, names[:3]))}{text.and_more(len(names), 3)} {said}",) * bool(len(names))
+
+
+def doubtful_amounts(containers: pl.DataFrame, samples: pl.DataFrame) -> Iterator[str]:
+    """Say of which containers amounts may lack bits, or change their unit."""
+    for ids, said in zip(_tables.doubtful(samples), schema.DOUBTS[2:], strict=True):
+        yield from doubt(containers.filter(pl.col("container_id").is_in(ids)), said)
 
 
 def warn_of_doubts(report: Report) -> None:

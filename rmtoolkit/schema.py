@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import polars as pl
 
-from rmtoolkit.text import counted
+from rmtoolkit.text import counted, texts
 
 TIME: Final = pl.Datetime("ms", "UTC")
 WHOLE, NUMBER, TEXT, YES_NO = pl.Int64(), pl.Float64(), pl.String(), pl.Boolean()
@@ -39,21 +39,12 @@ _NOTICEABLE_SHARE: Final = 0.01
 NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
-PODMAN: Final = (
-    "what Podman calls memory usage was read as the working set: versions before mid-2025 show anonymous memory alone "
-    "under cgroup 2, and page cache too under cgroup 1"
-)
-ANEW: Final = (
-    "rows that start anew in time with other values, as of another cluster or an hour that comes twice: "
-    "give each a file of its own, or say the time zone"
-)
+_REPORTS: Final = texts("words")["reports"]
+PODMAN, ANEW, LESS = (str(_REPORTS[name]) for name in ("podman", "anew", "less"))
 NO_CONTAINER: Final = "rows of no known container"
 LOST_ROWS: Final = (NO_TIME, NO_CONTAINER, NO_TIMES, NO_PAIR, ANEW)
 #: What stands behind the names of containers that somebody should look at.
-DOUBTS: Final = (
-    "may be no container: as much as the others together, or more; leave it out if it is their sum",
-    "may have request and limit swapped: Kubernetes takes no request above its limit",
-)
+DOUBTS: Final = tuple[str, ...](_REPORTS["doubts"])
 NO_LIMITS: Final = "limits below 1 MiB, in which nothing runs, or beyond any machine, taken as unknown"
 #: Reasons for which nothing is lost.
 TOTALS: Final = "samples of totals, which are the sum of the others at each instant"

@@ -18,7 +18,7 @@ from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows
 from rmtoolkit.recording import Recording, as_recording
 from rmtoolkit.schema import ABSURD_BYTES, FOOTPRINTS, TIME, WORKLOAD, Ending, Signal
-from rmtoolkit.validation import believed, validate_part
+from rmtoolkit.validation import above_limits, believed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,7 @@ class Lifetimes(Struct, frozen=True):
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
     def cut(part: Recording) -> dict[str, pl.DataFrame]:
-        return {"lives": split(believed(part, validate_part(part))).table}
+        return {"lives": split(believed(part, above_limits(part))).table}
 
     return parallel_map(as_recording(recording), cut, otherwise=_not_cut)[0]["lives"]
 

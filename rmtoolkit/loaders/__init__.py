@@ -107,13 +107,12 @@ def _is_top(file: _File) -> bool:
     return is_table or as_table(file.text) is not None or failure(first) is not None
 
 
-def _is_table(file: _File) -> bool:
-    # Most files have nothing that parts cells.
-    if not re.search(r"[,;\t|]", file.text):
-        return False
-    from rmtoolkit.loaders.tables import head_of  # noqa: PLC0415 - few files get so far
-
-    return head_of(file.text) is not None
+def _told_by(room: str, asked: str, signs: str = "") -> Callable[[_File], bool]:
+    # Most files have nothing of that, and get not so far.
+    return lambda file: (
+        re.search(signs, file.text) is not None
+        and bool(getattr(import_module(f"rmtoolkit.loaders.{room}"), asked)(file.text))
+    )
 
 
 def _is_json_rows(file: _File) -> bool:
@@ -122,12 +121,6 @@ def _is_json_rows(file: _File) -> bool:
     # Below one name after the other stands a column each, the last beyond any head.
     whole = file.rest if file.text.startswith(("{", "[")) else b""
     return any(json_rows(text)[0] for text in (file.text, whole.decode("utf-8", "replace")))
-
-
-def _is_metrics(file: _File) -> bool:
-    from rmtoolkit.loaders.prometheus._forms import is_other_json, is_samples  # noqa: PLC0415 - an answer does without
-
-    return is_samples(file.text) or is_other_json(file.text)
 
 
 def _is_of_cgroup(file: _File) -> bool:
@@ -182,10 +175,11 @@ READERS: Final = (
     Reader(Form.KUBECTL, _has("metrics"), ("loaders.kubectl_top", "read_kubectl_top"), behind=_MARKS["metrics"]),
     Reader(Form.JEMALLOC, _has("jemalloc"), ("loaders.allocators", "read_jemalloc_stats"), behind=_MARKS["jemalloc"]),
     Reader(Form.PROMETHEUS, _has("prometheus")),
-    Reader(Form.PROMETHEUS, _is_metrics),
+    Reader(Form.PROMETHEUS, _told_by("prometheus._forms", "is_samples")),
+    Reader(Form.PROMETHEUS, _told_by("prometheus._forms", "is_other_json")),
     Reader(Form.MALLOC, _has("malloc"), ("loaders.allocators", "read_malloc_info"), behind=_MARKS["malloc"]),
     Reader(Form.OBJECTS, lambda file: None not in (re.search(_OBJECTS, file.data), re.search(_LIVE, file.data))),
-    Reader(Form.CSV, _is_table, ("loaders.tables", "read_table")),
+    Reader(Form.CSV, _told_by("tables", "head_of", r"[,;\t|]"), ("loaders.tables", "read_table")),
     Reader(Form.KERNEL, _has("kernel"), ("loaders.linux", "read_kernel"), behind=_MARKS["kernel"]),
     Reader(Form.DOCKER, _has("docker"), ("loaders.docker", "read_docker_stats"), together=True),
     Reader(Form.PROCFS, _has("procfs")),

@@ -12,10 +12,10 @@ import os
 import re
 import sys
 import zlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -23,7 +23,7 @@ from rmtoolkit._io import is_lake
 from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.recording import Recording, refuse_doubled, warn_of_doubts
-from rmtoolkit.text import and_more, count, printable, texts
+from rmtoolkit.text import and_more, count, looks, printable, texts
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -65,9 +65,7 @@ _BINARY_SHARE: Final = 0.05
 #: Tab, line feed, form feed, carriage return and escape are what terminals and editors write.
 _CONTROL: Final = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 #: Half of a letter beyond 16 bits, as JSON and YAML write the first or the second one alone.
-_HALVES: Final = re.compile(
-    r"(?i)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f][0-9a-f]{2})|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})"
-)
+_HALVES: Final = re.compile(looks("texts")["halves"])
 _CUT_FILE: Final = "the packed file is cut off or damaged; what could be unpacked was read"
 _CUT_LETTER: Final = "the last character is cut off"
 ZIP: Final = "a zip archive or a workbook"
@@ -387,23 +385,25 @@ def unwrapped(text: str) -> tuple[str, LogContext]:
     return text, LogContext(text, stamps, [0, *(found.end() for found in re.finditer("\n", text))])
 
 
-class LogContext(NamedTuple):
+@dataclass(slots=True)
+class LogContext:
     text: str
     stamps: Sequence[str] | None
     starts: Sequence[int]  # of each line
+    before: int = 0  # where the last document ended
 
-    def line(self, place: int) -> int:
-        return bisect.bisect_right(self.starts, place)
+    def place(self, start: int) -> tuple[int, tuple[Stamp, str] | None]:
+        """Find a line, and the stamp that the log gave it, else one on it, else one on the lines before it."""
+        number = bisect.bisect_right(self.starts, start)
+        return number, self._stamp(number, start)
 
-    def stamp(self, start: int, before: int) -> tuple[Stamp, str] | None:
-        """Find the stamp that the log gave the line, else one on it, else one on the lines before it."""
-        number = self.line(start)
+    def _stamp(self, number: int, start: int) -> tuple[Stamp, str] | None:
         if self.stamps is not None and (logged := find(self.stamps[number - 1])) is not None:
             return logged[0], self.stamps[number - 1]
         for index in range(number - 1, max(number - 2 - _LINES_BEFORE, -1), -1):
-            line_start = max(self.starts[index], before)
+            line_start = max(self.starts[index], self.before)
             stop = start if index == number - 1 else self.starts[index + 1]
-            if stop <= before:
+            if stop <= self.before:
                 break
             said = self.text[line_start : min(stop, line_start + _CHARACTERS)].strip()
             if (found := find(said)) is not None and (index == number - 1 or _heads(said, found)):

@@ -41,34 +41,11 @@ def quantity(text: str) -> int | None:
     return whole if whole < 1 << 63 else None
 
 
-class Line(IntEnum):
-    BLANK = 0
-    ROW = 1
-    NODE = 2
-    SUM = 3
-    HEADER = 4
-    STAMP = 5
-    FAILURE = 6
-    EMPTY = 7
-    CUT = 8
-    RULE = 9
-    OTHER = 10
-
-
-class Layout(IntEnum):
-    POD = 1
-    NAMESPACE_POD = 2
-    POD_CONTAINER = 3
-    ALL = 4
-    NODE = 5
-
-
-_LAYOUTS: Final = {
-    ("NAME",): Layout.POD,
-    ("NAMESPACE", "NAME"): Layout.NAMESPACE_POD,
-    ("POD", "NAME"): Layout.POD_CONTAINER,
-    ("NAMESPACE", "POD", "NAME"): Layout.ALL,
-}
+Line = IntEnum("Line", "BLANK ROW NODE SUM HEADER STAMP FAILURE EMPTY CUT RULE OTHER", start=0)
+Layout = IntEnum("Layout", "POD NAMESPACE_POD POD_CONTAINER ALL NODE")
+_LAYOUTS: Final[dict[str, Layout]] = dict(
+    zip(("NAME", "NAMESPACE NAME", "POD NAME", "NAMESPACE POD NAME"), Layout, strict=False)
+)
 _CELLS: Final = {Layout.POD: 1, Layout.NAMESPACE_POD: 2, Layout.POD_CONTAINER: 2, Layout.ALL: 3, Layout.NODE: 1}
 
 # kubectl prints CPU in m and memory in Mi, whatever the size: any other unit means that a cell is cut.
@@ -282,7 +259,7 @@ def _header(text: str) -> _Meaning | None:
     stop = next((index for index, word in enumerate(words) if index > start and word not in _NAME_COLUMNS), len(words))
     if not (rest := words[stop:]):
         return _Meaning(Line.CUT) if start == 0 or find(text) else None
-    if (layout := _LAYOUTS.get(tuple(words[start:stop]))) is None or not rest[0].startswith("CPU"):
+    if (layout := _LAYOUTS.get(" ".join(words[start:stop]))) is None or not rest[0].startswith("CPU"):
         return None
     if len(rest) == 1 or not rest[1].startswith(("MEMORY", "CPU")):
         return _Meaning(Line.CUT)

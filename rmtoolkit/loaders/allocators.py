@@ -57,10 +57,7 @@ _ENDINGS: Final = (
 )
 
 UNSTAMPED: Final = "documents without a time stamp, among others that have one"
-_EXPECTED: Final = (
-    "what glibc's malloc_info (XML), mallinfo2 (its fields by name) or malloc_stats, tcmalloc (MALLOCSTATS) or "
-    "mimalloc (MIMALLOC_SHOW_STATS) wrote"
-)
+_EXPECTED: Final[str] = texts("loaders/hints")["allocators"]["expected"]
 _JEMALLOC_DUMP: Final = "statistics that jemalloc's malloc_stats_print wrote"
 _AMOUNT: Final = r"(-?\d{1,9}(?:\.\d++)?) ?([KkMmGgTt]?i?[Bb]?)"
 _COMMITTED: Final = re.compile(rf"\bcommitted: ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT} ++{_AMOUNT}")
@@ -109,14 +106,11 @@ def _each(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], 
 
 
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
-    before = 0
     for start, following in _each(_XML, text):
         end = text.find(_XML_END, start.end(), following)
-        document = GlibcDocument(
-            context.line(start.start()), context.stamp(start.start(), before), mapped_bytes=0, whole=end >= 0
-        )
-        before = following if end < 0 else end + len(_XML_END)
-        _tags(document, text[start.end() : before])
+        document = GlibcDocument(*context.place(start.start()), mapped_bytes=0, whole=end >= 0)
+        context.before = following if end < 0 else end + len(_XML_END)
+        _tags(document, text[start.end() : context.before])
         for one in document.arenas:
             _tidy(one, document)
         if document.whole or document.system_bytes is not None:
@@ -163,16 +157,16 @@ def _tidy(arena: Arena, document: GlibcDocument) -> None:
 
 def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     said: dict[str, int] = {}
-    begin = before = 0
+    begin = context.before = 0
     for found in (*_FIELD.finditer(text), None):
         if said and (found is None or found[1] in said):
-            document = GlibcDocument(context.line(begin), context.stamp(begin, before))
+            document = GlibcDocument(*context.place(begin))
             used, free = said.get("uordblks"), said.get("fordblks")
             if used is not None and free is not None and max(said.values()) < _MOST:
                 document.system_bytes, document.free_bytes = used + free, free
                 document.mapped_bytes, document.top_bytes = said.get("hblkhd"), said.get("keepcost")
             yield document
-            said, before = {}, begin + 1
+            said, context.before = {}, begin + 1
         if found is not None:
             begin = begin if said else found.start()
             said[found[1]] = int(found[2])
@@ -180,14 +174,14 @@ def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
 
 def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     document: GlibcDocument | None = None
-    before = 0
+    context.before = 0
     for found in _STATS.finditer(text):
         amounts = {name: int(size) for name, size in _BYTES.findall(text[found.end() : found.end() + 400])[:2]}
         system, used = amounts.get("system bytes"), amounts.get("in use bytes")
         if system is None or used is None or used > system:
             continue
         if document is None or found[1] == "0":
-            document = GlibcDocument(context.line(found.end()), context.stamp(found.end(), before), whole=False)
+            document = GlibcDocument(*context.place(found.end()), whole=False)
         if found[1] is not None:
             document.arenas.append(Arena(found[1], system, system - used))
             continue
@@ -195,7 +189,7 @@ def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
         own = sum(arena.system_bytes or 0 for arena in document.arenas)
         document.system_bytes, document.free_bytes = min(own or system, system), system - used
         document.mapped_bytes, document.whole = system - document.system_bytes, True
-        before = found.end()
+        context.before = found.end()
         yield document
         document = None
 
@@ -203,8 +197,8 @@ def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
 @dataclass(frozen=True, slots=True)
 class Document:
     line: int
-    whole: bool
     stamp: tuple[Stamp, str] | None
+    whole: bool
     #: As JSON has it, whatever it was written as.
     data: Mapping[str, Any]
     #: Rows of tables with other columns than their heads.
@@ -229,7 +223,8 @@ def jemalloc_documents(text: str) -> list[Document]:
         data, end, whole, short = (
             _json(decoder, text, start) if found["json"] else _text(text, start, opened=found["begin"] is not None)
         )
-        documents.append(Document(context.line(start), whole, context.stamp(start, position), data, short))
+        context.before = position
+        documents.append(Document(*context.place(start), whole, data, short))
         # The line after a document that was cut off may hold the time of the next one.
         totals = _TOTALS_LINE.search(text, found.end(), end)
         position = end if whole else totals.end() if totals else found.end()
@@ -323,16 +318,14 @@ def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
     text, context = unwrapped(text)
     documents: list[TcmallocDocument] = []
     amounts: dict[str, int] = {}
-    before = 0
     for found in _LINE.finditer(text):
         name = found[2].strip()
         if name == IN_USE:
             amounts = {}
-            line, stamp = context.line(found.start()), context.stamp(found.start(), before)
-            documents.append(TcmallocDocument(line, stamp, amounts))
+            documents.append(TcmallocDocument(*context.place(found.start()), amounts))
         if documents and int(found[1]) < 1 << 62:
             amounts.setdefault(name, int(found[1]))
-        before = found.end()
+        context.before = found.end()
     return documents
 
 
@@ -553,14 +546,13 @@ def mimalloc_documents(text: str) -> tuple[list[Said], tuple[str, ...]]:
     """Read committed memory from each answer of ``mi_stats_print``; say the most that was ever resident."""
     text, context = unwrapped(text)
     said: list[Said] = []
-    before = most = 0
+    most = 0
     for found, following in _each(_COMMITTED, text):
         process = _PROCESS.search(text, found.end(), following)
         if (committed := _bytes(found[7], found[8])) is not None:
-            stamp = context.stamp(found.start(), before)
-            said.append(Said(context.line(found.start()), stamp, {"mapped_bytes": committed}))
+            said.append(Said(*context.place(found.start()), {"mapped_bytes": committed}))
             most = max(most, (process and _bytes(process[1], process[2])) or 0)
-        before = (process or found).end()
+        context.before = (process or found).end()
     return said, (f"mimalloc: at most {memory(most)} were resident until then",) if most else ()
 
 

@@ -24,7 +24,7 @@ from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise, parted
 from rmtoolkit.schema import ABSURD_BYTES, ANEW, PAUSE, PODMAN, SAMPLES, UNITS, Report
-from rmtoolkit.text import GI, MI, count, counted
+from rmtoolkit.text import GI, MI, count, counted, texts
 
 _SHORT_ID: Final = 12
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
@@ -277,7 +277,7 @@ class Log:
         id_, name, threads = (None if word in (None, "", "--") else str(word) for word in about)
         # What no column can hold stays absurd, and is counted with what else is no real amount.
         (used, quantum), (limit, _) = _amount(pair[1], pair[2]), _amount(pair[3], pair[4])
-        used, limit = min(used, ABSURD_BYTES), min(limit, ABSURD_BYTES)
+        used = min(used, ABSURD_BYTES)
         if used == 0 and limit == 0:
             self.idle += 1
             return
@@ -655,15 +655,14 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
                 continue
             signals = dict(one.signals)
             limit = signals.pop("limit_bytes", None)
-            shown.setdefault(key, []).extend([] if limit is None else [(one.time, int(limit))])
+            # No limit may be a number near 2**63.
+            if limit is not None:
+                shown.setdefault(key, []).append((one.time, int(limit) if limit < ABSURD_BYTES else 0))
             quantum[key] = max(quantum.get(key) or 0, one.quantum_bytes or 0) or None
             samples.append({"container_id": key, "time": one.time, **signals})
     limits, guessed = set_limits(shown, inspected)
     if guessed:
-        found.notes.append(
-            f"{count(guessed, 'container')}: the limit shown is the memory of the host, which is taken as no limit; "
-            "docker inspect beside it says for sure"
-        )
+        found.notes.append(f"{count(guessed, 'container')}: {texts('loaders/hints')['docker']['host']}")
     containers = [
         {
             **about,

@@ -41,10 +41,6 @@ _KLOG: Final = r"^E[0-9]{4} "
 _CSV: Final = re.compile(r"""(?m)^[^\n]{0,300}?([,;\t|])["' ]*+\d++m["' ]*+\1["' ]*+\d++Mi["' ]*+$""")
 _METRICS_OBJECTS: Final = "PodMetrics from metrics.k8s.io"
 _DOCUMENTS: Final = re.compile("|".join(texts("loaders/signs")["metrics"]["marks"]))
-_BESIDE: Final = (
-    "These are read beside memory samples: rm.read(['top.log', 'pods.json']), with kubectl top pod --containers or "
-    "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods as the log."
-)
 _UNREADABLE: Final = "containers without a name or a readable amount of memory"
 _SHOWN: Final = 100
 _MESSAGE: Final = 200
@@ -375,8 +371,8 @@ def read_documents(text: str, path: str | os.PathLike[str], namespace: str | Non
         if found.failures:
             line, what = found.failures[0][0], found.failures[0][3]
         if found.objects:
-            said = "Kubernetes objects without metrics"
-            raise ReadError.at(path, found=said, expected=_METRICS_OBJECTS, hint=_BESIDE)
+            said, hint = "Kubernetes objects without metrics", texts("loaders/hints")["kubectl"]["beside"]
+            raise ReadError.at(path, found=said, expected=_METRICS_OBJECTS, hint=hint)
         raise ReadError.at(path, found=what, expected=_METRICS_OBJECTS, line=line, hint=USE_RAW)
     if rows.height:
         failures = pl.DataFrame(found.failures, schema=FAILURES, orient="row")

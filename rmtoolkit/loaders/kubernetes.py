@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -27,11 +28,8 @@ from rmtoolkit.text import counted, texts
 
 #: 2001: an earlier time in a status is none.
 _FIRST: Final = 1_000_000_000_000
-_STATUSES: Final = (
-    ("containers", "containerStatuses"),
-    ("initContainers", "initContainerStatuses"),
-    ("ephemeralContainers", "ephemeralContainerStatuses"),
-)
+#: Lists of a pod; what is reported of each stands under its name in the singular.
+_LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 _MOST: Final = 1 << 31
 #: A run that ended so near an eviction was ended by it.
 _EVICTION: Final = 360_000
@@ -258,8 +256,8 @@ def _team(about: Mapping[str, Any]) -> str | None:
 def _containers(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[ContainerSeen, ...]:
     of_pod = _bytes(mapping(spec, "resources", "limits"), "memory") or None
     found: list[ContainerSeen] = []
-    for declared, reported in _STATUSES:
-        statuses = {text_of(one, "name"): one for one in _dicts(status, reported)}
+    for declared in _LISTS:
+        statuses = {text_of(one, "name"): one for one in _dicts(status, f"{declared[:-1]}Statuses")}
         for container in _dicts(spec, declared):
             if (name := text_of(container, "name")) is None:
                 continue
@@ -543,7 +541,7 @@ def _part(value: Any, fields: str | None) -> Any:  # noqa: ANN401 - any JSON
 def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list[tuple[Path, Exception]]]:
     objects = Objects()
     failed: list[tuple[Path, Exception]] = []
-    for file in sorted(map(Path, paths), key=_written):
+    for file in sorted(map(Path, paths), key=_age):
         try:
             _read(file, objects)
         except (ReadError, OSError) as error:
@@ -552,11 +550,10 @@ def read_objects(paths: Sequence[str | os.PathLike[str]]) -> tuple[Objects, list
     return objects, failed
 
 
-def _written(file: Path) -> tuple[float, str]:
-    try:
+def _age(file: Path) -> tuple[float, str]:
+    with suppress(OSError):
         return file.stat().st_mtime, str(file)
-    except OSError:
-        return 0.0, str(file)
+    return 0.0, str(file)
 
 
 def _read(file: Path, objects: Objects) -> None:

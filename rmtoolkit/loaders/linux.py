@@ -609,10 +609,8 @@ def _place(kills: list[_Kill], asked: Asked) -> str:
             began = _timestamps.as_datetime(round(then * 1000))
             axes.append(f"seconds since the machine started, {began:%Y-%m-%d %H:%M:%S} UTC {says}")
     if old > _SOON_SECONDS:
-        warn(
-            f"{quote_path(asked.path)}: kills have the time of a clock that the kernel told {hours(old / 3600)} before."
-            f" If it was set since, or the machine slept, {_WHEN}"
-        )
+        said = texts("loaders/hints")["kernel"]["old_clock"].format(hours=hours(old / 3600), when=_WHEN)
+        warn(f"{quote_path(asked.path)}: {said}")
     if not axes:
         hint = f"Print it with dmesg --time-format iso, or journalctl -k -o short-iso; or {_WHEN}"
         found = kills[0].text.strip() or "a line without a time"

@@ -24,6 +24,7 @@ from rmtoolkit.lake import Lake
 from rmtoolkit.loaders import linux
 from rmtoolkit.recording import ENDINGS, Recording, normalise
 from rmtoolkit.schema import SAMPLES, Report
+from rmtoolkit.text import texts
 
 ROOT: Final = Path("/sys/fs/cgroup")
 PROC: Final = Path("/proc")
@@ -49,10 +50,8 @@ def find_cgroup(path: str | os.PathLike[str], root: Path = ROOT) -> Path:
     for folder in (Path(path), root / "memory" / inner, root / inner):
         if is_cgroup(folder):
             return folder
-    msg = (
-        f"Could not record the cgroup {quote_path(path)}: no memory.current and no memory.usage_in_bytes there or "
-        f"below {root}. /proc/PID/cgroup says in which cgroup a process is; the root of version 2 has no such file."
-    )
+    why = texts("loaders/hints")["record"]["no_cgroup"].format(root=root)
+    msg = f"Could not record the cgroup {quote_path(path)}: {why}"
     raise RmtoolkitError(msg)
 
 

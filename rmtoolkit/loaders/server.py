@@ -29,6 +29,7 @@ from weakref import WeakSet
 import msgspec
 
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, system_words
+from rmtoolkit.text import texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from urllib3 import ProxyManager
     from urllib3.util.retry import Retry
 
+_HINTS: Final[dict[str, str]] = texts("loaders/hints")["server"]
 _MESSAGE_CHARACTERS: Final = 400
 _Read = TypeVar("_Read")
 
@@ -351,7 +353,7 @@ class Client:
         verify: bool | str = True,
         certificate: str | tuple[str, str] | None = None,
         proxies: Mapping[str, str] | None = None,
-        near: str = "kubectl port-forward svc/prometheus-server 9090:80, then http://127.0.0.1:9090.",
+        near: str = _HINTS["near"],
         web_page: str | None = None,
     ) -> None:
         self.secrets = Secrets()
@@ -382,11 +384,7 @@ class Client:
         self.requests = 0
         #: What is told of a server that is not found, and of one that answers with a web page.
         self._near = near
-        self._lost = web_page or "Is the path right? Mimir's ends in /prometheus, for example."
-        self._web_page = web_page or (
-            "That is no Prometheus: a login page looks like this (token_file=), or the path is wrong "
-            "(Grafana's own address is not that of its data source)."
-        )
+        self._lost, self._web_page = web_page or _HINTS["lost"], web_page or _HINTS["web_page"]
         self.stop = threading.Event()
         _GUARDED.add(self.secrets)
         for name in _LOGS:
@@ -455,11 +453,6 @@ class Client:
         request = _Request(
             self.address.signed(f"{self.address.url}{path}"), parameters, data, headers or {}, most_bytes or MOST_BYTES
         )
-        hints = {
-            "connect": "Is it running, and the address right? In a cluster: " + self._near,
-            "slow": "Ask for less (last=, namespace=, step=), or give it more time: timeout_seconds=.",
-            "limit": "It asks for patience: try later, or with less in parallel (parallel=1).",
-        }
         slow = 0
         for attempt in range(self.patience.retries + 1):
             try:
@@ -469,7 +462,7 @@ class Client:
             # Outside of `except`: what the HTTP library said may name secrets, and goes no further.
             if isinstance(failed, FinalError):
                 raise failed.error
-            told = self.fault(failed.said, hints.get(failed.kind, ""))
+            told = self.fault(failed.said, _HINTS.get(failed.kind, "").format(near=self._near))
             slow += failed.kind == "slow"
             if slow > 1 or (failed.kind == "gateway" and attempt):
                 raise TooMuchError(told, failed.status)

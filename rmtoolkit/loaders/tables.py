@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from rmtoolkit import schema
 from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refuse_other_clocks, take_apart, unit_in
-from rmtoolkit._identity import SUMMARY_WORDS, statistic
+from rmtoolkit._identity import ENOUGH, SUMMARY_WORDS, statistic
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
 from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
 from rmtoolkit.loaders import _files, _timestamps
 from rmtoolkit.recording import Recording, normalise
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, POWERS, SIGNALS, TIME, UNITS, Report
-from rmtoolkit.text import MI, counted
+from rmtoolkit.text import MI, counted, looks
 
 #: What a user said that metrics, labels and the names of pods mean.
 Told: TypeAlias = tuple[Mapping[str, str] | None, Mapping[str, str] | None, str | None]
@@ -45,8 +45,7 @@ _AMOUNT: Final = r"^([-+]?\d[\d.,'’\s\u00a0\u202f]*(?:[eE][-+]?\d+)?)\s*([A-Za
 #: The head of a series of Grafana, in which the labels stand as Prometheus writes them; and one of them.
 _SERIES: Final = re.compile(r"\s*+([a-zA-Z_:][\w:.]*+)?\s*+\{(.*)\}\s*")
 _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)"')
-#: The same of CloudWatch, with the unit that stood above it; and which of several of one name it is.
-_WITH_UNIT: Final = re.compile(r"^(.*?)(?: \((Bytes|Kilobytes|Megabytes|Gigabytes)\))?( \(\d+\))?$", re.DOTALL)
+_WITH_UNIT: Final = re.compile(looks("metrics")["cloudwatch"])
 #: What a comment says of all rows below it: `# pod: api-0`.
 _SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
 #: A cell in quotes, as a spreadsheet keeps text; a line of signs below a head; the pair that Docker writes.
@@ -102,13 +101,8 @@ def read_table(
         other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
         by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
         other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
-        # Files of a cgroup; beside others these may be the most of an interval.
-        if "memory.current" in table.columns and not {"memory.min", "memory.avg", "memory.mean"} & {*table.columns}:
-            of_cgroup = {"memory.max": "limit_bytes", "memory.peak": "peak_bytes"}
-            if "oom_kill" in table.columns and table["oom_kill"].cast(pl.String).str.contains(r"^\d+$").all():
-                of_cgroup["oom_kill"] = "oom_kills_total"
-            other |= {head: name for head, name in of_cgroup.items() if head in table.columns}
-        renamed = ((head, name) for head, name in other.items() if "." in head or name == "oom_kills_total")
+        other |= (of_cgroup := _of_cgroup(table))
+        renamed = ((head, name) for head, name in of_cgroup.items() if head in table.columns)
         notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed)
         told = {**other, **(labels or {}), **metrics}
         # What was named goes before what else is called so.
@@ -236,8 +230,11 @@ def _of_lines(rows: list[list[str]]) -> tuple[list[str], int] | None:
     titles = next((said[name] for name in _TITLES if name in said), None)
     if titles is None or len(titles) < 2 or any(len(row) != len(rows[count]) for row in said.values()):  # noqa: PLR2004
         return None
-    units = [f" ({unit})" if unit else "" for unit in said.get("unit", [""] * len(titles))]
-    return ["time", *(title + unit for title, unit in zip(titles[1:], units[1:], strict=True))], count
+    more = [said[name][1:] for name in ("unit", "statistic") if name in said]
+    return [
+        "time",
+        *(" ".join([title, *(f"({one})" for one in of if one)]) for title, *of in zip(titles[1:], *more, strict=True)),
+    ], count
 
 
 def _times_in(heads: Iterable[str]) -> list[str]:
@@ -316,6 +313,23 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
     rest = [head for head in table.columns if head not in pods]
     told = {head: metrics[head] for head in rest if head in metrics}
     return table.unpivot(pods, index=rest, variable_name="pod", value_name="value"), {**told, "value": name}
+
+
+def _of_cgroup(table: pl.DataFrame) -> dict[str, str]:
+    """Tell what files of a cgroup are; beside others, and where it moves, the most is that of an interval."""
+    # Where both are there, dots are the kernel's own.
+    heads = {head.replace("_", "."): head for head in sorted(table.columns, reverse=True)}
+    if "memory.current" not in heads or {"memory.min", "memory.avg", "memory.mean"} & heads.keys():
+        return {}
+    found = {}
+    if head := heads.get("memory.max"):
+        most, now = (table[name].cast(pl.String) for name in (head, heads["memory.current"]))
+        if (most == "max").any() or (ENOUGH * most.n_unique() <= len(most) and (most == now).mean() < 1 / 2):  # type: ignore[operator]
+            found[head] = "limit_bytes"
+    found |= {heads["memory.peak"]: "peak_bytes"} if "memory.peak" in heads else {}
+    if "oom_kill" in table.columns and table["oom_kill"].cast(pl.String).str.contains(r"^\d+$").all():
+        found["oom_kill"] = "oom_kills_total"
+    return found
 
 
 def _pairs_apart(table: pl.DataFrame) -> pl.DataFrame:
@@ -442,7 +456,7 @@ def _unclear(head: str, amount: str) -> ColumnError:
 
 def _of_series(table: pl.DataFrame) -> Heads:
     """Find the columns whose heads are series of Prometheus, Datadog or CloudWatch; or a metric stands in each row."""
-    from rmtoolkit.loaders.prometheus._forms import of_cloudwatch, of_datadog  # noqa: PLC0415
+    from rmtoolkit.loaders.prometheus._forms import of_cloudwatch, of_datadog, of_statistic  # noqa: PLC0415
     from rmtoolkit.loaders.prometheus._metrics import is_known  # noqa: PLC0415 - few tables are such
 
     found: Heads = {}
@@ -455,10 +469,10 @@ def _of_series(table: pl.DataFrame) -> Heads:
             if "{" in head or "__name__" not in labels or is_known(labels["__name__"], {}):
                 found[head] = labels, 1
         else:
-            label, unit, again = _WITH_UNIT.findall(head)[0]
+            label, unit, said, again = _WITH_UNIT.findall(head)[0]
             labels, factor = of_cloudwatch(label + again, unit or None)
             if is_known(labels["__name__"], {}):
-                found[head] = labels, factor
+                found[head] = of_statistic(labels, said), factor
     if {"name", "tags"} <= {*table.columns}:
         # Of InfluxDB: fields of a measurement, whose tags stand together.
         said = table.filter(pl.col("tags").str.contains("="))["name"].drop_nulls().unique()
@@ -549,4 +563,6 @@ def _read_series(
     own = {name: name for name in NAMEABLE}
     recording = read_series(columns, path, Meant.checked({**own, **(metrics or {})}, labels_told, pattern))
     extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)
+    for said in recording.report.unusable:
+        warn(f"{quote_path(path)}: {said}.")
     return replace(recording, report=recording.report.joined(extra))

@@ -15,7 +15,7 @@ from rmtoolkit.recording import Recording, as_recording, words_of
 from rmtoolkit.text import MI
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -205,10 +205,18 @@ def believed(recording: Recording, findings: pl.DataFrame) -> Recording:
     return replace(recording, containers=recording.containers.with_columns(known), events=events)
 
 
-def check(samples: pl.DataFrame, recording: Recording) -> Iterator[pl.DataFrame]:
-    has = {name: samples[name].count() > 0 for order in ORDERS for name in (order.low, order.high)}
+def _as_found(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat([_NOTHING, *(conform(part, FOUND) for part in parts if part.height)])
+
+
+def above_limits(recording: Recording) -> pl.DataFrame:
+    return _as_found(check(with_references(recording), recording, ORDERS[-1:]))
+
+
+def check(samples: pl.DataFrame, recording: Recording, orders: Sequence[_Order] = ORDERS) -> Iterator[pl.DataFrame]:
+    has = {name: samples[name].count() > 0 for order in orders for name in (order.low, order.high)}
     layered: set[int] = set()
-    for order in ORDERS:
+    for order in orders:
         if not (has[order.low] and has[order.high]):
             continue
         found = _out_of_order(samples, recording, order)
@@ -448,7 +456,7 @@ def validate_part(recording: Recording) -> pl.DataFrame:
         *decimal_units(recording),
         *falling_counters(recording),
     ]
-    rows = pl.concat([_NOTHING, *(conform(part, FOUND) for part in found if part.height)])
+    rows = _as_found(found)
     details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (

@@ -665,7 +665,7 @@ SHEETS = {
     "pandas, the time is the index": Sheet(",rss_bytes", lambda t, b: f"{iso(t)},{b}", "rss_bytes"),
     "pandas, rows are counted": Sheet(",time,rss_bytes", lambda t, b: f"{(t - T0) // STEP},{iso(t)},{b}", "rss_bytes"),
     "Datadog, a query a column": Sheet(
-        'Time,"avg:kubernetes.memory.working_set{pod_name:db-0,kube_namespace:shop}.rollup(avg, 30)"',
+        'Time,"avg:kubernetes.memory.working_set{pod_name:db-0,kube_namespace:shop}.rollup(max, 30)"',
         lambda t, b: f"{iso(t)},{b}",
         "working_set_bytes",
     ),
@@ -961,16 +961,142 @@ def test_two_series_that_take_turns_are_told(tmp_path: Path) -> None:
     assert not rm.read(tmp_path / "a.csv").report.warnings
 
 
+def apart(values: Sequence[float], route: str, late: int = 0) -> Callable[[Path], rm.Recording]:
+    """A pod's amounts in a table; or the second half in another file, or in another append to a lake."""
+
+    def read(folder: Path) -> rm.Recording:
+        rows = [f"{T0 + STEP * at + late * (at >= N // 2)},db-0,{value}" for at, value in enumerate(values)]
+        (folder / "of").mkdir()
+        for name, some in (("a", rows[: N // 2]), ("b", rows[N // 2 :])) if route != "table" else (("a", rows),):
+            (folder / "of" / f"{name}.csv").write_text("\n".join(["time,pod,rss_bytes", *some, ""]))
+        return appended_one_by_one(folder / "lake", folder / "of") if route == "lake" else rm.read(folder / "of")
+
+    return read
+
+
+@pytest.mark.parametrize("route", ["table", "files", "lake"])
 @pytest.mark.parametrize("factor", [1 << 10, 10**6])
-def test_a_unit_that_changes_on_the_way_is_told(tmp_path: Path, factor: int) -> None:
-    """From one row to the next amounts are a thousandth, or a millionth, and stay so; a restart is no such thing."""
-    rows = [f"{T0 + STEP * at},db-0,{LEAK[at] if at < N // 2 else LEAK[at] // factor}" for at in range(N)]
-    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes", *rows]))
-    with pytest.warns(RmtoolkitWarning, match="'rss_bytes' the unit seems to change"):
-        assert "the unit seems to change" in str(rm.read(tmp_path / "a.csv").report.warnings)
-    rows = [f"{T0 + STEP * at},db-0,{FLAT[at] if at % 20 else FLAT[at] // factor}" for at in range(N)]
-    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes", *rows]))
-    assert not rm.read(tmp_path / "a.csv").report.warnings
+def test_a_unit_that_changes_on_the_way_is_told(tmp_path: Path, factor: int, route: str) -> None:
+    """From one value to the next amounts are a thousandth, or a millionth, and stay so; a restart is no such thing."""
+    both = [value if at < N // 2 else value // factor for at, value in enumerate(LEAK)]
+    with pytest.warns(RmtoolkitWarning, match="'db-0' seems to change its unit"):
+        recording = apart(both, route)(tmp_path)
+    assert "'db-0' seems to change its unit" in str(recording.report.unusable)
+    (tmp_path / "silent").mkdir()
+    rest = [value if at % 20 else value // factor for at, value in enumerate(FLAT)]
+    assert not apart(rest, "table")(tmp_path / "silent").report.unusable
+
+
+def test_a_unit_that_changes_beyond_a_gap_and_a_restart_is_told(tmp_path: Path) -> None:
+    """Where one side is less than anything needs, the other need not be just a thousand times of it."""
+    both = [value >> 10 if at < N // 2 else value - 100 * MIB for at, value in enumerate(LEAK)]
+    with pytest.warns(RmtoolkitWarning, match="'db-0' seems to change its unit"):
+        apart(both, "table", late=7200)(tmp_path)
+
+
+@pytest.mark.parametrize("route", ["table", "files", "lake"])
+@pytest.mark.parametrize("bits", ["begins again", "of 32", "of 31"])
+def test_amounts_that_lack_bits_are_told(tmp_path: Path, bits: str, route: str) -> None:
+    """What is kept in 32 bits begins again, or stays at the most, whatever it is read of."""
+    real = [value + (900 if bits == "of 31" else 1900) * MIB for value in LEAK]
+    most = {"of 32": 2**32 - 1, "of 31": 2**31 - 1}.get(bits)
+    kept = [min(value * 2, most) if most else value * 2 % 2**32 for value in real]
+    with pytest.warns(RmtoolkitWarning, match="'db-0' may have lost bits"):
+        recording = apart(kept, route)(tmp_path)
+    assert "'db-0' may have lost bits" in str(recording.report.unusable)
+
+
+@pytest.mark.parametrize("after", [300 * MIB, 40 * MIB])
+def test_what_is_killed_at_4_gib_lacks_no_bits(tmp_path: Path, after: int) -> None:
+    """It begins again with what it needs to start; and what goes beyond 4 GiB elsewhere has more bits."""
+    both = [2**32 - (30 - at) * MIB if at < 30 else after + at * MIB for at in range(N)]
+    if after == 40 * MIB:
+        both[-1] = 5 * GIB
+    assert not apart(both, "table")(tmp_path).report.unusable
+
+
+def cloudwatch(statistic: str) -> bytes:
+    """What the console exports of a metric of ECS, with its statistic."""
+    head = f"Full label,MemoryUtilized web\nLabel,MemoryUtilized\nUnit,Megabytes\nStatistic,{statistic}\n"
+    return (head + "".join(f"{iso(T0 + STEP * at)},{value >> 20}\n" for at, value in enumerate(LEAK))).encode()
+
+
+def cloudwatch_json(statistic: str) -> bytes:
+    """What `get-metric-statistics` prints of one statistic."""
+    points = [
+        {"Timestamp": iso(T0 + STEP * at), statistic: value / MIB, "Unit": "Megabytes"} for at, value in enumerate(LEAK)
+    ]
+    return json.dumps({"Label": "MemoryUtilized", "Datapoints": points}).encode()
+
+
+def rolled_up(statistic: str) -> bytes:
+    """A query of Datadog that sums up each stretch of time."""
+    rows = "".join(f"{iso(T0 + STEP * at)},{value}\n" for at, value in enumerate(LEAK))
+    return f'Time,"kubernetes.memory.usage{{pod_name:db-0}}.rollup({statistic}, 30)"\n{rows}'.encode()
+
+
+def of_each(statistic: str) -> bytes:
+    """A table that says of each amount which statistic it is."""
+    return rows_of("time,pod,stat,rss_bytes", lambda time, leak, _: f"{time},db-0,{statistic},{leak}")
+
+
+def by_label(statistic: str) -> bytes:
+    """An answer of a rule whose label says it."""
+    return answer(of(WORKING_SET, LEAK, quantile=statistic))
+
+
+@pytest.mark.parametrize(
+    ("form", "statistic"),
+    [
+        *((cloudwatch, name) for name in ("Average", "Minimum", "p50", "Maximum", "p99", "Sum", "SampleCount")),
+        *((cloudwatch_json, name) for name in ("Average", "Maximum", "Sum")),
+        *((rolled_up, name) for name in ("avg", "min", "max", "sum", "count")),
+        *((of_each, name) for name in ("avg", "mean", "max")),
+        *((by_label, name) for name in ("0.5", "0.99")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_what_is_no_maximum_is_told_by_what_its_source_says(
+    tmp_path: Path, form: Callable[[str], bytes], statistic: str
+) -> None:
+    """A mean hides peaks, and a warning says so; a sum over time, or a count, is no amount of memory at all."""
+    file = tmp_path / ("a.json" if form in (cloudwatch_json, by_label) else "a.csv")
+    file.write_bytes(form(statistic))
+    if statistic.lower() in ("sum", "samplecount", "count"):
+        with pytest.raises(RmtoolkitError, match=f"as {statistic}|without samples"):
+            rm.read(file)
+        return
+    is_less = statistic.lower() not in ("maximum", "max", "p99", "0.99")
+    with pytest.warns(RmtoolkitWarning, match="how high it went is not in it") if is_less else nullcontext():
+        recording = rm.read(file)
+    assert ("how high it went is not in it" in str(recording.report.unusable)) == is_less
+    name = next(name for name in recording.samples.columns[2:] if recording.samples[name].count())
+    assert levels(recording, name) == [LEAK]
+
+
+@pytest.mark.parametrize("column", ["oom_kills_total", "restarts_total"])
+@pytest.mark.parametrize(
+    ("at", "size"),
+    [((7, 8, 20, 40), 1), ((7, 20, 21, 22, 40, 50), 1), ((9, 30), 2), ((1, 59), 1)],
+    ids=["two in a row", "three in a row", "two at once", "at the ends"],
+)
+def test_what_is_counted_in_each_interval_happened_then(column: str, at: tuple[int, ...], size: int) -> None:
+    """A count that is 0 nearly always, again and again, is no counter: each is one, and nothing was made anew."""
+    counts = [size * (index in at) for index in range(N)]
+    table = pl.DataFrame({"time": range(T0, T0 + STEP * N, STEP), "pod": "db-0", "rss_bytes": LEAK, column: counts})
+    kind = "oom_kill" if column.startswith("oom") else "start"
+    events = rm.Recording.from_frame(table).events
+    assert events["kind"].to_list() == [kind] * len(at)
+    assert (events["time"].dt.epoch("s") - T0).to_list() == [STEP * index for index in at]
+
+
+@pytest.mark.parametrize("label", ["region", "site", "node", "instance", "uid"])
+def test_one_name_under_a_label_and_then_another_is_told(tmp_path: Path, label: str) -> None:
+    """A pod that is gone in one region and seen in another later is read as one, and that is said; pods may move."""
+    first, then = (of(WORKING_SET, LEAK, K8S, at, **{label: name}) for at, name in ((0, "eu"), (86_400, "us")))
+    recording = read_back(tmp_path, "a.json", answer(first, then))
+    said = f"1 container of one name, under one '{label}' and then another: read as one"
+    assert (said in recording.report.warnings) == (label in ("region", "site"))
 
 
 @pytest.mark.parametrize("word", ["max", "unlimited", "Infinity", "<none>", "No limit", "0"])
@@ -1193,6 +1319,11 @@ def rows_of(head: str, *row: Callable[[str, int, int], str]) -> bytes:
     """A table of which each instant has a row, or several, with its time, what leaks, and what is flat."""
     cells = ((iso(T0 + STEP * at), value, FLAT[at]) for at, value in enumerate(LEAK))
     return "\n".join([head, *(one(*said) for said in cells for one in row), ""]).encode()
+
+
+def with_most(most: Callable[[int], object]) -> Callable[[str, int, int], str]:
+    """A row of files of a cgroup, with what may be its limit."""
+    return lambda time, leak, _: f"{time},db-0,{leak},{most(leak)},{leak}"
 
 
 #: Teeth that are longer than five minutes, and what lies in each five of them.
@@ -1743,6 +1874,64 @@ PROGRAMS = {
         ),
         [{"pod": "db-0", "rss_bytes": LEAK}],
     ),
+    **{
+        f"files of a cgroup whose names have underscores, {name}": Scene(
+            rows_of("time,pod,memory_current,memory_max,memory_peak", with_most(most)),
+            [{"pod": "db-0", "usage_bytes": LEAK, "peak_bytes": LEAK, "limit_bytes": limit, "limit_known": known}],
+        )
+        for name, most, limit, known in (
+            ("no limit", lambda _: "max", None, True),
+            ("a limit", lambda _: 512 * MIB, 512 * MIB, True),
+            ("the most of each minute", lambda leak: leak + MIB, None, False),
+            ("the most of each minute, which is what there is", lambda leak: leak, None, False),
+        )
+    },
+    "an answer of Docker's API that says no limit": Scene(
+        b"".join(
+            json.dumps(
+                {
+                    "read": iso(T0 + STEP * at),
+                    "name": "web",
+                    "id": ID * 6,
+                    "memory_stats": {"usage": value + MIB, "stats": {"inactive_file": MIB}, "limit": 2**63 - 4096},
+                }
+            ).encode()
+            + b"\n"
+            for at, value in enumerate(LEAK)
+        ),
+        [
+            {
+                "container": "web",
+                "usage_bytes": [value + MIB for value in LEAK],
+                "limit_bytes": None,
+                "limit_known": True,
+            }
+        ],
+    ),
+    **{
+        f"Grafana's Inspector, {unit}": Scene(
+            json.dumps(
+                [
+                    {
+                        "schema": {
+                            "fields": [
+                                {"name": "Time", "type": "time"},
+                                {"name": WORKING_SET, "type": "number", "labels": K8S, "config": {"unit": unit}},
+                            ]
+                        },
+                        "data": {
+                            "values": [
+                                [1000 * (T0 + STEP * at) for at in range(N)],
+                                [(100 + at) * 2**30 // factor for at in range(N)],
+                            ]
+                        },
+                    }
+                ]
+            ).encode(),
+            [{**K8S, "working_set_bytes": [(100 + at) * 2**30 // factor * factor for at in range(N)]}],
+        )
+        for unit, factor in (("bytes", 1), ("mbytes", MIB), ("decmbytes", 10**6), ("deckbytes", 1000), ("gbytes", GIB))
+    },
     "containers by their ids alone": Scene(
         rows_of(
             "ts_ms,container_id,rss_bytes",

@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
+from rmtoolkit._identity import statistic
 from rmtoolkit._tables import as_time, parse_time
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote
 from rmtoolkit.loaders import _timestamps
@@ -78,6 +79,8 @@ _OF_AZURE: Final = re.compile(r"(?:.*/)?([^/]+)/([0-9a-f-]{32,36})/([^/]+)")
 #: Of amounts, as Datadog names them; a byte is one.
 _DATADOG_UNITS: Final = {f"{name}byte": 1024**power for power, name in enumerate(("kibi", "mebi", "gibi", "tebi"), 1)}
 
+#: What one of a field's numbers is, as Grafana calls it.
+_GRAFANA_UNIT: Final = re.compile("(dec)?([kmgt])?bytes")
 #: What may happen where a document has something else than it should.
 #: An error of msgspec is a ValueError from 0.21 on alone.
 _ODD: Final = (
@@ -397,8 +400,8 @@ def _of_azure_metric(node: Mapping[str, Any]) -> Iterator[_Series]:
         split = {str(mapping(part, "name").get("value")).lower(): part.get("value") for part in one["metadatavalues"]}
         place = {label: str(split[f"{label}name"]) for label in ("pod", "container") if f"{label}name" in split}
         labels = {"__name__": str(mapping(node, "name").get("value")), "service_name": resource, **place}
-        points = [(point.get("timeStamp"), point.get("maximum", point.get("average"))) for point in one["data"]]
-        yield _Series(of_one(labels), *_columns(points))
+        said, points = _statistics(one["data"], "timeStamp", "maximum", "average")
+        yield _Series(of_statistic(of_one(labels), said), *points)
 
 
 def _unit_of(node: Any) -> int:  # noqa: ANN401 - any JSON
@@ -417,8 +420,22 @@ def _of_cloudwatch(node: Mapping[str, Any], stem: str) -> _Series:
     labels = {"container": str(node.get("Id", stem)), **labels}
     if isinstance(times := node.get("Timestamps"), list):
         return _Series(labels, times, node.get("Values"), factor)
-    told = [(one.get("Timestamp"), one.get("Maximum", one.get("Average"))) for one in points]
-    return _Series(labels, *_columns(told), factor)
+    said, told = _statistics(points, "Timestamp", "Maximum", "Average")
+    return _Series(of_statistic(labels, said), *told, factor)
+
+
+def _statistics(points: Sequence[Mapping[str, Any]], time: str, *names: str) -> tuple[str, tuple[list[Any], list[Any]]]:
+    """Choose of several statistics the first that is there; without any there is nothing."""
+    said = next((name for name in names if any(point.get(name) is not None for point in points)), names[0])
+    return said, _columns([(point.get(time), point.get(said)) for point in points])
+
+
+def of_statistic(labels: Mapping[str, str], said: str | None) -> dict[str, str]:
+    """Say of which statistic of an amount a series is; what a sum over time or a count is of is no amount."""
+    if not said:
+        return dict(labels)
+    is_amount = statistic({"stat": said}) is not None
+    return {**labels, "stat": said} if is_amount else {**labels, "__name__": f"{labels['__name__']} as {said}"}
 
 
 def of_cloudwatch(label: str, unit: str | None) -> tuple[dict[str, str], int]:
@@ -437,7 +454,7 @@ def of_datadog(text: str) -> dict[str, str] | None:
     if _SCOPE.fullmatch(text) and not is_known(text.partition(":")[2], {}):
         return _tags(re.split(r",\s*", text))
     found = _DATADOG.fullmatch(text.strip())
-    return {"__name__": found[1], **_tags(re.split(r",\s*", found[2] or ""))} if found else None
+    return of_statistic({"__name__": found[1], **_tags(re.split(r",\s*", found[2] or ""))}, found[3]) if found else None
 
 
 def of_one(labels: Mapping[str, str]) -> dict[str, str]:
@@ -462,11 +479,13 @@ def _of_frame(columns: Sequence[tuple[Mapping[str, Any], list[Any]]], title: obj
         names = [name for name in (str(one).partition("{")[0] for one in shown) if is_known(name, {})]
         labels = {label: str(value) for label, value in mapping(field, "labels").items()}
         labels = {"__name__": names[0], **labels} if names else labels
+        unit = _GRAFANA_UNIT.fullmatch(str(mapping(field, "config").get("unit")))
+        factor = (1000 if unit[1] else 1024) ** " kmgt".index(unit[2] or " ") if unit else 1
         if not texts:
-            yield _Series(labels, times, values)
+            yield _Series(labels, times, values, factor)
         for key, places in rows.items():
             said = labels | {label: str(value) for label, value in zip(texts, key, strict=True)}
-            yield _Series(said, [times[at] for at in places], [values[at] for at in places])
+            yield _Series(said, [times[at] for at in places], [values[at] for at in places], factor)
 
 
 def _tags(tags: object) -> dict[str, str]:

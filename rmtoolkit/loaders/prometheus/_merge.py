@@ -23,7 +23,7 @@ from rmtoolkit.loaders.prometheus._metrics import (
     identify_containers,
 )
 from rmtoolkit.recording import doubt
-from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, PODMAN, SAMPLES, SETTINGS
+from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, LESS, PODMAN, SAMPLES, SETTINGS
 from rmtoolkit.text import count
 
 #: A stretch without a sample is a gap when it is longer than this many intervals.
@@ -49,8 +49,8 @@ _IDS: Final = (*LABELS["pod_uid"], "name", "id")
 _LAST: Final = (*LABELS["node"], "instance", *SOURCE_LABELS, _PORT, "exported_job", *REPLICA_LABELS, *_IDS)
 #: These tell servers apart that scrape the same, and no other clusters; so many scrapes around say what another may.
 _OF_COPIES, _REACH = {*REPLICA_LABELS} - {"prometheus"}, 4
-#: So many labels part containers at most: each is looked for in all series.
-_MOST_LABELS: Final = 32
+#: So many labels part containers at most: each is looked for in all series. So many of others are named.
+_MOST_LABELS, _SHOWN_LABELS = 32, 3
 
 
 def fills_gaps(base: pl.DataFrame, extra: pl.DataFrame, key: str) -> pl.DataFrame:
@@ -257,7 +257,8 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
         table = _parted(table, decoded.labels, label, [])
     while True:
         placed = identify_containers(table, decoded.labels, workload_pattern)
-        pairs = list(_contradictions(placed.table, decoded))
+        found = list(_differing(placed.table, decoded))
+        pairs = [pair for pair, contradicts in found if contradicts]
         still = [(entity, labels, series) for entity, labels, series in pairs if series is not None]
         if stale := [series for _, labels, series in still if labels and {*labels} <= _OF_COPIES]:
             table = table.filter(~pl.col("series").is_in(stale))
@@ -265,13 +266,13 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
             continue
         counts = Counter(label for _, labels, _ in pairs for label in labels)
         if not counts or len(notes) >= _MOST_LABELS:
-            if mixed := len({entity for entity, *_ in pairs}):
-                doubts.append(
-                    f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
-                    "label tells them apart: only the longest of each is used"
-                )
-            disputed = placed.containers[_disputed(placed.table, decoded)]
-            doubts += doubt(disputed, "told with another limit or request by a second exporter")
+            others = {*_LAST, *known, FILE_LABEL}
+            in_turn = {(label, of[0]) for of, contradicts in found if not contradicts for label in {*of[1]} - others}
+            doubts += _doubts(placed, decoded, len({entity for entity, *_ in pairs}))
+            notes += [
+                f"{count(number, 'container')} of one name, under one {quote(label)} and then another: read as one"
+                for label, number in Counter(label for label, _ in sorted(in_turn)).most_common(_SHOWN_LABELS)
+            ]
             warnings, lost = [*placed.warnings, *notes], placed.left_out + left_out
             return placed._replace(warnings=warnings, left_out=lost, unusable=tuple(doubts))
         places = {label: place for place, label in enumerate(_LAST, 1)}
@@ -295,8 +296,21 @@ def tell_apart(table: pl.DataFrame, decoded: Decoded, workload_pattern: str | No
                 notes.append(told)
 
 
-def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int, list[str], int | None]]:
-    """Give the container of two series, the labels that differ, and which of them stands still, if one does."""
+def _doubts(placed: Placed, decoded: Decoded, mixed: int) -> Iterator[str]:
+    if mixed:
+        yield (
+            f"{count(mixed, 'container')} of one name whose series overlap in time with other values, and no "
+            "label tells them apart: only the longest of each is used"
+        )
+    disputed = placed.containers[_disputed(placed.table, decoded)]
+    yield from doubt(disputed, "told with another limit or request by a second exporter")
+    most = pl.col("statistic").fill_null(1).max().over("entity", "role")
+    less = placed.table.filter(pl.col("role").is_in(BYTE_SIGNALS), most < _identity.HIGH)["entity"].drop_nulls()
+    yield from doubt(placed.containers[less.unique().sort().to_list()], LESS)
+
+
+def _differing(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[tuple[int, list[str], int | None], bool]]:
+    """Give the container of two series that contradict or follow each other, and what differs and stands still."""
     amounts = table.filter(pl.col("role").is_in(BYTE_SIGNALS)).drop_nulls("entity")
     # What the kernel counts is one amount under each of its names; a process has as many as there are processes.
     amounts = amounts.with_columns(amount=pl.when(pl.col("family") != "cgroup").then("name"))
@@ -321,8 +335,10 @@ def _contradictions(table: pl.DataFrame, decoded: Decoded) -> Iterator[tuple[int
             stale = None
             if is_copy or contradicts:
                 stale = next((one for one, of in both if _identity.stands_still(samples(one), samples(of))), None)
-            if contradicts or stale is not None:
-                yield int(str(entity)), [label for label in differ if not label.startswith("container_label_")], stale
+            contradicts = contradicts or stale is not None
+            labels = [label for label in differ if not label.startswith("container_label_")]
+            if contradicts or _identity.in_turn(samples(series[0]), samples(other)):
+                yield (int(str(entity)), labels, stale), contradicts
 
 
 def _disputed(table: pl.DataFrame, decoded: Decoded) -> list[int]:

@@ -16,7 +16,7 @@ from rmtoolkit._identity import NO_OWNER, Owner, Pod, team_of, top_owner
 from rmtoolkit._tables import beside
 from rmtoolkit.exceptions import RmtoolkitError, did_you_mean, quote
 from rmtoolkit.schema import IDENTITY, SIGNALS, agreed
-from rmtoolkit.text import and_more, texts
+from rmtoolkit.text import and_more, looks, texts
 
 
 class Meaning(Struct, frozen=True):
@@ -70,46 +70,16 @@ FACTS: Final = tuple(role for role in TOLD["names"] if role not in (*SIGNALS, *P
 NAMEABLE: Final = (*SIGNALS, *TOLD["series"]["nameable"])
 
 _KINDS: Final = ("allocated", "active", "resident", "mapped", "retained", "metadata")
-_ANY_KIND: Final = "|".join(_KINDS)
-#: Longer names are none of these: what follows would look at them again and again.
-_SHORT: Final = r"(?!(?s:.){301})"
-#: No exporter agrees with another on these names; see facts of the jemalloc crates' users.
-_ALLOCATOR: Final = re.compile(
-    rf"{_SHORT}(?:(?:.*[_:])?jemalloc_(?:.*_)?(?P<kind>{_ANY_KIND})(?:_bytes)?"
-    rf"|(?:.*[_:])?jemalloc_(?:.*_)?bytes_(?P<kind2>{_ANY_KIND})"
-    r"|memory_(?P<kind3>allocated|active|resident|retained|metadata)_bytes)"
-)
+_LOOKS: Final = looks("metrics")
+_ALLOCATOR, _BY_LABEL, _CALLED = (re.compile(_LOOKS[name]) for name in ("allocator", "by_label", "called"))
 #: The cgroup of a container ends in its id, of which people are shown the beginning.
 _OF_CONTAINER: Final = r"/(?:docker-|crio-|cri-containerd-|libpod-|nerdctl-)?([0-9a-f]{12})[0-9a-f]{52}(?:\.scope)?$"
-#: Before the name of what a server counts of its own: no rule, and not what it asks of others.
-_OWN: Final = r"(?!.*(?:client|outgoing|outbound|upstream))(?:[^:]*_)?"
-_TIME: Final = "(?:seconds|milliseconds|ms)"
 #: Numbers of jemalloc that carry the same words but are no totals of the process.
 _NO_TOTAL: Final = re.compile(r"(?:arenas?|threads?|tcache|bins?|extents?|small|large|huge|prof|opt|merged)(?:_|\b|\d)")
-#: `tikv_allocator_stats{type="allocated"}`, `jemalloc_memstats_bytes{stat="allocated"}`.
-_BY_LABEL: Final = re.compile(
-    rf"{_SHORT}(?:.*(?:allocator|jemalloc).*stats?(?:_bytes)?|(?:.*[_:])?jemalloc(?:_memory)?_bytes)"
-)
-#: What all who export it call alike, the best first: async tasks that were spawned and have not ended, by Tokio's own
-#: word and that of tokio-metrics; requests that a server answered, of which a histogram of their times counts too.
-_CALLED: Final = re.compile(
-    rf"{_SHORT}(?:(?P<tasks>(?:.*[_:])?(?:alive|live)_tasks(?:_count)?)"
-    rf"|(?P<answered>{_OWN}(?:http(?:_server)?_requests|grpc_server_handled)_total)"
-    r"|(?P<resident>(?:[^:]*_)?process_resident_memory_bytes)"
-    rf"|(?P<timed>{_OWN}(?:http(?:_server)?|rpc_server)(?:_requests?|_call)?(?:_duration)?_{_TIME}_count))"
-)
-_MEANT_BY: Final = {
-    "tasks": Meaning("tasks", "app"),
-    "answered": Meaning("work_total", "app"),
-    "timed": Meaning("work_total", "app", 1),
-    "resident": Meaning("rss_bytes", "app", 1),
-}
+_MEANT_BY: Final = {name: Meaning(role, "app", rank) for name, (role, rank) in TOLD["called"].items()}
 #: What a server is asked for (RE2); which of these are meant is then told by their whole name. Requests have too many
 #: labels to be asked for unasked.
-PATTERN_NAMES: Final = (
-    ".*jemalloc.*|.*allocator.*stats?(_bytes)?|memory_(allocated|active|resident|retained|metadata)_bytes"
-    "|(.*_)?(alive|live)_tasks(_count)?"
-)
+PATTERN_NAMES: Final = _LOOKS["asked"]
 _KIND_LABELS: Final = ("type", "stat", "kind", "name", "state")
 #: What a collector of OpenTelemetry that leaves units out calls its metrics.
 _UNITLESS: Final = ("k8s_", "container_memory_", "process_memory_")

@@ -19,7 +19,7 @@ from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
 from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, who_asks
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
-from rmtoolkit.text import count
+from rmtoolkit.text import count, texts
 
 if TYPE_CHECKING:
     import os
@@ -66,10 +66,7 @@ def diagnose_empty(
     if metrics:
         jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5]) or "jobs without a name"
         said = f"it has no memory of containers {when}"
-        hint = (
-            f"Expected {_METRICS[0]} (cAdvisor, in every kubelet) or process_resident_memory_bytes; it scrapes: "
-            f"{jobs}. If another metric is memory, say so: metrics={{'its_name': 'rss_bytes'}}."
-        )
+        hint = texts("loaders/hints")["live"]["no_memory"].format(jobs=jobs)
     return NothingThereError(client.fault(said, hint))
 
 

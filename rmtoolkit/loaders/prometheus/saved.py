@@ -25,7 +25,7 @@ from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Deco
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, doubt, normalise
 from rmtoolkit.schema import ABSURD_BYTES, BYTE_SIGNALS, CONTAINERS, HELD_SIGNALS, NO_TIMES, SIGNALS, TIME, Report
-from rmtoolkit.text import counted
+from rmtoolkit.text import counted, texts
 
 #: The first and the last sample of each container; versions with the first and the last time of each; a machine.
 Spans: TypeAlias = dict[int, tuple[int, int]]
@@ -424,9 +424,7 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     msg = f"Found nothing about memory in {place}: {error}."
     if _metrics.NO_NAME in counts:
         return ReadError(
-            f"{msg} The series do not say which metric they are. Name the file after it, such as "
-            f"container_memory_working_set_bytes.json, or say metrics={{{_stem(files[0]) or 'answer'!r}: "
-            "'working_set_bytes'}."
+            f"{msg} {texts('loaders/hints')['saved']['nameless'].format(stem=_stem(files[0]) or 'answer')}"
         )
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")
