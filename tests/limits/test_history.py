@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.limits import history
 from rmtoolkit.limits.history import BLOCKS, block_peaks, describe, kills, needs, usage
 from rmtoolkit.recording import as_recording
 from tests.limits.conftest import DAY, MIB, START, gather, samples, steady
@@ -235,3 +236,22 @@ def test_what_is_set_is_what_is_set_of_pods_that_run(gone: bool) -> None:
     need = gather(rm.Recording.from_frame(pl.concat([before, samples(values, pod="api-1")], how="diagonal")))
     told = need.select("limit_bytes", "request_bytes", "limit_known", "pods_now").row(0)
     assert told == ((None, None, False, 1) if gone else (300 * MIB, 100 * MIB, True, 2))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said", "broken"),
+    [
+        ("not_leak", ["rejected_usage_above_limit"], True),
+        ("inconclusive", ["rejected_allocated_above_active", "no_live_heap"], True),
+        ("inconclusive", ["rejected_allocated_above_active"], False),
+        ("inconclusive", ["no_live_heap"], False),
+        ("not_leak", ["rejected_allocated_above_active", "no_live_heap"], False),
+        ("leak", [], False),
+    ],
+)
+def test_an_exporter_is_broken_where_its_figures_would_settle_something(
+    verdict: str, said: list[str], broken: bool
+) -> None:
+    """A limit that cannot be, or the heap's gauge of what is undecided without it."""
+    evidence = pl.Series([[{"statistic": one} for one in said]], dtype=pl.List(pl.Struct({"statistic": pl.String})))
+    assert pl.DataFrame({"verdict": [verdict], "evidence": evidence}).select(history._BROKEN).item() is broken

@@ -220,6 +220,22 @@ def test_another_qos_class_is_said() -> None:
     assert "QoS" not in patches_yaml(of())
 
 
+@pytest.mark.parametrize(
+    ("provisional", "basis", "said"),
+    [
+        (False, "shipped, 16 h of data", None),
+        (True, "shipped, 16 h of data", "16 h of data"),
+        (True, "kills", "what killed it"),
+        (True, "forecast", "a forecast"),
+        (True, None, "a short history"),
+    ],
+)
+def test_only_what_is_provisional_says_what_it_rests_on(provisional: bool, basis: str | None, said: str | None) -> None:
+    """Who applies it learns whether it may change again, and why; a limit that is settled says nothing of it."""
+    text = patches_yaml(of({"provisional": provisional, "advised_basis": basis}))
+    assert re.findall(r"# Provisional: (.*)", text) == ([f"it rests on {said}."] if said else [])
+
+
 def test_what_has_no_limit_is_counted_not_written() -> None:
     """A leak has none."""
     text = patches_yaml(of({}, {"workload": "leak", "action": "fix_leak", "advised_limit_bytes": None}))

@@ -172,6 +172,24 @@ def test_retention_has_two_numbers() -> None:
     assert "gives kept pages back" in str(row["reason"])
 
 
+def test_only_who_keeps_much_has_a_second_number() -> None:
+    """A neighbour that keeps next to nothing gets no smaller limit: giving that back would change nothing."""
+    shares = {
+        "keeper": {"active_bytes": 0.45, "resident_bytes": 0.95},
+        "api": {"active_bytes": 0.9, "resident_bytes": 0.95},
+    }
+    tables = [
+        samples(steady(14, 400, rough=0.002), workload=name, pod=f"{name}-0").with_columns(
+            (pl.col("working_set_bytes") * share).cast(pl.Int64).alias(gauge)
+            for gauge, share in {"allocated_bytes": 0.4 if name == "keeper" else 0.88, **gauges}.items()
+        )
+        for name, gauges in shares.items()
+    ]
+    advised = rm.recommend_limits(pl.concat(tables))
+    told = dict(advised.select("workload", pl.col("purged_limit_bytes").is_not_null()).iter_rows())
+    assert told == {"keeper": True, "api": False}
+
+
 def test_a_short_history_has_both_numbers_too() -> None:
     """Half a day is enough to say what giving back kept pages would save."""
     values = steady(14, 400, rough=0.002)[:12]

@@ -17,7 +17,7 @@ from rmtoolkit.limits import recommend
 from rmtoolkit.limits import what_if as past
 from rmtoolkit.limits.history import Need, as_need
 from rmtoolkit.limits.risk import USUAL, Margins, lookup
-from tests.limits.conftest import MIB, gather, samples
+from tests.limits.conftest import MIB, START, gather, samples
 
 MARGINS: Final = Margins.shipped()
 
@@ -93,7 +93,8 @@ def test_the_limit_of_a_changed_past_is_that_of_the_slow_way(
     assert chances.to_list() == pytest.approx(rm.limit_risk(changed, limits)["oom_probability"].to_list())
 
 
-def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
+@pytest.mark.parametrize("seen", [3000, 2516], ids=["started again", "gone"])
+def test_a_kill_in_startup_needs_less_once_startup_is_lower(seen: int) -> None:
     """A life that was killed while it started tells how high the startup went; halving that lowers the need."""
     values = np.full(3000, 200.0 * MIB)
     rise = np.array([20, 100, *np.linspace(150, 380, 12), 380, 350, 320, 290, 260, 230]) * MIB
@@ -102,12 +103,17 @@ def test_a_kill_in_startup_needs_less_once_startup_is_lower() -> None:
     values[2500:2516] = np.array([20, 100, *np.linspace(150, 480, 14)]) * MIB  # killed after this, at the limit
     values[2516:2518] = np.array([20, 100]) * MIB
     starts = np.isin(np.arange(3000), [500, 1500, 2500, 2516]).cumsum()
-    table = samples(values, step=60).with_columns(
-        restarts_total=pl.Series(starts),
-        oom_kills_total=pl.Series((np.arange(3000) >= 2516).astype(np.int64)),
-        limit_bytes=pl.lit(500 * MIB),
+    table = (
+        samples(values, step=60)
+        .with_columns(
+            restarts_total=pl.Series(starts),
+            oom_kills_total=pl.Series((np.arange(3000) >= 2516).astype(np.int64)),
+            limit_bytes=pl.lit(500 * MIB),
+        )
+        .head(seen)
     )
-    recording = rm.Recording.from_frame(table)
+    kill = pl.DataFrame([{"time": START + 2516 * 60, "kind": "oom_kill", "workload": "api", "pod": "api-0"}])
+    recording = rm.Recording.from_frame(table, events=kill)
     need = as_need(gather(recording).row(0, named=True))
     assert need.killed_limit_bytes == 500 * MIB
     one = past.of_workload(recording, need.names)
