@@ -72,7 +72,7 @@ _SUM: Final = 3
 #: How people call a row that sums up the others, and what it is of them.
 SUMMARY_WORDS: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
 #: Labels and columns that say which statistic of an amount something is, and the share of values below each.
-STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg")
+STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg", "result")
 _SHARES: Final = {"max": 1.0, "mean": 0.5, "min": 0.0}
 #: One below which a smaller share of values lies does not show how high an amount went.
 HIGH: Final = 0.95

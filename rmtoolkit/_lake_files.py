@@ -40,6 +40,7 @@ from rmtoolkit.recording import (
     ids_apart,
     open_parts,
     parted,
+    seldom_seen,
     stamp_of,
 )
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, EVENTS, IDENTITY, SAMPLES, SIGNALS, Report, empty
@@ -380,7 +381,8 @@ def together(found: Sequence[Recording]) -> Recording:
     containers = _tables.with_cadences(frame, samples)
     report = joined(part.report for part in found)
     unusable = dict.fromkeys((*report.unusable, *doubtful_amounts(containers, samples)))
-    report = replace(report, unusable=tuple(unusable))
+    warnings = dict.fromkeys((*report.warnings, *seldom_seen(stacked)))
+    report = replace(report, unusable=tuple(unusable), warnings=tuple(warnings))
     whole = Recording(containers, samples, _tables.tidy_events(events), report)
     kinds = keyed(stacked).select("container_id", "limit_known", "limit_bytes", "request_bytes").unique()
     return whole if kinds.height == containers.height else _with_changes(found, whole)

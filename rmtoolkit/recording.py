@@ -45,6 +45,8 @@ _METADATA_KEY: Final = "rmtoolkit.recording"
 _EXPECTED: Final = "a recording in Parquet"
 #: The kernel cuts a limit to whole pages, and a table to a few digits.
 _ROUNDED_LIMIT: Final = 1.02
+#: A part whose samples are further apart than so many times those of another may be of other amounts.
+_SELDOM: Final = 4
 #: More samples than this stay in their file until they are asked for.
 LARGE_ROWS: Final = 4_000_000
 #: Names that people mistype.
@@ -659,6 +661,13 @@ def doubt(containers: pl.DataFrame, said: str) -> tuple[str, ...]:
     return (f"{', '.join(map(quote, names[:3]))}{text.and_more(len(names), 3)} {said}",) * bool(len(names))
 
 
+def seldom_seen(parts: pl.DataFrame) -> Iterator[str]:
+    """Say which containers are looked at far less often in one part than in another."""
+    step = pl.col("cadence_seconds")
+    far = parts.group_by(schema.IDENTITY, maintain_order=True).agg(far=step.max() > _SELDOM * step.min()).filter("far")
+    yield from doubt(far, "is seen far less often in one part than in another: if those are means, they hide peaks")
+
+
 def doubtful_amounts(containers: pl.DataFrame, samples: pl.DataFrame) -> Iterator[str]:
     """Say of which containers amounts may lack bits, or change their unit."""
     for ids, said in zip(_tables.doubtful(samples), schema.DOUBTS[2:], strict=True):
@@ -772,7 +781,8 @@ def concat(recordings: Iterable[Recording]) -> Recording:
         report = replace(report, warnings=(*report.warnings, *as_one([name for _, name in alone])))
     containers, samples, left_out = _without_rounded(containers, samples)
     left_out = {**left_out, **({schema.SUMMARIES: fewer} if fewer else {})}
-    report = report.joined(Report(left_out=left_out, time_axis=report.time_axis))
+    warnings = () if fewer else tuple(seldom_seen(containers))
+    report = report.joined(Report(left_out=left_out, warnings=warnings, time_axis=report.time_axis))
     return normalise(containers, samples, events, report)
 
 

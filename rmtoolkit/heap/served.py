@@ -31,7 +31,7 @@ from rmtoolkit.heap.formats import PPROF_EXPECTED, join, read_one_pprof
 from rmtoolkit.heap.symbols import Paths, symbolised
 from rmtoolkit.loaders._wire import field
 from rmtoolkit.loaders.record_kubectl import Kubectl, end_group, kubectl_error
-from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, who_asks
+from rmtoolkit.loaders.server import Client, DamagedError, NothingThereError, Patience, Who, who_asks
 from rmtoolkit.text import and_more, count, printable
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ def fetch(
         within = IN_CLUSTER.fullmatch(url)
         place = _forwarded(within, namespace, context, timeout_seconds) if within else nullcontext(url)
         with place as address:
-            client = Client(address, patience=Patience(timeout_seconds, 5, 0.5), near=_NEAR, web_page=_WEB_PAGE, **told)
+            patience = Patience(timeout_seconds, 5, 0.5)
+            client = Client(address, Who(**told), patience=patience, near=_NEAR, web_page=_WEB_PAGE)
             with closing(client):
                 data = client.get()
         yield write_whole(Path(folder, f"heap-{datetime.now(UTC):%Y%m%dT%H%M%S}Z.{number + 1:04}.heap"), data)
@@ -221,7 +222,8 @@ running, and the address right? In a cluster: kubectl port-forward svc/pyroscope
         raise RmtoolkitError(msg)
     begin, stop = asked_window(last, start, end)
     told = who_asks(token_file=token_file, tenant=tenant, ca_file=ca_file)
-    client = Client(url, patience=Patience(timeout_seconds, 2, 0.5), near=_PYROSCOPE, web_page=_NO_PYROSCOPE, **told)
+    patience = Patience(timeout_seconds, 2, 0.5)
+    client = Client(url, Who(**told), patience=patience, near=_PYROSCOPE, web_page=_NO_PYROSCOPE)
     with closing(client):
         store = _Store(client, math.floor(begin.timestamp() * 1000), math.ceil(stop.timestamp() * 1000))
         choices = [labels] if hasattr(labels, "keys") else list(labels)

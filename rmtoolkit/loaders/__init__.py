@@ -18,7 +18,7 @@ from rmtoolkit._io import IN_COLUMNS, is_far, is_lake, is_store, is_url
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
-from rmtoolkit.recording import Recording, as_recording, concat
+from rmtoolkit.recording import Recording, as_recording, concat, reading
 from rmtoolkit.schema import BYTE_SIGNALS, Report
 from rmtoolkit.text import and_more, count, texts
 
@@ -73,11 +73,8 @@ class _File:
 
     @cached_property
     def metadata(self) -> dict[str, str]:
-        try:
+        with reading(self.path, "a whole Parquet file"):
             return pl.read_parquet_metadata(self.path)
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            raise ReadError.at(self.path, found=first, expected="a whole Parquet file") from error
 
     @cached_property
     def head(self) -> bytes:

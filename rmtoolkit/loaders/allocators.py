@@ -51,10 +51,7 @@ _SUMS: Final = re.compile(r"(?:^|\s)(small|large):\s+(\d{1,19})\s")
 _DECAY: Final = re.compile(r"(?:^|\s)(dirty|muzzy):\s+(?:-?\d+|N/A)\s+(\d{1,19})\s")
 _CELL: Final = re.compile(r"\d+(?:\.\d+)?")
 #: Endings that say what a file is, not whose.
-_ENDINGS: Final = (
-    *(".gz", ".zst", ".log", ".txt", ".json", ".jsonl", ".xml", ".out", ".err", ".stderr", ".stats", ".jemalloc"),
-    ".raw",
-)
+_ENDINGS: Final = tuple[str, ...](texts("loaders/allocators")["names"]["endings"])
 
 UNSTAMPED: Final = "documents without a time stamp, among others that have one"
 _EXPECTED: Final[str] = texts("loaders/hints")["allocators"]["expected"]

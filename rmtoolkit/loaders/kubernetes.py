@@ -48,14 +48,11 @@ _SHOWN: Final = 100
 _KEPT: Final[dict[str, dict[str, str]]] = texts("loaders/kubernetes")
 _EXPECTED: Final = "pods and other objects as kubectl get -o json (or yaml) prints them"
 _DAMAGED: Final = "documents that are cut off or damaged"
-#: What a log of `kubectl top` lacks, and where it is.
-WITHOUT_OBJECTS: Final = (
-    "limits, restarts, owners and versions (read a dump of kubectl get pods,replicasets,nodes -A -o json with it)"
+#: What a log of `kubectl top` lacks, and where it is; what a dump of one cluster does not say.
+WITHOUT_OBJECTS, OTHER_CLUSTER = (
+    str(texts("loaders/hints")["kubernetes"][name]) for name in ("without", "other_cluster")
 )
 UNSAMPLED: Final = "pods without a memory sample"
-OTHER_CLUSTER: Final = (
-    "containers of pods that several clusters have: no dump is called after theirs, or lies in a folder that is"
-)
 SOURCE: Final = "kubectl top"
 
 _LIFE: Final = ("start", "end", "oom_kill", "node_oom", "evicted", "error")

@@ -331,6 +331,22 @@ class Patience(NamedTuple):
     backoff_seconds: float
 
 
+class Who(NamedTuple):
+    """Who asks, and how, as `Prometheus` takes it."""
+
+    username: str | None = None
+    password: str | None = None
+    token: str | Callable[[], str] | None = None
+    token_file: str | os.PathLike[str] | None = None
+    auth: Any = None
+    headers: Mapping[str, str] | None = None
+    tenant: str | None = None
+    parameters: Mapping[str, str] | None = None
+    verify: bool | str = True
+    certificate: str | tuple[str, str] | None = None
+    proxies: Mapping[str, str] | None = None
+
+
 class _Learnt:
     method = "POST"
     reached = False
@@ -338,46 +354,32 @@ class _Learnt:
 
 class Client:
     def __init__(
-        self,
-        url: str,
-        *,
-        patience: Patience,
-        username: str | None = None,
-        password: str | None = None,
-        token: str | Callable[[], str] | None = None,
-        token_file: str | os.PathLike[str] | None = None,
-        auth: Any = None,  # noqa: ANN401 - any authentication of requests
-        headers: Mapping[str, str] | None = None,
-        tenant: str | None = None,
-        parameters: Mapping[str, str] | None = None,
-        verify: bool | str = True,
-        certificate: str | tuple[str, str] | None = None,
-        proxies: Mapping[str, str] | None = None,
-        near: str = _HINTS["near"],
-        web_page: str | None = None,
+        self, url: str, who: Who, *, patience: Patience, near: str = _HINTS["near"], web_page: str | None = None
     ) -> None:
         self.secrets = Secrets()
         self.address = Address(url, self.secrets)
         self.patience = patience
-        user = username if username is not None else self.address.user
-        word = password if password is not None else self.address.password
-        bearer = Bearer(self.secrets, token, token_file) if token or token_file is not None else None
-        self.secrets.add(word, token.strip() if isinstance(token, str) else None)
+        user = who.username if who.username is not None else self.address.user
+        word = who.password if who.password is not None else self.address.password
+        is_told = who.token or who.token_file is not None
+        bearer = Bearer(self.secrets, who.token, who.token_file) if is_told else None
+        self.secrets.add(word, who.token.strip() if isinstance(who.token, str) else None)
         # As UTF-8: of text, requests takes Latin-1 only.
         basic = (user.encode(), (word or "").encode()) if user is not None else None
-        given = [one for one in (auth, bearer, basic) if one is not None]
+        given = [one for one in (who.auth, bearer, basic) if one is not None]
         if len(given) > 1:
             msg = "Say who asks in one way: a user and password, or token, or token_file, or auth."
             raise ServerError(msg)
         self.auth: Any = given[0] if given else None
-        self.headers = dict(headers or {}) | ({"X-Scope-OrgID": tenant} if tenant is not None else {})
+        self.headers = dict(who.headers or {}) | ({"X-Scope-OrgID": who.tenant} if who.tenant is not None else {})
         self.secrets.add(*(value for name, value in self.headers.items() if name.lower() not in _HARMLESS))
-        self.secrets.add(auth[1] if isinstance(auth, tuple) else getattr(auth, "password", None))
-        for proxy in (proxies or {}).values():
+        self.secrets.add(who.auth[1] if isinstance(who.auth, tuple) else getattr(who.auth, "password", None))
+        for proxy in (who.proxies or {}).values():
             with suppress(ValueError):
                 self.secrets.add(urlsplit(proxy).password)
-        self._parameters = dict(parameters or {})
-        self._tls = (verify if isinstance(verify, bool) else str(verify), certificate, dict(proxies or {}))
+        self._parameters = dict(who.parameters or {})
+        verify = who.verify if isinstance(who.verify, bool) else str(who.verify)
+        self._tls = (verify, who.certificate, dict(who.proxies or {}))
         self._learnt = _Learnt()
         self._lock = threading.Lock()
         self._connect: PrometheusConnect | None = None

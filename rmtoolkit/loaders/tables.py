@@ -21,9 +21,9 @@ from rmtoolkit._columns import ZONED, column_of, is_naive, plausible_unit, refus
 from rmtoolkit._identity import ENOUGH, SUMMARY_WORDS, statistic
 from rmtoolkit._io import IN_COLUMNS, read_columns
 from rmtoolkit._tables import as_time
-from rmtoolkit.exceptions import ColumnError, ReadError, RmtoolkitError, quote, quote_path, warn
+from rmtoolkit.exceptions import ColumnError, ReadError, quote, quote_path, warn
 from rmtoolkit.loaders import _files, _timestamps
-from rmtoolkit.recording import Recording, normalise
+from rmtoolkit.recording import Recording, normalise, reading
 from rmtoolkit.schema import BYTE_SIGNALS, CONTAINERS, IDENTITY, NO_NUMBERS, POWERS, SIGNALS, TIME, UNITS, Report
 from rmtoolkit.text import MI, counted, looks
 
@@ -48,6 +48,8 @@ _LABEL: Final = re.compile(r'(?<![\w.])([\w.]++)"?\s*+=~?\s*+"((?:[^"\\]|\\.)*+)
 _WITH_UNIT: Final = re.compile(looks("metrics")["cloudwatch"])
 #: What a comment says of all rows below it: `# pod: api-0`.
 _SAID: Final = re.compile(r"(?m)^#[ \t]*(\w+)[ \t]*[:=][ \t]*(\S+)[ \t]*$")
+#: Of InfluxDB's annotated CSV: where the result has a name, it is that of a statistic.
+_DEFAULT: Final = re.compile(r"(?m)^#default,.*$")
 #: A cell in quotes, as a spreadsheet keeps text; a line of signs below a head; the pair that Docker writes.
 _QUOTED, _RULER, _PAIR = r'^=?"\s*(.*?)\s*"$', re.compile(r"\n[-+|=:][-+|=: \t]*+(?=\n)"), r"^(.*\d.*?)\s*/\s*(\d.*)$"
 #: The last of several words of a head.
@@ -86,42 +88,40 @@ def read_table(
     data, notes = _files.read_bytes(path, expected=_EXPECTED)
     asked = _timestamps.Asked(path, timezone=timezone)
     try:
-        if data.startswith(IN_COLUMNS):
-            table = read_columns(data, path, _EXPECTED)
-        else:
-            text, more = _files.as_text(data, path, expected=_EXPECTED)
-            notes += more
-            table = _csv(text, path)
-            if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
-                return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
-        table, metrics = _a_row_each(table, metrics or {}, path)
-        table = _with_said(table, dict(_PARTITION.findall(Path(path).as_posix())))
-        named = {column_of(head)[0] for head in table.columns}
-        # kubectl calls a pod NAME, and beside pods their containers.
-        other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
-        by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
-        other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
-        other |= (of_cgroup := _of_cgroup(table))
-        renamed = ((head, name) for head, name in of_cgroup.items() if head in table.columns)
-        notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed)
-        told = {**other, **(labels or {}), **metrics}
-        # What was named goes before what else is called so.
-        table = table.drop([name for name in told.values() if name in table.columns and name not in told], strict=False)
-        table = table.rename({head: name for head, name in told.items() if head in table.columns})
-        table = table.drop("container_id", strict=False)
-        table, lost, more = _typed(_pairs_apart(table), asked)
-        table, units = _in_bytes(table, metrics)
-        notes += (*more, *units)
-        left_out = {NO_NUMBERS: lost} if lost else {}
-        recording = normalise(*take_apart(table, None, str(path)), workload_pattern=workload_pattern)
+        with reading(path, _EXPECTED):
+            if data.startswith(IN_COLUMNS):
+                table = read_columns(data, path, _EXPECTED)
+            else:
+                text, more = _files.as_text(data, path, expected=_EXPECTED)
+                notes += more
+                table = _csv(text, path)
+                if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
+                    return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
+            table, metrics = _a_row_each(table, metrics or {}, path)
+            table = _with_said(table, dict(_PARTITION.findall(Path(path).as_posix())))
+            named = {column_of(head)[0] for head in table.columns}
+            # kubectl calls a pod NAME, and beside pods their containers.
+            other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
+            by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
+            other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
+            other |= (of_cgroup := _of_cgroup(table))
+            renamed = ((head, name) for head, name in of_cgroup.items() if head in table.columns)
+            notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed)
+            told = {**other, **(labels or {}), **metrics}
+            # What was named goes before what else is called so.
+            table = table.drop(
+                [name for name in told.values() if name in table.columns and name not in told], strict=False
+            )
+            table = table.rename({head: name for head, name in told.items() if head in table.columns})
+            table = table.drop("container_id", strict=False)
+            table, lost, more = _typed(_pairs_apart(table), asked)
+            table, units = _in_bytes(table, metrics)
+            notes += (*more, *units)
+            left_out = {NO_NUMBERS: lost} if lost else {}
+            recording = normalise(*take_apart(table, None, str(path)), workload_pattern=workload_pattern)
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
-    except RmtoolkitError:
-        raise
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise ReadError.at(path, found=first, expected=_EXPECTED) from error
     extra = _files.noted(Report(left_out=left_out, time_axis=recording.report.time_axis), [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
     _files.check_samples(recording, quote_path(path))
@@ -133,8 +133,9 @@ def read_table(
 def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     """Read everything as text: a column with one wrong word in it must not be lost whole."""
     whole, text = text, _without_preamble(text)
-    # What comments above a table say of all its rows.
+    # What comments above a table say of all its rows, and of cells that are empty.
     said = dict(_SAID.findall(whole[: len(whole) - len(text)]))
+    default = _DEFAULT.search(whole, 0, len(whole) - len(text))
     found = head_of(text)
     rows, cut = json_rows(text) if found is None else ([], 0)
     if rows:
@@ -173,7 +174,12 @@ def _csv(text: str, path: str | os.PathLike[str]) -> pl.DataFrame:
     if short and not text.endswith("\n") and table.to_series(-1).last() != "0":
         _files.warn_of_rest([path], "left out the last row, which is cut off")
         table = table.head(-1)
-    return _with_said(table.with_columns(pl.when(pl.all() != "").then(pl.all())), said)
+    table = table.with_columns(pl.when(pl.all() != "").then(pl.all()))
+    told = dict(zip(columns, default[0].split(","), strict=False)) if default else {}
+    table = table.with_columns(
+        pl.col(name).fill_null(one) for name, one in told.items() if one and name in table.columns
+    )
+    return _with_said(table, said)
 
 
 def _with_said(table: pl.DataFrame, said: Mapping[str, str]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ import pytest
 
 import rmtoolkit as rm
 from rmtoolkit.exceptions import RmtoolkitError
-from rmtoolkit.loaders.server import Client, Patience, ServerError
+from rmtoolkit.loaders.server import Client, Patience, ServerError, Who
 from tests.live.conftest import instant, pull, whole
 from tests.live.history import END
 from tests.live.proxy import Proxy, Seen
@@ -104,7 +104,7 @@ _FORMS: Final = {
 )
 def test_a_secret_that_a_server_writes_in_another_way_is_masked(options: dict[str, Any]) -> None:
     """In other letters, as in an address, a page or JSON, or within base64: what is left of it is no part of it."""
-    client = Client("http://127.0.0.1:9", patience=Patience(1, 0, 0), **options)
+    client = Client("http://127.0.0.1:9", Who(**options), patience=Patience(1, 0, 0))
     for form in _FORMS:
         said = client.fault(f"who is ({form})").partition("who is (")[2].partition(").")[0]
         before, masked, after = said.partition("***")

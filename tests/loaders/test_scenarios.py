@@ -1040,6 +1040,14 @@ def of_each(statistic: str) -> bytes:
     return rows_of("time,pod,stat,rss_bytes", lambda time, leak, _: f"{time},db-0,{statistic},{leak}")
 
 
+def annotated(statistic: str) -> bytes:
+    """What InfluxDB's page exports: the result has the name of what it made of each stretch."""
+    head = f"#datatype,string,long,dateTime:RFC3339,double,string,string,string\n#default,{statistic},,,,,,\n"
+    head += ",result,table,_time,_value,_field,_measurement,container_name\n"
+    rows = (f",,0,{iso(T0 + STEP * at)},{value},usage,docker_container_mem,web\n" for at, value in enumerate(LEAK))
+    return (head + "".join(rows)).encode()
+
+
 def by_label(statistic: str) -> bytes:
     """An answer of a rule whose label says it."""
     return answer(of(WORKING_SET, LEAK, quantile=statistic))
@@ -1052,6 +1060,7 @@ def by_label(statistic: str) -> bytes:
         *((cloudwatch_json, name) for name in ("Average", "Maximum", "Sum")),
         *((rolled_up, name) for name in ("avg", "min", "max", "sum", "count")),
         *((of_each, name) for name in ("avg", "mean", "max")),
+        *((annotated, name) for name in ("mean", "max", "_result")),
         *((by_label, name) for name in ("0.5", "0.99")),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
@@ -1066,12 +1075,24 @@ def test_what_is_no_maximum_is_told_by_what_its_source_says(
         with pytest.raises(RmtoolkitError, match=f"as {statistic}|without samples"):
             rm.read(file)
         return
-    is_less = statistic.lower() not in ("maximum", "max", "p99", "0.99")
+    is_less = statistic.lower() not in ("maximum", "max", "p99", "0.99", "_result")
     with pytest.warns(RmtoolkitWarning, match="how high it went is not in it") if is_less else nullcontext():
         recording = rm.read(file)
     assert ("how high it went is not in it" in str(recording.report.unusable)) == is_less
     name = next(name for name in recording.samples.columns[2:] if recording.samples[name].count())
     assert levels(recording, name) == [LEAK]
+
+
+@pytest.mark.parametrize("route", ["files", "lake"])
+@pytest.mark.parametrize("steps", [2, 4, 10, 120])
+def test_what_is_seen_far_less_often_later_is_told(tmp_path: Path, route: str, steps: int) -> None:
+    """Samples, and then values of five minutes or an hour: if these are means, their peaks are not there."""
+    (tmp_path / "of").mkdir()
+    for name, begin, step in (("a", T0, STEP), ("b", T0 + 86_400, STEP * steps)):
+        rows = [f"{begin + step * at},db-0,{value}" for at, value in enumerate(LEAK)]
+        (tmp_path / "of" / f"{name}.csv").write_text("\n".join(["time,pod,rss_bytes", *rows, ""]))
+    found = appended_one_by_one(tmp_path / "lake", tmp_path / "of") if route == "lake" else rm.read(tmp_path / "of")
+    assert ("'db-0' is seen far less often" in str(found.report.warnings)) == (steps > 4)
 
 
 @pytest.mark.parametrize("column", ["oom_kills_total", "restarts_total"])

@@ -19,7 +19,7 @@ from rmtoolkit.exceptions import ReadError, quote, quote_path
 from rmtoolkit.loaders._files import MARKS, mapping, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, SUMMARIES, TWICE
-from rmtoolkit.text import counted
+from rmtoolkit.text import counted, first, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -317,27 +317,20 @@ def _salvage(view: memoryview, answers: Answers) -> bool:
 
 
 def _nothing_read(content: bytes, source: object, answers: Answers, trouble: tuple[int, str] | None) -> NoReturn:
+    hints = texts("loaders/hints")["saved"]
     if answers.refused:
         what = answers.refused[0]
-        hint = "Save the answer to a query for a metric, such as container_memory_working_set_bytes[1d]."
-        if what.startswith("the error answer"):
-            hint = "It holds no samples: fix the query and save the answer again."
+        hint = hints["an_error" if what.startswith("the error answer") else "another"]
         msg = f"Could not read {quote_path(source)}: found {what}; expected a matrix or a vector of series. {hint}"
         raise ReadError(msg)
     at, said = trouble or (0, "no JSON")
     head = content[:4096].lstrip()
-    if head[:1] == b"<":
-        hint = "A login or error page looks like this: sign in and save the answer again."
-    elif b"\0" in head:
-        hint = "It is binary; save the answer of /api/v1/query_range or /api/v1/query as JSON."
-    elif head[:1] in (b"{", b"["):
-        hint = f"The JSON is damaged at byte {at:,}: {said}. Save the answer again."
-    else:
-        hint = "Save the answer of /api/v1/query_range or /api/v1/query."
     is_json = head[:1] in (b"{", b"[")
+    kind = first(page=head[:1] == b"<", binary=b"\0" in head, damaged=is_json) or "text"
     place = at if is_json else _skip_space(content, 0)
     shown = content[max(0, min(place, len(content) - 40)) :][:80] if is_json else head[:80]
-    raise ReadError.at(source, found=shown, expected=EXPECTED, line=content.count(b"\n", 0, place) + 1, hint=hint)
+    line, hint = content.count(b"\n", 0, place) + 1, hints[kind].format(at=at, said=said)
+    raise ReadError.at(source, found=shown, expected=EXPECTED, line=line, hint=hint)
 
 
 def read_even(text: memoryview) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:

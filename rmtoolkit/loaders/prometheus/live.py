@@ -17,7 +17,7 @@ from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, _fetch
 from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
 from rmtoolkit.loaders.prometheus.saved import NothingUsableError, to_recording
-from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, who_asks
+from rmtoolkit.loaders.server import Client, NothingThereError, Patience, TooMuchError, Who, who_asks
 from rmtoolkit.schema import COUNTERS, SIGNALS, Report
 from rmtoolkit.text import count, texts
 
@@ -34,11 +34,9 @@ _METRICS: Final = ("container_memory_working_set_bytes", "container_memory_usage
 #: The window is looked at in that many instants.
 _INSTANTS: Final = 8
 _SHOWN: Final = 3
+_HINTS: Final[dict[str, str]] = texts("loaders/hints")["live"]
 #: What would not fit into the memory of a usual machine.
 _MOST_SAMPLES: Final = 150_000_000
-_TOO_MANY: Final = (
-    "For a whole fleet say step='1h', which keeps the peaks; or ask for less: last=, namespace=, workload=."
-)
 
 
 def diagnose_empty(
@@ -66,7 +64,7 @@ def diagnose_empty(
     if metrics:
         jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5]) or "jobs without a name"
         said = f"it has no memory of containers {when}"
-        hint = texts("loaders/hints")["live"]["no_memory"].format(jobs=jobs)
+        hint = _HINTS["no_memory"].format(jobs=jobs)
     return NothingThereError(client.fault(said, hint))
 
 
@@ -156,21 +154,10 @@ class Prometheus:
         parallel: int = 4,
         remote_read: bool = False,
     ) -> None:
-        self._client = Client(
-            url,
-            patience=Patience(timeout_seconds, retries, backoff_seconds),
-            username=username,
-            password=password,
-            token=token,
-            token_file=token_file,
-            auth=auth,
-            headers=headers,
-            tenant=tenant,
-            parameters=parameters,
-            verify=verify,
-            certificate=certificate,
-            proxies=proxies,
+        who = Who(
+            username, password, token, token_file, auth, headers, tenant, parameters, verify, certificate, proxies
         )
+        self._client = Client(url, who, patience=Patience(timeout_seconds, retries, backoff_seconds))
         self._parallel = parallel
         self._bulk = _fetch.BulkFetch() if remote_read else None
         #: Labels that told containers of one name apart: the next recording names them alike.
@@ -278,7 +265,9 @@ class Prometheus:
             asks = [(leg, _asks(leg, overrides, in_steps=step_seconds > 0)) for leg in signals]
             parts = [part for leg, mine in asks for part in leg.plan(mine, window.whole, **how)]
             if (expected := sum(part.samples for part in parts)) > _MOST_SAMPLES:
-                raise TooMuchError(client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _TOO_MANY))
+                raise TooMuchError(
+                    client.fault(f"this would be some {expected / 1e6:,.0f} million samples", _HINTS["too_many"])
+                )
             facts_of = partial(fetch_metadata, legs=legs, overrides=overrides, time=window.whole)
             fetched = partial(fetcher.fetch_beside, parts, facts_of)
             found, facts = fetched()
