@@ -355,7 +355,8 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
 def doubtful(samples: pl.DataFrame) -> tuple[set[int], set[int]]:
     """Find containers of which an amount may lack its highest bits; and those of which one changes its unit."""
     short, scaled = set[int](), set[int]()
-    for name in (name for name in schema.BYTE_SIGNALS if samples[name].count()):
+    # Of files and the like there may be a page, and at once thousands.
+    for name in (name for name in schema.FOOTPRINTS if samples[name].count()):
         amount = pl.col(name)
         ends = {"low": amount.filter(amount > 0).min(), "most": amount.max(), "cut": amount.is_in(_MOST_OF_32).any()}
         about = samples.group_by("container_id").agg(**ends)

@@ -1006,6 +1006,14 @@ def test_amounts_that_lack_bits_are_told(tmp_path: Path, bits: str, route: str) 
     assert "'db-0' may have lost bits" in str(recording.report.unusable)
 
 
+@pytest.mark.parametrize("signal", ["file_bytes", "inactive_file_bytes", "swap_bytes"])
+def test_files_that_come_at_once_change_no_unit(tmp_path: Path, signal: str) -> None:
+    """Of page cache and swap there may be a page for long, and then as much as a thousand of them."""
+    rows = [f"{T0 + STEP * at},db-0,{value},{4096 << (10 * (at > N // 2))}" for at, value in enumerate(LEAK)]
+    (tmp_path / "a.csv").write_text("\n".join([f"time,pod,rss_bytes,{signal}", *rows, ""]))
+    assert not rm.read(tmp_path / "a.csv").report.unusable
+
+
 @pytest.mark.parametrize("after", [300 * MIB, 40 * MIB])
 def test_what_is_killed_at_4_gib_lacks_no_bits(tmp_path: Path, after: int) -> None:
     """It begins again with what it needs to start; and what goes beyond 4 GiB elsewhere has more bits."""
