@@ -8,8 +8,8 @@ heap and the work done too.
 
 The truth at a cut is what the process that was drawn had lost by then: a version that runs leaks when one of its
 processes has lost 3 % of its level and twice what moves besides; it is healthy when none lost anything. Left out is
-what is in between, a version without loss before it ran for as long as the one before it took to show its own, and a
-leak whose processes began anew in place where nothing tells of restarts: its teeth may be those of a collector.
+what is in between, a version without loss before it ran for as long as the one before it took to show its own, stairs
+before the third, and a leak whose processes began anew in place where nothing tells of restarts.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ LEVELS: Final = {
     "restarts": _TOLD,
     "heap": (*_TOLD, "allocated_bytes", "anon_bytes", "work_total"),
 }
+#: So many stairs are a leak: one is a step, two may be a start.
+STAIRS: Final = 3
 #: A collector's or an allocator's page, and the letters of a pod's hash.
 PAGE: Final = 4096
 SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
@@ -169,10 +171,11 @@ def hashed(rng: np.random.Generator, letters: int) -> str:
 
 
 def rollout(rng: np.random.Generator, service: Service, plan: list[tuple[float, Version]]) -> Iterator[Process]:
-    """Begin a new pod of each replica wherever a version begins."""
+    """Begin a new pod of each replica wherever a version begins; one that comes back has the hash that it had."""
     ends = [begin for begin, _ in plan[1:]] + [service.hours]
+    hashes = {version.name: hashed(rng, 9) for _, version in plan}
     for (begin, version), end in zip(plan, ends, strict=True):
-        of = hashed(rng, 9)
+        of = hashes[version.name]
         for number in range(service.pods):
             late = 0.1 * number if begin else 0.0
             yield Process(f"{service.name}-{of}-{hashed(rng, 5)}", version, begin + late, end + 0.1 * number)
@@ -379,7 +382,7 @@ def truth_at(service: Service, share: float, level: str) -> bool | None:
         least = max(LOST * size, VISIBLE * 1.4826 * float(np.median(np.abs(rest - np.median(rest)))))
         lost[one.version] = max(lost[one.version], float(gone[-1]) / size)
         ran[one.version] = max(ran[one.version], float(one.hours[until][-1] - one.hours[0]))
-        if gone[-1] >= least:
+        if gone[-1] >= least and (service.kind != "leak_stairs" or len(np.unique(gone)) > STAIRS):
             took = float(one.hours[until][np.argmax(gone >= least)] - one.hours[0])
             shown[one.version] = min(shown.get(one.version, took), took)
     if running & shown.keys():
