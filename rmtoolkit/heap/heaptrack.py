@@ -254,11 +254,14 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[list[int]]:
     found: list[list[int]] = [[]]
     for fields in tables.pointers:
         module = string(fields[1]) if len(fields) > 1 else None
+        places = [(*fields[at : at + 3], 0, 0, 0)[:3] for at in range(2, max(len(fields), 3), 3)]
+        # Of inlined functions of C the interpreter joins the names as if they stood within each other.
+        in_c = (string(places[-1][1]) or "").endswith(".c")
         numbers = []
-        for place in range(2, max(len(fields), 3), 3):
-            name, file, line = (*fields[place : place + 3], 0, 0, 0)[:3]
-            function = string(name)
-            numbers.append(table.number(None if function is None else demangle(function), string(file), line, module))
+        for name, file, line in places:
+            function = string(name) and demangle(string(name) or "")
+            function = function.rpartition("::")[2] if function and in_c else function
+            numbers.append(table.number(function, string(file), line, module))
         found.append(numbers)
     return found
 

@@ -202,12 +202,16 @@ def _table(heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Re
     totals = biggest.group_by("group", maintain_order=True).agg(
         pl.col("file", "line", "origin", "through", "stack_id").first(),
         pl.col("live_bytes").sum().alias("live_at_end_bytes"),
+        pl.col("peak_bytes").sum(),
         *map(known_sum, ("allocations", "temporary")),
         pl.len().alias("stacks"),
     )
     table = beside(pl.DataFrame({"group": range(len(names)), "function": names}), totals, "group")
     if said is None:
-        table = table.with_columns(held_bytes="live_at_end_bytes", reading=pl.lit("live"))
+        # A program that ends gives back what it held at its peak.
+        ended = pl.col("peak_bytes").sum() > 2 * pl.col("live_at_end_bytes").sum()
+        held = pl.when(ended).then("peak_bytes").otherwise("live_at_end_bytes")
+        table = table.with_columns(held_bytes=held, reading=pl.lit("live"))
     else:
         growth = pl.Series("growth_bytes", said.growth)
         table = table.with_columns(

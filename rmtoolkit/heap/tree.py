@@ -697,13 +697,15 @@ _OTHERS: Final = 2
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
     """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
     wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
-    # In C without debugging information nothing tells whose code it is.
-    is_mine = pl.col("origin") == OWN if OWN in heap.frames["origin"] else pl.col("origin").is_null()
+    # In C without debugging information nothing tells whose code it is; then who calls a dependency says nothing.
+    has_own = OWN in heap.frames["origin"]
+    is_mine = pl.col("origin") == OWN if has_own else pl.col("origin").is_null()
     frames = heap.frames.filter(is_mine, ~pl.col("function").str.starts_with("{"))
     own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
     unknown = set(heap.frames.filter(pl.col("function") == CUT_OFF)["frame_id"])
     stacks = heap.stacks.select("stack_id", "frames", "live_bytes", "allocations")
-    looked_at = named.filter(pl.col("group").is_in(wanted)).join(stacks, on="stack_id", maintain_order="left")
+    asked = pl.col("group").is_in(wanted) & (has_own | is_mine)
+    looked_at = named.filter(asked).join(stacks, on="stack_id", maintain_order="left")
     # Of each stack its own frames, outwards from the allocation; its line and its callers tell it apart in its group.
     outwards: dict[int, list[dict[str, Any]]] = {}
     kinds: dict[int, tuple[int, Path]] = {}

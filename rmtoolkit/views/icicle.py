@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -30,6 +31,9 @@ _LEAST_SHARE: Final = 4e-4
 _MOST_NODES: Final = 3000
 #: A label that is cut has so many letters at least, the ellipsis too.
 _FEWEST: Final = 4
+
+#: Where a name may begin later: behind a part of its path, but not inside brackets.
+_PARTS: Final = re.compile(r"(?:::|/|\.(?![^(\[]*/))(?=[^\W\d]|[(<{*])(?![^()\[\]<>]*[)\]>])")
 
 _KINDS: Final = {"own": "own", "dependency": "dep"}
 
@@ -89,13 +93,13 @@ def labels(node: Node, by: str) -> list[str]:
 
 
 def shorter(name: str) -> list[str]:
-    parts = text.printable(name).split("::")
-    return ["::".join(parts[at:]) for at in range(len(parts))]
+    name = text.printable(name)
+    return [name, *(name[part.end() :] for part in _PARTS.finditer(name))]
 
 
 def fitting(written: list[str], width: float) -> str:
     letters = int((width - 10) / LETTER)
-    cut = written[-1][: letters - 1] + "…" if letters >= _FEWEST else ""
+    cut = text.shortened(written[-1], letters) if letters >= _FEWEST else ""
     return next((label for label in written if len(label) <= letters), cut)
 
 

@@ -87,10 +87,15 @@ def pprof(
 
 
 def heaptrack(
-    stacks: Sequence[Sequence[str]], sizes: Sequence[tuple[int, int]], events: Sequence[str], form: int = 3
+    stacks: Sequence[Sequence[str]],
+    sizes: Sequence[tuple[int, int]],
+    events: Sequence[str],
+    form: int = 3,
+    *,
+    file: str = "src/main.rs",
 ) -> bytes:
     """A recording of heaptrack: stacks with the allocating function first, infos as (size, stack), lines of events."""
-    texts: list[bytes] = [b"/app/service", b"src/main.rs"]
+    texts: list[bytes] = [b"/app/service", file.encode()]
     pointers: list[str] = []
     lines: list[bytes] = [b"v 10500 %d" % form if form else b"", b"X ./service --port 1"]
     traces: dict[tuple[str, ...], int] = {}

@@ -113,6 +113,20 @@ def test_in_c_who_calls_an_allocator_of_ones_own_is_named(path: tuple[str, ...],
     assert table["growth_share"][0] == 1
 
 
+def test_where_no_code_is_ones_own_a_dependency_is_named_and_not_who_runs_it() -> None:
+    """An extension of Python without symbols grows, not the interpreter through which some of it is called."""
+    table, extension = FrameTable(), "/usr/lib/python3/dist-packages/lxml/etree.so"
+    inner, *calls = [table.number(None, None, None, extension)] + [
+        table.number(name, None, None, "/usr/bin/python3") for name in ("vectorcall", "eval", "run")
+    ]
+    stacks, _ = stacks_frame([[inner, *calls], [inner, calls[1], calls[2]]], {"live_bytes": [MOMENTS * 1000, 5]})
+    rows = [(1, float(at), at, grows(at), at) for at in range(MOMENTS)] + [(2, 0.0, 0, 5, 1)]
+    heap = HeapProfile(
+        HeapSummary("heaptrack"), stacks, table.frame(), growth=pl.DataFrame(rows, schema=GROWTH, orient="row")
+    )
+    assert rm.suspects(heap).select("function", "through").row(0) == ("(etree.so, no symbols)", None)
+
+
 @pytest.mark.parametrize("inner", [("__rust_alloc", "allocate_frame"), ("malloc", "add_allocation")])
 def test_a_name_that_has_an_allocator_in_it_is_not_always_one(inner: tuple[str, ...]) -> None:
     """What Rust allocates for, as ``no_mangle`` names it, and who keeps a list of allocations, keeps that itself."""

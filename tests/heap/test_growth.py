@@ -93,6 +93,15 @@ def test_one_picture_says_what_is_held_and_that_it_cannot_say_more() -> None:
     assert found.select("growth_bytes", "growth_share", "steadiness").null_count().row(0) == (2, 2, 2)
 
 
+@pytest.mark.parametrize(("end", "held"), [(600, [600, 30]), (10, [1000, 5])])
+def test_one_picture_of_a_program_that_ended_says_what_it_held_at_its_peak(end: int, held: list[int]) -> None:
+    """What was given back at the end is no longer live; where most is, that is what the program holds."""
+    whole = service(big=lambda _: end, start=lambda _: 30)
+    stacks = whole.stacks.with_columns(peak_bytes=pl.Series([1000, 5]))
+    found = suspects(HeapProfile(whole.summary, stacks, whole.frames))
+    assert found.select("function", "held_bytes").rows() == list(zip(("api::big", "api::start"), held, strict=True))
+
+
 @pytest.mark.parametrize(("ends_known", "when"), [(True, "at the end"), (False, "in its last snapshot")])
 @pytest.mark.parametrize(
     ("held", "said"),

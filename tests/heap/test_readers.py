@@ -302,6 +302,15 @@ def test_what_one_of_two_profiles_does_not_know_has_no_difference(tmp_path: Path
     assert rm.diff(whole, whole).height == 0
 
 
+@pytest.mark.parametrize(("file", "named"), [("src/log.c", "append"), ("src/log.rs", "add::append")])
+def test_functions_of_c_that_are_inlined_have_a_name_of_their_own(file: str, named: str, tmp_path: Path) -> None:
+    """Heaptrack joins it to those that it is inlined into, as if they were its crates; in Rust they may be."""
+    recorded = makers.heaptrack([["add::append|add", "main"]], [(16, 0)], ["+ 0"], file=file)
+    (tmp_path / "recording").write_bytes(recorded)
+    heap = rm.read_heap(tmp_path / "recording")
+    assert heap.stack(heap.stacks["stack_id"][0])["function"].to_list() == [named, "add", "main"]
+
+
 def test_the_most_between_two_stamps_is_kept(tmp_path: Path) -> None:
     """Also of what was freed before the second: from nothing, and back to nothing."""
     file = tmp_path / "recording"

@@ -180,6 +180,30 @@ def test_whose_code_it_is(function: str, file: str | None, expected: str) -> Non
     assert origin(function, file, "/app/billing") == expected
 
 
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("/lib/x86_64-linux-gnu/libxml2.so.2", "system"),
+        ("/usr/lib/python3/dist-packages/lxml/etree.cpython-313-x86_64-linux-gnu.so", "dependency"),
+        ("/usr/lib/nginx/modules/ngx_stream_module.so", "dependency"),
+        ("/usr/bin/python3.13", None),
+    ],
+)
+def test_whose_a_library_is(module: str, expected: str | None) -> None:
+    """What a program loads on demand is its dependency, wherever it is installed; other libraries are the system's."""
+    assert origin("grow_table", None, module) == expected
+
+
+def test_in_go_what_is_of_another_repository_is_a_dependency() -> None:
+    """Built without versions in its paths, as distributions do: the file of main.main tells which is its own."""
+    table = FrameTable()
+    for name in ("acme/push/handler.Push", "acme/push.Open", "acme/common/text.(*Parser).name", "other/push/a.F"):
+        table.number(f"github.com/{name}", f"github.com/{name.partition('.')[0]}/a.go", 1, None)
+    assert table.frame()["origin"].to_list() == ["own"] * 4
+    table.number("main.main", "github.com/acme/push/cmd/push/main.go", 1, None)
+    assert table.frame()["origin"].to_list() == ["own", "own", "dependency", "dependency", "own"]
+
+
 def test_a_crate_that_is_a_dependency_once_is_one_everywhere() -> None:
     """Where one of its frames has its package's folder, the others, with a path inside the crate, are no own code."""
     table = FrameTable()

@@ -17,6 +17,7 @@ from rmtoolkit.views import _plot
 from rmtoolkit.views import style as notebook_style
 from rmtoolkit.views.assets import asset
 from rmtoolkit.views.dashboards._base import LiveChart, Page
+from rmtoolkit.views.icicle import fitting, shorter
 
 if TYPE_CHECKING:
     import anywidget
@@ -106,13 +107,27 @@ def _run(name: str, call: str) -> Any:
     return json.loads(done.stdout)
 
 
+GO_NAME: Final = "example.com/a-b/api.(*Store[go.shape.string,example.com/x.Row]).AppendAll"
+
+
 @pytest.mark.parametrize(
-    ("width", "expected"),
-    [(400, "▲ api::cache::put 5 Mi"), (130, "▲ put 5 Mi"), (60, "▲ put"), (40, "▲ p…"), (20, "")],
+    ("name", "width", "expected"),
+    [
+        *(("api::cache::put", *both) for both in ((400, "▲ api::cache::put 5 Mi"), (130, "▲ put 5 Mi"), (60, "▲ put"))),
+        *(("api::cache::put", *both) for both in ((40, "▲ …t"), (20, ""))),
+        (GO_NAME, 490, "▲ api.(*Store[go.shape.string,example.com/x.Row]).AppendAll 5 Mi"),
+        (GO_NAME, 200, "▲ AppendAll 5 Mi"),
+        (GO_NAME, 80, "▲ Ap…dAll"),
+        ("api::Store<a::b>::put", 150, "▲ put 5 Mi"),
+        ("(libc.so.6, no symbols)", 100, "▲ (lib…bols)"),
+        ("api+0x1f", 90, "▲ api+0x1f"),
+    ],
 )
-def test_a_narrow_node_keeps_the_end_of_its_name(width: int, expected: str) -> None:
-    """A label loses its path first, then its size, then its end; where nothing fits, it says nothing."""
-    node = {"name": "api::cache::put", "size": "5 Mi", "mark": "▲ "}
+def test_a_narrow_node_keeps_the_end_of_its_name(name: str, width: int, expected: str) -> None:
+    """A label loses its path first, then its size, then its middle; where nothing fits, it says nothing."""
+    node = {"name": name, "size": "5 Mi", "mark": "▲ "}
+    names = [f"▲ {part}" for part in shorter(name)]
+    assert fitting([*(f"{part} 5 Mi" for part in names), names[-1]], width) == expected
     assert _run("zoom.js", f"label({json.dumps(node)}, {width}, 7.25)") == expected
 
 

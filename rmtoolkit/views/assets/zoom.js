@@ -18,15 +18,15 @@ const memory = bytes => {
 const share = part => (part > 0 && part < 0.001 ? "<0.1 %" : `${figure(Math.floor(part * 1000) / 10)} %`);
 
 // The longest end of a name, with its size where there is room, that fits a node.
+const PARTS = /(?:::|\/|\.(?![^([]*\/))(?=[^\W\d]|[(<{*])(?![^()[\]<>]*[)\]>])/g;
 const label = (node, width, letter) => {
   const room = Math.floor((width - 10) / letter),
-    parts = node.name.split("::");
-  for (let at = 0; at < parts.length; at++) {
-    const text = `${node.mark}${parts.slice(at).join("::")} ${node.size}`;
-    if (text.length <= room) return text;
-  }
-  const last = node.mark + parts[parts.length - 1];
-  return last.length <= room ? last : room >= 4 ? `${last.slice(0, room - 1)}…` : "";
+    name = node.name,
+    names = [name, ...[...name.matchAll(PARTS)].map(found => name.slice(found.index + found[0].length))].map(part => node.mark + part),
+    last = names.at(-1),
+    tail = (room - 1) >> 1,
+    cut = room >= 4 ? `${last.slice(0, room - 1 - tail)}…${last.slice(-tail)}` : "";
+  return [...names.map(part => `${part} ${node.size}`), last].find(text => text.length <= room) ?? cut;
 };
 
 // What each node holds by itself: its width, what that is now, and what it was before.
