@@ -260,14 +260,12 @@ _Item = TypeVar("_Item")
 #: Room in front of every block, so that the digits before any end of line exist; its last byte is such an end.
 MARGIN: Final = 32
 _LINE_FEED: Final = ord("\n")
-#: No line of any format is longer; what follows up to the next end of line is dropped.
+#: No line of any format is longer.
 _LINE_BYTES: Final = 1 << 20
 
 #: A packed file may unpack to this much, whatever its size; beyond that to this many times its size.
 _ALWAYS_BYTES: Final = 128 << 20
 _RATIO: Final = 100
-#: So much without any end of line is no text.
-_ENDLESS_BYTES: Final = 256 << 20
 
 
 class Blocks:
@@ -277,7 +275,6 @@ class Blocks:
         self.damage: str | None = None
         #: The last line, once all were given.
         self.end = b""
-        self.long_lines = 0
         if self.path.is_dir():
             raise ReadError.at(path, found="a folder", expected=expected)
         self.packed_bytes = self.path.stat().st_size
@@ -291,28 +288,22 @@ class Blocks:
         # What was left of the last block goes in front of the next one.
         front = MARGIN + _LINE_BYTES
         slot = bytearray(front + self.block_bytes)
-        rest, skipping, dropped, given, begin, end = b"", False, 0, 0, front, front
+        rest, given, begin, end = b"", 0, front, front
         allowed = max(_ALWAYS_BYTES, _RATIO * self.packed_bytes)
         for size in self._parts(memoryview(slot)[front:]):
             given += size
-            if given > allowed or dropped > _ENDLESS_BYTES:
-                self.damage = f"it unpacks to more than {given - size:,} bytes, and no more was read"
+            if given > allowed or len(rest) > _LINE_BYTES:
+                what = f"unpacks to more than {given - size:,}" if given > allowed else f"has a line of {len(rest):,}"
+                self.damage = f"it {what} bytes, and no more was read"
                 return
             end = slot.rfind(b"\n", front, front + size) + 1
             begin = front
-            if end and skipping:
-                begin, skipping = slot.find(b"\n", front, end) + 1, False
-            elif end:
+            if end:
                 begin = front - len(rest)
-                slot[begin:front] = rest
-            if begin < end:
                 slot[begin - 1] = _LINE_FEED
+                slot[begin:front] = rest
                 yield memoryview(slot)[begin - MARGIN : end]
             rest = bytes(slot[end : front + size]) if end else rest + slot[front : front + size]
-            if len(rest) > _LINE_BYTES:
-                self.long_lines += not skipping
-                dropped += len(rest)
-                rest, skipping = b"", True
         self.end = rest or bytes(slot[slot.rfind(b"\n", begin - 1, max(begin, end - 1)) + 1 : end])
         if rest:
             yield memoryview(b"".join((bytes(MARGIN - 1), b"\n", rest, b"\n")))

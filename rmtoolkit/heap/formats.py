@@ -215,16 +215,10 @@ class _Snapshot:
     tree: str | None = None
     #: Bytes by stack, the allocating frame first.
     stacks: dict[tuple[str, ...], int] = field(default_factory=dict)
-    #: Bytes that the tree has yet to tell of: of the heap, then of each node down to the last one.
-    untold: list[int] = field(default_factory=lambda: [0])
-    whole: bool = True
 
-    def begin(self, tree: str) -> None:
-        self.tree, self.untold = tree, [0 if tree == "empty" else self.heap or 0]
-
-    def close(self, depth: int = 0) -> None:
-        self.whole &= not any(self.untold[depth:])
-        del self.untold[depth:]
+    @property
+    def whole(self) -> bool:
+        return self.tree in (None, "empty") or sum(self.stacks.values()) == (self.heap or 0)
 
 
 @dataclass(slots=True)
@@ -385,14 +379,12 @@ def _parse(text: str) -> _Output:  # noqa: PLR0912 - a branch per kind of line
             elif found[1] == "mem_heap_B":
                 output.snapshots[-1].heap = int(found[2])
         elif line.startswith("heap_tree="):
-            output.snapshots[-1].begin(line[10:].strip())
+            output.snapshots[-1].tree = line[10:].strip()
             path.clear()
         elif found := _NODE.match(line):
             _node(output.snapshots[-1], found, path)
         else:
             output.damaged += 1
-    for snapshot in output.snapshots:
-        snapshot.close()
     return output
 
 
@@ -404,9 +396,6 @@ def _node(snapshot: _Snapshot, found: re.Match[str], path: list[str]) -> None:
     del path[depth:]
     children, size, text = int(found[2]), int(found[3]), found[4]
     path.append(CUT_OFF if _ALIKE.match(text) else text)
-    snapshot.close(depth + 1)
-    snapshot.untold[depth] -= size
-    snapshot.untold.append(size if children else 0)
     if not children and depth and size:
         key = tuple(path[1:])
         snapshot.stacks[key] = snapshot.stacks.get(key, 0) + size

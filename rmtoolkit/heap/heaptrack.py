@@ -420,12 +420,7 @@ def _begin(tables: Tables, head: bytes) -> Addresses | None:
         raise ReadError.at(tables.path, found=lines[0], expected=EXPECTED, line=1)
     tables.first_line(lines[0])
     if tables.form == 0 and any(line.startswith(b"a ") for line in lines):
-        # The first line is gone, and what follows is newer than files without one.
-        strings = [line[2:].partition(b" ") for line in lines if line.startswith(b"s ")]
-        hexes = re.compile(rb"[0-9a-f]{1,8}")
-        sized = all(hexes.fullmatch(length) and int(length, 16) == len(rest) for length, _, rest in strings[:100])
-        tables.form = 3 if sized and strings else 2
-        tables.left_out[DAMAGED] += 1
+        raise ReadError.at(tables.path, found="no first line", expected="v VERSION FORM, as heaptrack writes", line=1)
     is_raw = any(line.startswith((b"x ", b"m ")) for line in lines[:100])
     return Addresses() if is_raw or (tables.form or 0) < INDEXED else None
 
@@ -464,7 +459,7 @@ def _profile(blocks: Blocks, tables: Tables, account: Account, suppressions: Ite
         # The last stamp falls into its millisecond; heaptrack_print counts that one too.
         runtime_seconds=None if last is None else (last + 1) / 1000,
     )
-    tables.left_out.update({"stamps of time out of order": account.late_stamps, "endless lines": blocks.long_lines})
+    tables.left_out["stamps of time out of order"] += account.late_stamps
     notes = ["heaptrack was attached to a running program: what it held before is not in these numbers"]
     notes = notes if tables.attached else []
     notes += ["not interpreted, so functions have no names (heaptrack --interpret names them)"] if tables.raw else []
