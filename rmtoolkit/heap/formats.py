@@ -346,12 +346,17 @@ def _between(snapshots: Sequence[_Snapshot], keys: Sequence[tuple[str, ...]]) ->
     """Give what each stack held; between detailed snapshots that is estimated, so that it adds up to the heap."""
     detailed = [place for place, snapshot in enumerate(snapshots) if snapshot.stacks]
     times = np.maximum.accumulate([snapshot.time for snapshot in snapshots])
-    held = np.zeros((len(keys), len(snapshots)))
-    for row, key in zip(held, keys, strict=True):
-        row[:] = np.interp(times, times[detailed], [snapshots[place].stacks.get(key, 0) for place in detailed])
-    share = np.array([snapshot.heap for snapshot in snapshots]) / held.sum(axis=0).clip(1)
-    share[detailed] = 1
-    held *= share
+    told = np.array([[snapshots[place].stacks.get(key, 0) for place in detailed] for key in keys]).reshape(
+        len(keys), -1
+    )
+    held = np.array([np.interp(times, times[detailed], row) for row in told]).reshape(len(keys), -1)
+    whole = np.array([snapshot.heap for snapshot in snapshots])
+    # What is beyond that belongs to what comes and goes, more than to what goes on evenly.
+    restless = np.abs(np.diff(told, n=2, axis=1)).sum(axis=1)
+    weights = restless if restless.any() else told.sum(axis=1)
+    held += np.outer(weights / max(weights.sum(), 1), whole - held.sum(axis=0))
+    held = held.clip(0) * (whole / held.clip(0).sum(axis=0).clip(1))
+    held[:, detailed] = told
     return held.round().astype(np.int64)
 
 

@@ -208,9 +208,10 @@ def _table(heap: HeapProfile, numbered: pl.DataFrame, names: list[str], said: Re
     )
     table = beside(pl.DataFrame({"group": range(len(names)), "function": names}), totals, "group")
     if said is None:
-        # A program that ends gives back what it held at its peak.
-        ended = pl.col("peak_bytes").sum() > 2 * pl.col("live_at_end_bytes").sum()
-        held = pl.when(ended).then("peak_bytes").otherwise("live_at_end_bytes")
+        # A program that ended and gave back all of its own: its peak tells what it held.
+        is_own = ~pl.col("origin").is_in((STD, SYSTEM)).fill_null(value=False)
+        ended = (pl.col("live_at_end_bytes") * is_own).sum() == 0
+        held = pl.when(ended & (pl.col("peak_bytes").sum() > 0)).then("peak_bytes").otherwise("live_at_end_bytes")
         table = table.with_columns(held_bytes=held, reading=pl.lit("live"))
     else:
         growth = pl.Series("growth_bytes", said.growth)

@@ -633,9 +633,8 @@ def call_tree(heap: HeapProfile, measures: Sequence[str], *, before: HeapProfile
         moments = evenly(found.clocks[0], _MOMENTS)
         seconds = [None if np.isnan(second) else float(second) for second in found.seconds[moments]]
         sizes = found.size[:, moments].astype(np.int64)
-        # What smaller stacks hold belongs to no node.
-        ends = nodes.ends[-1] | ({-1: len(nodes.parents)} if sizes[-1].any() else {})
-        for stack, node in ends.items():
+        # What smaller stacks hold stands for itself below all.
+        for stack, node in {**nodes.ends[-1], **({-1: 0} if sizes[-1].any() else {})}.items():
             held[node] = held.get(node, 0) + sizes[numbers.get(stack, len(numbers))]
     return _cut_small(nodes, measures, seconds, held)
 
@@ -645,26 +644,25 @@ def _cut_small(
 ) -> CallTree:
     count = len(nodes.parents)
     own = nodes.own()
-    most = np.zeros(count + 1)
+    most = np.zeros(count)
     most[[*held]] = [curve.max() for curve in held.values()]
-    nodes.add_up(most := most[:count])
+    nodes.add_up(most)
     scores = np.column_stack((nodes.values / nodes.values[0].clip(min=1), most / max(most[0], 1))).max(axis=1)
     scores[0] = np.inf
     kept = np.sort(np.lexsort((np.arange(count), -scores))[:_MOST_NODES])
     # Places of those that are kept, and of the nearest one above the others.
-    places = np.full(count + 1, -1)
+    places = np.full(count, -1)
     places[kept] = np.arange(len(kept))
     above = places.copy()
     for begin, end in nodes.inner():
         above[begin:end] = np.where(above[begin:end] < 0, above[nodes.parents[begin:end]], above[begin:end])
-    above[count] = 0
-    lost = np.flatnonzero(places[: count + (count in held)] < 0)
+    lost = np.flatnonzero(places < 0)
     owners, rests = np.unique(above[lost], return_inverse=True)
     places[lost] = len(kept) + rests
     about = [nodes.about[nodes.places[node]] | {"frames": int(nodes.frames[node])} for node in kept]
     about += [_unnamed("(smaller)") for _ in owners]
     amounts = np.zeros((len(about), own.shape[1]), np.int64)
-    np.add.at(amounts, places[:count], own)
+    np.add.at(amounts, places, own)
     timed: dict[int, Integers] = {}
     for node, curve in held.items():
         timed[int(places[node])] = timed.get(int(places[node]), 0) + curve
