@@ -45,9 +45,7 @@ _DEPENDENCY_FILE: Final = re.compile(
     # A module of Go, and what a compiler of messages wrote.
     r"|@v\d{1,9}\.\d|\.pb\.(?:go|cc|h)$"
 )
-#: Repositories that a path of Go goes through: of the program's own file, and of a function.
 _REPOSITORY: Final = re.compile(r"(?:^|/)((?:[\w-]+\.)+[a-z]+/[^/]+/[^/]+)/")
-_HOSTED: Final = re.compile(r"[\w-]+(?:\.[\w-]+)+/")
 _PACKAGE: Final = re.compile(r"/([A-Za-z0-9_-]+)-\d++\.\d++\.\d[^/]*+/")
 _ABSOLUTE: Final = re.compile(r"/|[A-Za-z]:/")
 _SYSTEM_FILE: Final = re.compile(
@@ -250,13 +248,11 @@ class FrameTable:
         # What is inlined into a dependency's function, and has no path in its name, is told by its file.
         mine = {file for file, is_own in named if file and is_own and (file, False) not in named}
         rows = [(*row[:5], OWN) if row[2] in mine and _is_short(row[1] or "") else row for row in rows]
-        program = next(
-            (found[1] for row in rows if row[1] == "main.main" and (found := _REPOSITORY.search(row[2] or ""))), ""
-        )
-        if program:
-            rows = [
-                (*row[:5], DEPENDENCY) if row[5] == OWN and _is_hosted(row[1] or "", program) else row for row in rows
-            ]
+        mains = (_REPOSITORY.search(row[2] or "") for row in rows if row[1] == "main.main")
+        if (program := next(filter(None, mains), None)) is not None:
+            # What is of another repository than the program in Go is none of its own.
+            foreign = re.compile(rf"(?!{re.escape(program[1])}\b)[\w-]+(?:\.[\w-]+)+/")
+            rows = [(*row[:5], DEPENDENCY) if row[5] == OWN and foreign.match(row[1] or "") else row for row in rows]
         if any(crates(function or "") for _, function, *_ in rows):
             is_rust = any((row[2] or "").endswith(".rs") or {"core", "alloc"} & {*crates(row[1] or "")} for row in rows)
             # Crates whose own folder stands in the paths of what is inlined are dependencies without it too.
@@ -268,11 +264,6 @@ class FrameTable:
                 for row in rows
             ]
         return pl.DataFrame(rows, schema=FRAMES, orient="row")
-
-
-def _is_hosted(function: str, program: str) -> bool:
-    """Tell whether a function of Go is of another repository than the program."""
-    return bool(_HOSTED.match(function)) and not function.startswith(program)
 
 
 def _is_short(function: str) -> bool:

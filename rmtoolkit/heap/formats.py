@@ -345,11 +345,11 @@ def _with_closures(stack: Sequence[str]) -> list[str]:
 def _between(snapshots: Sequence[_Snapshot], keys: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
     """Give what each stack held; between detailed snapshots that is estimated, so that it adds up to the heap."""
     detailed = [place for place, snapshot in enumerate(snapshots) if snapshot.stacks]
+    if not detailed:
+        return np.zeros((0, len(snapshots)), np.int64)
     times = np.maximum.accumulate([snapshot.time for snapshot in snapshots])
-    told = np.array([[snapshots[place].stacks.get(key, 0) for place in detailed] for key in keys]).reshape(
-        len(keys), -1
-    )
-    held = np.array([np.interp(times, times[detailed], row) for row in told]).reshape(len(keys), -1)
+    told = np.array([[snapshots[place].stacks.get(key, 0) for place in detailed] for key in keys])
+    held: NDArray[np.float64] = np.array([np.interp(times, times[detailed], row) for row in told])
     whole = np.array([snapshot.heap for snapshot in snapshots])
     # What is beyond that belongs to what comes and goes, more than to what goes on evenly.
     restless = np.abs(np.diff(told, n=2, axis=1)).sum(axis=1)

@@ -259,9 +259,8 @@ def frames_of_pointers(tables: Tables, table: FrameTable) -> list[list[int]]:
         in_c = (string(places[-1][1]) or "").endswith(".c")
         numbers = []
         for name, file, line in places:
-            function = string(name) and demangle(string(name) or "")
-            function = function.rpartition("::")[2] if function and in_c else function
-            numbers.append(table.number(function, string(file), line, module))
+            own = demangle(string(name) or "").rpartition("::" if in_c else "\n")[2]
+            numbers.append(table.number(own or None, string(file), line, module))
         found.append(numbers)
     return found
 

@@ -695,8 +695,8 @@ _OTHERS: Final = 2
 def tell_apart(heap: HeapProfile, named: pl.DataFrame, found: Curves, said: Readings) -> pl.DataFrame | None:
     """Name the line of a function, or the callers of a helper, where some of them grow and others do not."""
     wanted = [int(group) for group in said.order()[:_LOOKED_AT]]
-    # In C without debugging information nothing tells whose code it is; then who calls a dependency says nothing.
     has_own = OWN in heap.frames["origin"]
+    # In C without debugging information nothing tells whose code it is; then who calls a dependency says nothing.
     is_mine = pl.col("origin") == OWN if has_own else pl.col("origin").is_null()
     frames = heap.frames.filter(is_mine, ~pl.col("function").str.starts_with("{"))
     own = {row["frame_id"]: row | {"function": plain_name(row["function"])} for row in frames.iter_rows(named=True)}
