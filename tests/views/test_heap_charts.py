@@ -37,7 +37,7 @@ def test_what_is_held_over_time_adds_up() -> None:
 
 
 def test_growth_stands_at_the_bottom_in_the_colour_of_alarm() -> None:
-    """What grows is the lowest area, marked by shape and word; a name that is too long is cut, and no amount is."""
+    """What grows is the lowest area, marked by shape and word; a name too long is cut in the middle, no amount is."""
     heap = profile({CACHE: growing(9000), "billing::index::build_for_each_of_the_tenants": resting(40 * MI)})
     shown = page(answer(heap))
     areas = {look: drawn for drawn, look in re.findall(r'<path d="([^"]*Z)" class="(\w+)', shown)}
@@ -45,7 +45,7 @@ def test_growth_stands_at_the_bottom_in_the_colour_of_alarm() -> None:
     assert areas["alarm"].endswith("V260H62Z")
     assert not areas["kept"].endswith("H62Z")
     assert "▲ billing::cache::insert 6.1" in shown
-    assert ">build_for_each_of_the_te… 40 Mi<" in shown
+    assert ">build_for_ea…_the_tenants 40 Mi<" in shown
     (says,) = re.findall(r'role="img" aria-label="([^"]*)"', shown)
     assert f"{CACHE} grows from 0.954 Mi to 6.1" in says
 
