@@ -33,7 +33,7 @@ _MOST_NODES: Final = 3000
 _FEWEST: Final = 4
 
 #: Where a name may begin later: behind a part of its path, but not inside brackets.
-_PARTS: Final = re.compile(r"(?:::|/|\.(?![^(\[]*/))(?=[^\W\d]|[(<{*])(?![^()\[\]<>]*[)\]>])")
+_PARTS: Final = re.compile(r"(?:::|/|\.(?![^(\[]{0,24}/))(?=[^\W\d]|[(<{*])(?![^()\[\]<>]{0,24}[)\]>])")
 
 _KINDS: Final = {"own": "own", "dependency": "dep"}
 

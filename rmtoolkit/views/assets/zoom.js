@@ -18,7 +18,7 @@ const memory = bytes => {
 const share = part => (part > 0 && part < 0.001 ? "<0.1 %" : `${figure(Math.floor(part * 1000) / 10)} %`);
 
 // The longest end of a name, with its size where there is room, that fits a node.
-const PARTS = /(?:::|\/|\.(?![^([]*\/))(?=[^\W\d]|[(<{*])(?![^()[\]<>]*[)\]>])/g;
+const PARTS = /(?:::|\/|\.(?![^([]{0,24}\/))(?=[^\W\d]|[(<{*])(?![^()[\]<>]{0,24}[)\]>])/g;
 const label = (node, width, letter) => {
   const room = Math.floor((width - 10) / letter),
     name = node.name,
