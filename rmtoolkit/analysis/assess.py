@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -11,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
+from rmtoolkit._identity import HASH
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
@@ -516,10 +518,12 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     )
     short = _longest(current) < th.SHORT * _longest(usable)
     pool = _combine(current)
+    _unmask(pool, current)
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
     before = _combine(older)
+    _unmask(before, older)
     if short and pool.growing > th.LIKELY and before.growing > th.LEAKED_BEFORE:
         # The new version has begun as the old one did: what agrees is surer than either.
         _raise(pool, _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing)))
@@ -527,13 +531,13 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     elif short and not any(one.growing > th.LIKELY and _goes_beyond(one, older, 0.0) for one in current):
         pool = _just_released(before, current)
     else:
-        _set_release(pool, usable[-1].life, [before])
+        _set_release(pool, version, [before])
     _set_moves(pool, current, older)
     pool.too_young = current[-1].life if short else None
     return pool
 
 
-def _set_release(pool: Pool, running: Life, before: Sequence[Pool]) -> None:
+def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> None:
     """Set, in place, whether growth ended or began with a version; growth that would not show now has not ended."""
     leaked = [one for one in before if one.growing > th.LEAKED_BEFORE]
     if pool.bounded > th.CLEAN_FROM and leaked:
@@ -548,23 +552,20 @@ def _set_release(pool: Pool, running: Life, before: Sequence[Pool]) -> None:
         comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > rate > 0)
         # Pods that a new hash alone tells apart may run the same code: they must have seen half as much.
         seen, leaking = _span([one.life for one in pool.opinions]), _span([life for life, _ in mains])
-        comes = comes or (running.hashed and seen < leaking / 2)
+        comes = comes or bool(re.match(HASH, version or "") and seen < leaking / 2)
         if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:
-            pool.fixed_version = running.version
+            pool.fixed_version = version
     if pool.growing > th.LEAKED_BEFORE and min(one.bounded for one in before) > th.CLEAN_FROM:
-        pool.since_version = running.version
+        pool.since_version = version
 
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before, nor is it cleared by its rest."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.bounded < th.CLEAN_FROM}
     outgrows = any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
-    rate = pool.main.reading.growth_per_day if pool.main and pool.main.reading else 0.0
-    # What a hash alone tells apart may be the same code, which shows such growth only in time.
-    shows = any(not one.life.hashed or (one.reading and one.reading.floor_per_day < rate) for one in running)
-    if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1 and shows) or outgrows:
+    if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
         pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
         pool.young_release, pool.longest_before_seconds = True, _longest(pool.opinions)
         pool.opinions = [*pool.opinions, *running]
@@ -604,33 +605,16 @@ def _longest(opinions: Iterable[Opinion]) -> float:
 
 
 def _combine(opinions: Sequence[Opinion]) -> Pool:
-    grown = [
-        (one.reading.end_level, one.signal)
-        for one in opinions
-        if one.reading and _rises(one) and not _ends_in_jump(one)
-    ]
-    lives = [one for one in opinions if one.bounded <= th.LIKELY or not _stays_below(one, grown)]
-    longest = _longest(lives)
-    chances = _weigh_lives(lives, longest)
-    grows = chances[0] > th.LIKELY
-
-    def stands_for_all(opinion: Opinion) -> tuple[bool, bool, bool, dt.datetime]:
-        """Growth is told of by a life that grows, else by the last one that is long."""
-        long, tells = opinion.life.seconds >= th.STANDS_FOR_ALL * longest, opinion.growing > th.LIKELY or not grows
-        return long and tells, tells, long, opinion.life.start
-
-    pool = Pool(list(opinions), *chances, max(lives, key=stands_for_all), lives_judged=len(opinions))
-    _unmask(pool, lives)
-    last = [one for one in opinions if one.life.seconds >= th.STANDS_FOR_ALL * longest][-1]
-    if not pool.masked and last.bounded > th.LIKELY and _stays_below(last, grown):
-        # It has less to do now, or was mended without a release.
-        _hold(pool, th.ONE_RISE_EARLY)
-    return pool
-
-
-def _weigh_lives(lives: Sequence[Opinion], longest: float) -> tuple[float, float, float]:
+    lives, longest = opinions, _longest(opinions)
+    newest = [one for one in lives if one.life.seconds >= th.SHORT * longest or one.growing > th.LIKELY][-1]
+    rested = [one for one in lives if one.bounded > th.LIKELY and one.life.start < newest.life.start]
+    if newest.growing > th.LIKELY and _goes_beyond(newest, rested, 0.0):
+        # Rest before it clears nothing of a life that goes where none of them has been.
+        lives = [one for one in lives if one.bounded <= th.LIKELY or one.life.start >= newest.life.start]
+        longest = _longest(lives)
     if len(lives) == 1:
-        return lives[0].growing, lives[0].bounded, lives[0].unresolved
+        only = lives[0]
+        return Pool(list(opinions), only.growing, only.bounded, only.unresolved, only)
     lasts = np.array([opinion.life.seconds for opinion in lives]) / longest
     weights = np.where(lasts < 1, th.INDEPENDENCE * lasts, 1.0)
     # What runs now says the most of what is to come.
@@ -641,14 +625,15 @@ def _weigh_lives(lives: Sequence[Opinion], longest: float) -> tuple[float, float
     logits = [(_logit(opinion.growing), _logit(opinion.bounded)) for opinion in lives]
     growing, bounded = map(_chance, weights @ np.array(logits))
     total = max(1.0, growing + bounded)
-    return growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total
+    chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
+    grows = chances[0] > th.LIKELY
 
+    def stands_for_all(opinion: Opinion) -> tuple[bool, bool, bool, dt.datetime]:
+        """Growth is told of by a life that grows, else by the last one that is long."""
+        long, tells = opinion.life.seconds >= th.STANDS_FOR_ALL * longest, opinion.growing > th.LIKELY or not grows
+        return long and tells, tells, long, opinion.life.start
 
-def _stays_below(one: Opinion, grown: Sequence[tuple[float, Signal | None]]) -> bool:
-    """Whether a life has not been where growth went, before or after it: that it rests clears nothing, it had less."""
-    row = one.reading
-    least = math.inf if row is None else (1 + th.MATERIAL_SHARE) * _top(row)
-    return any(level > least and signal == one.signal for level, signal in grown)
+    return Pool(list(opinions), *chances, max(lives, key=stands_for_all))
 
 
 def _ends_in_jump(opinion: Opinion) -> bool:
@@ -669,6 +654,7 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     rising = [one for one in opinions if _rises(one)]
     ended = [opinion for opinion in opinions if opinion.life.ended != Ending.RUNNING]
     pool.lives_rising = len(rising)
+    pool.lives_judged = len(opinions)
     if len(rising) < th.MASKED_LIVES or len(rising) < th.MASKED_SHARE * len(opinions) or not ended:
         return
     # A longer life that rose as they do, and rests, shows where the others were going, until they pass it.
@@ -884,36 +870,40 @@ def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
 
 
 def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
-    judged = [pool for pool in pools if pool.main is not None and pool.main.reading is not None]
-    if not judged:
+    lives = [(pool, pool.main.life) for pool in pools if pool.main is not None and pool.main.reading is not None]
+    if not lives:
         return pools[0], 0, 0
-    life = max((pool.main.life for pool in judged if pool.main), key=lambda one: one.start)
-    running, older = (
-        [pool for pool in judged if pool.main and (pool.main.life.version == life.version) == is_current]
-        for is_current in (True, False)
-    )
-    longest = max(_longest(pool.opinions) for pool in judged)
-    is_short = bool(older) and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest
-    grows, grew = (sum(pool.growing > th.LIKELY for pool in part) for part in (running, older))
-    now = max(opinion.life.end for pool in pools for opinion in pool.opinions)
-    beside = any(_still_runs(pool, now) and (pool.growing > th.LIKELY or not grows) for pool in older)
+    judged = [pool for pool, _ in lives]
+    newest, life = max(lives, key=lambda one: one[1].start)
+    version, longest = life.version, max(_longest(pool.opinions) for pool in judged)
+    running = [pool for pool, life in lives if life.version == version]
+    older = [pool for pool, life in lives if life.version != version]
+    young: list[Opinion] = []
+    now, then = (running, older) if any(map(_was_killed, running)) else ([], [])
+    if older and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest:
+        if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
+            young = [opinion for pool in running for opinion in pool.opinions]
+        running, older = judged, []
+    now_at = max(opinion.life.end for pool in pools for opinion in pool.opinions)
+    grows = any(pool.growing > th.LIKELY for pool in running)
+    beside = any(_still_runs(pool, now_at) and (pool.growing > th.LIKELY or not grows) for pool in older)
     # What only a hash tells apart, and leaks as before, is the same code begun anew.
-    goes_on = life.hashed and grows and 2 * grew > len(older) > 0
-    together = is_short or beside or goes_on
-    counted = judged if together else running
-    answer, growing = _pool_running(counted, longest)
-    if older and (not together or any(map(_was_killed, running))):
-        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (running, older)))
-    young = running if is_short and not grows and (not grew or _are_gone(older, running)) else []
-    latest = max((pool for pool in pools if pool.opinions), key=lambda pool: pool.opinions[-1].life.start)
-    new = latest.opinions[-1].life.version not in {None, life.version}
-    if new and latest not in judged and _are_gone(judged, [latest]):
-        young = [latest]
+    goes_on = grows and 2 * sum(pool.growing > th.LIKELY for pool in older) > len(older) > 0
+    if beside or (goes_on and re.match(HASH, version or "")):
+        running, older = judged, []
+    latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
+    if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
+        young = latest.opinions
+    answer, growing = _pool_running(running, longest)
+    if older:
+        now, then = running, older
+    if then:
+        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
     if young:
-        answer = _just_released(answer, [opinion for pool in young for opinion in pool.opinions])
-    elif older and not together:
-        _set_release(answer, life, older)
-    return answer, growing, len(counted)
+        return _just_released(answer, young), growing, len(running)
+    if older:
+        _set_release(answer, version, older)
+    return answer, growing, len(running)
 
 
 def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:

@@ -331,8 +331,6 @@ class Life(Struct, frozen=True):
     settled_bytes: int | None
     peak_bytes: int | None
     last_bytes: int | None
-    #: No more is told of its version than the hash in its pod's name, which a restart and a new limit change as well.
-    hashed: bool = False
 
     @property
     def seconds(self) -> float:
@@ -565,16 +563,15 @@ class Opinion(Struct):
 
 _PAGE_BYTES: Final = 4096
 
-_LIFE: Final = Life.__struct_fields__[:-1]
+_LIFE: Final = Life.__struct_fields__
 _LEVEL: Final = Level.__struct_fields__
 _READING: Final = Reading.__struct_fields__
 
 
-def lives_of(table: pl.DataFrame, containers: pl.DataFrame) -> Iterator[Life]:
-    ended, told = _LIFE.index("ended"), set(containers.drop_nulls("version")["container_id"])
+def lives_of(table: pl.DataFrame) -> Iterator[Life]:
+    ended = _LIFE.index("ended")
     for row in map(list, table.with_row_index("row").select(_LIFE).iter_rows()):
         row[ended] = Ending(row[ended])
-        row.append(row[1] not in told)
         yield Life(*row)
 
 

@@ -265,9 +265,22 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     )
 
 
+def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFrame:
+    """Let the names of pods tell a release once it has run for long: a restart and a new limit rename pods as well."""
+    seen = lives.group_by("container_id").agg(
+        begun=pl.col("start").max(), lived=(pl.col("end") - pl.col("start")).max().dt.total_milliseconds()
+    )
+    named = beside(releases_by_name(containers), seen, "container_id")
+    newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(WORKLOAD)
+    long = pl.col("lived").filter("newest").max() >= th.SHORT * pl.col("lived").max()
+    told = containers["version"].is_not_null()
+    return named.with_columns(newest=newest).select(
+        "container_id", "limit_bytes", version=pl.when(told | long.over(WORKLOAD)).then("version")
+    )
+
+
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
-    named = releases_by_name(recording.containers).select("container_id", "limit_bytes", "version")
-    table = beside(table, named, "container_id")
+    table = beside(table, _with_releases(recording.containers, table), "container_id")
     table = in_force(table, recording.events, "limit", "end")
     releases = recording.events.filter((pl.col("kind") == "release") & pl.col("detail").is_not_null())
     if not releases.height:
