@@ -105,8 +105,7 @@ def read_table(
             by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
             other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
             other |= (of_cgroup := _of_cgroup(table))
-            renamed = ((head, name) for head, name in of_cgroup.items() if head in table.columns)
-            notes += tuple(f"column {head!r} was read as {name!r}" for head, name in renamed)
+            notes += tuple(f"column {head!r} was read as {name!r}" for head, name in of_cgroup.items())
             told = {**other, **(labels or {}), **metrics}
             # What was named goes before what else is called so.
             table = table.drop(
@@ -322,15 +321,20 @@ def _a_row_each(table: pl.DataFrame, metrics: Mapping[str, str], path: Any) -> t
 
 
 def _of_cgroup(table: pl.DataFrame) -> dict[str, str]:
-    """Tell what files of a cgroup are; beside others, and where it moves, the most is that of an interval."""
+    """Tell what files of a cgroup are; beside others, and where another name moves, the most is that of an interval."""
     # Where both are there, dots are the kernel's own.
     heads = {head.replace("_", "."): head for head in sorted(table.columns, reverse=True)}
     if "memory.current" not in heads or {"memory.min", "memory.avg", "memory.mean"} & heads.keys():
         return {}
     found = {}
     if head := heads.get("memory.max"):
-        most, now = (table[name].cast(pl.String) for name in (head, heads["memory.current"]))
-        if (most == "max").any() or (ENOUGH * most.n_unique() <= len(most) and (most == now).mean() < 1 / 2):  # type: ignore[operator]
+        pair = table.select(most=pl.col(head).cast(pl.String), now=pl.col(heads["memory.current"]).cast(pl.String))
+        seen = pair.drop_nulls().unique("most", keep="first", maintain_order=True)
+        # The highest so far is there as soon as it is reached; a limit stands still, whatever is used.
+        still = (
+            0 < seen.height * ENOUGH <= pair.height and not seen.select((pl.col("most") == pl.col("now")).any()).item()
+        )
+        if head == "memory.max" or still or "max" in pair["most"]:
             found[head] = "limit_bytes"
     found |= {heads["memory.peak"]: "peak_bytes"} if "memory.peak" in heads else {}
     if "oom_kill" in table.columns and table["oom_kill"].cast(pl.String).str.contains(r"^\d+$").all():
@@ -492,7 +496,7 @@ def _of_series(table: pl.DataFrame) -> Heads:
 def _of_one_thing(table: pl.DataFrame, found: Heads) -> Heads:
     from rmtoolkit.loaders.prometheus._metrics import NAMEABLE  # noqa: PLC0415 - few tables are such
 
-    if any(labels.keys() != {"__name__"} for labels, _ in found.values()):
+    if any(labels.keys() - {"stat"} != {"__name__"} for labels, _ in found.values()):
         return {}
     meant = {head: column_of(head) for head in table.columns if head not in found}
     return {
@@ -559,7 +563,7 @@ def _read_series(
                 named = of_measurement(f"{named['name']},{named.get('tags', '')}\0{head}")
             if "." in named.get("__name__", ""):
                 named = of_one(named)
-            if named.keys() <= {"__name__"}:
+            if named.keys() <= {"__name__", "stat"}:
                 named["container"] = path.name.partition(".")[0]
             there = part.select("", head).drop_nulls()
             columns.append((named, there[""].to_numpy(), there[head].to_numpy()))
