@@ -2497,6 +2497,38 @@ def test_what_a_program_wrote_is_read_right_or_not_at_all(tmp_path: Path, progra
         assert dict(one) in [dict(_told(found, container, one)) for container in ids]
 
 
+@pytest.mark.parametrize(
+    ("heads", "used", "most", "limit"),
+    [
+        ("memory.current,memory.max", lambda at: min(GIB, (600 + 8 * (at % 144)) * MIB), lambda _: GIB, GIB),
+        ("memory.current,memory.max", lambda _: 500 * MIB, lambda _: "", None),
+        ("memory_current,memory_max", lambda at: min(300 + at, 350) * MIB, lambda at: min(300 + at, 350) * MIB, None),
+        ("memory_current,memory_max", lambda at: (300 + at % 7) * MIB, lambda at: (300 + min(at, 6)) * MIB, None),
+        ("memory_current,memory_max", lambda _: 500 * MIB, lambda _: 500 * MIB, None),
+        ("memory_current,memory_max", lambda at: min(500 + at, 512) * MIB, lambda _: 512 * MIB, 512 * MIB),
+    ],
+    ids=["kept at its limit", "empty", "rising", "the highest so far", "flat", "kept at it, with underscores"],
+)
+def test_the_most_of_a_cgroup_is_a_limit_or_the_highest_so_far(
+    tmp_path: Path, heads: str, used: Callable[[int], int], most: Callable[[int], object], limit: int | None
+) -> None:
+    """The kernel's own name is a limit, however near; another is one where it was there before it was reached."""
+    (tmp_path / "cgroup.csv").write_text(
+        f"time,pod,{heads}\n" + "".join(f"{T0 + 60 * at},a-0,{used(at)},{most(at)}\n" for at in range(288))
+    )
+    recording = rm.read(tmp_path / "cgroup.csv")
+    assert recording.containers["limit_bytes"].to_list() == [limit]
+    assert recording.samples.height == 288
+
+
+def test_a_statistic_hides_no_files_name(tmp_path: Path) -> None:
+    """CloudWatch's table names no container: the file does, also where a row above it tells the statistic."""
+    for name, level in (("api", 500), ("web", 300)):
+        rows = "".join(f"{iso(T0 + 60 * at)},{level + at % 9}\n" for at in range(60))
+        (tmp_path / f"{name}.csv").write_text(f"Label,MemoryUtilized\nStatistic,Maximum\nUnit,Megabytes\n{rows}")
+    assert {*rm.read([*tmp_path.iterdir()]).containers["container"]} == {"api", "web"}
+
+
 def test_the_last_number_of_a_table_may_be_cut_off(tmp_path: Path) -> None:
     """A row without its end whose number lacks digits is left out, and told; one that is whole is not."""
     rows = "time,rss_bytes\n" + "\n".join(f"{T0 + at * STEP},{value}" for at, value in enumerate(LEAK))
