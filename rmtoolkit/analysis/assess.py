@@ -503,7 +503,7 @@ def _logit(value: float) -> float:
 
 
 def _chance(log_odds: float) -> float:
-    return 1 / (1 + math.exp(-log_odds))
+    return 1 / (1 + math.exp(min(-log_odds, 700.0)))
 
 
 def pool_lives(opinions: Sequence[Opinion]) -> Pool:

@@ -701,3 +701,15 @@ def test_short_pods_that_rise_with_the_day_beside_long_ones(spans: Sequence[tupl
     long = 1 if spans is SCALED else 5
     rows = rows_of(fleet(spans, leaking) for leaking in ([], range(len(spans)), [long]))
     assert [row["verdict"] for row in rows] == ["not_leak", "leak", "leak"]
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_hundreds_of_lives_are_judged_as_a_few_are(rises: bool) -> None:
+    """A service that is restarted all day has as clear an answer after 400 lives as after forty."""
+    found = []
+    for lives in (40, 400):
+        at = np.arange(60 * lives)
+        level = 200.0 + 2 * (at % 60) if rises else 200.0 + np.minimum(at % 60, 5)
+        found.append(record(at / 12, {"rss_bytes": level * MI}, restarts_total=at // 60))
+    few, many = (row["verdict"] for row in rows_of(found))
+    assert (few, many) == (("leak", "leak") if rises else ("not_leak", "not_leak"))
