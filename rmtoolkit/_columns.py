@@ -377,9 +377,10 @@ def _settings(table: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             # What is 0 again in the row after each count was counted since the row before, not since the start; so was
             # what is no whole number and falls, since a few rows before.
             again, is_mean = (count > 0) & (count.shift(fill_value=1) > 0), (count % 1 != 0).any()
-            # So was what is 0 nearly always, again and again: what counts on stays where it is until it falls.
+            # So was what is 0 nearly always, again and again: what counts on stays where it is until it falls, and so
+            # is seen twice or more.
             falls = (step < 0) & (count == 0)
-            is_rare = (falls.sum() > 1) & (count.first() == 0) & ((count > 0).sum() <= 2 * falls.sum())
+            is_rare = (falls.sum() > 1) & (count.first() == 0) & ((count > 0).sum() < 2 * falls.sum())
             is_each = (step < 0).any() & (again.any().not_() | is_mean | is_rare)
             each = pl.when(~(is_mean & again)).then(count)
             step = pl.when(is_each).then(each).otherwise(step).over("container_id")

@@ -71,8 +71,10 @@ _STEADY: Final = 0.75
 _SUM: Final = 3
 #: How people call a row that sums up the others, and what it is of them.
 SUMMARY_WORDS: Final = {word: kind for kind, words in texts("summaries").items() for word in words}
-#: Labels and columns that say which statistic of an amount something is, and the share of values below each.
-STATISTIC_LABELS: Final = ("quantile", "phi", "rollup", "stat", "statistic", "aggregation", "agg", "result")
+#: Labels and columns that say which statistic of an amount something is, those of quantiles first; and the share of
+#: values below each.
+_OF_QUANTILES: Final = ("quantile", "phi")
+STATISTIC_LABELS: Final = (*_OF_QUANTILES, "rollup", "stat", "statistic", "aggregation", "agg", "result")
 _SHARES: Final = {"max": 1.0, "mean": 0.5, "min": 0.0}
 #: One below which a smaller share of values lies does not show how high an amount went.
 HIGH: Final = 0.95
@@ -212,8 +214,10 @@ def parting(*names: str | pl.Expr) -> pl.Expr:
 
 def statistic(labels: Mapping[str, str]) -> float | None:
     """Tell which statistic of an amount something is, as the share of values below it; None where it is no such."""
-    for said in (labels[label].lower() for label in STATISTIC_LABELS if label in labels):
-        if (number := said.removeprefix("p")).replace(".", "", 1).isdecimal():
+    for label, said in ((label, labels[label].lower()) for label in STATISTIC_LABELS if label in labels):
+        number = said.removeprefix("p")
+        # Elsewhere a bare number is no share: a result of 0 is how a program ended.
+        if number.replace(".", "", 1).isdecimal() and (number != said or label in _OF_QUANTILES):
             return float(number) / (1 if number == said else 100)
         if (kind := SUMMARY_WORDS.get(said)) in _SHARES:
             return _SHARES[kind]

@@ -380,7 +380,7 @@ def together(found: Sequence[Recording]) -> Recording:
     events = pl.concat(keyed(part["events"]) for part in parts)
     containers = _tables.with_cadences(frame, samples)
     report = joined(part.report for part in found)
-    unusable = dict.fromkeys((*report.unusable, *doubtful_amounts(containers, samples)))
+    unusable = dict.fromkeys((*report.unusable, *doubtful_amounts(containers, samples, events)))
     warnings = dict.fromkeys((*report.warnings, *seldom_seen(stacked)))
     report = replace(report, unusable=tuple(unusable), warnings=tuple(warnings))
     whole = Recording(containers, samples, _tables.tidy_events(events), report)

@@ -49,8 +49,8 @@ _INACTIVE: Final = 0.05
 _FULL: Final = 0.99
 #: Fewer samples do not show what is inactive at times.
 _SHOW_INACTIVE: Final = 24
-#: So far a value may move while its unit changes, in powers of 1,024; so far where one side is less than any needs;
-#: so near to each other amounts stay on each side.
+#: So far a value may move while its unit changes, in powers of 1,024; so far beyond a gap, where one side is less than
+#: any needs; so near to each other amounts stay on each side.
 _UNLIKE, _UNLIKE_TINY, _LEVEL = 0.02, 0.2, 0.1
 #: The most of a whole number of 32 bits, with a sign and without.
 _MOST_OF_32: Final = (2**31 - 1, 2**32 - 1)
@@ -352,7 +352,7 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
     return told.sort("container_id", "time", "kind", maintain_order=True)
 
 
-def doubtful(samples: pl.DataFrame) -> tuple[set[int], set[int]]:
+def doubtful(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> tuple[set[int], set[int]]:
     """Find containers of which an amount may lack its highest bits; and those of which one changes its unit."""
     short, scaled = set[int](), set[int]()
     # Of files and the like there may be a page, and at once thousands.
@@ -365,18 +365,31 @@ def doubtful(samples: pl.DataFrame) -> tuple[set[int], set[int]]:
         wide = (most >= 1024 ** (1 - _UNLIKE_TINY) * pl.col("low")) | ((most > 2**31) & pl.lit(may_wrap))
         rows = samples.filter(pl.col("container_id").is_in(about.filter(wide)["container_id"].implode()), amount > 0)
         ids, values = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).to_numpy()
-        scaled.update(ids[_other_unit(ids, values)].tolist())
-        if may_wrap:
-            short.update(ids[_begins_again(ids, values)].tolist())
+        turns = ids[_other_unit(ids, values, rows["time"].to_physical().to_numpy())]
+        # A unit changes once.
+        scaled.update(turns[np.bincount(turns)[turns] == 1].tolist())
+        over = _begins_again(ids, values)
+        if may_wrap and len(over):
+            real = {"until": rows["time"][over + 1], "real": values[over + 1] + 2**32}
+            begun = rows[over].select("container_id", since="time").with_columns(**real)
+            # What lacks a bit is more than that; what fell at its limit is not, nor what was made anew.
+            begun = begun.join(containers.select("container_id", "limit_bytes"), on="container_id")
+            begun = begun.filter((pl.col("limit_bytes") >= pl.col("real")).fill_null(value=True))
+            anew = begun.join(events.filter(pl.col("kind").is_in(["start", "oom_kill"])), on="container_id")
+            step = pl.col("until") - pl.col("since")
+            anew = anew.filter(pl.col("time").is_between("since", pl.col("until") + step))
+            short.update(begun.join(anew, on="container_id", how="anti")["container_id"])
     return short, scaled
 
 
-def _other_unit(ids: NDArray[np.uint32], values: NDArray[np.float64]) -> Any:  # noqa: ANN401 - places
+def _other_unit(ids: NDArray[Any], values: NDArray[Any], times: NDArray[Any]) -> Any:  # noqa: ANN401 - places
     # A thousand is nearly 1,024: both are one power.
     power = np.log(values) / np.log(1024)
     step = np.diff(power)
-    is_tiny = np.minimum(values[1:], values[:-1]) < schema.LEAST_LIMIT_BYTES
-    near = np.abs(step - np.round(step)) <= np.where(is_tiny, _UNLIKE_TINY, _UNLIKE)
+    # Beyond a gap it moved meanwhile; with none, little that grows at once is a service that starts, or wakes.
+    since = np.diff(times)
+    is_far = (np.minimum(values[1:], values[:-1]) < schema.LEAST_LIMIT_BYTES) & (since > ENOUGH * np.roll(since, 1))
+    near = np.abs(step - np.round(step)) <= np.where(is_far, _UNLIKE_TINY, _UNLIKE)
     turns = np.flatnonzero((np.round(step) != 0) & near) + 1
     turns = turns[(turns >= ENOUGH) & (turns <= len(power) - ENOUGH)]
     around = turns[:, None] + np.arange(-ENOUGH, ENOUGH)
@@ -385,10 +398,10 @@ def _other_unit(ids: NDArray[np.uint32], values: NDArray[np.float64]) -> Any:  #
 
 
 def _begins_again(ids: NDArray[np.uint32], values: NDArray[np.float64]) -> Any:  # noqa: ANN401 - places
-    """Find where an amount that rises to 2**32 goes on from 0 as far as it went before."""
+    """Find where an amount that rises to 2**32 goes on from 0 as far as it went before, once: a saw does it again."""
     step = np.diff(values)
     over = np.flatnonzero((step < -(2**31)) & (ids[1:] == ids[:-1]))
-    over = over[over >= ENOUGH]
+    over = over[(over >= ENOUGH) & (np.bincount(ids[over], minlength=1)[ids[over]] == 1)]
     usual = np.median(step[over[:, None] - np.arange(1, ENOUGH)], axis=1)
     on = step[over] + 2**32
     return over[(on >= 0) & (on <= 2 * usual)]

@@ -647,7 +647,7 @@ def normalise(
     unusable, warnings = map(tuple, kept)
     report = replace(
         report,
-        unusable=(*unusable, *sum_or_not, *doubtful_amounts(frame, rows)),
+        unusable=(*unusable, *sum_or_not, *doubtful_amounts(frame, rows, found)),
         warnings=(*warnings, *doubt(above, schema.DOUBTS[1])),
     )
     told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
@@ -665,12 +665,12 @@ def seldom_seen(parts: pl.DataFrame) -> Iterator[str]:
     """Say which containers are looked at far less often in one part than in another."""
     step = pl.col("cadence_seconds")
     far = parts.group_by(schema.IDENTITY, maintain_order=True).agg(far=step.max() > _SELDOM * step.min()).filter("far")
-    yield from doubt(far, "is seen far less often in one part than in another: if those are means, they hide peaks")
+    yield from doubt(far, "seen far less often in one part than in another: if those are means, they hide peaks")
 
 
-def doubtful_amounts(containers: pl.DataFrame, samples: pl.DataFrame) -> Iterator[str]:
+def doubtful_amounts(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> Iterator[str]:
     """Say of which containers amounts may lack bits, or change their unit."""
-    for ids, said in zip(_tables.doubtful(samples), schema.DOUBTS[2:], strict=True):
+    for ids, said in zip(_tables.doubtful(containers, samples, events), schema.DOUBTS[2:], strict=True):
         yield from doubt(containers.filter(pl.col("container_id").is_in(ids)), said)
 
 

@@ -979,9 +979,9 @@ def apart(values: Sequence[float], route: str, late: int = 0) -> Callable[[Path]
 def test_a_unit_that_changes_on_the_way_is_told(tmp_path: Path, factor: int, route: str) -> None:
     """From one value to the next amounts are a thousandth, or a millionth, and stay so; a restart is no such thing."""
     both = [value if at < N // 2 else value // factor for at, value in enumerate(LEAK)]
-    with pytest.warns(RmtoolkitWarning, match="'db-0' seems to change its unit"):
+    with pytest.warns(RmtoolkitWarning, match="'db-0' may change unit"):
         recording = apart(both, route)(tmp_path)
-    assert "'db-0' seems to change its unit" in str(recording.report.unusable)
+    assert "'db-0' may change unit" in str(recording.report.unusable)
     (tmp_path / "silent").mkdir()
     rest = [value if at % 20 else value // factor for at, value in enumerate(FLAT)]
     assert not apart(rest, "table")(tmp_path / "silent").report.unusable
@@ -990,8 +990,30 @@ def test_a_unit_that_changes_on_the_way_is_told(tmp_path: Path, factor: int, rou
 def test_a_unit_that_changes_beyond_a_gap_and_a_restart_is_told(tmp_path: Path) -> None:
     """Where one side is less than anything needs, the other need not be just a thousand times of it."""
     both = [value >> 10 if at < N // 2 else value - 100 * MIB for at, value in enumerate(LEAK)]
-    with pytest.warns(RmtoolkitWarning, match="'db-0' seems to change its unit"):
+    with pytest.warns(RmtoolkitWarning, match="'db-0' may change unit"):
         apart(both, "table", late=7200)(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param([500 << 10] * 20 + [300 * MIB] * 40, id="starts small"),
+        pytest.param(([900 << 10] * 10 + [400 * MIB] * 10) * 3, id="idles"),
+        pytest.param(([500 << 10] * 10 + [500 * MIB] * 10) * 3, id="idles at a thousandth"),
+    ],
+)
+def test_who_starts_small_or_idles_changes_no_unit(tmp_path: Path, values: list[int]) -> None:
+    """A few hundred times more at once is a service that wakes, and so is a thousand times more, again and again."""
+    assert not apart(values, "table")(tmp_path).report.unusable
+
+
+def test_of_several_that_change_their_unit_it_is_said_of_each() -> None:
+    """What stands behind names fits one and several."""
+    both = [value if at < N // 2 else value >> 10 for at, value in enumerate(LEAK)]
+    times = range(T0, T0 + STEP * N, STEP)
+    tables = [pl.DataFrame({"time": times, "pod": f"db-{number}", "rss_bytes": both}) for number in range(5)]
+    with pytest.warns(RmtoolkitWarning, match="'db-0', 'db-1', 'db-2' and 2 more may change unit on the way: from"):
+        rm.Recording.from_frame(pl.concat(tables))
 
 
 @pytest.mark.parametrize("route", ["table", "files", "lake"])
@@ -1004,6 +1026,21 @@ def test_amounts_that_lack_bits_are_told(tmp_path: Path, bits: str, route: str) 
     with pytest.warns(RmtoolkitWarning, match="'db-0' may have lost bits"):
         recording = apart(kept, route)(tmp_path)
     assert "'db-0' may have lost bits" in str(recording.report.unusable)
+
+
+@pytest.mark.parametrize("times", [1, 6])
+@pytest.mark.parametrize("known", ["limit_bytes", "restarts_total", "oom_kills_total", "nothing"])
+def test_who_fills_4_gib_and_starts_again_lacks_no_bits(times: int, known: str) -> None:
+    """At its limit, where it is made anew, or again and again; a lone fall that nothing explains is told."""
+    fill = [*range(80 * MIB, 4096 * MIB, 100 * MIB)]
+    values = [*fill * times, *fill[:20]]
+    lives = [at // len(fill) for at in range(len(values))]
+    stamps = range(T0, T0 + 3600 * len(values), 3600)
+    table = pl.DataFrame({"time": stamps, "pod": "db-0", "rss_bytes": values, known: lives})
+    table = table.with_columns(limit_bytes=4096 * MIB) if known == "limit_bytes" else table
+    with pytest.warns(RmtoolkitWarning) if known == "nothing" and times == 1 else nullcontext():
+        unusable = rm.Recording.from_frame(table).report.unusable
+    assert ("may have lost bits" in str(unusable)) == (known == "nothing" and times == 1)
 
 
 @pytest.mark.parametrize("signal", ["file_bytes", "inactive_file_bytes", "swap_bytes"])
@@ -1100,7 +1137,7 @@ def test_what_is_seen_far_less_often_later_is_told(tmp_path: Path, route: str, s
         rows = [f"{begin + step * at},db-0,{value}" for at, value in enumerate(LEAK)]
         (tmp_path / "of" / f"{name}.csv").write_text("\n".join(["time,pod,rss_bytes", *rows, ""]))
     found = appended_one_by_one(tmp_path / "lake", tmp_path / "of") if route == "lake" else rm.read(tmp_path / "of")
-    assert ("'db-0' is seen far less often" in str(found.report.warnings)) == (steps > 4)
+    assert ("'db-0' seen far less often" in str(found.report.warnings)) == (steps > 4)
 
 
 @pytest.mark.parametrize("column", ["oom_kills_total", "restarts_total"])
@@ -1117,6 +1154,24 @@ def test_what_is_counted_in_each_interval_happened_then(column: str, at: tuple[i
     events = rm.Recording.from_frame(table).events
     assert events["kind"].to_list() == [kind] * len(at)
     assert (events["time"].dt.epoch("s") - T0).to_list() == [STEP * index for index in at]
+
+
+@pytest.mark.parametrize("column", ["result", "stat", "aggregation"])
+@pytest.mark.parametrize("code", [0, 1, 300])
+def test_a_number_that_is_no_quantile_is_no_statistic(column: str, code: int) -> None:
+    """A program's exit code, or a window's length, beside the samples."""
+    table = pl.DataFrame({"time": range(T0, T0 + STEP * N, STEP), "pod": "db-0", "rss_bytes": LEAK, column: code})
+    assert not rm.Recording.from_frame(table).report.unusable
+
+
+@pytest.mark.parametrize("stands", [2, 3])
+def test_a_counter_that_stands_before_it_falls_counts_on(stands: int) -> None:
+    """One kill, seen in several samples, and then a container that was made anew: twice the same."""
+    counts = [*[0] * 20, *[1] * stands, *[0] * 20, *[1] * stands]
+    counts += [0] * (N - len(counts))
+    stamps = range(T0, T0 + STEP * N, STEP)
+    table = pl.DataFrame({"time": stamps, "pod": "db-0", "rss_bytes": LEAK, "oom_kills_total": counts})
+    assert rm.Recording.from_frame(table).events["kind"].to_list() == ["oom_kill", "start"] * 2
 
 
 @pytest.mark.parametrize("label", ["region", "site", "node", "instance", "uid"])
