@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from rmtoolkit._identity import any_contradicts, place_names, summaries
 from rmtoolkit.exceptions import ReadError, quote, quote_path
-from rmtoolkit.loaders._files import MARKS, mapping, read_bytes, unreadable
+from rmtoolkit.loaders._files import MARKS, read_bytes, unreadable
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, SUMMARIES, TWICE
 from rmtoolkit.text import counted, first, texts
@@ -284,19 +284,23 @@ def _line(text: str) -> str:
 
 
 def _refuse(view: memoryview, said: str, answers: Answers) -> None:
-    document = mapping(msgspec.json.decode(view))
-    data, kind = document.get("data"), mapping(document, "data").get("resultType")
     what = f"JSON of another form ({said})"
-    if document.get("status") == "error":
-        what = f"the error answer {quote(document.get('errorType'))}"
-    elif isinstance(data, list):
-        what = "a list of labels, series or exemplars"
-    elif kind in ("scalar", "string"):
-        what = f"a {kind}, which has no series"
-    elif kind == "streams":
-        what = LOGS
-    elif isinstance(data, dict) and kind is None:
-        what = "an answer about the server, not about metrics"
+    # Parts stay as they are: what is refused may be large.
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        parts = msgspec.json.decode(view, type=dict[str, Raw])
+        data = bytes(parts.get("data", Raw(b"null")))
+        if bytes(parts.get("status", Raw(b""))) == b'"error"':
+            what = f"the error answer {quote(bytes(parts.get('errorType', Raw(b''))))}"
+        elif data.startswith(b"["):
+            what = "a list of labels, series or exemplars"
+        elif data.startswith(b"{"):
+            kind = bytes(msgspec.json.decode(data, type=dict[str, Raw]).get("resultType", Raw(b"null")))
+            if kind in (b'"scalar"', b'"string"'):
+                what = f"a {kind.decode()[1:-1]}, which has no series"
+            elif kind == b'"streams"':
+                what = LOGS
+            elif kind == b"null":
+                what = "an answer about the server, not about metrics"
     answers.refused.append(what)
 
 
