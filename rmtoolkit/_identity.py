@@ -21,8 +21,6 @@ _SAFE: Final = "[bcdfghjklmnpqrstvwxz2456789]"
 
 #: What no other pod of a Deployment, DaemonSet or Job has in its name.
 OWN_SUFFIX: Final = rf"-{_SAFE}{{5}}$"
-#: What a Deployment's pods are told apart by, alone.
-HASH: Final = rf"^{_SAFE}{{6,10}}$"
 #: A pod of a Deployment: its name, the hash of its template, and a suffix of its own.
 OF_DEPLOYMENT: Final = rf"^(?P<workload>.+)-({_SAFE}{{6,10}}){OWN_SUFFIX}"
 # Order matters: the longest form first. Sources: apimachinery rand.SafeEncodeString, controller naming.

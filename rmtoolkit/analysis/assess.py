@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -12,7 +11,6 @@ from typing import Final, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from rmtoolkit._identity import HASH
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.around import held_by_sockets
 from rmtoolkit.analysis.models import SLOWING_DOWN, Family
@@ -531,13 +529,13 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     elif short and not any(one.growing > th.LIKELY and _goes_beyond(one, older, 0.0) for one in current):
         pool = _just_released(before, current)
     else:
-        _set_release(pool, version, [before])
+        _set_release(pool, usable[-1].life, [before])
     _set_moves(pool, current, older)
     pool.too_young = current[-1].life if short else None
     return pool
 
 
-def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> None:
+def _set_release(pool: Pool, running: Life, before: Sequence[Pool]) -> None:
     """Set, in place, whether growth ended or began with a version; growth that would not show now has not ended."""
     leaked = [one for one in before if one.growing > th.LEAKED_BEFORE]
     if pool.bounded > th.CLEAN_FROM and leaked:
@@ -552,13 +550,13 @@ def _set_release(pool: Pool, version: str | None, before: Sequence[Pool]) -> Non
         comes = row is not None and (row.mean_rise > paced > 0 or row.floor_per_day > rate > 0)
         # Pods that a new hash alone tells apart may run the same code: they must have seen half as much.
         seen, leaking = _span([one.life for one in pool.opinions]), _span([life for life, _ in mains])
-        comes = comes or bool(re.match(HASH, version or "") and seen < leaking / 2)
+        comes = comes or (running.hashed and seen < leaking / 2)
         if comes or (chance > 1 - th.GOOD and len(leaked) >= th.MASKED_LIVES):
             _reopen(pool)
         else:
-            pool.fixed_version = version
+            pool.fixed_version = running.version
     if pool.growing > th.LEAKED_BEFORE and min(one.bounded for one in before) > th.CLEAN_FROM:
-        pool.since_version = version
+        pool.since_version = running.version
 
 
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
@@ -870,40 +868,36 @@ def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
 
 
 def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
-    lives = [(pool, pool.main.life) for pool in pools if pool.main is not None and pool.main.reading is not None]
-    if not lives:
+    judged = [pool for pool in pools if pool.main is not None and pool.main.reading is not None]
+    if not judged:
         return pools[0], 0, 0
-    judged = [pool for pool, _ in lives]
-    newest, life = max(lives, key=lambda one: one[1].start)
-    version, longest = life.version, max(_longest(pool.opinions) for pool in judged)
-    running = [pool for pool, life in lives if life.version == version]
-    older = [pool for pool, life in lives if life.version != version]
-    young: list[Opinion] = []
-    now, then = (running, older) if any(map(_was_killed, running)) else ([], [])
-    if older and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest:
-        if all(pool.growing <= th.LIKELY for pool in running) and _are_gone(older, running):
-            young = [opinion for pool in running for opinion in pool.opinions]
-        running, older = judged, []
+    life = max((pool.main.life for pool in judged if pool.main), key=lambda one: one.start)
+    running, older = (
+        [pool for pool in judged if pool.main and (pool.main.life.version == life.version) == is_current]
+        for is_current in (True, False)
+    )
+    longest = max(_longest(pool.opinions) for pool in judged)
+    grows, grew = (sum(pool.growing > th.LIKELY for pool in part) for part in (running, older))
     now_at = max(opinion.life.end for pool in pools for opinion in pool.opinions)
-    grows = any(pool.growing > th.LIKELY for pool in running)
+    is_short = bool(older) and max(_longest(pool.opinions) for pool in running) < th.SHORT * longest
     beside = any(_still_runs(pool, now_at) and (pool.growing > th.LIKELY or not grows) for pool in older)
     # What only a hash tells apart, and leaks as before, is the same code begun anew.
-    goes_on = grows and 2 * sum(pool.growing > th.LIKELY for pool in older) > len(older) > 0
-    if beside or (goes_on and re.match(HASH, version or "")):
-        running, older = judged, []
-    latest = max(pools, key=lambda pool: pool.opinions[-1].life.start) if all(p.opinions for p in pools) else newest
-    if latest not in judged and latest.opinions[-1].life.version not in {None, version} and _are_gone(judged, [latest]):
-        young = latest.opinions
-    answer, growing = _pool_running(running, longest)
-    if older:
-        now, then = running, older
-    if then:
-        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (now, then)))
+    goes_on = life.hashed and grows and 2 * grew > len(older) > 0
+    together = is_short or beside or goes_on
+    counted = judged if together else running
+    answer, growing = _pool_running(counted, longest)
+    if older and (not together or any(map(_was_killed, running))):
+        _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (running, older)))
+    # Old pods that leak, and run, leak on beside it.
+    young = running if is_short and not grows and (not grew or _are_gone(older, running)) else []
+    latest = max((pool for pool in pools if pool.opinions), key=lambda pool: pool.opinions[-1].life.start)
+    if latest not in judged and latest.opinions[-1].life.version not in {None, life.version}:
+        young = [latest] if _are_gone(judged, [latest]) else young
     if young:
-        return _just_released(answer, young), growing, len(running)
-    if older:
-        _set_release(answer, version, older)
-    return answer, growing, len(running)
+        answer = _just_released(answer, [opinion for pool in young for opinion in pool.opinions])
+    elif not together and older:
+        _set_release(answer, life, older)
+    return answer, growing, len(counted)
 
 
 def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:

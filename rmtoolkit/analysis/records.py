@@ -331,6 +331,7 @@ class Life(Struct, frozen=True):
     settled_bytes: int | None
     peak_bytes: int | None
     last_bytes: int | None
+    hashed: bool
 
     @property
     def seconds(self) -> float:

@@ -154,6 +154,8 @@ class Lifetimes(Struct, frozen=True):
     table: pl.DataFrame
     #: The recording's samples with `life_row`, the row of the table, and `footprint_bytes`.
     samples: pl.DataFrame
+    #: Whether a life's version is a hash in its pod's name, which a new limit changes as well.
+    hashed: pl.Series = pl.Series()
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
@@ -186,7 +188,7 @@ def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:
         }
     ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
     table = _in_force(_endings(table, recording), recording)
-    return Lifetimes(_measured(table, samples, recording), samples)
+    return Lifetimes(_measured(table, samples, recording), samples, table["hashed"])
 
 
 def _cut_as(known: pl.DataFrame, samples: pl.DataFrame) -> Lifetimes | None:
@@ -274,8 +276,10 @@ def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFram
     newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(WORKLOAD)
     long = pl.col("lived").filter("newest").max() >= th.SHORT * pl.col("lived").max()
     told = containers["version"].is_not_null()
-    return named.with_columns(newest=newest).select(
-        "container_id", "limit_bytes", version=pl.when(told | long.over(WORKLOAD)).then("version")
+    return (
+        named.with_columns(newest=newest)
+        .select("container_id", "limit_bytes", version=pl.when(told | long.over(WORKLOAD)).then("version"))
+        .with_columns(hashed=pl.col("version").is_not_null() & ~told)
     )
 
 
@@ -293,7 +297,10 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     return (
         table.join_asof(then, on="end", by="container_id", check_sortedness=False)
         .pipe(beside, first, "container_id")
-        .with_columns(version=pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version"))
+        .with_columns(
+            version=pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version"),
+            hashed=pl.col("hashed") & pl.col("changed").is_null(),
+        )
         .drop("then", "before", "changed")
     )
 

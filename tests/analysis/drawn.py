@@ -208,6 +208,7 @@ def _life(lot: _Lot, row: int, container: int, start: float, whole: Level | None
         settled_bytes=None if whole is None else int(whole.settled),
         peak_bytes=peak,
         last_bytes=None if whole is None else int(whole.end_level),
+        hashed=False,
         **about,
     )
 

@@ -32,7 +32,7 @@ def assessed(recording: Recording, *, restarts_known: bool = True) -> Opinion:
     """The opinion on the only life of a recording."""
     cut = split(recording)
     readings = readings_of(read(cut, recording, NOTHING).table)
-    life = next(lives_of(cut.table))
+    life = next(lives_of(cut.table.with_columns(cut.hashed)))
     return assess_lifetime(life, *readings[life.row], restarts_known=restarts_known, files_told=True)
 
 

@@ -588,6 +588,64 @@ def test_a_leak_that_is_deployed_often_is_one(hours_each: int, named: bool) -> N
     assert row_of(together(pods))["verdict"] in ({"leak"} if named else {"leak", "inconclusive"})
 
 
+def replicas(spans: Sequence[tuple[str | None, str | None, float, float, float]]) -> Recording:
+    """Pods with these hashes and versions, each from an hour to an hour, that gain so many MiB a day, below 0 early."""
+    pods = []
+    for number, (of, version, begin, end, growth) in enumerate(spans):
+        t = begin + number / 60 + hours(end - begin, 300)
+        way = ((t - t[0]) / 24) ** (1 if growth > 0 else 0.3)
+        curve = 200 + abs(growth) * way + ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
+        name = f"api-{of}-xxxx{'bcdfghjk'[number]}" if of else f"api-{number}"
+        pods.append(record(t, {"working_set_bytes": curve * MI}, pod=name, version=version, limit_bytes=GI))
+    return together(pods)
+
+
+OLD, NEW = ("6b7c8d9f4b", None), ("5f6d7c8b9c", None)
+
+
+@pytest.mark.parametrize(("growth", "verdict"), [(0, "not_leak"), (-60, "inconclusive"), (240, "leak")])
+def test_old_pods_at_rest_clear_no_young_one_that_outgrows_them(growth: int, verdict: str) -> None:
+    """Three pods rest for four days and run on: six hours of a new version beside them are judged by what they did."""
+    row = row_of(replicas([(None, "1.0", 0, 96, 0)] * 3 + [(None, "1.1", 90, 96, growth)]))
+    assert row["verdict"] == verdict, row["explanation"]
+
+
+@pytest.mark.parametrize(("version", "verdict"), [(None, "inconclusive"), ("bcdfgh24", "not_leak")])
+def test_a_version_is_a_hash_only_where_no_more_is_told(version: str | None, verdict: str) -> None:
+    """Two days of a leak, then 18 hours of rest: a fix where a version says so, however it is spelled; else open."""
+    old, new = (OLD, NEW) if version is None else ((OLD[0], "1.0"), (NEW[0], version))
+    row = row_of(replicas([(*old, 0, 48, 60)] * 2 + [(*new, 48, 66, 0)] * 2))
+    assert row["verdict"] == verdict, row["explanation"]
+
+
+def test_young_pods_of_another_hash_at_rest_open_nothing() -> None:
+    """Three pods rest for four days, and those that replace them rest as they did: a restart, and no news."""
+    row = row_of(replicas([(*OLD, 0, 96, 0)] * 3 + [(*NEW, 96, 99, 0)] * 3))
+    assert row["verdict"] == "not_leak", row["explanation"]
+
+
+@pytest.mark.parametrize("rising", [(), (5, 20, 31), (20, 38)])
+def test_a_few_of_many_lives_that_rise_are_no_leak(rising: tuple[int, ...]) -> None:
+    """Of forty lives of six hours a few gain a seventh, as what they were asked for may make them; all others rest."""
+    at = np.arange(40 * 36)
+    gains = np.isin(at // 36, rising) * 30.0 * (at % 36) / 36
+    curve = 200 + gains + ar1(np.random.default_rng(5), len(at), 0.5, 0.7)
+    row = row_of(record(at / 6, {"working_set_bytes": curve * MI}, restarts_total=at // 36, limit_bytes=GI))
+    assert row["verdict"] == "not_leak", row["explanation"]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["fixed_by_an_event", "after_an_import"])
+def test_what_rose_once_and_rests_for_long_is_known_to_rest(told: bool) -> None:
+    """Two days of a rise, then sixty of rest under the same load: fixed where a release says so, and at rest anyway."""
+    t = np.arange(62 * 24.0)
+    curve = 200 + np.where(t < 48, 2 * t, 0) + ar1(np.random.default_rng(6), len(t), 0.5, 0.7)
+    events = [(47.5, "release", "1.0 → 1.1")] if told else []
+    restarts = (t >= 48).astype(int)
+    row = row_of(record(t, {"working_set_bytes": curve * MI}, restarts_total=restarts, limit_bytes=GI, events=events))
+    assert row["verdict"] == "not_leak", row["explanation"]
+    assert ("version 1.1 fixed it" in row["explanation"]) == told
+
+
 @pytest.mark.parametrize("versions", [False, True], ids=["one_version", "two_versions"])
 @pytest.mark.parametrize(
     ("days", "leaks", "verdicts"),
