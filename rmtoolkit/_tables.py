@@ -355,25 +355,27 @@ def tidy_events(events: pl.DataFrame) -> pl.DataFrame:
 def doubtful(containers: pl.DataFrame, samples: pl.DataFrame, events: pl.DataFrame) -> tuple[set[int], set[int]]:
     """Find containers of which an amount may lack its highest bits; and those of which one changes its unit."""
     short, scaled = set[int](), set[int]()
+    whose = containers.select("container_id", "source", "limit_bytes")
     # Of files and the like there may be a page, and at once thousands.
     for name in (name for name in schema.FOOTPRINTS if samples[name].count()):
-        amount = pl.col(name)
+        amount, most = pl.col(name), pl.col("most")
         ends = {"low": amount.filter(amount > 0).min(), "most": amount.max(), "cut": amount.is_in(_MOST_OF_32).any()}
-        about = samples.group_by("container_id").agg(**ends)
+        about = samples.group_by("container_id").agg(**ends).join(whose, on="container_id")
         short.update(about.filter("cut")["container_id"])
-        most, may_wrap = pl.col("most"), not (about["most"] >= 2**32).any()
-        wide = (most >= 1024 ** (1 - _UNLIKE_TINY) * pl.col("low")) | ((most > 2**31) & pl.lit(may_wrap))
-        rows = samples.filter(pl.col("container_id").is_in(about.filter(wide)["container_id"].implode()), amount > 0)
+        # What a source counts in more bits, it counts so of all.
+        about = about.with_columns(narrow=most.max().over("source") < 2**32)
+        about = about.filter((most >= 1024 ** (1 - _UNLIKE_TINY) * pl.col("low")) | ((most > 2**31) & pl.col("narrow")))
+        rows = samples.filter(pl.col("container_id").is_in(about["container_id"].implode()), amount > 0)
         ids, values = rows["container_id"].to_numpy(), rows[name].cast(pl.Float64).to_numpy()
         turns = ids[_other_unit(ids, values, rows["time"].to_physical().to_numpy())]
         # A unit changes once.
         scaled.update(turns[np.bincount(turns)[turns] == 1].tolist())
         over = _begins_again(ids, values)
-        if may_wrap and len(over):
+        if len(over):
             real = {"until": rows["time"][over + 1], "real": values[over + 1] + 2**32}
             begun = rows[over].select("container_id", since="time").with_columns(**real)
             # What lacks a bit is more than that; what fell at its limit is not, nor what was made anew.
-            begun = begun.join(containers.select("container_id", "limit_bytes"), on="container_id")
+            begun = begun.join(about.filter("narrow"), on="container_id")
             begun = begun.filter((pl.col("limit_bytes") >= pl.col("real")).fill_null(value=True))
             anew = begun.join(events.filter(pl.col("kind").is_in(["start", "oom_kill"])), on="container_id")
             step = pl.col("until") - pl.col("since")

@@ -271,12 +271,12 @@ def read_text(path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
 
 def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, expected: str) -> int:
     """Read files that belong together; warn of those that could not be read, and count them."""
-    failed: list[Exception] = []
+    failed: list[ReadError] = []
     for file in files:
         try:
             read(file)
         except (ReadError, OSError) as error:
-            failed.append(unreadable(file, error) if len(files) > 1 else error)
+            failed.append(unreadable(file, error))
     if len(failed) == len(files):
         raise failed[0] if failed else ReadError.at("", found="no file", expected=expected)
     if failed:
@@ -390,25 +390,21 @@ class LogContext:
     text: str
     stamps: Sequence[str] | None
     starts: Sequence[int]  # of each line
-    before: int = 0  # where the last document ended
 
-    def place(self, start: int) -> tuple[int, tuple[Stamp, str] | None]:
-        """Find a line, and the stamp that the log gave it, else one on it, else one on the lines before it."""
+    def place(self, start: int, after: int) -> tuple[int, tuple[Stamp, str] | None]:
+        """Find a line, and the stamp that the log gave it, else one on it, or before it and after the last document."""
         number = bisect.bisect_right(self.starts, start)
-        return number, self._stamp(number, start)
-
-    def _stamp(self, number: int, start: int) -> tuple[Stamp, str] | None:
         if self.stamps is not None and (logged := find(self.stamps[number - 1])) is not None:
-            return logged[0], self.stamps[number - 1]
+            return number, (logged[0], self.stamps[number - 1])
         for index in range(number - 1, max(number - 2 - _LINES_BEFORE, -1), -1):
-            line_start = max(self.starts[index], self.before)
+            line_start = max(self.starts[index], after)
             stop = start if index == number - 1 else self.starts[index + 1]
-            if stop <= self.before:
+            if stop <= after:
                 break
             said = self.text[line_start : min(stop, line_start + _CHARACTERS)].strip()
             if (found := find(said)) is not None and (index == number - 1 or _heads(said, found)):
-                return found[0], said
-        return None
+                return number, (found[0], said)
+        return number, None
 
 
 def _heads(line: str, found: tuple[Stamp, str]) -> bool:

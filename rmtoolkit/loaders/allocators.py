@@ -103,11 +103,12 @@ def _each(pattern: re.Pattern[str], text: str) -> Iterator[tuple[re.Match[str], 
 
 
 def _xml(text: str, context: LogContext) -> Iterator[GlibcDocument]:
+    after = 0
     for start, following in _each(_XML, text):
         end = text.find(_XML_END, start.end(), following)
-        document = GlibcDocument(*context.place(start.start()), mapped_bytes=0, whole=end >= 0)
-        context.before = following if end < 0 else end + len(_XML_END)
-        _tags(document, text[start.end() : context.before])
+        document = GlibcDocument(*context.place(start.start(), after), mapped_bytes=0, whole=end >= 0)
+        after = following if end < 0 else end + len(_XML_END)
+        _tags(document, text[start.end() : after])
         for one in document.arenas:
             _tidy(one, document)
         if document.whole or document.system_bytes is not None:
@@ -154,16 +155,16 @@ def _tidy(arena: Arena, document: GlibcDocument) -> None:
 
 def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     said: dict[str, int] = {}
-    begin = context.before = 0
+    begin = after = 0
     for found in (*_FIELD.finditer(text), None):
         if said and (found is None or found[1] in said):
-            document = GlibcDocument(*context.place(begin))
+            document = GlibcDocument(*context.place(begin, after))
             used, free = said.get("uordblks"), said.get("fordblks")
             if used is not None and free is not None and max(said.values()) < _MOST:
                 document.system_bytes, document.free_bytes = used + free, free
                 document.mapped_bytes, document.top_bytes = said.get("hblkhd"), said.get("keepcost")
             yield document
-            said, context.before = {}, begin + 1
+            said, after = {}, begin + 1
         if found is not None:
             begin = begin if said else found.start()
             said[found[1]] = int(found[2])
@@ -171,14 +172,14 @@ def _fields(text: str, context: LogContext) -> Iterator[GlibcDocument]:
 
 def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
     document: GlibcDocument | None = None
-    context.before = 0
+    after = 0
     for found in _STATS.finditer(text):
         amounts = {name: int(size) for name, size in _BYTES.findall(text[found.end() : found.end() + 400])[:2]}
         system, used = amounts.get("system bytes"), amounts.get("in use bytes")
         if system is None or used is None or used > system:
             continue
         if document is None or found[1] == "0":
-            document = GlibcDocument(*context.place(found.end()), whole=False)
+            document = GlibcDocument(*context.place(found.end(), after), whole=False)
         if found[1] is not None:
             document.arenas.append(Arena(found[1], system, system - used))
             continue
@@ -186,7 +187,7 @@ def _stats(text: str, context: LogContext) -> Iterator[GlibcDocument]:
         own = sum(arena.system_bytes or 0 for arena in document.arenas)
         document.system_bytes, document.free_bytes = min(own or system, system), system - used
         document.mapped_bytes, document.whole = system - document.system_bytes, True
-        context.before = found.end()
+        after = found.end()
         yield document
         document = None
 
@@ -220,8 +221,7 @@ def jemalloc_documents(text: str) -> list[Document]:
         data, end, whole, short = (
             _json(decoder, text, start) if found["json"] else _text(text, start, opened=found["begin"] is not None)
         )
-        context.before = position
-        documents.append(Document(*context.place(start), whole, data, short))
+        documents.append(Document(*context.place(start, position), whole, data, short))
         # The line after a document that was cut off may hold the time of the next one.
         totals = _TOTALS_LINE.search(text, found.end(), end)
         position = end if whole else totals.end() if totals else found.end()
@@ -315,14 +315,15 @@ def tcmalloc_documents(text: str) -> list[TcmallocDocument]:
     text, context = unwrapped(text)
     documents: list[TcmallocDocument] = []
     amounts: dict[str, int] = {}
+    after = 0
     for found in _LINE.finditer(text):
         name = found[2].strip()
         if name == IN_USE:
             amounts = {}
-            documents.append(TcmallocDocument(*context.place(found.start()), amounts))
+            documents.append(TcmallocDocument(*context.place(found.start(), after), amounts))
         if documents and int(found[1]) < 1 << 62:
             amounts.setdefault(name, int(found[1]))
-        context.before = found.end()
+        after = found.end()
     return documents
 
 
@@ -543,13 +544,13 @@ def mimalloc_documents(text: str) -> tuple[list[Said], tuple[str, ...]]:
     """Read committed memory from each answer of ``mi_stats_print``; say the most that was ever resident."""
     text, context = unwrapped(text)
     said: list[Said] = []
-    most = 0
+    most = after = 0
     for found, following in _each(_COMMITTED, text):
         process = _PROCESS.search(text, found.end(), following)
         if (committed := _bytes(found[7], found[8])) is not None:
-            said.append(Said(*context.place(found.start()), {"mapped_bytes": committed}))
+            said.append(Said(*context.place(found.start(), after), {"mapped_bytes": committed}))
             most = max(most, (process and _bytes(process[1], process[2])) or 0)
-        context.before = (process or found).end()
+        after = (process or found).end()
     return said, (f"mimalloc: at most {memory(most)} were resident until then",) if most else ()
 
 

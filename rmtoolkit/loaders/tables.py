@@ -456,6 +456,10 @@ def _amounts(texts: pl.Series, *, of_parts: bool = False) -> tuple[pl.Series, st
     factor = unit.replace_strict(told, default=None, return_dtype=pl.Float64())
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
+    bare = number.filter((unit == "") & values.is_between(1, schema.LEAST_LIMIT_BYTES, closed="left"))
+    if units and bare.len():
+        msg = f"In {quote(texts.name)} some amounts have a unit, and {bare[0]} has none. Hint: say it of all."
+        raise ColumnError(msg)
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()
 
 
@@ -466,8 +470,7 @@ def _unclear(head: str, amount: str) -> ColumnError:
 
 def _of_series(table: pl.DataFrame) -> Heads:
     """Find the columns whose heads are series of Prometheus, Datadog or CloudWatch; or a metric stands in each row."""
-    from rmtoolkit.loaders.prometheus._forms import of_cloudwatch, of_datadog, of_statistic  # noqa: PLC0415
-    from rmtoolkit.loaders.prometheus._metrics import is_known  # noqa: PLC0415 - few tables are such
+    from rmtoolkit.loaders.prometheus import _forms, _metrics  # noqa: PLC0415 - few tables are such
 
     found: Heads = {}
     for head in table.columns:
@@ -475,18 +478,20 @@ def _of_series(table: pl.DataFrame) -> Heads:
             found[head] = labels, 1
         elif column_of(head)[0]:
             continue
-        elif (labels := of_datadog(head)) is not None:
-            if "{" in head or "__name__" not in labels or is_known(labels["__name__"], {}):
+        elif (labels := _forms.of_datadog(head)) is not None:
+            if "{" in head or "__name__" not in labels or _metrics.is_known(labels["__name__"], {}):
                 found[head] = labels, 1
         else:
             label, unit, said, again = _WITH_UNIT.findall(head)[0]
-            labels, factor = of_cloudwatch(label + again, unit or None)
-            if is_known(labels["__name__"], {}):
-                found[head] = of_statistic(labels, said), factor
+            labels, factor = _forms.of_cloudwatch(label + again, unit or None)
+            if _metrics.is_known(labels["__name__"], {}):
+                found[head] = _forms.of_statistic(labels, said), factor
     if {"name", "tags"} <= {*table.columns}:
         # Of InfluxDB: fields of a measurement, whose tags stand together.
         said = table.filter(pl.col("tags").str.contains("="))["name"].drop_nulls().unique()
-        found |= {head: ({}, 1) for head in table.columns if any(is_known(f"{name}_{head}", {}) for name in said)}
+        found |= {
+            head: ({}, 1) for head in table.columns if any(_metrics.is_known(f"{name}_{head}", {}) for name in said)
+        }
     by_row = [head for head in table.columns if head.lower() in ("value", "_value", "countervalue")]
     if not found and by_row and any(head.lower() in _METRIC_HEADS for head in table.columns):
         found[by_row[0]] = {}, 1
@@ -533,9 +538,7 @@ def _of_row(texts: Mapping[str, str | None]) -> dict[str, str]:
 def _read_series(
     table: pl.DataFrame, series: Heads, asked: _timestamps.Asked, notes: tuple[str, ...], told: Told
 ) -> Recording:
-    from rmtoolkit.loaders.prometheus._forms import of_measurement, of_one  # noqa: PLC0415 - few tables are such
-    from rmtoolkit.loaders.prometheus._metrics import NAMEABLE, Meant, is_known  # noqa: PLC0415
-    from rmtoolkit.loaders.prometheus.saved import read_series  # noqa: PLC0415
+    from rmtoolkit.loaders.prometheus import _forms, _metrics, saved  # noqa: PLC0415 - few tables are such
 
     (metrics, labels_told, pattern), times = told, _times_in(table.columns)[0]
     read, path = _times(table[times], asked), Path(asked.path)
@@ -554,15 +557,15 @@ def _read_series(
     rows = table.select(*texts, *values.values(), **{"": instants}).drop_nulls("")
     for key, part in rows.group_by(texts, maintain_order=True) if texts else [((), rows)]:
         of_row = _of_row(dict(zip(texts, key, strict=True)))
-        measured = of_measurement(f"{of_row.get('_measurement')}\0{of_row.get('__name__')}")
-        if of_row.get("__name__") not in (metrics or {}) and is_known(measured["__name__"], {}):
+        measured = _forms.of_measurement(f"{of_row.get('_measurement')}\0{of_row.get('__name__')}")
+        if of_row.get("__name__") not in (metrics or {}) and _metrics.is_known(measured["__name__"], {}):
             of_row |= measured
         for head, (labels, _) in series.items():
             named = {**of_row, **labels}
             if not labels and "name" in named and "__name__" not in named:
-                named = of_measurement(f"{named['name']},{named.get('tags', '')}\0{head}")
+                named = _forms.of_measurement(f"{named['name']},{named.get('tags', '')}\0{head}")
             if "." in named.get("__name__", ""):
-                named = of_one(named)
+                named = _forms.of_one(named)
             if named.keys() <= {"__name__", "stat"}:
                 named["container"] = path.name.partition(".")[0]
             there = part.select("", head).drop_nulls()
@@ -570,8 +573,10 @@ def _read_series(
     if not any(len(there) for *_, there in columns):
         said = next((text for head in series for text in table[head].drop_nulls()[:1]), "nothing")
         raise ReadError.at(path, found=said, expected="amounts of memory, such as 300 MiB")
-    own = {name: name for name in NAMEABLE}
-    recording = read_series(columns, path, Meant.checked({**own, **(metrics or {})}, labels_told, pattern))
+    own = {name: name for name in _metrics.NAMEABLE}
+    recording = saved.read_series(
+        columns, path, _metrics.Meant.checked({**own, **(metrics or {})}, labels_told, pattern)
+    )
     extra = _files.noted(Report(left_out={NO_NUMBERS: lost} if lost else {}), [path], notes)
     for said in recording.report.unusable:
         warn(f"{quote_path(path)}: {said}.")

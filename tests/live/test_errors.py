@@ -34,7 +34,7 @@ _EMPTY = b'{"status":"success","data":{"resultType":"matrix","result":[]}}'
         (404, b"404 page not found\n", "HTTP 404: 404 page not found. Is the path right?"),
         (400, b'{"status":"error","errorType":"bad_data","error":"parse error"}', "HTTP 400: parse error"),
         (502, b"<html><h1>Bad Gateway</h1></html>", "HTTP 502: a web page"),
-        (200, _EMPTY, "it has no samples at all"),
+        (200, _EMPTY, "It has no samples at all in the last minute of that"),
     ],
     ids=["login", "json", "text", "401", "403", "404", "400", "502", "empty"],
 )

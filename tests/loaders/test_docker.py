@@ -219,6 +219,27 @@ def test_amounts_of_every_unit(printed: str, bytes_: int, quantum: int) -> None:
     assert amount(printed) == (bytes_, quantum)
 
 
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("h1 {id}  web  0.1%  {} / 2GiB  1%  0B / 0B  0B / 0B  3", "web"),
+        ("{id} web 0.1% {} / 2GiB", "web"),
+        ("web {id} {} / 2GiB", "web"),
+        ("web,{} / 2GiB", "web"),
+    ],
+)
+def test_a_row_of_ones_own_names_its_container(line: str, names: str) -> None:
+    """A name stands behind an id, else before it; what stands before both is their host."""
+    (found,) = read_stats(line.format("62.5MiB", id="55cd73e22513")).rows
+    assert (found.said.labels.name, found.said.signals["working_set_bytes"]) == (names, 125 * MIB // 2)
+
+
+@pytest.mark.parametrize("amount", ["62,5MiB", "7,300MiB"])
+def test_a_decimal_comma_is_no_amount(amount: str) -> None:
+    """Of what a language's own comma parts, the digits behind it are not the amount."""
+    assert not read_stats(f"web;{amount} / 2GiB").rows
+
+
 @given(st.integers(0, 1 << 44))
 def test_an_amount_is_right_within_its_quantum(bytes_: int) -> None:
     """Whatever Docker prints of an amount is read to within the step that it was rounded to."""

@@ -844,6 +844,19 @@ SHEETS = {
         lambda t, b: f"{iso(t)},{f'{b >> 20} MiB' if t % 60 else f'{b / 2**30:.10f} GiB'}",
         "working_set_bytes",
     ),
+    "a unit in its first cell alone": Sheet(
+        "time,memory",
+        lambda t, b: f"{iso(t)},{b >> 20}{' MiB' * (t == T0)}",
+        ("some amounts have a unit", "105 has none"),
+    ),
+    "a unit in all cells but one": Sheet(
+        "time,memory",
+        lambda t, b: f"{iso(t)},{b >> 20}{' MiB' * (t != T0)}",
+        ("some amounts have a unit", "100 has none"),
+    ),
+    "bytes beside units": Sheet(
+        "time,memory", lambda t, b: f"{iso(t)},{f'{b >> 20}Mi' if t % 60 else b}", "working_set_bytes"
+    ),
     "a share alone": Sheet(
         "time,memory_percent", lambda t, b: f"{iso(t)},{b / 2**33:.4f}", ("no memory column", "metrics={")
     ),
@@ -1043,6 +1056,19 @@ def test_who_fills_4_gib_and_starts_again_lacks_no_bits(times: int, known: str) 
     assert ("may have lost bits" in str(unusable)) == (known == "nothing" and times == 1)
 
 
+@pytest.mark.parametrize("of_one", [True, False])
+def test_a_source_of_more_bits_says_nothing_of_another(tmp_path: Path, of_one: bool) -> None:
+    """Where a container of one table has more than 4 GiB its others lack no bits; those of another table may."""
+    tables = {"a": [value * 20 for value in LEAK], "b": [(value * 2 + 3600 * MIB) % 2**32 for value in LEAK]}
+    for name, values in tables.items():
+        rows = (f"{T0 + STEP * at},{name}-0,{value}\n" for at, value in enumerate(values))
+        with (tmp_path / ("a.csv" if of_one else f"{name}.csv")).open("a") as file:
+            file.writelines(["time,pod,rss_bytes\n", *rows])
+    with nullcontext() if of_one else pytest.warns(RmtoolkitWarning, match="'b-0' may have lost bits"):
+        recording = rm.read(tmp_path)
+    assert ("may have lost bits" in str(recording.report.unusable)) != of_one
+
+
 @pytest.mark.parametrize("signal", ["file_bytes", "inactive_file_bytes", "swap_bytes"])
 def test_files_that_come_at_once_change_no_unit(tmp_path: Path, signal: str) -> None:
     """Of page cache and swap there may be a page for long, and then as much as a thousand of them."""
@@ -1074,6 +1100,22 @@ def cloudwatch_json(statistic: str) -> bytes:
     return json.dumps({"Label": "MemoryUtilized", "Datapoints": points}).encode()
 
 
+def cloudwatch_in_part(statistic: str) -> bytes:
+    """The same, of which some points have a maximum as well."""
+    told = json.loads(cloudwatch_json(statistic))
+    for point in told["Datapoints"][::3]:
+        point["Maximum"] = point[statistic] + 1
+    return json.dumps(told).encode()
+
+
+def datadog_json(statistic: str) -> bytes:
+    """An answer of Datadog that repeats its query."""
+    query = f"avg:kubernetes.memory.usage{{pod_name:db-0}}.rollup({statistic}, 30)"
+    points = [[1000 * (T0 + STEP * at), value] for at, value in enumerate(LEAK)]
+    series = {"metric": "kubernetes.memory.usage", "expression": query, "tag_set": ["pod_name:db-0"]}
+    return json.dumps({"series": [{**series, "pointlist": points}]}).encode()
+
+
 def rolled_up(statistic: str) -> bytes:
     """A query of Datadog that sums up each stretch of time."""
     rows = "".join(f"{iso(T0 + STEP * at)},{value}\n" for at, value in enumerate(LEAK))
@@ -1103,7 +1145,12 @@ def by_label(statistic: str) -> bytes:
     [
         *((cloudwatch, name) for name in ("Average", "Minimum", "p50", "Maximum", "p99", "Sum", "SampleCount")),
         *((cloudwatch_json, name) for name in ("Average", "Maximum", "Sum")),
-        *((rolled_up, name) for name in ("avg", "min", "max", "sum", "count")),
+        (cloudwatch_in_part, "Average"),
+        *(
+            (of_datadog, name)
+            for of_datadog in (rolled_up, datadog_json)
+            for name in ("avg", "min", "max", "sum", "count")
+        ),
         *((of_each, name) for name in ("avg", "mean", "max")),
         *((annotated, name) for name in ("mean", "max", "_result")),
         *((by_label, name) for name in ("0.5", "0.99")),
@@ -1114,7 +1161,7 @@ def test_what_is_no_maximum_is_told_by_what_its_source_says(
     tmp_path: Path, form: Callable[[str], bytes], statistic: str
 ) -> None:
     """A mean hides peaks, and a warning says so; a sum over time, or a count, is no amount of memory at all."""
-    file = tmp_path / ("a.json" if form in (cloudwatch_json, by_label) else "a.csv")
+    file = tmp_path / "a.txt"
     file.write_bytes(form(statistic))
     if statistic.lower() in ("sum", "samplecount", "count"):
         with pytest.raises(RmtoolkitError, match=f"as {statistic}|without samples"):

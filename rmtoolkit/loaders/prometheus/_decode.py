@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from rmtoolkit._identity import any_contradicts, place_names, summaries
 from rmtoolkit.exceptions import ReadError, quote, quote_path
-from rmtoolkit.loaders._files import MARKS, read_bytes, unreadable
+from rmtoolkit.loaders._files import MARKS, read_bytes
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, TRUNCATED, Found, is_remote_read
 from rmtoolkit.schema import CONTRADICTING, NO_NUMBERS, NO_PAIR, NO_TIMES, SUMMARIES, TWICE
 from rmtoolkit.text import counted, first, texts
@@ -600,15 +600,12 @@ class Decoder:
 
     def add_file(self, path: Path, name: str | None, asked: Asked) -> None:
         """Take a file, perhaps compressed; what was asked tells the times of samples that have none."""
-        try:
-            content, notes = read_bytes(path, expected=EXPECTED)
-            other = None
-            if not _ANSWER.search(content, 0, _ANSWER_BYTES) and not is_remote_read(content):
-                from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
+        content, notes = read_bytes(path, expected=EXPECTED)
+        other = None
+        if not _ANSWER.search(content, 0, _ANSWER_BYTES) and not is_remote_read(content):
+            from rmtoolkit.loaders.prometheus._forms import read  # noqa: PLC0415 - an answer does without
 
-                other = read(content, asked)
-        except OSError as error:
-            raise unreadable(path, error) from error
+            other = read(content, asked)
         if other is None:
             self.add(content, str(path), name)
         else:

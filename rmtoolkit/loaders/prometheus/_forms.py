@@ -315,8 +315,10 @@ def _of_azure_row(node: Mapping[str, Any]) -> _Series:
 
 
 def _of_datadog_1(node: Mapping[str, Any]) -> _Series:
-    tags = _tags(node.get("tag_set") or str(node.get("scope")).split(","))
-    return _Series(of_one({"__name__": str(node.get("metric")), **tags}), *_columns(node["pointlist"]), _unit_of(node))
+    labels = {"__name__": str(node.get("metric")), **_tags(node.get("tag_set") or str(node.get("scope")).split(","))}
+    asked = _DATADOG.fullmatch(str(node.get("expression")))
+    named = of_statistic(of_one(labels), asked[3] if asked else None)
+    return _Series(named, *_columns(node["pointlist"]), _unit_of(node))
 
 
 def _of_kubelet(node: Mapping[str, Any]) -> Iterator[_Series]:
@@ -425,8 +427,8 @@ def _of_cloudwatch(node: Mapping[str, Any], stem: str) -> _Series:
 
 
 def _statistics(points: Sequence[Mapping[str, Any]], time: str, *names: str) -> tuple[str, tuple[list[Any], list[Any]]]:
-    """Choose of several statistics the first that is there; without any there is nothing."""
-    said = next((name for name in names if any(point.get(name) is not None for point in points)), names[0])
+    """Choose of several statistics that which most points have, of as many the first."""
+    said = max(names, key=lambda name: sum(point.get(name) is not None for point in points))
     return said, _columns([(point.get(time), point.get(said)) for point in points])
 
 

@@ -60,12 +60,11 @@ def diagnose_empty(
     first, last = (dt.datetime.fromtimestamp(second, dt.UTC) for second in (time.after + 1, time.until))
     when = f"between {first:%Y-%m-%d %H:%M} and {last:%Y-%m-%d %H:%M} UTC"
     metrics, _ = _labels(client, 'count by (job) ({__name__=~".+"})', ("job",), time._replace(after=time.until - 60))
-    said, hint = f"it has no samples at all {when}", "Is the time right? Does it scrape anything?"
+    hint = "It has no samples at all in the last minute of that: is the time right?"
     if metrics:
         jobs = ", ".join(sorted(str(job) for (job,) in metrics if job)[:5]) or "jobs without a name"
-        said = f"it has no memory of containers {when}"
         hint = _HINTS["no_memory"].format(jobs=jobs)
-    return NothingThereError(client.fault(said, hint))
+    return NothingThereError(client.fault(f"it has no memory of containers {when}", hint))
 
 
 def _perhaps_there(client: Client, error: UnknownWorkloadError, partial: Sequence[str]) -> UnknownWorkloadError:

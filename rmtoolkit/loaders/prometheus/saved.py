@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
 from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
-from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, shown
+from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, read_each, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
@@ -46,7 +46,6 @@ _MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"
 #: What the report says was looked for, and the metrics that would tell it.
 _SOUGHT: Final = _metrics.TOLD["sought"]
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
-_BY_ID: Final = "If one is a container, say so: labels={'id': 'container'}."
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
 _PASSED_OVER: Final = "files that are neither JSON by name nor metrics"
 _UNREAD: Final = "files that could not be read"
@@ -345,32 +344,22 @@ def read_prometheus(
         raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
     found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
     files = [file for file in found if file in named or _is_answer(file)] or found
-    decoder = Decoder()
-    unread: dict[Path, ReadError] = {}
-    for file in files:
-        stem = _stem(file)
-        try:
-            named_by = stem if _metrics.is_known(stem, meant.metrics) else None
-            decoder.add_file(file, named_by, Asked(file, time, interval, timezone))
-        except ReadError as error:
-            unread[file] = error
-    if len(unread) == len(files):
-        first = unread[files[0]]
-        if len(files) == 1:
-            raise first
-        msg = f"None of {len(files)} files could be read. The first: {first}"
-        raise ReadError(msg) from first
+    decoder, sources = Decoder(), list[str]()
+
+    def add(file: PathLike) -> None:
+        stem = _stem(Path(file))
+        named_by = stem if _metrics.is_known(stem, meant.metrics) else None
+        decoder.add_file(Path(file), named_by, Asked(file, time, interval, timezone))
+        sources.append(str(file))
+
+    unread = read_each(files, add, expected=EXPECTED)
     decoded = decoder.finish()
-    decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: len(unread)})
-    report = Report(
-        sources=tuple(str(file) for file in files if file not in unread),
-        partial=tuple(str(error) for error in unread.values()),
-        time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis,
-    )
+    decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: unread})
+    report = Report(tuple(sources), time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis)
     recording = _recorded(decoded, files, meant, report)
     # Once, of what was damaged, refused or incomplete; what was no JSON is said with its file, in `partial`.
     left_out = recording.report.left_out.items()
-    damage = [counted(number, reason) for reason, number in left_out if reason in (_UNREAD, *DAMAGE)]
+    damage = [counted(number, reason) for reason, number in left_out if reason in DAMAGE]
     damage += [*recording.report.partial, *recording.report.unusable]
     if damage:
         more = f"; and {len(damage) - _SHOWN} more, see recording.report" if len(damage) > _SHOWN else ""
@@ -422,13 +411,13 @@ def _nothing_usable(files: list[Path], error: NothingUsableError) -> ReadError:
     place = quote_path(files[0]) if len(files) == 1 else f"any of {len(files)} files ({quote_path(files[0])} …)"
     counts = dict(error.left_out)
     msg = f"Found nothing about memory in {place}: {error}."
-    if _metrics.NO_NAME in counts:
-        return ReadError(
-            f"{msg} {texts('loaders/hints')['saved']['nameless'].format(stem=_stem(files[0]) or 'answer')}"
-        )
     if not counts:
         return ReadError(f"{msg} The query matched nothing: check its labels and its time.")
-    if not any(reason.startswith(_metrics.NO_USE) for reason in counts):
-        hints = {NO_TIMES: "Times are seconds since 1970.", _metrics.NO_CONTAINER: _BY_ID}
-        return ReadError(" ".join([msg, *(hint for reason, hint in hints.items() if reason in counts)]))
-    return ReadError(f"{msg} If one of these metrics is memory, say so: metrics={{'its_name': 'rss_bytes'}}.")
+    hints = {
+        _metrics.NO_NAME: texts("loaders/hints")["saved"]["nameless"].format(stem=_stem(files[0]) or "answer"),
+        _metrics.NO_USE: "If one of these metrics is memory, say so: metrics={'its_name': 'rss_bytes'}.",
+        NO_TIMES: "Times are seconds since 1970.",
+        _metrics.NO_CONTAINER: "If one is a container, say so: labels={'id': 'container'}.",
+    }
+    found = (hint for start, hint in hints.items() if any(reason.startswith(start) for reason in counts))
+    return ReadError(f"{msg} {next(found, '')}".rstrip())
