@@ -19,7 +19,7 @@ import pytest
 import rmtoolkit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: The parser of patterns that Python itself uses; no other tells what may be repeated.
 parser: Any = importlib.import_module("re._parser")
@@ -81,6 +81,10 @@ def patterns() -> list[tuple[str, re.Pattern[Any], set[str]]]:
                 place = f"{module.removeprefix('rmtoolkit.')}:{node.lineno}:{node.col_offset}"
                 named.setdefault(id(pattern), (pattern, place))
                 seen[id(pattern)].add(use)
+        for name, uses in kept(nodes, vars(loaded)).items():
+            for where, pattern in within_texts(vars(loaded)[name], f"{module.removeprefix('rmtoolkit.')}.{name}"):
+                named.setdefault(id(pattern), (pattern, where))
+                seen[id(pattern)] |= OTHERWISE.get(where, uses)
         for name, several in held.items():
             for number, found in enumerate(several):
                 named.setdefault(id(found), (found, f"{module.removeprefix('rmtoolkit.')}.{name}{number or ''}"))
@@ -98,6 +102,52 @@ def written(node: ast.Call) -> tuple[re.Pattern[Any], str] | None:
     pattern: Any = first.value
     flags = next((word.value for word in node.keywords if word.arg == "flags"), None)
     return re.compile(pattern, eval(ast.unparse(flags)) if flags else 0), use  # noqa: S307 - our own flags
+
+
+def kept(nodes: list[ast.AST], names: Mapping[str, object]) -> dict[str, set[str]]:
+    """The constants of a module in which patterns stand as texts that calls of `re` are given, each with its uses."""
+    found: dict[str, set[str]] = defaultdict(set)
+    loose: set[str] = set()
+    for node in nodes:
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in USES):
+            continue
+        if getattr(node.func.value, "id", None) != "re":
+            continue
+        root: Any = node.args[0]
+        while isinstance(root, ast.Subscript | ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name):
+            (found[root.id] if root.id in names else loose).add(node.func.attr)
+    if loose:
+        # What a loop or a parameter names may be any text of the module that no call names.
+        for name in names:
+            if name.isupper() and name not in found and name not in SOURCES:
+                found[name] = set(loose)
+    return found
+
+
+#: What a text has that is meant as a pattern.
+_PATTERN_LIKE: Final = re.compile(r"\\[sdwbSWD]|\(\?|\[\^")
+
+
+def within_texts(value: object, where: str) -> Iterator[tuple[str, re.Pattern[Any]]]:
+    """Patterns that stand in a value as texts, however deep, and where: they are compiled when they are used."""
+    if isinstance(value, str | bytes):
+        text = value if isinstance(value, str) else value.decode("latin-1")
+        if _PATTERN_LIKE.search(text):
+            yield where, re.compile(value)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from within_texts(one, f"{where}.{key}")
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from within_texts(one, where)
+
+
+#: Texts that patterns are made of and that are none themselves.
+SOURCES: Final = {"_SIGNS"}
+#: Where a table has one that is used in another way than the others.
+OTHERWISE: Final = {"loaders._MARKS.heap": {"match"}}
 
 
 def within(value: object) -> Iterator[re.Pattern[Any]]:

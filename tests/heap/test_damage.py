@@ -16,6 +16,8 @@ import pyarrow as pa
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit.analysis.heap_reading import read_profile
+from rmtoolkit.analysis.records import HeapKind
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.heap import _heaptrack_events
 from tests.heap import makers
@@ -99,7 +101,7 @@ def attempt(file: Path, *, ask: bool = True) -> str:
     named = heap.stacks["frames"].explode(empty_as_null=False).drop_nulls()
     assert named.is_in(heap.frames["frame_id"].implode()).all()
     if ask:
-        rm.suspects(heap)
+        read_profile(heap, rm.suspects(heap))
     return "warned" if seen else "whole"
 
 
@@ -180,6 +182,18 @@ def test_cut_off_anywhere(form: str, files: dict[str, bytes], tmp_path: Path) ->
             assert (heap.summary, heap.report.left_out) == (whole.summary, whole.report.left_out), place
             assert heap.stacks.equals(whole.stacks), place
             assert heap.frames.equals(whole.frames), place
+
+
+def test_cut_before_the_clock_ticks_it_is_a_picture(files: dict[str, bytes], tmp_path: Path) -> None:
+    """What ends before its first stamp tells no time, and so nothing of what grows or rests."""
+    file = tmp_path / "short.heaptrack"
+    lines = files["heaptrack"].partition(b"\nc ")[0].splitlines(keepends=True)
+    for count in range(len(lines) // 2, len(lines), len(lines) // 10):
+        file.write_bytes(b"".join(lines[:count]))
+        with pytest.warns(RmtoolkitWarning):
+            heap = rm.read_heap(file)
+        assert not heap.timeline.height
+        assert read_profile(heap).kind == HeapKind.PICTURE
 
 
 def test_a_recording_cut_at_twenty_places(workshop: Workshop, tmp_path: Path) -> None:
