@@ -45,10 +45,12 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     held = int(table["held_bytes"].sum() or 0)
     largest = table.sort("held_bytes", descending=True, nulls_last=True, maintain_order=True)
     most = place(largest.row(0, named=True)) if largest.height else None
-    if not table.height or table["reading"][0] == "live":
-        return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
     kinds = HeapKind.GROWS, HeapKind.RISES, HeapKind.FILLS
     kind = next((kind for kind in kinds if kind in table["reading"]), HeapKind.RESTS)
+    # What is cut off before its first stamp tells no rest.
+    untold = kind == HeapKind.RESTS and not heap.timeline.height
+    if not table.height or untold or table["reading"][0] == "live":
+        return HeapReading(HeapKind.PICTURE, held_bytes=held, largest=most)
     moved = int(table["growth_bytes"].sum() or 0)
     if kind == HeapKind.RESTS and heap.timeline.height < FEWEST and moved > th.HEAP_SAME * held:
         kind = HeapKind.FEW
@@ -63,7 +65,7 @@ def read_profile(heap: HeapProfile, table: pl.DataFrame | None = None) -> HeapRe
     seconds = float(rates.row(0)[0] / rates.row(0)[1]) if rates.height else span and span / 2
     total = int(growing["growth_bytes"].sum() or 0)
     early = (moments.height + 1) // 2 if span is None else (moments["time_seconds"] <= times[0] + span / 2).sum()
-    before, last = (moments["live_bytes"][at] for at in (early - 1, -1))
+    before, last = (moments["live_bytes"][at] for at in (early - 1, -1)) if moments.height else (None, held)
     return HeapReading(
         kind,
         tuple(

@@ -100,7 +100,7 @@ class Readings(NamedTuple):
 
 def curves(heap: HeapProfile, of_stack: pl.DataFrame, count: int, *, end: int | None = None) -> Curves | None:
     """Add up what the stacks of each group hold, from the start until the program begins to end."""
-    if heap.growth.height < 2 or not heap.timeline.height:
+    if heap.growth.height < 2:
         return None
     held = heap.growth.with_columns(pl.col("live_bytes", "live_blocks").fill_null(0))
     before = pl.col("live_bytes", "live_blocks").shift(1, fill_value=0).over("stack_id")
