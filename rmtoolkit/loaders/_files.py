@@ -278,7 +278,7 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
         except (ReadError, OSError) as error:
             failed.append(unreadable(file, error))
     if len(failed) == len(files):
-        raise failed[0] if failed else ReadError.at("", found="no file", expected=expected)
+        raise failed[0] if failed else ReadError.at("[]", found="an empty list of files", expected=expected)
     if failed:
         warn(f"{len(failed):,} of {count(len(files), 'file')} could not be read; the first: {failed[0]}")
     return len(failed)

@@ -18,7 +18,7 @@ _LOOKS: Final = looks("kubectl")
 _QUANTITY: Final = re.compile(r"(\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE]([+-]?\d{1,2})|([numkMGTPE]|[KMGTPE]i))?")
 _DECIMAL: Final = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _MEANINGS: Final = pl.Schema(
-    {"said": pl.Int8(), "layout": pl.Int8(), "extra": pl.Int64(), "said_own": pl.String(), "window": pl.Boolean()}
+    {"said": pl.Int8(), "layout": pl.String(), "extra": pl.Int64(), "said_own": pl.String(), "window": pl.Boolean()}
 )
 #: A header of one's own (`-o custom-columns`) over a row with memory as the API has it, of a container or of several.
 CUSTOM: Final = re.compile(_LOOKS["custom"], re.MULTILINE)
@@ -42,16 +42,10 @@ def quantity(text: str) -> int | None:
 
 
 Line = IntEnum("Line", "BLANK ROW NODE SUM HEADER STAMP FAILURE EMPTY CUT RULE OTHER", start=0)
-Layout = IntEnum("Layout", "POD NAMESPACE_POD POD_CONTAINER ALL NODE")
-_LAYOUTS: Final[dict[str, Layout]] = dict(
-    zip(("NAME", "NAMESPACE NAME", "POD NAME", "NAMESPACE POD NAME"), Layout, strict=False)
-)
-_CELLS: Final = {Layout.POD: 1, Layout.NAMESPACE_POD: 2, Layout.POD_CONTAINER: 2, Layout.ALL: 3, Layout.NODE: 1}
+#: How kubectl heads the names of a row, by how many there are; a table of nodes has one.
+LAYOUTS: Final = {1: ("NAME",), 2: ("NAMESPACE NAME", "POD NAME"), 3: ("NAMESPACE POD NAME",)}
+_OF_NODES: Final = "NODE"
 
-# kubectl prints CPU in m and memory in Mi, whatever the size: any other unit means that a cell is cut.
-_ROW: Final = _LOOKS["row"]
-_WINDOW_ROW: Final = _LOOKS["window_row"]
-_NODE_ROW: Final = _LOOKS["node_row"]
 # Names have only a-z, 0-9, dot and dash; so what stands before them ends with the last other character, except for
 # the year of `date` and for stamps that look like names.
 _OWN: Final = _LOOKS["own"]
@@ -80,7 +74,7 @@ USE_RAW: Final = "kubectl get --raw /apis/metrics.k8s.io/v1beta1/pods gives exac
 
 class _Meaning(NamedTuple):
     said: Line
-    layout: Layout | None = None
+    layout: str | None = None
     extra: int | None = None
     said_own: str | None = None
     window: bool = False
@@ -128,13 +122,13 @@ def _usual_columns(text: str) -> str:
 def classify(lines: pl.Series, stamps: dict[str, Stamp]) -> pl.DataFrame:
     frame = pl.DataFrame({"raw": lines}).with_row_index("number", 1)
     frame = frame.with_columns(pl.col("number").cast(pl.Int64), text=pl.col("raw").str.strip_chars())
-    frame = frame.with_columns(pl.col("text").str.extract_groups(_ROW).struct.unnest())
+    # kubectl prints CPU in m and memory in Mi, whatever the size: any other unit means that a cell is cut.
+    frame = frame.with_columns(pl.col("text").str.extract_groups(_LOOKS["row"]).struct.unnest())
     frame = frame.with_columns(
-        kind=pl.when(pl.col("text").str.contains(_NODE_ROW))
+        kind=pl.when(pl.col("text").str.contains(_LOOKS["node_row"]))
         .then(int(Line.NODE))
         .when(pl.col("cpu").is_not_null())
         .then(pl.when(pl.col("left").is_null()).then(int(Line.SUM)).otherwise(int(Line.ROW)))
-        .cast(pl.Int8)
     ).drop("cpu")
     rest = frame.filter(pl.col("kind").is_null()).select("number", "text")
     rest = pl.concat([rest.select("number"), shaped(rest["text"])], how="horizontal")
@@ -150,8 +144,7 @@ def classify(lines: pl.Series, stamps: dict[str, Stamp]) -> pl.DataFrame:
     frame = frame.with_columns(
         kind=pl.when((pl.col("kind") == Line.ROW) & (pl.col("kind").shift() == Line.RULE))
         .then(int(Line.SUM))
-        .otherwise("kind")
-        .cast(pl.Int8),
+        .otherwise("kind"),
         layout=pl.col("layout").forward_fill(),
         extra=pl.col("extra").forward_fill().fill_null(0),
         swap_bytes=pl.col("swap").cast(pl.Int64) * MI,
@@ -173,7 +166,7 @@ def _with_names(frame: pl.DataFrame) -> pl.DataFrame:
     layouts = frame.filter(pl.col("kind") == Line.ROW)["layout"].unique()
     frame = frame.with_columns(own=pl.lit(None, dtype=pl.String), names=pl.lit(None, dtype=pl.String))
     for layout in layouts:
-        form = _NAMES if layout is None else _LAST_WORDS % (_CELLS[Layout(layout)] - 1)
+        form = _NAMES if layout is None else _LAST_WORDS % layout.count(" ")
         # Each form is applied once and kept: an expression used twice would be computed twice.
         found = frame.select(pl.col("left").str.extract_groups(form).struct.unnest())
         here = pl.col("layout").is_null()
@@ -190,7 +183,7 @@ def _with_names(frame: pl.DataFrame) -> pl.DataFrame:
 def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows in a node's table are nodes; rows with other cells than their header are no rows."""
     row, node = pl.col("kind") == Line.ROW, pl.col("kind") == Line.NODE
-    is_node = pl.col("layout") == Layout.NODE
+    is_node = pl.col("layout") == _OF_NODES
     if frame["kind"].is_in([Line.NODE]).any() and frame["layout"].has_nulls():
         # A node that the node list does not know has no % cells, and nodes come sorted: it stands among others.
         block = (~row & ~node).cum_sum()
@@ -199,7 +192,7 @@ def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
     fits = (
         pl.when(pl.col("layout").is_null())
         .then(pl.col("cells").is_between(1, 3))
-        .otherwise(pl.col("cells") == pl.col("layout").replace_strict(_CELLS, return_dtype=pl.Int64))
+        .otherwise(pl.col("cells") == pl.col("layout").str.count_matches(" ") + 1)
     )
     return frame.with_columns(
         kind=pl.when(row & is_node.fill_null(value=False))
@@ -207,17 +200,16 @@ def _without_strays(frame: pl.DataFrame) -> pl.DataFrame:
         .when(row & ~fits.fill_null(value=False))
         .then(int(Line.OTHER))
         .otherwise("kind")
-        .cast(pl.Int8)
     )
 
 
 def _with_window_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    found = frame.select(pl.col("text").str.extract_groups(_WINDOW_ROW).struct.unnest())
+    found = frame.select(pl.col("text").str.extract_groups(_LOOKS["window_row"]).struct.unnest())
     is_row = found["memory"].is_not_null()
     exact = pl.Series([quantity(text) if text else None for text in found["memory"]], dtype=pl.Int64)
     return frame.with_columns(
         left=pl.when(is_row).then(found["left"]).otherwise("left"),
-        kind=pl.when(is_row).then(int(Line.ROW)).otherwise("kind").cast(pl.Int8),
+        kind=pl.when(is_row).then(int(Line.ROW)).otherwise("kind"),
         memory_bytes=pl.when(is_row).then(exact).otherwise(pl.col("memory").cast(pl.Int64) * MI),
         exact=is_row,
     )
@@ -259,13 +251,14 @@ def _header(text: str) -> _Meaning | None:
     stop = next((index for index, word in enumerate(words) if index > start and word not in _NAME_COLUMNS), len(words))
     if not (rest := words[stop:]):
         return _Meaning(Line.CUT) if start == 0 or find(text) else None
-    if (layout := _LAYOUTS.get(" ".join(words[start:stop]))) is None or not rest[0].startswith("CPU"):
+    layout = " ".join(words[start:stop])
+    if layout not in LAYOUTS.get(stop - start, ()) or not rest[0].startswith("CPU"):
         return None
     if len(rest) == 1 or not rest[1].startswith(("MEMORY", "CPU")):
         return _Meaning(Line.CUT)
     before = _BEFORE_NAMES.match(" ".join([*words[:start], "x"]))
     own, names = (before[1], before[2]) if before else (None, "x")
-    layout = Layout.NODE if rest[1].startswith("CPU") else layout
+    layout = _OF_NODES if rest[1].startswith("CPU") else layout
     return _Meaning(Line.HEADER, layout, len(names.split()) - 1, own, window="WINDOW" in rest)
 
 

@@ -66,7 +66,6 @@ _ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
 _IDLE: Final = "rows of containers that did not run"
 _NO_ROWS: Final = "lines that are no rows"
-_TIME: Final = attrgetter("time")
 
 
 class Labels(NamedTuple):
@@ -643,8 +642,12 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]
     for told in said:
         identities.meet(told.labels)
-    inspected = _files.grouped((identities.meet(one.labels), one) for one in sorted(found.inspected, key=_TIME))
-    happened = _files.grouped((identities.meet(one.labels), one) for one in sorted(found.happened, key=_TIME))
+    inspected = _files.grouped(
+        (identities.meet(one.labels), one) for one in sorted(found.inspected, key=attrgetter("time"))
+    )
+    happened = _files.grouped(
+        (identities.meet(one.labels), one) for one in sorted(found.happened, key=attrgetter("time"))
+    )
     samples: list[dict[str, Any]] = []
     shown: dict[int, list[tuple[int, int]]] = {}
     quantum: dict[int, int | None] = {}

@@ -18,7 +18,7 @@ from rmtoolkit._identity import OF_DEPLOYMENT
 from rmtoolkit._tables import beside, conform, one_stretch
 from rmtoolkit.exceptions import ReadError, quote
 from rmtoolkit.loaders import _files, _kubectl_rows, _timestamps, kubernetes
-from rmtoolkit.loaders._kubectl_rows import EXPECTED, USE_RAW, Layout, Line, failure, quantity
+from rmtoolkit.loaders._kubectl_rows import EXPECTED, LAYOUTS, USE_RAW, Line, failure, quantity
 from rmtoolkit.loaders._timestamps import Asked, Stamp, find, find_instant
 from rmtoolkit.loaders.kubernetes import Objects
 from rmtoolkit.recording import Recording, concat, normalise
@@ -281,7 +281,7 @@ def _named(
     rows: pl.DataFrame, path: str | os.PathLike[str], *, containers: bool | None
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     two = rows.filter(pl.col("layout").is_null() & (pl.col("cells") == 2))  # noqa: PLR2004
-    meant = Layout.POD_CONTAINER
+    of_pods, meant = LAYOUTS[2]
     notes: tuple[str, ...] = ()
     if two.height:
         why = "as asked"
@@ -293,14 +293,13 @@ def _named(
                 expected = "a header, or names that tell pod and container from namespace and pod"
                 which = "containers=True (kubectl top pod --containers) or containers=False (kubectl top pod -A)"
                 raise ReadError.at(path, found=found, expected=expected, line=line, hint=f"Say which: {which}.")
-        meant = Layout.POD_CONTAINER if containers else Layout.NAMESPACE_POD
+        meant = meant if containers else of_pods
         read = "pod and container" if containers else "namespace and pod"
         notes = (f"no header: two names were read as {read}, {why}",)
-    by_cells = {1: Layout.POD, 2: meant, 3: Layout.ALL}
-    guessed = pl.col("cells").replace_strict(by_cells, default=None, return_dtype=pl.Int8)
+    by_cells = {1: LAYOUTS[1][0], 2: meant, 3: LAYOUTS[3][0]}
+    guessed = pl.col("cells").replace_strict(by_cells, default=None, return_dtype=pl.String)
     rows = rows.with_columns(layout=pl.coalesce("layout", guessed))
-    with_namespace = pl.col("layout").is_in([Layout.NAMESPACE_POD, Layout.ALL])
-    with_container = pl.col("layout").is_in([Layout.POD_CONTAINER, Layout.ALL])
+    with_namespace, with_container = (pl.col("layout").str.contains(name) for name in ("NAMESPACE", "POD"))
     return rows.with_columns(
         namespace=pl.when(with_namespace).then(pl.when(with_container).then("a").otherwise("b")),
         pod=pl.when(with_container).then("b").otherwise("c"),

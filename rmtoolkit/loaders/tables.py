@@ -102,8 +102,8 @@ def read_table(
             named = {column_of(head)[0] for head in table.columns}
             # kubectl calls a pod NAME, and beside pods their containers.
             other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
-            by = "name" if {"container_id", "name"} <= {*table.columns} else "container_id"
-            other |= {} if named & {"pod", "container", "workload"} else {by: "container"}
+            by = next((head for head in table.columns if head.lower() == "name"), "container_id")
+            other |= {by: "container"} if "time" in named and not named & {"pod", "container", "workload"} else {}
             other |= (of_cgroup := _of_cgroup(table))
             notes += tuple(f"column {head!r} was read as {name!r}" for head, name in of_cgroup.items())
             told = {**other, **(labels or {}), **metrics}

@@ -98,22 +98,24 @@ def test_vector(prom: Prom) -> None:
 
 
 def test_paths(prom: Prom) -> None:
-    """A folder, a glob, a list and a string mean the same files; what explains what may stand in any of them."""
+    """A folder, a glob, a list and a string mean the same files; what explains what may stand there, and is told."""
     one = prom.save(prom.answer(prom.series(WORKING_SET, [1], labels=prom.pod())), "week/a/one.json")
     two = prom.save(gzip.compress(compact(prom.answer(prom.series(RSS, [2], labels=prom.pod())))), "week/two.jsonl.gz")
     prom.save(b"# notes", "week/README.md")
     prom.save(b"{}", "week/.hidden.json")
     folder = two.parent
     several: list[Path | str] = [one, str(two)]
-    found = [rm.read_prometheus(path) for path in (folder, str(folder / "**" / "*.json*"), several)]
+    found = [rm.read_prometheus(path) for path in (str(folder / "**" / "*.json*"), several)]
+    with pytest.warns(RmtoolkitWarning, match="1 of 3 files could not be read; the first: .*README.md"):
+        found.append(rm.read_prometheus(folder))
     for recording in found:
         assert recording.samples.select("working_set_bytes", "anon_bytes").rows() == [(1, 2)]
-    assert dict(found[0].report.left_out) == {"files that are neither JSON by name nor metrics": 1}
-    assert found[0].report.sources == (str(one), str(two))
+    assert dict(found[-1].report.left_out) == {"files that could not be read": 1}
+    assert found[-1].report.sources == (str(one), str(two))
 
 
 def test_files_without_an_ending(prom: Prom) -> None:
-    """In a folder where no file is called JSON, in letters of any size, every file is read."""
+    """However a file of a folder is called, it is read: without an ending, or with one in capitals."""
     prom.save(prom.answer(prom.series(WORKING_SET, [1], labels=prom.pod())), "answers/first")
     assert rm.read_prometheus(prom.folder / "answers").samples.height == 1
     prom.save(prom.answer(prom.series(WORKING_SET, [1, 2], labels=prom.pod())), "answers/SECOND.JSON")

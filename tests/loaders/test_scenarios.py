@@ -2079,6 +2079,17 @@ PROGRAMS = {
         ),
         [{"container": "db", "rss_bytes": LEAK}, {"container": "web", "rss_bytes": FLAT}],
     ),
+    "containers by their names alone": Scene(
+        rows_of(
+            "time,Name,mem",
+            lambda time, leak, _: f"{time},db,{leak >> 20}MiB / 2GiB",
+            lambda time, _, flat: f"{time},web,{flat >> 20}MiB / 1GiB",
+        ),
+        [
+            {"container": "db", "working_set_bytes": LEAK, "limit_bytes": 2 << 30},
+            {"container": "web", "working_set_bytes": FLAT, "limit_bytes": 1 << 30},
+        ],
+    ),
     "rows of nobody beside those of a pod": Scene(
         rows_of("time,pod,rss_bytes", lambda time, leak, _: f"{time},{'' if leak == LEAK[3] else 'db-0'},{leak}"),
         [{"pod": "db-0", "rss_bytes": [*LEAK[:3], *LEAK[4:]], NOBODY: True}],

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
 from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
-from rmtoolkit.loaders._files import PathLike, as_text, check_samples, find_files, grouped, read_bytes, read_each, shown
+from rmtoolkit.loaders._files import PathLike, check_samples, find_files, grouped, read_each, shown
 from rmtoolkit.loaders._timestamps import Asked
-from rmtoolkit.loaders.prometheus import _merge, _metrics, is_remote_read
+from rmtoolkit.loaders.prometheus import _merge, _metrics
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
 from rmtoolkit.loaders.prometheus._events import Run, Seen, ends_of, events_of, without_markers
 from rmtoolkit.recording import Recording, doubt, normalise
@@ -47,7 +47,6 @@ _MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"
 _SOUGHT: Final = _metrics.TOLD["sought"]
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
-_PASSED_OVER: Final = "files that are neither JSON by name nor metrics"
 _UNREAD: Final = "files that could not be read"
 _SHOWN: Final = 4
 
@@ -340,10 +339,7 @@ def read_prometheus(
     """
     meant = _metrics.Meant.checked(metrics, labels, workload_pattern)
     given = [path] if isinstance(path, str | os.PathLike) else list(path)
-    if not given:
-        raise ReadError.at(given, found="an empty list of files", expected=EXPECTED)
-    found, named = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
-    files = [file for file in found if file in named or _is_answer(file)] or found
+    files, _ = find_files(given, expected=EXPECTED, meant=EXPECTED, hint=lambda _: _GIVE)
     decoder, sources = Decoder(), list[str]()
 
     def add(file: PathLike) -> None:
@@ -354,7 +350,7 @@ def read_prometheus(
 
     unread = read_each(files, add, expected=EXPECTED)
     decoded = decoder.finish()
-    decoded.left_out.update({_PASSED_OVER: len(found) - len(files), _UNREAD: unread})
+    decoded.left_out[_UNREAD] += unread
     report = Report(tuple(sources), time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis)
     recording = _recorded(decoded, files, meant, report)
     # Once, of what was damaged, refused or incomplete; what was no JSON is said with its file, in `partial`.
@@ -388,18 +384,6 @@ def read_series(
         *stacked([(times, values) for _, times, values in series]),
     )
     return _recorded(decoded.where(decoded.counts > 0), [file], meant, Report(sources=(str(file),)))
-
-
-def _is_answer(file: Path) -> bool:
-    if _PACKED.sub("", file.name.lower()).endswith((".json", ".jsonl", ".ndjson")):
-        return True
-    from rmtoolkit.loaders.prometheus._forms import is_samples  # noqa: PLC0415 - an answer does without
-
-    try:
-        head = read_bytes(file, expected=EXPECTED, first=1 << 14)[0]
-        return is_remote_read(head) or is_samples(as_text(head, file, expected=EXPECTED)[0])
-    except (OSError, ReadError):
-        return False
 
 
 def _stem(file: Path) -> str:
