@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _MEANS_MORE: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_NOT_PLAIN_ASCII: Final = re.compile(r"[^ !#-\[\]-~]")
 _ESCAPES: Final = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -16,11 +16,11 @@ def exactly(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    # Half a surrogate is no character: no label of Prometheus can hold one.
-    return '"' + "".join(map(_letter, _SURROGATE.sub("\ufffd", text))) + '"'
+    return f'"{_NOT_PLAIN_ASCII.sub(_letter, text)}"'
 
 
-def _letter(letter: str) -> str:
-    # Prometheus takes the mark of a broken character for one, unless it is escaped.
+def _letter(found: re.Match[str]) -> str:
+    # Half a surrogate is no character, which no label holds; the mark of a broken one is one only where it is escaped.
+    letter = "\ufffd" if "\ud800" <= found[0] <= "\udfff" else found[0]
     plain = letter.isprintable() and letter != "\ufffd"
     return _ESCAPES.get(letter) or (letter if plain else f"\\U{ord(letter):08x}")
