@@ -93,11 +93,17 @@ def cleaned(values: Array) -> Array:
     return _snapped(_levelled_start(_without_spikes(values), max(1, round(th.STARTUP_SHARE * values.shape[1]))))
 
 
+def smoothed(values: Array, reach: int) -> Array:
+    """Give the median of each bin and so many finite ones on either side; beyond the ends the last bin goes on."""
+    padded = np.pad(values, ((0, 0), (reach, reach)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1)
+    return np.partition(windows, reach, axis=2)[:, :, reach]
+
+
 def _without_spikes(mean: Array) -> Array:
     """Take out upward spikes that their neighbours do not share: they are bursts, not a trend."""
     reach = max(5, mean.shape[1] // 8)
-    padded = np.pad(mean, ((0, 0), (reach, reach)), mode="edge")
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1, axis=1), axis=2)
+    middle = smoothed(mean, reach)
     spread = th.DEVIATIONS_PER_MAD * np.median(np.abs(mean - middle), axis=1, keepdims=True)
     return np.where(mean > middle + th.SPIKE_DEVIATIONS * spread + th.SPIKE_SHARE * np.abs(middle), middle, mean)
 
@@ -232,7 +238,7 @@ def _taken_back(values: Array, starts: NDArray[np.int64]) -> float:
 def _lasting_changes(values: Array) -> Array:
     """Change of level across each boundary between bins, between the medians of three bins on each side."""
     width = 3
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(values, width, axis=1), axis=2)
+    middle = smoothed(values, 1)[:, 1:-1]
     changes = np.zeros((len(values), values.shape[1] - 1))
     wide = middle[:, width:] - middle[:, :-width]
     edge = values[:, 1:] - values[:, :-1]

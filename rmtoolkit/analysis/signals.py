@@ -449,7 +449,8 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     before, place = _around(values, np.full(len(values), 1 - th.TAIL - 1.5 * width / bins), width)
     expected = growth * (places[3] - place)
     clear = (expected > th.CLEAR_DEVIATIONS * noise) & ~jumpy
-    rest, unrested = _rests(values, noise)
+    smooth = models.smoothed(values, 2)
+    rest, unrested = _rests(smooth, noise)
     start = np.clip(np.maximum(onset, th.STARTUP_OVER), 0.0, 0.9)
     (low, middle), (low_at, middle_at) = zip(
         *(_around(values, start + (1 - start) * part / 2, width) for part in range(2)), strict=True
@@ -471,6 +472,9 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     grown = due > 1e-9 * level
     # Where growth comes in jumps, whether the last of them has come yet makes the difference of one.
     wobble = np.where(jumpy, top / max(1, bins // 10), noise / np.sqrt(width))
+    # After a fall the rise begins at the lowest place, not where the window does.
+    least = np.minimum.reduce(levels[:3])
+    below = smooth < (least + th.BEGUN_SHARE * (levels[3] - least))[:, None]
     found = {
         "last_third": np.where(
             # Where the bins are too few to tell the last third from the one before, or the grain too coarse.
@@ -482,8 +486,7 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
         "straight": np.where(former > 0, latter / np.where(former > 0, former, 1), np.inf),
         "bend_noise": np.where(levels[3] > low, wobble / np.maximum((levels[3] - low) / 2, 1e-9), np.inf),
         "between": np.where(few & grown, (ends - starts) / np.where(grown, due, 1), np.nan),
-        # After a fall the rise begins at the lowest place, not where the window does.
-        "begun_at": _begun(values, np.minimum(np.minimum(levels[0], levels[1]), levels[2]), levels[3]),
+        "begun_at": np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0),
         "rest": rest,
         "unrested": unrested,
     }
@@ -517,10 +520,9 @@ def _around(values: Array, place: Array, width: int) -> tuple[Array, Array]:
     return np.median(np.take_along_axis(values, index, axis=1), axis=1), (first + width) / bins
 
 
-def _rests(values: Array, noise: Array) -> tuple[Array, Array]:
+def _rests(smooth: Array, noise: Array) -> tuple[Array, Array]:
     """Find how long the last rest is, and what it lacks to be longer than those before it on lower ground."""
-    bins = values.shape[1]
-    smooth = _smoothed(values)
+    bins = smooth.shape[1]
     lowest = smooth.min(axis=1)
     slack = np.maximum.reduce(
         [th.REST_NOISE * noise, th.REST_SHARE * np.abs(smooth[:, -1]), th.REST_RANGE * (smooth.max(axis=1) - lowest)]
@@ -528,7 +530,7 @@ def _rests(values: Array, noise: Array) -> tuple[Array, Array]:
     end = np.median(smooth[:, -max(2, bins // 24) :], axis=1)
     away = np.abs(smooth - end[:, None]) > slack[:, None]
     last = np.where(away.any(axis=1), away[:, ::-1].argmax(axis=1), bins)
-    lacks = np.zeros(len(values))
+    lacks = np.zeros(len(smooth))
     for row in np.flatnonzero(end - lowest > th.REST_RISE * slack):
         before = _rests_before(smooth[row, : bins - last[row]].tolist(), slack[row], max(3, bins // 12))
         if before and end[row] - max(level for level, *_ in before) > th.REST_RISE * slack[row]:
@@ -554,16 +556,6 @@ def _rests_before(line: list[float], slack: float, shortest: int) -> list[tuple[
         if place < len(line):
             total += line[place]
     return found
-
-
-def _smoothed(values: Array) -> Array:
-    return np.median(np.lib.stride_tricks.sliding_window_view(np.pad(values, ((0, 0), (2, 2)), "edge"), 5, axis=1), 2)
-
-
-def _begun(values: Array, first: Array, last: Array) -> Array:
-    bins = values.shape[1]
-    below = _smoothed(values) < (first + th.BEGUN_SHARE * (last - first))[:, None]
-    return np.where(below.any(axis=1), (bins - below[:, ::-1].argmax(axis=1)) / bins, 0.0)
 
 
 #: Signals that a verdict can rest on, the most telling first.
