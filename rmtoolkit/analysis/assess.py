@@ -565,7 +565,7 @@ def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     outgrows = any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
     if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
         pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
-        pool.young_release, pool.longest_before_seconds = True, _longest(pool.opinions)
+        pool.longest_before_seconds = _longest(pool.opinions)
         pool.opinions = [*pool.opinions, *running]
     return pool
 
@@ -808,18 +808,12 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         _hold_one_rise(answer, main, row)
     bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
     ends = [read.end_level for one in lives if (read := one.reading) and (one is main or one.growing > th.LIKELY)]
-    if bounds and np.median(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds):
-        # Most come up to where a life before them rested: that is a bound, until they pass it.
-        _hold(answer, th.ONE_RISE_EARLY)
-    outlasts = main.life.seconds / th.STANDS_FOR_ALL
-    passed = [
-        read.end_level
-        for one in lives
-        if (read := one.reading) is not None and read.signal == row.signal
-        if one.growing <= th.LIKELY and one.life.seconds >= outlasts
-    ]
-    if passed and row.end_level <= max(passed):
-        # A life that went on for longer was higher, and is not seen to grow.
+    longer = [one for one in lives if th.STANDS_FOR_ALL * one.life.seconds >= main.life.seconds]
+    calm = [one.reading for one in longer if one.growing <= th.LIKELY and one.signal == row.signal]
+    passed = max((read.end_level for read in calm if read), default=-math.inf)
+    reached = bool(bounds) and np.median(ends) <= (1 + th.MATERIAL_SHARE) * max(bounds)
+    if reached or row.end_level <= passed:
+        # Up to where a life before them rested, or a longer one that is not seen to grow: a bound, until they pass it.
         _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.bounded < th.LIKELY]
     doubtful = doubtful or [one for one in lives if one.bounded <= th.CLEAN_FROM]
@@ -912,7 +906,11 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     if _read_in_two_ways(running):
         best = together
     chance = _chance(max(best, together)) if growing else _chance(together if noise or together > 0 else max(odds))
+    every = [opinion for pool in running for opinion in pool.opinions]
     told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
+    # Of one that goes where none has been that is as old, the rest of the others tells nothing, however young it is.
+    doubted = [(pool, one) for pool in running if pool.bounded <= th.CLEAN_FROM for one in pool.opinions]
+    told += [pool for pool, one in doubted if _goes_beyond(one, every, one.life.seconds)]
     worst = min(told, key=lambda pool: pool.bounded)
     # What is doubted although it grew stands at just that.
     rises = [pool for pool in running if pool.growing >= th.LIKELY]
@@ -929,7 +927,7 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     bounded = min(bounded, 1 - chance)
     answer = replace(
         main,
-        opinions=[opinion for pool in running for opinion in pool.opinions],
+        opinions=every,
         growing=chance,
         bounded=bounded,
         unresolved=max(0.0, 1 - chance - bounded),

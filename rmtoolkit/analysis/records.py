@@ -690,7 +690,6 @@ class Pool(Struct):
     lives_rising: int = 0
     lives_judged: int = 0
     #: The running version was seen too shortly to judge; for so long the longest life before it was.
-    young_release: bool = False
     longest_before_seconds: float | None = None
     #: No more probable is growth said to be.
     surest: float = 1.0

@@ -117,11 +117,10 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     work = main.levels.get(Signal.WORK)
     if work is not None and work.end_level <= work.first_level and row.bounded > th.LIKELY:
         return Open(OpenKind.IDLE, "it was idle, so a per-request leak would not show", None)
-    if pool.young_release:
+    if (longest := pool.longest_before_seconds) is not None:
         # A release is judged when it was seen for a good part of the longest life before it.
         current = max(pool.opinions, key=lambda opinion: opinion.life.start).life
-        longest, since = pool.longest_before_seconds or main.life.seconds, hours(current.hours)
-        version = current.version
+        version, since = current.version, hours(current.hours)
         why = f"version {version} has run for only {since}" if version else f"the last release is only {since} old"
         return Open(OpenKind.YOUNG_RELEASE, why, _at(current.start, 1.1 * th.SHORT * longest, current.seconds))
     start, span = main.life.start, main.life.seconds

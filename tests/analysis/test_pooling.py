@@ -610,6 +610,13 @@ def test_old_pods_at_rest_clear_no_young_one_that_outgrows_them(growth: int, ver
     assert row["verdict"] == verdict, row["explanation"]
 
 
+@pytest.mark.parametrize(("growth", "verdict"), [(0, "not_leak"), (-60, "inconclusive")])
+def test_pods_at_rest_clear_no_young_one_of_their_version_that_goes_beyond_them(growth: int, verdict: str) -> None:
+    """Three pods rest for four days and run on: what one more does in twelve hours is seen in it alone."""
+    row = row_of(replicas([(*OLD, 0, 96, 0)] * 3 + [(*NEW, 84, 96, growth)]))
+    assert row["verdict"] == verdict, row["explanation"]
+
+
 @pytest.mark.parametrize(("version", "verdict"), [(None, "inconclusive"), ("bcdfgh24", "not_leak")])
 def test_a_version_is_a_hash_only_where_no_more_is_told(version: str | None, verdict: str) -> None:
     """Two days of a leak, then 18 hours of rest: a fix where a version says so, however it is spelled; else open."""
