@@ -899,8 +899,12 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     answer, growing = _pool_running(counted, longest)
     if older and (not together or any(map(_was_killed, running))):
         _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (running, older)))
-    # Old pods that leak, and run, leak on beside it.
-    young = running if is_short and not grows and (not grew or _are_gone(older, running)) else []
+    young: list[Pool] = []
+    if is_short and not grows and _are_gone(older, running):
+        young = running
+    elif is_short and not grows and not grew:
+        # What old pods outlive, or what rests beside them, tells nothing new. Those that leak, and run, leak on.
+        young = [pool for pool in running if pool.bounded <= th.CLEAN_FROM and _still_runs(pool, now_at)]
     latest = max((pool for pool in pools if pool.opinions), key=lambda pool: pool.opinions[-1].life.start)
     if latest not in judged and latest.opinions[-1].life.version not in {None, life.version}:
         young = [latest] if _are_gone(judged, [latest]) else young
@@ -925,9 +929,10 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     chance = _chance(max(best, together)) if growing else _chance(together if noise or together > 0 else max(odds))
     every = [opinion for pool in running for opinion in pool.opinions]
     told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
-    # Of one that goes where none has been that is as old, the rest of the others tells nothing, however young it is.
-    doubted = [(pool, one) for pool in running if pool.bounded <= th.CLEAN_FROM for one in pool.opinions]
-    told += [pool for pool, one in doubted if _goes_beyond(one, every, one.life.seconds)]
+    # Of one that runs, and goes where none has been that is as old, the rest of the others tells nothing.
+    now_at = max(one.life.end for one in every)
+    doubted = [pool for pool in running if pool.bounded <= th.CLEAN_FROM and _still_runs(pool, now_at)]
+    told += [pool for pool in doubted if any(_goes_beyond(one, every, one.life.seconds) for one in pool.opinions)]
     worst = min(told, key=lambda pool: pool.bounded)
     # What is doubted although it grew stands at just that.
     rises = [pool for pool in running if pool.growing >= th.LIKELY]

@@ -588,13 +588,17 @@ def test_a_leak_that_is_deployed_often_is_one(hours_each: int, named: bool) -> N
     assert row_of(together(pods))["verdict"] in ({"leak"} if named else {"leak", "inconclusive"})
 
 
-def replicas(spans: Sequence[tuple[str | None, str | None, float, float, float]]) -> Recording:
-    """Pods with these hashes and versions, each from an hour to an hour, that gain so many MiB a day, below 0 early."""
+def replicas(spans: Sequence[tuple[str | None, str | None, float, float, float]], last: float = 200.0) -> Recording:
+    """Pods with these hashes and versions, each from an hour to an hour, that gain so many MiB a day, below 0 early.
+
+    All begin at 200 MiB, the last one at another level.
+    """
     pods = []
     for number, (of, version, begin, end, growth) in enumerate(spans):
         t = begin + number / 60 + hours(end - begin, 300)
         way = ((t - t[0]) / 24) ** (1 if growth > 0 else 0.3)
-        curve = 200 + abs(growth) * way + ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
+        level = last if number == len(spans) - 1 else 200.0
+        curve = level + abs(growth) * way + ar1(np.random.default_rng(number), len(t), 0.5, 0.7)
         name = f"api-{of}-xxxx{'bcdfghjk'[number]}" if of else f"api-{number}"
         pods.append(record(t, {"working_set_bytes": curve * MI}, pod=name, version=version, limit_bytes=GI))
     return together(pods)
@@ -608,6 +612,20 @@ def test_old_pods_at_rest_clear_no_young_one_that_outgrows_them(growth: int, ver
     """Three pods rest for four days and run on: six hours of a new version beside them are judged by what they did."""
     row = row_of(replicas([(None, "1.0", 0, 96, 0)] * 3 + [(None, "1.1", 90, 96, growth)]))
     assert row["verdict"] == verdict, row["explanation"]
+
+
+@pytest.mark.parametrize(("old", "new"), [((None, "1.0"), (None, "1.1")), (OLD, NEW)], ids=["told", "hash"])
+def test_a_young_pod_that_is_gone_opens_nothing(old: tuple[str, str], new: tuple[str, str]) -> None:
+    """What a canary that was taken back, or a pod of a busy day, rose by is no news of the pods that run on."""
+    row = row_of(replicas([(*old, 0, 96, 0)] * 3 + [(*new, 40, 46, -60)]))
+    assert row["verdict"] == "not_leak", row["explanation"]
+
+
+@pytest.mark.parametrize(("old", "new"), [((None, "1.0"), (None, "1.1")), (OLD, NEW)], ids=["told", "hash"])
+def test_a_young_version_that_rests_on_higher_ground_is_at_rest(old: tuple[str, str], new: tuple[str, str]) -> None:
+    """A day of a canary that needs a tenth more and stays there, beside old pods that run on."""
+    row = row_of(replicas([(*old, 0, 140, 0)] * 3 + [(*new, 116, 140, 0)], last=220))
+    assert row["verdict"] == "not_leak", row["explanation"]
 
 
 @pytest.mark.parametrize(("growth", "verdict"), [(0, "not_leak"), (-60, "inconclusive")])
