@@ -125,7 +125,7 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
         return Open(OpenKind.YOUNG_RELEASE, why, _at(current.start, 1.1 * th.SHORT * longest, current.seconds))
     start, span = main.life.start, main.life.seconds
     if pool.rest_lacks_seconds and not rises:
-        why = "it rests lower than it rose before, and not yet for as long: it may have had less to do"
+        why = "with less to do than before it would rest as well"
         return Open(OpenKind.RESTS_LOWER, why, _at(start, span + pool.rest_lacks_seconds, span))
     if 0 < row.teeth < th.TEETH:
         period = span / (row.teeth + 0.5)
