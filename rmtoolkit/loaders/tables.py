@@ -457,7 +457,8 @@ def _amounts(texts: pl.Series, *, of_parts: bool = False) -> tuple[pl.Series, st
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     bare = number.filter((unit == "") & values.is_between(1, schema.LEAST_LIMIT_BYTES, closed="left"))
-    if units and bare.len():
+    # Of a limit that cannot be, no more is lost than that one.
+    if units and bare.len() and column_of(texts.name)[0] not in schema.SETTINGS:
         msg = f"In {quote(texts.name)} some amounts have a unit, and {bare[0]} has none. Hint: say it of all."
         raise ColumnError(msg)
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()

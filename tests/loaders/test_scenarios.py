@@ -1252,6 +1252,16 @@ def test_a_limit_of_half_a_byte_is_unknown(tmp_path: Path) -> None:
     assert rm.read(tmp_path / "a.json").containers["limit_bytes"].to_list() == [512 * MIB]
 
 
+def test_a_limit_without_its_unit_costs_no_more_than_itself(tmp_path: Path) -> None:
+    """Beside others with a unit: unknown, with a warning, and the file is read."""
+    pods = (("a-0", "512Mi"), ("b-0", "1"))
+    rows = [f"{T0 + STEP * at},{pod},{value},{limit}" for at, value in enumerate(LEAK) for pod, limit in pods]
+    (tmp_path / "a.csv").write_text("\n".join(["time,pod,rss_bytes,limit", *rows]))
+    with pytest.warns(RmtoolkitWarning, match="1 limit below 1 MiB"):
+        recording = rm.read(tmp_path / "a.csv")
+    assert recording.containers.select("pod", "limit_bytes").rows() == [("a-0", 512 * MIB), ("b-0", None)]
+
+
 @pytest.mark.parametrize(
     "names",
     [
