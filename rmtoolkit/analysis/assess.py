@@ -517,9 +517,6 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
     short = _longest(current) < th.SHORT * _longest(usable)
     pool = _combine(current)
     _unmask(pool, current)
-    if (lacks := _rests_lower(current)) > 0:
-        _reopen(pool)
-        pool.rest_lacks_seconds = lacks
     _weigh_endings(pool, current, [opinion.life for opinion in opinions if opinion.life.version == version])
     if not older:
         return pool
@@ -669,20 +666,6 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     together = 1 - (1 - typical) ** (th.INDEPENDENCE * len(rising))
     pool.masked = together > th.LIKELY
     _raise(pool, together)
-
-
-def _rests_lower(lives: Sequence[Opinion]) -> float:
-    """Tell for how long what rests since lives rose, below where these went, lacks to have run for as long as they."""
-    rose, rests, top = 0.0, 0.0, math.inf
-    for one, row in reversed([(one, one.reading) for one in lives if one.reading is not None]):
-        rises = row.floor_rise > th.MATERIAL_SHARE * row.settled
-        if rises and row.end_level > (1 + th.MATERIAL_SHARE) * top and not _ends_in_jump(one):
-            rose += one.life.seconds
-        elif rises or rose or one.bounded <= th.LIKELY:
-            break
-        else:
-            rests, top = rests + one.life.seconds, _top(row) if top == math.inf else max(top, _top(row))
-    return rose - rests if rests else 0.0
 
 
 def _carried(opinions: Sequence[Opinion], least: float) -> bool:

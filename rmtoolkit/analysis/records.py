@@ -691,8 +691,6 @@ class Pool(Struct):
     lives_judged: int = 0
     #: The running version was seen too shortly to judge; for so long the longest life before it was.
     longest_before_seconds: float | None = None
-    #: Since lives rose it rests lower, for so much less than they ran.
-    rest_lacks_seconds: float = 0.0
     #: No more probable is growth said to be.
     surest: float = 1.0
     #: What a rise of only one life counts as, in samples: the smaller it is, the fewer.
@@ -734,7 +732,6 @@ class OpenKind(StrEnum):
     OUTSIDE = "outside"
     IDLE = "idle"
     YOUNG_RELEASE = "young_release"
-    RESTS_LOWER = "rests_lower"
     FEW_TEETH = "few_teeth"
     YOUNG = "young"
     ONE_RISE = "one_rise"

@@ -124,9 +124,6 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
         why = f"version {version} has run for only {since}" if version else f"the last release is only {since} old"
         return Open(OpenKind.YOUNG_RELEASE, why, _at(current.start, 1.1 * th.SHORT * longest, current.seconds))
     start, span = main.life.start, main.life.seconds
-    if pool.rest_lacks_seconds and not rises:
-        why = "with less to do than before it would rest as well"
-        return Open(OpenKind.RESTS_LOWER, why, _at(start, span + pool.rest_lacks_seconds, span))
     if 0 < row.teeth < th.TEETH:
         period = span / (row.teeth + 0.5)
         seen = "once" if row.teeth == 1 else f"{row.teeth} times"

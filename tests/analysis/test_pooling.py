@@ -679,9 +679,7 @@ def test_what_rose_once_and_rests_for_long_is_known_to_rest(told: bool) -> None:
         ((10, 2), [1], {"leak"}),
         ((4, 4, 4, 2, 2), [3, 4], {"leak"}),
         pytest.param((5, 5, 4, 0.2), [2], {"leak", "inconclusive"}, id="nobody_knows_of_what_has_just_begun"),
-        pytest.param((9, 2, 1.5), [1], {"inconclusive"}, id="rest_after_it_as_short"),
-        pytest.param((2, 5, 5), [0], {"not_leak"}, id="rest_after_it_for_long"),
-        pytest.param((1,) * 7, [0, 1, 2, 3, 4], {"leak", "inconclusive"}, id="a_weekend_after_a_week_of_it"),
+        pytest.param((9, 2, 1.5), [1], {"not_leak", "inconclusive"}, id="rest_after_it_does"),
     ],
 )
 def test_rest_before_it_clears_nothing_of_a_life_that_goes_beyond(
