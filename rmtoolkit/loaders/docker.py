@@ -36,7 +36,7 @@ _COUNT: Final = re.compile(r"[0-9]{1,9}")
 #: Podman writes an object over several lines.
 _SPREAD: Final = re.compile(r'\{\s+"[^{}]*+\}')
 #: The first pair of a line is memory; network and disk come after it, and are none where memory was not told.
-_PAIR: Final = re.compile(rf"(?<![\w.])(?:(?<!\d,)|(?=\d+\.\d)){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
+_PAIR: Final = re.compile(rf"(?<![\w.]){_SIZE}\s*/\s*{_SIZE}(?![\w.])")
 _UNKNOWN_PAIR: Final = re.compile(r"(?<!\S)--\s+/\s+--(?!\S)")
 _HEADER: Final = re.compile(r"\bMEM USAGE ?/ ?LIMIT\b|\bMEM\s+DISK\s+INODES\b")
 #: In a table of `crictl` no limit stands behind the first size, that of memory.
@@ -66,6 +66,7 @@ _ROUND_BELOW: Final = ((10 * GI, (64 * MI, 100 * MI, 100 * _MB)), (1 << 62, (512
 _EXPECTED: Final = "the output of docker stats, docker inspect or docker events, or answers of Docker's API"
 _IDLE: Final = "rows of containers that did not run"
 _NO_ROWS: Final = "lines that are no rows"
+_TIME: Final = attrgetter("time")
 
 
 class Labels(NamedTuple):
@@ -254,10 +255,9 @@ class Log:
             self._add(line, stamp, pair, id_, named.get("NAME"), named.get("PIDS"))
             return
         words = [word.strip("\"':=") for word in _WORDS.split(head) if word and not word.endswith("%")]
-        at = next((at for at, word in enumerate(words) if _ID.fullmatch(word)), -1)
-        # What stands before an id and a name is perhaps their host.
-        names = [word for word in [*words[at + 1 :], *words[: at + 1]] if word and not _ID.fullmatch(word)]
-        self._add(line, stamp, pair, words[at] if at >= 0 else None, next(iter(names), None), None)
+        id_ = next((word for word in words if _ID.fullmatch(word)), None)
+        name = next((word for word in words if word and not _ID.fullmatch(word)), None)
+        self._add(line, stamp, pair, id_, name, None)
 
     def _json(self, line: int, head: str, text: str) -> bool:
         found = [entry for part in parts(text) for entry in _entries(_files.mapping(part.content))]
@@ -642,12 +642,8 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
     said: list[Measured | Inspected | Happened] = [*found.inspected, *found.happened, *found.measured]
     for told in said:
         identities.meet(told.labels)
-    inspected = _files.grouped(
-        (identities.meet(one.labels), one) for one in sorted(found.inspected, key=attrgetter("time"))
-    )
-    happened = _files.grouped(
-        (identities.meet(one.labels), one) for one in sorted(found.happened, key=attrgetter("time"))
-    )
+    inspected = _files.grouped((identities.meet(one.labels), one) for one in sorted(found.inspected, key=_TIME))
+    happened = _files.grouped((identities.meet(one.labels), one) for one in sorted(found.happened, key=_TIME))
     samples: list[dict[str, Any]] = []
     shown: dict[int, list[tuple[int, int]]] = {}
     quantum: dict[int, int | None] = {}

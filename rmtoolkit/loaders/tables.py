@@ -103,7 +103,8 @@ def read_table(
             # kubectl calls a pod NAME, and beside pods their containers.
             other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
             by = next((head for head in table.columns if head.lower() == "name"), "container_id")
-            other |= {by: "container"} if "time" in named and not named & {"pod", "container", "workload"} else {}
+            told_of = {*named, *other.values(), *(labels or {}).values()} & {"pod", "container", "workload"}
+            other |= {by: "container"} if "time" in named and not told_of else {}
             other |= (of_cgroup := _of_cgroup(table))
             notes += tuple(f"column {head!r} was read as {name!r}" for head, name in of_cgroup.items())
             told = {**other, **(labels or {}), **metrics}
@@ -457,8 +458,8 @@ def _amounts(texts: pl.Series, *, of_parts: bool = False) -> tuple[pl.Series, st
     values = (number.cast(pl.Float64, strict=False) * factor).alias(texts.name)
     units = sorted({one for one in unit.drop_nulls() if one in UNITS and one})
     bare = number.filter((unit == "") & values.is_between(1, schema.LEAST_LIMIT_BYTES, closed="left"))
-    # Of a limit that cannot be, no more is lost than that one.
-    if units and bare.len() and column_of(texts.name)[0] not in schema.SETTINGS:
+    # Of what stands beside the memory that is judged, no more is lost than that amount.
+    if units and bare.len() and column_of(texts.name)[0] in schema.FOOTPRINTS:
         msg = f"In {quote(texts.name)} some amounts have a unit, and {bare[0]} has none. Hint: say it of all."
         raise ColumnError(msg)
     return values, f"units as written ({', '.join(units)})" if units else "", values.null_count() - texts.null_count()

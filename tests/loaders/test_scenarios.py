@@ -1252,6 +1252,17 @@ def test_a_limit_of_half_a_byte_is_unknown(tmp_path: Path) -> None:
     assert rm.read(tmp_path / "a.json").containers["limit_bytes"].to_list() == [512 * MIB]
 
 
+def test_a_name_is_that_of_a_pod_where_kubectl_says_so_or_what_the_user_says(tmp_path: Path) -> None:
+    """Pods of kubectl top in a CSV stay pods, and a label that the user names goes before a column `name`."""
+    rows = [f"{T0 + STEP * at},web-7d9f8b6c5d-{pod},{value >> 20}Mi" for at, value in enumerate(LEAK) for pod in "xy"]
+    (tmp_path / "a.csv").write_text("\n".join(["time,NAME,MEMORY(bytes)", *rows]))
+    recording = rm.read(tmp_path / "a.csv")
+    assert sorted(recording.containers["pod"]) == ["web-7d9f8b6c5d-x", "web-7d9f8b6c5d-y"]
+    rows = [f"{T0 + STEP * at},host1,api,{value}" for at, value in enumerate(LEAK)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,name,svc,rss_bytes", *rows]))
+    assert rm.read(tmp_path / "a.csv", labels={"svc": "container"}).containers["container"].to_list() == ["api"]
+
+
 def test_a_limit_without_its_unit_costs_no_more_than_itself(tmp_path: Path) -> None:
     """Beside others with a unit: unknown, with a warning, and the file is read."""
     pods = (("a-0", "512Mi"), ("b-0", "1"))

@@ -427,8 +427,9 @@ def _of_cloudwatch(node: Mapping[str, Any], stem: str) -> _Series:
 
 
 def _statistics(points: Sequence[Mapping[str, Any]], time: str, *names: str) -> tuple[str, tuple[list[Any], list[Any]]]:
-    """Choose of several statistics that which most points have, of as many the first."""
-    said = max(names, key=lambda name: sum(point.get(name) is not None for point in points))
+    """Choose of several statistics the first that at least half as many points have as any other."""
+    having = [sum(point.get(name) is not None for point in points) for name in names]
+    said = next(name for name, count in zip(names, having, strict=True) if 2 * count >= max(having))
     return said, _columns([(point.get(time), point.get(said)) for point in points])
 
 
