@@ -278,7 +278,7 @@ def assess_block(
     # Restarts are counted of a pod: of one made anew under its name tell its uid, or when it started.
     named = recording.containers.filter(pl.col("pod_uid").is_null(), ~pl.col("pod").str.contains(OWN_SUFFIX))
     made_anew = set(named["container_id"]) - set(recording.events.filter(kind="start")["container_id"])
-    for life in records.lives_of(cut.table.with_columns(cut.hashed)):
+    for life in records.lives_of(cut.table.with_columns(hashed=signals.told_by_hash(recording))):
         found, levels = readings.get(life.row, ({}, {}))
         known = life.container_id in told_files
         opinion = assess.assess_lifetime(life, found, levels, restarts_known=restarts_known, files_told=known)

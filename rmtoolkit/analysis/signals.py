@@ -154,8 +154,6 @@ class Lifetimes(Struct, frozen=True):
     table: pl.DataFrame
     #: The recording's samples with `life_row`, the row of the table, and `footprint_bytes`.
     samples: pl.DataFrame
-    #: Whether a life's version is a hash in its pod's name, which a new limit changes as well.
-    hashed: pl.Series = pl.Series()
 
 
 def lives(recording: Recording | pl.DataFrame | pl.LazyFrame | pd.DataFrame) -> pl.DataFrame:
@@ -188,7 +186,7 @@ def split(recording: Recording, known: pl.DataFrame | None = None) -> Lifetimes:
         }
     ).with_columns(life=pl.col("life_row").rank("dense").over("container_id").cast(pl.UInt32) - 1)
     table = _in_force(_endings(table, recording), recording)
-    return Lifetimes(_measured(table, samples, recording), samples, table["hashed"])
+    return Lifetimes(_measured(table, samples, recording), samples)
 
 
 def _cut_as(known: pl.DataFrame, samples: pl.DataFrame) -> Lifetimes | None:
@@ -275,18 +273,26 @@ def _with_releases(containers: pl.DataFrame, lives: pl.DataFrame) -> pl.DataFram
     named = beside(releases_by_name(containers), seen, "container_id")
     newest = pl.col("version") == pl.col("version").sort_by("begun", nulls_last=False).last().over(WORKLOAD)
     long = pl.col("lived").filter("newest").max() >= th.SHORT * pl.col("lived").max()
-    told = containers["version"].is_not_null()
-    return (
-        named.with_columns(newest=newest)
-        .select("container_id", "limit_bytes", version=pl.when(told | long.over(WORKLOAD)).then("version"))
-        .with_columns(hashed=pl.col("version").is_not_null() & ~told)
-    )
+    told = containers["version"].is_not_null() | long.over(WORKLOAD)
+    named = named.with_columns(newest=newest)
+    return named.select("container_id", "limit_bytes", version=pl.when(told).then("version"))
+
+
+def told_by_hash(recording: Recording) -> pl.Expr:
+    """Whether a life's version is a hash in its pod's name, which a new limit changes as well."""
+    told = recording.containers.filter(pl.col("version").is_not_null())
+    ids = pl.concat(some["container_id"] for some in (told, _releases(recording)))
+    return pl.col("version").is_not_null() & ~pl.col("container_id").is_in(ids.implode())
+
+
+def _releases(recording: Recording) -> pl.DataFrame:
+    return recording.events.filter((pl.col("kind") == "release") & pl.col("detail").is_not_null())
 
 
 def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     table = beside(table, _with_releases(recording.containers, table), "container_id")
     table = in_force(table, recording.events, "limit", "end")
-    releases = recording.events.filter((pl.col("kind") == "release") & pl.col("detail").is_not_null())
+    releases = _releases(recording)
     if not releases.height:
         return table
     # A detail reads ``a → b``, which tells what ran before, or only ``b``.
@@ -297,10 +303,7 @@ def _in_force(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
     return (
         table.join_asof(then, on="end", by="container_id", check_sortedness=False)
         .pipe(beside, first, "container_id")
-        .with_columns(
-            version=pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version"),
-            hashed=pl.col("hashed") & pl.col("changed").is_null(),
-        )
+        .with_columns(version=pl.when("changed").then(pl.coalesce("then", "before")).otherwise("version"))
         .drop("then", "before", "changed")
     )
 

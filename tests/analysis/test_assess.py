@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rmtoolkit.analysis.assess import assess_lifetime, doubt_growth
 from rmtoolkit.analysis.models import Family
 from rmtoolkit.analysis.records import lives_of, readings_of
-from rmtoolkit.analysis.signals import read, split
+from rmtoolkit.analysis.signals import read, split, told_by_hash
 from rmtoolkit.schema import Signal
 from tests.analysis.curves import GI, MI, ar1, hours, record, saturate, saw, small_noise
 from tests.analysis.records import life_of, opinion_of, reading_of
@@ -32,7 +32,7 @@ def assessed(recording: Recording, *, restarts_known: bool = True) -> Opinion:
     """The opinion on the only life of a recording."""
     cut = split(recording)
     readings = readings_of(read(cut, recording, NOTHING).table)
-    life = next(lives_of(cut.table.with_columns(cut.hashed)))
+    life = next(lives_of(cut.table.with_columns(hashed=told_by_hash(recording))))
     return assess_lifetime(life, *readings[life.row], restarts_known=restarts_known, files_told=True)
 
 
