@@ -14,7 +14,7 @@ from rmtoolkit import schema
 from rmtoolkit._identity import ENOUGH, HIGH, STATISTIC_LABELS, contradictions, parting, statistic
 from rmtoolkit._tables import FOLLOWS, as_time, beside, one_stretch, real_cores
 from rmtoolkit.exceptions import ColumnError, RmtoolkitError, quote, warn
-from rmtoolkit.text import GI, looks, texts
+from rmtoolkit.text import GI, looks, sentence, texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,9 @@ def take_apart(
     if "container" in identity and not (is_pause := table["container"].eq_missing("POD")).all():
         left_out[schema.PAUSE] = int(is_pause.sum())
         table = table.filter(~is_pause)
-    table, left_out[schema.SUMMARIES], is_less = _highest(table, [*identity, "time"], ignored)
+    table, left_out[schema.SUMMARIES], unusable = _highest(table, [*identity, "time"], ignored)
+    for said in unusable:
+        warn(sentence(said))
     table, parted = _parted(table, identity, [*(["node"] if "node" in identity else []), *ignored])
     identity = list(dict.fromkeys([*(["cluster"] if parted else []), *identity]))
     table, containers = _identify(table, identity)
@@ -160,7 +162,7 @@ def take_apart(
         sources=(source,),
         found=("restarts",) if "restarts_total" in table.columns else (),
         left_out={reason: count for reason, count in left_out.items() if count},
-        unusable=(f"containers {schema.LESS}",) if is_less else (),
+        unusable=unusable,
         warnings=(*notes, *parted, *([f"columns not used: {', '.join(map(quote, ignored))}"] if ignored else [])),
         time_axis=time_axis,
     )
@@ -220,8 +222,10 @@ def _factor(amounts: pl.Series, name: str, unit: int | None) -> int:
     return factor
 
 
-def _highest(table: pl.DataFrame, keys: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, int, bool]:
-    """Keep of statistics of one amount, which a column names, the highest; count the rest; tell if it is no maximum."""
+def _highest(
+    table: pl.DataFrame, keys: Sequence[str], extras: Sequence[str]
+) -> tuple[pl.DataFrame, int, tuple[str, ...]]:
+    """Keep of statistics of one amount, which a column names, the highest; count the rest; say if it is no maximum."""
     same = [*keys, *(pl.col(name).is_null().alias(f"no {name}") for name in schema.SIGNALS if name in table.columns)]
     for name in (name for name in extras if name.lower() in STATISTIC_LABELS):
         said = pl.col(name).cast(pl.String).fill_null("")
@@ -230,10 +234,9 @@ def _highest(table: pl.DataFrame, keys: Sequence[str], extras: Sequence[str]) ->
         if shares and len(shares) == len(kinds):
             share = said.replace_strict(kinds)
             kept = table.filter(share == share.max().over(same)) if len(set(shares)) > 1 else table
-            if is_less := max(shares) < HIGH:
-                warn(f"Containers {schema.LESS}.")
-            return kept, table.height - kept.height, is_less
-    return table, 0, False
+            unusable = () if max(shares) >= HIGH else (f"containers {schema.LESS}",)
+            return kept, table.height - kept.height, unusable
+    return table, 0, ()
 
 
 def _parted(table: pl.DataFrame, identity: Sequence[str], extras: Sequence[str]) -> tuple[pl.DataFrame, list[str]]:

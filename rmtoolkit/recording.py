@@ -789,7 +789,7 @@ def concat(recordings: Iterable[Recording]) -> Recording:
 def parted(report: Report, *, is_still: bool) -> Report:
     """Say that containers were told apart by their file, and where one may be a copy of another."""
     if is_still:
-        warn(f"{_STILL.capitalize()}.")
+        warn(text.sentence(_STILL))
     return report.joined(Report(warnings=(_PARTED,), unusable=(_STILL,) * is_still, time_axis=report.time_axis))
 
 
@@ -798,7 +798,7 @@ def as_one(names: Sequence[str]) -> tuple[str, ...]:
     if len({_DATES.sub("", name) for name in names}) < 2:  # noqa: PLR2004
         return ()
     said = f"files that name no container, one after the other, were read as one: {quote(names[0])} and more"
-    warn(f"{said.capitalize()}. Hint: name their containers in a column pod.")
+    warn(f"{text.sentence(said)} Hint: name their containers in a column pod.")
     return (said,)
 
 

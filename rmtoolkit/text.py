@@ -390,6 +390,10 @@ def and_more(amount: int, shown: int) -> str:
     return f" and {amount - shown:,} more" if amount > shown else ""
 
 
+def sentence(said: str) -> str:
+    return f"{said[:1].upper()}{said[1:]}."
+
+
 def event(kind: str) -> str:
     return kind.replace("_", " ").replace("oom", "OOM")
 

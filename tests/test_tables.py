@@ -752,7 +752,7 @@ def test_the_path_of_a_part_says_whose_it_is(later: int, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("names", "is_told"),
     [
-        (("db-0", "web-0"), True),
+        (("DB-0", "web-0"), True),
         (("export-1", "export-2"), True),
         (("2026-11-20", "2026-11-21"), False),
         (("top.20261120T0130", "top.20261120T0230"), False),

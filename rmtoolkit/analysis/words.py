@@ -30,6 +30,7 @@ from rmtoolkit.text import (
     rate,
     rate_with_range,
     runs_killed,
+    sentence,
     share,
     small_memory,
     texts,
@@ -276,7 +277,7 @@ def reason(situation: Situation) -> str:
         if situation.kills:
             lengths = [opinion.life.hours for opinion in pool.opinions]
             why = situation.runs_killed + (f", the longest after {hours(max(lengths))}" if lengths else "")
-        return why[:1].upper() + why[1:] + "."
+        return sentence(why)
     signal = SIGNAL_WORDS.get(main.reading.signal, main.reading.signal)
     span = hours(main.life.hours)
     floor = rate(row.detection_floor_bytes_per_day, digits=2)

@@ -12,7 +12,7 @@ import polars as pl
 from msgspec import Struct, convert
 
 from rmtoolkit.limits.recommend import OF_LIMITS, quantity
-from rmtoolkit.text import printable, texts
+from rmtoolkit.text import printable, sentence, texts
 
 
 class _Kind(Struct, frozen=True):
@@ -170,7 +170,7 @@ def _document(rows: Sequence[Resources]) -> str:
             lines.append(f"# Provisional: it rests on {printable(row.provisional)}.")
         if row.qos_now and row.qos_then and row.qos_now != row.qos_then:
             lines.append(f"# The QoS class becomes {printable(row.qos_then)}; it was {printable(row.qos_now)}.")
-    lines += [f"# {kind.but[0].upper()}{kind.but[1:]}."] if kind.but else [f"# {_line(row)}" for row in rows]
+    lines += [f"# {sentence(kind.but)}"] if kind.but else [f"# {_line(row)}" for row in rows]
     lines += [
         f"apiVersion: {kind.version}",
         f"kind: {kind.name}",

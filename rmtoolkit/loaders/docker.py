@@ -24,7 +24,7 @@ from rmtoolkit.loaders._timestamps import Asked, Stamp, milliseconds_of
 from rmtoolkit.loaders.kubernetes import parts
 from rmtoolkit.recording import Recording, normalise, parted
 from rmtoolkit.schema import ABSURD_BYTES, ANEW, PAUSE, PODMAN, SAMPLES, UNITS, Report
-from rmtoolkit.text import GI, MI, count, counted, texts
+from rmtoolkit.text import GI, MI, count, counted, sentence, texts
 
 _SHORT_ID: Final = 12
 _TEXT_EVENT: Final = re.compile(r"(?=.*\)\s*+$)(\S++) container (\w++)(?:: .*?)? ([0-9a-f]{64}) \((.*)\)\s*")
@@ -697,7 +697,7 @@ def _put_together(found: Found, paths: Sequence[str | os.PathLike[str]], workloa
         report = parted(report, is_still=any(parted_by_file))
     recording = normalise(containers, kept, events, _files.noted(report, paths, found.notes))
     if found.podman:
-        warn(f"{PODMAN[:1].upper()}{PODMAN[1:]}.")
+        warn(sentence(PODMAN))
     if other := found.left_out[_NO_ROWS]:
         _files.warn_of_rest(paths, f"left out {counted(other, _NO_ROWS)}")
     return recording

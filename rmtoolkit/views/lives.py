@@ -90,7 +90,7 @@ def titled(row: dict[str, Any], name: str) -> tuple[str, str]:
         parts.append(f"lives peak at {low} to {high}")
     parts += [f"the newest {SHOWN} are drawn"] if row["runs"] > SHOWN else []
     said = ", ".join(parts)
-    return f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", f"{said[:1].upper()}{said[1:]}."
+    return f"{text.count(row['runs'], 'life', 'lives')} of {name} by age", text.sentence(said)
 
 
 def draw(lives: list[Life], row: dict[str, Any], name: str) -> Markup:

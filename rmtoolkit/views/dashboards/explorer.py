@@ -89,7 +89,7 @@ def _because(scene: Scene, chosen: Chosen, ours: Chosen | None, currency: str) -
     if scene.growing:
         parts.append("No limit is recommended: fix the growth first.")
     elif not chosen.risk.certified and chosen.risk.because:
-        parts.append(f"{chosen.risk.because[:1].upper()}{chosen.risk.because[1:]}.")
+        parts.append(text.sentence(chosen.risk.because))
     if ours is None and not scene.growing and scene.ours.reason:
         parts.append(text.printable(scene.ours.reason))
     parts += _money(chosen, ours, scene, currency)

@@ -177,8 +177,7 @@ def _setting(about: Row) -> Markup:
 
 def _why(about: Row) -> Markup:
     """Say in a few words what the limit rests on; the card has the whole reason."""
-    words = about["limit_because"] or text.UNKNOWN
-    return _short(f"{words[:1].upper()}{words[1:]}.")
+    return _short(text.sentence(about["limit_because"] or text.UNKNOWN))
 
 
 def spare(about: Row) -> Any:  # noqa: ANN401 - an amount to sort by
