@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -526,7 +526,7 @@ def pool_lives(opinions: Sequence[Opinion]) -> Pool:
         # The new version has begun as the old one did: what agrees is surer than either.
         _raise(pool, _chance(_logit(pool.growing) + th.INDEPENDENCE * _logit(before.growing)))
         pool.main = before.main
-    elif short and not any(one.growing > th.LIKELY and _goes_beyond(one, older, 0.0) for one in current):
+    elif short and not any(map(_Past(older).passed_by, (one for one in current if one.growing > th.LIKELY))):
         pool = _just_released(before, current)
     else:
         _set_release(pool, usable[-1].life, [before])
@@ -562,7 +562,8 @@ def _set_release(pool: Pool, running: Life, before: Sequence[Pool]) -> None:
 def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     """A version that was seen too shortly to judge clears no leak of the one before, nor is it cleared by its rest."""
     leaky = {opinion.life.version for opinion in pool.opinions if opinion.bounded < th.CLEAN_FROM}
-    outgrows = any(_goes_beyond(one, pool.opinions, one.life.seconds) for one in running)
+    past = _Past(pool.opinions)
+    outgrows = any(past.passed_by(one, one.life.seconds) for one in running)
     if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
         pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
         pool.longest_before_seconds = _longest(pool.opinions)
@@ -606,7 +607,7 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
     lives, longest = opinions, _longest(opinions)
     newest = [one for one in lives if one.life.seconds >= th.SHORT * longest or one.growing > th.LIKELY][-1]
     rested = [one for one in lives if one.bounded > th.LIKELY and one.life.start < newest.life.start]
-    if newest.growing > th.LIKELY and _goes_beyond(newest, rested, 0.0):
+    if newest.growing > th.LIKELY and _Past(rested).passed_by(newest):
         # Rest before it clears nothing of a life that goes where none of them has been.
         lives = [one for one in lives if one.bounded <= th.LIKELY or one.life.start >= newest.life.start]
         longest = _longest(lives)
@@ -659,7 +660,8 @@ def _unmask(pool: Pool, opinions: Sequence[Opinion]) -> None:
     rise = max(one.reading.came for one in rising if one.reading) / 2
     longer = [one for one in opinions if one.bounded > th.CLEAN_FROM and one.life.seconds > _longest(rising)]
     bounds = [one for one in longer if one.reading and one.reading.came >= rise]
-    if bounds and not any(_goes_beyond(one, bounds, -math.inf) for one in rising):
+    past = _Past(bounds)
+    if bounds and not any(past.passed_by(one, -math.inf) for one in rising):
         return
     # Sums of weights may be above 1 by a rounding error.
     typical = min(float(np.median([opinion.growing for opinion in rising])), 1.0)
@@ -740,7 +742,7 @@ def _weigh_endings(pool: Pool, opinions: Sequence[Opinion], lives: Sequence[Life
     errors = failed > len(lives) / 2 and not kills and max(life.samples for life in lives) < th.ONE_RISE_SAMPLES
     last = opinions[-1]
     outlasted = last.bounded > th.CLEAN_FROM and all(last.life.seconds >= opinion.life.seconds for opinion in killed)
-    if outlasted and last.life.seconds >= sum(one.life.seconds for one in killed) and _goes_beyond(last, killed, 0.0):
+    if outlasted and last.life.seconds >= sum(one.life.seconds for one in killed) and _Past(killed).passed_by(last):
         # With more room it rests above where they were killed, for longer than all of them: that much it needs.
         return
     if len(climbs) >= th.CLIMBS and len(climbs) >= len(killed) / 2 and not at_once:
@@ -796,7 +798,8 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     begun = [one.life.start.timestamp() for one in lives]
     # Lives that all rise, together or one after the other, have seen one rise between them, not several.
     at_once = max(begun) - min(begun) < shortest
-    beyond = any(_goes_beyond(one, lives, shortest) for one in lives if one.growing > th.LIKELY)
+    past = _Past(lives)
+    beyond = any(past.passed_by(one, shortest) for one in lives if one.growing > th.LIKELY)
     one_rise = at_once or not (any(map(_was_killed, pools)) or beyond)
     # Only one that rests beside them, and did not rise itself, shows that the others do not fill up alike.
     rests = any(
@@ -806,7 +809,7 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     )
     if len(lives) == 1 or (one_rise and not rests) or (growing == 1 and row.teeth >= th.TEETH):
         _hold_one_rise(answer, main, row)
-    bounds = [level for level, bounded in _before(main, lives, shortest) if bounded > th.CLEAN_FROM]
+    bounds = [level for level, bounded in past.seen_by(main, shortest) if bounded > th.CLEAN_FROM]
     ends = [read.end_level for one in lives if (read := one.reading) and (one is main or one.growing > th.LIKELY)]
     longer = [one for one in lives if th.STANDS_FOR_ALL * one.life.seconds >= main.life.seconds]
     calm = [one.reading for one in longer if one.growing <= th.LIKELY and one.signal == row.signal]
@@ -817,48 +820,55 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
         _hold(answer, th.ONE_RISE_EARLY)
     doubtful = [one for one in lives if one.bounded < th.LIKELY]
     doubtful = doubtful or [one for one in lives if one.bounded <= th.CLEAN_FROM]
-    if doubtful and all(_moves_with(one, lives) for one in doubtful):
+    resting = _Past(one for one in lives if one.bounded > th.CLEAN_FROM)
+    if doubtful and all(_moves_with(one, resting) for one in doubtful):
         _rest(answer)
 
 
-def _moves_with(one: Opinion, lives: Sequence[Opinion]) -> bool:
+def _moves_with(one: Opinion, resting: _Past) -> bool:
     """Whether a life goes no further, and no higher, than one of its version that ran beside it, outlasts it, rests."""
     row, life = one.reading, one.life
-    tops = [
-        _top(read)
-        for other in lives
-        if (read := other.reading) is not None and row is not None and other.bounded > th.CLEAN_FROM
-        if other.signal == one.signal and read.swing >= row.mean_rise and other.life.version == life.version
+    return row is not None and any(
+        read.swing >= row.mean_rise and _top(read) >= row.end_level and other.life.version == life.version
+        for other, read, _ in reversed(resting.begun(one, -life.seconds))
         if th.OUTLASTS * other.life.seconds >= life.seconds
         if min(life.end, other.life.end) - max(life.start, other.life.start) >= th.OUTLASTS * (life.end - life.start)
-    ]
-    return row is not None and row.end_level <= max(tops, default=0.0)
+    )
 
 
 def _top(row: Reading) -> float:
     return row.settled - row.depth + row.swing
 
 
-def _before(one: Opinion, lives: Sequence[Opinion], apart: float) -> list[tuple[float, float]]:
-    """Up to where lives that had begun well before another one have been, and how probable rest was in each."""
+class _Past:
+    """Lives by their signal, in the order in which they began: up to where each has been, and all before it."""
 
-    def more(other: Opinion, row: Reading) -> float:
-        """What grew in a life nearly as long would have grown until it was."""
-        lacks = one.life.seconds - other.life.seconds
-        nearly = 0 < lacks <= (1 - th.STANDS_FOR_ALL) * one.life.seconds and other.growing > th.LIKELY
-        return row.growth_per_day * lacks / DAY_SECONDS if nearly else 0.0
+    def __init__(self, lives: Iterable[Opinion]) -> None:
+        self.lives: dict[Signal | None, list[tuple[Opinion, Reading, float]]] = {}
+        for one in sorted(lives, key=lambda one: one.life.start):
+            if (row := one.reading) is not None:
+                before = self.lives.setdefault(row.signal, [])
+                before.append((one, row, max(_top(row), before[-1][-1] if before else 0.0)))
 
-    return [
-        (_top(row) + more(other, row), other.bounded)
-        for other in lives
-        if (row := other.reading) is not None and other.signal == one.signal
-        if (one.life.start - other.life.start).total_seconds() >= apart
-    ]
+    def begun(self, one: Opinion, apart: float) -> Sequence[tuple[Opinion, Reading, float]]:
+        """Lives of the same signal that had begun so many seconds before one."""
+        lives, start = self.lives.get(one.signal, []), one.life.start
+        return lives[: bisect_right(lives, -apart, key=lambda other: (other[0].life.start - start).total_seconds())]
 
+    def seen_by(self, one: Opinion, apart: float) -> Iterator[tuple[float, float]]:
+        """Up to where lives that had begun well before another one have been, and how probable rest was in each."""
+        for other, row, _ in self.begun(one, apart):
+            # What grew in a life nearly as long would have grown until it was.
+            lacks = one.life.seconds - other.life.seconds
+            nearly = 0 < lacks <= (1 - th.STANDS_FOR_ALL) * one.life.seconds and other.growing > th.LIKELY
+            yield _top(row) + (max(row.growth_per_day, 0.0) * lacks / DAY_SECONDS if nearly else 0.0), other.bounded
 
-def _goes_beyond(one: Opinion, lives: Sequence[Opinion], apart: float) -> bool:
-    row, before = one.reading, _before(one, lives, apart)
-    return row is not None and bool(before) and row.end_level > (1 + th.MATERIAL_SHARE) * max(before)[0]
+    def passed_by(self, one: Opinion, apart: float = 0.0) -> bool:
+        row, before = one.reading, self.begun(one, apart)
+        # Few go beyond the highest: for these alone each life needs a look.
+        if row is None or not before or row.end_level <= (1 + th.MATERIAL_SHARE) * before[-1][-1]:
+            return False
+        return all(row.end_level > (1 + th.MATERIAL_SHARE) * level for level, _ in self.seen_by(one, apart))
 
 
 def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
@@ -915,7 +925,8 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     # Of one that runs, and goes where none has been that is as old, the rest of the others tells nothing.
     now_at = max(one.life.end for one in every)
     doubted = [pool for pool in running if pool.bounded <= th.CLEAN_FROM and _still_runs(pool, now_at)]
-    told += [pool for pool in doubted if any(_goes_beyond(one, every, one.life.seconds) for one in pool.opinions)]
+    past = _Past(every)
+    told += [pool for pool in doubted if any(past.passed_by(one, one.life.seconds) for one in pool.opinions)]
     worst = min(told, key=lambda pool: pool.bounded)
     # What is doubted although it grew stands at just that.
     rises = [pool for pool in running if pool.growing >= th.LIKELY]
@@ -930,17 +941,9 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     elif not rises and worst.bounded < th.LIKELY:
         main = worst
     bounded = min(bounded, 1 - chance)
-    answer = replace(
-        main,
-        opinions=every,
-        growing=chance,
-        bounded=bounded,
-        unresolved=max(0.0, 1 - chance - bounded),
-        moved_bytes=None,
-        moved_heap_bytes=None,
-        moved_around_bytes=None,
-        moved_threads=None,
-    )
+    answer = replace(main, opinions=every, growing=chance, bounded=bounded, unresolved=max(0.0, 1 - chance - bounded))
+    # What a release moved in one of them says nothing of all.
+    _set_moves(answer, (), ())
     return answer, growing
 
 

@@ -229,37 +229,34 @@ def _endings(table: pl.DataFrame, recording: Recording) -> pl.DataFrame:
         "container_id",
         slack=pl.duration(milliseconds=1000 * th.SILENT_SCRAPES * pl.col("cadence_seconds").fill_null(0)),
     )
-    table = table.with_columns(next_start=pl.col("start").shift(-1).over("container_id"))
-    table = beside(table, step, "container_id")
-    events = recording.events.filter(pl.col("kind").is_in(ENDINGS)).select(
-        "container_id", ended=pl.col("kind").cast(pl.Enum(ENDINGS)), event_time="time"
+    table = beside(table.with_columns(next_start=pl.col("start").shift(-1).over("container_id")), step, "container_id")
+    start, end, after, slack = (pl.col(name) for name in ("start", "end", "next_start", "slack"))
+    told = recording.events.filter(pl.col("kind").is_in(ENDINGS))
+    edges = table.select(
+        "container_id",
+        since=pl.max_horizontal(end - slack, start + pl.duration(milliseconds=1)),
+        until=pl.coalesce(after + slack, pl.lit(told["time"].max(), TIME)),
     )
-    found = (
-        table.join(events, on="container_id")
-        .filter(
-            (pl.col("event_time") >= pl.col("end") - pl.col("slack"))
-            & (pl.col("next_start").is_null() | (pl.col("event_time") <= pl.col("next_start") + pl.col("slack")))
-            & (pl.col("event_time") > pl.col("start"))
-        )
-        .group_by("life_row")
-        .agg(pl.col("ended").min().cast(pl.String))
-    )
-    starts = recording.events.filter(pl.col("kind") == "start").select("container_id", begun=pl.col("time"))
-    seen = table.join(starts, on="container_id").filter((pl.col("begun") - pl.col("start")).abs() <= pl.col("slack"))
+    marks = mark(told, "time")
+    first, last = np.searchsorted(marks, mark(edges, "since")), np.searchsorted(marks, mark(edges, "until"), "right")
+    kinds = np.append(told["kind"].cast(pl.Enum(ENDINGS)).to_physical(), 0)
+    least = np.minimum.reduceat(kinds, np.column_stack([first, last]).ravel())[::2]
+    ended = [ENDINGS[kind] if known else None for kind, known in zip(least, last > first, strict=True)]
+    starts = recording.events.filter(pl.col("kind") == "start").select("container_id", start="time", begun="time")
     return (
-        beside(table, found, "life_row")
+        table.join_asof(starts, on="start", by="container_id", strategy="nearest", check_sortedness=False)
         .with_columns(
             ended=pl.coalesce(
-                "ended",
-                pl.when(pl.col("next_start").is_null())
+                pl.Series(ended, dtype=pl.String),
+                pl.when(after.is_null())
                 .then(pl.lit("running"))
-                .when(pl.col("next_start") - pl.col("end") > th.GAP_SCRAPES / th.SILENT_SCRAPES * pl.col("slack"))
+                .when(after - end > th.GAP_SCRAPES / th.SILENT_SCRAPES * slack)
                 .then(pl.lit("gap"))
                 .otherwise(pl.lit("restart")),
             )
         )
         .with_columns(
-            start_seen=pl.col("life_row").is_in(seen["life_row"].implode())
+            start_seen=((pl.col("begun") - start).abs() <= slack).fill_null(value=False)
             | (pl.col("ended").shift().over("container_id") != "gap").fill_null(value=False)
         )
     )
@@ -642,10 +639,10 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
         grain=np.maximum(rows["quantum_bytes"].fill_null(0).to_numpy().astype(float), _grain(envelope)),
         day_cycles=span / DAY_SECONDS,
     )
+    _, life = np.unique(rows["life_row"], return_inverse=True)
     work = np.zeros_like(envelope.mean)
-    for row in np.flatnonzero(signal == "work_total"):
-        work[(rows["life_row"] == rows["life_row"][int(row)]).to_numpy()] = envelope.mean[row]
-    values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work, axis=1))
+    work[life[signal == "work_total"]] = envelope.mean[signal == "work_total"]
+    values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work[life], axis=1))
     lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
     ended = ((fit.bounded > th.LIKELY) | (lasting["last_third"] < th.SLOWING)) & (shape["teeth"][fitted] < th.TEETH)
     going = _grows_on(models.cleaned(envelope.low[fitted]), fit, given.at(np.flatnonzero(fitted)), ended)

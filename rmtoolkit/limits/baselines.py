@@ -10,6 +10,7 @@ import polars as pl
 
 from rmtoolkit._identity import LOOKBACK_MILLISECONDS
 from rmtoolkit._tables import beside, run_starts, spans
+from rmtoolkit.analysis.signals import mark
 from rmtoolkit.limits.history import BUMP_BYTES, BUMP_RATIO, DAY_MILLISECONDS, footprint, kills, workloads
 from rmtoolkit.schema import WORKLOAD
 from rmtoolkit.text import MI
@@ -122,28 +123,26 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
 def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     """Say what each OOM kill counts as: the larger of request and the window's peak until then, and more."""
     rows: list[tuple[int, int, int, int, int]] = []
-    for (container,), group in killed.group_by(["container_id"], maintain_order=True):
-        samples = used.filter(pl.col("container_id") == container)
-        if not samples.height:
+    times, values = used["time"].to_physical().to_numpy(), used["used_bytes"].to_numpy()
+    begin = np.searchsorted(used["container_id"].to_numpy(), killed["container_id"].to_numpy())
+    until = np.searchsorted(mark(used, "time"), mark(killed, "time"), side="right")
+    told = killed.select("workload_row", "container_id", pl.col("time").to_physical(), "request_bytes").iter_rows()
+    last = first = done = window = usage_peak = kill_peak = 0
+    for (row, container, time, request), low, upto in zip(told, begin.tolist(), until.tolist(), strict=True):
+        if upto == low:
             continue
-        times, values = samples["time"].to_physical().to_numpy(), samples["used_bytes"].to_numpy()
-        first, done, window = int(times[0]), 0, -1
-        usage_peak = kill_peak = 0
-        for time, request in group.select(pl.col("time").to_physical(), "request_bytes").iter_rows():
-            upto = int(np.searchsorted(times, time, side="right"))
-            if upto == 0:
-                continue
-            latest = int((times[upto - 1] - first) // DAY_MILLISECONDS)
-            if latest != window:
-                done = max(done, int(np.searchsorted(times, first + latest * DAY_MILLISECONDS)))
-                usage_peak, kill_peak, window = 0, 0, latest
-            highest = int(values[done:upto].max(initial=0))
-            usage_peak = highest if highest > max(usage_peak, kill_peak) else usage_peak
-            done = upto
-            needed = max(request or 0, usage_peak)
-            kill_peak = max(kill_peak, needed + BUMP_BYTES, int(needed * BUMP_RATIO))
-            own = int((time - first) // DAY_MILLISECONDS)
-            rows.append((int(samples["workload_row"][0]), int(container), first, own, kill_peak))
+        if not rows or container != last:
+            last, first, done, window = container, int(times[low]), low, -1
+        latest = int((times[upto - 1] - first) // DAY_MILLISECONDS)
+        if latest != window:
+            done = max(done, low + int(np.searchsorted(times[low:upto], first + latest * DAY_MILLISECONDS)))
+            usage_peak, kill_peak, window = 0, 0, latest
+        highest = int(values[done:upto].max(initial=0))
+        usage_peak = highest if highest > max(usage_peak, kill_peak) else usage_peak
+        done = upto
+        needed = max(request or 0, usage_peak)
+        kill_peak = max(kill_peak, needed + BUMP_BYTES, int(needed * BUMP_RATIO))
+        rows.append((row, container, first, (time - first) // DAY_MILLISECONDS, kill_peak))
     ids, whole = dict.fromkeys(("workload_row", "container_id"), pl.UInt32), ("first", "window", "peak_bytes")
     return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from msgspec import structs
 
+import rmtoolkit as rm
 from rmtoolkit.analysis.assess import pool_instances, pool_lives
 from rmtoolkit.analysis.records import Opinion, Pool, Reading, readings_of
 from rmtoolkit.analysis.signals import read, split
@@ -796,3 +798,38 @@ def test_hundreds_of_lives_are_judged_as_a_few_are(rises: bool) -> None:
         found.append(record(at / 12, {"rss_bytes": level * MI}, restarts_total=at // 60))
     few, many = (row["verdict"] for row in rows_of(found))
     assert (few, many) == (("leak", "leak") if rises else ("not_leak", "not_leak"))
+
+
+@pytest.mark.parametrize("pods", [True, False])
+def test_twice_the_lives_of_a_service_are_twice_the_work(monkeypatch: pytest.MonkeyPatch, pods: bool) -> None:
+    """Each job of a schedule, or each restart, is a life: calls, and rows that are looked through, grow as lives do."""
+    rows = 0
+
+    def count(name: str) -> None:
+        method = getattr(pl.DataFrame, name)
+
+        def counting(frame: pl.DataFrame, *given: Any, **named: Any) -> pl.DataFrame:
+            nonlocal rows
+            found: pl.DataFrame = method(frame, *given, **named)
+            rows += frame.height + found.height
+            return found
+
+        monkeypatch.setattr(pl.DataFrame, name, counting)
+
+    for name in ("filter", "join", "join_asof"):
+        count(name)
+    found = []
+    for lives in (300, 600):
+        at = np.arange(24 * lives)
+        seconds = 20 * at + 600 * (at // 24)
+        names = [f"job-{number:04}" if pods else "job" for number in at // 24]
+        table = {"time": seconds, "pod": names, "rss_bytes": (90 + at % 24) * MI, "workload": "job"}
+        kills = {"time": seconds[23::24] + 20, "pod": names[23::24], "kind": "oom_kill", "workload": "job"}
+        recording = rm.Recording.from_frame(pl.DataFrame(table), events=pl.DataFrame(kills))
+        rows = 0
+        with cProfile.Profile() as profile:
+            rm.recommend_limits(recording)
+        found.append((sum(entry.callcount for entry in profile.getstats()), rows))
+    (calls, looked), (calls_twice, looked_twice) = found
+    assert calls_twice < 2.2 * calls
+    assert looked_twice < 2.2 * looked
