@@ -62,8 +62,6 @@ _LOOK_SECONDS: Final = 0.05
 _HOLDER: Final = 200
 _BUCKETS: Final = 64
 _MOST_BUCKETS: Final = 1000
-#: Files that could not be read are named in a report, up to so many.
-_NAMED: Final = 20
 _DAY: Final = dt.timedelta(days=1)
 #: Buckets are taken together up to this size of their files: some hundred thousand samples.
 _GROUP_BYTES: Final = 8 << 20
@@ -304,7 +302,7 @@ class Lake(Parted):
         return _lake_files.known(found, before)
 
     def _as_it_is(self, some: Work = _lake_files.samples_of, files: Sequence[Path] | None = None) -> Recording:
-        frames, who, _ = self._mapped(some, files=files)
+        frames, who = self._mapped(some, files=files)
         return replace(who, samples=frames.get("samples", empty(SAMPLES)))
 
     def unfinished(self) -> tuple[str, ...]:
@@ -382,18 +380,14 @@ class Lake(Parted):
 
     def map_parts(self, work: Work, client: Client | None) -> tuple[Frames, Recording]:
         """Do the same work on every part, and put the answers together: frames, and who was in them without samples."""
-        frames, found, failed = self._mapped(work, client)
+        frames, found = self._mapped(work, client)
         if found.containers.is_empty():
             raise self.nothing()
-        lines = [str(error) for error in failed[:_NAMED]]
-        if len(failed) > _NAMED:
-            lines.append(f"{len(failed) - _NAMED:,} more files of the lake could not be read")
-        report = replace(found.report, partial=(*found.report.partial, *lines))
-        return frames, replace(found, report=_unfinished(self, report))
+        return frames, replace(found, report=_unfinished(self, found.report))
 
     def _mapped(
         self, work: Work, client: Client | None = None, files: Sequence[Path] | None = None
-    ) -> tuple[Frames, Recording, list[ReadError]]:
+    ) -> tuple[Frames, Recording]:
         groups = list(_groups(self.files() if files is None else files))
         done = list(each(partial(_of_group, work, self.view), groups, client, total=len(groups)))
         found = [part for made, _ in done for part in made]
@@ -409,9 +403,8 @@ class Lake(Parted):
             warn(f"Left out {counted(wrong, NO_LIMITS)}.")
         if failed:
             warn(f"{len(failed):,} of {count:,} files of {self!r} could not be read; the first: {failed[0]}")
-            report = replace(report, left_out={**report.left_out, "files that could not be read": len(failed)})
-        who = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report)
-        return frames, who, failed
+        who = Recording(frames.pop("containers"), empty(SAMPLES), frames.pop("events"), report.without(failed))
+        return frames, who
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

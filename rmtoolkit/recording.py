@@ -222,8 +222,7 @@ def open_parts(path: str | os.PathLike[str] | Remote) -> tuple[pl.DataFrame, Sto
     events = events.with_columns(as_time(pl.col("time").cast(schema.TIME), schema.TIME)).drop_nulls("time")
     # Files of before keep limits that no container can have.
     containers, events, wrong = _possible(containers, events)
-    unreal = Report(left_out={schema.NO_LIMITS: wrong} if wrong else {}, time_axis=report.time_axis)
-    return containers, stored, events, report.joined(unreal)
+    return containers, stored, events, report.more(left_out={schema.NO_LIMITS: wrong} if wrong else {})
 
 
 class Later:
@@ -650,7 +649,7 @@ def normalise(
         unusable=(*unusable, *sum_or_not, *doubtful_amounts(frame, rows, found)),
         warnings=(*warnings, *doubt(above, schema.DOUBTS[1])),
     )
-    told = report.joined(Report(left_out=+lost, time_axis=report.time_axis))
+    told = report.more(left_out=+lost)
     told = replace(told, dropped_share=_dropped_share(told.left_out, rows))
     return Recording(_tables.with_cadences(frame, rows), rows, found, told)
 
@@ -782,15 +781,14 @@ def concat(recordings: Iterable[Recording]) -> Recording:
     containers, samples, left_out = _without_rounded(containers, samples)
     left_out = {**left_out, **({schema.SUMMARIES: fewer} if fewer else {})}
     warnings = () if fewer else tuple(seldom_seen(containers))
-    report = report.joined(Report(left_out=left_out, warnings=warnings, time_axis=report.time_axis))
-    return normalise(containers, samples, events, report)
+    return normalise(containers, samples, events, report.more(left_out=left_out, warnings=warnings))
 
 
 def parted(report: Report, *, is_still: bool) -> Report:
     """Say that containers were told apart by their file, and where one may be a copy of another."""
     if is_still:
         warn(text.sentence(_STILL))
-    return report.joined(Report(warnings=(_PARTED,), unusable=(_STILL,) * is_still, time_axis=report.time_axis))
+    return report.more(warnings=(_PARTED,), unusable=(_STILL,) * is_still)
 
 
 def as_one(names: Sequence[str]) -> tuple[str, ...]:

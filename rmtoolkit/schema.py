@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -36,6 +36,9 @@ ZEROS: Final = "values of 0 among real amounts, where nothing was measured"
 LOST_VALUES: Final = (NOT_FINITE, UNREAL, ZEROS, NO_NUMBERS, CONTRADICTING, IMPOSSIBLE)
 #: A smaller share is told nobody who does not ask.
 _NOTICEABLE_SHARE: Final = 0.01
+UNREAD: Final = "files that could not be read"
+#: So many of them are named.
+_NAMED: Final = 20
 NO_TIMES: Final = "samples with an impossible time"
 NO_PAIR: Final = "samples that are not a pair of time and value"
 NO_TIME: Final = "rows without a readable time"
@@ -307,6 +310,15 @@ class Report:
             *(f"left out: {counted(count, reason)}" for reason, count in self.left_out.items()),
             *self.warnings,
         )
+
+    def more(self, **facts: Any) -> Report:  # noqa: ANN401 - of the fields
+        """Add facts about the same source."""
+        return self.joined(Report(time_axis=self.time_axis, **facts))
+
+    def without(self, failed: Sequence[object]) -> Report:
+        """Count files that could not be read, and say what is wrong with each, up to so many."""
+        rest = [f"{len(failed) - _NAMED:,} more files could not be read"] if len(failed) > _NAMED else []
+        return self.more(left_out={UNREAD: len(failed)} if failed else {}, partial=(*map(str, failed[:_NAMED]), *rest))
 
     def joined(self, other: Report) -> Report:
         lines = ("sources", "found", "missing", "partial", "unusable", "warnings")

@@ -19,7 +19,7 @@ from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named,
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat, reading
-from rmtoolkit.schema import BYTE_SIGNALS, Report
+from rmtoolkit.schema import BYTE_SIGNALS, UNREAD
 from rmtoolkit.text import and_more, count, texts
 
 
@@ -280,14 +280,13 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
         notes.append(f"could not be read: {_named(failed)}; the first: {first}")
     if idle := sorted(set(options) - used):
         notes.append(f"options without a use here: {', '.join(idle)}")
-    left_out = {"files that could not be read": len(failed)} if failed else {}
-    extra = Report(left_out=left_out, warnings=tuple(notes), time_axis=recording.report.time_axis)
+    report = recording.report.more(left_out={UNREAD: len(failed)} if failed else {}, warnings=tuple(notes))
     _files.warn_of_values(recording.report, found)
     if recording.stored is None and not any(recording.samples[name].count() for name in BYTE_SIGNALS):
         warn(f"No amount of memory is in {_named(found, _WARNED)}. Hint: read it together with samples of memory.")
     # The samples of a large file stay where they are.
     samples = recording.samples if recording.stored is None else recording.stored
-    return Recording(recording.containers, samples, recording.events, recording.report.joined(extra))
+    return Recording(recording.containers, samples, recording.events, report)
 
 
 def _server_hint(item: str) -> str:

@@ -269,8 +269,8 @@ def read_text(path: PathLike, *, expected: str) -> tuple[str, tuple[str, ...]]:
     return text, notes + more
 
 
-def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, expected: str) -> int:
-    """Read files that belong together; warn of those that could not be read, and count them."""
+def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, expected: str) -> list[ReadError]:
+    """Read files that belong together; warn of those that could not be read, and give what is wrong with them."""
     failed: list[ReadError] = []
     for file in files:
         try:
@@ -281,7 +281,7 @@ def read_each(files: Sequence[PathLike], read: Callable[[PathLike], object], *, 
         raise failed[0] if failed else ReadError.at("[]", found="an empty list of files", expected=expected)
     if failed:
         warn(f"{len(failed):,} of {count(len(files), 'file')} could not be read; the first: {failed[0]}")
-    return len(failed)
+    return failed
 
 
 def grouped(pairs: Iterable[tuple[_Key, _Value]]) -> dict[_Key, list[_Value]]:

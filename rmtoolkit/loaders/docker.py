@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -535,8 +535,8 @@ def read_docker_stats(
     failed = _files.read_each(
         paths, lambda file: _read(Asked(file, time, interval, timezone), found), expected=_EXPECTED
     )
-    found.left_out["files that could not be read"] += failed
-    return _put_together(found, paths, workload_pattern)
+    recording = _put_together(found, paths, workload_pattern)
+    return replace(recording, report=recording.report.without(failed))
 
 
 def _read(asked: Asked, found: Found) -> None:

@@ -832,19 +832,15 @@ def _report(recording: Recording, objects: Objects, rows: Sequence[_Row]) -> Rep
     if matched and len(matched) < len(named):
         partial = (f"{len(matched):,} of {len(named):,} containers are in the Kubernetes objects",)
     missing = tuple(line for line in recording.report.missing if line != WITHOUT_OBJECTS or not matched)
-    report = replace(recording.report, missing=missing)
-    return report.joined(
-        Report(
-            sources=tuple(objects.sources),
-            found=tuple(found),
-            left_out=+(objects.left_out + Counter({UNSAMPLED: unsampled})),
-            partial=partial,
-            warnings=() if matched or not objects.pods else ("no pod of the Kubernetes objects was sampled",),
-            time_axis=recording.report.time_axis,
-            nodes=dict(objects.nodes),
-            quotas=dict(objects.quotas),
-            ranges=dict(objects.ranges),
-            governors=_governed(objects, rows),
-            owners=_teams(objects, rows),
-        )
+    return replace(recording.report, missing=missing).more(
+        sources=tuple(objects.sources),
+        found=tuple(found),
+        left_out=+(objects.left_out + Counter({UNSAMPLED: unsampled})),
+        partial=partial,
+        warnings=() if matched or not objects.pods else ("no pod of the Kubernetes objects was sampled",),
+        nodes=objects.nodes,
+        quotas=objects.quotas,
+        ranges=objects.ranges,
+        governors=_governed(objects, rows),
+        owners=_teams(objects, rows),
     )

@@ -340,7 +340,6 @@ def read_procfs(
     failed = read_each(
         paths, lambda file: _read(Path(file), Asked(file, time, interval, timezone), found), expected=_EXPECTED
     )
-    found.left_out["files that could not be read"] = failed
     containers: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
     events: list[tuple[int, *tuple[Any, ...]]] = []
@@ -371,7 +370,7 @@ def read_procfs(
         left_out=+found.left_out,
         time_axis="; ".join(dict.fromkeys(found.axes)),
     )
-    recording = normalise(containers, samples, events, noted(report, paths, found.notes))
+    recording = normalise(containers, samples, events, noted(report.without(failed), paths, found.notes))
     if other := found.left_out[_OTHER]:
         warn(f"{paths[0].name!r}: left out {counted(other, _OTHER)}.")
     return recording

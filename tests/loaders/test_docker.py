@@ -402,6 +402,7 @@ def test_a_bad_file_beside_good_ones_is_named_and_left_out(tmp_path: Path) -> No
     with pytest.warns(RmtoolkitWarning, match=r"1 of 2 files could not be read.*broken"):
         recording = rm.read(tmp_path)
     assert recording.samples.height == 49
+    assert "broken.log" in recording.report.partial[0]
 
 
 @pytest.mark.parametrize(

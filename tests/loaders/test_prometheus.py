@@ -407,6 +407,8 @@ def test_good_and_bad_files_together(prom: Prom) -> None:
     assert len(seen) == 1
     assert seen[0].filename == __file__
     assert recording.report.left_out == {"files that could not be read": 3}
+    for name, line in zip("bcd", recording.report.partial, strict=True):
+        assert f"{name}.json" in line
     assert [Path(source).name for source in recording.report.sources] == ["a.json"]
     (prom.folder / "mixed" / "a.json").unlink()
     with pytest.raises(ReadError, match=r"b\.json"):

@@ -47,7 +47,6 @@ _MERGED: Final = (*SIGNALS, *(fact for fact in _metrics.FACTS if fact != "image"
 _SOUGHT: Final = _metrics.TOLD["sought"]
 _PACKED: Final = re.compile(r"\.(?:gz|zstd?)$")
 _GIVE: Final = "Give a file, a folder, a glob such as 'week/*.json', or a list of them."
-_UNREAD: Final = "files that could not be read"
 _SHOWN: Final = 4
 
 
@@ -105,18 +104,15 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
         _container_rows(kept, seen, images, _node_cores(placed.table, decoded)),
         samples,
         _events(kept, seen, images),
-        report.joined(
-            Report(
-                left_out=dict(+left_out),
-                partial=tuple(dict.fromkeys(decoded.partial)),
-                unusable=doubts,
-                warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
-                found=tuple(name for name in _SOUGHT if name in told),
-                missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
-                time_axis=report.time_axis,
-                governors=dict.fromkeys(map("/".join, inits.fill_null("").rows()), OTHER_LIST.format("initContainers")),
-                owners=_metrics.teams(placed.table, decoded.labels, kept),
-            )
+        report.more(
+            left_out=dict(+left_out),
+            partial=tuple(dict.fromkeys(decoded.partial)),
+            unusable=doubts,
+            warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
+            found=tuple(name for name in _SOUGHT if name in told),
+            missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
+            governors=dict.fromkeys(map("/".join, inits.fill_null("").rows()), OTHER_LIST.format("initContainers")),
+            owners=_metrics.teams(placed.table, decoded.labels, kept),
         ),
         workload_pattern=meant.workload_pattern,
     )
@@ -348,19 +344,18 @@ def read_prometheus(
         decoder.add_file(Path(file), named_by, Asked(file, time, interval, timezone))
         sources.append(str(file))
 
-    unread = read_each(files, add, expected=EXPECTED)
+    failed = read_each(files, add, expected=EXPECTED)
     decoded = decoder.finish()
-    decoded.left_out[_UNREAD] += unread
     report = Report(tuple(sources), time_axis="; ".join(dict.fromkeys(decoder.time_axes)) or Report().time_axis)
     recording = _recorded(decoded, files, meant, report)
-    # Once, of what was damaged, refused or incomplete; what was no JSON is said with its file, in `partial`.
+    # Once, of what was damaged, refused or incomplete; of files that could not be read that is said already.
     left_out = recording.report.left_out.items()
     damage = [counted(number, reason) for reason, number in left_out if reason in DAMAGE]
     damage += [*recording.report.partial, *recording.report.unusable]
     if damage:
         more = f"; and {len(damage) - _SHOWN} more, see recording.report" if len(damage) > _SHOWN else ""
         warn(f"Not everything could be read: {'; '.join(line.rstrip('.') for line in damage[:_SHOWN])}{more}.")
-    return recording
+    return replace(recording, report=recording.report.without(failed))
 
 
 def _recorded(decoded: Decoded, files: list[Path], meant: _metrics.Meant, report: Report) -> Recording:
