@@ -567,7 +567,9 @@ def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
         pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
         pool.longest_before_seconds = _longest(pool.opinions)
-        pool.opinions = [*pool.opinions, *running]
+        # Where old and new were judged together they are there already.
+        there = set(map(id, pool.opinions))
+        pool.opinions = [*pool.opinions, *(one for one in running if id(one) not in there)]
     return pool
 
 
@@ -889,7 +891,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     goes_on = life.hashed and grows and 2 * grew > len(older) > 0
     together = is_short or beside or goes_on
     counted = judged if together else running
-    answer, growing = _pool_running(counted, longest)
+    answer, growing = _pool_running(counted, longest, now_at)
     if older and (not together or any(map(_was_killed, running))):
         _set_moves(answer, *([opinion for pool in part for opinion in pool.opinions] for part in (running, older)))
     young: list[Pool] = []
@@ -897,7 +899,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
         young = running
     elif is_short and not grows and not grew:
         # What old pods outlive, or what rests beside them, tells nothing new. Those that leak, and run, leak on.
-        young = [pool for pool in running if pool.bounded <= th.CLEAN_FROM and _still_runs(pool, now_at)]
+        young = [pool for pool in running if _is_open(pool, now_at)]
     latest = max((pool for pool in pools if pool.opinions), key=lambda pool: pool.opinions[-1].life.start)
     if latest not in judged and latest.opinions[-1].life.version not in {None, life.version}:
         young = [latest] if _are_gone(judged, [latest]) else young
@@ -908,7 +910,7 @@ def _pool_instances(pools: Sequence[Pool]) -> tuple[Pool, int, int]:
     return answer, growing, len(counted)
 
 
-def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
+def _pool_running(running: Sequence[Pool], longest: float, now_at: dt.datetime) -> tuple[Pool, int]:
     if len(running) == 1:
         return running[0], int(running[0].growing > th.LIKELY)
     noise = _rises_as_others_fall(running)
@@ -923,8 +925,7 @@ def _pool_running(running: Sequence[Pool], longest: float) -> tuple[Pool, int]:
     every = [opinion for pool in running for opinion in pool.opinions]
     told = [pool for pool in running if _longest(pool.opinions) >= th.SHORT * longest or _was_killed(pool)]
     # Of one that runs, and goes where none has been that is as old, the rest of the others tells nothing.
-    now_at = max(one.life.end for one in every)
-    doubted = [pool for pool in running if pool.bounded <= th.CLEAN_FROM and _still_runs(pool, now_at)]
+    doubted = [pool for pool in running if _is_open(pool, now_at)]
     past = _Past(every)
     told += [pool for pool in doubted if any(past.passed_by(one, one.life.seconds) for one in pool.opinions)]
     worst = min(told, key=lambda pool: pool.bounded)
@@ -982,6 +983,10 @@ def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:
     lives = [opinion.life for pool in newer for opinion in pool.opinions]
     start, end = min(life.start for life in lives), max(life.end for life in lives)
     return max(ends) <= start + (end - start) / 2
+
+
+def _is_open(pool: Pool, at: dt.datetime) -> bool:
+    return pool.bounded <= th.CLEAN_FROM and _still_runs(pool, at)
 
 
 def _still_runs(pool: Pool, at: dt.datetime) -> bool:

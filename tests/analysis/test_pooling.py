@@ -157,6 +157,15 @@ def test_a_version_just_begun_does_not_decide() -> None:
     assert pool.fixed_version is None
 
 
+def test_lives_of_old_and_new_pods_are_told_of_once() -> None:
+    """A pod of a version that has just begun opens what the old pod showed, and is counted once, as its end is."""
+    old = life(0, 0.9, 0.05, version="1", ended="end")
+    new = life(1, 0.03, 0.95, version="2", length=0.5, slope=0.0, ended="evicted")
+    pool = pool_instances([pool_lives([replace_container(one, pod)]) for pod, one in enumerate([old, new])])[0]
+    assert pool.longest_before_seconds is not None
+    assert [one.life.container_id for one in pool.opinions] == [0, 1]
+
+
 def test_a_version_just_begun_that_grows_as_the_last_one_is_surer_than_either() -> None:
     """What agrees adds up, and the three probabilities are still those of one thing."""
     old, new = life(0, 0.9, 0.05, version="1"), life(1, 0.7, 0.2, version="2", length=0.5, ended="running")
