@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from rmtoolkit._identity import releases_by_name
 from rmtoolkit._parallel import parallel_map
-from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, search_runs
+from rmtoolkit._tables import FOLLOWS, beside, in_force, run_starts, search_runs, spans
 from rmtoolkit.analysis import models
 from rmtoolkit.analysis import thresholds as th
 from rmtoolkit.analysis.models import Envelope, describe, envelopes, fit_rows
@@ -124,12 +124,8 @@ def _unseen(marked: pl.DataFrame, present: pl.DataFrame) -> pl.DataFrame:
     gaps = marked.filter(step > th.GAP_SCRAPES * 1000 * pl.col("cadence_seconds"))
     if not gaps.height:
         return gaps
-    spans = (
-        present.filter(pl.col("container_id").is_in(gaps["container_id"].unique().implode()))
-        .group_by("container_id")
-        .agg(span=(pl.col("time").max() - pl.col("time").min()).dt.total_milliseconds())
-    )
-    return beside(gaps, spans, "container_id").filter(step > th.LONG_GAP * pl.col("span"))
+    whole = (pl.col("last") - pl.col("first")).dt.total_milliseconds()
+    return beside(gaps, spans(present), "container_id").filter(step > th.LONG_GAP * whole)
 
 
 def _nearest(times: pl.DataFrame, marks: pl.DataFrame, cadence: pl.DataFrame) -> pl.DataFrame:

@@ -106,7 +106,7 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     highest = np.maximum.reduceat(values, day) if day.size else values
     peaks = windows[day].with_columns(peak_bytes=pl.Series(highest, dtype=pl.Int64))
     peaks = (
-        pl.concat([peaks, _bumps(used, killed).select(peaks.columns)])
+        pl.concat([peaks, pl.DataFrame(_bumps(used, killed), peaks.schema, orient="row")])
         .group_by("workload_row", "container_id", "first", "window", maintain_order=True)
         .agg(pl.col("peak_bytes").max())
     )
@@ -120,18 +120,18 @@ def _peaks_vpa(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
+def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> list[tuple[int, int, int, int, int]]:
     """Say what each OOM kill counts as: the larger of request and the window's peak until then, and more."""
     rows: list[tuple[int, int, int, int, int]] = []
     times, values = used["time"].to_physical().to_numpy(), used["used_bytes"].to_numpy()
     begin = np.searchsorted(used["container_id"].to_numpy(), killed["container_id"].to_numpy())
     until = np.searchsorted(mark(used, "time"), mark(killed, "time"), side="right")
     told = killed.select("workload_row", "container_id", pl.col("time").to_physical(), "request_bytes").iter_rows()
-    last = first = done = window = usage_peak = kill_peak = 0
+    last = first = done = window = usage_peak = kill_peak = -1
     for (row, container, time, request), low, upto in zip(told, begin.tolist(), until.tolist(), strict=True):
         if upto == low:
             continue
-        if not rows or container != last:
+        if container != last:
             last, first, done, window = container, int(times[low]), low, -1
         latest = int((times[upto - 1] - first) // DAY_MILLISECONDS)
         if latest != window:
@@ -143,8 +143,7 @@ def _bumps(used: pl.DataFrame, killed: pl.DataFrame) -> pl.DataFrame:
         needed = max(request or 0, usage_peak)
         kill_peak = max(kill_peak, needed + BUMP_BYTES, int(needed * BUMP_RATIO))
         rows.append((row, container, first, (time - first) // DAY_MILLISECONDS, kill_peak))
-    ids, whole = dict.fromkeys(("workload_row", "container_id"), pl.UInt32), ("first", "window", "peak_bytes")
-    return pl.DataFrame(rows, schema=ids | dict.fromkeys(whole, pl.Int64), orient="row")
+    return rows
 
 
 def krr_memory(recording: Recording) -> pl.DataFrame:

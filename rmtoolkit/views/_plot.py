@@ -249,8 +249,6 @@ def text_box(
 
 def _crosses(box: Box, x: Floats, y: Floats) -> bool:
     left, right = max(box.left, float(x[0])), min(box.right, float(x[-1]))
-    if left > right:
-        return False
     under = np.concatenate([np.interp([left, right], x, y), y[(x >= left) & (x <= right)]])
     return bool(under.min() < box.bottom and under.max() > box.top)
 
@@ -312,14 +310,16 @@ class Plot:
 
     def clear(self, places: Iterable[Place], written: str, look: str = "") -> list[Place]:
         """Keep the places where a text would cover no curve that is drawn already."""
-        lines = [piece for mark in self.marks if isinstance(mark, Line) for piece in mark.pieces]
-        drawn = [(self.x.of(x), self.y.of(y)) for x, y in lines]
+        drawn = [(self.x.of(x), self.y.of(y)) for mark in self.marks if isinstance(mark, Line) for x, y in mark.pieces]
+        left, right, top, bottom = np.array([(x[0], x[-1], y.min(), y.max()) for x, y in drawn]).reshape(-1, 4).T
         bold = TYPES[look].bold
-        return [
-            place
-            for place in places
-            if not any(_crosses(text_box(*place[:2], written, place[2], bold=bold), x, y) for x, y in drawn)
-        ]
+
+        def covers(place: Place) -> bool:
+            box = text_box(*place[:2], written, place[2], bold=bold)
+            near = (left <= box.right) & (right >= box.left) & (top < box.bottom) & (bottom > box.top)
+            return any(_crosses(box, *drawn[at]) for at in np.flatnonzero(near))
+
+        return [place for place in places if not covers(place)]
 
     def name(self, point: tuple[float, float], written: str, look: str = "") -> bool:
         x, y = point

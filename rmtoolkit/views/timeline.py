@@ -6,6 +6,7 @@ Then what stands where, every label on its mark; and the same as static inline S
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,15 +111,13 @@ class Cutter:
     """Cuts the signals of one container at lives and gaps, and thins them to so many steps of time."""
 
     def __init__(self, samples: pl.DataFrame, lives: pl.DataFrame, start: int, now: int) -> None:
-        self.edges = [(ms(first), ms(last)) for first, last in lives.select("start", "end").iter_rows()]
         self.span = (start, now, 420)
         times = samples["time"].to_physical().to_numpy()
-        life = np.full(len(times), -1)
-        for number, (first, last) in enumerate(self.edges):
-            life[(times >= first) & (times <= last)] = number
-        self.times = times[life >= 0]
-        self.life = life[life >= 0]
+        begin, self.ends = (lives[name].to_physical().to_numpy() for name in ("start", "end"))
+        life = np.searchsorted(begin, times, side="right") - 1
+        life[times > self.ends[life]] = -1
         self.samples = samples.with_columns(life=pl.Series(life)).filter(pl.col("life") >= 0)
+        self.times, self.life = times[life >= 0], life[life >= 0]
         #: Signals that have a value, as floats; NaN where they were not sampled.
         known = (column for column in self.samples.select(BYTE_SIGNALS) if column.count())
         self.values = {column.name: column.to_numpy().astype(np.float64) for column in known}
@@ -148,9 +147,8 @@ class Cutter:
 
     def gaps(self, name: str) -> tuple[tuple[int, int], ...]:
         runs = self._runs(self.values[name])
-        cuts = {last for _, last in self.edges}
         ends = [(int(self.times[one[-1]]), int(self.times[other[0]])) for one, other in pairwise(runs)]
-        return tuple((last, first) for last, first in ends if not any(last <= cut < first for cut in cuts))
+        return tuple(pair for pair in ends if np.diff(np.searchsorted(self.ends, pair))[0] == 0)
 
 
 def layers(cutter: Cutter, line: str, row: dict[str, Any]) -> tuple[Layer, ...]:
@@ -272,7 +270,7 @@ class Timelines:
             requests=steps(settings, "request", left, until),
             events=happened(self.events.get(container), start, now, until),
             gaps=cutter.gaps(known[0]),
-            fits=_fits(fits),
+            fits=_fits(fits, until - left),
             fit_name="" if fits.is_empty() else text.SIGNAL_WORDS.get(str(fits["signal"][0]), ""),
             forecast=forecast,
         )
@@ -304,10 +302,13 @@ def _forecast(rows: pl.DataFrame, row: dict[str, Any]) -> Forecast | None:
     return Forecast(rows["time"].to_physical().to_numpy(), low, mid, high, row["limit_outlook"], *ends)
 
 
-def _fits(rows: pl.DataFrame) -> tuple[_plot.Piece, ...]:
+def _fits(rows: pl.DataFrame, span: int) -> tuple[_plot.Piece, ...]:
     curves = rows.filter(pl.col("signal").is_in(BYTE_SIGNALS) & (pl.col("fitted").list.len() > 1))["fitted"]
     points = (curve.struct.unnest() for curve in curves)
-    return tuple((known["time"].to_physical().to_numpy(), known["value_bytes"].to_numpy()) for known in points)
+    pieces = ((known["time"].to_physical().to_numpy(), known["value_bytes"].to_numpy()) for known in points)
+    # Of what is a few px wide the ends are all that can be seen.
+    least = span * _NEAR / (RIGHT - LEFT)
+    return tuple((x, y) if x[-1] - x[0] > least else (x[[0, -1]], y[[0, -1]]) for x, y in pieces)
 
 
 WIDTH: Final = 1080
@@ -327,7 +328,8 @@ _ROOM_ON_LIVE: Final = 34
 _CLOSE: Final = 3
 #: A name this near to the rule of a request is moved away from it, px.
 _STRUCK: Final = 11
-_TOLD_EVENTS: Final = 8
+#: So many events are told in words; at one of so many fits, the longest ones, stands what they say.
+_TOLD: Final = 8
 _LIVE: Final = text.SIGNAL_WORDS["allocated_bytes"]
 
 #: Events nearer than this many px are one mark: a kill and the restart after it.
@@ -430,8 +432,10 @@ class Chart(_plot.Plot):
             self.rule("request", value, written, start, end)
 
     def _kills(self) -> None:
-        for event in (event for event in self.t.events if event.kind == "oom_kill"):
-            height = self.kill_height(event)
+        # Of those that fall on one px one is marked.
+        kills = (event for event in self.t.events if event.kind == "oom_kill")
+        marks = {(round(self.x.at(event.time)), self.kill_height(event)): event for event in kills}
+        for (_, height), event in marks.items():
             x, y = self.x.at(event.time), self.y.at(height)
             self.take(_plot.Box(x - 7, y - 7, x + 7, y + 7))
             self.add(_plot.Point("kill", event.time, height, _plot.Shape.CROSS, 5, _told([event])))
@@ -440,8 +444,9 @@ class Chart(_plot.Plot):
         """Find where a kill is marked: at the limit in force, or the last value where that is unknown or far above."""
         if kill.limit_bytes is not None and not self.far_limit:
             return float(kill.limit_bytes)
-        before = [values[times <= kill.time] for times, values in self.t.line.pieces if times[0] <= kill.time]
-        return float(before[-1][-1]) if before else 0.0
+        begun = bisect_right(self.t.line.pieces, kill.time, key=lambda piece: piece[0][0])
+        before = self.t.line.pieces[:begun][-1:]
+        return next((float(values[times <= kill.time][-1]) for times, values in before), 0.0)
 
     def _ahead(self) -> None:
         if (ahead := self.t.forecast) is None:
@@ -563,7 +568,7 @@ class Chart(_plot.Plot):
         live = self.t.layers[0].edge.pieces if on_live and self.t.layers else ()
         inside: list[_plot.Place] = []
         outside: list[_plot.Place] = []
-        for times, values in sorted(self.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1])):
+        for times, values in sorted(self.t.fits, key=lambda piece: int(piece[0][0] - piece[0][-1]))[:_TOLD]:
             first, last = self.x.at(times[0]) + half + 6, self.x.at(times[-1]) - half - 6
             if first > last:
                 first = last = max(LEFT + half, (first + last) / 2)
@@ -705,9 +710,9 @@ def describe(timeline: Timeline, row: dict[str, Any]) -> str:
         parts.append(f"Layers from the bottom: {', '.join(layers)}")
     limit = row["limit_bytes"]
     parts.append("No limit known" if limit is None else f"Limit {text.configured(limit)}")
-    parts += [f"{event.words} {text.moment(_plot.instant(event.time))}" for event in timeline.events[-_TOLD_EVENTS:]]
-    if len(timeline.events) > _TOLD_EVENTS:
-        parts.append(f"{len(timeline.events) - _TOLD_EVENTS:,} earlier events")
+    parts += [f"{event.words} {text.moment(_plot.instant(event.time))}" for event in timeline.events[-_TOLD:]]
+    if len(timeline.events) > _TOLD:
+        parts.append(f"{len(timeline.events) - _TOLD:,} earlier events")
     if timeline.fits and (growth := _growth(row)):
         parts.append(f"Fit on {timeline.fit_name}: {growth}")
     if (ahead := timeline.forecast) is not None:

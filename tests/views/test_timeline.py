@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cProfile
 import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -229,3 +230,38 @@ def test_what_is_said_of_the_future_stands_right_of_the_last_sample(rate: int, n
         if isinstance(mark, _plot.Text) and mark.look == "alarm":
             box = _plot.text_box(mark.x, mark.y, mark.written, mark.anchor, bold=True, narrow=narrow)
             assert chart.now - 3 <= box.left < box.right <= timeline.WIDTH
+
+
+def test_twice_the_lives_take_no_more_than_twice_the_work_to_draw() -> None:
+    """A chart of a service that restarts all day, with a kill at each end, is no wait: its calls grow as lives do."""
+    calls = []
+    for lives in (40, 80):
+        at = np.arange(24 * lives)
+        times = 20 * at + 600 * (at // 24)
+        kills = pl.DataFrame({"time": times[23::24] + 20, "kind": "oom_kill", "workload": "api", "pod": "api-0"})
+        frame = pl.DataFrame({"time": times, "workload": "api", "pod": "api-0", "rss_bytes": (90 + at % 24) * MI})
+        assessed = assess(Recording.from_frame(frame, events=kills))
+        row = assessed.workloads.row(0, named=True)
+        with cProfile.Profile() as profile:
+            found = timeline.Timelines(assessed).of(row)
+            assert found is not None
+            chart = timeline.Chart(found, row).compose()
+        assert sum(isinstance(mark, _plot.Point) and mark.look == "kill" for mark in chart.marks) == lives
+        calls.append(sum(entry.callcount for entry in profile.getstats()))
+    assert calls[1] < 2.2 * calls[0]
+
+
+def test_kills_that_fall_on_one_px_are_marked_once() -> None:
+    """Three kills within a second of a day are one cross, and each is told in the strip."""
+    kills = pl.DataFrame({"time": [START + dt.timedelta(hours=9, milliseconds=at) for at in (0, 300, 600)]})
+    kills = kills.with_columns(kind=pl.lit("oom_kill"), workload=pl.lit("api"))
+    frame = pl.DataFrame({"time": _minutes(1440), "workload": "api", "rss_bytes": 200 * MI, "limit_bytes": 300 * MI})
+    assessed = assess(Recording.from_frame(frame, events=kills))
+    row = assessed.workloads.row(0, named=True)
+    found = timeline.Timelines(assessed).of(row)
+    assert found is not None
+    chart = timeline.Chart(found, row).compose()
+    assert [mark.says for mark in chart.marks if isinstance(mark, _plot.Point) and mark.look == "kill"] == [
+        "OOM kill Mon 09:00 UTC"
+    ]
+    assert any("3 × OOM kill" in mark.written for mark in chart.strip.marks if isinstance(mark, _plot.Text))
