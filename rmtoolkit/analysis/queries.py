@@ -134,9 +134,10 @@ class _Names:
     def __init__(self, row: VerdictRow) -> None:
         named = (("cluster", row.cluster), ("namespace", row.namespace))
         self._places = [f"{label}={quoted(name)}" for label, name in named if name is not None]
-        pod, workload = row.pod, row.workload
-        if pod is not None:
-            self._places.append(f"pod={quoted(pod)}")
+        workload = row.workload
+        # Pods come and go: those of a workload that has a name are asked for by it.
+        if workload is None and row.pod is not None:
+            self._places.append(f"pod={quoted(row.pod)}")
         elif workload is not None and row.namespace is not None:
             # The pod of a Deployment, a StatefulSet or a Job begins with its name; a bare pod's is its name.
             self._places.append(f"pod=~{quoted(exactly(workload) + '(-.+)?')}")

@@ -429,10 +429,7 @@ def _steps_of(row: Row) -> Iterator[Advice]:
 
 def queries_of(rows: pl.DataFrame) -> pl.DataFrame:
     found = [
-        (row["workload_id"], query.shows, query.promql)
-        for row in rows.iter_rows(named=True)
-        # Pods come and go: those of a workload that has a name are asked for by it.
-        for query in queries(row if row["workload"] is None else {**row, "pod": None})
+        (row["workload_id"], query.shows, query.promql) for row in rows.iter_rows(named=True) for query in queries(row)
     ]
     return pl.DataFrame(found, schema={"workload_id": pl.UInt32(), **typed(TEXT, "shows promql")}, orient="row")
 

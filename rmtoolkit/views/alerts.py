@@ -37,8 +37,7 @@ def rules(found: Assessment) -> str:
 
 def _watched(found: Assessment) -> Iterator[tuple[Row, list[Alert]]]:
     for row in found.workloads.filter(~pl.col("accepted")).iter_rows(named=True):
-        # Pods come and go: those of a workload that has a name are asked for by it.
-        if watching := list(alerts(row if row["workload"] is None else {**row, "pod": None})):
+        if watching := list(alerts(row)):
             yield row, watching
 
 

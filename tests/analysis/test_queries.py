@@ -49,8 +49,9 @@ def test_names_of_the_metrics() -> None:
 
 
 def test_a_pod_is_asked_for_exactly() -> None:
-    """Verdicts by instance know the pod: no pattern."""
-    assert 'pod="api-7d4b9-m8rtz"' in next(queries.queries(row(pod="api-7d4b9-m8rtz"))).promql
+    """Without a workload there is no pattern; pods of one come and go, so it is asked for."""
+    assert 'pod="api-7d4b9-m8rtz"' in next(queries.queries(row(pod="api-7d4b9-m8rtz", workload=None))).promql
+    assert 'pod=~"api(-.+)?"' in next(queries.queries(row(pod="api-7d4b9-m8rtz"))).promql
 
 
 def test_without_a_container_the_sums_are_left_out() -> None:
