@@ -100,11 +100,8 @@ def kept(path: str | os.PathLike[str]) -> Iterator[Path]:
         is_long = part[:1] == b"v" or not part[:6].isascii() or part.startswith((b"BZh", b"\x1f\x8b"))
         most = _PIPED_BYTES if is_long else _files.COSTLY_BYTES
         with Path(folder, file.name).open("wb") as copy:
-            while part and copy.write(part) and copy.tell() <= most:
-                part = stream.read(_HEAD)
-        if part:
-            found = f"more than {most:,} bytes through a pipe"
-            raise ReadError.at(path, found=found, expected=UNDERSTOOD, hint="Save it to a file if there is so much.")
+            copy.write(part)
+            _files.drain(stream, copy, most, path, UNDERSTOOD)
         yield Path(folder, file.name)
 
 

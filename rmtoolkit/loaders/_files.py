@@ -169,7 +169,11 @@ def read_bytes(
     always = COSTLY_BYTES if costly else _ALWAYS_BYTES
     # A buffer would hold the beginning, and a large file would be copied once more to put it before the rest.
     with file.open("rb", buffering=0) as opened:
-        stream: BinaryIO = opened if file.is_file() else _drained(opened, path, expected, always)
+        stream: BinaryIO = opened
+        if not file.is_file():
+            stream = io.BytesIO()
+            drain(opened, stream, always, path, expected)
+            stream.seek(0)
         magic = stream.read(6)
         stream.seek(0)
         if not magic:
@@ -199,15 +203,12 @@ def read_bytes(
     return data, notes
 
 
-def _drained(stream: BinaryIO, path: PathLike, expected: str, most: int) -> BinaryIO:
-    taken = io.BytesIO()
-    while taken.tell() <= most and (part := stream.read(_CHUNK)):
-        taken.write(part)
-    if taken.tell() > most:
+def drain(pipe: BinaryIO, copy: BinaryIO, most: int, path: PathLike, expected: str) -> None:
+    while copy.tell() <= most and (part := pipe.read(_CHUNK)):
+        copy.write(part)
+    if copy.tell() > most:
         found = f"more than {most:,} bytes through a pipe"
         raise ReadError.at(path, found=found, expected=expected, hint="Save it to a file if there is so much.")
-    taken.seek(0)
-    return taken
 
 
 def unpacked(stream: BinaryIO, magic: bytes) -> Iterator[bytes] | None:
