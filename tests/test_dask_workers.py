@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rmtoolkit.recording import Recording
 
 ROOT: Final = Path(__file__).parent.parent
-LIVES: Final = 10
+LIVES: Final = 6
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_a_damaged_day_is_named_from_afar(client: Client, tmp_path: Path) -> Non
     assert any(file.name in line for line in found.recording.report.partial)
 
 
-@pytest.mark.parametrize("words", ["classify --last 7d", "limits --workload svc-01"])
+@pytest.mark.parametrize("words", ["classify --last 7d", "limits --workload svc-1"])
 @pytest.mark.usefixtures("client")
 def test_the_command_line_takes_a_scheduler(
     words: str, lake: rm.Lake, cluster: LocalCluster, capsys: pytest.CaptureFixture[str]

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = sorted((ROOT / "rmtoolkit").rglob("*.py"))
 TESTS: Final = sorted(path for path in (ROOT / "tests").rglob("test_*.py"))
-NOTEBOOKS: Final = sorted(path for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 #: What each part of the package may import. What stands nowhere is core: the recording and what it is made of.
 LAYERS: Final = {
@@ -293,14 +292,6 @@ def test_the_lock_is_complete_and_names_no_place() -> None:
         *project["dependency-groups"]["dev"],
     ]
     assert sorted({plain(requirement) for requirement in wanted} - pins) == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=short)
-def test_notebooks_are_stored_without_outputs(path: Path) -> None:
-    """Outputs are made by whoever runs the notebook; stored ones go stale and may hold secrets."""
-    cells = json.loads(path.read_text("utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert [cell["source"] for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
 
 
 def stored_files() -> list[Path]:
