@@ -8,7 +8,6 @@ import functools
 import gc
 import importlib
 import inspect
-import json
 import re
 import signal
 import subprocess

@@ -244,18 +244,6 @@ def test_a_window_after_the_last_sample_holds_nothing(lake: rm.Lake) -> None:
             lake.recording(start=start, end="2026-11-27")
 
 
-def test_first_and_last_sample_need_only_the_days_at_the_ends(lake: rm.Lake) -> None:
-    """What lies between them may be damaged: it is not opened."""
-    lake.append(fleet(range(0, 4 * DAY, 3600)))
-    days = sorted({file.stem for file in lake.files()})
-    for file in lake.files():
-        if file.stem in days[1:-1]:
-            file.write_bytes(b"PAR1")
-    times = lake.times()
-    assert times is not None
-    assert [int(time.timestamp()) - START for time in times] == [0, 4 * DAY - 3600]
-
-
 def test_a_name_that_is_not_there_is_said(lake: rm.Lake) -> None:
     """As for a recording, with the names that are."""
     lake.append(fleet([0]))

@@ -606,17 +606,6 @@ def test_a_written_recording_is_a_tidy_table_for_others(tmp_path: Path) -> None:
     assert table.select("workload", "pod", "rss_bytes").row(0) == ("db", "db-0", 1)
 
 
-def test_writing_replaces_the_file_whole(tmp_path: Path) -> None:
-    """The old file is there until the new one is; a failed write leaves nothing behind."""
-    path = tmp_path / "a.parquet"
-    path.write_text("old")
-    rm.Recording.from_frame(LIMITS).write(path)
-    assert rm.read_recording(path).samples.height == 3
-    with pytest.raises(RmtoolkitError, match=r"there is no folder .*missing"):
-        rm.Recording.from_frame(LIMITS).write(tmp_path / "missing" / "a.parquet")
-    assert [file.name for file in tmp_path.iterdir()] == ["a.parquet"]
-
-
 def _foreign(path: Path) -> None:
     pl.DataFrame({"a": [1]}).write_parquet(path)
 

@@ -367,9 +367,3 @@ def test_a_date_that_is_none_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "monday")
     with pytest.raises(RmtoolkitError, match="SOURCE_DATE_EPOCH must be seconds since 1970, got 'monday'"):
         report.report(CALM, tmp_path / "week.html")
-
-
-def test_a_missing_folder_is_named(tmp_path: Path, told: Contents) -> None:
-    """The error says which folder is missing."""
-    with pytest.raises(RmtoolkitError, match="there is no folder"):
-        report.write(told, tmp_path / "no" / "week.html")
