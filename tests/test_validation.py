@@ -395,6 +395,8 @@ def test_a_counter_may_fall_at_a_restart() -> None:
     assert keys(recorded(rss_bytes=wave(100, 5), work_total=work, restarts_total=[0] * 20 + [1] * 20)) == set()
 
 
+# Amounts that are by chance all that 31 or 32 bits hold are warned of.
+@pytest.mark.filterwarnings("ignore::rmtoolkit.exceptions.RmtoolkitWarning")
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -373,12 +373,7 @@ def _values(samples: pl.DataFrame, check: str, at_fault: Mapping[str, pl.Expr]) 
         faulty = samples.select("container_id", "time", value=signal).filter(
             samples.select(at_fault[signal]).to_series()
         )
-        total = (
-            samples.select("container_id", signal)
-            .join(faulty, on="container_id", how="semi")
-            .group_by("container_id")
-            .agg(compared=pl.col(signal).count())
-        )
+        total = samples.group_by("container_id").agg(compared=pl.col(signal).count())
         yield (
             faulty.group_by("container_id")
             .agg(
