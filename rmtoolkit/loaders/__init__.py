@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from rmtoolkit._io import IN_COLUMNS, is_far, is_lake, is_store, is_url
-from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, warn
+from rmtoolkit.exceptions import ReadError, RmtoolkitError, did_you_mean, named, quote, quote_path, warn
 from rmtoolkit.loaders import _files
 from rmtoolkit.loaders.prometheus import is_remote_read
 from rmtoolkit.recording import Recording, as_recording, concat, reading
-from rmtoolkit.schema import BYTE_SIGNALS, UNREAD
+from rmtoolkit.schema import BYTE_SIGNALS
 from rmtoolkit.text import and_more, count, texts
 
 
@@ -277,10 +277,15 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
         first = next(iter(failed.values()))
         said = f"{len(failed):,} of {count(len(found), 'file')} could not be read"
         warn(f"{said}: {_named(failed, _WARNED)}; the first: {first}")
-        notes.append(f"could not be read: {_named(failed)}; the first: {first}")
     if idle := sorted(set(options) - used):
         notes.append(f"options without a use here: {', '.join(idle)}")
-    report = recording.report.more(left_out={UNREAD: len(failed)} if failed else {}, warnings=tuple(notes))
+    # Of files that are read together the first alone says what is wrong.
+    speaks = {error: file for file, error in reversed(failed.items())}
+    told = [
+        error if speaks[error] == file else f"Could not read {quote_path(file)}, either."
+        for file, error in failed.items()
+    ]
+    report = recording.report.more(warnings=tuple(notes)).without(told)
     _files.warn_of_values(recording.report, found)
     if recording.stored is None and not any(recording.samples[name].count() for name in BYTE_SIGNALS):
         warn(f"No amount of memory is in {_named(found, _WARNED)}. Hint: read it together with samples of memory.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -232,8 +233,21 @@ def test_a_source_that_fails_is_left_out_with_a_warning(folder: Path) -> None:
         recording = rm.read(folder)
     assert seen[0].filename == __file__
     assert recording.report.left_out["files that could not be read"] == 4
-    (said,) = (line for line in recording.report.warnings if line.startswith("could not be read"))
-    assert all(name in said for name in ("broken.json", "cut.parquet", "empty", "failed.log"))
+    names = ("broken.json", "cut.parquet", "empty", "failed.log")
+    assert all(f"{name}'" in said for name, said in zip(names, recording.report.partial, strict=True))
+
+
+def test_of_files_that_fail_together_each_is_named(tmp_path: Path) -> None:
+    """The first says what is wrong; the report has the others, too."""
+    (tmp_path / "top.log").write_text(TOP)
+    for name in ("one.log", "two.log"):
+        idle = "55cd73e22513   api-1   --   -- / --   --   --   --   --"
+        head = "CONTAINER ID   NAME   CPU %   MEM USAGE / LIMIT   MEM %   NET I/O   BLOCK I/O   PIDS"
+        (tmp_path / name).write_text(f"{head}\n{idle}\n")
+    with pytest.warns(RmtoolkitWarning, match="2 of 3 files could not be read"):
+        first, other = rm.read(tmp_path).report.partial
+    assert re.search(r"one\.log'.*: found 'containers that do not run'", first)
+    assert re.fullmatch(r"Could not read '.*two\.log', either\.", other)
 
 
 def test_a_warning_of_a_reader_points_at_the_caller(folder: Path) -> None:
