@@ -853,7 +853,6 @@ class _Past:
                 before.append((one, row, max(_top(row), before[-1][-1] if before else 0.0)))
 
     def begun(self, one: Opinion, apart: float) -> Sequence[tuple[Opinion, Reading, float]]:
-        """Lives of the same signal that had begun so many seconds before one."""
         lives, start = self.lives.get(one.signal, []), one.life.start
         return lives[: bisect_right(lives, -apart, key=lambda other: (other[0].life.start - start).total_seconds())]
 

@@ -489,22 +489,22 @@ def check(values: Array, onset: Array, growth: Array, growing: Array, grain: Arr
     return found, third
 
 
-def _grows_on(low: Array, fit: models.Fit, given: models.Given, ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _grows_on(low: Array, fit: models.Fit, given: models.Given, ended: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether the lowest, calmer samples are seen to grow on in rows that rest or have ended: by their floor, then."""
-    going = np.zeros(len(low), dtype=bool)
+    low, going = models.cleaned(low[ended]), np.zeros(len(low), dtype=bool)
     # What a start or a step leaves hides what grows after it: the later half is judged by its own noise, too.
     for since in (0, low.shape[1] // 2):
         late = low[:, since:]
         share = late.shape[1] / low.shape[1]
-        rises = _level_at(late, 1.0) - _level_at(late, 0.25) > th.MATERIAL_SHARE * np.abs(given.level)
-        rows = np.flatnonzero(ended & rises & (late.shape[1] >= models.WIDTHS[-1]))
-        late, told = late[rows], given.at(rows)
+        rises = _level_at(late, 1.0) - _level_at(late, 0.25) > th.MATERIAL_SHARE * np.abs(given.level[ended])
+        some = np.flatnonzero(rises & (late.shape[1] >= models.WIDTHS[-1]))
+        rows, late, told = ended[some], late[some], given.at(ended[some])
         seen = models.compete(late, told._replace(day_cycles=share * told.day_cycles))
-        lasts = check(late, seen.onset, seen.growth, seen.growing, told.grain)[0]["last_third"] > th.SLOWING
-        calm = seen.noise < share * fit.noise[rows]
-        shown = lasts & calm & (seen.growing > th.LIKELY) & (seen.growth > seen.floor)
-        going[rows] |= shown
-        fit.floor[rows[shown]] = np.minimum(fit.floor[rows], seen.floor / share)[shown]
+        calm = (seen.noise < share * fit.noise[rows]) & (seen.growing > th.LIKELY) & (seen.growth > seen.floor)
+        of_calm = (column[calm] for column in (late, seen.onset, seen.growth, seen.growing, told.grain))
+        shown = np.flatnonzero(calm)[check(*of_calm)[0]["last_third"] > th.SLOWING]
+        going[rows[shown]] = True
+        fit.floor[rows[shown]] = np.minimum(fit.floor[rows[shown]], seen.floor[shown] / share)
     return going
 
 
@@ -641,7 +641,7 @@ def _read_width(envelope: Envelope, lives: pl.DataFrame, whole: str, offset: int
     values, fit, periodic = fit_rows(values, given, fitted, shape["teeth"], np.maximum.accumulate(work[life], axis=1))
     lasting, third = check(values[fitted], fit.onset, fit.growth, fit.growing, given.grain[fitted])
     ended = ((fit.bounded > th.LIKELY) | (lasting["last_third"] < th.SLOWING)) & (shape["teeth"][fitted] < th.TEETH)
-    going = _grows_on(models.cleaned(envelope.low[fitted]), fit, given.at(np.flatnonzero(fitted)), ended)
+    going = _grows_on(envelope.low[fitted], fit, given.at(np.flatnonzero(fitted)), np.flatnonzero(ended))
     fit.unresolved[going] += fit.bounded[going]
     fit.bounded[going], lasting["rest"][going] = 0.0, 0.0
     per_day = DAY_SECONDS / np.maximum(span, 1e-3)

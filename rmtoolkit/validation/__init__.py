@@ -331,7 +331,10 @@ def decimal_units(recording: Recording) -> Iterator[pl.DataFrame]:
     parts = (recording.samples, schema.FOOTPRINTS, every), (_settings(recording), schema.SETTINGS, pl.lit(value=True))
     for rows, names, is_so in parts:
         whole = {name: (pl.col(name) > 0) & (pl.col(name) % DECIMAL == 0) & (pl.col(name) % MI != 0) for name in names}
-        for found in _values(rows, "decimal_units", whole):
+        # Where every amount is so, the first one is.
+        first = rows.group_by("container_id").agg(pl.col(names).first(ignore_nulls=True))
+        likely = first.filter(pl.any_horizontal(whole.values()))
+        for found in _values(rows.join(likely, on="container_id", how="semi"), "decimal_units", whole):
             yield found.filter(is_so).with_columns(rejected=pl.lit(value=False))
 
 
@@ -452,10 +455,9 @@ def validate_part(recording: Recording) -> pl.DataFrame:
         *falling_counters(recording),
     ]
     rows = _as_found(found)
-    details = [_sentence(row) for row in rows.iter_rows(named=True)]
     about = recording.containers.select("container_id", "namespace", "workload", "pod", "container")
     return (
-        rows.with_columns(pl.Series("detail", details, dtype=pl.String))
+        rows.with_columns(pl.Series("detail", [*map(_sentence, rows.iter_rows(named=True))], dtype=pl.String))
         .join(about, on="container_id")
         .select(FINDINGS.names())
         .sort("container_id", "check", "signal")

@@ -304,8 +304,7 @@ def _forecast(rows: pl.DataFrame, row: dict[str, Any]) -> Forecast | None:
 
 def _fits(rows: pl.DataFrame, span: int) -> tuple[_plot.Piece, ...]:
     curves = rows.filter(pl.col("signal").is_in(BYTE_SIGNALS) & (pl.col("fitted").list.len() > 1))["fitted"]
-    points = (curve.struct.unnest() for curve in curves)
-    pieces = ((known["time"].to_physical().to_numpy(), known["value_bytes"].to_numpy()) for known in points)
+    pieces = ([column.to_physical().to_numpy() for column in curve.struct.unnest()] for curve in curves)
     # Of what is a few px wide the ends are all that can be seen.
     least = span * _NEAR / (RIGHT - LEFT)
     return tuple((x, y) if x[-1] - x[0] > least else (x[[0, -1]], y[[0, -1]]) for x, y in pieces)
