@@ -54,11 +54,10 @@ def _hold_to_end(opinion: Opinion, row: Reading) -> None:
         _decide(opinion, rest=min(row.fresh, opinion.unresolved))
     if row.stepped < th.LIKELY:
         _weigh_bend(opinion, row)
-    between = row.between
     # Of jumps that no step explains more may come; growth made of the steps that explain it best is none.
-    if between is not None and between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
+    if row.between is not None and row.between < th.NOTHING_BETWEEN and row.stepped <= th.LIKELY:
         _shift(opinion)
-    only_steps = between is not None and between < th.BETWEEN and row.stepped > th.LIKELY
+    only_steps = row.between is not None and row.between < th.BETWEEN and row.stepped > th.LIKELY
     at_rest = th.AT_REST if row.rest >= th.LONG_REST and not row.on_stairs else 0.0
     faint = row.growth_per_day < row.floor_per_day
     if row.last_third < th.ENDED or only_steps:
@@ -106,13 +105,12 @@ def _deviation(teeth: int) -> float:
 def _weigh_bend(opinion: Opinion, row: Reading) -> None:
     """Growth that is as fast in its later half as in its earlier one is no warm-up; slower, it may be one."""
     slowing = opinion.unresolved - min(row.fresh, opinion.unresolved)
-    going = opinion.growing + slowing
     if row.last_third < th.ENDED or not math.isfinite(row.straight or math.inf):
         return
     steep = th.STRAIGHT_ODDS / (1 + (row.bend_noise / th.STRAIGHT_NOISE) ** 2)
     shift = min(max(steep * (row.straight - th.STRAIGHT), -th.STRAIGHT_MOST), th.STRAIGHT_MOST)
     for_growth = opinion.growing * math.exp(shift)
-    growing = going * for_growth / max(for_growth + slowing, 1e-12)
+    growing = (opinion.growing + slowing) * for_growth / max(for_growth + slowing, 1e-12)
     if growing < opinion.growing / 2:
         opinion.halts.add(Halt.SLOWING)
     opinion.growing, opinion.unresolved = growing, opinion.unresolved + opinion.growing - growing
@@ -152,7 +150,7 @@ def doubt_rest(opinion: Opinion) -> None:
     idle = work is not None and work.end_level - work.first_level <= 0
     # What climbed up to its limit and fell may have lost a child to the kernel: the container lives on.
     fell = whole is not None and whole.repeats >= th.TAKES_BACK and limit and whole.late_peak >= th.AT_PEAK * limit
-    if held or idle or fell or opinion.weekend_left:
+    if held or idle or fell:
         _reopen(opinion)
 
 
@@ -422,7 +420,7 @@ def _name_outside(opinion: Opinion, layer: Layer) -> None:
         seen = _as_read(opinion, row)
         if seen.growing > th.LIKELY:
             opinion.reading, opinion.growing, opinion.halts = row, seen.growing, seen.halts
-    opinion.bounded = th.OUTSIDE_BOUNDED * (1 - opinion.growing)
+    opinion.bounded = th.UNTOLD * (1 - opinion.growing)
     opinion.unresolved = 1 - opinion.growing - opinion.bounded
 
 
@@ -565,7 +563,7 @@ def _just_released(pool: Pool, running: Sequence[Opinion]) -> Pool:
     past = _Past(pool.opinions)
     outgrows = any(past.passed_by(one, one.life.seconds) for one in running)
     if (pool.growing > th.LEAKED_BEFORE and len(leaky) <= 1) or outgrows:
-        pool.growing, pool.bounded, pool.unresolved = th.YOUNG_RELEASE, th.YOUNG_RELEASE, 1 - 2 * th.YOUNG_RELEASE
+        pool.growing, pool.bounded, pool.unresolved = th.UNTOLD, th.UNTOLD, 1 - 2 * th.UNTOLD
         pool.longest_before_seconds = _longest(pool.opinions)
         # Where old and new were judged together they are there already.
         there = set(map(id, pool.opinions))
@@ -615,7 +613,7 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
         longest = _longest(lives)
     if len(lives) == 1:
         only = lives[0]
-        return Pool(list(opinions), only.growing, only.bounded, only.unresolved, only)
+        return Pool(list(opinions), only.growing, only.rests, only.unresolved + (only.bounded - only.rests), only)
     lasts = np.array([opinion.life.seconds for opinion in lives]) / longest
     weights = np.where(lasts < 1, th.INDEPENDENCE * lasts, 1.0)
     # What runs now says the most of what is to come.
@@ -623,7 +621,7 @@ def _combine(opinions: Sequence[Opinion]) -> Pool:
     weights[:-1] *= [th.JUMPED if _ends_in_jump(opinion) else 1.0 for opinion in lives[:-1]]
     weights[lasts < th.SHORT] = 0.0
     weights /= min(weights.sum(), 1.0)
-    logits = [(_logit(opinion.growing), _logit(opinion.bounded)) for opinion in lives]
+    logits = [(_logit(opinion.growing), _logit(opinion.rests)) for opinion in lives]
     growing, bounded = map(_chance, weights @ np.array(logits))
     total = max(1.0, growing + bounded)
     chances = (growing / total, bounded / total, max(0.0, 1 - growing - bounded) / total)
@@ -820,9 +818,9 @@ def _doubt_pools(answer: Pool, growing: int, pools: Sequence[Pool]) -> None:
     if reached or row.end_level <= passed:
         # Up to where a life before them rested, or a longer one that is not seen to grow: a bound, until they pass it.
         _hold(answer, th.ONE_RISE_EARLY)
-    doubtful = [one for one in lives if one.bounded < th.LIKELY]
-    doubtful = doubtful or [one for one in lives if one.bounded <= th.CLEAN_FROM]
-    resting = _Past(one for one in lives if one.bounded > th.CLEAN_FROM)
+    doubtful = [one for one in lives if one.rests < th.LIKELY]
+    doubtful = doubtful or [one for one in lives if one.rests <= th.CLEAN_FROM]
+    resting = _Past(one for one in lives if one.rests > th.CLEAN_FROM)
     if doubtful and all(_moves_with(one, resting) for one in doubtful):
         _rest(answer)
 
@@ -973,7 +971,7 @@ def _read_in_two_ways(pools: Sequence[Pool]) -> bool:
     rises = [(pool, pool.main.reading.mean_rise) for pool in pools if pool.main is not None and pool.main.reading]
     growing = [rise for pool, rise in rises if pool.growing > th.LIKELY]
     alike = th.ROSE_ALIKE * max(growing, default=0.0)
-    return 0 < len(growing) <= sum(pool.bounded > th.LIKELY and rise >= alike for pool, rise in rises)
+    return 0 < len(growing) <= sum(pool.main.bounded > th.LIKELY and rise >= alike for pool, rise in rises if pool.main)
 
 
 def _are_gone(older: Sequence[Pool], newer: Sequence[Pool]) -> bool:

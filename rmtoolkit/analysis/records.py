@@ -530,30 +530,33 @@ class Opinion(Struct):
         return self.readings.get(Signal.FOOTPRINT)
 
     @property
-    def weekend_left(self) -> float:
-        """Share of the life by which what rose for days must rest longer than it did, or a weekend is all it was."""
+    def pause_left(self) -> float:
+        """Share of the life by which what rose for long must rest longer, or a night or a weekend is all it was."""
         row, days = self.reading, self.life.seconds / 86_400
-        if row is None or not row.rose_and_ended or (1 - row.rest) * days < th.FEWEST_CYCLES:
+        if row is None or days <= 0:
             return 0.0
-        return max(th.WEEKEND_DAYS / days - row.rest, 0.0)
+        if (1 - row.rest) * days >= th.FEWEST_CYCLES:
+            return max(th.WEEKEND_DAYS / days - row.rest, 0.0) if row.rose_and_ended else 0.0
+        rises = min(row.mean_rise, row.floor_rise) > th.MATERIAL_SHARE * row.settled
+        rises = rises and 1 - row.rest - row.begun_at >= th.NIGHT_DAYS / days / 2
+        ended = Signal.WORK not in self.levels and (row.rose_and_ended or Halt.ENDED in self.halts)
+        return max(th.NIGHT_DAYS / days - row.rest, 0.0) if rises and ended else 0.0
+
+    @property
+    def rests(self) -> float:
+        return 0.0 if self.pause_left else self.bounded
 
     @property
     def pressure(self) -> dict[Signal, float]:
         """How hard the kernel held the container back in the later half of a life, where that is much."""
-        half = self.life.seconds / 2
-        found: dict[Signal, float] = {}
-        if half <= 0:
-            return found
-        for name in (Signal.PSI_SOME, Signal.PSI_FULL):
-            row = self.levels.get(name)
-            if row is not None and (share := (row.end_level - row.middle_level) / half) > th.PRESSURE:
-                found[name] = share
-        refaults, footprint = self.levels.get(Signal.REFAULTS), self.end_level(Signal.FOOTPRINT)
-        if refaults is not None and footprint:
-            read_again = (refaults.end_level - refaults.middle_level) * _PAGE_BYTES
-            if (times := read_again / footprint / (half / 3600)) > th.REFAULTS:
-                found[Signal.REFAULTS] = times
-        return found
+        again = 3600 * _PAGE_BYTES / (self.end_level(Signal.FOOTPRINT) or math.inf)
+        least = {Signal.PSI_SOME: th.PRESSURE, Signal.PSI_FULL: th.PRESSURE, Signal.REFAULTS: th.REFAULTS}
+        found = {
+            name: 2 * (row.end_level - row.middle_level) / self.life.seconds * (again if name == Signal.REFAULTS else 1)
+            for name in least
+            if self.life.seconds > 0 and (row := self.levels.get(name)) is not None
+        }
+        return {name: much for name, much in found.items() if much > least[name]}
 
     @property
     def peaks_at_limit(self) -> bool:

@@ -135,7 +135,8 @@ ABRUPT: Final = 0.6
 
 # --- Cycles and load --------------------------------------------------------------------------------------------
 
-#: What rests on Friday evening rests until Monday.
+#: What rests in the evening rests until morning, where nothing tells of the work, and on Friday until Monday.
+NIGHT_DAYS: Final = 0.5
 WEEKEND_DAYS: Final = 3.0
 #: Fewer cycles than this are no cycle but a bend.
 FEWEST_CYCLES: Final = 2.4
@@ -286,8 +287,8 @@ THREADS_PER_CORE: Final = 4
 #: What arenas keep rises by this share of it after the start, of which so many samples of a life tell enough.
 ARENAS_RISE: Final = 0.05
 SAMPLES_OF_A_START: Final = 600
-#: Probability of rest that is left where memory grows outside the allocator; the others cannot be told.
-OUTSIDE_BOUNDED: Final = 0.1
+#: Probability that is left where memory grows outside the allocator, or a release is young: neither can be told.
+UNTOLD: Final = 0.1
 
 # --- The name of a bounded shape --------------------------------------------------------------------------------
 
@@ -377,8 +378,6 @@ JUMPED: Final = 0.15
 JUMP_RATIO: Final = 1.1
 #: Probability of growth from which on the lives before a release leaked.
 LEAKED_BEFORE: Final = 0.7
-#: Probability of growth and of rest where a release was seen too shortly to tell.
-YOUNG_RELEASE: Final = 0.1
 #: Restarts mask a leak where at least so many lives rise, ...
 MASKED_LIVES: Final = 3
 #: ... which are this share of all lives.

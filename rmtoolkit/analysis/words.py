@@ -139,9 +139,9 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
         why = "the rise began in the last fifth of what was seen"
         return Open(OpenKind.YOUNG, why, _at(start, row.begun_at * span / (1 - 2 * th.YOUNG), span))
     cadence = span / max(row.samples - 1, 1)
-    if (row.on_stairs or main.weekend_left) and not rises:
-        least = "a weekend" if main.weekend_left else "the one before it, on lower ground"
-        until = _at(start, span * (1 + max(row.unrested, main.weekend_left)), span)
+    if (row.on_stairs or main.pause_left) and (not rises or main.bounded > th.LIKELY):
+        least = "a night or a weekend" if main.pause_left else "the one before it, on lower ground"
+        until = _at(start, span * (1 + max(row.unrested, main.pause_left)), span)
         return Open(OpenKind.UNRESTED, f"its last rest is no longer than {least}", until)
     if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.growing > th.LIKELY:
         span_words = "since its start" if row.from_start else "for a part of the time only"

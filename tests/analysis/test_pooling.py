@@ -238,7 +238,7 @@ def replace_container(opinion: Opinion, container: int) -> Opinion:
 
 def test_flat_pods_stay_flat_however_many() -> None:
     """Thirty flat pods, each with a small doubt, are no leak."""
-    pool, growing, judged = pool_instances([pod(0.1, 0.85) for _ in range(30)])
+    pool, growing, judged = pool_instances([pod(0.1, 0.85, slope=0.0) for _ in range(30)])
     assert (growing, judged) == (0, 30)
     assert pool.growing < 0.3
     assert pool.bounded > 0.65
@@ -247,7 +247,7 @@ def test_flat_pods_stay_flat_however_many() -> None:
 def test_a_pod_without_samples_is_not_judged() -> None:
     """A pod that could not be read does not count, and does not spoil the others."""
     silent = pool_lives([unread(0)])
-    pool, growing, judged = pool_instances([silent, pod(0.02, 0.97)])
+    pool, growing, judged = pool_instances([silent, pod(0.02, 0.97, slope=0.0)])
     assert (growing, judged) == (0, 1)
     assert pool.bounded > 0.9
 
