@@ -200,6 +200,8 @@ def record_of(gathered: dict[str, pl.DataFrame], margins: risk.Margins, promised
 def foretold(part: Recording) -> pl.DataFrame:
     """List OOM kills, and what the samples of a day before each say, or of the first half of a short run."""
     found = kills(part).select("container_id", "time", "limit_bytes")
+    if not found.height:
+        return pl.DataFrame(schema=FORETOLD)
     part = part.filter(pl.col("container_id").is_in(found["container_id"].implode()))
     runs = split(part).table.filter(pl.col("ended") == Ending.OOM_KILL).select("container_id", "start", "end")
     found = found.sort("time").join_asof(

@@ -144,14 +144,14 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     one, other = np.triu_indices(BLOCKS, 1)
     slopes = (levels[:, other] - levels[:, one]) / (other - one)
     slopes[~np.isfinite(slopes).any(axis=1)] = 0.0
-    slope = np.nanmedian(slopes, axis=1)
+    slope = _medians(slopes)
     residual = levels - slope[:, None] * np.arange(BLOCKS)
-    residual -= np.nanmedian(residual, axis=1, keepdims=True)
-    error = th.DEVIATIONS_PER_MAD * np.nanmedian(np.abs(residual), axis=1) * np.sqrt(12 / BLOCKS) / BLOCKS
+    residual -= _medians(residual)[:, None]
+    error = th.DEVIATIONS_PER_MAD * _medians(np.abs(residual)) * np.sqrt(12 / BLOCKS) / BLOCKS
     # What has come to rest since is not drawn on.
     later = slopes[:, one >= BLOCKS // 2]
     later[~np.isfinite(later).any(axis=1)] = 0.0
-    goes_on = np.nanmedian(later, axis=1) > slope / _STILL
+    goes_on = _medians(later) > slope / _STILL
     climbing = (
         goes_on & (seen >= ENOUGH) & (slope > _CLEAR * error) & (slope * BLOCKS > _MATERIAL) & (length >= _CLIMBS_FROM)
     )
@@ -162,7 +162,7 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
     means[number, peaks["block"].to_numpy()] = np.maximum(peaks["mean_bytes"].to_numpy(), 1.0)
     top = np.maximum(np.nanmax(levels, axis=1) - np.log(np.nanmean(means, axis=1)), 0.0)
     # A startup, or a single peak, makes nothing as restless as what rises like that in every block.
-    usual = np.maximum(np.nanmedian(levels - np.log(means), axis=1), _RESTLESS)
+    usual = np.maximum(_medians(levels - np.log(means)), _RESTLESS)
     whole = peaks.group_by("workload_row", maintain_order=True).agg(
         pl.max("peak_bytes"), usually=pl.median("samples"), samples=pl.sum("samples")
     )
@@ -184,6 +184,14 @@ def describe(peaks: pl.DataFrame, history_seconds: float | pl.DataFrame) -> pl.D
             "samples": whole["samples"],
         }
     ).with_columns(pl.col("spread").fill_nan(None))
+
+
+def _medians(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Take medians of what is known in each row: numpy goes the way of masked arrays, which take 7 ms to import."""
+    known = np.isfinite(rows).sum(axis=1)[:, None]
+    middle = np.take_along_axis(np.sort(rows, axis=1), np.hstack([known - 1, known]) // 2, axis=1)
+    found: npt.NDArray[np.float64] = middle.sum(axis=1) / 2
+    return found
 
 
 def past_of(used: pl.DataFrame) -> pl.DataFrame:
@@ -339,9 +347,10 @@ def at_limits(about: pl.DataFrame, limits: pl.DataFrame) -> pl.DataFrame:
 
 
 def kills(recording: Recording) -> pl.DataFrame:
-    rows = _rows_of(recording, "limit_bytes", "request_bytes")
     found = recording.events.filter(pl.col("kind") == "oom_kill").select("container_id", "time", told="value_bytes")
-    found = beside(found, rows, "container_id")
+    if not found.height:
+        return pl.DataFrame(schema=_KILLED)
+    found = beside(found, _rows_of(recording, "limit_bytes", "request_bytes"), "container_id")
     # Changed at the instant of the kill: it was killed at what held before.
     earlier = found.with_columns(pl.col("time") - pl.duration(milliseconds=1))
     for kind in ("limit", "request"):

@@ -335,6 +335,8 @@ def purged_bases(part: Recording, verdicts: pl.DataFrame) -> pl.DataFrame:
     on = list(WORKLOAD)
     keeps = pl.col("pattern").is_in(KEEPING) | pl.col("also").list.contains(Pattern.RETENTION)
     about = verdicts.filter(keeps & (pl.col("verdict") == Verdict.NOT_LEAK)).select(on)
+    if not about.height:
+        return pl.DataFrame(schema=_PURGED)
     mine = part.containers.join(about, on=on, how="semi", nulls_equal=True)["container_id"]
     kept = part.filter(pl.col("container_id").is_in(mine.implode()))
     given_back, _ = history.kept_by_allocator(kept.samples)
