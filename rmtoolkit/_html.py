@@ -39,15 +39,12 @@ def el(name: str, /, *children: object, **attributes: object) -> Markup:
             start += "" if value is True else f'="{value if isinstance(value, Markup) else _escaped(value)}"'
     if name in _VOID and not children:
         return Markup(f"<{start}/>")
-    return Markup(f"<{start}>{_joined(children)}</{name}>")
+    return Markup(f"<{start}>{join(*children)}</{name}>")
 
 
 def join(*children: object) -> Markup:
-    return Markup(_joined(children))
-
-
-def _joined(children: Iterable[object]) -> str:
-    return "".join([child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None])
+    told = (child if isinstance(child, Markup) else _escaped(child) for child in children if child is not None)
+    return Markup("".join(told))
 
 
 def framed(name: str, *inside: object, style: str = "") -> str:

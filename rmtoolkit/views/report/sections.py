@@ -556,9 +556,7 @@ def kills(found: Assessment, rows: Sequence[Row]) -> Markup | None:
         return None
     rest = lines[_SHOWN:]
     note = f"{text.count(frame.height, 'kill')}, what the data said before, and what came"
-    how = (
-        "What the data said a day before the kill, or half-way through a shorter run; the newest three of a container."
-    )
+    how = "Of the newest three of a container: what was said a day before, or half-way through a shorter run."
     return el(
         "section",
         headed("h2", "OOM kills", note, id="section-kills"),
