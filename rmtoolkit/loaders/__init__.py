@@ -279,6 +279,7 @@ def read(path: _files.PathLike | Iterable[_files.PathLike], **options: Any) -> R
         warn(f"{said}: {_named(failed, _WARNED)}; the first: {first}")
     if idle := sorted(set(options) - used):
         notes.append(f"options without a use here: {', '.join(idle)}")
+    _files.warn_of_names(recording.report, "in these files")
     # Of files that are read together the first alone says what is wrong.
     speaks = {error: file for file, error in reversed(failed.items())}
     told = [

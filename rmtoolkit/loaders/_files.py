@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, TypeVar
 import msgspec
 
 from rmtoolkit._io import is_lake
-from rmtoolkit.exceptions import ReadError, quote_path, system_words, warn
+from rmtoolkit.exceptions import ReadError, quote, quote_path, system_words, warn
 from rmtoolkit.loaders._timestamps import Kind, Stamp, find
 from rmtoolkit.recording import Recording, refuse_doubled, warn_of_doubts
 from rmtoolkit.text import and_more, count, looks, printable, texts
@@ -31,7 +31,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from rmtoolkit.schema import Report
 
@@ -157,6 +157,21 @@ def noted(report: Report, paths: Sequence[object], notes: Iterable[str]) -> Repo
         warn(f"{shown(paths)}: {'; '.join(cut)}.")
     rest = (note for note in dict.fromkeys(notes) if note not in cut)
     return replace(report, partial=(*report.partial, *cut), warnings=(*report.warnings, *rest))
+
+
+def given_names(there: Container[str], **given: Mapping[str, str] | None) -> tuple[list[str], list[str]]:
+    """Say what a user gave a meaning to, as it was written: what is there, and what is not."""
+    said: tuple[list[str], list[str]] = [], []
+    for argument, meanings in given.items():
+        for name, meaning in (meanings or {}).items():
+            if name != meaning:
+                said[name not in there].append(f"{argument}={{{quote(name)}: {quote(meaning)}}}")
+    return said
+
+
+def warn_of_names(report: Report, place: str) -> None:
+    if unseen := [line for line in report.missing if line.endswith("'}") and line not in report.found]:
+        warn(f"{', '.join(unseen)}: nothing {place} is called so.")
 
 
 def read_bytes(

@@ -97,8 +97,10 @@ def read_table(
                 table = _csv(text, path)
                 if not set(metrics or {}) & set(table.columns) and (series := _of_series(table)):
                     return _read_series(table, series, asked, notes, (metrics, labels, workload_pattern))
+            said = dict(_PARTITION.findall(Path(path).as_posix()))
+            seen, lacking = _files.given_names((*table.columns, *said), metrics=metrics, labels=labels)
             table, metrics = _a_row_each(table, metrics or {}, path)
-            table = _with_said(table, dict(_PARTITION.findall(Path(path).as_posix())))
+            table = _with_said(table, said)
             named = {column_of(head)[0] for head in table.columns}
             # kubectl calls a pod NAME, and beside pods their containers.
             other = {"NAME": "container" if "pod" in named else "pod"} if "MEMORY(bytes)" in table.columns else {}
@@ -122,7 +124,8 @@ def read_table(
     except ColumnError as error:
         hint = f"{error} {_NAME_THEM}" if "The frame has no" in str(error) else str(error)
         raise ReadError.at(path, found="another table", expected=_EXPECTED, hint=hint) from error
-    extra = _files.noted(Report(left_out=left_out, time_axis=recording.report.time_axis), [path], notes)
+    extra = Report(found=tuple(seen), missing=tuple(lacking), left_out=left_out, time_axis=recording.report.time_axis)
+    extra = _files.noted(extra, [path], notes)
     recording = replace(recording, report=extra.joined(recording.report))
     _files.check_samples(recording, quote_path(path))
     if recording.samples.is_empty():

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.exceptions import UnknownWorkloadError
+from rmtoolkit.exceptions import RmtoolkitWarning, UnknownWorkloadError
 from rmtoolkit.schema import CORES
 from tests.live.conftest import instant, pull, whole
 from tests.live.history import END, MIB, ODD, SCRAPES, STEP
@@ -116,6 +116,8 @@ def test_the_user_says_what_a_metric_means(server: Prometheus) -> None:
     assert recording.samples["work_total"].max() == 10 * (SCRAPES - 1)
     assert recording.samples["rss_bytes"].max() == 90 * MIB
     assert recording.samples["resident_bytes"].null_count() == recording.samples.height
+    with pytest.warns(RmtoolkitWarning, match=r"labels=\{'shp': 'node'\}: nothing at .* is called so"):
+        pull(server, namespace="shop", metrics=said, labels={"shp": "node"})
 
 
 def test_a_name_that_would_break_a_query_is_only_a_name(server: Prometheus) -> None:

@@ -1263,6 +1263,33 @@ def test_a_name_is_that_of_a_pod_where_kubectl_says_so_or_what_the_user_says(tmp
     assert rm.read(tmp_path / "a.csv", labels={"svc": "container"}).containers["container"].to_list() == ["api"]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"labels": {"svc": "container"}}, "labels={'svc': 'container'}"),
+        ({"metrics": {"own": "allocated_bytes"}}, "metrics={'own': 'allocated_bytes'}"),
+        ({"metrics": {"heap": "allocated_bytes"}}, ""),
+        ({"labels": {"team": "workload"}}, ""),
+    ],
+)
+@pytest.mark.parametrize("form", ["a.json", "a.csv", "a.parquet", "several"])
+def test_a_name_that_is_nowhere_is_told(tmp_path: Path, form: str, given: dict[str, Any], told: str) -> None:
+    """What a user gives a meaning to and nothing has is misspelt; what one of several files has is not."""
+    some = [of(name, LEAK, K8S, team="x") for name in (WORKING_SET, "heap")]
+    table = pl.DataFrame({"time": [T0 + STEP * at for at in range(N)], "rss_bytes": LEAK, "pod": "a-0"})
+    whole = table.with_columns(pl.lit("x").alias("team"), heap="rss_bytes")
+    if form in ("a.json", "several"):
+        (tmp_path / "a.json").write_bytes(answer(*some))
+    if form != "a.json":
+        made = table if form == "several" else whole
+        made.write_csv(tmp_path / "a.csv") if form != "a.parquet" else made.write_parquet(tmp_path / form)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        rm.read(tmp_path, **given)
+    said = [str(one.message) for one in found if "is called so" in str(one.message)]
+    assert said == ([f"{told}: nothing in these files is called so."] if told else [])
+
+
 def test_a_limit_without_its_unit_costs_no_more_than_itself(tmp_path: Path) -> None:
     """Beside others with a unit: unknown, with a warning, and the file is read."""
     pods = (("a-0", "512Mi"), ("b-0", "1"))

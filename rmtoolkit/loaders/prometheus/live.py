@@ -13,6 +13,7 @@ import polars as pl
 from rmtoolkit._identity import infer
 from rmtoolkit._tables import asked_window, parse_duration
 from rmtoolkit.exceptions import RmtoolkitError, UnknownWorkloadError, door, quote, warn
+from rmtoolkit.loaders._files import warn_of_names
 from rmtoolkit.loaders.prometheus import HISTOGRAMS, NO_SAMPLES, _fetch
 from rmtoolkit.loaders.prometheus._discover import BY_RESOURCE, CORE_FAMILY, Leg, Wanted, discover, fetch_metadata
 from rmtoolkit.loaders.prometheus._metrics import Meant, role_of
@@ -300,6 +301,7 @@ class Prometheus:
         except NothingUsableError as error:
             raise diagnose_empty(client, wanted, overrides, window.whole) from error
         recording = _chosen(recording, wanted, client)
+        warn_of_names(recording.report, f"at {client.address!r}")
         if told := (*recording.report.partial, *recording.report.unusable):
             more = len(told) - _SHOWN
             lines = "; ".join(line.rstrip(".") for line in told[:_SHOWN])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rmtoolkit._identity import HANDOVER_MILLISECONDS, LOOKBACK_MILLISECONDS, OTHER_LIST, Image, releases, version_of
 from rmtoolkit._tables import spans
 from rmtoolkit.exceptions import ReadError, RmtoolkitError, quote, quote_path, warn
-from rmtoolkit.loaders._files import PathLike, check_samples, find_files, grouped, read_each, shown
+from rmtoolkit.loaders._files import PathLike, check_samples, find_files, given_names, grouped, read_each, shown
 from rmtoolkit.loaders._timestamps import Asked
 from rmtoolkit.loaders.prometheus import _merge, _metrics
 from rmtoolkit.loaders.prometheus._decode import DAMAGE, EXPECTED, Decoded, Decoder, stack, stacked, tidy
@@ -57,6 +57,8 @@ class NothingUsableError(RmtoolkitError):
 
 
 def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, parting: list[str]) -> Recording:
+    there = set().union(*decoded.labels, (one.get("__name__", "") for one in decoded.labels))
+    given, lacking = given_names(there, metrics=meant.metrics, labels=meant.labels)
     decoded = replace(decoded, labels=_metrics.spelled(decoded.labels, meant))
     decoded, markers = without_markers(tidy(decoded))
     decoded, units = _in_bytes(decoded, meant.metrics)
@@ -81,6 +83,7 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
     kept = placed.containers.with_row_index("entity")
     told = {name for name, (roles, _) in _SOUGHT.items() if placed.table["role"].is_in(roles).any()}
     told |= {"versions"} if images else set()
+    lacking += (f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told)
     left_out = decoded.left_out + described.left_out + placed.left_out + merged.left_out
     left_out[NOT_FINITE] = not_finite
     left_out[NO_MEMORY] = aside
@@ -109,8 +112,8 @@ def to_recording(decoded: Decoded, meant: _metrics.Meant, report: Report, partin
             partial=tuple(dict.fromkeys(decoded.partial)),
             unusable=doubts,
             warnings=tuple(dict.fromkeys([*decoded.warnings, *units, *described.warnings, *placed.warnings])),
-            found=tuple(name for name in _SOUGHT if name in told),
-            missing=tuple(f"{name} ({metric})" for name, (_, metric) in _SOUGHT.items() if name not in told),
+            found=(*given, *(name for name in _SOUGHT if name in told)),
+            missing=tuple(lacking),
             governors=dict.fromkeys(map("/".join, inits.fill_null("").rows()), OTHER_LIST.format("initContainers")),
             owners=_metrics.teams(placed.table, decoded.labels, kept),
         ),
