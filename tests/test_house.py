@@ -128,8 +128,7 @@ def test_what_computes_draws_nothing(path: Path) -> None:
 #: What writes and decides nothing: patches, names of places in code, spans of time, PromQL.
 WRITES: Final = {
     "rmtoolkit.limits.patches": {"documents", "fragment", "obstacle", "patches_yaml", "per_workload"},
-    "rmtoolkit.analysis.heap_answers": {"spans"},
-    "rmtoolkit.analysis.heap_reading": {"place"},
+    "rmtoolkit.analysis.heap_answers": {"place", "spans"},
     "rmtoolkit.analysis.queries": {"alerts", "quoted"},
 }
 #: Views that ask analysis or limits themselves. A heap profile is answered where it is given: to Triage, or to its own

@@ -6,5 +6,5 @@
 * `patterns` names each pattern and takes what to do from `advice.toml`; `assess` judges one life and puts lives, pods
   and versions together; `words` says it.
 * `judge` judges a part of a recording, looks ahead, and is the door. `queries` shows the same in Grafana.
-* `heap_reading` reads what a heap profile says about growth, `heap_answers` what it says by itself.
+* `heap_answers` reads what a heap profile says about growth, and says it.
 """

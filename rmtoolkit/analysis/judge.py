@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap, Key
+    from rmtoolkit.analysis.heap_answers import Heap, Key
     from rmtoolkit.analysis.records import HeapReading, Life, Opinion, Pool, Reading
 
     #: What a forecast is drawn from: `paths` has its parts in this order.
@@ -367,7 +367,7 @@ def judge(
         restarts_known = source.tells_restarts()
     heaps = {}
     if heap is not None:
-        from rmtoolkit.analysis.heap_reading import profiles_by_workload, read_profile  # noqa: PLC0415 - few have one
+        from rmtoolkit.analysis.heap_answers import profiles_by_workload, read_profile  # noqa: PLC0415 - few have one
 
         heaps = {key: read_profile(profile) for key, profile in profiles_by_workload(heap, source).items()}
     # What is not in memory does not come into it: charts get what they show.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from rmtoolkit._accepted import Acknowledgement
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.analysis.heap_answers import Heap
     from rmtoolkit.assessment._totals import Totals
     from rmtoolkit.limits.backtest import Record
     from rmtoolkit.limits.explore import Chosen, Scene

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.analysis.heap_answers import Heap
 
 #: Begins a line of a summary that is there to be copied.
 CODE: Final = " " * 4

@@ -19,9 +19,9 @@ from rmtoolkit.analysis.heap_answers import (
     answer,
     answer_allocator,
     answer_diff,
+    place,
     spans,
 )
-from rmtoolkit.analysis.heap_reading import place
 from rmtoolkit.heap._names import spoken
 from rmtoolkit.heap.profile import HeapProfile
 from rmtoolkit.heap.suspects import OTHERS, over_time

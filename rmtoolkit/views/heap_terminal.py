@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rmtoolkit import text
-from rmtoolkit.analysis.heap_answers import OF_ARENA, AllocatorAnswer, DiffAnswer, HeapAnswer, spans
-from rmtoolkit.analysis.heap_reading import place
+from rmtoolkit.analysis.heap_answers import OF_ARENA, AllocatorAnswer, DiffAnswer, HeapAnswer, place, spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

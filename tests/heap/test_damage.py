@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 import rmtoolkit as rm
-from rmtoolkit.analysis.heap_reading import read_profile
+from rmtoolkit.analysis.heap_answers import read_profile
 from rmtoolkit.analysis.records import HeapKind
 from rmtoolkit.exceptions import ReadError, RmtoolkitWarning
 from rmtoolkit.heap import _heaptrack_events

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.analysis.heap_answers import Heap
     from rmtoolkit.assessment import Assessment
     from rmtoolkit.limits.risk import Margins
     from rmtoolkit.views.dashboards.explorer import LimitExplorer

@@ -13,8 +13,7 @@ from msgspec import Struct, structs
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el, folded, join, wide
 from rmtoolkit._tables import parse_time
-from rmtoolkit.analysis.heap_answers import HeapAnswer, answer
-from rmtoolkit.analysis.heap_reading import Heap, profiles_by_workload
+from rmtoolkit.analysis.heap_answers import Heap, HeapAnswer, answer, profiles_by_workload
 from rmtoolkit.assessment import Assessment, assess
 from rmtoolkit.exceptions import RmtoolkitError, door
 from rmtoolkit.heap._names import plain_name, spoken

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from rmtoolkit._parallel import Source
-    from rmtoolkit.analysis.heap_reading import Heap
+    from rmtoolkit.analysis.heap_answers import Heap
 
     Given = ParamSpec("Given")
     Made = TypeVar("Made")
