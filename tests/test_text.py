@@ -252,7 +252,7 @@ def test_what_is_filled_in_is_asked_for_and_has_its_writer(room: str, beside: st
     """Each sentence that `say` fills in is asked for in the code beside it; each figure has a writer that there is."""
     nodes = [*ast.walk(ast.parse((Path(text.__file__).parent / beside).read_text("utf-8")))]
     named = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
-    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("first")]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in ("first", "text.first")]
     asked = {str(one.arg) for call in calls for one in call.keywords}
     told = text.texts(room)
     assert asked <= set(told) <= named | asked
