@@ -739,6 +739,7 @@ class OpenKind(StrEnum):
     YOUNG = "young"
     ONE_RISE = "one_rise"
     UNRESTED = "unrested"
+    PAUSED = "paused"
     HALF_WAVE = "half_wave"
     FEW_SAMPLES = "few_samples"
     LIVES_DIFFER = "lives_differ"

@@ -142,7 +142,8 @@ def _question(pool: Pool, main: Opinion, row: Reading, pattern: Pattern, cause: 
     if (row.on_stairs or main.pause_left) and (not rises or main.bounded > th.LIKELY):
         least = "a night or a weekend" if main.pause_left else "the one before it, on lower ground"
         until = _at(start, span * (1 + max(row.unrested, main.pause_left)), span)
-        return Open(OpenKind.UNRESTED, f"its last rest is no longer than {least}", until)
+        kind = OpenKind.PAUSED if main.pause_left else OpenKind.UNRESTED
+        return Open(kind, f"its last rest is no longer than {least}", until)
     if rises and pool.rise_samples < th.ONE_RISE_SAMPLES and row.growing > th.LIKELY:
         span_words = "since its start" if row.from_start else "for a part of the time only"
         why = f"it has risen {span_words}, as a cache does that fills"
