@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import rmtoolkit as rm
+from rmtoolkit import text
 from rmtoolkit.cli import judging
 from rmtoolkit.exceptions import RmtoolkitError
 
@@ -21,9 +22,12 @@ def test_every_sample_has_a_row_and_a_card(tmp_path: Path, monkeypatch: pytest.M
     """The table in the terminal, here one of ASCII, and the page show each sample that the README's table names."""
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(text, "wants_colour", lambda stream: stream is out)
     page = judging.show_samples(ROOT / judging.SAMPLES, tmp_path / "out" / "demo.html")
     out.seek(0)
-    shown, printed = page.read_text(encoding="utf-8"), out.read()
+    shown, coloured = page.read_text(encoding="utf-8"), out.read()
+    printed = re.sub(r"\x1b\[[0-9;]*m", "", coloured)
+    assert printed != coloured
     with (ROOT / judging.SAMPLES / "truth.csv").open(newline="", encoding="utf-8") as file:
         names = [row["workload"] for row in csv.DictReader(file)]
     assert len(names) >= 10

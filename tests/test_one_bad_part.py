@@ -306,7 +306,7 @@ def test_a_fault_within_the_analysis_stays_with_its_workload(
         frame.join(found.filter(workload="bad"), on="workload_id", how="semi")
         for frame in (assessed.advice, assessed.evidence)
     ]
-    assert of_bad[0]["text"].to_list() == [step]
+    assert of_bad[0].select("text", "because").rows() == [(step, "not_judged")]
     assert of_bad[1].select("statistic", "value").rows() == [("not_judged", "PanicException: boom and pages of it")]
 
 

@@ -148,7 +148,7 @@ class Totals:
 
     def _say(self, *names: str | None) -> str:
         told = {field.name: getattr(self, field.name) for field in fields(self)} | {"judged": self.judged}
-        told |= {name: dict(self.alarms).get(name, 0) for name in (Alarm.ABOVE_TARGET, Alarm.TOO_LITTLE_DATA)}
+        told |= {name: dict(self.alarms).get(name) for name in (Alarm.ABOVE_TARGET, Alarm.TOO_LITTLE_DATA)}
         return " ".join(say("assessment/totals", name, told) for name in names if name)
 
 

@@ -313,6 +313,7 @@ def test_a_container_of_zeros_crashes_nothing(value: int) -> None:
     found = rm.assess(pl.concat([zeros, samples(steady(14), limit_bytes=512 * MIB)]))
     assert found.workloads.height == 2
     assert rm.limit_risk(found, [16 * MIB])["oom_probability"].is_finite().all()
+    assert (found.risk_curves["limit_bytes"] > 0).all()
     row = found.workloads.filter(pl.col("workload") == "zero").row(0, named=True)
     if value:
         assert 16 * MIB <= row["advised_limit_bytes"] <= 64 * MIB

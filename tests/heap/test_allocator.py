@@ -308,6 +308,13 @@ def test_other_texts_are_refused(tmp_path: Path, reader: object) -> None:
         reader(file)
 
 
+def test_how_a_text_was_read_is_in_its_report(tmp_path: Path) -> None:
+    """Letters of another alphabet are told, as of every other file."""
+    file = tmp_path / "old.log"
+    file.write_bytes("Prüfung\nAllocated: 3145728, active: 4194304, resident: 8388608\n".encode("latin-1"))
+    assert rm.read_allocator(file).report.warnings == ("not UTF-8; read as Latin-1",)
+
+
 def test_rows_that_do_not_fit_their_head_are_counted(tmp_path: Path) -> None:
     """A table row that lost a number is left out and counted; the others stay."""
     import gzip

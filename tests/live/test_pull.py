@@ -318,6 +318,17 @@ def test_another_address_of_the_same_server_settles_what_is_owed(server: Prometh
     assert unfinished.unfinished() == ()
 
 
+def test_what_is_still_owed_is_said_after_a_pull_of_something_else(
+    server: Prometheus, unfinished: rm.Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One namespace from another address settles nothing of what the whole fleet still lacks."""
+    words = ["-o", str(unfinished.path), "--namespace", "shop", "--start", instant(T0).isoformat()]
+    with Proxy(server.url) as between:
+        assert main(["pull", "--prometheus", between.url, *words, "--end", instant(STOP).isoformat()]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert re.match(rf"Pulled: .*Not complete: the pull from {server.url} {UNFINISHED}", told)
+
+
 @pytest.mark.parametrize("minutes", [9, 45])
 def test_of_a_pair_of_servers_one_is_kept_however_the_pieces_fall(
     server: Prometheus, lake: rm.Lake, monkeypatch: pytest.MonkeyPatch, minutes: int

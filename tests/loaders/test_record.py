@@ -378,6 +378,9 @@ def test_a_cgroup_can_be_named_as_the_kernel_does(v2: Path) -> None:
     """The path in /proc/PID/cgroup leads to the folder, in version 1 and 2."""
     root = v2.parents[1]
     assert record_cgroup.find_cgroup("/kube.slice/api.service", root) == v2
+    # What Kubernetes did not name is a pod of its own.
+    place = record_cgroup.find_target(None, None, v2, None).place
+    assert place["pod"] == "api.service"
     proc = root.parent / "proc"
     (proc / "7").mkdir(parents=True)
     (proc / "7" / "cgroup").write_text("0::/kube.slice/api.service\n")

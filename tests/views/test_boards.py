@@ -375,3 +375,5 @@ def test_a_slider_has_the_ends_that_it_is_given() -> None:
     made.slider.value = 8
     assert made.number.value == 8
     assert made.number.description == "Limit, Mi"
+    # What is half typed is no value yet.
+    assert not made.number.continuous_update
