@@ -4,10 +4,11 @@ Usage: ``make mutants`` or ``python tests/benchmarks/mutants.py [--n 200] [--see
 Places are drawn at random with the seed, as many from each package. The changes come from mutmut's mutators and a few
 of our own. Which test runs which line is noted once for a state of the package (all tests but the browser and lab
 ones; some minutes; ``--tests tests/limits`` notes those only). Each change is then made in a copy under `out/mutants`
-and meets the tests that run its statement, one of each file in turn and fast before slow, until one fails. Test files
-written since the note was made are run whole. What is known already is not run again; a change that survived is, once
-the tests differ. Changes that nobody can see, because the result is the same, stand in ``equivalent.csv`` with the
-reason; the share that was noticed is given with and without them.
+and meets the tests that run its statement, one of each file in turn and fast before slow, until one fails or they
+have taken ``--seconds``: what survived says how many of them it met. What a function caches only the first test runs.
+Test files written since the note was made are run whole. What is known already is not run again; a change that survived
+is, once the tests differ. Changes that nobody can see, because the result is the same, stand in ``equivalent.csv`` with
+the reason; the share that was noticed is given with and without them.
 """
 
 from __future__ import annotations
@@ -357,7 +358,9 @@ def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> t
 def meet(mutant: Mutant, facts: Known, changed: set[str], seconds: float, tree: Path) -> dict[str, Any]:
     """Make the change in a copy, run its tests, and take it back."""
     tests, expected = chosen(mutant, facts, changed, seconds)
-    told: dict[str, Any] = {"key": mutant.key, "file": mutant.file, "line": mutant.line, "tests": len(tests)}
+    of_all = len(chosen(mutant, facts, changed, float("inf"))[0])
+    told: dict[str, Any] = {"key": mutant.key, "file": mutant.file, "line": mutant.line}
+    told |= {"tests": len(tests), "of_all": of_all}
     if not tests:
         return told | {"fate": "survived", "by": "no test runs it"}
     target = tree / mutant.file
@@ -417,7 +420,11 @@ def show(drawn: dict[str, list[Mutant]], results: dict[str, dict[str, Any]]) -> 
         for mutant in sorted(mutants, key=lambda mutant: (mutant.file, mutant.line)):
             told = results[mutant.key]
             if told["fate"] != "killed":
-                why = same.get((mutant.file, mutant.diff)) or told["by"] or f"{told['tests']} tests pass"
+                why = (
+                    same.get((mutant.file, mutant.diff))
+                    or told["by"]
+                    or f"{told['tests']} of {told.get('of_all', '?')} tests pass"
+                )
                 print(f"\n{name}: {mutant.file}:{mutant.line}: {told['fate']}, {why}\n{mutant.diff}")
 
 
