@@ -4,11 +4,11 @@ Usage: ``make mutants`` or ``python tests/benchmarks/mutants.py [--n 200] [--see
 Places are drawn at random with the seed, as many from each package. The changes come from mutmut's mutators and a few
 of our own. Which test runs which line is noted once for a state of the package (all tests but the browser and lab
 ones; some minutes; ``--tests tests/limits`` notes those only). Each change is then made in a copy under `out/mutants`
-and meets the tests that run its statement, one of each file in turn and fast before slow, until one fails or they
-have taken ``--seconds``: what survived says how many of them it met. What a function caches only the first test runs.
-Test files written since the note was made are run whole. What is known already is not run again; a change that survived
-is, once the tests differ. Changes that nobody can see, because the result is the same, stand in ``equivalent.csv`` with
-the reason; the share that was noticed is given with and without them.
+and meets the tests that run its statement, those of its own room first, one of each file in turn and fast before slow,
+until one fails or they have taken ``--seconds``: what survived says how many of them it met. What a function caches
+only the first test runs. Test files written since the note was made are run whole. What is known already is not run
+again; a change that survived is, once the tests differ. Changes that nobody can see, because the result is the same,
+stand in ``equivalent.csv`` with the reason; the share that was noticed is given with and without them.
 """
 
 from __future__ import annotations
@@ -326,7 +326,7 @@ def statement(text: str, line: int) -> tuple[range, bool]:
 
 
 def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> tuple[list[str], float]:
-    """Choose the tests for a change, the likeliest to notice it first: one of each file in turn, fast before slow."""
+    """Choose the tests for a change, the likeliest first: those of its own room, one of each file in turn."""
     by_line = facts.by_line(mutant.file)
     lines, inside = statement((ROOT / mutant.file).read_text("utf-8"), mutant.line)
     # What stands outside of functions runs at import, whoever imports first: all tests of the file may notice it.
@@ -342,17 +342,24 @@ def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> t
     for test in sorted(covering - facts.failed, key=lambda test: facts.cpu_seconds.get(test, 0.0)):
         home = test.split("::")[0]
         if home not in changed:
-            order.append((turns[home], facts.cpu_seconds.get(test, 0.0), test))
+            order.append((not _own(home, mutant.file), turns[home], facts.cpu_seconds.get(test, 0.0), test))
             turns[home] += 1
     tests = sorted(name for name in changed if name in of_file or name not in facts.tests)
     expected = waited = 5.0 * len(tests)
-    for _, cost, test in sorted(order):
+    for *_, cost, test in sorted(order):
         if tests and expected + cost > seconds:
             continue
         tests.append(test)
         expected += cost
         waited += facts.wall_seconds.get(test, 0.0)
     return tests, waited
+
+
+def _own(test: str, file: str) -> bool:
+    """Whether a file of tests stands where the changed one does, or has its name."""
+    room = Path(file).relative_to(PACKAGE)
+    names = {part.strip("_") for part in (*room.parent.parts, room.stem)} - {"init"}
+    return not names.isdisjoint({*Path(test).parent.parts, Path(test).stem.removeprefix("test_")})
 
 
 def meet(mutant: Mutant, facts: Known, changed: set[str], seconds: float, tree: Path) -> dict[str, Any]:
