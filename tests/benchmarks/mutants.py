@@ -325,8 +325,8 @@ def statement(text: str, line: int) -> tuple[range, bool]:
         inside = inside or (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and line not in lines)
 
 
-def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> tuple[list[str], float]:
-    """Choose the tests for a change, the likeliest first: those of its own room, one of each file in turn."""
+def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> tuple[list[str], float, int]:
+    """Choose tests, the likeliest first: its own room's, one of each file in turn; how long, and of how many."""
     by_line = facts.by_line(mutant.file)
     lines, inside = statement((ROOT / mutant.file).read_text("utf-8"), mutant.line)
     # What stands outside of functions runs at import, whoever imports first: all tests of the file may notice it.
@@ -346,13 +346,14 @@ def chosen(mutant: Mutant, facts: Known, changed: set[str], seconds: float) -> t
             turns[home] += 1
     tests = sorted(name for name in changed if name in of_file or name not in facts.tests)
     expected = waited = 5.0 * len(tests)
+    of_all = len(tests) + len(order)
     for *_, cost, test in sorted(order):
         if tests and expected + cost > seconds:
             continue
         tests.append(test)
         expected += cost
         waited += facts.wall_seconds.get(test, 0.0)
-    return tests, waited
+    return tests, waited, of_all
 
 
 def _own(test: str, file: str) -> bool:
@@ -364,8 +365,7 @@ def _own(test: str, file: str) -> bool:
 
 def meet(mutant: Mutant, facts: Known, changed: set[str], seconds: float, tree: Path) -> dict[str, Any]:
     """Make the change in a copy, run its tests, and take it back."""
-    tests, expected = chosen(mutant, facts, changed, seconds)
-    of_all = len(chosen(mutant, facts, changed, float("inf"))[0])
+    tests, expected, of_all = chosen(mutant, facts, changed, seconds)
     told: dict[str, Any] = {"key": mutant.key, "file": mutant.file, "line": mutant.line}
     told |= {"tests": len(tests), "of_all": of_all}
     if not tests:
@@ -427,11 +427,8 @@ def show(drawn: dict[str, list[Mutant]], results: dict[str, dict[str, Any]]) -> 
         for mutant in sorted(mutants, key=lambda mutant: (mutant.file, mutant.line)):
             told = results[mutant.key]
             if told["fate"] != "killed":
-                why = (
-                    same.get((mutant.file, mutant.diff))
-                    or told["by"]
-                    or f"{told['tests']} of {told.get('of_all', '?')} tests pass"
-                )
+                passed = f"{told['tests']} of {told['of_all']} tests pass"
+                why = same.get((mutant.file, mutant.diff)) or told["by"] or passed
                 print(f"\n{name}: {mutant.file}:{mutant.line}: {told['fate']}, {why}\n{mutant.diff}")
 
 
