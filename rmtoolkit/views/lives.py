@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import polars as pl
 from msgspec import Struct
 
 from rmtoolkit import text
 from rmtoolkit._html import Markup, el
+from rmtoolkit.schema import FOOTPRINTS
 from rmtoolkit.views._plot import Box, Line, Piece, Place, Plot, Point, Scale, Shape, age_ticks, memory_ticks, thin
 from rmtoolkit.views._plot_svg import picture
 from rmtoolkit.views.timeline import Parts, ms
 
 if TYPE_CHECKING:
-    import polars as pl
     from numpy.typing import NDArray
 
 WIDTH: Final = 400
@@ -26,31 +27,32 @@ _ENDS: Final = text.texts("words")["endings"]
 
 
 class Life(Struct, frozen=True):
-    """One container lifetime: ms since its start and bytes, how and when (ms since 1970) it ended."""
+    """One container lifetime: ms since its start and bytes, and how it ended."""
 
     ages: NDArray[np.int64]
     values: NDArray[np.float64]
     ended: str
-    end: int
 
 
-def collect(samples: Parts, lives: pl.DataFrame, signal: str) -> list[Life]:
+def collect(samples: Parts, lives: pl.DataFrame, signal: str | None) -> list[Life]:
+    """Cut out the newest lives, oldest first, in the signal that was judged; else in what says how much is used."""
+    amount = pl.coalesce([signal] if signal else FOOTPRINTS).alias("bytes")
     found: list[Life] = []
-    for row in lives.iter_rows(named=True):
+    for row in lives.sort("end", maintain_order=True).reverse().iter_rows(named=True):
         frame = samples.get(row["container_id"])
         start, end = ms(row["start"]), ms(row["end"])
         times = frame["time"].to_physical().to_numpy()
         first, last = np.searchsorted(times, [start, end + 1])
-        part = frame[int(first) : int(last)].select("time", signal).drop_nulls()
+        part = frame[int(first) : int(last)].select("time", amount).drop_nulls()
         if part.height:
             ages = part["time"].to_physical().to_numpy() - start
-            values = part[signal].to_numpy().astype(np.float64)
-            found.append(Life(ages, values, row["ended"], end))
-    return sorted(found, key=lambda life: life.end)
+            found.append(Life(ages, part["bytes"].to_numpy().astype(np.float64), row["ended"]))
+        if len(found) == SHOWN:
+            break
+    return found[::-1]
 
 
-def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
-    shown = lives[-SHOWN:]
+def plotted(shown: list[Life], row: dict[str, Any]) -> Plot:
     # The axis goes to the longest life, unless it is much longer than the rest.
     lengths = sorted(int(life.ages[-1]) for life in shown)
     usual = lengths[len(lengths) // 2]
@@ -82,8 +84,12 @@ def plotted(lives: list[Life], row: dict[str, Any]) -> Plot:
     return plot
 
 
+def measured(row: dict[str, Any]) -> str:
+    return text.SIGNAL_WORDS.get(row["signal"] or "", "memory")
+
+
 def titled(row: dict[str, Any], name: str) -> tuple[str, str]:
-    parts = [f"{text.SIGNAL_WORDS.get(row['signal'] or '', 'memory')} by time since start"]
+    parts = [f"{measured(row)} by time since start"]
     parts += [text.runs_killed(row["runs_killed"], row["runs"], row["kills"])] if row["kills"] else []
     if row["run_peak_low_bytes"] is not None:
         low, high = (text.memory(row[f"run_peak_{end}_bytes"]) for end in ("low", "high"))

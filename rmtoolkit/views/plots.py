@@ -113,7 +113,7 @@ def plot_lives(source: Source | Assessment, workload: str | None = None, *, them
     found, row = _workload(source, workload)
     ids = found.instances.filter(workload_id=row["workload_id"])["container_id"]
     mine = found.lives.filter(pl.col("container_id").is_in(ids.implode()))
-    shown = lives.collect(timeline.Timelines(found).samples, mine, row["signal"] or "working_set_bytes")
+    shown = lives.collect(timeline.Timelines(found).samples, mine, row["signal"])
     if not shown:
         raise nothing(row)
     title, says = lives.titled(row, text.printable(text.named(row)))

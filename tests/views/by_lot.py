@@ -364,11 +364,11 @@ def marks(plots: Sequence[Plot]) -> Iterator[str]:
 
 def _lived(lot: Random) -> list[lives.Life]:
     usual, found = lot.choice((50_000, _HOUR, 30 * _HOUR, 9 * 24 * _HOUR)), []
-    for at in range(lot.choice((1, 3, 41))):
+    for _ in range(lot.choice((1, 3, 41))):
         ages = np.linspace(0, usual * lot.choice((1, 1, 0.5, 3, 5)), lot.choice((1, 30))).astype(np.int64)
         values = lot.uniform(20, 200) * MI * np.linspace(1, lot.choice((1, 2)), len(ages))
-        found.append(lives.Life(ages, values, lot.choice(("running", "oom_kill", "restart", "end", "gap")), at))
-    return found
+        found.append(lives.Life(ages, values, lot.choice(("running", "oom_kill", "restart", "end", "gap"))))
+    return found[-lives.SHOWN :]
 
 
 def plots(number: int = 30) -> dict[str, list[Any]]:

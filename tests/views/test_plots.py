@@ -100,6 +100,27 @@ def test_the_risk_is_that_of_the_assessment(found: rm.Assessment) -> None:
     assert f"{100 * row['oom_probability_7d']:.0f} %" in str(said)
 
 
+@pytest.mark.parametrize("name", ["memory", "lives"])
+@pytest.mark.parametrize("signal", ["working_set_bytes", "rss_bytes", "usage_bytes"])
+@pytest.mark.parametrize("samples", [1, 2, 500])
+def test_whatever_says_how_much_is_used_is_drawn(name: str, signal: str, samples: int) -> None:
+    """A sample too few to be judged is drawn as well, whichever signal has it."""
+    table = pl.DataFrame({"time": range(0, 60 * samples, 60), "workload": "api", signal: 50 << 20})
+    drawn = values(PLOTS[name](table))
+    assert 50 << 20 in {row.get(edge) for row in drawn for edge in ("v", "v2")}
+
+
+def test_of_many_lives_the_newest_are_drawn() -> None:
+    """Forty of fifty, and it is said; each climbs higher than the one before it, so the lowest ten are missing."""
+    table = pl.DataFrame({"time": range(0, 60 * 500, 60), "workload": "api"}).with_columns(
+        restarts_total=pl.int_range(500) // 10, rss_bytes=(50 << 20) + (pl.int_range(500) // 10) * 2**20
+    )
+    drawn = rm.plot_lives(table)
+    tops = {row["v"] for row in values(drawn) if row.get("v", 0) >= 50 << 20}
+    assert (min(tops), max(tops)) == (60 << 20, 99 << 20)
+    assert "the newest 40 are drawn" in str(drawn.description)
+
+
 def test_hostile_names_are_text(found: rm.Assessment) -> None:
     """A label is text of the chart, never markup of the page that shows it."""
     for plot in (rm.plot_memory(found, HOSTILE), rm.plot_lives(found, HOSTILE), rm.plot_fleet(found)):

@@ -285,11 +285,10 @@ def _judged(state: State) -> Markup:
 def _ages(judged: Case, state: State, row: dict[str, Any]) -> Markup:
     of = judged.instances(state.workload)
     ids = pl.Series([row["container_id"]], dtype=pl.UInt32) if state.pod else of["container_id"]
-    signal = row["signal"] or "working_set_bytes"
-    found = lives.collect(judged.timelines.samples, _in(judged.found.lives, ids), signal)
+    found = lives.collect(judged.timelines.samples, _in(judged.found.lives, ids), row["signal"])
     count = row["runs"]
     title = "One life by age" if count == 1 else f"{_COUNTS.get(count, f'{count:,}')} lives by age"
-    heading = el("h2", title, el("span", text.SIGNAL_WORDS.get(signal, signal), class_="note"))
+    heading = el("h2", title, el("span", lives.measured(row), class_="note"))
     if not found:
         return join(el("h2", "Lives by age"), el("p", "There is no sample to draw.", class_="note"))
     return join(heading, lives.draw(found, row, state.workload))
